@@ -1,0 +1,285 @@
+//! The bodies of the message API: the three endpoints existing programs use (`WIRE` §3), and those our own servers use.
+//!
+//! | method and path | asks | answers | token |
+//! | --- | --- | --- | --- |
+//! | `POST /messages/` | [`PostMessage`] | [`Stored`] | from loopback none |
+//! | `GET /messages/{user}` | | [`Inbox`] | from loopback none |
+//! | `GET /health` | | [`Health`] | none |
+//! | `POST /v1/append` | [`AppendRequest`] | [`AppendResponse`] | yes |
+//! | `GET /v1/feed?epoch=&after=` | | JSON lines of [`FeedFrame`], without end | yes |
+//! | `GET /v1/users/{user}/unseen?after=&limit=` | | [`UnseenPage`] | yes |
+//! | `GET /v1/users/{user}/conversations` | | [`Conversations`] | yes |
+//! | `POST /v1/cursors` | [`CursorMoves`] | `{}` | yes |
+//! | `GET /v1/conversations/{id}/events?after=&before=&limit=` | | [`EventPage`] | yes |
+//! | `GET /v1/users` | | [`Users`] | yes |
+//! | `POST /v1/users` | [`RegisterUser`] | `{}` | yes |
+//! | `GET /v1/state/{owner}` | | [`StateEntries`] | yes |
+//! | `PUT /v1/state/{owner}/{key}` | [`StateValue`] | `{}` | yes |
+//!
+//! Any error is a [`Problem`]. The token goes in `Authorization: Bearer …`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::native::{ConversationSummary, Device, Durability};
+use crate::{Body, ConversationId, Draft, Event, MessageType, Metadata, Timestamp, UserName};
+
+/// A message as existing programs post it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PostMessage {
+    /// Who says it.
+    pub sender: UserName,
+    /// To whom.
+    pub destination: UserName,
+    /// What is said.
+    pub message: Body,
+    /// When it was said; now where missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Timestamp>,
+    /// What kind of message it is.
+    #[serde(rename = "type", default)]
+    pub kind: MessageType,
+    /// What it carries beside its text.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+/// The answer to a posted message: exactly `{"status":"stored"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stored {
+    /// Always `stored`.
+    pub status: StoredStatus,
+}
+
+/// The one thing a posted message can be when it is answered with 200.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StoredStatus {
+    /// Committed.
+    Stored,
+}
+
+/// What a user has not seen, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Inbox {
+    /// The messages.
+    pub messages: Vec<InboxMessage>,
+}
+
+/// A message as existing programs read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InboxMessage {
+    /// The message's id.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// Who said it.
+    pub sender: UserName,
+    /// To whom.
+    pub destination: UserName,
+    /// What was said.
+    pub message: Body,
+    /// When.
+    pub timestamp: Timestamp,
+    /// What kind of message it is.
+    #[serde(rename = "type")]
+    pub kind: MessageType,
+    /// What it carries beside its text.
+    pub metadata: Metadata,
+}
+
+impl From<Event> for InboxMessage {
+    fn from(event: Event) -> Self {
+        Self {
+            id: event.id.to_string(),
+            sender: event.sender,
+            destination: event.destination,
+            message: event.body,
+            timestamp: event.timestamp,
+            kind: event.kind,
+            metadata: event.metadata,
+        }
+    }
+}
+
+/// The answer of `/health`: exactly `{"status":"ok"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+}
+
+/// Messages to store, in this order, as one batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AppendRequest {
+    /// At most [`BATCH_DRAFTS`](crate::limits::BATCH_DRAFTS).
+    pub drafts: Vec<Draft>,
+}
+
+/// What became of each draft, in the order they were sent. All of them are durable when this is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AppendResponse {
+    /// One for each draft.
+    pub results: Vec<Appended>,
+    /// What "durable" means here.
+    pub durability: Durability,
+}
+
+/// Where a message was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Appended {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its place there.
+    pub seq: u64,
+    /// Its id.
+    pub id: Uuid,
+    /// When it was stored.
+    pub at: Timestamp,
+    /// Whether the same sender had stored the same client id before; then this is the first result.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub duplicate: bool,
+}
+
+/// One line of the feed: every committed event, in order, without gap from [`FeedFrame::Start`] on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FeedFrame {
+    /// The first line: where the feed begins.
+    Start {
+        /// Which run of the feed this is; positions of another run mean nothing in it.
+        epoch: Uuid,
+        /// The position of the last event before this feed.
+        index: u64,
+        /// Whether it goes on right after the position that was asked for. If not, events may have been missed and must be read
+        /// from the store.
+        resumed: bool,
+    },
+    /// A committed event.
+    Event {
+        /// Its position, one more than the one before.
+        index: u64,
+        /// The event.
+        event: Event,
+    },
+    /// Nothing happened for a while; the feed is alive. Sent every few seconds.
+    Heartbeat {
+        /// The position of the last event.
+        index: u64,
+    },
+}
+
+/// A position in the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FeedPosition {
+    /// The run of the feed.
+    pub epoch: Uuid,
+    /// The last event's position in it.
+    pub index: u64,
+}
+
+/// Unseen events of a user, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnseenPage {
+    /// The events.
+    pub events: Vec<Event>,
+    /// Asks for the next page; missing on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// The end of the feed, taken after the events were read: an event behind it that is not in this page or an earlier one is new.
+    pub position: FeedPosition,
+}
+
+/// A user's conversations, the most recent first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Conversations {
+    /// At most [`PAGE_EVENTS`](crate::limits::PAGE_EVENTS).
+    pub conversations: Vec<ConversationSummary>,
+}
+
+/// Cursors to move. A cursor never moves back, and never past the end of its conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CursorMoves {
+    /// Each on its own.
+    pub moves: Vec<CursorMove>,
+}
+
+/// A user has seen a conversation up to `seq`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CursorMove {
+    /// Who.
+    pub user: UserName,
+    /// On which device; the user's own cursor, which is the furthest of all, moves in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Device>,
+    /// What.
+    pub conversation: ConversationId,
+    /// How far.
+    pub seq: u64,
+}
+
+/// A page of a conversation in order of `seq`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<Event>,
+    /// Whether there are more in the direction that was asked for.
+    pub more: bool,
+}
+
+/// Everybody ever registered, in order of first registration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Users {
+    /// The users.
+    pub users: Vec<User>,
+}
+
+/// A registered user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct User {
+    /// The name as first written.
+    pub name: UserName,
+    /// The last known address, `IP:PORT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// When they were first seen.
+    pub first_seen: Timestamp,
+    /// When they last logged in.
+    pub last_seen: Timestamp,
+}
+
+/// Somebody logged in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RegisterUser {
+    /// Who.
+    pub name: UserName,
+    /// From where, `IP:PORT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// What a service keeps here between its runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StateEntries {
+    /// By key.
+    pub entries: BTreeMap<String, serde_json::Value>,
+}
+
+/// A value to keep, or `null` to forget the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StateValue {
+    /// At most [`METADATA_BYTES`](crate::limits::METADATA_BYTES) of JSON.
+    pub value: Option<serde_json::Value>,
+}
+
+/// Why a request could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// For people: what was wrong, where, and what to do.
+    pub detail: String,
+    /// The field it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}

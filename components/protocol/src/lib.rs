@@ -1,0 +1,32 @@
+//! The words and formats of P2P Chat: names, messages, events, and every wire format, as plain data and pure functions.
+//!
+//! Nothing here knows about sockets, clocks or processes. A value that exists is valid: bytes from outside are parsed
+//! once, at the border, into these types.
+//!
+//! * [`name`], [`body`], [`metadata`], [`message`], [`conversation`], [`event`], [`time`]: the data.
+//! * [`text`] and [`book`]: the line dialects. [`native`]: JSON lines. [`web`]: the browser's frames.
+//! * [`api`]: the bodies of the message API's requests and answers.
+
+pub mod api;
+pub mod body;
+pub mod book;
+pub mod conversation;
+pub mod event;
+pub mod limits;
+pub mod message;
+pub mod metadata;
+pub mod name;
+pub mod native;
+pub mod text;
+pub mod time;
+pub mod web;
+
+mod validated;
+
+pub use body::Body;
+pub use conversation::ConversationId;
+pub use event::Event;
+pub use message::{ClientId, Draft, MessageType};
+pub use metadata::Metadata;
+pub use name::UserName;
+pub use time::Timestamp;

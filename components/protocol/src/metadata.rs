@@ -1,0 +1,121 @@
+//! What a message carries beside its text: a JSON object of bounded size and depth.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::limits::{METADATA_BYTES, METADATA_DEPTH};
+
+/// A JSON object of at most [`METADATA_BYTES`] bytes, nested at most [`METADATA_DEPTH`] deep. Empty unless a sender says otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct Metadata(Map<String, Value>);
+
+/// Why a JSON object cannot be metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataError {
+    /// More than [`METADATA_BYTES`] bytes of JSON.
+    #[error("metadata has at most {METADATA_BYTES} bytes")]
+    TooLong,
+    /// Nested deeper than [`METADATA_DEPTH`].
+    #[error("metadata is nested at most {METADATA_DEPTH} deep")]
+    TooDeep,
+}
+
+impl Metadata {
+    /// Checks an object.
+    ///
+    /// # Errors
+    /// When it is too large or too deep.
+    pub fn new(object: Map<String, Value>) -> Result<Self, MetadataError> {
+        if object.is_empty() {
+            return Ok(Self::default());
+        }
+        if !object.values().all(|value| fits(value, METADATA_DEPTH - 1)) {
+            return Err(MetadataError::TooDeep);
+        }
+        let metadata = Self(object);
+        if metadata.to_json().len() > METADATA_BYTES { Err(MetadataError::TooLong) } else { Ok(metadata) }
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The object itself.
+    #[must_use]
+    pub fn object(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// As JSON text, with `", "` and `": "` between the parts as existing clients print it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut out = Vec::with_capacity(64);
+        let mut serializer = serde_json::Serializer::with_formatter(&mut out, Spaced);
+        self.serialize(&mut serializer).expect("a JSON object of strings and values serialises into memory");
+        String::from_utf8(out).expect("serde_json writes UTF-8")
+    }
+}
+
+/// The depth left is counted down, so the recursion is bounded by [`METADATA_DEPTH`] whatever came in.
+fn fits(value: &Value, depth_left: usize) -> bool {
+    match value {
+        Value::Array(items) => depth_left > 0 && items.iter().all(|item| fits(item, depth_left - 1)),
+        Value::Object(map) => depth_left > 0 && map.values().all(|item| fits(item, depth_left - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
+/// JSON on one line with a space after `,` and `:`, the way Python's `json.dumps` writes it.
+struct Spaced;
+
+impl serde_json::ser::Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + std::io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W) -> std::io::Result<()> {
+        out.write_all(b": ")
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // `null` is what some clients send for "none".
+        let object = <Option<Map<String, Value>>>::deserialize(deserializer)?.unwrap_or_default();
+        Self::new(object).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_fits_and_names_what_does_not() {
+        let ok: Metadata = serde_json::from_str(r#"{"unit":"C","temps":[1.5,2]}"#).unwrap();
+        assert_eq!(ok.to_json(), r#"{"unit": "C", "temps": [1.5, 2]}"#);
+        assert!(serde_json::from_str::<Metadata>("null").unwrap().is_empty());
+        let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(METADATA_BYTES));
+        assert!(
+            serde_json::from_str::<Metadata>(&long).unwrap_err().to_string().contains("at most 8192 bytes")
+        );
+        let deep = format!(r#"{{"a":{}1{}}}"#, "[".repeat(16), "]".repeat(16));
+        assert!(serde_json::from_str::<Metadata>(&deep).unwrap_err().to_string().contains("16 deep"));
+        assert!(serde_json::from_str::<Metadata>("[1]").is_err());
+    }
+}

@@ -1,0 +1,418 @@
+//! The native dialect: one JSON object a line on the chat port, or one a text frame on the WebSocket.
+//!
+//! `docs/protocol.md` shows every frame; `tests/protocol_document.rs` holds that page to these types.
+//! Unknown fields are ignored, so both sides may learn new ones; an unknown `type` is answered with an `error`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::limits::DEVICE_BYTES;
+use crate::validated::string_type;
+use crate::{Body, ClientId, ConversationId, Event, MessageType, Metadata, Timestamp, UserName};
+
+/// A device of a user: 1 to [`DEVICE_BYTES`] printable ASCII characters without spaces. Each device has cursors of its own.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Device(std::sync::Arc<str>);
+
+/// A text cannot name a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a device name is 1 to {DEVICE_BYTES} printable ASCII characters without spaces")]
+pub struct DeviceError;
+
+impl Device {
+    /// Reads a device name.
+    ///
+    /// # Errors
+    /// When it is empty, too long, or holds anything but printable ASCII.
+    pub fn parse(text: &str) -> Result<Self, DeviceError> {
+        let fits = (1..=DEVICE_BYTES).contains(&text.len());
+        if fits && text.bytes().all(|b| b.is_ascii_graphic()) {
+            Ok(Self(text.into()))
+        } else {
+            Err(DeviceError)
+        }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+string_type!(Device, "Device", "1 to 64 printable ASCII characters without spaces");
+
+/// What a client says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientFrame {
+    /// The first frame of a connection: who is there.
+    Hello(Hello),
+    /// Says something. Answered with `ack` or `error`, both of which carry its `client_id`.
+    Send(Send),
+    /// Everything of a conversation up to and including `seq` was shown. Not answered.
+    Seen(Seen),
+    /// Asks for a page of a conversation. Answered with `history` or `error`.
+    History(HistoryRequest),
+    /// Asks for a `pong`.
+    Ping {
+        /// Comes back in the `pong`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nonce: Option<u64>,
+    },
+}
+
+/// Who connects, and from where on it wants to be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hello {
+    /// The user's name.
+    pub name: UserName,
+    /// The token of an earlier `welcome`, to join the user's other sessions, or a service's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Which device of the user this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Device>,
+    /// The last `seq` this device holds of each conversation: events past it are sent again. Conversations not named
+    /// start at the user's cursor.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cursors: BTreeMap<ConversationId, u64>,
+    /// Whether unseen events are wanted at all. A bot that must not answer old questions says no.
+    #[serde(default = "yes")]
+    pub replay: bool,
+    /// Whether `presence` frames are wanted.
+    #[serde(default = "yes")]
+    pub presence: bool,
+    /// Whether the list of conversations is wanted in `welcome`.
+    #[serde(default = "yes")]
+    pub conversations: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Hello {
+    /// A plain greeting: no token, unnamed device, everything wanted.
+    #[must_use]
+    pub fn new(name: UserName) -> Self {
+        Self {
+            name,
+            token: None,
+            device: None,
+            cursors: BTreeMap::new(),
+            replay: true,
+            presence: true,
+            conversations: true,
+        }
+    }
+}
+
+/// Something to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Send {
+    /// The client's id of the message; the same id sent again is the same message. Made by the server where missing.
+    #[serde(default = "ClientId::fresh")]
+    pub client_id: ClientId,
+    /// To whom.
+    pub to: UserName,
+    /// What.
+    pub body: Body,
+    /// What kind of message it is.
+    #[serde(rename = "kind", default)]
+    pub kind: MessageType,
+    /// What it carries beside its text.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
+    /// When it was said, where that is not now: a message written offline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Timestamp>,
+}
+
+/// How far a conversation was shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Seen {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The last event shown.
+    pub seq: u64,
+}
+
+/// Which page of a conversation is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryRequest {
+    /// With whom.
+    pub with: UserName,
+    /// Only events before this one; the newest where missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+    /// How many at most; more than [`PAGE_EVENTS`](crate::limits::PAGE_EVENTS) count as that many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// What the server says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerFrame {
+    /// The answer to `hello`.
+    Welcome(Welcome),
+    /// The message is stored.
+    Ack(Ack),
+    /// Something could not be done.
+    Error(ErrorFrame),
+    /// Something was said, to this user or by another session of this user.
+    Event(EventFrame),
+    /// Everything unseen has been sent; what follows happens now.
+    Live,
+    /// Somebody came or went.
+    Presence {
+        /// Who.
+        name: UserName,
+        /// Whether they are online now.
+        online: bool,
+    },
+    /// A page of a conversation.
+    History(HistoryPage),
+    /// Another session of this user has shown a conversation up to `seq`.
+    Seen(Seen),
+    /// The answer to `ping`.
+    Pong {
+        /// What the `ping` carried.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nonce: Option<u64>,
+    },
+    /// The server closes the connection after this frame.
+    Bye {
+        /// Why, for people.
+        reason: String,
+        /// How long a client should wait before it connects again, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reconnect_after_ms: Option<u64>,
+    },
+}
+
+/// The answer to `hello`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Welcome {
+    /// The name as the server shows it.
+    pub name: UserName,
+    /// Shown again in a later `hello`, it joins this user's sessions while one of them is online. Keep it as one keeps a password.
+    pub token: String,
+    /// Everybody online in the order they came, this user included.
+    pub online: Vec<UserName>,
+    /// The user's conversations, the most recent first, at most [`PAGE_EVENTS`](crate::limits::PAGE_EVENTS).
+    pub conversations: Vec<ConversationSummary>,
+    /// What an `ack` promises.
+    pub durability: Durability,
+}
+
+/// What "stored" means on this server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// On the disk: it survives the loss of power.
+    #[default]
+    Fsync,
+    /// With the system: it survives the crash of any process, not that of the machine.
+    Relaxed,
+}
+
+/// One of a user's conversations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConversationSummary {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// With whom.
+    pub with: UserName,
+    /// The `seq` of its last event.
+    pub head: u64,
+    /// The user's cursor in it.
+    pub seen: u64,
+    /// How many events of the other user lie past the cursor.
+    pub unseen: u64,
+    /// Its last event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Event>,
+}
+
+/// A message was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ack {
+    /// The sender's id of it.
+    pub client_id: ClientId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its place there.
+    pub seq: u64,
+    /// Its id.
+    pub id: Uuid,
+    /// When it was stored.
+    pub at: Timestamp,
+    /// Whether the same `client_id` had been stored before; then this is the first result.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub duplicate: bool,
+    /// What "stored" means here.
+    pub durability: Durability,
+    /// Whether the receiver is online.
+    pub online: bool,
+}
+
+/// An event for this session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EventFrame {
+    /// What was said.
+    pub event: Event,
+    /// Whether it was read from the store rather than passed on as it happened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replayed: bool,
+}
+
+/// A page of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryPage {
+    /// With whom, as it was asked.
+    pub with: UserName,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its events in order of `seq`.
+    pub events: Vec<Event>,
+    /// Whether there are older ones.
+    pub more: bool,
+}
+
+/// Why something could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorFrame {
+    /// For programs.
+    pub code: ErrorCode,
+    /// For people.
+    pub message: String,
+    /// The message it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+    /// For `retry`: how long to wait before sending the same again, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+/// The kinds of errors. A connection is closed after `bad_name`, `taken`, `reserved`, `full` and `expected_hello`, and goes on after the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The frame is not JSON, lacks a field, or holds one that breaks a rule.
+    BadFrame,
+    /// The frame's `type` is not known.
+    UnknownType,
+    /// The frame is longer than [`LINE_BYTES`](crate::limits::LINE_BYTES).
+    TooLong,
+    /// The first frame must be `hello`.
+    ExpectedHello,
+    /// The name breaks a rule.
+    BadName,
+    /// Somebody is online under this name and the token is not theirs.
+    Taken,
+    /// The name belongs to a service.
+    Reserved,
+    /// The server has as many sessions as it takes, or this address has.
+    Full,
+    /// Not stored, nothing known against it: send it again with the same `client_id`.
+    Retry,
+    /// Not stored, and it never will be.
+    Refused,
+}
+
+/// Reads a client's frame.
+///
+/// # Errors
+/// An [`ErrorFrame`] to answer with: what is wrong and, where it could be read, the `client_id` it is about.
+pub fn parse_client_frame(line: &str) -> Result<ClientFrame, Box<ErrorFrame>> {
+    serde_json::from_str(line).map_err(|error| Box::new(explain(line, &error)))
+}
+
+const CLIENT_TYPES: [&str; 5] = ["hello", "send", "seen", "history", "ping"];
+
+fn explain(line: &str, error: &serde_json::Error) -> ErrorFrame {
+    #[derive(Deserialize)]
+    struct Outline {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        client_id: Option<ClientId>,
+    }
+    let outline = serde_json::from_str::<Outline>(line).ok();
+    let (kind, client_id) = outline.map_or((None, None), |outline| (outline.kind, outline.client_id));
+    let (code, message) = match kind {
+        Some(kind) if !CLIENT_TYPES.contains(&kind.as_str()) => {
+            let kind: String = kind.chars().filter(|c| !c.is_control()).take(32).collect();
+            (ErrorCode::UnknownType, format!("unknown type '{kind}'; one of {}", CLIENT_TYPES.join(", ")))
+        }
+        Some(kind) if kind == "hello" && error.to_string().starts_with("a name") => {
+            (ErrorCode::BadName, error.to_string())
+        }
+        Some(_) | None => (ErrorCode::BadFrame, format!("bad frame: {error}")),
+    };
+    ErrorFrame { code, message, client_id, retry_after_ms: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn literal_frames() {
+        let frame = parse_client_frame(r#"{"type":"send","client_id":"c1","to":"Bob","body":"hi"}"#).unwrap();
+        let ClientFrame::Send(send) = frame else { panic!("not a send") };
+        assert_eq!((send.client_id.as_str(), send.to.as_str(), send.body.as_str()), ("c1", "Bob", "hi"));
+        let hello =
+            serde_json::to_string(&ClientFrame::Hello(Hello::new(UserName::parse("al").unwrap()))).unwrap();
+        assert_eq!(
+            hello,
+            r#"{"type":"hello","name":"al","replay":true,"presence":true,"conversations":true}"#
+        );
+        assert_eq!(serde_json::to_string(&ServerFrame::Live).unwrap(), r#"{"type":"live"}"#);
+    }
+
+    #[test]
+    fn errors_name_what_is_wrong_and_the_message_it_is_about() {
+        let error = |line: &str| *parse_client_frame(line).unwrap_err();
+        assert_eq!(error("{}").code, ErrorCode::BadFrame);
+        assert_eq!(error("not json").code, ErrorCode::BadFrame);
+        assert_eq!(error(r#"{"type":"dance"}"#).code, ErrorCode::UnknownType);
+        assert_eq!(error(r#"{"type":"hello","name":"a b"}"#).code, ErrorCode::BadName);
+        let empty = error(r#"{"type":"send","client_id":"c7","to":"bob","body":" "}"#);
+        assert_eq!(empty.client_id, Some(ClientId::parse("c7").unwrap()));
+        assert!(empty.message.contains("cannot be empty"), "{}", empty.message);
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_lines_get_an_answer(line in any::<String>()) {
+            let _ = parse_client_frame(&line);
+        }
+
+        #[test]
+        fn every_send_survives_the_wire(to in "[a-z]{1,32}", body in "\\PC{1,200}", id in "[!-~]{1,64}") {
+            prop_assume!(Body::parse(&body).is_ok());
+            let send = ClientFrame::Send(Send {
+                client_id: ClientId::parse(&id).unwrap(),
+                to: UserName::parse(&to).unwrap(),
+                body: Body::parse(&body).unwrap(),
+                kind: MessageType::Command,
+                metadata: Metadata::default(),
+                timestamp: Some(Timestamp::from_micros(5)),
+            });
+            let line = serde_json::to_string(&send).unwrap();
+            prop_assert_eq!(parse_client_frame(&line).unwrap(), send);
+        }
+    }
+}

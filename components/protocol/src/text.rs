@@ -1,0 +1,191 @@
+//! The text dialect's grammar (`WIRE` §1): what a line means, and the bytes that answer it. Framing is the connection's business.
+
+use crate::{Body, Event, UserName};
+
+/// Sent as soon as a connection is made, without a line end.
+pub const PROMPT: &str = "Enter your username: ";
+/// The answer to a login under a name that is online.
+pub const TAKEN: &str = "Username already taken. Disconnecting...\n";
+/// The answer to a line that is not a message.
+pub const INVALID_FORMAT: &str = "Invalid format. Use: TO_USERNAME: MESSAGE\n";
+
+/// What one message from a text client means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// Say `body` to `to`.
+    Message {
+        /// The receiver.
+        to: UserName,
+        /// The text.
+        body: Body,
+    },
+    /// `!check`: show what is unseen.
+    Check,
+    /// `exit`: close the connection.
+    Exit,
+    /// Nothing but white space: not answered.
+    Blank,
+    /// Not understood; the line to answer with.
+    Invalid(String),
+}
+
+/// Reads one message: `TO_USERNAME: MESSAGE`, `!check` or `exit`.
+#[must_use]
+pub fn parse_line(line: &str) -> Line {
+    let line = line.trim();
+    if line.is_empty() {
+        return Line::Blank;
+    }
+    if line.eq_ignore_ascii_case("exit") {
+        return Line::Exit;
+    }
+    if line == "!check" {
+        return Line::Check;
+    }
+    match line.split_once(':') {
+        Some((to, body)) if !to.trim().is_empty() => parse_message(to, body),
+        Some(_) | None => Line::Invalid(INVALID_FORMAT.to_owned()),
+    }
+}
+
+fn parse_message(to: &str, body: &str) -> Line {
+    let to = match UserName::parse(to) {
+        Ok(to) => to,
+        Err(error) => return Line::Invalid(format!("Invalid recipient: {error}.\n")),
+    };
+    match Body::parse(body) {
+        Ok(body) => Line::Message { to, body },
+        Err(error) => Line::Invalid(format!("Invalid message: {error}. Use: TO_USERNAME: MESSAGE\n")),
+    }
+}
+
+/// The greeting: everyone online, the newcomer last.
+#[must_use]
+pub fn connected<'a>(online: impl Iterator<Item = &'a UserName>) -> String {
+    let names: Vec<&str> = online.map(UserName::as_str).collect();
+    format!("Connected! Users online: {}\n", names.join(", "))
+}
+
+/// A message as it arrives live.
+#[must_use]
+pub fn live(event: &Event) -> String {
+    let Event { sender, timestamp, metadata, .. } = event;
+    let body = one_line(&event.body);
+    if metadata.is_empty() {
+        format!("[{sender}][{timestamp}] {body}\n")
+    } else {
+        format!("[{sender}][{timestamp}] {body} Metadata: {}\n", metadata.to_json())
+    }
+}
+
+/// A message that was kept for its receiver. One space stands after the body, also before the line end.
+#[must_use]
+pub fn stored(event: &Event) -> String {
+    let Event { sender, timestamp, metadata, kind, .. } = event;
+    let kind = kind.as_capitals();
+    let body = one_line(&event.body);
+    if metadata.is_empty() {
+        format!("[Stored] [{kind}][{timestamp}][{sender}] {body} \n")
+    } else {
+        format!("[Stored] [{kind}][{timestamp}][{sender}] {body} Metadata: {}\n", metadata.to_json())
+    }
+}
+
+/// The answer to a message whose receiver is away, once it is durable.
+#[must_use]
+pub fn saved(to: &UserName) -> String {
+    format!("User '{to}' is offline. Message saved.\n")
+}
+
+/// The answer to a name that cannot be one.
+#[must_use]
+pub fn invalid_name(error: &crate::name::NameError) -> String {
+    format!("Invalid username: {error}. Disconnecting...\n")
+}
+
+/// A body may hold newlines when it came from elsewhere; here they would forge lines of their own.
+pub(crate) fn one_line(body: &Body) -> std::borrow::Cow<'_, str> {
+    let text = body.as_str();
+    if text.contains('\n') { text.replace('\n', " ").into() } else { text.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClientId, ConversationId, MessageType, Metadata, Timestamp};
+    use proptest::prelude::*;
+
+    fn name(text: &str) -> UserName {
+        UserName::parse(text).unwrap()
+    }
+
+    fn event(body: &str, metadata: &str) -> Event {
+        let at = Timestamp::parse("2026-11-20T23:21:22.277391+00:00").unwrap();
+        Event {
+            id: uuid::Uuid::nil(),
+            conversation: ConversationId::dm(&name("alice"), &name("bob")),
+            seq: 1,
+            at,
+            sender: name("bob"),
+            destination: name("alice"),
+            body: Body::parse(body).unwrap(),
+            kind: MessageType::Chat,
+            metadata: serde_json::from_str::<Metadata>(metadata).unwrap(),
+            client_id: ClientId::fresh(),
+            timestamp: at,
+        }
+    }
+
+    #[test]
+    fn lines_are_split_at_the_first_colon_and_trimmed() {
+        assert_eq!(
+            parse_line(" bob :  a: b \r\n"),
+            Line::Message { to: name("bob"), body: Body::parse("a: b").unwrap() }
+        );
+        assert_eq!(parse_line("EXIT"), Line::Exit);
+        assert_eq!(parse_line("!check\n"), Line::Check);
+        assert_eq!(parse_line("  "), Line::Blank);
+        assert_eq!(parse_line("no colon here"), Line::Invalid(INVALID_FORMAT.into()));
+        assert_eq!(parse_line(": hi"), Line::Invalid(INVALID_FORMAT.into()));
+        assert!(
+            matches!(parse_line("a b: hi"), Line::Invalid(error) if error.contains("cannot hold a space"))
+        );
+        assert!(matches!(parse_line("bob:"), Line::Invalid(error) if error.contains("cannot be empty")));
+    }
+
+    #[test]
+    fn answers_are_these_bytes() {
+        assert_eq!(
+            connected([name("thermometer1"), name("alice")].iter()),
+            "Connected! Users online: thermometer1, alice\n"
+        );
+        assert_eq!(live(&event("hi", "{}")), "[bob][2026-11-20T23:21:22.277391+00:00] hi\n");
+        assert_eq!(
+            stored(&event("hello", "{}")),
+            "[Stored] [CHAT][2026-11-20T23:21:22.277391+00:00][bob] hello \n"
+        );
+        assert_eq!(
+            live(&event("t", r#"{"temperature":22.9,"unit":"C"}"#)),
+            "[bob][2026-11-20T23:21:22.277391+00:00] t Metadata: {\"temperature\": 22.9, \"unit\": \"C\"}\n"
+        );
+        assert_eq!(
+            stored(&event("t", r#"{"a":1}"#)),
+            "[Stored] [CHAT][2026-11-20T23:21:22.277391+00:00][bob] t Metadata: {\"a\": 1}\n"
+        );
+        assert_eq!(saved(&name("bob")), "User 'bob' is offline. Message saved.\n");
+    }
+
+    #[test]
+    fn a_body_with_newlines_stays_one_line() {
+        assert_eq!(live(&event("a\n[eve][x] b", "{}")).matches('\n').count(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_lines_have_a_meaning_and_what_is_said_stays_one_line(line in any::<String>()) {
+            if let Line::Invalid(answer) = parse_line(&line) {
+                prop_assert!(answer.ends_with('\n') && answer.matches('\n').count() == 1);
+            }
+        }
+    }
+}

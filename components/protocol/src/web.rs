@@ -1,0 +1,157 @@
+//! The browser's frames as existing pages speak them (`WIRE` §4). The native dialect's frames go over the same WebSocket
+//! under other types; see [`crate::native`].
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Event, Metadata, Timestamp, UserName};
+
+/// What an existing page sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum PageFrame {
+    /// Who is there. The server named, if any, must be one that the operator listed.
+    Login {
+        /// The user's name.
+        username: String,
+        /// The chat server's host.
+        #[serde(default)]
+        server_host: Option<String>,
+        /// The chat server's port: a number or a text.
+        #[serde(default)]
+        server_port: Option<Port>,
+    },
+    /// Say something.
+    Chat {
+        /// To whom.
+        recipient: String,
+        /// What.
+        message: String,
+    },
+    /// `!check`, or anything else a text client could type.
+    Command {
+        /// The command.
+        command: String,
+    },
+}
+
+/// A port as pages write it: `5000` or `"5000"`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Port(pub u16);
+
+impl<'de> Deserialize<'de> for Port {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let port = match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::Number(number) => number.as_u64().and_then(|n| u16::try_from(n).ok()),
+            serde_json::Value::String(text) => text.trim().parse().ok(),
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Array(_)
+            | serde_json::Value::Object(_) => None,
+        };
+        port.map(Port).ok_or_else(|| serde::de::Error::custom("server_port is a number from 0 to 65535"))
+    }
+}
+
+/// What an existing page is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AdapterFrame {
+    /// The login worked.
+    LoginSuccess {
+        /// Everybody online.
+        online_users: Vec<UserName>,
+    },
+    /// Somebody came.
+    UserJoined {
+        /// Who.
+        username: UserName,
+        /// Everybody online now.
+        online_users: Vec<UserName>,
+    },
+    /// Somebody went.
+    UserLeft {
+        /// Who.
+        username: UserName,
+        /// Everybody online now.
+        online_users: Vec<UserName>,
+    },
+    /// A message as it arrives.
+    Chat(Said),
+    /// A message that was kept.
+    Stored(Said),
+    /// What a service tells.
+    Notification {
+        /// Who.
+        sender: UserName,
+        /// When.
+        timestamp: Timestamp,
+        /// What.
+        message: String,
+        /// What it carries.
+        metadata: Metadata,
+    },
+    /// What the server itself tells.
+    System {
+        /// What.
+        message: String,
+    },
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Said {
+    /// Who.
+    pub sender: UserName,
+    /// When.
+    pub timestamp: Timestamp,
+    /// What.
+    pub message: String,
+}
+
+impl From<&Event> for Said {
+    fn from(event: &Event) -> Self {
+        Self {
+            sender: event.sender.clone(),
+            timestamp: event.timestamp,
+            message: event.body.as_str().to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_two_fields_of_login_may_be_missing_or_texts() {
+        let login = |text: &str| serde_json::from_str::<PageFrame>(text);
+        let expect = |host: Option<&str>, port: Option<u16>| PageFrame::Login {
+            username: "alice".into(),
+            server_host: host.map(str::to_owned),
+            server_port: port.map(Port),
+        };
+        assert_eq!(login(r#"{"type":"login","username":"alice"}"#).unwrap(), expect(None, None));
+        assert_eq!(
+            login(r#"{"type":"login","username":"alice","server_host":"127.0.0.1","server_port":5000}"#)
+                .unwrap(),
+            expect(Some("127.0.0.1"), Some(5000))
+        );
+        assert_eq!(
+            login(r#"{"type":"login","username":"alice","server_host":"h","server_port":"5000"}"#).unwrap(),
+            expect(Some("h"), Some(5000))
+        );
+        assert!(login(r#"{"type":"login","username":"alice","server_port":true}"#).is_err());
+    }
+
+    #[test]
+    fn answers_are_this_json() {
+        let frame =
+            AdapterFrame::UserLeft { username: UserName::parse("bob").unwrap(), online_users: vec![] };
+        assert_eq!(
+            serde_json::to_string(&frame).unwrap(),
+            r#"{"type":"user_left","username":"bob","online_users":[]}"#
+        );
+    }
+}
