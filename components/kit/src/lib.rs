@@ -1,1 +1,22 @@
-//! stub
+//! What every process of P2P Chat does alike: how it starts, says that it is ready, logs, serves HTTP, and ends.
+//!
+//! Knows nothing of chat. [`context`] is what a component is run with, [`exit`] what it may end with.
+
+pub mod backoff;
+pub mod context;
+pub mod duration;
+pub mod exit;
+pub mod failure;
+pub mod http;
+pub mod lifeline;
+pub mod listen;
+pub mod log;
+pub mod notify;
+pub mod secret;
+pub mod shutdown;
+
+pub use context::Context;
+pub use exit::Exit;
+pub use failure::Failure;
+pub use notify::Notifier;
+pub use secret::Secret;

@@ -162,7 +162,7 @@ pub enum FeedFrame {
         /// Its position, one more than the one before.
         index: u64,
         /// The event.
-        event: Event,
+        event: Box<Event>,
     },
     /// Nothing happened for a while; the feed is alive. Sent every few seconds.
     Heartbeat {

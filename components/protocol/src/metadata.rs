@@ -49,13 +49,10 @@ impl Metadata {
         &self.0
     }
 
-    /// As JSON text, with `", "` and `": "` between the parts as existing clients print it.
+    /// As JSON text on one line, without spaces, in the order its sender wrote it.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut out = Vec::with_capacity(64);
-        let mut serializer = serde_json::Serializer::with_formatter(&mut out, Spaced);
-        self.serialize(&mut serializer).expect("a JSON object of strings and values serialises into memory");
-        String::from_utf8(out).expect("serde_json writes UTF-8")
+        serde_json::to_string(&self.0).expect("a JSON object of strings and values serialises into memory")
     }
 }
 
@@ -65,31 +62,6 @@ fn fits(value: &Value, depth_left: usize) -> bool {
         Value::Array(items) => depth_left > 0 && items.iter().all(|item| fits(item, depth_left - 1)),
         Value::Object(map) => depth_left > 0 && map.values().all(|item| fits(item, depth_left - 1)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
-    }
-}
-
-/// JSON on one line with a space after `,` and `:`, the way Python's `json.dumps` writes it.
-struct Spaced;
-
-impl serde_json::ser::Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + std::io::Write>(
-        &mut self,
-        out: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + std::io::Write>(
-        &mut self,
-        out: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W) -> std::io::Result<()> {
-        out.write_all(b": ")
     }
 }
 
@@ -108,7 +80,7 @@ mod tests {
     #[test]
     fn reads_what_fits_and_names_what_does_not() {
         let ok: Metadata = serde_json::from_str(r#"{"unit":"C","temps":[1.5,2]}"#).unwrap();
-        assert_eq!(ok.to_json(), r#"{"unit": "C", "temps": [1.5, 2]}"#);
+        assert_eq!(ok.to_json(), r#"{"unit":"C","temps":[1.5,2]}"#);
         assert!(serde_json::from_str::<Metadata>("null").unwrap().is_empty());
         let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(METADATA_BYTES));
         assert!(

@@ -166,11 +166,11 @@ mod tests {
         );
         assert_eq!(
             live(&event("t", r#"{"temperature":22.9,"unit":"C"}"#)),
-            "[bob][2026-11-20T23:21:22.277391+00:00] t Metadata: {\"temperature\": 22.9, \"unit\": \"C\"}\n"
+            "[bob][2026-11-20T23:21:22.277391+00:00] t Metadata: {\"temperature\":22.9,\"unit\":\"C\"}\n"
         );
         assert_eq!(
             stored(&event("t", r#"{"a":1}"#)),
-            "[Stored] [CHAT][2026-11-20T23:21:22.277391+00:00][bob] t Metadata: {\"a\": 1}\n"
+            "[Stored] [CHAT][2026-11-20T23:21:22.277391+00:00][bob] t Metadata: {\"a\":1}\n"
         );
         assert_eq!(saved(&name("bob")), "User 'bob' is offline. Message saved.\n");
     }

@@ -1,0 +1,61 @@
+//! How long to wait before trying again: exponential, with full jitter.
+//!
+//! Full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015) spreads many clients that lost the
+//! same server over the whole interval instead of sending them back in step.
+
+use std::time::Duration;
+
+/// Delays that double from `base` to `cap`, each drawn evenly between nothing and the present bound.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    base: Duration,
+    cap: Duration,
+    failures: u32,
+}
+
+impl Backoff {
+    /// A backoff whose first delay is at most `base` and none more than `cap`.
+    #[must_use]
+    pub fn new(base: Duration, cap: Duration) -> Self {
+        Self { base, cap, failures: 0 }
+    }
+
+    /// The next delay.
+    pub fn next_delay(&mut self) -> Duration {
+        let bound = self.base.saturating_mul(2u32.saturating_pow(self.failures)).min(self.cap);
+        self.failures = self.failures.saturating_add(1);
+        bound.mul_f64(unit_random())
+    }
+
+    /// How many delays were asked for since the last success.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// It worked: the next delay is short again.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// An even draw from 0 to 1. Without randomness from the system the whole delay is used, which is safe and only less spread.
+#[must_use]
+pub fn unit_random() -> f64 {
+    getrandom::u32().map_or(1.0, |n| f64::from(n) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_stay_below_a_bound_that_doubles_up_to_the_cap() {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+        for bound in [100, 200, 400, 800, 1000, 1000] {
+            assert!(backoff.next_delay() <= Duration::from_millis(bound));
+        }
+        backoff.reset();
+        assert!(backoff.next_delay() <= Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,61 @@
+//! The exit codes, in one table; `--help` prints it. The numbers from 64 on are those of BSD's `sysexits(3)`.
+
+/// How a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or stopped as it was told to.
+    Fine,
+    /// Something went wrong that is none of the others.
+    Failure,
+    /// The command line is not understood.
+    Usage,
+    /// MongoDB or another thing we depend on cannot be reached.
+    Unavailable,
+    /// Another launcher already runs on this data directory.
+    AlreadyRunning,
+    /// The configuration is wrong; starting again will not help.
+    Config,
+}
+
+impl Exit {
+    /// Every way to end, with its number and meaning, in order of the number.
+    pub const TABLE: [(Self, u8, &'static str); 6] = [
+        (Self::Fine, 0, "fine"),
+        (Self::Failure, 1, "failure"),
+        (Self::Usage, 64, "the command line is wrong"),
+        (Self::Unavailable, 69, "MongoDB or another dependency is unavailable"),
+        (Self::AlreadyRunning, 75, "a launcher is already running on this data directory"),
+        (Self::Config, 78, "the configuration is wrong"),
+    ];
+
+    /// The number the system sees.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Failure => 1,
+            Self::Usage => 64,
+            Self::Unavailable => 69,
+            Self::AlreadyRunning => 75,
+            Self::Config => 78,
+        }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_says_what_the_codes_are() {
+        for (exit, code, _) in Exit::TABLE {
+            assert_eq!(exit.code(), code);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! A component's own log: text lines on standard error, which the launcher's pump writes to `logs/`.
+
+use std::io::Write;
+
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{filter, fmt};
+
+/// Standard error that never fails: when nobody reads it any more the line is lost, and nothing else.
+#[derive(Debug, Clone, Copy)]
+pub struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        let _ = std::io::stderr().write_all(buffer);
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Stderr {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        Self
+    }
+}
+
+/// Sends this process's log to standard error: `RUST_LOG` where it is set (`info`, or `chat_server=debug,info`), else `info`.
+pub fn to_stderr() {
+    let targets = filter();
+    let layer = fmt::layer().with_writer(Stderr).with_ansi(false).log_internal_errors(false);
+    // A second initialisation, as in tests, keeps the first.
+    let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
+}
+
+/// What `RUST_LOG` asks for, else `info`.
+#[must_use]
+pub fn filter() -> filter::Targets {
+    std::env::var("RUST_LOG")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| filter::Targets::new().with_default(tracing::Level::INFO))
+}

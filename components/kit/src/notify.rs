@@ -1,0 +1,61 @@
+//! Tells whoever started us how we are: the `sd_notify(3)` protocol.
+//!
+//! `$NOTIFY_SOCKET` names a datagram socket, a path or, with a leading `@`, an abstract name. Without it nothing is sent.
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
+
+/// Speaks to the supervisor. Cheap to clone; every call is one datagram that is dropped if it cannot be sent at once.
+#[derive(Debug, Clone, Default)]
+pub struct Notifier(Option<Arc<UnixDatagram>>);
+
+impl Notifier {
+    /// Connects to `$NOTIFY_SOCKET`, where there is one that can be reached.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        let socket = std::env::var("NOTIFY_SOCKET").ok().and_then(|name| connect(&name).ok());
+        Self(socket.map(Arc::new))
+    }
+
+    /// We serve now.
+    pub fn ready(&self, status: &str) {
+        self.send(&format!("READY=1\nSTATUS={}", single_line(status)));
+    }
+
+    /// What we are doing, in one line, for `launcher status`.
+    pub fn status(&self, status: &str) {
+        self.send(&format!("STATUS={}", single_line(status)));
+    }
+
+    /// We are on our way out.
+    pub fn stopping(&self) {
+        self.send("STOPPING=1");
+    }
+
+    /// We still make progress.
+    pub fn watchdog(&self) {
+        self.send("WATCHDOG=1");
+    }
+
+    /// A supervisor that cannot be told is no reason to fail, so errors are dropped.
+    fn send(&self, message: &str) {
+        if let Some(socket) = &self.0 {
+            let _ = socket.send(message.as_bytes());
+        }
+    }
+}
+
+fn connect(name: &str) -> std::io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    match name.strip_prefix('@') {
+        Some(abstract_name) => socket.connect_addr(&SocketAddr::from_abstract_name(abstract_name)?)?,
+        None => socket.connect(name)?,
+    }
+    Ok(socket)
+}
+
+fn single_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}

@@ -1,0 +1,27 @@
+//! Turns INT and TERM into one token that everything in the process watches.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Cancels `shutdown` at the first INT or TERM. A second INT ends the process at once: whoever presses ctrl-C twice means it.
+///
+/// # Errors
+/// When the signals cannot be caught.
+pub fn on_signals(shutdown: CancellationToken) -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        first_of(&mut interrupt, &mut terminate).await;
+        shutdown.cancel();
+        interrupt.recv().await;
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
+    });
+    Ok(())
+}
+
+async fn first_of(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
