@@ -1,0 +1,48 @@
+//! What an operator may set, and where the messages are kept.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use protocol::native::Durability;
+use serde::{Deserialize, Serialize};
+
+/// The part of the configuration that is this component's own: `[message-api]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Where it serves HTTP. Port 0 asks the system for a free one.
+    pub listen: SocketAddr,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { listen: (Ipv4Addr::LOCALHOST, 8000).into() }
+    }
+}
+
+/// Which store, and what "stored" means: `[store]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StoreConfig {
+    /// `sqlite:FILE`, where a relative file lies in the data directory, or `mongodb://…`.
+    pub url: String,
+    /// What has happened to a message when its sender is told that it is stored.
+    pub durability: Durability,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { url: "sqlite:chat.db".to_owned(), durability: Durability::Fsync }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_loopback_and_an_embedded_durable_store() {
+        assert!(Config::default().listen.ip().is_loopback());
+        assert_eq!(StoreConfig::default().url, "sqlite:chat.db");
+        assert_eq!(StoreConfig::default().durability, Durability::Fsync);
+    }
+}
