@@ -1,1 +1,16 @@
-//! stub
+//! How processes of P2P Chat talk to each other: clients of the message API and of the chat server.
+//!
+//! * [`api`]: one request of the message API a call. [`feed`]: its stream of committed events.
+//! * [`native`]: a connection to the chat server that reconnects by itself and sends nothing twice.
+//! * [`lines`]: lines of bounded length from a byte stream.
+
+pub mod api;
+pub mod feed;
+pub mod lines;
+pub mod native;
+
+mod outbox;
+
+pub use api::{ApiClient, ApiError};
+pub use feed::{Feed, FeedError};
+pub use native::{Incoming, NativeClient, NativeOptions, SendError};

@@ -1,0 +1,223 @@
+//! A client of the message API. One call is one request over a kept connection; nothing is tried again here, for only the
+//! caller knows whether that is safe.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kit::Secret;
+use protocol::api::{
+    AppendRequest, AppendResponse, Conversations, CursorMove, CursorMoves, EventPage, FeedPosition, Problem,
+    RegisterUser, StateEntries, StateValue, UnseenPage, User, Users,
+};
+use protocol::{ConversationId, Draft, UserName};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::feed::{Feed, FeedError};
+
+/// A request may take this long; an append waits for a disk, or for a majority of replicas.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The message API is on this machine or the next one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Speaks to one message API. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct ApiClient {
+    http: reqwest::Client,
+    base: String,
+    token: Secret,
+}
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The message API could not be reached, or the connection broke: what was asked may or may not have been done.
+    #[error("reach the message API")]
+    Unreachable(#[source] reqwest::Error),
+    /// It is there and cannot do it now: nothing was done, or nobody knows (status 5xx).
+    #[error("the message API cannot do this now: {0}")]
+    Unavailable(String),
+    /// It refuses: asking again will not help (status 4xx).
+    #[error("the message API refuses: {0}")]
+    Refused(String),
+    /// Its answer is not what it should be.
+    #[error("understand the message API's answer")]
+    Malformed(#[source] reqwest::Error),
+}
+
+/// Which part of a conversation to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Range {
+    /// The events after this one, oldest first.
+    After(u64),
+    /// The newest events before this one; of the whole conversation where `None`.
+    Before(Option<u64>),
+}
+
+impl ApiClient {
+    /// A client for the message API at `address`.
+    ///
+    /// # Panics
+    /// When no TLS implementation was installed; see [`kit::context::install_tls`].
+    #[must_use]
+    pub fn new(address: SocketAddr, token: Secret) -> Self {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .tcp_nodelay(true)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build()
+            .expect("a client without files or proxies can always be built once TLS is installed");
+        Self { http, base: format!("http://{address}/v1"), token }
+    }
+
+    /// Stores a batch, in order. When this returns, all of it is durable.
+    ///
+    /// # Errors
+    /// See [`ApiError`]; the same drafts may be sent again, for they carry their ids.
+    pub async fn append(&self, drafts: Vec<Draft>) -> Result<AppendResponse, ApiError> {
+        self.post("append", &AppendRequest { drafts }).await
+    }
+
+    /// A page of what a user has not seen, oldest first; `after` is the last page's `next`.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn unseen(
+        &self,
+        user: &UserName,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<UnseenPage, ApiError> {
+        let request = self.request(Method::GET, &format!("users/{user}/unseen")).query(&[("limit", limit)]);
+        let request = if let Some(after) = after { request.query(&[("after", after)]) } else { request };
+        self.fetch(request).await
+    }
+
+    /// A user's conversations, the most recent first.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn conversations(&self, user: &UserName) -> Result<Conversations, ApiError> {
+        self.get(&format!("users/{user}/conversations")).await
+    }
+
+    /// A page of a conversation.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn events(
+        &self,
+        conversation: &ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> Result<EventPage, ApiError> {
+        let request = self
+            .request(Method::GET, &format!("conversations/{conversation}/events"))
+            .query(&[("limit", limit)]);
+        let request = match range {
+            Range::After(seq) => request.query(&[("after", seq)]),
+            Range::Before(Some(seq)) => request.query(&[("before", seq)]),
+            Range::Before(None) => request,
+        };
+        self.fetch(request).await
+    }
+
+    /// Moves cursors forward.
+    ///
+    /// # Errors
+    /// See [`ApiError`]; moving a cursor twice is harmless.
+    pub async fn move_cursors(&self, moves: Vec<CursorMove>) -> Result<(), ApiError> {
+        self.post::<_, serde_json::Value>("cursors", &CursorMoves { moves }).await.map(drop)
+    }
+
+    /// Everybody ever registered, in order of first registration.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn users(&self) -> Result<Vec<User>, ApiError> {
+        self.get::<Users>("users").await.map(|answer| answer.users)
+    }
+
+    /// Notes that somebody logged in.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn register(&self, name: UserName, address: Option<String>) -> Result<(), ApiError> {
+        self.post::<_, serde_json::Value>("users", &RegisterUser { name, address }).await.map(drop)
+    }
+
+    /// What a service keeps between its runs.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn state(&self, owner: &UserName) -> Result<StateEntries, ApiError> {
+        self.get(&format!("state/{owner}")).await
+    }
+
+    /// Keeps a value under a user's name, or forgets it with `None`.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn put_state(
+        &self,
+        owner: &UserName,
+        key: &UserName,
+        value: Option<serde_json::Value>,
+    ) -> Result<(), ApiError> {
+        let request =
+            self.request(Method::PUT, &format!("state/{owner}/{}", key.key())).json(&StateValue { value });
+        self.fetch::<serde_json::Value>(request).await.map(drop)
+    }
+
+    /// Opens the feed right after `position`, or at its present end.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn feed(&self, position: Option<FeedPosition>) -> Result<Feed, FeedError> {
+        let request = self.http.get(format!("{}/feed", self.base)).bearer_auth(self.token.expose());
+        let request = match position {
+            Some(FeedPosition { epoch, index }) => {
+                request.query(&[("epoch", epoch.to_string()), ("after", index.to_string())])
+            }
+            None => request,
+        };
+        let response = check(request.send().await.map_err(ApiError::Unreachable)?).await?;
+        Ok(Feed::new(response))
+    }
+
+    async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, ApiError> {
+        self.fetch(self.request(Method::GET, path)).await
+    }
+
+    async fn post<Q: Serialize, A: DeserializeOwned>(&self, path: &str, body: &Q) -> Result<A, ApiError> {
+        self.fetch(self.request(Method::POST, path).json(body)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}/{path}", self.base));
+        request.bearer_auth(self.token.expose()).timeout(REQUEST_TIMEOUT)
+    }
+
+    async fn fetch<A: DeserializeOwned>(&self, request: RequestBuilder) -> Result<A, ApiError> {
+        let response = check(request.send().await.map_err(ApiError::Unreachable)?).await?;
+        response.json().await.map_err(|error| {
+            // A body that broke off is a broken connection, not a wrong answer.
+            if error.is_decode() { ApiError::Malformed(error) } else { ApiError::Unreachable(error) }
+        })
+    }
+}
+
+async fn check(response: Response) -> Result<Response, ApiError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let detail = match response.json::<Problem>().await {
+        Ok(problem) => problem.detail,
+        Err(_) => status.to_string(),
+    };
+    let now = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+    Err(if now { ApiError::Unavailable(detail) } else { ApiError::Refused(detail) })
+}
