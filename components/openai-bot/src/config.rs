@@ -1,0 +1,149 @@
+//! What an operator may set: `[openai-bot]`.
+
+use std::time::Duration;
+
+use kit::{Exit, Failure};
+use protocol::UserName;
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+
+/// The part of the configuration that is this component's own. The key is not in it: it is a secret, and comes from the
+/// environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Whether it is started at all; without a key it is not.
+    pub enabled: bool,
+    /// The name it is online under.
+    pub name: String,
+    /// Any endpoint that speaks OpenAI's chat completions: the public one, Ollama, vLLM, llama.cpp. The key goes nowhere else.
+    pub base_url: String,
+    /// The model that is asked for.
+    pub model: String,
+    /// How long connecting to the endpoint may take.
+    #[serde(with = "kit::duration")]
+    pub connect_timeout: Duration,
+    /// How long the model may think before its first word.
+    #[serde(with = "kit::duration")]
+    pub first_token_timeout: Duration,
+    /// How long it may pause between two words.
+    #[serde(with = "kit::duration")]
+    pub idle_timeout: Duration,
+    /// How long one answer may take, tries and pauses included.
+    #[serde(with = "kit::duration")]
+    pub total_timeout: Duration,
+    /// How many questions are with the model at the same time; the others wait.
+    pub max_concurrent: usize,
+    /// How many earlier questions and answers of a user go along with the next question. They are kept in memory only.
+    pub history_turns: usize,
+    /// An answer is ended here, with a remark, whatever the model still had to say.
+    pub max_reply_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            name: "openai".to_owned(),
+            base_url: "https://api.openai.com/v1".to_owned(),
+            model: "gpt-4.1-mini".to_owned(),
+            connect_timeout: Duration::from_secs(5),
+            first_token_timeout: Duration::from_secs(120),
+            idle_timeout: Duration::from_secs(60),
+            total_timeout: Duration::from_secs(15 * 60),
+            max_concurrent: 4,
+            history_turns: 10,
+            max_reply_bytes: 64 * 1024,
+        }
+    }
+}
+
+/// What of the configuration is not plain numbers, read.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked {
+    pub(crate) name: UserName,
+    pub(crate) endpoint: Url,
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<Checked, Failure> {
+        let wrong = |key: &str, what: String| Failure::new(Exit::Config, format!("openai-bot.{key}: {what}"));
+        let name = UserName::parse(&self.name).map_err(|error| wrong("name", error.to_string()))?;
+        let endpoint = endpoint(&self.base_url).map_err(|what| wrong("base-url", what))?;
+        if self.model.trim().is_empty() {
+            return Err(wrong("model", "a model must be named".to_owned()));
+        }
+        let durations = [
+            ("connect-timeout", self.connect_timeout),
+            ("first-token-timeout", self.first_token_timeout),
+            ("idle-timeout", self.idle_timeout),
+            ("total-timeout", self.total_timeout),
+        ];
+        if let Some((key, _)) = durations.iter().find(|(_, duration)| duration.is_zero()) {
+            return Err(wrong(key, "must be longer than nothing".to_owned()));
+        }
+        for (key, value, most) in [
+            ("max-concurrent", self.max_concurrent, 1..=256),
+            ("history-turns", self.history_turns, 0..=100),
+            ("max-reply-bytes", self.max_reply_bytes, 1024..=1024 * 1024),
+        ] {
+            if !most.contains(&value) {
+                return Err(wrong(key, format!("must be from {} to {}", most.start(), most.end())));
+            }
+        }
+        Ok(Checked { name, endpoint })
+    }
+}
+
+/// Where completions are asked for. A base that carries a password would end up in logs, and one with a query cannot be extended.
+fn endpoint(base: &str) -> Result<Url, String> {
+    let url = Url::parse(base).map_err(|error| format!("not a URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("must begin with http:// or https:// and a host".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password; the key is given as OPENAI_API_KEY".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must not hold '?' or '#'".to_owned());
+    }
+    let path = format!("{}/chat/completions", url.path().trim_end_matches('/'));
+    let mut endpoint = url;
+    endpoint.set_path(&path);
+    Ok(endpoint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = Config::default();
+        change(&mut config);
+        let failure = config.check().unwrap_err();
+        assert_eq!(failure.exit(), Exit::Config);
+        failure.to_string()
+    }
+
+    #[test]
+    fn the_endpoint_lies_under_the_base_url() {
+        let checked = Config::default().check().unwrap();
+        assert_eq!(checked.endpoint.as_str(), "https://api.openai.com/v1/chat/completions");
+        assert_eq!(
+            endpoint("http://127.0.0.1:11434/v1/").unwrap().as_str(),
+            "http://127.0.0.1:11434/v1/chat/completions"
+        );
+    }
+
+    #[test]
+    fn bad_values_are_named_with_their_key() {
+        assert!(with(|c| c.name = "a b".into()).starts_with("openai-bot.name: a name cannot hold a space"));
+        assert!(with(|c| c.base_url = "ftp://x".into()).contains("base-url: must begin with http"));
+        assert!(with(|c| c.base_url = "nonsense".into()).contains("base-url: not a URL"));
+        let secret = with(|c| c.base_url = "https://user:hunter2@host/v1".into());
+        assert!(secret.contains("must not hold a user name") && !secret.contains("hunter2"), "{secret}");
+        assert!(with(|c| c.max_concurrent = 0).contains("max-concurrent: must be from 1 to 256"));
+        assert!(with(|c| c.idle_timeout = Duration::ZERO).contains("idle-timeout"));
+        assert!(with(|c| c.model = " ".into()).contains("openai-bot.model"));
+    }
+}

@@ -1,0 +1,66 @@
+//! What an operator may set: `[thermometer]`.
+
+use std::time::Duration;
+
+use kit::{Exit, Failure};
+use protocol::UserName;
+use serde::{Deserialize, Serialize};
+
+/// Updates closer together than this are no news and only cost the store.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The part of the configuration that is this component's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Whether it is started at all.
+    pub enabled: bool,
+    /// The name it is online under.
+    pub name: String,
+    /// How often each subscriber is told the temperature.
+    #[serde(with = "kit::duration")]
+    pub interval: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { enabled: true, name: "thermometer1".to_owned(), interval: Duration::from_secs(100) }
+    }
+}
+
+/// A configuration whose values were checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked {
+    pub(crate) name: UserName,
+    pub(crate) interval: Duration,
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<Checked, Failure> {
+        let name = UserName::parse(&self.name)
+            .map_err(|error| Failure::new(Exit::Config, format!("thermometer.name: {error}")))?;
+        if self.interval < SHORTEST_INTERVAL {
+            let least = kit::duration::format(SHORTEST_INTERVAL);
+            return Err(Failure::new(
+                Exit::Config,
+                format!("thermometer.interval: must be at least {least}"),
+            ));
+        }
+        Ok(Checked { name, interval: self.interval })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_bad_values_are_named() {
+        assert!(Config::default().check().is_ok());
+        let bad = Config { name: "two words".to_owned(), ..Config::default() }.check().unwrap_err();
+        assert_eq!(bad.exit(), Exit::Config);
+        assert!(bad.to_string().starts_with("thermometer.name: a name cannot hold a space"), "{bad}");
+        let bad = Config { interval: Duration::ZERO, ..Config::default() }.check().unwrap_err();
+        assert!(bad.to_string().contains("thermometer.interval"), "{bad}");
+    }
+}
