@@ -2,15 +2,21 @@
 //!
 //! * [`api`]: one request of the message API a call. [`feed`]: its stream of committed events.
 //! * [`native`]: a connection to the chat server that reconnects by itself and sends nothing twice.
+//! * [`service`]: a user that is a program and answers each message exactly once.
 //! * [`lines`]: lines of bounded length from a byte stream.
 
 pub mod api;
 pub mod feed;
 pub mod lines;
 pub mod native;
+pub mod service;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod outbox;
+mod progress;
 
 pub use api::{ApiClient, ApiError};
 pub use feed::{Feed, FeedError};
 pub use native::{Incoming, NativeClient, NativeOptions, SendError};
+pub use service::{Question, Service};

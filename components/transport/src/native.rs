@@ -37,6 +37,9 @@ const CURSORS: usize = 256;
 /// Frames the caller has not taken yet. Overflow rule: the connection is not read until there is room.
 const INCOMING: usize = 256;
 
+/// The reason in [`Incoming::Disconnected`] when [`NativeClient::replay`] asked for it: what comes behind it is complete again.
+pub const REPLAY: &str = "everything unseen is asked for again";
+
 /// Frames other than messages that wait to be written. Overflow rule: later ones are dropped.
 const FRAMES: usize = 256;
 
@@ -119,6 +122,7 @@ enum Command {
     Send(Box<Send>, Done),
     Seen(Seen),
     Frame(Box<ClientFrame>),
+    Replay,
 }
 
 /// Speaks for one user. Cheap to clone; the connection ends when `shutdown` is cancelled or the receiver of [`Incoming`] is dropped.
@@ -144,6 +148,7 @@ impl NativeClient {
             outbox: Outbox::default(),
             seen: BTreeMap::new(),
             frames: Vec::new(),
+            replay: false,
             orphaned: false,
             backoff,
         };
@@ -181,6 +186,12 @@ impl NativeClient {
         let _ = self.commands.send(Command::Seen(Seen { conversation, seq })).await;
     }
 
+    /// Connects once more and has everything past the server's cursors sent again, for a caller that let events go by. Those that
+    /// come after [`Incoming::Disconnected`] with the reason [`REPLAY`] are without a gap.
+    pub async fn replay(&self) {
+        let _ = self.commands.send(Command::Replay).await;
+    }
+
     /// Sends any other frame, if there is a connection; it is dropped otherwise.
     pub async fn frame(&self, frame: ClientFrame) {
         let _ = self.commands.send(Command::Frame(Box::new(frame))).await;
@@ -199,6 +210,8 @@ struct Actor {
     seen: BTreeMap<ConversationId, u64>,
     /// Other frames, not written yet, at most `FRAMES`.
     frames: Vec<ClientFrame>,
+    /// The caller let events go by: forget what was passed on, and connect again.
+    replay: bool,
     /// Every handle is gone: nothing will be said any more, though events may still be wanted.
     orphaned: bool,
     backoff: Backoff,
@@ -302,6 +315,7 @@ impl Actor {
         match command {
             None => self.orphaned = true,
             Some(Command::Send(send, done)) => self.outbox.push(*send, done),
+            Some(Command::Replay) => self.replay = true,
             // Only while there is no connection do they pile up, and then nobody waits for their answer.
             Some(Command::Frame(frame)) if self.frames.len() < FRAMES => self.frames.push(*frame),
             Some(Command::Frame(_)) => {}
@@ -376,6 +390,10 @@ impl Actor {
         let mut ping = tokio::time::interval_at(heard + PING_EVERY, PING_EVERY);
         loop {
             self.flush(connection).await?;
+            if std::mem::take(&mut self.replay) {
+                self.known.clear();
+                return Err(lost(REPLAY));
+            }
             let retry = self.outbox.next_retry();
             tokio::select! {
                 frame = connection.read() => {

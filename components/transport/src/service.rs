@@ -1,0 +1,233 @@
+//! A service: a user that is a program, and answers each message to it exactly once, whatever is restarted in between.
+//!
+//! The life of a message: an event comes → passed over if it is the service's own, another service's answer, or of a kind that
+//! asks for nothing → [`Service::next`] hands it out as a [`Question`] → [`Question::reply`] stores an answer under an id made
+//! from the event's → [`Question::finish`] → the service's cursor moves past it as soon as everything before it is finished.
+//! When the service dies before that, the event comes again, and its answer, sent again, is told by its id.
+//!
+//! Leaves out what the answers are, and any queue: the caller must take what comes and never wait for an answer to be stored
+//! between two calls of [`Service::next`], for that answer comes behind the events that are waiting.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use kit::{Context, Exit, Failure, Notifier};
+use protocol::native::{Ack, ErrorCode, ErrorFrame, EventFrame, Send};
+use protocol::{Body, ClientId, Event, MessageType, Metadata, UserName};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::native::{Incoming, NativeClient, NativeOptions, REPLAY, SendError};
+use crate::progress::Progress;
+
+/// What every answer's client id begins with. Services do not answer what has such an id, so two of them cannot keep each other
+/// talking.
+const REPLY_PREFIX: &str = "re-";
+/// What is under way when the service is told to end gets this long.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(1200);
+
+/// A service's connection to the chat server. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Service {
+    name: UserName,
+    kinds: &'static [MessageType],
+    incoming: mpsc::Receiver<Incoming>,
+    shared: Arc<Shared>,
+    shutdown: CancellationToken,
+    notifier: Notifier,
+    ready: bool,
+    _connection: DropGuard,
+}
+
+#[derive(Debug)]
+struct Shared {
+    client: NativeClient,
+    progress: Mutex<Progress>,
+    /// Something was finished.
+    finished: Notify,
+}
+
+impl Shared {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().expect("nobody panics while holding this lock")
+    }
+}
+
+impl Service {
+    /// Starts connecting as `name`; `kinds` are the messages that ask for something. Tells `context.notifier` when it is online.
+    #[must_use]
+    pub fn start(
+        server: SocketAddr,
+        name: UserName,
+        kinds: &'static [MessageType],
+        context: &Context,
+    ) -> Self {
+        // Not a child of `context.shutdown`: what is under way then must still be stored.
+        let connection = CancellationToken::new();
+        let options = NativeOptions::service(server, name.clone(), context.service_token.clone());
+        let (client, incoming) = NativeClient::start(options, connection.clone());
+        let shared = Shared { client, progress: Mutex::default(), finished: Notify::new() };
+        Self {
+            name,
+            kinds,
+            incoming,
+            shared: Arc::new(shared),
+            shutdown: context.shutdown.clone(),
+            notifier: context.notifier.clone(),
+            ready: false,
+            _connection: connection.drop_guard(),
+        }
+    }
+
+    /// To say something unasked.
+    #[must_use]
+    pub fn client(&self) -> &NativeClient {
+        &self.shared.client
+    }
+
+    /// The next message to deal with, or `None` when the service must end.
+    ///
+    /// # Errors
+    /// When the chat server will not have us.
+    pub async fn next(&mut self) -> Result<Option<Question>, Failure> {
+        loop {
+            if self.shared.progress().must_ask() {
+                let shared = Arc::clone(&self.shared);
+                // On a task of its own: this one must go on taking what comes.
+                tokio::spawn(async move { shared.client.replay().await });
+            }
+            let incoming = tokio::select! {
+                () = self.shutdown.cancelled() => return Ok(None),
+                () = self.shared.finished.notified() => continue,
+                incoming = self.incoming.recv() => incoming,
+            };
+            let Some(incoming) = incoming else { return Ok(None) };
+            if let Some(question) = self.take(incoming)? {
+                return Ok(Some(question));
+            }
+        }
+    }
+
+    fn take(&mut self, incoming: Incoming) -> Result<Option<Question>, Failure> {
+        match incoming {
+            Incoming::Event(frame) => Ok(self.event(*frame)),
+            Incoming::Connected(welcome) => {
+                tracing::info!(name = %welcome.name, "online");
+                self.online(&format!("online as {}", welcome.name));
+                Ok(None)
+            }
+            Incoming::Disconnected { reason, .. } => {
+                if reason == REPLAY {
+                    self.shared.progress().asked();
+                }
+                tracing::warn!(reason, "the connection to the chat server is gone, another attempt follows");
+                self.notifier.status(&format!("not connected: {reason}"));
+                Ok(None)
+            }
+            Incoming::Rejected(error) => Err(rejected(&error)),
+            Incoming::Frame(_) => Ok(None),
+        }
+    }
+
+    fn online(&mut self, status: &str) {
+        if std::mem::replace(&mut self.ready, true) {
+            self.notifier.status(status);
+        } else {
+            self.notifier.ready(status);
+        }
+    }
+
+    fn event(&self, frame: EventFrame) -> Option<Question> {
+        let EventFrame { event, replayed } = frame;
+        if !self.asks(&event) {
+            let seen = self.shared.progress().pass(&event.conversation, event.seq);
+            if let Some(seq) = seen {
+                let (shared, conversation) = (Arc::clone(&self.shared), event.conversation);
+                // On a task of its own: this one must go on taking what comes. A cursor that is late never moves back.
+                tokio::spawn(async move { shared.client.seen(conversation, seq).await });
+            }
+            return None;
+        }
+        let begun = self.shared.progress().begin(&event.conversation, event.seq);
+        begun.then(|| Question { event, replayed, shared: Arc::clone(&self.shared) })
+    }
+
+    fn asks(&self, event: &Event) -> bool {
+        event.sender != self.name
+            && event.destination == self.name
+            && self.kinds.contains(&event.kind)
+            && !event.client_id.as_str().starts_with(REPLY_PREFIX)
+    }
+
+    /// Lets what is under way come to its end, for a moment; call it after [`Service::next`] said `None`.
+    pub async fn drain(&mut self, under_way: impl Future<Output = ()>) {
+        let mut under_way = pin!(tokio::time::timeout(DRAIN_TIMEOUT, under_way));
+        loop {
+            tokio::select! {
+                _ = &mut under_way => return,
+                // The answers that are waited for come behind these events, which come again at the next start.
+                incoming = self.incoming.recv() => if incoming.is_none() { return },
+            }
+        }
+    }
+}
+
+fn rejected(error: &ErrorFrame) -> Failure {
+    let exit = if error.code == ErrorCode::BadName { Exit::Config } else { Exit::Unavailable };
+    Failure::new(exit, format!("the chat server refuses this service: {}", error.message))
+}
+
+/// A message to the service. Whoever drops it without [`Question::finish`] leaves it for the next start.
+#[derive(Debug)]
+pub struct Question {
+    /// What was said.
+    pub event: Event,
+    /// Whether it was stored before the service came online, so that it may have been answered already.
+    pub replayed: bool,
+    shared: Arc<Shared>,
+}
+
+impl Question {
+    /// The id of a part of the answer, counted from 1. The first one's is `re-` and the event's id.
+    #[must_use]
+    pub fn reply_id(&self, part: usize) -> ClientId {
+        let id = self.event.id;
+        let text =
+            if part == 1 { format!("{REPLY_PREFIX}{id}") } else { format!("{REPLY_PREFIX}{id}-{part}") };
+        ClientId::parse(&text).expect("a UUID and a number are short printable ASCII")
+    }
+
+    /// Stores a part of the answer, and returns when it is durable.
+    ///
+    /// # Errors
+    /// When the server refuses it, or the connection ended for good.
+    pub async fn reply(
+        &self,
+        part: usize,
+        kind: MessageType,
+        body: Body,
+        metadata: Metadata,
+    ) -> Result<Ack, SendError> {
+        let send = Send {
+            client_id: self.reply_id(part),
+            to: self.event.sender.clone(),
+            body,
+            kind,
+            metadata,
+            timestamp: None,
+        };
+        self.shared.client.send(send).await
+    }
+
+    /// It is dealt with: it need not come again.
+    pub async fn finish(self) {
+        let Self { event, shared, .. } = self;
+        let seen = shared.progress().finish(&event.conversation, event.seq);
+        if let Some(seq) = seen {
+            shared.client.seen(event.conversation, seq).await;
+        }
+        shared.finished.notify_one();
+    }
+}
