@@ -1,8 +1,17 @@
 //! thermometer: a service that is a user like any other, and tells the temperature to whoever asks or subscribes.
+//!
+//! [`command`] has the words, [`sensor`] the source of the temperature, [`subscribers`] who is told it, [`thermometer`] how all of
+//! it works together.
 
 use std::net::SocketAddr;
 
 pub mod config;
+pub mod sensor;
+
+mod command;
+mod reading;
+mod subscribers;
+mod thermometer;
 
 pub use config::Config;
 
@@ -15,11 +24,11 @@ pub struct Upstream {
     pub api: SocketAddr,
 }
 
-/// Works until `context.shutdown`.
+/// Works until `context.shutdown`. It is ready when it is online.
 ///
 /// # Errors
 /// When the configuration is wrong, or the chat server will not have a service of this name.
-#[expect(clippy::unused_async, reason = "the signature others compile against")]
-pub async fn run(config: Config, _upstream: Upstream, _context: kit::Context) -> Result<(), kit::Failure> {
-    config.check().map(drop)
+pub async fn run(config: Config, upstream: Upstream, context: kit::Context) -> Result<(), kit::Failure> {
+    let sensor = Box::new(sensor::Simulated::default());
+    thermometer::serve(config.check()?, upstream, sensor, context).await
 }

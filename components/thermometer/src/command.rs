@@ -1,0 +1,69 @@
+//! What may be asked of the thermometer, and the words of its answers.
+
+/// Answers `subscribe`, once the subscription is kept.
+pub(crate) const SUBSCRIBED: &str = "Subscription confirmed.";
+/// Answers `unsubscribe`, once the subscription is forgotten.
+pub(crate) const UNSUBSCRIBED: &str = "Unsubscribed.";
+/// Answers `reboot`, after a while.
+pub(crate) const REBOOTED: &str = "Reboot complete.";
+/// Answers `range`; the temperatures are in the metadata.
+pub(crate) const RANGE: &str = "Temperature range data";
+/// Told to every subscriber; the temperature is in the metadata.
+pub(crate) const UPDATE: &str = "Temperature update";
+/// Answers anything else.
+pub(crate) const UNKNOWN: &str =
+    "I do not know that command. I know: subscribe, unsubscribe, range and reboot.";
+/// Answers `subscribe` when there is no room.
+pub(crate) const FULL: &str = "I have as many subscribers as I can serve. Please try again later.";
+/// Answers `subscribe` and `unsubscribe` when the message API refuses to keep them.
+pub(crate) const NOT_KEPT: &str =
+    "I could not note that down, so nothing has changed. Please try again later.";
+
+/// What somebody asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// To be told the temperature from now on, or no longer.
+    Subscription(Wish),
+    /// To restart.
+    Reboot,
+    /// Five temperatures.
+    Range,
+    /// Nothing we know.
+    Unknown,
+}
+
+/// What becomes of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Subscribe,
+    Unsubscribe,
+}
+
+/// Reads a command, in any case, white space around it not counted.
+pub(crate) fn parse(text: &str) -> Command {
+    let known = [
+        ("subscribe", Command::Subscription(Wish::Subscribe)),
+        ("unsubscribe", Command::Subscription(Wish::Unsubscribe)),
+        ("reboot", Command::Reboot),
+        ("range", Command::Range),
+    ];
+    let text = text.trim();
+    let found = known.iter().find(|(word, _)| text.eq_ignore_ascii_case(word));
+    found.map_or(Command::Unknown, |(_, command)| *command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read_in_any_case_and_nothing_else_is_one() {
+        assert_eq!(parse(" SubScribe \n"), Command::Subscription(Wish::Subscribe));
+        assert_eq!(parse("UNSUBSCRIBE"), Command::Subscription(Wish::Unsubscribe));
+        assert_eq!(parse("reboot"), Command::Reboot);
+        assert_eq!(parse("Range"), Command::Range);
+        for other in ["", "subscribe me", "help", "ſubscribe"] {
+            assert_eq!(parse(other), Command::Unknown, "{other}");
+        }
+    }
+}
