@@ -1,1 +1,3 @@
-//! stub
+//! The launcher: the supervisor, the command line and the catalog of components.
+
+pub mod supervisor;

@@ -1,0 +1,50 @@
+//! How whoever runs the supervisor hears from it and gives it a new plan.
+
+use tokio::sync::mpsc;
+
+use super::control::ReloadSummary;
+use super::spec::Plan;
+use super::status::Snapshot;
+
+/// Makes a new plan from the configuration as it is now; the error is what is wrong with it, for the operator.
+///
+/// It runs on the control thread and must not block for long.
+pub type Reloader = Box<dyn FnMut() -> Result<Plan, String>>;
+
+/// What the supervisor's caller may hand in; the default is nothing.
+#[derive(Default)]
+pub struct Hooks {
+    /// Told of what happens. Sent without waiting: what does not fit into the channel is dropped, so that a terminal that
+    /// shows nothing (ctrl-S) holds up nothing. 64 places are plenty.
+    pub progress: Option<mpsc::Sender<Progress>>,
+    /// Answers the control socket's `reload`.
+    pub reload: Option<Reloader>,
+    /// New plans that nobody asked for, as when the configuration file has changed.
+    pub plans: Option<mpsc::Receiver<Plan>>,
+}
+
+/// What the supervisor's caller is told.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// For the first time every component is ready, or cannot become so for now.
+    Settled(Snapshot),
+    /// A component changed its state.
+    Changed(Snapshot, String),
+    /// A new plan is in force.
+    Reloaded(ReloadSummary),
+    /// A stop of everything waits for these. Sent at the start of the stop, at each change and once a second.
+    Stopping(Vec<Awaited>),
+    /// The second signal: all are killed.
+    Killing(Vec<Awaited>),
+}
+
+/// A process that a stop waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awaited {
+    /// The component.
+    pub name: String,
+    /// Its process id.
+    pub pid: u32,
+    /// The seconds until it is killed, rounded up.
+    pub seconds_left: u64,
+}

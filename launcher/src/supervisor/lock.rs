@@ -1,0 +1,3 @@
+//! Placeholder for the locks.
+/// The lock.
+pub(crate) const LAUNCHER_LOCK: &str = "launcher.lock";

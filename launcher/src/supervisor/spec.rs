@@ -1,0 +1,175 @@
+//! What is to be run: the plan that the supervisor is given. It says nothing of how a plan is made from a configuration.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::Secret;
+use uuid::Uuid;
+
+/// Everything the supervisor needs to know.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Names this run of the launcher; part of the mark by which its processes are known.
+    pub run_id: Uuid,
+    /// What to run. Names are unique, and nothing needs itself, directly or through others.
+    pub components: Vec<ComponentSpec>,
+    /// What the components need and we do not run.
+    pub dependencies: Vec<External>,
+    /// The data directory; locks and sockets live in its `run/`.
+    pub data: PathBuf,
+    /// Where the components' logs are written.
+    pub logs: PathBuf,
+    /// How much log is kept.
+    pub log_policy: LogPolicy,
+    /// What no log may show.
+    pub secrets: Vec<Secret>,
+}
+
+/// One component: a process that is started, watched, restarted and stopped.
+#[derive(Debug, Clone)]
+pub struct ComponentSpec {
+    /// Its name: small letters, digits and `-`, at most 40 characters; also the name of its log file.
+    pub name: String,
+    /// How it is started, or why it is not.
+    pub launch: Launch,
+    /// How one knows that it serves.
+    pub readiness: Readiness,
+    /// Where it can be reached, for people to read.
+    pub address: Option<String>,
+    /// Components and dependencies that must be ready before it is started.
+    pub needs: Vec<String>,
+    /// What happens after it ends on its own.
+    pub restart: RestartPolicy,
+    /// How long it may take to be ready; after that it is ended and the start counts as a crash.
+    pub ready_timeout: Duration,
+    /// How long it may take to end after TERM; after that it is killed.
+    pub stop_grace: Duration,
+    /// Stands for its configuration: a reload restarts it when this differs.
+    pub config_digest: String,
+}
+
+/// How a component is started.
+#[derive(Clone)]
+pub enum Launch {
+    /// As a process. Its environment is ours with `env` on top.
+    Command {
+        /// The executable.
+        program: PathBuf,
+        /// Its arguments, without its own name.
+        args: Vec<OsString>,
+        /// Variables set for it.
+        env: Vec<(OsString, OsString)>,
+        /// Variables of ours that it does not get, such as other components' secrets.
+        env_remove: Vec<OsString>,
+        /// Its working directory, where it is not ours.
+        cwd: Option<PathBuf>,
+    },
+    /// Not at all.
+    Skip {
+        /// Why, in words for the operator.
+        reason: String,
+    },
+}
+
+impl fmt::Debug for Launch {
+    /// Without the environment, which holds secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command { program, args, .. } => f
+                .debug_struct("Command")
+                .field("program", program)
+                .field("args", args)
+                .finish_non_exhaustive(),
+            Self::Skip { reason } => f.debug_struct("Skip").field("reason", reason).finish(),
+        }
+    }
+}
+
+/// How one knows that a component serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// It says so: `READY=1` to `$NOTIFY_SOCKET`, as `sd_notify(3)`.
+    Notify,
+    /// It is taken to serve as soon as it is started; for commands that cannot say.
+    Spawned,
+}
+
+/// When a component that ended on its own is started again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RestartPolicy {
+    /// The wait before the first restart.
+    pub base: Duration,
+    /// What the wait is multiplied with at each further one.
+    pub factor: f64,
+    /// The longest wait.
+    pub cap: Duration,
+    /// By which share of itself, up or down, a wait is varied, so that components do not restart in step.
+    pub jitter: f64,
+    /// After so long *ready*, earlier crashes are forgotten.
+    pub reset_after: Duration,
+    /// So many restarts within `window` are allowed; the next crash is final.
+    pub intensity: u32,
+    /// The window that `intensity` counts in.
+    pub window: Duration,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            base: Duration::from_millis(200),
+            factor: 2.0,
+            cap: Duration::from_secs(30),
+            jitter: 0.2,
+            reset_after: Duration::from_secs(60),
+            intensity: 5,
+            window: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The answer of one probe: fine, or what is wrong in words that fit after the dependency's name, such as `refuses connections`.
+pub type Probe = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// Something that the components need and we do not run. It takes part in the start order: nothing that needs it is started
+/// while it is away.
+#[derive(Clone)]
+pub struct External {
+    /// Its name, such as `mongodb`; shares one name space with the components.
+    pub name: String,
+    /// Asks how it is. Called again and again; an answer later than [`External::DEADLINE`] is none.
+    pub check: Arc<dyn Fn() -> Probe + Send + Sync>,
+}
+
+impl External {
+    /// How often it is asked.
+    pub const PERIOD: Duration = Duration::from_secs(5);
+    /// How long an answer may take.
+    pub const DEADLINE: Duration = Duration::from_secs(4);
+}
+
+impl fmt::Debug for External {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("External").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// How much log is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogPolicy {
+    /// The size in bytes at which a log file is put aside.
+    pub max_bytes: u64,
+    /// How many files put aside are kept for each component.
+    pub max_files: usize,
+    /// How many bytes all log files together may take; the oldest ones put aside go first.
+    pub max_total: u64,
+}
+
+impl Default for LogPolicy {
+    fn default() -> Self {
+        Self { max_bytes: 10 << 20, max_files: 5, max_total: 200 << 20 }
+    }
+}

@@ -1,0 +1,138 @@
+//! How everything is, as `launcher status` shows it and scripts read it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// How everything is at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// This run of the launcher.
+    pub run_id: Uuid,
+    /// The launcher's process id.
+    pub launcher_pid: u32,
+    /// When it started, RFC 3339.
+    pub started_at: String,
+    /// True once a stop of everything is under way.
+    pub stopping: bool,
+    /// Every component, in start order.
+    pub components: Vec<ComponentStatus>,
+    /// Every dependency that we do not run.
+    pub dependencies: Vec<DependencyStatus>,
+}
+
+impl Snapshot {
+    /// Whether every component that is to run is ready and every dependency answers.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        let fine = |component: &ComponentStatus| matches!(component.state, State::Ready | State::Skipped);
+        self.components.iter().all(fine)
+            && self.dependencies.iter().all(|dependency| dependency.state == DependencyState::Ok)
+    }
+
+    /// The component of a name.
+    #[must_use]
+    pub fn component(&self, name: &str) -> Option<&ComponentStatus> {
+        self.components.iter().find(|component| component.name == name)
+    }
+}
+
+/// How one component is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComponentStatus {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: State,
+    /// Its process id, while it has a process.
+    pub pid: Option<u32>,
+    /// Where it can be reached.
+    pub address: Option<String>,
+    /// How often it was started again after it ended on its own.
+    pub restarts: u32,
+    /// How long its present or last process took to be ready, in milliseconds.
+    pub ready_ms: Option<u64>,
+    /// How long its present process has been ready, in seconds.
+    pub uptime_s: Option<u64>,
+    /// How its last process that ended on its own did so, with the last line it logged.
+    pub last_error: Option<String>,
+    /// Why it is in a state other than ready: what it waits for, when it is started again, why it was skipped or given up.
+    pub reason: Option<String>,
+    /// What it says of itself, in one line.
+    pub status_text: Option<String>,
+    /// What its log lacks.
+    pub log: Dropped,
+}
+
+/// What could not be written to a log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Lines.
+    pub dropped_lines: u64,
+    /// Bytes, of those lines.
+    pub dropped_bytes: u64,
+}
+
+/// The states of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Something that it needs is not ready.
+    Waiting,
+    /// It has a process that does not serve yet.
+    Starting,
+    /// It serves.
+    Ready,
+    /// Its process is told to end.
+    Stopping,
+    /// It ended on its own and is started again after a wait.
+    Backoff,
+    /// It was stopped by the operator or is no longer wanted.
+    Stopped,
+    /// It is given up until the operator starts it.
+    Failed,
+    /// It is not part of this run.
+    Skipped,
+}
+
+impl fmt::Display for State {
+    /// The word that the JSON form has, too.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Stopping => "stopping",
+            Self::Backoff => "backoff",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        })
+    }
+}
+
+/// How a dependency that we do not run is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DependencyStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it answers.
+    pub state: DependencyState,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// What is wrong with it, in words that fit after its name.
+    pub reason: Option<String>,
+}
+
+/// Whether a dependency answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DependencyState {
+    /// Not asked yet.
+    Unknown,
+    /// It answers as it should.
+    Ok,
+    /// It does not.
+    Degraded,
+}
