@@ -1,0 +1,51 @@
+//! What an operator may set: `[web-adapter]`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// The part of the configuration that is this component's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Where it serves the page and `/ws`. Port 0 asks the system for a free one.
+    pub listen: SocketAddr,
+    /// Chat servers beside our own that a page may name in its `login`.
+    pub chat_servers: Vec<SocketAddr>,
+    /// Origins (`https://chat.example`) of pages served elsewhere that may open `/ws`. Our own page always may.
+    pub allowed_origins: Vec<String>,
+    /// Names (`chat.example`) under which browsers reach us, beside `localhost` and IP addresses.
+    pub allowed_hosts: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            chat_servers: Vec::new(),
+            allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_loopback_and_nobody_else() {
+        let config = Config::default();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        let lists = (config.chat_servers.len(), config.allowed_origins.len(), config.allowed_hosts.len());
+        assert_eq!(lists, (0, 0, 0));
+    }
+
+    #[test]
+    fn keys_are_kebab_case_and_unknown_ones_are_errors() {
+        let read = |text: &str| serde_json::from_str::<Config>(text);
+        let config = read(r#"{"chat-servers":["10.0.0.1:5000"],"allowed-hosts":["chat.example"]}"#).unwrap();
+        assert_eq!(config.chat_servers, ["10.0.0.1:5000".parse().unwrap()]);
+        assert!(read(r#"{"allowed_hosts":[]}"#).is_err());
+    }
+}
