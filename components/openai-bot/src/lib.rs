@@ -1,10 +1,27 @@
 //! openai-bot: a service that is a user like any other, and answers questions with a language model.
+//!
+//! `command` and `personality` are what may be asked beside questions, `bot` is how it all works together, `lanes` whose turn it
+//! is, `model` the client of the endpoint with [`sse`], `completion` and `retry`, `reply` how an answer is given exactly once.
 
 use std::net::SocketAddr;
 
 use kit::Secret;
 
 pub mod config;
+pub mod sse;
+
+mod bot;
+mod command;
+mod completion;
+mod history;
+mod lanes;
+mod model;
+mod parts;
+mod personality;
+mod profiles;
+mod reply;
+mod retry;
+mod words;
 
 pub use config::Config;
 
@@ -24,16 +41,16 @@ pub struct Credentials {
     pub api_key: Secret,
 }
 
-/// Works until `context.shutdown`.
+/// Works until `context.shutdown`. It is ready when it is online. TLS must be installed; see [`kit::context::install_tls`].
 ///
 /// # Errors
-/// When the configuration is wrong, or the chat server will not have a service of this name.
-#[expect(clippy::unused_async, reason = "the signature others compile against")]
+/// When the configuration or the key is wrong, or the chat server will not have a service of this name.
 pub async fn run(
     config: Config,
-    _upstream: Upstream,
-    _credentials: Credentials,
-    _context: kit::Context,
+    upstream: Upstream,
+    credentials: Credentials,
+    context: kit::Context,
 ) -> Result<(), kit::Failure> {
-    config.check().map(drop)
+    let checked = config.check()?;
+    bot::serve(config, checked, upstream, credentials, context).await
 }

@@ -1,7 +1,7 @@
 //! thermometer: a service that is a user like any other, and tells the temperature to whoever asks or subscribes.
 //!
-//! [`command`] has the words, [`sensor`] the source of the temperature, [`subscribers`] who is told it, [`thermometer`] how all of
-//! it works together.
+//! `command` has the words, [`sensor`] the source of the temperature, `subscribers` who is told it, `thermometer` how all of it
+//! works together.
 
 use std::net::SocketAddr;
 

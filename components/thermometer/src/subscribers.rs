@@ -2,19 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
 
-use kit::backoff::Backoff;
 use protocol::UserName;
 use serde_json::Value;
-use transport::{ApiClient, ApiError};
+use transport::{ApiClient, ApiError, insist};
 
 use crate::command::Wish;
 
 /// Each costs a message every interval. Overflow rule: who comes later is told so.
 const LIMIT: usize = 10_000;
-/// The message API is restarted within a second; longer waits only delay the answer.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// The subscribers, as the message API has them.
 ///
@@ -39,7 +35,7 @@ pub(crate) enum SubscribeError {
 impl Subscribers {
     /// Reads what was kept, and waits for the message API as long as that takes.
     pub(crate) async fn load(api: ApiClient, owner: UserName) -> Result<Self, ApiError> {
-        let entries = persist(|| api.state(&owner)).await?.entries;
+        let entries = insist(|| api.state(&owner)).await?.entries;
         let name = |(key, value): (String, Value)| {
             let text = value.as_str().unwrap_or(&key).to_owned();
             UserName::parse(&text).map(|name| (name.key().to_owned(), name)).ok()
@@ -59,7 +55,7 @@ impl Subscribers {
             Wish::Unsubscribe => None,
         };
         let put = || self.api.put_state(&self.owner, name, value.clone());
-        persist(put).await.map_err(SubscribeError::Refused)?;
+        insist(put).await.map_err(SubscribeError::Refused)?;
         match wish {
             Wish::Subscribe => self.names().insert(name.key().to_owned(), name.clone()),
             Wish::Unsubscribe => self.names().remove(name.key()),
@@ -79,23 +75,5 @@ impl Subscribers {
 
     fn names(&self) -> MutexGuard<'_, BTreeMap<String, UserName>> {
         self.names.lock().expect("nobody panics while holding this lock")
-    }
-}
-
-/// Asks until there is an answer; only a refusal is final. Reading a state or putting a value twice does no harm.
-async fn persist<A, F: Future<Output = Result<A, ApiError>>>(
-    mut ask: impl FnMut() -> F,
-) -> Result<A, ApiError> {
-    let mut backoff = Backoff::new(RETRY / 10, RETRY);
-    loop {
-        match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(refused @ ApiError::Refused(_)) => return Err(refused),
-            Err(error) => {
-                let error = kit::failure::chain(&error);
-                tracing::warn!(error, "the message API cannot be asked now, trying again");
-                tokio::time::sleep(backoff.next_delay()).await;
-            }
-        }
     }
 }

@@ -1,12 +1,14 @@
 //! How processes of P2P Chat talk to each other: clients of the message API and of the chat server.
 //!
 //! * [`api`]: one request of the message API a call. [`feed`]: its stream of committed events.
+//! * [`insist`]: a request asked again until there is an answer.
 //! * [`native`]: a connection to the chat server that reconnects by itself and sends nothing twice.
 //! * [`service`]: a user that is a program and answers each message exactly once.
 //! * [`lines`]: lines of bounded length from a byte stream.
 
 pub mod api;
 pub mod feed;
+pub mod insist;
 pub mod lines;
 pub mod native;
 pub mod service;
@@ -18,5 +20,6 @@ mod progress;
 
 pub use api::{ApiClient, ApiError};
 pub use feed::{Feed, FeedError};
+pub use insist::insist;
 pub use native::{Incoming, NativeClient, NativeOptions, SendError};
 pub use service::{Question, Service};

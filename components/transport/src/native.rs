@@ -32,6 +32,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection on which nothing moves is asked whether it is alive this often, and given up after three times that.
 const PING_EVERY: Duration = Duration::from_secs(15);
+/// How long a connection may take to end in good order.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Conversations whose last `seq` is remembered across a reconnection; the others start at the user's cursor.
 const CURSORS: usize = 256;
 /// Frames the caller has not taken yet. Overflow rule: the connection is not read until there is room.
@@ -123,6 +125,7 @@ enum Command {
     Seen(Seen),
     Frame(Box<ClientFrame>),
     Replay,
+    Close(oneshot::Sender<()>),
 }
 
 /// Speaks for one user. Cheap to clone; the connection ends when `shutdown` is cancelled or the receiver of [`Incoming`] is dropped.
@@ -150,6 +153,7 @@ impl NativeClient {
             frames: Vec::new(),
             replay: false,
             orphaned: false,
+            closing: None,
             backoff,
         };
         tokio::spawn(async move {
@@ -166,10 +170,19 @@ impl NativeClient {
     /// # Errors
     /// When the server refuses it, or the client ended.
     pub async fn send(&self, send: Send) -> Result<Ack, SendError> {
+        self.submit(send).await?.await.unwrap_or(Err(SendError::Ended))
+    }
+
+    /// Says something and returns once it is in the outbox, with where its answer will come; one that never comes means
+    /// [`SendError::Ended`]. What is submitted in order is said in order.
+    ///
+    /// # Errors
+    /// When the client ended.
+    pub async fn submit(&self, send: Send) -> Result<oneshot::Receiver<Result<Ack, SendError>>, SendError> {
         let (done, answer) = oneshot::channel();
         let command = Command::Send(Box::new(send), Some(done));
         self.commands.send(command).await.map_err(|_| SendError::Ended)?;
-        answer.await.unwrap_or(Err(SendError::Ended))
+        Ok(answer)
     }
 
     /// Says something and returns once it is in the outbox.
@@ -196,6 +209,19 @@ impl NativeClient {
     pub async fn frame(&self, frame: ClientFrame) {
         let _ = self.commands.send(Command::Frame(Box::new(frame))).await;
     }
+
+    /// Ends the connection in good order: what was told before, cursors above all, is written, and the server has let go of the
+    /// name when this returns. Gives up after [`CLOSE_TIMEOUT`]. Messages without an answer are not waited for.
+    pub async fn close(self) {
+        let (done, closed) = oneshot::channel();
+        let closing = async {
+            // A client that ended has nothing left to close.
+            if self.commands.send(Command::Close(done)).await.is_ok() {
+                let _ = closed.await;
+            }
+        };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
+    }
 }
 
 struct Actor {
@@ -214,6 +240,8 @@ struct Actor {
     replay: bool,
     /// Every handle is gone: nothing will be said any more, though events may still be wanted.
     orphaned: bool,
+    /// Dropped when the connection has ended as it was asked to.
+    closing: Option<oneshot::Sender<()>>,
     backoff: Backoff,
 }
 
@@ -248,6 +276,18 @@ impl Connection {
         self.writer.write_all(&bytes).await
     }
 
+    /// Reads on until the server closes too: ending with input unread makes the system reset the connection, and that can take
+    /// with it what the server has not read yet.
+    async fn end(&mut self) {
+        let ending = async {
+            self.writer.shutdown().await?;
+            while self.lines.next().await?.is_some() {}
+            std::io::Result::Ok(())
+        };
+        // However a connection ends that is not needed any more, it has ended.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, ending).await;
+    }
+
     async fn read(&mut self) -> Result<ServerFrame, End> {
         loop {
             match self.lines.next().await? {
@@ -279,6 +319,7 @@ impl Actor {
                 Err(end) => end,
             };
             match end {
+                End::Lost(..) if self.closing.is_some() => return,
                 End::Unwanted => return,
                 End::Rejected(error) => {
                     let _ = self.incoming.send(Incoming::Rejected(error)).await;
@@ -290,6 +331,9 @@ impl Actor {
                         return;
                     }
                     self.wait(retry_in).await;
+                    if self.closing.is_some() {
+                        return;
+                    }
                 }
             }
         }
@@ -302,6 +346,9 @@ impl Actor {
             tokio::select! {
                 () = tokio::time::sleep_until(deadline) => return,
                 command = self.commands.recv(), if self.takes_commands() => self.take(command),
+            }
+            if self.closing.is_some() {
+                return;
             }
         }
     }
@@ -319,6 +366,7 @@ impl Actor {
             // Only while there is no connection do they pile up, and then nobody waits for their answer.
             Some(Command::Frame(frame)) if self.frames.len() < FRAMES => self.frames.push(*frame),
             Some(Command::Frame(_)) => {}
+            Some(Command::Close(done)) => self.closing = Some(done),
             Some(Command::Seen(Seen { conversation, seq })) => {
                 let entry = self.seen.entry(conversation).or_default();
                 *entry = seq.max(*entry);
@@ -390,6 +438,10 @@ impl Actor {
         let mut ping = tokio::time::interval_at(heard + PING_EVERY, PING_EVERY);
         loop {
             self.flush(connection).await?;
+            if self.closing.is_some() {
+                connection.end().await;
+                return Err(End::Unwanted);
+            }
             if std::mem::take(&mut self.replay) {
                 self.known.clear();
                 return Err(lost(REPLAY));
@@ -492,7 +544,8 @@ impl Actor {
     async fn pass_on(&mut self, what: Incoming) -> Result<(), End> {
         let incoming = self.incoming.clone();
         let mut what = Some(what);
-        loop {
+        // Who closes takes nothing more; what is dropped here was not seen and comes again at the next login.
+        while self.closing.is_none() {
             tokio::select! {
                 place = incoming.reserve() => {
                     place.map_err(|_| End::Unwanted)?.send(what.take().expect("sent once, then we return"));
@@ -501,6 +554,7 @@ impl Actor {
                 command = self.commands.recv(), if self.takes_commands() => self.take(command),
             }
         }
+        Ok(())
     }
 }
 

@@ -1,0 +1,234 @@
+//! The bot at work.
+//!
+//! The life of a question: taken from the service → its user's lane, where it waits for the earlier ones → a place among those who
+//! may ask the model → if it was stored before we came online, a look whether an earlier run answered it → the model → the answer
+//! stored in parts → the question marked as seen. The life of a command: it takes effect at once, the clerk has the choice kept,
+//! and then it is confirmed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kit::{Context, Exit, Failure};
+use protocol::{Event, MessageType, UserName};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use transport::{ApiClient, Question, Service};
+
+use crate::command::{Request, parse};
+use crate::completion::{Message, Role};
+use crate::config::Checked;
+use crate::history::History;
+use crate::lanes::{Lanes, Place};
+use crate::model::Model;
+use crate::personality::Personality;
+use crate::profiles::Profiles;
+use crate::reply::{Earlier, Reply, earlier, say};
+use crate::{Config, Credentials, Upstream, words};
+
+/// What may ask for something; what other services tell is none of them.
+const KINDS: &[MessageType] = &[MessageType::Chat, MessageType::Command];
+/// Choices that wait for the clerk: as many as a service has messages under way, so it is never full.
+const CLERK_QUEUE: usize = 512;
+
+/// Works until the context's shutdown.
+pub(crate) async fn serve(
+    config: Config,
+    checked: Checked,
+    upstream: Upstream,
+    credentials: Credentials,
+    context: Context,
+) -> Result<(), Failure> {
+    let Checked { name, endpoint } = checked;
+    let key = credentials.api_key;
+    let model = Model::new(&config, endpoint, &key).map_err(|error| Failure::new(Exit::Config, error))?;
+    let api = ApiClient::new(upstream.api, context.service_token.clone());
+    let load = Profiles::load(api.clone(), name.clone());
+    let profiles = tokio::select! {
+        () = context.shutdown.cancelled() => return Ok(()),
+        profiles = load => Arc::new(profiles?),
+    };
+    let mut service = Service::start(upstream.chat, name.clone(), KINDS, &context);
+    let tasks = TaskTracker::new();
+    let (clerk, choices) = mpsc::channel(CLERK_QUEUE);
+    tasks.spawn(keep_choices(choices, Arc::clone(&profiles), tasks.clone(), context.shutdown.clone()));
+    let mind = Mind {
+        name,
+        key,
+        model,
+        api,
+        profiles: Arc::clone(&profiles),
+        history: Mutex::new(History::new(config.history_turns)),
+        places: Semaphore::new(config.max_concurrent),
+        lanes: Lanes::default(),
+        shutdown: context.shutdown.child_token(),
+    };
+    let desk = Desk { mind: Arc::new(mind), clerk, tasks: tasks.clone() };
+    let result = loop {
+        match service.next().await {
+            Ok(Some(question)) => desk.take(question),
+            Ok(None) => break Ok(()),
+            Err(failure) => break Err(failure),
+        }
+    };
+    // Without it nobody asks the model any more, however we got here.
+    desk.mind.shutdown.cancel();
+    drop(desk);
+    tasks.close();
+    service.drain(tasks.wait()).await;
+    result
+}
+
+/// A change of personality on its way to be kept.
+struct Choice {
+    question: Question,
+    personality: Personality,
+}
+
+/// Gives each message to whoever deals with it.
+struct Desk {
+    mind: Arc<Mind>,
+    clerk: mpsc::Sender<Choice>,
+    tasks: TaskTracker,
+}
+
+impl Desk {
+    fn take(&self, question: Question) {
+        let current = self.mind.profiles.of(&question.event.sender);
+        match parse(question.event.body.as_str()) {
+            Request::Help => {
+                self.say(question, words::help(&self.mind.name, self.mind.model.name(), current));
+            }
+            Request::Personality(None) => self.say(question, words::unknown_personality(current)),
+            Request::Personality(Some(personality)) => self.choose(question, personality),
+            Request::Rotate => self.choose(question, current.next()),
+            Request::Question(_) => self.ask(question),
+        }
+    }
+
+    fn say(&self, question: Question, text: String) {
+        self.tasks.spawn(say(question, text.into()));
+    }
+
+    fn choose(&self, question: Question, personality: Personality) {
+        if !self.mind.profiles.choose(&question.event.sender, personality) {
+            return self.say(question, words::NO_ROOM.to_owned());
+        }
+        if self.clerk.try_send(Choice { question, personality }).is_err() {
+            tracing::warn!("a choice is left for the next start, for the clerk has too many");
+        }
+    }
+
+    fn ask(&self, question: Question) {
+        let user = question.event.sender.key().to_owned();
+        match self.mind.lanes.enter(&user, question) {
+            Place::Runs(question) => {
+                self.tasks.spawn(Arc::clone(&self.mind).run_lane(user, question));
+            }
+            Place::Waits => {}
+            Place::Refused(question) => self.say(question, words::TOO_MANY.to_owned()),
+        }
+    }
+}
+
+/// The clerk: has one choice after another kept, and only then says so.
+async fn keep_choices(
+    mut choices: mpsc::Receiver<Choice>,
+    profiles: Arc<Profiles>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+) {
+    while let Some(Choice { question, personality }) = choices.recv().await {
+        let keep = profiles.keep(&question.event.sender, personality);
+        let Some(kept) = shutdown.run_until_cancelled(keep).await else { return };
+        let mut text = words::changed(personality);
+        if let Err(error) = kept {
+            tracing::error!(error = kit::failure::chain(&error), "a choice of personality is not kept");
+            text.push_str(words::NOT_KEPT);
+        }
+        tasks.spawn(say(question, text.into()));
+    }
+}
+
+/// Everything that answering a question takes.
+struct Mind {
+    name: UserName,
+    key: kit::Secret,
+    model: Model,
+    api: ApiClient,
+    profiles: Arc<Profiles>,
+    history: Mutex<History>,
+    /// Questions that may be with the model at once. The others wait in the order they came.
+    places: Semaphore,
+    lanes: Lanes<Question>,
+    shutdown: CancellationToken,
+}
+
+impl Mind {
+    /// Answers a user's question, and then those that came meanwhile.
+    async fn run_lane(self: Arc<Self>, user: String, first: Question) {
+        let mut next = Some(first);
+        while let Some(question) = next {
+            if self.shutdown.is_cancelled() {
+                // This one and those behind it are answered after the next start.
+                return;
+            }
+            self.answer(question).await;
+            next = self.lanes.next(&user);
+        }
+    }
+
+    async fn answer(&self, question: Question) {
+        // What is under way at the end is not seen, and so is asked again after the next start.
+        let thinking = self.shutdown.run_until_cancelled(self.think(&question));
+        match thinking.await {
+            None => {}
+            Some(Some(reply)) => say(question, reply).await,
+            Some(None) => question.finish().await,
+        }
+    }
+
+    /// What is to be said, or `None` when an earlier run said it.
+    async fn think(&self, question: &Question) -> Option<Reply> {
+        let _place = self.places.acquire().await.expect("the semaphore is never closed");
+        if question.replayed {
+            match earlier(&self.api, &self.name, question).await {
+                Earlier::Nothing => {}
+                Earlier::All => return None,
+                Earlier::UpTo(from) => return Some(Reply { text: words::REST_LOST.to_owned(), from }),
+            }
+        }
+        let Event { sender, body, .. } = &question.event;
+        let text = match self.model.ask(&self.messages(sender, body.as_str())).await {
+            Ok(answer) => {
+                // A model that repeats what it was sent must not tell the key.
+                let mut text = self.without_key(answer.text);
+                self.remember(sender, body.as_str(), &text);
+                text.push_str(answer.broke_off.map_or("", words::remark));
+                text
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no answer from the model");
+                words::apology(&error)
+            }
+        };
+        Some(text.into())
+    }
+
+    fn messages(&self, user: &UserName, question: &str) -> Vec<Message> {
+        let prompt = self.profiles.of(user).prompt().to_owned();
+        let mut messages = vec![Message { role: Role::System, content: prompt }];
+        messages.extend(self.history.lock().unwrap_or_else(PoisonError::into_inner).messages(user));
+        messages.push(Message { role: Role::User, content: question.to_owned() });
+        messages
+    }
+
+    fn remember(&self, user: &UserName, question: &str, answer: &str) {
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.add(user, question.to_owned(), answer.to_owned());
+    }
+
+    fn without_key(&self, text: String) -> String {
+        let key = self.key.expose().trim();
+        if key.is_empty() || !text.contains(key) { text } else { text.replace(key, "***") }
+    }
+}

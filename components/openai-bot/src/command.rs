@@ -1,0 +1,53 @@
+//! What may be asked of the bot beside questions.
+
+use crate::personality::Personality;
+
+/// What a message to the bot means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Request<'a> {
+    /// What it can do.
+    Help,
+    /// To be another one from now on; `None` when there is none of that name.
+    Personality(Option<Personality>),
+    /// To be the next one from now on.
+    Rotate,
+    /// Anything else, as it was typed.
+    Question(&'a str),
+}
+
+/// Reads a message. Commands are read in any case; a sentence that only begins like one is a question.
+pub(crate) fn parse(text: &str) -> Request<'_> {
+    let mut words = text.split_whitespace();
+    let is = |word: Option<&str>, command: &str| word.is_some_and(|word| word.eq_ignore_ascii_case(command));
+    let (first, second, third) = (words.next(), words.next(), words.next());
+    match (second, third) {
+        (None, _) if is(first, "help") || is(first, "info") => Request::Help,
+        (None, _) if is(first, "rotate") => Request::Rotate,
+        (name, None) if is(first, "personality") => Request::Personality(name.and_then(Personality::parse)),
+        _ => Request::Question(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read_in_any_case() {
+        assert_eq!(parse(" HELP "), Request::Help);
+        assert_eq!(parse("Info"), Request::Help);
+        assert_eq!(parse("rotate"), Request::Rotate);
+        assert_eq!(parse("Personality  ANGRY"), Request::Personality(Some(Personality::Angry)));
+        assert_eq!(parse("personality grumpy"), Request::Personality(None));
+        assert_eq!(parse("personality"), Request::Personality(None));
+    }
+
+    #[test]
+    fn everything_else_is_a_question_as_it_was_typed() {
+        for text in
+            ["help me with Rust", "What is  a monad?", "personality tests: any good?", "rotate it", "?"]
+        {
+            assert_eq!(parse(text), Request::Question(text));
+        }
+    }
+}

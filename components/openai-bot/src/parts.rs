@@ -1,0 +1,91 @@
+//! A long answer in parts that fit into messages, numbered, with nothing lost.
+
+use protocol::Body;
+use protocol::limits::BODY_BYTES;
+
+/// Room for `(123/456) `, and some.
+const NUMBER_BYTES: usize = 24;
+
+/// The messages that carry a text: one as it is, or several that begin with `(1/3) `. None when nothing of it can be shown.
+pub(crate) fn parts(text: &str) -> Vec<Body> {
+    if let Ok(body) = Body::parse(text) {
+        return vec![body];
+    }
+    let chunks: Vec<Body> =
+        chunks(text, BODY_BYTES - NUMBER_BYTES).filter_map(|chunk| Body::parse(chunk).ok()).collect();
+    let count = chunks.len();
+    if count <= 1 {
+        return chunks;
+    }
+    let numbered = |(index, chunk): (usize, Body)| {
+        Body::parse(&format!("({}/{count}) {chunk}", index + 1)).expect("room was left for the number")
+    };
+    chunks.into_iter().enumerate().map(numbered).collect()
+}
+
+/// How many parts the answer has whose first part this is.
+pub(crate) fn count(first: &str) -> usize {
+    let number = first.strip_prefix("(1/").and_then(|rest| rest.split_once(") "));
+    number.and_then(|(count, _)| count.parse().ok()).unwrap_or(1)
+}
+
+/// Cuts behind the last line end, else behind the last space, else between two characters.
+fn chunks(text: &str, most: usize) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let at = if rest.len() <= most { rest.len() } else { cut(rest, most) };
+        let (chunk, tail) = rest.split_at(at);
+        rest = tail;
+        Some(chunk)
+    })
+}
+
+fn cut(text: &str, most: usize) -> usize {
+    let most = (0..=most).rev().find(|at| text.is_char_boundary(*at)).expect("0 is a boundary");
+    // A chunk less than half full would make many messages out of one long line.
+    let good = |at: &usize| *at > most / 2;
+    let behind = |found: Option<usize>| found.map(|at| at + 1).filter(good);
+    let head = &text[..most];
+    behind(head.rfind('\n')).or_else(|| behind(head.rfind(' '))).unwrap_or(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn without_space(text: &str) -> String {
+        text.chars().filter(|c| !c.is_whitespace()).collect()
+    }
+
+    #[test]
+    fn a_short_answer_is_one_message_and_a_long_one_is_numbered() {
+        assert_eq!(parts(" hi "), [Body::parse("hi").unwrap()]);
+        assert!(parts(" \u{7} ").is_empty());
+        let long = parts(&"word ".repeat(8000));
+        assert_eq!(long.len(), 3);
+        assert!(long[0].as_str().starts_with("(1/3) word") && long[2].as_str().starts_with("(3/3) word"));
+        assert_eq!((count(long[0].as_str()), count("(1/x) no"), count("hi")), (3, 1, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost(text in "[a-zä€😀]{1,40}([ \n]{1,3}[a-zä€😀]{1,60}){0,20}", times in 1usize..600) {
+            let text = text.repeat(times);
+            let parts = parts(&text);
+            let count = parts.len();
+            let joined: String = parts
+                .iter()
+                .enumerate()
+                .map(|(n, part)| match count {
+                    1 => part.as_str(),
+                    _ => part.as_str().strip_prefix(&format!("({}/{count}) ", n + 1)).unwrap(),
+                })
+                .collect();
+            prop_assert_eq!(without_space(&joined), without_space(&text));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The bot's own words: help, confirmations, and apologies that say what can be done.
+
+use std::time::Duration;
+
+use protocol::UserName;
+
+use crate::model::{BrokeOff, ModelError};
+use crate::personality::Personality;
+
+/// Answers a question that comes while too many of the same user's wait.
+pub(crate) const TOO_MANY: &str = "I am still busy with your earlier questions, and three more are waiting already. \
+     Please ask this one again when they are answered.";
+/// Answers a choice of personality when there is no room for another.
+pub(crate) const NO_ROOM: &str =
+    "I cannot remember any more choices, so I stay as I was. Please try again later.";
+/// Comes behind a change of personality that the message API refuses to keep.
+pub(crate) const NOT_KEPT: &str = " (I could not note that down, so it holds only until I am restarted.)";
+/// Stands for the parts of an answer that a restart swallowed.
+pub(crate) const REST_LOST: &str =
+    "[I was restarted while I sent this answer, and the rest of it is lost. Please ask again.]";
+/// Stands for an answer of which nothing can be shown, or that the server refuses.
+pub(crate) const UNSPEAKABLE: &str =
+    "The model's answer holds nothing that can be shown here. Please ask in other words.";
+
+/// What it can do, and who it is now.
+pub(crate) fn help(me: &UserName, model: &str, personality: Personality) -> String {
+    let names = Personality::ALL.map(Personality::as_str).join("|");
+    format!(
+        "I am {me}; ask me anything and I pass it on to the model {model}.\n\
+         Commands: help or info (this text), personality {names} (how I answer you), rotate (the next personality).\n\
+         Current personality: {}",
+        personality.as_str()
+    )
+}
+
+/// Confirms a change.
+pub(crate) fn changed(personality: Personality) -> String {
+    format!("Personality set to {}.", personality.as_str())
+}
+
+/// Answers the name of a personality that there is not.
+pub(crate) fn unknown_personality(current: Personality) -> String {
+    format!(
+        "There is no such personality. Available personalities: {}. Current personality: {}",
+        Personality::names(),
+        current.as_str()
+    )
+}
+
+/// Comes behind an answer that is not whole.
+pub(crate) fn remark(broke_off: BrokeOff) -> &'static str {
+    match broke_off {
+        BrokeOff::Connection => {
+            "\n\n[The answer broke off here: the connection to the model was lost. Ask again for a whole one.]"
+        }
+        BrokeOff::Silence => {
+            "\n\n[The answer broke off here: the model fell silent. Ask again for a whole one.]"
+        }
+        BrokeOff::Time => {
+            "\n\n[The answer broke off here: it took too long. Ask for something shorter, or again.]"
+        }
+        BrokeOff::Length => {
+            "\n\n[The answer broke off here: it got too long. Ask for the rest, or for less.]"
+        }
+        BrokeOff::Filtered => {
+            "\n\n[The answer broke off here: the model's provider holds the rest back. Ask in other words.]"
+        }
+    }
+}
+
+/// Why there is no answer, and what can be done.
+pub(crate) fn apology(error: &ModelError) -> String {
+    match error {
+        ModelError::Unreachable => "Sorry, I cannot reach the model now. Please ask again in a while; if it stays like this, \
+             whoever runs this chat should check openai-bot.base-url and the network."
+            .to_owned(),
+        ModelError::Key(_) => "Sorry, I cannot answer: the model's provider does not accept my key. \
+             Whoever runs this chat should check OPENAI_API_KEY and restart me."
+            .to_owned(),
+        ModelError::NoCredit => "Sorry, I cannot answer: my account with the model's provider has no credit left. \
+             Please tell whoever runs this chat."
+            .to_owned(),
+        ModelError::NotFound => "Sorry, I cannot answer: the model's provider does not know the model or the address I was given. \
+             Whoever runs this chat should check openai-bot.model and openai-bot.base-url."
+            .to_owned(),
+        ModelError::Redirect(_) => "Sorry, I cannot answer: the model has moved to another address. \
+             Whoever runs this chat should correct openai-bot.base-url."
+            .to_owned(),
+        ModelError::Busy { after } => {
+            format!("Sorry, the model has too much to do now. Please ask again {}.", when(*after))
+        }
+        ModelError::Refused { .. } => "Sorry, the model refuses this question. It may be too long; please try a shorter one, or ask \
+             in other words."
+            .to_owned(),
+        ModelError::Slow => {
+            "Sorry, the model did not answer in time. Please ask again, perhaps something shorter.".to_owned()
+        }
+        ModelError::Malformed => "Sorry, I did not understand what came back from the model. Please ask again; if it stays like \
+             this, whoever runs this chat should check openai-bot.base-url."
+            .to_owned(),
+        ModelError::Empty => "The model had nothing to say to that. Please ask in other words.".to_owned(),
+        ModelError::Filtered => {
+            "Sorry, the model's provider holds the answer back. Please ask in other words.".to_owned()
+        }
+    }
+}
+
+/// Endpoints ask for seconds or for hours; people want the order of magnitude.
+fn when(after: Option<Duration>) -> String {
+    match after.map(|after| after.as_secs()) {
+        None | Some(0..60) => "in a minute".to_owned(),
+        Some(seconds @ 60..7200) => format!("in about {} minutes", seconds.div_ceil(60)),
+        Some(seconds @ 7200..172_800) => format!("in about {} hours", seconds.div_ceil(3600)),
+        Some(_) => "in some days".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_names_the_commands_and_the_current_personality() {
+        let text = help(&UserName::parse("openai").unwrap(), "m", Personality::Spanish);
+        for word in
+            ["help", "info", "personality happy|angry|spanish", "rotate", "Current personality: spanish"]
+        {
+            assert!(text.contains(word), "{word} in {text}");
+        }
+        assert!(unknown_personality(Personality::Happy).contains("happy, angry, spanish"));
+    }
+
+    #[test]
+    fn a_wait_is_told_in_words() {
+        let when = |seconds| when(Some(Duration::from_secs(seconds)));
+        assert_eq!(when(5), "in a minute");
+        assert_eq!(when(90), "in about 2 minutes");
+        assert_eq!(when(10_000), "in about 3 hours");
+        assert_eq!(when(u64::MAX), "in some days");
+    }
+}
