@@ -122,6 +122,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
         #[test]
         fn memory_stays_bounded_and_counted(turns in prop::collection::vec((0usize..200, 0usize..60_000), 0..300)) {
             let mut history = History::new(5);

@@ -191,7 +191,11 @@ impl Model {
         if response.status() != StatusCode::OK {
             return Err(timeout_at(first, refusal(response)).await.unwrap_or_else(slow));
         }
-        if is_json(&response) {
+        if is_kind(&response, "text/html") {
+            // The page of a proxy or of a hotel's network.
+            return Err(Failed::for_good(ModelError::Malformed));
+        }
+        if is_kind(&response, "application/json") {
             let whole = read_whole(response, WHOLE_BYTES);
             let whole = timeout_at(first, whole).await.map_err(slow)?;
             return self.take_whole(&whole.ok_or(Failed::for_now(ModelError::Unreachable))?, answer);
@@ -288,9 +292,9 @@ fn is_local(endpoint: &Url) -> bool {
     host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn is_json(response: &Response) -> bool {
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/json"))
+fn is_kind(response: &Response, kind: &str) -> bool {
+    let header = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    header.is_some_and(|header| header.to_ascii_lowercase().starts_with(kind))
 }
 
 /// What an answer other than 200 means.

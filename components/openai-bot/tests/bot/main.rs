@@ -1,0 +1,9 @@
+//! The bot against a scripted model and stand-ins for the chat server and the message API.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod answers;
+mod commands;
+mod failures;
+mod harness;
+mod restarts;
+mod script;
