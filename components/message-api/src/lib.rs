@@ -1,14 +1,46 @@
-//! message-api: the one process that writes the store, and tells everybody else what was written.
+//! message-api: the one component that keeps messages, and tells everybody else what was kept.
+//!
+//! * [`store`]: the logs, in SQLite or MongoDB.
+//! * [`feed`]: the stream of committed events.
+//! * `http`: the endpoints; `service`: what they share.
+//!
+//! Knows nothing of sessions, dialects or who is online.
 
 pub mod config;
+pub mod feed;
+pub mod store;
+
+mod http;
+mod metrics;
+mod service;
+
+#[cfg(test)]
+mod sample;
+
+use std::sync::Arc;
 
 pub use config::{Config, StoreConfig};
 
-/// Serves the message API until `context.shutdown`.
+use feed::Feed;
+use service::Service;
+
+/// Opens the store, serves until `context.shutdown`, then finishes what is under way and closes the store.
 ///
 /// # Errors
-/// When the store cannot be opened or the address is taken.
-#[expect(clippy::unused_async, reason = "the signature others compile against")]
-pub async fn run(_config: Config, _store: StoreConfig, _context: kit::Context) -> Result<(), kit::Failure> {
-    Err(kit::Failure::new(kit::Exit::Unavailable, "the message API is not there yet"))
+/// When the store cannot be opened (exit 78 where the configuration must change, 69 where MongoDB is not there), or the address
+/// cannot be listened on.
+pub async fn run(config: Config, store: StoreConfig, context: kit::Context) -> Result<(), kit::Failure> {
+    let listener = kit::listen::bind(config.listen).await?;
+    let address = listener.local_addr()?;
+    let feed = Arc::new(Feed::default());
+    let store =
+        store::open(&store, &context.data, feed.clone()).await.map_err(store::OpenError::into_failure)?;
+    let service = Arc::new(Service::new(Arc::clone(&store), feed, &context));
+    tracing::info!(%address, "serving the message API");
+    context.notifier.ready(&format!("serving on http://{address}"));
+    kit::http::serve(listener, http::router(service), context.shutdown.clone()).await;
+    context.notifier.stopping();
+    store.close().await?;
+    tracing::info!("stopped");
+    Ok(())
 }

@@ -1,0 +1,319 @@
+//! The stream of committed events, for whoever must hear of all of them.
+//!
+//! The life of an event: the store commits it and publishes it here, it gets the next index and one line of JSON that all readers
+//! share; each reader is woken and takes what it has not sent yet, many lines at once. A reader that is away for a while
+//! resumes by its position; who stays away longer than the ring reaches is told so and reads the store.
+//!
+//! Indexes count the events of one run of this process, which its epoch names. Nothing here outlives the process.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use protocol::api::{FeedFrame, FeedPosition};
+use protocol::{Event, UserName};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::store::Committed;
+
+/// A reader that was silent three times this long takes the connection for dead.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Some seconds of the fastest writing there is: enough to reconnect in.
+const RING_EVENTS: usize = 32 * 1024;
+/// What the ring may cost, whatever the size of messages.
+const RING_BYTES: usize = 16 * 1024 * 1024;
+/// A chunk carries as many whole lines as begin within this many bytes.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// The feed.
+///
+/// Bound: 32,768 events and 16 MiB of JSON. Overflow: the oldest go, and readers that had not got them are cut off with
+/// [`Lagged`]. Publishing never waits for a reader.
+#[derive(Debug)]
+pub struct Feed {
+    epoch: Uuid,
+    ring: Mutex<Ring>,
+    /// The index of the last event; what readers wait on.
+    end: watch::Sender<u64>,
+    events: usize,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    entries: VecDeque<Entry>,
+    /// The index of the last entry, whether it is still there or not.
+    end: u64,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: Uuid,
+    destination: UserName,
+    /// The event as JSON; the frame around it is written for each reader.
+    json: Bytes,
+}
+
+/// One reader's place in the feed.
+#[derive(Debug)]
+pub struct Reader<'f> {
+    feed: &'f Feed,
+    end: watch::Receiver<u64>,
+    start: Option<Bytes>,
+    index: u64,
+}
+
+/// The reader was too slow: events it had not taken are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the reader fell behind the feed")]
+pub struct Lagged;
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self::with_bounds(RING_EVENTS, RING_BYTES)
+    }
+}
+
+impl Feed {
+    /// A feed that keeps at most so many events and bytes of JSON.
+    #[must_use]
+    pub fn with_bounds(events: usize, bytes: usize) -> Self {
+        Self { epoch: Uuid::new_v4(), ring: Mutex::default(), end: watch::Sender::new(0), events, bytes }
+    }
+
+    /// The present end.
+    #[must_use]
+    pub fn position(&self) -> FeedPosition {
+        FeedPosition { epoch: self.epoch, index: self.lock().end }
+    }
+
+    /// Starts reading right after `from`, or at the present end where that is not possible or not asked for.
+    #[must_use]
+    pub fn read_from(&self, from: Option<FeedPosition>) -> Reader<'_> {
+        let end = self.end.subscribe();
+        let ring = self.lock();
+        let from = from.filter(|from| from.epoch == self.epoch && ring.reaches_back_to(from.index));
+        let (index, resumed) = from.map_or((ring.end, false), |from| (from.index, true));
+        let start = line(&FeedFrame::Start { epoch: self.epoch, index, resumed });
+        Reader { feed: self, end, start: Some(start), index }
+    }
+
+    /// Whether something for `user` was published after index `from` that is not among `known`. Also when that can no longer be
+    /// told.
+    #[must_use]
+    pub fn has_other_for(&self, user: &UserName, from: u64, known: &[Event]) -> bool {
+        let ring = self.lock();
+        !ring.reaches_back_to(from)
+            || ring
+                .after(from)
+                .any(|entry| entry.destination == *user && !known.iter().any(|event| event.id == entry.id))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Committed for Feed {
+    fn publish(&self, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        let entries: Vec<Entry> = events.iter().map(Entry::new).collect();
+        let end = {
+            let mut ring = self.lock();
+            for entry in entries {
+                ring.push(entry);
+            }
+            ring.shrink(self.events, self.bytes);
+            ring.end
+        };
+        // Two publishers may get here in either order.
+        self.end.send_modify(|last| *last = end.max(*last));
+    }
+}
+
+impl Entry {
+    fn new(event: &Event) -> Self {
+        let json = serde_json::to_vec(event).expect("an event serialises into memory");
+        Self { id: event.id, destination: event.destination.clone(), json: json.into() }
+    }
+}
+
+impl Ring {
+    fn push(&mut self, entry: Entry) {
+        self.bytes += entry.json.len();
+        self.end += 1;
+        self.entries.push_back(entry);
+    }
+
+    fn shrink(&mut self, events: usize, bytes: usize) {
+        while self.entries.len() > events || self.bytes > bytes {
+            let Some(oldest) = self.entries.pop_front() else { return };
+            self.bytes -= oldest.json.len();
+        }
+    }
+
+    /// Whether every event after `index` is here.
+    fn reaches_back_to(&self, index: u64) -> bool {
+        index <= self.end && self.end - index <= self.entries.len() as u64
+    }
+
+    /// What comes after `index`, which the ring reaches back to.
+    fn after(&self, index: u64) -> impl Iterator<Item = &Entry> {
+        let count = usize::try_from(self.end - index).unwrap_or(usize::MAX);
+        self.entries.range(self.entries.len().saturating_sub(count)..)
+    }
+}
+
+impl Reader<'_> {
+    /// The next lines: first where the feed starts, then events as they come, or a heartbeat when none do.
+    ///
+    /// # Errors
+    /// When events were dropped that this reader had not taken. It is over then; a new one says `resumed: false`.
+    pub async fn next(&mut self) -> Result<Bytes, Lagged> {
+        if let Some(start) = self.start.take() {
+            return Ok(start);
+        }
+        let index = self.index;
+        let _ = tokio::time::timeout(HEARTBEAT, self.end.wait_for(|end| *end > index)).await;
+        let lines = self.take()?;
+        Ok(lines.unwrap_or_else(|| line(&FeedFrame::Heartbeat { index: self.index })))
+    }
+
+    fn take(&mut self) -> Result<Option<Bytes>, Lagged> {
+        let ring = self.feed.lock();
+        if !ring.reaches_back_to(self.index) {
+            return Err(Lagged);
+        }
+        let mut chunk = BytesMut::new();
+        for entry in ring.after(self.index) {
+            if chunk.len() >= CHUNK_BYTES {
+                break;
+            }
+            self.index += 1;
+            chunk.put_slice(format!(r#"{{"type":"event","index":{},"event":"#, self.index).as_bytes());
+            chunk.put_slice(&entry.json);
+            chunk.put_slice(b"}\n");
+        }
+        Ok(if chunk.is_empty() { None } else { Some(chunk.freeze()) })
+    }
+}
+
+fn line(frame: &FeedFrame) -> Bytes {
+    let mut line = serde_json::to_vec(frame).expect("a frame serialises into memory");
+    line.push(b'\n');
+    line.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    fn frames(lines: &[u8]) -> Vec<FeedFrame> {
+        lines
+            .split(|b| *b == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect()
+    }
+
+    async fn next(reader: &mut Reader<'_>) -> Vec<FeedFrame> {
+        frames(&reader.next().await.unwrap())
+    }
+
+    fn indexes(frames: &[FeedFrame]) -> Vec<u64> {
+        let index = |frame: &FeedFrame| match frame {
+            FeedFrame::Event { index, .. } => *index,
+            FeedFrame::Start { .. } | FeedFrame::Heartbeat { .. } => panic!("not an event: {frame:?}"),
+        };
+        frames.iter().map(index).collect()
+    }
+
+    #[tokio::test]
+    async fn every_event_comes_once_and_in_order() {
+        let feed = Feed::default();
+        feed.publish(&[sample::event(1)]);
+        let mut reader = feed.read_from(None);
+        let start = next(&mut reader).await;
+        assert!(matches!(start[..], [FeedFrame::Start { index: 1, resumed: false, .. }]));
+        let events = [sample::event(2), sample::event(3)];
+        feed.publish(&events);
+        let got = next(&mut reader).await;
+        assert_eq!(indexes(&got), [2, 3]);
+        let expected = FeedFrame::Event { index: 3, event: Box::new(events[1].clone()) };
+        assert_eq!(got[1], expected, "the hand-written frame is what the type says");
+    }
+
+    #[tokio::test]
+    async fn a_reader_resumes_where_it_was() {
+        let feed = Feed::default();
+        feed.publish(&[sample::event(1), sample::event(2), sample::event(3)]);
+        let at = |index| Some(FeedPosition { index, ..feed.position() });
+        let mut reader = feed.read_from(at(1));
+        assert!(matches!(next(&mut reader).await[..], [FeedFrame::Start { index: 1, resumed: true, .. }]));
+        assert_eq!(indexes(&next(&mut reader).await), [2, 3]);
+        let mut other_run = feed.read_from(Some(FeedPosition { epoch: Uuid::new_v4(), index: 1 }));
+        let start = next(&mut other_run).await;
+        assert!(matches!(start[..], [FeedFrame::Start { index: 3, resumed: false, .. }]));
+        let mut future = feed.read_from(at(4));
+        assert!(matches!(next(&mut future).await[..], [FeedFrame::Start { index: 3, resumed: false, .. }]));
+    }
+
+    #[tokio::test]
+    async fn who_falls_off_the_ring_is_cut_off_and_told_at_its_return() {
+        let feed = Feed::with_bounds(2, usize::MAX);
+        let mut slow = feed.read_from(None);
+        next(&mut slow).await;
+        for seq in 1..=3 {
+            feed.publish(&[sample::event(seq)]);
+        }
+        assert_eq!(slow.next().await, Err(Lagged));
+        let at = |index| Some(FeedPosition { index, ..feed.position() });
+        let mut back = feed.read_from(at(0));
+        assert!(matches!(next(&mut back).await[..], [FeedFrame::Start { index: 3, resumed: false, .. }]));
+        let mut near = feed.read_from(at(1));
+        assert!(matches!(next(&mut near).await[..], [FeedFrame::Start { index: 1, resumed: true, .. }]));
+        assert_eq!(indexes(&next(&mut near).await), [2, 3]);
+    }
+
+    #[tokio::test]
+    async fn the_ring_is_bounded_in_bytes_too() {
+        let feed = Feed::with_bounds(usize::MAX, 1000);
+        for seq in 1..=100 {
+            feed.publish(&[sample::event(seq)]);
+        }
+        assert!(feed.lock().bytes <= 1000);
+        assert!(!feed.lock().entries.is_empty());
+        assert_eq!(feed.position().index, 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_broken_by_heartbeats() {
+        let feed = Feed::default();
+        let mut reader = feed.read_from(None);
+        next(&mut reader).await;
+        let before = tokio::time::Instant::now();
+        assert_eq!(next(&mut reader).await, [FeedFrame::Heartbeat { index: 0 }]);
+        assert_eq!(before.elapsed(), HEARTBEAT);
+    }
+
+    #[test]
+    fn it_knows_what_a_page_missed() {
+        let feed = Feed::with_bounds(2, usize::MAX);
+        let (one, two) = (sample::event(1), sample::event(2));
+        let (alice, bob) = (one.sender.clone(), one.destination.clone());
+        feed.publish(&[one.clone(), two.clone()]);
+        assert!(feed.has_other_for(&bob, 0, &[]));
+        assert!(feed.has_other_for(&bob, 0, std::slice::from_ref(&one)));
+        assert!(!feed.has_other_for(&bob, 0, &[one.clone(), two]));
+        assert!(!feed.has_other_for(&bob, 2, &[]));
+        assert!(!feed.has_other_for(&alice, 0, &[]));
+        feed.publish(&[sample::event(3)]);
+        assert!(feed.has_other_for(&alice, 0, &[]), "it no longer knows");
+    }
+}

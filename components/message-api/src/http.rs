@@ -1,0 +1,58 @@
+//! The endpoints. [`routes`] lists them all with what the document says of each; [`guard`] decides who may ask.
+
+mod docs;
+mod feed;
+mod guard;
+mod input;
+mod messages;
+mod native;
+mod openapi;
+mod problem;
+mod routes;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware;
+
+use crate::service::Service;
+use problem::Refusal;
+
+/// Everything that is served.
+pub(crate) fn router(service: Arc<Service>) -> Router {
+    let (ready, metrics) = (Arc::clone(&service), Arc::clone(&service));
+    let health = kit::http::health(move || !ready.metrics.is_failing(), move || metrics.metrics.render());
+    let mut router = Router::new();
+    for route in routes::all() {
+        let handler = match route.access {
+            routes::Access::Open => route.handler,
+            routes::Access::Local => {
+                route.handler.layer(middleware::from_fn_with_state(Arc::clone(&service), guard::local))
+            }
+            routes::Access::Token => {
+                route.handler.layer(middleware::from_fn_with_state(Arc::clone(&service), guard::token))
+            }
+        };
+        router = router.route(route.path, handler);
+    }
+    router
+        .merge(docs::router())
+        .merge(health)
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&service), guard::browser))
+        .with_state(service)
+}
+
+async fn no_such_path(request: Request) -> Refusal {
+    // The path comes back cleaned, for it may be printed on a terminal.
+    let path: String = request.uri().path().chars().filter(|c| !c.is_control()).take(100).collect();
+    Refusal::new(StatusCode::NOT_FOUND, format!("there is nothing at '{path}'; see /docs"))
+}
+
+async fn wrong_method(request: Request) -> Refusal {
+    let detail = format!("{} is not what this path answers to; see /docs", request.method());
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}

@@ -1,0 +1,69 @@
+//! `GET /v1/feed`: JSON lines without end.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use protocol::api::FeedPosition;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::input::Asked;
+use super::problem::Refusal;
+use crate::service::Service;
+
+/// Where to go on.
+#[derive(Debug, Deserialize)]
+pub(super) struct From {
+    epoch: Option<Uuid>,
+    after: Option<u64>,
+}
+
+/// Streams events until the reader goes, falls behind, or we stop.
+pub(super) async fn feed(
+    State(service): State<Arc<Service>>,
+    Asked(from): Asked<From>,
+) -> Result<Response, Refusal> {
+    let position = match (from.epoch, from.after) {
+        (Some(epoch), Some(index)) => Some(FeedPosition { epoch, index }),
+        (None, None) => None,
+        (Some(_), None) => return Err(Refusal::field("after", "epoch and after go together")),
+        (None, Some(_)) => return Err(Refusal::field("epoch", "epoch and after go together")),
+    };
+    // One chunk is on its way while the next is made; a reader that takes none holds no more than these.
+    let (chunks, waiting) = mpsc::channel::<Bytes>(1);
+    tokio::spawn(pump(service, position, chunks));
+    let lines = stream::unfold(waiting, |mut waiting| async move {
+        let chunk = waiting.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(chunk), waiting))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+}
+
+async fn pump(service: Arc<Service>, position: Option<FeedPosition>, chunks: mpsc::Sender<Bytes>) {
+    let _counted = service.metrics.feed_reader();
+    let mut reader = service.feed.read_from(position);
+    loop {
+        let next = tokio::select! {
+            () = service.shutdown.cancelled() => return,
+            () = chunks.closed() => return,
+            next = reader.next() => next,
+        };
+        let Ok(chunk) = next else {
+            service.metrics.feed_lagged();
+            tracing::warn!("a reader of the feed was too slow and is cut off");
+            return;
+        };
+        let sent = tokio::select! {
+            () = service.shutdown.cancelled() => return,
+            sent = chunks.send(chunk) => sent,
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}

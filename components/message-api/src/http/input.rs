@@ -1,0 +1,147 @@
+//! Reads bodies, paths and queries; what is wrong with them comes back as a problem that names the field.
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use protocol::api::PostMessage;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::problem::Refusal;
+
+/// A JSON body.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let bytes = read(request, state).await?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| malformed(&error))
+    }
+}
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refusal> {
+    Bytes::from_request(request, state).await.map_err(|error: BytesRejection| {
+        if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Refusal::new(error.status(), "the body is too large")
+        } else {
+            Refusal::new(StatusCode::BAD_REQUEST, "the body broke off")
+        }
+    })
+}
+
+/// The field is in serde's own words where it is missing; otherwise they say what was found and where.
+fn malformed(error: &serde_json::Error) -> Refusal {
+    let text = error.to_string();
+    if error.is_syntax() || error.is_eof() {
+        return Refusal::field("body", format!("the body is not JSON: {text}"));
+    }
+    let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    Refusal::field(missing.unwrap_or("body").to_owned(), text.clone())
+}
+
+/// A message as existing programs post it, read field by field so that each problem has its field.
+pub(super) struct Posted(pub(super) PostMessage);
+
+impl<S: Send + Sync> FromRequest<S> for Posted {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        parse_message(&read(request, state).await?).map(Self)
+    }
+}
+
+fn parse_message(bytes: &[u8]) -> Result<PostMessage, Refusal> {
+    let body: Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
+    let Value::Object(mut body) = body else {
+        return Err(Refusal::field("body", "the body must be a JSON object"));
+    };
+    Ok(PostMessage {
+        sender: required(&mut body, "sender")?,
+        destination: required(&mut body, "destination")?,
+        message: required(&mut body, "message")?,
+        timestamp: optional(&mut body, "timestamp")?,
+        kind: optional(&mut body, "type")?.unwrap_or_default(),
+        metadata: optional(&mut body, "metadata")?.unwrap_or_default(),
+    })
+}
+
+fn required<T: DeserializeOwned>(body: &mut Map<String, Value>, field: &'static str) -> Result<T, Refusal> {
+    let value =
+        body.remove(field).ok_or_else(|| Refusal::field(field, format!("{field}: field required")))?;
+    read_field(field, value)
+}
+
+/// `null` is what many clients send for "none".
+fn optional<T: DeserializeOwned>(
+    body: &mut Map<String, Value>,
+    field: &'static str,
+) -> Result<Option<T>, Refusal> {
+    match body.remove(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => read_field(field, value).map(Some),
+    }
+}
+
+fn read_field<T: DeserializeOwned>(field: &'static str, value: Value) -> Result<T, Refusal> {
+    serde_json::from_value(value).map_err(|error| Refusal::field(field, format!("{field}: {error}")))
+}
+
+/// A part of the path.
+pub(super) fn path<T, E: std::fmt::Display>(
+    field: &'static str,
+    text: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, Refusal> {
+    parse(text).map_err(|error| Refusal::field(field, format!("{field}: {error}")))
+}
+
+/// The query of a request.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(error) => Err(bad_query(&error)),
+        }
+    }
+}
+
+fn bad_query(error: &QueryRejection) -> Refusal {
+    // serde_urlencoded says "field: what is wrong" behind axum's own words.
+    let text = error.body_text();
+    let text = text.rsplit_once("query string: ").map_or(text.as_str(), |(_, text)| text);
+    let field = text.split_once(':').map_or("query", |(field, _)| field);
+    Refusal::field(field.to_owned(), text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn hostile_bodies_get_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse_message(&bytes);
+        }
+
+        #[test]
+        fn a_body_of_the_wrong_shape_names_its_field(number in any::<i64>()) {
+            for field in ["sender", "destination", "message", "timestamp", "type", "metadata"] {
+                let mut body = serde_json::json!({"sender": "a", "destination": "b", "message": "c"});
+                body[field] = number.into();
+                let refusal = parse_message(body.to_string().as_bytes()).unwrap_err();
+                prop_assert_eq!(refusal.status(), StatusCode::UNPROCESSABLE_ENTITY);
+                let (told, named) = (format!("{refusal:?}"), format!("Some({field:?})"));
+                prop_assert!(told.contains(&named), "{}", told);
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The endpoints of our own servers, `/v1`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequest, Path, Request, State};
+use protocol::api::{
+    AppendRequest, AppendResponse, Conversations, CursorMoves, EventPage, RegisterUser, StateEntries,
+    StateValue, UnseenPage, Users,
+};
+use protocol::limits::{BATCH_DRAFTS, PAGE_EVENTS};
+use protocol::{ConversationId, UserName};
+use serde::Deserialize;
+
+use super::input::{self, Asked, Body};
+use super::problem::Refusal;
+use crate::service::Service;
+use crate::store::{Range, StatePut};
+
+/// The answer where there is nothing to say: `{}`.
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+pub(super) struct Done {}
+
+type Shared = State<Arc<Service>>;
+
+/// The longest address a user is registered with: an IPv6 address with zone and port.
+const ADDRESS_BYTES: usize = 100;
+
+/// `POST /v1/append`. The body is read only once there is a place for it in memory.
+pub(super) async fn append(
+    State(service): Shared,
+    request: Request,
+) -> Result<Json<AppendResponse>, Refusal> {
+    let _place = service.batches.acquire().await.expect("the semaphore is never closed");
+    let Body(AppendRequest { drafts }) = Body::from_request(request, &()).await?;
+    if drafts.len() > BATCH_DRAFTS {
+        return Err(Refusal::field("drafts", format!("a batch has at most {BATCH_DRAFTS} drafts")));
+    }
+    let results = if drafts.is_empty() { Vec::new() } else { service.append(drafts).await? };
+    Ok(Json(AppendResponse { results, durability: service.store.durability() }))
+}
+
+/// A page of something.
+#[derive(Debug, Deserialize)]
+pub(super) struct UnseenQuery {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /v1/users/{user}/unseen`.
+pub(super) async fn unseen(
+    State(service): Shared,
+    Path(user): Path<String>,
+    Asked(query): Asked<UnseenQuery>,
+) -> Result<Json<UnseenPage>, Refusal> {
+    let user = input::path("user", &user, UserName::parse)?;
+    let limit = query.limit.unwrap_or(PAGE_EVENTS);
+    Ok(Json(service.unseen(&user, query.after.as_deref(), limit).await?))
+}
+
+/// `GET /v1/users/{user}/conversations`.
+pub(super) async fn conversations(
+    State(service): Shared,
+    Path(user): Path<String>,
+) -> Result<Json<Conversations>, Refusal> {
+    let user = input::path("user", &user, UserName::parse)?;
+    let conversations = service.store.conversations(&user, PAGE_EVENTS).await?;
+    Ok(Json(Conversations { conversations }))
+}
+
+/// `POST /v1/cursors`.
+pub(super) async fn cursors(
+    State(service): Shared,
+    Body(CursorMoves { moves }): Body<CursorMoves>,
+) -> Result<Json<Done>, Refusal> {
+    if let Some(stranger) = moves.iter().find(|to| !to.conversation.has_member(&to.user)) {
+        let detail = format!("{} takes no part in {}", stranger.user, stranger.conversation);
+        return Err(Refusal::field("conversation", detail));
+    }
+    if !moves.is_empty() {
+        service.store.move_cursors(moves).await?;
+    }
+    Ok(Json(Done {}))
+}
+
+/// Which events of a conversation.
+#[derive(Debug, Deserialize)]
+pub(super) struct EventsQuery {
+    after: Option<u64>,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// `GET /v1/conversations/{id}/events`.
+pub(super) async fn events(
+    State(service): Shared,
+    Path(id): Path<String>,
+    Asked(query): Asked<EventsQuery>,
+) -> Result<Json<EventPage>, Refusal> {
+    let id = input::path("id", &id, ConversationId::parse)?;
+    let range = match (query.after, query.before) {
+        (Some(after), None) => Range::After(after),
+        (None, Some(before)) => Range::Before(before),
+        (None, None) => Range::Before(u64::MAX),
+        (Some(_), Some(_)) => return Err(Refusal::field("before", "either after or before, not both")),
+    };
+    let limit = query.limit.unwrap_or(PAGE_EVENTS).clamp(1, PAGE_EVENTS);
+    Ok(Json(service.store.events(&id, range, limit).await?))
+}
+
+/// `GET /v1/users`.
+pub(super) async fn users(State(service): Shared) -> Result<Json<Users>, Refusal> {
+    Ok(Json(Users { users: service.store.users().await? }))
+}
+
+/// `POST /v1/users`.
+pub(super) async fn register(
+    State(service): Shared,
+    Body(user): Body<RegisterUser>,
+) -> Result<Json<Done>, Refusal> {
+    if user.address.as_ref().is_some_and(|address| address.len() > ADDRESS_BYTES) {
+        return Err(Refusal::field("address", format!("an address has at most {ADDRESS_BYTES} bytes")));
+    }
+    service.store.register(user).await?;
+    Ok(Json(Done {}))
+}
+
+/// `GET /v1/state/{owner}`.
+pub(super) async fn state(
+    State(service): Shared,
+    Path(owner): Path<String>,
+) -> Result<Json<StateEntries>, Refusal> {
+    let owner = input::path("owner", &owner, UserName::parse)?;
+    Ok(Json(StateEntries { entries: service.store.state(&owner).await? }))
+}
+
+/// `PUT /v1/state/{owner}/{key}`.
+pub(super) async fn put_state(
+    State(service): Shared,
+    Path((owner, key)): Path<(String, String)>,
+    Body(StateValue { value }): Body<StateValue>,
+) -> Result<Json<Done>, Refusal> {
+    let owner = input::path("owner", &owner, UserName::parse)?;
+    service.store.put_state(StatePut::new(owner, &key, value.as_ref())?).await?;
+    Ok(Json(Done {}))
+}

@@ -1,0 +1,187 @@
+//! The OpenAPI 3.1 document, generated from the table of routes and the types on the wire.
+
+use std::sync::OnceLock;
+
+use axum::body::Bytes;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use protocol::api::Problem;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::routes::{self, Access, Route};
+
+/// Asks a generator for the schema of a type, by reference where it has a name.
+type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// The schema of `T`.
+pub(super) fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// One method of one path, as the document tells it.
+pub(super) struct Operation {
+    pub(super) method: &'static str,
+    summary: &'static str,
+    description: &'static str,
+    query: Vec<(&'static str, &'static str)>,
+    body: Option<SchemaOf>,
+    answer: Option<(&'static str, SchemaOf)>,
+}
+
+impl Operation {
+    pub(super) fn new(method: &'static str, summary: &'static str, description: &'static str) -> Self {
+        Self { method, summary, description, query: Vec::new(), body: None, answer: None }
+    }
+
+    pub(super) fn query(mut self, name: &'static str, description: &'static str) -> Self {
+        self.query.push((name, description));
+        self
+    }
+
+    pub(super) fn body(mut self, schema: SchemaOf) -> Self {
+        self.body = Some(schema);
+        self
+    }
+
+    pub(super) fn answer(mut self, schema: SchemaOf) -> Self {
+        self.answer = Some(("application/json", schema));
+        self
+    }
+
+    /// An answer of JSON lines, each of which is one of these.
+    pub(super) fn lines(mut self, schema: SchemaOf) -> Self {
+        self.answer = Some(("application/x-ndjson", schema));
+        self
+    }
+
+    fn describe(&self, route: &Route, generator: &mut SchemaGenerator) -> Value {
+        let mut operation = json!({
+            "summary": self.summary,
+            "description": self.description,
+            "operationId": operation_id(self.method, route.path),
+            "tags": [if route.access == Access::Token { "For servers and services" } else { "For everybody" }],
+            "parameters": self.parameters(route.path),
+            "responses": self.responses(route.access, generator),
+        });
+        if let Some(schema) = self.body {
+            operation["requestBody"] =
+                json!({ "required": true, "content": content("application/json", schema(generator)) });
+        }
+        match route.access {
+            Access::Open => {}
+            Access::Local => operation["security"] = json!([{}, { "token": [] }]),
+            Access::Token => operation["security"] = json!([{ "token": [] }]),
+        }
+        operation
+    }
+
+    fn parameters(&self, path: &str) -> Vec<Value> {
+        let in_path = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let in_path = in_path.map(
+            |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
+        );
+        let in_query = self.query.iter().map(|(name, description)| {
+            json!({ "name": name, "in": "query", "description": description, "schema": { "type": "string" } })
+        });
+        in_path.chain(in_query).collect()
+    }
+
+    fn responses(&self, access: Access, generator: &mut SchemaGenerator) -> Value {
+        let mut responses = Map::new();
+        if let Some((kind, schema)) = self.answer {
+            responses.insert(
+                "200".into(),
+                json!({ "description": "Done.", "content": content(kind, schema(generator)) }),
+            );
+        }
+        let mut problem = |status: &str, description: &str| {
+            let content = content("application/json", schema::<Problem>(generator));
+            responses.insert(status.into(), json!({ "description": description, "content": content }));
+        };
+        if access != Access::Open {
+            problem("401", "The service token is missing or wrong.");
+            problem("422", "Something breaks a rule; `field` names it.");
+            problem("503", "The store cannot do it now.");
+        }
+        responses.into()
+    }
+}
+
+fn content(kind: &str, schema: Schema) -> Value {
+    json!({ kind: { "schema": schema } })
+}
+
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.fold(method.to_owned(), |id, word| format!("{id}_{word}"))
+}
+
+/// The whole document.
+pub(super) fn build() -> Value {
+    let settings = SchemaSettings::draft2020_12()
+        .with(|settings| settings.definitions_path = "/components/schemas".into())
+        .for_serialize();
+    let mut generator = settings.into_generator();
+    let mut paths = Map::new();
+    for route in routes::all().iter().filter(|route| !route.operations.is_empty()) {
+        let operations = route.operations.iter();
+        let item: Map<_, _> = operations
+            .map(|operation| (operation.method.to_owned(), operation.describe(route, &mut generator)))
+            .collect();
+        paths.insert(route.path.to_owned(), item.into());
+    }
+    let token = json!({
+        "type": "http", "scheme": "bearer",
+        "description": "Made fresh at each start and handed to the other servers and services. Programs on this machine need none for the endpoints for everybody.",
+    });
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "P2P Chat message API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Where messages are stored and read. Any error is a `Problem`: what was wrong, and in which field.",
+        },
+        "paths": paths,
+        "components": { "schemas": generator.take_definitions(true), "securitySchemes": { "token": token } },
+    })
+}
+
+/// `GET /openapi.json`. It does not change while we run, so it is made once.
+pub(super) async fn document() -> Response {
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| build().to_string().into()).clone();
+    ([(header::CONTENT_TYPE, "application/json")], document).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = build();
+        let text = document.to_string();
+        let references: Vec<&str> =
+            text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        assert!(references.len() > 20);
+        for reference in references {
+            assert!(document.pointer(reference).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn operation_ids_are_unique() {
+        let document = build();
+        let paths = document["paths"].as_object().unwrap();
+        let ids: Vec<_> = paths
+            .values()
+            .flat_map(|item| item.as_object().unwrap().values())
+            .map(|o| &o["operationId"])
+            .collect();
+        let unique: std::collections::HashSet<_> = ids.iter().map(|id| id.as_str().unwrap()).collect();
+        assert_eq!(unique.len(), ids.len());
+        assert_eq!(operation_id("get", "/v1/state/{owner}/{key}"), "get_v1_state_owner_key");
+    }
+}

@@ -1,0 +1,56 @@
+//! Every error a client gets is JSON: what was wrong, and in which field.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use protocol::api::Problem;
+
+use crate::store::StoreError;
+
+/// A request that is not done, and why.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    problem: Problem,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, problem: Problem { detail: detail.into(), field: None } }
+    }
+
+    /// A body, path or query that breaks a rule: 422.
+    pub(super) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        let problem = Problem { detail: detail.into(), field: Some(field.into()) };
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, problem }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<StoreError> for Refusal {
+    /// What lies behind an error is for the log, not for the client.
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Refused { field, detail } => Self::field(*field, detail),
+            StoreError::Unavailable { detail, .. } => {
+                tracing::warn!(error = kit::failure::chain(&error), "the store could not do a request");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+            }
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.problem)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

@@ -1,0 +1,156 @@
+//! The one table of endpoints: what serves each, who may ask, and what the document says of it.
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{MethodRouter, get, post, put};
+use protocol::api;
+use protocol::limits::{BATCH_BYTES, LINE_BYTES};
+
+use super::openapi::{self, Operation, schema};
+use super::{feed, messages, native};
+use crate::service::Service;
+
+/// A message with body and metadata at their largest, every byte of them escaped.
+const MESSAGE_BYTES: usize = 4 * LINE_BYTES;
+/// Some thousand cursors.
+const CURSORS_BYTES: usize = 1024 * 1024;
+
+/// Who may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anybody who can reach us.
+    Open,
+    /// Whoever is on this machine or has the service token.
+    Local,
+    /// Whoever has the service token.
+    Token,
+}
+
+/// One path with its operations.
+pub(super) struct Route {
+    pub(super) path: &'static str,
+    pub(super) access: Access,
+    pub(super) handler: MethodRouter<Arc<Service>>,
+    /// Empty for what is not worth a word: another spelling of a path.
+    pub(super) operations: Vec<Operation>,
+}
+
+fn route(
+    path: &'static str,
+    access: Access,
+    handler: MethodRouter<Arc<Service>>,
+    operations: impl Into<Vec<Operation>>,
+) -> Route {
+    let limit = if path == "/v1/append" {
+        BATCH_BYTES
+    } else if path == "/v1/cursors" {
+        CURSORS_BYTES
+    } else {
+        MESSAGE_BYTES
+    };
+    Route {
+        path,
+        access,
+        handler: handler.layer(DefaultBodyLimit::max(limit)),
+        operations: operations.into(),
+    }
+}
+
+/// Every endpoint but the probes and the pages.
+pub(super) fn all() -> Vec<Route> {
+    let mut routes = Vec::from(messages());
+    routes.extend(users());
+    routes.extend(logs());
+    routes.push(route("/openapi.json", Access::Open, get(openapi::document), []));
+    routes
+}
+
+fn messages() -> [Route; 4] {
+    let send = Operation::new("post", "Send a message", "Stores a message for its destination. It is durable once this is answered, and reaches whoever is online at once.")
+        .body(schema::<api::PostMessage>)
+        .answer(schema::<api::Stored>);
+    let read = Operation::new("get", "Read and take unseen messages", "Hands over what the user has not seen, oldest first, and marks it as seen once the whole answer was taken. Asked again it answers an empty list.")
+        .answer(schema::<api::Inbox>);
+    let health =
+        Operation::new("get", "Ask whether the server answers", "Says nothing of the store; `/readyz` does.")
+            .answer(schema::<api::Health>);
+    [
+        route("/messages/", Access::Local, post(messages::post), [send]),
+        route("/messages", Access::Local, post(messages::post), []),
+        route("/messages/{user}", Access::Local, get(messages::inbox), [read]),
+        route("/health", Access::Open, get(messages::health), [health]),
+    ]
+}
+
+fn users() -> [Route; 5] {
+    let list = Operation::new(
+        "get",
+        "List registered users",
+        "Everybody who ever logged in, in order of first registration.",
+    )
+    .answer(schema::<api::Users>);
+    let register = Operation::new("post", "Register a user", "Notes that somebody logged in.")
+        .body(schema::<api::RegisterUser>)
+        .answer(schema::<native::Done>);
+    let unseen = Operation::new(
+        "get",
+        "Page through unseen events",
+        "Oldest first over all conversations. Nothing is marked as seen.",
+    )
+    .query("after", "The `next` of the page before.")
+    .query("limit", "Events at most, 1 to 200.")
+    .answer(schema::<api::UnseenPage>);
+    let conversations =
+        Operation::new("get", "List a user's conversations", "The most recent first, at most 200.")
+            .answer(schema::<api::Conversations>);
+    let state = Operation::new("get", "Read what a service keeps", "All keys of one owner.")
+        .answer(schema::<api::StateEntries>);
+    let put_state = Operation::new(
+        "put",
+        "Keep a value for a service",
+        "`null` forgets the key. At most 100,000 keys an owner, 8 KiB a value.",
+    )
+    .body(schema::<api::StateValue>)
+    .answer(schema::<native::Done>);
+    let people = get(native::users).post(native::register);
+    [
+        route("/v1/users", Access::Token, people, [list, register]),
+        route("/v1/users/{user}/unseen", Access::Token, get(native::unseen), [unseen]),
+        route("/v1/users/{user}/conversations", Access::Token, get(native::conversations), [conversations]),
+        route("/v1/state/{owner}", Access::Token, get(native::state), [state]),
+        route("/v1/state/{owner}/{key}", Access::Token, put(native::put_state), [put_state]),
+    ]
+}
+
+fn logs() -> [Route; 4] {
+    let append = Operation::new("post", "Store a batch", "Stores up to 512 drafts in order. All are durable once this is answered; a draft whose client id its sender used before yields the first result.")
+        .body(schema::<api::AppendRequest>)
+        .answer(schema::<api::AppendResponse>);
+    let feed = Operation::new("get", "Follow all events", "JSON lines without end: first where the feed begins, then every committed event, and a heartbeat every five seconds of silence.")
+        .query("epoch", "The run of the feed that `after` belongs to.")
+        .query("after", "Go on after this index.")
+        .lines(schema::<api::FeedFrame>);
+    let events = Operation::new(
+        "get",
+        "Page through a conversation",
+        "In order of `seq`. Without `after` and `before` the newest.",
+    )
+    .query("after", "Only events after this `seq`, from there on.")
+    .query("before", "Only the newest events before this `seq`.")
+    .query("limit", "Events at most, 1 to 200.")
+    .answer(schema::<api::EventPage>);
+    let cursors = Operation::new(
+        "post",
+        "Move cursors",
+        "Marks conversations as seen. A cursor never moves back, and never past the end.",
+    )
+    .body(schema::<api::CursorMoves>)
+    .answer(schema::<native::Done>);
+    [
+        route("/v1/append", Access::Token, post(native::append), [append]),
+        route("/v1/feed", Access::Token, get(feed::feed), [feed]),
+        route("/v1/conversations/{id}/events", Access::Token, get(native::events), [events]),
+        route("/v1/cursors", Access::Token, post(native::cursors), [cursors]),
+    ]
+}

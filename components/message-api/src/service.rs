@@ -1,0 +1,89 @@
+//! What the endpoints share, and the operations that more than one of them needs.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use kit::http::Hosts;
+use kit::{Notifier, Secret};
+use protocol::api::{Appended, UnseenPage};
+use protocol::limits::PAGE_EVENTS;
+use protocol::{Draft, UserName};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::feed::Feed;
+use crate::metrics::Metrics;
+use crate::store::{Store, StoreError};
+
+/// Batches read into memory at the same time; further ones wait before their body is read. Times the largest body, this is what
+/// senders can make us hold.
+const BATCHES: usize = 16;
+
+/// Everything a request may touch.
+pub(crate) struct Service {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) token: Secret,
+    pub(crate) hosts: Hosts,
+    pub(crate) metrics: Metrics,
+    pub(crate) notifier: Notifier,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) batches: Semaphore,
+}
+
+impl Service {
+    pub(crate) fn new(store: Arc<dyn Store>, feed: Arc<Feed>, context: &kit::Context) -> Self {
+        Self {
+            store,
+            feed,
+            token: context.service_token.clone(),
+            hosts: Hosts::default(),
+            metrics: Metrics::default(),
+            notifier: context.notifier.clone(),
+            shutdown: context.shutdown.clone(),
+            batches: Semaphore::new(BATCHES),
+        }
+    }
+
+    /// Stores a batch, counts it, and tells the supervisor when storing stops or starts to work.
+    pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
+        let begun = Instant::now();
+        let result = self.store.append(drafts).await;
+        match &result {
+            Ok(results) => {
+                let duplicates = results.iter().filter(|result| result.duplicate).count();
+                self.metrics.batch(begun.elapsed());
+                self.metrics.appended.add(results.len() - duplicates);
+                self.metrics.duplicates.add(duplicates);
+                if self.metrics.set_failing(false) {
+                    tracing::info!("storing works again");
+                    self.notifier.status("ready");
+                }
+            }
+            Err(StoreError::Unavailable { detail, .. }) => {
+                if self.metrics.set_failing(true) {
+                    tracing::error!(%detail, "messages cannot be stored");
+                    self.notifier.status(&format!("degraded: {detail}"));
+                }
+            }
+            Err(StoreError::Refused { .. }) => {}
+        }
+        result
+    }
+
+    /// A page of unseen events with the feed's end. Whatever was published for the user up to that end is in this page or an
+    /// earlier one, or `next` says that there is more: what comes in while the page is read makes it not the last.
+    pub(crate) async fn unseen(
+        &self,
+        user: &UserName,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<UnseenPage, StoreError> {
+        let before = self.feed.position();
+        let page = self.store.unseen(user, after, limit.clamp(1, PAGE_EVENTS)).await?;
+        let position = self.feed.position();
+        let more = page.more || self.feed.has_other_for(user, before.index, &page.events);
+        let next = more.then_some(page.end);
+        Ok(UnseenPage { events: page.events, next, position })
+    }
+}

@@ -1,0 +1,155 @@
+//! The store in one SQLite file: nothing to install, nothing to run.
+//!
+//! [`writer`] is the one thread that writes, [`reader`] the few connections that read beside it, [`ledger`] what is written,
+//! [`query`] what is read, [`schema`] the tables, [`file`] how the file is opened.
+
+mod cache;
+mod file;
+mod ledger;
+mod query;
+mod reader;
+mod row;
+mod schema;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use protocol::api::{Appended, CursorMove, EventPage, RegisterUser, User};
+use protocol::native::{ConversationSummary, Durability};
+use protocol::{ConversationId, Draft, UserName};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Unseen};
+use reader::Readers;
+use writer::{Command, QUEUE, Writer};
+
+pub use file::SqliteOpenError;
+
+/// A store in one file.
+///
+/// Bound: 256 commands wait for the writer. Overflow: further callers wait for a place.
+#[derive(Debug)]
+pub struct SqliteStore {
+    durability: Durability,
+    /// `None` once closed.
+    queue: Mutex<Option<mpsc::Sender<Command>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it where there is none, migrates an older one, and starts the writer.
+    ///
+    /// # Errors
+    /// When the file is not ours, newer than this program, or cannot be written.
+    pub fn open(
+        path: &Path,
+        durability: Durability,
+        committed: Arc<dyn Committed>,
+    ) -> Result<Self, SqliteOpenError> {
+        let other = |source| SqliteOpenError::Other { path: path.to_owned(), source };
+        let connection = file::open(path, durability)?;
+        let writer = Writer::new(path.to_owned(), durability, connection, committed).map_err(other)?;
+        let (queue, commands) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer.run(commands))
+            .expect("the system has room for one more thread at start");
+        Ok(Self {
+            durability,
+            queue: Mutex::new(Some(queue)),
+            writer: Mutex::new(Some(thread)),
+            readers: Readers::new(path.to_owned()),
+        })
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Command,
+    ) -> Result<T, StoreError> {
+        let closed = || StoreError::unavailable("the store is closed");
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (reply, answer) = oneshot::channel();
+        queue.ok_or_else(closed)?.send(command(reply)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+impl Store for SqliteStore {
+    fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
+        Box::pin(self.ask(|reply| Command::Append(drafts, reply)))
+    }
+
+    fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen> {
+        Box::pin(async move {
+            let after = match after {
+                Some(token) => token.parse().map_err(|_| {
+                    StoreError::refused("after", "it must be the 'next' of the page before".to_owned())
+                })?,
+                None => 0,
+            };
+            let user = user.clone();
+            self.readers.read(move |connection| query::unseen(connection, &user, after, limit)).await
+        })
+    }
+
+    fn conversations<'a>(&'a self, user: &'a UserName, limit: usize) -> Answer<'a, Vec<ConversationSummary>> {
+        let user = user.clone();
+        Box::pin(self.readers.read(move |connection| query::conversations(connection, &user, limit)))
+    }
+
+    fn events<'a>(
+        &'a self,
+        conversation: &'a ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> Answer<'a, EventPage> {
+        let conversation = conversation.clone();
+        Box::pin(self.readers.read(move |connection| query::events(connection, &conversation, range, limit)))
+    }
+
+    fn move_cursors(&self, moves: Vec<CursorMove>) -> Answer<'_, ()> {
+        Box::pin(self.ask(|reply| Command::MoveCursors(moves, reply)))
+    }
+
+    fn register(&self, user: RegisterUser) -> Answer<'_, ()> {
+        Box::pin(self.ask(|reply| Command::Register(user, reply)))
+    }
+
+    fn users(&self) -> Answer<'_, Vec<User>> {
+        Box::pin(self.readers.read(query::users))
+    }
+
+    fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>> {
+        let owner = owner.clone();
+        Box::pin(self.readers.read(move |connection| query::state(connection, &owner)))
+    }
+
+    fn put_state(&self, put: StatePut) -> Answer<'_, ()> {
+        Box::pin(self.ask(|reply| Command::PutState(put, reply)))
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            self.readers.close();
+            // The writer ends when the last sender is gone, after it has written what is queued.
+            drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+            let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(thread) = thread {
+                let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+                if !matches!(joined, Ok(Ok(()))) {
+                    return Err(StoreError::unavailable("the writer ended badly"));
+                }
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,305 @@
+//! What is written within one transaction: events, cursors, registrations, state.
+//!
+//! Whatever here returns an error undoes the whole transaction, so each function first checks what may be refused.
+
+use std::sync::Arc;
+
+use protocol::api::{Appended, CursorMove, RegisterUser};
+use protocol::native::Device;
+use protocol::{ConversationId, Draft, Event, Timestamp, UserName};
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::cache::{Cache, Head, KnownUser};
+use super::row::kind_number;
+use crate::store::{DEVICES, STATE_KEYS, StatePut, StoreError};
+
+/// The writer's view of the file during one transaction.
+pub(super) struct Ledger<'w> {
+    pub(super) connection: &'w Connection,
+    pub(super) cache: &'w mut Cache,
+    /// What this transaction adds to the logs, in order.
+    pub(super) events: Vec<Event>,
+}
+
+impl Ledger<'_> {
+    /// Appends one draft, or finds what the same client id was stored as before.
+    pub(super) fn append(&mut self, draft: Draft) -> rusqlite::Result<Appended> {
+        let sender = self.user(&draft.sender)?;
+        let recipient = self.user(&draft.destination)?;
+        let conversation = draft.conversation();
+        let head = self.head(&conversation, sender.id, recipient.id)?;
+        let pos = self.last_pos()? + 1;
+        let at = Timestamp::from_micros(Timestamp::now().micros().max(head.at + 1));
+        let event = Event {
+            id: Uuid::now_v7(),
+            conversation,
+            seq: head.seq + 1,
+            at,
+            sender: draft.sender,
+            destination: draft.destination,
+            body: draft.body,
+            kind: draft.kind,
+            metadata: draft.metadata,
+            client_id: draft.client_id,
+            timestamp: draft.timestamp.unwrap_or(at),
+        };
+        if !self.insert(pos, head.conversation, &sender, &recipient, &event)? {
+            return self.first_result(sender.id, &event);
+        }
+        self.advance(pos, head, &event, recipient.id)?;
+        let appended = Appended {
+            conversation: event.conversation.clone(),
+            seq: event.seq,
+            id: event.id,
+            at,
+            duplicate: false,
+        };
+        self.events.push(event);
+        Ok(appended)
+    }
+
+    /// Whether the row went in: not if the sender used the client id before.
+    fn insert(
+        &self,
+        pos: i64,
+        conversation: i64,
+        sender: &KnownUser,
+        recipient: &KnownUser,
+        event: &Event,
+    ) -> rusqlite::Result<bool> {
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO events(pos, conversation, seq, sender, recipient, id, at, timestamp, kind, client_id, body,
+                metadata, sender_name, recipient_name)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+             ON CONFLICT (sender, client_id) DO NOTHING",
+        )?;
+        let timestamp = (event.timestamp != event.at).then(|| event.timestamp.micros());
+        let metadata = (!event.metadata.is_empty()).then(|| event.metadata.to_json());
+        let other = |name: &UserName, known: &KnownUser| {
+            (name.as_str() != &*known.name).then(|| name.as_str().to_owned())
+        };
+        let inserted = insert.execute(params![
+            pos,
+            conversation,
+            event.seq,
+            sender.id,
+            recipient.id,
+            event.id.as_bytes(),
+            event.at.micros(),
+            timestamp,
+            kind_number(event.kind),
+            event.client_id.as_str(),
+            event.body.as_str(),
+            metadata,
+            other(&event.sender, sender),
+            other(&event.destination, recipient),
+        ])?;
+        Ok(inserted == 1)
+    }
+
+    fn first_result(&self, sender: i64, event: &Event) -> rusqlite::Result<Appended> {
+        let mut find = self.connection.prepare_cached(
+            "SELECT c.key, e.seq, e.id, e.at FROM events AS e JOIN conversations AS c ON c.id = e.conversation
+             WHERE e.sender = ?1 AND e.client_id = ?2",
+        )?;
+        find.query_row(params![sender, event.client_id.as_str()], |row| {
+            Ok(Appended {
+                conversation: super::row::parse(row, 0, ConversationId::parse)?,
+                seq: row.get(1)?,
+                id: Uuid::from_bytes(row.get(2)?),
+                at: Timestamp::from_micros(row.get(3)?),
+                duplicate: true,
+            })
+        })
+    }
+
+    /// Remembers the new end of the log, and that there is something unread for the recipient.
+    fn advance(&mut self, pos: i64, mut head: Head, event: &Event, recipient: i64) -> rusqlite::Result<()> {
+        if !head.is_unread_for(recipient) {
+            let mut mark = self
+                .connection
+                .prepare_cached("UPDATE members SET unread = 1 WHERE user = ?1 AND conversation = ?2")?;
+            mark.execute([recipient, head.conversation])?;
+            head.set_unread(recipient, true);
+        }
+        head.seq = event.seq;
+        head.at = event.at.micros();
+        self.cache.heads.insert(event.conversation.clone(), head);
+        self.cache.pos = Some(pos);
+        Ok(())
+    }
+
+    fn last_pos(&mut self) -> rusqlite::Result<i64> {
+        if let Some(pos) = self.cache.pos {
+            return Ok(pos);
+        }
+        let pos = last_pos(self.connection)?;
+        self.cache.pos = Some(pos);
+        Ok(pos)
+    }
+
+    /// The user's row, made where there is none.
+    fn user(&mut self, name: &UserName) -> rusqlite::Result<KnownUser> {
+        if let Some(known) = self.cache.users.get(name.key()) {
+            return Ok(known.clone());
+        }
+        let mut find = self.connection.prepare_cached("SELECT id, name FROM users WHERE key = ?1")?;
+        let found =
+            find.query_row([name.key()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).optional()?;
+        let known = if let Some((id, name)) = found {
+            KnownUser { id, name: name.into() }
+        } else {
+            let mut insert =
+                self.connection.prepare_cached("INSERT INTO users(key, name) VALUES (?1, ?2)")?;
+            let id = insert.insert([name.key(), name.as_str()])?;
+            KnownUser { id, name: name.as_str().into() }
+        };
+        self.cache.users.insert(Arc::from(name.key()), known.clone());
+        Ok(known)
+    }
+
+    /// The end of the conversation's log; the conversation is made where there is none.
+    fn head(&mut self, conversation: &ConversationId, one: i64, other: i64) -> rusqlite::Result<Head> {
+        if let Some(head) = self.cache.heads.get(conversation) {
+            return Ok(*head);
+        }
+        let mut find = self.connection.prepare_cached("SELECT id FROM conversations WHERE key = ?1")?;
+        let found = find.query_row([conversation.as_str()], |row| row.get(0)).optional()?;
+        let head = match found {
+            Some(id) => self.read_head(id)?,
+            None => self.start_conversation(conversation, one, other)?,
+        };
+        self.cache.heads.insert(conversation.clone(), head);
+        Ok(head)
+    }
+
+    fn read_head(&self, conversation: i64) -> rusqlite::Result<Head> {
+        let mut last = self
+            .connection
+            .prepare_cached("SELECT seq, at FROM events WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1")?;
+        let last = last.query_row([conversation], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let (seq, at) = last.unwrap_or((0, 0));
+        Ok(Head { conversation, seq, at, unread: [None; 2] })
+    }
+
+    fn start_conversation(&self, key: &ConversationId, one: i64, other: i64) -> rusqlite::Result<Head> {
+        let mut insert = self.connection.prepare_cached("INSERT INTO conversations(key) VALUES (?1)")?;
+        let conversation = insert.insert([key.as_str()])?;
+        let mut join = self
+            .connection
+            .prepare_cached("INSERT OR IGNORE INTO members(user, conversation) VALUES (?1, ?2)")?;
+        join.execute([one, conversation])?;
+        join.execute([other, conversation])?;
+        Ok(Head { conversation, seq: 0, at: 0, unread: [None; 2] })
+    }
+
+    /// Moves a user's cursor, and the device's own.
+    pub(super) fn move_cursor(&mut self, to: &CursorMove) -> rusqlite::Result<()> {
+        let mut find = self.connection.prepare_cached("SELECT id FROM conversations WHERE key = ?1")?;
+        let found = find.query_row([to.conversation.as_str()], |row| row.get::<_, i64>(0)).optional()?;
+        let Some(conversation) = found else { return Ok(()) };
+        let mut reached = self.connection.prepare_cached(
+            "SELECT seq, pos FROM events WHERE conversation = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1",
+        )?;
+        // A cursor past the end, of whatever size, is one at the end.
+        let wanted = i64::try_from(to.seq).unwrap_or(i64::MAX);
+        let reached =
+            reached.query_row([conversation, wanted], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let Some((seq, pos)): Option<(i64, i64)> = reached else { return Ok(()) };
+        let user = self.user(&to.user)?.id;
+        if let Some(device) = &to.device {
+            self.move_device_cursor(user, device, conversation, seq)?;
+        }
+        let mut advance = self.connection.prepare_cached(
+            "UPDATE members SET seen = ?3, seen_pos = ?4, unread = EXISTS (
+                SELECT 1 FROM events WHERE recipient = ?1 AND conversation = ?2 AND pos > ?4)
+             WHERE user = ?1 AND conversation = ?2 AND seen < ?3 RETURNING unread",
+        )?;
+        let unread =
+            advance.query_row([user, conversation, seq, pos], |row| row.get::<_, bool>(0)).optional()?;
+        if let (Some(unread), Some(head)) = (unread, self.cache.heads.get(&to.conversation)) {
+            head.set_unread(user, unread);
+        }
+        Ok(())
+    }
+
+    fn move_device_cursor(
+        &self,
+        user: i64,
+        device: &Device,
+        conversation: i64,
+        seq: i64,
+    ) -> rusqlite::Result<()> {
+        let mut touch = self.connection.prepare_cached(
+            "INSERT INTO devices(user, name, used) VALUES (?1, ?2, ?3)
+             ON CONFLICT (user, name) DO UPDATE SET used = excluded.used RETURNING id",
+        )?;
+        let now = Timestamp::now().micros();
+        let id: i64 = touch.query_row(params![user, device.as_str(), now], |row| row.get(0))?;
+        let mut advance = self.connection.prepare_cached(
+            "INSERT INTO device_cursors(device, conversation, seen) VALUES (?1, ?2, ?3)
+             ON CONFLICT (device, conversation) DO UPDATE SET seen = max(seen, excluded.seen)",
+        )?;
+        advance.execute([id, conversation, seq])?;
+        self.forget_old_devices(user)
+    }
+
+    fn forget_old_devices(&self, user: i64) -> rusqlite::Result<()> {
+        let mut old = self.connection.prepare_cached(
+            "SELECT id FROM devices WHERE user = ?1 ORDER BY used DESC, id DESC LIMIT -1 OFFSET ?2",
+        )?;
+        let old: Vec<i64> =
+            old.query_map(params![user, DEVICES], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        for device in old {
+            self.connection
+                .prepare_cached("DELETE FROM device_cursors WHERE device = ?1")?
+                .execute([device])?;
+            self.connection.prepare_cached("DELETE FROM devices WHERE id = ?1")?.execute([device])?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a user logged in.
+    pub(super) fn register(&mut self, user: &RegisterUser) -> rusqlite::Result<()> {
+        let id = self.user(&user.name)?.id;
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO registrations(user, name, address, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?4)
+             ON CONFLICT (user) DO UPDATE SET last_seen = max(last_seen, excluded.last_seen),
+                address = coalesce(excluded.address, address)",
+        )?;
+        upsert.execute(params![id, user.name.as_str(), user.address, Timestamp::now().micros()])?;
+        Ok(())
+    }
+
+    /// Keeps or forgets a value. The inner error is that there are too many keys.
+    pub(super) fn put_state(&mut self, put: &StatePut) -> rusqlite::Result<Result<(), StoreError>> {
+        let owner = self.user(&put.owner)?.id;
+        let Some(value) = &put.value else {
+            let mut delete =
+                self.connection.prepare_cached("DELETE FROM state WHERE owner = ?1 AND key = ?2")?;
+            delete.execute(params![owner, put.key])?;
+            return Ok(Ok(()));
+        };
+        let mut update =
+            self.connection.prepare_cached("UPDATE state SET value = ?3 WHERE owner = ?1 AND key = ?2")?;
+        if update.execute(params![owner, put.key, value])? == 1 {
+            return Ok(Ok(()));
+        }
+        let mut count = self.connection.prepare_cached("SELECT count(*) FROM state WHERE owner = ?1")?;
+        if count.query_row([owner], |row| row.get::<_, u64>(0))? >= STATE_KEYS {
+            let detail =
+                format!("{} keeps {STATE_KEYS} keys already, which is the most there may be", put.owner);
+            return Ok(Err(StoreError::refused("key", detail)));
+        }
+        let mut insert =
+            self.connection.prepare_cached("INSERT INTO state(owner, key, value) VALUES (?1, ?2, ?3)")?;
+        insert.execute(params![owner, put.key, value])?;
+        Ok(Ok(()))
+    }
+}
+
+/// The last position of the commit order.
+pub(super) fn last_pos(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT coalesce(max(pos), 0) FROM events", [], |row| row.get(0))
+}

@@ -1,0 +1,179 @@
+//! What is read from the file. Every query costs in proportion to its answer, not to the history.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use protocol::api::{EventPage, User};
+use protocol::native::ConversationSummary;
+use protocol::{ConversationId, Event, Timestamp, UserName};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
+
+use super::row::{self, EVENT_COLUMNS, EVENT_JOINS};
+use crate::store::{Range, Unseen};
+
+fn user_id(connection: &Connection, user: &UserName) -> rusqlite::Result<Option<i64>> {
+    let mut find = connection.prepare_cached("SELECT id FROM users WHERE key = ?1")?;
+    find.query_row([user.key()], |row| row.get(0)).optional()
+}
+
+/// Merges the unread parts of the user's conversations by position: a heap holds the next unseen event of each, and every event
+/// taken is replaced by its conversation's next.
+pub(super) fn unseen(
+    connection: &Connection,
+    user: &UserName,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<Unseen> {
+    let Some(user) = user_id(connection, user)? else {
+        return Ok(Unseen { events: Vec::new(), end: after.to_string(), more: false });
+    };
+    let mut unread = connection.prepare_cached(
+        "SELECT conversation, seen_pos FROM members INDEXED BY unread WHERE user = ?1 AND unread = 1",
+    )?;
+    let unread = unread.query_map([user], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut next = BinaryHeap::new();
+    for conversation in unread {
+        let (conversation, seen): (i64, i64) = conversation?;
+        if let Some(pos) = next_for(connection, user, conversation, seen.max(after))? {
+            next.push(Reverse((pos, conversation)));
+        }
+    }
+    let mut events = Vec::new();
+    let mut last = after;
+    while events.len() < limit
+        && let Some(Reverse((pos, conversation))) = next.pop()
+    {
+        events.push(event_at(connection, pos)?);
+        last = pos;
+        if let Some(pos) = next_for(connection, user, conversation, pos)? {
+            next.push(Reverse((pos, conversation)));
+        }
+    }
+    Ok(Unseen { events, end: last.to_string(), more: !next.is_empty() })
+}
+
+fn next_for(
+    connection: &Connection,
+    user: i64,
+    conversation: i64,
+    after: i64,
+) -> rusqlite::Result<Option<i64>> {
+    let mut find = connection.prepare_cached(
+        "SELECT pos FROM events INDEXED BY inbox WHERE recipient = ?1 AND conversation = ?2 AND pos > ?3
+         ORDER BY pos LIMIT 1",
+    )?;
+    find.query_row([user, conversation, after], |row| row.get(0)).optional()
+}
+
+fn event_at(connection: &Connection, pos: i64) -> rusqlite::Result<Event> {
+    let sql = event_query("WHERE e.pos = ?1");
+    connection.prepare_cached(&sql)?.query_row([pos], row::event)
+}
+
+fn event_query(rest: &str) -> String {
+    format!("SELECT {EVENT_COLUMNS} FROM events AS e {EVENT_JOINS} {rest}")
+}
+
+/// The most recent conversations. Finding the most recent ones looks at the head of each, one index lookup a conversation.
+pub(super) fn conversations(
+    connection: &Connection,
+    user: &UserName,
+    limit: usize,
+) -> rusqlite::Result<Vec<ConversationSummary>> {
+    let Some(id) = user_id(connection, user)? else { return Ok(Vec::new()) };
+    let mut recent = connection.prepare_cached(
+        "SELECT m.conversation, m.seen, m.seen_pos,
+            (SELECT pos FROM events WHERE conversation = m.conversation ORDER BY seq DESC LIMIT 1) AS head
+         FROM members AS m WHERE m.user = ?1 AND head IS NOT NULL ORDER BY head DESC LIMIT ?2",
+    )?;
+    let recent = recent.query_map(params![id, limit], |row| {
+        Ok(Membership {
+            conversation: row.get(0)?,
+            seen: row.get(1)?,
+            seen_pos: row.get(2)?,
+            head: row.get(3)?,
+        })
+    })?;
+    recent.map(|membership| summary(connection, user, id, &membership?)).collect()
+}
+
+struct Membership {
+    conversation: i64,
+    seen: u64,
+    seen_pos: i64,
+    head: i64,
+}
+
+fn summary(
+    connection: &Connection,
+    user: &UserName,
+    id: i64,
+    membership: &Membership,
+) -> rusqlite::Result<ConversationSummary> {
+    let last = event_at(connection, membership.head)?;
+    let mut unseen = connection.prepare_cached(
+        "SELECT count(*) FROM events WHERE recipient = ?1 AND conversation = ?2 AND pos > ?3",
+    )?;
+    let unseen = unseen.query_row([id, membership.conversation, membership.seen_pos], |row| row.get(0))?;
+    let with = if last.sender == *user { &last.destination } else { &last.sender };
+    Ok(ConversationSummary {
+        conversation: last.conversation.clone(),
+        with: with.clone(),
+        head: last.seq,
+        seen: membership.seen,
+        unseen,
+        last: Some(last),
+    })
+}
+
+/// A page of a conversation.
+pub(super) fn events(
+    connection: &Connection,
+    conversation: &ConversationId,
+    range: Range,
+    limit: usize,
+) -> rusqlite::Result<EventPage> {
+    let (edge, sql) = match range {
+        Range::After(seq) => (seq, "WHERE c.key = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"),
+        Range::Before(seq) => (seq, "WHERE c.key = ?1 AND e.seq < ?2 ORDER BY e.seq DESC LIMIT ?3"),
+    };
+    let edge = i64::try_from(edge).unwrap_or(i64::MAX);
+    let mut query = connection.prepare_cached(&event_query(sql))?;
+    let rows = query.query_map(params![conversation.as_str(), edge, limit + 1], row::event)?;
+    let mut events: Vec<Event> = rows.collect::<Result<_, _>>()?;
+    let more = events.len() > limit;
+    events.truncate(limit);
+    if matches!(range, Range::Before(_)) {
+        events.reverse();
+    }
+    Ok(EventPage { events, more })
+}
+
+/// Everybody ever registered.
+pub(super) fn users(connection: &Connection) -> rusqlite::Result<Vec<User>> {
+    let mut query = connection
+        .prepare_cached("SELECT name, address, first_seen, last_seen FROM registrations ORDER BY ordinal")?;
+    query.query_map([], user)?.collect()
+}
+
+fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+    Ok(User {
+        name: row::parse(row, 0, UserName::parse)?,
+        address: row.get(1)?,
+        first_seen: Timestamp::from_micros(row.get(2)?),
+        last_seen: Timestamp::from_micros(row.get(3)?),
+    })
+}
+
+/// What a service keeps.
+pub(super) fn state(connection: &Connection, owner: &UserName) -> rusqlite::Result<BTreeMap<String, Value>> {
+    let mut query = connection.prepare_cached(
+        "SELECT s.key, s.value FROM state AS s JOIN users AS u ON u.id = s.owner WHERE u.key = ?1",
+    )?;
+    let entry = |row: &Row<'_>| {
+        let value = row::parse(row, 1, |json| serde_json::from_str::<Value>(json))?;
+        Ok((row.get(0)?, value))
+    };
+    query.query_map([owner.key()], entry)?.collect()
+}

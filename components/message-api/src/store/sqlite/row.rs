@@ -1,0 +1,67 @@
+//! How events stand in rows.
+
+use protocol::{Body, ClientId, ConversationId, Event, MessageType, Metadata, Timestamp, UserName};
+use rusqlite::Row;
+use rusqlite::types::Type;
+use uuid::Uuid;
+
+/// The columns of an event, from `events AS e` joined by [`EVENT_JOINS`]; read by [`event`].
+pub(super) const EVENT_COLUMNS: &str = "e.pos, e.id, c.key, e.seq, e.at, coalesce(e.sender_name, s.name), \
+     coalesce(e.recipient_name, r.name), e.body, e.kind, e.metadata, e.client_id, e.timestamp";
+
+/// What [`EVENT_COLUMNS`] are read from beside `events AS e`.
+pub(super) const EVENT_JOINS: &str = "JOIN conversations AS c ON c.id = e.conversation \
+     JOIN users AS s ON s.id = e.sender JOIN users AS r ON r.id = e.recipient";
+
+/// Reads an event; its parts are checked again, so that a damaged file yields an error and not a wrong message.
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let at = Timestamp::from_micros(row.get(4)?);
+    let metadata = match row.get_ref(9)?.as_str_or_null().map_err(|error| damaged(9, error))? {
+        Some(json) => serde_json::from_str::<Metadata>(json).map_err(|error| damaged(9, error))?,
+        None => Metadata::default(),
+    };
+    Ok(Event {
+        id: Uuid::from_bytes(row.get(1)?),
+        conversation: parse(row, 2, ConversationId::parse)?,
+        seq: row.get(3)?,
+        at,
+        sender: parse(row, 5, UserName::parse)?,
+        destination: parse(row, 6, UserName::parse)?,
+        body: parse(row, 7, Body::parse)?,
+        kind: kind(row.get(8)?).ok_or_else(|| damaged(8, "no such type of message"))?,
+        metadata,
+        client_id: parse(row, 10, ClientId::parse)?,
+        timestamp: row.get::<_, Option<i64>>(11)?.map_or(at, Timestamp::from_micros),
+    })
+}
+
+/// Reads a text column with its own parser.
+pub(super) fn parse<T, E>(
+    row: &Row<'_>,
+    column: usize,
+    parser: impl Fn(&str) -> Result<T, E>,
+) -> rusqlite::Result<T>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let text = row.get_ref(column)?.as_str().map_err(|error| damaged(column, error))?;
+    parser(text).map_err(|error| damaged(column, error))
+}
+
+fn damaged(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+}
+
+/// The number a type is kept as. Part of the file's format.
+pub(super) fn kind_number(kind: MessageType) -> u8 {
+    match kind {
+        MessageType::Chat => 0,
+        MessageType::Command => 1,
+        MessageType::Notification => 2,
+        MessageType::Subscription => 3,
+    }
+}
+
+fn kind(number: u8) -> Option<MessageType> {
+    MessageType::ALL.into_iter().find(|kind| kind_number(*kind) == number)
+}

@@ -1,0 +1,171 @@
+//! The tables, their version, and how an older file becomes a newer one.
+//!
+//! The truth is the log alone: heads and counts are read from its indexes, so there is nothing that could disagree with it.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+/// `P2Pc` in ASCII: what `PRAGMA application_id` says of our files.
+pub(super) const APPLICATION_ID: i32 = 0x5032_5063;
+
+/// Each entry takes a file from the version that is its index to the next. Entries are never changed, only added.
+const MIGRATIONS: [&str; 1] = [VERSION_1];
+
+/// * `users`: every name ever seen, as an integer. `registrations`: those that logged in.
+/// * `events`: the logs. `pos` is the commit order over all of them; it ends every index, being the row id, so
+///   `inbox` is in fact `(recipient, conversation, pos)`, which finds the next unseen event of a conversation at once.
+///   The two names are kept where they were spelled otherwise than in `users`.
+/// * `members`: a cursor for each user and conversation, as `seq` and as `pos`. `unread` says whether an event for the
+///   user lies past it, so that the few conversations that matter at login are found without looking at the others.
+const VERSION_1: &str = "
+CREATE TABLE users (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL
+) STRICT;
+CREATE TABLE registrations (
+    ordinal INTEGER PRIMARY KEY,
+    user INTEGER NOT NULL UNIQUE REFERENCES users(id),
+    name TEXT NOT NULL,
+    address TEXT,
+    first_seen INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL
+) STRICT;
+CREATE TABLE conversations (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE events (
+    pos INTEGER PRIMARY KEY,
+    conversation INTEGER NOT NULL REFERENCES conversations(id),
+    seq INTEGER NOT NULL,
+    sender INTEGER NOT NULL REFERENCES users(id),
+    recipient INTEGER NOT NULL REFERENCES users(id),
+    id BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    timestamp INTEGER,
+    kind INTEGER NOT NULL,
+    client_id TEXT NOT NULL,
+    body TEXT NOT NULL,
+    metadata TEXT,
+    sender_name TEXT,
+    recipient_name TEXT
+) STRICT;
+CREATE UNIQUE INDEX log ON events(conversation, seq);
+CREATE UNIQUE INDEX sent ON events(sender, client_id);
+CREATE INDEX inbox ON events(recipient, conversation);
+CREATE TABLE members (
+    user INTEGER NOT NULL REFERENCES users(id),
+    conversation INTEGER NOT NULL REFERENCES conversations(id),
+    seen INTEGER NOT NULL DEFAULT 0,
+    seen_pos INTEGER NOT NULL DEFAULT 0,
+    unread INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (user, conversation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX unread ON members(user, conversation) WHERE unread = 1;
+CREATE TABLE devices (
+    id INTEGER PRIMARY KEY,
+    user INTEGER NOT NULL REFERENCES users(id),
+    name TEXT NOT NULL,
+    used INTEGER NOT NULL,
+    UNIQUE (user, name)
+) STRICT;
+CREATE TABLE device_cursors (
+    device INTEGER NOT NULL REFERENCES devices(id),
+    conversation INTEGER NOT NULL REFERENCES conversations(id),
+    seen INTEGER NOT NULL,
+    PRIMARY KEY (device, conversation)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE state (
+    owner INTEGER NOT NULL REFERENCES users(id),
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (owner, key)
+) STRICT, WITHOUT ROWID;
+";
+
+/// What a file says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Nothing in it yet.
+    Empty,
+    /// Ours, of this version.
+    Ours(usize),
+    /// Ours, made by a later program.
+    Newer(usize),
+    /// A SQLite file of another program.
+    Foreign,
+}
+
+/// The version this program writes.
+pub(super) fn current() -> usize {
+    MIGRATIONS.len()
+}
+
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<Version> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(match (application, usize::try_from(version)) {
+        (0, Ok(0)) if tables == 0 => Version::Empty,
+        (APPLICATION_ID, Ok(version)) if version > current() => Version::Newer(version),
+        (APPLICATION_ID, Ok(version)) if version > 0 => Version::Ours(version),
+        _ => Version::Foreign,
+    })
+}
+
+/// Brings a file from `version` to the current one in one transaction: all of it or nothing.
+pub(super) fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
+    migrate_with(connection, version, &MIGRATIONS)
+}
+
+fn migrate_with(connection: &mut Connection, version: usize, migrations: &[&str]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for migration in &migrations[version..] {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", migrations.len())?;
+    transaction.commit()
+}
+
+/// Copies the file as it is to `FILE.vN.bak` before it is migrated. A copy that is there already is kept: it is of an
+/// attempt that did not end, and the file has not changed its version since.
+pub(super) fn back_up(connection: &Connection, path: &Path, version: usize) -> rusqlite::Result<PathBuf> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".v{version}.bak"));
+    let copy = PathBuf::from(name);
+    if !copy.exists() {
+        connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+    }
+    Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_file_is_backed_up_and_migrated_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chat.db");
+        let mut connection = Connection::open(&path).unwrap();
+        assert_eq!(version(&connection).unwrap(), Version::Empty);
+        migrate(&mut connection, 0).unwrap();
+        assert_eq!(version(&connection).unwrap(), Version::Ours(1));
+        connection.execute("INSERT INTO users(key, name) VALUES ('a', 'A')", []).unwrap();
+
+        let copy = back_up(&connection, &path, 1).unwrap();
+        assert_eq!(copy.file_name().unwrap(), "chat.db.v1.bak");
+        let broken = [VERSION_1, "CREATE TABLE extra (id INTEGER); CREATE TABLE users (id INTEGER);"];
+        migrate_with(&mut connection, 1, &broken).unwrap_err();
+        assert_eq!(version(&connection).unwrap(), Version::Ours(1), "all or nothing");
+        migrate_with(&mut connection, 1, &[VERSION_1, "CREATE TABLE extra (id INTEGER);"]).unwrap();
+        assert_eq!(version(&connection).unwrap(), Version::Newer(2));
+
+        let copy = Connection::open(copy).unwrap();
+        let name: String = copy.query_row("SELECT name FROM users", [], |row| row.get(0)).unwrap();
+        assert_eq!((name.as_str(), version(&copy).unwrap()), ("A", Version::Ours(1)));
+    }
+}
