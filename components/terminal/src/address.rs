@@ -1,0 +1,120 @@
+//! Which chat server: `HOST:PORT` or `HOST` as people write it, and where that is.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+/// The port where none is named.
+const PORT: u16 = 5000;
+/// How long one of a host's several addresses may take to answer before the next is tried.
+const TRY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A chat server's address as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    host: String,
+    port: u16,
+}
+
+/// Why there is no such server.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AddressError {
+    #[error("'{0}' is not a server: use HOST:PORT, as in 127.0.0.1:5000")]
+    Syntax(String),
+    #[error("cannot find the server '{host}'")]
+    Unknown { host: String, source: std::io::Error },
+    #[error("the server '{0}' has no address")]
+    Nowhere(String),
+}
+
+impl Address {
+    /// Reads `HOST`, `HOST:PORT`, an IPv6 address or `[IPV6]:PORT`.
+    pub(crate) fn parse(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Ok(Self { host: ip.to_string(), port: PORT });
+        }
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self::from(address));
+        }
+        let syntax = || AddressError::Syntax(text.chars().filter(|c| !c.is_control()).take(80).collect());
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => (host, port.parse().map_err(|_| syntax())?),
+            None => (text, PORT),
+        };
+        let is_host = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
+        if host.is_empty() || host.len() > 253 || port == 0 || !host.chars().all(is_host) {
+            return Err(syntax());
+        }
+        Ok(Self { host: host.to_owned(), port })
+    }
+
+    /// Where it is. Of several addresses the first that answers: `localhost` is often two, and the server listens on one.
+    pub(crate) async fn resolve(&self) -> Result<SocketAddr, AddressError> {
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+        let found = found.map_err(|source| AddressError::Unknown { host: self.host.clone(), source })?;
+        let mut candidates: Vec<SocketAddr> = found.collect();
+        candidates.dedup();
+        if candidates.len() > 1 {
+            for candidate in &candidates {
+                let attempt = tokio::time::timeout(TRY_TIMEOUT, TcpStream::connect(candidate));
+                if matches!(attempt.await, Ok(Ok(_))) {
+                    return Ok(*candidate);
+                }
+            }
+        }
+        // None answers: the client says so, and goes on trying.
+        candidates.first().copied().ok_or_else(|| AddressError::Nowhere(self.host.clone()))
+    }
+}
+
+impl From<SocketAddr> for Address {
+    /// A server that listens on every address is reached by loopback.
+    fn from(address: SocketAddr) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        Self { host: ip.to_string(), port: address.port() }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> String {
+        Address::parse(text).unwrap().to_string()
+    }
+
+    #[test]
+    fn servers_as_people_write_them() {
+        assert_eq!(parsed("chat.example.org"), "chat.example.org:5000");
+        assert_eq!(parsed(" localhost:6000 "), "localhost:6000");
+        assert_eq!(parsed("10.0.0.1"), "10.0.0.1:5000");
+        assert_eq!(parsed("::1"), "[::1]:5000");
+        assert_eq!(parsed("[::1]:6000"), "[::1]:6000");
+        assert_eq!(parsed("0.0.0.0:5000"), "127.0.0.1:5000");
+        for wrong in ["", ":5000", "host:", "host:x", "host:0", "host:70000", "a b", "http://x", "x\u{1b}"] {
+            assert!(matches!(Address::parse(wrong), Err(AddressError::Syntax(_))), "{wrong:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_is_where_it_says() {
+        let address = Address::parse("127.0.0.1:5001").unwrap().resolve().await.unwrap();
+        assert_eq!(address.to_string(), "127.0.0.1:5001");
+    }
+}

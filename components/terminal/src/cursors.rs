@@ -1,0 +1,96 @@
+//! How far each conversation was shown, counting what the user said here as shown.
+//!
+//! Without the latter, every message of one's own would come back as news at the next login.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::ConversationId;
+
+/// Conversations kept. Overflow rule: the first by name is forgotten, and its cursor moves again with the next message shown.
+const CONVERSATIONS: usize = 1024;
+/// Own messages of one conversation that lie past one not shown yet. Overflow rule: the oldest is forgotten.
+const AHEAD: usize = 1024;
+
+/// The cursors of this user.
+#[derive(Debug, Default)]
+pub(crate) struct Cursors(BTreeMap<ConversationId, Cursor>);
+
+#[derive(Debug, Default)]
+struct Cursor {
+    /// Everything up to here was shown.
+    shown: u64,
+    /// Our own, past `shown`.
+    own: BTreeSet<u64>,
+}
+
+impl Cursors {
+    /// The server knows that everything up to `seq` was shown.
+    pub(crate) fn known(&mut self, conversation: &ConversationId, seq: u64) {
+        self.cursor(conversation).raise(seq);
+    }
+
+    /// Everything up to `seq` was shown here. The new cursor, if it moved.
+    pub(crate) fn shown(&mut self, conversation: &ConversationId, seq: u64) -> Option<u64> {
+        self.cursor(conversation).raise(seq)
+    }
+
+    /// The user said `seq`. The new cursor, if nothing before it is still to be shown.
+    pub(crate) fn own(&mut self, conversation: &ConversationId, seq: u64) -> Option<u64> {
+        let cursor = self.cursor(conversation);
+        if seq > cursor.shown {
+            cursor.own.insert(seq);
+        }
+        if cursor.own.len() > AHEAD {
+            cursor.own.pop_first();
+        }
+        cursor.raise(0)
+    }
+
+    fn cursor(&mut self, conversation: &ConversationId) -> &mut Cursor {
+        if self.0.len() >= CONVERSATIONS && !self.0.contains_key(conversation) {
+            self.0.pop_first();
+        }
+        self.0.entry(conversation.clone()).or_default()
+    }
+}
+
+impl Cursor {
+    fn raise(&mut self, seq: u64) -> Option<u64> {
+        let before = self.shown;
+        self.shown = self.shown.max(seq);
+        while self.own.remove(&self.shown.saturating_add(1)) {
+            self.shown += 1;
+        }
+        let shown = self.shown;
+        self.own.retain(|own| *own > shown);
+        (shown > before).then_some(shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_messages_count_as_shown_once_all_before_them_is() {
+        let conversation = ConversationId::parse("dm:alice:bob").unwrap();
+        let mut cursors = Cursors::default();
+        cursors.known(&conversation, 5);
+        assert_eq!(cursors.own(&conversation, 6), Some(6));
+        assert_eq!(cursors.own(&conversation, 8), None, "the 7th is not shown yet");
+        assert_eq!(cursors.own(&conversation, 9), None);
+        assert_eq!(cursors.shown(&conversation, 7), Some(9));
+        assert_eq!(cursors.shown(&conversation, 3), None);
+        assert_eq!(cursors.own(&conversation, 2), None);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let conversation = ConversationId::parse("dm:alice:bob").unwrap();
+        let mut cursors = Cursors::default();
+        for seq in 2..5000 {
+            cursors.own(&conversation, seq);
+        }
+        assert!(cursors.0[&conversation].own.len() <= AHEAD);
+    }
+}

@@ -1,0 +1,156 @@
+//! The line being typed: editing, history and completion by rustyline, on a thread of its own because it blocks.
+//!
+//! The life of a line: [`Editor::prompt`] → the prompt is drawn → keys → Enter → [`Typed::Line`] on the channel → the next prompt.
+//!
+//! Leaves out what a line means, and everything that is printed beside it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{ColorMode, CompletionType, Config, ExternalPrinter};
+use tokio::sync::mpsc;
+
+use crate::completion::Names;
+use crate::gate::Gate;
+use crate::helper::Helper;
+use crate::input::Typed;
+use crate::output::Beside;
+use crate::palette::Palette;
+use crate::prompt::{Prompt, PromptSlot};
+
+/// Lines remembered in the history file. Overflow rule: the oldest are forgotten.
+const HISTORY_LINES: usize = 1000;
+/// A line longer than this is not worth remembering: nobody types it, and a thousand of them would be a large file.
+const HISTORY_LINE_BYTES: usize = 1024;
+
+type Line = rustyline::Editor<Helper, FileHistory>;
+
+/// The editor's thread, seen from outside.
+#[derive(Debug)]
+pub(crate) struct Editor {
+    prompts: Arc<PromptSlot>,
+    thread: std::thread::JoinHandle<()>,
+    /// The terminal as we found it.
+    before: Option<Termios>,
+}
+
+/// What an editor is made with.
+pub(crate) struct Setup {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) names: Names,
+    pub(crate) palette: Palette,
+    /// Where typed lines are remembered, if anywhere.
+    pub(crate) history: Option<PathBuf>,
+    pub(crate) typed: mpsc::Sender<Typed>,
+}
+
+impl Editor {
+    /// Starts the thread; it asks for nothing yet. Also gives the way to print beside the line, where the terminal has one.
+    pub(crate) fn start(setup: Setup) -> Result<(Self, Option<Beside>), ReadlineError> {
+        let before = tcgetattr(std::io::stdin()).ok();
+        let mut line = Line::with_history(config(setup.palette)?, history(setup.history.as_deref())?)?;
+        line.set_helper(Some(Helper::new(Arc::clone(&setup.gate), setup.names, setup.palette)));
+        // A terminal that cannot move its cursor has no line that could be torn.
+        let beside = line.create_external_printer().ok().map(beside);
+        let prompts = Arc::<PromptSlot>::default();
+        let thread = std::thread::Builder::new().name("editor".to_owned()).spawn({
+            let prompts = Arc::clone(&prompts);
+            let (gate, typed, history) = (setup.gate, setup.typed, setup.history);
+            move || edit(line, &prompts, &gate, &typed, history.as_deref())
+        })?;
+        Ok((Self { prompts, thread, before }, beside))
+    }
+
+    /// Asks for the next line.
+    pub(crate) fn prompt(&self, prompt: Prompt) {
+        self.prompts.put(prompt);
+    }
+
+    /// Asks for no more lines.
+    pub(crate) fn finish(&self) {
+        self.prompts.finish();
+    }
+}
+
+impl Drop for Editor {
+    /// Whoever ends while a line is being edited leaves the terminal as it was.
+    fn drop(&mut self) {
+        self.prompts.finish();
+        if self.thread.is_finished() {
+            return;
+        }
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, before);
+            crate::output::leave_line();
+        }
+    }
+}
+
+fn config(palette: Palette) -> Result<Config, ReadlineError> {
+    let colours = if palette == Palette::Plain { ColorMode::Disabled } else { ColorMode::Enabled };
+    let config = Config::builder()
+        .max_history_size(HISTORY_LINES)?
+        .history_ignore_space(true)
+        .completion_type(CompletionType::List)
+        .color_mode(colours);
+    Ok(config.build())
+}
+
+fn history(path: Option<&Path>) -> Result<FileHistory, ReadlineError> {
+    use rustyline::history::History;
+    let mut history = FileHistory::with_config(&config(Palette::Plain)?);
+    if let Some(path) = path
+        && let Err(error) = history.load(path)
+    {
+        // There is none the first time, and one that cannot be read costs no more than its lines.
+        tracing::debug!(%error, "no history of typed lines");
+    }
+    Ok(history)
+}
+
+fn beside(mut printer: impl ExternalPrinter + Send + 'static) -> Beside {
+    Box::new(move |text| printer.print(text).map_err(std::io::Error::other))
+}
+
+fn edit(
+    mut line: Line,
+    prompts: &PromptSlot,
+    gate: &Gate,
+    typed: &mpsc::Sender<Typed>,
+    history: Option<&Path>,
+) {
+    while let Some(prompt) = prompts.next() {
+        let read = line.readline(prompt.text.as_str());
+        gate.idle();
+        let read = match read {
+            Ok(text) => {
+                if prompt.chat {
+                    remember(&mut line, &text, history);
+                }
+                Typed::Line(text)
+            }
+            Err(ReadlineError::Interrupted) => Typed::Interrupt,
+            Err(ReadlineError::Eof) => Typed::End,
+            Err(error) => Typed::Failed(error.to_string()),
+        };
+        let is_last = matches!(read, Typed::End | Typed::Failed(_));
+        if typed.blocking_send(read).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+fn remember(line: &mut Line, text: &str, history: Option<&Path>) {
+    if text.len() > HISTORY_LINE_BYTES {
+        return;
+    }
+    let added = line.add_history_entry(text);
+    if let (Ok(true), Some(path)) = (added, history)
+        && let Err(error) = line.append_history(path)
+    {
+        tracing::debug!(%error, "a typed line is not remembered");
+    }
+}

@@ -1,0 +1,196 @@
+//! How things are shown: as a conversation on a screen, or as one line each for a program that reads them.
+//!
+//! Everything passes [`clean`] here, and nothing is printed that did not come out of here.
+
+use protocol::{Event, UserName};
+use unicode_width::UnicodeWidthStr;
+
+use crate::clean;
+use crate::clock::{Day, Zone};
+use crate::item::Item;
+use crate::palette::Palette;
+
+/// Where a line belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// What was asked for: messages and answers.
+    Out,
+    /// What is said about it.
+    Err,
+}
+
+/// Turns items into lines.
+#[derive(Debug)]
+pub(crate) enum Transcript {
+    /// For a person.
+    Screen(Screen),
+    /// For a program: RFC 3339 times, one line a message, no hints.
+    Plain,
+}
+
+/// A screen's state.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    palette: Palette,
+    zone: Zone,
+    /// The day of the last message shown, today at first.
+    day: Day,
+}
+
+impl Transcript {
+    pub(crate) fn screen(palette: Palette, zone: Zone, today: Day) -> Self {
+        Self::Screen(Screen { palette, zone, day: today })
+    }
+
+    /// The lines of an item, each with its line end, or `None` where it is not for this reader. `me` is the user.
+    pub(crate) fn render(&mut self, item: &Item, me: &UserName) -> Option<(Stream, String)> {
+        match self {
+            Self::Screen(screen) => Some((Stream::Out, screen.render(item, me))),
+            Self::Plain => plain(item, me),
+        }
+    }
+}
+
+fn plain(item: &Item, me: &UserName) -> Option<(Stream, String)> {
+    match item {
+        Item::Event(event) | Item::Past(event) => {
+            let body = clean::flatten(event.body.as_str());
+            let metadata = if event.metadata.is_empty() {
+                String::new()
+            } else {
+                format!(" {}", clean::flatten(&event.metadata.to_json()))
+            };
+            let who = who(event, me);
+            Some((Stream::Out, format!("{} {who}: {body}{metadata}\n", event.timestamp)))
+        }
+        Item::Answer(text) => Some((Stream::Out, format!("{}\n", clean::one_line(text)))),
+        Item::Notice(text) => Some((Stream::Err, format!("{}\n", clean::one_line(text)))),
+        Item::Error(text) => Some((Stream::Err, format!("error: {}\n", clean::one_line(text)))),
+        Item::Hint(_) => None,
+    }
+}
+
+/// Who said it; of one's own messages, said elsewhere, also to whom.
+fn who(event: &Event, me: &UserName) -> String {
+    if event.sender == *me {
+        format!("{} -> {}", event.sender, event.destination)
+    } else {
+        event.sender.to_string()
+    }
+}
+
+impl Screen {
+    fn render(&mut self, item: &Item, me: &UserName) -> String {
+        match item {
+            Item::Event(event) | Item::Past(event) => self.event(event, me),
+            Item::Answer(text) => format!("{}\n", clean::one_line(text)),
+            Item::Notice(text) | Item::Hint(text) => {
+                format!("{}\n", self.palette.faint(&format!("· {}", clean::one_line(text))))
+            }
+            Item::Error(text) => format!("{}\n", self.palette.error(&format!("! {}", clean::one_line(text)))),
+        }
+    }
+
+    fn event(&mut self, event: &Event, me: &UserName) -> String {
+        let palette = self.palette;
+        let moment = self.zone.moment(event.timestamp);
+        let mut text = String::new();
+        if moment.day != self.day {
+            self.day = moment.day;
+            text = format!("{}\n", palette.faint(&format!("── {} ──", moment.day)));
+        }
+        let time = moment.to_string();
+        let sender = clean::one_line(event.sender.as_str());
+        let (bare, coloured) = if event.sender == *me {
+            let to = clean::one_line(event.destination.as_str());
+            (format!("{sender} → {to}"), format!("{} → {}", palette.name(&sender), palette.name(&to)))
+        } else {
+            (sender.clone(), palette.name(&sender))
+        };
+        text.push_str(&format!("{} {coloured}  ", palette.faint(&time)));
+        // Further lines stand under the first, so that none can pass for a message of its own.
+        let indent = " ".repeat(time.width() + 1 + bare.width() + 2);
+        let separator = format!("\n{indent}");
+        let body: Vec<String> =
+            clean::lines(event.body.as_str()).map(|line| palette.body(event.kind, &line)).collect();
+        text.push_str(&body.join(&separator));
+        if !event.metadata.is_empty() {
+            let metadata = clean::flatten(&event.metadata.to_json());
+            text.push_str(&format!(" {}", palette.faint(&metadata)));
+        }
+        text.push('\n');
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{Body, ClientId, ConversationId, MessageType, Metadata, Timestamp};
+
+    fn name(text: &str) -> UserName {
+        UserName::parse(text).unwrap()
+    }
+
+    fn event(from: &str, to: &str, at: &str, body: &str, metadata: &str) -> Item {
+        let at = Timestamp::parse(at).unwrap();
+        Item::Event(Event {
+            id: uuid::Uuid::nil(),
+            conversation: ConversationId::dm(&name(from), &name(to)),
+            seq: 1,
+            at,
+            sender: name(from),
+            destination: name(to),
+            body: Body::parse(body).unwrap(),
+            kind: MessageType::Chat,
+            metadata: serde_json::from_str::<Metadata>(metadata).unwrap(),
+            client_id: ClientId::fresh(),
+            timestamp: at,
+        })
+    }
+
+    fn screen() -> Transcript {
+        let zone = Zone::local(Some("UTC0"));
+        let today = zone.moment(Timestamp::parse("2026-11-20T10:00:00Z").unwrap()).day;
+        Transcript::screen(Palette::Plain, zone, today)
+    }
+
+    fn shown(transcript: &mut Transcript, item: &Item) -> String {
+        transcript.render(item, &name("alice")).map_or_else(String::new, |(_, text)| text)
+    }
+
+    #[test]
+    fn a_screen_shows_times_names_and_the_day_where_it_changes() {
+        let mut screen = screen();
+        let today = event("bob", "alice", "2026-11-20T12:03:00Z", "hi", "{}");
+        let tomorrow = event("alice", "bob", "2026-11-21T00:00:00Z", "one\ntwo", r#"{"a":1}"#);
+        assert_eq!(shown(&mut screen, &today), "12:03 bob  hi\n");
+        assert_eq!(
+            shown(&mut screen, &tomorrow),
+            "── Saturday 21 November 2026 ──\n00:00 alice → bob  one\n                   two {\"a\":1}\n"
+        );
+        assert_eq!(shown(&mut screen, &Item::Error("no \u{1b}[2J".into())), "! no [2J\n");
+    }
+
+    #[test]
+    fn a_program_gets_one_line_a_message_and_no_hints() {
+        let mut plain = Transcript::Plain;
+        let item = event("bob", "alice", "2026-11-20T12:03:00Z", "a\nb", r#"{"a":1}"#);
+        assert_eq!(shown(&mut plain, &item), "2026-11-20T12:03:00.000000+00:00 bob: a b {\"a\":1}\n");
+        assert_eq!(shown(&mut plain, &Item::Hint("x".into())), "");
+        let error = plain.render(&Item::Error("x\ny".into()), &name("alice"));
+        assert_eq!(error, Some((Stream::Err, "error: x y\n".to_owned())));
+    }
+
+    #[test]
+    fn colours_go_by_the_kind_of_a_message() {
+        let zone = Zone::local(Some("UTC0"));
+        let today = zone.moment(Timestamp::from_micros(0)).day;
+        let mut screen = Transcript::screen(Palette::Coloured, zone, today);
+        let Item::Event(mut event) = event("t1", "alice", "1970-01-01T00:00:00Z", "warm", "{}") else {
+            unreachable!("it is an event")
+        };
+        event.kind = MessageType::Notification;
+        assert!(shown(&mut screen, &Item::Event(event)).contains("\u{1b}[33mwarm\u{1b}[0m"));
+    }
+}

@@ -1,0 +1,153 @@
+//! The client between pipes: lines in, lines out, and an exit code that says whether all was stored.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use protocol::MessageType;
+use protocol::native::ErrorCode;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+use transport::testing::FakeServers;
+
+struct Run {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn start(arguments: &[&str]) -> Child {
+    Command::new(support::client())
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+/// Runs the client on this input to its end.
+async fn run(server: SocketAddr, name: &str, input: &str) -> Run {
+    let mut child = start(&[&server.to_string(), name]);
+    child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+    let output =
+        tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await.unwrap().unwrap();
+    Run {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_piped_line_is_sent_and_answered_before_the_client_ends() {
+    let servers = FakeServers::start().await;
+    let run = run(servers.chat, "alice", "bob: hi").await;
+    assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (Some(0), "", "bob is offline; saved\n"));
+    let events = servers.conversation("alice", "bob", 1).await;
+    assert_eq!((events[0].sender.as_str(), events[0].body.as_str()), ("alice", "hi"));
+    servers.seen("alice", "bob", 1).await;
+}
+
+#[tokio::test]
+async fn many_lines_arrive_once_and_in_order() {
+    let servers = FakeServers::start().await;
+    let input: String = (0..1200).map(|n| format!("bob: line {n}\n")).collect();
+    assert_eq!(run(servers.chat, "alice", &input).await.code, Some(0));
+    let events = servers.conversation("alice", "bob", 1200).await;
+    let said: Vec<&str> = events.iter().map(|event| event.body.as_str()).collect();
+    assert_eq!(said, (0..1200).map(|n| format!("line {n}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn unseen_messages_are_printed_one_a_line_and_only_once() {
+    let servers = FakeServers::start().await;
+    servers.say("bob", "alice", MessageType::Chat, "first\nof two lines");
+    servers.say("bob", "alice", MessageType::Chat, "second");
+    let first = run(servers.chat, "alice", "").await;
+    let shown: Vec<&str> = first.out.lines().map(|line| line.split_once(' ').unwrap().1).collect();
+    assert_eq!((first.code, shown), (Some(0), vec!["bob: first of two lines", "bob: second"]));
+    servers.seen("alice", "bob", 2).await;
+    assert_eq!(run(servers.chat, "alice", "").await.out, "");
+}
+
+#[tokio::test]
+async fn commands_are_answered_on_standard_output() {
+    let servers = FakeServers::start().await;
+    let run =
+        run(servers.chat, "alice", "bob: hi\n/who\n/history bob 5\n!check\nexit\nbob: not this\n").await;
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    assert!(run.out.starts_with("online: alice\n"), "{}", run.out);
+    assert_eq!(servers.conversation("alice", "bob", 1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_line_that_cannot_be_sent_is_an_error_and_the_others_are_sent() {
+    let servers = FakeServers::start().await;
+    let run = run(servers.chat, "alice", "no receiver\nbob: hi\n").await;
+    assert_eq!(run.code, Some(1));
+    assert!(run.err.contains("error: to whom?"), "{}", run.err);
+    servers.conversation("alice", "bob", 1).await;
+}
+
+#[tokio::test]
+async fn without_a_server_nothing_is_sent_and_the_exit_code_says_so() {
+    let run = run(SocketAddr::from(([127, 0, 0, 1], 9)), "alice", "bob: hi\n").await;
+    assert_eq!(run.code, Some(69));
+    assert!(run.err.contains("cannot reach 127.0.0.1:9"), "{}", run.err);
+}
+
+#[tokio::test]
+async fn a_refused_name_is_an_error_and_cannot_steer_the_terminal() {
+    let server =
+        support::refusing(ErrorCode::Reserved, "this name is \u{1b}]0;taken\u{7} by a service").await;
+    let run = run(server, "openai", "bob: hi\n").await;
+    assert_eq!(run.code, Some(1));
+    assert!(run.err.contains("refuses the name openai: this name is ]0;taken by a service"), "{}", run.err);
+    let server = support::refusing(ErrorCode::Taken, "somebody is online under this name").await;
+    let run = self::run(server, "alice", "bob: hi\n").await;
+    assert_eq!((run.code, run.err.contains("somebody is online")), (Some(1), true), "{}", run.err);
+}
+
+#[tokio::test]
+async fn a_name_is_needed_and_must_be_one() {
+    let output =
+        Command::new(support::client()).arg("127.0.0.1:9").stdin(Stdio::null()).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    let run = run(SocketAddr::from(([127, 0, 0, 1], 9)), "two words", "").await;
+    assert_eq!((run.code, run.err.contains("cannot hold a space")), (Some(1), true));
+}
+
+#[tokio::test]
+async fn a_lost_connection_comes_back_and_nothing_is_lost_or_doubled() {
+    let servers = FakeServers::start().await;
+    let mut child = start(&[&servers.chat.to_string(), "alice"]);
+    let mut input = child.stdin.take().unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    servers.online("alice").await;
+    for n in 0..20 {
+        input.write_all(format!("bob: {n}\n").as_bytes()).await.unwrap();
+        if n % 5 == 0 {
+            servers.drop_connections();
+        }
+    }
+    servers.say("bob", "alice", MessageType::Chat, "still there?");
+    assert!(output.next_line().await.unwrap().unwrap().ends_with(" bob: still there?"));
+    drop(input);
+    assert!(child.wait().await.unwrap().success());
+    let mut said = Vec::new();
+    while let Some(line) = errors.next_line().await.unwrap() {
+        said.push(line);
+    }
+    assert!(said.iter().any(|line| line.starts_with("connection lost")), "{said:?}");
+    assert!(said.iter().any(|line| line == "connected again"), "{said:?}");
+    let events = servers.conversation("alice", "bob", 21).await;
+    let mine =
+        events.iter().filter(|event| event.sender.as_str() == "alice").map(|event| event.body.as_str());
+    assert_eq!(mine.collect::<Vec<_>>(), (0..20).map(|n| n.to_string()).collect::<Vec<_>>());
+}
