@@ -8,8 +8,11 @@
 //! Nothing here knows a component by name.
 
 pub mod control;
+mod exit;
+mod graph;
 pub mod hooks;
 mod lock;
+mod machine;
 mod short_path;
 pub mod spec;
 pub mod status;

@@ -1,0 +1,137 @@
+//! Who needs whom: the order of starting, and its reverse for stopping. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::spec::ComponentSpec;
+
+/// The longest name of a component; it becomes part of file names.
+const MAX_NAME: usize = 40;
+
+/// A plan contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A name that cannot name a file.
+    #[error("'{0}' cannot be the name of a component; use small letters, digits and '-', at most {MAX_NAME}")]
+    Name(String),
+    /// Two of one name.
+    #[error("'{0}' is there twice")]
+    Twice(String),
+    /// A need that is nowhere.
+    #[error("{component} needs '{need}', which is not in the plan")]
+    UnknownNeed {
+        /// Who needs it.
+        component: String,
+        /// What is not there.
+        need: String,
+    },
+    /// Components that wait for each other for ever.
+    #[error("these need each other, so none can be the first to start: {}", .0.join(", "))]
+    Cycle(Vec<String>),
+}
+
+/// The needs of a plan's components, known to be without cycles and to name only what is there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Graph {
+    order: Vec<String>,
+    dependents: BTreeMap<String, Vec<String>>,
+}
+
+impl Graph {
+    /// Checks and orders the components; `externals` are the names of what may be needed beside them.
+    pub(crate) fn new(components: &[ComponentSpec], externals: &[String]) -> Result<Self, PlanError> {
+        check_names(components, externals)?;
+        check_needs(components, externals)?;
+        let mut dependents: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for component in components {
+            for need in &component.needs {
+                dependents.entry(need.clone()).or_default().push(component.name.clone());
+            }
+        }
+        Ok(Self { order: order(components, externals)?, dependents })
+    }
+
+    /// Every component, each after all that it needs; otherwise in the plan's order.
+    pub(crate) fn start_order(&self) -> &[String] {
+        &self.order
+    }
+
+    /// The components that need this one directly.
+    pub(crate) fn dependents(&self, name: &str) -> &[String] {
+        self.dependents.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn check_names(components: &[ComponentSpec], externals: &[String]) -> Result<(), PlanError> {
+    let mut seen = BTreeSet::new();
+    for name in components.iter().map(|component| &component.name).chain(externals) {
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(legal) {
+            return Err(PlanError::Name(name.clone()));
+        }
+        if !seen.insert(name) {
+            return Err(PlanError::Twice(name.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn check_needs(components: &[ComponentSpec], externals: &[String]) -> Result<(), PlanError> {
+    let known: BTreeSet<&String> = components.iter().map(|c| &c.name).chain(externals).collect();
+    for component in components {
+        if let Some(need) = component.needs.iter().find(|need| !known.contains(need)) {
+            return Err(PlanError::UnknownNeed { component: component.name.clone(), need: need.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Takes again and again the first component whose needs have all been taken (Kahn 1962, with the plan's order for ties).
+fn order(components: &[ComponentSpec], externals: &[String]) -> Result<Vec<String>, PlanError> {
+    let mut taken: BTreeSet<&String> = externals.iter().collect();
+    let mut left: Vec<&ComponentSpec> = components.iter().collect();
+    let mut order = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let next = left.iter().position(|component| component.needs.iter().all(|need| taken.contains(need)));
+        let Some(next) = next else {
+            return Err(PlanError::Cycle(left.iter().map(|component| component.name.clone()).collect()));
+        };
+        let component = left.remove(next);
+        taken.insert(&component.name);
+        order.push(component.name.clone());
+    }
+    Ok(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::machine::testing::component;
+
+    #[test]
+    fn each_comes_after_what_it_needs_and_otherwise_in_the_order_of_the_plan() {
+        let plan = [
+            component("web", &["chat"]),
+            component("chat", &["api"]),
+            component("api", &["mongodb"]),
+            component("bot", &["chat"]),
+        ];
+        let graph = Graph::new(&plan, &["mongodb".to_owned()]).unwrap();
+        assert_eq!(graph.start_order(), ["api", "chat", "web", "bot"]);
+        assert_eq!(graph.dependents("chat"), ["web", "bot"]);
+        assert_eq!(graph.dependents("mongodb"), ["api"]);
+        assert!(graph.dependents("bot").is_empty());
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let error = |plan: &[ComponentSpec]| Graph::new(plan, &[]).unwrap_err();
+        let cycle = [component("free", &[]), component("a", &["b"]), component("b", &["a"])];
+        assert_eq!(error(&cycle), PlanError::Cycle(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(error(&[component("a", &["a"])]), PlanError::Cycle(vec!["a".to_owned()]));
+        assert_eq!(error(&[component("a", &["b"])]).to_string(), "a needs 'b', which is not in the plan");
+        assert_eq!(error(&[component("a", &[]), component("a", &[])]), PlanError::Twice("a".to_owned()));
+        for name in ["", "A", "a.b", "../a", &"x".repeat(41)] {
+            assert_eq!(error(&[component(name, &[])]), PlanError::Name(name.to_owned()));
+        }
+    }
+}

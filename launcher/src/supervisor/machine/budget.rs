@@ -1,0 +1,71 @@
+//! How often and how soon a component that ends on its own may be started again. Pure.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::supervisor::spec::RestartPolicy;
+
+/// The crashes of one component that still count.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Budget {
+    /// When it was granted a restart, oldest first; no more than the policy's intensity.
+    granted: VecDeque<Instant>,
+    /// How many waits in a row have grown.
+    level: i32,
+}
+
+impl Budget {
+    /// Asks for a restart after a crash: how long to wait first, or none when it has had its share. `unit` is an even draw
+    /// from 0 to 1.
+    pub(super) fn grant(&mut self, now: Instant, policy: &RestartPolicy, unit: f64) -> Option<Duration> {
+        while self.granted.front().is_some_and(|at| now.saturating_duration_since(*at) >= policy.window) {
+            self.granted.pop_front();
+        }
+        if self.granted.len() >= policy.intensity as usize {
+            return None;
+        }
+        self.granted.push_back(now);
+        let growth = policy.factor.max(1.0).powi(self.level);
+        self.level = self.level.saturating_add(1);
+        let jitter = 1.0 + policy.jitter.clamp(0.0, 1.0) * (2.0 * unit - 1.0);
+        let seconds = (policy.base.as_secs_f64() * growth).min(policy.cap.as_secs_f64()) * jitter;
+        Some(Duration::try_from_secs_f64(seconds).unwrap_or(policy.cap))
+    }
+
+    /// Forgets all crashes.
+    pub(super) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_to_the_cap_and_vary_within_the_jitter() {
+        let policy =
+            RestartPolicy { intensity: 100, cap: Duration::from_secs(1), ..RestartPolicy::default() };
+        let now = Instant::now();
+        let mut budget = Budget::default();
+        let waits: Vec<u128> = (0..5).map(|_| budget.grant(now, &policy, 0.5).unwrap().as_millis()).collect();
+        assert_eq!(waits, [200, 400, 800, 1000, 1000]);
+        budget.reset();
+        assert_eq!(budget.grant(now, &policy, 0.0).unwrap().as_millis(), 160);
+        budget.reset();
+        assert_eq!(budget.grant(now, &policy, 1.0).unwrap().as_millis(), 240);
+    }
+
+    #[test]
+    fn the_share_is_used_up_and_comes_back_with_time() {
+        let policy = RestartPolicy { intensity: 2, ..RestartPolicy::default() };
+        let start = Instant::now();
+        let mut budget = Budget::default();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(budget.grant(at(0), &policy, 0.5).is_some());
+        assert!(budget.grant(at(10), &policy, 0.5).is_some());
+        assert!(budget.grant(at(59), &policy, 0.5).is_none());
+        assert!(budget.grant(at(60), &policy, 0.5).is_some());
+        assert!(budget.grant(at(61), &policy, 0.5).is_none());
+    }
+}

@@ -1,0 +1,49 @@
+//! Why a component is as it is, in words for the operator. Pure.
+
+use std::time::{Duration, Instant};
+
+use super::{Component, Machine, Phase, Then};
+
+impl Machine {
+    /// Why a component is not ready; none when it is, or is about to be, or was stopped.
+    pub(crate) fn reason(&self, component: &Component, now: Instant) -> Option<String> {
+        match &component.phase {
+            Phase::Waiting => Some(self.waits_for(component)),
+            Phase::Stopping { then, until, killed } => Some(stopping(then, *until, *killed, now)),
+            Phase::Backoff { until } => {
+                Some(format!("started again in {:.1} s", until.saturating_duration_since(now).as_secs_f64()))
+            }
+            Phase::Failed { reason } | Phase::Skipped { reason } => Some(reason.clone()),
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Stopped => None,
+        }
+    }
+
+    fn waits_for(&self, component: &Component) -> String {
+        let unmet = component.spec.needs.iter().filter(|need| !self.is_met(need));
+        let named: Vec<String> = unmet
+            .map(|need| match self.components.get(need) {
+                Some(other) => format!("{need} ({})", other.state()),
+                None => need.clone(),
+            })
+            .collect();
+        format!("waits for {}", named.join(", "))
+    }
+}
+
+fn stopping(then: &Then, until: Instant, killed: bool, now: Instant) -> String {
+    let end = if killed {
+        "was killed and is not gone yet".to_owned()
+    } else {
+        format!("is killed in {} s unless it ends", ceil_seconds(until.saturating_duration_since(now)))
+    };
+    match then {
+        Then::Stay => end,
+        Then::Start => format!("{end}; is then started again"),
+        Then::Crash(reason) => format!("{reason}; {end}"),
+    }
+}
+
+/// Whole seconds, rounded up.
+pub(crate) fn ceil_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}

@@ -1,0 +1,417 @@
+//! Decides: [`Machine::step`] is told the time and what happened, and answers what to do. It does nothing itself.
+//!
+//! The machine holds one [`Component`] for each of the plan's, and what it knows of the dependencies that we do not run. After
+//! each event it starts who waits and has all needs ready, or, when all is to end, stops who is needed by nobody any more.
+
+mod budget;
+mod component;
+mod explain;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use super::control::ReloadSummary;
+use super::exit::ProcessExit;
+use super::graph::{Graph, PlanError};
+use super::spec::{ComponentSpec, Launch};
+
+pub(crate) use component::{Component, Phase, Then};
+pub(crate) use explain::ceil_seconds;
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    /// The first event.
+    Begin,
+    /// An incarnation has its process.
+    Spawned { name: String, epoch: u64, pid: u32 },
+    /// An incarnation could not be started.
+    SpawnFailed { name: String, epoch: u64, error: String },
+    /// It says that it serves.
+    Ready { name: String, epoch: u64 },
+    /// It says what it does.
+    Said { name: String, epoch: u64, text: String },
+    /// Its process has ended and is reaped, and nothing of its group lives.
+    Exited { name: String, epoch: u64, exit: ProcessExit },
+    /// The last line it wrote has been read.
+    LastWords { name: String, epoch: u64, line: String },
+    /// An alarm rings.
+    Alarm { name: String, token: u64 },
+    /// The operator wants something of a component that [`Machine::refusal`] does not refuse.
+    Operator { name: String, verb: Verb },
+    /// A dependency answers, or does not.
+    Dependency { name: String, ok: bool },
+    /// A new plan.
+    Replace { components: Vec<ComponentSpec>, dependencies: Vec<String>, graph: Graph },
+    /// All is to end.
+    Quit,
+    /// All is to end now.
+    Kill,
+}
+
+/// What to do. Of several, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    /// Start a process; answered by [`Event::Spawned`] or [`Event::SpawnFailed`].
+    Spawn { name: String, epoch: u64 },
+    /// TERM, then CONT, to its group.
+    Terminate { name: String, epoch: u64 },
+    /// KILL to its group.
+    Kill { name: String, epoch: u64 },
+    /// Forget a process that does not die.
+    Abandon { name: String, epoch: u64 },
+    /// Ring at this time; replaces the component's earlier alarm.
+    Alarm { name: String, token: u64, at: Instant },
+    /// It has another state now.
+    Changed { name: String },
+    /// It is in no plan any more.
+    Forget { name: String },
+    /// All has ended; the last action there is.
+    Finish,
+}
+
+/// What the operator may want of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Run it, and forget its crashes.
+    Start,
+    /// Do not run it.
+    Stop,
+    /// Stop it if it runs, and run it.
+    Restart,
+}
+
+/// How far the end of all has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    Run,
+    Quit,
+    Finished,
+}
+
+/// All components and the dependencies between them.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    components: BTreeMap<String, Component>,
+    /// Whether each dependency that we do not run answers; not before it has been asked.
+    dependencies: BTreeMap<String, bool>,
+    graph: Graph,
+    goal: Goal,
+    /// An even draw from 0 to 1.
+    draw: fn() -> f64,
+}
+
+impl Machine {
+    /// A machine in which nothing has happened yet.
+    pub(crate) fn new(
+        components: Vec<ComponentSpec>,
+        dependencies: &[String],
+        draw: fn() -> f64,
+    ) -> Result<Self, PlanError> {
+        let graph = Graph::new(&components, dependencies)?;
+        let components = skip_dependents(components, &graph);
+        let named = |spec: ComponentSpec| (spec.name.clone(), Component::new(spec));
+        Ok(Self {
+            components: components.into_iter().map(named).collect(),
+            dependencies: dependencies.iter().map(|name| (name.clone(), false)).collect(),
+            graph,
+            goal: Goal::Run,
+            draw,
+        })
+    }
+
+    /// What to do about an event.
+    pub(crate) fn step(&mut self, now: Instant, event: Event) -> Vec<Action> {
+        let mut out = Vec::new();
+        match event {
+            Event::Begin => {}
+            Event::Spawned { name, epoch, pid } => {
+                if let Some(component) = self.incarnation(&name, epoch) {
+                    component.pid = Some(pid);
+                }
+            }
+            Event::SpawnFailed { name, epoch, error } => {
+                self.on_end(now, &name, epoch, (false, format!("cannot be started: {error}")), &mut out);
+            }
+            Event::Ready { name, epoch } => {
+                if let Some(component) = self.incarnation(&name, epoch) {
+                    component.on_ready(now, &mut out);
+                }
+            }
+            Event::Said { name, epoch, text } => {
+                if let Some(component) = self.incarnation(&name, epoch) {
+                    component.status_text = Some(text);
+                }
+            }
+            Event::Exited { name, epoch, exit } => {
+                self.on_end(now, &name, epoch, component::words(exit), &mut out);
+            }
+            Event::LastWords { name, epoch, line } => {
+                if let Some(component) = self.components.get_mut(&name) {
+                    component.on_last_words(epoch, &line);
+                }
+            }
+            Event::Alarm { name, token } => {
+                let quitting = self.is_quitting();
+                if let Some(component) = self.components.get_mut(&name) {
+                    component.on_alarm(now, token, quitting, &mut out);
+                }
+            }
+            Event::Operator { name, verb } => self.on_operator(now, &name, verb, &mut out),
+            Event::Dependency { name, ok } => {
+                self.dependencies.entry(name).and_modify(|state| *state = ok);
+            }
+            Event::Replace { components, dependencies, graph } => {
+                self.on_replace(now, components, &dependencies, graph, &mut out);
+            }
+            Event::Quit => self.on_quit(&mut out),
+            Event::Kill => self.on_kill(now, &mut out),
+        }
+        self.advance(now, &mut out);
+        out
+    }
+
+    /// Why the operator cannot have this; none if they can.
+    pub(crate) fn refusal(&self, name: &str, verb: Verb) -> Option<String> {
+        if self.is_quitting() {
+            return Some("everything is being stopped".to_owned());
+        }
+        let Some(component) = self.components.get(name) else {
+            let known: Vec<&str> = self.graph.start_order().iter().map(String::as_str).collect();
+            return Some(format!("there is no '{name}'; there are {}", known.join(", ")));
+        };
+        match (&component.phase, verb) {
+            (Phase::Skipped { reason }, Verb::Start | Verb::Stop | Verb::Restart) => {
+                Some(format!("{name} is not part of this run: {reason}"))
+            }
+            _ if component.retired => Some(format!("{name} is not in the configuration any more")),
+            _ => None,
+        }
+    }
+
+    /// What a new plan does.
+    pub(crate) fn compare(&self, components: &[ComponentSpec]) -> ReloadSummary {
+        let mut summary = ReloadSummary::default();
+        for spec in components {
+            let skipped = matches!(spec.launch, Launch::Skip { .. });
+            let list = match self.components.get(&spec.name) {
+                None if skipped => &mut summary.kept,
+                None => &mut summary.started,
+                Some(old) => match (matches!(old.spec.launch, Launch::Skip { .. }), skipped) {
+                    (true, true) => &mut summary.kept,
+                    (true, false) => &mut summary.started,
+                    (false, true) => &mut summary.stopped,
+                    (false, false) if old.spec.config_digest == spec.config_digest => &mut summary.kept,
+                    (false, false) => &mut summary.restarted,
+                },
+            };
+            list.push(spec.name.clone());
+        }
+        let gone = self.components.keys().filter(|name| !components.iter().any(|spec| spec.name == **name));
+        summary.stopped.extend(gone.cloned());
+        summary
+    }
+
+    /// The components in start order; those that a reload took out come last, until they have ended.
+    pub(crate) fn components(&self) -> impl Iterator<Item = &Component> {
+        let ordered = self.graph.start_order().iter().filter_map(|name| self.components.get(name));
+        ordered.chain(self.components.values().filter(|component| component.retired))
+    }
+
+    /// The component of a name.
+    pub(crate) fn component(&self, name: &str) -> Option<&Component> {
+        self.components.get(name)
+    }
+
+    /// Whether all is to end.
+    pub(crate) fn is_quitting(&self) -> bool {
+        match self.goal {
+            Goal::Run => false,
+            Goal::Quit | Goal::Finished => true,
+        }
+    }
+
+    /// Whether nothing is under way: every component is ready, or cannot become so until something else happens.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.components.values().all(|component| match component.phase {
+            Phase::Ready { .. } | Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => true,
+            Phase::Waiting => component.spec.needs.iter().any(|need| self.is_given_up(need)),
+            Phase::Starting { .. } | Phase::Stopping { .. } | Phase::Backoff { .. } => false,
+        })
+    }
+
+    fn is_given_up(&self, need: &str) -> bool {
+        match self.components.get(need) {
+            None => false,
+            Some(component) => match component.phase {
+                Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => true,
+                Phase::Waiting => component.spec.needs.iter().any(|need| self.is_given_up(need)),
+                Phase::Starting { .. }
+                | Phase::Ready { .. }
+                | Phase::Stopping { .. }
+                | Phase::Backoff { .. } => false,
+            },
+        }
+    }
+
+    /// The component, if this is its present incarnation and that is alive.
+    fn incarnation(&mut self, name: &str, epoch: u64) -> Option<&mut Component> {
+        self.components.get_mut(name).filter(|component| component.epoch == epoch && component.is_alive())
+    }
+
+    fn on_end(&mut self, now: Instant, name: &str, epoch: u64, end: (bool, String), out: &mut Vec<Action>) {
+        let unit = (self.draw)();
+        let quitting = self.is_quitting();
+        let Some(component) = self.incarnation(name, epoch) else { return };
+        component.on_exit(now, end.0, end.1, unit, out);
+        if quitting {
+            component.on_quit(out);
+        }
+    }
+
+    fn on_operator(&mut self, now: Instant, name: &str, verb: Verb, out: &mut Vec<Action>) {
+        if self.refusal(name, verb).is_some() {
+            return;
+        }
+        if let Some(component) = self.components.get_mut(name) {
+            component.on_verb(now, verb, out);
+        }
+    }
+
+    fn on_replace(
+        &mut self,
+        now: Instant,
+        components: Vec<ComponentSpec>,
+        dependencies: &[String],
+        graph: Graph,
+        out: &mut Vec<Action>,
+    ) {
+        if self.is_quitting() {
+            return;
+        }
+        let old = std::mem::take(&mut self.dependencies);
+        let known = |name: &String| (name.clone(), old.get(name).copied().unwrap_or(false));
+        self.dependencies = dependencies.iter().map(known).collect();
+        let wanted: BTreeSet<String> = components.iter().map(|spec| spec.name.clone()).collect();
+        for spec in skip_dependents(components, &graph) {
+            match self.components.get_mut(&spec.name) {
+                Some(component) => component.replace(now, spec, out),
+                None => {
+                    out.push(Action::Changed { name: spec.name.clone() });
+                    self.components.insert(spec.name.clone(), Component::new(spec));
+                }
+            }
+        }
+        self.graph = graph;
+        for (name, component) in &mut self.components {
+            if !wanted.contains(name) && !component.retired {
+                component.retired = true;
+                component.retire(now, out);
+            }
+        }
+    }
+
+    fn on_quit(&mut self, out: &mut Vec<Action>) {
+        if self.goal != Goal::Run {
+            return;
+        }
+        self.goal = Goal::Quit;
+        for component in self.components.values_mut() {
+            component.on_quit(out);
+        }
+    }
+
+    fn on_kill(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.on_quit(out);
+        for component in self.components.values_mut() {
+            if component.is_alive() && !matches!(component.phase, Phase::Stopping { killed: true, .. }) {
+                component.kill(now, Then::Stay, out);
+            }
+        }
+    }
+
+    fn advance(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.components.retain(|name, component| {
+            let gone = component.retired && !component.is_alive();
+            if gone {
+                out.push(Action::Forget { name: name.clone() });
+            }
+            !gone
+        });
+        match self.goal {
+            Goal::Run => self.start_who_may(now, out),
+            Goal::Quit => self.stop_who_may(now, out),
+            Goal::Finished => {}
+        }
+    }
+
+    fn start_who_may(&mut self, now: Instant, out: &mut Vec<Action>) {
+        for name in self.graph.start_order().to_vec() {
+            let Some(component) = self.components.get(&name) else { continue };
+            let may = component.phase == Phase::Waiting
+                && component.spec.needs.iter().all(|need| self.is_met(need));
+            if may && let Some(component) = self.components.get_mut(&name) {
+                component.start(now, out);
+            }
+        }
+    }
+
+    fn stop_who_may(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let needed =
+            |name: &str| self.graph.dependents(name).iter().any(|dependent| self.is_alive(dependent));
+        let may: Vec<String> = self
+            .components
+            .iter()
+            .filter(|(name, component)| {
+                matches!(component.phase, Phase::Starting { .. } | Phase::Ready { .. }) && !needed(name)
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in may {
+            if let Some(component) = self.components.get_mut(&name) {
+                component.stop(now, Then::Stay, out);
+            }
+        }
+        if !self.components.values().any(Component::is_alive) {
+            self.goal = Goal::Finished;
+            out.push(Action::Finish);
+        }
+    }
+
+    fn is_met(&self, need: &str) -> bool {
+        match self.components.get(need) {
+            Some(component) => component.is_ready(),
+            None => self.dependencies.get(need).copied().unwrap_or(false),
+        }
+    }
+
+    fn is_alive(&self, name: &str) -> bool {
+        self.components.get(name).is_some_and(Component::is_alive)
+    }
+}
+
+/// What needs something that is not run cannot run either.
+fn skip_dependents(mut components: Vec<ComponentSpec>, graph: &Graph) -> Vec<ComponentSpec> {
+    let mut skipped: BTreeSet<String> = BTreeSet::new();
+    for name in graph.start_order() {
+        let Some(spec) = components.iter_mut().find(|spec| spec.name == *name) else { continue };
+        if let Some(need) = spec.needs.iter().find(|need| skipped.contains(*need)) {
+            spec.launch = match &spec.launch {
+                Launch::Command { .. } => {
+                    Launch::Skip { reason: format!("it needs {need}, which is not part of this run") }
+                }
+                Launch::Skip { reason } => Launch::Skip { reason: reason.clone() },
+            };
+        }
+        if matches!(spec.launch, Launch::Skip { .. }) {
+            skipped.insert(name.clone());
+        }
+    }
+    components
+}

@@ -1,0 +1,250 @@
+//! What holds whatever happens, in whatever order (DESIGN invariant 6).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::testing::component;
+use super::{Action, Event, Graph, Machine, Verb};
+use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::spec::ComponentSpec;
+use crate::supervisor::status::State;
+
+/// One thing that may happen; which component it happens to is taken modulo their number.
+#[derive(Debug, Clone)]
+enum Step {
+    Ready(usize),
+    StaleReady(usize),
+    Exit(usize, i32),
+    StaleExit(usize),
+    Alarm(usize),
+    StaleAlarm(usize),
+    Operator(usize, Verb),
+    Dependency(bool),
+    Reload(u64, usize),
+    Wait(u64),
+    Quit,
+    Kill,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let verb = prop_oneof![Just(Verb::Start), Just(Verb::Stop), Just(Verb::Restart)];
+    let step = prop_oneof![
+        6 => (0..30usize).prop_map(Step::Ready),
+        1 => (0..30usize).prop_map(Step::StaleReady),
+        4 => ((0..30usize), prop_oneof![Just(0), Just(1), Just(78)]).prop_map(|(i, code)| Step::Exit(i, code)),
+        1 => (0..30usize).prop_map(Step::StaleExit),
+        5 => (0..30usize).prop_map(Step::Alarm),
+        1 => (0..30usize).prop_map(Step::StaleAlarm),
+        3 => ((0..30usize), verb).prop_map(|(i, verb)| Step::Operator(i, verb)),
+        2 => any::<bool>().prop_map(Step::Dependency),
+        1 => ((0..3u64), (0..30usize)).prop_map(|(digest, drop)| Step::Reload(digest, drop)),
+        1 => (0..90u64).prop_map(Step::Wait),
+        1 => prop_oneof![9 => Just(Step::Wait(1)), 1 => Just(Step::Quit), 1 => Just(Step::Kill)],
+    ];
+    proptest::collection::vec(step, 0..120)
+}
+
+/// A plan without cycles: each component needs some of those before it, the first ones the dependency.
+fn plans() -> impl Strategy<Value = Vec<ComponentSpec>> {
+    proptest::collection::vec(any::<u32>(), 1..9).prop_map(|bits| {
+        let needs = |i: usize, bits: u32| -> Vec<String> {
+            let earlier = (0..i).filter(|j| bits >> j & 1 == 1).map(|j| format!("c{j}"));
+            earlier.chain((bits >> 31 == 1).then(|| "db".to_owned())).collect()
+        };
+        let spec = |(i, bits): (usize, &u32)| {
+            let needs = needs(i, *bits);
+            component(&format!("c{i}"), &needs.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        bits.iter().enumerate().map(spec).collect()
+    })
+}
+
+/// The world as the driver would see it, and the rules.
+struct World {
+    machine: Machine,
+    plan: Vec<ComponentSpec>,
+    now: Instant,
+    /// The live incarnation of each component, kept apart from the machine's own record.
+    alive: BTreeMap<String, u64>,
+    alarms: BTreeMap<String, (u64, Instant)>,
+    database: bool,
+    finished: bool,
+}
+
+impl World {
+    fn new(plan: Vec<ComponentSpec>) -> Self {
+        let machine = Machine::new(plan.clone(), &["db".to_owned()], || 0.5).unwrap();
+        let now = Instant::now();
+        let mut world = Self {
+            machine,
+            plan,
+            now,
+            alive: BTreeMap::new(),
+            alarms: BTreeMap::new(),
+            database: false,
+            finished: false,
+        };
+        world.send(Event::Begin);
+        world
+    }
+
+    fn send(&mut self, event: Event) {
+        assert!(!self.finished || self.alive.is_empty());
+        let quitting = self.machine.is_quitting();
+        let stop = match &event {
+            Event::Operator { name, verb: Verb::Stop } => Some(name.clone()),
+            _ => None,
+        };
+        for action in self.machine.step(self.now, event) {
+            self.obey(action, quitting, stop.as_deref());
+        }
+        self.check();
+    }
+
+    fn obey(&mut self, action: Action, quitting: bool, stopped: Option<&str>) {
+        match action {
+            Action::Spawn { name, epoch } => {
+                assert!(!quitting, "{name} is started though all is to end");
+                assert_ne!(Some(name.as_str()), stopped, "{name} is started by a stop");
+                let component = self.machine.component(&name).unwrap();
+                for need in &component.spec.needs {
+                    let met = match self.machine.component(need) {
+                        Some(need) => need.state() == State::Ready,
+                        None => self.database,
+                    };
+                    assert!(met, "{name} is started before {need} is ready");
+                }
+                assert_eq!(self.alive.insert(name.clone(), epoch), None, "two of {name}");
+            }
+            Action::Terminate { name, epoch } | Action::Kill { name, epoch } => {
+                assert_eq!(self.alive.get(&name), Some(&epoch), "a signal to nobody");
+            }
+            Action::Abandon { name, epoch } => {
+                assert_eq!(self.alive.remove(&name), Some(epoch));
+            }
+            Action::Alarm { name, token, at } => {
+                self.alarms.insert(name, (token, at));
+            }
+            Action::Changed { .. } => {}
+            Action::Forget { name } => assert!(!self.alive.contains_key(&name)),
+            Action::Finish => self.finished = true,
+        }
+    }
+
+    /// The machine's record agrees with ours.
+    fn check(&self) {
+        for component in self.machine.components() {
+            let name = &component.spec.name;
+            assert_eq!(component.is_alive(), self.alive.contains_key(name), "{name}");
+        }
+    }
+
+    fn happen(&mut self, step: Step) {
+        let name = |i: usize| format!("c{}", i % self.plan.len());
+        match step {
+            Step::Ready(i) => {
+                let name = name(i);
+                if let Some(epoch) = self.alive.get(&name).copied() {
+                    self.send(Event::Ready { name, epoch });
+                }
+            }
+            Step::StaleReady(i) => self.send(Event::Ready { name: name(i), epoch: 0 }),
+            Step::Exit(i, code) => {
+                let name = name(i);
+                if let Some(epoch) = self.alive.remove(&name) {
+                    self.send(Event::Exited { name, epoch, exit: ProcessExit::Code(code) });
+                }
+            }
+            Step::StaleExit(i) => {
+                self.send(Event::Exited { name: name(i), epoch: 0, exit: ProcessExit::Unknown });
+            }
+            Step::Alarm(i) => self.ring(&name(i)),
+            Step::StaleAlarm(i) => self.send(Event::Alarm { name: name(i), token: 0 }),
+            Step::Operator(i, verb) => self.send(Event::Operator { name: name(i), verb }),
+            Step::Dependency(ok) => {
+                self.database = ok;
+                self.send(Event::Dependency { name: "db".to_owned(), ok });
+            }
+            Step::Reload(digest, drop) => self.reload(digest, drop),
+            Step::Wait(seconds) => self.now += Duration::from_secs(seconds),
+            Step::Quit => self.send(Event::Quit),
+            Step::Kill => self.send(Event::Kill),
+        }
+    }
+
+    fn ring(&mut self, name: &str) {
+        if let Some((token, at)) = self.alarms.remove(name) {
+            self.now = self.now.max(at);
+            self.send(Event::Alarm { name: name.to_owned(), token });
+        }
+    }
+
+    /// A plan with other digests, and without one component that nobody needs.
+    fn reload(&mut self, digest: u64, drop: usize) {
+        let mut plan = self.plan.clone();
+        let dropped = format!("c{}", drop % plan.len());
+        if !plan.iter().any(|spec| spec.needs.contains(&dropped)) {
+            plan.retain(|spec| spec.name != dropped);
+        }
+        for (i, spec) in plan.iter_mut().enumerate() {
+            spec.config_digest = (digest * i as u64 % 3).to_string();
+        }
+        let dependencies = vec!["db".to_owned()];
+        let graph = Graph::new(&plan, &dependencies).unwrap();
+        self.send(Event::Replace { components: plan, dependencies, graph });
+    }
+
+    /// All ends: processes end when told, or only when killed, or not even then.
+    fn end(&mut self, stubbornness: usize) {
+        self.send(Event::Quit);
+        let mut rounds = 0;
+        while !self.finished {
+            rounds += 1;
+            assert!(rounds < 200, "the end does not come");
+            let name = self.alive.keys().next().cloned().expect("what is not finished is alive");
+            match stubbornness % 3 {
+                0 => self.happen(Step::Exit(name[1..].parse().unwrap(), 0)),
+                _ => {
+                    let waiting: Vec<String> = self.alarms.keys().cloned().collect();
+                    waiting.iter().for_each(|name| self.ring(name));
+                }
+            }
+        }
+        assert!(self.alive.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn one_instance_in_order_and_an_end(plan in plans(), steps in steps(), stubbornness in 0..3usize) {
+        let mut world = World::new(plan);
+        for step in steps {
+            world.happen(step);
+        }
+        world.end(stubbornness);
+    }
+
+    #[test]
+    fn a_stopped_component_stays_stopped(plan in plans(), before in steps(), who in 0..30usize, after in steps()) {
+        let mut world = World::new(plan);
+        before.into_iter().for_each(|step| world.happen(step));
+        if world.machine.is_quitting() {
+            return Ok(());
+        }
+        let name = format!("c{}", who % world.plan.len());
+        world.happen(Step::Operator(who, Verb::Stop));
+        for step in after {
+            match step {
+                Step::Operator(..) | Step::Reload(..) => {}
+                Step::Ready(_) | Step::StaleReady(_) | Step::Exit(..) | Step::StaleExit(_) | Step::Alarm(_)
+                | Step::StaleAlarm(_) | Step::Dependency(_) | Step::Wait(_) | Step::Quit | Step::Kill => world.happen(step),
+            }
+            let state = world.machine.component(&name).map(|component| component.state());
+            prop_assert!(matches!(state, None | Some(State::Stopped | State::Stopping)), "{state:?}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! What the machine does in the cases that have a name.
+
+use std::time::{Duration, Instant};
+
+use super::testing::component;
+use super::{Action, Event, Machine, Phase, Verb};
+use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::spec::{ComponentSpec, Launch};
+use crate::supervisor::status::State;
+
+/// A machine with a clock, and with what it did last.
+struct Bench {
+    machine: Machine,
+    now: Instant,
+    actions: Vec<Action>,
+}
+
+impl Bench {
+    fn new(components: Vec<ComponentSpec>, dependencies: &[&str]) -> Self {
+        let dependencies: Vec<String> = dependencies.iter().map(|name| (*name).to_owned()).collect();
+        let machine = Machine::new(components, &dependencies, || 0.5).unwrap();
+        let mut bench = Self { machine, now: Instant::now(), actions: Vec::new() };
+        bench.step(Event::Begin);
+        bench
+    }
+
+    fn step(&mut self, event: Event) {
+        self.actions = self.machine.step(self.now, event);
+    }
+
+    fn epoch(&self, name: &str) -> u64 {
+        self.machine.component(name).unwrap().epoch
+    }
+
+    fn state(&self, name: &str) -> State {
+        self.machine.component(name).unwrap().state()
+    }
+
+    fn ready(&mut self, name: &str) {
+        self.step(Event::Ready { name: name.to_owned(), epoch: self.epoch(name) });
+    }
+
+    fn exit(&mut self, name: &str, exit: ProcessExit) {
+        self.step(Event::Exited { name: name.to_owned(), epoch: self.epoch(name), exit });
+    }
+
+    fn operator(&mut self, name: &str, verb: Verb) {
+        self.step(Event::Operator { name: name.to_owned(), verb });
+    }
+
+    /// Lets the alarm that was set last ring at its time.
+    fn ring(&mut self) {
+        let alarm = self.actions.iter().find_map(|action| match action {
+            Action::Alarm { name, token, at } => Some((name.clone(), *token, *at)),
+            _ => None,
+        });
+        let (name, token, at) = alarm.expect("an alarm was set");
+        self.now = at;
+        self.step(Event::Alarm { name, token });
+    }
+
+    fn spawned(&self) -> Vec<&str> {
+        let spawn = |action| match action {
+            &Action::Spawn { ref name, .. } => Some(name.as_str()),
+            _ => None,
+        };
+        self.actions.iter().filter_map(spawn).collect()
+    }
+
+    fn terminated(&self) -> Vec<&str> {
+        let terminate = |action| match action {
+            &Action::Terminate { ref name, .. } => Some(name.as_str()),
+            _ => None,
+        };
+        self.actions.iter().filter_map(terminate).collect()
+    }
+
+    fn reason(&self, name: &str) -> String {
+        let component = self.machine.component(name).unwrap();
+        self.machine.reason(component, self.now).unwrap_or_default()
+    }
+}
+
+fn chain() -> Vec<ComponentSpec> {
+    vec![component("api", &["mongodb"]), component("chat", &["api"]), component("web", &["chat"])]
+}
+
+/// All three of the chain are ready.
+fn running() -> Bench {
+    let mut bench = Bench::new(chain(), &["mongodb"]);
+    bench.step(Event::Dependency { name: "mongodb".to_owned(), ok: true });
+    for name in ["api", "chat", "web"] {
+        bench.ready(name);
+    }
+    assert!(bench.machine.is_settled());
+    bench
+}
+
+#[test]
+fn each_starts_when_all_that_it_needs_is_ready() {
+    let mut bench = Bench::new(chain(), &["mongodb"]);
+    assert!(bench.spawned().is_empty());
+    assert_eq!(bench.reason("api"), "waits for mongodb");
+    assert_eq!(bench.reason("chat"), "waits for api (waiting)");
+    bench.step(Event::Dependency { name: "mongodb".to_owned(), ok: true });
+    assert_eq!(bench.spawned(), ["api"]);
+    bench.ready("api");
+    assert_eq!(bench.spawned(), ["chat"]);
+    bench.ready("chat");
+    assert_eq!(bench.spawned(), ["web"]);
+}
+
+#[test]
+fn all_end_in_the_reverse_order() {
+    let mut bench = running();
+    bench.step(Event::Quit);
+    for (name, next) in [("web", "chat"), ("chat", "api")] {
+        assert_eq!(bench.terminated(), [name]);
+        bench.exit(name, ProcessExit::Code(0));
+        assert_eq!(bench.terminated(), [next]);
+    }
+    bench.exit("api", ProcessExit::Code(0));
+    assert_eq!(bench.actions.last(), Some(&Action::Finish));
+}
+
+#[test]
+fn a_crash_is_followed_by_a_restart_and_leaves_the_others_alone() {
+    let mut bench = running();
+    bench.exit("api", ProcessExit::Signal(9));
+    assert_eq!(bench.state("api"), State::Backoff);
+    assert_eq!(bench.state("chat"), State::Ready);
+    assert_eq!(bench.reason("api"), "started again in 0.2 s");
+    bench.ring();
+    assert_eq!(bench.spawned(), ["api"]);
+    let api = bench.machine.component("api").unwrap();
+    assert_eq!((api.restarts, api.last_error.as_deref()), (1, Some("was killed by SIGKILL")));
+}
+
+#[test]
+fn who_crashes_while_its_need_is_away_waits_for_it() {
+    let mut bench = running();
+    bench.step(Event::Dependency { name: "mongodb".to_owned(), ok: false });
+    bench.exit("api", ProcessExit::Code(69));
+    bench.ring();
+    assert!(bench.spawned().is_empty());
+    assert_eq!(bench.reason("api"), "waits for mongodb");
+    bench.step(Event::Dependency { name: "mongodb".to_owned(), ok: true });
+    assert_eq!(bench.spawned(), ["api"]);
+}
+
+#[test]
+fn who_crashes_too_often_is_given_up_until_the_operator_starts_it() {
+    let mut bench = Bench::new(vec![component("api", &[]), component("chat", &["api"])], &[]);
+    for _ in 0..5 {
+        bench.exit("api", ProcessExit::Code(1));
+        bench.ring();
+        assert_eq!(bench.spawned(), ["api"]);
+    }
+    bench.exit("api", ProcessExit::Code(1));
+    assert_eq!(bench.state("api"), State::Failed);
+    assert!(bench.machine.is_settled());
+    bench.step(Event::LastWords {
+        name: "api".to_owned(),
+        epoch: bench.epoch("api"),
+        line: "boom".to_owned(),
+    });
+    assert_eq!(
+        bench.reason("api"),
+        "given up after 5 restarts within 1m; the last time it exited with code 1: boom"
+    );
+    bench.operator("api", Verb::Start);
+    assert_eq!(bench.spawned(), ["api"]);
+}
+
+#[test]
+fn crashes_are_forgotten_after_a_time_spent_ready() {
+    let mut bench = Bench::new(vec![component("api", &[])], &[]);
+    for _ in 0..20 {
+        bench.ready("api");
+        bench.now += Duration::from_secs(60);
+        bench.exit("api", ProcessExit::Code(1));
+        assert_eq!(bench.reason("api"), "started again in 0.2 s");
+        bench.ring();
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_not_tried_again() {
+    let mut bench = Bench::new(vec![component("api", &[])], &[]);
+    bench.exit("api", ProcessExit::Code(78));
+    assert_eq!(bench.state("api"), State::Failed);
+    assert_eq!(bench.reason("api"), "its configuration is wrong: it exited with code 78");
+}
+
+#[test]
+fn who_is_not_ready_in_time_is_ended_and_counts_as_crashed() {
+    let mut bench = Bench::new(vec![component("api", &[])], &[]);
+    bench.ring();
+    assert_eq!(bench.terminated(), ["api"]);
+    bench.ring();
+    assert!(bench.actions.contains(&Action::Kill { name: "api".to_owned(), epoch: 1 }));
+    bench.exit("api", ProcessExit::Signal(9));
+    assert_eq!(bench.state("api"), State::Backoff);
+    let error = bench.machine.component("api").unwrap().last_error.clone();
+    assert_eq!(error.as_deref(), Some("was not ready within 10s"));
+}
+
+#[test]
+fn a_stop_beats_a_restart_in_flight() {
+    let mut bench = running();
+    bench.operator("web", Verb::Restart);
+    bench.operator("web", Verb::Stop);
+    bench.exit("web", ProcessExit::Code(0));
+    assert_eq!(bench.state("web"), State::Stopped);
+    assert!(bench.spawned().is_empty());
+    bench.operator("web", Verb::Start);
+    bench.exit("web", ProcessExit::Code(1));
+    let stale = bench.actions.clone();
+    bench.operator("web", Verb::Stop);
+    bench.actions = stale;
+    bench.ring();
+    assert_eq!(bench.state("web"), State::Stopped);
+}
+
+#[test]
+fn what_an_earlier_incarnation_says_is_dropped() {
+    let mut bench = running();
+    let old = bench.epoch("web");
+    bench.exit("web", ProcessExit::Code(1));
+    bench.ring();
+    bench.step(Event::Ready { name: "web".to_owned(), epoch: old });
+    assert_eq!(bench.state("web"), State::Starting);
+    bench.step(Event::Exited { name: "web".to_owned(), epoch: old, exit: ProcessExit::Code(0) });
+    assert_eq!(bench.state("web"), State::Starting);
+}
+
+#[test]
+fn a_process_that_survives_kill_is_abandoned_only_when_all_ends() {
+    let mut bench = Bench::new(vec![component("api", &[])], &[]);
+    bench.operator("api", Verb::Restart);
+    bench.ring();
+    for _ in 0..3 {
+        bench.ring();
+        assert_eq!(bench.state("api"), State::Stopping);
+        assert!(bench.spawned().is_empty());
+    }
+    let pending = bench.actions.clone();
+    bench.step(Event::Quit);
+    bench.actions = pending;
+    bench.ring();
+    assert!(bench.actions.contains(&Action::Abandon { name: "api".to_owned(), epoch: 1 }));
+    assert_eq!(bench.actions.last(), Some(&Action::Finish));
+}
+
+#[test]
+fn the_second_signal_kills_all_at_once() {
+    let mut bench = running();
+    bench.step(Event::Quit);
+    bench.step(Event::Kill);
+    let killed = bench.actions.iter().filter(|action| matches!(action, Action::Kill { .. })).count();
+    assert_eq!(killed, 3);
+}
+
+#[test]
+fn what_needs_something_skipped_is_skipped_too() {
+    let mut plan = chain();
+    plan[1].launch = Launch::Skip { reason: "switched off".to_owned() };
+    let bench = Bench::new(plan, &["mongodb"]);
+    assert_eq!(bench.state("web"), State::Skipped);
+    assert_eq!(bench.reason("web"), "it needs chat, which is not part of this run");
+    assert!(bench.machine.refusal("web", Verb::Start).unwrap().contains("not part of this run"));
+}
+
+#[test]
+fn a_new_plan_touches_only_what_differs() {
+    let mut bench = running();
+    let mut plan =
+        vec![component("api", &["mongodb"]), component("chat", &["api"]), component("bot", &["chat"])];
+    plan[1].config_digest = "2".to_owned();
+    let summary = bench.machine.compare(&plan);
+    assert_eq!(summary.kept, ["api"]);
+    assert_eq!(summary.restarted, ["chat"]);
+    assert_eq!(summary.started, ["bot"]);
+    assert_eq!(summary.stopped, ["web"]);
+    let dependencies = vec!["mongodb".to_owned()];
+    let graph = super::Graph::new(&plan, &dependencies).unwrap();
+    bench.step(Event::Replace { components: plan, dependencies, graph });
+    assert_eq!(bench.terminated(), ["chat", "web"]);
+    bench.exit("web", ProcessExit::Code(0));
+    assert!(bench.machine.component("web").is_none());
+    bench.exit("chat", ProcessExit::Code(0));
+    assert_eq!(bench.spawned(), ["chat"]);
+    bench.ready("chat");
+    assert_eq!(bench.spawned(), ["bot"]);
+    assert!(matches!(bench.machine.component("api").unwrap().phase, Phase::Ready { .. }));
+}
