@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, Metadata, Timestamp, UserName};
+use crate::{Event, MessageType, Metadata, Timestamp, UserName};
 
 /// What an existing page sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -108,6 +108,16 @@ pub struct Said {
     pub timestamp: Timestamp,
     /// What.
     pub message: String,
+    /// What kind of message it is, where that is not plain chat. Pages that know only the fields above pass it over.
+    #[serde(default, skip_serializing_if = "is_chat")]
+    pub kind: MessageType,
+    /// What it carries beside its text, where it carries something.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
+}
+
+fn is_chat(kind: &MessageType) -> bool {
+    *kind == MessageType::Chat
 }
 
 impl From<&Event> for Said {
@@ -116,6 +126,8 @@ impl From<&Event> for Said {
             sender: event.sender.clone(),
             timestamp: event.timestamp,
             message: event.body.as_str().to_owned(),
+            kind: event.kind,
+            metadata: event.metadata.clone(),
         }
     }
 }

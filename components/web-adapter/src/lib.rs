@@ -1,16 +1,73 @@
 //! web-adapter: serves the page, and bridges each browser's WebSocket to the chat server.
+//!
+//! * [`config`] is what an operator may set; `servers` and `origins` what follows from it: where a login may go, and who may log in.
+//! * `router` answers HTTP: the page (`assets`), `/ws`, health. `places` bounds the WebSockets.
+//! * `socket` is one WebSocket. `session` reads its first frame and hands it to `native` (frames pass 1:1) or `legacy` (WIRE §4).
+//!
+//! Keeps nothing: no message, no user, no queue. A browser that does not read makes us stop reading the chat server, which
+//! then feeds that session from the store at its own pace.
 
 pub mod config;
 
+mod assets;
+mod frame;
+mod legacy;
+mod metrics;
+mod native;
+mod origins;
+mod places;
+mod router;
+mod servers;
+mod session;
+mod socket;
+mod upstream;
+
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::http::Hosts;
+use kit::{Context, Exit, Failure};
+use tokio_util::task::TaskTracker;
 
 pub use config::Config;
+
+use crate::metrics::Metrics;
+use crate::origins::Origins;
+use crate::places::Places;
+use crate::router::App;
+use crate::servers::ChatServers;
+
+/// What the sessions get to say good-bye to their browsers when we are told to end.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// Serves the page and `/ws` until `context.shutdown`; `chat` is the chat server that a login goes to.
 ///
 /// # Errors
 /// When the address is taken, or a configured origin or host is not one.
-#[expect(clippy::unused_async, reason = "the signature others compile against")]
-pub async fn run(_config: Config, _chat: SocketAddr, _context: kit::Context) -> Result<(), kit::Failure> {
-    Err(kit::Failure::new(kit::Exit::Unavailable, "the web adapter is not there yet"))
+pub async fn run(config: Config, chat: SocketAddr, context: Context) -> Result<(), Failure> {
+    let origins =
+        Origins::parse(&config.allowed_origins).map_err(|error| Failure::new(Exit::Config, error))?;
+    let hosts = origins::check_hosts(&config.allowed_hosts)
+        .map(|()| Hosts::with_names(config.allowed_hosts.clone()))
+        .map_err(|error| Failure::new(Exit::Config, error))?;
+    let listener = kit::listen::bind(config.listen).await?;
+    let address = listener.local_addr()?;
+    let sessions = TaskTracker::new();
+    let app = Arc::new(App {
+        hosts,
+        origins,
+        servers: ChatServers::new(chat, &config.chat_servers),
+        places: Places::default(),
+        metrics: Metrics::default(),
+        sessions: sessions.clone(),
+        shutdown: context.shutdown.clone(),
+    });
+    tracing::info!(%address, %chat, "serving the page");
+    context.notifier.ready(&format!("serving http://{address}"));
+    kit::http::serve(listener, router::router(app), context.shutdown).await;
+    sessions.close();
+    // Whoever is not done by then does not read; the browser comes back by itself.
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, sessions.wait()).await;
+    Ok(())
 }

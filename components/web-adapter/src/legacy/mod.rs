@@ -1,0 +1,263 @@
+//! WIRE §4 over a WebSocket: pages that were written for other servers of this kind work with us unchanged.
+//!
+//! The life of a message to the browser: event → [`translate`] → written to the socket → its cursor moves. The life of one from it:
+//! frame → [`translate::request`] → the outbox of a native client → `ack` → a word if the receiver is away. The native client
+//! rides over a restart of the chat server, which the page is told of in passing; only a long absence ends the session.
+
+mod roster;
+mod translate;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use protocol::native::{Ack, EventFrame, Send, ServerFrame};
+use protocol::web::AdapterFrame;
+use protocol::{Body, ClientId, ConversationId, MessageType, Metadata, UserName};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use transport::{Incoming, NativeClient, NativeOptions, SendError};
+
+use self::roster::Roster;
+use self::translate::Request;
+pub(crate) use self::translate::{bad_name, explain};
+use crate::frame::system;
+use crate::metrics::Metrics;
+use crate::socket::{Gone, Input, Socket, code, to_json};
+
+/// Messages without an answer yet. Overflow rule: the browser is not read until one is answered.
+const MAX_PENDING: usize = 64;
+/// Frames handed over before the browser's socket is flushed.
+const BATCH: usize = 64;
+/// How long the chat server may be away before the page is told to come back later.
+const AWAY_LIMIT: Duration = Duration::from_secs(10);
+/// How long what the browser said last may take to be stored after it left.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How a session ended.
+enum End {
+    /// The browser left.
+    Gone,
+    /// It said `exit`.
+    Exit,
+    /// We are told to end.
+    Shutdown,
+    /// The chat server is away.
+    Away,
+    /// The chat server will not have this user; what the page is told.
+    Rejected(String),
+    /// The browser's connection cannot go on.
+    Broken(u16),
+}
+
+impl From<Gone> for End {
+    fn from(Gone: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+/// A message that was handed to the chat server, and to whom it goes.
+type Pending = BoxFuture<'static, (UserName, Result<Ack, SendError>)>;
+
+/// Runs a session whose first frame was a `login` that may go to `server`.
+pub(crate) async fn run(
+    socket: Socket,
+    user: UserName,
+    server: SocketAddr,
+    metrics: &Metrics,
+    shutdown: &CancellationToken,
+) {
+    // The native client outlives our own shutdown by the moment in which last words are stored.
+    let ended = CancellationToken::new();
+    let _ended = ended.clone().drop_guard();
+    let (client, incoming) = NativeClient::start(NativeOptions::user(server, user.clone()), ended);
+    let mut session = Session {
+        socket,
+        client,
+        incoming,
+        roster: Roster::new(user),
+        pending: FuturesUnordered::new(),
+        away_since: None,
+        metrics,
+    };
+    let end = session.talk(shutdown).await;
+    session.finish(end).await;
+}
+
+struct Session<'a> {
+    socket: Socket,
+    client: NativeClient,
+    incoming: mpsc::Receiver<Incoming>,
+    roster: Roster,
+    pending: FuturesUnordered<Pending>,
+    away_since: Option<Instant>,
+    metrics: &'a Metrics,
+}
+
+impl Session<'_> {
+    async fn talk(&mut self, shutdown: &CancellationToken) -> End {
+        loop {
+            let listens = self.roster.is_greeted() && self.pending.len() < MAX_PENDING;
+            let patience = self.away_since.map_or_else(Instant::now, |since| since + AWAY_LIMIT);
+            let step = tokio::select! {
+                () = shutdown.cancelled() => Err(End::Shutdown),
+                () = sleep_until(patience), if self.away_since.is_some() => Err(End::Away),
+                Some((to, result)) = self.pending.next() => self.answer(&to, result).await,
+                incoming = self.incoming.recv() => self.hand_over(incoming).await,
+                input = self.socket.next(), if listens => self.take(input).await,
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    /// Something from the browser.
+    async fn take(&mut self, input: Input) -> Result<(), End> {
+        self.metrics.frames_in.add(1);
+        let text = match input {
+            Input::Text(text) => text,
+            Input::Bad(bad) => return Ok(self.socket.send(&bad.to_system()).await?),
+            Input::Broken(bad, code) => {
+                self.socket.send(&bad.to_system()).await?;
+                return Err(End::Broken(code));
+            }
+            Input::Gone => return Err(End::Gone),
+        };
+        match translate::request(&text) {
+            Request::Say { to, body } => self.say(to, body).await,
+            // Whatever is unseen is on its way to the browser already.
+            Request::Check => Ok(()),
+            Request::Exit => Err(End::Exit),
+            Request::Invalid(message) => Ok(self.socket.send(&system(message)).await?),
+        }
+    }
+
+    async fn say(&mut self, to: UserName, body: Body) -> Result<(), End> {
+        let send = Send {
+            client_id: ClientId::fresh(),
+            to: to.clone(),
+            body,
+            kind: MessageType::Chat,
+            metadata: Metadata::default(),
+            timestamp: None,
+        };
+        let answer = self.client.submit(send).await.map_err(|_| End::Away)?;
+        self.pending.push(Box::pin(async move { (to, answer.await.unwrap_or(Err(SendError::Ended))) }));
+        Ok(())
+    }
+
+    /// What became of a message.
+    async fn answer(&mut self, to: &UserName, result: Result<Ack, SendError>) -> Result<(), End> {
+        match translate::outcome(to, &result) {
+            Some(frame) => Ok(self.socket.send(&frame).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Something from the chat server, and whatever else has come already. Cursors move once it is all written.
+    async fn hand_over(&mut self, incoming: Option<Incoming>) -> Result<(), End> {
+        let mut shown = BTreeMap::new();
+        let mut next = incoming;
+        for _ in 0..BATCH {
+            let Some(incoming) = next.take() else { break };
+            let frames = self.read(incoming, &mut shown)?;
+            self.metrics.frames_out.add(frames.len() as u64);
+            for frame in frames {
+                self.socket.feed(to_json(&frame).into()).await?;
+            }
+            next = self.incoming.try_recv().ok();
+        }
+        self.socket.flush().await?;
+        for (conversation, seq) in shown {
+            self.client.seen(conversation, seq).await;
+        }
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        incoming: Incoming,
+        shown: &mut BTreeMap<ConversationId, u64>,
+    ) -> Result<Vec<AdapterFrame>, End> {
+        match incoming {
+            Incoming::Connected(welcome) => {
+                self.away_since = None;
+                Ok(self.roster.connected(welcome.online))
+            }
+            Incoming::Event(frame) => {
+                let EventFrame { event, .. } = &*frame;
+                shown.insert(event.conversation.clone(), event.seq);
+                Ok(translate::event(self.roster.user(), &frame).into_iter().collect())
+            }
+            Incoming::Frame(frame) => Ok(self.read_frame(*frame)),
+            Incoming::Disconnected { .. } if !self.roster.is_greeted() => Err(End::Away),
+            Incoming::Disconnected { .. } if self.away_since.is_some() => Ok(Vec::new()),
+            Incoming::Disconnected { .. } => {
+                self.away_since = Some(Instant::now());
+                Ok(vec![system("The chat server is away; what you say now is sent when it is back.")])
+            }
+            Incoming::Rejected(error) => Err(End::Rejected(translate::rejection(&error))),
+        }
+    }
+
+    fn read_frame(&mut self, frame: ServerFrame) -> Vec<AdapterFrame> {
+        match frame {
+            ServerFrame::Presence { name, online } => {
+                self.roster.presence(name, online).into_iter().collect()
+            }
+            ServerFrame::Error(error) => vec![system(error.message)],
+            ServerFrame::Welcome(_)
+            | ServerFrame::Ack(_)
+            | ServerFrame::Event(_)
+            | ServerFrame::Live
+            | ServerFrame::History(_)
+            | ServerFrame::Seen(_)
+            | ServerFrame::Pong { .. }
+            | ServerFrame::Bye { .. } => Vec::new(),
+        }
+    }
+
+    /// Says why it ends, sees last words stored, and lets go of the name.
+    async fn finish(mut self, end: End) {
+        // Whoever cannot be told is gone.
+        let _ = match &end {
+            End::Gone | End::Exit | End::Broken(_) => Ok(()),
+            End::Shutdown => self.socket.send(&system("The web adapter is restarting.")).await,
+            End::Away => {
+                self.metrics.chat_away.add(1);
+                self.socket.send(&system("The chat server is away. Try again in a moment.")).await
+            }
+            End::Rejected(message) => self.socket.send(&system(message)).await,
+        };
+        let _ = timeout(LAST_WORDS, self.store_last_words()).await;
+        let farewell = async {
+            match end {
+                End::Gone => {}
+                End::Exit => self.socket.close(code::NORMAL, "").await,
+                End::Shutdown => self.socket.close(code::GOING_AWAY, "restarting").await,
+                End::Away => self.socket.close(code::TRY_AGAIN, "the chat server is away").await,
+                End::Rejected(_) => self.socket.close(code::POLICY, "login refused").await,
+                End::Broken(code) => self.socket.close(code, "the frame cannot be read").await,
+            }
+        };
+        tokio::join!(farewell, self.client.close());
+    }
+
+    /// Waits for the answers that are still due. Events that come meanwhile are not shown, so their cursors stay.
+    async fn store_last_words(&mut self) {
+        while !self.pending.is_empty() {
+            tokio::select! {
+                _ = self.pending.next() => {}
+                incoming = self.incoming.recv() => match incoming {
+                    Some(Incoming::Rejected(_)) | None => return,
+                    Some(_) => {}
+                },
+            }
+        }
+    }
+}
