@@ -56,7 +56,7 @@ impl UserName {
         let display: Arc<str> =
             if text.is_ascii() { text.into() } else { text.nfkc().collect::<String>().into() };
         check(&display)?;
-        let key = if is_folded(&display) { Arc::clone(&display) } else { fold(&display).into() };
+        let key = if is_folded(&display) { Arc::clone(&display) } else { key_of(&display)? };
         Ok(Self { display, key })
     }
 
@@ -82,6 +82,17 @@ fn check(name: &str) -> Result<(), NameError> {
         Some(c) => Err(NameError::Character(c)),
         None => Ok(()),
     }
+}
+
+/// Folding can break a name: `İ` becomes an `i` and a combining dot, which no name may hold. The key stands where a name does, in
+/// paths and in keys of conversations, so it must be one and its own key.
+fn key_of(name: &str) -> Result<Arc<str>, NameError> {
+    let key = fold(name);
+    check(&key)?;
+    if fold(&key) == key {
+        return Ok(key.into());
+    }
+    Err(NameError::Character(key.chars().next().expect("a checked name is not empty")))
 }
 
 fn is_folded(name: &str) -> bool {
@@ -154,6 +165,17 @@ mod tests {
         assert_eq!(message("a\u{1b}b"), "a name cannot hold U+001B; use letters, digits, '_', '-' and '.'");
     }
 
+    #[test]
+    fn the_key_of_every_letter_is_a_name_and_its_own_key() {
+        assert_eq!(UserName::parse("\u{130}").unwrap_err(), NameError::Character('\u{307}'));
+        // Between them lie scripts without case.
+        let cased = ('\0'..'\u{3400}').chain('\u{a000}'..'\u{ac00}').chain('\u{f900}'..'\u{20000}');
+        for name in cased.filter_map(|c| UserName::parse(&c.to_string()).ok()) {
+            let key = UserName::parse(name.key()).unwrap();
+            assert_eq!((key.as_str(), key.key()), (name.key(), name.key()));
+        }
+    }
+
     proptest! {
         #[test]
         fn a_parsed_name_parses_to_itself(text in "\\PC{0,40}") {
@@ -161,6 +183,8 @@ mod tests {
                 let again = UserName::parse(name.as_str()).unwrap();
                 prop_assert_eq!(again.as_str(), name.as_str());
                 prop_assert_eq!(again.key(), name.key());
+                let key = UserName::parse(name.key()).unwrap();
+                prop_assert_eq!((key.as_str(), key.key()), (name.key(), name.key()));
             }
         }
 
