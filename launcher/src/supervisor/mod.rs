@@ -7,11 +7,13 @@
 //!
 //! Nothing here knows a component by name.
 
+mod clock;
 pub mod control;
 mod exit;
 mod graph;
 pub mod hooks;
 mod lock;
+mod logs;
 mod machine;
 mod short_path;
 pub mod spec;

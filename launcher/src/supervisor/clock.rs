@@ -1,0 +1,28 @@
+//! The wall clock, as it is written: for people and file names only. Whatever is measured uses monotonic time.
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Now, RFC 3339 in UTC, to the second: `2026-11-21T12:03:07Z`.
+pub(crate) fn rfc3339() -> String {
+    let now = OffsetDateTime::now_utc();
+    let whole = now.replace_nanosecond(0).unwrap_or(now);
+    whole.format(&Rfc3339).expect("a UTC time of this millennium can be written as RFC 3339")
+}
+
+/// Now, for file names: `20261121T120307Z`.
+pub(crate) fn compact() -> String {
+    rfc3339().replace(['-', ':'], "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_their_form() {
+        let (long, short) = (rfc3339(), compact());
+        assert!(long.len() == 20 && long.ends_with('Z') && long.as_bytes()[10] == b'T', "{long}");
+        assert!(short.len() == 16 && short.ends_with('Z') && short.as_bytes()[8] == b'T', "{short}");
+    }
+}

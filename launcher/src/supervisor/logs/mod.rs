@@ -1,0 +1,108 @@
+//! Writes what the components say to `<component>.log` files.
+//!
+//! * A child's standard output and error are one pipe; the driver makes it and hands its reading end to the log thread.
+//! * The thread reads every pipe, masks secrets, and writes through to the component's file ([`file`]); it also keeps the last
+//!   lines of each process for the report of its crash.
+//! * Full files are put aside, and compressed on another thread ([`archive`]).
+//!
+//! A child never waits for its log: what cannot be written is read all the same, dropped in whole lines and counted. The driver
+//! never waits for the log thread: commands go through a bounded channel, and a full one is an error.
+
+mod archive;
+mod file;
+mod mask;
+mod pump;
+mod segment;
+mod tail;
+
+use std::collections::BTreeMap;
+use std::io::{self, PipeWriter};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::Secret;
+use tokio::sync::{mpsc, oneshot};
+
+use super::spec::LogPolicy;
+use super::status::Dropped;
+use archive::Archiver;
+use file::Counters;
+use pump::{Command, Pump, Source};
+
+/// Commands that may wait for the thread. More wait only when its disk is stuck; a component then cannot be started.
+const COMMANDS: usize = 64;
+
+/// How long the end of the log thread is waited for.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// How long one waits for a process's last lines. The pump itself waits much shorter for a pipe that is held open.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// The log thread.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    commands: mpsc::Sender<Command>,
+    counters: BTreeMap<String, Arc<Counters>>,
+}
+
+/// Asks for the last lines of one process, once.
+#[derive(Debug)]
+pub(crate) struct LastLines(oneshot::Sender<oneshot::Sender<Vec<String>>>);
+
+impl Logs {
+    /// Starts the thread on a directory, which is made if need be.
+    pub(crate) fn start(directory: &Path, policy: LogPolicy, secrets: &[Secret]) -> io::Result<Self> {
+        std::fs::create_dir_all(directory)?;
+        let archiver = Archiver::start(directory)?;
+        archiver.wake(policy);
+        let (commands, received) = mpsc::channel(COMMANDS);
+        let pump = Pump::new(directory.to_owned(), policy, mask::Secrets::new(secrets), archiver);
+        pump.start(received)?;
+        Ok(Self { commands, counters: BTreeMap::new() })
+    }
+
+    /// A pipe into a component's log, for one process.
+    pub(crate) fn attach(&mut self, component: &str) -> io::Result<(PipeWriter, LastLines)> {
+        let (reader, writer) = io::pipe()?;
+        let (ask, asked) = oneshot::channel();
+        let counters = Arc::clone(self.counters.entry(component.to_owned()).or_default());
+        let source = Source { component: component.to_owned(), reader: reader.into(), counters, asked };
+        let sent = self.commands.try_send(Command::Attach(source));
+        sent.map_err(|_| io::Error::other("the log thread is stuck; is the disk of the logs?"))?;
+        Ok((writer, LastLines(ask)))
+    }
+
+    /// From now on other limits and other secrets hold; processes that run keep being masked as they were.
+    pub(crate) fn set(&self, policy: LogPolicy, secrets: &[Secret]) {
+        // A thread that is stuck keeps the old ones.
+        let _ = self.commands.try_send(Command::Set(policy, mask::Secrets::new(secrets)));
+    }
+
+    /// What a component's log lacks.
+    pub(crate) fn dropped(&self, component: &str) -> Dropped {
+        self.counters.get(component).map(|counters| counters.dropped()).unwrap_or_default()
+    }
+
+    /// Writes what is left in the pipes and ends the thread; gives up on a disk that is stuck.
+    pub(crate) async fn close(self) {
+        let (done, closed) = oneshot::channel();
+        if self.commands.send_timeout(Command::Close(done), CLOSE).await.is_ok() {
+            let _ = tokio::time::timeout(CLOSE, closed).await;
+        }
+    }
+}
+
+impl LastLines {
+    /// The last lines of the process, which has ended. What descendants of it still write is not waited for.
+    pub(crate) async fn get(self) -> Vec<String> {
+        let (answer, lines) = oneshot::channel();
+        if self.0.send(answer).is_err() {
+            return Vec::new();
+        }
+        tokio::time::timeout(LAST_LINES, lines).await.ok().and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;
