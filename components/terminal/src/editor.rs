@@ -7,7 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{ColorMode, CompletionType, Config, ExternalPrinter};
@@ -50,7 +52,7 @@ pub(crate) struct Setup {
 impl Editor {
     /// Starts the thread; it asks for nothing yet. Also gives the way to print beside the line, where the terminal has one.
     pub(crate) fn start(setup: Setup) -> Result<(Self, Option<Beside>), ReadlineError> {
-        let before = tcgetattr(std::io::stdin()).ok();
+        let before = quieten();
         let mut line = Line::with_history(config(setup.palette)?, history(setup.history.as_deref())?)?;
         line.set_helper(Some(Helper::new(Arc::clone(&setup.gate), setup.names, setup.palette)));
         // A terminal that cannot move its cursor has no line that could be torn.
@@ -76,17 +78,29 @@ impl Editor {
 }
 
 impl Drop for Editor {
-    /// Whoever ends while a line is being edited leaves the terminal as it was.
+    /// The terminal is left as it was found, even while a line is being edited.
     fn drop(&mut self) {
         self.prompts.finish();
-        if self.thread.is_finished() {
-            return;
+        if !self.thread.is_finished() {
+            crate::output::leave_line();
         }
         if let Some(before) = &self.before {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, before);
-            crate::output::leave_line();
         }
     }
+}
+
+/// Between two lines the editor hands the terminal back. What is typed in that instant, or pasted, must neither be echoed into the
+/// messages nor be edited by the system: it waits for the next line. Gives the terminal's state before that.
+fn quieten() -> Option<Termios> {
+    let before = tcgetattr(std::io::stdin()).ok()?;
+    let mut quiet = before.clone();
+    quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN);
+    quiet.input_modes.remove(InputModes::ICRNL | InputModes::IXON);
+    quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
+    quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
+    tcsetattr(std::io::stdin(), OptionalActions::Now, &quiet).ok()?;
+    Some(before)
 }
 
 fn config(palette: Palette) -> Result<Config, ReadlineError> {

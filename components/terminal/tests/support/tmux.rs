@@ -1,0 +1,99 @@
+//! A real terminal for the client: a tmux server of its own, whose screen the test reads as a person would.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long something may take to appear.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One terminal of 80 columns with a shell command in it.
+pub(crate) struct Tmux {
+    directory: TempDir,
+}
+
+impl Tmux {
+    /// Runs a command line in a new terminal; `None` where the tests were told to do without tmux.
+    pub(crate) fn run(command: &str) -> Option<Self> {
+        if std::env::var_os("P2P_TEST_SKIP_TMUX").is_some() {
+            return None;
+        }
+        let found = Command::new("tmux").arg("-V").output();
+        assert!(
+            found.is_ok(),
+            "the client is tested in a real terminal: install tmux, or set P2P_TEST_SKIP_TMUX=1 to do without"
+        );
+        let terminal = Self { directory: tempfile::tempdir().unwrap() };
+        let state = terminal.state();
+        let command =
+            format!("env -u NO_COLOR XDG_STATE_HOME='{}' TZ=UTC0 LC_ALL=C.UTF-8 {command}", state.display());
+        // The screen stays when the command ends, and the shell says how it ended and how it left the terminal.
+        let shell =
+            format!("{command}; echo \"[ended $?]\"; stty -a | grep -o ' icanon\\| echo '; exec sleep 600");
+        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "250", &shell]);
+        Some(terminal)
+    }
+
+    /// Where the client keeps its history.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    /// Types text.
+    pub(crate) fn type_text(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+    }
+
+    /// Presses keys by tmux's names for them.
+    pub(crate) fn press(&self, keys: &[&str]) {
+        self.tmux(&[&["send-keys"], keys].concat());
+    }
+
+    /// The rows of the screen that hold something.
+    pub(crate) fn rows(&self) -> Vec<String> {
+        let screen = self.tmux(&["capture-pane", "-p"]);
+        screen.lines().map(|row| row.trim_end().to_owned()).filter(|row| !row.is_empty()).collect()
+    }
+
+    /// Waits until the screen is as it should be, and returns its rows.
+    pub(crate) fn until(&self, what: &str, mut good: impl FnMut(&[String]) -> bool) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let rows = self.rows();
+            if good(&rows) {
+                return rows;
+            }
+            assert!(Instant::now() < deadline, "{what} does not appear:\n{}", rows.join("\n"));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits for a row that ends like this.
+    pub(crate) fn until_row(&self, ending: &str) -> Vec<String> {
+        self.until(ending, |rows| rows.iter().any(|row| row.ends_with(ending)))
+    }
+
+    /// The process that the terminal was opened for, or a child of it.
+    pub(crate) fn client_pid(&self) -> String {
+        let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
+        let children = Command::new("pgrep").args(["-P", shell.trim()]).output().unwrap();
+        String::from_utf8(children.stdout).unwrap().trim().to_owned()
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let socket = self.directory.path().join("tmux");
+        let output =
+            Command::new("tmux").env_remove("TMUX").arg("-S").arg(socket).args(arguments).output().unwrap();
+        assert!(output.status.success(), "tmux {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        let socket = self.directory.path().join("tmux");
+        let _ = Command::new("tmux").arg("-S").arg(socket).arg("kill-server").output();
+    }
+}
