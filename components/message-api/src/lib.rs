@@ -20,6 +20,7 @@ mod sample;
 use std::sync::Arc;
 
 pub use config::{Config, StoreConfig};
+use tokio::net::TcpListener;
 
 use feed::Feed;
 use service::Service;
@@ -30,7 +31,18 @@ use service::Service;
 /// When the store cannot be opened (exit 78 where the configuration must change, 69 where MongoDB is not there), or the address
 /// cannot be listened on.
 pub async fn run(config: Config, store: StoreConfig, context: kit::Context) -> Result<(), kit::Failure> {
-    let listener = kit::listen::bind(config.listen).await?;
+    serve(kit::listen::bind(config.listen).await?, store, context).await
+}
+
+/// As [`run`], on a listener that is bound already.
+///
+/// # Errors
+/// When the store cannot be opened.
+pub async fn serve(
+    listener: TcpListener,
+    store: StoreConfig,
+    context: kit::Context,
+) -> Result<(), kit::Failure> {
     let address = listener.local_addr()?;
     let feed = Arc::new(Feed::default());
     let store =

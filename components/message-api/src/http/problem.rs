@@ -25,6 +25,7 @@ impl Refusal {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, problem }
     }
 
+    #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }

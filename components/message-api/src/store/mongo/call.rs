@@ -1,0 +1,77 @@
+//! Bounds every wait for the server.
+//!
+//! A driver's future must not be dropped half way (RUST-937: the connection it holds would go with it), so each call is a task of
+//! its own; when it takes too long, we stop waiting and it ends by itself.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use mongodb::Cursor;
+use mongodb::error::{Error, ErrorKind};
+use serde::de::DeserializeOwned;
+
+use crate::store::StoreError;
+
+/// Shorter than our own clients wait, longer than an election of a replica set usually takes.
+const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// A call did not succeed. What a failed write did is not known.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CallError {
+    #[error("{}", describe(.0))]
+    Driver(#[source] Box<Error>),
+    #[error("MongoDB did not answer within {} seconds", CALL_TIMEOUT.as_secs())]
+    Timeout,
+}
+
+impl CallError {
+    pub(super) fn is_duplicate_key(&self) -> bool {
+        use mongodb::error::WriteFailure;
+        let Self::Driver(error) = self else { return false };
+        match &*error.kind {
+            ErrorKind::Write(WriteFailure::WriteError(error)) => error.code == DUPLICATE_KEY,
+            ErrorKind::Command(error) => error.code == DUPLICATE_KEY,
+            _ => false,
+        }
+    }
+}
+
+/// The server's code for a violated unique index.
+pub(super) const DUPLICATE_KEY: i32 = 11000;
+
+impl From<CallError> for StoreError {
+    fn from(error: CallError) -> Self {
+        Self::because("MongoDB cannot do this now", error)
+    }
+}
+
+/// What the driver says, without the bytes of the server's reply, which may hold what people wrote.
+fn describe(error: &Error) -> String {
+    match &*error.kind {
+        ErrorKind::ServerSelection { message, .. } => message.clone(),
+        ErrorKind::Command(error) => format!("error {} {}", error.code, error.code_name),
+        ErrorKind::InsertMany(_) | ErrorKind::Write(_) => "a write was not acknowledged".to_owned(),
+        ErrorKind::Io(error) => error.to_string(),
+        ErrorKind::Authentication { message, .. } => message.clone(),
+        kind => kind.to_string().chars().take(300).collect(),
+    }
+}
+
+/// Runs one call.
+pub(super) async fn call<T: Send + 'static>(
+    doing: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, CallError> {
+    match tokio::time::timeout(CALL_TIMEOUT, tokio::spawn(doing)).await {
+        Ok(Ok(result)) => result.map_err(|error| CallError::Driver(Box::new(error))),
+        // The task was cancelled, which only the end of the runtime does.
+        Ok(Err(_)) | Err(_) => Err(CallError::Timeout),
+    }
+}
+
+/// Runs a call that answers with a cursor, and reads all of it: the query bounds it.
+pub(super) async fn collect<T: DeserializeOwned + Send + Sync + Unpin + 'static>(
+    doing: impl Future<Output = Result<Cursor<T>, Error>> + Send + 'static,
+) -> Result<Vec<T>, CallError> {
+    call(async { doing.await?.try_collect().await }).await
+}

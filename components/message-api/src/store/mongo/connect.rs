@@ -1,0 +1,268 @@
+//! Finds the server, tells what is wrong where that fails, and prepares the database.
+
+use std::time::Duration;
+
+use bson::{Document, doc};
+use kit::Exit;
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::{
+    Acknowledgment, ClientOptions, IndexOptions, ReadConcern, SelectionCriteria, WriteConcern,
+};
+use mongodb::{Client, Collection, Database, IndexModel};
+
+use super::call::{self, CallError};
+use super::document::EventDocument;
+
+/// Where the URL names no database.
+const DATABASE: &str = "messaging_db";
+/// Somebody waits for the answer.
+const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How soon a server that hangs is noticed.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// A majority that takes longer is not there; the outcome is then looked up.
+const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
+/// One for the writer, the rest for reads.
+const CONNECTIONS: u32 = 16;
+/// The layout of the documents.
+const SCHEMA: i32 = 1;
+
+/// MongoDB cannot be used. No variant shows the URL, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum MongoOpenError {
+    /// The URL is none.
+    #[error("store.url is not a URL of MongoDB: {}", kind_text(.0))]
+    Url(#[source] Box<Error>),
+    /// The host's name is not known.
+    #[error("MongoDB: no such host as {servers}")]
+    Host {
+        /// Who was asked for.
+        servers: String,
+    },
+    /// Nobody listens, or nothing gets through.
+    #[error("MongoDB at {servers} is unreachable; is it running?")]
+    Unreachable {
+        /// Who was asked for.
+        servers: String,
+        /// What the driver says.
+        #[source]
+        source: CallErrorSource,
+    },
+    /// It does not let us in.
+    #[error("MongoDB at {servers} refuses the user name or password in store.url")]
+    Login {
+        /// Who was asked.
+        servers: String,
+    },
+    /// Somebody answers, and it is not MongoDB.
+    #[error("what answers at {servers} is not MongoDB")]
+    NotMongo {
+        /// Who was asked.
+        servers: String,
+    },
+    /// A later program made the database.
+    #[error(
+        "the database '{database}' was made by a newer P2P Chat (schema {found}, this one knows {SCHEMA}); update this program"
+    )]
+    Newer {
+        /// Its name.
+        database: String,
+        /// Its version.
+        found: i32,
+    },
+    /// It answers with something else.
+    #[error("MongoDB at {servers} cannot be used")]
+    Other {
+        /// Who was asked.
+        servers: String,
+        /// What the driver says.
+        #[source]
+        source: CallErrorSource,
+    },
+}
+
+/// What lies behind an error, as text that holds no secret.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct CallErrorSource(#[from] CallError);
+
+impl MongoOpenError {
+    /// What the process should end with.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Url(_) | Self::Newer { .. } => Exit::Config,
+            Self::Host { .. }
+            | Self::Unreachable { .. }
+            | Self::Login { .. }
+            | Self::NotMongo { .. }
+            | Self::Other { .. } => Exit::Unavailable,
+        }
+    }
+}
+
+/// The driver's own words about a URL do not repeat the password.
+fn kind_text(error: &Error) -> String {
+    match &*error.kind {
+        ErrorKind::InvalidArgument { message, .. } => message.clone(),
+        kind => kind.to_string(),
+    }
+}
+
+/// The collections of the database, and the client they belong to. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Collections {
+    /// The logs.
+    pub(super) events: Collection<EventDocument>,
+    /// `_id` is the conversation's key, `members` its users' keys.
+    pub(super) conversations: Collection<Document>,
+    /// How far a user has seen a conversation.
+    pub(super) cursors: Collection<Document>,
+    /// How far a device has.
+    pub(super) device_cursors: Collection<Document>,
+    /// Those who logged in.
+    pub(super) users: Collection<Document>,
+    /// Numbers that are handed out once each.
+    pub(super) counters: Collection<Document>,
+    /// What services keep.
+    pub(super) state: Collection<Document>,
+}
+
+/// Asks the server whether it is there and lets us in; changes nothing.
+///
+/// # Errors
+/// What is wrong, in an operator's words.
+pub async fn greet(url: &str) -> Result<(), MongoOpenError> {
+    let (client, servers) = connect(url).await?;
+    ping(&client, &servers).await
+}
+
+/// Finds the server, and prepares the database on it.
+pub(super) async fn open(url: &str) -> Result<Collections, MongoOpenError> {
+    let (client, servers) = connect(url).await?;
+    ping(&client, &servers).await?;
+    let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
+    check_version(&database, &servers).await?;
+    let collections = Collections {
+        events: database.collection("events"),
+        conversations: database.collection("conversations"),
+        cursors: database.collection("cursors"),
+        device_cursors: database.collection("device_cursors"),
+        users: database.collection("users"),
+        counters: database.collection("counters"),
+        state: database.collection("state"),
+    };
+    create_indexes(&collections).await.map_err(|error| explain(error, &servers))?;
+    Ok(collections)
+}
+
+async fn connect(url: &str) -> Result<(Client, String), MongoOpenError> {
+    let url_error = |error| MongoOpenError::Url(Box::new(error));
+    let mut options = ClientOptions::parse(url).await.map_err(url_error)?;
+    let servers: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
+    options.app_name = Some("p2p-chat message-api".into());
+    options.max_pool_size = Some(CONNECTIONS);
+    options.min_pool_size = Some(1);
+    options.max_idle_time = Some(IDLE_TIMEOUT);
+    options.connect_timeout = Some(CONNECT_TIMEOUT);
+    options.server_selection_timeout = Some(SELECTION_TIMEOUT);
+    options.heartbeat_freq = Some(HEARTBEAT);
+    options.retry_writes = Some(true);
+    options.retry_reads = Some(true);
+    let concern = WriteConcern::builder().w(Acknowledgment::Majority).journal(true);
+    options.write_concern = Some(concern.w_timeout(MAJORITY_TIMEOUT).build());
+    options.read_concern = Some(ReadConcern::majority());
+    // Whatever the URL says: what was acknowledged must be seen by the next read.
+    options.selection_criteria =
+        Some(SelectionCriteria::ReadPreference(mongodb::options::ReadPreference::Primary));
+    let client = Client::with_options(options).map_err(url_error)?;
+    Ok((client, servers.join(", ")))
+}
+
+async fn ping(client: &Client, servers: &str) -> Result<(), MongoOpenError> {
+    // A command that needs a login, unlike `ping`, so that a wrong password shows here.
+    let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
+    let greeting = async move { database.run_command(doc! { "dbStats": 1 }).await };
+    call::call(greeting).await.map(drop).map_err(|error| explain(error, servers))
+}
+
+async fn check_version(database: &Database, servers: &str) -> Result<(), MongoOpenError> {
+    let schema: Collection<Document> = database.collection("schema");
+    let found = {
+        let schema = schema.clone();
+        call::call(async move { schema.find_one(doc! { "_id": "version" }).await })
+    };
+    let found = found.await.map_err(|error| explain(error, servers))?;
+    let version = found.and_then(|found| found.get_i32("version").ok());
+    if let Some(found) = version
+        && found > SCHEMA
+    {
+        return Err(MongoOpenError::Newer { database: database.name().to_owned(), found });
+    }
+    let set = async move {
+        let update = doc! { "$max": { "version": SCHEMA } };
+        schema.update_one(doc! { "_id": "version" }, update).upsert(true).await
+    };
+    call::call(set).await.map(drop).map_err(|error| explain(error, servers))
+}
+
+/// `log` is the fence between writers, `sent` what makes a repeated draft one message, `inbox` finds the last event for a user in
+/// each conversation without reading the others, `unseen` is the order in which they are handed over.
+async fn create_indexes(collections: &Collections) -> Result<(), CallError> {
+    let index = |name: &str, keys: Document, unique: bool| {
+        let options = IndexOptions::builder().name(name.to_owned()).unique(unique).build();
+        IndexModel::builder().keys(keys).options(options).build()
+    };
+    let logs = [
+        index("log", doc! { "conversation": 1, "seq": -1 }, true),
+        index("sent", doc! { "sender_key": 1, "client_id": 1 }, true),
+        index("inbox", doc! { "destination_key": 1, "conversation": 1, "seq": -1 }, false),
+        index("unseen", doc! { "destination_key": 1, "at": 1, "_id": 1 }, false),
+    ];
+    let all = collections.clone();
+    call::call(async move {
+        all.events.create_indexes(logs).await?;
+        all.conversations.create_index(index("members", doc! { "members": 1 }, false)).await?;
+        all.cursors.create_index(index("user", doc! { "user": 1 }, false)).await?;
+        all.device_cursors.create_index(index("device", doc! { "user": 1, "device": 1 }, false)).await?;
+        all.users.create_index(index("ordinal", doc! { "ordinal": 1 }, false)).await?;
+        all.state.create_index(index("owner", doc! { "owner": 1, "key": 1 }, true)).await
+    })
+    .await
+    .map(drop)
+}
+
+/// Tells the few cases apart that an operator can do something about. The driver has no kinds for most of them, only words.
+fn explain(error: CallError, servers: &str) -> MongoOpenError {
+    let servers = servers.to_owned();
+    let text = error.to_string();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let refused_login = match &error {
+        // 13 Unauthorized, 18 AuthenticationFailed
+        CallError::Driver(driver) => match &*driver.kind {
+            ErrorKind::Authentication { .. } => true,
+            ErrorKind::Command(command) => matches!(command.code, 13 | 18),
+            _ => false,
+        },
+        CallError::Timeout => false,
+    };
+    if refused_login || says(&["SCRAM failure", "Authentication failed"]) {
+        MongoOpenError::Login { servers }
+    } else if says(&["failed to lookup address", "Name or service not known", "nodename nor servname"]) {
+        MongoOpenError::Host { servers }
+    } else if says(&["Connection refused", "timed out", "unreachable", "No route to host", "deadline"]) {
+        MongoOpenError::Unreachable { servers, source: error.into() }
+    } else if says(&[
+        "Invalid",
+        "invalid",
+        "unexpected end of file",
+        "Connection reset",
+        "early eof",
+        "expected",
+    ]) {
+        MongoOpenError::NotMongo { servers }
+    } else {
+        MongoOpenError::Other { servers, source: error.into() }
+    }
+}

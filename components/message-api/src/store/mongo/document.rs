@@ -1,0 +1,77 @@
+//! How events stand in documents.
+
+use protocol::{Body, ClientId, ConversationId, Draft, Event, MessageType, Metadata, Timestamp, UserName};
+use serde::{Deserialize, Serialize};
+
+use crate::store::StoreError;
+
+/// An event. Times are microseconds since 1970, for BSON's own dates end at milliseconds. Metadata is JSON text: a client's keys
+/// never become keys of ours.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct EventDocument {
+    #[serde(rename = "_id")]
+    pub(super) id: bson::Uuid,
+    pub(super) conversation: String,
+    pub(super) seq: i64,
+    pub(super) at: i64,
+    sender: String,
+    pub(super) sender_key: String,
+    destination: String,
+    destination_key: String,
+    pub(super) client_id: String,
+    body: String,
+    #[serde(rename = "type")]
+    kind: MessageType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metadata: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timestamp: Option<i64>,
+}
+
+impl EventDocument {
+    /// A draft at its place in the log.
+    pub(super) fn new(draft: &Draft, seq: u64, at: i64) -> Self {
+        Self {
+            id: bson::Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes()),
+            conversation: draft.conversation().as_str().to_owned(),
+            seq: i64::try_from(seq).expect("no log has 2^63 events"),
+            at,
+            sender: draft.sender.as_str().to_owned(),
+            sender_key: draft.sender.key().to_owned(),
+            destination: draft.destination.as_str().to_owned(),
+            destination_key: draft.destination.key().to_owned(),
+            client_id: draft.client_id.as_str().to_owned(),
+            body: draft.body.as_str().to_owned(),
+            kind: draft.kind,
+            metadata: (!draft.metadata.is_empty()).then(|| draft.metadata.to_json()),
+            timestamp: draft.timestamp.map(Timestamp::micros),
+        }
+    }
+
+    /// The event, with its parts checked again: others may write to the database.
+    pub(super) fn into_event(self) -> Result<Event, StoreError> {
+        let at = Timestamp::from_micros(self.at);
+        let metadata = match self.metadata {
+            Some(json) => serde_json::from_str::<Metadata>(&json).map_err(damaged)?,
+            None => Metadata::default(),
+        };
+        Ok(Event {
+            id: uuid::Uuid::from_bytes(self.id.bytes()),
+            conversation: ConversationId::parse(&self.conversation).map_err(damaged)?,
+            seq: u64::try_from(self.seq).map_err(damaged)?,
+            at,
+            sender: UserName::parse(&self.sender).map_err(damaged)?,
+            destination: UserName::parse(&self.destination).map_err(damaged)?,
+            body: Body::parse(&self.body).map_err(damaged)?,
+            kind: self.kind,
+            metadata,
+            client_id: ClientId::parse(&self.client_id).map_err(damaged)?,
+            timestamp: self.timestamp.map_or(at, Timestamp::from_micros),
+        })
+    }
+}
+
+/// A document that does not hold what we wrote.
+pub(super) fn damaged(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::because("a document in MongoDB is damaged", error)
+}

@@ -1,0 +1,186 @@
+//! What is kept beside the logs: cursors, users, the state of services.
+
+use std::collections::BTreeMap;
+
+use bson::{Document, doc};
+use mongodb::options::ReturnDocument;
+use protocol::api::{CursorMove, RegisterUser, User};
+use protocol::native::Device;
+use protocol::{Timestamp, UserName};
+use serde_json::Value;
+
+use super::call::{self, CallError};
+use super::connect::Collections;
+use super::document::damaged;
+use super::query::number;
+use crate::store::{DEVICES, STATE_KEYS, StatePut, StoreError};
+
+/// Moves cursors, one after another. Each is a maximum, so it does not matter who else moves the same one.
+pub(super) async fn move_cursors(
+    collections: &Collections,
+    moves: Vec<CursorMove>,
+) -> Result<(), StoreError> {
+    for to in &moves {
+        move_cursor(collections, to).await?;
+    }
+    Ok(())
+}
+
+async fn move_cursor(collections: &Collections, to: &CursorMove) -> Result<(), StoreError> {
+    let (user, conversation) = (to.user.key(), to.conversation.as_str());
+    // The last event up to there: a cursor past the end is one at the end.
+    let filter = doc! { "conversation": conversation, "seq": { "$lte": number(to.seq) } };
+    let events = collections.events.clone();
+    let reached = async move { events.find_one(filter).sort(doc! { "conversation": -1, "seq": -1 }).await };
+    let Some(reached) = call::call(reached).await? else { return Ok(()) };
+    // Both grow along the log, so each maximum belongs to the same event.
+    let update = doc! {
+        "$max": { "seen": reached.seq, "seen_at": reached.at },
+        "$setOnInsert": { "user": user, "conversation": conversation },
+    };
+    let id = format!("{user} {conversation}");
+    upsert(&collections.cursors, id, update).await?;
+    match &to.device {
+        Some(device) => move_device_cursor(collections, user, device, conversation, reached.seq).await,
+        None => Ok(()),
+    }
+}
+
+async fn move_device_cursor(
+    collections: &Collections,
+    user: &str,
+    device: &Device,
+    conversation: &str,
+    seq: i64,
+) -> Result<(), StoreError> {
+    let update = doc! {
+        "$max": { "seen": seq, "used": Timestamp::now().micros() },
+        "$setOnInsert": { "user": user, "device": device.as_str(), "conversation": conversation },
+    };
+    let id = format!("{user} {device} {conversation}");
+    let is_new = upsert(&collections.device_cursors, id, update).await?;
+    if is_new { forget_old_devices(collections, user).await } else { Ok(()) }
+}
+
+async fn forget_old_devices(collections: &Collections, user: &str) -> Result<(), StoreError> {
+    let pipeline = [
+        doc! { "$match": { "user": user } },
+        doc! { "$group": { "_id": "$device", "used": { "$max": "$used" } } },
+        doc! { "$sort": { "used": -1, "_id": 1 } },
+        doc! { "$skip": i64::try_from(DEVICES).expect("a small constant") },
+    ];
+    let cursors = collections.device_cursors.clone();
+    let old = call::collect(async move { cursors.aggregate(pipeline).await }).await?;
+    let old: Vec<_> = old.iter().filter_map(|document| document.get_str("_id").ok()).collect();
+    if old.is_empty() {
+        return Ok(());
+    }
+    let filter = doc! { "user": user, "device": { "$in": old } };
+    let cursors = collections.device_cursors.clone();
+    call::call(async move { cursors.delete_many(filter).await }).await?;
+    Ok(())
+}
+
+/// Updates one document, made where there is none. Answers whether it was made.
+async fn upsert(
+    collection: &mongodb::Collection<Document>,
+    id: String,
+    update: Document,
+) -> Result<bool, CallError> {
+    let attempt = || {
+        let (collection, id, update) = (collection.clone(), id.clone(), update.clone());
+        call::call(async move { collection.update_one(doc! { "_id": id }, update).upsert(true).await })
+    };
+    let result = match attempt().await {
+        // Two made it at the same time; the second attempt finds it.
+        Err(error) if error.is_duplicate_key() => attempt().await,
+        result => result,
+    };
+    result.map(|result| result.upserted_id.is_some())
+}
+
+/// Notes that a user logged in. The first time, the user gets the next number.
+pub(super) async fn register(collections: &Collections, user: RegisterUser) -> Result<(), StoreError> {
+    let now = Timestamp::now().micros();
+    let mut update = doc! { "$max": { "last_seen": now } };
+    if let Some(address) = &user.address {
+        update.insert("$set", doc! { "address": address });
+    }
+    let (users, key, known) = (collections.users.clone(), user.name.key().to_owned(), update.clone());
+    let found = call::call(async move { users.update_one(doc! { "_id": key }, known).await }).await?;
+    if found.matched_count == 1 {
+        return Ok(());
+    }
+    let ordinal = next_ordinal(collections).await?;
+    let first = doc! { "name": user.name.as_str(), "first_seen": now, "ordinal": ordinal };
+    update.insert("$setOnInsert", first);
+    upsert(&collections.users, user.name.key().to_owned(), update).await?;
+    Ok(())
+}
+
+async fn next_ordinal(collections: &Collections) -> Result<i64, StoreError> {
+    let counters = collections.counters.clone();
+    let counted = call::call(async move {
+        let update = doc! { "$inc": { "next": 1_i64 } };
+        let find = counters.find_one_and_update(doc! { "_id": "users" }, update);
+        find.upsert(true).return_document(ReturnDocument::After).await
+    });
+    let counter = counted.await?.unwrap_or_default();
+    counter.get_i64("next").map_err(damaged)
+}
+
+/// Everybody ever registered.
+pub(super) async fn users(collections: &Collections) -> Result<Vec<User>, StoreError> {
+    let users = collections.users.clone();
+    let found = call::collect(async move { users.find(doc! {}).sort(doc! { "ordinal": 1 }).await }).await?;
+    found.iter().map(user).collect()
+}
+
+fn user(document: &Document) -> Result<User, StoreError> {
+    let time = |field| document.get_i64(field).map(Timestamp::from_micros).map_err(damaged);
+    Ok(User {
+        name: UserName::parse(document.get_str("name").map_err(damaged)?).map_err(damaged)?,
+        address: document.get_str("address").ok().map(str::to_owned),
+        first_seen: time("first_seen")?,
+        last_seen: time("last_seen")?,
+    })
+}
+
+/// What a service keeps.
+pub(super) async fn state(
+    collections: &Collections,
+    owner: &UserName,
+) -> Result<BTreeMap<String, Value>, StoreError> {
+    let (state, owner) = (collections.state.clone(), owner.key().to_owned());
+    let found = call::collect(async move { state.find(doc! { "owner": owner }).await }).await?;
+    let entry = |document: &Document| {
+        let value = document.get_str("value").map_err(damaged)?;
+        let value = serde_json::from_str(value).map_err(damaged)?;
+        Ok((document.get_str("key").map_err(damaged)?.to_owned(), value))
+    };
+    found.iter().map(entry).collect()
+}
+
+/// Keeps or forgets a value. Two processes that add keys at the same moment may together go a few past the limit.
+pub(super) async fn put_state(collections: &Collections, put: StatePut) -> Result<(), StoreError> {
+    let (state, filter) = (collections.state.clone(), doc! { "owner": put.owner.key(), "key": &put.key });
+    let Some(value) = put.value else {
+        call::call(async move { state.delete_one(filter).await }).await?;
+        return Ok(());
+    };
+    let change = doc! { "$set": { "value": value } };
+    let (known, update) = (filter.clone(), change.clone());
+    let found = call::call(async move { state.update_one(known, update).await }).await?;
+    if found.matched_count == 1 {
+        return Ok(());
+    }
+    let (state, owned) = (collections.state.clone(), doc! { "owner": put.owner.key() });
+    let count = call::call(async move { state.count_documents(owned).limit(STATE_KEYS).await }).await?;
+    if count >= STATE_KEYS {
+        let detail = format!("{} keeps {STATE_KEYS} keys already, which is the most there may be", put.owner);
+        return Err(StoreError::refused("key", detail));
+    }
+    let state = collections.state.clone();
+    call::call(async move { state.update_one(filter, change).upsert(true).await }).await?;
+    Ok(())
+}

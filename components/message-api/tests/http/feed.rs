@@ -1,0 +1,110 @@
+//! The feed over a real connection.
+
+use std::time::Duration;
+
+use protocol::api::{FeedFrame, FeedPosition};
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use crate::server::{Server, TOKEN};
+
+/// An open feed. Chunk sizes stand on lines of their own between the lines of JSON.
+struct Feed(BufReader<TcpStream>);
+
+impl Feed {
+    async fn open(server: &Server, from: Option<FeedPosition>) -> Self {
+        let query =
+            from.map(|from| format!("?epoch={}&after={}", from.epoch, from.index)).unwrap_or_default();
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!(
+            "GET /v1/feed{query} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n",
+            server.address
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    async fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = tokio::time::timeout(Duration::from_secs(10), self.0.read_line(&mut line));
+        let count = read.await.expect("the feed is not silent").unwrap();
+        (count > 0).then_some(line)
+    }
+
+    async fn next(&mut self) -> Option<FeedFrame> {
+        while let Some(line) = self.line().await {
+            if line.starts_with('{') {
+                return Some(serde_json::from_str(&line).unwrap());
+            }
+        }
+        None
+    }
+
+    async fn start(&mut self) -> (FeedPosition, bool) {
+        match self.next().await {
+            Some(FeedFrame::Start { epoch, index, resumed }) => (FeedPosition { epoch, index }, resumed),
+            other => panic!("not a start: {other:?}"),
+        }
+    }
+
+    async fn event(&mut self) -> (u64, String) {
+        match self.next().await {
+            Some(FeedFrame::Event { index, event }) => (index, event.body.to_string()),
+            other => panic!("not an event: {other:?}"),
+        }
+    }
+}
+
+async fn post(server: &Server, message: &str) {
+    let body = json!({"sender": "alice", "destination": "bob", "message": message}).to_string();
+    assert_eq!(server.ask("POST", "/messages/", &body).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_posted_comes_out_of_the_feed() {
+    let server = Server::start().await;
+    post(&server, "before").await;
+    let mut feed = Feed::open(&server, None).await;
+    let (position, resumed) = feed.start().await;
+    assert_eq!((position.index, resumed), (1, false));
+    for n in 2..=4 {
+        post(&server, &n.to_string()).await;
+        assert_eq!(feed.event().await, (n, n.to_string()));
+    }
+    let mut resumed = Feed::open(&server, Some(FeedPosition { index: 2, ..position })).await;
+    assert_eq!(resumed.start().await, (FeedPosition { index: 2, ..position }, true));
+    assert_eq!(resumed.event().await, (3, "3".to_owned()));
+    assert_eq!(resumed.event().await, (4, "4".to_owned()));
+}
+
+#[tokio::test]
+async fn a_position_of_another_run_is_not_resumed() {
+    let server = Server::start().await;
+    post(&server, "x").await;
+    let (position, _) = Feed::open(&server, None).await.start().await;
+    let server = server.restart().await;
+    let (now, resumed) = Feed::open(&server, Some(position)).await.start().await;
+    assert!(!resumed && now.epoch != position.epoch && now.index == 0);
+}
+
+#[tokio::test]
+async fn half_a_position_is_refused() {
+    let server = Server::start().await;
+    for (query, field) in [("after=1", "epoch"), ("epoch=67e55044-10b1-426f-9247-bb680e5fe0c8", "after")] {
+        let answer = server.ask_v1("GET", &format!("/v1/feed?{query}"), "").await;
+        assert_eq!((answer.status, answer.json()["field"].as_str()), (422, Some(field)));
+    }
+    assert_eq!(server.ask_v1("GET", "/v1/feed?epoch=x&after=1", "").await.status, 422);
+}
+
+#[tokio::test]
+async fn an_open_feed_does_not_hold_up_the_end() {
+    let server = Server::start().await;
+    let mut feed = Feed::open(&server, None).await;
+    feed.start().await;
+    let begun = std::time::Instant::now();
+    server.stop().await;
+    assert!(begun.elapsed() < Duration::from_millis(1400), "{:?}", begun.elapsed());
+    assert_eq!(feed.next().await, None);
+}

@@ -1,0 +1,181 @@
+//! WIRE §3, literally.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::server::{Answer, Server};
+
+async fn post(server: &Server, body: &Value) -> Answer {
+    server.ask("POST", "/messages/", &body.to_string()).await
+}
+
+fn hi(message: &str) -> Value {
+    json!({"sender": "alice", "destination": "bob", "message": message})
+}
+
+#[tokio::test]
+async fn a_message_is_posted_read_once_and_gone() {
+    let server = Server::start().await;
+    let answer = post(&server, &hi("hi: there")).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"status":"stored"}"#));
+    assert!(answer.head.to_ascii_lowercase().contains("content-type: application/json"), "{}", answer.head);
+
+    let inbox = server.ask("GET", "/messages/bob", "").await;
+    assert_eq!(inbox.status, 200);
+    assert!(inbox.head.to_ascii_lowercase().contains("content-type: application/json"), "{}", inbox.head);
+    let message = &inbox.json()["messages"][0];
+    let (id, timestamp) = (message["_id"].as_str().unwrap(), message["timestamp"].as_str().unwrap());
+    assert!(timestamp.ends_with("+00:00") && timestamp.len() == 32, "{timestamp}");
+    let expected = format!(
+        r#"{{"messages":[{{"_id":"{id}","sender":"alice","destination":"bob","message":"hi: there","timestamp":"{timestamp}","type":"chat","metadata":{{}}}}]}}"#
+    );
+    assert_eq!(inbox.body, expected);
+
+    let again = server.ask("GET", "/messages/bob", "").await;
+    assert_eq!((again.status, again.body.as_str()), (200, r#"{"messages":[]}"#));
+}
+
+#[tokio::test]
+async fn every_field_is_kept() {
+    let server = Server::start().await;
+    let full = json!({
+        "sender": "thermometer1", "destination": "Bob", "message": "Temperature update",
+        "timestamp": "2026-11-20T23:21:22.277391+00:00", "type": "notification",
+        "metadata": {"temperature": 22.9, "unit": "C"},
+    });
+    assert_eq!(post(&server, &full).await.status, 200);
+    let mut message = server.ask("GET", "/messages/bob", "").await.json()["messages"][0].take();
+    message.as_object_mut().unwrap().remove("_id").unwrap();
+    assert_eq!(message, full);
+}
+
+#[tokio::test]
+async fn what_python_and_others_send_is_understood() {
+    let server = Server::start().await;
+    let lenient = json!({
+        "sender": "alice", "destination": "bob", "message": "x", "timestamp": "2026-11-20T23:21:22.277391",
+        "type": null, "metadata": null, "extra": 1,
+    });
+    assert_eq!(post(&server, &lenient).await.status, 200);
+    let without_slash = server.ask("POST", "/messages", &hi("y").to_string()).await;
+    assert_eq!(without_slash.body, r#"{"status":"stored"}"#);
+    let messages = server.ask("GET", "/messages/bob", "").await.json();
+    assert_eq!(messages["messages"][0]["timestamp"], "2026-11-20T23:21:22.277391+00:00");
+    assert_eq!(messages["messages"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn health_is_exactly_ok() {
+    let server = Server::start().await;
+    let answer = server.ask("GET", "/health", "").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"status":"ok"}"#));
+}
+
+#[tokio::test]
+async fn a_bad_body_names_the_field() {
+    let server = Server::start().await;
+    let with = |field: &str, value: Value| {
+        let mut body = hi("x");
+        body[field] = value;
+        body.to_string()
+    };
+    let without = |field: &str| {
+        let mut body = hi("x");
+        body.as_object_mut().unwrap().remove(field);
+        body.to_string()
+    };
+    let cases = [
+        ("not json".to_owned(), "body", "not JSON"),
+        (r#"{"sender":"alice""#.to_owned(), "body", "not JSON"),
+        (String::new(), "body", "not JSON"),
+        ("[1]".to_owned(), "body", "object"),
+        (without("sender"), "sender", "required"),
+        (without("destination"), "destination", "required"),
+        (without("message"), "message", "required"),
+        (with("sender", json!("two words")), "sender", "a name cannot hold a space"),
+        (with("destination", json!("x".repeat(33))), "destination", "at most 32 characters"),
+        (with("destination", json!(7)), "destination", "expected"),
+        (with("message", json!(" \u{1b}")), "message", "cannot be empty"),
+        (with("message", json!("x".repeat(16 * 1024 + 1))), "message", "at most 16384 bytes"),
+        (with("message", Value::Null), "message", "expected"),
+        (with("timestamp", json!("yesterday")), "timestamp", "RFC 3339"),
+        (with("type", json!("shout")), "type", "shout"),
+        (with("metadata", json!([1])), "metadata", "expected"),
+        (with("metadata", json!({"a": "x".repeat(9000)})), "metadata", "at most 8192 bytes"),
+    ];
+    for (body, field, says) in cases {
+        let answer = server.ask("POST", "/messages/", &body).await;
+        let problem = answer.json();
+        assert_eq!((answer.status, problem["field"].as_str()), (422, Some(field)), "{body}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
+    }
+    let bad_name = server.ask("GET", "/messages/two%20words", "").await;
+    assert_eq!((bad_name.status, bad_name.json()["field"].as_str()), (422, Some("user")));
+    assert_eq!(server.ask("GET", "/messages/bob", "").await.body, r#"{"messages":[]}"#);
+}
+
+#[tokio::test]
+async fn control_characters_are_removed_before_anything_is_stored() {
+    let server = Server::start().await;
+    post(&server, &hi("\u{1b}[31mred\u{7}")).await;
+    let inbox = server.ask("GET", "/messages/bob", "").await.json();
+    assert_eq!(inbox["messages"][0]["message"], "[31mred");
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_not_read() {
+    let server = Server::start().await;
+    let request =
+        format!("POST /messages/ HTTP/1.1\r\nHost: {}\r\nContent-Length: 10000000\r\n\r\n", server.address);
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 413", "answered before a byte of it came");
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_a_restart() {
+    let server = Server::start().await;
+    post(&server, &hi("kept")).await;
+    let server = server.restart().await;
+    let inbox = server.ask("GET", "/messages/bob", "").await.json();
+    assert_eq!(inbox["messages"][0]["message"], "kept");
+    let server = server.restart().await;
+    assert_eq!(server.ask("GET", "/messages/bob", "").await.body, r#"{"messages":[]}"#);
+}
+
+/// More than sockets buffer, so that the server knows that it was not taken.
+const LARGE: usize = 3000;
+
+async fn store_many(server: &Server, count: usize) {
+    let filler = "x".repeat(8000);
+    for start in (0..count).step_by(250) {
+        let drafts: Vec<_> = (start..(start + 250).min(count))
+            .map(|n| json!({"sender": format!("user{}", n % 5), "destination": "bob", "body": format!("{n} {filler}"), "client_id": n.to_string()}))
+            .collect();
+        let answer = server.ask_v1("POST", "/v1/append", &json!({ "drafts": drafts }).to_string()).await;
+        assert_eq!(answer.status, 200);
+    }
+}
+
+fn numbers(inbox: &Value) -> Vec<usize> {
+    let messages = inbox["messages"].as_array().unwrap().iter();
+    let number = |text: &str| text.split(' ').next().unwrap().parse().unwrap();
+    messages.map(|message| number(message["message"].as_str().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn who_is_cut_off_before_the_end_gets_everything_again() {
+    let server = Server::start().await;
+    store_many(&server, LARGE).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let request = format!("GET /messages/bob HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.read_exact(&mut vec![0; 1_000_000]).await.unwrap();
+    drop(stream);
+    let inbox = server.ask("GET", "/messages/bob", "").await.json();
+    assert_eq!(numbers(&inbox), (0..LARGE).collect::<Vec<_>>(), "all of it, in order");
+    assert_eq!(server.ask("GET", "/messages/bob", "").await.body, r#"{"messages":[]}"#);
+}

@@ -1,0 +1,104 @@
+//! What a case of the contract works with: a store of either kind that can be opened again on the same data.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use message_api::StoreConfig;
+use message_api::store::{self, Committed, Store, StoreError};
+use protocol::api::{Appended, CursorMove};
+use protocol::native::Device;
+use protocol::{Body, ClientId, ConversationId, Draft, Event, UserName};
+
+/// Where a case's data is.
+pub(crate) struct Bench {
+    pub(crate) config: StoreConfig,
+    pub(crate) data: PathBuf,
+}
+
+/// Remembers what was published.
+#[derive(Default)]
+pub(crate) struct Published(Mutex<Vec<Event>>);
+
+impl Committed for Published {
+    fn publish(&self, events: &[Event]) {
+        self.0.lock().unwrap().extend_from_slice(events);
+    }
+}
+
+impl Published {
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// An open store.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) published: Arc<Published>,
+}
+
+impl Bench {
+    /// Opens the store, again where it was open before: what another process would see.
+    pub(crate) async fn open(&self) -> Opened {
+        let published = Arc::new(Published::default());
+        let store = store::open(&self.config, &self.data, published.clone()).await.unwrap();
+        Opened { store, published }
+    }
+}
+
+impl Opened {
+    pub(crate) async fn say(&self, from: &str, to: &str, body: &str) -> Appended {
+        self.append(vec![draft(from, to, body)]).await.remove(0)
+    }
+
+    pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Vec<Appended> {
+        self.store.append(drafts).await.unwrap()
+    }
+
+    /// The bodies of all unseen events, read page by page.
+    pub(crate) async fn unseen(&self, user: &str, page: usize) -> Vec<String> {
+        let user = name(user);
+        let (mut bodies, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.store.unseen(&user, after.as_deref(), page).await.unwrap();
+            bodies.extend(page.events.iter().map(|event| event.body.to_string()));
+            if !page.more {
+                return bodies;
+            }
+            after = Some(page.end);
+        }
+    }
+
+    pub(crate) async fn see(&self, user: &str, other: &str, seq: u64) {
+        self.try_see(user, other, seq, None).await.unwrap();
+    }
+
+    pub(crate) async fn try_see(
+        &self,
+        user: &str,
+        other: &str,
+        seq: u64,
+        device: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let device = device.map(|device| Device::parse(device).unwrap());
+        let to = CursorMove { user: name(user), device, conversation: dm(user, other), seq };
+        self.store.move_cursors(vec![to]).await
+    }
+}
+
+pub(crate) fn name(text: &str) -> UserName {
+    UserName::parse(text).unwrap()
+}
+
+pub(crate) fn dm(one: &str, other: &str) -> ConversationId {
+    ConversationId::dm(&name(one), &name(other))
+}
+
+pub(crate) fn draft(from: &str, to: &str, body: &str) -> Draft {
+    Draft::chat(name(from), name(to), Body::parse(body).unwrap())
+}
+
+pub(crate) fn draft_with_id(from: &str, to: &str, id: &str) -> Draft {
+    Draft { client_id: ClientId::parse(id).unwrap(), ..draft(from, to, id) }
+}

@@ -1,0 +1,130 @@
+//! The contract on SQLite, and what may be wrong with a file.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use kit::Exit;
+use message_api::StoreConfig;
+use message_api::store;
+use protocol::native::Durability;
+
+use crate::bench::{Bench, Published, draft};
+use crate::contract;
+
+fn bench(directory: &tempfile::TempDir) -> Bench {
+    Bench { config: StoreConfig::default(), data: directory.path().to_owned() }
+}
+
+macro_rules! tests {
+    ($($case:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let directory = tempfile::tempdir().unwrap();
+                contract::$case(&bench(&directory)).await;
+            }
+        )*
+    };
+}
+contract::cases!(tests);
+
+async fn open_error(directory: &Path, url: &str) -> (Exit, String) {
+    let config = StoreConfig { url: url.to_owned(), ..StoreConfig::default() };
+    let opened = store::open(&config, directory, std::sync::Arc::new(Published::default())).await;
+    let failure = opened.err().unwrap().into_failure();
+    (failure.exit(), failure.to_string())
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_named_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("chat.db");
+    let text = "dear diary, this is not a database at all\n".repeat(100);
+    std::fs::write(&path, &text).unwrap();
+    let (exit, message) = open_error(directory.path(), "sqlite:chat.db").await;
+    assert_eq!(exit, Exit::Config);
+    assert!(message.contains("chat.db") && message.contains("not a database of P2P Chat"), "{message}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_database_of_another_program_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let connection = rusqlite::Connection::open(directory.path().join("chat.db")).unwrap();
+    connection.execute_batch("CREATE TABLE recipes (id INTEGER)").unwrap();
+    drop(connection);
+    let (exit, message) = open_error(directory.path(), "sqlite:chat.db").await;
+    assert_eq!(exit, Exit::Config);
+    assert!(message.contains("not a database of P2P Chat"), "{message}");
+}
+
+#[tokio::test]
+async fn a_newer_database_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    bench(&directory).open().await.store.close().await.unwrap();
+    let connection = rusqlite::Connection::open(directory.path().join("chat.db")).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    let (exit, message) = open_error(directory.path(), "sqlite:chat.db").await;
+    assert_eq!(exit, Exit::Config);
+    assert!(message.contains("newer P2P Chat (schema 99, this one knows 1)"), "{message}");
+}
+
+#[tokio::test]
+async fn a_directory_that_is_not_there_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let (exit, message) = open_error(directory.path(), "sqlite:none/chat.db").await;
+    assert_eq!(exit, Exit::Config);
+    assert!(message.contains("none/chat.db' cannot be opened for writing"), "{message}");
+    assert!(message.contains("No such file or directory"), "{message}");
+}
+
+#[tokio::test]
+async fn nobody_else_may_read_the_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let opened = bench(&directory).open().await;
+    opened.say("alice", "bob", "secret").await;
+    let files: Vec<_> =
+        std::fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(files.len() >= 2, "the file and its log: {files:?}");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn relaxed_durability_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut bench = bench(&directory);
+    assert_eq!(bench.open().await.store.durability(), Durability::Fsync);
+    bench.config.durability = Durability::Relaxed;
+    let opened = bench.open().await;
+    assert_eq!(opened.store.durability(), Durability::Relaxed);
+    opened.say("alice", "bob", "x").await;
+}
+
+#[tokio::test]
+async fn a_failed_commit_is_an_error_and_the_next_one_works() {
+    let directory = tempfile::tempdir().unwrap();
+    let opened = bench(&directory).open().await;
+    opened.say("alice", "bob", "before").await;
+    break_inserts(directory.path(), true);
+    let error = opened.store.append(vec![draft("alice", "bob", "lost")]).await.unwrap_err();
+    assert!(matches!(error, store::StoreError::Unavailable { .. }), "{error}");
+    assert_eq!(opened.unseen("bob", 10).await, ["before"]);
+    break_inserts(directory.path(), false);
+    assert_eq!(opened.say("alice", "bob", "after").await.seq, 2);
+    assert_eq!(opened.unseen("bob", 10).await, ["before", "after"]);
+    assert_eq!(opened.published.events().len(), 2);
+}
+
+/// What another process does to the file is the nearest a test comes to a disk that fails.
+fn break_inserts(directory: &Path, broken: bool) {
+    let connection = rusqlite::Connection::open(directory.join("chat.db")).unwrap();
+    let sql = if broken {
+        "CREATE TRIGGER broken BEFORE INSERT ON events BEGIN SELECT raise(ABORT, 'the disk is gone'); END"
+    } else {
+        "DROP TRIGGER broken"
+    };
+    connection.execute_batch(sql).unwrap();
+}
