@@ -37,6 +37,34 @@ const FILES: &[(&str, &str, &[u8])] = files! {
     "/favicon.svg" SVG "favicon.svg";
     "/manifest.webmanifest" MANIFEST "manifest.webmanifest";
     "/styles/base.css" CSS "styles/base.css";
+    "/styles/conversation.css" CSS "styles/conversation.css";
+    "/styles/login.css" CSS "styles/login.css";
+    "/styles/sidebar.css" CSS "styles/sidebar.css";
+    "/scripts/backoff.js" SCRIPT "scripts/backoff.js";
+    "/scripts/chat.js" SCRIPT "scripts/chat.js";
+    "/scripts/connection.js" SCRIPT "scripts/connection.js";
+    "/scripts/dates.js" SCRIPT "scripts/dates.js";
+    "/scripts/drafts.js" SCRIPT "scripts/drafts.js";
+    "/scripts/keep.js" SCRIPT "scripts/keep.js";
+    "/scripts/log.js" SCRIPT "scripts/log.js";
+    "/scripts/main.js" SCRIPT "scripts/main.js";
+    "/scripts/names.js" SCRIPT "scripts/names.js";
+    "/scripts/outbox.js" SCRIPT "scripts/outbox.js";
+    "/scripts/services.js" SCRIPT "scripts/services.js";
+    "/scripts/store.js" SCRIPT "scripts/store.js";
+    "/scripts/text.js" SCRIPT "scripts/text.js";
+    "/scripts/theme.js" SCRIPT "scripts/theme.js";
+    "/scripts/timeline.js" SCRIPT "scripts/timeline.js";
+    "/scripts/views/avatar.js" SCRIPT "scripts/views/avatar.js";
+    "/scripts/views/bubble.js" SCRIPT "scripts/views/bubble.js";
+    "/scripts/views/composer.js" SCRIPT "scripts/views/composer.js";
+    "/scripts/views/conversation.js" SCRIPT "scripts/views/conversation.js";
+    "/scripts/views/dom.js" SCRIPT "scripts/views/dom.js";
+    "/scripts/views/login.js" SCRIPT "scripts/views/login.js";
+    "/scripts/views/notices.js" SCRIPT "scripts/views/notices.js";
+    "/scripts/views/question.js" SCRIPT "scripts/views/question.js";
+    "/scripts/views/reading.js" SCRIPT "scripts/views/reading.js";
+    "/scripts/views/sidebar.js" SCRIPT "scripts/views/sidebar.js";
 };
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {

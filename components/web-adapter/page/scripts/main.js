@@ -1,0 +1,81 @@
+// Where the page begins: shows the login or, after a reload, joins again at once.
+
+import { Chat } from "./chat.js";
+import { keep } from "./keep.js";
+import { theme } from "./theme.js";
+import { el } from "./views/dom.js";
+import { loginView } from "./views/login.js";
+import { notices } from "./views/notices.js";
+
+const root = document.getElementById("root");
+const messages = notices();
+
+const ERRORS = {
+  taken: "Somebody is using this name right now. Choose another one, or log out where you are logged in.",
+  reserved: "This name belongs to a service. Choose another one.",
+};
+
+function showLogin(error = null) {
+  messages.clear();
+  document.title = "P2P Chat";
+  const login = loginView({ lastName: keep.get("name", ""), submit: (name) => join(name, login) });
+  root.replaceChildren(login.node);
+  if (error === null) login.focus();
+  else login.fail(ERRORS[error.code] ?? sentence(error.message));
+}
+
+function showJoining(name, giveUp) {
+  root.replaceChildren(
+    el(
+      "main.login",
+      {},
+      el(
+        "div.joining",
+        {},
+        el("img.logo", { src: "/favicon.svg", alt: "", width: 64, height: 64 }),
+        el("p", { dir: "auto" }, `Joining as ${name}…`),
+        el("button.secondary", { type: "button", id: "give-up", onclick: giveUp }, "Use another name"),
+      ),
+    ),
+  );
+}
+
+/** Joins as somebody; `login` is the view that asked, or null after a reload. */
+function join(name, login) {
+  login?.busy(true);
+  const chat = new Chat({
+    name,
+    notices: messages,
+    onJoined: ({ node }) => {
+      messages.clear();
+      root.replaceChildren(node);
+    },
+    onEnded: (error) => showLogin(error),
+    onWaiting: (status) => {
+      if (status.state !== "waiting") return;
+      if (login === null) return messages.connection(status, () => location.reload());
+      chat.stop();
+      login.busy(false);
+      login.fail(sentence(`The chat cannot be reached: ${status.reason}. Try again in a moment`));
+    },
+  });
+  if (login === null) {
+    showJoining(name, () => {
+      chat.stop();
+      keep.setTab("name", null);
+      showLogin();
+    });
+  }
+  chat.start();
+}
+
+/** A server's words begin small and end bare. */
+function sentence(text) {
+  const words = text.trim();
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${/[.!?…]$/u.test(words) ? "" : "."}`;
+}
+
+theme.restore();
+const again = keep.tab("name");
+if (again === null) showLogin();
+else join(again, null);

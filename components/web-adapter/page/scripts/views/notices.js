@@ -1,0 +1,50 @@
+// What the page itself has to say: the banner while there is no connection, short notices, and words for screen readers.
+
+import { el, fill } from "./dom.js";
+
+const TOAST_MS = 4_000;
+
+/** The notices, over the nodes that the page has for them. */
+export function notices() {
+  const banner = document.getElementById("banner");
+  const toasts = document.getElementById("toasts");
+  const announcer = document.getElementById("announcer");
+  let ticking = null;
+
+  /** Shows how the connection is; nothing while it is live. */
+  function connection({ state, reason, retryAt }, hurry) {
+    clearInterval(ticking);
+    banner.hidden = state === "live";
+    document.documentElement.dataset.connection = state;
+    if (state === "live") return;
+    const words = el("span");
+    const now = el("button.link", { type: "button", id: "retry", onclick: hurry }, "Try now");
+    fill(banner, el("span.spinner", { "aria-hidden": "true" }), words, state === "waiting" ? now : null);
+    const tell = () => {
+      const seconds = Math.ceil((retryAt - Date.now()) / 1000);
+      const when = state === "waiting" && seconds > 1 ? ` in ${seconds} s` : "";
+      words.textContent = `Reconnecting${when}…${reason ? ` (${reason})` : ""} What you write is kept and sent then.`;
+    };
+    tell();
+    if (state === "waiting") ticking = setInterval(tell, 1000);
+  }
+
+  function toast(text) {
+    const node = el("div.toast", {}, text);
+    toasts.append(node);
+    while (toasts.children.length > 3) toasts.firstChild.remove();
+    setTimeout(() => node.remove(), TOAST_MS);
+  }
+
+  function announce(text) {
+    announcer.textContent = text.slice(0, 300);
+  }
+
+  function clear() {
+    clearInterval(ticking);
+    banner.hidden = true;
+    announcer.textContent = "";
+  }
+
+  return { connection, toast, announce, clear };
+}
