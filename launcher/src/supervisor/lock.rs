@@ -1,3 +1,181 @@
-//! Placeholder for the locks.
-/// The lock.
+//! Keeps us alone on a data directory.
+//!
+//! Two locks in `run/`, both `flock(2)`, so that the kernel frees them however their holder ends:
+//! * `launcher.lock` is the launcher's own: one launcher for each data directory. Its holder writes its process id into it, for
+//!   people to read; nothing is decided by that.
+//! * `children.lock` is inherited by every process we start and by theirs. A launcher that cannot have it knows for certain that
+//!   some of an earlier one's live on. It holds the run's id, by which they are known ([`super::sweep`]).
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kit::{Exit, Failure};
+use rustix::io::{FdFlags, fcntl_setfd};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::control::{private_dir, run_dir};
+use super::sweep;
+
+/// The file of the launcher's own lock, in the run directory.
 pub(crate) const LAUNCHER_LOCK: &str = "launcher.lock";
+
+/// The file of the lock that children inherit.
+const CHILDREN_LOCK: &str = "children.lock";
+
+/// How long the components of a launcher that died may take to end by themselves; they do so within 2.5 s.
+const ORPHANS_END: Duration = Duration::from_secs(3);
+
+/// How often it is looked whether they have.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The longest content of a lock file that is read.
+const MAX_CONTENT: u64 = 200;
+
+/// Our claim on a data directory: while it lives no other launcher runs there.
+#[derive(Debug)]
+pub struct Claim {
+    _launcher: File,
+    children: File,
+}
+
+/// A data directory cannot be claimed.
+#[derive(Debug, thiserror::Error)]
+enum ClaimError {
+    #[error("a launcher is already running on the data directory {}{holder}", data.display())]
+    Running { data: PathBuf, holder: String },
+    #[error("cannot use the data directory {}", path.display())]
+    Directory { path: PathBuf, source: io::Error },
+    #[error("cannot lock {}", path.display())]
+    Lock { path: PathBuf, source: io::Error },
+    #[error("processes of an earlier launcher on {} cannot be ended: {pids}", data.display())]
+    Orphans { data: PathBuf, pids: String },
+}
+
+impl Claim {
+    /// Takes both locks; ends what an earlier launcher left behind.
+    pub(super) async fn take(data: &Path) -> Result<Self, Failure> {
+        let run = run_dir(data);
+        make_directories(data, &run)
+            .map_err(|source| ClaimError::Directory { path: data.to_owned(), source })?;
+        let launcher = take_launcher_lock(data, &run.join(LAUNCHER_LOCK))?;
+        let children = take_children_lock(data, &run.join(CHILDREN_LOCK)).await?;
+        Ok(Self { _launcher: launcher, children })
+    }
+
+    /// Notes by which run id our processes are known, for a launcher after us.
+    pub(super) fn sign(&mut self, run_id: Uuid) -> io::Result<()> {
+        write_content(&mut self.children, &run_id.to_string())
+    }
+
+    /// Does something while the children's lock is inherited by whatever is started.
+    pub(super) fn lend<T>(&self, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        fcntl_setfd(&self.children, FdFlags::empty())?;
+        let result = start();
+        fcntl_setfd(&self.children, FdFlags::CLOEXEC)?;
+        result
+    }
+}
+
+/// What is made anew is ours alone; a directory that is there keeps its mode, but for `run`.
+fn make_directories(data: &Path, run: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+    private_dir(run)
+}
+
+fn take_launcher_lock(data: &Path, path: &Path) -> Result<File, Failure> {
+    let mut file = open(path)?;
+    match file.try_lock() {
+        Ok(()) => {
+            let signed = write_content(&mut file, &std::process::id().to_string());
+            signed.map_err(|source| ClaimError::Lock { path: path.to_owned(), source })?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let pid = read_content(&mut file).trim().parse::<u32>();
+            let holder = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+            Err(Failure::new(Exit::AlreadyRunning, ClaimError::Running { data: data.to_owned(), holder }))
+        }
+        Err(TryLockError::Error(source)) => Err(ClaimError::Lock { path: path.to_owned(), source }.into()),
+    }
+}
+
+async fn take_children_lock(data: &Path, path: &Path) -> Result<File, Failure> {
+    let mut file = open(path)?;
+    let run_id = read_content(&mut file).trim().parse::<Uuid>().ok();
+    if !is_free(&file, path, ORPHANS_END).await? {
+        tracing::warn!(data = %data.display(), "processes of an earlier launcher live on; they are ended");
+        sweep::end(run_id, Some(&file)).await;
+    } else if let Some(run_id) = run_id {
+        // Whoever closed the lock and lives is known by its mark all the same.
+        sweep::end(Some(run_id), None).await;
+    }
+    if is_free(&file, path, Duration::ZERO).await? {
+        return Ok(file);
+    }
+    let pids: Vec<String> = sweep::find(run_id, Some(&file)).iter().map(ToString::to_string).collect();
+    Err(ClaimError::Orphans { data: data.to_owned(), pids: pids.join(", ") }.into())
+}
+
+/// Locks the file, if that is possible within a time.
+async fn is_free(file: &File, path: &Path, patience: Duration) -> Result<bool, ClaimError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(false),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(POLL).await,
+            Err(TryLockError::Error(source)) => {
+                return Err(ClaimError::Lock { path: path.to_owned(), source });
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File, ClaimError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map_err(|source| ClaimError::Lock { path: path.to_owned(), source })
+}
+
+fn read_content(file: &mut File) -> String {
+    let mut content = String::new();
+    // What cannot be read names nobody.
+    let _ = file.rewind();
+    let _ = file.take(MAX_CONTENT).read_to_string(&mut content);
+    content
+}
+
+fn write_content(file: &mut File, content: &str) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(content.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn there_is_one_launcher_and_it_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let claim = Claim::take(dir.path()).await.unwrap();
+        let failure = Claim::take(dir.path()).await.unwrap_err();
+        assert_eq!(failure.exit(), Exit::AlreadyRunning);
+        assert!(failure.to_string().contains(&format!("(process {})", std::process::id())), "{failure}");
+        drop(claim);
+        Claim::take(dir.path()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_cannot_be_made_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        let failure = Claim::take(&path).await.unwrap_err();
+        assert!(failure.to_string().contains("cannot use the data directory"), "{failure}");
+    }
+}

@@ -1,14 +1,15 @@
 //! Runs a plan: starts every component in the order of its needs, keeps it running, and stops all in the reverse order.
 //!
 //! * [`spec`] is the plan, [`status`] what is told of it, [`hooks`] and [`control`] how one speaks with a running supervisor.
-//! * `machine` decides, in pure code; `driver` acts: it owns clocks, processes and sockets.
-//! * `logs` writes what the components say, on a thread of its own. `lock` keeps us alone on a data directory, and
-//!   `sweep` ends what an earlier launcher left behind.
+//! * [`machine`] decides, in pure code; [`driver`] acts: it owns clocks, processes and sockets.
+//! * [`logs`] writes what the components say, on a thread of its own. [`lock`] keeps us alone on a data directory, and
+//!   [`sweep`] ends what an earlier launcher left behind.
 //!
 //! Nothing here knows a component by name.
 
 mod clock;
 pub mod control;
+mod driver;
 mod exit;
 mod graph;
 pub mod hooks;
@@ -16,16 +17,25 @@ mod lock;
 mod logs;
 mod machine;
 mod short_path;
+mod signals;
 pub mod spec;
 pub mod status;
+mod sweep;
 
-pub use hooks::{Awaited, Hooks, Progress};
+pub use graph::PlanError;
+pub use hooks::{Awaited, Hooks, Progress, Reloader};
+pub use lock::Claim;
 pub use spec::{ComponentSpec, External, Launch, LogPolicy, Plan, Probe, Readiness, RestartPolicy};
 pub use status::Snapshot;
+pub use sweep::RUN;
 
 use std::path::Path;
 
-use kit::Failure;
+use kit::{Exit, Failure};
+use tokio::sync::mpsc;
+
+use self::driver::Driver;
+use self::machine::Machine;
 
 /// How a run of the supervisor ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,10 +44,6 @@ pub struct Outcome {
     pub abandoned: Vec<String>,
 }
 
-/// Our claim on a data directory: while it lives no other launcher runs there.
-#[derive(Debug)]
-pub struct Claim {}
-
 /// Claims a data directory: creates it if need be, makes sure that no other launcher runs on it, and ends what an earlier one
 /// that died left behind. Call it before ports are tested, for both kinds of process hold them.
 ///
@@ -45,9 +51,7 @@ pub struct Claim {}
 /// [`kit::Exit::AlreadyRunning`] with the other launcher's process id; any other when the directory cannot be used or a
 /// leftover process cannot be ended.
 pub async fn claim(data: &Path) -> Result<Claim, Failure> {
-    let _ = data;
-    tokio::task::yield_now().await;
-    Ok(Claim {})
+    Claim::take(data).await
 }
 
 /// Runs a plan until INT, TERM, HUP or the control socket's `down` ends it, and everything is stopped. A second signal kills.
@@ -58,7 +62,22 @@ pub async fn claim(data: &Path) -> Result<Claim, Failure> {
 /// [`kit::Exit::Config`] when the plan contradicts itself; any other when the directories, sockets or threads that we need
 /// cannot be made.
 pub async fn supervise(plan: Plan, claim: Claim, hooks: Hooks) -> Result<Outcome, Failure> {
-    let _ = (plan, claim, hooks);
-    tokio::task::yield_now().await;
-    Ok(Outcome::default())
+    supervise_until(plan, claim, hooks, signals::wishes_for_the_end()?).await
+}
+
+/// As [`supervise`], with another source of signals: each message is one.
+///
+/// # Errors
+/// As [`supervise`].
+pub async fn supervise_until(
+    plan: Plan,
+    mut claim: Claim,
+    hooks: Hooks,
+    signals: mpsc::Receiver<()>,
+) -> Result<Outcome, Failure> {
+    let dependencies: Vec<String> = plan.dependencies.iter().map(|external| external.name.clone()).collect();
+    let machine = Machine::new(plan.components.clone(), &dependencies, kit::backoff::unit_random)
+        .map_err(|error| Failure::new(Exit::Config, error))?;
+    claim.sign(plan.run_id)?;
+    Ok(Driver::supervise(plan, claim, hooks, machine, signals).await?)
 }

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use super::status::Snapshot;
 
 pub use client::{ControlError, request, wait_until_gone};
-#[allow(unused_imports, reason = "the driver uses it")]
 pub(crate) use server::{Asked, Server, private_dir};
 
 /// The longest request, in bytes. Requests are small; this only keeps a confused client from filling our memory.

@@ -1,6 +1,6 @@
 //! The whole way from a pipe to the disk.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use super::*;
 
@@ -81,7 +81,7 @@ fn a_flood_through_many_rotations_loses_no_byte() {
             return bytes;
         }
         let mut plain = Vec::new();
-        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut plain).unwrap();
+        flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).unwrap();
         plain
     };
     let found: Vec<u8> = names.iter().flat_map(read).collect();

@@ -60,18 +60,16 @@ impl Bench {
     }
 
     fn spawned(&self) -> Vec<&str> {
-        let spawn = |action| match action {
-            &Action::Spawn { ref name, .. } => Some(name.as_str()),
-            _ => None,
-        };
+        fn spawn(action: &Action) -> Option<&str> {
+            if let Action::Spawn { name, .. } = action { Some(name) } else { None }
+        }
         self.actions.iter().filter_map(spawn).collect()
     }
 
     fn terminated(&self) -> Vec<&str> {
-        let terminate = |action| match action {
-            &Action::Terminate { ref name, .. } => Some(name.as_str()),
-            _ => None,
-        };
+        fn terminate(action: &Action) -> Option<&str> {
+            if let Action::Terminate { name, .. } = action { Some(name) } else { None }
+        }
         self.actions.iter().filter_map(terminate).collect()
     }
 

@@ -1,0 +1,103 @@
+//! Asks the dependencies that we do not run how they are, again and again, and remembers since when.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::supervisor::clock;
+use crate::supervisor::spec::External;
+use crate::supervisor::status::{DependencyState, DependencyStatus};
+
+/// Answers that may wait for the driver; the askers wait when there are more.
+const ANSWERS: usize = 16;
+
+/// The answer of a dependency.
+#[derive(Debug)]
+pub(super) struct Probed {
+    pub(super) name: String,
+    pub(super) result: Result<(), String>,
+}
+
+/// Every dependency, with the task that asks it.
+#[derive(Debug)]
+pub(super) struct Dependencies {
+    answers: mpsc::Sender<Probed>,
+    watched: BTreeMap<String, Watched>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    status: DependencyStatus,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Dependencies {
+    /// Begins to ask.
+    pub(super) fn watch(externals: &[External]) -> (Self, mpsc::Receiver<Probed>) {
+        let (answers, answered) = mpsc::channel(ANSWERS);
+        let mut dependencies = Self { answers, watched: BTreeMap::new() };
+        dependencies.replace(externals);
+        (dependencies, answered)
+    }
+
+    /// Asks these from now on, and no others. What is known of them stays known.
+    pub(super) fn replace(&mut self, externals: &[External]) {
+        let mut old = std::mem::take(&mut self.watched);
+        for external in externals {
+            let status = old.remove(&external.name).map(|watched| watched.status.clone());
+            let status = status.unwrap_or_else(|| unknown(&external.name));
+            let task = tokio::spawn(ask(external.clone(), self.answers.clone()));
+            self.watched.insert(external.name.clone(), Watched { status, task });
+        }
+    }
+
+    /// Remembers an answer; a change is logged.
+    pub(super) fn note(&mut self, probed: Probed) {
+        let Some(Watched { status, .. }) = self.watched.get_mut(&probed.name) else { return };
+        let (state, reason) = match probed.result {
+            Ok(()) => (DependencyState::Ok, None),
+            Err(reason) => (DependencyState::Degraded, Some(reason)),
+        };
+        if state != status.state {
+            status.since = clock::rfc3339();
+            tracing::info!(dependency = status.name, ?state, reason, "changed");
+        }
+        status.state = state;
+        status.reason = reason;
+    }
+
+    /// How all are.
+    pub(super) fn status(&self) -> Vec<DependencyStatus> {
+        self.watched.values().map(|watched| watched.status.clone()).collect()
+    }
+}
+
+fn unknown(name: &str) -> DependencyStatus {
+    DependencyStatus {
+        name: name.to_owned(),
+        state: DependencyState::Unknown,
+        since: clock::rfc3339(),
+        reason: None,
+    }
+}
+
+async fn ask(external: External, answers: mpsc::Sender<Probed>) {
+    let mut period = tokio::time::interval(External::PERIOD);
+    period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        period.tick().await;
+        let answer = tokio::time::timeout(External::DEADLINE, (external.check)()).await;
+        let late = || Err(format!("does not answer within {} s", External::DEADLINE.as_secs()));
+        let probed = Probed { name: external.name.clone(), result: answer.unwrap_or_else(|_| late()) };
+        if answers.send(probed).await.is_err() {
+            return;
+        }
+    }
+}

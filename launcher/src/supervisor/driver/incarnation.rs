@@ -1,0 +1,150 @@
+//! The task of one incarnation: it owns the process, hears what it says, and tells the driver.
+//!
+//! * The driver starts it with [`start`] and keeps an [`Incarnation`], through which it asks for signals.
+//! * It reports [`Report::Said`] for each thing the child says, and [`Report::Exited`] once nothing of it is left.
+//! * Then it waits shortly for the child's last lines, and reports the last of them.
+
+use std::io;
+
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::notify::{Directory, Said, Socket};
+use super::process::Process;
+use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::lock::Claim;
+use crate::supervisor::logs::{LastLines, Logs};
+use crate::supervisor::spec::ComponentSpec;
+
+/// The longest last line that is reported, in characters.
+const MAX_LAST_LINE: usize = 300;
+
+/// What the driver is told, with the component's name and the epoch.
+#[derive(Debug)]
+pub(super) enum Report {
+    Said(Said),
+    Exited(ProcessExit),
+    LastWords(String),
+}
+
+/// A report and whose it is.
+#[derive(Debug)]
+pub(super) struct Reported {
+    pub(super) name: String,
+    pub(super) epoch: u64,
+    pub(super) report: Report,
+}
+
+/// What the process is sent.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Terminate,
+    Kill,
+}
+
+/// A running incarnation, as the driver has it.
+#[derive(Debug)]
+pub(super) struct Incarnation {
+    pub(super) epoch: u64,
+    pub(super) pid: u32,
+    /// The machine asks for one TERM and now and then a KILL, so these few places are enough; when they are taken the process is
+    /// about to be sent the same already.
+    orders: mpsc::Sender<Order>,
+}
+
+impl Incarnation {
+    /// Asks it to end.
+    pub(super) fn terminate(&self) {
+        let _ = self.orders.try_send(Order::Terminate);
+    }
+
+    /// Ends it.
+    pub(super) fn kill(&self) {
+        let _ = self.orders.try_send(Order::Kill);
+    }
+}
+
+/// What an incarnation is started with.
+pub(super) struct Surroundings<'a> {
+    pub(super) run_id: Uuid,
+    pub(super) claim: &'a Claim,
+    pub(super) sockets: &'a Directory,
+    pub(super) logs: &'a mut Logs,
+    pub(super) reports: &'a mpsc::Sender<Reported>,
+}
+
+/// Starts a process and its task.
+pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) -> io::Result<Incarnation> {
+    let socket = around.sockets.socket(&spec.name, epoch)?;
+    let (output, last_lines) = around.logs.attach(&spec.name)?;
+    let process = Process::start(spec, around.run_id, around.claim, socket.path(), output)?;
+    let (orders, ordered) = mpsc::channel(4);
+    let pid = process.id();
+    let reporter = Reporter { name: spec.name.clone(), epoch, reports: around.reports.clone() };
+    tokio::spawn(live(process, socket, ordered, last_lines, reporter));
+    Ok(Incarnation { epoch, pid, orders })
+}
+
+async fn live(
+    process: Process,
+    socket: Socket,
+    mut ordered: mpsc::Receiver<Order>,
+    last_lines: LastLines,
+    reporter: Reporter,
+) {
+    loop {
+        tokio::select! {
+            biased;
+            () = process.ended() => break,
+            order = ordered.recv() => match order {
+                Some(Order::Terminate) => process.terminate(),
+                Some(Order::Kill) => process.kill(),
+                // The driver is gone, and with it the reason to live.
+                None => {
+                    process.kill();
+                    process.ended().await;
+                    break;
+                }
+            },
+            said = socket.receive() => reporter.said(said.unwrap_or_default()).await,
+        }
+    }
+    // What it said before its end comes before its end.
+    while let Some(said) = socket.receive_now() {
+        reporter.said(said).await;
+    }
+    drop(socket);
+    let exit = process.bury().await;
+    reporter.tell(Report::Exited(exit)).await;
+    if let Some(line) = last_line(&last_lines.get().await) {
+        reporter.tell(Report::LastWords(line)).await;
+    }
+}
+
+struct Reporter {
+    name: String,
+    epoch: u64,
+    reports: mpsc::Sender<Reported>,
+}
+
+impl Reporter {
+    async fn said(&self, said: Vec<Said>) {
+        for said in said {
+            self.tell(Report::Said(said)).await;
+        }
+    }
+
+    /// Waits for a place in the driver's queue: a child that talks without end slows down itself only.
+    async fn tell(&self, report: Report) {
+        // Without a driver there is nobody to tell.
+        let _ = self.reports.send(Reported { name: self.name.clone(), epoch: self.epoch, report }).await;
+    }
+}
+
+/// The last line that says something, without what could steer a terminal.
+fn last_line(lines: &[String]) -> Option<String> {
+    let says_something =
+        |line: &&String| !line.trim().is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE");
+    let line = lines.iter().rev().find(says_something)?;
+    Some(line.trim().chars().filter(|c| !c.is_control()).take(MAX_LAST_LINE).collect())
+}

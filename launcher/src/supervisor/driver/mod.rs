@@ -1,0 +1,417 @@
+//! Acts: owns the clock, the processes and the sockets, and does what the [`Machine`] decides.
+//!
+//! Everything that happens arrives in [`Driver::run`], in one task: reports of the children's tasks, alarms, signals, what the
+//! operator asks, what dependencies answer, new plans. Each becomes an event; the machine answers with actions; each is done
+//! at once and without waiting.
+
+mod dependencies;
+mod incarnation;
+mod notify;
+mod process;
+mod snapshot;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use self::dependencies::{Dependencies, Probed};
+use self::incarnation::{Incarnation, Report, Reported, Surroundings};
+use self::notify::{Directory, Said};
+use super::control::{Asked, ReloadSummary, Request, Response, Server, run_dir};
+use super::graph::Graph;
+use super::hooks::{Awaited, Hooks, Progress};
+use super::lock::Claim;
+use super::logs::Logs;
+use super::machine::{Action, Event, Machine, Phase, Verb, ceil_seconds};
+use super::spec::{Plan, Readiness};
+use super::{Outcome, clock};
+
+/// Reports that may wait for the driver; the children's tasks wait when there are more.
+const REPORTS: usize = 256;
+
+/// Questions of the operator that may wait; their connections wait when there are more.
+const QUESTIONS: usize = 16;
+
+/// How often a stop that takes long says whom it waits for.
+const STOP_NEWS: Duration = Duration::from_secs(1);
+
+/// The supervisor's state beside what the machine decides on.
+pub(super) struct Driver {
+    machine: Machine,
+    plan: Plan,
+    claim: Claim,
+    started_at: String,
+    logs: Logs,
+    hooks: Hooks,
+    sockets: Directory,
+    _server: Server,
+    incarnations: BTreeMap<String, Incarnation>,
+    /// The one alarm of each component that counts.
+    alarms: BTreeMap<String, (Instant, u64)>,
+    dependencies: Dependencies,
+    reports: mpsc::Sender<Reported>,
+    outcome: Outcome,
+    settled: bool,
+    upward: kit::Notifier,
+}
+
+/// What arrives from outside.
+struct Inbox {
+    reports: mpsc::Receiver<Reported>,
+    questions: mpsc::Receiver<Asked>,
+    probes: mpsc::Receiver<Probed>,
+    plans: Option<mpsc::Receiver<Plan>>,
+    /// Each message is one signal that asks for the end.
+    signals: mpsc::Receiver<()>,
+}
+
+/// One thing that arrived.
+enum Input {
+    Report(Reported),
+    Question(Asked),
+    Probe(Probed),
+    Plan(Box<Plan>),
+    Signal,
+    Alarm,
+    StopNews,
+}
+
+impl Driver {
+    /// Makes everything that is needed and runs the plan until its end.
+    pub(super) async fn supervise(
+        plan: Plan,
+        claim: Claim,
+        mut hooks: Hooks,
+        machine: Machine,
+        signals: mpsc::Receiver<()>,
+    ) -> io::Result<Outcome> {
+        let run_dir = run_dir(&plan.data);
+        let (reports, reported) = mpsc::channel(REPORTS);
+        let (questions, asked) = mpsc::channel(QUESTIONS);
+        let (dependencies, probes) = Dependencies::watch(&plan.dependencies);
+        let inbox = Inbox { reports: reported, questions: asked, probes, plans: hooks.plans.take(), signals };
+        let mut driver = Self {
+            machine,
+            claim,
+            started_at: clock::rfc3339(),
+            logs: Logs::start(&plan.logs, plan.log_policy, &plan.secrets)?,
+            hooks,
+            sockets: Directory::make(&run_dir)?,
+            _server: Server::bind(&run_dir, questions)?,
+            incarnations: BTreeMap::new(),
+            alarms: BTreeMap::new(),
+            dependencies,
+            reports,
+            outcome: Outcome::default(),
+            settled: false,
+            upward: kit::Notifier::from_environment(),
+            plan,
+        };
+        driver.run(inbox).await;
+        let Self { logs, outcome, .. } = driver;
+        logs.close().await;
+        Ok(outcome)
+    }
+
+    async fn run(&mut self, mut inbox: Inbox) {
+        let mut finished = self.feed(Event::Begin);
+        while !finished {
+            let input = self.next(&mut inbox).await;
+            finished = match input {
+                Input::Report(reported) => self.on_report(reported),
+                Input::Question(asked) => self.on_question(asked),
+                Input::Probe(probed) => self.on_probe(probed),
+                Input::Plan(plan) => self.on_plan(*plan),
+                Input::Signal => self.on_signal(),
+                Input::Alarm => self.on_alarm(),
+                Input::StopNews => {
+                    self.tell(Progress::Stopping(self.awaited()));
+                    false
+                }
+            };
+        }
+    }
+
+    async fn next(&self, inbox: &mut Inbox) -> Input {
+        let alarm = self.alarms.values().map(|(at, _)| *at).min();
+        // In random order: a child that talks without end keeps nothing else from being heard.
+        tokio::select! {
+            Some(()) = inbox.signals.recv() => Input::Signal,
+            Some(reported) = inbox.reports.recv() => Input::Report(reported),
+            () = until(alarm) => Input::Alarm,
+            Some(asked) = inbox.questions.recv() => Input::Question(asked),
+            Some(probed) = inbox.probes.recv() => Input::Probe(probed),
+            Some(plan) = next_plan(&mut inbox.plans) => Input::Plan(Box::new(plan)),
+            () = tokio::time::sleep(STOP_NEWS), if self.machine.is_quitting() => Input::StopNews,
+        }
+    }
+
+    /// Gives an event to the machine and does what it decides; true when all has ended.
+    fn feed(&mut self, event: Event) -> bool {
+        let mut finished = false;
+        let mut events = VecDeque::from([event]);
+        // Doing may make further events: what is started has started, or has not.
+        while let Some(event) = events.pop_front() {
+            for action in self.machine.step(Instant::now(), event) {
+                finished |= action == Action::Finish;
+                self.act(action, &mut events);
+            }
+        }
+        self.settle();
+        finished
+    }
+
+    fn act(&mut self, action: Action, events: &mut VecDeque<Event>) {
+        match action {
+            Action::Spawn { name, epoch } => self.spawn(name, epoch, events),
+            Action::Terminate { name, epoch } => {
+                if let Some(incarnation) = self.incarnation(&name, epoch) {
+                    incarnation.terminate();
+                }
+                self.tell_of_stop();
+            }
+            Action::Kill { name, epoch } => {
+                tracing::warn!(component = name, "did not end in time; it is killed");
+                if let Some(incarnation) = self.incarnation(&name, epoch) {
+                    incarnation.kill();
+                }
+            }
+            Action::Abandon { name, epoch } => {
+                tracing::error!(component = name, "cannot even be killed; it is left behind");
+                if self.incarnation(&name, epoch).is_some() {
+                    self.incarnations.remove(&name);
+                }
+                self.outcome.abandoned.push(name);
+            }
+            Action::Alarm { name, token, at } => {
+                self.alarms.insert(name, (at, token));
+            }
+            Action::Changed { name } => self.tell_of_change(name),
+            Action::Forget { name } => {
+                self.alarms.remove(&name);
+                tracing::info!(component = name, "is not in the plan any more");
+            }
+            Action::Finish => {}
+        }
+    }
+
+    fn spawn(&mut self, name: String, epoch: u64, events: &mut VecDeque<Event>) {
+        let Some(component) = self.machine.component(&name) else { return };
+        let spec = component.spec.clone();
+        let around = Surroundings {
+            run_id: self.plan.run_id,
+            claim: &self.claim,
+            sockets: &self.sockets,
+            logs: &mut self.logs,
+            reports: &self.reports,
+        };
+        match incarnation::start(&spec, epoch, around) {
+            Ok(incarnation) => {
+                let pid = incarnation.pid;
+                self.incarnations.insert(name.clone(), incarnation);
+                events.push_back(Event::Spawned { name: name.clone(), epoch, pid });
+                if spec.readiness == Readiness::Spawned {
+                    events.push_back(Event::Ready { name, epoch });
+                }
+            }
+            Err(error) => events.push_back(Event::SpawnFailed { name, epoch, error: error.to_string() }),
+        }
+    }
+
+    fn incarnation(&self, name: &str, epoch: u64) -> Option<&Incarnation> {
+        self.incarnations.get(name).filter(|incarnation| incarnation.epoch == epoch)
+    }
+
+    fn on_report(&mut self, Reported { name, epoch, report }: Reported) -> bool {
+        let event = match report {
+            Report::Said(Said::Ready) => Event::Ready { name, epoch },
+            Report::Said(Said::Status(text)) => Event::Said { name, epoch, text },
+            Report::Said(Said::Stopping) => Event::Said { name, epoch, text: "stopping".to_owned() },
+            Report::Exited(exit) => {
+                if self.incarnation(&name, epoch).is_some() {
+                    self.incarnations.remove(&name);
+                }
+                tracing::info!(component = name, %exit, "has ended");
+                Event::Exited { name, epoch, exit }
+            }
+            Report::LastWords(line) => Event::LastWords { name, epoch, line },
+        };
+        self.feed(event)
+    }
+
+    fn on_alarm(&mut self) -> bool {
+        let now = Instant::now();
+        let due: Vec<String> =
+            self.alarms.iter().filter(|(_, (at, _))| *at <= now).map(|(name, _)| name.clone()).collect();
+        let mut finished = false;
+        for name in due {
+            if let Some((_, token)) = self.alarms.remove(&name) {
+                finished |= self.feed(Event::Alarm { name, token });
+            }
+        }
+        finished
+    }
+
+    fn on_probe(&mut self, probed: Probed) -> bool {
+        let (name, ok) = (probed.name.clone(), probed.result.is_ok());
+        self.dependencies.note(probed);
+        self.feed(Event::Dependency { name, ok })
+    }
+
+    fn on_signal(&mut self) -> bool {
+        if !self.machine.is_quitting() {
+            return self.quit();
+        }
+        tracing::warn!("asked to end for the second time; all are killed");
+        self.tell(Progress::Killing(self.awaited()));
+        self.feed(Event::Kill)
+    }
+
+    fn quit(&mut self) -> bool {
+        tracing::info!("ending");
+        self.upward.stopping();
+        self.feed(Event::Quit)
+    }
+
+    fn on_question(&mut self, Asked { request, answer }: Asked) -> bool {
+        let (response, finished) = match request {
+            Request::Status => (Response::Status { snapshot: self.snapshot() }, false),
+            Request::Restart { component } => self.on_verb(component, Verb::Restart),
+            Request::Stop { component } => self.on_verb(component, Verb::Stop),
+            Request::Start { component } => self.on_verb(component, Verb::Start),
+            Request::Down if self.machine.is_quitting() => (Response::Accepted, false),
+            Request::Down => (Response::Accepted, self.quit()),
+            Request::Reload { plan_only } => self.on_reload(plan_only),
+        };
+        // Who asked may be gone.
+        let _ = answer.send(response);
+        finished
+    }
+
+    fn on_verb(&mut self, name: String, verb: Verb) -> (Response, bool) {
+        if let Some(reason) = self.machine.refusal(&name, verb) {
+            return (Response::Refused { reason }, false);
+        }
+        tracing::info!(component = name, ?verb, "asked for by the operator");
+        (Response::Accepted, self.feed(Event::Operator { name, verb }))
+    }
+
+    fn on_reload(&mut self, plan_only: bool) -> (Response, bool) {
+        if self.machine.is_quitting() {
+            return (Response::Refused { reason: "everything is being stopped".to_owned() }, false);
+        }
+        let Some(reload) = &mut self.hooks.reload else {
+            return (
+                Response::Refused { reason: "this launcher cannot read its configuration again".to_owned() },
+                false,
+            );
+        };
+        let plan = match reload() {
+            Ok(plan) => plan,
+            Err(reason) => return (Response::Refused { reason }, false),
+        };
+        if plan_only {
+            return (Response::Reload { summary: self.machine.compare(&plan.components) }, false);
+        }
+        match self.replace(plan) {
+            Ok((summary, finished)) => (Response::Reload { summary }, finished),
+            Err(reason) => (Response::Refused { reason }, false),
+        }
+    }
+
+    fn on_plan(&mut self, plan: Plan) -> bool {
+        match self.replace(plan) {
+            Ok((_, finished)) => finished,
+            Err(reason) => {
+                tracing::error!(reason, "the new plan contradicts itself; the old one stays in force");
+                false
+            }
+        }
+    }
+
+    /// Puts a plan in force. Its run id and directories are those of the first one: they cannot change under running processes.
+    fn replace(&mut self, plan: Plan) -> Result<(ReloadSummary, bool), String> {
+        let names: Vec<String> = plan.dependencies.iter().map(|external| external.name.clone()).collect();
+        let graph = Graph::new(&plan.components, &names).map_err(|error| error.to_string())?;
+        let summary = self.machine.compare(&plan.components);
+        tracing::info!(?summary, "a new plan is in force");
+        self.logs.set(plan.log_policy, &plan.secrets);
+        self.dependencies.replace(&plan.dependencies);
+        self.plan.log_policy = plan.log_policy;
+        self.tell(Progress::Reloaded(summary.clone()));
+        let event = Event::Replace { components: plan.components, dependencies: names, graph };
+        Ok((summary, self.feed(event)))
+    }
+
+    /// Says once that everything is up, or cannot come up for now.
+    fn settle(&mut self) {
+        if self.settled || self.machine.is_quitting() || !self.machine.is_settled() {
+            return;
+        }
+        self.settled = true;
+        self.upward.ready("all components have been started");
+        self.tell(Progress::Settled(self.snapshot()));
+    }
+
+    fn tell_of_change(&self, name: String) {
+        if let Some(component) = self.machine.component(&name) {
+            let reason = self.machine.reason(component, Instant::now());
+            let (state, pid) = (component.state(), component.pid);
+            tracing::info!(component = name, %state, pid, reason, "changed");
+        }
+        self.tell_of_stop();
+        if self.hooks.progress.is_some() {
+            self.tell(Progress::Changed(self.snapshot(), name));
+        }
+    }
+
+    fn tell_of_stop(&self) {
+        if self.machine.is_quitting() {
+            self.tell(Progress::Stopping(self.awaited()));
+        }
+    }
+
+    fn tell(&self, progress: Progress) {
+        if let Some(listener) = &self.hooks.progress {
+            // Full: whoever listens is slow, and news are not worth waiting for.
+            let _ = listener.try_send(progress);
+        }
+    }
+
+    /// Whom a stop of everything waits for.
+    fn awaited(&self) -> Vec<Awaited> {
+        let now = Instant::now();
+        let stopping = self.machine.components().filter_map(|component| match &component.phase {
+            Phase::Stopping { until, .. } => Some(Awaited {
+                name: component.spec.name.clone(),
+                pid: component.pid?,
+                seconds_left: ceil_seconds(until.saturating_duration_since(now)),
+            }),
+            Phase::Waiting
+            | Phase::Starting { .. }
+            | Phase::Ready { .. }
+            | Phase::Backoff { .. }
+            | Phase::Stopped
+            | Phase::Failed { .. }
+            | Phase::Skipped { .. } => None,
+        });
+        stopping.collect()
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next plan, or never.
+async fn next_plan(plans: &mut Option<mpsc::Receiver<Plan>>) -> Option<Plan> {
+    match plans {
+        Some(plans) => plans.recv().await,
+        None => std::future::pending().await,
+    }
+}

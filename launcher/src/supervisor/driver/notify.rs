@@ -1,0 +1,149 @@
+//! Hears what a child says of itself: the receiving end of the `sd_notify(3)` protocol.
+//!
+//! Each incarnation has a socket of its own, so that what an earlier one says late is not taken for the present one's word. The
+//! sockets lie in the run directory, or, where its path is too long for a socket address, in a private directory for temporary
+//! files: the child must be able to name it.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use tokio::net::UnixDatagram;
+use uuid::Uuid;
+
+use crate::supervisor::control::private_dir;
+
+/// `sun_path` has 108 bytes, of which the last is zero.
+const MAX_PATH: usize = 107;
+
+/// The longest name in the directory: a component's name, a dot, and an epoch.
+const MAX_NAME: usize = 40 + 1 + 20;
+
+/// The longest datagram that is taken, in bytes; of a longer one the rest is lost.
+const MAX_DATAGRAM: usize = 4096;
+
+/// The longest status that is shown, in characters.
+const MAX_STATUS: usize = 200;
+
+/// What a child says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// It serves.
+    Ready,
+    /// It is on its way out.
+    Stopping,
+    /// What it does, in one line.
+    Status(String),
+}
+
+/// The directory of the sockets; removed with everything in it when this is dropped.
+#[derive(Debug)]
+pub(super) struct Directory(PathBuf);
+
+impl Directory {
+    /// Makes an empty one.
+    pub(super) fn make(run_dir: &Path) -> io::Result<Self> {
+        let path = std::path::absolute(run_dir.join("notify"))?;
+        if path.as_os_str().as_bytes().len() + 1 + MAX_NAME <= MAX_PATH {
+            match std::fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => private_dir(&path)?,
+            }
+            return Ok(Self(path));
+        }
+        // Fails if it is there, so that it is nobody else's.
+        let path = std::env::temp_dir().join(format!("p2p-{}", Uuid::new_v4().simple()));
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    /// A socket for one incarnation.
+    pub(super) fn socket(&self, component: &str, epoch: u64) -> io::Result<Socket> {
+        let path = self.0.join(format!("{component}.{epoch}"));
+        Ok(Socket { socket: UnixDatagram::bind(&path)?, path })
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The socket of one incarnation; removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Socket {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// What `$NOTIFY_SOCKET` is for the child.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next datagram.
+    pub(super) async fn receive(&self) -> io::Result<Vec<Said>> {
+        let mut buffer = [0; MAX_DATAGRAM];
+        let length = self.socket.recv(&mut buffer).await?;
+        Ok(parse(&buffer[..length]))
+    }
+
+    /// A datagram that has already arrived.
+    pub(super) fn receive_now(&self) -> Option<Vec<Said>> {
+        let mut buffer = [0; MAX_DATAGRAM];
+        self.socket.try_recv(&mut buffer).ok().map(|length| parse(&buffer[..length]))
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// What is not understood is not for us: the protocol has many words.
+fn parse(datagram: &[u8]) -> Vec<Said> {
+    let text = String::from_utf8_lossy(datagram);
+    let said = text.lines().filter_map(|line| match line.split_once('=')? {
+        ("READY", "1") => Some(Said::Ready),
+        ("STOPPING", "1") => Some(Said::Stopping),
+        ("STATUS", status) => {
+            Some(Said::Status(status.chars().filter(|c| !c.is_control()).take(MAX_STATUS).collect()))
+        }
+        _ => None,
+    });
+    said.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_are_read_line_by_line() {
+        let said = parse(b"READY=1\nSTATUS=on 127.0.0.1:5000\x1b[2J\nMAINPID=7\nnothing\nSTOPPING=1\n");
+        assert_eq!(said, [Said::Ready, Said::Status("on 127.0.0.1:5000[2J".to_owned()), Said::Stopping]);
+        assert_eq!(parse(b"READY=0\n\xFF\xFF="), []);
+        let long = format!("STATUS={}", "x".repeat(4000));
+        assert_eq!(parse(long.as_bytes()), [Said::Status("x".repeat(MAX_STATUS))]);
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_too_long_for_a_socket_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("x".repeat(100));
+        for run_dir in [dir.path(), &deep] {
+            let directory = Directory::make(run_dir).unwrap();
+            let socket = directory.socket(&"c".repeat(40), u64::MAX).unwrap();
+            let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
+            sender.send_to(b"READY=1", socket.path()).unwrap();
+            assert_eq!(socket.receive().await.unwrap(), [Said::Ready]);
+            let path = directory.0.clone();
+            drop((socket, directory));
+            assert!(!path.exists());
+        }
+    }
+}

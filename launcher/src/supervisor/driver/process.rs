@@ -1,0 +1,157 @@
+//! One child process, from its start to the moment when nothing of it is left.
+//!
+//! * [`Process::start`]: a process group of its own; standard input is the lifeline, a pipe whose other end we hold;
+//!   standard output and error are one pipe into its log.
+//! * The process itself is watched, by its pidfd: a pipe can be held open by a descendant that outlives it.
+//! * When it has ended it is left a zombie until the rest of its group is killed: the zombie keeps the group's number from being
+//!   given to strangers. Then it is reaped, and the group waited for until it is empty.
+
+use std::io::{self, PipeWriter};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, test_kill_process_group,
+    waitid,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::lock::Claim;
+use crate::supervisor::spec::{ComponentSpec, Launch};
+use crate::supervisor::sweep::RUN;
+
+/// How long a killed group may take to be gone. Its members are dead at once; init reaps them a little later.
+const GROUP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether it is.
+const GROUP_POLL: Duration = Duration::from_millis(2);
+
+/// A child process that has not been reaped.
+#[derive(Debug)]
+pub(super) struct Process {
+    pid: Pid,
+    pidfd: AsyncFd<OwnedFd>,
+    /// The launcher's end of the lifeline. Its closing tells the child, and every descendant that kept the other end.
+    _lifeline: PipeWriter,
+}
+
+impl Process {
+    /// Starts a component. Its program is running when this returns.
+    pub(super) fn start(
+        spec: &ComponentSpec,
+        run_id: Uuid,
+        claim: &Claim,
+        notify: &Path,
+        output: PipeWriter,
+    ) -> io::Result<Self> {
+        let (stdin, lifeline) = io::pipe()?;
+        let mut command = command(spec)?;
+        command.env("NOTIFY_SOCKET", notify).env(RUN, format!("{run_id}/{}", spec.name));
+        command.env(kit::lifeline::LAUNCHER_PID, std::process::id().to_string());
+        command.stdin(stdin).stdout(output.try_clone()?).stderr(output).process_group(0);
+        let child = claim.lend(|| command.spawn())?;
+        let pid = Pid::from_child(&child);
+        match watch(pid) {
+            Ok(pidfd) => Ok(Self { pid, pidfd, _lifeline: lifeline }),
+            Err(error) => Err(give_up(child, error)),
+        }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Asks the group to end; one that is stopped must be woken to hear it.
+    pub(super) fn terminate(&self) {
+        self.signal(Signal::TERM);
+        self.signal(Signal::CONT);
+    }
+
+    /// Ends the group.
+    pub(super) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Waits until the process has ended. It is a zombie then.
+    pub(super) async fn ended(&self) {
+        loop {
+            // An error is one of our own reactor: then it is asked again and again, as seldom as can be borne.
+            let Ok(mut ready) = self.pidfd.readable().await else {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            match waitid(WaitId::PidFd(self.pidfd.as_fd()), options() | WaitIdOptions::NOWAIT) {
+                Ok(None) => ready.clear_ready(),
+                // Reaped by somebody else, which is an end as well.
+                Ok(Some(_)) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Kills what is left of the group, reaps the process, and waits until the group is empty.
+    pub(super) async fn bury(self) -> ProcessExit {
+        self.kill();
+        let exit = match waitid(WaitId::PidFd(self.pidfd.as_fd()), options()) {
+            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => ProcessExit::Code(code),
+                (None, Some(signal)) => ProcessExit::Signal(signal),
+                (None, None) => ProcessExit::Unknown,
+            },
+            Ok(None) | Err(_) => ProcessExit::Unknown,
+        };
+        let deadline = Instant::now() + GROUP_PATIENCE;
+        while test_kill_process_group(self.pid).is_ok() && Instant::now() < deadline {
+            tokio::time::sleep(GROUP_POLL).await;
+        }
+        exit
+    }
+
+    /// The process is not reaped as long as we have it, so its number and its group's are its own.
+    fn signal(&self, signal: Signal) {
+        // An empty group needs no signal.
+        let _ = kill_process_group(self.pid, signal);
+    }
+}
+
+fn options() -> WaitIdOptions {
+    WaitIdOptions::EXITED | WaitIdOptions::NOHANG
+}
+
+fn command(spec: &ComponentSpec) -> io::Result<Command> {
+    let Launch::Command { program, args, env, env_remove, cwd } = &spec.launch else {
+        return Err(io::Error::other("it is not part of this run"));
+    };
+    let mut command = Command::new(program);
+    command.args(args);
+    for name in env_remove {
+        command.env_remove(name);
+    }
+    command.envs(env.iter().map(|(name, value)| (name, value)));
+    if let Some(cwd) = cwd {
+        command.current_dir(cwd);
+    }
+    Ok(command)
+}
+
+/// A pidfd is readable once its process has ended.
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe for the sake of types that do not own their descriptor; this one does"
+)]
+fn watch(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(pidfd_open(pid, PidfdFlags::NONBLOCK)?, Interest::READABLE)
+}
+
+/// A child that cannot be watched is no child.
+fn give_up(mut child: std::process::Child, error: io::Error) -> io::Error {
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    let _ = child.wait();
+    error
+}

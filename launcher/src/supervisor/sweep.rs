@@ -1,0 +1,159 @@
+//! Finds and ends what a launcher that died left behind.
+//!
+//! A process is one of ours if it carries the run's mark in its environment, or if it holds the very lock that only our
+//! processes inherit; nothing else is ever touched. It is held by a pidfd taken before it is looked at, so that a signal can
+//! never reach another that was given the same number.
+
+use std::fs::{self, File, Metadata};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// The environment variable by which a process of ours is known: `<run id>/<component>`.
+pub const RUN: &str = "P2P_RUN";
+
+/// How long they may take to end after TERM.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long the kernel may take to end them after KILL.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether they have.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Ends every process of a run, or that holds a lock: TERM, a second, KILL. Returns when they are gone or cannot be killed.
+pub(super) async fn end(run_id: Option<Uuid>, lock: Option<&File>) {
+    for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, KILL_PATIENCE)] {
+        let deadline = Instant::now() + patience;
+        let mut told: Vec<Pid> = Vec::new();
+        loop {
+            // Looked for again each time: what is told to end may start others first.
+            let strays = strays(run_id, lock);
+            if strays.is_empty() {
+                return;
+            }
+            for stray in strays.iter().filter(|stray| signal == Signal::KILL || !told.contains(&stray.pid)) {
+                tracing::warn!(
+                    pid = stray.pid.as_raw_nonzero().get(),
+                    ?signal,
+                    "ends a process of an earlier run"
+                );
+                // One that has gone needs no signal.
+                let _ = pidfd_send_signal(&stray.pidfd, signal);
+                let _ = pidfd_send_signal(&stray.pidfd, Signal::CONT);
+            }
+            told.extend(strays.iter().map(|stray| stray.pid));
+            if Instant::now() >= deadline {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+/// The processes of a run, or that hold a lock.
+pub(super) fn find(run_id: Option<Uuid>, lock: Option<&File>) -> Vec<i32> {
+    strays(run_id, lock).iter().map(|stray| stray.pid.as_raw_nonzero().get()).collect()
+}
+
+struct Stray {
+    pid: Pid,
+    pidfd: OwnedFd,
+}
+
+fn strays(run_id: Option<Uuid>, lock: Option<&File>) -> Vec<Stray> {
+    let (mark, lock) = (run_id.map(|id| format!("{RUN}={id}/")), lock.and_then(|file| file.metadata().ok()));
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
+    let us = rustix::process::getpid();
+    pids.filter(|pid| *pid != us)
+        .filter_map(|pid| {
+            let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+            is_ours(pid, mark.as_deref(), lock.as_ref()).then_some(Stray { pid, pidfd })
+        })
+        .collect()
+}
+
+fn is_ours(pid: Pid, mark: Option<&str>, lock: Option<&Metadata>) -> bool {
+    let directory = format!("/proc/{}", pid.as_raw_nonzero());
+    let ours = fs::metadata(&directory).is_ok_and(|meta| meta.uid() == rustix::process::geteuid().as_raw());
+    ours && (mark.is_some_and(|mark| is_marked(&directory, mark))
+        || lock.is_some_and(|lock| holds(&directory, lock)))
+}
+
+/// Whether the process was started with the mark. A zombie has no environment any more, and is no stray.
+fn is_marked(directory: &str, mark: &str) -> bool {
+    let environment = fs::read(format!("{directory}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(mark.as_bytes()))
+}
+
+/// Whether the process holds this lock, not just has the file open: the kernel says so in `fdinfo`.
+fn holds(directory: &str, lock: &Metadata) -> bool {
+    let descriptors = fs::read_dir(format!("{directory}/fd")).into_iter().flatten().flatten();
+    descriptors.into_iter().any(|descriptor| {
+        let same = fs::metadata(descriptor.path())
+            .is_ok_and(|meta| (meta.dev(), meta.ino()) == (lock.dev(), lock.ino()));
+        let info = || {
+            let path = format!("{directory}/fdinfo/{}", descriptor.file_name().to_string_lossy());
+            fs::read_to_string(path).unwrap_or_default()
+        };
+        same && info().lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    /// A process that says when its traps are set, and does not mind TERM.
+    fn stubborn(run: &str) -> Child {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "trap '' TERM; echo up; while :; do sleep 1; done"]).env(RUN, run);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut up = [0; 3];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut up).unwrap();
+        child
+    }
+
+    #[tokio::test]
+    async fn marked_processes_are_ended_and_others_are_not() {
+        let (ours, theirs) = (Uuid::new_v4(), Uuid::new_v4());
+        let mut marked = stubborn(&format!("{ours}/chat"));
+        let mut other = stubborn(&format!("{theirs}/chat"));
+        assert!(find(Some(ours), None).contains(&(marked.id() as i32)));
+        end(Some(ours), None).await;
+        assert!(marked.wait().unwrap().code().is_none(), "it was killed");
+        assert!(other.try_wait().unwrap().is_none(), "it lives");
+        end(Some(theirs), None).await;
+        other.wait().unwrap();
+        assert!(find(Some(ours), None).is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_holds_the_lock_is_known_without_a_mark() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = File::create(dir.path().join("lock")).unwrap();
+        let path = dir.path().join("lock");
+        let mut holder = Command::new("flock").arg(&path).args(["-c", "exec sleep 600"]).spawn().unwrap();
+        let mut reader =
+            Command::new("/bin/sh").args(["-c", "exec sleep 600 < \"$0\""]).arg(&path).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while lock.try_lock().is_ok() {
+            lock.unlock().unwrap();
+            assert!(Instant::now() < deadline);
+            tokio::time::sleep(POLL).await;
+        }
+        end(None, Some(&lock)).await;
+        holder.wait().unwrap();
+        lock.try_lock().unwrap();
+        assert!(reader.try_wait().unwrap().is_none(), "who only reads the file lives");
+        reader.kill().unwrap();
+        reader.wait().unwrap();
+    }
+}
