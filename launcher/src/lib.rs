@@ -1,3 +1,12 @@
-//! The launcher: the supervisor, the command line and the catalog of components.
+//! The launcher: brings the whole chat up with one command, keeps it up, and answers the operator.
+//!
+//! * [`cli`] is the command line, one file a command.
+//! * [`config`] finds, layers and checks the settings; [`catalog`] makes a plan of them, and is the only place that names components.
+//! * [`preflight`] looks at ports, directories and MongoDB before anything starts.
+//! * [`supervisor`] runs the plan, and knows nothing of chat.
 
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod preflight;
 pub mod supervisor;

@@ -1,0 +1,138 @@
+//! The entries of the catalog.
+
+use std::net::SocketAddr;
+
+use kit::listen::reachable;
+use kit::{Context, Exit, Failure, Secret};
+use protocol::UserName;
+
+use super::{Component, Running, Runtime, reserved_name};
+use crate::config::Settings;
+
+/// Every component, in start order.
+pub(super) static COMPONENTS: [Component; 5] = [
+    Component {
+        name: "message-api",
+        purpose: "keeps the messages, and answers HTTP",
+        runtime: Runtime::Threads,
+        needs: &[],
+        sees: &["message-api", "store"],
+        listeners: |settings| vec![("listen", settings.message_api.listen)],
+        address: |settings| format!("http://{}", reachable(settings.message_api.listen)),
+        left_out: |_, _| None,
+        flag: None,
+        look: |settings| Some(("api", format!("http://{}/docs", api(settings)))),
+        wants_key: false,
+        run: message_api,
+    },
+    Component {
+        name: "chat-server",
+        purpose: "takes in and delivers messages over TCP",
+        runtime: Runtime::Threads,
+        needs: &["message-api"],
+        sees: &["chat-server", "message-api.listen", "thermometer.name", "openai-bot.name"],
+        listeners: |settings| vec![("listen", settings.chat_server.listen)],
+        address: |settings| reachable(settings.chat_server.listen).to_string(),
+        left_out: |_, _| None,
+        flag: None,
+        look: |settings| {
+            let address = chat(settings);
+            Some(("chat", format!("nc {} {}   or: launcher chat", address.ip(), address.port())))
+        },
+        wants_key: false,
+        run: chat_server,
+    },
+    Component {
+        name: "web-adapter",
+        purpose: "serves the page",
+        runtime: Runtime::OneThread,
+        needs: &["chat-server"],
+        sees: &["web-adapter", "chat-server.listen"],
+        listeners: |settings| vec![("listen", settings.web_adapter.listen)],
+        address: |settings| format!("http://{}", reachable(settings.web_adapter.listen)),
+        left_out: |_, _| None,
+        flag: Some("--no-web"),
+        look: |settings| Some(("page", format!("http://{}", reachable(settings.web_adapter.listen)))),
+        wants_key: false,
+        run: web_adapter,
+    },
+    Component {
+        name: "thermometer",
+        purpose: "tells the temperature",
+        runtime: Runtime::OneThread,
+        needs: &["chat-server"],
+        sees: &["thermometer", "chat-server.listen", "message-api.listen"],
+        listeners: |_| Vec::new(),
+        address: |settings| format!("user {}", settings.thermometer.name),
+        left_out: |settings, _| switched_off("thermometer", settings.thermometer.enabled),
+        flag: Some("--no-thermometer"),
+        look: |_| None,
+        wants_key: false,
+        run: thermometer,
+    },
+    Component {
+        name: "openai-bot",
+        purpose: "answers questions with a language model",
+        runtime: Runtime::OneThread,
+        needs: &["chat-server"],
+        sees: &["openai-bot", "chat-server.listen", "message-api.listen"],
+        listeners: |_| Vec::new(),
+        address: |settings| format!("user {}", settings.openai_bot.name),
+        left_out: |settings, has_key| {
+            switched_off("openai-bot", settings.openai_bot.enabled).or_else(|| (!has_key).then(no_key))
+        },
+        flag: Some("--no-openai"),
+        look: |_| None,
+        wants_key: true,
+        run: openai_bot,
+    },
+];
+
+fn switched_off(name: &str, enabled: bool) -> Option<String> {
+    (!enabled).then(|| format!("switched off by {name}.enabled = false"))
+}
+
+fn no_key() -> String {
+    "no OPENAI_API_KEY; set it in the environment or in .env".to_owned()
+}
+
+fn message_api(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
+    Ok(Box::pin(message_api::run(settings.message_api, settings.store, context)))
+}
+
+fn chat_server(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
+    let upstream = chat_server::Upstream { api: api(&settings), reserved: reserved(&settings)? };
+    Ok(Box::pin(chat_server::run(settings.chat_server, upstream, context)))
+}
+
+fn web_adapter(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
+    let chat = chat(&settings);
+    Ok(Box::pin(web_adapter::run(settings.web_adapter, chat, context)))
+}
+
+fn thermometer(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
+    let upstream = thermometer::Upstream { chat: chat(&settings), api: api(&settings) };
+    Ok(Box::pin(thermometer::run(settings.thermometer, upstream, context)))
+}
+
+fn openai_bot(settings: Settings, key: Option<Secret>, context: Context) -> Result<Running, Failure> {
+    let api_key = key.ok_or_else(|| Failure::new(Exit::Config, no_key()))?;
+    let upstream = openai_bot::Upstream { chat: chat(&settings), api: api(&settings) };
+    let credentials = openai_bot::Credentials { api_key };
+    Ok(Box::pin(openai_bot::run(settings.openai_bot, upstream, credentials, context)))
+}
+
+fn api(settings: &Settings) -> SocketAddr {
+    reachable(settings.message_api.listen)
+}
+
+fn chat(settings: &Settings) -> SocketAddr {
+    reachable(settings.chat_server.listen)
+}
+
+/// The services' names are theirs even while they are away.
+fn reserved(settings: &Settings) -> Result<Vec<UserName>, Failure> {
+    let names = [&settings.thermometer.name, &settings.openai_bot.name];
+    let named = names.into_iter().map(|name| reserved_name(name));
+    named.collect::<Result<_, _>>().map_err(|error| Failure::new(Exit::Config, error))
+}

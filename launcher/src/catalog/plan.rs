@@ -1,0 +1,136 @@
+//! Makes the supervisor's plan of the settings.
+
+use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kit::Secret;
+use kit::context::SERVICE_TOKEN;
+use uuid::Uuid;
+
+use super::{Component, EFFECTIVE_CONFIG, components, effective};
+use crate::config::{Loaded, OPENAI_API_KEY, ServiceConfig};
+use crate::preflight::mongodb;
+use crate::supervisor::{ComponentSpec, External, Launch, LogPolicy, Plan, Readiness, RestartPolicy};
+
+/// What all plans of one run of the launcher have in common.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// This run.
+    pub run_id: Uuid,
+    /// Our executable, which the components are run with.
+    pub executable: PathBuf,
+    /// Opens the message API's own endpoints.
+    pub token: Secret,
+    /// The names of our environment's variables that are settings or secrets, which no child gets unless it is given them.
+    pub settings_variables: Vec<OsString>,
+}
+
+/// What the supervisor is to do, with these dependencies to watch.
+#[must_use]
+pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> Plan {
+    let launcher = &loaded.settings.launcher;
+    let own = components().map(|component| component_spec(component, loaded, process));
+    let services = &loaded.settings.services;
+    let services = services.iter().map(|(name, service)| service_spec(name, service, loaded, process));
+    Plan {
+        run_id: process.run_id,
+        components: own.chain(services).collect(),
+        dependencies,
+        data: loaded.directories.data.clone(),
+        logs: loaded.directories.logs.clone(),
+        log_policy: LogPolicy {
+            max_bytes: launcher.log_file_mib.saturating_mul(1 << 20),
+            max_files: launcher.log_files,
+            max_total: launcher.log_total_mib.saturating_mul(1 << 20),
+        },
+        secrets: secrets(loaded, process),
+    }
+}
+
+fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> ComponentSpec {
+    let settings = &loaded.settings;
+    let mut needs: Vec<String> = component.needs.iter().map(|need| (*need).to_owned()).collect();
+    if component.sees.contains(&"store") && mongodb::is_mongodb(&settings.store.url) {
+        needs.push(mongodb::NAME.to_owned());
+    }
+    let config = effective(component, settings).to_string();
+    let replaced_by = settings.commands.get(component.name);
+    let key = loaded.api_key.as_ref().filter(|_| component.wants_key).map_or("", Secret::expose);
+    let address = component.address(settings);
+    ComponentSpec {
+        name: component.name.to_owned(),
+        config_digest: digest(&(&config, replaced_by, key)),
+        launch: launch(component, config, loaded, process),
+        readiness: if replaced_by.is_some() { Readiness::Spawned } else { Readiness::Notify },
+        address: Some(address),
+        needs,
+        restart: RestartPolicy::default(),
+        ready_timeout: settings.launcher.ready_timeout,
+        stop_grace: settings.launcher.stop_grace,
+    }
+}
+
+fn launch(component: &Component, config: String, loaded: &Loaded, process: &Process) -> Launch {
+    if let Some(reason) = left_out(component, loaded) {
+        return Launch::Skip { reason };
+    }
+    let data = &loaded.directories.data;
+    let (program, args) = match loaded.settings.commands.get(component.name).and_then(|c| c.split_first()) {
+        Some((program, args)) => (PathBuf::from(program), args.iter().map(OsString::from).collect()),
+        None => {
+            let args = ["run".into(), component.name.into(), "--data".into(), data.clone().into_os_string()];
+            (process.executable.clone(), Vec::from(args))
+        }
+    };
+    let mut env: Vec<(OsString, OsString)> =
+        vec![(EFFECTIVE_CONFIG.into(), config.into()), (SERVICE_TOKEN.into(), process.token.expose().into())];
+    if let Some(key) = loaded.api_key.as_ref().filter(|_| component.wants_key) {
+        env.push((OPENAI_API_KEY.into(), key.expose().into()));
+    }
+    Launch::Command { program, args, env, env_remove: process.settings_variables.clone(), cwd: None }
+}
+
+/// Why a component does not run, if it does not.
+pub(super) fn left_out(component: &Component, loaded: &Loaded) -> Option<String> {
+    let flag = component.flag.filter(|flag| loaded.without.contains(flag));
+    flag.map(|flag| format!("left out by {flag}"))
+        .or_else(|| (component.left_out)(&loaded.settings, loaded.api_key.is_some()))
+}
+
+/// The operator's own program: it is a user like any other, so it gets none of our secrets.
+fn service_spec(name: &str, service: &ServiceConfig, loaded: &Loaded, process: &Process) -> ComponentSpec {
+    let (program, args) = service.command.split_first().expect("a service without a program is a mistake");
+    let env = service.env.iter().map(|(name, value)| (name.into(), value.into()));
+    ComponentSpec {
+        name: name.to_owned(),
+        launch: Launch::Command {
+            program: program.into(),
+            args: args.iter().map(OsString::from).collect(),
+            env: env.collect(),
+            env_remove: process.settings_variables.clone(),
+            cwd: service.directory.as_ref().map(PathBuf::from),
+        },
+        readiness: if service.notify { Readiness::Notify } else { Readiness::Spawned },
+        address: service.address.clone(),
+        needs: service.needs.clone(),
+        restart: RestartPolicy::default(),
+        ready_timeout: loaded.settings.launcher.ready_timeout,
+        stop_grace: loaded.settings.launcher.stop_grace.max(Duration::from_millis(1)),
+        config_digest: digest(&serde_json::to_string(service).expect("a service can be written as JSON")),
+    }
+}
+
+/// What no log may show. The password is masked by itself, too: programs print it without its URL.
+fn secrets(loaded: &Loaded, process: &Process) -> Vec<Secret> {
+    let password = mongodb::password(&loaded.settings.store.url).map(Secret::new);
+    loaded.api_key.iter().cloned().chain([process.token.clone()]).chain(password).collect()
+}
+
+/// Tells two configurations of one run apart; not meant to withstand anybody.
+fn digest(config: &impl Hash) -> String {
+    let mut hasher = DefaultHasher::new();
+    config.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}

@@ -1,0 +1,84 @@
+//! `launcher check`: is everything right, and what would start?
+
+use kit::{Exit, Failure};
+
+use super::options::{Where, small_runtime};
+use super::output;
+use super::planner::process;
+use super::status;
+use super::table::{Cell, Table};
+use crate::catalog;
+use crate::config::Loaded;
+use crate::preflight::{directories, mongodb, ports};
+use crate::supervisor::Launch;
+
+/// It has none of its own.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+/// Checks, and prints what would start and every problem.
+pub(super) fn check(place: &Where, _args: &Args) -> Result<Exit, Failure> {
+    let loaded = place.load()?;
+    match &loaded.file {
+        Some(file) => output::line(&format!("configuration  {}", file.display())),
+        None => output::line("configuration  the defaults; there is no file"),
+    }
+    output::line(&format!("data           {}", loaded.directories.data.display()));
+    output::line(&format!("logs           {}\n", loaded.directories.logs.display()));
+    for line in plan_table(&loaded)?.lines(output::is_coloured()) {
+        output::line(&line);
+    }
+    let running = status::ask(place).ok().map(|snapshot| snapshot.launcher_pid);
+    let problems = problems(&loaded, running.is_some())?;
+    output::line("");
+    if let Some(pid) = running {
+        output::line(&format!("a launcher runs here already (pid {pid}); the ports were not tried"));
+    }
+    match problems.first() {
+        None => {
+            output::line("all is well");
+            Ok(Exit::Fine)
+        }
+        Some((exit, _)) => {
+            problems.iter().for_each(|(_, text)| output::error(text));
+            Ok(*exit)
+        }
+    }
+}
+
+fn plan_table(loaded: &Loaded) -> Result<Table, Failure> {
+    let plan = catalog::plan(loaded, &process(kit::Secret::new(String::new()))?, Vec::new());
+    let mut table = Table::new(&["COMPONENT", "ADDRESS", ""]);
+    for component in plan.components {
+        let remark = match component.launch {
+            Launch::Skip { reason } => format!("does not start: {reason}"),
+            Launch::Command { .. } if component.needs.is_empty() => "starts".to_owned(),
+            Launch::Command { .. } => format!("starts after {}", component.needs.join(", ")),
+        };
+        table.row(vec![
+            Cell::plain(component.name),
+            Cell::plain(component.address.unwrap_or_else(|| "-".to_owned())),
+            Cell::plain(remark),
+        ]);
+    }
+    Ok(table)
+}
+
+/// Everything that would keep it from starting; the worst exit code first.
+fn problems(loaded: &Loaded, is_running: bool) -> Result<Vec<(Exit, String)>, Failure> {
+    let mut problems = Vec::new();
+    let url = &loaded.settings.store.url;
+    if mongodb::is_mongodb(url)
+        && let Err(error) = small_runtime()?.block_on(mongodb::greet(url))
+    {
+        let failure = error.into_failure();
+        problems.push((failure.exit(), failure.to_string()));
+    }
+    if !is_running {
+        let taken = ports::check(&catalog::used_listeners(loaded));
+        problems.extend(taken.iter().map(|taken| (Exit::Failure, taken.to_string())));
+    }
+    let unusable = directories::prepare(&loaded.directories).err().unwrap_or_default();
+    problems.extend(unusable.into_iter().map(|error| (Exit::Failure, Failure::from(error).to_string())));
+    Ok(problems)
+}

@@ -1,0 +1,72 @@
+//! `launcher restart`, `stop` and `start`: one component, and what became of it.
+
+use std::time::{Duration, Instant};
+
+use kit::{Exit, Failure};
+
+use super::options::Where;
+use super::status::{ask, ask_for};
+use super::{output, report};
+use crate::supervisor::control::Request;
+use crate::supervisor::status::{ComponentStatus, State};
+
+/// We look again this often; it is a local socket.
+const LOOK: Duration = Duration::from_millis(50);
+/// What takes longer goes on without us.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Their arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The component's name, as `launcher status` shows it
+    component: String,
+}
+
+/// Stops a component and starts it again.
+pub(super) fn restart(place: &Where, args: &Args) -> Result<Exit, Failure> {
+    let before = find(place, &args.component)?.pid;
+    ask_for(place, &Request::Restart { component: args.component.clone() })?;
+    follow(place, args, |now| now.state == State::Ready && now.pid != before)
+}
+
+/// Stops a component.
+pub(super) fn stop(place: &Where, args: &Args) -> Result<Exit, Failure> {
+    ask_for(place, &Request::Stop { component: args.component.clone() })?;
+    follow(place, args, |now| now.state == State::Stopped)
+}
+
+/// Starts a component.
+pub(super) fn start(place: &Where, args: &Args) -> Result<Exit, Failure> {
+    ask_for(place, &Request::Start { component: args.component.clone() })?;
+    follow(place, args, |now| now.state == State::Ready)
+}
+
+/// Waits until it is done, or cannot be.
+fn follow(place: &Where, args: &Args, is_done: impl Fn(&ComponentStatus) -> bool) -> Result<Exit, Failure> {
+    let begin = Instant::now();
+    loop {
+        let now = find(place, &args.component)?;
+        if is_done(&now) {
+            let pid = now.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+            output::line(&format!("{} is {}{pid}", now.name, now.state));
+            return Ok(Exit::Fine);
+        }
+        let given_up = now.state == State::Failed;
+        if given_up || begin.elapsed() > PATIENCE {
+            let what = format!("{} is {}: {}", now.name, now.state, report::remark(&now));
+            return Err(Failure::new(Exit::Failure, what));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// How one component is.
+pub(super) fn find(place: &Where, name: &str) -> Result<ComponentStatus, Failure> {
+    let snapshot = ask(place)?;
+    let names: Vec<&str> = snapshot.components.iter().map(|component| component.name.as_str()).collect();
+    let unknown = || {
+        let what = format!("there is no component '{name}'; there are {}", names.join(", "));
+        Failure::new(Exit::Usage, what)
+    };
+    snapshot.component(name).cloned().ok_or_else(unknown)
+}

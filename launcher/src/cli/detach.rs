@@ -1,0 +1,98 @@
+//! `launcher --detach`: starts the launcher in the background, waits until everything is up, and leaves it there.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kit::{Exit, Failure};
+use tokio::runtime::Runtime;
+
+use super::options::small_runtime;
+use super::{output, report};
+use crate::config::Loaded;
+use crate::supervisor::Snapshot;
+use crate::supervisor::control::{self, Request, Response};
+use crate::supervisor::status::State;
+
+/// The background process's standard error: empty, but for what goes wrong before its log begins, and for a panic.
+const ERRORS: &str = "launcher.err";
+/// It is asked this often.
+const LOOK: Duration = Duration::from_millis(30);
+/// What is added to the time that a component may take to be ready.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// Starts the background process, and returns once everything is up.
+pub(super) fn detach(loaded: &Loaded, look: &[String]) -> Result<Exit, Failure> {
+    let errors = loaded.directories.logs.join(ERRORS);
+    let mut child = spawn(&errors)?;
+    let deadline = Instant::now() + loaded.settings.launcher.ready_timeout + MARGIN;
+    let runtime = small_runtime()?;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Err(ended(status.code(), &errors));
+        }
+        if let Some(snapshot) = ask(&runtime, &loaded.directories.data, child.id()).filter(is_settled) {
+            return Ok(show(&snapshot, look));
+        }
+        if Instant::now() > deadline {
+            let what =
+                format!("not everything is ready yet; it goes on in the background (pid {})", child.id());
+            return Err(Failure::new(Exit::Failure, what));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// The same command line once more, with a mark that makes it the background process. It leaves our session by itself.
+fn spawn(errors: &Path) -> Result<Child, Failure> {
+    let stderr = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(errors)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(std::env::args_os().skip(1).filter(|argument| argument != "--detach"));
+    if !std::env::args_os().any(|argument| argument == "up") {
+        command.arg("up");
+    }
+    command.arg("--background").stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    Ok(command.spawn()?)
+}
+
+/// Leaves the session of the terminal, so that its end is not ours. Called in the background process.
+pub(super) fn leave_session() {
+    // It fails only for the leader of a process group, who has nobody to leave.
+    let _ = rustix::process::setsid();
+}
+
+/// How it is, if it is ours that answers.
+fn ask(runtime: &Runtime, data: &Path, pid: u32) -> Option<Snapshot> {
+    match runtime.block_on(control::request(data, &Request::Status)) {
+        Ok(Response::Status { snapshot }) if snapshot.launcher_pid == pid => Some(snapshot),
+        _ => None,
+    }
+}
+
+/// Nothing is under way any more.
+fn is_settled(snapshot: &Snapshot) -> bool {
+    let under_way = |state| matches!(state, State::Waiting | State::Starting | State::Backoff);
+    !snapshot.components.iter().any(|component| under_way(component.state))
+}
+
+fn show(snapshot: &Snapshot, look: &[String]) -> Exit {
+    for line in report::started(snapshot).lines(output::is_coloured()) {
+        output::line(&line);
+    }
+    output::line("");
+    look.iter().for_each(|line| output::line(line));
+    let failed = snapshot.components.iter().any(|component| component.state == State::Failed);
+    if failed { Exit::Failure } else { Exit::Fine }
+}
+
+/// It has ended: with its own words and its own exit code.
+fn ended(code: Option<i32>, errors: &Path) -> Failure {
+    let said = std::fs::read_to_string(errors).unwrap_or_default();
+    let said = said.trim().trim_start_matches("launcher: ");
+    let exit = Exit::TABLE.into_iter().find(|(_, number, _)| code == Some(i32::from(*number)));
+    let exit = exit.map_or(Exit::Failure, |(exit, _, _)| exit);
+    let text = if said.is_empty() { "the background process ended before everything was up" } else { said };
+    Failure::new(if exit == Exit::Fine { Exit::Failure } else { exit }, text.to_owned())
+}

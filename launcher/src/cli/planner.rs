@@ -1,0 +1,124 @@
+//! Makes plans of the configuration as it is: at the start, when asked to reload, and when the files change.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kit::{Failure, Secret};
+use uuid::Uuid;
+
+use crate::catalog::{self, Process};
+use crate::config::{self, Environment, Loaded, Request};
+use crate::preflight::{mongodb, ports};
+use crate::supervisor::{External, Plan, Probe};
+
+/// The configuration as a thing to watch; its name in `status`.
+const CONFIG: &str = "config";
+
+/// Makes the plans of one run of the launcher.
+#[derive(Debug)]
+pub(super) struct Planner {
+    request: Request,
+    environment: Environment,
+    process: Process,
+    state: Mutex<State>,
+    /// What is wrong with the files as they are, while the settings of before stay in force.
+    problem: Arc<Mutex<Option<String>>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Addresses that a plan of ours listens on; that they are taken is no wonder.
+    ours: Vec<SocketAddr>,
+    /// The watched MongoDB with its URL: one client for the whole run.
+    mongodb: Option<(String, External)>,
+}
+
+impl Planner {
+    /// For a run that began with this configuration.
+    pub(super) fn new(request: Request, environment: Environment, process: Process) -> Self {
+        Self { request, environment, process, state: Mutex::default(), problem: Arc::default() }
+    }
+
+    /// The plan of a configuration whose ports were tried already.
+    pub(super) fn first(&self, loaded: &Loaded) -> Plan {
+        self.remember_addresses(loaded);
+        self.plan(loaded)
+    }
+
+    /// Reads the configuration again. What is wrong with it is remembered for `status`, and nothing changes.
+    pub(super) fn again(&self) -> Result<Plan, String> {
+        let loaded = self.load_again();
+        *lock(&self.problem) = loaded.as_ref().err().cloned();
+        let plan = self.plan(&loaded?);
+        Ok(plan)
+    }
+
+    fn load_again(&self) -> Result<Loaded, String> {
+        let loaded =
+            config::load(&self.request, &self.environment).map_err(|mistakes| mistakes.to_string())?;
+        let ours = lock(&self.state).ours.clone();
+        let mut new = catalog::used_listeners(&loaded);
+        new.retain(|(_, address)| !ours.contains(address));
+        let taken: Vec<String> = ports::check(&new).iter().map(ToString::to_string).collect();
+        if !taken.is_empty() {
+            return Err(taken.join("\n"));
+        }
+        self.remember_addresses(&loaded);
+        Ok(loaded)
+    }
+
+    fn remember_addresses(&self, loaded: &Loaded) {
+        let mut state = lock(&self.state);
+        for (_, address) in catalog::used_listeners(loaded) {
+            if !state.ours.contains(&address) {
+                state.ours.push(address);
+            }
+        }
+    }
+
+    fn plan(&self, loaded: &Loaded) -> Plan {
+        let dependencies = self.mongodb(&loaded.settings.store.url).into_iter().chain([self.config()]);
+        catalog::plan(loaded, &self.process, dependencies.collect())
+    }
+
+    fn mongodb(&self, url: &str) -> Option<External> {
+        let mut state = lock(&self.state);
+        let known = state.mongodb.take().filter(|(known, _)| known == url);
+        state.mongodb = match known {
+            Some(known) => Some(known),
+            None => mongodb::is_mongodb(url).then(|| (url.to_owned(), mongodb::dependency(url))),
+        };
+        state.mongodb.as_ref().map(|(_, external)| external.clone())
+    }
+
+    /// The configuration on disk, so that a mistake in it shows in `status`.
+    fn config(&self) -> External {
+        let problem = Arc::clone(&self.problem);
+        let check = move || {
+            let answer = match &*lock(&problem) {
+                None => Ok(()),
+                Some(problem) => Err(format!("stays as it was: {}", problem.replace('\n', " "))),
+            };
+            Box::pin(std::future::ready(answer)) as Probe
+        };
+        External { name: CONFIG.to_owned(), check: Arc::new(check) }
+    }
+}
+
+/// What is behind these locks is whole even if a thread that held one has panicked.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// This process, as its plans need it.
+pub(super) fn process(token: Secret) -> Result<Process, Failure> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    Ok(Process {
+        run_id: Uuid::now_v7(),
+        executable: std::env::current_exe()?,
+        token,
+        settings_variables: names
+            .filter(|name| name.to_str().is_some_and(config::is_settings_variable))
+            .collect(),
+    })
+}

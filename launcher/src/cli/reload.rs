@@ -1,0 +1,36 @@
+//! `launcher reload`: puts the configuration as it is now into force, or says what that would do.
+
+use kit::{Exit, Failure};
+
+use super::options::Where;
+use super::output;
+use super::status::{ask_for, unexpected};
+use crate::supervisor::control::{Request, Response};
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only say what would be done
+    #[arg(long)]
+    plan: bool,
+}
+
+/// Reloads, and prints what that does.
+pub(super) fn reload(place: &Where, args: &Args) -> Result<Exit, Failure> {
+    let summary = match ask_for(place, &Request::Reload { plan_only: args.plan })? {
+        Response::Reload { summary } => summary,
+        other => return Err(unexpected(&other)),
+    };
+    let parts = [
+        ("restart", &summary.restarted),
+        ("start", &summary.started),
+        ("stop", &summary.stopped),
+        ("keep", &summary.kept),
+    ];
+    for (what, names) in parts {
+        if !names.is_empty() {
+            output::line(&format!("{what:<8} {}", names.join(", ")));
+        }
+    }
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,110 @@
+//! How everything is, in words: the tables of `up` and `status`.
+
+use crate::supervisor::Snapshot;
+use crate::supervisor::status::{ComponentStatus, DependencyState, State};
+
+use super::output::{Colour, tame};
+use super::table::{Cell, Table};
+
+/// The short table when everything has come up.
+pub(super) fn started(snapshot: &Snapshot) -> Table {
+    let mut table = Table::new(&["COMPONENT", "STATE", "ADDRESS", "PID", "READY IN", ""]);
+    for component in &snapshot.components {
+        let runs = component.pid.is_some();
+        table.row(vec![
+            Cell::plain(&component.name),
+            state(component.state),
+            Cell::plain(component.address.as_deref().filter(|_| runs).unwrap_or("-")),
+            Cell::plain(optional(component.pid)),
+            Cell::plain(component.ready_ms.filter(|_| runs).map_or("-".to_owned(), |ms| format!("{ms} ms"))),
+            Cell::plain(remark(component)),
+        ]);
+    }
+    table
+}
+
+/// The table of `status`.
+pub(super) fn status(snapshot: &Snapshot) -> Table {
+    let mut table = Table::new(&["COMPONENT", "STATE", "ADDRESS", "PID", "UPTIME", "RESTARTS", ""]);
+    for component in &snapshot.components {
+        table.row(vec![
+            Cell::plain(&component.name),
+            state(component.state),
+            Cell::plain(component.address.as_deref().unwrap_or("-")),
+            Cell::plain(optional(component.pid)),
+            Cell::plain(component.uptime_s.map_or("-".to_owned(), duration)),
+            Cell::plain(component.restarts.to_string()),
+            Cell::plain(remark(component)),
+        ]);
+    }
+    for dependency in &snapshot.dependencies {
+        let (word, colour) = match dependency.state {
+            DependencyState::Unknown => ("unknown", Colour::Yellow),
+            DependencyState::Ok => ("ok", Colour::Green),
+            DependencyState::Degraded => ("degraded", Colour::Red),
+        };
+        let reason =
+            dependency.reason.as_deref().map(|reason| format!("{} since {}", tame(reason), dependency.since));
+        let mut row = vec![Cell::plain(&dependency.name), Cell::coloured(word, colour)];
+        row.extend((0..4).map(|_| Cell::plain("-")));
+        row.push(Cell::plain(reason.unwrap_or_default()));
+        table.row(row);
+    }
+    table
+}
+
+/// A state in its colour.
+pub(super) fn state(state: State) -> Cell {
+    match state {
+        State::Ready => Cell::coloured(state.to_string(), Colour::Green),
+        State::Failed => Cell::coloured(state.to_string(), Colour::Red),
+        State::Backoff | State::Waiting | State::Starting | State::Stopping => {
+            Cell::coloured(state.to_string(), Colour::Yellow)
+        }
+        State::Stopped | State::Skipped => Cell::plain(state.to_string()),
+    }
+}
+
+/// What there is to say beyond the state: why, or else what it says of itself; and what its log lacks.
+pub(super) fn remark(component: &ComponentStatus) -> String {
+    let quiet = component.state == State::Ready;
+    let said = component.reason.as_ref().or(component.status_text.as_ref().filter(|_| quiet));
+    let mut remark = said.map(|text| tame(text)).unwrap_or_default();
+    if matches!(component.state, State::Backoff | State::Failed)
+        && let Some(error) = &component.last_error
+        && !remark.contains(error.as_str())
+    {
+        remark =
+            [remark, tame(error)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+    }
+    if component.log.dropped_lines > 0 {
+        remark.push_str(&format!(" ({} log lines lost)", component.log.dropped_lines));
+    }
+    remark
+}
+
+fn optional(value: Option<u32>) -> String {
+    value.map_or("-".to_owned(), |value| value.to_string())
+}
+
+/// A duration for a glance: the two largest units.
+pub(super) fn duration(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{minutes}m {}s", seconds % 60),
+        3600..86_400 => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        let texts = [5, 65, 3700, 90_000].map(duration);
+        assert_eq!(texts, ["5s", "1m 5s", "1h 1m", "1d 1h"]);
+    }
+}

@@ -1,0 +1,122 @@
+//! A log file of bounded size: when it is full it is put aside as `NAME.1.log`, and the earlier ones move up.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Writes lines; each call holds whole ones, as `tracing` makes them, so no line is ever cut.
+///
+/// Bounds: `max_bytes` for each file, `keep` files put aside; the oldest goes. Whatever goes wrong, it is tried again with the
+/// next line: a log must never end the process.
+#[derive(Debug)]
+pub(super) struct SizeRotator {
+    path: PathBuf,
+    file: Option<File>,
+    size: u64,
+    max_bytes: u64,
+    keep: usize,
+}
+
+impl SizeRotator {
+    /// Goes on with the file where it is.
+    pub(super) fn open(path: PathBuf, max_bytes: u64, keep: usize) -> io::Result<Self> {
+        let (file, size) = append_to(&path)?;
+        Ok(Self { path, file: Some(file), size, max_bytes, keep })
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        self.file = None;
+        for number in (1..self.keep).rev() {
+            rename(&self.aside(number), &self.aside(number + 1))?;
+        }
+        if self.keep > 0 {
+            rename(&self.path, &self.aside(1))?;
+        } else {
+            std::fs::remove_file(&self.path)?;
+        }
+        Ok(())
+    }
+
+    fn aside(&self, number: usize) -> PathBuf {
+        self.path.with_extension(format!("{number}.log"))
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+impl Write for SizeRotator {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let is_full = self.size > 0 && self.size + line.len() as u64 > self.max_bytes;
+        if is_full {
+            self.rotate()?;
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let (file, size) = append_to(&self.path)?;
+                self.size = size;
+                self.file.insert(file)
+            }
+        };
+        file.write_all(line)?;
+        self.size += line.len() as u64;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // Every write goes straight to the file.
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_kept_whole_within_the_bounds() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("launcher.log");
+        let mut rotator = SizeRotator::open(path.clone(), 100, 3).unwrap();
+        for number in 0..50 {
+            rotator.write_all(format!("line number {number:04}\n").as_bytes()).unwrap();
+        }
+        let mut all = String::new();
+        for name in ["launcher.3.log", "launcher.2.log", "launcher.1.log", "launcher.log"] {
+            let text = std::fs::read_to_string(directory.path().join(name)).unwrap();
+            assert!(text.len() <= 100 && text.ends_with('\n'));
+            all.push_str(&text);
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 4);
+        let numbers: Vec<usize> = all.lines().map(|line| line[12..].parse().unwrap()).collect();
+        assert_eq!(numbers.last(), Some(&49));
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    }
+
+    #[test]
+    fn a_directory_that_comes_back_is_written_to_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let logs = directory.path().join("logs");
+        std::fs::create_dir(&logs).unwrap();
+        let path = logs.join("launcher.log");
+        let mut rotator = SizeRotator::open(path.clone(), 10, 1).unwrap();
+        rotator.write_all(b"12345678\n").unwrap();
+        std::fs::remove_dir_all(&logs).unwrap();
+        assert!(rotator.write_all(b"lost one\n").is_err());
+        std::fs::create_dir(&logs).unwrap();
+        rotator.write_all(b"kept one\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept one\n");
+    }
+}

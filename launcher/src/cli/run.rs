@@ -1,0 +1,80 @@
+//! `launcher run`: one component in the foreground. This is also what the supervisor starts.
+
+use kit::context::SERVICE_TOKEN;
+use kit::{Context, Exit, Failure, Notifier, Secret};
+use tokio_util::sync::CancellationToken;
+
+use super::options::Where;
+use super::token;
+use crate::catalog::{self, EFFECTIVE_CONFIG, Runtime};
+use crate::config::{Directories, OPENAI_API_KEY, Settings};
+use crate::preflight::directories;
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The component's name, such as chat-server
+    component: String,
+}
+
+/// Runs a component until INT, TERM, or the end of the launcher that started it.
+pub(super) fn run(place: &Where, args: &Args) -> Result<Exit, Failure> {
+    let component = catalog::component(&args.component).ok_or_else(|| unknown(&args.component))?;
+    // From the main thread: the parent-death signal belongs to the thread, and this one stays.
+    let shutdown = CancellationToken::new();
+    kit::lifeline::hold(&shutdown);
+    kit::log::to_stderr();
+    kit::context::install_tls();
+    kit::listen::raise_file_limit();
+    let (settings, key, data) = surroundings(place)?;
+    let context = Context {
+        shutdown: shutdown.clone(),
+        notifier: Notifier::from_environment(),
+        service_token: service_token(&data)?,
+        data,
+    };
+    let result = runtime(component.runtime)?.block_on(async {
+        kit::shutdown::on_signals(shutdown)?;
+        component.run(settings, key, context)?.await
+    });
+    if let Err(failure) = &result {
+        tracing::error!("{failure}");
+    }
+    result.map(|()| Exit::Fine)
+}
+
+fn unknown(name: &str) -> Failure {
+    let names: Vec<&str> = catalog::names().collect();
+    Failure::new(Exit::Usage, format!("there is no component '{name}'; there are {}", names.join(", ")))
+}
+
+/// The settings that the launcher hands over, or those of the configuration.
+fn surroundings(place: &Where) -> Result<(Settings, Option<Secret>, std::path::PathBuf), Failure> {
+    if let Ok(text) = std::env::var(EFFECTIVE_CONFIG) {
+        let settings = serde_json::from_str(&text).map_err(|error| {
+            Failure::new(Exit::Config, format!("{EFFECTIVE_CONFIG} is not understood: {error}"))
+        })?;
+        let key = std::env::var(OPENAI_API_KEY).ok().filter(|key| !key.is_empty()).map(Secret::new);
+        return Ok((settings, key, place.directories()?.data));
+    }
+    let loaded = place.load()?;
+    let Directories { data, .. } = &loaded.directories;
+    let only_data = Directories { data: data.clone(), logs: data.clone() };
+    directories::prepare(&only_data).map_err(|mut errors| Failure::from(errors.remove(0)))?;
+    Ok((loaded.settings, loaded.api_key, loaded.directories.data))
+}
+
+fn service_token(data: &std::path::Path) -> Result<Secret, Failure> {
+    match std::env::var(SERVICE_TOKEN) {
+        Ok(token) if !token.is_empty() => Ok(Secret::new(token)),
+        _ => token::shared(data),
+    }
+}
+
+fn runtime(kind: Runtime) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match kind {
+        Runtime::Threads => tokio::runtime::Builder::new_multi_thread(),
+        Runtime::OneThread => tokio::runtime::Builder::new_current_thread(),
+    };
+    builder.enable_all().build()
+}

@@ -1,0 +1,80 @@
+//! Aligned columns.
+
+use super::output::{Colour, paint};
+
+/// Rows under a heading; columns are as wide as their widest cell.
+#[derive(Debug)]
+pub(super) struct Table {
+    rows: Vec<Vec<Cell>>,
+}
+
+/// A cell: its text, and what colour it has where there is colour.
+#[derive(Debug, Clone)]
+pub(super) struct Cell {
+    text: String,
+    colour: Option<Colour>,
+}
+
+impl Cell {
+    /// A text without colour.
+    pub(super) fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), colour: None }
+    }
+
+    /// A text with a colour.
+    pub(super) fn coloured(text: impl Into<String>, colour: Colour) -> Self {
+        Self { text: text.into(), colour: Some(colour) }
+    }
+}
+
+impl Table {
+    /// A table with a heading.
+    pub(super) fn new(heading: &[&str]) -> Self {
+        Self { rows: vec![heading.iter().map(|text| Cell::plain(*text)).collect()] }
+    }
+
+    /// Adds a row.
+    pub(super) fn row(&mut self, cells: Vec<Cell>) {
+        self.rows.push(cells);
+    }
+
+    /// Its lines, without spaces at their ends.
+    pub(super) fn lines(&self, coloured: bool) -> Vec<String> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column| {
+            let cells = self.rows.iter().filter_map(|row: &Vec<Cell>| row.get(column));
+            cells.map(|cell: &Cell| cell.text.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        self.rows.iter().map(|row| render(row, &widths, coloured)).collect()
+    }
+}
+
+fn render(row: &[Cell], widths: &[usize], coloured: bool) -> String {
+    let mut line = String::new();
+    for (index, (cell, width)) in row.iter().zip(widths).enumerate() {
+        if index > 0 {
+            line.push_str("  ");
+        }
+        line.push_str(&cell.colour.map_or_else(|| cell.text.clone(), |c| paint(&cell.text, c, coloured)));
+        let is_last = row[index + 1..].iter().all(|cell| cell.text.is_empty());
+        if is_last {
+            break;
+        }
+        line.extend(std::iter::repeat_n(' ', width - cell.text.chars().count()));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_lines_end_where_their_text_does() {
+        let mut table = Table::new(&["A", "LONG", "C"]);
+        table.row(vec![Cell::plain("wide"), Cell::coloured("x", Colour::Red), Cell::plain("")]);
+        assert_eq!(table.lines(false), ["A     LONG  C", "wide  x"]);
+        assert_eq!(table.lines(true)[1], "wide  \x1b[31mx\x1b[0m");
+    }
+}

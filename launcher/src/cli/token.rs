@@ -1,0 +1,72 @@
+//! The service token's file: how a component that is run by itself is let in by the others.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use kit::{Exit, Failure, Secret};
+
+/// The file in the data directory; readable by its owner alone.
+const FILE: &str = "service.token";
+/// A token is 64 digits; more is not read.
+const MAX_BYTES: u64 = 1024;
+
+/// Makes a fresh token, and leaves it for components that are run by themselves.
+pub(super) fn fresh(data: &Path) -> Result<Secret, Failure> {
+    let token = Secret::random()?;
+    write(data, &token).map_err(|error| cannot(data, &error))?;
+    Ok(token)
+}
+
+/// The token of the launcher on this data directory, or a new one where there is none.
+pub(super) fn shared(data: &Path) -> Result<Secret, Failure> {
+    match read(data) {
+        Ok(token) => Ok(token),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => fresh(data),
+        Err(error) => Err(cannot(data, &error)),
+    }
+}
+
+fn cannot(data: &Path, error: &std::io::Error) -> Failure {
+    let what = format!("the service token {} cannot be used: {error}", data.join(FILE).display());
+    Failure::new(Exit::Failure, what)
+}
+
+/// Written beside and renamed, so that nobody reads half a token.
+fn write(data: &Path, token: &Secret) -> std::io::Result<()> {
+    let new = data.join(format!("{FILE}.{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(token.expose().as_bytes())?;
+    std::fs::rename(&new, data.join(FILE))
+}
+
+fn read(data: &Path) -> std::io::Result<Secret> {
+    let file = std::fs::File::open(data.join(FILE))?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        let what = "others can read it; delete it, and a new one is made";
+        return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, what));
+    }
+    let mut text = String::new();
+    file.take(MAX_BYTES).read_to_string(&mut text)?;
+    Ok(Secret::new(text.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_shared_by_all_on_a_data_directory_and_by_nobody_else() {
+        let data = tempfile::tempdir().unwrap();
+        let first = shared(data.path()).unwrap();
+        assert_eq!(shared(data.path()).unwrap(), first);
+        let second = fresh(data.path()).unwrap();
+        assert_ne!(second, first);
+        assert_eq!(shared(data.path()).unwrap(), second);
+        let file = data.path().join(FILE);
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(shared(data.path()).is_err());
+    }
+}

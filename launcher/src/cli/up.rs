@@ -1,0 +1,127 @@
+//! `launcher up`: everything is started, kept running, and stopped.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kit::{Exit, Failure};
+use tokio::sync::mpsc;
+
+use super::console::Console;
+use super::options::{Switches, Where, small_runtime};
+use super::planner::{Planner, process};
+use super::{detach, launcher_log, output, token};
+use crate::catalog;
+use crate::config::watch::{Watch, watch};
+use crate::config::{self, Environment, Loaded, Mistakes};
+use crate::preflight::{directories, mongodb, ports};
+use crate::supervisor::{self, Hooks, Outcome, Plan};
+
+/// New plans that wait to be put into force; a newer one makes the older ones obsolete, but they are quick.
+const WAITING_PLANS: usize = 4;
+
+/// Runs everything until it is stopped.
+pub(super) fn up(place: &Where, switches: &Switches) -> Result<Exit, Failure> {
+    let environment = Environment::of_this_process()?;
+    let loaded = config::load(&place.request(switches), &environment).map_err(Mistakes::into_failure)?;
+    prepare_directories(&loaded)?;
+    if switches.detach && !switches.background {
+        return detach::detach(&loaded, &where_to_look(&loaded, true));
+    }
+    if switches.background {
+        detach::leave_session();
+    }
+    let _log = launcher_log::begin(&loaded.directories.logs, &loaded.settings.launcher)?;
+    let result = run(place, switches, environment, &loaded);
+    match &result {
+        Ok(outcome) => tracing::info!(abandoned = ?outcome.abandoned, "stopped"),
+        Err(failure) => tracing::error!("{failure}"),
+    }
+    let outcome = result?;
+    if outcome.abandoned.is_empty() {
+        output::line("stopped");
+        Ok(Exit::Fine)
+    } else {
+        let what = format!("these did not end even when killed: {}", outcome.abandoned.join(", "));
+        Err(Failure::new(Exit::Failure, what))
+    }
+}
+
+fn prepare_directories(loaded: &Loaded) -> Result<(), Failure> {
+    directories::prepare(&loaded.directories).map_err(|errors| {
+        let texts: Vec<String> = errors.into_iter().map(|error| Failure::from(error).to_string()).collect();
+        Failure::new(Exit::Failure, texts.join("\n"))
+    })
+}
+
+/// On the main thread: the parent-death signal of a child follows the thread that started it.
+fn run(
+    place: &Where,
+    switches: &Switches,
+    environment: Environment,
+    loaded: &Loaded,
+) -> Result<Outcome, Failure> {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %loaded.directories.data.display(), "starting");
+    small_runtime()?.block_on(async {
+        let claim = supervisor::claim(&loaded.directories.data).await?;
+        preflight(loaded).await?;
+        let process = process(token::fresh(&loaded.directories.data)?)?;
+        let planner = Arc::new(Planner::new(place.request(switches), environment, process));
+        let plan = planner.first(loaded);
+        let console = Console::start(where_to_look(loaded, false))?;
+        let (plans, new_plans) = mpsc::channel(WAITING_PLANS);
+        let _watch = watch_files(loaded, &planner, plans);
+        let hooks = Hooks {
+            progress: Some(console.progress()),
+            reload: Some(Box::new(move || planner.again())),
+            plans: Some(new_plans),
+        };
+        let outcome = supervisor::supervise(plan, claim, hooks).await;
+        console.finish();
+        outcome
+    })
+}
+
+/// What others hold up: all of it is told, and a missing MongoDB decides the exit code.
+async fn preflight(loaded: &Loaded) -> Result<(), Failure> {
+    let mut exit = Exit::Failure;
+    let mut problems = Vec::new();
+    let url = &loaded.settings.store.url;
+    if mongodb::is_mongodb(url)
+        && let Err(error) = mongodb::greet(url).await
+    {
+        let failure = error.into_failure();
+        exit = failure.exit();
+        problems.push(failure.to_string());
+    }
+    let taken = ports::check(&catalog::used_listeners(loaded));
+    problems.extend(taken.iter().map(ToString::to_string));
+    if problems.is_empty() { Ok(()) } else { Err(Failure::new(exit, problems.join("\n  "))) }
+}
+
+/// Puts changes of the configuration into force. Without a watch there is still `launcher reload`.
+fn watch_files(loaded: &Loaded, planner: &Arc<Planner>, plans: mpsc::Sender<Plan>) -> Option<Watch> {
+    if !loaded.settings.launcher.watch {
+        return None;
+    }
+    let files: Vec<PathBuf> = loaded.file.iter().chain(&loaded.dotenvs).cloned().collect();
+    let planner = Arc::clone(planner);
+    let changed = move || match planner.again() {
+        Ok(plan) => {
+            tracing::info!("the configuration has changed");
+            // The supervisor takes plans as long as it runs.
+            let _ = plans.blocking_send(plan);
+        }
+        Err(problem) => tracing::error!("the configuration has changed and is not used: {problem}"),
+    };
+    let watch = watch(files, changed);
+    watch.inspect_err(|error| tracing::warn!(%error, "changes of the configuration go unnoticed")).ok()
+}
+
+fn where_to_look(loaded: &Loaded, is_background: bool) -> Vec<String> {
+    let mut entries: Vec<(&str, String)> = catalog::where_to_look(loaded);
+    entries.push(("logs", format!("{}   or: launcher logs -f", loaded.directories.logs.display())));
+    entries.push(("status", "launcher status".to_owned()));
+    entries
+        .push(("stop", if is_background { "launcher down" } else { "ctrl-C, or: launcher down" }.to_owned()));
+    entries.into_iter().map(|(word, what)| format!("{word:<8}{what}")).collect()
+}

@@ -1,0 +1,128 @@
+//! One setting as some layer gives it, before it is known whether it is one.
+
+use serde_json::Value;
+
+use super::mistake::Mistake;
+use super::nearest::nearest;
+use super::schema::{self, Section};
+use super::source::Source;
+use super::text;
+
+/// What a layer says: this key, that value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Assignment {
+    /// The key's path: section and key, or `services`, name and key.
+    pub(crate) path: Vec<String>,
+    /// What it is set to.
+    pub(crate) value: Given,
+    /// Where the key stands.
+    pub(crate) key_source: Source,
+    /// Where the value stands.
+    pub(crate) value_source: Source,
+}
+
+/// A value as a layer gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Given {
+    /// With its type, from the file.
+    Value(Value),
+    /// As text, from a flag or the environment; its type follows from the key.
+    Text(String),
+}
+
+/// An assignment whose key exists and whose value fits it.
+pub(crate) struct Checked {
+    /// `chat-server`, or `services.NAME`.
+    pub(crate) table: Vec<String>,
+    pub(crate) key: String,
+    pub(crate) value: Value,
+    pub(crate) source: Source,
+}
+
+impl Assignment {
+    /// From a layer that has texts only.
+    pub(crate) fn text(path: &[&str], value: &str, source: Source) -> Self {
+        Self {
+            path: path.iter().map(|part| (*part).to_owned()).collect(),
+            value: Given::Text(value.to_owned()),
+            key_source: source.clone(),
+            value_source: source,
+        }
+    }
+
+    /// Finds the key, and checks the value against its type.
+    pub(crate) fn check(self) -> Result<Checked, Mistake> {
+        let full = self.path.join(".");
+        let (section, table, key) = match self.locate() {
+            Ok(found) => found,
+            Err(what) => return Err(Mistake { source: self.key_source, what }),
+        };
+        let wrong =
+            |what: String| Mistake { source: self.value_source.clone(), what: format!("{full}: {what}") };
+        let value = match self.value {
+            Given::Value(value) => value,
+            Given::Text(ref text) => text::read(&section, &key, text),
+        };
+        section.check(&key, &value).map_err(wrong)?;
+        Ok(Checked { table, key, value, source: self.value_source })
+    }
+
+    fn locate(&self) -> Result<(Section, Vec<String>, String), String> {
+        let parts: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        let (section, table, key) = match parts.as_slice() {
+            [schema::SERVICES, name, key] => {
+                service_name(name)?;
+                (schema::SERVICE, vec![schema::SERVICES, *name], *key)
+            }
+            [name, key] => {
+                let section = schema::section(name).ok_or_else(|| unknown_section(name))?;
+                (section, vec![*name], *key)
+            }
+            [name, ..] if !schema::section_names().any(|known| known == *name) => {
+                return Err(unknown_section(name));
+            }
+            _ => return Err(format!("'{}' is not a key; keys are written SECTION.KEY", self.path.join("."))),
+        };
+        if section.keys().iter().any(|known| known == key) {
+            Ok((section, table.into_iter().map(str::to_owned).collect(), key.to_owned()))
+        } else {
+            Err(unknown_key(&section, &table.join("."), key))
+        }
+    }
+}
+
+/// What to say of a section that does not exist.
+pub(crate) fn unknown_section(name: &str) -> String {
+    match nearest(name, schema::section_names()) {
+        Some(near) => format!("unknown section '{name}'; did you mean '{near}'?"),
+        None => {
+            let names: Vec<&str> = schema::section_names().collect();
+            format!("unknown section '{name}'; there are {}", names.join(", "))
+        }
+    }
+}
+
+fn unknown_key(section: &Section, table: &str, key: &str) -> String {
+    let keys = section.keys();
+    if key.contains("key") && section.name == "openai-bot" {
+        return format!(
+            "unknown key '{table}.{key}'; the API key is a secret and is given as OPENAI_API_KEY, in the environment or in .env"
+        );
+    }
+    match nearest(key, keys.iter().map(String::as_str)) {
+        Some(near) => format!("unknown key '{table}.{key}'; did you mean '{near}'?"),
+        None => format!("unknown key '{table}.{key}'; there are {}", keys.join(", ")),
+    }
+}
+
+/// The supervisor takes the name for a file's and an environment variable's, so it must be plain.
+fn service_name(name: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
+        return Err("a service's name is 1 to 40 small letters, digits and '-'".to_owned());
+    }
+    if schema::section(name).is_some() {
+        return Err(format!("a service cannot be called '{name}'; that is one of our own"));
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The configuration file as assignments, each with its line and column.
+//!
+//! The document is read with recovery: a line that is not TOML is reported, and the rest is checked all the same.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::assignment::{Assignment, Given, unknown_section};
+use super::mistake::Mistake;
+use super::schema;
+use super::source::{Source, position};
+use super::text::to_json;
+
+/// What a file says, and what of it is not TOML or not a table where one must be.
+pub(crate) fn read(path: &Path, text: &str) -> (Vec<Assignment>, Vec<Mistake>) {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut reader = Reader { path: path.into(), text, assignments: Vec::new(), mistakes: Vec::new() };
+    for error in errors {
+        let source = reader.source(error.span().map_or(text.len(), |span| span.start));
+        reader.mistakes.push(Mistake { source, what: error.message().to_owned() });
+    }
+    let broken_lines: Vec<usize> =
+        reader.mistakes.iter().filter_map(|mistake| line(&mistake.source)).collect();
+    reader.root(document.get_ref());
+    // What recovery made of a broken line is a guess; complaining of it would only confuse.
+    let is_whole = |source: &Source| line(source).is_none_or(|line| !broken_lines.contains(&line));
+    reader.assignments.retain(|assignment| is_whole(&assignment.key_source));
+    let syntax = broken_lines.len();
+    let mut mistakes = reader.mistakes;
+    let others = mistakes.split_off(syntax);
+    mistakes.extend(others.into_iter().filter(|mistake| is_whole(&mistake.source)));
+    (reader.assignments, mistakes)
+}
+
+fn line(source: &Source) -> Option<usize> {
+    match source {
+        Source::File { line, .. } => Some(*line),
+        Source::Default | Source::Dotenv { .. } | Source::Environment { .. } | Source::Flag { .. } => None,
+    }
+}
+
+struct Reader<'a> {
+    path: Arc<Path>,
+    text: &'a str,
+    assignments: Vec<Assignment>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader<'_> {
+    fn source(&self, offset: usize) -> Source {
+        let (line, column) = position(self.text, offset);
+        Source::File { path: Arc::clone(&self.path), line, column }
+    }
+
+    fn mistake(&mut self, offset: usize, what: String) {
+        let source = self.source(offset);
+        self.mistakes.push(Mistake { source, what });
+    }
+
+    fn root(&mut self, document: &DeTable<'_>) {
+        for (name, value) in in_order(document) {
+            match value.get_ref() {
+                DeValue::Table(services) if name.get_ref() == schema::SERVICES => self.services(services),
+                DeValue::Table(table) if schema::section(name.get_ref()).is_some() => {
+                    self.table(&[name.get_ref()], table);
+                }
+                _ if schema::section_names().any(|known| known == name.get_ref()) => {
+                    let what =
+                        format!("'{0}' is a section; write [{0}] and its keys below it", name.get_ref());
+                    self.mistake(name.span().start, what);
+                }
+                _ => self.mistake(name.span().start, unknown_section(name.get_ref())),
+            }
+        }
+    }
+
+    fn services(&mut self, services: &DeTable<'_>) {
+        for (name, value) in in_order(services) {
+            match value.get_ref() {
+                DeValue::Table(table) => self.table(&[schema::SERVICES, name.get_ref()], table),
+                _ => {
+                    let what = format!("write [services.{}] and its keys below it", name.get_ref());
+                    self.mistake(name.span().start, what);
+                }
+            }
+        }
+    }
+
+    fn table(&mut self, path: &[&str], table: &DeTable<'_>) {
+        for (key, value) in in_order(table) {
+            let full: Vec<String> =
+                path.iter().copied().chain([key.get_ref().as_ref()]).map(str::to_owned).collect();
+            match to_json(value.get_ref()) {
+                Some(json) => self.assignments.push(Assignment {
+                    path: full,
+                    value: Given::Value(json),
+                    key_source: self.source(key.span().start),
+                    value_source: self.source(value.span().start),
+                }),
+                None => self
+                    .mistake(value.span().start, format!("{}: the number is out of range", full.join("."))),
+            }
+        }
+    }
+}
+
+/// A table's entries as they stand in the file; the parser sorts them by name.
+fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Spanned<DeString<'i>>, &'t Spanned<DeValue<'i>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}

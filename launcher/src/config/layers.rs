@@ -1,0 +1,82 @@
+//! Lays the layers over each other and makes the settings of what is on top.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::assignment::Assignment;
+use super::mistake::Mistake;
+use super::schema::{self, COMMAND};
+use super::settings::Settings;
+use super::source::Source;
+
+/// Where each setting that is not a default comes from, by its full key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(BTreeMap<String, Source>);
+
+impl Origins {
+    /// Where a setting comes from, such as `chat-server.listen`.
+    #[must_use]
+    pub fn of(&self, key: &str) -> Source {
+        self.0.get(key).cloned().unwrap_or(Source::Default)
+    }
+}
+
+/// The tree that grows layer by layer.
+#[derive(Default)]
+pub(crate) struct Layers {
+    tree: Map<String, Value>,
+    origins: Origins,
+    mistakes: Vec<Mistake>,
+}
+
+impl Layers {
+    /// Lays a layer over those before it.
+    pub(crate) fn lay(&mut self, assignments: impl IntoIterator<Item = Assignment>) {
+        for assignment in assignments {
+            match assignment.check() {
+                Ok(checked) => {
+                    let full = format!("{}.{}", checked.table.join("."), checked.key);
+                    self.origins.0.insert(full, checked.source);
+                    table(&mut self.tree, &checked.table).insert(checked.key, checked.value);
+                }
+                Err(mistake) => self.mistakes.push(mistake),
+            }
+        }
+    }
+
+    /// Adds what was wrong before a layer could be laid.
+    pub(crate) fn complain(&mut self, mistakes: impl IntoIterator<Item = Mistake>) {
+        self.mistakes.extend(mistakes);
+    }
+
+    /// The settings, where each comes from, and what is wrong.
+    pub(crate) fn finish(mut self) -> (Settings, Origins, Vec<Mistake>) {
+        let commands = self.take_commands();
+        self.tree.insert("commands".to_owned(), Value::Object(commands));
+        let settings = serde_json::from_value(Value::Object(self.tree))
+            .expect("every key exists and every value was checked against its key's type");
+        (settings, self.origins, self.mistakes)
+    }
+
+    /// `command` belongs to the launcher, not to the component whose section holds it.
+    fn take_commands(&mut self) -> Map<String, Value> {
+        let mut commands = Map::new();
+        for (name, section) in &mut self.tree {
+            if name != schema::SERVICES
+                && let Some(command) = section.as_object_mut().and_then(|section| section.remove(COMMAND))
+            {
+                commands.insert(name.clone(), command);
+            }
+        }
+        commands
+    }
+}
+
+/// The table of a path, made where it is missing.
+fn table<'t>(tree: &'t mut Map<String, Value>, path: &[String]) -> &'t mut Map<String, Value> {
+    path.iter().fold(tree, |table, name| {
+        let entry = table.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
+        entry.as_object_mut().expect("tables hold tables on the way to a key")
+    })
+}

@@ -1,0 +1,156 @@
+//! The configuration: found, read in layers, checked as a whole.
+//!
+//! The life of a setting: a layer gives it ([`Source`]) as an assignment; `assignment` finds its key in `schema` and checks
+//! the value against the key's type; `layers` lays flag over environment over `.env` over file over default; `rules` looks at
+//! the whole. Every mistake on the way is collected, and all are told at once.
+
+mod assignment;
+mod environment;
+mod file;
+mod flag;
+mod layers;
+mod mistake;
+mod nearest;
+mod place;
+mod rules;
+mod schema;
+mod settings;
+mod source;
+mod text;
+pub mod watch;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use kit::Secret;
+
+pub(crate) use environment::is_settings_variable;
+pub use environment::{Environment, OPENAI_API_KEY};
+pub use layers::Origins;
+pub use mistake::{Mistake, Mistakes};
+pub use place::Directories;
+pub use settings::{LauncherConfig, ServiceConfig, Settings};
+pub use source::Source;
+
+use layers::Layers;
+
+/// The defaults as a file, every key explained.
+pub const DEFAULT_FILE: &str = include_str!("../../../config/launcher.toml");
+
+/// What the command line says of the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// The data directory.
+    pub data: Option<PathBuf>,
+    /// The directory of the logs.
+    pub logs: Option<PathBuf>,
+    /// `SECTION.KEY=VALUE`, later ones over earlier ones.
+    pub sets: Vec<String>,
+    /// The flags that leave components out, such as `--no-web`.
+    pub without: Vec<&'static str>,
+}
+
+/// A configuration without mistakes.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What is set.
+    pub settings: Settings,
+    /// Where from.
+    pub origins: Origins,
+    /// The file that was read; none for the embedded defaults.
+    pub file: Option<PathBuf>,
+    /// The `.env` files that were looked for.
+    pub dotenvs: Vec<PathBuf>,
+    /// The bot's key.
+    pub api_key: Option<Secret>,
+    /// Where data and logs lie.
+    pub directories: Directories,
+    /// The flags that leave components out, such as `--no-web`.
+    pub without: Vec<&'static str>,
+}
+
+/// Finds, reads and checks the configuration.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn load(request: &Request, environment: &Environment) -> Result<Loaded, Mistakes> {
+    let place = place::config(request.config.as_deref(), environment);
+    let mut layers = Layers::default();
+    if let Some(path) = &place.file {
+        lay_file(&mut layers, path, environment);
+    }
+    let mut api_key = None;
+    for path in place.dotenvs.iter().rev() {
+        let variables = lay_dotenv(&mut layers, path);
+        api_key = environment::api_key(&variables).or(api_key);
+    }
+    let named = |name: &str| Source::Environment { name: name.to_owned() };
+    layers.lay(environment::assignments(&environment.variables, named));
+    for text in &request.sets {
+        match flag::read(text) {
+            Ok(assignment) => layers.lay([assignment]),
+            Err(mistake) => layers.complain([mistake]),
+        }
+    }
+    let (settings, origins, mut mistakes) = layers.finish();
+    mistakes.extend(rules::check(&settings, &origins));
+    Mistakes::check(mistakes)?;
+    Ok(Loaded {
+        settings,
+        origins,
+        file: place.file,
+        dotenvs: place.dotenvs,
+        api_key: environment::api_key(&environment.variables).or(api_key),
+        directories: place::directories(request.data.as_deref(), request.logs.as_deref(), environment)?,
+        without: request.without.clone(),
+    })
+}
+
+/// Where data and logs lie, for commands that need nothing else and work whatever the configuration is.
+///
+/// # Errors
+/// When the user has no home.
+pub fn directories(request: &Request, environment: &Environment) -> Result<Directories, Mistakes> {
+    place::directories(request.data.as_deref(), request.logs.as_deref(), environment)
+}
+
+fn lay_file(layers: &mut Layers, path: &Path, environment: &Environment) {
+    // Operators read paths as they wrote them, not made absolute.
+    let shown = path.strip_prefix(&environment.directory).unwrap_or(path);
+    match read_text(path) {
+        Ok(text) => {
+            let (assignments, mistakes) = file::read(shown, &text);
+            layers.complain(mistakes);
+            layers.lay(assignments);
+        }
+        Err(what) => {
+            let source = Source::File { path: shown.into(), line: 1, column: 1 };
+            layers.complain([Mistake { source, what }]);
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "not allowed to read it".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line =
+            error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+        format!("is not UTF-8 text (line {line})")
+    })
+}
+
+fn lay_dotenv(layers: &mut Layers, path: &Path) -> BTreeMap<String, String> {
+    let (variables, mistakes) = environment::dotenv(path);
+    layers.complain(mistakes);
+    layers.lay(environment::assignments(&variables, environment::dotenv_source(path)));
+    variables
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Which sections and keys there are, and whether a value fits one. Taken from the types themselves, so nothing is said twice.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::settings::{LauncherConfig, ServiceConfig};
+
+/// The key by which a component's section may name a program of its own.
+pub(crate) const COMMAND: &str = "command";
+/// The section whose tables are the operator's own services.
+pub(crate) const SERVICES: &str = "services";
+
+/// A table of the configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Section {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Whether an external program may take its place.
+    replaceable: bool,
+    defaults: fn() -> Map<String, Value>,
+    fits: fn(Map<String, Value>) -> Result<(), serde_json::Error>,
+}
+
+/// Every section with a fixed name, in the order of the default file.
+pub(crate) const SECTIONS: [Section; 7] = [
+    Section::of::<LauncherConfig>("launcher"),
+    Section::of::<message_api::StoreConfig>("store"),
+    Section::of::<message_api::Config>("message-api").replaceable(),
+    Section::of::<chat_server::Config>("chat-server").replaceable(),
+    Section::of::<web_adapter::Config>("web-adapter").replaceable(),
+    Section::of::<thermometer::Config>("thermometer").replaceable(),
+    Section::of::<openai_bot::Config>("openai-bot").replaceable(),
+];
+
+/// Each table below `services`.
+pub(crate) const SERVICE: Section = Section::of::<ServiceConfig>(SERVICES);
+
+/// The section of a name.
+pub(crate) fn section(name: &str) -> Option<Section> {
+    SECTIONS.into_iter().find(|section| section.name == name)
+}
+
+/// The names that a table at the root may have.
+pub(crate) fn section_names() -> impl Iterator<Item = &'static str> {
+    SECTIONS.into_iter().map(|section| section.name).chain([SERVICES])
+}
+
+impl Section {
+    const fn of<T: Default + Serialize + DeserializeOwned>(name: &'static str) -> Self {
+        Self { name, replaceable: false, defaults: defaults::<T>, fits: fits::<T> }
+    }
+
+    const fn replaceable(self) -> Self {
+        Self { replaceable: true, ..self }
+    }
+
+    /// The keys it knows.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = (self.defaults)().keys().cloned().collect();
+        if self.replaceable {
+            keys.push(COMMAND.to_owned());
+        }
+        keys
+    }
+
+    /// The default of a key; `null` where there is none.
+    pub(crate) fn default_of(&self, key: &str) -> Value {
+        (self.defaults)().remove(key).unwrap_or(Value::Null)
+    }
+
+    /// Whether a value fits a key that this section knows.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub(crate) fn check(&self, key: &str, value: &Value) -> Result<(), String> {
+        if self.replaceable && key == COMMAND {
+            let command = serde_json::from_value::<Vec<String>>(value.clone());
+            return match command {
+                Ok(command) if !command.is_empty() => Ok(()),
+                _ => Err("must be a list of texts, the program first".to_owned()),
+            };
+        }
+        let mut table = (self.defaults)();
+        let default = table.insert(key.to_owned(), value.clone()).unwrap_or(Value::Null);
+        (self.fits)(table).map_err(|error| describe(&error, &default))
+    }
+}
+
+/// What serde says, and what a right value looks like.
+fn describe(error: &serde_json::Error, default: &Value) -> String {
+    match default {
+        Value::Null => error.to_string(),
+        default => format!("{error}; the default is {default}"),
+    }
+}
+
+fn defaults<T: Default + Serialize>() -> Map<String, Value> {
+    match serde_json::to_value(T::default()).expect("a configuration can be written as JSON") {
+        Value::Object(table) => table,
+        _ => unreachable!("a section of the configuration is a table"),
+    }
+}
+
+fn fits<T: DeserializeOwned>(table: Map<String, Value>) -> Result<(), serde_json::Error> {
+    serde_json::from_value::<T>(Value::Object(table)).map(drop)
+}

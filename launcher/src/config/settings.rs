@@ -1,0 +1,94 @@
+//! The configuration as a tree: each section is the type of the component that it belongs to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set. Sections that are not there have their defaults.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// The launcher's own.
+    pub launcher: LauncherConfig,
+    /// Where messages are kept.
+    pub store: message_api::StoreConfig,
+    /// The message API.
+    pub message_api: message_api::Config,
+    /// The chat server.
+    pub chat_server: chat_server::Config,
+    /// The page and its WebSocket.
+    pub web_adapter: web_adapter::Config,
+    /// The thermometer.
+    pub thermometer: thermometer::Config,
+    /// The bot.
+    pub openai_bot: openai_bot::Config,
+    /// Programs of the operator's that are run beside the components, by name.
+    pub services: BTreeMap<String, ServiceConfig>,
+    /// Programs that take a component's place: `command` in the component's section.
+    pub commands: BTreeMap<String, Vec<String>>,
+}
+
+/// How the launcher runs things: `[launcher]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LauncherConfig {
+    /// Whether a change of the configuration file is put into force by itself.
+    pub watch: bool,
+    /// How long a component may take to be ready.
+    #[serde(with = "kit::duration")]
+    pub ready_timeout: Duration,
+    /// How long a component may take to end before it is killed.
+    #[serde(with = "kit::duration")]
+    pub stop_grace: Duration,
+    /// The size in MiB at which a log file is put aside.
+    pub log_file_mib: u64,
+    /// How many files put aside are kept for each component.
+    pub log_files: usize,
+    /// How many MiB all log files together may take.
+    pub log_total_mib: u64,
+}
+
+impl Default for LauncherConfig {
+    fn default() -> Self {
+        Self {
+            watch: true,
+            ready_timeout: Duration::from_secs(30),
+            stop_grace: Duration::from_secs(5),
+            log_file_mib: 10,
+            log_files: 5,
+            log_total_mib: 200,
+        }
+    }
+}
+
+/// A program that is run and supervised beside the components: `[services.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ServiceConfig {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Variables of its environment, besides ours.
+    pub env: BTreeMap<String, String>,
+    /// Its working directory.
+    pub directory: Option<String>,
+    /// What must be ready before it is started.
+    pub needs: Vec<String>,
+    /// Where it can be reached; only shown.
+    pub address: Option<String>,
+    /// Whether it says that it is ready (`READY=1` to `$NOTIFY_SOCKET`); otherwise it is taken to be once it is started.
+    pub notify: bool,
+}
+
+impl Default for ServiceConfig {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            env: BTreeMap::new(),
+            directory: None,
+            needs: vec!["chat-server".to_owned()],
+            address: None,
+            notify: false,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The layers, the places and the mistakes, without a process.
+
+use super::*;
+use tempfile::TempDir;
+
+/// A working directory with a configuration, and an environment.
+struct Setup {
+    directory: TempDir,
+    environment: Environment,
+    request: Request,
+}
+
+impl Setup {
+    fn new(file: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("config")).unwrap();
+        std::fs::write(directory.path().join("config/launcher.toml"), file).unwrap();
+        let environment = Environment { directory: directory.path().to_owned(), ..Environment::default() };
+        Self { directory, environment, request: Request::default() }
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn set(mut self, text: &str) -> Self {
+        self.request.sets.push(text.to_owned());
+        self
+    }
+
+    fn dotenv(self, place: &str, text: &str) -> Self {
+        std::fs::write(self.directory.path().join(place), text).unwrap();
+        self
+    }
+
+    fn load(&self) -> Result<Loaded, Mistakes> {
+        load(&self.request, &self.environment)
+    }
+
+    fn mistakes(&self) -> Vec<String> {
+        self.load().unwrap_err().iter().map(ToString::to_string).collect()
+    }
+}
+
+#[test]
+fn the_default_file_is_the_defaults_and_names_every_key() {
+    let loaded = Setup::new(DEFAULT_FILE).load().unwrap();
+    assert_eq!(loaded.settings, Settings::default());
+    for section in schema::SECTIONS {
+        for key in section.keys().iter().filter(|key| *key != schema::COMMAND) {
+            let full = format!("{}.{key}", section.name);
+            let given = loaded.origins.of(&full) != Source::Default;
+            let mentioned = DEFAULT_FILE
+                .lines()
+                .any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} =")));
+            let optional = section.default_of(key).is_null();
+            assert!(given || (optional && mentioned), "{full} is missing in config/launcher.toml");
+        }
+    }
+}
+
+#[test]
+fn the_embedded_default_is_used_where_there_is_no_file() {
+    let empty = tempfile::tempdir().unwrap();
+    let home = empty.path().to_str().unwrap().to_owned();
+    let environment =
+        Environment { directory: empty.path().to_owned(), variables: [("HOME".to_owned(), home)].into() };
+    let loaded = load(&Request::default(), &environment).unwrap();
+    assert_eq!((loaded.file, loaded.settings), (None, Settings::default()));
+    assert_eq!(loaded.directories.data, empty.path().join(".local/state/p2p-chat/data"));
+    let nowhere = Environment { directory: empty.path().to_owned(), ..Environment::default() };
+    assert!(load(&Request::default(), &nowhere).unwrap_err().to_string().contains("--data"));
+}
+
+#[test]
+fn each_layer_lies_over_the_ones_below() {
+    let key = "P2P_THERMOMETER__NAME";
+    let name = |setup: &Setup| setup.load().unwrap().settings.thermometer.name;
+    let setup = Setup::new("thermometer.name = 'file'");
+    assert_eq!(name(&setup), "file");
+    let setup = setup.dotenv(".env", "P2P_THERMOMETER__NAME=root");
+    assert_eq!(name(&setup), "root");
+    let setup = setup.dotenv("config/.env", "P2P_THERMOMETER__NAME=beside");
+    assert_eq!(name(&setup), "beside");
+    let setup = setup.variable(key, "environment");
+    assert_eq!(name(&setup), "environment");
+    let setup = setup.set("thermometer.name=flag");
+    assert_eq!(name(&setup), "flag");
+    assert_eq!(setup.load().unwrap().origins.of("thermometer.name").to_string(), "--set thermometer.name");
+}
+
+#[test]
+fn well_known_variables_mean_what_they_say() {
+    let setup = Setup::new("store.url = 'sqlite:x.db'")
+        .dotenv(".env", "OPENAI_API_KEY=from-file\nMONGO_URL=mongodb://a");
+    let loaded = setup.load().unwrap();
+    assert_eq!(loaded.settings.store.url, "mongodb://a");
+    assert_eq!(loaded.api_key.unwrap().expose(), "from-file");
+    let setup = setup.variable("MONGO_URL", "mongodb://b").variable("OPENAI_API_KEY", "from-environment");
+    let loaded = setup.load().unwrap();
+    assert_eq!(loaded.settings.store.url, "mongodb://b");
+    assert_eq!(loaded.api_key.unwrap().expose(), "from-environment");
+    let particular = setup.variable("P2P_STORE__URL", "mongodb://c");
+    assert_eq!(particular.load().unwrap().settings.store.url, "mongodb://c");
+    let flag = particular.set("store.url=sqlite:y.db");
+    assert_eq!(flag.load().unwrap().settings.store.url, "sqlite:y.db");
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place_and_the_nearest_key() {
+    let file = "[chat-server]\nlisen = '127.0.0.1:5000'\nlisten = 'nowhere'\n\n[web-adaptor]\nlisten = '127.0.0.1:1'\n\n[thermometer]\ninterval = 5\n";
+    let setup = Setup::new(file)
+        .variable("P2P_OPENAI_BOT__MODLE", "x")
+        .set("message-api.listen=127.0.0.1")
+        .set("nonsense");
+    let mistakes = setup.mistakes();
+    let expected = [
+        "config/launcher.toml:2:1: unknown key 'chat-server.lisen'; did you mean 'listen'?",
+        "config/launcher.toml:3:10: chat-server.listen: ",
+        "config/launcher.toml:5:2: unknown section 'web-adaptor'; did you mean 'web-adapter'?",
+        "config/launcher.toml:9:12: thermometer.interval: ",
+        "environment variable P2P_OPENAI_BOT__MODLE: unknown key 'openai-bot.modle'; did you mean 'model'?",
+        "--set message-api.listen: message-api.listen: ",
+        "--set nonsense: write --set SECTION.KEY=VALUE",
+    ];
+    for text in expected {
+        assert!(mistakes.iter().any(|mistake| mistake.starts_with(text)), "{text}\nis not in {mistakes:#?}");
+    }
+    assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
+}
+
+#[test]
+fn what_is_not_toml_is_told_beside_the_other_mistakes() {
+    let mistakes = Setup::new("[thermometer]\nname = \n[chat-server]\nquite = '5s'\n").mistakes();
+    assert!(mistakes.iter().any(|mistake| mistake.starts_with("config/launcher.toml:2:")), "{mistakes:#?}");
+    assert!(mistakes.iter().any(|mistake| mistake.contains("did you mean 'quiet'")), "{mistakes:#?}");
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_mistakes() {
+    let file = "message-api.listen = '127.0.0.1:5000'\nstore.url = 'postgres://u:hunter2@h'\nthermometer.name = 'a b'\n[launcher]\nlog-file-mib = 0\n";
+    let mistakes = Setup::new(file).mistakes();
+    assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
+    assert!(mistakes.iter().all(|mistake| !mistake.contains("hunter2")), "{mistakes:#?}");
+    assert!(
+        mistakes.iter().any(|mistake| mistake.contains("chat-server.listen: the address 127.0.0.1:5000"))
+    );
+    assert!(mistakes.iter().any(|mistake| mistake.contains("mongodb://HOST:PORT")));
+}
+
+#[test]
+fn a_secret_in_the_file_is_sent_to_where_it_belongs() {
+    let mistakes = Setup::new("openai-bot.api-key = 'sk-hunter2'").mistakes();
+    assert!(mistakes[0].contains("OPENAI_API_KEY") && !mistakes[0].contains("hunter2"), "{mistakes:?}");
+}
+
+#[test]
+fn a_broken_line_of_dotenv_is_named_and_not_shown() {
+    let mistakes = Setup::new("").dotenv(".env", "A=1\nOPENAI API KEY sk-hunter2\n").mistakes();
+    assert!(mistakes[0].contains(".env: line 2") && !mistakes[0].contains("hunter2"), "{mistakes:?}");
+}
+
+#[test]
+fn texts_of_flags_become_what_their_keys_want() {
+    let setup = Setup::new("")
+        .set("web-adapter.allowed-origins=https://a.example,https://b.example")
+        .set("web-adapter.chat-servers=[\"10.0.0.1:5000\"]")
+        .set("launcher.watch=false")
+        .set("launcher.log-files=7")
+        .set("openai-bot.name=\"quoted\"")
+        .set("thermometer.interval=5s");
+    let settings = setup.load().unwrap().settings;
+    assert_eq!(settings.web_adapter.allowed_origins, ["https://a.example", "https://b.example"]);
+    assert_eq!(settings.web_adapter.chat_servers.len(), 1);
+    assert_eq!((settings.launcher.watch, settings.launcher.log_files), (false, 7));
+    assert_eq!(settings.openai_bot.name, "quoted");
+    assert_eq!(settings.thermometer.interval, std::time::Duration::from_secs(5));
+}
+
+#[test]
+fn services_and_commands_are_the_operators_own_programs() {
+    let file = "[services.echo]\ncommand = ['python3', 'echo.py']\nenv = { MODE = 'x' }\n[thermometer]\ncommand = ['./thermometer']\n";
+    let settings = Setup::new(file).load().unwrap().settings;
+    assert_eq!(settings.services["echo"].command, ["python3", "echo.py"]);
+    assert_eq!(settings.services["echo"].needs, ["chat-server"]);
+    assert_eq!(settings.commands["thermometer"], ["./thermometer"]);
+    let wrong = "[services.Echo]\ncommand = ['x']\n[services.a]\nneeds = ['b']\n[services.b]\ncommand = ['y']\nneeds = ['a', 'c']\n";
+    let mistakes = Setup::new(wrong).mistakes();
+    for text in [
+        "small letters",
+        "services.a.command: names no program",
+        "nothing called 'c'",
+        "services.a.needs: needs itself",
+    ] {
+        assert!(mistakes.iter().any(|mistake| mistake.contains(text)), "{text} is not in {mistakes:#?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_named_must_be_there() {
+    let mut setup = Setup::new("").variable("P2P_CONFIG", "missing.toml");
+    assert!(
+        setup.mistakes()[0].contains("missing.toml:1:1: there is no such file"),
+        "{:?}",
+        setup.mistakes()
+    );
+    setup.request.config = Some("config/launcher.toml".into());
+    assert!(setup.load().is_ok());
+}

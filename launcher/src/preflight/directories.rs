@@ -1,0 +1,58 @@
+//! The directories that we write to: made where they are missing, tried where they are not.
+
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::Directories;
+
+/// A directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the {kind} directory {} cannot be used; name another one with --{kind}", path.display())]
+pub struct DirectoryError {
+    kind: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Makes the directories and writes a file into each, as only that shows that it can be done.
+///
+/// # Errors
+/// For each directory that cannot be used.
+pub fn prepare(directories: &Directories) -> Result<(), Vec<DirectoryError>> {
+    let wanted = [("data", &directories.data), ("logs", &directories.logs)];
+    let errors: Vec<DirectoryError> = wanted
+        .into_iter()
+        .filter_map(|(kind, path)| {
+            try_directory(path).err().map(|source| DirectoryError { kind, path: path.clone(), source })
+        })
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Messages and logs are their owner's business, so a directory that we make is closed to others.
+fn try_directory(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let probe = path.join(format!(".probe-{}", std::process::id()));
+    std::fs::write(&probe, b"")?;
+    std::fs::remove_file(&probe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_unusable_directories_are_told() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let bad = Directories { data: file.join("data"), logs: file.clone() };
+        let errors = prepare(&bad).unwrap_err();
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert!(texts[0].contains("data directory") && texts[1].contains("--logs"), "{texts:?}");
+        let good = Directories { data: root.path().join("a/b"), logs: root.path().join("c") };
+        prepare(&good).unwrap();
+        assert_eq!(std::fs::read_dir(&good.data).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,6 @@
+//! What is looked at before anything starts: directories, ports, MongoDB. Every problem is told, not only the first.
+
+pub mod directories;
+pub mod mongodb;
+mod owner;
+pub mod ports;

@@ -1,0 +1,277 @@
+//! Greets MongoDB, and says in one sentence what is wrong when it does not greet back.
+//!
+//! First the network by itself, for the driver folds all its troubles into one "server selection timeout"; then the driver,
+//! which knows about passwords and primaries. No message holds the URL: it may contain a password.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::{Exit, Failure};
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::{ClientOptions, ServerAddress};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+
+use crate::supervisor::External;
+
+/// The dependency's name.
+pub const NAME: &str = "mongodb";
+
+/// Finding the host and connecting to it; a server that needs longer is of no use to a chat.
+const CONNECT: Duration = Duration::from_secs(2);
+/// The driver's search for a server that fits: within the deadline of [`External`].
+const SELECTION: Duration = Duration::from_secs(2);
+/// The whole greeting.
+const GREETING: Duration = Duration::from_secs(5);
+
+/// MongoDB does not greet back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MongoError {
+    /// Nothing can be made of the URL.
+    #[error("store.url is not a MongoDB URL: {0}")]
+    Url(String),
+    /// The name of the host is unknown.
+    #[error("there is no host called '{host}'; store.url or MONGO_URL names it")]
+    NoSuchHost {
+        /// The host.
+        host: String,
+    },
+    /// Nothing listens there, or the network does not lead there.
+    #[error("MongoDB at {address} cannot be reached: {why}")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// What the network said.
+        why: String,
+    },
+    /// Something listens, but does not speak MongoDB's protocol.
+    #[error("what answers at {address} is not a MongoDB{hint}")]
+    NotMongo {
+        /// Host and port.
+        address: String,
+        /// What else it may be.
+        hint: &'static str,
+    },
+    /// User name or password are wrong or missing.
+    #[error("MongoDB at {address} does not accept the user name and password of the URL")]
+    Credentials {
+        /// Host and port.
+        address: String,
+    },
+    /// It is a MongoDB, but not one to work with now.
+    #[error("MongoDB at {address} answers, but cannot be used: {why}")]
+    Unusable {
+        /// Host and port.
+        address: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl MongoError {
+    /// As the end of a process.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        let exit = if matches!(self, Self::Url(_)) { Exit::Config } else { Exit::Unavailable };
+        Failure::new(exit, self)
+    }
+}
+
+/// Whether a store is MongoDB.
+#[must_use]
+pub fn is_mongodb(url: &str) -> bool {
+    url.starts_with("mongodb://") || url.starts_with("mongodb+srv://")
+}
+
+/// The password in a URL, as it stands there.
+#[must_use]
+pub fn password(url: &str) -> Option<String> {
+    let authority = url.strip_prefix("mongodb://")?.split(['/', '?']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    let (_, password) = user.split_once(':')?;
+    (!password.is_empty()).then(|| password.to_owned())
+}
+
+/// Greets the MongoDB of a URL within 5 s.
+///
+/// # Errors
+/// Says which of the things that can be wrong it is.
+pub async fn greet(url: &str) -> Result<(), MongoError> {
+    let options = options(url).await?;
+    let address = shown(&options);
+    // A driver's future is not to be dropped half-way; its task is left to end on its own.
+    let greeting = tokio::spawn(greet_with(options));
+    match tokio::time::timeout(GREETING, greeting).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(MongoError::Unusable { address, why: "the driver failed".to_owned() }),
+        Err(_) => Err(MongoError::Unreachable { address, why: "no answer within 5 s".to_owned() }),
+    }
+}
+
+async fn greet_with(options: ClientOptions) -> Result<(), MongoError> {
+    reach_any(&options.hosts).await?;
+    let client = client(&options)?;
+    match ping(&client).await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(explain(&error, &options).await),
+    }
+}
+
+async fn options(url: &str) -> Result<ClientOptions, MongoError> {
+    let mut options =
+        ClientOptions::parse(url).await.map_err(|error| MongoError::Url(plain(&error, password(url))))?;
+    options.app_name = Some("p2p-chat launcher".to_owned());
+    options.connect_timeout = Some(CONNECT);
+    options.server_selection_timeout = Some(SELECTION);
+    options.max_pool_size = Some(1);
+    Ok(options)
+}
+
+fn client(options: &ClientOptions) -> Result<Client, MongoError> {
+    Client::with_options(options.clone()).map_err(|error| MongoError::Url(plain(&error, None)))
+}
+
+/// Reads nothing and writes nothing, but is refused without the rights to do so.
+async fn ping(client: &Client) -> Result<(), Error> {
+    client.database("admin").run_command(doc! { "ping": 1 }).await.map(|_: Document| ())
+}
+
+/// One host that can be connected to is enough: of the others the driver takes care.
+async fn reach_any(hosts: &[ServerAddress]) -> Result<(), MongoError> {
+    let mut first_error = None;
+    for host in hosts {
+        match reach(host).await {
+            Ok(()) => return Ok(()),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+async fn reach(host: &ServerAddress) -> Result<(), MongoError> {
+    let ServerAddress::Tcp { host, port } = host else { return Ok(()) };
+    let port = port.unwrap_or(27017);
+    let unreachable =
+        |why: &str| MongoError::Unreachable { address: format!("{host}:{port}"), why: why.to_owned() };
+    let found = tokio::time::timeout(CONNECT, tokio::net::lookup_host((host.as_str(), port))).await;
+    let addresses: Vec<_> = match found {
+        Err(_) => return Err(unreachable("its name was not found within 2 s")),
+        Ok(Err(_)) => return Err(MongoError::NoSuchHost { host: host.clone() }),
+        Ok(Ok(addresses)) => addresses.collect(),
+    };
+    match tokio::time::timeout(CONNECT, TcpStream::connect(addresses.as_slice())).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            Err(unreachable("nothing listens there; is it started?"))
+        }
+        Ok(Err(error)) => Err(unreachable(&error.to_string())),
+        Err(_) => Err(unreachable("no answer within 2 s; a firewall?")),
+    }
+}
+
+/// Why the driver could not work with a server that can be connected to.
+async fn explain(error: &Error, options: &ClientOptions) -> MongoError {
+    let address = shown(options);
+    if is_authentication(error) {
+        return MongoError::Credentials { address };
+    }
+    if let Some(stranger) = first_stranger(options).await {
+        let hint = if matches!(options.tls, Some(mongodb::options::Tls::Enabled(_))) {
+            "; or it does not speak TLS, which the URL asks for"
+        } else {
+            "; or it wants TLS: add tls=true to the URL"
+        };
+        return MongoError::NotMongo { address: stranger, hint };
+    }
+    let password = options.credential.as_ref().and_then(|credential| credential.password.clone());
+    let why = match (&options.repl_set_name, error.kind.as_ref()) {
+        (Some(name), ErrorKind::ServerSelection { .. }) => {
+            format!("no primary of a replica set called '{name}' is found")
+        }
+        (None, ErrorKind::ServerSelection { .. }) => "no primary is found".to_owned(),
+        _ => plain(error, password),
+    };
+    MongoError::Unusable { address, why }
+}
+
+/// Codes 13, 18 and 8000: unauthorized, authentication failed, and what hosted MongoDB says for the same.
+fn is_authentication(error: &Error) -> bool {
+    match error.kind.as_ref() {
+        ErrorKind::Authentication { .. } => true,
+        ErrorKind::Command(command) => matches!(command.code, 13 | 18 | 8000),
+        _ => false,
+    }
+}
+
+/// The first host that can be connected to and does not answer `hello`, asked alone and without a password.
+async fn first_stranger(options: &ClientOptions) -> Option<String> {
+    for host in &options.hosts {
+        if reach(host).await.is_err() {
+            continue;
+        }
+        let mut alone = options.clone();
+        alone.hosts = vec![host.clone()];
+        alone.credential = None;
+        alone.repl_set_name = None;
+        alone.direct_connection = Some(true);
+        let Ok(client) = client(&alone) else { continue };
+        let hello = client.database("admin").run_command(doc! { "hello": 1 }).await;
+        if hello.is_err_and(|error| !is_authentication(&error)) {
+            return Some(shown(&alone));
+        }
+    }
+    None
+}
+
+fn shown(options: &ClientOptions) -> String {
+    let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
+    hosts.join(",")
+}
+
+/// The driver's words without what they must not hold, on one line of bearable length.
+fn plain(error: &Error, password: Option<String>) -> String {
+    let text = error.kind.to_string().replace(['\n', '\r'], " ");
+    let text = match password {
+        Some(password) if !password.is_empty() => text.replace(&password, "***"),
+        _ => text,
+    };
+    text.chars().take(300).collect()
+}
+
+/// MongoDB as a dependency to watch: one client for the whole run, made at the first question.
+#[must_use]
+pub fn dependency(url: &str) -> External {
+    let url: Arc<str> = url.into();
+    let client: Arc<OnceCell<(Client, ClientOptions)>> = Arc::default();
+    let check = move || {
+        let (url, cell) = (Arc::clone(&url), Arc::clone(&client));
+        // Spawned, because a driver's future is not to be dropped half-way, as a deadline does.
+        let answer = tokio::spawn(async move { watch(&url, &cell).await });
+        let probe = async move { answer.await.unwrap_or_else(|_| Err("the driver failed".to_owned())) };
+        Box::pin(probe) as crate::supervisor::Probe
+    };
+    External { name: NAME.to_owned(), check: Arc::new(check) }
+}
+
+/// How it is, in words that fit after "mongodb".
+async fn watch(url: &str, cell: &OnceCell<(Client, ClientOptions)>) -> Result<(), String> {
+    let made = cell.get_or_try_init(|| async {
+        let options = options(url).await?;
+        Ok::<_, MongoError>((client(&options)?, options))
+    });
+    let (client, options) = made.await.map_err(|error| error.to_string())?;
+    match ping(client).await {
+        Ok(()) => Ok(()),
+        Err(error) if is_authentication(&error) => Err("does not accept our password any more".to_owned()),
+        Err(_) => Err(match reach_any(&options.hosts).await {
+            Ok(()) => "accepts connections, but no primary answers".to_owned(),
+            Err(MongoError::NoSuchHost { host }) => format!("has no host called '{host}' any more"),
+            Err(_) => "refuses connections".to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Whether the addresses that we are to listen on are free, and whose they are where they are not.
+//!
+//! The answer is advice: a port may be taken a moment later. What a component then says of it is the same.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use super::owner::{Owner, owner_of};
+
+/// An address that we cannot listen on.
+#[derive(Debug)]
+pub struct Taken {
+    /// The setting that names it.
+    pub key: String,
+    /// The address.
+    pub address: SocketAddr,
+    why: Why,
+}
+
+#[derive(Debug)]
+enum Why {
+    InUse(Option<Owner>),
+    Other(io::Error),
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, address, why } = self;
+        match why {
+            Why::InUse(Some(owner)) => {
+                write!(
+                    f,
+                    "{address} ({key}) is taken by {owner}; end it, or set another address: --set {key}=127.0.0.1:PORT"
+                )
+            }
+            Why::InUse(None) => {
+                write!(
+                    f,
+                    "{address} ({key}) is taken by a program we cannot see; set another address: --set {key}=127.0.0.1:PORT"
+                )
+            }
+            Why::Other(error) => match error.kind() {
+                io::ErrorKind::AddrNotAvailable => {
+                    write!(f, "{address} ({key}): this machine has no such address")
+                }
+                io::ErrorKind::PermissionDenied => {
+                    write!(f, "{address} ({key}): ports below 1024 need special rights")
+                }
+                _ => write!(f, "{address} ({key}): {error}"),
+            },
+        }
+    }
+}
+
+/// Tries every address, and names all that cannot be had.
+#[must_use]
+pub fn check(listeners: &[(String, SocketAddr)]) -> Vec<Taken> {
+    listeners.iter().filter_map(|(key, address)| try_address(key, *address)).collect()
+}
+
+/// Binds as the components do: the standard library sets `SO_REUSEADDR`, as tokio does, so connections that have just ended
+/// do not count.
+fn try_address(key: &str, address: SocketAddr) -> Option<Taken> {
+    let error = TcpListener::bind(address).err()?;
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => Why::InUse(owner_of(address)),
+        _ => Why::Other(error),
+    };
+    Some(Taken { key: key.to_owned(), address, why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_names_its_owner_and_all_taken_ones_are_told() {
+        let sockets: Vec<TcpListener> = (0..2).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let six = TcpListener::bind("[::1]:0");
+        let mut listeners: Vec<(String, SocketAddr)> =
+            sockets.iter().map(|s| ("x.listen".to_owned(), s.local_addr().unwrap())).collect();
+        listeners.extend(six.iter().map(|s| ("six.listen".to_owned(), s.local_addr().unwrap())));
+        listeners.push(("free.listen".to_owned(), "127.0.0.1:0".parse().unwrap()));
+        let taken = check(&listeners);
+        assert_eq!(taken.len(), listeners.len() - 1);
+        for one in taken {
+            assert!(one.to_string().contains(&format!("pid {}", std::process::id())), "{one}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_told_apart() {
+        let taken = check(&[("x.listen".to_owned(), "192.0.2.1:5000".parse().unwrap())]);
+        assert!(taken[0].to_string().contains("no such address"), "{}", taken[0]);
+    }
+}
