@@ -361,3 +361,6 @@ fn stored(waiting: &Waiting, online: bool) -> Option<String> {
         (true, false) => Some(format!("{to} is offline; saved: {preview}")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! A chat, told event by event.
+
+use std::time::Duration;
+
+use protocol::native::{ConversationSummary, Durability, ErrorCode, EventFrame};
+
+use super::*;
+
+fn name(text: &str) -> UserName {
+    UserName::parse(text).unwrap()
+}
+
+fn dm(other: &str) -> ConversationId {
+    ConversationId::dm(&name("alice"), &name(other))
+}
+
+fn alice() -> Model {
+    Model::new(name("alice"), "here:5000".to_owned())
+}
+
+fn welcome(online: &[&str], conversations: Vec<ConversationSummary>) -> Incoming {
+    Incoming::Connected(Box::new(Welcome {
+        name: name("alice"),
+        token: "secret".to_owned(),
+        online: online.iter().map(|text| name(text)).collect(),
+        conversations,
+        durability: Durability::Fsync,
+    }))
+}
+
+fn connected(online: &[&str]) -> Model {
+    let mut model = alice();
+    model.heard(welcome(online, Vec::new()));
+    model.heard(Incoming::Frame(Box::new(ServerFrame::Live)));
+    model
+}
+
+fn lost() -> Incoming {
+    Incoming::Disconnected { reason: "gone".to_owned(), retry_in: Duration::ZERO }
+}
+
+fn event(from: &str, to: &str, seq: u64, client_id: ClientId) -> Incoming {
+    let at = Timestamp::from_micros(0);
+    let event = Event {
+        id: uuid::Uuid::nil(),
+        conversation: ConversationId::dm(&name(from), &name(to)),
+        seq,
+        at,
+        sender: name(from),
+        destination: name(to),
+        body: Body::parse("hi").unwrap(),
+        kind: MessageType::Chat,
+        metadata: Metadata::default(),
+        client_id,
+        timestamp: at,
+    };
+    Incoming::Event(Box::new(EventFrame { event, replayed: false }))
+}
+
+fn ack(send: &Send, seq: u64, online: bool) -> Result<Ack, SendError> {
+    Ok(Ack {
+        client_id: send.client_id.clone(),
+        conversation: ConversationId::dm(&name("alice"), &send.to),
+        seq,
+        id: uuid::Uuid::nil(),
+        at: Timestamp::from_micros(0),
+        duplicate: false,
+        durability: Durability::Fsync,
+        online,
+    })
+}
+
+/// What the user says, which must go out.
+fn says(model: &mut Model, line: &str) -> Send {
+    match model.typed(line).into_iter().next() {
+        Some(Effect::Send(send)) => send,
+        other => panic!("nothing is sent but {other:?}"),
+    }
+}
+
+fn texts(effects: &[Effect]) -> Vec<&str> {
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Show(Item::Answer(text) | Item::Notice(text) | Item::Hint(text) | Item::Error(text)) => {
+                Some(text.as_str())
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_message_that_goes_through_is_not_talked_about_and_one_that_waits_for_its_receiver_is() {
+    let mut model = connected(&["alice", "bob"]);
+    let hi = says(&mut model, "BOB: hi");
+    assert_eq!((hi.to.as_str(), hi.timestamp), ("bob", None), "spelled as bob does");
+    let effects = model.answered(&hi.client_id, ack(&hi, 1, true));
+    assert_eq!(effects, [Effect::Seen(dm("bob"), 1)]);
+    let again = says(&mut model, "are you there?");
+    assert_eq!(again.to, name("bob"));
+    let effects = model.answered(&again.client_id, ack(&again, 2, false));
+    assert_eq!(texts(&effects), ["bob is offline; saved"]);
+    assert_eq!((model.unanswered(), model.failures()), (0, 0));
+}
+
+#[test]
+fn what_is_said_offline_waits_and_is_told_of_once_it_is_out() {
+    let mut model = connected(&["alice"]);
+    let before = says(&mut model, "bob: before");
+    assert_eq!(
+        texts(&model.heard(lost())),
+        ["connection lost (gone); trying to get it back; one message waits"]
+    );
+    assert_eq!(model.heard(lost()), [], "said once");
+    let effects = model.typed("meanwhile");
+    assert_eq!(texts(&effects), ["not connected: this message waits and goes out by itself"]);
+    assert!(matches!(&effects[0], Effect::Send(send) if send.timestamp.is_some()));
+    assert_eq!(texts(&model.heard(welcome(&["alice"], Vec::new()))), ["connected again"]);
+    assert_eq!(texts(&model.answered(&before.client_id, ack(&before, 1, true))), ["sent to bob: before"]);
+    assert_eq!(model.unanswered(), 1);
+}
+
+#[test]
+fn our_own_messages_are_shown_only_when_they_were_said_elsewhere() {
+    let mut model = connected(&["alice"]);
+    let hi = says(&mut model, "bob: hi");
+    assert_eq!(model.heard(event("alice", "bob", 1, hi.client_id)), [Effect::Seen(dm("bob"), 1)]);
+    let elsewhere = model.heard(event("alice", "bob", 2, ClientId::fresh()));
+    assert!(matches!(elsewhere.as_slice(), [Effect::Show(Item::Event(_))]));
+    assert_eq!(model.shown(&dm("bob"), 2), [Effect::Seen(dm("bob"), 2)]);
+    assert_eq!(model.shown(&dm("bob"), 2), [], "a cursor moves once");
+}
+
+#[test]
+fn a_cursor_waits_for_what_was_not_shown_yet() {
+    let mut model = connected(&["alice"]);
+    let hi = says(&mut model, "bob: hi");
+    model.heard(event("bob", "alice", 1, ClientId::fresh()));
+    assert_eq!(model.answered(&hi.client_id, ack(&hi, 2, true)), [], "the first is not on the screen yet");
+    assert_eq!(model.shown(&dm("bob"), 1), [Effect::Seen(dm("bob"), 2)]);
+}
+
+#[test]
+fn a_greeting_tells_who_is_there_and_what_was_missed() {
+    let summary = ConversationSummary {
+        conversation: dm("bob"),
+        with: name("bob"),
+        head: 9,
+        seen: 7,
+        unseen: 2,
+        last: None,
+    };
+    let mut model = alice();
+    assert!(!model.has_tried());
+    let effects = model.heard(welcome(&["bob", "alice"], vec![summary]));
+    let texts = texts(&effects);
+    assert_eq!(texts[1..], ["online: bob, alice", "2 messages while you were away:"]);
+    assert!(!model.is_up_to_date(), "until they have come");
+    model.heard(Incoming::Frame(Box::new(ServerFrame::Live)));
+    assert!(model.is_up_to_date());
+    assert_eq!(model.take_names(), Some(vec!["bob".to_owned(), "alice".to_owned()]));
+    assert_eq!(model.take_names(), None);
+    assert_eq!(model.heard(event("bob", "alice", 8, ClientId::fresh())).len(), 1);
+}
+
+#[test]
+fn a_refused_message_and_a_failed_command_count_as_failures() {
+    let mut model = connected(&["alice"]);
+    let hi = says(&mut model, "bob: hi");
+    let refused = ErrorFrame {
+        code: ErrorCode::Refused,
+        message: "the disk is full".to_owned(),
+        client_id: Some(hi.client_id.clone()),
+        retry_after_ms: None,
+    };
+    let effects = model.answered(&hi.client_id, Err(SendError::Refused(Box::new(refused))));
+    assert_eq!(texts(&effects), ["not sent to bob: the disk is full (hi)"]);
+    model.typed("/dance");
+    assert_eq!((model.failures(), model.unanswered()), (2, 0));
+}
+
+#[test]
+fn only_the_partner_s_coming_and_going_is_told() {
+    let mut model = connected(&["alice"]);
+    model.typed("/to bob");
+    let mut turn = |who: &str, online| {
+        let frame = ServerFrame::Presence { name: name(who), online };
+        texts(&model.heard(Incoming::Frame(Box::new(frame)))).concat()
+    };
+    assert_eq!(turn("carol", true), "");
+    assert_eq!(turn("bob", true), "bob is online");
+    assert_eq!(turn("bob", true), "", "no news");
+    assert_eq!(turn("bob", false), "bob is offline");
+}
+
+#[test]
+fn a_page_is_asked_for_and_shown_without_moving_a_cursor() {
+    let mut model = connected(&["alice"]);
+    assert!(matches!(model.typed("/history bob 3").as_slice(), [Effect::Ask(ClientFrame::History(_))]));
+    assert!(!model.is_up_to_date());
+    let page = HistoryPage { with: name("bob"), conversation: dm("bob"), events: Vec::new(), more: false };
+    let effects = model.heard(Incoming::Frame(Box::new(ServerFrame::History(page))));
+    assert_eq!(texts(&effects), ["nothing was said yet between you and bob"]);
+    assert!(model.is_up_to_date());
+}
+
+#[test]
+fn too_many_messages_without_an_answer_are_refused_here() {
+    let mut model = alice();
+    for n in 0..LIMIT {
+        says(&mut model, &format!("bob: {n}"));
+    }
+    assert!(model.is_full());
+    assert!(texts(&model.typed("bob: one more"))[0].starts_with("not sent: 500 messages wait"));
+}
