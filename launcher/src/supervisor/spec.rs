@@ -48,7 +48,8 @@ pub struct ComponentSpec {
     pub ready_timeout: Duration,
     /// How long it may take to end after TERM; after that it is killed.
     pub stop_grace: Duration,
-    /// Stands for its configuration: a reload restarts it when this differs.
+    /// Stands for its configuration: a reload restarts it when this differs. What differs beside it, as in `launch`, holds from
+    /// its next start on.
     pub config_digest: String,
 }
 

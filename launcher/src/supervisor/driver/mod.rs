@@ -173,7 +173,7 @@ impl Driver {
                 self.tell_of_stop();
             }
             Action::Kill { name, epoch } => {
-                tracing::warn!(component = name, "did not end in time; it is killed");
+                tracing::warn!(component = name, "is killed");
                 if let Some(incarnation) = self.incarnation(&name, epoch) {
                     incarnation.kill();
                 }

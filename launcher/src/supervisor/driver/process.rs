@@ -27,7 +27,7 @@ use crate::supervisor::lock::Claim;
 use crate::supervisor::spec::{ComponentSpec, Launch};
 use crate::supervisor::sweep::RUN;
 
-/// How long a killed group may take to be gone. Its members are dead at once; init reaps them a little later.
+/// How long a killed group may take to be gone. Only a process stuck in the kernel needs more than milliseconds.
 const GROUP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether it is.
@@ -107,7 +107,7 @@ impl Process {
             Ok(None) | Err(_) => ProcessExit::Unknown,
         };
         let deadline = Instant::now() + GROUP_PATIENCE;
-        while test_kill_process_group(self.pid).is_ok() && Instant::now() < deadline {
+        while is_group_alive(self.pid) && Instant::now() < deadline {
             tokio::time::sleep(GROUP_POLL).await;
         }
         exit
@@ -118,6 +118,22 @@ impl Process {
         // An empty group needs no signal.
         let _ = kill_process_group(self.pid, signal);
     }
+}
+
+/// Whether a process of the group runs. Zombies do not: they are init's to reap, and it may take its time, or never do it.
+fn is_group_alive(group: Pid) -> bool {
+    if test_kill_process_group(group).is_err() {
+        return false;
+    }
+    let group = group.as_raw_nonzero().to_string();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let stats = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    // `pid (name) state ppid pgrp …`, where the name may hold anything; proc_pid_stat(5).
+    let mut fields = stats.filter_map(|stat| {
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ').map(str::to_owned);
+        Some((fields.next()?, fields.nth(1)?))
+    });
+    fields.any(|(state, pgrp)| pgrp == group && state != "Z" && state != "X")
 }
 
 fn options() -> WaitIdOptions {

@@ -1,0 +1,182 @@
+//! A supervisor in a directory of its own, and how one waits for what it does.
+
+use std::path::Path;
+use std::time::Duration;
+
+use kit::Failure;
+use launcher::supervisor::control::{Request, Response, request};
+use launcher::supervisor::status::{ComponentStatus, State};
+use launcher::supervisor::{
+    ComponentSpec, Hooks, LogPolicy, Outcome, Plan, Progress, Snapshot, claim, supervise_until,
+};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, LocalSet};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// How long anything may take. Far more than it does, for slow machines.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A plan in a data directory.
+pub(crate) fn plan(data: &Path, components: Vec<ComponentSpec>) -> Plan {
+    Plan {
+        run_id: Uuid::new_v4(),
+        components,
+        dependencies: Vec::new(),
+        data: data.to_owned(),
+        logs: data.join("logs"),
+        log_policy: LogPolicy::default(),
+        secrets: Vec::new(),
+    }
+}
+
+/// Runs a test as the launcher runs: one thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, future)
+}
+
+/// A running supervisor.
+pub(crate) struct Bench {
+    pub(crate) dir: tempfile::TempDir,
+    signals: mpsc::Sender<()>,
+    progress: mpsc::Receiver<Progress>,
+    running: JoinHandle<Result<Outcome, Failure>>,
+}
+
+impl Bench {
+    pub(crate) async fn start(components: Vec<ComponentSpec>) -> Self {
+        Self::with(|data| (plan(data, components), Hooks::default())).await
+    }
+
+    /// With whatever plan and hooks; the channel of progress is the bench's own.
+    pub(crate) async fn with(make: impl FnOnce(&Path) -> (Plan, Hooks)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (plan, mut hooks) = make(dir.path());
+        let (sender, progress) = mpsc::channel(10_000);
+        hooks.progress = Some(sender);
+        let (signals, signalled) = mpsc::channel(8);
+        let claim = claim(dir.path()).await.unwrap();
+        let running = tokio::task::spawn_local(supervise_until(plan, claim, hooks, signalled));
+        // From now on it can be asked.
+        while !dir.path().join("run/control.sock").exists() {
+            tokio::task::yield_now().await;
+        }
+        Self { dir, signals, progress, running }
+    }
+
+    /// Waits until everything is up, or cannot come up.
+    pub(crate) async fn settled(&mut self) -> Snapshot {
+        loop {
+            if let Progress::Settled(snapshot) = self.progress().await {
+                return snapshot;
+            }
+        }
+    }
+
+    /// The next thing that is told.
+    pub(crate) async fn progress(&mut self) -> Progress {
+        let next = tokio::time::timeout(PATIENCE, self.progress.recv()).await;
+        next.expect("nothing happens").expect("the supervisor has ended")
+    }
+
+    pub(crate) async fn ask(&self, question: Request) -> Response {
+        request(self.dir.path(), &question).await.unwrap()
+    }
+
+    pub(crate) async fn snapshot(&self) -> Snapshot {
+        match self.ask(Request::Status).await {
+            Response::Status { snapshot } => snapshot,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn component(&self, name: &str) -> ComponentStatus {
+        self.snapshot().await.component(name).unwrap_or_else(|| panic!("there is no {name}")).clone()
+    }
+
+    /// Waits until a component is as it should be.
+    pub(crate) async fn until(&self, name: &str, is: impl Fn(&ComponentStatus) -> bool) -> ComponentStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.component(name).await;
+            if is(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "{status:?}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    pub(crate) async fn until_state(&self, name: &str, state: State) -> ComponentStatus {
+        self.until(name, |status| status.state == state).await
+    }
+
+    pub(crate) fn signal(&self) {
+        self.signals.try_send(()).unwrap();
+    }
+
+    /// Waits for the end, and gives what was told until then.
+    pub(crate) async fn ended(mut self) -> (Outcome, Vec<Progress>, tempfile::TempDir) {
+        let outcome = tokio::time::timeout(PATIENCE, self.running).await.expect("it does not end");
+        let mut told = Vec::new();
+        while let Ok(progress) = self.progress.try_recv() {
+            told.push(progress);
+        }
+        (outcome.unwrap().unwrap(), told, self.dir)
+    }
+
+    /// Stops everything.
+    pub(crate) async fn stop(self) -> tempfile::TempDir {
+        self.signal();
+        let (outcome, _, dir) = self.ended().await;
+        assert_eq!(outcome, Outcome::default());
+        dir
+    }
+
+    pub(crate) fn log(&self, name: &str) -> String {
+        log(self.dir.path(), name)
+    }
+
+    /// Waits until a component's log has a text.
+    pub(crate) async fn logged(&self, name: &str, text: &str) {
+        wait_for(|| self.log(name).contains(text)).await;
+    }
+}
+
+/// What a component has logged.
+pub(crate) fn log(data: &Path, name: &str) -> String {
+    std::fs::read_to_string(data.join(format!("logs/{name}.log"))).unwrap_or_default()
+}
+
+/// Waits for something that nobody tells.
+pub(crate) async fn wait_for(is: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is() {
+        assert!(Instant::now() < deadline, "waited in vain");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Whether a process runs; a zombie does not.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z') && !rest.starts_with('X'))
+}
+
+/// Whether a group has a process that runs.
+pub(crate) fn is_group_alive(group: u32) -> bool {
+    let stats = std::fs::read_dir("/proc").unwrap().flatten();
+    let stats = stats.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    let mut fields = stats.filter_map(|stat| {
+        let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+        Some((fields[0].to_owned(), fields[2].parse::<u32>().ok()?))
+    });
+    fields.any(|(state, pgrp)| pgrp == group && state != "Z" && state != "X")
+}
+
+/// A signal from outside.
+pub(crate) fn kill(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}

@@ -1,0 +1,101 @@
+//! The processes that the tests supervise: shell scripts, and this test binary itself in other roles.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kit::Notifier;
+use launcher::supervisor::{ComponentSpec, Hooks, Launch, Readiness, RestartPolicy, claim, supervise};
+
+use crate::bench::{block_on, plan};
+
+/// Says to this binary, started as a child, which role it plays.
+const ROLE: &str = "P2P_TEST_ROLE";
+
+/// A component that runs a shell script and is taken to serve at once.
+pub(crate) fn script(name: &str, script: &str) -> ComponentSpec {
+    component(name, "/bin/sh".into(), &["-c", script], &[], Readiness::Spawned)
+}
+
+/// A component that says that it is ready, and runs until it is told to end.
+pub(crate) fn server(name: &str, needs: &[&str]) -> ComponentSpec {
+    in_role(name, "serve", needs)
+}
+
+/// A component that never says that it is ready.
+pub(crate) fn mute(name: &str) -> ComponentSpec {
+    in_role(name, "mute", &[])
+}
+
+/// This binary in another role.
+fn in_role(name: &str, role: &str, needs: &[&str]) -> ComponentSpec {
+    let program = std::env::current_exe().unwrap();
+    let args = ["children::role", "--exact", "--ignored", "--nocapture"];
+    let mut spec = component(name, program, &args, &[(ROLE, role)], Readiness::Notify);
+    spec.needs = needs.iter().map(|need| (*need).to_owned()).collect();
+    spec
+}
+
+fn component(
+    name: &str,
+    program: PathBuf,
+    args: &[&str],
+    env: &[(&str, &str)],
+    readiness: Readiness,
+) -> ComponentSpec {
+    ComponentSpec {
+        name: name.to_owned(),
+        launch: Launch::Command {
+            program,
+            args: args.iter().map(Into::into).collect(),
+            env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            env_remove: Vec::new(),
+            cwd: None,
+        },
+        readiness,
+        address: None,
+        needs: Vec::new(),
+        restart: RestartPolicy::default(),
+        ready_timeout: Duration::from_secs(20),
+        stop_grace: Duration::from_secs(10),
+        config_digest: String::new(),
+    }
+}
+
+/// A launcher of its own in `data`, as a child of the test, so that it can be killed.
+pub(crate) fn launcher(data: &std::path::Path) -> std::process::Command {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["children::role", "--exact", "--ignored", "--nocapture"]);
+    command.env(ROLE, "launcher").env("P2P_TEST_DATA", data);
+    command
+}
+
+/// What the launcher that is killed supervises: one child that minds its lifeline, and one whose descendant minds nothing,
+/// neither TERM nor its group nor its pipes.
+fn doomed() -> Vec<ComponentSpec> {
+    let stubborn = "trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' </dev/null >/dev/null 2>&1 & cat";
+    vec![server("good", &[]), script("bad", stubborn)]
+}
+
+#[test]
+#[ignore = "is the child process of other tests"]
+fn role() {
+    match std::env::var(ROLE).as_deref() {
+        Ok("serve") => {
+            Notifier::from_environment().ready("serving");
+            wait_for_the_end_of_the_lifeline();
+        }
+        Ok("mute") => wait_for_the_end_of_the_lifeline(),
+        Ok("launcher") => {
+            let data = PathBuf::from(std::env::var("P2P_TEST_DATA").unwrap());
+            block_on(async {
+                let claim = claim(&data).await.unwrap();
+                supervise(plan(&data, doomed()), claim, Hooks::default()).await.unwrap();
+            });
+        }
+        other => panic!("{other:?} is no role"),
+    }
+}
+
+fn wait_for_the_end_of_the_lifeline() {
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+}

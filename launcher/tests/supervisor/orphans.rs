@@ -1,0 +1,70 @@
+//! A launcher that is killed leaves nothing that the next one does not end.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use kit::Exit;
+use launcher::supervisor::control::{Request, Response, request};
+use launcher::supervisor::{RUN, Snapshot, claim};
+
+use crate::bench::{block_on, wait_for};
+use crate::children::launcher;
+
+/// A launcher in a process of its own; ended with the test.
+struct Launcher(Child);
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The processes that carry the mark of a run.
+fn marked(snapshot: &Snapshot) -> Vec<String> {
+    let mark = format!("{RUN}={}/", snapshot.run_id);
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let carries = |pid: &String| {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ.split(|byte| *byte == 0).any(|variable| variable.starts_with(mark.as_bytes()))
+    };
+    pids.filter(|pid| pid.parse::<u32>().is_ok()).filter(carries).collect()
+}
+
+async fn healthy(data: &std::path::Path) -> Snapshot {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Ok(Response::Status { snapshot }) = request(data, &Request::Status).await
+            && snapshot.is_healthy()
+        {
+            return snapshot;
+        }
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn the_next_start_ends_what_a_killed_launcher_left_and_just_works() {
+    block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let start =
+            || Launcher(launcher(dir.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let mut first = start();
+        let snapshot = healthy(dir.path()).await;
+        // The two children, `cat`, and the one that escaped, with its `sleep`.
+        wait_for(|| marked(&snapshot).len() >= 5).await;
+
+        let failure = claim(dir.path()).await.unwrap_err();
+        assert_eq!(failure.exit(), Exit::AlreadyRunning);
+        assert!(failure.to_string().contains(&format!("(process {})", first.0.id())), "{failure}");
+
+        first.0.kill().unwrap();
+        first.0.wait().unwrap();
+        let _second = start();
+        let next = healthy(dir.path()).await;
+        assert_ne!(next.run_id, snapshot.run_id);
+        assert_eq!(marked(&snapshot), Vec::<String>::new());
+    });
+}

@@ -1,0 +1,183 @@
+//! Starting, readiness, dependencies, and what a child is born with.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kit::Exit;
+use launcher::supervisor::status::{DependencyState, State};
+use launcher::supervisor::{External, Hooks, Launch, Progress, claim, supervise_until};
+use tokio::sync::mpsc;
+
+use crate::bench::{Bench, block_on, log, plan};
+use crate::children::{mute, script, server};
+
+#[test]
+fn each_starts_when_what_it_needs_has_said_that_it_is_ready() {
+    block_on(async {
+        let mut bench =
+            Bench::start(vec![server("web", &["chat"]), server("chat", &["api"]), server("api", &[])]).await;
+        let mut order = Vec::new();
+        let settled = loop {
+            match bench.progress().await {
+                Progress::Settled(snapshot) => break snapshot,
+                Progress::Changed(snapshot, name) => {
+                    order.push((name.clone(), snapshot.component(&name).unwrap().state))
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let expected: Vec<(String, State)> = ["api", "chat", "web"]
+            .into_iter()
+            .flat_map(|name| [State::Starting, State::Ready].map(|state| (name.to_owned(), state)))
+            .collect();
+        assert_eq!(order, expected);
+        assert!(settled.is_healthy());
+        for component in &settled.components {
+            assert!(component.pid.is_some() && component.ready_ms.is_some() && component.uptime_s.is_some());
+            assert_eq!(component.restarts, 0);
+        }
+        bench.until("web", |web| web.status_text.as_deref() == Some("serving")).await;
+        bench.stop().await;
+    });
+}
+
+#[test]
+fn who_is_not_ready_in_time_is_ended_and_its_dependents_wait() {
+    block_on(async {
+        let mut slow = mute("api");
+        slow.ready_timeout = Duration::from_millis(50);
+        slow.restart.intensity = 1;
+        let mut bench = Bench::start(vec![slow, server("chat", &["api"])]).await;
+        let settled = bench.settled().await;
+        let api = settled.component("api").unwrap();
+        assert_eq!((api.state, api.restarts), (State::Failed, 1));
+        assert_eq!(api.last_error.as_deref(), Some("was not ready within 50ms"));
+        let chat = settled.component("chat").unwrap();
+        assert_eq!((chat.state, chat.reason.as_deref()), (State::Waiting, Some("waits for api (failed)")));
+        bench.stop().await;
+    });
+}
+
+#[test]
+fn what_is_skipped_is_said_and_what_cannot_be_started_is_given_up() {
+    block_on(async {
+        let mut skipped = server("bot", &[]);
+        skipped.launch = Launch::Skip { reason: "there is no key".to_owned() };
+        let mut missing = script("web", "");
+        let program = "/nonexistent/program".into();
+        missing.launch =
+            Launch::Command { program, args: vec![], env: vec![], env_remove: vec![], cwd: None };
+        missing.restart.intensity = 1;
+        let mut bench = Bench::start(vec![skipped, missing]).await;
+        let settled = bench.settled().await;
+        let bot = settled.component("bot").unwrap();
+        assert_eq!((bot.state, bot.reason.as_deref()), (State::Skipped, Some("there is no key")));
+        let web = settled.component("web").unwrap();
+        assert_eq!(web.state, State::Failed);
+        assert!(web.last_error.as_ref().unwrap().starts_with("cannot be started: No such file"), "{web:?}");
+        bench.stop().await;
+    });
+}
+
+#[test]
+fn a_dependency_that_is_away_is_named_and_waited_for() {
+    block_on(async {
+        let up = Arc::new(AtomicBool::new(false));
+        let probe = Arc::clone(&up);
+        let check = move || {
+            let up = probe.load(Ordering::SeqCst);
+            let answer = async move { if up { Ok(()) } else { Err("refuses connections".to_owned()) } };
+            Box::pin(answer) as launcher::supervisor::Probe
+        };
+        let bench = Bench::with(|data| {
+            let mut plan = plan(data, vec![server("api", &["mongodb"])]);
+            plan.dependencies.push(External { name: "mongodb".to_owned(), check: Arc::new(check) });
+            (plan, Hooks::default())
+        })
+        .await;
+        bench.until("api", |api| api.reason.as_deref() == Some("waits for mongodb")).await;
+        let degraded = loop {
+            let dependency = bench.snapshot().await.dependencies.remove(0);
+            if dependency.state != DependencyState::Unknown {
+                break dependency;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(degraded.state, DependencyState::Degraded);
+        assert_eq!(degraded.reason.as_deref(), Some("refuses connections"));
+        up.store(true, Ordering::SeqCst);
+        bench.until_state("api", State::Ready).await;
+        assert!(bench.snapshot().await.is_healthy());
+        bench.stop().await;
+    });
+}
+
+#[test]
+fn a_child_has_its_mark_its_group_its_lifeline_and_no_file_of_ours_but_the_lock() {
+    block_on(async {
+        let look = r#"echo "mark $P2P_RUN"; echo "pids $$ $(ps -o pgid= -p $$)"; ls -l /proc/$$/fd | sed 's/.* -> /fd /'; echo done; cat"#;
+        let mut bench = Bench::start(vec![script("looking", look)]).await;
+        let run_id = bench.settled().await.run_id;
+        bench.logged("looking", "done").await;
+        let (log, inherited) = (bench.log("looking"), inherited());
+        assert!(log.contains(&format!("mark {run_id}/looking")), "{log}");
+        let pids: Vec<&str> =
+            log.lines().find_map(|l| l.strip_prefix("pids ")).unwrap().split_whitespace().collect();
+        assert_eq!(pids[0], pids[1], "a group of its own");
+        let files: Vec<&str> = log.lines().filter_map(|line| line.strip_prefix("fd ")).collect();
+        let of_ours = |file: &&&str| !inherited.contains(&(**file).to_owned());
+        let (pipes, others): (Vec<&str>, Vec<&str>) =
+            files.iter().filter(of_ours).copied().partition(|file| file.starts_with("pipe:"));
+        assert_eq!(pipes.len(), 3, "standard input, output and error: {files:?}");
+        assert!(others.len() == 1 && others[0].ends_with("/run/children.lock"), "{files:?}");
+        bench.stop().await;
+    });
+}
+
+/// What whoever started this test gives to every process below it; not ours to answer for.
+fn inherited() -> Vec<String> {
+    let is_inherited = |fd: &String| {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
+        let flags =
+            info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or("02000000").trim().to_owned();
+        u32::from_str_radix(&flags, 8).unwrap() & 0o2_000_000 == 0
+    };
+    let fds = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let fds = fds.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(is_inherited);
+    let links = fds.filter_map(|fd| std::fs::read_link(format!("/proc/self/fd/{fd}")).ok());
+    links.map(|link| link.to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn a_plan_that_contradicts_itself_is_a_mistake_of_the_configuration() {
+    block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = plan(dir.path(), vec![server("a", &["b"]), server("b", &["a"])]);
+        let claim = claim(dir.path()).await.unwrap();
+        let (_signals, signalled) = mpsc::channel(1);
+        let failure = supervise_until(plan, claim, Hooks::default(), signalled).await.unwrap_err();
+        assert_eq!(failure.exit(), Exit::Config);
+        assert!(failure.to_string().contains("a, b"), "{failure}");
+    });
+}
+
+#[test]
+fn secrets_are_masked_and_a_flood_holds_up_nobody() {
+    block_on(async {
+        let flood = "i=0; while [ $i -lt 20000 ]; do echo \"$i the secret is hunter22\"; i=$((i+1)); done; echo done; cat";
+        let mut bench = Bench::with(|data| {
+            let mut plan = plan(data, vec![script("flood", flood), server("calm", &[])]);
+            plan.secrets.push(kit::Secret::new("hunter22".to_owned()));
+            (plan, Hooks::default())
+        })
+        .await;
+        bench.settled().await;
+        bench.logged("flood", "done\n").await;
+        assert_eq!(bench.component("flood").await.log.dropped_lines, 0);
+        let dir = bench.stop().await;
+        let log = log(dir.path(), "flood");
+        assert_eq!(log.matches("the secret is ***\n").count(), 20_000);
+        assert!(!log.contains("hunter"));
+    });
+}
