@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use kit::http::Hosts;
 use kit::{Context, Exit, Failure};
+use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
 pub use config::Config;
@@ -46,12 +47,25 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(1000);
 /// # Errors
 /// When the address is taken, or a configured origin or host is not one.
 pub async fn run(config: Config, chat: SocketAddr, context: Context) -> Result<(), Failure> {
+    let listener = kit::listen::bind(config.listen).await?;
+    serve(listener, config, chat, context).await
+}
+
+/// As [`run`], on a listener that is bound already.
+///
+/// # Errors
+/// When a configured origin or host is not one.
+pub async fn serve(
+    listener: TcpListener,
+    config: Config,
+    chat: SocketAddr,
+    context: Context,
+) -> Result<(), Failure> {
     let origins =
         Origins::parse(&config.allowed_origins).map_err(|error| Failure::new(Exit::Config, error))?;
     let hosts = origins::check_hosts(&config.allowed_hosts)
         .map(|()| Hosts::with_names(config.allowed_hosts.clone()))
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    let listener = kit::listen::bind(config.listen).await?;
     let address = listener.local_addr()?;
     let sessions = TaskTracker::new();
     let app = Arc::new(App {

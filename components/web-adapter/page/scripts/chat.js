@@ -274,7 +274,7 @@ export class Chat {
   #status(status) {
     if (this.#views === null) return this.onWaiting(status);
     this.#notices.connection(status, () => this.#connection.hurry());
-    return undefined;
+    return this.#changed();
   }
 
   #later(ms, act) {
@@ -292,6 +292,7 @@ export class Chat {
       open: (name) => this.#open(name),
       close: () => this.#close(),
       check: () => this.#check(),
+      isLive: () => this.#connection.isLive,
       logout: () => this.#logout(),
       say: (conversation, text) => this.#say(conversation, text),
       older: (conversation) => this.#older(conversation),

@@ -1,11 +1,12 @@
 // A message's text as parts that a view makes nodes of. Nothing here ever makes markup of a text.
 
 const URL_PATTERN = /\bhttps?:\/\/[^\s<>"'`\\^{|}]+/giu;
-const TRAILING = /[.,;:!?…)\]}*_~'"]+$/u;
+const TRAILING = new Set(".,;:!?…)]}*_~'\"");
 
 /** The parts of a text: `{kind: "text" | "link" | "code" | "block" | "strong", text}`, and `href` for a link. */
 export function partsOf(text) {
-  return text.split(/(```[\s\S]*?```)/u).flatMap((piece, index) => (index % 2 === 1 ? [blockOf(piece)] : inline(piece)));
+  // A block stands on lines of its own, so the line ends around it are not the text's.
+  return text.split(/\n?(```[\s\S]*?```)\n?/u).flatMap((piece, index) => (index % 2 === 1 ? [blockOf(piece)] : inline(piece)));
 }
 
 function blockOf(fenced) {
@@ -43,18 +44,17 @@ function links(text) {
 
 /** Without what ends the sentence around it; a closing bracket stays where the address opened it. */
 function trimmed(address) {
-  let result = address;
-  for (;;) {
-    const end = TRAILING.exec(result);
-    if (end === null) return result;
-    const last = result.at(-1);
-    if (last === ")" && count(result, "(") >= count(result, ")")) return result;
-    result = result.slice(0, -1);
+  let open = 0;
+  for (const character of address) open += character === "(" ? 1 : character === ")" ? -1 : 0;
+  let end = address.length;
+  while (end > 0 && TRAILING.has(address[end - 1])) {
+    if (address[end - 1] === ")") {
+      if (open >= 0) break;
+      open += 1;
+    }
+    end -= 1;
   }
-}
-
-function count(text, character) {
-  return text.split(character).length - 1;
+  return address.slice(0, end);
 }
 
 function isLink(address) {

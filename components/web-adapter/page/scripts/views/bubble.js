@@ -28,9 +28,8 @@ export function bubble(message, actions) {
       {},
       el("span.unseen-text", {}, own ? "You said: " : `${message.sender} said: `),
       label,
-      el("div.body", { dir: "auto" }, partsOf(body).map(nodeOf)),
-      reading === null ? null : readingCard(reading),
-      foot(message),
+      // The time stands at the end of the last line where there is room, so it belongs to the body.
+      el("div.body", { dir: "auto" }, partsOf(body).map(nodeOf), reading === null ? null : readingCard(reading), foot(message)),
     ),
     state === "refused" ? refusal(message, actions) : null,
   );

@@ -122,7 +122,7 @@ export function conversationView({ store, outbox, drafts, actions }) {
       case "marker":
         return el("div.marker", { role: "separator" }, el("span", {}, "New messages"));
       case "start":
-        return el("div.start", {}, icon("lock"), `This is where your conversation with ${shown.name} begins.`);
+        return el("div.start", {}, `This is where your conversation with ${shown.name} begins.`);
       default:
         return bubble(item, actions);
     }
@@ -140,13 +140,7 @@ export function conversationView({ store, outbox, drafts, actions }) {
     const fresh = log.events.filter((event) => event.seq > newest);
     newest = Math.max(newest, log.last?.seq ?? 0);
     missed = follows ? 0 : missed + fresh.filter((event) => !store.isMe(event.sender)).length;
-    // What one says oneself, one wants to see.
-    if (fresh.some((event) => store.isMe(event.sender)) && !conversationIsOld(fresh)) follows = follows || missed === 0;
     renderJump();
-  }
-
-  function conversationIsOld(fresh) {
-    return fresh.length > 20;
   }
 
   function renderJump() {

@@ -20,10 +20,11 @@ export function notices() {
     const words = el("span");
     const now = el("button.link", { type: "button", id: "retry", onclick: hurry }, "Try now");
     fill(banner, el("span.spinner", { "aria-hidden": "true" }), words, state === "waiting" ? now : null);
+    const why = reason ? `${reason.charAt(0).toUpperCase()}${reason.slice(1)}. ` : "";
     const tell = () => {
       const seconds = Math.ceil((retryAt - Date.now()) / 1000);
       const when = state === "waiting" && seconds > 1 ? ` in ${seconds} s` : "";
-      words.textContent = `Reconnecting${when}…${reason ? ` (${reason})` : ""} What you write is kept and sent then.`;
+      words.textContent = `${why}Reconnecting${when}… What you write is kept and sent then.`;
     };
     tell();
     if (state === "waiting") ticking = setInterval(tell, 1000);

@@ -91,7 +91,9 @@ export function sidebarView({ store, drafts, actions, theme }) {
   }
 
   function render() {
-    fill(self, avatar(store.me, true), el("div.who", {}, el("strong.name", { dir: "auto" }, store.me), el("span.sub", {}, "Online")));
+    const live = actions.isLive();
+    const state = el("span.sub", {}, live ? "Online" : "Reconnecting…");
+    fill(self, avatar(store.me, live), el("div.who", {}, el("strong.name", { dir: "auto" }, store.me), state));
     const typed = field.value.trim();
     const kept = focusKept();
     fill(list, typed === "" ? sections() : found(typed));
@@ -112,14 +114,27 @@ export function sidebarView({ store, drafts, actions, theme }) {
     const recent = store.recent();
     const spoken = new Set(recent.map(({ key }) => key));
     const others = [...store.online.values()].filter((name) => !store.isMe(name) && !spoken.has(keyOf(name)));
-    const services = others.filter((name) => serviceOf(name) !== null);
     const strangers = others.filter((name) => serviceOf(name) === null);
     return [
+      services(),
       section("Conversations", recent.map(({ name }) => row(name))),
-      section("Services", services.map((name) => row(name))),
       section("Online", strangers.map((name) => row(name))),
       recent.length + others.length === 0 ? lonely() : null,
     ];
+  }
+
+  /** The services that are there, one click away wherever their conversation stands. */
+  function services() {
+    const names = [...store.online.values()].filter((name) => serviceOf(name) !== null && !store.isMe(name));
+    if (names.length === 0) return null;
+    const button = (name) =>
+      el(
+        `button.service-button${store.active?.key === keyOf(name) ? ".active" : ""}`,
+        { type: "button", "data-key": `service:${keyOf(name)}`, title: serviceOf(name).about, onclick: () => go(name) },
+        avatar(name),
+        el("span.name", {}, serviceOf(name).label),
+      );
+    return el("section.services", { "aria-label": "Services" }, names.map(button));
   }
 
   function lonely() {

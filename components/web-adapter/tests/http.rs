@@ -1,0 +1,118 @@
+//! The HTTP side: the page, its headers, who may open a WebSocket.
+
+mod support;
+
+use support::{Adapter, FakeChat, soon};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use web_adapter::Config;
+
+/// The whole answer to one request.
+async fn ask(adapter: &Adapter, head: &str) -> String {
+    let mut stream = TcpStream::connect(adapter.address).await.unwrap();
+    let address = adapter.address;
+    let head = head.replace("HOST", &address.to_string());
+    stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    soon(stream.read_to_end(&mut answer)).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn the_page_comes_with_strict_headers_and_is_not_sent_twice() {
+    let chat = FakeChat::start().await;
+    let adapter = Adapter::start(chat.address).await;
+    let page = ask(&adapter, "GET / HTTP/1.1\r\nHost: HOST").await;
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    for header in [
+        "content-type: text/html; charset=utf-8",
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'",
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        "x-content-type-options: nosniff",
+        "referrer-policy: no-referrer",
+        "cache-control: no-cache",
+    ] {
+        assert!(page.contains(header), "{header} is not in {page}");
+    }
+    let etag = page.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+    let again = ask(&adapter, &format!("GET / HTTP/1.1\r\nHost: HOST\r\nIf-None-Match: {etag}")).await;
+    assert!(again.starts_with("HTTP/1.1 304") && again.ends_with("\r\n\r\n"), "{again}");
+    let script = ask(&adapter, "GET /scripts/main.js HTTP/1.1\r\nHost: HOST").await;
+    assert!(script.contains("content-type: text/javascript"), "{script}");
+}
+
+#[tokio::test]
+async fn nothing_else_is_there() {
+    let chat = FakeChat::start().await;
+    let adapter = Adapter::start(chat.address).await;
+    for path in
+        ["/etc/passwd", "/../Cargo.toml", "/scripts/", "/scripts/%2e%2e/index.html", "/tests/pure.test.mjs"]
+    {
+        let answer = ask(&adapter, &format!("GET {path} HTTP/1.1\r\nHost: HOST")).await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+        assert!(answer.contains("nosniff"));
+    }
+    let answer = ask(&adapter, "POST / HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0").await;
+    assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+}
+
+#[tokio::test]
+async fn health_is_told_whatever_the_chat_server_does() {
+    let chat = FakeChat::start().await;
+    let adapter = Adapter::start(chat.address).await;
+    drop(chat);
+    let _open = adapter.browser().await;
+    for path in ["/healthz", "/readyz"] {
+        assert!(
+            ask(&adapter, &format!("GET {path} HTTP/1.1\r\nHost: HOST")).await.starts_with("HTTP/1.1 200")
+        );
+    }
+    let metrics = ask(&adapter, "GET /metrics HTTP/1.1\r\nHost: HOST").await;
+    assert!(metrics.contains("web_adapter_sessions 1\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn names_that_were_rebound_to_this_machine_are_not_answered() {
+    let chat = FakeChat::start().await;
+    let config = Config { allowed_hosts: vec!["chat.example".into()], ..Config::default() };
+    let adapter = Adapter::with(chat.address, config).await;
+    for (host, status) in [
+        ("evil.example", "421"),
+        ("evil.example:8080", "421"),
+        ("chat.example", "200"),
+        ("localhost:1", "200"),
+    ] {
+        for path in ["/", "/healthz"] {
+            let answer = ask(&adapter, &format!("GET {path} HTTP/1.1\r\nHost: {host}")).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{host}{path}: {answer}");
+        }
+    }
+    assert_eq!(adapter.browser_from(&[("host", "evil.example")]).await.err(), Some(421));
+}
+
+#[tokio::test]
+async fn pages_from_elsewhere_may_not_connect_unless_they_are_listed() {
+    let chat = FakeChat::start().await;
+    let config = Config { allowed_origins: vec!["https://good.example".into()], ..Config::default() };
+    let adapter = Adapter::with(chat.address, config).await;
+    let own = format!("http://{}", adapter.address);
+    for (origin, refused) in [
+        (own.as_str(), None),
+        ("https://good.example", None),
+        ("https://evil.example", Some(403)),
+        ("null", Some(403)),
+        ("http://127.0.0.1:1", Some(403)),
+    ] {
+        assert_eq!(adapter.browser_from(&[("origin", origin)]).await.err(), refused, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_named_and_is_not_tried_again() {
+    let chat = FakeChat::start().await;
+    let config = Config { allowed_origins: vec!["*".into()], ..Config::default() };
+    let mut adapter = Adapter::with(chat.address, config).await;
+    let failure = soon(&mut adapter.ended).await.unwrap().unwrap_err();
+    assert_eq!(failure.exit(), kit::Exit::Config);
+    assert!(failure.to_string().contains("web-adapter.allowed-origins: '*' is not an origin"), "{failure}");
+}

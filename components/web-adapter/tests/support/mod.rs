@@ -1,0 +1,203 @@
+//! A web adapter on a free port, a chat server that says what the test tells it to, and a browser.
+
+#![allow(dead_code, reason = "each test file uses its part of this")]
+#![allow(clippy::unwrap_used, reason = "this is part of the tests")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use kit::{Context, Notifier, Secret};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_util::sync::CancellationToken;
+use transport::lines::{Line, Lines};
+use web_adapter::Config;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, what).await.expect("what was waited for did not come")
+}
+
+/// A running adapter; it ends when this is dropped.
+pub(crate) struct Adapter {
+    pub(crate) address: SocketAddr,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) ended: JoinHandle<Result<(), kit::Failure>>,
+}
+
+impl Adapter {
+    pub(crate) async fn start(chat: SocketAddr) -> Self {
+        Self::with(chat, Config::default()).await
+    }
+
+    pub(crate) async fn with(chat: SocketAddr, config: Config) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let context = Context {
+            shutdown: shutdown.clone(),
+            notifier: Notifier::default(),
+            service_token: Secret::new("t".into()),
+            data: std::env::temp_dir(),
+        };
+        let ended = tokio::spawn(web_adapter::serve(listener, config, chat, context));
+        Self { address, shutdown, ended }
+    }
+
+    pub(crate) async fn browser(&self) -> Browser {
+        self.browser_from(&[]).await.unwrap()
+    }
+
+    /// A browser that sends these headers; an error is the status that it was answered with.
+    pub(crate) async fn browser_from(&self, headers: &[(&'static str, &str)]) -> Result<Browser, u16> {
+        let mut request = format!("ws://{}/ws", self.address).into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        match soon(connect_async(request)).await {
+            Ok((socket, _)) => Ok(Browser(socket)),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+impl Drop for Adapter {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// One WebSocket.
+pub(crate) struct Browser(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Browser {
+    pub(crate) async fn say(&mut self, frame: &str) {
+        self.0.send(Message::text(frame)).await.unwrap();
+    }
+
+    /// The next text frame as it came.
+    pub(crate) async fn hear(&mut self) -> String {
+        loop {
+            match soon(self.0.next()).await.expect("the adapter closed without a word") {
+                Ok(Message::Text(text)) => return text.as_str().to_owned(),
+                Ok(Message::Ping(_) | Message::Pong(_)) => {}
+                other => panic!("not a text frame: {other:?}"),
+            }
+        }
+    }
+
+    pub(crate) async fn hear_json(&mut self) -> Value {
+        serde_json::from_str(&self.hear().await).unwrap()
+    }
+
+    /// The code with which the adapter closes.
+    pub(crate) async fn closed(&mut self) -> u16 {
+        match soon(self.0.next()).await {
+            Some(Ok(Message::Close(Some(frame)))) => frame.code.into(),
+            other => panic!("not a close frame: {other:?}"),
+        }
+    }
+
+    /// Says `login` and answers as the chat server would.
+    pub(crate) async fn login(&mut self, chat: &FakeChat, name: &str, online: &[&str]) -> Peer {
+        self.say(&json!({"type": "login", "username": name}).to_string()).await;
+        let mut peer = chat.accept().await;
+        assert_eq!(peer.hear().await["name"], name);
+        peer.welcome(name, online).await;
+        assert_eq!(self.hear_json().await, json!({"type": "login_success", "online_users": online}));
+        peer
+    }
+}
+
+/// A chat server without a will of its own.
+pub(crate) struct FakeChat {
+    listener: TcpListener,
+    pub(crate) address: SocketAddr,
+}
+
+impl FakeChat {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        Self { listener, address }
+    }
+
+    pub(crate) async fn accept(&self) -> Peer {
+        let (stream, _) = soon(self.listener.accept()).await.unwrap();
+        let (reader, mut writer) = stream.into_split();
+        writer.write_all(b"Enter your username: ").await.unwrap();
+        Peer { lines: Lines::new(reader, 1 << 20), writer }
+    }
+}
+
+/// Our side of one connection to the chat server.
+pub(crate) struct Peer {
+    lines: Lines<OwnedReadHalf>,
+    pub(crate) writer: OwnedWriteHalf,
+}
+
+impl Peer {
+    /// The next frame; pings are passed over.
+    pub(crate) async fn hear(&mut self) -> Value {
+        loop {
+            match soon(self.lines.next()).await.unwrap() {
+                Some(Line::Text(line)) => {
+                    let frame: Value = serde_json::from_str(&line).unwrap();
+                    if frame["type"] != "ping" {
+                        return frame;
+                    }
+                }
+                other => panic!("not a line: {other:?}"),
+            }
+        }
+    }
+
+    /// Waits for the adapter to close.
+    pub(crate) async fn ended(&mut self) {
+        while let Ok(Some(_)) = soon(self.lines.next()).await {}
+    }
+
+    pub(crate) async fn say(&mut self, frame: Value) {
+        self.writer.write_all(format!("{frame}\n").as_bytes()).await.unwrap();
+    }
+
+    pub(crate) async fn welcome(&mut self, name: &str, online: &[&str]) {
+        self.say(json!({
+            "type": "welcome", "name": name, "token": "secret", "online": online, "conversations": [], "durability": "fsync"
+        }))
+        .await;
+        self.say(json!({"type": "live"})).await;
+    }
+
+    /// An event for `alice` from `sender`.
+    pub(crate) async fn event(&mut self, seq: u64, sender: &str, body: &str, more: Value) {
+        let mut event = json!({
+            "id": "0198c5a0-0000-7000-8000-000000000000", "conversation": format!("dm:alice:{sender}"), "seq": seq,
+            "at": "2026-11-20T23:21:22.277391+00:00", "timestamp": "2026-11-20T23:21:22.277391+00:00",
+            "sender": sender, "destination": "alice", "body": body, "client_id": format!("c{seq}")
+        });
+        let replayed = more["replayed"].as_bool().unwrap_or(false);
+        for (key, value) in more.as_object().into_iter().flatten().filter(|(key, _)| *key != "replayed") {
+            event[key] = value.clone();
+        }
+        self.say(json!({"type": "event", "event": event, "replayed": replayed})).await;
+    }
+
+    pub(crate) async fn ack(&mut self, send: &Value, online: bool) {
+        self.say(json!({
+            "type": "ack", "client_id": send["client_id"], "conversation": "dm:alice:bob", "seq": 1, "durability": "fsync",
+            "id": "0198c5a0-0000-7000-8000-000000000000", "at": "2026-11-20T23:21:22.277391+00:00", "online": online
+        }))
+        .await;
+    }
+}
