@@ -1,5 +1,7 @@
 //! The HTTP side: the page, its headers, who may open a WebSocket.
 
+#![allow(clippy::unwrap_used, reason = "this is a test, its helpers included")]
+
 mod support;
 
 use support::{Adapter, FakeChat, soon};

@@ -1,5 +1,7 @@
 //! WIRE §4, frame by frame: pages written for other servers of this kind.
 
+#![allow(clippy::unwrap_used, reason = "this is a test, its helpers included")]
+
 mod support;
 
 use serde_json::json;

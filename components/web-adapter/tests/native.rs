@@ -1,5 +1,7 @@
 //! The native dialect over the WebSocket: frames pass as they are; what is no frame is answered here.
 
+#![allow(clippy::unwrap_used, reason = "this is a test, its helpers included")]
+
 mod support;
 
 use std::time::Duration;
