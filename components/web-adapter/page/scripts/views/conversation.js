@@ -88,9 +88,15 @@ export function conversationView({ store, outbox, drafts, actions }) {
 
   function renderHeader() {
     if (shown === null) return;
-    const online = store.isOnline(shown.name);
-    const itself = store.isMe(shown.name);
-    const words = itself ? "Notes to yourself" : online ? "Online" : "Away · what you write is kept until they come";
+    const live = actions.isLive();
+    const online = live && store.isOnline(shown.name);
+    const words = store.isMe(shown.name)
+      ? "Notes to yourself"
+      : !live
+        ? "Waiting for the connection…"
+        : online
+          ? "Online"
+          : "Away · what you write is kept until they come";
     fill(header, avatar(shown.name, online), el("div.who", {}, el("h1.name", { dir: "auto" }, shown.name), el(`span.sub${online ? ".online" : ""}`, {}, words)));
   }
 

@@ -3,6 +3,8 @@
 import { el, fill } from "./dom.js";
 
 const TOAST_MS = 4_000;
+/** Most cuts are over before anybody notices; a banner that only flickers is worse than none. */
+const BANNER_MS = 600;
 
 /** The notices, over the nodes that the page has for them. */
 export function notices() {
@@ -10,13 +12,14 @@ export function notices() {
   const toasts = document.getElementById("toasts");
   const announcer = document.getElementById("announcer");
   let ticking = null;
+  let showing = null;
 
   /** Shows how the connection is; nothing while it is live. */
   function connection({ state, reason, retryAt }, hurry) {
     clearInterval(ticking);
-    banner.hidden = state === "live";
     document.documentElement.dataset.connection = state;
-    if (state === "live") return;
+    if (state === "live") return hide();
+    showing ??= setTimeout(() => (banner.hidden = false), BANNER_MS);
     const words = el("span");
     const now = el("button.link", { type: "button", id: "retry", onclick: hurry }, "Try now");
     fill(banner, el("span.spinner", { "aria-hidden": "true" }), words, state === "waiting" ? now : null);
@@ -28,6 +31,13 @@ export function notices() {
     };
     tell();
     if (state === "waiting") ticking = setInterval(tell, 1000);
+    return undefined;
+  }
+
+  function hide() {
+    clearTimeout(showing);
+    showing = null;
+    banner.hidden = true;
   }
 
   function toast(text) {
@@ -43,7 +53,7 @@ export function notices() {
 
   function clear() {
     clearInterval(ticking);
-    banner.hidden = true;
+    hide();
     announcer.textContent = "";
   }
 

@@ -169,7 +169,7 @@ export function sidebarView({ store, drafts, actions, theme }) {
 
   function row(name) {
     const conversation = store.conversations.get(keyOf(name)) ?? null;
-    const online = store.isOnline(name);
+    const online = actions.isLive() && store.isOnline(name);
     const unseen = conversation?.unseen ?? 0;
     const isActive = store.active !== null && store.active.key === keyOf(name);
     const last = conversation?.last ?? null;
