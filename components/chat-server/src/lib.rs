@@ -1,15 +1,184 @@
-//! chat-server: where people and programs are connected.
+//! chat-server: where people and programs are connected. It keeps nothing: what is said is stored by the message API before
+//! anybody is told, and comes back from there.
+//!
+//! * In: [`listener`] → [`connection`] → [`login`] → [`session`] → [`appender`] → message API.
+//! * Out: message API → [`feed`] → [`hub`] → [`inbox`] → [`session`]; what an inbox could not hold, by [`catch_up`].
+//! * Pure parts: [`framing`], [`inbox`], [`roster`], [`presence`], [`marks`], [`positions`], [`allowance`].
+//!
+//! `docs/protocol.md` shows what is spoken.
 
 pub mod config;
 
+mod allowance;
+mod answers;
+mod appender;
+mod backend;
+mod catch_up;
+mod connection;
+mod cursors;
+mod feed;
+mod framing;
+mod hub;
+mod inbox;
+mod journal;
+mod listener;
+mod login;
+mod marks;
+mod native_dialect;
+mod outgoing;
+mod outlet;
+mod places;
+mod positions;
+mod presence;
+mod rendered;
+mod request;
+mod roster;
+mod send_queue;
+mod server;
+mod session;
+mod text_dialect;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::{Context, Failure, Notifier};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use transport::ApiClient;
+
 pub use config::{Config, Upstream};
+
+use appender::Appender;
+use backend::Backend;
+use cursors::Cursors;
+use feed::Link;
+use hub::Hub;
+use journal::Journal;
+use send_queue::SendQueue;
+use server::Server;
+
+/// The first login waits this long for the message API; without it people are let in and caught up later.
+const FIRST_LINK: Duration = Duration::from_millis(500);
+/// Sessions get this long for what they are owed when the server stops.
+const DRAIN: Duration = Duration::from_millis(1100);
+/// Changes of presence gather for this long.
+const PRESENCE_EVERY: Duration = Duration::from_millis(50);
+/// The launcher is told how many are here this often, if that changed.
+const STATUS_EVERY: Duration = Duration::from_secs(2);
 
 /// Serves both dialects until `context.shutdown`.
 ///
 /// # Errors
-/// When a value of the configuration cannot be, or the address is taken.
-#[expect(clippy::unused_async, reason = "the signature others compile against")]
-pub async fn run(config: Config, _upstream: Upstream, _context: kit::Context) -> Result<(), kit::Failure> {
+/// When a value of the configuration cannot be (exit 78), or the address cannot be listened on.
+pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result<(), Failure> {
     config.check()?;
-    Err(kit::Failure::new(kit::Exit::Unavailable, "the chat server is not there yet"))
+    kit::listen::raise_file_limit();
+    let listener = kit::listen::bind(config.listen).await?;
+    let address = listener.local_addr()?;
+    let backend = Arc::new(Backend::new(ApiClient::new(upstream.api, context.service_token.clone())));
+    let (appender, worker) = Appender::new(Arc::clone(&backend));
+    let tasks = TaskTracker::new();
+    let server = Arc::new(Server {
+        hub: Hub::new(config.outbox_bytes),
+        cursors: Cursors::new(Arc::clone(&backend)),
+        reserved: upstream.reserved.into_iter().collect(),
+        service_token: context.service_token.clone(),
+        send_queue: SendQueue::open(),
+        journal: Journal::new(),
+        shutdown: context.shutdown.clone(),
+        tasks,
+        config,
+        backend,
+        appender,
+    });
+    let backstage = Backstage::start(&server, worker, &context.notifier);
+    backstage.first_link().await;
+    tracing::info!(%address, "taking connections");
+    context.notifier.ready(&format!("taking connections on {address}"));
+    listener::accept(Arc::clone(&server), listener).await;
+    context.notifier.stopping();
+    drain(&server).await;
+    backstage.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Sessions end by themselves; then what they saw is written down.
+async fn drain(server: &Server) {
+    server.tasks.close();
+    if tokio::time::timeout(DRAIN, server.tasks.wait()).await.is_err() {
+        tracing::warn!(connections = server.tasks.len(), "not all connections ended in time");
+    }
+    server.cursors.flush_all().await;
+}
+
+/// What runs beside the sessions and longer than they do.
+struct Backstage {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    link: watch::Receiver<Link>,
+}
+
+impl Backstage {
+    fn start(server: &Arc<Server>, worker: appender::Worker, notifier: &Notifier) -> Self {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (link, link_watch) = watch::channel(Link::Untried);
+        let (backend, hub, cursors) = (&server.backend, &server.hub, &server.cursors);
+        let until_stop = |work| stop.clone().run_until_cancelled_owned(work);
+        let (backend, hub) = (Arc::clone(backend), Arc::clone(hub));
+        let (announcing, reporting, notifier) = (Arc::clone(&hub), Arc::clone(&hub), notifier.clone());
+        let cursors = Arc::clone(cursors);
+        let works: [std::pin::Pin<Box<dyn Future<Output = ()> + Send>>; 5] = [
+            Box::pin(worker.run()),
+            Box::pin(async move { feed::follow(&backend, &hub, &link).await }),
+            Box::pin(async move { cursors.run().await }),
+            Box::pin(async move { announce(&announcing).await }),
+            Box::pin(async move { report(&reporting, &notifier).await }),
+        ];
+        for work in works {
+            tasks.spawn(until_stop(work));
+        }
+        Self { tasks, stop, link: link_watch }
+    }
+
+    /// Waits for the first attempt to reach the message API, but not for long.
+    async fn first_link(&self) {
+        let mut link = self.link.clone();
+        let tried = link.wait_for(|link| *link != Link::Untried);
+        if !matches!(tokio::time::timeout(FIRST_LINK, tried).await, Ok(Ok(link)) if *link == Link::Up) {
+            tracing::warn!(
+                "the message API does not answer yet; people are let in and caught up when it does"
+            );
+        }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+async fn announce(hub: &Hub) {
+    let mut tick = tokio::time::interval(PRESENCE_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        hub.announce_presence();
+    }
+}
+
+async fn report(hub: &Hub, notifier: &Notifier) {
+    let mut told = None;
+    let mut tick = tokio::time::interval(STATUS_EVERY);
+    loop {
+        tick.tick().await;
+        let counts = hub.counts();
+        if told.replace(counts) != Some(counts) {
+            let (sessions, users) = counts;
+            notifier.status(&format!("{sessions} sessions, {users} users"));
+        }
+    }
 }

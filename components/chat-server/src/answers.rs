@@ -1,0 +1,156 @@
+//! What a session's requests are answered with, in the order they were asked.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+use protocol::{ClientId, UserName};
+use tokio::sync::oneshot;
+
+use crate::appender::Outcome;
+
+/// Requests that may be under way for one session.
+const WINDOW: usize = 64;
+
+/// Answers, some of which are still on their way.
+///
+/// Bound: [`WINDOW`], and one page of history. Overflow rule: while [`Answers::is_full`], nothing more is read from the peer.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    queue: VecDeque<Slot>,
+    pages: usize,
+}
+
+/// What a message was, as far as its answer depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// To whom.
+    pub(crate) to: UserName,
+    /// The sender's id of it.
+    pub(crate) client_id: ClientId,
+}
+
+/// An answer that is there.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// These bytes.
+    Bytes(Bytes),
+    /// What became of a message.
+    Outcome(Said, Outcome),
+}
+
+#[derive(Debug)]
+enum Slot {
+    Here(Answer),
+    Message(Said, oneshot::Receiver<Outcome>),
+    Page(oneshot::Receiver<Bytes>),
+    /// A page that was given up by its reader: it is not answered.
+    Nothing,
+}
+
+impl Answers {
+    /// Answers with these bytes.
+    pub(crate) fn bytes(&mut self, bytes: Bytes) {
+        self.queue.push_back(Slot::Here(Answer::Bytes(bytes)));
+    }
+
+    /// Answers with what becomes of a message.
+    pub(crate) fn message(&mut self, said: Said, outcome: oneshot::Receiver<Outcome>) {
+        self.queue.push_back(Slot::Message(said, outcome));
+    }
+
+    /// Answers with a page that is being read.
+    pub(crate) fn page(&mut self, page: oneshot::Receiver<Bytes>) {
+        self.pages += 1;
+        self.queue.push_back(Slot::Page(page));
+    }
+
+    /// Whether no more should be asked for now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.len() >= WINDOW || self.pages > 0
+    }
+
+    /// Whether everything is answered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Waits until the next answer is there; for ever if there is none to come. Cancel-safe.
+    pub(crate) async fn ready(&mut self) {
+        poll_fn(|context| {
+            let Some(slot) = self.queue.front_mut() else { return Poll::Pending };
+            let arrived = match slot {
+                Slot::Here(_) | Slot::Nothing => return Poll::Ready(()),
+                Slot::Message(_, outcome) => match Pin::new(outcome).poll(context) {
+                    Poll::Pending => return Poll::Pending,
+                    // The appender ended with the message: nobody knows.
+                    Poll::Ready(outcome) => Some(outcome.unwrap_or(Outcome::Later)),
+                },
+                Slot::Page(page) => match Pin::new(page).poll(context) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(page) => {
+                        *slot = page.map_or(Slot::Nothing, |page| Slot::Here(Answer::Bytes(page)));
+                        self.pages -= 1;
+                        return Poll::Ready(());
+                    }
+                },
+            };
+            if let (Some(outcome), Slot::Message(said, _)) = (arrived, &*slot) {
+                *slot = Slot::Here(Answer::Outcome(said.clone(), outcome));
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// The next answer, if it is there.
+    pub(crate) fn take(&mut self) -> Option<Answer> {
+        use futures_util::FutureExt;
+        self.ready().now_or_never()?;
+        match self.queue.pop_front() {
+            Some(Slot::Here(answer)) => {
+                if self.queue.is_empty() {
+                    self.queue = VecDeque::new();
+                }
+                Some(answer)
+            }
+            Some(Slot::Nothing) => self.take(),
+            Some(Slot::Message(..) | Slot::Page(_)) | None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_come_in_the_order_of_the_questions() {
+        let mut answers = Answers::default();
+        let said = Said { to: UserName::parse("bob").unwrap(), client_id: ClientId::fresh() };
+        let (outcome, receiver) = oneshot::channel();
+        answers.message(said.clone(), receiver);
+        answers.bytes(Bytes::from_static(b"later"));
+        assert_eq!(answers.take(), None);
+        outcome.send(Outcome::Later).unwrap();
+        answers.ready().await;
+        assert_eq!(answers.take(), Some(Answer::Outcome(said, Outcome::Later)));
+        assert_eq!(answers.take(), Some(Answer::Bytes(Bytes::from_static(b"later"))));
+        assert!(answers.take().is_none() && answers.is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_page_at_a_time_is_read_and_one_given_up_is_passed_over() {
+        let mut answers = Answers::default();
+        let (page, receiver) = oneshot::channel::<Bytes>();
+        answers.page(receiver);
+        assert!(answers.is_full());
+        drop(page);
+        answers.bytes(Bytes::from_static(b"next"));
+        answers.ready().await;
+        assert!(!answers.is_full());
+        assert_eq!(answers.take(), Some(Answer::Bytes(Bytes::from_static(b"next"))));
+    }
+}

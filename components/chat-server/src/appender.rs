@@ -1,0 +1,195 @@
+//! Stores what is said: many sessions' messages in one request, one request at a time.
+//!
+//! The life of a message: [`Appender::submit`] → the queue → while one batch is in flight the next one gathers → `append` → the
+//! outcome goes to its session. A batch that fails is sent again with the same drafts, whose ids make that safe, until a message's
+//! time is up; then its session is told to send it again later. "Stored" is said only when the message API said so.
+//!
+//! Messages of one session stay in order: the queue, a batch and its results are in order, and a batch is settled before the next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::Draft;
+use protocol::api::Appended;
+use protocol::limits::BATCH_DRAFTS;
+use protocol::native::Durability;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use transport::ApiError;
+
+use crate::backend::Backend;
+
+/// A sender hears within a second what became of a message, so that a person knows whether to type it again.
+const ANSWER_WITHIN: Duration = Duration::from_millis(900);
+/// Even a message that waited long in the queue is tried for this long.
+const LEAST_ATTEMPT: Duration = Duration::from_millis(50);
+/// Messages that wait for the batch before theirs. Overflow rule: their sessions wait for a place until their time is up.
+const QUEUE: usize = 8192;
+/// Bytes of text in one batch, so that the queue's largest messages still make requests of a few MiB.
+const BATCH_BODIES: usize = 4 * 1024 * 1024;
+
+/// Takes messages. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Appender {
+    queue: mpsc::Sender<Submission>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is durable.
+    Stored(Appended, Durability),
+    /// It is not stored and never will be, for this reason.
+    Refused(String),
+    /// Nobody knows it to be stored; the same may be sent again.
+    Later,
+}
+
+#[derive(Debug)]
+struct Submission {
+    draft: Draft,
+    deadline: Instant,
+    outcome: oneshot::Sender<Outcome>,
+}
+
+impl Appender {
+    /// An appender, and the worker that must be run for it.
+    pub(crate) fn new(backend: Arc<Backend>) -> (Self, Worker) {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        (Self { queue }, Worker { backend, waiting, left_over: None })
+    }
+
+    /// Puts a message into the queue, waiting for a place if need be; its outcome comes within a second.
+    pub(crate) async fn submit(&self, draft: Draft) -> oneshot::Receiver<Outcome> {
+        let (outcome, receiver) = oneshot::channel();
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        let submission = Submission { draft, deadline, outcome };
+        match self.queue.try_send(submission) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(submission)) => self.wait_for_place(submission).await,
+            Err(mpsc::error::TrySendError::Closed(submission)) => submission.settle(Outcome::Later),
+        }
+        receiver
+    }
+
+    async fn wait_for_place(&self, submission: Submission) {
+        match tokio::time::timeout_at(submission.deadline, self.queue.reserve()).await {
+            Ok(Ok(place)) => place.send(submission),
+            Ok(Err(_)) | Err(_) => submission.settle(Outcome::Later),
+        }
+    }
+}
+
+impl Submission {
+    fn settle(self, outcome: Outcome) {
+        // A session that is gone needs no answer; the message is stored all the same.
+        let _ = self.outcome.send(outcome);
+    }
+}
+
+/// Sends batches until every [`Appender`] is gone and the queue is empty.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    backend: Arc<Backend>,
+    waiting: mpsc::Receiver<Submission>,
+    /// Did not fit into the last batch.
+    left_over: Option<Submission>,
+}
+
+impl Worker {
+    /// Works.
+    pub(crate) async fn run(mut self) {
+        while let Some(batch) = self.next_batch().await {
+            self.store(batch).await;
+        }
+    }
+
+    async fn next_batch(&mut self) -> Option<Vec<Submission>> {
+        let first = match self.left_over.take() {
+            Some(submission) => submission,
+            None => self.waiting.recv().await?,
+        };
+        let mut bytes = first.draft.body.as_str().len();
+        let mut batch = vec![first];
+        while batch.len() < BATCH_DRAFTS
+            && let Ok(submission) = self.waiting.try_recv()
+        {
+            bytes += submission.draft.body.as_str().len();
+            if bytes > BATCH_BODIES {
+                self.left_over = Some(submission);
+                break;
+            }
+            batch.push(submission);
+        }
+        Some(batch)
+    }
+
+    async fn store(&self, mut batch: Vec<Submission>) {
+        let mut pause = Duration::from_millis(20);
+        while !batch.is_empty() {
+            match self.attempt(&batch).await {
+                Ok((results, durability)) => {
+                    for (submission, appended) in batch.drain(..).zip(results) {
+                        submission.settle(Outcome::Stored(appended, durability));
+                    }
+                }
+                Err(Failed::Refused(detail)) if batch.len() == 1 => {
+                    batch
+                        .drain(..)
+                        .for_each(|submission| submission.settle(Outcome::Refused(detail.clone())));
+                }
+                // One of them is refused; alone each gets its own answer.
+                Err(Failed::Refused(_)) => {
+                    for submission in batch.drain(..) {
+                        Box::pin(self.store(vec![submission])).await;
+                    }
+                }
+                Err(Failed::Unknown) => {
+                    batch = expire(batch);
+                    if !batch.is_empty() {
+                        tokio::time::sleep(pause).await;
+                        pause *= 2;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, batch: &[Submission]) -> Result<(Vec<Appended>, Durability), Failed> {
+        let drafts: Vec<Draft> = batch.iter().map(|submission| submission.draft.clone()).collect();
+        let count = drafts.len();
+        let first_deadline = batch.iter().map(|submission| submission.deadline).min();
+        let until = first_deadline.into_iter().fold(Instant::now() + LEAST_ATTEMPT, Instant::max);
+        match tokio::time::timeout_at(until, self.backend.api.append(drafts)).await {
+            Ok(Ok(answer)) if answer.results.len() == count => {
+                self.backend.set_durability(answer.durability);
+                Ok((answer.results, answer.durability))
+            }
+            Ok(Err(ApiError::Refused(detail))) => Err(Failed::Refused(detail)),
+            Ok(Err(error)) => {
+                tracing::debug!(error = %kit::failure::chain(&error), "a batch was not stored");
+                Err(Failed::Unknown)
+            }
+            Ok(Ok(_)) | Err(_) => Err(Failed::Unknown),
+        }
+    }
+}
+
+enum Failed {
+    Refused(String),
+    Unknown,
+}
+
+/// Tells those whose time is up; the others stay, in order.
+fn expire(batch: Vec<Submission>) -> Vec<Submission> {
+    let now = Instant::now();
+    let (late, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(|s| s.deadline <= now);
+    if !late.is_empty() {
+        tracing::warn!(
+            messages = late.len(),
+            "not stored in time; their senders are asked to send them again"
+        );
+    }
+    late.into_iter().for_each(|submission| submission.settle(Outcome::Later));
+    rest
+}

@@ -1,0 +1,64 @@
+//! The message API as the rest of the server sees it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kit::backoff::Backoff;
+use protocol::native::Durability;
+use tokio::sync::Semaphore;
+use transport::{ApiClient, ApiError};
+
+/// Reads at once. When every session must catch up, a few at a time do.
+const READS: usize = 16;
+/// A store that is away is asked again within this time.
+const RETRY_CAP: Duration = Duration::from_millis(500);
+
+/// A client of the message API, and what is known of its store.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    /// The client.
+    pub(crate) api: ApiClient,
+    relaxed: AtomicBool,
+    reads: Semaphore,
+}
+
+impl Backend {
+    /// Nothing is asked yet.
+    pub(crate) fn new(api: ApiClient) -> Self {
+        Self { api, relaxed: AtomicBool::new(false), reads: Semaphore::new(READS) }
+    }
+
+    /// What "stored" means there, as far as it has said.
+    pub(crate) fn durability(&self) -> Durability {
+        if self.relaxed.load(Ordering::Relaxed) { Durability::Relaxed } else { Durability::Fsync }
+    }
+
+    /// It said what "stored" means.
+    pub(crate) fn set_durability(&self, durability: Durability) {
+        self.relaxed.store(durability == Durability::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Reads something, once.
+    pub(crate) async fn read_once<T>(
+        &self,
+        read: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let _place = self.reads.acquire().await.expect("the semaphore is never closed");
+        read.await
+    }
+
+    /// Reads something, again and again until it works. Whoever does not want it any more drops this.
+    pub(crate) async fn read<T, F: Future<Output = Result<T, ApiError>>>(&self, read: impl Fn() -> F) -> T {
+        let mut backoff = Backoff::new(Duration::from_millis(50), RETRY_CAP);
+        loop {
+            match self.read_once(read()).await {
+                Ok(answer) => return answer,
+                Err(error) => {
+                    let error = kit::failure::chain(&error);
+                    tracing::debug!(error, "cannot read from the message API; will try again");
+                    tokio::time::sleep(backoff.next_delay().max(Duration::from_millis(10))).await;
+                }
+            }
+        }
+    }
+}

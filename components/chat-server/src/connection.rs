@@ -1,0 +1,100 @@
+//! One accepted connection from the first byte to the last.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::native::{Hello, Welcome};
+use protocol::{UserName, text};
+use tokio::net::TcpStream;
+
+use crate::hub::Membership;
+use crate::login::{self, Entrant, Parting};
+use crate::native_dialect;
+use crate::places::Place;
+use crate::server::Server;
+use crate::session::Session;
+use crate::wire::Wire;
+
+/// A greeting does not wait longer for the list of conversations; without the store it comes without.
+const CONVERSATIONS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Serves a connection.
+pub(crate) async fn serve(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, place: Place) {
+    let _place = place;
+    // A peer that is gone already needs no answer.
+    let Ok(mut wire) = Wire::new(stream, peer) else { return };
+    let login = async {
+        let entrant = login::ask(&server, &mut wire).await?;
+        let member = login::admit(&server, &entrant).await?;
+        Ok((entrant, member))
+    };
+    let login = tokio::select! {
+        login = login => login,
+        () = server.shutdown.cancelled() => return,
+    };
+    match login {
+        Ok((entrant, member)) => Box::pin(greet(server, wire, entrant, member)).await,
+        Err(Parting::Gone) => {}
+        Err(Parting::Because(words)) => {
+            server.journal.refused(peer, String::from_utf8_lossy(&words).trim_end());
+            wire.part(words).await;
+        }
+    }
+}
+
+async fn greet(server: Arc<Server>, mut wire: Wire, entrant: Entrant, member: Membership) {
+    server.journal.came(&member.name, wire.peer, entrant.dialect());
+    register(&server, member.name.clone(), wire.peer);
+    let session = match entrant {
+        Entrant::Text(_) => {
+            wire.out.push(text::connected(member.online.iter()).as_bytes());
+            Session::text(server, take_online(member), wire)
+        }
+        Entrant::Native(hello) => {
+            let welcome = welcome(&server, &member, &hello).await;
+            wire.out.push(&native_dialect::welcome(welcome));
+            Session::native(server, take_online(member), wire, &hello)
+        }
+    };
+    session.run().await;
+}
+
+/// The list was for the greeting; a session lives long.
+fn take_online(mut member: Membership) -> Membership {
+    member.online = Vec::new();
+    member
+}
+
+async fn welcome(server: &Server, member: &Membership, hello: &Hello) -> Welcome {
+    let mut conversations = Vec::new();
+    if hello.conversations {
+        let read = async {
+            server.cursors.flush(&member.name).await;
+            server.backend.read_once(server.backend.api.conversations(&member.name)).await
+        };
+        if let Ok(Ok(answer)) = tokio::time::timeout(CONVERSATIONS_TIMEOUT, read).await {
+            conversations = answer.conversations;
+        }
+    }
+    Welcome {
+        name: member.name.clone(),
+        token: member.token.expose().to_owned(),
+        online: member.online.clone(),
+        conversations,
+        durability: server.backend.durability(),
+    }
+}
+
+/// Notes the login in the book of users; nobody waits for it.
+fn register(server: &Arc<Server>, name: UserName, peer: SocketAddr) {
+    let task_server = Arc::clone(server);
+    server.tasks.spawn(async move {
+        let server = task_server;
+        let register = || server.backend.api.register(name.clone(), Some(peer.to_string()));
+        tokio::select! {
+            () = server.backend.read(register) => {}
+            () = server.shutdown.cancelled() => {}
+        }
+    });
+}

@@ -1,0 +1,96 @@
+//! Follows the feed of committed events and hands each to the hub, across restarts of the message API.
+
+use std::time::Duration;
+
+use kit::backoff::Backoff;
+use protocol::api::{FeedFrame, FeedPosition};
+use tokio::sync::watch;
+use transport::{Feed, FeedError};
+
+use crate::backend::Backend;
+use crate::hub::Hub;
+
+/// The message API is back within a second after any crash; events wait for us meanwhile.
+const RETRY_CAP: Duration = Duration::from_millis(500);
+
+/// The state of the feed, for whoever waits for the first attempt to connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// Not tried yet.
+    Untried,
+    /// Tried; the message API did not answer, or went away.
+    Down,
+    /// Events come in.
+    Up,
+}
+
+/// Why a feed is left.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error(transparent)]
+    Broken(#[from] FeedError),
+    #[error("the feed skipped from {0} to {1}")]
+    Gap(u64, u64),
+    #[error("the feed did not say where it begins")]
+    NoStart,
+}
+
+/// Follows the feed, for ever.
+pub(crate) async fn follow(backend: &Backend, hub: &Hub, link: &watch::Sender<Link>) {
+    let mut position = None;
+    let mut backoff = Backoff::new(Duration::from_millis(50), RETRY_CAP);
+    loop {
+        let Err(end) = connected(backend, hub, link, &mut position, &mut backoff).await;
+        let was = link.send_replace(Link::Down);
+        let error = kit::failure::chain(&end);
+        if was == Link::Up {
+            tracing::warn!(error, "lost the message API's feed");
+        } else {
+            tracing::debug!(error, "cannot follow the message API's feed");
+        }
+        tokio::time::sleep(backoff.next_delay().max(Duration::from_millis(10))).await;
+    }
+}
+
+async fn connected(
+    backend: &Backend,
+    hub: &Hub,
+    link: &watch::Sender<Link>,
+    position: &mut Option<FeedPosition>,
+    backoff: &mut Backoff,
+) -> Result<std::convert::Infallible, End> {
+    let mut feed = backend.api.feed(*position).await?;
+    let mut at = start(&mut feed, hub, *position).await?;
+    *position = Some(at);
+    // An empty batch stores nothing and tells what "stored" means there.
+    if let Ok(answer) = backend.api.append(Vec::new()).await {
+        backend.set_durability(answer.durability);
+    }
+    backoff.reset();
+    link.send_replace(Link::Up);
+    tracing::info!(index = at.index, "following the message API's feed");
+    loop {
+        match feed.next().await? {
+            FeedFrame::Event { index, event } if index == at.index + 1 => {
+                at.index = index;
+                hub.dispatch(*event, at);
+                *position = Some(at);
+            }
+            FeedFrame::Heartbeat { index } if index == at.index => {}
+            FeedFrame::Event { index, .. } | FeedFrame::Heartbeat { index } => {
+                return Err(End::Gap(at.index, index));
+            }
+            FeedFrame::Start { .. } => return Err(End::NoStart),
+        }
+    }
+}
+
+/// Reads the first frame. Unless it goes on where we were, every session must read from the store.
+async fn start(feed: &mut Feed, hub: &Hub, wanted: Option<FeedPosition>) -> Result<FeedPosition, End> {
+    let FeedFrame::Start { epoch, index, resumed } = feed.next().await? else { return Err(End::NoStart) };
+    let at = FeedPosition { epoch, index };
+    if !(resumed && wanted == Some(at)) {
+        hub.restart(at);
+    }
+    Ok(at)
+}

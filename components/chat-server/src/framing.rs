@@ -1,0 +1,228 @@
+//! Cuts a connection's bytes into messages: at newlines, and in the text dialect also where the connection falls quiet.
+//!
+//! Knows nothing of clocks and sockets: whoever reads says when it was quiet.
+
+use bytes::{Buf, BytesMut};
+use protocol::limits::LINE_BYTES;
+
+/// A buffer that has grown past this is given back once it is empty; an idle connection keeps less.
+const KEPT: usize = 4096;
+
+/// What came in and is no whole message yet.
+///
+/// Bound: the reader stops while a whole message is in it, so it holds one message and one read. Overflow rule: a message of more than
+/// [`LINE_BYTES`] is thrown away as it comes, and [`Message::TooLong`] stands in its place.
+#[derive(Debug, Default)]
+pub(crate) struct Framer {
+    buffer: BytesMut,
+    /// How much of `buffer` is known to hold no newline.
+    scanned: usize,
+    /// The message that is coming in is too long; what comes of it is dropped.
+    skipping: bool,
+}
+
+/// One message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// Its text without the line end. What is not UTF-8 is replaced by U+FFFD.
+    Text(String),
+    /// It was longer than [`LINE_BYTES`].
+    TooLong,
+}
+
+/// What lies there when a connection has been quiet.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nothing.
+    Nothing,
+    /// A message whose sender ends none with a newline.
+    Message(Message),
+    /// The last character is not whole: its other half is on its way.
+    CutCharacter,
+}
+
+impl Framer {
+    /// Bytes arrived.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next message that ends with a newline.
+    pub(crate) fn next_line(&mut self) -> Option<Message> {
+        let Some(offset) = self.buffer[self.scanned..].iter().position(|b| *b == b'\n') else {
+            self.scanned = self.buffer.len();
+            if self.skipping || self.scanned > LINE_BYTES {
+                self.skipping = true;
+                self.clear();
+            }
+            return None;
+        };
+        let line = self.buffer.split_to(self.scanned + offset);
+        self.buffer.advance(1);
+        self.scanned = 0;
+        self.shrink();
+        Some(if std::mem::take(&mut self.skipping) || line.len() > LINE_BYTES {
+            Message::TooLong
+        } else {
+            text(line.strip_suffix(b"\r").unwrap_or(&line))
+        })
+    }
+
+    /// The connection was quiet: what has no newline is a message, unless it ends within a character.
+    pub(crate) fn rest(&mut self) -> Rest {
+        if !self.skipping && ends_within_character(&self.buffer) {
+            return Rest::CutCharacter;
+        }
+        self.finish().map_or(Rest::Nothing, Rest::Message)
+    }
+
+    /// Nothing more will come: whatever lies there is a message.
+    pub(crate) fn finish(&mut self) -> Option<Message> {
+        if let Some(line) = self.next_line() {
+            return Some(line);
+        }
+        if std::mem::take(&mut self.skipping) {
+            return Some(Message::TooLong);
+        }
+        if self.buffer.is_empty() {
+            return None;
+        }
+        let message = text(&self.buffer);
+        self.clear();
+        Some(message)
+    }
+
+    /// Whether anything lies here that is no whole message yet.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.skipping || !self.buffer.is_empty()
+    }
+
+    /// The first byte that lies here.
+    pub(crate) fn first_byte(&self) -> Option<u8> {
+        self.buffer.first().copied()
+    }
+
+    fn clear(&mut self) {
+        self.buffer.clear();
+        self.scanned = 0;
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+            self.buffer = BytesMut::new();
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> Message {
+    Message::Text(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Whether the bytes end in a character of which more must come. A character has at most four bytes.
+fn ends_within_character(bytes: &[u8]) -> bool {
+    let tail = &bytes[bytes.len().saturating_sub(3)..];
+    (0..tail.len()).any(|start| {
+        let is_lead = tail[start] & 0b1100_0000 == 0b1100_0000;
+        is_lead
+            && std::str::from_utf8(&tail[start..])
+                .is_err_and(|e| e.valid_up_to() == 0 && e.error_len().is_none())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn said(text: &str) -> Message {
+        Message::Text(text.to_owned())
+    }
+
+    fn lines(framer: &mut Framer) -> Vec<Message> {
+        std::iter::from_fn(|| framer.next_line()).collect()
+    }
+
+    #[test]
+    fn newlines_end_messages_and_quiet_ends_the_rest() {
+        let mut framer = Framer::default();
+        framer.push(b"a: 1\r\nb: 2\nc: 3");
+        assert_eq!(lines(&mut framer), [said("a: 1"), said("b: 2")]);
+        assert_eq!(framer.rest(), Rest::Message(said("c: 3")));
+        assert_eq!(framer.rest(), Rest::Nothing);
+        assert!(!framer.has_rest());
+    }
+
+    #[test]
+    fn a_cut_character_is_waited_for() {
+        let mut framer = Framer::default();
+        let bytes = "bob: 😀".as_bytes();
+        framer.push(&bytes[..bytes.len() - 1]);
+        assert_eq!(framer.rest(), Rest::CutCharacter);
+        framer.push(&bytes[bytes.len() - 1..]);
+        assert_eq!(framer.rest(), Rest::Message(said("bob: 😀")));
+    }
+
+    #[test]
+    fn what_is_no_text_is_replaced_and_not_waited_for() {
+        let mut framer = Framer::default();
+        framer.push(b"bob: \xff\xfe");
+        assert_eq!(framer.rest(), Rest::Message(said("bob: \u{fffd}\u{fffd}")));
+        framer.push(b"bob: \xf0\x9f");
+        assert_eq!(framer.rest(), Rest::CutCharacter);
+        assert_eq!(framer.finish(), Some(said("bob: \u{fffd}")));
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_costs_no_memory_and_the_next_one_is_read() {
+        let mut framer = Framer::default();
+        for _ in 0..1000 {
+            framer.push(&[b'x'; 10_000]);
+            assert_eq!(framer.next_line(), None);
+            assert!(framer.buffer.capacity() < 256 * 1024);
+        }
+        framer.push(b"\nbob: hi\n");
+        assert_eq!(lines(&mut framer), [Message::TooLong, said("bob: hi")]);
+        framer.push(&[b'x'; LINE_BYTES + 1]);
+        assert_eq!(framer.next_line(), None);
+        assert_eq!(framer.rest(), Rest::Message(Message::TooLong));
+        framer.push(&[b'x'; LINE_BYTES]);
+        framer.push(b"\n");
+        assert!(matches!(framer.next_line(), Some(Message::Text(text)) if text.len() == LINE_BYTES));
+    }
+
+    #[test]
+    fn an_empty_framer_keeps_little() {
+        let mut framer = Framer::default();
+        framer.push(&[b'\n'; 60_000]);
+        assert_eq!(lines(&mut framer).len(), 60_000);
+        assert!(framer.buffer.capacity() <= KEPT);
+    }
+
+    proptest! {
+        #[test]
+        fn however_bytes_are_cut_the_messages_are_the_same(
+            messages in prop::collection::vec("[^\n\r]{0,20}", 0..8),
+            cuts in prop::collection::vec(1usize..9, 1..64),
+        ) {
+            let stream: String = messages.iter().map(|message| format!("{message}\n")).collect();
+            let mut framer = Framer::default();
+            let mut got = Vec::new();
+            let (mut rest, mut cuts) = (stream.as_bytes(), cuts.iter().cycle());
+            while !rest.is_empty() {
+                let (piece, behind) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));
+                framer.push(piece);
+                got.extend(lines(&mut framer));
+                rest = behind;
+            }
+            let expected: Vec<Message> = messages.iter().map(|message| said(message)).collect();
+            prop_assert_eq!(got, expected);
+        }
+
+        #[test]
+        fn a_cut_within_any_text_is_told_exactly(text in "\\PC{1,8}", cut in 1usize..32) {
+            let cut = cut.min(text.len());
+            prop_assert_eq!(ends_within_character(&text.as_bytes()[..cut]), !text.is_char_boundary(cut));
+        }
+    }
+}

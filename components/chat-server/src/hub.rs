@@ -1,0 +1,262 @@
+//! Brings each event to the sessions it concerns, and knows who they are.
+//!
+//! The life of an event: [`Hub::dispatch`], in the feed's order → the destination's sessions → the sender's other native sessions
+//! → each one's inbox, where it is queued or left to the store. Nothing here waits for anybody.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use kit::Secret;
+use protocol::api::FeedPosition;
+use protocol::{ConversationId, Event, UserName};
+use tokio::sync::watch;
+
+use crate::inbox::{Backlog, Bounds};
+use crate::outlet::{Dialect, Outlet};
+use crate::rendered::Rendered;
+use crate::roster::{Claim, JoinError, Joined, Roster};
+
+/// Most events that wait for one session; bytes are bounded by the configuration.
+const QUEUED_EVENTS: usize = 2048;
+
+/// Sessions by user, and how far the feed has come.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    roster: RwLock<Roster>,
+    /// Set behind the last dispatched event, so that whoever reads it knows that event was offered.
+    position: Mutex<Option<FeedPosition>>,
+    /// The last change of presence that was announced.
+    announced: watch::Sender<u64>,
+    ids: AtomicU64,
+    bounds: Bounds,
+}
+
+/// A session's place among the others. Leaves when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    hub: Arc<Hub>,
+    /// The user.
+    pub(crate) name: UserName,
+    /// The session's mailbox.
+    pub(crate) outlet: Arc<Outlet>,
+    /// Opens the name to further sessions.
+    pub(crate) token: Secret,
+    /// Changes of presence after this one are news.
+    pub(crate) presence: u64,
+    /// Everybody online when it came, in order.
+    pub(crate) online: Vec<UserName>,
+}
+
+impl Hub {
+    /// Nobody is there. At most `outbox_bytes` wait for one session.
+    pub(crate) fn new(outbox_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            roster: RwLock::default(),
+            position: Mutex::default(),
+            announced: watch::Sender::new(0),
+            ids: AtomicU64::new(0),
+            bounds: Bounds { events: QUEUED_EVENTS, bytes: outbox_bytes },
+        })
+    }
+
+    fn roster(&self) -> RwLockReadGuard<'_, Roster> {
+        self.roster.read().expect("nobody panics while holding this lock")
+    }
+
+    fn roster_mut(&self) -> RwLockWriteGuard<'_, Roster> {
+        self.roster.write().expect("nobody panics while holding this lock")
+    }
+
+    /// Adds a session that has `backlog` to read first.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        name: &UserName,
+        claim: Claim<'_>,
+        dialect: Dialect,
+        backlog: Backlog,
+    ) -> Result<Membership, JoinError> {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let outlet = Outlet::new(id, dialect, self.bounds, backlog);
+        // Without randomness from the system nobody joins: a token that can be guessed opens the name to everybody.
+        let token = Secret::random().map_err(|_| JoinError::TooMany)?;
+        let mut roster = self.roster_mut();
+        let Joined { name, token, presence } = roster.join(name, claim, &outlet, token)?;
+        let online = online_with_last(&roster, &name);
+        drop(roster);
+        Ok(Membership { hub: Arc::clone(self), name, outlet, token, presence, online })
+    }
+
+    /// Brings an event to the sessions it concerns.
+    pub(crate) fn dispatch(&self, event: Event, at: FeedPosition) {
+        let roster = self.roster();
+        let to_self = event.sender == event.destination;
+        let receivers = roster.sessions(&event.destination).to_vec();
+        let senders: Vec<_> =
+            if to_self { Vec::new() } else { roster.native_sessions(&event.sender).cloned().collect() };
+        drop(roster);
+        if !receivers.is_empty() || !senders.is_empty() {
+            let event = Arc::new(Rendered::new(event));
+            receivers.iter().for_each(|outlet| outlet.deliver(&event, false, at));
+            senders.iter().for_each(|outlet| outlet.deliver(&event, true, at));
+        }
+        self.set_position(at);
+    }
+
+    /// A feed began here and may have lost events: every session reads from the store.
+    pub(crate) fn restart(&self, at: FeedPosition) {
+        self.set_position(at);
+        let sessions: Vec<_> = self.roster().all().cloned().collect();
+        sessions.iter().for_each(|outlet| outlet.lose());
+    }
+
+    fn set_position(&self, at: FeedPosition) {
+        *self.position.lock().expect("nobody panics while holding this lock") = Some(at);
+    }
+
+    /// Whether everything up to a position of the feed was dispatched.
+    pub(crate) fn has_passed(&self, position: FeedPosition) -> bool {
+        let here = *self.position.lock().expect("nobody panics while holding this lock");
+        here.is_some_and(|here| here.epoch == position.epoch && here.index >= position.index)
+    }
+
+    /// Whether a user is online.
+    pub(crate) fn is_online(&self, name: &UserName) -> bool {
+        self.roster().is_online(name)
+    }
+
+    /// One of a user's sessions has shown a conversation; the others are told.
+    pub(crate) fn tell_seen(&self, by: &Membership, conversation: &ConversationId, seq: u64) {
+        let others: Vec<_> =
+            self.roster().native_sessions(&by.name).filter(|s| s.id != by.outlet.id).cloned().collect();
+        others.iter().for_each(|outlet| outlet.tell_seen(conversation, seq));
+    }
+
+    /// Says when there are changes of presence to be asked for.
+    pub(crate) fn watch_presence(&self) -> watch::Receiver<u64> {
+        self.announced.subscribe()
+    }
+
+    /// Announces what changed since the last time; called a few times a second, so that many changes wake everybody once.
+    pub(crate) fn announce_presence(&self) {
+        let latest = self.roster().presence().latest();
+        self.announced.send_if_modified(|announced| std::mem::replace(announced, latest) != latest);
+    }
+
+    /// The first `limit` changes of presence after an index.
+    pub(crate) fn presence_since(&self, index: u64, limit: usize) -> Vec<(u64, UserName, bool)> {
+        self.roster().presence().since(index, limit)
+    }
+
+    /// How many sessions and users there are.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        self.roster().counts()
+    }
+}
+
+/// Everyone online in the order they came, the newcomer last even where an older session of theirs is there.
+fn online_with_last(roster: &Roster, newcomer: &UserName) -> Vec<UserName> {
+    let mut online: Vec<UserName> = roster.online().filter(|name| *name != newcomer).cloned().collect();
+    online.push(newcomer.clone());
+    online
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.hub.roster_mut().leave(&self.name, &self.outlet);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{Body, ClientId, MessageType, Metadata, Timestamp};
+    use uuid::Uuid;
+
+    fn name(text: &str) -> UserName {
+        UserName::parse(text).unwrap()
+    }
+
+    fn event(from: &str, to: &str, seq: u64) -> Event {
+        let at = Timestamp::from_micros(0);
+        Event {
+            id: Uuid::nil(),
+            conversation: ConversationId::dm(&name(from), &name(to)),
+            seq,
+            at,
+            sender: name(from),
+            destination: name(to),
+            body: Body::parse("x").unwrap(),
+            kind: MessageType::Chat,
+            metadata: Metadata::default(),
+            client_id: ClientId::fresh(),
+            timestamp: at,
+        }
+    }
+
+    fn at(index: u64) -> FeedPosition {
+        FeedPosition { epoch: Uuid::nil(), index }
+    }
+
+    fn join(hub: &Arc<Hub>, who: &str, dialect: Dialect) -> Membership {
+        hub.join(&name(who), Claim::Service, dialect, Backlog::default()).unwrap()
+    }
+
+    fn queued(member: &Membership) -> Vec<u64> {
+        let mut mail = member.outlet.mail();
+        std::iter::from_fn(|| mail.inbox.next()).map(|event| event.event().seq).collect()
+    }
+
+    #[test]
+    fn an_event_reaches_its_receiver_and_the_senders_other_native_sessions() {
+        let hub = Hub::new(1 << 20);
+        let (alice, phone) = (join(&hub, "alice", Dialect::Native), join(&hub, "alice", Dialect::Native));
+        let (bob, carol) = (join(&hub, "bob", Dialect::Text), join(&hub, "carol", Dialect::Native));
+        let said = event("alice", "bob", 1);
+        alice.outlet.mail().sends(&said.client_id);
+        hub.dispatch(said, at(1));
+        assert_eq!((queued(&bob), queued(&phone)), (vec![1], vec![1]));
+        assert_eq!((queued(&alice), queued(&carol)), (vec![], vec![]));
+        hub.dispatch(event("bob", "alice", 2), at(2));
+        assert_eq!((queued(&bob), queued(&alice), queued(&phone)), (vec![], vec![2], vec![2]));
+        assert!(hub.has_passed(at(2)) && !hub.has_passed(at(3)));
+    }
+
+    #[test]
+    fn a_message_to_oneself_comes_once() {
+        let hub = Hub::new(1 << 20);
+        for dialect in [Dialect::Text, Dialect::Native] {
+            let me = join(&hub, "me", dialect);
+            hub.dispatch(event("me", "me", 1), at(1));
+            assert_eq!(queued(&me), [1]);
+        }
+    }
+
+    #[test]
+    fn a_feed_that_lost_events_sends_everybody_to_the_store() {
+        let hub = Hub::new(1 << 20);
+        let bob = join(&hub, "bob", Dialect::Text);
+        hub.restart(at(7));
+        let backlog = bob.outlet.mail().inbox.begin().unwrap();
+        assert!(backlog.lost && backlog.unseen.is_some());
+    }
+
+    #[test]
+    fn whoever_leaves_is_announced_and_the_newcomer_stands_last() {
+        let hub = Hub::new(1 << 20);
+        let mut announced = hub.watch_presence();
+        let (_a, b, c) = (
+            join(&hub, "a", Dialect::Text),
+            join(&hub, "b", Dialect::Text),
+            join(&hub, "c", Dialect::Native),
+        );
+        assert_eq!(c.online, [name("a"), name("b"), name("c")]);
+        drop(b);
+        hub.announce_presence();
+        assert!(announced.has_changed().unwrap());
+        announced.mark_unchanged();
+        assert_eq!(hub.presence_since(c.presence, 9), [(4, name("b"), false)]);
+        hub.announce_presence();
+        assert!(!announced.has_changed().unwrap());
+        assert_eq!(hub.counts(), (2, 2));
+    }
+}

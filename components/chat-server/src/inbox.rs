@@ -1,0 +1,276 @@
+//! What waits to be sent to one session, and how what the store replays and what happens meanwhile become one stream without gap
+//! or double.
+//!
+//! The life of an event, as the feed brings it ([`Inbox::offer`]):
+//! * `Live`: it is queued, and sent. When the queue is full it is dropped as a whole; for each conversation in it the place where
+//!   reading must begin goes to the [`Backlog`], and the session is `CatchingUp`.
+//! * `CatchingUp`, `Reading`: it waits in the same queue, with a smaller bound and the same overflow rule. In a conversation that
+//!   the backlog names it is not even queued: it will be read.
+//! * A *lap* ([`Inbox::begin`] to [`Inbox::finish`]) reads the backlog from the store. [`Inbox::show`] notes what it showed. When a
+//!   lap ends and the backlog is empty, the queue loses what was shown and the session is `Live`; otherwise another lap follows.
+//!
+//! Why there is no gap: a session is known to the feed before its first read, so an event is either committed before that read
+//! begins, which then finds it, or is offered after. Why there is no double: whatever the lap showed is passed over when the feed
+//! brings it, until the feed is past the position at which the store was read.
+//!
+//! Pure: no clock, no lock, no socket.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use protocol::api::FeedPosition;
+use protocol::{ConversationId, Event};
+
+use crate::positions::Positions;
+use crate::rendered::Rendered;
+
+/// Conversations a lap remembers having shown. The overlap with the feed is among those that moved last.
+const SHOWN: usize = 2048;
+/// Conversations a backlog names one by one. Overflow rule: it becomes "everything unseen".
+const BACKLOG: usize = 4096;
+/// While catching up the queue has this part of its bounds: what waits there is read from the store just as well.
+const PENDING_SHARE: usize = 8;
+
+/// How much may wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Events.
+    pub(crate) events: usize,
+    /// Bytes, about.
+    pub(crate) bytes: usize,
+}
+
+/// How what is read from the store is shown in the text dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// As kept for somebody who was away.
+    Stored,
+    /// As it would have looked live: the session was there, and slow.
+    Live,
+}
+
+/// What must be read from the store, in this order.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    /// These conversations after that `seq`, which the client is known to hold.
+    pub(crate) known: BTreeMap<ConversationId, u64>,
+    /// Everything past the user's cursor.
+    pub(crate) unseen: Option<Style>,
+    /// These conversations after that `seq`, where a queue was dropped. They come last: what lies before the drop may be among the
+    /// unseen, and once something later was shown it would pass for shown.
+    pub(crate) gaps: BTreeMap<ConversationId, u64>,
+    /// The feed may have lost events of any conversation.
+    pub(crate) lost: bool,
+}
+
+impl Backlog {
+    fn is_empty(&self) -> bool {
+        self.known.is_empty() && self.unseen.is_none() && self.gaps.is_empty()
+    }
+
+    fn names(&self, conversation: &ConversationId) -> bool {
+        self.known.contains_key(conversation) || self.gaps.contains_key(conversation)
+    }
+
+    fn add(&mut self, event: &Event) {
+        let base = event.seq - 1;
+        if let Some(gap) = self.gaps.get_mut(&event.conversation) {
+            *gap = base.min(*gap);
+        } else if self.gaps.len() < BACKLOG {
+            self.gaps.insert(event.conversation.clone(), base);
+        } else {
+            self.everything();
+        }
+    }
+
+    fn everything(&mut self) {
+        self.unseen.get_or_insert(Style::Live);
+        self.lost = true;
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Live,
+    CatchingUp,
+    Reading,
+}
+
+/// One session's queue.
+///
+/// Bound: [`Bounds`], and an eighth of them while catching up. Overflow rule: the queue is dropped and its events are read from
+/// the store when the session gets there.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    state: State,
+    queue: VecDeque<Queued>,
+    cost: usize,
+    bounds: Bounds,
+    backlog: Backlog,
+    shown: Shown,
+    /// Until the feed is past this, what it brings may have been shown.
+    overlap: Option<FeedPosition>,
+}
+
+#[derive(Debug)]
+struct Queued {
+    event: Arc<Rendered>,
+    own: bool,
+}
+
+/// What laps have shown. The user's own messages are apart: the store's unseen pages leave them out, so having shown a later
+/// message of the other user does not mean that they were shown.
+#[derive(Debug)]
+struct Shown {
+    others: Positions,
+    own: Positions,
+}
+
+impl Shown {
+    fn lane(&mut self, own: bool) -> &mut Positions {
+        if own { &mut self.own } else { &mut self.others }
+    }
+
+    fn has(&self, event: &Event, own: bool) -> bool {
+        let lane = if own { &self.own } else { &self.others };
+        lane.get(&event.conversation).is_some_and(|shown| event.seq <= shown)
+    }
+}
+
+impl Inbox {
+    /// A session that has this to read first.
+    pub(crate) fn new(bounds: Bounds, backlog: Backlog) -> Self {
+        let state = if backlog.is_empty() { State::Live } else { State::CatchingUp };
+        let shown = Shown { others: Positions::new(SHOWN), own: Positions::new(SHOWN) };
+        Self { state, queue: VecDeque::new(), cost: 0, bounds, backlog, shown, overlap: None }
+    }
+
+    /// The feed brings an event at this position; `own` says that the user sent it elsewhere. Returns whether there is something
+    /// new to do.
+    pub(crate) fn offer(&mut self, event: &Arc<Rendered>, own: bool, at: FeedPosition) -> bool {
+        self.forget_overlap_before(at);
+        if self.shown.has(event.event(), own) || self.backlog.names(&event.event().conversation) {
+            return false;
+        }
+        if !self.fits(event.cost()) {
+            self.drop_queue();
+            self.backlog.add(event.event());
+            return self.leave_live();
+        }
+        self.cost += event.cost();
+        self.queue.push_back(Queued { event: Arc::clone(event), own });
+        self.state == State::Live
+    }
+
+    fn forget_overlap_before(&mut self, at: FeedPosition) {
+        if self.overlap.is_some_and(|end| end.epoch == at.epoch && at.index > end.index) {
+            self.end_overlap();
+        }
+    }
+
+    fn end_overlap(&mut self) {
+        self.overlap = None;
+        self.shown.others.clear();
+        self.shown.own.clear();
+    }
+
+    fn fits(&self, cost: usize) -> bool {
+        let share = if self.state == State::Live { 1 } else { PENDING_SHARE };
+        self.queue.len() < self.bounds.events / share && self.cost + cost <= self.bounds.bytes / share
+    }
+
+    fn drop_queue(&mut self) {
+        for queued in std::mem::take(&mut self.queue) {
+            self.backlog.add(queued.event.event());
+        }
+        self.cost = 0;
+    }
+
+    /// Returns whether the session must begin a lap now.
+    fn leave_live(&mut self) -> bool {
+        self.overlap = None;
+        match self.state {
+            State::Live => {
+                self.state = State::CatchingUp;
+                true
+            }
+            State::CatchingUp | State::Reading => false,
+        }
+    }
+
+    /// The feed lost events: everything must be read again. Returns whether the session must begin a lap now.
+    pub(crate) fn lose(&mut self) -> bool {
+        self.drop_queue();
+        self.backlog.everything();
+        self.leave_live()
+    }
+
+    /// The user asks for what is unseen.
+    pub(crate) fn check(&mut self) {
+        self.backlog.unseen = Some(Style::Stored);
+        self.leave_live();
+    }
+
+    /// The next event to send, while live.
+    pub(crate) fn next(&mut self) -> Option<Arc<Rendered>> {
+        if self.state != State::Live {
+            return None;
+        }
+        let Queued { event, .. } = self.queue.pop_front()?;
+        self.cost -= event.cost();
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+        Some(event)
+    }
+
+    /// What to read in the lap that begins now, if one must.
+    pub(crate) fn begin(&mut self) -> Option<Backlog> {
+        if self.state != State::CatchingUp {
+            return None;
+        }
+        self.state = State::Reading;
+        Some(std::mem::take(&mut self.backlog))
+    }
+
+    /// The session was sent a conversation up to here before this lap.
+    pub(crate) fn note_sent(&mut self, conversation: &ConversationId, seq: u64) {
+        self.shown.others.advance(conversation, seq);
+        self.shown.own.advance(conversation, seq);
+    }
+
+    /// The lap read an event. Returns whether it is to be shown; then it counts as shown.
+    pub(crate) fn show(&mut self, event: &Event, own: bool) -> bool {
+        if self.shown.has(event, own) {
+            return false;
+        }
+        self.shown.lane(own).advance(&event.conversation, event.seq);
+        true
+    }
+
+    /// The lap has read everything up to this position of the feed; `passed` says that the feed is there already. Returns whether
+    /// the session is live now.
+    pub(crate) fn finish(&mut self, position: FeedPosition, passed: bool) -> bool {
+        if !self.backlog.is_empty() {
+            self.state = State::CatchingUp;
+            return false;
+        }
+        self.state = State::Live;
+        let shown = &self.shown;
+        self.queue.retain(|queued| !shown.has(queued.event.event(), queued.own));
+        self.cost = self.queue.iter().map(|queued| queued.event.cost()).sum();
+        self.overlap = Some(position);
+        if passed {
+            self.end_overlap();
+        }
+        true
+    }
+
+    /// Whether everything the store had was shown.
+    pub(crate) fn is_live(&self) -> bool {
+        self.state == State::Live
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,285 @@
+//! The inbox against a model: a store, a feed that lags behind it, and a session that reads both in random order.
+
+use super::*;
+use proptest::prelude::*;
+use protocol::{Body, ClientId, MessageType, Metadata, Timestamp, UserName};
+use uuid::Uuid;
+
+const ME: &str = "me";
+
+fn name(text: &str) -> UserName {
+    UserName::parse(text).unwrap()
+}
+
+fn event(with: &str, seq: u64, own: bool) -> Event {
+    let (me, other) = (name(ME), name(with));
+    let at = Timestamp::from_micros(0);
+    Event {
+        id: Uuid::nil(),
+        conversation: ConversationId::dm(&me, &other),
+        seq,
+        at,
+        sender: if own { me.clone() } else { other.clone() },
+        destination: if own { other } else { me },
+        body: Body::parse("x").unwrap(),
+        kind: MessageType::Chat,
+        metadata: Metadata::default(),
+        client_id: ClientId::fresh(),
+        timestamp: at,
+    }
+}
+
+fn at(index: u64) -> FeedPosition {
+    FeedPosition { epoch: Uuid::nil(), index }
+}
+
+/// A store with a log, a feed that is `dispatched` events into it, and one session.
+struct World {
+    log: Vec<Arc<Rendered>>,
+    dispatched: usize,
+    inbox: Inbox,
+    lap: Option<Lap>,
+    /// What the session was sent, in order.
+    sent: Vec<(ConversationId, u64)>,
+    /// The length of the log when the session came.
+    cursor: usize,
+}
+
+/// A lap under way: the unseen from this place in the log on, then conversations to read.
+struct Lap {
+    unseen_from: Option<usize>,
+    gaps: Vec<(ConversationId, u64)>,
+}
+
+impl World {
+    fn new(before: usize, bounds: Bounds) -> Self {
+        let backlog = Backlog { unseen: Some(Style::Stored), ..Backlog::default() };
+        let inbox = Inbox::new(bounds, backlog);
+        let mut world =
+            Self { log: Vec::new(), dispatched: 0, inbox, lap: None, sent: Vec::new(), cursor: 0 };
+        for n in 0..before {
+            world.commit(n % 3);
+        }
+        // Half of what was committed was seen at an earlier visit; the feed has some of it yet to bring.
+        world.cursor = before / 2;
+        world.dispatched = before - before / 4;
+        world
+    }
+
+    fn commit(&mut self, with: usize) {
+        let with = ["anna", "ben", "carla"][with];
+        let seq = self.log.iter().filter(|e| e.event().sender == name(with)).count() as u64 + 1;
+        self.log.push(Arc::new(Rendered::new(event(with, seq, false))));
+    }
+
+    fn dispatch(&mut self) {
+        if let Some(event) = self.log.get(self.dispatched).cloned() {
+            self.dispatched += 1;
+            // What was seen before is not offered by a feed that lags: in the server a cursor only moves past what was sent.
+            if self.dispatched > self.cursor {
+                self.inbox.offer(&event, false, at(self.dispatched as u64));
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        if self.lap.is_none()
+            && let Some(backlog) = self.inbox.begin()
+        {
+            let sent: Vec<_> = if backlog.lost { self.sent.clone() } else { Vec::new() };
+            for (conversation, seq) in sent {
+                self.inbox.note_sent(&conversation, seq);
+            }
+            let unseen_from = backlog.unseen.map(|_| self.cursor);
+            self.lap = Some(Lap { unseen_from, gaps: backlog.gaps.into_iter().collect() });
+        }
+    }
+
+    /// Reads a page of at most two events, or ends the lap.
+    fn read(&mut self) {
+        let Some(mut lap) = self.lap.take() else { return };
+        let page: Vec<Arc<Rendered>> = if let Some(from) = lap.unseen_from {
+            let page: Vec<_> = self.log[from..].iter().take(2).cloned().collect();
+            lap.unseen_from = (!page.is_empty()).then_some(from + page.len());
+            page
+        } else if let Some((conversation, after)) = lap.gaps.pop() {
+            let rest = |e: &&Arc<Rendered>| e.event().conversation == conversation && e.event().seq > after;
+            let page: Vec<_> = self.log.iter().filter(rest).take(2).cloned().collect();
+            if let Some(last) = page.last() {
+                lap.gaps.push((conversation.clone(), last.event().seq));
+            }
+            page
+        } else {
+            let end = self.log.len();
+            self.inbox.finish(at(end as u64), self.dispatched >= end);
+            return;
+        };
+        for event in page {
+            if self.inbox.show(event.event(), false) {
+                self.send(&event);
+            }
+        }
+        self.lap = Some(lap);
+    }
+
+    fn take(&mut self) {
+        if let Some(event) = self.inbox.next() {
+            self.send(&event);
+        }
+    }
+
+    fn send(&mut self, event: &Rendered) {
+        self.sent.push((event.event().conversation.clone(), event.event().seq));
+    }
+
+    fn lose(&mut self) {
+        // The feed starts anew at the end of the log.
+        self.dispatched = self.log.len();
+        self.inbox.lose();
+    }
+
+    fn settle(&mut self) {
+        while self.dispatched < self.log.len() {
+            self.dispatch();
+        }
+        let mut turns = 0;
+        while !(self.inbox.is_live() && self.inbox.queue.is_empty()) {
+            self.begin();
+            self.read();
+            self.take();
+            turns += 1;
+            assert!(turns < 100_000, "it never comes to rest");
+        }
+    }
+
+    /// Each conversation without gap, double or disorder, from the cursor to the end.
+    fn check(&self) {
+        for with in ["anna", "ben", "carla"] {
+            let conversation = ConversationId::dm(&name(ME), &name(with));
+            let of = |events: &[Arc<Rendered>]| {
+                events.iter().filter(|e| e.event().conversation == conversation).count() as u64
+            };
+            let (first, last) = (of(&self.log[..self.cursor]) + 1, of(&self.log));
+            let sent: Vec<u64> =
+                self.sent.iter().filter(|(c, _)| *c == conversation).map(|(_, seq)| *seq).collect();
+            assert_eq!(sent, (first..=last).collect::<Vec<_>>(), "{with}");
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Commit(usize),
+    Dispatch,
+    Begin,
+    Read,
+    Take,
+    Lose,
+    Check,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0usize..3).prop_map(Step::Commit),
+        6 => Just(Step::Dispatch),
+        2 => Just(Step::Begin),
+        4 => Just(Step::Read),
+        4 => Just(Step::Take),
+        1 => Just(Step::Lose),
+        1 => Just(Step::Check),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #[test]
+    fn replay_and_live_are_one_stream(
+        before in 0usize..20,
+        events in 8usize..64,
+        steps in prop::collection::vec(step(), 0..300),
+    ) {
+        let mut world = World::new(before, Bounds { events, bytes: usize::MAX });
+        for step in steps {
+            match step {
+                Step::Commit(with) => world.commit(with),
+                Step::Dispatch => world.dispatch(),
+                Step::Begin => world.begin(),
+                Step::Read => world.read(),
+                Step::Take => world.take(),
+                Step::Lose => world.lose(),
+                Step::Check => {
+                    // What was sent is confirmed, or known to the session: both keep it from being shown again.
+                    for (conversation, seq) in world.sent.clone() {
+                        world.inbox.note_sent(&conversation, seq);
+                    }
+                    world.inbox.check();
+                }
+            }
+            assert!(world.inbox.queue.len() <= events);
+            let cost: usize = world.inbox.queue.iter().map(|queued| queued.event.cost()).sum();
+            assert_eq!(world.inbox.cost, cost);
+        }
+        world.settle();
+        world.check();
+        assert!(world.inbox.is_live());
+    }
+}
+
+fn live(events: usize) -> Inbox {
+    Inbox::new(Bounds { events, bytes: usize::MAX }, Backlog::default())
+}
+
+fn rendered(with: &str, seq: u64, own: bool) -> Arc<Rendered> {
+    Arc::new(Rendered::new(event(with, seq, own)))
+}
+
+#[test]
+fn a_session_with_nothing_to_read_is_live_at_once() {
+    let mut inbox = live(8);
+    assert!(inbox.offer(&rendered("anna", 5, false), false, at(1)));
+    assert_eq!(inbox.next().unwrap().event().seq, 5);
+    assert!(inbox.next().is_none() && inbox.begin().is_none());
+}
+
+#[test]
+fn overflow_drops_the_queue_and_names_where_reading_begins() {
+    let mut inbox = live(2);
+    inbox.offer(&rendered("anna", 5, false), false, at(1));
+    inbox.offer(&rendered("ben", 9, false), false, at(2));
+    assert!(inbox.offer(&rendered("anna", 6, false), false, at(3)), "the session must begin a lap");
+    assert!(inbox.next().is_none());
+    let backlog = inbox.begin().unwrap();
+    let after = |with| backlog.gaps[&ConversationId::dm(&name(ME), &name(with))];
+    assert_eq!((after("anna"), after("ben")), (4, 8));
+    assert_eq!(backlog.unseen, None);
+}
+
+#[test]
+fn a_message_of_ones_own_is_not_taken_for_shown() {
+    let mut inbox = Inbox::new(
+        Bounds { events: 64, bytes: usize::MAX },
+        Backlog { unseen: Some(Style::Live), ..Backlog::default() },
+    );
+    inbox.begin().unwrap();
+    inbox.offer(&rendered("anna", 4, true), true, at(1));
+    assert!(inbox.show(&event("anna", 5, false), false));
+    assert!(inbox.finish(at(2), false));
+    assert_eq!(inbox.next().unwrap().event().seq, 4);
+    inbox.offer(&rendered("anna", 5, false), false, at(2));
+    assert!(inbox.next().is_none(), "it was shown");
+    inbox.offer(&rendered("anna", 6, false), false, at(3));
+    assert_eq!(inbox.next().unwrap().event().seq, 6);
+    assert!(
+        inbox.overlap.is_none() && inbox.shown.others.get(&event("anna", 5, false).conversation).is_none()
+    );
+}
+
+#[test]
+fn a_backlog_of_very_many_conversations_becomes_everything_unseen() {
+    let mut backlog = Backlog::default();
+    for n in 0..=BACKLOG {
+        backlog.add(&event(&format!("u{n}"), 3, false));
+    }
+    assert_eq!(backlog.gaps.len(), BACKLOG);
+    assert!(backlog.lost && backlog.unseen == Some(Style::Live));
+}

@@ -1,0 +1,51 @@
+//! Accepts connections while there are places for them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::connection;
+use crate::places::{NoPlace, Places};
+use crate::server::Server;
+
+const FULL: &str = "The server is full, please try again later. Disconnecting...\n";
+const ADDRESS_FULL: &str = "Too many connections from your address. Disconnecting...\n";
+/// When the system is out of files or memory, waiting is better than spinning.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until the server stops.
+pub(crate) async fn accept(server: Arc<Server>, listener: TcpListener) {
+    let places = Places::new(server.config.max_connections, server.config.max_sessions_per_address);
+    loop {
+        let accepted = tokio::select! {
+            () = server.shutdown.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => admit(&server, &places, stream, peer),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn admit(server: &Arc<Server>, places: &Arc<Places>, stream: TcpStream, peer: SocketAddr) {
+    match places.take(peer.ip()) {
+        Ok(place) => {
+            server.tasks.spawn(connection::serve(Arc::clone(server), stream, peer, place));
+        }
+        // A fresh connection's send buffer is empty, so one line fits; who is turned away costs nothing more.
+        Err(no_place) => {
+            let line = match no_place {
+                NoPlace::Full => FULL,
+                NoPlace::Address => ADDRESS_FULL,
+            };
+            let _ = stream.try_write(line.as_bytes());
+            server.journal.refused(peer, line.trim_end());
+        }
+    }
+}

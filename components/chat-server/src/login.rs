@@ -1,0 +1,253 @@
+//! How a connection becomes somebody's: which dialect, which name, by what right.
+//!
+//! The first byte tells the dialect: `{` is native, anything else text. Whoever comes with HTTP or TLS is at the wrong door, is told
+//! so in one line, and nothing they sent is looked at further.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::native::{ClientFrame, ErrorCode, Hello, parse_client_frame};
+use protocol::{UserName, text};
+use tokio::time::Instant;
+
+use crate::framing::{Message, Rest};
+use crate::hub::Membership;
+use crate::inbox::{Backlog, Style};
+use crate::native_dialect;
+use crate::outlet::Dialect;
+use crate::roster::{Claim, JoinError};
+use crate::server::Server;
+use crate::wire::{Read, Wire};
+
+const NOT_HTTP: &str = "This is a chat server, not a web server. Disconnecting...\n";
+const NOT_TLS: &str = "This port does not speak TLS. Disconnecting...\n";
+const TOO_SLOW: &str = "No username was given in time. Disconnecting...\n";
+const TOO_MANY: &str = "Too many sessions under this username. Disconnecting...\n";
+/// The first byte of a TLS record that holds a handshake (RFC 8446, 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+/// A character whose second half does not come within this time is broken.
+const CUT_CHARACTER: Duration = Duration::from_millis(500);
+/// Frames before `hello` that are answered; then whoever sends them is not a client of ours.
+const BAD_FRAMES: usize = 16;
+/// How long a name is waited for whose session is just ending: its peer has closed, and we are about to notice.
+const GRACE: Duration = Duration::from_millis(60);
+/// …and if it is known to be ending.
+const LEAVING_GRACE: Duration = Duration::from_secs(3);
+
+/// Somebody who said who they are.
+#[derive(Debug)]
+pub(crate) enum Entrant {
+    /// In the text dialect.
+    Text(UserName),
+    /// In the native dialect.
+    Native(Box<Hello>),
+}
+
+/// A login that came to nothing.
+#[derive(Debug)]
+pub(crate) enum Parting {
+    /// The peer is gone.
+    Gone,
+    /// The peer is told why.
+    Because(Bytes),
+}
+
+impl From<std::io::Error> for Parting {
+    fn from(_: std::io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl Parting {
+    fn text(words: &'static str) -> Self {
+        Self::Because(Bytes::from_static(words.as_bytes()))
+    }
+}
+
+impl Entrant {
+    /// What they speak.
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Text(_) => Dialect::Text,
+            Self::Native(_) => Dialect::Native,
+        }
+    }
+
+    fn name(&self) -> &UserName {
+        match self {
+            Self::Text(name) => name,
+            Self::Native(hello) => &hello.name,
+        }
+    }
+
+    fn token(&self) -> Option<&str> {
+        match self {
+            Self::Text(_) => None,
+            Self::Native(hello) => hello.token.as_deref(),
+        }
+    }
+
+    /// What they must be shown first.
+    fn backlog(&self) -> Backlog {
+        match self {
+            Self::Text(_) => Backlog { unseen: Some(Style::Stored), ..Backlog::default() },
+            Self::Native(hello) if hello.replay => Backlog {
+                known: hello.cursors.clone().into_iter().filter(|(c, _)| c.has_member(&hello.name)).collect(),
+                unseen: Some(Style::Stored),
+                ..Backlog::default()
+            },
+            Self::Native(_) => Backlog::default(),
+        }
+    }
+}
+
+/// Asks who is there and waits for an answer.
+pub(crate) async fn ask(server: &Server, wire: &mut Wire) -> Result<Entrant, Parting> {
+    wire.write(text::PROMPT.as_bytes()).await?;
+    let deadline = Instant::now() + server.config.login_timeout;
+    while wire.framer.first_byte().is_none() {
+        read(wire, deadline).await?;
+    }
+    match wire.framer.first_byte() {
+        Some(b'{') => ask_native(wire, deadline).await,
+        Some(TLS_HANDSHAKE) => Err(Parting::text(NOT_TLS)),
+        Some(_) | None => ask_text(server, wire, deadline).await,
+    }
+}
+
+async fn read(wire: &mut Wire, deadline: Instant) -> Result<(), Parting> {
+    match wire.read_until(deadline).await? {
+        Read::Some => Ok(()),
+        Read::Nothing => Err(Parting::text(TOO_SLOW)),
+        Read::End => Err(Parting::Gone),
+    }
+}
+
+async fn ask_text(server: &Server, wire: &mut Wire, deadline: Instant) -> Result<Entrant, Parting> {
+    let message = text_message(wire, server.config.quiet, deadline).await?;
+    let Message::Text(line) = message else { return Err(refused_name(&"x".repeat(64))) };
+    if is_http(&line) {
+        return Err(Parting::text(NOT_HTTP));
+    }
+    UserName::parse(&line).map(Entrant::Text).map_err(|_| refused_name(&line))
+}
+
+fn refused_name(line: &str) -> Parting {
+    match UserName::parse(line) {
+        Ok(_) => Parting::Gone,
+        Err(error) => Parting::Because(text::invalid_name(&error).into()),
+    }
+}
+
+/// The first message, which may come without a newline and in pieces.
+async fn text_message(wire: &mut Wire, quiet: Duration, deadline: Instant) -> Result<Message, Parting> {
+    let mut patience = quiet;
+    loop {
+        if let Some(message) = wire.framer.next_line() {
+            return Ok(message);
+        }
+        match wire.read_until(deadline.min(Instant::now() + patience)).await? {
+            Read::Some => patience = quiet,
+            Read::End => return wire.framer.finish().ok_or(Parting::Gone),
+            Read::Nothing if patience > quiet || Instant::now() >= deadline => {
+                return wire.framer.finish().ok_or(Parting::Gone);
+            }
+            Read::Nothing => match wire.framer.rest() {
+                Rest::Message(message) => return Ok(message),
+                Rest::CutCharacter | Rest::Nothing => patience = CUT_CHARACTER.max(quiet * 2),
+            },
+        }
+    }
+}
+
+fn is_http(line: &str) -> bool {
+    let (method, rest) = line.split_once(' ').unwrap_or((line, ""));
+    !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase()) && rest.contains("HTTP/")
+}
+
+async fn ask_native(wire: &mut Wire, deadline: Instant) -> Result<Entrant, Parting> {
+    for _ in 0..BAD_FRAMES {
+        let message = loop {
+            match wire.framer.next_line() {
+                Some(message) => break message,
+                None => read(wire, deadline).await?,
+            }
+        };
+        let answer = match message {
+            Message::TooLong => native_dialect::too_long(),
+            Message::Text(line) if line.trim().is_empty() => continue,
+            Message::Text(line) => match parse_client_frame(&line) {
+                Ok(ClientFrame::Hello(hello)) => return Ok(Entrant::Native(Box::new(hello))),
+                Ok(_) => return Err(refusal(Dialect::Native, ErrorCode::ExpectedHello, "")),
+                Err(error) if error.code == ErrorCode::BadName => {
+                    return Err(refusal(Dialect::Native, ErrorCode::BadName, &error.message));
+                }
+                Err(error) => native_dialect::error(error.code, &error.message, error.client_id, None),
+            },
+        };
+        wire.write(&answer).await?;
+    }
+    Err(refusal(Dialect::Native, ErrorCode::ExpectedHello, ""))
+}
+
+/// Gives somebody their place, if the name is theirs to take.
+pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membership, Parting> {
+    let (name, dialect) = (entrant.name(), entrant.dialect());
+    let service = entrant.token().is_some_and(|token| server.service_token.matches(token));
+    let claim = match entrant.token() {
+        _ if server.reserved.contains(name) && !service => {
+            return Err(refusal(dialect, ErrorCode::Reserved, name.as_str()));
+        }
+        Some(_) if server.reserved.contains(name) => Claim::Service,
+        Some(token) => Claim::Token(token),
+        None => Claim::None,
+    };
+    let began = Instant::now();
+    loop {
+        let backlog = entrant.backlog();
+        let leaving = match server.hub.join(name, claim, dialect, backlog) {
+            Ok(member) => return Ok(member),
+            Err(JoinError::TooMany) => return Err(refusal(dialect, ErrorCode::Full, name.as_str())),
+            Err(JoinError::Taken { leaving }) => leaving,
+        };
+        if began.elapsed() >= if leaving { LEAVING_GRACE } else { GRACE } {
+            return Err(refusal(dialect, ErrorCode::Taken, name.as_str()));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Why somebody cannot come in, in their dialect.
+fn refusal(dialect: Dialect, code: ErrorCode, about: &str) -> Parting {
+    let words = match (dialect, code) {
+        (Dialect::Text, ErrorCode::Taken) => text::TAKEN.to_owned(),
+        (Dialect::Text, ErrorCode::Reserved) => {
+            format!("Username '{about}' is reserved for a service. Disconnecting...\n")
+        }
+        (Dialect::Text, _) => TOO_MANY.to_owned(),
+        (Dialect::Native, ErrorCode::Taken) => format!("somebody is online under the name '{about}'"),
+        (Dialect::Native, ErrorCode::Reserved) => format!("the name '{about}' is reserved for a service"),
+        (Dialect::Native, ErrorCode::BadName) => about.to_owned(),
+        (Dialect::Native, ErrorCode::ExpectedHello) => "the first frame must be hello".to_owned(),
+        (Dialect::Native, _) => format!("too many sessions under the name '{about}'"),
+    };
+    Parting::Because(match dialect {
+        Dialect::Text => words.into(),
+        Dialect::Native => native_dialect::error(code, &words, None, None),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_browsers_are_told_from_names() {
+        assert!(is_http("GET / HTTP/1.1"));
+        assert!(is_http("PRI * HTTP/2.0"));
+        assert!(is_http("OPTIONS /x HTTP/1.0\r"));
+        assert!(!is_http("GET"));
+        assert!(!is_http("alice"));
+        assert!(!is_http("two words"));
+    }
+}

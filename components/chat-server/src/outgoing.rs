@@ -1,0 +1,65 @@
+//! The bytes that go to the peer next.
+
+use bytes::{Buf, BytesMut};
+use tokio::net::TcpStream;
+
+/// Past this nothing more is taken from the queues: what is in here can no longer be dropped.
+const ENOUGH: usize = 32 * 1024;
+/// A buffer that has grown past this is given back once it is empty.
+const KEPT: usize = 4096;
+
+/// Bytes not yet taken by the kernel, and how many it took so far.
+///
+/// Bound: [`ENOUGH`] and one frame. Overflow rule: while [`Outgoing::has_enough`], whoever fills it waits.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    buffer: BytesMut,
+    written: u64,
+}
+
+impl Outgoing {
+    /// Puts bytes behind those that wait.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The connection's offset right behind what was put in last.
+    pub(crate) fn end(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    /// How many bytes the kernel took.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether it should be filled further.
+    pub(crate) fn has_enough(&self) -> bool {
+        self.buffer.len() >= ENOUGH
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Gives the kernel what it takes without waiting; says whether it took anything.
+    pub(crate) fn write_to(&mut self, stream: &TcpStream) -> std::io::Result<bool> {
+        let before = self.written;
+        while !self.buffer.is_empty() {
+            match stream.try_write(&self.buffer) {
+                Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.buffer.advance(count);
+                    self.written += count as u64;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+            self.buffer = BytesMut::new();
+        }
+        Ok(self.written > before)
+    }
+}

@@ -1,0 +1,79 @@
+//! Who came and went, kept so that a session of any speed can be told what changed since it last asked.
+
+use std::collections::{BTreeMap, HashMap};
+
+use protocol::UserName;
+
+/// Names of which the last change is remembered.
+const REMEMBERED: usize = 16 * 1024;
+
+/// The last change of each name, by when it was. Many changes of one name between two questions are one.
+///
+/// Bound: [`REMEMBERED`]. Overflow rule: the oldest change is forgotten; who asks so late does not hear of it.
+#[derive(Debug, Default)]
+pub(crate) struct Presence {
+    latest: u64,
+    by_index: BTreeMap<u64, (UserName, bool)>,
+    by_name: HashMap<UserName, u64>,
+}
+
+impl Presence {
+    /// Somebody came or went.
+    pub(crate) fn change(&mut self, name: &UserName, online: bool) {
+        self.latest += 1;
+        if let Some(earlier) = self.by_name.insert(name.clone(), self.latest) {
+            self.by_index.remove(&earlier);
+        }
+        self.by_index.insert(self.latest, (name.clone(), online));
+        if self.by_index.len() > REMEMBERED
+            && let Some((_, (name, _))) = self.by_index.pop_first()
+        {
+            self.by_name.remove(&name);
+        }
+    }
+
+    /// The index of the last change.
+    pub(crate) fn latest(&self) -> u64 {
+        self.latest
+    }
+
+    /// The first `limit` changes after an index, each with its own.
+    pub(crate) fn since(&self, index: u64, limit: usize) -> Vec<(u64, UserName, bool)> {
+        let changes = self.by_index.range(index + 1..).take(limit);
+        changes.map(|(index, (name, online))| (*index, name.clone(), *online)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> UserName {
+        UserName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn each_name_comes_once_with_its_last_state() {
+        let mut presence = Presence::default();
+        presence.change(&name("a"), true);
+        let seen = presence.latest();
+        for online in [true, false, true] {
+            presence.change(&name("b"), online);
+        }
+        presence.change(&name("a"), false);
+        assert_eq!(presence.since(seen, 9), [(4, name("b"), true), (5, name("a"), false)]);
+        assert_eq!(presence.since(4, 9), [(5, name("a"), false)]);
+        assert_eq!(presence.since(seen, 1).len(), 1);
+        assert!(presence.since(presence.latest(), 9).is_empty());
+    }
+
+    #[test]
+    fn the_memory_is_bounded() {
+        let mut presence = Presence::default();
+        for n in 0..REMEMBERED + 100 {
+            presence.change(&name(&format!("u{n}")), true);
+        }
+        assert_eq!(presence.by_index.len(), REMEMBERED);
+        assert_eq!(presence.by_name.len(), REMEMBERED);
+    }
+}

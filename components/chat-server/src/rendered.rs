@@ -1,0 +1,60 @@
+//! An event on its way to sessions: rendered at most once in each dialect, however many get it.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use protocol::native::{EventFrame, ServerFrame};
+use protocol::{Event, text};
+
+/// What a queued event costs beside its text: names, ids, times and the queue's own place.
+const OVERHEAD: usize = 384;
+
+/// A committed event and its bytes.
+#[derive(Debug)]
+pub(crate) struct Rendered {
+    event: Event,
+    cost: usize,
+    text: OnceLock<Bytes>,
+    native: OnceLock<Bytes>,
+}
+
+impl Rendered {
+    /// Nothing is rendered until somebody needs it.
+    pub(crate) fn new(event: Event) -> Self {
+        let metadata = if event.metadata.is_empty() { 0 } else { event.metadata.to_json().len() };
+        let cost = OVERHEAD + event.body.as_str().len() + metadata;
+        Self { event, cost, text: OnceLock::new(), native: OnceLock::new() }
+    }
+
+    /// The event.
+    pub(crate) fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// About how many bytes it takes in a queue.
+    pub(crate) fn cost(&self) -> usize {
+        self.cost
+    }
+
+    /// A live line of the text dialect.
+    pub(crate) fn as_text(&self) -> &Bytes {
+        self.text.get_or_init(|| text::live(&self.event).into())
+    }
+
+    /// A live frame of the native dialect.
+    pub(crate) fn as_native(&self) -> &Bytes {
+        self.native.get_or_init(|| frame(&event_frame(&self.event, false)))
+    }
+}
+
+/// The frame of an event.
+pub(crate) fn event_frame(event: &Event, replayed: bool) -> ServerFrame {
+    ServerFrame::Event(EventFrame { event: event.clone(), replayed })
+}
+
+/// A frame as one line.
+pub(crate) fn frame(frame: &ServerFrame) -> Bytes {
+    let mut line = serde_json::to_vec(frame).expect("a frame serialises into memory");
+    line.push(b'\n');
+    line.into()
+}

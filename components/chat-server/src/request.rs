@@ -1,0 +1,34 @@
+//! What one message of a client asks for, whatever dialect it came in.
+
+use bytes::Bytes;
+use protocol::Draft;
+use protocol::native::{HistoryRequest, Seen};
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Request {
+    /// Nothing.
+    Nothing,
+    /// Nothing more than this answer.
+    Answer(Bytes),
+    /// Store a message.
+    Say(Box<Draft>),
+    /// Show what is unseen.
+    Check,
+    /// A conversation was shown.
+    Seen(Seen),
+    /// A page of a conversation.
+    History(HistoryRequest),
+    /// Close the connection.
+    Exit,
+}
+
+impl Request {
+    /// Whether it counts against the session's allowance. What is cheap and sent by programs of their own accord does not.
+    pub(crate) fn costs(&self) -> bool {
+        match self {
+            Self::Say(_) | Self::Check | Self::History(_) | Self::Answer(_) => true,
+            Self::Nothing | Self::Seen(_) | Self::Exit => false,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Who is online, with which sessions. Pure: the hub holds the lock around it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use kit::Secret;
+use protocol::UserName;
+
+use crate::outlet::{Dialect, Outlet};
+use crate::presence::Presence;
+
+/// Most sessions of one user at once; each costs every message for that user a little.
+const SESSIONS: usize = 32;
+
+/// Everybody online.
+///
+/// Bound: the listener's limit of connections, of which each is one session at most.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    people: HashMap<UserName, Person>,
+    /// In the order they came.
+    order: BTreeMap<u64, UserName>,
+    arrivals: u64,
+    presence: Presence,
+}
+
+#[derive(Debug)]
+struct Person {
+    name: UserName,
+    arrival: u64,
+    /// Opens the name to further sessions while it is online.
+    token: Secret,
+    sessions: Vec<Arc<Outlet>>,
+}
+
+/// By what right somebody takes a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim<'a> {
+    /// None: the name must be free.
+    None,
+    /// A token that the first session's welcome gave out.
+    Token(&'a str),
+    /// The service token, for a name that belongs to a service.
+    Service,
+}
+
+/// A session is in.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    /// The name as its first session wrote it.
+    pub(crate) name: UserName,
+    /// Opens the name to further sessions.
+    pub(crate) token: Secret,
+    /// Changes of presence after this one are news to it.
+    pub(crate) presence: u64,
+}
+
+/// Why a session is not in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JoinError {
+    /// Somebody is online under this name and the token is not theirs.
+    Taken {
+        /// All of their sessions are ending.
+        leaving: bool,
+    },
+    /// The user has as many sessions as one may have.
+    TooMany,
+}
+
+impl Roster {
+    /// Adds a session. `token` is what opens the name from now on if this is its first one.
+    pub(crate) fn join(
+        &mut self,
+        name: &UserName,
+        claim: Claim<'_>,
+        outlet: &Arc<Outlet>,
+        token: Secret,
+    ) -> Result<Joined, JoinError> {
+        if let Some(person) = self.people.get_mut(name) {
+            let may = match claim {
+                Claim::None => false,
+                Claim::Token(token) => person.token.matches(token),
+                Claim::Service => true,
+            };
+            if !may {
+                return Err(JoinError::Taken { leaving: person.sessions.iter().all(|s| s.is_leaving()) });
+            }
+            if person.sessions.len() >= SESSIONS {
+                return Err(JoinError::TooMany);
+            }
+            person.sessions.push(Arc::clone(outlet));
+        } else {
+            self.arrive(name, outlet, token);
+        }
+        let person = &self.people[name];
+        let (name, token) = (person.name.clone(), person.token.clone());
+        Ok(Joined { name, token, presence: self.presence.latest() })
+    }
+
+    fn arrive(&mut self, name: &UserName, outlet: &Arc<Outlet>, token: Secret) {
+        self.arrivals += 1;
+        let (arrival, sessions) = (self.arrivals, vec![Arc::clone(outlet)]);
+        self.order.insert(arrival, name.clone());
+        self.people.insert(name.clone(), Person { name: name.clone(), arrival, token, sessions });
+        self.presence.change(name, true);
+    }
+
+    /// Removes a session; says whether it was the user's last.
+    pub(crate) fn leave(&mut self, name: &UserName, outlet: &Outlet) -> bool {
+        let Some(person) = self.people.get_mut(name) else { return false };
+        person.sessions.retain(|session| session.id != outlet.id);
+        if !person.sessions.is_empty() {
+            return false;
+        }
+        let arrival = person.arrival;
+        self.people.remove(name);
+        self.order.remove(&arrival);
+        self.presence.change(name, false);
+        true
+    }
+
+    /// Whether a user is online.
+    pub(crate) fn is_online(&self, name: &UserName) -> bool {
+        self.people.contains_key(name)
+    }
+
+    /// Everybody online in the order they came.
+    pub(crate) fn online(&self) -> impl Iterator<Item = &UserName> {
+        self.order.values()
+    }
+
+    /// A user's sessions.
+    pub(crate) fn sessions(&self, name: &UserName) -> &[Arc<Outlet>] {
+        self.people.get(name).map_or(&[], |person| &person.sessions)
+    }
+
+    /// A user's sessions that get what the user says elsewhere.
+    pub(crate) fn native_sessions(&self, name: &UserName) -> impl Iterator<Item = &Arc<Outlet>> {
+        self.sessions(name).iter().filter(|session| session.dialect == Dialect::Native)
+    }
+
+    /// Every session.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Outlet>> {
+        self.people.values().flat_map(|person| &person.sessions)
+    }
+
+    /// Who came and went.
+    pub(crate) fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    /// How many sessions and users there are.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.all().count(), self.people.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbox::{Backlog, Bounds};
+
+    fn name(text: &str) -> UserName {
+        UserName::parse(text).unwrap()
+    }
+
+    fn outlet(id: u64) -> Arc<Outlet> {
+        Outlet::new(id, Dialect::Native, Bounds { events: 1, bytes: 1 }, Backlog::default())
+    }
+
+    fn token(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    fn online(roster: &Roster) -> Vec<&str> {
+        roster.online().map(UserName::as_str).collect()
+    }
+
+    #[test]
+    fn a_name_is_its_first_sessions_and_opens_with_the_token() {
+        let mut roster = Roster::default();
+        let joined = roster.join(&name("Bob"), Claim::None, &outlet(1), token("t1")).unwrap();
+        let mut again = |claim| roster.join(&name("bob"), claim, &outlet(2), token("t2")).map(|j| j.name);
+        assert_eq!(again(Claim::None), Err(JoinError::Taken { leaving: false }));
+        assert_eq!(again(Claim::Token("t2")), Err(JoinError::Taken { leaving: false }));
+        assert_eq!(again(Claim::Token("t1")).unwrap().as_str(), "Bob");
+        assert!(joined.token.matches("t1"));
+        assert_eq!(online(&roster), ["Bob"]);
+    }
+
+    #[test]
+    fn everybody_stands_in_the_order_they_came_until_their_last_session_ends() {
+        let mut roster = Roster::default();
+        let first = outlet(1);
+        for (who, outlet) in [("z", &first), ("a", &outlet(2)), ("m", &outlet(3))] {
+            roster.join(&name(who), Claim::None, outlet, token(who)).unwrap();
+        }
+        let second = outlet(4);
+        roster.join(&name("z"), Claim::Token("z"), &second, token("x")).unwrap();
+        assert!(!roster.leave(&name("z"), &first));
+        assert_eq!(online(&roster), ["z", "a", "m"]);
+        assert!(roster.leave(&name("z"), &second));
+        assert!(!roster.leave(&name("z"), &second), "leaving twice is harmless");
+        assert_eq!(online(&roster), ["a", "m"]);
+        assert_eq!(roster.counts(), (2, 2));
+    }
+
+    #[test]
+    fn one_user_has_a_bounded_number_of_sessions() {
+        let mut roster = Roster::default();
+        for id in 0..SESSIONS as u64 {
+            roster.join(&name("a"), Claim::Service, &outlet(id), token("t")).unwrap();
+        }
+        let one_more = roster.join(&name("a"), Claim::Service, &outlet(99), token("t"));
+        assert_eq!(one_more.unwrap_err(), JoinError::TooMany);
+    }
+
+    #[test]
+    fn a_name_whose_sessions_all_end_is_said_to_be_free_soon() {
+        let mut roster = Roster::default();
+        let leaving = outlet(1);
+        roster.join(&name("a"), Claim::None, &leaving, token("t")).unwrap();
+        leaving.leave();
+        let taken = roster.join(&name("a"), Claim::None, &outlet(2), token("t"));
+        assert_eq!(taken.unwrap_err(), JoinError::Taken { leaving: true });
+    }
+}

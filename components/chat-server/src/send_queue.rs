@@ -1,0 +1,187 @@
+//! How much of what was written to a connection its peer has not acknowledged: `SIOCOUTQ`, asked without an `ioctl`.
+//!
+//! The kernel's socket monitoring answers the same number for one socket over netlink (`sock_diag(7)`: `inet_diag_msg.idiag_wqueue`,
+//! which is `write_seq - snd_una`), in one datagram each way that the kernel answers before `send` returns. That needs no privilege
+//! and no unsafe code. Where the system does not offer it, every written byte counts as taken, and that is said once.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::io::Errno;
+use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const NLMSG_ERROR: u16 = 2;
+const NLM_F_REQUEST: u16 = 1;
+const IPPROTO_TCP: u8 = 6;
+/// `nlmsghdr` and `inet_diag_req_v2`.
+const REQUEST_BYTES: usize = 16 + 56;
+/// Where `idiag_wqueue` stands: behind `nlmsghdr`, four bytes, `inet_diag_sockid`, `idiag_expires` and `idiag_rqueue`.
+const WQUEUE_AT: usize = 16 + 4 + 48 + 4 + 4;
+
+/// Asks the kernel about connections of this process.
+#[derive(Debug)]
+pub(crate) struct SendQueue {
+    socket: Option<Mutex<Asker>>,
+    complained: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Asker {
+    socket: OwnedFd,
+    sequence: u32,
+}
+
+/// What the kernel knows of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unacknowledged {
+    /// So many bytes are written and not acknowledged.
+    Bytes(u64),
+    /// The connection is gone, and with it the knowledge.
+    Gone,
+    /// This system cannot tell.
+    Unknown,
+}
+
+impl SendQueue {
+    /// Opens the way to the kernel, where there is one.
+    pub(crate) fn open() -> Self {
+        let socket = Asker::open().map(Mutex::new);
+        Self { socket: socket.ok(), complained: AtomicBool::new(false) }
+    }
+
+    /// How much of what went from `local` to `peer` through this socket is not acknowledged.
+    pub(crate) fn ask(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Unacknowledged {
+        let ask = |cookie| match &self.socket {
+            Some(asker) => asker.lock().unwrap_or_else(PoisonError::into_inner).ask(cookie, local, peer),
+            None => Err(Errno::NOSYS),
+        };
+        match sockopt::socket_cookie(socket).and_then(ask) {
+            Ok(bytes) => Unacknowledged::Bytes(bytes.into()),
+            // Where the connection is gone the kernel finds nothing, or the listening socket, or a later connection.
+            Err(Errno::NOENT | Errno::STALE) => Unacknowledged::Gone,
+            Err(error) => {
+                if !self.complained.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "this system cannot tell what a peer has acknowledged; what is written counts as seen");
+                }
+                Unacknowledged::Unknown
+            }
+        }
+    }
+}
+
+impl Asker {
+    fn open() -> rustix::io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket =
+            rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(SOCK_DIAG))?;
+        rustix::net::connect(&socket, &SocketAddrNetlink::new(0, 0))?;
+        Ok(Self { socket, sequence: 0 })
+    }
+
+    fn ask(&mut self, cookie: u64, local: SocketAddr, peer: SocketAddr) -> rustix::io::Result<u32> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let request = request(self.sequence, cookie, local, peer);
+        rustix::net::send(&self.socket, &request, SendFlags::empty())?;
+        let mut buffer = [0u8; 512];
+        // An answer to an earlier question may lie in front, left there by an error.
+        for _ in 0..8 {
+            let (_, length) = rustix::net::recv(&self.socket, &mut buffer[..], RecvFlags::empty())?;
+            let answer = &buffer[..length.min(buffer.len())];
+            if u32_at(answer, 8) == Some(self.sequence) {
+                return read(answer);
+            }
+        }
+        Err(Errno::PROTO)
+    }
+}
+
+fn read(answer: &[u8]) -> rustix::io::Result<u32> {
+    match u16_at(answer, 4) {
+        Some(SOCK_DIAG_BY_FAMILY) => u32_at(answer, WQUEUE_AT).ok_or(Errno::PROTO),
+        Some(NLMSG_ERROR) => {
+            let code = u32_at(answer, 16).ok_or(Errno::PROTO)?.cast_signed();
+            Err(Errno::from_raw_os_error(code.saturating_neg()))
+        }
+        Some(_) | None => Err(Errno::PROTO),
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn request(sequence: u32, cookie: u64, local: SocketAddr, peer: SocketAddr) -> [u8; REQUEST_BYTES] {
+    let mut bytes = [0u8; REQUEST_BYTES];
+    let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+    let family = if local.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    put(0, &(REQUEST_BYTES as u32).to_ne_bytes());
+    put(4, &SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    put(6, &NLM_F_REQUEST.to_ne_bytes());
+    put(8, &sequence.to_ne_bytes());
+    // inet_diag_req_v2: family, protocol, extensions, padding, states.
+    put(16, &[u8::try_from(family.as_raw()).unwrap_or_default(), IPPROTO_TCP]);
+    put(20, &u32::MAX.to_ne_bytes());
+    // inet_diag_sockid: ports and addresses in network order, any interface, the cookie's lower half first.
+    put(24, &local.port().to_be_bytes());
+    put(26, &peer.port().to_be_bytes());
+    put(28, &octets(local.ip()));
+    put(44, &octets(peer.ip()));
+    put(64, &(cookie as u32).to_ne_bytes());
+    put(68, &((cookie >> 32) as u32).to_ne_bytes());
+    bytes
+}
+
+fn octets(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => {
+            let mut octets = [0; 16];
+            octets[..4].copy_from_slice(&ip.octets());
+            octets
+        }
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn the_kernel_tells_what_is_not_acknowledged() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else { continue };
+            let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (mut ours, peer_address) = listener.accept().unwrap();
+            let local = ours.local_addr().unwrap();
+            let queue = SendQueue::open();
+            assert_eq!(queue.ask(&ours, local, peer_address), Unacknowledged::Bytes(0));
+            // More than the peer's receive buffer takes while it does not read.
+            ours.set_nonblocking(true).unwrap();
+            while ours.write(&[0; 65536]).is_ok() {}
+            let Unacknowledged::Bytes(waiting) = queue.ask(&ours, local, peer_address) else { panic!() };
+            assert!(waiting > 0);
+            let mut buffer = vec![0; 65536];
+            while queue.ask(&ours, local, peer_address) != Unacknowledged::Bytes(0) {
+                assert!(peer.read(&mut buffer).unwrap() > 0);
+            }
+            let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            assert_eq!(queue.ask(&other, local, peer_address), Unacknowledged::Gone, "another socket");
+            // Unread bytes make the peer's close a reset.
+            ours.write_all(b"unread").unwrap();
+            drop(peer);
+            while queue.ask(&ours, local, peer_address) != Unacknowledged::Gone {
+                std::thread::yield_now();
+            }
+        }
+    }
+}

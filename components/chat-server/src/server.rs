@@ -1,0 +1,37 @@
+//! What every connection shares.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use kit::Secret;
+use protocol::UserName;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::appender::Appender;
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::cursors::Cursors;
+use crate::hub::Hub;
+use crate::journal::Journal;
+use crate::send_queue::SendQueue;
+
+/// The parts of the server, put together by [`crate::run`].
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) config: Config,
+    /// Names that only a service may take.
+    pub(crate) reserved: HashSet<UserName>,
+    /// What a service says to take them.
+    pub(crate) service_token: Secret,
+    pub(crate) backend: Arc<Backend>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) appender: Appender,
+    pub(crate) cursors: Arc<Cursors>,
+    pub(crate) send_queue: SendQueue,
+    pub(crate) journal: Journal,
+    /// Every task of every connection.
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when connections must end.
+    pub(crate) shutdown: CancellationToken,
+}

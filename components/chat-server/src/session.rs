@@ -1,0 +1,276 @@
+//! One user's connection, from the greeting to the end: a single task that reads, writes and never waits for only one of them.
+//!
+//! Each turn of [`Session::run`]: take what came in ([`intake`]) → put what is due into the outgoing buffer ([`output`]) → give the
+//! kernel what it takes → move cursors for what the peer has ([`confirm`]) → wait until any of that can go on.
+//!
+//! A slow reader fills the outgoing buffer, then its inbox, which gives up its queue to the store; a fast writer fills the window of
+//! answers, and is not read any more. Neither holds up anybody else.
+
+mod confirm;
+mod intake;
+mod output;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::Timestamp;
+use protocol::native::{Device, Hello};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::allowance::Allowance;
+use crate::answers::Answers;
+use crate::catch_up::Page;
+use crate::hub::Membership;
+use crate::inbox::Style;
+use crate::marks::Marks;
+use crate::outlet::Dialect;
+use crate::positions::Positions;
+use crate::request::Request;
+use crate::server::Server;
+use crate::wire::{LINGER, Wire};
+
+/// After `exit`, or when the server stops: answers under way arrive within this time.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// After the peer's end of file, which it may have sent while it still reads: what it is owed gets this long.
+const HALF_CLOSED: Duration = Duration::from_secs(2);
+/// A server that stops does not wait long for peers to notice.
+const LINGER_WHEN_STOPPING: Duration = Duration::from_millis(50);
+/// Conversations of which a native session remembers what it was sent; see [`Positions`].
+const SENT: usize = 512;
+
+/// A session.
+pub(crate) struct Session {
+    server: Arc<Server>,
+    member: Membership,
+    wire: Wire,
+    answers: Answers,
+    allowance: Allowance,
+    intake: Intake,
+    replay: Replay,
+    receipts: Receipts,
+    presence: Option<watch::Receiver<u64>>,
+    device: Option<Device>,
+    /// Nothing was written since then, though something waits.
+    stalled_since: Option<Instant>,
+    closing: Option<Closing>,
+    /// The server stops, and this session knows.
+    stopping: bool,
+}
+
+/// How far reading is.
+struct Intake {
+    /// When bytes without a newline count as a message.
+    quiet_at: Option<Instant>,
+    /// They end within a character, and the rest of it is waited for.
+    cut: bool,
+    /// Nothing was read since, for whatever reason: quiet then says nothing.
+    held_up: bool,
+    /// Asked for, and over the allowance until then.
+    over: Option<(Request, Instant)>,
+    /// The peer will send no more.
+    ended: bool,
+}
+
+/// What is read from the store for this session.
+struct Replay {
+    pages: Option<mpsc::Receiver<Page>>,
+    page: std::vec::IntoIter<protocol::Event>,
+    /// Whether what is read looks as if kept, or as if live.
+    style: Style,
+    /// The client wants nothing that was said before this.
+    only_since: Option<Timestamp>,
+    /// The client was told that everything unseen has been sent.
+    told_live: bool,
+}
+
+/// What the peer was sent.
+struct Receipts {
+    /// Text: events not confirmed by the peer's TCP.
+    marks: Marks,
+    confirm_at: Option<Instant>,
+    pause: Duration,
+    /// Native: the last event of each conversation.
+    sent: Positions,
+}
+
+/// The session is on its way out.
+struct Closing {
+    why: &'static str,
+    deadline: Instant,
+    /// What is unseen is still sent.
+    owes_unseen: bool,
+    /// A native client is told when to come back, once everything is answered.
+    bye: bool,
+}
+
+impl Session {
+    /// A session in the text dialect.
+    pub(crate) fn text(server: Arc<Server>, member: Membership, wire: Wire) -> Self {
+        Self::new(server, member, wire, Style::Stored)
+    }
+
+    /// A session in the native dialect.
+    pub(crate) fn native(server: Arc<Server>, member: Membership, wire: Wire, hello: &Hello) -> Self {
+        let mut session = Self::new(server, member, wire, Style::Stored);
+        session.device.clone_from(&hello.device);
+        session.presence = hello.presence.then(|| session.server.hub.watch_presence());
+        session.replay.only_since = (!hello.replay).then(Timestamp::now);
+        if hello.token.as_deref().is_some_and(|token| session.server.service_token.matches(token)) {
+            // A service answers everybody at once.
+            session.allowance = Allowance::new(0, 0, Instant::now());
+        }
+        session
+    }
+
+    fn new(server: Arc<Server>, member: Membership, wire: Wire, style: Style) -> Self {
+        let now = Instant::now();
+        let allowance = Allowance::new(server.config.messages_per_second, server.config.burst, now);
+        Self {
+            allowance,
+            server,
+            member,
+            wire,
+            answers: Answers::default(),
+            intake: Intake { quiet_at: Some(now), cut: false, held_up: true, over: None, ended: false },
+            replay: Replay {
+                pages: None,
+                page: Vec::new().into_iter(),
+                style,
+                only_since: None,
+                told_live: false,
+            },
+            receipts: Receipts {
+                marks: Marks::default(),
+                confirm_at: None,
+                pause: Duration::ZERO,
+                sent: Positions::new(SENT),
+            },
+            presence: None,
+            device: None,
+            stalled_since: None,
+            closing: None,
+            stopping: false,
+        }
+    }
+
+    fn is_text(&self) -> bool {
+        self.member.outlet.dialect == Dialect::Text
+    }
+
+    /// Talks until the end, gives the name back and closes.
+    pub(crate) async fn run(mut self) {
+        let why = self.talk().await.unwrap_or("the connection broke");
+        self.member.outlet.leave();
+        self.confirm(Instant::now());
+        self.server.journal.went(&self.member.name, why);
+        let Self { member, wire, stopping, .. } = self;
+        drop(member);
+        wire.close(if stopping { LINGER_WHEN_STOPPING } else { LINGER }).await;
+    }
+
+    async fn talk(&mut self) -> std::io::Result<&'static str> {
+        loop {
+            self.intake().await?;
+            let was_full = self.answers.is_full();
+            self.fill();
+            self.write()?;
+            let now = Instant::now();
+            self.confirm_if_due(now);
+            if let Some(why) = self.end(now) {
+                return Ok(why);
+            }
+            // Room that came free meanwhile is used before waiting.
+            if was_full && !self.answers.is_full() {
+                continue;
+            }
+            self.wait().await?;
+        }
+    }
+
+    fn write(&mut self) -> std::io::Result<()> {
+        let progress = self.wire.out.write_to(&self.wire.stream)?;
+        if self.wire.out.is_empty() {
+            self.stalled_since = None;
+        } else if progress || self.stalled_since.is_none() {
+            self.stalled_since = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Whether the session is over, and why.
+    fn end(&self, now: Instant) -> Option<&'static str> {
+        if self.stalled_since.is_some_and(|since| now >= since + self.server.config.write_timeout) {
+            return Some("it took nothing for too long");
+        }
+        let closing = self.closing.as_ref()?;
+        let owes = !self.answers.is_empty()
+            || !self.wire.out.is_empty()
+            || !self.receipts.marks.is_empty()
+            || closing.bye
+            || (closing.owes_unseen && !self.member.outlet.mail().inbox.is_live());
+        (!owes || now >= closing.deadline).then_some(closing.why)
+    }
+
+    /// Takes nothing more from the peer, and ends when it has what it is owed.
+    fn close(&mut self, why: &'static str, within: Duration, owes_unseen: bool) {
+        if self.closing.is_none() {
+            let deadline = Instant::now() + within;
+            self.closing = Some(Closing { why, deadline, owes_unseen, bye: false });
+            self.member.outlet.leave();
+        }
+    }
+
+    fn server_stops(&mut self) {
+        self.stopping = true;
+        self.closing = None;
+        self.close("the server stops", LAST_ANSWERS, false);
+        if let Some(closing) = &mut self.closing {
+            closing.bye = self.member.outlet.dialect == Dialect::Native;
+        }
+    }
+
+    /// Waits until any part of the session can go on.
+    async fn wait(&mut self) -> std::io::Result<()> {
+        let (reads, writes) = (self.reads(), !self.wire.out.is_empty());
+        // While the outgoing buffer is full, what could fill it further is no reason to wake.
+        let fills = !self.wire.out.has_enough();
+        let wants_page = fills && self.wants_page();
+        let wakes_at = self.wakes_at();
+        let stops = self.server.shutdown.clone();
+        tokio::select! {
+            readable = self.wire.stream.readable(), if reads => readable?,
+            writable = self.wire.stream.writable(), if writes => writable?,
+            () = self.answers.ready(), if fills => {}
+            () = self.member.outlet.wake.notified() => {}
+            page = next_page(&mut self.replay.pages), if wants_page => self.take_page(page),
+            () = changed(&mut self.presence), if fills => {}
+            () = stops.cancelled(), if !self.stopping => self.server_stops(),
+            () = tokio::time::sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {}
+        }
+        Ok(())
+    }
+
+    fn wakes_at(&self) -> Option<Instant> {
+        let closing = self.closing.as_ref().map(|closing| closing.deadline);
+        let stalled = self.stalled_since.map(|since| since + self.server.config.write_timeout);
+        [closing, stalled, self.receipts.confirm_at, self.intake_wakes_at()].into_iter().flatten().min()
+    }
+}
+
+async fn next_page(pages: &mut Option<mpsc::Receiver<Page>>) -> Option<Page> {
+    match pages {
+        Some(pages) => pages.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn changed(presence: &mut Option<watch::Receiver<u64>>) {
+    if let Some(presence) = presence
+        && presence.changed().await.is_ok()
+    {
+        return;
+    }
+    // Nothing is wanted, or the sender is gone, which lives as long as the server.
+    std::future::pending().await
+}

@@ -1,0 +1,58 @@
+//! Moves a text session's cursors: when the peer's TCP has acknowledged an event's last byte, it is seen.
+//!
+//! A peer that was cut off before that is shown the event again at its next login. Native clients say `seen` themselves.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Session;
+use crate::marks::Marks;
+use crate::send_queue::Unacknowledged;
+
+/// A peer acknowledges at once or within a delayed acknowledgement's 40 ms.
+const FIRST: Duration = Duration::from_millis(25);
+/// A slow peer is looked at this often.
+const SLOWEST: Duration = Duration::from_millis(500);
+
+impl Session {
+    /// Something was sent that must be confirmed.
+    pub(super) fn confirm_soon(&mut self) {
+        if self.receipts.confirm_at.is_none() {
+            self.receipts.pause = FIRST;
+            self.receipts.confirm_at = Some(Instant::now() + FIRST);
+        }
+    }
+
+    pub(super) fn confirm_if_due(&mut self, now: Instant) {
+        // A session that ends waits for nothing else.
+        let due = self.receipts.confirm_at.is_some_and(|at| now >= at) || self.closing.is_some();
+        if due && !self.receipts.marks.is_empty() {
+            self.confirm(now);
+        }
+    }
+
+    /// Asks what the peer has, and moves the cursors.
+    pub(super) fn confirm(&mut self, now: Instant) {
+        if self.receipts.marks.is_empty() {
+            return;
+        }
+        let written = self.wire.out.written();
+        let acknowledged =
+            match self.server.send_queue.ask(&self.wire.stream, self.wire.local, self.wire.peer) {
+                Unacknowledged::Bytes(bytes) => written.saturating_sub(bytes),
+                Unacknowledged::Unknown => written,
+                Unacknowledged::Gone => {
+                    // Nobody will ever know; what is not confirmed is shown again.
+                    self.receipts.marks = Marks::default();
+                    0
+                }
+            };
+        let moved = self.receipts.marks.confirm(acknowledged);
+        self.receipts.pause = if moved.is_empty() { (self.receipts.pause * 2).min(SLOWEST) } else { FIRST };
+        for (conversation, seq) in moved {
+            self.server.cursors.advance(&self.member.name, None, conversation, seq);
+        }
+        self.receipts.confirm_at = (!self.receipts.marks.is_empty()).then(|| now + self.receipts.pause);
+    }
+}

@@ -1,0 +1,182 @@
+//! From bytes to requests, and what becomes of them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::limits::PAGE_EVENTS;
+use protocol::native::{HistoryPage, HistoryRequest, Seen};
+use protocol::{ConversationId, Draft};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use transport::api::Range;
+
+use super::{HALF_CLOSED, LAST_ANSWERS, Session};
+use crate::answers::Said;
+use crate::framing::{Message, Rest};
+use crate::native_dialect;
+use crate::request::Request;
+use crate::text_dialect;
+use crate::wire::Read;
+
+/// A character whose second half does not come within this time is broken.
+const CUT_CHARACTER: Duration = Duration::from_millis(500);
+/// A page of history that is not there by then is asked for again by the client.
+const HISTORY_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Session {
+    /// Whether requests are taken now. While they are not, nothing is read, and the peer's TCP holds it back.
+    fn takes_requests(&self) -> bool {
+        self.closing.is_none() && self.intake.over.is_none() && !self.answers.is_full()
+    }
+
+    /// Whether the peer is read now.
+    pub(super) fn reads(&self) -> bool {
+        self.takes_requests() && !self.intake.ended
+    }
+
+    /// When something is due though nothing comes in.
+    pub(super) fn intake_wakes_at(&self) -> Option<Instant> {
+        if let Some((_, at)) = &self.intake.over {
+            return Some(*at);
+        }
+        let waits_for_quiet = self.is_text() && self.takes_requests() && self.wire.framer.has_rest();
+        self.intake.quiet_at.filter(|_| waits_for_quiet)
+    }
+
+    /// Takes what came in, as far as there is room for the answers.
+    pub(super) async fn intake(&mut self) -> std::io::Result<()> {
+        let now = Instant::now();
+        self.retry_held(now).await;
+        if self.reads() {
+            self.read(now)?;
+        } else {
+            self.intake.held_up = true;
+        }
+        while self.takes_requests() {
+            let Some(message) = self.next_message(now) else {
+                if self.intake.ended {
+                    self.close("it closed the connection", HALF_CLOSED, true);
+                }
+                break;
+            };
+            let request = if self.is_text() {
+                text_dialect::interpret(&self.member.name, &message)
+            } else {
+                native_dialect::interpret(&self.member.name, &message)
+            };
+            self.request(request, now).await;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, now: Instant) -> std::io::Result<()> {
+        let quiet_at = now + self.server.config.quiet;
+        match self.wire.read()? {
+            Read::Some => {
+                self.intake.quiet_at = Some(quiet_at);
+                self.intake.cut = false;
+            }
+            Read::Nothing if self.intake.held_up => self.intake.quiet_at = Some(quiet_at),
+            Read::Nothing => {}
+            Read::End => self.intake.ended = true,
+        }
+        self.intake.held_up = false;
+        Ok(())
+    }
+
+    fn next_message(&mut self, now: Instant) -> Option<Message> {
+        let line = self.wire.framer.next_line();
+        if line.is_some() || !self.is_text() || !self.wire.framer.has_rest() {
+            return line;
+        }
+        if self.intake.ended {
+            return self.wire.framer.finish();
+        }
+        if self.intake.quiet_at.is_some_and(|at| now < at) {
+            return None;
+        }
+        if self.intake.cut {
+            return self.wire.framer.finish();
+        }
+        match self.wire.framer.rest() {
+            Rest::Message(message) => Some(message),
+            Rest::Nothing => None,
+            Rest::CutCharacter => {
+                self.intake.cut = true;
+                self.intake.quiet_at = Some(now + CUT_CHARACTER);
+                None
+            }
+        }
+    }
+
+    /// Goes on with what was over the allowance.
+    async fn retry_held(&mut self, now: Instant) {
+        if self.closing.is_none()
+            && self.intake.over.as_ref().is_some_and(|(_, at)| now >= *at)
+            && let Some((request, _)) = self.intake.over.take()
+        {
+            self.request(request, now).await;
+        }
+    }
+
+    async fn request(&mut self, request: Request, now: Instant) {
+        if request.costs()
+            && let Err(at) = self.allowance.take(now)
+        {
+            self.intake.over = Some((request, at));
+            return;
+        }
+        match request {
+            Request::Nothing => {}
+            Request::Answer(bytes) => self.answers.bytes(bytes),
+            Request::Say(draft) => self.say(*draft).await,
+            Request::Check => self.check(now),
+            Request::Seen(seen) => self.seen(seen),
+            Request::History(request) => self.history(request),
+            Request::Exit => self.close("it said exit", LAST_ANSWERS, false),
+        }
+    }
+
+    async fn say(&mut self, draft: Draft) {
+        let said = Said { to: draft.destination.clone(), client_id: draft.client_id.clone() };
+        // What one says to oneself comes back as an event, as to anybody.
+        if !self.is_text() && draft.sender != draft.destination {
+            self.member.outlet.mail().sends(&draft.client_id);
+        }
+        let outcome = self.server.appender.submit(draft).await;
+        self.answers.message(said, outcome);
+    }
+
+    fn check(&mut self, now: Instant) {
+        self.confirm(now);
+        self.member.outlet.mail().inbox.check();
+    }
+
+    fn seen(&mut self, seen: Seen) {
+        let Seen { conversation, seq } = seen;
+        self.server.hub.tell_seen(&self.member, &conversation, seq);
+        self.server.cursors.advance(&self.member.name, self.device.as_ref(), conversation, seq);
+    }
+
+    fn history(&mut self, request: HistoryRequest) {
+        let HistoryRequest { with, before, limit } = request;
+        let conversation = ConversationId::dm(&self.member.name, &with);
+        let limit = limit.map_or(PAGE_EVENTS, |limit| PAGE_EVENTS.min(limit as usize)).max(1);
+        let (page, receiver) = oneshot::channel::<Bytes>();
+        let server = std::sync::Arc::clone(&self.server);
+        self.server.tasks.spawn(async move {
+            let read = server.backend.api.events(&conversation, Range::Before(before), limit);
+            let read = tokio::time::timeout(HISTORY_TIMEOUT, server.backend.read_once(read)).await;
+            let answer = match read {
+                Ok(Ok(read)) => {
+                    let (events, more) = (read.events, read.more);
+                    native_dialect::history(HistoryPage { with, conversation, events, more })
+                }
+                Ok(Err(_)) | Err(_) => native_dialect::ask_again(),
+            };
+            // A session that is gone needs no page.
+            let _ = page.send(answer);
+        });
+        self.answers.page(receiver);
+    }
+}

@@ -1,0 +1,197 @@
+//! What goes to the peer next, and in which order: answers, what the store replays, notices, what happens now.
+
+use std::collections::BTreeMap;
+
+use protocol::native::{Seen, ServerFrame};
+use protocol::{ConversationId, Event, text};
+
+use super::Session;
+use crate::answers::Answer;
+use crate::appender::Outcome;
+use crate::catch_up::{self, Lap, Page};
+use crate::inbox::{Backlog, Style};
+use crate::native_dialect;
+use crate::rendered::{event_frame, frame};
+use crate::text_dialect;
+
+/// Changes of presence that are told at once; the next ones follow when these are written.
+const PRESENCE: usize = 64;
+/// Clients that a stopping server sends away come back spread over this time.
+const COME_BACK_WITHIN_MS: f64 = 500.0;
+
+impl Session {
+    /// Fills the outgoing buffer with what is due.
+    pub(super) fn fill(&mut self) {
+        while !self.wire.out.has_enough()
+            && (self.answer() || self.replay_next() || self.notice() || self.live() || self.bye())
+        {}
+    }
+
+    fn answer(&mut self) -> bool {
+        match self.answers.take() {
+            None => return false,
+            Some(Answer::Bytes(bytes)) => self.wire.out.push(&bytes),
+            Some(Answer::Outcome(said, outcome)) => {
+                let unknown = match &outcome {
+                    Outcome::Stored(appended, _) => appended.duplicate,
+                    Outcome::Refused(_) | Outcome::Later => true,
+                };
+                let online = self.server.hub.is_online(&said.to);
+                if self.is_text() {
+                    let answer = text_dialect::outcome(&said, &outcome, online);
+                    answer.iter().for_each(|answer| self.wire.out.push(answer));
+                } else {
+                    if unknown {
+                        // The feed will not bring it back, or as something said elsewhere.
+                        self.member.outlet.mail().take_sent_here(&said.client_id);
+                    }
+                    self.wire.out.push(&native_dialect::outcome(&said, outcome, online));
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether events are still sent: not when the session ends, unless it was promised what is unseen.
+    fn sends_events(&self) -> bool {
+        self.closing.as_ref().is_none_or(|closing| closing.owes_unseen) && !self.receipts.marks.is_full()
+    }
+
+    /// Whether the next page of a lap is wanted.
+    pub(super) fn wants_page(&self) -> bool {
+        self.sends_events() && self.replay.page.len() == 0
+    }
+
+    fn replay_next(&mut self) -> bool {
+        if !self.sends_events() {
+            return false;
+        }
+        if let Some(event) = self.replay.page.next() {
+            self.replay_event(&event);
+            return true;
+        }
+        if self.replay.pages.is_none() {
+            let backlog = self.member.outlet.mail().inbox.begin();
+            if let Some(backlog) = backlog {
+                self.begin_lap(backlog);
+            }
+        }
+        false
+    }
+
+    fn begin_lap(&mut self, backlog: Backlog) {
+        let Backlog { mut known, unseen, gaps, lost } = backlog;
+        let mut sent: BTreeMap<ConversationId, u64> = BTreeMap::new();
+        if self.is_text() {
+            sent.extend(self.receipts.marks.iter().map(|(conversation, seq)| (conversation.clone(), seq)));
+        } else {
+            sent.extend(self.receipts.sent.iter().map(|(conversation, seq)| (conversation.clone(), seq)));
+        }
+        if unseen.is_some() {
+            let mut mail = self.member.outlet.mail();
+            sent.iter().for_each(|(conversation, seq)| mail.inbox.note_sent(conversation, *seq));
+        }
+        if lost && !self.is_text() {
+            // The unseen leave out what this user said elsewhere.
+            sent.into_iter().for_each(|(conversation, seq)| _ = known.entry(conversation).or_insert(seq));
+        }
+        self.replay.style = unseen.unwrap_or(Style::Live);
+        let lap = Lap { user: self.member.name.clone(), known, unseen: unseen.is_some(), gaps };
+        self.replay.pages = Some(catch_up::start(&self.server, lap));
+    }
+
+    /// A page arrived, or the lap broke off.
+    pub(super) fn take_page(&mut self, page: Option<Page>) {
+        match page {
+            Some(Page::Events(events)) => self.replay.page = events.into_iter(),
+            Some(Page::End(position)) => {
+                self.replay.pages = None;
+                let passed = self.server.hub.has_passed(position);
+                let live = self.member.outlet.mail().inbox.finish(position, passed);
+                if live && !self.is_text() && !std::mem::replace(&mut self.replay.told_live, true) {
+                    self.wire.out.push(&frame(&ServerFrame::Live));
+                }
+            }
+            // Only when the server's tasks are aborted: the session ends with them.
+            None => self.replay.pages = None,
+        }
+    }
+
+    fn replay_event(&mut self, event: &Event) {
+        let own = event.destination != self.member.name;
+        let unwanted = self.is_text() && own
+            || self.replay.only_since.is_some_and(|since| event.at < since)
+            || !self.member.outlet.mail().inbox.show(event, own);
+        if unwanted {
+            return;
+        }
+        if !self.is_text() {
+            self.wire.out.push(&frame(&event_frame(event, true)));
+        } else if self.replay.style == Style::Stored {
+            self.wire.out.push(text::stored(event).as_bytes());
+        } else {
+            self.wire.out.push(text::live(event).as_bytes());
+        }
+        self.sent(&event.conversation, event.seq);
+    }
+
+    fn live(&mut self) -> bool {
+        if !self.sends_events() {
+            return false;
+        }
+        if !self.is_text() && !self.replay.told_live {
+            if !self.member.outlet.mail().inbox.is_live() {
+                return false;
+            }
+            self.replay.told_live = true;
+            self.wire.out.push(&frame(&ServerFrame::Live));
+        }
+        let Some(event) = self.member.outlet.mail().inbox.next() else { return false };
+        self.wire.out.push(if self.is_text() { event.as_text() } else { event.as_native() });
+        self.sent(&event.event().conversation, event.event().seq);
+        true
+    }
+
+    /// An event was put into the outgoing buffer.
+    fn sent(&mut self, conversation: &ConversationId, seq: u64) {
+        if self.is_text() {
+            self.receipts.marks.add(self.wire.out.end(), conversation, seq);
+            self.confirm_soon();
+        } else {
+            self.receipts.sent.advance(conversation, seq);
+        }
+    }
+
+    fn notice(&mut self) -> bool {
+        let seen = self.member.outlet.mail().seen_elsewhere.pop_first();
+        if let Some((conversation, seq)) = seen {
+            self.wire.out.push(&frame(&ServerFrame::Seen(Seen { conversation, seq })));
+            return true;
+        }
+        if self.presence.as_ref().is_none_or(|announced| *announced.borrow() <= self.member.presence) {
+            return false;
+        }
+        let changes = self.server.hub.presence_since(self.member.presence, PRESENCE);
+        for (index, name, online) in &changes {
+            self.member.presence = *index;
+            self.wire.out.push(&frame(&ServerFrame::Presence { name: name.clone(), online: *online }));
+        }
+        !changes.is_empty()
+    }
+
+    /// Once everything is answered, a native client is told to come back.
+    fn bye(&mut self) -> bool {
+        let answered = self.answers.is_empty();
+        match &mut self.closing {
+            Some(closing) if answered && closing.bye => closing.bye = false,
+            Some(_) | None => return false,
+        }
+        let wait = (kit::backoff::unit_random() * COME_BACK_WITHIN_MS).round();
+        // Between 0 and 500, so nothing is cut off.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 500")]
+        let reconnect_after_ms = Some(wait as u64);
+        let reason = "the server stops".to_owned();
+        self.wire.out.push(&frame(&ServerFrame::Bye { reason, reconnect_after_ms }));
+        true
+    }
+}

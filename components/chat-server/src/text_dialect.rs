@@ -1,0 +1,46 @@
+//! The text dialect's answers. The grammar is `protocol::text`.
+
+use bytes::Bytes;
+use protocol::limits::LINE_BYTES;
+use protocol::text::{self, Line};
+use protocol::{Draft, UserName};
+
+use crate::answers::Said;
+use crate::appender::Outcome;
+use crate::framing::Message;
+use crate::request::Request;
+
+/// The answer to a message that is not known to be stored.
+pub(crate) const NOT_SAVED: &str =
+    "Message not saved: the server's store is unavailable; please send it again.\n";
+
+/// What a message asks for.
+pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
+    let line = match message {
+        Message::Text(line) => line,
+        Message::TooLong => {
+            let answer = format!("Line too long: at most {LINE_BYTES} bytes. It was not sent.\n");
+            return Request::Answer(answer.into());
+        }
+    };
+    match text::parse_line(line) {
+        Line::Message { to, body } => Request::Say(Box::new(Draft::chat(user.clone(), to, body))),
+        Line::Check => Request::Check,
+        Line::Exit => Request::Exit,
+        Line::Blank => Request::Nothing,
+        Line::Invalid(answer) => Request::Answer(answer.into()),
+    }
+}
+
+/// What the sender of a message is told: nothing where it went to somebody online.
+pub(crate) fn outcome(said: &Said, outcome: &Outcome, online: bool) -> Option<Bytes> {
+    match outcome {
+        Outcome::Stored(..) if online => None,
+        Outcome::Stored(..) => Some(text::saved(&said.to).into()),
+        Outcome::Refused(reason) => {
+            let reason: String = reason.chars().filter(|c| !c.is_control()).collect();
+            Some(format!("Message not saved: {reason}.\n").into())
+        }
+        Outcome::Later => Some(Bytes::from_static(NOT_SAVED.as_bytes())),
+    }
+}

@@ -1,0 +1,137 @@
+//! One TCP connection: its socket, what came in, what goes out.
+
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::framing::Framer;
+use crate::outgoing::Outgoing;
+
+/// One read. Lives on the stack while reading, so that an idle connection holds no buffer.
+const READ: usize = 8 * 1024;
+/// A peer that is silent for this long is asked whether it lives…
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+/// …this often…
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+/// …and after so many unanswered questions it is gone, and its name is free.
+const KEEPALIVE_TRIES: u32 = 3;
+/// How long a peer may take to read our last words.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long what a peer still sends is thrown away after that. Closing with bytes unread would reset the connection and take our
+/// last words with it (RFC 1122, 4.2.2.13).
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+/// How much of it.
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    pub(crate) stream: TcpStream,
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    pub(crate) framer: Framer,
+    pub(crate) out: Outgoing,
+}
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Bytes.
+    Some,
+    /// None for now.
+    Nothing,
+    /// The end: the peer will send no more.
+    End,
+}
+
+impl Wire {
+    /// Sets a fresh connection up.
+    pub(crate) fn new(stream: TcpStream, peer: SocketAddr) -> std::io::Result<Self> {
+        use rustix::net::sockopt;
+        let local = stream.local_addr()?;
+        // What cannot be set costs promptness and nothing else.
+        let _ = stream.set_nodelay(true);
+        let socket = stream.as_fd();
+        let _ = sockopt::set_socket_keepalive(socket, true);
+        let _ = sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE);
+        let _ = sockopt::set_tcp_keepintvl(socket, KEEPALIVE_EVERY);
+        let _ = sockopt::set_tcp_keepcnt(socket, KEEPALIVE_TRIES);
+        Ok(Self { stream, local, peer, framer: Framer::default(), out: Outgoing::default() })
+    }
+
+    /// Takes what is there to be read, without waiting.
+    pub(crate) fn read(&mut self) -> std::io::Result<Read> {
+        let mut buffer = [0; READ];
+        match self.stream.try_read(&mut buffer) {
+            Ok(0) => Ok(Read::End),
+            Ok(count) => {
+                self.framer.push(&buffer[..count]);
+                Ok(Read::Some)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(Read::Nothing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for something to read until `deadline`; [`Read::Nothing`] says that it passed.
+    pub(crate) async fn read_until(&mut self, deadline: Instant) -> std::io::Result<Read> {
+        loop {
+            match tokio::time::timeout_at(deadline, self.stream.readable()).await {
+                Err(_) => return Ok(Read::Nothing),
+                Ok(readable) => readable?,
+            }
+            match self.read()? {
+                Read::Nothing => {}
+                read @ (Read::Some | Read::End) => return Ok(read),
+            }
+        }
+    }
+
+    /// Writes what waits and `bytes`, while nothing else is to be done.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.out.push(bytes);
+        let deadline = Instant::now() + LAST_WORDS;
+        while !self.out.is_empty() {
+            self.out.write_to(&self.stream)?;
+            if !self.out.is_empty() {
+                tokio::time::timeout_at(deadline, self.stream.writable()).await??;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says why, and closes so that it arrives.
+    pub(crate) async fn part(mut self, words: Bytes) {
+        // A peer that does not want to hear it is gone all the same.
+        if self.write(&words).await.is_ok() {
+            self.close(LINGER).await;
+        }
+    }
+
+    /// Closes: no more from us, and what the peer still says is not heard.
+    pub(crate) async fn close(mut self, linger: Duration) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let deadline = Instant::now() + linger;
+        let mut heard = 0;
+        let mut buffer = [0; 1024];
+        while heard < LINGER_BYTES {
+            let readable = tokio::time::timeout_at(deadline, self.stream.readable()).await;
+            if !matches!(readable, Ok(Ok(()))) {
+                return;
+            }
+            match self.stream.try_read(&mut buffer) {
+                Ok(0) => return,
+                Ok(count) => heard += count,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
