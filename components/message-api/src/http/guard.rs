@@ -44,6 +44,16 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
 }
 
+/// Refuses a body that is announced as larger than `limit` before any of it is read. What is not announced is cut off while it
+/// is read.
+pub(super) async fn size(State(limit): State<usize>, request: Request, next: Next) -> Response {
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit as u64) {
+        return Refusal::too_large().into_response();
+    }
+    next.run(request).await
+}
+
 /// Wants the service token.
 pub(super) async fn token(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     if has_token(&service, request.headers()) {

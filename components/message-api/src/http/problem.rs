@@ -25,6 +25,11 @@ impl Refusal {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, problem }
     }
 
+    /// The body is larger than anything this path takes.
+    pub(super) fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
+    }
+
     #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post, put};
 use protocol::api;
 use protocol::limits::{BATCH_BYTES, LINE_BYTES};
 
 use super::openapi::{self, Operation, schema};
-use super::{feed, messages, native};
+use super::{feed, guard, messages, native};
 use crate::service::Service;
 
 /// A message with body and metadata at their largest, every byte of them escaped.
@@ -52,7 +53,7 @@ fn route(
     Route {
         path,
         access,
-        handler: handler.layer(DefaultBodyLimit::max(limit)),
+        handler: handler.layer(DefaultBodyLimit::max(limit)).layer(from_fn_with_state(limit, guard::size)),
         operations: operations.into(),
     }
 }

@@ -128,3 +128,46 @@ fn break_inserts(directory: &Path, broken: bool) {
     };
     connection.execute_batch(sql).unwrap();
 }
+
+/// Run by the test below in a process of its own.
+#[tokio::test]
+#[ignore = "writes until it is killed"]
+async fn writes_until_killed() {
+    let Ok(data) = std::env::var("P2P_TEST_DATA") else { return };
+    let bench = Bench { config: StoreConfig::default(), data: data.into() };
+    let opened = bench.open().await;
+    for batch in 0.. {
+        let drafts = (0..10).map(|n| draft("alice", "bob", &format!("{batch} {n}"))).collect();
+        opened.append(drafts).await;
+        println!("\nacknowledged {batch}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_kill_9() {
+    use std::io::{BufRead, BufReader};
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sqlite::writes_until_killed", "--ignored", "--nocapture"])
+        .env("P2P_TEST_DATA", directory.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut acknowledged = 0;
+    for line in lines {
+        if let Some(batch) = line.strip_prefix("acknowledged ") {
+            acknowledged = batch.parse::<usize>().unwrap() + 1;
+            if acknowledged == 50 {
+                // SIGKILL, in the middle of whatever it does now; what it said until then is still read.
+                child.kill().unwrap();
+            }
+        }
+    }
+    child.wait().unwrap();
+    assert!(acknowledged >= 50);
+    let bodies = bench(&directory).open().await.unseen("bob", 200).await;
+    let expected: Vec<_> = (0..bodies.len()).map(|n| format!("{} {}", n / 10, n % 10)).collect();
+    assert!(bodies.len() >= acknowledged * 10, "{} of {acknowledged} batches", bodies.len() / 10);
+    assert_eq!(bodies, expected, "whole batches, in order, each once");
+}

@@ -118,6 +118,10 @@ fn prepare(connection: &mut Connection, path: &Path, durability: Durability) -> 
     connection.pragma_update(None, "synchronous", synchronous)?;
     // 8 MiB of pages: the upper levels of every index of a large file.
     connection.pragma_update(None, "cache_size", -8192)?;
+    // The log is written back into the file every 16 MiB rather than every 4: fewer pauses, and each page that changed often is
+    // written once. What the log grew to in a burst is given back.
+    connection.pragma_update(None, "wal_autocheckpoint", 4096)?;
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     // Every key we write was read from its table in the same transaction or cached since; checking again costs a third of
     // the speed.
     connection.pragma_update(None, "foreign_keys", false)?;
