@@ -1,0 +1,11 @@
+//! The whole system through its one binary, on real sockets, files and processes.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bot;
+mod faults;
+mod http;
+mod text;
+mod websocket;

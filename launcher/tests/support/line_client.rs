@@ -1,0 +1,86 @@
+//! A plain TCP client: what `nc` does, told byte by byte.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::PATIENCE;
+
+/// One connection to the chat port.
+pub struct LineClient {
+    stream: TcpStream,
+    received: String,
+}
+
+impl LineClient {
+    /// Connects and waits for the prompt.
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut client = Self { stream, received: String::new() };
+        client.expect("Enter your username: ");
+        client
+    }
+
+    /// Logs in and returns the line that greets.
+    pub fn login(address: SocketAddr, name: &str) -> (Self, String) {
+        let mut client = Self::connect(address);
+        client.send(&format!("{name}\n"));
+        let greeting = client.line();
+        assert!(greeting.starts_with("Connected! Users online: "), "{greeting}");
+        (client, greeting)
+    }
+
+    pub fn send(&mut self, bytes: &str) {
+        self.stream.write_all(bytes.as_bytes()).unwrap();
+    }
+
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Waits for exactly these bytes, which may come without a line end.
+    pub fn expect(&mut self, text: &str) {
+        while self.received.len() < text.len() {
+            assert!(self.read(PATIENCE), "the connection ended; wanted {text:?}, got {:?}", self.received);
+        }
+        assert!(self.received.starts_with(text), "wanted {text:?}, got {:?}", self.received);
+        self.received.drain(..text.len());
+    }
+
+    /// The next line, its end included.
+    pub fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.received.find('\n') {
+                return self.received.drain(..=end).collect();
+            }
+            assert!(self.read(PATIENCE), "the connection ended within a line: {:?}", self.received);
+        }
+    }
+
+    /// All that comes until the server closes.
+    pub fn rest(&mut self) -> String {
+        while self.read(PATIENCE) {}
+        std::mem::take(&mut self.received)
+    }
+
+    /// Whether nothing has come that was not read: a round trip to the thermometer comes first, so anything sent before is here.
+    pub fn has_nothing_more(&mut self) -> bool {
+        self.send("no colon, so answered at once\n");
+        self.line() == "Invalid format. Use: TO_USERNAME: MESSAGE\n" && self.received.is_empty()
+    }
+
+    fn read(&mut self, patience: Duration) -> bool {
+        self.stream.set_read_timeout(Some(patience)).unwrap();
+        let mut buffer = [0; 4096];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => false,
+            Ok(n) => {
+                self.received.push_str(std::str::from_utf8(&buffer[..n]).unwrap());
+                true
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("{error}; got {:?}", self.received),
+        }
+    }
+}

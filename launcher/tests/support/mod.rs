@@ -1,0 +1,266 @@
+//! A real launcher with real components, on free ports and in a directory of its own, for tests that look at it from outside.
+//!
+//! `P2P_TEST_STORE=mongodb` runs them on a MongoDB that the test starts; otherwise the store is SQLite.
+#![allow(dead_code, reason = "each test binary uses a part of this")]
+#![allow(unreachable_pub, reason = "it is a module of several test binaries")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test's support fails by panicking, and says why"
+)]
+
+pub mod http;
+pub mod line_client;
+pub mod mongo;
+
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Longer than anything takes on a loaded machine; a test that fails by it says what it waited for.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks `probe` again until it answers or [`PATIENCE`] is over.
+pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = probe() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Where a launcher of a test works and what it is told.
+pub struct Home {
+    pub dir: tempfile::TempDir,
+    pub api: SocketAddr,
+    pub chat: SocketAddr,
+    pub page: SocketAddr,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    mongo: Option<mongo::Mongo>,
+}
+
+impl Home {
+    /// Free ports, an empty directory, nothing left out.
+    pub fn new() -> Self {
+        let address = || SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let mongo = (std::env::var("P2P_TEST_STORE").as_deref() == Ok("mongodb")).then(mongo::Mongo::start);
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            api: address(),
+            chat: address(),
+            page: address(),
+            arguments: Vec::new(),
+            environment: mongo.iter().map(|mongo| ("MONGO_URL".to_owned(), mongo.url.clone())).collect(),
+            mongo,
+        }
+    }
+
+    /// One more argument of the command line.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// One more setting.
+    #[must_use]
+    pub fn set(self, setting: &str) -> Self {
+        self.argument("--set").argument(setting)
+    }
+
+    /// One more variable of the environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.dir.path().join("logs")
+    }
+
+    /// The launcher with our directories and ports, and nothing of this machine's own settings.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_launcher"));
+        command.current_dir(self.dir.path());
+        for name in ["MONGO_URL", "OPENAI_API_KEY", "P2P_CONFIG", "NOTIFY_SOCKET"] {
+            command.env_remove(name);
+        }
+        command.env("XDG_CONFIG_HOME", self.dir.path()).env("XDG_STATE_HOME", self.dir.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.arg("--data").arg(self.data()).arg("--logs").arg(self.logs());
+        for (key, address) in
+            [("message-api", self.api), ("chat-server", self.chat), ("web-adapter", self.page)]
+        {
+            command.arg("--set").arg(format!("{key}.listen={address}"));
+        }
+        if arguments.first() == Some(&"up") {
+            command.args(&self.arguments);
+        }
+        command.args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a subcommand to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Starts everything and waits until it is ready.
+    pub fn up(self) -> Launcher {
+        let mut launcher = Launcher { child: Some(self.spawn()), home: self };
+        launcher.wait_until_healthy();
+        launcher
+    }
+
+    fn spawn(&self) -> Child {
+        let out = std::fs::File::create(self.dir.path().join("launcher.out")).unwrap();
+        let mut command = self.command(&["up"]);
+        command.stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap()
+    }
+}
+
+/// A running launcher; dropped, it is stopped with all its children.
+pub struct Launcher {
+    pub home: Home,
+    child: Option<Child>,
+}
+
+impl Launcher {
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// What the launcher itself has printed.
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(self.home.dir.path().join("launcher.out")).unwrap_or_default()
+    }
+
+    /// `launcher status --json`, where one answers.
+    pub fn status(&self) -> Option<Value> {
+        let output = self.home.run(&["status", "--json"]);
+        serde_json::from_slice(&output.stdout).ok()
+    }
+
+    pub fn component(&self, name: &str) -> Option<Value> {
+        let status = self.status()?;
+        status["components"].as_array()?.iter().find(|component| component["name"] == name).cloned()
+    }
+
+    pub fn component_pid(&self, name: &str) -> Option<u32> {
+        u32::try_from(self.component(name)?["pid"].as_u64()?).ok()
+    }
+
+    pub fn wait_until_healthy(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_healthy() {
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                panic!("the launcher ended with {status}:\n{}", self.printed());
+            }
+            assert!(Instant::now() < deadline, "not ready:\n{:#?}\n{}", self.status(), self.printed());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn is_healthy(&self) -> bool {
+        let fine = |component: &Value| component["state"] == "ready" || component["state"] == "skipped";
+        self.status().is_some_and(|status| {
+            let components = status["components"].as_array().unwrap();
+            !components.is_empty() && components.iter().all(fine)
+        })
+    }
+
+    /// Ends one component as a crash would, and returns how long it took until its successor was ready.
+    pub fn kill_component(&mut self, name: &str) -> Duration {
+        let before = self.component_pid(name).unwrap();
+        let started = Instant::now();
+        kill(before, "-KILL");
+        wait_for("the component's successor", || {
+            let component = self.component(name)?;
+            (component["state"] == "ready" && component["pid"].as_u64() != Some(before.into())).then_some(())
+        });
+        started.elapsed()
+    }
+
+    /// Ends the launcher with a signal, and returns how it ended.
+    pub fn end(&mut self, signal: &str) -> std::process::ExitStatus {
+        let mut child = self.child.take().unwrap();
+        kill(child.id(), signal);
+        child.wait().unwrap()
+    }
+
+    /// Starts it again in the same place.
+    pub fn up_again(&mut self) {
+        self.child = Some(self.home.spawn());
+        self.wait_until_healthy();
+    }
+
+    /// The processes of this launcher's components that are alive, by the data directory in their environment or arguments.
+    pub fn survivors(&self) -> Vec<u32> {
+        let data = self.home.data();
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        processes
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|pid| is_alive(*pid) && mentions(*pid, &data))
+            .collect()
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        if std::thread::panicking() {
+            let mut logs = String::new();
+            for file in std::fs::read_dir(self.home.logs()).into_iter().flatten().flatten() {
+                logs.push_str(&format!("== {}\n", file.path().display()));
+                let _ = std::fs::File::open(file.path()).and_then(|mut file| file.read_to_string(&mut logs));
+            }
+            eprintln!("{}\n{logs}", self.printed());
+        }
+        kill(child.id(), "-TERM");
+        let deadline = Instant::now() + PATIENCE;
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+fn mentions(pid: u32, path: &Path) -> bool {
+    let needle = path.to_str().unwrap();
+    ["environ", "cmdline"].iter().any(|file| {
+        let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).contains(needle)
+    })
+}
+
+/// Sends a signal to one process that the test started.
+pub fn kill(pid: u32, signal: &str) {
+    let status = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+    assert!(status.success() || !is_alive(pid), "kill {signal} {pid}");
+}

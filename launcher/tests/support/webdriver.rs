@@ -1,0 +1,239 @@
+//! Drives a real Chromium through chromedriver (W3C WebDriver over HTTP), as much of it as a test of the page needs.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long something on the page may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a key is called in WebDriver.
+pub(crate) const ENTER: &str = "\u{e007}";
+
+/// A chromedriver on a port of its own; it ends when this is dropped.
+pub(crate) struct Driver {
+    process: Child,
+    port: u16,
+    client: reqwest::Client,
+}
+
+/// One browser with a fresh profile; it ends when this is dropped.
+pub(crate) struct Browser {
+    port: u16,
+    client: reqwest::Client,
+    session: String,
+    _profile: TempDir,
+}
+
+impl Driver {
+    /// Starts one, or returns nothing when the tests were told to do without a browser.
+    ///
+    /// # Panics
+    /// When there is no chromedriver: a test that is silently left out proves nothing.
+    pub(crate) fn start() -> Option<Self> {
+        if std::env::var("P2P_TEST_SKIP_BROWSER").is_ok_and(|value| value == "1") {
+            say_left_out();
+            return None;
+        }
+        kit::context::install_tls();
+        let spawned =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut process = spawned.unwrap_or_else(|error| {
+            panic!("chromedriver cannot be started ({error}); install Debian's chromium and chromium-driver, or set P2P_TEST_SKIP_BROWSER=1")
+        });
+        let stdout = process.stdout.take().expect("it was asked for");
+        let port = BufReader::new(stdout).lines().map_while(Result::ok).find_map(|line| port_in(&line));
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
+        Some(Self { process, port: port.expect("chromedriver says its port"), client })
+    }
+
+    /// Opens a browser with a window of this size in CSS pixels.
+    pub(crate) async fn open(&self, width: u32, height: u32) -> Browser {
+        let profile = tempfile::tempdir().unwrap();
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            &format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let capabilities = json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        } } });
+        let made = ask(&self.client, self.port, "POST", "/session", capabilities).await;
+        let session = made["sessionId"].as_str().expect("a session has an id").to_owned();
+        let browser = Browser { port: self.port, client: self.client.clone(), session, _profile: profile };
+        browser.resize(width, height).await;
+        browser
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a test that is left out says so")]
+fn say_left_out() {
+    println!("NOT TESTED: P2P_TEST_SKIP_BROWSER=1, so the page is not opened in a browser");
+}
+
+/// `ChromeDriver was started successfully on port 38467.`
+fn port_in(line: &str) -> Option<u16> {
+    line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+}
+
+async fn ask(client: &reqwest::Client, port: u16, method: &str, path: &str, body: Value) -> Value {
+    let url = format!("http://127.0.0.1:{port}{path}");
+    let request = match method {
+        "GET" => client.get(url),
+        _ => client.post(url).json(&body),
+    };
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let error = &answer["value"]["error"];
+    assert!(!error.is_string(), "{path} {body}: {error}: {}", answer["value"]["message"]);
+    answer["value"].clone()
+}
+
+impl Browser {
+    async fn post(&self, command: &str, body: Value) -> Value {
+        ask(&self.client, self.port, "POST", &format!("/session/{}{command}", self.session), body).await
+    }
+
+    pub(crate) async fn go(&self, url: &str) {
+        self.post("/url", json!({ "url": url })).await;
+    }
+
+    pub(crate) async fn reload(&self) {
+        self.post("/refresh", json!({})).await;
+    }
+
+    /// The value of a JavaScript expression.
+    pub(crate) async fn eval(&self, expression: &str) -> Value {
+        self.post("/execute/sync", json!({ "script": format!("return ({expression});"), "args": [] })).await
+    }
+
+    /// Waits until a JavaScript expression is true, and returns its value.
+    pub(crate) async fn until(&self, expression: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let value = self.eval(expression).await;
+            if !matches!(value, Value::Null | Value::Bool(false)) && value != json!(0) && value != json!("") {
+                return value;
+            }
+            if Instant::now() > deadline {
+                self.picture("failed").await;
+                panic!("never true: {expression}\n{}", self.eval("document.body.innerText").await);
+            }
+            // A page is looked at from outside; there is nothing to wait on.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the page shows a text somewhere.
+    pub(crate) async fn shows(&self, text: &str) {
+        self.until(&format!("document.body.innerText.includes({})", json!(text))).await;
+    }
+
+    async fn element(&self, selector: &str) -> String {
+        self.until(&format!("document.querySelector({}) !== null", json!(selector))).await;
+        let found = self.post("/element", json!({ "using": "css selector", "value": selector })).await;
+        let id = found.as_object().and_then(|object| object.values().next()).and_then(Value::as_str);
+        id.expect("an element has an id").to_owned()
+    }
+
+    /// Clicks as a person would: where the element is, and nothing may lie over it.
+    pub(crate) async fn click(&self, selector: &str) {
+        let element = self.element(selector).await;
+        self.post(&format!("/element/{element}/click"), json!({})).await;
+    }
+
+    /// Types into an element, key by key.
+    pub(crate) async fn type_into(&self, selector: &str, text: &str) {
+        let element = self.element(selector).await;
+        self.post(&format!("/element/{element}/value"), json!({ "text": text })).await;
+    }
+
+    /// The size of the window, in CSS pixels.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let metrics =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.cdp("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    /// Whether the system prefers `light` or `dark`.
+    pub(crate) async fn prefer(&self, scheme: &str) {
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }, { "name": "prefers-reduced-motion", "value": "reduce" }] });
+        self.cdp("Emulation.setEmulatedMedia", features).await;
+    }
+
+    async fn cdp(&self, command: &str, parameters: Value) {
+        self.post("/goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
+    }
+
+    /// What the browser complained of: errors of scripts, what the Content-Security-Policy stopped.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let entries = self.post("/se/log", json!({ "type": "browser" })).await;
+        let severe = entries.as_array().into_iter().flatten().filter(|entry| entry["level"] == "SEVERE");
+        severe.map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// Keeps a picture of the page as `target/artefacts/NAME.png`.
+    pub(crate) async fn picture(&self, name: &str) {
+        let path = format!("/session/{}/screenshot", self.session);
+        let data = ask(&self.client, self.port, "GET", &path, Value::Null).await;
+        let folder = artefacts();
+        std::fs::create_dir_all(&folder).unwrap();
+        let bytes = base64(data.as_str().expect("a picture is a text"));
+        std::fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
+    }
+}
+
+impl Drop for Browser {
+    /// Without this, Chromium outlives its driver. It must work in a panic, too, so it is plain blocking I/O.
+    fn drop(&mut self) {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return };
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+        let request = format!(
+            "DELETE /session/{} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+            self.session
+        );
+        let _ = stream.write_all(request.as_bytes());
+        let _ = stream.read(&mut [0; 64]);
+    }
+}
+
+fn artefacts() -> PathBuf {
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    target.parent().expect("the folder for tests lies in the target folder").join("artefacts")
+}
+
+/// Decodes what chromedriver encodes (RFC 4648 §4).
+fn base64(text: &str) -> Vec<u8> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = text.bytes().filter_map(|byte| ALPHABET.iter().position(|digit| *digit == byte));
+    let (mut bits, mut held, mut bytes) = (0_u32, 0_u32, Vec::with_capacity(text.len() * 3 / 4));
+    for digit in digits {
+        bits = (bits << 6) | u32::try_from(digit).expect("a digit is below 64");
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+            bits &= (1 << held) - 1;
+        }
+    }
+    bytes
+}
