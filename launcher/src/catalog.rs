@@ -59,6 +59,9 @@ pub enum Runtime {
     OneThread,
 }
 
+/// Things in the plan that are not components: dependencies, and ourselves.
+const OTHERS: [&str; 3] = ["mongodb", "config", "launcher"];
+
 /// The names of all components.
 pub fn names() -> impl Iterator<Item = &'static str> {
     entries::COMPONENTS.iter().map(|component| component.name)
@@ -81,6 +84,14 @@ pub fn listeners(settings: &Settings) -> Vec<(String, SocketAddr)> {
     components().flat_map(|component| component.listeners(settings)).collect()
 }
 
+/// The addresses that components look for each other at.
+#[must_use]
+pub fn sought_listeners(settings: &Settings) -> Vec<(String, SocketAddr)> {
+    let is_needed = |name: &str| components().any(|component| component.needs.contains(&name));
+    let needed = components().filter(|component| is_needed(component.name));
+    needed.flat_map(|component| component.listeners(settings)).collect()
+}
+
 /// The addresses of what is really started: not of what is left out, nor of what a program of the operator's replaces.
 #[must_use]
 pub fn used_listeners(loaded: &Loaded) -> Vec<(String, SocketAddr)> {
@@ -101,6 +112,12 @@ pub fn where_to_look(loaded: &Loaded) -> Vec<(&'static str, String)> {
 #[must_use]
 pub fn chat_address(settings: &Settings) -> SocketAddr {
     kit::listen::reachable(settings.chat_server.listen)
+}
+
+/// Names that have a meaning in the plan already, so that a service cannot have them.
+#[must_use]
+pub fn is_taken(name: &str) -> bool {
+    names().chain(OTHERS).any(|taken| taken == name)
 }
 
 /// Whether a service may be online under this name.

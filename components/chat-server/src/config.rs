@@ -52,6 +52,14 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Says which value cannot be, key first, so that the launcher can tell before anything starts.
+    ///
+    /// # Errors
+    /// For the first such value.
+    pub fn validate(&self) -> Result<(), Failure> {
+        self.check()
+    }
+
     /// Says which value cannot be.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let problem = if !(Duration::from_millis(1)..=Duration::from_secs(10)).contains(&self.quiet) {

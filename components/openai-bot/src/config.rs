@@ -66,6 +66,14 @@ pub(crate) struct Checked {
 }
 
 impl Config {
+    /// Says which value cannot be, key first, so that the launcher can tell before anything starts.
+    ///
+    /// # Errors
+    /// For the first such value.
+    pub fn validate(&self) -> Result<(), Failure> {
+        self.check().map(drop)
+    }
+
     pub(crate) fn check(&self) -> Result<Checked, Failure> {
         let wrong = |key: &str, what: String| Failure::new(Exit::Config, format!("openai-bot.{key}: {what}"));
         let name = UserName::parse(&self.name).map_err(|error| wrong("name", error.to_string()))?;

@@ -36,6 +36,14 @@ pub(crate) struct Checked {
 }
 
 impl Config {
+    /// Says which value cannot be, key first, so that the launcher can tell before anything starts.
+    ///
+    /// # Errors
+    /// For the first such value.
+    pub fn validate(&self) -> Result<(), Failure> {
+        self.check().map(drop)
+    }
+
     pub(crate) fn check(&self) -> Result<Checked, Failure> {
         let name = UserName::parse(&self.name)
             .map_err(|error| Failure::new(Exit::Config, format!("thermometer.name: {error}")))?;

@@ -2,7 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use kit::{Exit, Failure};
 use serde::{Deserialize, Serialize};
+
+use crate::origins::{Origins, check_hosts};
 
 /// The part of the configuration that is this component's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +19,18 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Names (`chat.example`) under which browsers reach us, beside `localhost` and IP addresses.
     pub allowed_hosts: Vec<String>,
+}
+
+impl Config {
+    /// Says which value cannot be, key first, so that the launcher can tell before anything starts.
+    ///
+    /// # Errors
+    /// For the first such value.
+    pub fn validate(&self) -> Result<(), Failure> {
+        Origins::parse(&self.allowed_origins)
+            .and_then(|_| check_hosts(&self.allowed_hosts))
+            .map_err(|error| Failure::new(Exit::Config, error))
+    }
 }
 
 impl Default for Config {

@@ -3,7 +3,7 @@
 use kit::{Exit, Failure};
 use tokio_util::sync::CancellationToken;
 
-use super::options::{Where, small_runtime};
+use super::options::{Where, Without, small_runtime};
 use crate::catalog;
 
 /// Its flags.
@@ -19,7 +19,7 @@ pub(super) struct Args {
 
 /// Chats until the user leaves.
 pub(super) fn chat(place: &Where, args: Args) -> Result<Exit, Failure> {
-    let settings = place.load()?.settings;
+    let settings = place.load(&Without::default())?.settings;
     let options = terminal::Options {
         server: args.server,
         name: args.name,

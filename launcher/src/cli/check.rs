@@ -2,7 +2,7 @@
 
 use kit::{Exit, Failure};
 
-use super::options::{Where, small_runtime};
+use super::options::{Where, Without, small_runtime};
 use super::output;
 use super::planner::process;
 use super::status;
@@ -12,13 +12,9 @@ use crate::config::Loaded;
 use crate::preflight::{directories, mongodb, ports};
 use crate::supervisor::Launch;
 
-/// It has none of its own.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {}
-
 /// Checks, and prints what would start and every problem.
-pub(super) fn check(place: &Where, _args: &Args) -> Result<Exit, Failure> {
-    let loaded = place.load()?;
+pub(super) fn check(place: &Where, without: &Without) -> Result<Exit, Failure> {
+    let loaded = place.load(without)?;
     match &loaded.file {
         Some(file) => output::line(&format!("configuration  {}", file.display())),
         None => output::line("configuration  the defaults; there is no file"),

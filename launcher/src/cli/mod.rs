@@ -26,7 +26,7 @@ mod why;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use kit::{Exit, Failure};
 
-use options::{Switches, Where};
+use options::{Nothing, Switches, Where, With, Without};
 
 /// Brings a whole self-hosted chat up with one command, and keeps it up.
 #[derive(Debug, Parser)]
@@ -43,29 +43,29 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start everything and keep it running until ctrl-C; this is what happens without a command
-    Up(Switches),
+    Up(With<Switches>),
     /// Look at the configuration, the ports and MongoDB, and say what would start
-    Check(check::Args),
+    Check(With<Without>),
     /// Show how everything is
-    Status(status::Args),
+    Status(With<status::Args>),
     /// Show what the components say
-    Logs(logs::Args),
+    Logs(With<logs::Args>),
     /// Stop a component and start it again
-    Restart(control::Args),
+    Restart(With<control::Args>),
     /// Stop a component until it is started
-    Stop(control::Args),
+    Stop(With<control::Args>),
     /// Start a component that is stopped or given up
-    Start(control::Args),
+    Start(With<control::Args>),
     /// Stop everything
-    Down,
+    Down(With<Nothing>),
     /// Put the configuration as it is now into force
-    Reload(reload::Args),
+    Reload(With<reload::Args>),
     /// Say why a component is as it is
-    Why(why::Args),
+    Why(With<why::Args>),
     /// Run one component in the foreground, without the launcher around it
-    Run(run::Args),
+    Run(With<run::Args>),
     /// Chat from this terminal
-    Chat(chat::Args),
+    Chat(With<chat::Args>),
 }
 
 /// Does what the command line says, and returns how it ended. What went wrong has been said by then.
@@ -91,24 +91,35 @@ pub fn main() -> Exit {
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let place = cli.place;
-    if let Some(flag) = cli.switches.first().filter(|_| !matches!(cli.command, None | Some(Command::Up(_)))) {
-        let what = format!("{flag} goes with 'up', not with this command; try 'launcher --help'");
+    if let Some(flag) = misplaced(&cli.switches, cli.command.as_ref()) {
+        let what = format!("{flag} does not go with this command; try 'launcher --help'");
         return Err(Failure::new(Exit::Usage, what));
     }
+    let first = cli.switches;
     match cli.command {
-        None => up::up(&place, &cli.switches),
-        Some(Command::Up(switches)) => up::up(&place, &cli.switches.or(&switches)),
-        Some(Command::Check(args)) => check::check(&place, &args),
-        Some(Command::Status(args)) => status::status(&place, &args),
-        Some(Command::Logs(args)) => logs::logs(&place, &args),
-        Some(Command::Restart(args)) => control::restart(&place, &args),
-        Some(Command::Stop(args)) => control::stop(&place, &args),
-        Some(Command::Start(args)) => control::start(&place, &args),
-        Some(Command::Down) => down::down(&place),
-        Some(Command::Reload(args)) => reload::reload(&place, &args),
-        Some(Command::Why(args)) => why::why(&place, &args),
-        Some(Command::Run(args)) => run::run(&place, &args),
-        Some(Command::Chat(args)) => chat::chat(&place, args),
+        None => up::up(&place, &first),
+        Some(Command::Up(it)) => up::up(&place.then(it.place), &first.or(&it.args)),
+        Some(Command::Check(it)) => check::check(&place.then(it.place), &first.without.or(&it.args)),
+        Some(Command::Status(it)) => status::status(&place.then(it.place), &it.args),
+        Some(Command::Logs(it)) => logs::logs(&place.then(it.place), &it.args),
+        Some(Command::Restart(it)) => control::restart(&place.then(it.place), &it.args),
+        Some(Command::Stop(it)) => control::stop(&place.then(it.place), &it.args),
+        Some(Command::Start(it)) => control::start(&place.then(it.place), &it.args),
+        Some(Command::Down(it)) => down::down(&place.then(it.place)),
+        Some(Command::Reload(it)) => reload::reload(&place.then(it.place), &it.args),
+        Some(Command::Why(it)) => why::why(&place.then(it.place), &it.args),
+        Some(Command::Run(it)) => run::run(&place.then(it.place), &it.args),
+        Some(Command::Chat(it)) => chat::chat(&place.then(it.place), it.args),
+    }
+}
+
+/// The first flag before the command that the command has no use for.
+fn misplaced(switches: &Switches, command: Option<&Command>) -> Option<&'static str> {
+    let detach = switches.detach.then_some("--detach");
+    match command {
+        None | Some(Command::Up(_)) => None,
+        Some(Command::Check(_)) => detach,
+        Some(_) => switches.without.flags().first().copied().or(detach),
     }
 }
 
@@ -117,12 +128,12 @@ fn after_help() -> String {
     use std::fmt::Write;
     let mut text = String::from(
         "Examples:
-  launcher                                      start everything; ctrl-C stops it
-  launcher --no-openai --detach                 start without the bot, in the background
-  launcher --set chat-server.listen=0.0.0.0:5000   let other machines in
-  launcher check                                is the configuration right, are the ports free?
-  launcher logs chat-server -f                  follow one component's log
-  launcher chat --name alice                    chat from here
+  launcher                                          start everything; ctrl-C stops it
+  launcher --no-openai --detach                     start without the bot, in the background
+  launcher --set chat-server.listen=0.0.0.0:5000    let other machines in
+  launcher check                                    is the configuration right, are the ports free?
+  launcher logs chat-server -f                      follow one component's log
+  launcher chat --name alice                        chat from here
 
 Exit codes:",
     );

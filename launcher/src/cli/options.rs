@@ -12,22 +12,35 @@ use crate::config::{self, Directories, Environment, Loaded, Mistakes, Request};
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Where {
     /// The configuration file [default: $P2P_CONFIG, config/launcher.toml, ~/.config/p2p-chat/launcher.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// The data directory; a running launcher is found by it
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
     /// The directory of the logs
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub(super) logs: Option<PathBuf>,
     /// Set a key of the configuration, such as chat-server.listen=127.0.0.1:15000
-    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
 }
 
-/// What `up` leaves out, and how it runs.
+/// How `up` runs, and what it leaves out.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Switches {
+    #[command(flatten)]
+    pub(super) without: Without,
+    /// Go to the background once everything is ready
+    #[arg(long)]
+    pub(super) detach: bool,
+    /// We are the background process of `--detach`.
+    #[arg(long, hide = true)]
+    pub(super) background: bool,
+}
+
+/// What is left out.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Without {
     /// Do not serve the page
     #[arg(long)]
     no_web: bool,
@@ -37,34 +50,31 @@ pub(super) struct Switches {
     /// Do not run the bot
     #[arg(long)]
     no_openai: bool,
-    /// Go to the background once everything is ready
-    #[arg(long)]
-    pub(super) detach: bool,
-    /// We are the background process of `--detach`.
-    #[arg(long, hide = true)]
-    pub(super) background: bool,
 }
 
 impl Switches {
     /// These and those.
     pub(super) fn or(&self, other: &Self) -> Self {
         Self {
-            no_web: self.no_web || other.no_web,
-            no_thermometer: self.no_thermometer || other.no_thermometer,
-            no_openai: self.no_openai || other.no_openai,
+            without: self.without.or(&other.without),
             detach: self.detach || other.detach,
             background: self.background || other.background,
         }
     }
+}
 
-    /// The first flag that is set.
-    pub(super) fn first(&self) -> Option<&'static str> {
-        let detach = self.detach.then_some("--detach");
-        self.without().first().copied().or(detach)
+impl Without {
+    /// These and those.
+    pub(super) fn or(&self, other: &Self) -> Self {
+        Self {
+            no_web: self.no_web || other.no_web,
+            no_thermometer: self.no_thermometer || other.no_thermometer,
+            no_openai: self.no_openai || other.no_openai,
+        }
     }
 
-    /// The flags that leave a component out.
-    pub(super) fn without(&self) -> Vec<&'static str> {
+    /// The flags that are set.
+    pub(super) fn flags(&self) -> Vec<&'static str> {
         let flags = [
             ("--no-web", self.no_web),
             ("--no-thermometer", self.no_thermometer),
@@ -74,27 +84,51 @@ impl Switches {
     }
 }
 
+/// A command's own arguments, and the flags that may stand before the command as well as after it.
+///
+/// Not clap's global flags: of those the last place wins, so `--set A=1 up --set B=2` would set only B.
+#[derive(Debug, Args)]
+pub(super) struct With<T: Args> {
+    #[command(flatten)]
+    pub(super) place: Where,
+    #[command(flatten)]
+    pub(super) args: T,
+}
+
+/// No arguments.
+#[derive(Debug, Args)]
+pub(super) struct Nothing {}
+
 impl Where {
+    /// These, then those; where both say something, the latter counts.
+    pub(super) fn then(self, later: Self) -> Self {
+        Self {
+            config: later.config.or(self.config),
+            data: later.data.or(self.data),
+            logs: later.logs.or(self.logs),
+            set: self.set.into_iter().chain(later.set).collect(),
+        }
+    }
+
     /// What the configuration is asked for.
-    pub(super) fn request(&self, switches: &Switches) -> Request {
+    pub(super) fn request(&self, without: &Without) -> Request {
         Request {
             config: self.config.clone(),
             data: self.data.clone(),
             logs: self.logs.clone(),
             sets: self.set.clone(),
-            without: switches.without(),
+            without: without.flags(),
         }
     }
 
-    /// The configuration, with nothing left out.
-    pub(super) fn load(&self) -> Result<Loaded, Failure> {
-        config::load(&self.request(&Switches::default()), &Environment::of_this_process()?)
-            .map_err(Mistakes::into_failure)
+    /// The configuration.
+    pub(super) fn load(&self, without: &Without) -> Result<Loaded, Failure> {
+        config::load(&self.request(without), &Environment::of_this_process()?).map_err(Mistakes::into_failure)
     }
 
     /// The directories, whatever the configuration is.
     pub(super) fn directories(&self) -> Result<Directories, Failure> {
-        config::directories(&self.request(&Switches::default()), &Environment::of_this_process()?)
+        config::directories(&self.request(&Without::default()), &Environment::of_this_process()?)
             .map_err(Mistakes::into_failure)
     }
 }

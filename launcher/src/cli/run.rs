@@ -4,7 +4,7 @@ use kit::context::SERVICE_TOKEN;
 use kit::{Context, Exit, Failure, Notifier, Secret};
 use tokio_util::sync::CancellationToken;
 
-use super::options::Where;
+use super::options::{Where, Without};
 use super::token;
 use crate::catalog::{self, EFFECTIVE_CONFIG, Runtime};
 use crate::config::{Directories, OPENAI_API_KEY, Settings};
@@ -37,10 +37,21 @@ pub(super) fn run(place: &Where, args: &Args) -> Result<Exit, Failure> {
         kit::shutdown::on_signals(shutdown)?;
         component.run(settings, key, context)?.await
     });
-    if let Err(failure) = &result {
-        tracing::error!("{failure}");
+    match result {
+        Ok(()) => Ok(Exit::Fine),
+        // Our standard error is a log then: one line, with its time.
+        Err(failure) if is_supervised() => {
+            tracing::error!("{failure}");
+            Ok(failure.exit())
+        }
+        Err(failure) => {
+            Err(Failure::new(failure.exit(), format!("{} cannot go on: {failure}", component.name)))
+        }
     }
-    result.map(|()| Exit::Fine)
+}
+
+fn is_supervised() -> bool {
+    std::env::var_os(kit::lifeline::LAUNCHER_PID).is_some()
 }
 
 fn unknown(name: &str) -> Failure {
@@ -57,7 +68,7 @@ fn surroundings(place: &Where) -> Result<(Settings, Option<Secret>, std::path::P
         let key = std::env::var(OPENAI_API_KEY).ok().filter(|key| !key.is_empty()).map(Secret::new);
         return Ok((settings, key, place.directories()?.data));
     }
-    let loaded = place.load()?;
+    let loaded = place.load(&Without::default())?;
     let Directories { data, .. } = &loaded.directories;
     let only_data = Directories { data: data.clone(), logs: data.clone() };
     directories::prepare(&only_data).map_err(|mut errors| Failure::from(errors.remove(0)))?;

@@ -22,7 +22,8 @@ const WAITING_PLANS: usize = 4;
 /// Runs everything until it is stopped.
 pub(super) fn up(place: &Where, switches: &Switches) -> Result<Exit, Failure> {
     let environment = Environment::of_this_process()?;
-    let loaded = config::load(&place.request(switches), &environment).map_err(Mistakes::into_failure)?;
+    let loaded =
+        config::load(&place.request(&switches.without), &environment).map_err(Mistakes::into_failure)?;
     prepare_directories(&loaded)?;
     if switches.detach && !switches.background {
         return detach::detach(&loaded, &where_to_look(&loaded, true));
@@ -65,7 +66,7 @@ fn run(
         let claim = supervisor::claim(&loaded.directories.data).await?;
         preflight(loaded).await?;
         let process = process(token::fresh(&loaded.directories.data)?)?;
-        let planner = Arc::new(Planner::new(place.request(switches), environment, process));
+        let planner = Arc::new(Planner::new(place.request(&switches.without), environment, process));
         let plan = planner.first(loaded);
         let console = Console::start(where_to_look(loaded, false))?;
         let (plans, new_plans) = mpsc::channel(WAITING_PLANS);

@@ -7,6 +7,7 @@ use super::nearest::nearest;
 use super::schema::{self, Section};
 use super::source::Source;
 use super::text;
+use crate::catalog;
 
 /// What a layer says: this key, that value.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,8 +122,8 @@ fn service_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
         return Err("a service's name is 1 to 40 small letters, digits and '-'".to_owned());
     }
-    if schema::section(name).is_some() {
-        return Err(format!("a service cannot be called '{name}'; that is one of our own"));
+    if catalog::is_taken(name) {
+        return Err(format!("a service cannot be called '{name}'; the name has a meaning already"));
     }
     Ok(())
 }

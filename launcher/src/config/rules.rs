@@ -2,6 +2,10 @@
 
 use std::net::SocketAddr;
 
+use kit::Failure;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::layers::Origins;
 use super::mistake::Mistake;
 use super::settings::Settings;
@@ -12,6 +16,7 @@ pub(crate) fn check(settings: &Settings, origins: &Origins) -> Vec<Mistake> {
     let mut found: Vec<(String, String)> = Vec::new();
     found.extend(store(settings));
     found.extend(ports(settings));
+    found.extend(sections(settings));
     found.extend(names(settings));
     found.extend(services(settings));
     found.extend(limits(settings));
@@ -35,10 +40,16 @@ fn store(settings: &Settings) -> Option<(String, String)> {
     Some(("store.url".to_owned(), what.to_owned()))
 }
 
-/// Two that listen on one address: the second would only fail later. Port 0 is as many ports as one likes.
+/// Two that listen on one address: the second would only fail later. And what others look for must have a place.
 fn ports(settings: &Settings) -> Vec<(String, String)> {
     let listeners = catalog::listeners(settings);
-    let mut found = Vec::new();
+    let mut found: Vec<(String, String)> = catalog::sought_listeners(settings)
+        .into_iter()
+        .filter(|(_, address)| address.port() == 0)
+        .map(|(key, _)| {
+            (key, "port 0 is any free port, where the other components would not find it".to_owned())
+        })
+        .collect();
     for (index, (key, address)) in listeners.iter().enumerate() {
         if let Some((other, _)) = listeners[..index].iter().find(|(_, other)| overlap(*other, *address)) {
             found.push((key.clone(), format!("the address {address} is that of {other}, too")));
@@ -52,19 +63,55 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || wildcard)
 }
 
-fn names(settings: &Settings) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let named =
-        [("thermometer.name", &settings.thermometer.name), ("openai-bot.name", &settings.openai_bot.name)];
-    for (key, name) in named {
-        if let Err(error) = catalog::reserved_name(name) {
-            found.push((key.to_owned(), error));
+/// Two services under one name would throw each other out.
+fn names(settings: &Settings) -> Option<(String, String)> {
+    let same = settings.thermometer.name.to_lowercase() == settings.openai_bot.name.to_lowercase();
+    same.then(|| ("openai-bot.name".to_owned(), "the same as thermometer.name".to_owned()))
+}
+
+/// What the components themselves say of their sections.
+fn sections(settings: &Settings) -> Vec<(String, String)> {
+    let chat = every_complaint("chat-server", &settings.chat_server, chat_server::Config::validate);
+    let web = every_complaint("web-adapter", &settings.web_adapter, web_adapter::Config::validate);
+    let thermometer = every_complaint("thermometer", &settings.thermometer, thermometer::Config::validate);
+    let bot = every_complaint("openai-bot", &settings.openai_bot, openai_bot::Config::validate);
+    [chat, web, thermometer, bot].concat()
+}
+
+/// A component names the first value that cannot be; to hear of the next one, that one is put back to its default.
+fn every_complaint<T: Default + Serialize + DeserializeOwned>(
+    name: &str,
+    config: &T,
+    validate: impl Fn(&T) -> Result<(), Failure>,
+) -> Vec<(String, String)> {
+    let as_json = |config: &T| serde_json::to_value(config).expect("a configuration can be written as JSON");
+    let (mut value, defaults) = (as_json(config), as_json(&T::default()));
+    let mut found: Vec<(String, String)> = Vec::new();
+    while let Ok(config) = serde_json::from_value::<T>(value.clone())
+        && let Err(failure) = validate(&config)
+    {
+        let text = failure.to_string();
+        let (key, what) = split_complaint(name, &text);
+        let full = format!("{name}.{key}");
+        let is_new = found.iter().all(|(known, _)| *known != full);
+        found.push((full, what.to_owned()));
+        match defaults.get(key) {
+            Some(default) if is_new => value[key] = default.clone(),
+            _ => break,
         }
     }
-    if settings.thermometer.name.eq_ignore_ascii_case(&settings.openai_bot.name) {
-        found.push(("openai-bot.name".to_owned(), "the same as thermometer.name".to_owned()));
-    }
     found
+}
+
+/// `chat-server.quiet must be …` or `thermometer.name: a name …`: the key, and what is said of it.
+fn split_complaint<'t>(section: &str, text: &'t str) -> (&'t str, &'t str) {
+    let Some(rest) = text.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')) else {
+        return ("", text);
+    };
+    let end =
+        rest.find(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '-').unwrap_or(rest.len());
+    let (key, what) = rest.split_at(end);
+    (key, what.trim_start_matches(':').trim())
 }
 
 fn services(settings: &Settings) -> Vec<(String, String)> {

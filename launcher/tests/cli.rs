@@ -1,0 +1,220 @@
+//! The command line through the real binary: what it says, and with which exit code.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::net::TcpListener;
+use std::process::Output;
+
+use support::{Home, wait_for};
+
+/// Standard output and standard error together.
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[track_caller]
+fn assert_ends(output: &Output, code: i32, texts: &[&str]) {
+    let said = said(output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    for text in texts {
+        assert!(said.contains(text), "'{text}' is not in:\n{said}");
+    }
+}
+
+/// A home whose components are programs that do nothing: these tests are about the launcher.
+fn idle() -> Home {
+    let components = ["message-api", "chat-server", "web-adapter", "thermometer"];
+    components.iter().fold(Home::new(), |home, name| home.set(&format!("{name}.command=sleep 600")))
+}
+
+fn write_config(home: &Home, text: &str) {
+    let directory = home.dir.path().join("config");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("launcher.toml"), text).unwrap();
+}
+
+#[test]
+fn help_ends_with_examples_and_the_exit_codes() {
+    let output = Home::new().run(&["--help"]);
+    assert_ends(&output, 0, &["Commands:", "restart", "--no-openai", "Examples:", "Exit codes:"]);
+    let text = said(&output);
+    let last = text.trim_end().lines().last().unwrap();
+    assert_eq!(last.trim(), "78  the configuration is wrong");
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    assert_ends(&Home::new().run(&["logs", "--help"]), 0, &["--follow", "--data"]);
+    assert_ends(&Home::new().run(&["--version"]), 0, &["launcher 0."]);
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_64() {
+    let home = Home::new();
+    assert_ends(&home.run(&["frobnicate"]), 64, &["frobnicate"]);
+    assert_ends(&home.run(&["--frobnicate"]), 64, &["--frobnicate"]);
+    assert_ends(&home.run(&["restart"]), 64, &["COMPONENT"]);
+    assert_ends(&home.run(&["--no-web", "status"]), 64, &["--no-web does not go with this command"]);
+    assert_ends(&home.run(&["run", "chatserver"]), 64, &["no component 'chatserver'", "chat-server"]);
+}
+
+#[test]
+fn every_mistake_in_the_configuration_is_told_at_once() {
+    let home = Home::new();
+    write_config(
+        &home,
+        "[chat-server]\nlissten = '127.0.0.1:1'\n\n[thermometer]\ninterval = 'often'\nname = 'a b'\n",
+    );
+    for command in ["up", "check"] {
+        let output = home.run(&[command]);
+        let expected = [
+            "config/launcher.toml:2:1: unknown key 'chat-server.lissten'; did you mean 'listen'?",
+            "config/launcher.toml:5:12: thermometer.interval: 'often' is not a duration",
+            "config/launcher.toml:6:8: thermometer.name: a name cannot hold a space",
+        ];
+        assert_ends(&output, 78, &expected);
+    }
+    assert_ends(
+        &home.run(&["run", "thermometer", "--set", "nonsense=1"]),
+        78,
+        &["4 mistakes", "--set nonsense"],
+    );
+}
+
+#[test]
+fn flags_before_and_after_the_command_add_up() {
+    let output = Home::new().set("wrong.one=1").run(&["check", "--set", "wrong.two=2"]);
+    assert_ends(&output, 78, &["--set wrong.one", "--set wrong.two"]);
+}
+
+#[test]
+fn check_says_what_would_start_and_what_would_not() {
+    let home = Home::new();
+    let output = home.run(&["check", "--no-web"]);
+    assert_ends(
+        &output,
+        0,
+        &["starts after message-api", "left out by --no-web", "no OPENAI_API_KEY", "all is well"],
+    );
+}
+
+#[test]
+fn the_owners_of_all_taken_ports_are_named() {
+    let home = Home::new();
+    let _api = TcpListener::bind(home.api).unwrap();
+    let _chat = TcpListener::bind(home.chat).unwrap();
+    let owner = format!("pid {}", std::process::id());
+    for command in ["up", "check"] {
+        let output = home.run(&[command]);
+        assert_ends(&output, 1, &["message-api.listen", "chat-server.listen", &owner]);
+    }
+    // Whose port is not needed may have it.
+    let output = home.run(&["check", "--set", "message-api.command=x", "--set", "chat-server.command=x"]);
+    assert_ends(&output, 0, &["all is well"]);
+}
+
+#[test]
+fn a_mongodb_that_is_not_there_ends_with_69_and_shows_no_password() {
+    let home = Home::new().variable("MONGO_URL", "mongodb://joe:hunter2@127.0.0.1:9/");
+    for command in ["up", "check"] {
+        let output = home.run(&[command]);
+        assert_ends(&output, 69, &["MongoDB at 127.0.0.1:9 cannot be reached", "is it started?"]);
+        assert!(!said(&output).contains("hunter2"));
+    }
+}
+
+#[test]
+fn where_nothing_runs_it_says_so() {
+    let home = Home::new();
+    for command in
+        [&["status"][..], &["down"], &["restart", "chat-server"], &["reload"], &["why", "chat-server"]]
+    {
+        assert_ends(&home.run(command), 1, &["no launcher runs on the data directory"]);
+    }
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_is_named() {
+    let home = Home::new();
+    std::fs::write(home.data(), "a file").unwrap();
+    assert_ends(&home.run(&["up"]), 1, &["the data directory", "--data"]);
+}
+
+#[test]
+fn a_second_launcher_ends_with_75_and_leaves_the_first_alone() {
+    let launcher = idle().up();
+    let output = launcher.home.run(&["up"]);
+    assert_ends(&output, 75, &[&launcher.pid().to_string()]);
+    assert!(launcher.status().is_some());
+}
+
+#[test]
+fn the_operator_is_answered_and_a_stop_ends_with_0() {
+    let mut launcher = idle().up();
+    let home = &launcher.home;
+    assert_ends(&home.run(&["status"]), 0, &["chat-server", "ready", "skipped", "no OPENAI_API_KEY"]);
+    let before = launcher.component_pid("thermometer").unwrap();
+    assert_ends(&home.run(&["restart", "thermometer"]), 0, &["thermometer is ready"]);
+    assert_ne!(launcher.component_pid("thermometer").unwrap(), before);
+    assert_ends(&home.run(&["stop", "thermometer"]), 0, &["thermometer is stopped"]);
+    assert_ends(&home.run(&["why", "thermometer"]), 0, &["thermometer is stopped"]);
+    assert_ends(&home.run(&["start", "thermometer"]), 0, &["thermometer is ready"]);
+    assert_ends(&home.run(&["restart", "thermomter"]), 64, &["no component 'thermomter'"]);
+    assert_ends(&home.run(&["check"]), 0, &["a launcher runs here already"]);
+    assert_ends(&home.run(&["logs", "launcher", "-n", "5"]), 0, &["thermometer"]);
+    assert_ends(&home.run(&["logs", "nobody"]), 1, &["no log of 'nobody'"]);
+    assert_eq!(launcher.end("-INT").code(), Some(0));
+    let printed = launcher.printed();
+    for text in ["COMPONENT", "READY IN", "launcher status", "stopping", "stopped"] {
+        assert!(printed.contains(text), "'{text}' is not in:\n{printed}");
+    }
+    assert!(launcher.survivors().is_empty());
+}
+
+#[test]
+fn detached_it_runs_on_until_it_is_told_to_stop() {
+    let home = idle();
+    let output = home.run(&["--detach"]);
+    assert_ends(&output, 0, &["READY IN", "launcher down"]);
+    assert_ends(&home.run(&["status"]), 0, &["ready"]);
+    assert_ends(&home.run(&["--detach"]), 75, &["already"]);
+    assert_ends(&home.run(&["down"]), 0, &["stopped"]);
+    assert_ends(&home.run(&["status"]), 1, &["no launcher runs"]);
+    let _taken = TcpListener::bind(home.page).unwrap();
+    let output = Home::run(&home, &["--detach", "--set", "web-adapter.command=[]"]);
+    assert_ends(&output, 78, &["web-adapter.command"]);
+}
+
+#[test]
+fn a_change_of_the_file_restarts_what_it_concerns_and_a_mistake_changes_nothing() {
+    let home = idle();
+    write_config(&home, "[thermometer]\ninterval = '100s'\n");
+    let launcher = home.up();
+    let home = &launcher.home;
+    let (warm, chat) =
+        (launcher.component_pid("thermometer").unwrap(), launcher.component_pid("chat-server").unwrap());
+
+    write_config(home, "[thermometer]\nintervall = '50s'\n");
+    let status = wait_for("the mistake in the status", || {
+        let text = said(&home.run(&["status"]));
+        text.contains("did you mean 'interval'").then_some(text)
+    });
+    assert!(status.contains("degraded"), "{status}");
+    assert_ends(&home.run(&["reload"]), 1, &["did you mean 'interval'"]);
+    assert_eq!(launcher.component_pid("thermometer"), Some(warm));
+
+    write_config(home, "[thermometer]\ninterval = '50s'\n");
+    wait_for("the thermometer's restart", || {
+        launcher.component_pid("thermometer").filter(|pid| *pid != warm)
+    });
+    assert_eq!(launcher.component_pid("chat-server"), Some(chat));
+    assert_ends(&home.run(&["reload", "--plan"]), 0, &["keep"]);
+}
+
+#[test]
+fn a_component_runs_alone_and_ends_with_0() {
+    let home = Home::new();
+    let mut child = home.command(&["run", "message-api"]).spawn().unwrap();
+    wait_for("the message API", || std::net::TcpStream::connect(home.api).ok());
+    support::kill(child.id(), "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(home.data().join("service.token").is_file());
+}

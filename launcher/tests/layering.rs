@@ -1,0 +1,100 @@
+//! Who may use whom, held against the manifests: `launcher → {components} → transport → protocol`, `kit` beside `protocol`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The layers, lowest first. A crate may use what lies in a lower layer, and nothing else of ours.
+const LAYERS: [(&str, &[&str]); 4] = [
+    ("foundation", &["protocol", "kit"]),
+    ("transport", &["transport"]),
+    ("components", &[]),
+    ("launcher", &["launcher"]),
+];
+const COMPONENTS: usize = 2;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// What a crate depends on.
+struct Manifest {
+    /// To be built and run.
+    ships: BTreeSet<String>,
+    /// To be tested.
+    tests: BTreeSet<String>,
+}
+
+/// Every crate of the workspace.
+fn manifests() -> BTreeMap<String, Manifest> {
+    let components =
+        std::fs::read_dir(root().join("components")).unwrap().flatten().map(|entry| entry.path());
+    let crates = components.chain([root().join("launcher")]).filter(|path| path.join("Cargo.toml").is_file());
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(path.join("Cargo.toml")).unwrap();
+        let manifest: toml::Table = text.parse().unwrap();
+        let name = manifest["package"]["name"].as_str().unwrap().to_owned();
+        let mut ships = dependencies(&manifest, "dependencies");
+        ships.extend(dependencies(&manifest, "build-dependencies"));
+        (name, Manifest { ships, tests: dependencies(&manifest, "dev-dependencies") })
+    };
+    crates.map(read).collect()
+}
+
+/// Those of one kind, for every target.
+fn dependencies(manifest: &toml::Table, kind: &str) -> BTreeSet<String> {
+    let targets = manifest
+        .get("target")
+        .and_then(toml::Value::as_table)
+        .into_iter()
+        .flat_map(|targets| targets.values());
+    let tables = std::iter::once(manifest).chain(targets.filter_map(toml::Value::as_table));
+    let of_kind = tables.filter_map(|table| table.get(kind)?.as_table());
+    of_kind.flat_map(|table| table.keys().cloned()).collect()
+}
+
+fn layer(name: &str) -> usize {
+    LAYERS.iter().position(|(_, names)| names.contains(&name)).unwrap_or(COMPONENTS)
+}
+
+#[test]
+fn every_crate_uses_lower_layers_only() {
+    let crates = manifests();
+    assert!(crates.len() >= 10, "{:?}", crates.keys());
+    for (name, manifest) in &crates {
+        for used in manifest.ships.iter().filter(|used| crates.contains_key(*used)) {
+            assert!(layer(used) < layer(name), "{name} must not use {used}");
+        }
+        // A component may be tested against the real neighbour that it speaks to.
+        for used in manifest.tests.iter().filter(|used| crates.contains_key(*used)) {
+            assert!(layer(used) <= layer(name), "the tests of {name} must not use {used}");
+        }
+    }
+}
+
+#[test]
+fn the_supervisor_knows_no_component() {
+    let names: Vec<String> = manifests().into_keys().filter(|name| layer(name) == COMPONENTS).collect();
+    let mut open = vec![root().join("launcher/src/supervisor")];
+    let mut seen = 0;
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(path).unwrap().flatten().map(|entry| entry.path()));
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        // Tests need names, and may take real ones.
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        if path.file_name().unwrap() == "tests.rs" {
+            continue;
+        }
+        seen += 1;
+        for name in &names {
+            let module = format!("{}::", name.replace('-', "_"));
+            assert!(!text.contains(&format!("\"{name}\"")), "{} names {name}", path.display());
+            assert!(!text.contains(&module), "{} uses {name}", path.display());
+        }
+        assert!(!text.contains("crate::catalog") && !text.contains("crate::config"), "{}", path.display());
+    }
+    assert!(seen > 5);
+}
