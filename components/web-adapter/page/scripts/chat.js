@@ -119,6 +119,7 @@ export class Chat {
       this.#build();
       this.onJoined(this);
       this.#openFromAddress();
+      this.#changed();
     }
     for (const entry of this.#outbox.entries()) if (entry.refused === undefined) this.#send(entry);
     if (this.#store.active !== null) this.#older(this.#store.active);

@@ -1,0 +1,236 @@
+//! The page in a real Chromium, used as people use it, on the real binary with everything it starts.
+//!
+//! Pictures of what was seen are kept in `target/artefacts/`.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+#[path = "support/webdriver.rs"]
+mod webdriver;
+
+use serde_json::Value;
+use support::{Home, Launcher, kill};
+use webdriver::{Browser, Driver, ENTER};
+
+fn address(launcher: &Launcher) -> String {
+    format!("http://{}/", launcher.home.page)
+}
+
+/// Opens the page and logs in.
+async fn join(launcher: &Launcher, browser: &Browser, name: &str) {
+    browser.prefer("light").await;
+    browser.go(&address(launcher)).await;
+    browser.type_into("#name", &format!("{name}{ENTER}")).await;
+    browser.until("document.querySelector('.sidebar') !== null").await;
+}
+
+async fn open_conversation(browser: &Browser, name: &str) {
+    browser.type_into("#search", &format!("{name}{ENTER}")).await;
+    browser.until("document.querySelector('#composer') !== null").await;
+}
+
+async fn say(browser: &Browser, text: &str) {
+    browser.type_into("#composer", &format!("{text}{ENTER}")).await;
+}
+
+/// How many messages the open conversation shows with this text.
+fn count(text: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('.body')].filter((body) => body.firstChild.textContent === {}).length",
+        Value::from(text)
+    )
+}
+
+#[tokio::test]
+async fn two_people_talk_and_text_stays_text() {
+    let Some(driver) = Driver::start() else { return };
+    let launcher = Home::new().up();
+    let (alice, bob) = (driver.open(1280, 800).await, driver.open(390, 844).await);
+    join(&launcher, &alice, "Alice").await;
+    join(&launcher, &bob, "bob").await;
+
+    alice.click("[data-key='bob']").await;
+    say(&alice, "Hi bob, are you there?").await;
+    alice.until("document.querySelector('.message.own.delivered') !== null").await;
+    bob.until("document.title.startsWith('(1)')").await;
+    bob.click("[data-key='alice']").await;
+    bob.shows("Hi bob, are you there?").await;
+    bob.until("!document.title.startsWith('(')").await;
+
+    let hostile = "<img src=x onerror=\"document.title='owned'\"><script>alert(1)</script>";
+    say(&bob, hostile).await;
+    say(&bob, "see https://example.org/a?b=1. 🎉").await;
+    alice.shows(hostile).await;
+    alice.until("document.querySelector('.body a')?.href === 'https://example.org/a?b=1'").await;
+    assert_eq!(alice.eval("document.querySelectorAll('.body img, .body script').length").await, 0);
+    assert_ne!(alice.eval("document.title").await, "owned");
+
+    alice.picture("desktop-light").await;
+    alice.prefer("dark").await;
+    alice.picture("desktop-dark").await;
+    bob.picture("phone-light").await;
+    bob.click(".back").await;
+    bob.prefer("dark").await;
+    bob.picture("phone-dark-list").await;
+    assert_eq!(alice.complaints().await, [""; 0]);
+    assert_eq!(bob.complaints().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_said_to_somebody_away_waits_and_history_is_there_after_a_reload() {
+    let Some(driver) = Driver::start() else { return };
+    let launcher = Home::new().up();
+    let alice = driver.open(1280, 800).await;
+    join(&launcher, &alice, "alice").await;
+    open_conversation(&alice, "carol").await;
+    for index in 1..=3 {
+        say(&alice, &format!("kept {index}")).await;
+    }
+    alice.until("document.querySelectorAll('.message.own.saved').length === 3").await;
+
+    let carol = driver.open(1280, 800).await;
+    join(&launcher, &carol, "Carol").await;
+    carol.until("document.querySelector(\"[data-key='alice'] .badge\")?.textContent === '3'").await;
+    carol.picture("unseen").await;
+    carol.click("[data-key='alice']").await;
+    carol.shows("New messages").await;
+    carol.shows("kept 3").await;
+    carol.until("document.querySelector('.row .badge') === null").await;
+
+    carol.reload().await;
+    carol.shows("kept 1").await;
+    assert_eq!(carol.eval("document.querySelectorAll('.row .badge').length").await, 0);
+    assert_eq!(carol.eval("document.querySelectorAll('.message').length").await, 3);
+    alice.click("#logout").await;
+    alice.until("document.querySelector('#name')?.value === 'alice'").await;
+    assert_eq!(alice.eval("localStorage.getItem('p2p-chat.tokens')").await, "[]");
+}
+
+#[tokio::test]
+async fn older_messages_are_loaded_while_one_scrolls_back() {
+    let Some(driver) = Driver::start() else { return };
+    let launcher = Home::new().up();
+    let alice = driver.open(1280, 800).await;
+    join(&launcher, &alice, "alice").await;
+    open_conversation(&alice, "dave").await;
+    // Typed one by one this would take a minute; the form is what Enter submits, too.
+    alice
+        .eval(
+            "Array.from({ length: 130 }, (_, i) => { const c = document.querySelector('#composer'); c.value = `line ${i}`; \
+             c.dispatchEvent(new Event('input')); c.form.requestSubmit(); }).length",
+        )
+        .await;
+    alice.until("document.querySelectorAll('.message.own.saved').length === 130").await;
+    alice.reload().await;
+    alice.shows("line 129").await;
+    let loaded = alice.eval("document.querySelectorAll('.message').length").await.as_u64().unwrap();
+    assert!(loaded < 130, "{loaded} were loaded at once");
+    alice
+        .until("(document.querySelector('.scroller').scrollTop = 0, document.querySelectorAll('.message').length === 130)")
+        .await;
+    alice.shows("This is where your conversation with dave begins.").await;
+    let firsts = alice
+        .eval("[...document.querySelectorAll('.body')].map((body) => body.firstChild.textContent)")
+        .await;
+    let lines: Vec<Value> = (0..130).map(|i| Value::from(format!("line {i}"))).collect();
+    assert_eq!(firsts, Value::Array(lines));
+    alice.click("#jump").await;
+    alice
+        .until(
+            "(s => s.scrollHeight - s.scrollTop - s.clientHeight < 2)(document.querySelector('.scroller'))",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn the_thermometer_is_asked_with_buttons() {
+    let Some(driver) = Driver::start() else { return };
+    let launcher = Home::new().up();
+    let alice = driver.open(1280, 800).await;
+    join(&launcher, &alice, "alice").await;
+    alice.click("[data-key='service:thermometer1']").await;
+    alice.click("[data-command='range']").await;
+    alice.until("document.querySelectorAll('.chart .bar').length === 5").await;
+    alice.click("[data-command='subscribe']").await;
+    alice.shows("Subscription confirmed.").await;
+    alice.picture("thermometer").await;
+    alice.click("[data-command='unsubscribe']").await;
+    alice.shows("Unsubscribed.").await;
+    alice.click("#check").await;
+    alice.shows("you are up to date").await;
+    assert_eq!(alice.complaints().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_killed_chat_server_costs_nothing_and_doubles_nothing() {
+    let Some(driver) = Driver::start() else { return };
+    let launcher = Home::new().up();
+    let (alice, bob) = (driver.open(1280, 800).await, driver.open(1280, 800).await);
+    join(&launcher, &alice, "alice").await;
+    join(&launcher, &bob, "bob").await;
+    alice.click("[data-key='bob']").await;
+    bob.click("[data-key='alice']").await;
+    for round in 0..3 {
+        let (before, during) = (format!("before {round}"), format!("during {round}"));
+        say(&alice, &before).await;
+        kill(launcher.component_pid("chat-server").unwrap(), "-KILL");
+        say(&alice, &during).await;
+        bob.shows(&during).await;
+        alice.until("document.querySelectorAll('.message.waiting').length === 0").await;
+        for text in [&before, &during] {
+            assert_eq!(bob.until(&count(text)).await, 1, "{text}");
+            assert_eq!(alice.until(&count(text)).await, 1, "{text}");
+        }
+    }
+    bob.until("document.documentElement.dataset.connection === 'live'").await;
+    say(&bob, "and back").await;
+    alice.shows("and back").await;
+}
+
+#[tokio::test]
+async fn while_the_web_adapter_is_away_the_page_says_so_and_keeps_what_is_written() {
+    let Some(driver) = Driver::start() else { return };
+    let launcher = Home::new().up();
+    let alice = driver.open(1280, 800).await;
+    join(&launcher, &alice, "alice").await;
+    open_conversation(&alice, "bob").await;
+    let tell = |verb: &str| assert!(launcher.home.run(&[verb, "web-adapter"]).status.success());
+    tell("stop");
+    alice.shows("Reconnecting").await;
+    say(&alice, "written meanwhile").await;
+    alice.until("document.querySelector('.message.waiting') !== null && !document.querySelector('#banner').hidden").await;
+    alice.picture("reconnecting").await;
+    tell("start");
+    alice
+        .until(
+            "document.querySelector('.message.saved') !== null && document.querySelector('#banner').hidden",
+        )
+        .await;
+    assert_eq!(alice.eval(&count("written meanwhile")).await, 1);
+}
+
+#[tokio::test]
+async fn the_login_says_what_is_wrong() {
+    let Some(driver) = Driver::start() else { return };
+    let launcher = Home::new().up();
+    let (alice, other) = (driver.open(1280, 800).await, driver.open(390, 844).await);
+    join(&launcher, &alice, "alice").await;
+    other.prefer("dark").await;
+    other.go(&address(&launcher)).await;
+    for (name, problem) in [
+        ("two words", "A name cannot hold a space"),
+        ("Alice", "Somebody is using this name right now"),
+        ("thermometer1", "belongs to a service"),
+    ] {
+        other.eval("document.querySelector('#name').value = ''").await;
+        other.type_into("#name", &format!("{name}{ENTER}")).await;
+        other.shows(problem).await;
+    }
+    other.picture("login-error").await;
+    // The same person in a second tab of the same browser joins; a token says that it is them.
+    alice.eval("sessionStorage.clear()").await;
+    alice.reload().await;
+    alice.until("document.querySelector('#name')?.value === 'alice'").await;
+    alice.picture("login").await;
+    alice.click("#join").await;
+    alice.until("document.querySelector('.sidebar') !== null").await;
+}
