@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use protocol::api::FeedPosition;
-use protocol::{ConversationId, Event};
+use protocol::{ConversationId, Event, Timestamp};
 
 use crate::positions::Positions;
 use crate::rendered::Rendered;
@@ -45,6 +45,8 @@ pub(crate) struct Bounds {
 pub(crate) enum Style {
     /// As kept for somebody who was away.
     Stored,
+    /// As kept where it was stored before this time, that of the login; what came later came while they were there.
+    KeptBefore(Timestamp),
     /// As it would have looked live: the session was there, and slow.
     Live,
 }

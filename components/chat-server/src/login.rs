@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::native::{ClientFrame, ErrorCode, Hello, parse_client_frame};
-use protocol::{UserName, text};
+use protocol::{Timestamp, UserName, text};
 use tokio::time::Instant;
 
 use crate::framing::{Message, Rest};
@@ -90,7 +90,9 @@ impl Entrant {
     /// What they must be shown first.
     fn backlog(&self) -> Backlog {
         match self {
-            Self::Text(_) => Backlog { unseen: Some(Style::Stored), ..Backlog::default() },
+            Self::Text(_) => {
+                Backlog { unseen: Some(Style::KeptBefore(Timestamp::now())), ..Backlog::default() }
+            }
             Self::Native(hello) if hello.replay => Backlog {
                 known: hello.cursors.clone().into_iter().filter(|(c, _)| c.has_member(&hello.name)).collect(),
                 unseen: Some(Style::Stored),

@@ -125,9 +125,14 @@ impl Session {
         if unwanted {
             return;
         }
+        let kept = match self.replay.style {
+            Style::Stored => true,
+            Style::KeptBefore(login) => event.at < login,
+            Style::Live => false,
+        };
         if !self.is_text() {
             self.wire.out.push(&frame(&event_frame(event, true)));
-        } else if self.replay.style == Style::Stored {
+        } else if kept {
             self.wire.out.push(text::stored(event).as_bytes());
         } else {
             self.wire.out.push(text::live(event).as_bytes());
