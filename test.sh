@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Runs every test of P2P Chat, and first brings what they need: cargo-nextest, a MongoDB server, Chromium with its driver.
+# Runs every test of P2P Chat, and first brings what they need: cargo-nextest, a MongoDB server, Chromium with its
+# driver, tmux.
 #
 #   ./test.sh              everything
 #   ./test.sh --no-mongo   without MongoDB            (the tests that need one are left out, and it says so)
 #   ./test.sh --no-browser without Chromium           (likewise)
 #   ./test.sh -- ARGS      ARGS go to `cargo nextest run`
 #
-# Nothing is installed outside target/tools, but for Debian's chromium packages, and those only as root.
+# Nothing is installed outside target/tools, but for Debian's packages, and those only as root.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -31,7 +32,7 @@ while [ $# -gt 0 ]; do
       break
       ;;
     -h | --help)
-      sed -n '2,9s/^# \{0,1\}//p' "$0"
+      sed -n '2,10s/^# \{0,1\}//p' "$0"
       exit 0
       ;;
     *) fail "unknown option $1; see ./test.sh --help" ;;
@@ -97,6 +98,15 @@ bring_browser() {
   fi
 }
 
+# The terminal client is typed at in tmux.
+bring_tmux() {
+  have tmux && return
+  [ "$(id -u)" = 0 ] && have apt-get || fail "the terminal's tests need tmux: install it"
+  say "installing Debian's tmux"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tmux procps >/dev/null
+}
+
 page_modules() {
   if have node; then
     say "the page's modules"
@@ -109,6 +119,7 @@ page_modules() {
 bring_nextest
 bring_mongod
 bring_browser
+bring_tmux
 page_modules
 say "all tests, end to end on SQLite"
 cargo nextest run --workspace --locked "$@"
