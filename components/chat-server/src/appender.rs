@@ -23,6 +23,8 @@ use crate::backend::Backend;
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 /// Even a message that waited long in the queue is tried for this long.
 const LEAST_ATTEMPT: Duration = Duration::from_millis(50);
+/// Between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// Messages that wait for the batch before theirs. Overflow rule: their sessions wait for a place until their time is up.
 const QUEUE: usize = 8192;
 /// Bytes of text in one batch, so that the queue's largest messages still make requests of a few MiB.
@@ -146,9 +148,9 @@ impl Worker {
                 }
                 Err(Failed::Unknown) => {
                     batch = expire(batch);
-                    if !batch.is_empty() {
-                        tokio::time::sleep(pause).await;
-                        pause *= 2;
+                    if let Some(deadline) = first_deadline(&batch) {
+                        tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
                     }
                 }
             }
@@ -158,8 +160,7 @@ impl Worker {
     async fn attempt(&self, batch: &[Submission]) -> Result<(Vec<Appended>, Durability), Failed> {
         let drafts: Vec<Draft> = batch.iter().map(|submission| submission.draft.clone()).collect();
         let count = drafts.len();
-        let first_deadline = batch.iter().map(|submission| submission.deadline).min();
-        let until = first_deadline.into_iter().fold(Instant::now() + LEAST_ATTEMPT, Instant::max);
+        let until = first_deadline(batch).into_iter().fold(Instant::now() + LEAST_ATTEMPT, Instant::max);
         match tokio::time::timeout_at(until, self.backend.api.append(drafts)).await {
             Ok(Ok(answer)) if answer.results.len() == count => {
                 self.backend.set_durability(answer.durability);
@@ -178,6 +179,10 @@ impl Worker {
 enum Failed {
     Refused(String),
     Unknown,
+}
+
+fn first_deadline(batch: &[Submission]) -> Option<Instant> {
+    batch.iter().map(|submission| submission.deadline).min()
 }
 
 /// Tells those whose time is up; the others stay, in order.

@@ -57,11 +57,6 @@ impl Config {
     /// # Errors
     /// For the first such value.
     pub fn validate(&self) -> Result<(), Failure> {
-        self.check()
-    }
-
-    /// Says which value cannot be.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
         let problem = if !(Duration::from_millis(1)..=Duration::from_secs(10)).contains(&self.quiet) {
             "chat-server.quiet must be from 1ms to 10s"
         } else if self.login_timeout < Duration::from_secs(1) {
@@ -98,13 +93,13 @@ mod tests {
     fn the_defaults_are_loopback_and_pass_their_own_check() {
         let config = Config::default();
         assert!(config.listen.ip().is_loopback());
-        config.check().unwrap();
+        config.validate().unwrap();
     }
 
     #[test]
     fn a_value_that_cannot_be_is_a_config_error() {
         let wrong = Config { quiet: Duration::ZERO, ..Config::default() };
-        let failure = wrong.check().unwrap_err();
+        let failure = wrong.validate().unwrap_err();
         assert_eq!(failure.exit(), Exit::Config);
         assert!(failure.to_string().contains("chat-server.quiet"));
     }

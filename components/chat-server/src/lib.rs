@@ -73,7 +73,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(2);
 /// # Errors
 /// When a value of the configuration cannot be (exit 78), or the address cannot be listened on.
 pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result<(), Failure> {
-    config.check()?;
+    config.validate()?;
     kit::listen::raise_file_limit();
     let listener = kit::listen::bind(config.listen).await?;
     let address = listener.local_addr()?;

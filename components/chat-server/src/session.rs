@@ -174,17 +174,20 @@ impl Session {
             self.intake().await?;
             let was_full = self.answers.is_full();
             self.fill();
+            let was_filled = self.wire.out.has_enough();
             self.write()?;
             let now = Instant::now();
             self.confirm_if_due(now);
             if let Some(why) = self.end(now) {
                 return Ok(why);
             }
-            // Room that came free meanwhile is used before waiting.
-            if was_full && !self.answers.is_full() {
-                continue;
+            // Room that came free meanwhile is used before waiting; others have their turn between.
+            let room = was_full && !self.answers.is_full() || was_filled && !self.wire.out.has_enough();
+            if room {
+                tokio::task::yield_now().await;
+            } else {
+                self.wait().await?;
             }
-            self.wait().await?;
         }
     }
 

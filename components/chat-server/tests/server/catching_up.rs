@@ -1,0 +1,102 @@
+//! Slow readers: nobody waits for them, and they miss nothing.
+
+use serde_json::json;
+
+use crate::peer::Peer;
+use crate::world::World;
+
+/// More than all buffers between the server and a peer that does not read.
+const FLOOD: usize = 3000;
+
+fn body(n: usize) -> String {
+    format!("{n} {}", "x".repeat(2000))
+}
+
+async fn flood(world: &World, to: &str) {
+    let mut sender = world.login("sender").await;
+    for batch in 0..FLOOD / 50 {
+        let lines = (0..50).map(|n| format!("{to}: {}\n", body(batch * 50 + n)));
+        sender.send(&lines.collect::<String>()).await;
+    }
+    // Answers come in order, so everything is stored and passed on when this one is there.
+    sender.heard_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_session_that_does_not_read_gets_everything_once_it_does() {
+    let world = World::with(|config| config.outbox_bytes = 64 * 1024).await;
+    let mut slow = Peer::connect_small(world.chat).await;
+    slow.expect("Enter your username: ").await;
+    slow.send("slow\n").await;
+    slow.expect("Connected! Users online: slow\n").await;
+    flood(&world, "slow").await;
+    let (mut other, mut another) = (world.login("other").await, world.login("another").await);
+    other.send("another: nobody waits\n").await;
+    assert_eq!(another.live().await.1, "nobody waits");
+    for n in 0..FLOOD {
+        assert_eq!(slow.said().await, body(n));
+    }
+    slow.heard_nothing().await;
+    world.nothing_unseen("slow").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_native_session_that_does_not_read_gets_everything_once_it_does() {
+    let world = World::with(|config| config.outbox_bytes = 64 * 1024).await;
+    let mut slow = Peer::connect_small(world.chat).await;
+    slow.expect("Enter your username: ").await;
+    slow.send(&format!("{}\n", json!({"type": "hello", "name": "slow", "presence": false}))).await;
+    assert_eq!(slow.frame().await["type"], "welcome");
+    assert_eq!(slow.frame().await["type"], "live");
+    flood(&world, "slow").await;
+    let mut replayed = 0;
+    for seq in 1..=FLOOD as u64 {
+        let frame = slow.frame().await;
+        assert_eq!(frame["event"]["seq"], json!(seq));
+        replayed += usize::from(frame["replayed"] == json!(true));
+    }
+    assert!(replayed > 0, "the queue was given up to the store");
+    slow.send("{\"type\":\"ping\"}\n").await;
+    assert_eq!(slow.frame().await["type"], "pong");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_cut_off_gets_again_what_did_not_arrive() {
+    let world = World::start().await;
+    let mut bob = Peer::connect_small(world.chat).await;
+    bob.expect("Enter your username: ").await;
+    bob.send("bob\n").await;
+    bob.expect("Connected! Users online: bob\n").await;
+    flood(&world, "bob").await;
+    let mut read = 0;
+    while read < 100 {
+        assert_eq!(bob.said().await, body(read));
+        read += 1;
+    }
+    // Closing with bytes unread resets the connection: nothing after what was acknowledged counts as seen.
+    drop(bob);
+    let mut bob = world.login("bob").await;
+    let (_, first) = bob.stored().await;
+    let first: usize = first.split(' ').next().unwrap().parse().unwrap();
+    assert!(first > 0, "what was read is not shown again");
+    for n in first + 1..FLOOD {
+        assert_eq!(bob.stored().await.1, body(n));
+    }
+    bob.heard_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logging_in_during_a_flood_shows_everything_once() {
+    let world = World::start().await;
+    for n in 0..200 {
+        world.post("sender", "bob", &n.to_string()).await;
+    }
+    let mut sender = world.login("sender").await;
+    let login = world.login("bob");
+    let lines: String = (200..1000).map(|n| format!("bob: {n}\n")).collect();
+    let (mut bob, ()) = tokio::join!(login, sender.send(&lines));
+    for n in 0..1000 {
+        assert_eq!(bob.said().await, n.to_string());
+    }
+    bob.heard_nothing().await;
+}

@@ -1,0 +1,103 @@
+//! However the bytes come, the messages are the same.
+
+use std::time::Duration;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn byte_at_a_time_with_newlines() {
+    let world = World::start().await;
+    let mut bob = world.login("bob").await;
+    let mut alice = world.connect().await;
+    for byte in "alice\r\nbob: grüße 😀\r\n".as_bytes() {
+        alice.send_bytes(&[*byte]).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bob.live().await, ("alice".to_owned(), "grüße 😀".to_owned()));
+    alice.expect("Connected! Users online: bob, alice\n").await;
+    alice.heard_nothing().await;
+}
+
+#[tokio::test]
+async fn one_write_one_message_without_newlines() {
+    let world = World::start().await;
+    let mut bob = world.login("bob").await;
+    let mut alice = world.connect().await;
+    alice.send("alice").await;
+    alice.expect("Connected! Users online: bob, alice\n").await;
+    for n in 0..3 {
+        alice.send(&format!("bob: {n}")).await;
+        assert_eq!(bob.live().await.1, n.to_string());
+    }
+    alice.send("exit").await;
+    alice.closed().await;
+}
+
+#[tokio::test]
+async fn a_character_cut_in_two_is_one_character() {
+    // Quiet lasts long here, so that the pause below is surely longer and surely shorter than what is waited for the rest.
+    let world = World::with(|config| config.quiet = Duration::from_millis(50)).await;
+    let (mut alice, mut bob) = (world.login("alice").await, world.login("bob").await);
+    let bytes = "bob: 😀".as_bytes();
+    alice.send_bytes(&bytes[..bytes.len() - 2]).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    alice.send_bytes(&bytes[bytes.len() - 2..]).await;
+    assert_eq!(bob.live().await.1, "😀");
+    alice.send_bytes(&bytes[..bytes.len() - 2]).await;
+    assert_eq!(bob.live().await.1, "\u{fffd}", "what never becomes whole is replaced");
+    alice.send_bytes(b"bob: \xff\xfe!\n").await;
+    assert_eq!(bob.live().await.1, "\u{fffd}\u{fffd}!");
+}
+
+#[tokio::test]
+async fn forty_lines_in_one_segment() {
+    let world = World::start().await;
+    let (mut alice, mut bob) = (world.login("alice").await, world.login("bob").await);
+    let lines: String = (0..40).map(|n| format!("bob: line {n}\n")).collect();
+    alice.send(&lines).await;
+    for n in 0..40 {
+        assert_eq!(bob.live().await.1, format!("line {n}"));
+    }
+    alice.heard_nothing().await;
+}
+
+#[tokio::test]
+async fn many_lines_beyond_every_window_are_all_stored_in_order() {
+    let world = World::start().await;
+    let mut alice = world.login("alice").await;
+    let lines: String = (0..1000).map(|n| format!("nobody: {n}\n")).collect();
+    alice.send(&lines).await;
+    for _ in 0..1000 {
+        alice.expect("User 'nobody' is offline. Message saved.\n").await;
+    }
+    let mut nobody = world.login("nobody").await;
+    for n in 0..1000 {
+        assert_eq!(nobody.stored().await.1, n.to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_line_of_ten_megabytes_is_refused_and_the_next_one_is_taken() {
+    let world = World::start().await;
+    let (mut alice, mut bob) = (world.login("alice").await, world.login("bob").await);
+    let chunk = vec![b'x'; 1 << 20];
+    alice.send("bob: ").await;
+    for _ in 0..10 {
+        alice.send_bytes(&chunk).await;
+    }
+    alice.send("\nbob: still here\n").await;
+    alice.expect("Line too long: at most 65536 bytes. It was not sent.\n").await;
+    assert_eq!(bob.live().await.1, "still here");
+}
+
+#[tokio::test]
+async fn a_fast_sender_is_slowed_down_and_loses_nothing() {
+    let world = World::with(|config| (config.messages_per_second, config.burst) = (50, 10)).await;
+    let (mut alice, mut bob) = (world.login("alice").await, world.login("bob").await);
+    let began = std::time::Instant::now();
+    alice.send(&(0..40).map(|n| format!("bob: {n}\n")).collect::<String>()).await;
+    for n in 0..40 {
+        assert_eq!(bob.live().await.1, n.to_string());
+    }
+    assert!(began.elapsed() >= Duration::from_millis(550), "{:?}", began.elapsed());
+}

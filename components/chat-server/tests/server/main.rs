@@ -1,0 +1,13 @@
+//! The chat server as its clients see it, with a real message API on a real SQLite file behind it.
+
+#![allow(clippy::unwrap_used, reason = "tests may, also in what they share")]
+
+mod catching_up;
+mod faults;
+mod framing;
+mod native;
+mod peer;
+mod proxy;
+mod refusals;
+mod text;
+mod world;

@@ -1,0 +1,215 @@
+//! The native dialect between real sockets.
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+fn send(id: &str, to: &str, body: &str) -> String {
+    format!("{}\n", json!({"type": "send", "client_id": id, "to": to, "body": body}))
+}
+
+fn hello(name: &str) -> String {
+    json!({"type": "hello", "name": name}).to_string()
+}
+
+fn seqs(frame: &Value) -> (u64, bool) {
+    (frame["event"]["seq"].as_u64().unwrap(), frame["replayed"].as_bool().unwrap_or(false))
+}
+
+#[tokio::test]
+async fn from_hello_to_live() {
+    let world = World::start().await;
+    world.post("ann", "bob", "one").await;
+    world.post("ann", "bob", "two").await;
+    let (mut bob, welcome) = world.hello(&hello("bob")).await;
+    assert_eq!((&welcome["type"], &welcome["name"]), (&json!("welcome"), &json!("bob")));
+    assert_eq!(welcome["online"], json!(["bob"]));
+    assert_eq!(welcome["durability"], json!("fsync"));
+    assert_eq!(welcome["conversations"][0]["unseen"], json!(2));
+    assert_eq!(welcome["token"].as_str().unwrap().len(), 64);
+    assert_eq!(seqs(&bob.frame().await), (1, true));
+    assert_eq!(seqs(&bob.frame().await), (2, true));
+    assert_eq!(bob.frame().await, json!({"type": "live"}));
+    world.post("ann", "bob", "three").await;
+    assert_eq!(seqs(&bob.frame().await), (3, false));
+    bob.send("{\"type\":\"ping\",\"nonce\":7}\n").await;
+    assert_eq!(bob.frame().await, json!({"type": "pong", "nonce": 7}));
+    assert_eq!(world.unseen("bob").await.len(), 3, "only `seen` moves the cursor");
+    bob.send("{\"type\":\"seen\",\"conversation\":\"dm:ann:bob\",\"seq\":3}\n").await;
+    world.nothing_unseen("bob").await;
+}
+
+#[tokio::test]
+async fn a_message_is_acknowledged_once_it_is_stored_and_twice_is_once() {
+    let world = World::start().await;
+    let (mut alice, _) = world.hello(&hello("alice")).await;
+    alice.frame_of("live").await;
+    alice.send(&send("c1", "bob", "hi")).await;
+    let ack = alice.frame().await;
+    assert_eq!((&ack["type"], &ack["client_id"], &ack["seq"]), (&json!("ack"), &json!("c1"), &json!(1)));
+    assert_eq!((&ack["online"], &ack["conversation"]), (&json!(false), &json!("dm:alice:bob")));
+    assert_eq!(world.unseen("bob").await.len(), 1);
+    alice.send(&send("c1", "bob", "hi")).await;
+    let again = alice.frame().await;
+    assert_eq!((&again["seq"], &again["duplicate"], &again["id"]), (&json!(1), &json!(true), &ack["id"]));
+    assert_eq!(world.unseen("bob").await.len(), 1);
+}
+
+#[tokio::test]
+async fn two_sessions_of_one_user_are_told_the_same() {
+    let world = World::start().await;
+    let (mut laptop, welcome) = world.hello(&hello("alice")).await;
+    laptop.frame_of("live").await;
+    let (mut stranger, refusal) = world.hello(&hello("Alice")).await;
+    assert_eq!(refusal["code"], json!("taken"));
+    stranger.closed().await;
+    let mut text = world.connect().await;
+    text.send("alice\n").await;
+    text.expect("Username already taken. Disconnecting...\n").await;
+
+    let join = json!({"type": "hello", "name": "alice", "token": welcome["token"], "device": "phone"});
+    let (mut phone, second) = world.hello(&join.to_string()).await;
+    assert_eq!(second["token"], welcome["token"]);
+    assert_eq!(second["online"], json!(["alice"]));
+    phone.frame_of("live").await;
+
+    laptop.send(&send("c1", "bob", "from the laptop")).await;
+    assert_eq!(laptop.frame().await["type"], "ack");
+    let echo = phone.frame().await;
+    assert_eq!((&echo["event"]["client_id"], &echo["event"]["sender"]), (&json!("c1"), &json!("alice")));
+    world.post("bob", "alice", "to both").await;
+    assert_eq!(seqs(&laptop.frame().await), (2, false));
+    assert_eq!(seqs(&phone.frame().await), (2, false));
+    phone.send("{\"type\":\"seen\",\"conversation\":\"dm:alice:bob\",\"seq\":2}\n").await;
+    assert_eq!(laptop.frame().await, json!({"type": "seen", "conversation": "dm:alice:bob", "seq": 2}));
+}
+
+#[tokio::test]
+async fn a_device_is_replayed_from_what_it_holds() {
+    let world = World::start().await;
+    for n in 0..150 {
+        world.post("ann", "bob", &n.to_string()).await;
+    }
+    for n in 0..3 {
+        world.post("carl", "bob", &n.to_string()).await;
+    }
+    world.post("bob", "ann", "mine").await;
+    let hello = json!({"type": "hello", "name": "bob", "cursors": {"dm:ann:bob": 10, "dm:x:y": 1}});
+    let (mut bob, _) = world.hello(&hello.to_string()).await;
+    for seq in 11..=151 {
+        let frame = bob.frame().await;
+        assert_eq!((&frame["event"]["conversation"], seqs(&frame)), (&json!("dm:ann:bob"), (seq, true)));
+    }
+    for seq in 1..=3 {
+        let frame = bob.frame().await;
+        assert_eq!((&frame["event"]["conversation"], seqs(&frame)), (&json!("dm:bob:carl"), (seq, true)));
+    }
+    assert_eq!(bob.frame().await["type"], "live");
+}
+
+#[tokio::test]
+async fn whoever_wants_no_replay_gets_none() {
+    let world = World::start().await;
+    world.post("ann", "bot", "old").await;
+    let hello = json!({"type": "hello", "name": "bot", "replay": false, "conversations": false});
+    let (mut bot, welcome) = world.hello(&hello.to_string()).await;
+    assert_eq!(welcome["conversations"], json!([]));
+    assert_eq!(bot.frame().await["type"], "live");
+    world.post("ann", "bot", "new").await;
+    assert_eq!(seqs(&bot.frame().await), (2, false));
+}
+
+#[tokio::test]
+async fn presence_is_told_to_those_who_want_it() {
+    let world = World::start().await;
+    let (mut bob, _) = world.hello(&hello("bob")).await;
+    let quiet = json!({"type": "hello", "name": "quiet", "presence": false});
+    let (mut quiet, _) = world.hello(&quiet.to_string()).await;
+    assert_eq!(quiet.frame().await["type"], "live");
+    assert_eq!(bob.frame_of("presence").await, json!({"type": "presence", "name": "quiet", "online": true}));
+    let alice = world.login("alice").await;
+    assert_eq!(bob.frame().await, json!({"type": "presence", "name": "alice", "online": true}));
+    drop(alice);
+    assert_eq!(bob.frame().await, json!({"type": "presence", "name": "alice", "online": false}));
+    quiet.send("{\"type\":\"ping\"}\n").await;
+    assert_eq!(quiet.frame().await, json!({"type": "pong"}));
+}
+
+#[tokio::test]
+async fn history_comes_in_pages() {
+    let world = World::start().await;
+    for n in 1..=5 {
+        world.post("ann", "bob", &n.to_string()).await;
+    }
+    let (mut bob, _) = world.hello(&hello("bob")).await;
+    bob.frame_of("live").await;
+    bob.send("{\"type\":\"history\",\"with\":\"Ann\",\"limit\":2}\n").await;
+    bob.send("{\"type\":\"history\",\"with\":\"Ann\",\"before\":4,\"limit\":9}\n").await;
+    let seqs = |page: &Value| -> Vec<u64> {
+        page["events"].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()).collect()
+    };
+    let newest = bob.frame().await;
+    assert_eq!(
+        (&newest["type"], &newest["with"], &newest["more"]),
+        (&json!("history"), &json!("Ann"), &json!(true))
+    );
+    assert_eq!(seqs(&newest), [4, 5]);
+    let older = bob.frame().await;
+    assert_eq!((seqs(&older), &older["more"]), (vec![1, 2, 3], &json!(false)));
+}
+
+#[tokio::test]
+async fn services_take_their_names_and_nobody_else_does() {
+    let world = World::start().await;
+    let (mut thief, refusal) = world.hello(&hello("openai")).await;
+    assert_eq!(refusal["code"], json!("reserved"));
+    thief.closed().await;
+    let wrong = json!({"type": "hello", "name": "OpenAI", "token": "guess"});
+    assert_eq!(world.hello(&wrong.to_string()).await.1["code"], json!("reserved"));
+    let right = json!({"type": "hello", "name": "openai", "token": world.token.expose()});
+    assert_eq!(world.hello(&right.to_string()).await.1["type"], json!("welcome"));
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_and_the_connection_goes_on() {
+    let world = World::start().await;
+    let mut peer = world.connect().await;
+    peer.send("{\"type\":\"hello\"}\n").await;
+    assert_eq!(peer.frame().await["code"], json!("bad_frame"));
+    peer.send("{\"type\":\"hello\",\"name\":\"bob\",\"presence\":false}\n").await;
+    assert_eq!(peer.frame().await["type"], json!("welcome"));
+    peer.frame_of("live").await;
+    for (line, code) in [
+        ("not json".to_owned(), "bad_frame"),
+        ("{\"type\":\"dance\"}".to_owned(), "unknown_type"),
+        ("{\"type\":\"send\",\"client_id\":\"c\",\"to\":\"x\",\"body\":\"\"}".to_owned(), "bad_frame"),
+        ("{\"type\":\"seen\",\"conversation\":\"dm:ann:carl\",\"seq\":1}".to_owned(), "refused"),
+        (format!("{{\"type\":\"send\",\"to\":\"x\",\"body\":\"{}\"}}", "y".repeat(70_000)), "too_long"),
+    ] {
+        peer.send(&format!("{line}\n")).await;
+        assert_eq!(peer.frame().await["code"], json!(code), "{line:.60}");
+    }
+    peer.send("\n{\"type\":\"ping\"}\n").await;
+    assert_eq!(peer.frame().await["type"], json!("pong"));
+    for (login, code) in
+        [("{\"type\":\"ping\"}", "expected_hello"), ("{\"type\":\"hello\",\"name\":\"a b\"}", "bad_name")]
+    {
+        let (mut peer, error) = world.hello(login).await;
+        assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!(code)));
+        peer.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn both_dialects_are_one_chat() {
+    let world = World::start().await;
+    let (mut bob, _) = world.hello(&hello("bob")).await;
+    bob.frame_of("live").await;
+    let mut alice = world.login("alice").await;
+    alice.send("bob: from text").await;
+    let event = bob.frame_of("event").await;
+    assert_eq!((&event["event"]["sender"], &event["event"]["body"]), (&json!("alice"), &json!("from text")));
+    bob.send(&send("c1", "alice", "from native\nwith two lines")).await;
+    assert_eq!(alice.live().await, ("bob".to_owned(), "from native with two lines".to_owned()));
+    assert_eq!(bob.frame_of("ack").await["online"], json!(true));
+}

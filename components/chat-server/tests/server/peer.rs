@@ -1,0 +1,132 @@
+//! Somebody at the other end of a connection.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::world::PATIENCE;
+
+pub(crate) struct Peer {
+    pub(crate) stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Peer {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, read: Vec::new() }
+    }
+
+    /// With a receive buffer as small as the system allows.
+    pub(crate) async fn connect_small(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        Self { stream: socket.connect(address).await.unwrap(), read: Vec::new() }
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.send_bytes(text.as_bytes()).await;
+    }
+
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// Exactly these bytes come next.
+    pub(crate) async fn expect(&mut self, text: &str) {
+        while self.read.len() < text.len() {
+            if !self.fill().await {
+                break;
+            }
+        }
+        let length = self.read.len().min(text.len());
+        let got: Vec<u8> = self.read.drain(..length).collect();
+        assert_eq!(String::from_utf8_lossy(&got), text);
+    }
+
+    /// The next line, with its end.
+    pub(crate) async fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.read.iter().position(|b| *b == b'\n') {
+                let line = self.read.drain(..=end).collect();
+                return String::from_utf8(line).unwrap();
+            }
+            assert!(self.fill().await, "closed after {:?}", String::from_utf8_lossy(&self.read));
+        }
+    }
+
+    /// The next live line's sender and text.
+    pub(crate) async fn live(&mut self) -> (String, String) {
+        let line = self.line().await;
+        let (sender, rest) = line.strip_prefix('[').unwrap().split_once("][").unwrap();
+        assert_ne!(sender, "Stored", "{line}");
+        let (_time, text) = rest.split_once("] ").unwrap();
+        (sender.to_owned(), text.trim_end_matches('\n').to_owned())
+    }
+
+    /// The next stored line's sender and text.
+    pub(crate) async fn stored(&mut self) -> (String, String) {
+        let line = self.line().await;
+        let rest = line.strip_prefix("[Stored] [CHAT][").unwrap_or_else(|| panic!("{line}"));
+        let (_time, rest) = rest.split_once("][").unwrap();
+        let (sender, text) = rest.split_once("] ").unwrap();
+        (sender.to_owned(), text.strip_suffix(" \n").unwrap().to_owned())
+    }
+
+    /// The next line's text, live or stored.
+    pub(crate) async fn said(&mut self) -> String {
+        let line = self.line().await;
+        let text = line.trim_end_matches('\n');
+        let (head, text) = text.split_once("] ").unwrap();
+        match head {
+            "[Stored" => text.split_once("] ").unwrap().1.strip_suffix(' ').unwrap().to_owned(),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// The next frame.
+    pub(crate) async fn frame(&mut self) -> Value {
+        serde_json::from_str(&self.line().await).unwrap()
+    }
+
+    /// The next frame of this type; others are passed over.
+    pub(crate) async fn frame_of(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.frame().await;
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
+    /// The server closes, and says nothing before.
+    pub(crate) async fn closed(&mut self) {
+        assert!(!self.fill().await && self.read.is_empty(), "{:?}", String::from_utf8_lossy(&self.read));
+    }
+
+    /// Nothing was sent to us: what we provoke now is the next thing that comes.
+    pub(crate) async fn heard_nothing(&mut self) {
+        self.send("is anything there\n").await;
+        self.expect("Invalid format. Use: TO_USERNAME: MESSAGE\n").await;
+    }
+
+    async fn fill(&mut self) -> bool {
+        let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.read)).await;
+        match read.unwrap_or_else(|_| panic!("nothing came after {:?}", String::from_utf8_lossy(&self.read)))
+        {
+            Ok(count) => count > 0,
+            Err(error) => panic!("the connection broke: {error}"),
+        }
+    }
+}
+
+impl Peer {
+    /// The first words of the server, whichever they are.
+    pub(crate) async fn line_or_prompt(&mut self) -> String {
+        self.fill().await;
+        String::from_utf8(std::mem::take(&mut self.read)).unwrap()
+    }
+}

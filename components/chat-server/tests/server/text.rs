@@ -1,0 +1,127 @@
+//! The text dialect, to the byte.
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_first_conversation() {
+    let world = World::start().await;
+    let mut alice = world.connect().await;
+    alice.send("alice\n").await;
+    alice.expect("Connected! Users online: alice\n").await;
+    alice.send("bob: hello").await;
+    alice.expect("User 'bob' is offline. Message saved.\n").await;
+
+    let mut bob = world.connect().await;
+    bob.send("bob\n").await;
+    bob.expect("Connected! Users online: alice, bob\n").await;
+    let stored = bob.line().await;
+    let time = &stored["[Stored] [CHAT][".len()..][..32];
+    assert_eq!(stored, format!("[Stored] [CHAT][{time}][alice] hello \n"));
+    assert!(time.ends_with("+00:00") && time.as_bytes()[19] == b'.', "{time}");
+
+    alice.send("bob: hi: there").await;
+    let live = bob.line().await;
+    let time = &live["[alice][".len()..][..32];
+    assert_eq!(live, format!("[alice][{time}] hi: there\n"));
+    alice.heard_nothing().await;
+
+    bob.send("!check").await;
+    bob.heard_nothing().await;
+    bob.send("EXIT").await;
+    bob.closed().await;
+    alice.send("bob: gone?\n").await;
+    alice.expect("User 'bob' is offline. Message saved.\n").await;
+    alice.send("exit\n").await;
+    alice.closed().await;
+}
+
+#[tokio::test]
+async fn metadata_and_types_are_shown() {
+    use protocol::{Body, Draft, MessageType};
+    let world = World::start().await;
+    let mut draft =
+        Draft::chat(crate::world::name("thermometer1"), crate::world::name("al"), Body::parse("t").unwrap());
+    draft.kind = MessageType::Notification;
+    draft.metadata = serde_json::from_str(r#"{"temperature":22.9,"unit":"C"}"#).unwrap();
+    world.api.append(vec![draft.clone()]).await.unwrap();
+    let mut al = world.login("al").await;
+    let line = al.line().await;
+    assert!(line.starts_with("[Stored] [NOTIFICATION]["), "{line}");
+    assert!(line.ends_with("][thermometer1] t Metadata: {\"temperature\":22.9,\"unit\":\"C\"}\n"), "{line}");
+    draft.client_id = protocol::ClientId::fresh();
+    world.api.append(vec![draft]).await.unwrap();
+    let line = al.line().await;
+    assert!(line.starts_with("[thermometer1]["), "{line}");
+    assert!(line.ends_with("] t Metadata: {\"temperature\":22.9,\"unit\":\"C\"}\n"), "{line}");
+}
+
+#[tokio::test]
+async fn what_was_kept_comes_in_order_and_once() {
+    let world = World::start().await;
+    for n in 0..150 {
+        world.post(["ann", "ben"][n % 2], "carl", &format!("message {n}")).await;
+    }
+    let mut carl = world.login("carl").await;
+    for n in 0..150 {
+        assert_eq!(carl.stored().await, (["ann", "ben"][n % 2].to_owned(), format!("message {n}")));
+    }
+    carl.send("exit").await;
+    carl.closed().await;
+    let mut carl = world.login("carl").await;
+    carl.heard_nothing().await;
+}
+
+#[tokio::test]
+async fn a_message_to_oneself_comes_once_and_rest_messages_come_live() {
+    let world = World::start().await;
+    let mut me = world.login("me").await;
+    me.send("Me: note\n").await;
+    assert_eq!(me.live().await, ("me".to_owned(), "note".to_owned()));
+    world.post("script", "ME", "done").await;
+    assert_eq!(me.live().await, ("script".to_owned(), "done".to_owned()));
+    me.heard_nothing().await;
+}
+
+#[tokio::test]
+async fn a_body_is_made_harmless() {
+    let world = World::start().await;
+    let (mut alice, mut bob) = (world.login("alice").await, world.login("bob").await);
+    alice.send("bob: \x1b[31mred\x07 \u{202e}x\n").await;
+    assert_eq!(bob.live().await.1, "[31mred x");
+    alice.send("bob:   \n").await;
+    assert!(alice.line().await.starts_with("Invalid message: a message cannot be empty"));
+    alice.send(&format!("bob: {}\n", "x".repeat(17_000))).await;
+    assert!(alice.line().await.contains("at most 16384 bytes"));
+    alice.send("two words: hi\n").await;
+    assert!(alice.line().await.starts_with("Invalid recipient: "));
+}
+
+#[tokio::test]
+async fn a_name_is_free_as_soon_as_its_owner_is_gone() {
+    let world = World::start().await;
+    for _ in 0..20 {
+        let alice = world.login("alice").await;
+        drop(alice);
+    }
+    let mut first = world.login("alice").await;
+    first.send("exit\n").await;
+    first.closed().await;
+    world.login("Alice").await;
+}
+
+#[tokio::test]
+async fn what_was_said_before_the_peer_closed_its_side_is_answered() {
+    use tokio::io::AsyncWriteExt;
+    let world = World::start().await;
+    world.post("ann", "bob", "for you").await;
+    let mut bob = world.connect().await;
+    bob.send("bob\nann: one\nann: two").await;
+    bob.stream.shutdown().await.unwrap();
+    bob.expect("Connected! Users online: bob\n").await;
+    let lines = [bob.line().await, bob.line().await, bob.line().await];
+    assert_eq!(lines.iter().filter(|line| *line == "User 'ann' is offline. Message saved.\n").count(), 2);
+    assert_eq!(lines.iter().filter(|line| line.starts_with("[Stored] ")).count(), 1);
+    bob.closed().await;
+    assert_eq!(world.unseen("ann").await.len(), 2);
+    world.nothing_unseen("bob").await;
+}

@@ -1,0 +1,180 @@
+//! A message API, a way to it that can be cut, and a chat server.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use chat_server::{Config, Upstream};
+use kit::{Context, Failure, Notifier, Secret};
+use message_api::StoreConfig;
+use protocol::{Body, Draft, Event, UserName};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use transport::ApiClient;
+
+use crate::peer::Peer;
+use crate::proxy::Proxy;
+
+/// Longer than anything takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn name(text: &str) -> UserName {
+    UserName::parse(text).unwrap()
+}
+
+/// A component that runs on a task of its own.
+struct Running {
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), Failure>>,
+}
+
+impl Running {
+    fn start<F: Future<Output = Result<(), Failure>> + Send + 'static>(
+        context: Context,
+        run: impl FnOnce(Context) -> F,
+    ) -> Self {
+        Self { shutdown: context.shutdown.clone(), task: tokio::spawn(run(context)) }
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) chat: SocketAddr,
+    /// Between the chat server and the message API.
+    pub(crate) proxy: Proxy,
+    /// Asks the message API directly.
+    pub(crate) api: ApiClient,
+    pub(crate) token: Secret,
+    api_address: SocketAddr,
+    data: TempDir,
+    message_api: Option<Running>,
+    chat_server: Option<Running>,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With a configuration of its own.
+    pub(crate) async fn with(configure: impl FnOnce(&mut Config)) -> Self {
+        kit::context::install_tls();
+        kit::log::to_stderr();
+        let api_address = free_address();
+        let token = Secret::random().unwrap();
+        let mut world = Self {
+            chat: free_address(),
+            proxy: Proxy::start(api_address).await,
+            api: ApiClient::new(api_address, token.clone()),
+            token,
+            api_address,
+            data: tempfile::tempdir().unwrap(),
+            message_api: None,
+            chat_server: None,
+        };
+        world.start_api().await;
+        let mut config = Config { listen: world.chat, messages_per_second: 0, ..Config::default() };
+        configure(&mut config);
+        let reserved = vec![name("openai"), name("thermometer1")];
+        let upstream = Upstream { api: world.proxy.address, reserved };
+        world.chat_server =
+            Some(Running::start(world.context(), |context| chat_server::run(config, upstream, context)));
+        reachable(world.chat).await;
+        world
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            shutdown: CancellationToken::new(),
+            notifier: Notifier::default(),
+            service_token: self.token.clone(),
+            data: self.data.path().to_owned(),
+        }
+    }
+
+    pub(crate) async fn start_api(&mut self) {
+        let config = message_api::Config { listen: self.api_address };
+        self.message_api = Some(Running::start(self.context(), |context| {
+            message_api::run(config, StoreConfig::default(), context)
+        }));
+        reachable(self.api_address).await;
+    }
+
+    pub(crate) async fn stop_api(&mut self) {
+        self.message_api.take().unwrap().stop().await;
+    }
+
+    /// Stops the chat server, which must not take longer than it may.
+    pub(crate) async fn stop_chat(&mut self) {
+        let stopping = self.chat_server.take().unwrap().stop();
+        tokio::time::timeout(Duration::from_secs(3), stopping).await.expect("it stops in time");
+    }
+
+    /// Connects and is greeted with the prompt.
+    pub(crate) async fn connect(&self) -> Peer {
+        let mut peer = Peer::connect(self.chat).await;
+        peer.expect("Enter your username: ").await;
+        peer
+    }
+
+    /// Logs in in the text dialect; what is unseen comes next.
+    pub(crate) async fn login(&self, who: &str) -> Peer {
+        let mut peer = self.connect().await;
+        peer.send(&format!("{who}\n")).await;
+        let greeting = peer.line().await;
+        assert!(greeting.starts_with("Connected! Users online: ") && greeting.ends_with(&format!("{who}\n")));
+        peer
+    }
+
+    /// Logs in in the native dialect and returns the welcome; events come next.
+    pub(crate) async fn hello(&self, hello: &str) -> (Peer, serde_json::Value) {
+        let mut peer = self.connect().await;
+        peer.send(&format!("{hello}\n")).await;
+        let welcome = peer.frame().await;
+        (peer, welcome)
+    }
+
+    /// A message comes in behind the chat server's back, as a REST client posts it.
+    pub(crate) async fn post(&self, from: &str, to: &str, text: &str) {
+        let draft = Draft::chat(name(from), name(to), Body::parse(text).unwrap());
+        self.api.append(vec![draft]).await.unwrap();
+    }
+
+    /// What a user has not seen.
+    pub(crate) async fn unseen(&self, user: &str) -> Vec<Event> {
+        self.api.unseen(&name(user), None, 200).await.unwrap().events
+    }
+
+    /// Waits until a user has seen everything.
+    pub(crate) async fn nothing_unseen(&self, user: &str) {
+        let wait = async {
+            while !self.unseen(user).await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("the cursors move");
+    }
+}
+
+/// A port nobody uses now. The components take their address from the configuration, so it must be known before; the whole of
+/// 127/8 is loopback, and each test process has an address of its own there, so that none takes another's port.
+fn free_address() -> SocketAddr {
+    let [_, second, third, fourth] = std::process::id().to_be_bytes();
+    let address = std::net::Ipv4Addr::new(127, second.max(1), third, fourth);
+    let listener = std::net::TcpListener::bind((address, 0)).unwrap();
+    listener.local_addr().unwrap()
+}
+
+async fn reachable(address: SocketAddr) {
+    let connect = async {
+        while TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, connect).await.expect("it listens");
+}
