@@ -7,7 +7,7 @@ mod support;
 #[path = "support/webdriver.rs"]
 mod webdriver;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{Home, Launcher, kill};
 use webdriver::{Browser, Driver, ENTER};
 
@@ -61,16 +61,11 @@ async fn two_people_talk_and_text_stays_text() {
     say(&bob, "see https://example.org/a?b=1. 🎉").await;
     alice.shows(hostile).await;
     alice.until("document.querySelector('.body a')?.href === 'https://example.org/a?b=1'").await;
+    bob.click(".back").await;
+    bob.until("document.querySelector('#composer') === null").await;
     assert_eq!(alice.eval("document.querySelectorAll('.body img, .body script').length").await, 0);
     assert_ne!(alice.eval("document.title").await, "owned");
 
-    alice.picture("desktop-light").await;
-    alice.prefer("dark").await;
-    alice.picture("desktop-dark").await;
-    bob.picture("phone-light").await;
-    bob.click(".back").await;
-    bob.prefer("dark").await;
-    bob.picture("phone-dark-list").await;
     assert_eq!(alice.complaints().await, [""; 0]);
     assert_eq!(bob.complaints().await, [""; 0]);
 }
@@ -233,4 +228,56 @@ async fn the_login_says_what_is_wrong() {
     alice.picture("login").await;
     alice.click("#join").await;
     alice.until("document.querySelector('.sidebar') !== null").await;
+}
+
+/// What somebody else posts through the REST API.
+fn post(launcher: &Launcher, sender: &str, message: &str) {
+    let body = json!({ "sender": sender, "destination": "Alice", "message": message }).to_string();
+    assert_eq!(support::http::post(launcher.home.api, "/messages/", &body).status, 200);
+}
+
+#[tokio::test]
+async fn it_looks_as_it_should_on_a_desk_and_in_a_hand_in_light_and_dark() {
+    let Some(driver) = Driver::start() else { return };
+    let launcher = Home::new().up();
+    post(&launcher, "grace", "The compiler is done. Have a look when you find the time.");
+    post(&launcher, "Ada.Lovelace", "Tea at four?");
+    post(&launcher, "Ada.Lovelace", "I found the mistake in the third table ✨");
+    let (alice, bob) = (driver.open(1280, 800).await, driver.open(1280, 800).await);
+    join(&launcher, &alice, "Alice").await;
+    join(&launcher, &bob, "bob").await;
+    alice.click("[data-key='bob']").await;
+    bob.click("[data-key='alice']").await;
+    let talk = [
+        (&bob, "Morning! Is the new chat server up?"),
+        (&alice, "Yes, since eight. One command, and everything was there."),
+        (&alice, "I pulled the plug on it in the middle of a sentence 🔌"),
+        (&bob, "And?"),
+        (&alice, "Not a word lost. Notes are at https://example.org/notes/restart"),
+        (&bob, "Then `launcher status` must look dull now"),
+        (&bob, "🎉"),
+    ];
+    for (index, (who, text)) in talk.into_iter().enumerate() {
+        say(who, text).await;
+        let all = format!("document.querySelectorAll('.message').length === {}", index + 1);
+        alice.until(&all).await;
+        bob.until(&all).await;
+    }
+    alice.until("document.querySelectorAll('.message.own.delivered').length === 3").await;
+    for (scheme, width, height, name) in [
+        ("light", 1280, 800, "desktop-light"),
+        ("dark", 1280, 800, "desktop-dark"),
+        ("dark", 390, 844, "phone-dark"),
+        ("light", 390, 844, "phone-light"),
+    ] {
+        alice.prefer(scheme).await;
+        alice.resize(width, height).await;
+        let overflow = "document.documentElement.scrollWidth > innerWidth";
+        assert_eq!(alice.eval(overflow).await, false, "{name} is wider than its window");
+        alice.picture(name).await;
+    }
+    alice.click(".back").await;
+    alice.until("document.querySelector('#composer') === null").await;
+    alice.picture("phone-light-list").await;
+    assert_eq!(alice.complaints().await, [""; 0]);
 }

@@ -15,10 +15,10 @@ const ERRORS = {
   reserved: "This name belongs to a service. Choose another one.",
 };
 
-function showLogin(error = null) {
+function showLogin(error = null, name = keep.get("name", "")) {
   messages.clear();
   document.title = "P2P Chat";
-  const login = loginView({ lastName: keep.get("name", ""), submit: (name) => join(name, login) });
+  const login = loginView({ lastName: name, submit: (chosen) => join(chosen, login) });
   root.replaceChildren(login.node);
   if (error === null) login.focus();
   else login.fail(ERRORS[error.code] ?? sentence(error.message));
@@ -50,7 +50,7 @@ function join(name, login) {
       messages.clear();
       root.replaceChildren(node);
     },
-    onEnded: (error) => showLogin(error),
+    onEnded: (error) => showLogin(error, name),
     onWaiting: (status) => {
       if (status.state !== "waiting") return;
       if (login === null) return messages.connection(status, () => location.reload());
