@@ -81,7 +81,7 @@ fn every_mistake_in_the_configuration_is_told_at_once() {
 
 #[test]
 fn flags_before_and_after_the_command_add_up() {
-    let output = Home::new().set("wrong.one=1").run(&["check", "--set", "wrong.two=2"]);
+    let output = Home::new().run(&["--set", "wrong.one=1", "check", "--set", "wrong.two=2"]);
     assert_ends(&output, 78, &["--set wrong.one", "--set wrong.two"]);
 }
 
@@ -172,14 +172,13 @@ fn the_operator_is_answered_and_a_stop_ends_with_0() {
 #[test]
 fn detached_it_runs_on_until_it_is_told_to_stop() {
     let home = idle();
-    let output = home.run(&["--detach"]);
+    let output = home.run(&["up", "--detach"]);
     assert_ends(&output, 0, &["READY IN", "launcher down"]);
     assert_ends(&home.run(&["status"]), 0, &["ready"]);
-    assert_ends(&home.run(&["--detach"]), 75, &["already"]);
+    assert_ends(&home.run(&["up", "--detach"]), 75, &["already"]);
     assert_ends(&home.run(&["down"]), 0, &["stopped"]);
     assert_ends(&home.run(&["status"]), 1, &["no launcher runs"]);
-    let _taken = TcpListener::bind(home.page).unwrap();
-    let output = Home::run(&home, &["--detach", "--set", "web-adapter.command=[]"]);
+    let output = home.run(&["up", "--detach", "--set", "web-adapter.command=[]"]);
     assert_ends(&output, 78, &["web-adapter.command"]);
 }
 

@@ -50,9 +50,6 @@ fn spawn(errors: &Path) -> Result<Child, Failure> {
     let stderr = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(errors)?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(std::env::args_os().skip(1).filter(|argument| argument != "--detach"));
-    if !std::env::args_os().any(|argument| argument == "up") {
-        command.arg("up");
-    }
     command.arg("--background").stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     Ok(command.spawn()?)
 }

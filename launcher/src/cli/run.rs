@@ -1,5 +1,7 @@
 //! `launcher run`: one component in the foreground. This is also what the supervisor starts.
 
+use std::path::{Path, PathBuf};
+
 use kit::context::SERVICE_TOKEN;
 use kit::{Context, Exit, Failure, Notifier, Secret};
 use tokio_util::sync::CancellationToken;
@@ -60,13 +62,15 @@ fn unknown(name: &str) -> Failure {
 }
 
 /// The settings that the launcher hands over, or those of the configuration.
-fn surroundings(place: &Where) -> Result<(Settings, Option<Secret>, std::path::PathBuf), Failure> {
+fn surroundings(place: &Where) -> Result<(Settings, Option<Secret>, PathBuf), Failure> {
     if let Ok(text) = std::env::var(EFFECTIVE_CONFIG) {
         let settings = serde_json::from_str(&text).map_err(|error| {
             Failure::new(Exit::Config, format!("{EFFECTIVE_CONFIG} is not understood: {error}"))
         })?;
         let key = std::env::var(OPENAI_API_KEY).ok().filter(|key| !key.is_empty()).map(Secret::new);
-        return Ok((settings, key, place.directories()?.data));
+        // The launcher always names it; looking for the rest might ask for a home that a service has not.
+        let data = place.data.clone().map_or_else(|| place.directories().map(|found| found.data), Ok)?;
+        return Ok((settings, key, data));
     }
     let loaded = place.load(&Without::default())?;
     let Directories { data, .. } = &loaded.directories;
@@ -75,7 +79,7 @@ fn surroundings(place: &Where) -> Result<(Settings, Option<Secret>, std::path::P
     Ok((loaded.settings, loaded.api_key, loaded.directories.data))
 }
 
-fn service_token(data: &std::path::Path) -> Result<Secret, Failure> {
+fn service_token(data: &Path) -> Result<Secret, Failure> {
     match std::env::var(SERVICE_TOKEN) {
         Ok(token) if !token.is_empty() => Ok(Secret::new(token)),
         _ => token::shared(data),

@@ -1,0 +1,65 @@
+//! What the launcher says to a real MongoDB that answers, refuses, is not the one it should be, or goes away.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use support::mongo::Mongo;
+use support::{Home, wait_for};
+
+/// A running server, unless the run was told to do without.
+fn mongo() -> Option<Mongo> {
+    if std::env::var("P2P_TEST_SKIP_MONGO").is_ok_and(|skip| skip == "1") {
+        eprintln!("P2P_TEST_SKIP_MONGO=1: nothing is tested on MongoDB");
+        return None;
+    }
+    Some(Mongo::start())
+}
+
+/// What `launcher check` says with this store, and its exit code.
+fn check(url: &str) -> (Option<i32>, String) {
+    let output = Home::new().variable("MONGO_URL", url).run(&["check"]);
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn mongodb_is_greeted_and_each_way_to_fail_has_its_own_words() {
+    let Some(mongo) = mongo() else { return };
+    let (code, said) = check(&mongo.url);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("starts after mongodb"), "{said}");
+
+    let host = mongo.url.strip_prefix("mongodb://").unwrap().split('/').next().unwrap();
+    let cases = [
+        (format!("mongodb://joe:hunter2@{host}/"), "does not accept the user name and password"),
+        (format!("mongodb://joe:hunter2@{host}/?replicaSet=other"), "replica set called 'other'"),
+        ("mongodb://joe:hunter2@no-such-host.invalid/".to_owned(), "no host called 'no-such-host.invalid'"),
+        ("mongodb://joe:hunter2@127.0.0.1:9/".to_owned(), "cannot be reached"),
+    ];
+    for (url, words) in cases {
+        let (code, said) = check(&url);
+        assert!(said.contains(words), "{url}: {said}");
+        assert_eq!(code, Some(69), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn mongodb_going_away_is_shown_as_what_it_is() {
+    let Some(mongo) = mongo() else { return };
+    let idle = ["message-api", "chat-server", "web-adapter", "thermometer"];
+    let home = Home::new().variable("MONGO_URL", &mongo.url);
+    let home = idle.iter().fold(home, |home, name| home.set(&format!("{name}.command=sleep 600")));
+    let launcher = home.up();
+    let state = || {
+        let status = launcher.status()?;
+        let dependencies = status["dependencies"].as_array()?;
+        dependencies.iter().find(|dependency| dependency["name"] == "mongodb").cloned()
+    };
+    wait_for("MongoDB to be there", || state().filter(|mongodb| mongodb["state"] == "ok"));
+    drop(mongo);
+    let degraded = wait_for("MongoDB's absence", || state().filter(|mongodb| mongodb["state"] == "degraded"));
+    assert_eq!(degraded["reason"], "refuses connections", "{degraded}");
+    let message_api = launcher.component("message-api").unwrap();
+    assert_eq!(message_api["state"], "ready", "{message_api}");
+}
