@@ -10,6 +10,11 @@ function el(name, properties = {}, ...children) {
   return node;
 }
 
+/** Text in which `this` is code. */
+function prose(text) {
+  return (text ?? "").split("`").map((part, index) => (index % 2 ? el("code", {}, part) : part));
+}
+
 // ---- Schemas
 
 let schemas = {};
@@ -43,7 +48,7 @@ function fieldTable(schema) {
       el("td", {},
         el("code", { className: required.has(name) ? "" : "optional" }, name),
         el("span", { className: "type" }, ...typeOf(field))),
-      el("td", {}, field.description ?? resolve(field).schema.description ?? "")));
+      el("td", {}, ...prose(field.description ?? resolve(field).schema.description))));
   return el("table", {}, el("tbody", {}, ...rows));
 }
 
@@ -56,7 +61,7 @@ function describe(schema) {
     return variants.flatMap((one) => {
       const variant = resolve(one).schema;
       const tag = variant.properties?.type?.const ?? resolve(one).name ?? "";
-      return [el("p", { className: "variant" }, tag, variant.description ? `: ${variant.description}` : ""), fieldTable(variant)];
+      return [el("p", { className: "variant" }, tag, tag && variant.description ? ": " : "", ...prose(variant.description)), fieldTable(variant)];
     });
   }
   return [el("p", {}, ...typeOf(resolved))];
@@ -72,6 +77,8 @@ function example(schema, name = "", depth = 0) {
   if (name in known) return known[name];
   if (type === "Metadata" || depth > 4) return {};
   if (resolved.default !== undefined) return resolved.default;
+  const one = resolved.enum?.[0] ?? resolved.oneOf?.[0]?.const;
+  if (one !== undefined) return one;
   if (resolved.type === "array") return [example(resolved.items, "", depth + 1)];
   if (resolved.properties) {
     const required = (resolved.required ?? []).map((field) => [field, example(resolved.properties[field], field, depth + 1)]);
@@ -89,7 +96,7 @@ function aboutOperation(operation) {
     const rows = parameters.map((one) =>
       el("tr", {},
         el("td", {}, el("code", { className: one.required ? "" : "optional" }, one.name), el("span", { className: "type" }, `in the ${one.in}`)),
-        el("td", {}, one.description ?? "")));
+        el("td", {}, ...prose(one.description))));
     parts.push(el("h4", {}, "Parameters"), el("table", {}, el("tbody", {}, ...rows)));
   }
   const body = operation.requestBody?.content["application/json"].schema;
@@ -101,7 +108,7 @@ function aboutOperation(operation) {
   }
   const problems = Object.entries(operation.responses).filter(([code]) => code !== "200");
   if (problems.length) {
-    const lines = problems.map(([code, one]) => el("p", {}, el("span", { className: "code" }, code), one.description));
+    const lines = problems.map(([code, one]) => el("p", {}, el("span", { className: "code" }, code), ...prose(one.description)));
     parts.push(el("h4", {}, "Problems"), el("div", { className: "responses" }, ...lines));
   }
   return parts;
@@ -192,7 +199,7 @@ function operationCard(method, path, operation) {
   card.querySelector(".method").classList.add(method);
   set(".path", path);
   set(".short", operation.summary);
-  set(".long", operation.description);
+  card.querySelector(".long").append(...prose(operation.description));
   card.querySelector(".about").append(...aboutOperation(operation));
   card.querySelector(".inputs").append(...inputsOf(operation));
   const form = card.querySelector("form");
@@ -208,7 +215,7 @@ function operationCard(method, path, operation) {
 function render(api) {
   schemas = api.components.schemas;
   document.querySelector("#title").replaceChildren(api.info.title, el("small", {}, api.info.version));
-  document.querySelector("#about").textContent = api.info.description;
+  document.querySelector("#about").replaceChildren(...prose(api.info.description));
   const groups = new Map();
   for (const [path, item] of Object.entries(api.paths)) {
     for (const method of METHODS.filter((method) => item[method])) {
@@ -221,7 +228,7 @@ function render(api) {
   const main = document.querySelector("#main");
   for (const [title, cards] of groups) main.append(el("section", {}, el("h2", {}, title), ...cards));
   const cards = Object.entries(schemas).map(([name, schema]) => {
-    const about = el("div", {}, schema.description ? el("p", {}, schema.description) : null, ...describe(schema));
+    const about = el("div", {}, schema.description ? el("p", {}, ...prose(schema.description)) : null, ...describe(schema));
     const card = el("details", { className: "schema", id: `schema-${name}` }, el("summary", {}, el("code", {}, name)), about);
     card.dataset.text = name.toLowerCase();
     return card;

@@ -120,9 +120,9 @@ fn operation_id(method: &str, path: &str) -> String {
 
 /// The whole document.
 pub(super) fn build() -> Value {
+    // What may be left out is said as a reader of requests sees it; answers have all of it.
     let settings = SchemaSettings::draft2020_12()
-        .with(|settings| settings.definitions_path = "/components/schemas".into())
-        .for_serialize();
+        .with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();
     let mut paths = Map::new();
     for route in routes::all().iter().filter(|route| !route.operations.is_empty()) {
@@ -144,8 +144,43 @@ pub(super) fn build() -> Value {
             "description": "Where messages are stored and read. Any error is a `Problem`: what was wrong, and in which field.",
         },
         "paths": paths,
-        "components": { "schemas": generator.take_definitions(true), "securitySchemes": { "token": token } },
+        "components": { "schemas": definitions(&mut generator), "securitySchemes": { "token": token } },
     })
+}
+
+fn definitions(generator: &mut SchemaGenerator) -> Value {
+    let mut definitions = generator.take_definitions(true).into();
+    plain_descriptions(&mut definitions);
+    definitions
+}
+
+/// The descriptions come from the types' own documentation: links into the source mean nothing outside it. The schemas are ours and
+/// nest a few levels.
+fn plain_descriptions(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map.iter_mut() {
+                match value {
+                    Value::String(text) if key == "description" => *text = plain(text),
+                    value => plain_descriptions(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(plain_descriptions),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// "[`NAME`](path)" and "[`NAME`]" become "`NAME`".
+fn plain(text: &str) -> String {
+    let mut pieces = text.split("`]");
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let target = piece.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+        plain.push('`');
+        plain.push_str(target.map_or(piece, |(_, rest)| rest));
+    }
+    plain.replace("[`", "`")
 }
 
 /// `GET /openapi.json`. It does not change while we run, so it is made once.
@@ -169,6 +204,13 @@ mod tests {
         for reference in references {
             assert!(document.pointer(reference).is_some(), "{reference}");
         }
+    }
+
+    #[test]
+    fn links_into_the_source_are_taken_out() {
+        assert_eq!(plain("at most [`A`](crate::limits::A), or [`B::C`] on"), "at most `A`, or `B::C` on");
+        assert_eq!(plain("`a` [b] (c)"), "`a` [b] (c)");
+        assert!(!build().to_string().contains("crate::"));
     }
 
     #[test]

@@ -216,7 +216,7 @@ async fn create_indexes(collections: &Collections) -> Result<(), CallError> {
     };
     let logs = [
         index("log", doc! { "conversation": 1, "seq": -1 }, true),
-        index("sent", doc! { "sender_key": 1, "client_id": 1 }, true),
+        index("sent", doc! { "client_id": 1, "sender_key": 1 }, true),
         index("inbox", doc! { "destination_key": 1, "conversation": 1, "seq": -1 }, false),
         index("unseen", doc! { "destination_key": 1, "at": 1, "_id": 1 }, false),
     ];

@@ -110,6 +110,9 @@ fn create(path: &Path) -> Result<(), SqliteOpenError> {
 }
 
 fn prepare(connection: &mut Connection, path: &Path, durability: Durability) -> rusqlite::Result<()> {
+    // Only a file that is still empty takes this. A commit writes every page it changed to the log, and each conversation's
+    // index entries are on a page of their own: with small pages a commit is a fourth of the size, and twice as fast or more.
+    connection.pragma_update(None, "page_size", 1024)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let synchronous = match durability {
         Durability::Fsync => "FULL",
@@ -120,7 +123,7 @@ fn prepare(connection: &mut Connection, path: &Path, durability: Durability) -> 
     connection.pragma_update(None, "cache_size", -8192)?;
     // The log is written back into the file every 16 MiB rather than every 4: fewer pauses, and each page that changed often is
     // written once. What the log grew to in a burst is given back.
-    connection.pragma_update(None, "wal_autocheckpoint", 4096)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 16 * 1024)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     // Every key we write was read from its table in the same transaction or cached since; checking again costs a third of
     // the speed.

@@ -72,7 +72,7 @@ impl Ledger<'_> {
             "INSERT INTO events(pos, conversation, seq, sender, recipient, id, at, timestamp, kind, client_id, body,
                 metadata, sender_name, recipient_name)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-             ON CONFLICT (sender, client_id) DO NOTHING",
+             ON CONFLICT (client_id, sender) DO NOTHING",
         )?;
         let timestamp = (event.timestamp != event.at).then(|| event.timestamp.micros());
         let metadata = (!event.metadata.is_empty()).then(|| event.metadata.to_json());
@@ -101,7 +101,7 @@ impl Ledger<'_> {
     fn first_result(&self, sender: i64, event: &Event) -> rusqlite::Result<Appended> {
         let mut find = self.connection.prepare_cached(
             "SELECT c.key, e.seq, e.id, e.at FROM events AS e JOIN conversations AS c ON c.id = e.conversation
-             WHERE e.sender = ?1 AND e.client_id = ?2",
+             WHERE e.client_id = ?2 AND e.sender = ?1",
         )?;
         find.query_row(params![sender, event.client_id.as_str()], |row| {
             Ok(Appended {

@@ -15,6 +15,7 @@ const MIGRATIONS: [&str; 1] = [VERSION_1];
 /// * `users`: every name ever seen, as an integer. `registrations`: those that logged in.
 /// * `events`: the logs. `pos` is the commit order over all of them; it ends every index, being the row id, so
 ///   `inbox` is in fact `(recipient, conversation, pos)`, which finds the next unseen event of a conversation at once.
+///   `sent` begins with the client id because ours grow with time: new ones go to its end instead of to a page for each sender.
 ///   The two names are kept where they were spelled otherwise than in `users`.
 /// * `members`: a cursor for each user and conversation, as `seq` and as `pos`. `unread` says whether an event for the
 ///   user lies past it, so that the few conversations that matter at login are found without looking at the others.
@@ -53,7 +54,7 @@ CREATE TABLE events (
     recipient_name TEXT
 ) STRICT;
 CREATE UNIQUE INDEX log ON events(conversation, seq);
-CREATE UNIQUE INDEX sent ON events(sender, client_id);
+CREATE UNIQUE INDEX sent ON events(client_id, sender);
 CREATE INDEX inbox ON events(recipient, conversation);
 CREATE TABLE members (
     user INTEGER NOT NULL REFERENCES users(id),
