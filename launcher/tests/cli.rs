@@ -209,6 +209,22 @@ fn a_change_of_the_file_restarts_what_it_concerns_and_a_mistake_changes_nothing(
 }
 
 #[test]
+fn a_program_of_the_operators_is_run_beside_the_components_and_gets_no_secrets() {
+    let home = idle().variable("OPENAI_API_KEY", "sk-hunter2").set("openai-bot.enabled=false");
+    let script = "echo hello $WHO; env | grep -E 'hunter2|P2P_SERVICE_TOKEN'; exec sleep 600";
+    let config =
+        format!("[services.echo]\ncommand = ['sh', '-c', \"{script}\"]\nenv = {{ WHO = 'world' }}\n");
+    write_config(&home, &config);
+    let launcher = home.up();
+    assert!(launcher.component_pid("echo").is_some());
+    let output = wait_for("the program's word", || {
+        Some(launcher.home.run(&["logs", "echo"])).filter(|output| said(output).contains("hello world"))
+    });
+    assert_eq!(said(&output).trim(), "hello world");
+    assert_ends(&launcher.home.run(&["status"]), 0, &["switched off by openai-bot.enabled"]);
+}
+
+#[test]
 fn a_component_runs_alone_and_ends_with_0() {
     let home = Home::new();
     let mut child = home.command(&["run", "message-api"]).spawn().unwrap();

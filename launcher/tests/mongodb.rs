@@ -1,5 +1,6 @@
 //! What the launcher says to a real MongoDB that answers, refuses, is not the one it should be, or goes away.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
 mod support;
 

@@ -134,3 +134,58 @@ fn digest(config: &impl Hash) -> String {
     config.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Environment, Request};
+
+    fn plan_with(sets: &[&str]) -> Plan {
+        let directory = std::env::temp_dir();
+        let variables = [("OPENAI_API_KEY", "sk-hunter2"), ("HOME", "/nowhere")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let environment = Environment { variables: variables.into(), directory };
+        let request =
+            Request { sets: sets.iter().map(|set| (*set).to_owned()).collect(), ..Request::default() };
+        let loaded = config::load(&request, &environment).unwrap();
+        let process = Process {
+            run_id: Uuid::nil(),
+            executable: "launcher".into(),
+            token: Secret::new("token".to_owned()),
+            settings_variables: vec![OPENAI_API_KEY.into()],
+        };
+        plan(&loaded, &process, Vec::new())
+    }
+
+    #[test]
+    fn the_bots_key_is_given_to_the_bot_alone() {
+        for component in plan_with(&[]).components {
+            let Launch::Command { env, env_remove, .. } = component.launch else {
+                panic!("nothing is left out")
+            };
+            let has_key = env.iter().any(|(_, value)| value == "sk-hunter2");
+            assert_eq!(has_key, component.name == "openai-bot");
+            assert!(env_remove.contains(&OPENAI_API_KEY.into()));
+        }
+    }
+
+    #[test]
+    fn a_change_concerns_only_those_who_see_it() {
+        let (before, after) =
+            (plan_with(&[]), plan_with(&["openai-bot.model=other", "thermometer.name=warm"]));
+        let pairs = before.components.iter().zip(&after.components);
+        let changed = pairs.filter(|(old, new)| old.config_digest != new.config_digest);
+        let names: Vec<&str> = changed.map(|(old, _)| old.name.as_str()).collect();
+        // The chat server keeps the services' names for them.
+        assert_eq!(names, ["chat-server", "thermometer", "openai-bot"]);
+    }
+
+    #[test]
+    fn mongodb_is_needed_by_the_store_alone() {
+        let plan = plan_with(&["store.url=mongodb://u:hunter2@host"]);
+        let needing = plan.components.iter().filter(|c| c.needs.iter().any(|need| need == mongodb::NAME));
+        assert_eq!(needing.map(|c| c.name.as_str()).collect::<Vec<_>>(), ["message-api"]);
+        assert!(plan.secrets.iter().any(|secret| secret.expose() == "hunter2"));
+        assert!(!format!("{plan:?}").contains("hunter2"));
+    }
+}
