@@ -22,6 +22,7 @@ fail() {
   exit 1
 }
 have() { command -v "$1" >/dev/null 2>&1; }
+can_install() { [ "$(id -u)" = 0 ] && have apt-get; }
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -90,7 +91,7 @@ bring_browser() {
     return
   fi
   if ! have chromedriver || ! have chromium; then
-    [ "$(id -u)" = 0 ] && have apt-get ||
+    can_install ||
       fail "the page's test needs chromium and chromedriver: install Debian's chromium and chromium-driver, or say --no-browser"
     say "installing Debian's chromium and chromium-driver"
     apt-get update -qq
@@ -101,7 +102,7 @@ bring_browser() {
 # The terminal client is typed at in tmux.
 bring_tmux() {
   have tmux && return
-  [ "$(id -u)" = 0 ] && have apt-get || fail "the terminal's tests need tmux: install it"
+  can_install || fail "the terminal's tests need tmux: install it"
   say "installing Debian's tmux"
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tmux procps >/dev/null
