@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::api::FeedPosition;
 use protocol::{ConversationId, Event, UserName};
@@ -15,6 +16,8 @@ use crate::server::Server;
 
 /// Events in one page. At most two pages are held for a session.
 const PAGE: usize = 64;
+/// While the store is away.
+const FLUSH_AGAIN: Duration = Duration::from_millis(50);
 /// From this many conversations on it pays to ask first which of them have anything new.
 const ASK_HEADS_FROM: usize = 4;
 
@@ -65,7 +68,10 @@ async fn read(server: &Server, lap: Lap, pages: &mpsc::Sender<Page>) -> Result<(
     read_conversations(server, &user, known, pages).await?;
     let mut position = None;
     if unseen {
-        server.cursors.flush(&user).await;
+        // What was seen and is still on its way to the store would be shown again.
+        while !server.cursors.flush(&user).await {
+            tokio::time::sleep(FLUSH_AGAIN).await;
+        }
         position = Some(read_unseen(server, &user, pages).await?);
     }
     if !gaps.is_empty() {

@@ -80,10 +80,10 @@ impl Cursors {
         }
     }
 
-    /// Waits until a user's moves are in the store, but not for long.
-    pub(crate) async fn flush(&self, user: &UserName) {
+    /// Waits until a user's moves are in the store, but not for long; says whether they are.
+    pub(crate) async fn flush(&self, user: &UserName) -> bool {
         // A store that is away keeps the moves waiting here, and they are posted when it is back.
-        let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.post(Some(user))).await;
+        tokio::time::timeout(FLUSH_TIMEOUT, self.post(Some(user))).await.unwrap_or(false)
     }
 
     /// Waits until everything is in the store, but not for long.

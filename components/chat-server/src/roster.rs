@@ -119,9 +119,9 @@ impl Roster {
         true
     }
 
-    /// Whether a user is online.
+    /// Whether a user is online: has a session that is not ending.
     pub(crate) fn is_online(&self, name: &UserName) -> bool {
-        self.people.contains_key(name)
+        self.sessions(name).iter().any(|session| !session.is_leaving())
     }
 
     /// Everybody online in the order they came.

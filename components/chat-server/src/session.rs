@@ -39,6 +39,9 @@ const LINGER_WHEN_STOPPING: Duration = Duration::from_millis(50);
 /// Conversations of which a native session remembers what it was sent; see [`Positions`].
 const SENT: usize = 512;
 
+/// Why a peer that does not read is let go.
+const TOOK_NOTHING: &str = "it took nothing for too long";
+
 /// A session.
 pub(crate) struct Session {
     server: Arc<Server>,
@@ -166,6 +169,9 @@ impl Session {
         self.server.journal.went(&self.member.name, why);
         let Self { member, wire, stopping, .. } = self;
         drop(member);
+        if why == TOOK_NOTHING {
+            return wire.abort();
+        }
         wire.close(if stopping { LINGER_WHEN_STOPPING } else { LINGER }).await;
     }
 
@@ -204,7 +210,7 @@ impl Session {
     /// Whether the session is over, and why.
     fn end(&self, now: Instant) -> Option<&'static str> {
         if self.stalled_since.is_some_and(|since| now >= since + self.server.config.write_timeout) {
-            return Some("it took nothing for too long");
+            return Some(TOOK_NOTHING);
         }
         let closing = self.closing.as_ref()?;
         let owes = !self.answers.is_empty()

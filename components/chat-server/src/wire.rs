@@ -113,6 +113,12 @@ impl Wire {
         }
     }
 
+    /// Breaks the connection off. What the peer has not acknowledged is dropped with it, and not shown to it later as well.
+    pub(crate) fn abort(self) {
+        // If it cannot be set, the peer may get some of it twice.
+        let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
+    }
+
     /// Closes: no more from us, and what the peer still says is not heard.
     pub(crate) async fn close(mut self, linger: Duration) {
         if self.stream.shutdown().await.is_err() {

@@ -1,5 +1,7 @@
 //! Slow readers: nobody waits for them, and they miss nothing.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::peer::Peer;
@@ -19,7 +21,8 @@ async fn flood(world: &World, to: &str) {
         sender.send(&lines.collect::<String>()).await;
     }
     // Answers come in order, so everything is stored and passed on when this one is there.
-    sender.heard_nothing().await;
+    sender.send("done\n").await;
+    while !sender.line().await.starts_with("Invalid format") {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,4 +102,30 @@ async fn logging_in_during_a_flood_shows_everything_once() {
         assert_eq!(bob.said().await, n.to_string());
     }
     bob.heard_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_takes_nothing_is_let_go_and_gets_the_rest_at_its_return() {
+    let world = World::with(|config| config.write_timeout = Duration::from_secs(1)).await;
+    let mut bob = Peer::connect_small(world.chat).await;
+    bob.expect("Enter your username: ").await;
+    bob.send("bob\n").await;
+    bob.expect("Connected! Users online: bob\n").await;
+    flood(&world, "bob").await;
+    let mut back = loop {
+        let mut back = world.connect().await;
+        back.send("bob\n").await;
+        if back.line().await.starts_with("Connected!") {
+            break back;
+        }
+    };
+    let (_, first) = back.stored().await;
+    let first: usize = first.split(' ').next().unwrap().parse().unwrap();
+    for n in first + 1..FLOOD {
+        assert_eq!(back.stored().await.1, body(n));
+    }
+    // What the old connection had taken and what the new one got make the whole.
+    for n in 0..first {
+        assert_eq!(bob.said().await, body(n));
+    }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may, also in what they share")]
 
 mod catching_up;
+mod document;
 mod faults;
 mod framing;
 mod native;

@@ -128,9 +128,9 @@ async fn presence_is_told_to_those_who_want_it() {
     assert_eq!(quiet.frame().await["type"], "live");
     assert_eq!(bob.frame_of("presence").await, json!({"type": "presence", "name": "quiet", "online": true}));
     let alice = world.login("alice").await;
-    assert_eq!(bob.frame().await, json!({"type": "presence", "name": "alice", "online": true}));
+    assert_eq!(bob.frame_of("presence").await, json!({"type": "presence", "name": "alice", "online": true}));
     drop(alice);
-    assert_eq!(bob.frame().await, json!({"type": "presence", "name": "alice", "online": false}));
+    assert_eq!(bob.frame_of("presence").await, json!({"type": "presence", "name": "alice", "online": false}));
     quiet.send("{\"type\":\"ping\"}\n").await;
     assert_eq!(quiet.frame().await, json!({"type": "pong"}));
 }

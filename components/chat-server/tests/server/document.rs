@@ -1,0 +1,58 @@
+//! The conversation in `docs/protocol.md`, held with a real server.
+
+use serde_json::Value;
+
+use crate::peer::Peer;
+use crate::world::World;
+
+const DOCUMENT: &str = include_str!("../../../../docs/protocol.md");
+
+/// What differs from run to run.
+const CHANGING: [&str; 4] = ["id", "at", "timestamp", "token"];
+
+fn without_changing(mut value: Value) -> Value {
+    if let Some(object) = value.as_object_mut() {
+        object.retain(|field, _| !CHANGING.contains(&field.as_str()));
+        object.values_mut().for_each(|value| *value = without_changing(value.take()));
+    } else if let Some(list) = value.as_array_mut() {
+        list.iter_mut().for_each(|value| *value = without_changing(value.take()));
+    }
+    value
+}
+
+#[tokio::test]
+async fn the_conversation_in_the_document_is_held_as_it_stands_there() {
+    let (_, rest) = DOCUMENT.split_once("## A whole conversation").unwrap();
+    let (conversation, _) = rest.split_once("\n## ").unwrap();
+    let world = World::start().await;
+    let mut alice = world.connect().await;
+    let (mut speaker, mut expected, mut heard) = ("nobody", Vec::new(), 0);
+    for line in conversation.lines() {
+        match line.strip_prefix("```") {
+            Some("json client") => speaker = "client",
+            Some("json server") => speaker = "server",
+            Some(_) => {
+                speaker = "nobody";
+                heard += expected.len();
+                hear(&mut alice, std::mem::take(&mut expected)).await;
+            }
+            None if speaker == "client" => alice.send(&format!("{line}\n")).await,
+            None if speaker == "server" => expected.push(serde_json::from_str(line).unwrap()),
+            None => {}
+        }
+    }
+    assert!(heard >= 10, "the document has its examples");
+}
+
+/// An answer and an event that the same message causes may come in either order.
+async fn hear(peer: &mut Peer, expected: Vec<Value>) {
+    let mut heard = Vec::new();
+    for _ in &expected {
+        heard.push(without_changing(peer.frame().await).to_string());
+    }
+    let mut expected: Vec<String> =
+        expected.into_iter().map(|frame| without_changing(frame).to_string()).collect();
+    heard.sort();
+    expected.sort();
+    assert_eq!(heard, expected);
+}
