@@ -48,7 +48,7 @@ async fn a_page_logs_in_talks_and_is_told_who_comes_and_goes() {
     let port = chat.port().to_string();
     say(
         &mut alice,
-        json!({"type": "login", "username": "alice", "server_host": "127.0.0.1", "server_port": port}),
+        json!({"type": "login", "username": "alice", "server_host": chat.ip().to_string(), "server_port": port}),
     )
     .await;
     let success = hear(&mut alice, &["login_success"]).await;

@@ -36,9 +36,15 @@ pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A loopback address that only this process uses: tests that run at the same time must not be given each other's ports.
+pub fn own_ip() -> std::net::Ipv4Addr {
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    [127, 64 | (a & 0x3f), b, c].into()
+}
+
+/// An address that was free a moment ago.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind((own_ip(), 0)).unwrap().local_addr().unwrap()
 }
 
 /// Where a launcher of a test works and what it is told.
@@ -55,13 +61,12 @@ pub struct Home {
 impl Home {
     /// Free ports, an empty directory, nothing left out.
     pub fn new() -> Self {
-        let address = || SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mongo = (std::env::var("P2P_TEST_STORE").as_deref() == Ok("mongodb")).then(mongo::Mongo::start);
         Self {
             dir: tempfile::tempdir().unwrap(),
-            api: address(),
-            chat: address(),
-            page: address(),
+            api: free_address(),
+            chat: free_address(),
+            page: free_address(),
             arguments: Vec::new(),
             environment: mongo.iter().map(|mongo| ("MONGO_URL".to_owned(), mongo.url.clone())).collect(),
             mongo,

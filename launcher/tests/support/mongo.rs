@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use mongodb::bson::doc;
 
-use super::{free_port, wait_for};
+use super::{free_address, wait_for};
 
 /// A running server in a directory of its own; dropped, it is ended.
 pub struct Mongo {
@@ -18,28 +18,32 @@ impl Mongo {
     pub fn start() -> Self {
         let program = std::env::var("P2P_TEST_MONGOD").unwrap_or_else(|_| "mongod".to_owned());
         let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let address = free_address();
         let child = Command::new(&program)
-            .args(["--bind_ip", "127.0.0.1", "--replSet", "rs0", "--port", &port.to_string(), "--dbpath"])
+            .args(["--replSet", "rs0", "--bind_ip", &address.ip().to_string()])
+            .args(["--port", &address.port().to_string(), "--dbpath"])
             .arg(dir.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("{program} does not start ({error}); ./test.sh brings one"));
-        let mongo = Self { url: format!("mongodb://127.0.0.1:{port}/?replicaSet=rs0"), child, _dir: dir };
-        wait_for("mongod to listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(initiate(port));
+        let mongo = Self { url: format!("mongodb://{address}/?replicaSet=rs0"), child, _dir: dir };
+        wait_for("mongod to listen", || std::net::TcpStream::connect(address).ok());
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(initiate(address));
         mongo
     }
 }
 
-async fn initiate(port: u16) {
+async fn initiate(address: std::net::SocketAddr) {
     let options =
-        mongodb::options::ClientOptions::parse(format!("mongodb://127.0.0.1:{port}/?directConnection=true"));
+        mongodb::options::ClientOptions::parse(format!("mongodb://{address}/?directConnection=true"));
     let client = mongodb::Client::with_options(options.await.unwrap()).unwrap();
     let admin = client.database("admin");
-    let host = format!("127.0.0.1:{port}");
-    let config = doc! { "_id": "rs0", "members": [{ "_id": 0, "host": host }] };
+    let config = doc! { "_id": "rs0", "members": [{ "_id": 0, "host": address.to_string() }] };
     admin.run_command(doc! { "replSetInitiate": config }).await.unwrap();
     while !admin
         .run_command(doc! { "hello": 1 })
