@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use transport::ApiError;
 
 use crate::backend::Backend;
+use crate::metrics::Metrics;
 
 /// A sender hears within a second what became of a message, so that a person knows whether to type it again.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
@@ -34,6 +35,7 @@ const BATCH_BODIES: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Appender {
     queue: mpsc::Sender<Submission>,
+    metrics: Arc<Metrics>,
 }
 
 /// What became of a message.
@@ -56,9 +58,9 @@ struct Submission {
 
 impl Appender {
     /// An appender, and the worker that must be run for it.
-    pub(crate) fn new(backend: Arc<Backend>) -> (Self, Worker) {
+    pub(crate) fn new(backend: Arc<Backend>, metrics: Arc<Metrics>) -> (Self, Worker) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        (Self { queue }, Worker { backend, waiting, left_over: None })
+        (Self { queue, metrics: Arc::clone(&metrics) }, Worker { backend, metrics, waiting, left_over: None })
     }
 
     /// Puts a message into the queue, waiting for a place if need be; its outcome comes within a second.
@@ -69,7 +71,9 @@ impl Appender {
         match self.queue.try_send(submission) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(submission)) => self.wait_for_place(submission).await,
-            Err(mpsc::error::TrySendError::Closed(submission)) => submission.settle(Outcome::Later),
+            Err(mpsc::error::TrySendError::Closed(submission)) => {
+                submission.settle(Outcome::Later, &self.metrics)
+            }
         }
         receiver
     }
@@ -77,13 +81,14 @@ impl Appender {
     async fn wait_for_place(&self, submission: Submission) {
         match tokio::time::timeout_at(submission.deadline, self.queue.reserve()).await {
             Ok(Ok(place)) => place.send(submission),
-            Ok(Err(_)) | Err(_) => submission.settle(Outcome::Later),
+            Ok(Err(_)) | Err(_) => submission.settle(Outcome::Later, &self.metrics),
         }
     }
 }
 
 impl Submission {
-    fn settle(self, outcome: Outcome) {
+    fn settle(self, outcome: Outcome, metrics: &Metrics) {
+        metrics.outcome(&outcome);
         // A session that is gone needs no answer; the message is stored all the same.
         let _ = self.outcome.send(outcome);
     }
@@ -93,6 +98,7 @@ impl Submission {
 #[derive(Debug)]
 pub(crate) struct Worker {
     backend: Arc<Backend>,
+    metrics: Arc<Metrics>,
     waiting: mpsc::Receiver<Submission>,
     /// Did not fit into the last batch.
     left_over: Option<Submission>,
@@ -132,13 +138,12 @@ impl Worker {
             match self.attempt(&batch).await {
                 Ok((results, durability)) => {
                     for (submission, appended) in batch.drain(..).zip(results) {
-                        submission.settle(Outcome::Stored(appended, durability));
+                        submission.settle(Outcome::Stored(appended, durability), &self.metrics);
                     }
                 }
                 Err(Failed::Refused(detail)) if batch.len() == 1 => {
-                    batch
-                        .drain(..)
-                        .for_each(|submission| submission.settle(Outcome::Refused(detail.clone())));
+                    let refused = Outcome::Refused(detail);
+                    batch.drain(..).for_each(|submission| submission.settle(refused.clone(), &self.metrics));
                 }
                 // One of them is refused; alone each gets its own answer.
                 Err(Failed::Refused(_)) => {
@@ -147,7 +152,7 @@ impl Worker {
                     }
                 }
                 Err(Failed::Unknown) => {
-                    batch = expire(batch);
+                    batch = self.expire(batch);
                     if let Some(deadline) = first_deadline(&batch) {
                         tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
                         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -161,7 +166,10 @@ impl Worker {
         let drafts: Vec<Draft> = batch.iter().map(|submission| submission.draft.clone()).collect();
         let count = drafts.len();
         let until = first_deadline(batch).into_iter().fold(Instant::now() + LEAST_ATTEMPT, Instant::max);
-        match tokio::time::timeout_at(until, self.backend.api.append(drafts)).await {
+        let begun = Instant::now();
+        let answer = tokio::time::timeout_at(until, self.backend.api.append(drafts)).await;
+        self.metrics.appends.note(begun.elapsed());
+        match answer {
             Ok(Ok(answer)) if answer.results.len() == count => {
                 self.backend.set_durability(answer.durability);
                 Ok((answer.results, answer.durability))
@@ -174,6 +182,20 @@ impl Worker {
             Ok(Ok(_)) | Err(_) => Err(Failed::Unknown),
         }
     }
+
+    /// Tells those whose time is up; the others stay, in order.
+    fn expire(&self, batch: Vec<Submission>) -> Vec<Submission> {
+        let now = Instant::now();
+        let (late, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(|s| s.deadline <= now);
+        if !late.is_empty() {
+            tracing::warn!(
+                messages = late.len(),
+                "not stored in time; their senders are asked to send them again"
+            );
+        }
+        late.into_iter().for_each(|submission| submission.settle(Outcome::Later, &self.metrics));
+        rest
+    }
 }
 
 enum Failed {
@@ -183,18 +205,4 @@ enum Failed {
 
 fn first_deadline(batch: &[Submission]) -> Option<Instant> {
     batch.iter().map(|submission| submission.deadline).min()
-}
-
-/// Tells those whose time is up; the others stay, in order.
-fn expire(batch: Vec<Submission>) -> Vec<Submission> {
-    let now = Instant::now();
-    let (late, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(|s| s.deadline <= now);
-    if !late.is_empty() {
-        tracing::warn!(
-            messages = late.len(),
-            "not stored in time; their senders are asked to send them again"
-        );
-    }
-    late.into_iter().for_each(|submission| submission.settle(Outcome::Later));
-    rest
 }

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Where it takes connections, text and native. Port 0 asks the system for a free one.
     pub listen: SocketAddr,
+    /// Where it answers `/healthz`, `/readyz` and `/metrics` over HTTP; nowhere if not set.
+    pub http_listen: Option<SocketAddr>,
     /// How long a text connection must be quiet until bytes without a line end count as a whole message.
     #[serde(with = "kit::duration")]
     pub quiet: Duration,
@@ -39,6 +41,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 5000).into(),
+            http_listen: None,
             quiet: Duration::from_millis(20),
             login_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),

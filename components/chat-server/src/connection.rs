@@ -37,6 +37,7 @@ pub(crate) async fn serve(server: Arc<Server>, stream: TcpStream, peer: SocketAd
         Ok((entrant, member)) => Box::pin(greet(server, wire, entrant, member)).await,
         Err(Parting::Gone) => {}
         Err(Parting::Because(words)) => {
+            server.metrics.turned_away.add(1);
             server.journal.refused(peer, String::from_utf8_lossy(&words).trim_end());
             wire.part(words).await;
         }

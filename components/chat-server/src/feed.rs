@@ -9,6 +9,7 @@ use transport::{Feed, FeedError};
 
 use crate::backend::Backend;
 use crate::hub::Hub;
+use crate::metrics::Metrics;
 
 /// The message API is back within a second after any crash; events wait for us meanwhile.
 const RETRY_CAP: Duration = Duration::from_millis(500);
@@ -36,11 +37,11 @@ enum End {
 }
 
 /// Follows the feed, for ever.
-pub(crate) async fn follow(backend: &Backend, hub: &Hub, link: &watch::Sender<Link>) {
+pub(crate) async fn follow(backend: &Backend, hub: &Hub, metrics: &Metrics, link: &watch::Sender<Link>) {
     let mut position = None;
     let mut backoff = Backoff::new(Duration::from_millis(50), RETRY_CAP);
     loop {
-        let Err(end) = connected(backend, hub, link, &mut position, &mut backoff).await;
+        let Err(end) = connected(backend, hub, metrics, link, &mut position, &mut backoff).await;
         let was = link.send_replace(Link::Down);
         let error = kit::failure::chain(&end);
         if was == Link::Up {
@@ -55,6 +56,7 @@ pub(crate) async fn follow(backend: &Backend, hub: &Hub, link: &watch::Sender<Li
 async fn connected(
     backend: &Backend,
     hub: &Hub,
+    metrics: &Metrics,
     link: &watch::Sender<Link>,
     position: &mut Option<FeedPosition>,
     backoff: &mut Backoff,
@@ -73,6 +75,7 @@ async fn connected(
         match feed.next().await? {
             FeedFrame::Event { index, event } if index == at.index + 1 => {
                 at.index = index;
+                metrics.events.add(1);
                 hub.dispatch(*event, at);
                 *position = Some(at);
             }

@@ -18,12 +18,14 @@ mod connection;
 mod cursors;
 mod feed;
 mod framing;
+mod http;
 mod hub;
 mod inbox;
 mod journal;
 mod listener;
 mod login;
 mod marks;
+mod metrics;
 mod native_dialect;
 mod outgoing;
 mod outlet;
@@ -43,6 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::{Context, Failure, Notifier};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -56,6 +59,7 @@ use cursors::Cursors;
 use feed::Link;
 use hub::Hub;
 use journal::Journal;
+use metrics::Metrics;
 use send_queue::SendQueue;
 use server::Server;
 
@@ -77,8 +81,10 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
     kit::listen::raise_file_limit();
     let listener = kit::listen::bind(config.listen).await?;
     let address = listener.local_addr()?;
+    let http = http::bind(config.http_listen).await?;
     let backend = Arc::new(Backend::new(ApiClient::new(upstream.api, context.service_token.clone())));
-    let (appender, worker) = Appender::new(Arc::clone(&backend));
+    let metrics = Arc::new(Metrics::default());
+    let (appender, worker) = Appender::new(Arc::clone(&backend), Arc::clone(&metrics));
     let tasks = TaskTracker::new();
     let server = Arc::new(Server {
         hub: Hub::new(config.outbox_bytes),
@@ -87,6 +93,7 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
         service_token: context.service_token.clone(),
         send_queue: SendQueue::open(),
         journal: Journal::new(),
+        metrics,
         shutdown: context.shutdown.clone(),
         tasks,
         config,
@@ -95,6 +102,9 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
     });
     let backstage = Backstage::start(&server, worker, &context.notifier);
     backstage.first_link().await;
+    if let Some(http) = http {
+        backstage.serve_http(http, &server);
+    }
     tracing::info!(%address, "taking connections");
     context.notifier.ready(&format!("taking connections on {address}"));
     listener::accept(Arc::clone(&server), listener).await;
@@ -127,12 +137,12 @@ impl Backstage {
         let (link, link_watch) = watch::channel(Link::Untried);
         let (backend, hub, cursors) = (&server.backend, &server.hub, &server.cursors);
         let until_stop = |work| stop.clone().run_until_cancelled_owned(work);
-        let (backend, hub) = (Arc::clone(backend), Arc::clone(hub));
+        let (backend, hub, metrics) = (Arc::clone(backend), Arc::clone(hub), Arc::clone(&server.metrics));
         let (announcing, reporting, notifier) = (Arc::clone(&hub), Arc::clone(&hub), notifier.clone());
         let cursors = Arc::clone(cursors);
         let works: [std::pin::Pin<Box<dyn Future<Output = ()> + Send>>; 5] = [
             Box::pin(worker.run()),
-            Box::pin(async move { feed::follow(&backend, &hub, &link).await }),
+            Box::pin(async move { feed::follow(&backend, &hub, &metrics, &link).await }),
             Box::pin(async move { cursors.run().await }),
             Box::pin(async move { announce(&announcing).await }),
             Box::pin(async move { report(&reporting, &notifier).await }),
@@ -152,6 +162,10 @@ impl Backstage {
                 "the message API does not answer yet; people are let in and caught up when it does"
             );
         }
+    }
+
+    fn serve_http(&self, listener: TcpListener, server: &Arc<Server>) {
+        self.tasks.spawn(http::serve(listener, Arc::clone(server), self.link.clone()));
     }
 
     async fn stop(self) {

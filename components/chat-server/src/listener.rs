@@ -45,6 +45,7 @@ fn admit(server: &Arc<Server>, places: &Arc<Places>, stream: TcpStream, peer: So
                 NoPlace::Address => ADDRESS_FULL,
             };
             let _ = stream.try_write(line.as_bytes());
+            server.metrics.turned_away.add(1);
             server.journal.refused(peer, line.trim_end());
         }
     }

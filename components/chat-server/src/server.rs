@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::cursors::Cursors;
 use crate::hub::Hub;
 use crate::journal::Journal;
+use crate::metrics::Metrics;
 use crate::send_queue::SendQueue;
 
 /// The parts of the server, put together by [`crate::run`].
@@ -30,6 +31,7 @@ pub(crate) struct Server {
     pub(crate) cursors: Arc<Cursors>,
     pub(crate) send_queue: SendQueue,
     pub(crate) journal: Journal,
+    pub(crate) metrics: Arc<Metrics>,
     /// Every task of every connection.
     pub(crate) tasks: TaskTracker,
     /// Cancelled when connections must end.

@@ -11,6 +11,7 @@ pub mod http;
 pub mod lifeline;
 pub mod listen;
 pub mod log;
+pub mod metrics;
 pub mod notify;
 pub mod secret;
 pub mod shutdown;

@@ -52,7 +52,7 @@ impl Service {
         match &result {
             Ok(results) => {
                 let duplicates = results.iter().filter(|result| result.duplicate).count();
-                self.metrics.batch(begun.elapsed());
+                self.metrics.commits.note(begun.elapsed());
                 self.metrics.appended.add(results.len() - duplicates);
                 self.metrics.duplicates.add(duplicates);
                 if self.metrics.set_failing(false) {

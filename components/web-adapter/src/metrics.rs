@@ -1,7 +1,6 @@
-//! What `/metrics` tells (Prometheus text format).
+//! What `/metrics` tells.
 
-use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use kit::metrics::{Counter, Exposition};
 
 /// Counters since the start of the process.
 #[derive(Debug, Default)]
@@ -18,49 +17,17 @@ pub(crate) struct Metrics {
     pub(crate) chat_away: Counter,
 }
 
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-}
-
 impl Metrics {
     pub(crate) fn render(&self, open: usize) -> String {
-        let counters = [
-            ("opened_total", "WebSockets opened", &self.opened),
-            ("refused_total", "WebSockets refused for their origin or for want of a place", &self.refused),
-            ("frames_in_total", "Frames taken from browsers", &self.frames_in),
-            ("frames_out_total", "Frames handed to browsers", &self.frames_out),
-            ("chat_away_total", "Sessions ended because the chat server was away", &self.chat_away),
-        ];
-        let mut text = format!(
-            "# HELP web_adapter_sessions WebSockets open now\n# TYPE web_adapter_sessions gauge\nweb_adapter_sessions {open}\n"
-        );
-        for (name, help, Counter(value)) in counters {
-            let value = value.load(Ordering::Relaxed);
-            let _ = write!(
-                text,
-                "# HELP web_adapter_{name} {help}\n# TYPE web_adapter_{name} counter\nweb_adapter_{name} {value}\n"
-            );
-        }
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn is_prometheus_text() {
-        let metrics = Metrics::default();
-        metrics.frames_in.add(3);
-        let text = metrics.render(2);
-        assert!(text.contains("\nweb_adapter_sessions 2\n"));
-        assert!(text.contains("# TYPE web_adapter_frames_in_total counter\nweb_adapter_frames_in_total 3\n"));
+        let refused = "WebSockets refused for their origin or for want of a place.";
+        let chat_away = "Sessions ended because the chat server was away.";
+        Exposition::new("web_adapter")
+            .gauge("sessions", "WebSockets open now.", open as u64)
+            .counter("opened_total", "WebSockets opened.", &self.opened)
+            .counter("refused_total", refused, &self.refused)
+            .counter("frames_in_total", "Frames taken from browsers.", &self.frames_in)
+            .counter("frames_out_total", "Frames handed to browsers.", &self.frames_out)
+            .counter("chat_away_total", chat_away, &self.chat_away)
+            .finish()
     }
 }

@@ -160,7 +160,7 @@ impl Session<'_> {
                 next = self.upstream.next().now_or_never();
             }
         }
-        self.metrics.frames_out.add(count as u64);
+        self.metrics.frames_out.add(count);
         Ok(self.socket.flush().await?)
     }
 }

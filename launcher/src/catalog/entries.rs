@@ -31,7 +31,10 @@ pub(super) static COMPONENTS: [Component; 5] = [
         runtime: Runtime::Threads,
         needs: &["message-api"],
         sees: &["chat-server", "message-api.listen", "thermometer.name", "openai-bot.name"],
-        listeners: |settings| vec![("listen", settings.chat_server.listen)],
+        listeners: |settings| {
+            let http = settings.chat_server.http_listen.map(|address| ("http-listen", address));
+            [("listen", settings.chat_server.listen)].into_iter().chain(http).collect()
+        },
         address: |settings| reachable(settings.chat_server.listen).to_string(),
         left_out: |_, _| None,
         flag: None,

@@ -7,5 +7,7 @@ mod support;
 mod bot;
 mod faults;
 mod http;
+mod metrics;
+mod readme;
 mod text;
 mod websocket;

@@ -45,7 +45,7 @@ pub(super) async fn feed(
 }
 
 async fn pump(service: Arc<Service>, position: Option<FeedPosition>, chunks: mpsc::Sender<Bytes>) {
-    let _counted = service.metrics.feed_reader();
+    let _counted = service.metrics.feed_readers.enter();
     let mut reader = service.feed.read_from(position);
     loop {
         let next = tokio::select! {
@@ -54,7 +54,7 @@ async fn pump(service: Arc<Service>, position: Option<FeedPosition>, chunks: mps
             next = reader.next() => next,
         };
         let Ok(chunk) = next else {
-            service.metrics.feed_lagged();
+            service.metrics.feed_lagged.add(1);
             tracing::warn!("a reader of the feed was too slow and is cut off");
             return;
         };

@@ -166,7 +166,7 @@ impl Session<'_> {
         for _ in 0..BATCH {
             let Some(incoming) = next.take() else { break };
             let frames = self.read(incoming, &mut shown)?;
-            self.metrics.frames_out.add(frames.len() as u64);
+            self.metrics.frames_out.add(frames.len());
             for frame in frames {
                 self.socket.feed(to_json(&frame).into()).await?;
             }

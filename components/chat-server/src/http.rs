@@ -1,0 +1,28 @@
+//! The HTTP side, where the operator wants one: `/healthz`, `/readyz` (the message API's feed is followed) and `/metrics`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use kit::listen::ListenError;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::feed::Link;
+use crate::server::Server;
+
+/// The socket to listen on, if any.
+pub(crate) async fn bind(address: Option<SocketAddr>) -> Result<Option<TcpListener>, ListenError> {
+    match address {
+        Some(address) => kit::listen::bind(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Answers until the server stops.
+pub(crate) async fn serve(listener: TcpListener, server: Arc<Server>, link: watch::Receiver<Link>) {
+    let shutdown = server.shutdown.clone();
+    let is_up = move || *link.borrow() == Link::Up;
+    let ready = is_up.clone();
+    let router = kit::http::health(ready, move || server.metrics.render(&server.hub, is_up()));
+    kit::http::serve(listener, router, shutdown).await;
+}

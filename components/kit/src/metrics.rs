@@ -1,0 +1,147 @@
+//! Numbers for Prometheus: counters, and the text that its server reads.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A number that several tasks add to. Each is exact; several read together are as of slightly different moments.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds.
+    pub fn add(&self, count: usize) {
+        self.0.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// What it is now.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number of things that are there now.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// One more, until what this returns is dropped.
+    #[must_use]
+    pub fn enter(&self) -> Entered<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Entered(self)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One of what a [`Gauge`] counts.
+#[derive(Debug)]
+pub struct Entered<'g>(&'g Gauge);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How often something took place and how long that took altogether.
+#[derive(Debug, Default)]
+pub struct Timer {
+    count: Counter,
+    micros: Counter,
+}
+
+impl Timer {
+    /// It took place once more.
+    pub fn note(&self, took: Duration) {
+        self.count.add(1);
+        self.micros.add(usize::try_from(took.as_micros()).unwrap_or(usize::MAX));
+    }
+}
+
+/// What `/metrics` answers, in the text format 0.0.4 of Prometheus
+/// (<https://prometheus.io/docs/instrumenting/exposition_formats/>). Names are `<prefix>_<name>`.
+#[derive(Debug)]
+pub struct Exposition {
+    prefix: &'static str,
+    text: String,
+}
+
+impl Exposition {
+    /// Nothing yet. `prefix` and all names are letters, digits and `_`; help has no line end.
+    #[must_use]
+    pub fn new(prefix: &'static str) -> Self {
+        Self { prefix, text: String::new() }
+    }
+
+    /// A number that only grows; its name ends in `_total`.
+    #[must_use]
+    pub fn counter(self, name: &str, help: &str, counter: &Counter) -> Self {
+        let value = counter.get();
+        self.sample(name, help, "counter", value)
+    }
+
+    /// A number that goes up and down.
+    #[must_use]
+    pub fn gauge(self, name: &str, help: &str, value: u64) -> Self {
+        self.sample(name, help, "gauge", value)
+    }
+
+    /// Count and sum of times; its name ends in `_seconds`.
+    #[must_use]
+    pub fn timer(mut self, name: &str, help: &str, timer: &Timer) -> Self {
+        let (count, sum) = (timer.count.get(), Duration::from_micros(timer.micros.get()).as_secs_f64());
+        self.head(name, help, "summary");
+        let prefix = self.prefix;
+        // Writing to a string cannot fail, here and below.
+        let _ = writeln!(self.text, "{prefix}_{name}_sum {sum}\n{prefix}_{name}_count {count}");
+        self
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn finish(self) -> String {
+        self.text
+    }
+
+    fn sample(mut self, name: &str, help: &str, kind: &str, value: u64) -> Self {
+        self.head(name, help, kind);
+        let _ = writeln!(self.text, "{}_{name} {value}", self.prefix);
+        self
+    }
+
+    fn head(&mut self, name: &str, help: &str, kind: &str) {
+        let prefix = self.prefix;
+        let _ = writeln!(self.text, "# HELP {prefix}_{name} {help}\n# TYPE {prefix}_{name} {kind}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_prometheus_text() {
+        let (counter, gauge, timer) = (Counter::default(), Gauge::default(), Timer::default());
+        counter.add(3);
+        let (_one, _two) = (gauge.enter(), gauge.enter());
+        drop(gauge.enter());
+        timer.note(Duration::from_millis(1500));
+        let text = Exposition::new("it")
+            .counter("done_total", "What was done.", &counter)
+            .gauge("open", "What is open.", gauge.get())
+            .timer("commit_seconds", "How long.", &timer)
+            .finish();
+        let expected = "\
+# HELP it_done_total What was done.\n# TYPE it_done_total counter\nit_done_total 3\n\
+# HELP it_open What is open.\n# TYPE it_open gauge\nit_open 2\n\
+# HELP it_commit_seconds How long.\n# TYPE it_commit_seconds summary\nit_commit_seconds_sum 1.5\nit_commit_seconds_count 1\n";
+        assert_eq!(text, expected);
+    }
+}

@@ -1,0 +1,35 @@
+//! The README's own examples.
+
+use crate::support::Home;
+use crate::support::line_client::LineClient;
+
+const README: &str = include_str!("../../../README.md");
+
+/// The text between a line that opens a block of code in `language` and the line that closes it.
+fn block(language: &str) -> &'static str {
+    let (_, rest) = README.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0
+}
+
+#[test]
+fn the_service_in_ten_lines_answers() {
+    let home = Home::new().argument("--no-web").argument("--no-thermometer");
+    let program = block("python").replace("5000", &home.chat.port().to_string());
+    let program = program.replace("127.0.0.1", &home.chat.ip().to_string());
+    assert!(program.lines().count() <= 10);
+    let path = home.dir.path().join("echo.py");
+    std::fs::write(&path, program).unwrap();
+    let config = block("toml").replace("/home/me/echo.py", path.to_str().unwrap());
+    std::fs::create_dir(home.dir.path().join("config")).unwrap();
+    std::fs::write(home.dir.path().join("config/launcher.toml"), config).unwrap();
+
+    let launcher = home.up();
+    let (mut alice, _) = LineClient::login(launcher.home.chat, "alice");
+    // Started is not logged in: until it is, what is said to it is kept, and it does not answer what was kept.
+    let answer = crate::support::wait_for("an answer", || {
+        alice.send("echo: is anybody there?\n");
+        let line = alice.line();
+        line.starts_with("[echo]").then_some(line)
+    });
+    assert!(answer.ends_with("] you said is anybody there?\n"), "{answer:?}");
+}
