@@ -127,6 +127,7 @@ impl System {
             format!("chat-server.listen={chat}"),
             format!("web-adapter.listen={page}"),
             "chat-server.messages-per-second=0".to_owned(),
+            "chat-server.book=false".to_owned(),
         ] {
             command.arg("--set").arg(setting);
         }

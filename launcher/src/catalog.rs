@@ -89,7 +89,8 @@ pub fn listeners(settings: &Settings) -> Vec<(String, SocketAddr)> {
 pub fn sought_listeners(settings: &Settings) -> Vec<(String, SocketAddr)> {
     let is_needed = |name: &str| components().any(|component| component.needs.contains(&name));
     let needed = components().filter(|component| is_needed(component.name));
-    needed.flat_map(|component| component.listeners(settings)).collect()
+    let listeners = needed.flat_map(|component| component.listeners(settings));
+    listeners.filter(|(key, _)| key.ends_with(".listen")).collect()
 }
 
 /// The addresses of what is really started: not of what is left out, nor of what a program of the operator's replaces.

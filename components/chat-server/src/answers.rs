@@ -16,11 +16,11 @@ const WINDOW: usize = 64;
 
 /// Answers, some of which are still on their way.
 ///
-/// Bound: [`WINDOW`], and one page of history. Overflow rule: while [`Answers::is_full`], nothing more is read from the peer.
+/// Bound: [`WINDOW`], and one that is looked up, such as a page of history. Overflow rule: while [`Answers::is_full`], nothing more is read from the peer.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     queue: VecDeque<Slot>,
-    pages: usize,
+    pending: usize,
 }
 
 /// What a message was, as far as its answer depends on it.
@@ -45,8 +45,9 @@ pub(crate) enum Answer {
 enum Slot {
     Here(Answer),
     Message(Said, oneshot::Receiver<Outcome>),
-    Page(oneshot::Receiver<Bytes>),
-    /// A page that was given up by its reader: it is not answered.
+    /// Something that is looked up first, one at a time.
+    Pending(oneshot::Receiver<Answer>),
+    /// It was given up by whoever looked it up: it is not answered.
     Nothing,
 }
 
@@ -61,15 +62,15 @@ impl Answers {
         self.queue.push_back(Slot::Message(said, outcome));
     }
 
-    /// Answers with a page that is being read.
-    pub(crate) fn page(&mut self, page: oneshot::Receiver<Bytes>) {
-        self.pages += 1;
-        self.queue.push_back(Slot::Page(page));
+    /// Answers with something that must be looked up first.
+    pub(crate) fn pending(&mut self, answer: oneshot::Receiver<Answer>) {
+        self.pending += 1;
+        self.queue.push_back(Slot::Pending(answer));
     }
 
     /// Whether no more should be asked for now.
     pub(crate) fn is_full(&self) -> bool {
-        self.queue.len() >= WINDOW || self.pages > 0
+        self.queue.len() >= WINDOW || self.pending > 0
     }
 
     /// Whether everything is answered.
@@ -88,11 +89,11 @@ impl Answers {
                     // The appender ended with the message: nobody knows.
                     Poll::Ready(outcome) => Some(outcome.unwrap_or(Outcome::Later)),
                 },
-                Slot::Page(page) => match Pin::new(page).poll(context) {
+                Slot::Pending(answer) => match Pin::new(answer).poll(context) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(page) => {
-                        *slot = page.map_or(Slot::Nothing, |page| Slot::Here(Answer::Bytes(page)));
-                        self.pages -= 1;
+                    Poll::Ready(answer) => {
+                        *slot = answer.map_or(Slot::Nothing, Slot::Here);
+                        self.pending -= 1;
                         return Poll::Ready(());
                     }
                 },
@@ -117,7 +118,7 @@ impl Answers {
                 Some(answer)
             }
             Some(Slot::Nothing) => self.take(),
-            Some(Slot::Message(..) | Slot::Page(_)) | None => None,
+            Some(Slot::Message(..) | Slot::Pending(_)) | None => None,
         }
     }
 }
@@ -142,10 +143,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_page_at_a_time_is_read_and_one_given_up_is_passed_over() {
+    async fn one_thing_at_a_time_is_looked_up_and_one_given_up_is_passed_over() {
         let mut answers = Answers::default();
-        let (page, receiver) = oneshot::channel::<Bytes>();
-        answers.page(receiver);
+        let (page, receiver) = oneshot::channel();
+        answers.pending(receiver);
         assert!(answers.is_full());
         drop(page);
         answers.bytes(Bytes::from_static(b"next"));

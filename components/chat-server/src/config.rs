@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Where it takes connections, text and native. Port 0 asks the system for a free one.
     pub listen: SocketAddr,
+    /// Whether the book dialect is served, on a port of its own.
+    pub book: bool,
+    /// Where it takes connections in the book dialect.
+    pub book_listen: SocketAddr,
     /// Where it answers `/healthz`, `/readyz` and `/metrics` over HTTP; nowhere if not set.
     pub http_listen: Option<SocketAddr>,
     /// How long a text connection must be quiet until bytes without a line end count as a whole message.
@@ -41,6 +45,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 5000).into(),
+            book: true,
+            book_listen: (Ipv4Addr::LOCALHOST, 5555).into(),
             http_listen: None,
             quiet: Duration::from_millis(20),
             login_timeout: Duration::from_secs(60),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::native::{Hello, Welcome};
-use protocol::{UserName, text};
+use protocol::{UserName, book, text};
 use tokio::net::TcpStream;
 
 use crate::hub::Membership;
-use crate::login::{self, Entrant, Parting};
+use crate::login::{self, Door, Entrant, Parting};
 use crate::native_dialect;
 use crate::places::Place;
 use crate::server::Server;
@@ -18,14 +18,22 @@ use crate::wire::Wire;
 
 /// A greeting does not wait longer for the list of conversations; without the store it comes without.
 const CONVERSATIONS_TIMEOUT: Duration = Duration::from_secs(1);
+/// Nor for the client book.
+const BOOK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves a connection.
-pub(crate) async fn serve(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, place: Place) {
+pub(crate) async fn serve(
+    server: Arc<Server>,
+    door: Door,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) {
     let _place = place;
     // A peer that is gone already needs no answer.
     let Ok(mut wire) = Wire::new(stream, peer) else { return };
     let login = async {
-        let entrant = login::ask(&server, &mut wire).await?;
+        let entrant = login::ask(&server, &mut wire, door).await?;
         let member = login::admit(&server, &entrant).await?;
         Ok((entrant, member))
     };
@@ -46,13 +54,19 @@ pub(crate) async fn serve(server: Arc<Server>, stream: TcpStream, peer: SocketAd
 
 async fn greet(server: Arc<Server>, mut wire: Wire, entrant: Entrant, member: Membership) {
     server.journal.came(&member.name, wire.peer, entrant.dialect());
-    register(&server, member.name.clone(), wire.peer);
     let session = match entrant {
         Entrant::Text(_) => {
+            register(&server, member.name.clone(), wire.peer);
             wire.out.push(text::connected(member.online.iter()).as_bytes());
-            Session::text(server, take_online(member), wire)
+            Session::lines(server, take_online(member), wire)
+        }
+        Entrant::Book(_) => {
+            let book = client_book(&server, &member, wire.peer).await;
+            wire.out.push(book.as_bytes());
+            Session::lines(server, take_online(member), wire)
         }
         Entrant::Native(hello) => {
+            register(&server, member.name.clone(), wire.peer);
             let welcome = welcome(&server, &member, &hello).await;
             wire.out.push(&native_dialect::welcome(welcome));
             Session::native(server, take_online(member), wire, &hello)
@@ -88,6 +102,18 @@ async fn welcome(server: &Server, member: &Membership, hello: &Hello) -> Welcome
     }
 }
 
+/// Everybody ever registered, the newcomer included; while the store does not answer, everybody online.
+async fn client_book(server: &Server, member: &Membership, peer: SocketAddr) -> String {
+    let read = async {
+        server.backend.api.register(member.name.clone(), Some(peer.to_string())).await?;
+        server.backend.read_once(server.backend.api.users()).await
+    };
+    match tokio::time::timeout(BOOK_TIMEOUT, read).await {
+        Ok(Ok(users)) => book::client_book(users.iter().map(|user| &user.name)),
+        Ok(Err(_)) | Err(_) => book::client_book(member.online.iter()),
+    }
+}
+
 /// Notes the login in the book of users; nobody waits for it.
 fn register(server: &Arc<Server>, name: UserName, peer: SocketAddr) {
     let task_server = Arc::clone(server);
@@ -105,13 +131,17 @@ fn register(server: &Arc<Server>, name: UserName, peer: SocketAddr) {
 mod tests {
     use super::*;
 
-    fn size<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
+    fn size<A, B, C, D, E, F: Future>(_: impl Fn(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    fn greeting_size<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
         size_of::<F>()
     }
 
     #[test]
     fn an_idle_session_is_small() {
-        let size = size(serve) + size(greet) + size_of::<Wire>();
+        let size = size(serve) + greeting_size(greet) + size_of::<Wire>();
         assert!(size < 8 * 1024, "{size} bytes");
     }
 }

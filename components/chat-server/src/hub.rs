@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kit::Secret;
 use protocol::api::FeedPosition;
-use protocol::{ConversationId, Event, UserName};
+use protocol::{ConversationId, Event, UserName, book};
 use tokio::sync::watch;
 
 use crate::inbox::{Backlog, Bounds};
@@ -119,6 +119,11 @@ impl Hub {
         here.is_some_and(|here| here.epoch == position.epoch && here.index >= position.index)
     }
 
+    /// What a client of the book dialect is told of the others online.
+    pub(crate) fn others_online(&self, name: &UserName) -> String {
+        book::online(self.roster().others(name))
+    }
+
     /// Whether a user is online.
     pub(crate) fn is_online(&self, name: &UserName) -> bool {
         self.roster().is_online(name)
@@ -155,7 +160,7 @@ impl Hub {
 
 /// Everyone online in the order they came, the newcomer last even where an older session of theirs is there.
 fn online_with_last(roster: &Roster, newcomer: &UserName) -> Vec<UserName> {
-    let mut online: Vec<UserName> = roster.online().filter(|name| *name != newcomer).cloned().collect();
+    let mut online: Vec<UserName> = roster.others(newcomer).cloned().collect();
     online.push(newcomer.clone());
     online
 }

@@ -13,6 +13,7 @@ mod allowance;
 mod answers;
 mod appender;
 mod backend;
+mod book_dialect;
 mod catch_up;
 mod connection;
 mod cursors;
@@ -81,6 +82,7 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
     kit::listen::raise_file_limit();
     let listener = kit::listen::bind(config.listen).await?;
     let address = listener.local_addr()?;
+    let book = if config.book { Some(kit::listen::bind(config.book_listen).await?) } else { None };
     let http = http::bind(config.http_listen).await?;
     let backend = Arc::new(Backend::new(ApiClient::new(upstream.api, context.service_token.clone())));
     let metrics = Arc::new(Metrics::default());
@@ -107,7 +109,7 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
     }
     tracing::info!(%address, "taking connections");
     context.notifier.ready(&format!("taking connections on {address}"));
-    listener::accept(Arc::clone(&server), listener).await;
+    listener::accept(Arc::clone(&server), listener, book).await;
     context.notifier.stopping();
     drain(&server).await;
     backstage.stop().await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::connection;
+use crate::login::Door;
 use crate::places::{NoPlace, Places};
 use crate::server::Server;
 
@@ -15,16 +16,25 @@ const ADDRESS_FULL: &str = "Too many connections from your address. Disconnectin
 /// When the system is out of files or memory, waiting is better than spinning.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until the server stops.
-pub(crate) async fn accept(server: Arc<Server>, listener: TcpListener) {
+/// Accepts at every door until the server stops. They share their places.
+pub(crate) async fn accept(server: Arc<Server>, main: TcpListener, book: Option<TcpListener>) {
     let places = Places::new(server.config.max_connections, server.config.max_sessions_per_address);
+    let book = async {
+        if let Some(book) = book {
+            accept_at(Door::Book, &server, &places, book).await;
+        }
+    };
+    tokio::join!(accept_at(Door::Main, &server, &places, main), book);
+}
+
+async fn accept_at(door: Door, server: &Arc<Server>, places: &Arc<Places>, listener: TcpListener) {
     loop {
         let accepted = tokio::select! {
             () = server.shutdown.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => admit(&server, &places, stream, peer),
+            Ok((stream, peer)) => admit(door, server, places, stream, peer),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(PAUSE).await;
@@ -33,10 +43,10 @@ pub(crate) async fn accept(server: Arc<Server>, listener: TcpListener) {
     }
 }
 
-fn admit(server: &Arc<Server>, places: &Arc<Places>, stream: TcpStream, peer: SocketAddr) {
+fn admit(door: Door, server: &Arc<Server>, places: &Arc<Places>, stream: TcpStream, peer: SocketAddr) {
     match places.take(peer.ip()) {
         Ok(place) => {
-            server.tasks.spawn(connection::serve(Arc::clone(server), stream, peer, place));
+            server.tasks.spawn(connection::serve(Arc::clone(server), door, stream, peer, place));
         }
         // A fresh connection's send buffer is empty, so one line fits; who is turned away costs nothing more.
         Err(no_place) => {

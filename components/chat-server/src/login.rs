@@ -1,13 +1,13 @@
 //! How a connection becomes somebody's: which dialect, which name, by what right.
 //!
-//! The first byte tells the dialect: `{` is native, anything else text. Whoever comes with HTTP or TLS is at the wrong door, is told
+//! The book dialect has a port of its own. On the other one the first byte tells the dialect: `{` is native, anything else text. Whoever comes with HTTP or TLS is at the wrong door, is told
 //! so in one line, and nothing they sent is looked at further.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::native::{ClientFrame, ErrorCode, Hello, parse_client_frame};
-use protocol::{Timestamp, UserName, text};
+use protocol::{Timestamp, UserName, book, text};
 use tokio::time::Instant;
 
 use crate::framing::{Message, Rest};
@@ -34,11 +34,22 @@ const GRACE: Duration = Duration::from_millis(60);
 /// …and if it is known to be ending.
 const LEAVING_GRACE: Duration = Duration::from_secs(3);
 
+/// Which of the server's ports a connection came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The text and the native dialect.
+    Main,
+    /// The book dialect.
+    Book,
+}
+
 /// Somebody who said who they are.
 #[derive(Debug)]
 pub(crate) enum Entrant {
     /// In the text dialect.
     Text(UserName),
+    /// In the book dialect.
+    Book(UserName),
     /// In the native dialect.
     Native(Box<Hello>),
 }
@@ -69,20 +80,21 @@ impl Entrant {
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
             Self::Text(_) => Dialect::Text,
+            Self::Book(_) => Dialect::Book,
             Self::Native(_) => Dialect::Native,
         }
     }
 
     fn name(&self) -> &UserName {
         match self {
-            Self::Text(name) => name,
+            Self::Text(name) | Self::Book(name) => name,
             Self::Native(hello) => &hello.name,
         }
     }
 
     fn token(&self) -> Option<&str> {
         match self {
-            Self::Text(_) => None,
+            Self::Text(_) | Self::Book(_) => None,
             Self::Native(hello) => hello.token.as_deref(),
         }
     }
@@ -90,7 +102,7 @@ impl Entrant {
     /// What they must be shown first.
     fn backlog(&self) -> Backlog {
         match self {
-            Self::Text(_) => {
+            Self::Text(_) | Self::Book(_) => {
                 Backlog { unseen: Some(Style::KeptBefore(Timestamp::now())), ..Backlog::default() }
             }
             Self::Native(hello) if hello.replay => Backlog {
@@ -104,16 +116,21 @@ impl Entrant {
 }
 
 /// Asks who is there and waits for an answer.
-pub(crate) async fn ask(server: &Server, wire: &mut Wire) -> Result<Entrant, Parting> {
-    wire.write(text::PROMPT.as_bytes()).await?;
+pub(crate) async fn ask(server: &Server, wire: &mut Wire, door: Door) -> Result<Entrant, Parting> {
+    let prompt = match door {
+        Door::Main => text::PROMPT,
+        Door::Book => book::PROMPT,
+    };
+    wire.write(prompt.as_bytes()).await?;
     let deadline = Instant::now() + server.config.login_timeout;
     while wire.framer.first_byte().is_none() {
         read(wire, deadline).await?;
     }
-    match wire.framer.first_byte() {
-        Some(b'{') => ask_native(wire, deadline).await,
-        Some(TLS_HANDSHAKE) => Err(Parting::text(NOT_TLS)),
-        Some(_) | None => ask_text(server, wire, deadline).await,
+    match (door, wire.framer.first_byte()) {
+        (Door::Main, Some(b'{')) => ask_native(wire, deadline).await,
+        (_, Some(TLS_HANDSHAKE)) => Err(Parting::text(NOT_TLS)),
+        (Door::Main, Some(_) | None) => ask_name(server, wire, deadline).await.map(Entrant::Text),
+        (Door::Book, Some(_) | None) => ask_name(server, wire, deadline).await.map(Entrant::Book),
     }
 }
 
@@ -125,13 +142,13 @@ async fn read(wire: &mut Wire, deadline: Instant) -> Result<(), Parting> {
     }
 }
 
-async fn ask_text(server: &Server, wire: &mut Wire, deadline: Instant) -> Result<Entrant, Parting> {
+async fn ask_name(server: &Server, wire: &mut Wire, deadline: Instant) -> Result<UserName, Parting> {
     let message = text_message(wire, server.config.quiet, deadline).await?;
     let Message::Text(line) = message else { return Err(refused_name(&"x".repeat(64))) };
     if is_http(&line) {
         return Err(Parting::text(NOT_HTTP));
     }
-    UserName::parse(&line).map(Entrant::Text).map_err(|_| refused_name(&line))
+    UserName::parse(&line).map_err(|_| refused_name(&line))
 }
 
 fn refused_name(line: &str) -> Parting {
@@ -222,11 +239,11 @@ pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membersh
 /// Why somebody cannot come in, in their dialect.
 fn refusal(dialect: Dialect, code: ErrorCode, about: &str) -> Parting {
     let words = match (dialect, code) {
-        (Dialect::Text, ErrorCode::Taken) => text::TAKEN.to_owned(),
-        (Dialect::Text, ErrorCode::Reserved) => {
+        (Dialect::Text | Dialect::Book, ErrorCode::Taken) => text::TAKEN.to_owned(),
+        (Dialect::Text | Dialect::Book, ErrorCode::Reserved) => {
             format!("Username '{about}' is reserved for a service. Disconnecting...\n")
         }
-        (Dialect::Text, _) => TOO_MANY.to_owned(),
+        (Dialect::Text | Dialect::Book, _) => TOO_MANY.to_owned(),
         (Dialect::Native, ErrorCode::Taken) => format!("somebody is online under the name '{about}'"),
         (Dialect::Native, ErrorCode::Reserved) => format!("the name '{about}' is reserved for a service"),
         (Dialect::Native, ErrorCode::BadName) => about.to_owned(),
@@ -234,7 +251,7 @@ fn refusal(dialect: Dialect, code: ErrorCode, about: &str) -> Parting {
         (Dialect::Native, _) => format!("too many sessions under the name '{about}'"),
     };
     Parting::Because(match dialect {
-        Dialect::Text => words.into(),
+        Dialect::Text | Dialect::Book => words.into(),
         Dialect::Native => native_dialect::error(code, &words, None, None),
     })
 }

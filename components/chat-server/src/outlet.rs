@@ -23,8 +23,17 @@ const SENT_HERE: usize = 1024;
 pub(crate) enum Dialect {
     /// Lines for people.
     Text,
+    /// Lines for clients of the client book.
+    Book,
     /// JSON lines.
     Native,
+}
+
+impl Dialect {
+    /// Whether it is made of lines without ids: what the peer's TCP took counts as seen, and a quiet moment ends a message.
+    pub(crate) fn is_lines(self) -> bool {
+        matches!(self, Self::Text | Self::Book)
+    }
 }
 
 /// One session's mailbox.

@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use protocol::native::{EventFrame, ServerFrame};
-use protocol::{Event, text};
+use protocol::{Event, book, text};
+
+use crate::outlet::Dialect;
 
 /// What a queued event costs beside its text: names, ids, times and the queue's own place.
 const OVERHEAD: usize = 384;
@@ -15,6 +17,7 @@ pub(crate) struct Rendered {
     event: Event,
     cost: usize,
     text: OnceLock<Bytes>,
+    book: OnceLock<Bytes>,
     native: OnceLock<Bytes>,
 }
 
@@ -23,7 +26,7 @@ impl Rendered {
     pub(crate) fn new(event: Event) -> Self {
         let metadata = if event.metadata.is_empty() { 0 } else { event.metadata.to_json().len() };
         let cost = OVERHEAD + event.body.as_str().len() + metadata;
-        Self { event, cost, text: OnceLock::new(), native: OnceLock::new() }
+        Self { event, cost, text: OnceLock::new(), book: OnceLock::new(), native: OnceLock::new() }
     }
 
     /// The event.
@@ -36,14 +39,13 @@ impl Rendered {
         self.cost
     }
 
-    /// A live line of the text dialect.
-    pub(crate) fn as_text(&self) -> &Bytes {
-        self.text.get_or_init(|| text::live(&self.event).into())
-    }
-
-    /// A live frame of the native dialect.
-    pub(crate) fn as_native(&self) -> &Bytes {
-        self.native.get_or_init(|| frame(&event_frame(&self.event, false)))
+    /// What a session is sent as it happens.
+    pub(crate) fn live(&self, dialect: Dialect) -> &Bytes {
+        match dialect {
+            Dialect::Text => self.text.get_or_init(|| text::live(&self.event).into()),
+            Dialect::Book => self.book.get_or_init(|| book::live(&self.event).into()),
+            Dialect::Native => self.native.get_or_init(|| frame(&event_frame(&self.event, false))),
+        }
     }
 }
 

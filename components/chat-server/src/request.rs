@@ -13,6 +13,8 @@ pub(crate) enum Request {
     Answer(Bytes),
     /// Store a message.
     Say(Box<Draft>),
+    /// A line of the book dialect that names a target; who is registered decides what it means.
+    BookLine(String),
     /// Show what is unseen.
     Check,
     /// A conversation was shown.
@@ -27,7 +29,7 @@ impl Request {
     /// Whether it counts against the session's allowance. What is cheap and sent by programs of their own accord does not.
     pub(crate) fn costs(&self) -> bool {
         match self {
-            Self::Say(_) | Self::Check | Self::History(_) | Self::Answer(_) => true,
+            Self::Say(_) | Self::BookLine(_) | Self::Check | Self::History(_) | Self::Answer(_) => true,
             Self::Nothing | Self::Seen(_) | Self::Exit => false,
         }
     }

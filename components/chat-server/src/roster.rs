@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kit::Secret;
 use protocol::UserName;
 
-use crate::outlet::{Dialect, Outlet};
+use crate::outlet::Outlet;
 use crate::presence::Presence;
 
 /// Most sessions of one user at once; each costs every message for that user a little.
@@ -129,6 +129,11 @@ impl Roster {
         self.order.values()
     }
 
+    /// Everybody else online in the order they came.
+    pub(crate) fn others<'r>(&'r self, name: &'r UserName) -> impl Iterator<Item = &'r UserName> {
+        self.online().filter(move |other| *other != name)
+    }
+
     /// A user's sessions.
     pub(crate) fn sessions(&self, name: &UserName) -> &[Arc<Outlet>] {
         self.people.get(name).map_or(&[], |person| &person.sessions)
@@ -136,7 +141,7 @@ impl Roster {
 
     /// A user's sessions that get what the user says elsewhere.
     pub(crate) fn native_sessions(&self, name: &UserName) -> impl Iterator<Item = &Arc<Outlet>> {
-        self.sessions(name).iter().filter(|session| session.dialect == Dialect::Native)
+        self.sessions(name).iter().filter(|session| !session.dialect.is_lines())
     }
 
     /// Every session.
@@ -159,6 +164,7 @@ impl Roster {
 mod tests {
     use super::*;
     use crate::inbox::{Backlog, Bounds};
+    use crate::outlet::Dialect;
 
     fn name(text: &str) -> UserName {
         UserName::parse(text).unwrap()

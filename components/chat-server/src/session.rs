@@ -36,6 +36,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const HALF_CLOSED: Duration = Duration::from_secs(2);
 /// A server that stops does not wait long for peers to notice.
 const LINGER_WHEN_STOPPING: Duration = Duration::from_millis(50);
+/// A book session whose kept messages cannot be read within this time is asked for its first line without them.
+const GREETING: Duration = Duration::from_secs(1);
 /// Conversations of which a native session remembers what it was sent; see [`Positions`].
 const SENT: usize = 512;
 
@@ -50,6 +52,7 @@ pub(crate) struct Session {
     answers: Answers,
     allowance: Allowance,
     intake: Intake,
+    greeting: Greeting,
     replay: Replay,
     receipts: Receipts,
     presence: Option<watch::Receiver<u64>>,
@@ -59,6 +62,21 @@ pub(crate) struct Session {
     closing: Option<Closing>,
     /// The server stops, and this session knows.
     stopping: bool,
+}
+
+/// Whether answers may be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Greeting {
+    /// Book: not before everything kept was shown, or this time.
+    Until(Instant),
+    /// Yes.
+    Over,
+}
+
+impl Greeting {
+    fn is_over(self) -> bool {
+        self == Self::Over
+    }
 }
 
 /// How far reading is.
@@ -85,6 +103,8 @@ struct Replay {
     only_since: Option<Timestamp>,
     /// The client was told that everything unseen has been sent.
     told_live: bool,
+    /// Book: what was kept was announced.
+    told_header: bool,
 }
 
 /// What the peer was sent.
@@ -108,8 +128,8 @@ struct Closing {
 }
 
 impl Session {
-    /// A session in the text dialect.
-    pub(crate) fn text(server: Arc<Server>, member: Membership, wire: Wire) -> Self {
+    /// A session in a dialect of lines.
+    pub(crate) fn lines(server: Arc<Server>, member: Membership, wire: Wire) -> Self {
         Self::new(server, member, wire, Style::Stored)
     }
 
@@ -130,6 +150,10 @@ impl Session {
         let now = Instant::now();
         let allowance = Allowance::new(server.config.messages_per_second, server.config.burst, now);
         Self {
+            greeting: match member.outlet.dialect {
+                Dialect::Book => Greeting::Until(now + GREETING),
+                Dialect::Text | Dialect::Native => Greeting::Over,
+            },
             allowance,
             server,
             member,
@@ -142,6 +166,7 @@ impl Session {
                 style,
                 only_since: None,
                 told_live: false,
+                told_header: false,
             },
             receipts: Receipts {
                 marks: Marks::default(),
@@ -157,8 +182,12 @@ impl Session {
         }
     }
 
-    fn is_text(&self) -> bool {
-        self.member.outlet.dialect == Dialect::Text
+    fn dialect(&self) -> Dialect {
+        self.member.outlet.dialect
+    }
+
+    fn is_lines(&self) -> bool {
+        self.dialect().is_lines()
     }
 
     /// Talks until the end, gives the name back and closes.
@@ -235,7 +264,7 @@ impl Session {
         self.closing = None;
         self.close("the server stops", LAST_ANSWERS, false);
         if let Some(closing) = &mut self.closing {
-            closing.bye = self.member.outlet.dialect == Dialect::Native;
+            closing.bye = !self.member.outlet.dialect.is_lines();
         }
     }
 
@@ -250,7 +279,7 @@ impl Session {
         tokio::select! {
             readable = self.wire.stream.readable(), if reads => readable?,
             writable = self.wire.stream.writable(), if writes => writable?,
-            () = self.answers.ready(), if fills => {}
+            () = self.answers.ready(), if fills && self.greeting.is_over() => {}
             () = self.member.outlet.wake.notified() => {}
             page = next_page(&mut self.replay.pages), if wants_page => self.take_page(page),
             () = changed(&mut self.presence), if fills => {}
@@ -263,7 +292,12 @@ impl Session {
     fn wakes_at(&self) -> Option<Instant> {
         let closing = self.closing.as_ref().map(|closing| closing.deadline);
         let stalled = self.stalled_since.map(|since| since + self.server.config.write_timeout);
-        [closing, stalled, self.receipts.confirm_at, self.intake_wakes_at()].into_iter().flatten().min()
+        let greeting = match self.greeting {
+            Greeting::Until(deadline) => Some(deadline),
+            Greeting::Over => None,
+        };
+        let others = [greeting, self.receipts.confirm_at, self.intake_wakes_at()];
+        [closing, stalled].into_iter().chain(others).flatten().min()
     }
 }
 

@@ -62,6 +62,9 @@ pub trait Store: Send + Sync + 'static {
     /// Everybody ever registered, in order of first registration.
     fn users(&self) -> Answer<'_, Vec<User>>;
 
+    /// Those of these names that are registered, at most [`KNOWN_NAMES`](protocol::limits::KNOWN_NAMES) of them.
+    fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>>;
+
     /// What a service keeps.
     fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>>;
 

@@ -12,6 +12,7 @@
 //! | `POST /v1/cursors` | [`CursorMoves`] | `{}` | yes |
 //! | `GET /v1/conversations/{id}/events?after=&before=&limit=` | | [`EventPage`] | yes |
 //! | `GET /v1/users` | | [`Users`] | yes |
+//! | `POST /v1/users/known` | [`Names`] | [`Names`] | yes |
 //! | `POST /v1/users` | [`RegisterUser`] | `{}` | yes |
 //! | `GET /v1/state/{owner}` | | [`StateEntries`] | yes |
 //! | `PUT /v1/state/{owner}/{key}` | [`StateValue`] | `{}` | yes |
@@ -248,6 +249,13 @@ pub struct User {
     pub first_seen: Timestamp,
     /// When they last logged in.
     pub last_seen: Timestamp,
+}
+
+/// Some names; as an answer, those of the asked ones that are registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Names {
+    /// At most [`KNOWN_NAMES`](crate::limits::KNOWN_NAMES).
+    pub names: Vec<UserName>,
 }
 
 /// Somebody logged in.

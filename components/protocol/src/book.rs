@@ -1,5 +1,7 @@
 //! The book dialect's grammar (`WIRE` §2): what a line means, and the bytes that answer it.
 
+use std::fmt::Write;
+
 use crate::text::one_line;
 use crate::{Body, Event, UserName};
 
@@ -13,6 +15,9 @@ pub const TARGET_PROMPT: &str = "Enter target and message (e.g., kiki-Hello!): "
 pub const NOT_FOUND: &str = "User not found.\n";
 /// The line has no `-`.
 pub const FORMAT_ERROR: &str = "Format error. Please enter: <target>-<message>\n";
+
+/// How many bytes the names of who is online may have.
+const ONLINE_BYTES: usize = 16 * 1024;
 
 /// What one line from a book client means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,33 +46,52 @@ pub fn parse_line(line: &str, registered: impl Fn(&UserName) -> bool) -> Line {
     if !line.contains('-') {
         return Line::FormatError;
     }
-    // No name is longer than NAME_CHARS characters of at most four bytes, so later dashes cannot end one.
-    let reach = line.len().min(4 * crate::limits::NAME_CHARS + 1);
-    let dashes = line.bytes().take(reach).enumerate().filter(|(_, b)| *b == b'-').map(|(at, _)| at);
-    let target = dashes
-        .filter_map(|at| Some((UserName::parse(&line[..at]).ok()?, &line[at + 1..])))
-        .filter(|(name, _)| registered(name))
-        .last();
-    match target {
+    match splits(line).filter(|(name, _)| registered(name)).last() {
         None => Line::NotFound,
         Some((to, text)) => Body::parse(text).map_or(Line::FormatError, |body| Line::Message { to, body }),
     }
 }
 
-/// The client book: all names ever registered, in order of first registration.
+/// The names that a line may be meant for: whoever knows which of them are registered can read it. At most
+/// [`KNOWN_NAMES`](crate::limits::KNOWN_NAMES).
+#[must_use]
+pub fn candidates(line: &str) -> Vec<UserName> {
+    splits(line.trim()).map(|(name, _)| name).collect()
+}
+
+/// Every way to split a line at a `-` into a name and the rest, the shortest name first.
+fn splits(line: &str) -> impl Iterator<Item = (UserName, &str)> {
+    // A name has at most NAME_CHARS characters of at most four bytes, so later dashes cannot end one.
+    let reach = line.len().min(crate::limits::KNOWN_NAMES);
+    let dashes = line.bytes().take(reach).enumerate().filter(|(_, b)| *b == b'-').map(|(at, _)| at);
+    dashes.filter_map(|at| Some((UserName::parse(&line[..at]).ok()?, &line[at + 1..])))
+}
+
+/// The client book: all names ever registered, in order of first registration. At most 1 MiB of names; the rest are counted.
 #[must_use]
 pub fn client_book<'a>(names: impl Iterator<Item = &'a UserName>) -> String {
-    format!("Client book => {}\n", join(names))
+    format!("Client book => {}\n", join(names, crate::limits::SERVER_FRAME_BYTES))
 }
 
-/// Who else is online.
+/// Who else is online. It comes after every line, so it has at most 16 KiB of names; the rest are counted.
 #[must_use]
 pub fn online<'a>(names: impl Iterator<Item = &'a UserName>) -> String {
-    format!("\nUsers online=> {}\n", join(names))
+    format!("\nUsers online=> {}\n", join(names, ONLINE_BYTES))
 }
 
-fn join<'a>(names: impl Iterator<Item = &'a UserName>) -> String {
-    names.map(UserName::as_str).collect::<Vec<_>>().join(", ")
+fn join<'a>(mut names: impl Iterator<Item = &'a UserName>, most: usize) -> String {
+    let mut list = String::new();
+    for name in names.by_ref() {
+        if list.len() + name.as_str().len() > most {
+            let _ = write!(list, " and {} more", 1 + names.count());
+            break;
+        }
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(name.as_str());
+    }
+    list
 }
 
 /// A message that was kept for its receiver.
@@ -117,6 +141,19 @@ mod tests {
         assert_eq!(parse("hello", &["alice"]), Line::FormatError);
         assert_eq!(parse("alice- ", &["alice"]), Line::FormatError);
         assert_eq!(parse("\r\n", &[]), Line::Blank);
+        assert_eq!(candidates(" ann-lee-hi \n"), [name("ann"), name("ann-lee")]);
+        let dashes = "-".repeat(1000);
+        assert!(candidates(&format!("a{dashes}")).len() <= crate::limits::KNOWN_NAMES);
+    }
+
+    #[test]
+    fn lists_are_bounded_and_say_what_they_leave_out() {
+        let names: Vec<UserName> = (0..1000).map(|n| name(&format!("somebody-with-a-name-{n:04}"))).collect();
+        let line = online(names.iter());
+        assert!(line.len() < ONLINE_BYTES + 64);
+        let (shown, more) = line.trim().split_once(" and ").unwrap();
+        let more: usize = more.strip_suffix(" more").unwrap().parse().unwrap();
+        assert_eq!(shown.split(", ").count() + more, 1000);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub const DEVICE_BYTES: usize = 64;
 pub const SERVER_FRAME_BYTES: usize = 1024 * 1024;
 /// Most events in one page of history or of unseen messages.
 pub const PAGE_EVENTS: usize = 200;
+/// Most names in one question which of them are registered; a line of the book dialect can name no more.
+pub const KNOWN_NAMES: usize = 4 * NAME_CHARS + 1;
 /// Most drafts in one append to the message API.
 pub const BATCH_DRAFTS: usize = 512;
 /// Largest request body the message API takes, in bytes: a full batch of the largest drafts.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use kit::Secret;
 use protocol::api::{
-    AppendRequest, AppendResponse, Conversations, CursorMove, CursorMoves, EventPage, FeedPosition, Problem,
-    RegisterUser, StateEntries, StateValue, UnseenPage, User, Users,
+    AppendRequest, AppendResponse, Conversations, CursorMove, CursorMoves, EventPage, FeedPosition, Names,
+    Problem, RegisterUser, StateEntries, StateValue, UnseenPage, User, Users,
 };
 use protocol::{ConversationId, Draft, UserName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -138,6 +138,14 @@ impl ApiClient {
     /// See [`ApiError`].
     pub async fn users(&self) -> Result<Vec<User>, ApiError> {
         self.get::<Users>("users").await.map(|answer| answer.users)
+    }
+
+    /// Those of some names that are registered.
+    ///
+    /// # Errors
+    /// See [`ApiError`]; [`KNOWN_NAMES`](protocol::limits::KNOWN_NAMES) may be asked for at once.
+    pub async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {
+        self.post::<_, Names>("users/known", &Names { names }).await.map(|answer| answer.names)
     }
 
     /// Notes that somebody logged in.

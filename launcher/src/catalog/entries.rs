@@ -32,8 +32,10 @@ pub(super) static COMPONENTS: [Component; 5] = [
         needs: &["message-api"],
         sees: &["chat-server", "message-api.listen", "thermometer.name", "openai-bot.name"],
         listeners: |settings| {
-            let http = settings.chat_server.http_listen.map(|address| ("http-listen", address));
-            [("listen", settings.chat_server.listen)].into_iter().chain(http).collect()
+            let chat = &settings.chat_server;
+            let book = chat.book.then_some(("book-listen", chat.book_listen));
+            let http = chat.http_listen.map(|address| ("http-listen", address));
+            [("listen", chat.listen)].into_iter().chain(book).chain(http).collect()
         },
         address: |settings| reachable(settings.chat_server.listen).to_string(),
         left_out: |_, _| None,

@@ -21,6 +21,7 @@ mod tail;
 mod timestamp;
 mod token;
 mod up;
+mod users;
 mod why;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -64,6 +65,8 @@ enum Command {
     Why(With<why::Args>),
     /// Run one component in the foreground, without the launcher around it
     Run(With<run::Args>),
+    /// List everybody who ever logged in
+    Users(With<users::Args>),
     /// Chat from this terminal
     Chat(With<chat::Args>),
 }
@@ -109,6 +112,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Reload(it)) => reload::reload(&place.then(it.place), &it.args),
         Some(Command::Why(it)) => why::why(&place.then(it.place), &it.args),
         Some(Command::Run(it)) => run::run(&place.then(it.place), &it.args),
+        Some(Command::Users(it)) => users::users(&place.then(it.place), &it.args),
         Some(Command::Chat(it)) => chat::chat(&place.then(it.place), it.args),
     }
 }

@@ -28,6 +28,17 @@ pub(super) fn shared(data: &Path) -> Result<Secret, Failure> {
     }
 }
 
+/// The token of the launcher that runs on this data directory.
+pub(super) fn of_running(data: &Path) -> Result<Secret, Failure> {
+    read(data).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            let what = format!("nothing has been started on {}; start it with 'launcher'", data.display());
+            Failure::new(Exit::Unavailable, what)
+        }
+        _ => cannot(data, &error),
+    })
+}
+
 fn cannot(data: &Path, error: &std::io::Error) -> Failure {
     let what = format!("the service token {} cannot be used: {error}", data.join(FILE).display());
     Failure::new(Exit::Failure, what)

@@ -53,6 +53,7 @@ pub struct Home {
     pub api: SocketAddr,
     pub chat: SocketAddr,
     pub page: SocketAddr,
+    pub book: SocketAddr,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     mongo: Option<mongo::Mongo>,
@@ -67,6 +68,7 @@ impl Home {
             api: free_address(),
             chat: free_address(),
             page: free_address(),
+            book: free_address(),
             arguments: Vec::new(),
             environment: mongo.iter().map(|mongo| ("MONGO_URL".to_owned(), mongo.url.clone())).collect(),
             mongo,
@@ -116,6 +118,7 @@ impl Home {
         {
             command.arg("--set").arg(format!("{key}.listen={address}"));
         }
+        command.arg("--set").arg(format!("chat-server.book-listen={}", self.book));
         if arguments.first() == Some(&"up") {
             command.args(&self.arguments);
         }

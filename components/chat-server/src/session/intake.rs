@@ -1,8 +1,8 @@
 //! From bytes to requests, and what becomes of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use protocol::limits::PAGE_EVENTS;
 use protocol::native::{HistoryPage, HistoryRequest, Seen};
 use protocol::{ConversationId, Draft};
@@ -11,9 +11,11 @@ use tokio::time::Instant;
 use transport::api::Range;
 
 use super::{HALF_CLOSED, LAST_ANSWERS, Session};
-use crate::answers::Said;
+use crate::answers::{Answer, Said};
+use crate::book_dialect;
 use crate::framing::{Message, Rest};
 use crate::native_dialect;
+use crate::outlet::Dialect;
 use crate::request::Request;
 use crate::text_dialect;
 use crate::wire::Read;
@@ -39,7 +41,7 @@ impl Session {
         if let Some((_, at)) = &self.intake.over {
             return Some(*at);
         }
-        let waits_for_quiet = self.is_text() && self.takes_requests() && self.wire.framer.has_rest();
+        let waits_for_quiet = self.is_lines() && self.takes_requests() && self.wire.framer.has_rest();
         self.intake.quiet_at.filter(|_| waits_for_quiet)
     }
 
@@ -59,10 +61,10 @@ impl Session {
                 }
                 break;
             };
-            let request = if self.is_text() {
-                text_dialect::interpret(&self.member.name, &message)
-            } else {
-                native_dialect::interpret(&self.member.name, &message)
+            let request = match self.dialect() {
+                Dialect::Text => text_dialect::interpret(&self.member.name, &message),
+                Dialect::Book => book_dialect::interpret(message),
+                Dialect::Native => native_dialect::interpret(&self.member.name, &message),
             };
             self.request(request, now).await;
         }
@@ -86,7 +88,7 @@ impl Session {
 
     fn next_message(&mut self, now: Instant) -> Option<Message> {
         let line = self.wire.framer.next_line();
-        if line.is_some() || !self.is_text() || !self.wire.framer.has_rest() {
+        if line.is_some() || !self.is_lines() || !self.wire.framer.has_rest() {
             return line;
         }
         if self.intake.ended {
@@ -130,6 +132,7 @@ impl Session {
             Request::Nothing => {}
             Request::Answer(bytes) => self.answers.bytes(bytes),
             Request::Say(draft) => self.say(*draft).await,
+            Request::BookLine(line) => self.book_line(line),
             Request::Check => self.check(now),
             Request::Seen(seen) => self.seen(seen),
             Request::History(request) => self.history(request),
@@ -140,11 +143,21 @@ impl Session {
     async fn say(&mut self, draft: Draft) {
         let said = Said { to: draft.destination.clone(), client_id: draft.client_id.clone() };
         // What one says to oneself comes back as an event, as to anybody.
-        if !self.is_text() && draft.sender != draft.destination {
+        if !self.is_lines() && draft.sender != draft.destination {
             self.member.outlet.mail().sends(&draft.client_id);
         }
         let outcome = self.server.appender.submit(draft).await;
         self.answers.message(said, outcome);
+    }
+
+    fn book_line(&mut self, line: String) {
+        let (answer, receiver) = oneshot::channel();
+        let (server, sender) = (Arc::clone(&self.server), self.member.name.clone());
+        self.server.tasks.spawn(async move {
+            // A session that is gone needs no answer; what it said is stored all the same.
+            let _ = answer.send(book_dialect::say(&server, sender, &line).await);
+        });
+        self.answers.pending(receiver);
     }
 
     fn check(&mut self, now: Instant) {
@@ -162,8 +175,8 @@ impl Session {
         let HistoryRequest { with, before, limit } = request;
         let conversation = ConversationId::dm(&self.member.name, &with);
         let limit = limit.map_or(PAGE_EVENTS, |limit| PAGE_EVENTS.min(limit as usize)).max(1);
-        let (page, receiver) = oneshot::channel::<Bytes>();
-        let server = std::sync::Arc::clone(&self.server);
+        let (page, receiver) = oneshot::channel();
+        let server = Arc::clone(&self.server);
         self.server.tasks.spawn(async move {
             let read = server.backend.api.events(&conversation, Range::Before(before), limit);
             let read = tokio::time::timeout(HISTORY_TIMEOUT, server.backend.read_once(read)).await;
@@ -175,8 +188,8 @@ impl Session {
                 Ok(Err(_)) | Err(_) => native_dialect::ask_again(),
             };
             // A session that is gone needs no page.
-            let _ = page.send(answer);
+            let _ = page.send(Answer::Bytes(answer));
         });
-        self.answers.page(receiver);
+        self.answers.pending(receiver);
     }
 }

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use protocol::native::{Seen, ServerFrame};
-use protocol::{ConversationId, Event, text};
+use protocol::{ConversationId, Event, book, text};
+use tokio::time::Instant;
 
-use super::Session;
-use crate::answers::Answer;
+use super::{Greeting, Session};
+use crate::answers::{Answer, Said};
 use crate::appender::Outcome;
+use crate::book_dialect;
 use crate::catch_up::{self, Lap, Page};
 use crate::inbox::{Backlog, Style};
 use crate::native_dialect;
+use crate::outlet::Dialect;
 use crate::rendered::{event_frame, frame};
 use crate::text_dialect;
 
@@ -23,32 +26,65 @@ impl Session {
     /// Fills the outgoing buffer with what is due.
     pub(super) fn fill(&mut self) {
         while !self.wire.out.has_enough()
-            && (self.answer() || self.replay_next() || self.notice() || self.live() || self.bye())
+            && (self.answer()
+                || self.replay_next()
+                || self.greet()
+                || self.notice()
+                || self.live()
+                || self.bye())
         {}
     }
 
     fn answer(&mut self) -> bool {
+        if !self.greeting.is_over() {
+            // What was kept comes first.
+            return false;
+        }
         match self.answers.take() {
             None => return false,
             Some(Answer::Bytes(bytes)) => self.wire.out.push(&bytes),
-            Some(Answer::Outcome(said, outcome)) => {
+            Some(Answer::Outcome(said, outcome)) => self.outcome(&said, outcome),
+        }
+        if self.dialect() == Dialect::Book {
+            self.prompt();
+        }
+        true
+    }
+
+    fn outcome(&mut self, said: &Said, outcome: Outcome) {
+        let online = self.server.hub.is_online(&said.to);
+        let answer = match self.dialect() {
+            Dialect::Text => text_dialect::outcome(said, &outcome, online),
+            Dialect::Book => book_dialect::outcome(said, &outcome, online),
+            Dialect::Native => {
                 let unknown = match &outcome {
                     Outcome::Stored(appended, _) => appended.duplicate,
                     Outcome::Refused(_) | Outcome::Later => true,
                 };
-                let online = self.server.hub.is_online(&said.to);
-                if self.is_text() {
-                    let answer = text_dialect::outcome(&said, &outcome, online);
-                    answer.iter().for_each(|answer| self.wire.out.push(answer));
-                } else {
-                    if unknown {
-                        // The feed will not bring it back, or as something said elsewhere.
-                        self.member.outlet.mail().take_sent_here(&said.client_id);
-                    }
-                    self.wire.out.push(&native_dialect::outcome(&said, outcome, online));
+                if unknown {
+                    // The feed will not bring it back, or as something said elsewhere.
+                    self.member.outlet.mail().take_sent_here(&said.client_id);
                 }
+                Some(native_dialect::outcome(said, outcome, online))
             }
+        };
+        answer.iter().for_each(|answer| self.wire.out.push(answer));
+    }
+
+    /// The book dialect: who else is online, and the request for a line.
+    fn prompt(&mut self) {
+        self.wire.out.push(self.server.hub.others_online(&self.member.name).as_bytes());
+        self.wire.out.push(book::TARGET_PROMPT.as_bytes());
+    }
+
+    /// The end of the book dialect's greeting, once everything kept is shown or it takes too long.
+    fn greet(&mut self) -> bool {
+        let Greeting::Until(deadline) = self.greeting else { return false };
+        if !self.member.outlet.mail().inbox.is_live() && Instant::now() < deadline {
+            return false;
         }
+        self.greeting = Greeting::Over;
+        self.prompt();
         true
     }
 
@@ -82,7 +118,7 @@ impl Session {
     fn begin_lap(&mut self, backlog: Backlog) {
         let Backlog { mut known, unseen, gaps, lost } = backlog;
         let mut sent: BTreeMap<ConversationId, u64> = BTreeMap::new();
-        if self.is_text() {
+        if self.is_lines() {
             sent.extend(self.receipts.marks.iter().map(|(conversation, seq)| (conversation.clone(), seq)));
         } else {
             sent.extend(self.receipts.sent.iter().map(|(conversation, seq)| (conversation.clone(), seq)));
@@ -91,7 +127,7 @@ impl Session {
             let mut mail = self.member.outlet.mail();
             sent.iter().for_each(|(conversation, seq)| mail.inbox.note_sent(conversation, *seq));
         }
-        if lost && !self.is_text() {
+        if lost && !self.is_lines() {
             // The unseen leave out what this user said elsewhere.
             sent.into_iter().for_each(|(conversation, seq)| _ = known.entry(conversation).or_insert(seq));
         }
@@ -108,7 +144,7 @@ impl Session {
                 self.replay.pages = None;
                 let passed = self.server.hub.has_passed(position);
                 let live = self.member.outlet.mail().inbox.finish(position, passed);
-                if live && !self.is_text() && !std::mem::replace(&mut self.replay.told_live, true) {
+                if live && !self.is_lines() && !std::mem::replace(&mut self.replay.told_live, true) {
                     self.wire.out.push(&frame(&ServerFrame::Live));
                 }
             }
@@ -119,7 +155,7 @@ impl Session {
 
     fn replay_event(&mut self, event: &Event) {
         let own = event.destination != self.member.name;
-        let unwanted = self.is_text() && own
+        let unwanted = self.is_lines() && own
             || self.replay.only_since.is_some_and(|since| event.at < since)
             || !self.member.outlet.mail().inbox.show(event, own);
         if unwanted {
@@ -130,13 +166,22 @@ impl Session {
             Style::KeptBefore(login) => event.at < login,
             Style::Live => false,
         };
-        if !self.is_text() {
-            self.wire.out.push(&frame(&event_frame(event, true)));
-        } else if kept {
-            self.wire.out.push(text::stored(event).as_bytes());
-        } else {
-            self.wire.out.push(text::live(event).as_bytes());
-        }
+        let line = match self.dialect() {
+            Dialect::Native => {
+                self.wire.out.push(&frame(&event_frame(event, true)));
+                return self.sent(&event.conversation, event.seq);
+            }
+            Dialect::Text if kept => text::stored(event),
+            Dialect::Text => text::live(event),
+            Dialect::Book if kept => {
+                if !std::mem::replace(&mut self.replay.told_header, true) {
+                    self.wire.out.push(book::OFFLINE_HEADER.as_bytes());
+                }
+                book::offline(event)
+            }
+            Dialect::Book => book::live(event),
+        };
+        self.wire.out.push(line.as_bytes());
         self.sent(&event.conversation, event.seq);
     }
 
@@ -144,7 +189,7 @@ impl Session {
         if !self.sends_events() {
             return false;
         }
-        if !self.is_text() && !self.replay.told_live {
+        if !self.is_lines() && !self.replay.told_live {
             if !self.member.outlet.mail().inbox.is_live() {
                 return false;
             }
@@ -152,14 +197,14 @@ impl Session {
             self.wire.out.push(&frame(&ServerFrame::Live));
         }
         let Some(event) = self.member.outlet.mail().inbox.next() else { return false };
-        self.wire.out.push(if self.is_text() { event.as_text() } else { event.as_native() });
+        self.wire.out.push(event.live(self.dialect()));
         self.sent(&event.event().conversation, event.event().seq);
         true
     }
 
     /// An event was put into the outgoing buffer.
     fn sent(&mut self, conversation: &ConversationId, seq: u64) {
-        if self.is_text() {
+        if self.is_lines() {
             self.receipts.marks.add(self.wire.out.end(), conversation, seq);
             self.confirm_soon();
         } else {

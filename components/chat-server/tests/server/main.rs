@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may, also in what they share")]
 
+mod book;
 mod catching_up;
 mod document;
 mod faults;

@@ -45,6 +45,7 @@ impl Running {
 
 pub(crate) struct World {
     pub(crate) chat: SocketAddr,
+    pub(crate) book: SocketAddr,
     /// Between the chat server and the message API.
     pub(crate) proxy: Proxy,
     /// Asks the message API directly.
@@ -69,6 +70,7 @@ impl World {
         let token = Secret::random().unwrap();
         let mut world = Self {
             chat: free_address(),
+            book: free_address(),
             proxy: Proxy::start(api_address).await,
             api: ApiClient::new(api_address, token.clone()),
             token,
@@ -78,7 +80,8 @@ impl World {
             chat_server: None,
         };
         world.start_api().await;
-        let mut config = Config { listen: world.chat, messages_per_second: 0, ..Config::default() };
+        let (listen, book_listen) = (world.chat, world.book);
+        let mut config = Config { listen, book_listen, messages_per_second: 0, ..Config::default() };
         configure(&mut config);
         let reserved = vec![name("openai"), name("thermometer1")];
         let upstream = Upstream { api: world.proxy.address, reserved };

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{FromRequest, Path, Request, State};
 use protocol::api::{
-    AppendRequest, AppendResponse, Conversations, CursorMoves, EventPage, RegisterUser, StateEntries,
+    AppendRequest, AppendResponse, Conversations, CursorMoves, EventPage, Names, RegisterUser, StateEntries,
     StateValue, UnseenPage, Users,
 };
-use protocol::limits::{BATCH_DRAFTS, PAGE_EVENTS};
+use protocol::limits::{BATCH_DRAFTS, KNOWN_NAMES, PAGE_EVENTS};
 use protocol::{ConversationId, UserName};
 use serde::Deserialize;
 
@@ -123,6 +123,18 @@ pub(super) async fn register(
     }
     service.store.register(user).await?;
     Ok(Json(Done {}))
+}
+
+/// `POST /v1/users/known`.
+pub(super) async fn known(
+    State(service): Shared,
+    Body(Names { names }): Body<Names>,
+) -> Result<Json<Names>, Refusal> {
+    if names.len() > KNOWN_NAMES {
+        return Err(Refusal::field("names", format!("at most {KNOWN_NAMES} names at once")));
+    }
+    let names = if names.is_empty() { names } else { service.store.known(names).await? };
+    Ok(Json(Names { names }))
 }
 
 /// `GET /v1/state/{owner}`.

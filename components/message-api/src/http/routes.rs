@@ -84,7 +84,7 @@ fn messages() -> [Route; 4] {
     ]
 }
 
-fn users() -> [Route; 5] {
+fn users() -> [Route; 6] {
     let list = Operation::new(
         "get",
         "List registered users",
@@ -94,6 +94,10 @@ fn users() -> [Route; 5] {
     let register = Operation::new("post", "Register a user", "Notes that somebody logged in.")
         .body(schema::<api::RegisterUser>)
         .answer(schema::<native::Done>);
+    let known =
+        Operation::new("post", "Ask which names are registered", "Answers those of the names that are.")
+            .body(schema::<api::Names>)
+            .answer(schema::<api::Names>);
     let unseen = Operation::new(
         "get",
         "Page through unseen events",
@@ -117,6 +121,7 @@ fn users() -> [Route; 5] {
     let people = get(native::users).post(native::register);
     [
         route("/v1/users", Access::Token, people, [list, register]),
+        route("/v1/users/known", Access::Token, post(native::known), [known]),
         route("/v1/users/{user}/unseen", Access::Token, get(native::unseen), [unseen]),
         route("/v1/users/{user}/conversations", Access::Token, get(native::conversations), [conversations]),
         route("/v1/state/{owner}", Access::Token, get(native::state), [state]),

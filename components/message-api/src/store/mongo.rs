@@ -94,6 +94,10 @@ impl Store for MongoStore {
         Box::pin(records::users(&self.collections))
     }
 
+    fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>> {
+        Box::pin(records::known(&self.collections, names))
+    }
+
     fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>> {
         Box::pin(records::state(&self.collections, owner))
     }

@@ -124,6 +124,10 @@ impl Store for SqliteStore {
         Box::pin(self.readers.read(query::users))
     }
 
+    fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>> {
+        Box::pin(self.readers.read(move |connection| query::known(connection, names)))
+    }
+
     fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>> {
         let owner = owner.clone();
         Box::pin(self.readers.read(move |connection| query::state(connection, &owner)))

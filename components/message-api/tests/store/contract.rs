@@ -388,6 +388,8 @@ pub(crate) async fn users_come_in_order_of_registration(bench: &Bench) {
     let users = bench.open().await.store.users().await.unwrap();
     let told: Vec<_> = users.iter().map(|user| (user.name.as_str(), user.address.as_deref())).collect();
     assert_eq!(told, [("Zoe", Some("127.0.0.1:2")), ("adam", None), ("bird", None)]);
+    let asked = ["early", "zoe", "nobody", "bird"].map(name).to_vec();
+    assert_eq!(opened.store.known(asked).await.unwrap(), ["zoe", "bird"].map(name));
     assert!(users[0].first_seen < users[0].last_seen);
     assert_eq!(users[1].first_seen, users[1].last_seen);
 }

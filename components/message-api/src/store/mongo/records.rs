@@ -1,6 +1,6 @@
 //! What is kept beside the logs: cursors, users, the state of services.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bson::{Document, doc};
 use mongodb::options::ReturnDocument;
@@ -134,6 +134,22 @@ pub(super) async fn users(collections: &Collections) -> Result<Vec<User>, StoreE
     let users = collections.users.clone();
     let found = call::collect(async move { users.find(doc! {}).sort(doc! { "ordinal": 1 }).await }).await?;
     found.iter().map(user).collect()
+}
+
+/// Those of these names that are registered.
+pub(super) async fn known(
+    collections: &Collections,
+    mut names: Vec<UserName>,
+) -> Result<Vec<UserName>, StoreError> {
+    let users = collections.users.clone();
+    let keys: Vec<String> = names.iter().map(|name| name.key().to_owned()).collect();
+    let found = call::collect(async move {
+        users.find(doc! { "_id": { "$in": keys } }).projection(doc! { "_id": 1 }).await
+    });
+    let found = found.await?;
+    let found: HashSet<&str> = found.iter().filter_map(|document| document.get_str("_id").ok()).collect();
+    names.retain(|name| found.contains(name.key()));
+    Ok(names)
 }
 
 fn user(document: &Document) -> Result<User, StoreError> {

@@ -166,6 +166,15 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
+/// Those of these names that are registered.
+pub(super) fn known(connection: &Connection, names: Vec<UserName>) -> rusqlite::Result<Vec<UserName>> {
+    let mut query = connection.prepare_cached(
+        "SELECT 1 FROM registrations AS r JOIN users AS u ON u.id = r.user WHERE u.key = ?1",
+    )?;
+    let keep = |name: UserName| query.exists([name.key()]).map(|known| known.then_some(name)).transpose();
+    names.into_iter().filter_map(keep).collect()
+}
+
 /// What a service keeps.
 pub(super) fn state(connection: &Connection, owner: &UserName) -> rusqlite::Result<BTreeMap<String, Value>> {
     let mut query = connection.prepare_cached(

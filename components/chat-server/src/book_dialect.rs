@@ -1,0 +1,74 @@
+//! The book dialect's answers. The grammar is `protocol::book`.
+//!
+//! What a line means depends on who is registered, so each line is looked up before the next one is read.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::book::{self, Line};
+use protocol::limits::LINE_BYTES;
+use protocol::{Draft, UserName};
+
+use crate::answers::{Answer, Said};
+use crate::appender::Outcome;
+use crate::framing::Message;
+use crate::request::Request;
+use crate::server::Server;
+use crate::text_dialect::NOT_SAVED;
+
+/// Whoever types hears within a second or so that the store is away.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_millis(900);
+
+/// What a line asks for.
+pub(crate) fn interpret(message: Message) -> Request {
+    let line = match message {
+        Message::Text(line) => line,
+        Message::TooLong => {
+            let answer = format!("Line too long: at most {LINE_BYTES} bytes. It was not sent.\n");
+            return Request::Answer(answer.into());
+        }
+    };
+    // If nobody is registered, all that can be said without asking who is comes out.
+    match book::parse_line(&line, |_| false) {
+        Line::Blank => Request::Answer(Bytes::new()),
+        Line::FormatError => Request::Answer(Bytes::from_static(book::FORMAT_ERROR.as_bytes())),
+        Line::Message { .. } | Line::NotFound => Request::BookLine(line),
+    }
+}
+
+/// Looks up whom a line is for, and stores what it says.
+pub(crate) async fn say(server: &Server, sender: UserName, line: &str) -> Answer {
+    let bytes = |words: &'static str| Answer::Bytes(Bytes::from_static(words.as_bytes()));
+    let names = book::candidates(line);
+    let known = if names.is_empty() {
+        HashSet::new()
+    } else {
+        let look_up = server.backend.read_once(server.backend.api.known(names));
+        match tokio::time::timeout(LOOK_UP_TIMEOUT, look_up).await {
+            Ok(Ok(known)) => known.into_iter().collect(),
+            Ok(Err(_)) | Err(_) => return bytes(NOT_SAVED),
+        }
+    };
+    match book::parse_line(line, |name| known.contains(name)) {
+        Line::Message { to, body } => {
+            let draft = Draft::chat(sender, to, body);
+            let said = Said { to: draft.destination.clone(), client_id: draft.client_id.clone() };
+            let outcome = server.appender.submit(draft).await;
+            Answer::Outcome(said, outcome.await.unwrap_or(Outcome::Later))
+        }
+        Line::NotFound => bytes(book::NOT_FOUND),
+        Line::FormatError => bytes(book::FORMAT_ERROR),
+        Line::Blank => Answer::Bytes(Bytes::new()),
+    }
+}
+
+/// What the sender of a message is told: nothing where it went to somebody online.
+pub(crate) fn outcome(said: &Said, outcome: &Outcome, online: bool) -> Option<Bytes> {
+    match outcome {
+        Outcome::Stored(..) if !online => Some(book::stored(&said.to).into()),
+        Outcome::Stored(..) | Outcome::Refused(_) | Outcome::Later => {
+            crate::text_dialect::outcome(said, outcome, online)
+        }
+    }
+}
