@@ -12,7 +12,9 @@ use uuid::Uuid;
 use super::{Component, EFFECTIVE_CONFIG, components, effective};
 use crate::config::{Loaded, OPENAI_API_KEY, ServiceConfig};
 use crate::preflight::mongodb;
-use crate::supervisor::{ComponentSpec, External, Launch, LogPolicy, Plan, Readiness, RestartPolicy};
+use crate::supervisor::{
+    ComponentSpec, Dependents, External, Launch, LogPolicy, Plan, Readiness, RestartPolicy,
+};
 
 /// What all plans of one run of the launcher have in common.
 #[derive(Debug, Clone)]
@@ -46,6 +48,7 @@ pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> 
             max_total: launcher.log_total_mib.saturating_mul(1 << 20),
         },
         secrets: secrets(loaded, process),
+        guard: None,
     }
 }
 
@@ -67,6 +70,10 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
         address: Some(address),
         needs,
         restart: RestartPolicy::default(),
+        required: true,
+        dependents: Dependents::Keep,
+        watchdog: None,
+        liveness: None,
         ready_timeout: settings.launcher.ready_timeout,
         stop_grace: settings.launcher.stop_grace,
     }
@@ -116,6 +123,10 @@ fn service_spec(name: &str, service: &ServiceConfig, loaded: &Loaded, process: &
         address: service.address.clone(),
         needs: service.needs.clone(),
         restart: RestartPolicy::default(),
+        required: true,
+        dependents: Dependents::Keep,
+        watchdog: None,
+        liveness: None,
         ready_timeout: loaded.settings.launcher.ready_timeout,
         stop_grace: loaded.settings.launcher.stop_grace.max(Duration::from_millis(1)),
         config_digest: digest(&serde_json::to_string(service).expect("a service can be written as JSON")),

@@ -98,7 +98,7 @@ impl Screen {
 
     fn changed(&mut self, component: &ComponentStatus) {
         let text = match component.state {
-            State::Backoff | State::Failed => {
+            State::Backoff | State::Failed | State::Unready => {
                 format!("{} is in state {}: {}", component.name, component.state, report::remark(component))
             }
             State::Ready => {
@@ -135,7 +135,12 @@ impl Screen {
 
 fn list(awaited: &[Awaited]) -> String {
     let one = |awaited: &Awaited| {
-        format!("{} (pid {}, {} s left)", awaited.name, awaited.pid, awaited.seconds_left)
+        let grandchildren = match awaited.grandchildren {
+            0 => String::new(),
+            1 => ", 1 grandchild".to_owned(),
+            more => format!(", {more} grandchildren"),
+        };
+        format!("{} (pid {}, {} s left{grandchildren})", awaited.name, awaited.pid, awaited.seconds_left)
     };
     awaited.iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -58,7 +58,7 @@ pub(super) fn state(state: State) -> Cell {
     match state {
         State::Ready => Cell::coloured(state.to_string(), Colour::Green),
         State::Failed => Cell::coloured(state.to_string(), Colour::Red),
-        State::Backoff | State::Waiting | State::Starting | State::Stopping => {
+        State::Backoff | State::Unready | State::Waiting | State::Starting | State::Stopping => {
             Cell::coloured(state.to_string(), Colour::Yellow)
         }
         State::Stopped | State::Skipped => Cell::plain(state.to_string()),

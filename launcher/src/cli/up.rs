@@ -75,6 +75,7 @@ fn run(
             progress: Some(console.progress()),
             reload: Some(Box::new(move || planner.again())),
             plans: Some(new_plans),
+            ..Hooks::default()
         };
         let outcome = supervisor::supervise(plan, claim, hooks).await;
         console.finish();

@@ -1,10 +1,14 @@
-//! How a process ended.
+//! How a process ended, and what it used until then.
 
 use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ProcessExit {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessExit {
     /// With this code.
     Code(i32),
     /// By this signal.
@@ -13,7 +17,40 @@ pub(crate) enum ProcessExit {
     Unknown,
 }
 
+/// What a process used in its life, with its descendants that it waited for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Time on a processor, in its own code.
+    pub user: Duration,
+    /// Time on a processor, in the kernel for it.
+    pub system: Duration,
+    /// The most memory it held at once, in bytes; the moment of its birth counts, when it was a copy of the launcher.
+    pub max_rss: u64,
+}
+
 impl ProcessExit {
+    /// From what `wait(2)` tells.
+    pub(crate) fn of(status: std::process::ExitStatus) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, Some(signal)) => Self::Signal(signal),
+            (None, None) => Self::Unknown,
+        }
+    }
+
+    /// Whether it ended as a program does that has done its work.
+    pub(crate) fn is_clean(self) -> bool {
+        self == Self::Code(0)
+    }
+
+    /// Whether somebody ended it from outside, so that its end says nothing of the program.
+    pub(crate) fn is_from_outside(self) -> bool {
+        use rustix::process::Signal;
+        let outside = [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
+        matches!(self, Self::Signal(number) if outside.iter().any(|signal| signal.as_raw() == number))
+    }
+
     /// Whether it said that its configuration is wrong, so that starting it again cannot help.
     pub(crate) fn is_config_error(self) -> bool {
         self == Self::Code(i32::from(kit::Exit::Config.code()))

@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 
 use super::control::ReloadSummary;
+use super::events::Observer;
 use super::spec::Plan;
 use super::status::Snapshot;
 
@@ -19,6 +20,8 @@ pub struct Hooks {
     pub progress: Option<mpsc::Sender<Progress>>,
     /// Answers the control socket's `reload`.
     pub reload: Option<Reloader>,
+    /// Hears of every change of state, every probe and every end.
+    pub observer: Option<Observer>,
     /// New plans that nobody asked for, as when the configuration file has changed.
     pub plans: Option<mpsc::Receiver<Plan>>,
 }
@@ -47,4 +50,6 @@ pub struct Awaited {
     pub pid: u32,
     /// The seconds until it is killed, rounded up.
     pub seconds_left: u64,
+    /// How many other processes there are in its group.
+    pub grandchildren: usize,
 }

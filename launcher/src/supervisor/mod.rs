@@ -10,6 +10,7 @@
 mod clock;
 pub mod control;
 mod driver;
+pub mod events;
 mod exit;
 mod graph;
 pub mod hooks;
@@ -25,7 +26,10 @@ mod sweep;
 pub use graph::PlanError;
 pub use hooks::{Awaited, Hooks, Progress, Reloader};
 pub use lock::Claim;
-pub use spec::{ComponentSpec, External, Launch, LogPolicy, Plan, Probe, Readiness, RestartPolicy};
+pub use spec::{
+    Ask, ComponentSpec, Dependents, External, Launch, LogPolicy, Plan, Probe, ProbeSpec, Readiness,
+    RestartPolicy, RestartWhen,
+};
 pub use status::Snapshot;
 pub use sweep::RUN;
 

@@ -27,6 +27,9 @@ pub struct Plan {
     pub log_policy: LogPolicy,
     /// What no log may show.
     pub secrets: Vec<Secret>,
+    /// A program that, run with `guard` and a run's id, ends every process of that run as soon as its standard input ends: our
+    /// own executable. It outlives us for that. None in tests that have no such program.
+    pub guard: Option<PathBuf>,
 }
 
 /// One component: a process that is started, watched, restarted and stopped.
@@ -44,12 +47,20 @@ pub struct ComponentSpec {
     pub needs: Vec<String>,
     /// What happens after it ends on its own.
     pub restart: RestartPolicy,
+    /// Whether the whole is unhealthy while this one is.
+    pub required: bool,
+    /// What happens to those that need it when it has ended on its own or is restarted.
+    pub dependents: Dependents,
+    /// How long it may give no sign of life (`WATCHDOG=1`) once it is ready; after that it is ended, which counts as a crash.
+    pub watchdog: Option<Duration>,
+    /// Asked whether it must be started anew.
+    pub liveness: Option<ProbeSpec>,
     /// How long it may take to be ready; after that it is ended and the start counts as a crash.
     pub ready_timeout: Duration,
     /// How long it may take to end after TERM; after that it is killed.
     pub stop_grace: Duration,
-    /// Stands for its configuration: a reload restarts it when this differs. What differs beside it, as in `launch`, holds from
-    /// its next start on.
+    /// Stands for its configuration: a reload restarts it when this differs. What differs beside it holds at once, or, as in
+    /// `launch`, from its next start on.
     pub config_digest: String,
 }
 
@@ -91,17 +102,78 @@ impl fmt::Debug for Launch {
 }
 
 /// How one knows that a component serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Readiness {
     /// It says so: `READY=1` to `$NOTIFY_SOCKET`, as `sd_notify(3)`.
     Notify,
     /// It is taken to serve as soon as it is started; for commands that cannot say.
     Spawned,
+    /// It is asked, again and again. While it does not serve, nothing that needs it is started; it is not restarted for that.
+    Probe(ProbeSpec),
+}
+
+/// What happens to those that need a component when that has ended on its own or is restarted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dependents {
+    /// Nothing: they find it again by themselves.
+    #[default]
+    Keep,
+    /// They are restarted, too, once it is ready again.
+    Restart,
+}
+
+/// How a component is asked how it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeSpec {
+    /// What is done.
+    pub ask: Ask,
+    /// The time between two questions, from the end of one to the begin of the next.
+    pub period: Duration,
+    /// How long one answer may take.
+    pub timeout: Duration,
+    /// After so many good answers in a row it is taken to be well; at least 1.
+    pub successes: u32,
+    /// After so many bad ones in a row it is taken not to be; at least 1.
+    pub failures: u32,
+    /// So long after the start of the process bad answers do not count, unless a good one came first.
+    pub start_period: Duration,
+}
+
+/// What a probe does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// `GET`, HTTP/1.1 without TLS: well when the status is from 200 to 399.
+    Http {
+        /// Host and port, to connect to.
+        authority: String,
+        /// What is asked for, from `/` on.
+        path: String,
+    },
+    /// Connects: well when somebody accepts.
+    Tcp(String),
+    /// Runs a program in the component's environment: well when it exits with 0. It and its group are killed at the timeout.
+    Exec(Vec<OsString>),
+    /// Waits for a line of the component's log with this text in it; well from then on.
+    Log(String),
+}
+
+/// After which ends a component is started again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RestartWhen {
+    /// After every end that nobody asked for.
+    #[default]
+    Always,
+    /// After those that are failures: any but exit code 0.
+    OnFailure,
+    /// After none.
+    Never,
 }
 
 /// When a component that ended on its own is started again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestartPolicy {
+    /// After which ends.
+    pub when: RestartWhen,
     /// The wait before the first restart.
     pub base: Duration,
     /// What the wait is multiplied with at each further one.
@@ -121,6 +193,7 @@ pub struct RestartPolicy {
 impl Default for RestartPolicy {
     fn default() -> Self {
         Self {
+            when: RestartWhen::Always,
             base: Duration::from_millis(200),
             factor: 2.0,
             cap: Duration::from_secs(30),

@@ -23,10 +23,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether every component that is to run is ready and every dependency answers.
+    /// Whether every required component that is to run is ready and every dependency answers.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        let fine = |component: &ComponentStatus| matches!(component.state, State::Ready | State::Skipped);
+        let fine = |component: &ComponentStatus| {
+            !component.required || matches!(component.state, State::Ready | State::Skipped)
+        };
         self.components.iter().all(fine)
             && self.dependencies.iter().all(|dependency| dependency.state == DependencyState::Ok)
     }
@@ -63,6 +65,16 @@ pub struct ComponentStatus {
     pub status_text: Option<String>,
     /// What its log lacks.
     pub log: Dropped,
+    /// Whether the whole is unhealthy while this one is.
+    #[serde(default = "yes")]
+    pub required: bool,
+    /// How many times in a row it has ended by itself in the same way: same status, same last lines but for numbers.
+    #[serde(default)]
+    pub same_crashes: u32,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What could not be written to a log.
@@ -84,6 +96,8 @@ pub enum State {
     Starting,
     /// It serves.
     Ready,
+    /// It has served and lives, but does not serve now: its readiness probe says so.
+    Unready,
     /// Its process is told to end.
     Stopping,
     /// It ended on its own and is started again after a wait.
@@ -103,6 +117,7 @@ impl fmt::Display for State {
             Self::Waiting => "waiting",
             Self::Starting => "starting",
             Self::Ready => "ready",
+            Self::Unready => "unready",
             Self::Stopping => "stopping",
             Self::Backoff => "backoff",
             Self::Stopped => "stopped",

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kit::Notifier;
-use launcher::supervisor::{ComponentSpec, Hooks, Launch, Readiness, RestartPolicy, claim, supervise};
+use launcher::supervisor::{
+    ComponentSpec, Dependents, Hooks, Launch, Readiness, RestartPolicy, claim, supervise,
+};
 
 use crate::bench::{block_on, plan};
 
@@ -55,6 +57,10 @@ fn component(
         address: None,
         needs: Vec::new(),
         restart: RestartPolicy::default(),
+        required: true,
+        dependents: Dependents::Keep,
+        watchdog: None,
+        liveness: None,
         ready_timeout: Duration::from_secs(20),
         stop_grace: Duration::from_secs(10),
         config_digest: String::new(),

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::notify::{Directory, Said, Socket};
-use super::process::Process;
+use super::process::{Death, Process};
 use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::lock::Claim;
 use crate::supervisor::logs::{LastLines, Logs};
@@ -23,8 +23,8 @@ const MAX_LAST_LINE: usize = 300;
 #[derive(Debug)]
 pub(super) enum Report {
     Said(Said),
-    Exited(ProcessExit),
-    LastWords(String),
+    Exited(Death),
+    LastLines { exit: ProcessExit, lines: Vec<String> },
 }
 
 /// A report and whose it is.
@@ -106,19 +106,18 @@ async fn live(
                     break;
                 }
             },
-            said = socket.receive() => reporter.said(said.unwrap_or_default()).await,
+            said = socket.receive(process.group()) => reporter.said(said.unwrap_or_default()).await,
         }
     }
     // What it said before its end comes before its end.
-    while let Some(said) = socket.receive_now() {
+    while let Some(said) = socket.receive_now(process.group()) {
         reporter.said(said).await;
     }
     drop(socket);
-    let exit = process.bury().await;
-    reporter.tell(Report::Exited(exit)).await;
-    if let Some(line) = last_line(&last_lines.get().await) {
-        reporter.tell(Report::LastWords(line)).await;
-    }
+    let death = process.bury().await;
+    reporter.tell(Report::Exited(death)).await;
+    let lines = last_lines.get().await;
+    reporter.tell(Report::LastLines { exit: death.exit, lines }).await;
 }
 
 struct Reporter {
@@ -142,7 +141,7 @@ impl Reporter {
 }
 
 /// The last line that says something, without what could steer a terminal.
-fn last_line(lines: &[String]) -> Option<String> {
+pub(super) fn last_line(lines: &[String]) -> Option<String> {
     let says_something =
         |line: &&String| !line.trim().is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE");
     let line = lines.iter().rev().find(says_something)?;

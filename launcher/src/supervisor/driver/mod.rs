@@ -17,15 +17,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use self::dependencies::{Dependencies, Probed};
-use self::incarnation::{Incarnation, Report, Reported, Surroundings};
+use self::incarnation::{Incarnation, Report, Reported, Surroundings, last_line};
 use self::notify::{Directory, Said};
+use self::process::{Death, members};
 use super::control::{Asked, ReloadSummary, Request, Response, Server, run_dir};
+use super::events::{self, Clock, Ended, Observation, Transition};
+use super::exit::ProcessExit;
 use super::graph::Graph;
 use super::hooks::{Awaited, Hooks, Progress};
 use super::lock::Claim;
 use super::logs::Logs;
-use super::machine::{Action, Event, Machine, Phase, Verb, ceil_seconds};
+use super::machine::{Action, Event, Machine, Phase, Then, Verb, ceil_seconds, fingerprint};
 use super::spec::{Plan, Readiness};
+use super::status::State;
 use super::{Outcome, clock};
 
 /// Reports that may wait for the driver; the children's tasks wait when there are more.
@@ -43,6 +47,7 @@ pub(super) struct Driver {
     plan: Plan,
     claim: Claim,
     started_at: String,
+    clock: Clock,
     logs: Logs,
     hooks: Hooks,
     sockets: Directory,
@@ -65,6 +70,22 @@ struct Inbox {
     plans: Option<mpsc::Receiver<Plan>>,
     /// Each message is one signal that asks for the end.
     signals: mpsc::Receiver<()>,
+}
+
+/// A process that has ended, and whose.
+struct Burial {
+    name: String,
+    pid: u32,
+    ended: Ended,
+}
+
+/// A component's change of state.
+struct Change {
+    name: String,
+    epoch: u64,
+    from: State,
+    to: State,
+    why: String,
 }
 
 /// One thing that arrived.
@@ -96,6 +117,7 @@ impl Driver {
             machine,
             claim,
             started_at: clock::rfc3339(),
+            clock: Clock::start(),
             logs: Logs::start(&plan.logs, plan.log_policy, &plan.secrets)?,
             hooks,
             sockets: Directory::make(&run_dir)?,
@@ -150,20 +172,25 @@ impl Driver {
 
     /// Gives an event to the machine and does what it decides; true when all has ended.
     fn feed(&mut self, event: Event) -> bool {
+        self.feed_end(event, None)
+    }
+
+    /// As [`Self::feed`], where a process has ended.
+    fn feed_end(&mut self, event: Event, mut end: Option<Burial>) -> bool {
         let mut finished = false;
         let mut events = VecDeque::from([event]);
         // Doing may make further events: what is started has started, or has not.
         while let Some(event) = events.pop_front() {
             for action in self.machine.step(Instant::now(), event) {
                 finished |= action == Action::Finish;
-                self.act(action, &mut events);
+                self.act(action, &mut end, &mut events);
             }
         }
         self.settle();
         finished
     }
 
-    fn act(&mut self, action: Action, events: &mut VecDeque<Event>) {
+    fn act(&mut self, action: Action, end: &mut Option<Burial>, events: &mut VecDeque<Event>) {
         match action {
             Action::Spawn { name, epoch } => self.spawn(name, epoch, events),
             Action::Terminate { name, epoch } => {
@@ -188,7 +215,10 @@ impl Driver {
             Action::Alarm { name, token, at } => {
                 self.alarms.insert(name, (at, token));
             }
-            Action::Changed { name } => self.tell_of_change(name),
+            Action::Changed { name, epoch, from, to, why } => {
+                let ended = end.take_if(|end| end.name == name);
+                self.tell_of_change(Change { name, epoch, from, to, why }, ended);
+            }
             Action::Forget { name } => {
                 self.alarms.remove(&name);
                 tracing::info!(component = name, "is not in the plan any more");
@@ -228,17 +258,50 @@ impl Driver {
         let event = match report {
             Report::Said(Said::Ready) => Event::Ready { name, epoch },
             Report::Said(Said::Status(text)) => Event::Said { name, epoch, text },
-            Report::Said(Said::Stopping) => Event::Said { name, epoch, text: "stopping".to_owned() },
-            Report::Exited(exit) => {
-                if self.incarnation(&name, epoch).is_some() {
-                    self.incarnations.remove(&name);
-                }
-                tracing::info!(component = name, %exit, "has ended");
-                Event::Exited { name, epoch, exit }
+            Report::Said(Said::Stopping) => Event::Leaving { name, epoch },
+            Report::Said(Said::Alive) => Event::Alive { name, epoch },
+            Report::Said(Said::Extend(by)) => Event::Extend { name, epoch, by },
+            Report::Said(Said::Stuck) => {
+                Event::Unhealthy { name, epoch, reason: "said that it is stuck".to_owned() }
             }
-            Report::LastWords(line) => Event::LastWords { name, epoch, line },
+            Report::Exited(death) => return self.on_death(name, epoch, death),
+            Report::LastLines { exit, lines } => return self.on_last_lines(name, epoch, exit, lines),
         };
         self.feed(event)
+    }
+
+    fn on_death(&mut self, name: String, epoch: u64, death: Death) -> bool {
+        let Some(incarnation) = self.incarnations.remove(&name) else { return false };
+        if incarnation.epoch != epoch {
+            self.incarnations.insert(name, incarnation);
+            return false;
+        }
+        tracing::info!(component = name, exit = %death.exit, "has ended");
+        let stopping = self.machine.component(&name).map(|component| &component.phase);
+        let by_itself = !matches!(stopping, Some(Phase::Stopping { then: Then::Stay | Then::Start, .. }));
+        let ended = Ended { exit: death.exit, usage: death.usage, lived: death.lived, by_itself };
+        let burial = Burial { name: name.clone(), pid: incarnation.pid, ended };
+        self.feed_end(Event::Exited { name, epoch, exit: death.exit }, Some(burial))
+    }
+
+    fn on_last_lines(&mut self, name: String, epoch: u64, exit: ProcessExit, lines: Vec<String>) -> bool {
+        let (line, print) = (last_line(&lines), fingerprint(exit, &lines));
+        let finished = self.feed(Event::LastWords { name: name.clone(), epoch, line, print });
+        let crashed = self.machine.component(&name).filter(|component| component.has_crashed_in(epoch));
+        let same_in_a_row = crashed.map_or(0, |component| component.same_crashes.max(1));
+        if let Some(component) = crashed.filter(|component| component.is_same_crash()) {
+            let times = component.same_crashes;
+            tracing::warn!(component = name, times, "the same crash again and again");
+        }
+        let at = self.clock.now();
+        self.observe(Observation::LastLines(events::LastLines {
+            at,
+            component: name,
+            epoch,
+            lines,
+            same_in_a_row,
+        }));
+        finished
     }
 
     fn on_alarm(&mut self) -> bool {
@@ -355,15 +418,33 @@ impl Driver {
         self.tell(Progress::Settled(self.snapshot()));
     }
 
-    fn tell_of_change(&self, name: String) {
+    fn tell_of_change(&self, change: Change, end: Option<Burial>) {
+        let Change { name, epoch, from, to, why } = change;
         if let Some(component) = self.machine.component(&name) {
             let reason = self.machine.reason(component, Instant::now());
-            let (state, pid) = (component.state(), component.pid);
-            tracing::info!(component = name, %state, pid, reason, "changed");
+            let pid = component.pid;
+            tracing::info!(component = name, %from, %to, pid, why, reason, "changed");
+            self.observe(Observation::Transition(Transition {
+                at: self.clock.now(),
+                component: name.clone(),
+                epoch,
+                from,
+                to,
+                reason: why,
+                pid: end.as_ref().map(|end| end.pid).or(pid),
+                ended: end.map(|end| end.ended),
+                config_digest: component.spec.config_digest.clone(),
+            }));
         }
         self.tell_of_stop();
         if self.hooks.progress.is_some() {
             self.tell(Progress::Changed(self.snapshot(), name));
+        }
+    }
+
+    fn observe(&self, observation: Observation) {
+        if let Some(observer) = &self.hooks.observer {
+            observer.tell(observation);
         }
     }
 
@@ -387,11 +468,13 @@ impl Driver {
             Phase::Stopping { until, .. } => Some(Awaited {
                 name: component.spec.name.clone(),
                 pid: component.pid?,
+                grandchildren: members(component.pid?).saturating_sub(1),
                 seconds_left: ceil_seconds(until.saturating_duration_since(now)),
             }),
             Phase::Waiting
             | Phase::Starting { .. }
             | Phase::Ready { .. }
+            | Phase::Unready { .. }
             | Phase::Backoff { .. }
             | Phase::Stopped
             | Phase::Failed { .. }

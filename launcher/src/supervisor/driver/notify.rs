@@ -3,12 +3,18 @@
 //! Each incarnation has a socket of its own, so that what an earlier one says late is not taken for the present one's word. The
 //! sockets lie in the run directory, or, where its path is too long for a socket address, in a private directory for temporary
 //! files: the child must be able to name it.
+//!
+//! The kernel says who sent a datagram; only the child's process group is listened to. A helper that the child has started in its
+//! group, such as `systemd-notify`, is part of it.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::process::Pid;
+use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use uuid::Uuid;
 
@@ -35,6 +41,12 @@ pub(super) enum Said {
     Stopping,
     /// What it does, in one line.
     Status(String),
+    /// It makes progress.
+    Alive,
+    /// It wants to be restarted (`WATCHDOG=trigger`).
+    Stuck,
+    /// It needs this long from now on at least.
+    Extend(Duration),
 }
 
 /// The directory of the sockets; removed with everything in it when this is dropped.
@@ -61,7 +73,9 @@ impl Directory {
     /// A socket for one incarnation.
     pub(super) fn socket(&self, component: &str, epoch: u64) -> io::Result<Socket> {
         let path = self.0.join(format!("{component}.{epoch}"));
-        Ok(Socket { socket: UnixDatagram::bind(&path)?, path })
+        let socket = UnixDatagram::bind(&path)?;
+        senders::ask_for(&socket)?;
+        Ok(Socket { socket, path })
     }
 }
 
@@ -84,17 +98,81 @@ impl Socket {
         &self.path
     }
 
-    /// The next datagram.
-    pub(super) async fn receive(&self) -> io::Result<Vec<Said>> {
-        let mut buffer = [0; MAX_DATAGRAM];
-        let length = self.socket.recv(&mut buffer).await?;
-        Ok(parse(&buffer[..length]))
+    /// The next datagram, if it comes from a process of this group.
+    pub(super) async fn receive(&self, group: Pid) -> io::Result<Vec<Said>> {
+        let receive = || self.socket.try_io(Interest::READABLE, || senders::receive(&self.socket, group));
+        loop {
+            self.socket.readable().await?;
+            match receive() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                received => return received.map(|datagram| parse(&datagram)),
+            }
+        }
     }
 
     /// A datagram that has already arrived.
-    pub(super) fn receive_now(&self) -> Option<Vec<Said>> {
-        let mut buffer = [0; MAX_DATAGRAM];
-        self.socket.try_recv(&mut buffer).ok().map(|length| parse(&buffer[..length]))
+    pub(super) fn receive_now(&self, group: Pid) -> Option<Vec<Said>> {
+        let received = self.socket.try_io(Interest::READABLE, || senders::receive(&self.socket, group));
+        received.ok().map(|datagram| parse(&datagram))
+    }
+}
+
+/// Datagrams with the process that sent them.
+#[cfg(target_os = "linux")]
+mod senders {
+    use std::io::{self, IoSliceMut};
+    use std::mem::MaybeUninit;
+
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, sockopt};
+    use rustix::process::{Pid, getpgid};
+    use tokio::net::UnixDatagram;
+
+    use super::MAX_DATAGRAM;
+
+    /// From now on the kernel says who sends.
+    pub(super) fn ask_for(socket: &UnixDatagram) -> io::Result<()> {
+        Ok(sockopt::set_socket_passcred(socket, true)?)
+    }
+
+    /// A datagram; empty when it comes from elsewhere. File descriptors that come with it are closed, which is what the sender
+    /// of a barrier waits for.
+    pub(super) fn receive(socket: &UnixDatagram, group: Pid) -> io::Result<Vec<u8>> {
+        let mut bytes = [0; MAX_DATAGRAM];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(4))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+        let length = recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags)?.bytes;
+        let is_ours = ancillary.drain().any(|message| match message {
+            RecvAncillaryMessage::ScmCredentials(sender) => is_of(sender.pid, group),
+            _ => false,
+        });
+        Ok(if is_ours { bytes[..length].to_vec() } else { Vec::new() })
+    }
+
+    /// The leader has not been reaped, so its number is its own; of others the kernel is asked.
+    fn is_of(sender: Pid, group: Pid) -> bool {
+        sender == group || getpgid(Some(sender)) == Ok(group)
+    }
+}
+
+/// Where the kernel does not say who sent a datagram, the private directory of the socket must do.
+#[cfg(not(target_os = "linux"))]
+mod senders {
+    use std::io;
+
+    use rustix::process::Pid;
+    use tokio::net::UnixDatagram;
+
+    use super::MAX_DATAGRAM;
+
+    pub(super) fn ask_for(_: &UnixDatagram) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn receive(socket: &UnixDatagram, _: Pid) -> io::Result<Vec<u8>> {
+        let mut bytes = [0; MAX_DATAGRAM];
+        let (length, _) = rustix::net::recv(socket, &mut bytes, rustix::net::RecvFlags::DONTWAIT)?;
+        Ok(bytes[..length].to_vec())
     }
 }
 
@@ -110,6 +188,9 @@ fn parse(datagram: &[u8]) -> Vec<Said> {
     let said = text.lines().filter_map(|line| match line.split_once('=')? {
         ("READY", "1") => Some(Said::Ready),
         ("STOPPING", "1") => Some(Said::Stopping),
+        ("WATCHDOG", "1") => Some(Said::Alive),
+        ("WATCHDOG", "trigger") => Some(Said::Stuck),
+        ("EXTEND_TIMEOUT_USEC", micros) => micros.parse().ok().map(Duration::from_micros).map(Said::Extend),
         ("STATUS", status) => {
             Some(Said::Status(status.chars().filter(|c| !c.is_control()).take(MAX_STATUS).collect()))
         }
@@ -126,7 +207,9 @@ mod tests {
     fn datagrams_are_read_line_by_line() {
         let said = parse(b"READY=1\nSTATUS=on 127.0.0.1:5000\x1b[2J\nMAINPID=7\nnothing\nSTOPPING=1\n");
         assert_eq!(said, [Said::Ready, Said::Status("on 127.0.0.1:5000[2J".to_owned()), Said::Stopping]);
-        assert_eq!(parse(b"READY=0\n\xFF\xFF="), []);
+        assert_eq!(parse(b"READY=0\n\xFF\xFF=\nEXTEND_TIMEOUT_USEC=-1\nWATCHDOG=2"), []);
+        let life = parse(b"WATCHDOG=1\nEXTEND_TIMEOUT_USEC=1500\nWATCHDOG=trigger");
+        assert_eq!(life, [Said::Alive, Said::Extend(Duration::from_micros(1500)), Said::Stuck]);
         let long = format!("STATUS={}", "x".repeat(4000));
         assert_eq!(parse(long.as_bytes()), [Said::Status("x".repeat(MAX_STATUS))]);
     }
@@ -140,10 +223,24 @@ mod tests {
             let socket = directory.socket(&"c".repeat(40), u64::MAX).unwrap();
             let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
             sender.send_to(b"READY=1", socket.path()).unwrap();
-            assert_eq!(socket.receive().await.unwrap(), [Said::Ready]);
+            let us = rustix::process::getpgrp();
+            assert_eq!(socket.receive(us).await.unwrap(), [Said::Ready]);
             let path = directory.0.clone();
             drop((socket, directory));
             assert!(!path.exists());
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_stranger_is_not_listened_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Directory::make(dir.path()).unwrap();
+        let socket = directory.socket("chat", 1).unwrap();
+        let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        sender.send_to(b"READY=1", socket.path()).unwrap();
+        // We are not of init's group.
+        assert_eq!(socket.receive(Pid::INIT).await.unwrap(), []);
+        assert_eq!(socket.receive_now(Pid::INIT), None);
     }
 }

@@ -10,7 +10,7 @@ use std::io::{self, PipeWriter};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use rustix::process::{
@@ -21,8 +21,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 use uuid::Uuid;
+use wait4::Wait4;
 
-use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::exit::{ProcessExit, Usage};
 use crate::supervisor::lock::Claim;
 use crate::supervisor::spec::{ComponentSpec, Launch};
 use crate::supervisor::sweep::RUN;
@@ -38,8 +39,18 @@ const GROUP_POLL: Duration = Duration::from_millis(2);
 pub(super) struct Process {
     pid: Pid,
     pidfd: AsyncFd<OwnedFd>,
+    child: Child,
+    started: Instant,
     /// The launcher's end of the lifeline. Its closing tells the child, and every descendant that kept the other end.
     _lifeline: PipeWriter,
+}
+
+/// The end of a process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Death {
+    pub(super) exit: ProcessExit,
+    pub(super) usage: Option<Usage>,
+    pub(super) lived: Duration,
 }
 
 impl Process {
@@ -55,17 +66,25 @@ impl Process {
         let mut command = command(spec)?;
         command.env("NOTIFY_SOCKET", notify).env(RUN, format!("{run_id}/{}", spec.name));
         command.env(kit::lifeline::LAUNCHER_PID, std::process::id().to_string());
+        if let Some(patience) = spec.watchdog {
+            command.env("WATCHDOG_USEC", patience.as_micros().to_string());
+        }
         command.stdin(stdin).stdout(output.try_clone()?).stderr(output).process_group(0);
         let child = claim.lend(|| command.spawn())?;
         let pid = Pid::from_child(&child);
         match watch(pid) {
-            Ok(pidfd) => Ok(Self { pid, pidfd, _lifeline: lifeline }),
+            Ok(pidfd) => Ok(Self { pid, pidfd, child, started: Instant::now(), _lifeline: lifeline }),
             Err(error) => Err(give_up(child, error)),
         }
     }
 
     pub(super) fn id(&self) -> u32 {
         self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Its process group, which bears its number.
+    pub(super) fn group(&self) -> Pid {
+        self.pid
     }
 
     /// Asks the group to end; one that is stopped must be woken to hear it.
@@ -96,21 +115,23 @@ impl Process {
     }
 
     /// Kills what is left of the group, reaps the process, and waits until the group is empty.
-    pub(super) async fn bury(self) -> ProcessExit {
+    pub(super) async fn bury(mut self) -> Death {
         self.kill();
-        let exit = match waitid(WaitId::PidFd(self.pidfd.as_fd()), options()) {
-            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
-                (Some(code), _) => ProcessExit::Code(code),
-                (None, Some(signal)) => ProcessExit::Signal(signal),
-                (None, None) => ProcessExit::Unknown,
-            },
-            Ok(None) | Err(_) => ProcessExit::Unknown,
+        // It is a zombie, so this does not wait.
+        let (exit, usage) = match self.child.wait4() {
+            Ok(end) => {
+                let used = end.rusage;
+                let usage = Usage { user: used.utime, system: used.stime, max_rss: used.maxrss };
+                (ProcessExit::of(end.status), Some(usage))
+            }
+            Err(_) => (ProcessExit::Unknown, None),
         };
+        let lived = self.started.elapsed();
         let deadline = Instant::now() + GROUP_PATIENCE;
         while is_group_alive(self.pid) && Instant::now() < deadline {
             tokio::time::sleep(GROUP_POLL).await;
         }
-        exit
+        Death { exit, usage, lived }
     }
 
     /// The process is not reaped as long as we have it, so its number and its group's are its own.
@@ -122,18 +143,20 @@ impl Process {
 
 /// Whether a process of the group runs. Zombies do not: they are init's to reap, and it may take its time, or never do it.
 fn is_group_alive(group: Pid) -> bool {
-    if test_kill_process_group(group).is_err() {
-        return false;
-    }
-    let group = group.as_raw_nonzero().to_string();
+    test_kill_process_group(group).is_ok() && members(group.as_raw_nonzero().get().unsigned_abs()) > 0
+}
+
+/// How many processes of a group run.
+pub(super) fn members(group: u32) -> usize {
+    let group = group.to_string();
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let stats = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
     // `pid (name) state ppid pgrp …`, where the name may hold anything; proc_pid_stat(5).
-    let mut fields = stats.filter_map(|stat| {
+    let fields = stats.filter_map(|stat| {
         let mut fields = stat.rsplit_once(") ")?.1.split(' ').map(str::to_owned);
         Some((fields.next()?, fields.nth(1)?))
     });
-    fields.any(|(state, pgrp)| pgrp == group && state != "Z" && state != "X")
+    fields.filter(|(state, pgrp)| *pgrp == group && state != "Z" && state != "X").count()
 }
 
 fn options() -> WaitIdOptions {
@@ -166,7 +189,7 @@ fn watch(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// A child that cannot be watched is no child.
-fn give_up(mut child: std::process::Child, error: io::Error) -> io::Error {
+fn give_up(mut child: Child, error: io::Error) -> io::Error {
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     let _ = child.wait();
     error

@@ -25,6 +25,7 @@ impl Driver {
             Phase::Ready { since } => Some(now.saturating_duration_since(since).as_secs()),
             Phase::Waiting
             | Phase::Starting { .. }
+            | Phase::Unready { .. }
             | Phase::Stopping { .. }
             | Phase::Backoff { .. }
             | Phase::Stopped
@@ -42,6 +43,8 @@ impl Driver {
             last_error: component.last_error.clone(),
             reason: self.machine.reason(component, now),
             status_text: component.status_text.clone(),
+            required: component.spec.required,
+            same_crashes: component.same_crashes,
             log: self.logs.dropped(&component.spec.name),
         }
     }

@@ -25,11 +25,21 @@ impl Budget {
             return None;
         }
         self.granted.push_back(now);
-        let growth = policy.factor.max(1.0).powi(self.level);
         self.level = self.level.saturating_add(1);
+        Some(self.wait(policy, unit))
+    }
+
+    /// The wait that was granted last grows as if by this many crashes more, and so do all after it.
+    pub(super) fn lengthen(&mut self, policy: &RestartPolicy, by: i32, unit: f64) -> Duration {
+        self.level = self.level.saturating_add(by);
+        self.wait(policy, unit)
+    }
+
+    fn wait(&self, policy: &RestartPolicy, unit: f64) -> Duration {
+        let growth = policy.factor.max(1.0).powi(self.level.saturating_sub(1));
         let jitter = 1.0 + policy.jitter.clamp(0.0, 1.0) * (2.0 * unit - 1.0);
         let seconds = (policy.base.as_secs_f64() * growth).min(policy.cap.as_secs_f64()) * jitter;
-        Some(Duration::try_from_secs_f64(seconds).unwrap_or(policy.cap))
+        Duration::try_from_secs_f64(seconds).unwrap_or(policy.cap)
     }
 
     /// Forgets all crashes.
@@ -54,6 +64,7 @@ mod tests {
         assert_eq!(budget.grant(now, &policy, 0.0).unwrap().as_millis(), 160);
         budget.reset();
         assert_eq!(budget.grant(now, &policy, 1.0).unwrap().as_millis(), 240);
+        assert_eq!(budget.lengthen(&policy, 2, 0.5).as_millis(), 800);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The life of one component. Pure: it is told the time and what happened, and says what to do.
 //!
 //! ```text
-//!            needs ready          READY=1
-//!  Waiting ───────────▶ Starting ─────────▶ Ready
-//!     ▲                  │  │ too late        │
-//!     │ in time     exit │  └──▶ Stopping ◀───┤ stop, restart
-//!     └───── Backoff ◀───┴───────── │ ────────┘ exit
+//!            needs ready          READY=1          probe fails
+//!  Waiting ───────────▶ Starting ─────────▶ Ready ◀──────────▶ Unready
+//!     ▲                  │  │ too late        │  probe passes     │
+//!     │ in time     exit │  └──▶ Stopping ◀───┴───────────────────┘ stop, restart, no sign of life
+//!     └───── Backoff ◀───┴───────── │ exit
 //!               │ too often         └──▶ Waiting │ Stopped
 //!               └──▶ Failed
 //! ```
@@ -16,13 +16,21 @@
 use std::time::{Duration, Instant};
 
 use super::budget::Budget;
-use super::{Action, Verb};
-use crate::supervisor::exit::ProcessExit;
-use crate::supervisor::spec::{ComponentSpec, Launch};
+use super::{Action, End, Verb};
+use crate::supervisor::spec::{ComponentSpec, Launch, RestartWhen};
 use crate::supervisor::status::State;
 
 /// How long a killed process may take to be gone. Only a process stuck in the kernel needs more than milliseconds.
 const KILL_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A process that asks for more time to start or to stop gets at most this many times what it had: all ends.
+const MAX_EXTENSION: u32 = 10;
+
+/// From so many equal crashes in a row on it is said that they are the same.
+const SAME: u32 = 3;
+
+/// By so many crashes more the wait grows when they are.
+const SAME_PENALTY: i32 = 3;
 
 /// What a component does now.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +41,8 @@ pub(crate) enum Phase {
     Starting { since: Instant },
     /// Its process has served since then.
     Ready { since: Instant },
+    /// Its process lives and has served, and does not now.
+    Unready { reason: String },
     /// Its process was told to end, and is killed `until` then; `killed` once it was.
     Stopping { then: Then, until: Instant, killed: bool },
     /// Started again then.
@@ -54,6 +64,8 @@ pub(crate) enum Then {
     Start,
     /// What follows a crash, for this reason.
     Crash(String),
+    /// What follows an end of its own: it said itself that it is ending.
+    Own,
 }
 
 /// One component.
@@ -69,17 +81,28 @@ pub(crate) struct Component {
     pub(crate) ready_after: Option<Duration>,
     pub(crate) last_error: Option<String>,
     pub(crate) status_text: Option<String>,
+    /// How many times in a row it crashed in the same way.
+    pub(crate) same_crashes: u32,
+    /// What there is to say of it though it is not wanted.
+    pub(super) note: Option<String>,
     /// A reload took it out of the plan; it is forgotten once it has ended.
     pub(super) retired: bool,
-    /// The incarnation whose end `last_error` tells of.
-    crashed_epoch: u64,
+    /// When the alarm that counts rings.
+    pub(super) deadline: Option<Instant>,
+    /// How long the present incarnation may give no sign of life.
+    watchdog: Option<Duration>,
+    /// The latest that a start or a stop may be put off to.
+    limit: Instant,
+    /// The incarnation whose end `last_error` tells of, and when it ended.
+    crashed: Option<(u64, Instant)>,
+    last_print: Option<u64>,
     budget: Budget,
     /// The token of the alarm that counts.
     alarm: u64,
 }
 
 impl Component {
-    pub(super) fn new(spec: ComponentSpec) -> Self {
+    pub(super) fn new(now: Instant, spec: ComponentSpec) -> Self {
         let phase = match &spec.launch {
             Launch::Command { .. } => Phase::Waiting,
             Launch::Skip { reason } => Phase::Skipped { reason: reason.clone() },
@@ -93,8 +116,14 @@ impl Component {
             ready_after: None,
             last_error: None,
             status_text: None,
+            same_crashes: 0,
+            note: None,
             retired: false,
-            crashed_epoch: 0,
+            deadline: None,
+            watchdog: None,
+            limit: now,
+            crashed: None,
+            last_print: None,
             budget: Budget::default(),
             alarm: 0,
         }
@@ -106,6 +135,7 @@ impl Component {
             Phase::Waiting => State::Waiting,
             Phase::Starting { .. } => State::Starting,
             Phase::Ready { .. } => State::Ready,
+            Phase::Unready { .. } => State::Unready,
             Phase::Stopping { .. } => State::Stopping,
             Phase::Backoff { .. } => State::Backoff,
             Phase::Stopped => State::Stopped,
@@ -116,9 +146,15 @@ impl Component {
 
     /// Whether it has a process.
     pub(crate) fn is_alive(&self) -> bool {
+        self.is_at_work() || matches!(self.phase, Phase::Stopping { .. })
+    }
+
+    /// Whether it has a process that nobody has told to end.
+    pub(super) fn is_at_work(&self) -> bool {
         match self.phase {
-            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Stopping { .. } => true,
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. } => true,
             Phase::Waiting
+            | Phase::Stopping { .. }
             | Phase::Backoff { .. }
             | Phase::Stopped
             | Phase::Failed { .. }
@@ -131,6 +167,11 @@ impl Component {
         matches!(self.phase, Phase::Ready { .. })
     }
 
+    /// Whether the same crash has come again and again.
+    pub(crate) fn is_same_crash(&self) -> bool {
+        self.same_crashes >= SAME
+    }
+
     /// Its needs are ready: a new incarnation.
     pub(super) fn start(&mut self, now: Instant, out: &mut Vec<Action>) {
         debug_assert_eq!(self.phase, Phase::Waiting, "only who waits is started");
@@ -138,8 +179,10 @@ impl Component {
         self.pid = None;
         self.ready_after = None;
         self.status_text = None;
-        self.enter(Phase::Starting { since: now }, out);
-        self.set_alarm(now + self.spec.ready_timeout, out);
+        self.watchdog = self.spec.watchdog;
+        self.limit = later(now, self.spec.ready_timeout.saturating_mul(MAX_EXTENSION));
+        self.enter(Phase::Starting { since: now }, "all that it needs is ready", out);
+        self.set_alarm(later(now, self.spec.ready_timeout), out);
         out.push(Action::Spawn { name: self.spec.name.clone(), epoch: self.epoch });
     }
 
@@ -147,8 +190,9 @@ impl Component {
         match self.phase {
             Phase::Starting { since } => {
                 self.ready_after = Some(now.saturating_duration_since(since));
-                self.enter(Phase::Ready { since: now }, out);
+                self.serve(now, out);
             }
+            Phase::Unready { .. } => self.serve(now, out),
             // Said twice, or too late.
             Phase::Ready { .. } | Phase::Stopping { .. } => {}
             Phase::Waiting
@@ -159,34 +203,95 @@ impl Component {
         }
     }
 
+    fn serve(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.enter(Phase::Ready { since: now }, "it serves", out);
+        self.on_sign_of_life(now, out);
+    }
+
+    /// Its readiness probe fails. Nothing is restarted for that.
+    pub(super) fn on_unready(&mut self, reason: String, out: &mut Vec<Action>) {
+        if self.is_ready() {
+            let watched_until = self.deadline;
+            let why = reason.clone();
+            self.enter(Phase::Unready { reason }, &why, out);
+            if let Some(until) = watched_until {
+                self.set_alarm(until, out);
+            }
+        }
+    }
+
+    /// It must be started anew, for this reason.
+    pub(super) fn on_unhealthy(&mut self, now: Instant, reason: String, out: &mut Vec<Action>) {
+        if self.is_at_work() {
+            let why = reason.clone();
+            self.stop(now, Then::Crash(reason), &why, out);
+        }
+    }
+
+    /// `WATCHDOG=1`.
+    pub(super) fn on_sign_of_life(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if let (Phase::Ready { .. } | Phase::Unready { .. }, Some(patience)) = (&self.phase, self.watchdog) {
+            let until = later(now, patience);
+            let longer = self.deadline.map_or(until, |earlier| earlier.max(until));
+            self.set_alarm(longer, out);
+        }
+    }
+
+    /// `EXTEND_TIMEOUT_USEC`: whatever limit it is under holds for this long from now at least.
+    pub(super) fn on_extend(&mut self, now: Instant, by: Duration, out: &mut Vec<Action>) {
+        let limit = match &self.phase {
+            Phase::Starting { .. } | Phase::Stopping { killed: false, .. } => self.limit,
+            Phase::Ready { .. } | Phase::Unready { .. } => match self.watchdog {
+                Some(patience) => later(now, patience.saturating_mul(MAX_EXTENSION)),
+                None => return,
+            },
+            Phase::Stopping { killed: true, .. }
+            | Phase::Waiting
+            | Phase::Backoff { .. }
+            | Phase::Stopped
+            | Phase::Failed { .. }
+            | Phase::Skipped { .. } => return,
+        };
+        let wanted = later(now, by).min(limit);
+        if self.deadline.is_some_and(|deadline| deadline < wanted) {
+            if let Phase::Stopping { until, .. } = &mut self.phase {
+                *until = wanted;
+            }
+            self.set_alarm(wanted, out);
+        }
+    }
+
+    /// `STOPPING=1`: it is on its way out by itself. It is not told to end, but may not take for ever.
+    pub(super) fn on_leaving(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.is_at_work() {
+            self.begin_to_stop(now, Then::Own, "it says that it is ending", out);
+        }
+    }
+
     /// It has ended, and nothing is left of its process group; or it could not be started at all.
-    pub(super) fn on_exit(
-        &mut self,
-        now: Instant,
-        config_error: bool,
-        how: String,
-        unit: f64,
-        out: &mut Vec<Action>,
-    ) {
-        let phase = std::mem::replace(&mut self.phase, Phase::Waiting);
-        self.pid = None;
-        self.status_text = None;
-        match phase {
-            Phase::Starting { .. } => self.crash(now, config_error, how, unit, out),
+    pub(super) fn on_exit(&mut self, now: Instant, end: End, unit: f64, out: &mut Vec<Action>) {
+        let then = match &self.phase {
             Phase::Ready { since } => {
-                if now.saturating_duration_since(since) >= self.spec.restart.reset_after {
+                if now.saturating_duration_since(*since) >= self.spec.restart.reset_after {
                     self.budget.reset();
                 }
-                self.crash(now, config_error, how, unit, out);
+                Then::Own
             }
-            Phase::Stopping { then: Then::Stay, .. } => self.rest(out),
-            Phase::Stopping { then: Then::Start, .. } => self.wait(out),
-            Phase::Stopping { then: Then::Crash(reason), .. } => self.crash(now, false, reason, unit, out),
+            Phase::Starting { .. } | Phase::Unready { .. } => Then::Own,
+            Phase::Stopping { then, .. } => then.clone(),
             Phase::Waiting
             | Phase::Backoff { .. }
             | Phase::Stopped
             | Phase::Failed { .. }
-            | Phase::Skipped { .. } => self.phase = phase,
+            | Phase::Skipped { .. } => return,
+        };
+        self.pid = None;
+        self.status_text = None;
+        match then {
+            Then::Stay => self.rest(&end.how, out),
+            Then::Start => self.enter(Phase::Waiting, &end.how, out),
+            Then::Crash(reason) => self.end_of_its_own(now, End::failure(reason), unit, out),
+            Then::Own => self.end_of_its_own(now, end, unit, out),
         }
     }
 
@@ -194,10 +299,23 @@ impl Component {
         if token != self.alarm {
             return;
         }
+        // It was put off since.
+        if let Some(deadline) = self.deadline.filter(|deadline| now < *deadline) {
+            return self.set_alarm(deadline, out);
+        }
         match &self.phase {
             Phase::Starting { .. } => {
                 let limit = kit::duration::format(self.spec.ready_timeout);
-                self.stop(now, Then::Crash(format!("was not ready within {limit}")), out);
+                self.on_unhealthy(now, format!("was not ready within {limit}"), out);
+            }
+            Phase::Ready { .. } | Phase::Unready { .. } => {
+                let limit = self.watchdog.map(kit::duration::format).unwrap_or_default();
+                self.on_unhealthy(now, format!("gave no sign of life for {limit}"), out);
+            }
+            Phase::Stopping { then: Then::Own, killed: false, .. } => {
+                let limit = kit::duration::format(self.spec.stop_grace);
+                let reason = format!("said that it was ending and did not within {limit}");
+                self.kill(now, Then::Crash(reason), out);
             }
             Phase::Stopping { then, killed: false, .. } => {
                 let then = then.clone();
@@ -205,7 +323,7 @@ impl Component {
             }
             Phase::Stopping { killed: true, .. } if quitting => {
                 out.push(Action::Abandon { name: self.spec.name.clone(), epoch: self.epoch });
-                self.enter(Phase::Stopped, out);
+                self.enter(Phase::Stopped, "cannot even be killed", out);
             }
             // Whatever holds it in the kernel, no second one takes its place before it is gone.
             Phase::Stopping { then, killed: true, .. } => {
@@ -214,152 +332,214 @@ impl Component {
             }
             Phase::Backoff { .. } => {
                 self.restarts = self.restarts.saturating_add(1);
-                self.wait(out);
+                self.enter(Phase::Waiting, "has waited long enough", out);
             }
-            Phase::Waiting
-            | Phase::Ready { .. }
-            | Phase::Stopped
-            | Phase::Failed { .. }
-            | Phase::Skipped { .. } => {}
+            Phase::Waiting | Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => {}
         }
     }
 
-    pub(super) fn on_verb(&mut self, now: Instant, verb: Verb, out: &mut Vec<Action>) {
+    pub(super) fn on_verb(&mut self, now: Instant, verb: Verb, why: &str, out: &mut Vec<Action>) {
         if verb != Verb::Stop {
-            self.budget.reset();
+            self.forget_crashes();
         }
         let after = if verb == Verb::Stop { Then::Stay } else { Then::Start };
         match (&mut self.phase, verb) {
-            (Phase::Starting { .. } | Phase::Ready { .. }, Verb::Start) => {}
-            (Phase::Starting { .. } | Phase::Ready { .. }, Verb::Stop | Verb::Restart) => {
-                self.stop(now, after, out);
+            (Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. }, Verb::Start) => {}
+            (
+                Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. },
+                Verb::Stop | Verb::Restart,
+            ) => self.stop(now, after, why, out),
+            (Phase::Stopping { then: Then::Own, .. }, Verb::Stop | Verb::Restart) => {
+                self.stop(now, after, why, out);
             }
             (Phase::Stopping { then, .. }, _) => *then = after,
             (Phase::Waiting, Verb::Start | Verb::Restart) | (Phase::Stopped, Verb::Stop) => {}
             (Phase::Waiting | Phase::Backoff { .. } | Phase::Failed { .. }, Verb::Stop) => {
-                self.enter(Phase::Stopped, out);
+                self.enter(Phase::Stopped, why, out);
             }
             (Phase::Backoff { .. } | Phase::Stopped | Phase::Failed { .. }, Verb::Start | Verb::Restart) => {
-                self.wait(out);
+                self.enter(Phase::Waiting, why, out);
             }
             (Phase::Skipped { .. }, Verb::Start | Verb::Stop | Verb::Restart) => {}
         }
     }
 
+    fn forget_crashes(&mut self) {
+        self.budget.reset();
+        self.same_crashes = 0;
+        self.last_print = None;
+    }
+
     /// All is to end. Whoever has a process waits for its turn to be stopped.
     pub(super) fn on_quit(&mut self, out: &mut Vec<Action>) {
         match &mut self.phase {
-            Phase::Waiting | Phase::Backoff { .. } => self.enter(Phase::Stopped, out),
+            Phase::Waiting | Phase::Backoff { .. } => {
+                self.enter(Phase::Stopped, "everything is stopped", out)
+            }
             Phase::Stopping { then, .. } => *then = Then::Stay,
-            Phase::Starting { .. } | Phase::Ready { .. } => {}
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. } => {}
             Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => {}
         }
     }
 
     /// A reload gives it another spec.
     pub(super) fn replace(&mut self, now: Instant, spec: ComponentSpec, out: &mut Vec<Action>) {
-        let changed = spec.config_digest != self.spec.config_digest;
-        self.retired = false;
+        let why = "its configuration has changed";
+        let was_retired = std::mem::take(&mut self.retired);
+        let changed = was_retired || spec.config_digest != self.spec.config_digest;
         self.spec = spec;
         if let Launch::Skip { reason } = &self.spec.launch {
             let reason = reason.clone();
             if self.is_alive() {
-                self.retire(now, out);
+                self.on_verb(now, Verb::Stop, &reason, out);
+            } else if !matches!(self.phase, Phase::Skipped { .. }) {
+                let why = reason.clone();
+                self.enter(Phase::Skipped { reason }, &why, out);
             } else {
-                self.enter(Phase::Skipped { reason }, out);
+                self.phase = Phase::Skipped { reason };
             }
         } else if matches!(self.phase, Phase::Skipped { .. }) {
-            self.wait(out);
+            self.enter(Phase::Waiting, why, out);
         } else if changed && self.phase != Phase::Stopped {
-            self.on_verb(now, Verb::Restart, out);
+            self.on_verb(now, Verb::Restart, why, out);
         }
     }
 
     /// A reload has no place for it.
     pub(super) fn retire(&mut self, now: Instant, out: &mut Vec<Action>) {
-        self.on_verb(now, Verb::Stop, out);
+        self.on_verb(now, Verb::Stop, "is not in the configuration any more", out);
     }
 
     /// Told to end, with TERM; later with KILL.
-    pub(super) fn stop(&mut self, now: Instant, then: Then, out: &mut Vec<Action>) {
-        let until = now + self.spec.stop_grace;
-        self.enter(Phase::Stopping { then, until, killed: false }, out);
-        self.set_alarm(until, out);
+    pub(super) fn stop(&mut self, now: Instant, then: Then, why: &str, out: &mut Vec<Action>) {
+        self.begin_to_stop(now, then, why, out);
         out.push(Action::Terminate { name: self.spec.name.clone(), epoch: self.epoch });
+    }
+
+    fn begin_to_stop(&mut self, now: Instant, then: Then, why: &str, out: &mut Vec<Action>) {
+        let until = later(now, self.spec.stop_grace);
+        self.limit = later(now, self.spec.stop_grace.saturating_mul(MAX_EXTENSION));
+        self.enter(Phase::Stopping { then, until, killed: false }, why, out);
+        self.set_alarm(until, out);
     }
 
     /// Ended at once.
     pub(super) fn kill(&mut self, now: Instant, then: Then, out: &mut Vec<Action>) {
         let until = now + KILL_PATIENCE;
-        self.enter(Phase::Stopping { then, until, killed: true }, out);
+        self.enter(Phase::Stopping { then, until, killed: true }, "is killed", out);
         self.set_alarm(until, out);
         out.push(Action::Kill { name: self.spec.name.clone(), epoch: self.epoch });
     }
 
-    /// The last line that an incarnation wrote has arrived; it may say more than the exit code.
-    pub(super) fn on_last_words(&mut self, epoch: u64, line: &str) {
-        if epoch != self.crashed_epoch {
-            return;
+    /// The last line that an incarnation wrote has arrived; it may say more than the exit code. `print` is equal for equal
+    /// crashes.
+    pub(super) fn on_last_words(
+        &mut self,
+        line: Option<&str>,
+        print: Option<u64>,
+        unit: f64,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(line) = line {
+            let reason = if let Phase::Failed { reason } = &mut self.phase { Some(reason) } else { None };
+            for text in self.last_error.iter_mut().chain(reason) {
+                text.push_str(": ");
+                text.push_str(line);
+            }
         }
-        if let Some(error) = &mut self.last_error {
-            error.push_str(": ");
-            error.push_str(line);
-        }
-        if let Phase::Failed { reason } = &mut self.phase {
-            reason.push_str(": ");
-            reason.push_str(line);
+        let again = print.is_some() && print == self.last_print;
+        self.same_crashes =
+            if again { self.same_crashes.saturating_add(1) } else { u32::from(print.is_some()) };
+        self.last_print = print;
+        if self.same_crashes == SAME {
+            self.lengthen(unit, out);
         }
     }
 
-    fn crash(&mut self, now: Instant, config_error: bool, how: String, unit: f64, out: &mut Vec<Action>) {
-        self.crashed_epoch = self.epoch;
-        self.last_error = Some(how.clone());
-        if config_error {
-            let reason = format!("its configuration is wrong: it {how}");
-            return self.enter(Phase::Failed { reason }, out);
+    /// The incarnation of this epoch is the last one that ended by itself.
+    pub(crate) fn has_crashed_in(&self, epoch: u64) -> bool {
+        self.crashed.is_some_and(|(crashed, _)| crashed == epoch)
+    }
+
+    /// Trying the same again soon will bring the same again.
+    fn lengthen(&mut self, unit: f64, out: &mut Vec<Action>) {
+        let wait = self.budget.lengthen(&self.spec.restart, SAME_PENALTY, unit);
+        if let (Phase::Backoff { until }, Some((_, crashed_at))) = (&self.phase, self.crashed) {
+            let until = later(crashed_at, wait).max(*until);
+            self.enter(Phase::Backoff { until }, "the same crash has come three times in a row", out);
+            self.set_alarm(until, out);
+        }
+    }
+
+    /// It ended though nobody had asked it to.
+    fn end_of_its_own(&mut self, now: Instant, end: End, unit: f64, out: &mut Vec<Action>) {
+        let when = self.spec.restart.when;
+        if end.clean && when != RestartWhen::Always {
+            let note = format!("has done its work: it {}", end.how);
+            self.enter(Phase::Stopped, &note, out);
+            self.note = Some(note);
+            return;
+        }
+        self.crashed = Some((self.epoch, now));
+        self.last_error = Some(end.how.clone());
+        if end.config_error {
+            let reason = format!("its configuration is wrong: it {}", end.how);
+            return self.give_up(reason, out);
+        }
+        if when == RestartWhen::Never {
+            return self.give_up(format!("is not to be restarted; it {}", end.how), out);
         }
         match self.budget.grant(now, &self.spec.restart, unit) {
             Some(delay) => {
-                let until = now + delay;
-                self.enter(Phase::Backoff { until }, out);
+                let until = later(now, delay);
+                self.enter(Phase::Backoff { until }, &end.how, out);
                 self.set_alarm(until, out);
             }
             None => {
                 let window = kit::duration::format(self.spec.restart.window);
                 let restarts = self.spec.restart.intensity;
-                let reason =
-                    format!("given up after {restarts} restarts within {window}; the last time it {how}");
-                self.enter(Phase::Failed { reason }, out);
+                let how = &end.how;
+                self.give_up(
+                    format!("given up after {restarts} restarts within {window}; the last time it {how}"),
+                    out,
+                );
             }
         }
     }
 
+    fn give_up(&mut self, reason: String, out: &mut Vec<Action>) {
+        let why = reason.clone();
+        self.enter(Phase::Failed { reason }, &why, out);
+    }
+
     /// Not wanted any more; a reload may have said why.
-    fn rest(&mut self, out: &mut Vec<Action>) {
+    fn rest(&mut self, why: &str, out: &mut Vec<Action>) {
         let phase = match &self.spec.launch {
             Launch::Command { .. } => Phase::Stopped,
             Launch::Skip { reason } => Phase::Skipped { reason: reason.clone() },
         };
-        self.enter(phase, out);
-    }
-
-    fn wait(&mut self, out: &mut Vec<Action>) {
-        self.enter(Phase::Waiting, out);
+        self.enter(phase, why, out);
     }
 
     /// Every change of phase goes through here: it silences the alarm of the old one.
-    fn enter(&mut self, phase: Phase, out: &mut Vec<Action>) {
+    fn enter(&mut self, phase: Phase, why: &str, out: &mut Vec<Action>) {
+        let from = self.state();
         self.phase = phase;
         self.alarm += 1;
-        out.push(Action::Changed { name: self.spec.name.clone() });
+        self.deadline = None;
+        self.note = None;
+        let (name, epoch, to) = (self.spec.name.clone(), self.epoch, self.state());
+        out.push(Action::Changed { name, epoch, from, to, why: why.to_owned() });
     }
 
-    fn set_alarm(&self, at: Instant, out: &mut Vec<Action>) {
+    fn set_alarm(&mut self, at: Instant, out: &mut Vec<Action>) {
+        self.deadline = Some(at);
         out.push(Action::Alarm { name: self.spec.name.clone(), token: self.alarm, at });
     }
 }
 
-/// What [`Component::on_exit`] is told of a process's end.
-pub(super) fn words(exit: ProcessExit) -> (bool, String) {
-    (exit.is_config_error(), exit.to_string())
+/// A time after another; as good as never where the clock ends before.
+fn later(now: Instant, by: Duration) -> Instant {
+    const AGES: Duration = Duration::from_secs(10 * 365 * 86_400);
+    now + by.min(AGES)
 }

@@ -10,11 +10,15 @@ impl Machine {
         match &component.phase {
             Phase::Waiting => Some(self.waits_for(component)),
             Phase::Stopping { then, until, killed } => Some(stopping(then, *until, *killed, now)),
+            Phase::Unready { reason } => Some(reason.clone()),
             Phase::Backoff { until } => {
-                Some(format!("started again in {:.1} s", until.saturating_duration_since(now).as_secs_f64()))
+                let wait = until.saturating_duration_since(now).as_secs_f64();
+                Some(format!("started again in {wait:.1} s{}", again(component)))
             }
-            Phase::Failed { reason } | Phase::Skipped { reason } => Some(reason.clone()),
-            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Stopped => None,
+            Phase::Failed { reason } => Some(format!("{reason}{}", again(component))),
+            Phase::Skipped { reason } => Some(reason.clone()),
+            Phase::Stopped => component.note.clone(),
+            Phase::Starting { .. } | Phase::Ready { .. } => None,
         }
     }
 
@@ -30,6 +34,15 @@ impl Machine {
     }
 }
 
+/// That the crashes are one and the same, if they are.
+fn again(component: &Component) -> String {
+    if component.is_same_crash() {
+        format!(" (the same crash {} times in a row)", component.same_crashes)
+    } else {
+        String::new()
+    }
+}
+
 fn stopping(then: &Then, until: Instant, killed: bool, now: Instant) -> String {
     let end = if killed {
         "was killed and is not gone yet".to_owned()
@@ -37,7 +50,7 @@ fn stopping(then: &Then, until: Instant, killed: bool, now: Instant) -> String {
         format!("is killed in {} s unless it ends", ceil_seconds(until.saturating_duration_since(now)))
     };
     match then {
-        Then::Stay => end,
+        Then::Stay | Then::Own => end,
         Then::Start => format!("{end}; is then started again"),
         Then::Crash(reason) => format!("{reason}; {end}"),
     }

@@ -6,6 +6,9 @@
 mod budget;
 mod component;
 mod explain;
+mod fingerprint;
+#[cfg(debug_assertions)]
+mod oracle;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -14,15 +17,17 @@ pub(crate) mod testing;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::control::ReloadSummary;
 use super::exit::ProcessExit;
 use super::graph::{Graph, PlanError};
-use super::spec::{ComponentSpec, Launch};
+use super::spec::{ComponentSpec, Dependents, Launch};
+use super::status::State;
 
 pub(crate) use component::{Component, Phase, Then};
 pub(crate) use explain::ceil_seconds;
+pub(crate) use fingerprint::fingerprint;
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -33,14 +38,24 @@ pub(crate) enum Event {
     Spawned { name: String, epoch: u64, pid: u32 },
     /// An incarnation could not be started.
     SpawnFailed { name: String, epoch: u64, error: String },
-    /// It says that it serves.
+    /// It says that it serves, or its readiness probe does.
     Ready { name: String, epoch: u64 },
+    /// Its readiness probe says that it does not serve.
+    Unready { name: String, epoch: u64, reason: String },
+    /// Its liveness probe, or itself, says that it must be started anew.
+    Unhealthy { name: String, epoch: u64, reason: String },
+    /// It gives a sign of life.
+    Alive { name: String, epoch: u64 },
+    /// It needs more time, for what it is about.
+    Extend { name: String, epoch: u64, by: Duration },
+    /// It says that it is ending.
+    Leaving { name: String, epoch: u64 },
     /// It says what it does.
     Said { name: String, epoch: u64, text: String },
     /// Its process has ended and is reaped, and nothing of its group lives.
     Exited { name: String, epoch: u64, exit: ProcessExit },
-    /// The last line it wrote has been read.
-    LastWords { name: String, epoch: u64, line: String },
+    /// What it wrote last has been read: the last line, and what is equal for equal crashes.
+    LastWords { name: String, epoch: u64, line: Option<String>, print: Option<u64> },
     /// An alarm rings.
     Alarm { name: String, token: u64 },
     /// The operator wants something of a component that [`Machine::refusal`] does not refuse.
@@ -69,7 +84,7 @@ pub(crate) enum Action {
     /// Ring at this time; replaces the component's earlier alarm.
     Alarm { name: String, token: u64, at: Instant },
     /// It has another state now.
-    Changed { name: String },
+    Changed { name: String, epoch: u64, from: State, to: State, why: String },
     /// It is in no plan any more.
     Forget { name: String },
     /// All has ended; the last action there is.
@@ -85,6 +100,27 @@ pub(crate) enum Verb {
     Stop,
     /// Stop it if it runs, and run it.
     Restart,
+}
+
+/// How a process ended, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct End {
+    /// In words that fit after the component's name.
+    how: String,
+    /// It has done its work.
+    clean: bool,
+    /// It said that its configuration is wrong.
+    config_error: bool,
+}
+
+impl End {
+    fn of(exit: ProcessExit) -> Self {
+        Self { how: exit.to_string(), clean: exit.is_clean(), config_error: exit.is_config_error() }
+    }
+
+    fn failure(how: String) -> Self {
+        Self { how, clean: false, config_error: false }
+    }
 }
 
 /// How far the end of all has come.
@@ -116,7 +152,8 @@ impl Machine {
     ) -> Result<Self, PlanError> {
         let graph = Graph::new(&components, dependencies)?;
         let components = skip_dependents(components, &graph);
-        let named = |spec: ComponentSpec| (spec.name.clone(), Component::new(spec));
+        let now = Instant::now();
+        let named = |spec: ComponentSpec| (spec.name.clone(), Component::new(now, spec));
         Ok(Self {
             components: components.into_iter().map(named).collect(),
             dependencies: dependencies.iter().map(|name| (name.clone(), false)).collect(),
@@ -128,53 +165,55 @@ impl Machine {
 
     /// What to do about an event.
     pub(crate) fn step(&mut self, now: Instant, event: Event) -> Vec<Action> {
+        #[cfg(debug_assertions)]
+        let oracle = oracle::Oracle::before(self, &event);
         let mut out = Vec::new();
+        self.take(now, event, &mut out);
+        self.advance(now, &mut out);
+        #[cfg(debug_assertions)]
+        oracle.check(self, &out);
+        out
+    }
+
+    fn take(&mut self, now: Instant, event: Event, out: &mut Vec<Action>) {
         match event {
             Event::Begin => {}
-            Event::Spawned { name, epoch, pid } => {
-                if let Some(component) = self.incarnation(&name, epoch) {
-                    component.pid = Some(pid);
-                }
-            }
+            Event::Spawned { name, epoch, pid } => self.of(&name, epoch, |it| it.pid = Some(pid)),
             Event::SpawnFailed { name, epoch, error } => {
-                self.on_end(now, &name, epoch, (false, format!("cannot be started: {error}")), &mut out);
+                self.on_end(now, &name, epoch, End::failure(format!("cannot be started: {error}")), out);
             }
-            Event::Ready { name, epoch } => {
-                if let Some(component) = self.incarnation(&name, epoch) {
-                    component.on_ready(now, &mut out);
-                }
+            Event::Ready { name, epoch } => self.of(&name, epoch, |it| it.on_ready(now, out)),
+            Event::Unready { name, epoch, reason } => self.of(&name, epoch, |it| it.on_unready(reason, out)),
+            Event::Unhealthy { name, epoch, reason } => {
+                self.of(&name, epoch, |it| it.on_unhealthy(now, reason, out));
             }
-            Event::Said { name, epoch, text } => {
-                if let Some(component) = self.incarnation(&name, epoch) {
-                    component.status_text = Some(text);
-                }
-            }
-            Event::Exited { name, epoch, exit } => {
-                self.on_end(now, &name, epoch, component::words(exit), &mut out);
-            }
-            Event::LastWords { name, epoch, line } => {
-                if let Some(component) = self.components.get_mut(&name) {
-                    component.on_last_words(epoch, &line);
+            Event::Alive { name, epoch } => self.of(&name, epoch, |it| it.on_sign_of_life(now, out)),
+            Event::Extend { name, epoch, by } => self.of(&name, epoch, |it| it.on_extend(now, by, out)),
+            Event::Leaving { name, epoch } => self.of(&name, epoch, |it| it.on_leaving(now, out)),
+            Event::Said { name, epoch, text } => self.of(&name, epoch, |it| it.status_text = Some(text)),
+            Event::Exited { name, epoch, exit } => self.on_end(now, &name, epoch, End::of(exit), out),
+            Event::LastWords { name, epoch, line, print } => {
+                let unit = (self.draw)();
+                if let Some(it) = self.components.get_mut(&name).filter(|it| it.has_crashed_in(epoch)) {
+                    it.on_last_words(line.as_deref(), print, unit, out);
                 }
             }
             Event::Alarm { name, token } => {
                 let quitting = self.is_quitting();
                 if let Some(component) = self.components.get_mut(&name) {
-                    component.on_alarm(now, token, quitting, &mut out);
+                    component.on_alarm(now, token, quitting, out);
                 }
             }
-            Event::Operator { name, verb } => self.on_operator(now, &name, verb, &mut out),
+            Event::Operator { name, verb } => self.on_operator(now, &name, verb, out),
             Event::Dependency { name, ok } => {
                 self.dependencies.entry(name).and_modify(|state| *state = ok);
             }
             Event::Replace { components, dependencies, graph } => {
-                self.on_replace(now, components, &dependencies, graph, &mut out);
+                self.on_replace(now, components, &dependencies, graph, out);
             }
-            Event::Quit => self.on_quit(&mut out),
-            Event::Kill => self.on_kill(now, &mut out),
+            Event::Quit => self.on_quit(out),
+            Event::Kill => self.on_kill(now, out),
         }
-        self.advance(now, &mut out);
-        out
     }
 
     /// Why the operator cannot have this; none if they can.
@@ -190,8 +229,10 @@ impl Machine {
             (Phase::Skipped { reason }, Verb::Start | Verb::Stop | Verb::Restart) => {
                 Some(format!("{name} is not part of this run: {reason}"))
             }
-            _ if component.retired => Some(format!("{name} is not in the configuration any more")),
-            _ => None,
+            (_, Verb::Start | Verb::Stop | Verb::Restart) if component.retired => {
+                Some(format!("{name} is not in the configuration any more"))
+            }
+            (_, Verb::Start | Verb::Stop | Verb::Restart) => None,
         }
     }
 
@@ -240,7 +281,11 @@ impl Machine {
     /// Whether nothing is under way: every component is ready, or cannot become so until something else happens.
     pub(crate) fn is_settled(&self) -> bool {
         self.components.values().all(|component| match component.phase {
-            Phase::Ready { .. } | Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => true,
+            Phase::Ready { .. }
+            | Phase::Unready { .. }
+            | Phase::Stopped
+            | Phase::Failed { .. }
+            | Phase::Skipped { .. } => true,
             Phase::Waiting => component.spec.needs.iter().any(|need| self.is_given_up(need)),
             Phase::Starting { .. } | Phase::Stopping { .. } | Phase::Backoff { .. } => false,
         })
@@ -254,9 +299,17 @@ impl Machine {
                 Phase::Waiting => component.spec.needs.iter().any(|need| self.is_given_up(need)),
                 Phase::Starting { .. }
                 | Phase::Ready { .. }
+                | Phase::Unready { .. }
                 | Phase::Stopping { .. }
                 | Phase::Backoff { .. } => false,
             },
+        }
+    }
+
+    /// Does something with a component, if this is its present incarnation and that is alive.
+    fn of(&mut self, name: &str, epoch: u64, act: impl FnOnce(&mut Component)) {
+        if let Some(component) = self.incarnation(name, epoch) {
+            act(component);
         }
     }
 
@@ -265,13 +318,39 @@ impl Machine {
         self.components.get_mut(name).filter(|component| component.epoch == epoch && component.is_alive())
     }
 
-    fn on_end(&mut self, now: Instant, name: &str, epoch: u64, end: (bool, String), out: &mut Vec<Action>) {
+    fn on_end(&mut self, now: Instant, name: &str, epoch: u64, end: End, out: &mut Vec<Action>) {
         let unit = (self.draw)();
         let quitting = self.is_quitting();
         let Some(component) = self.incarnation(name, epoch) else { return };
-        component.on_exit(now, end.0, end.1, unit, out);
+        component.on_exit(now, end, unit, out);
         if quitting {
-            component.on_quit(out);
+            return component.on_quit(out);
+        }
+        match component.phase {
+            Phase::Waiting | Phase::Backoff { .. } => self.restart_dependents(now, name, out),
+            Phase::Starting { .. }
+            | Phase::Ready { .. }
+            | Phase::Unready { .. }
+            | Phase::Stopping { .. }
+            | Phase::Stopped
+            | Phase::Failed { .. }
+            | Phase::Skipped { .. } => {}
+        }
+    }
+
+    /// Restarts those that need a component that is to come back, where it wants that of them.
+    fn restart_dependents(&mut self, now: Instant, name: &str, out: &mut Vec<Action>) {
+        let mut open = vec![name.to_owned()];
+        while let Some(name) = open.pop() {
+            if self.components.get(&name).is_none_or(|it| it.spec.dependents == Dependents::Keep) {
+                continue;
+            }
+            for dependent in self.graph.dependents(&name) {
+                if let Some(it) = self.components.get_mut(dependent).filter(|it| it.is_at_work()) {
+                    it.stop(now, Then::Start, &format!("{name}, which it needs, is restarted"), out);
+                    open.push(dependent.clone());
+                }
+            }
         }
     }
 
@@ -280,7 +359,7 @@ impl Machine {
             return;
         }
         if let Some(component) = self.components.get_mut(name) {
-            component.on_verb(now, verb, out);
+            component.on_verb(now, verb, "the operator wants it", out);
         }
     }
 
@@ -303,8 +382,11 @@ impl Machine {
             match self.components.get_mut(&spec.name) {
                 Some(component) => component.replace(now, spec, out),
                 None => {
-                    out.push(Action::Changed { name: spec.name.clone() });
-                    self.components.insert(spec.name.clone(), Component::new(spec));
+                    let new = Component::new(now, spec);
+                    let (name, state) = (new.spec.name.clone(), new.state());
+                    let why = "is new in the configuration".to_owned();
+                    out.push(Action::Changed { name: name.clone(), epoch: 0, from: state, to: state, why });
+                    self.components.insert(name, new);
                 }
             }
         }
@@ -368,14 +450,12 @@ impl Machine {
         let may: Vec<String> = self
             .components
             .iter()
-            .filter(|(name, component)| {
-                matches!(component.phase, Phase::Starting { .. } | Phase::Ready { .. }) && !needed(name)
-            })
+            .filter(|(name, component)| component.is_at_work() && !needed(name))
             .map(|(name, _)| name.clone())
             .collect();
         for name in may {
             if let Some(component) = self.components.get_mut(&name) {
-                component.stop(now, Then::Stay, out);
+                component.stop(now, Then::Stay, "everything is stopped", out);
             }
         }
         if !self.components.values().any(Component::is_alive) {

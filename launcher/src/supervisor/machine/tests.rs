@@ -160,7 +160,8 @@ fn who_crashes_too_often_is_given_up_until_the_operator_starts_it() {
     bench.step(Event::LastWords {
         name: "api".to_owned(),
         epoch: bench.epoch("api"),
-        line: "boom".to_owned(),
+        line: Some("boom".to_owned()),
+        print: None,
     });
     assert_eq!(
         bench.reason("api"),
