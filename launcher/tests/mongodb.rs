@@ -4,6 +4,7 @@
 
 mod support;
 
+use support::line_client::LineClient;
 use support::mongo::Mongo;
 use support::{Home, wait_for};
 
@@ -43,6 +44,30 @@ fn mongodb_is_greeted_and_each_way_to_fail_has_its_own_words() {
         assert_eq!(code, Some(69), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
+}
+
+#[test]
+fn two_launchers_on_one_replica_set_are_one_chat() {
+    let Some(mongo) = mongo() else { return };
+    let up = || {
+        let home = Home::new().variable("MONGO_URL", &mongo.url);
+        home.argument("--no-web").argument("--no-thermometer").argument("--no-openai").up()
+    };
+    let (here, there) = (up(), up());
+    let (mut alice, _) = LineClient::login(here.home.chat, "alice");
+    let (mut bob, _) = LineClient::login(there.home.chat, "bob");
+    for n in 0..20 {
+        alice.send(&format!("bob: {n}\n"));
+        let line = bob.line();
+        assert!(line.starts_with("[alice][") && line.ends_with(&format!("] {n}\n")), "{line}");
+        assert_eq!(alice.line(), "User 'bob' is offline. Message saved.\n", "nobody here is called bob");
+        bob.send(&format!("alice: {n}\n"));
+        let line = alice.line();
+        assert!(line.starts_with("[bob][") && line.ends_with(&format!("] {n}\n")), "{line}");
+        assert_eq!(bob.line(), "User 'alice' is offline. Message saved.\n");
+    }
+    bob.send("!check\n");
+    assert!(bob.has_nothing_more(), "what was shown over there is not shown again");
 }
 
 #[test]

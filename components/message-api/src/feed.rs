@@ -4,7 +4,8 @@
 //! share; each reader is woken and takes what it has not sent yet, many lines at once. A reader that is away for a while
 //! resumes by its position; who stays away longer than the ring reaches is told so and reads the store.
 //!
-//! Indexes count the events of one run of this process, which its epoch names. Nothing here outlives the process.
+//! Indexes count the events of one epoch: a run of this process, or the part of it since events may have been missed. Nothing here
+//! outlives the process.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,16 +34,16 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// [`Lagged`]. Publishing never waits for a reader.
 #[derive(Debug)]
 pub struct Feed {
-    epoch: Uuid,
     ring: Mutex<Ring>,
-    /// The index of the last event; what readers wait on.
-    end: watch::Sender<u64>,
+    /// The last event; what readers wait on.
+    end: watch::Sender<FeedPosition>,
     events: usize,
     bytes: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ring {
+    epoch: Uuid,
     entries: VecDeque<Entry>,
     /// The index of the last entry, whether it is still there or not.
     end: u64,
@@ -61,14 +62,14 @@ struct Entry {
 #[derive(Debug)]
 pub struct Reader<'f> {
     feed: &'f Feed,
-    end: watch::Receiver<u64>,
+    end: watch::Receiver<FeedPosition>,
     start: Option<Bytes>,
-    index: u64,
+    at: FeedPosition,
 }
 
-/// The reader was too slow: events it had not taken are gone.
+/// Events that the reader had not taken are gone: it was too slow, or the feed began a new epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the reader fell behind the feed")]
+#[error("the feed does not go on where the reader is")]
 pub struct Lagged;
 
 impl Default for Feed {
@@ -81,13 +82,15 @@ impl Feed {
     /// A feed that keeps at most so many events and bytes of JSON.
     #[must_use]
     pub fn with_bounds(events: usize, bytes: usize) -> Self {
-        Self { epoch: Uuid::new_v4(), ring: Mutex::default(), end: watch::Sender::new(0), events, bytes }
+        let ring = Ring { epoch: Uuid::new_v4(), entries: VecDeque::new(), end: 0, bytes: 0 };
+        let end = watch::Sender::new(ring.position());
+        Self { ring: Mutex::new(ring), end, events, bytes }
     }
 
     /// The present end.
     #[must_use]
     pub fn position(&self) -> FeedPosition {
-        FeedPosition { epoch: self.epoch, index: self.lock().end }
+        self.lock().position()
     }
 
     /// Starts reading right after `from`, or at the present end where that is not possible or not asked for.
@@ -95,16 +98,15 @@ impl Feed {
     pub fn read_from(&self, from: Option<FeedPosition>) -> Reader<'_> {
         let end = self.end.subscribe();
         let ring = self.lock();
-        let from = from.filter(|from| from.epoch == self.epoch && ring.reaches_back_to(from.index));
-        let (index, resumed) = from.map_or((ring.end, false), |from| (from.index, true));
-        let start = line(&FeedFrame::Start { epoch: self.epoch, index, resumed });
-        Reader { feed: self, end, start: Some(start), index }
+        let from = from.filter(|from| ring.reaches_back_to(*from));
+        let (at, resumed) = from.map_or((ring.position(), false), |from| (from, true));
+        let start = line(&FeedFrame::Start { epoch: at.epoch, index: at.index, resumed });
+        Reader { feed: self, end, start: Some(start), at }
     }
 
-    /// Whether something for `user` was published after index `from` that is not among `known`. Also when that can no longer be
-    /// told.
+    /// Whether something for `user` was published after `from` that is not among `known`. Also when that can no longer be told.
     #[must_use]
-    pub fn has_other_for(&self, user: &UserName, from: u64, known: &[Event]) -> bool {
+    pub fn has_other_for(&self, user: &UserName, from: FeedPosition, known: &[Event]) -> bool {
         let ring = self.lock();
         !ring.reaches_back_to(from)
             || ring
@@ -129,10 +131,23 @@ impl Committed for Feed {
                 ring.push(entry);
             }
             ring.shrink(self.events, self.bytes);
-            ring.end
+            ring.position()
         };
         // Two publishers may get here in either order.
-        self.end.send_modify(|last| *last = end.max(*last));
+        self.end.send_modify(|last| {
+            if last.epoch != end.epoch || last.index < end.index {
+                *last = end;
+            }
+        });
+    }
+
+    fn restart(&self) {
+        let position = {
+            let mut ring = self.lock();
+            *ring = Ring { epoch: Uuid::new_v4(), entries: VecDeque::new(), end: 0, bytes: 0 };
+            ring.position()
+        };
+        self.end.send_replace(position);
     }
 }
 
@@ -144,6 +159,10 @@ impl Entry {
 }
 
 impl Ring {
+    fn position(&self) -> FeedPosition {
+        FeedPosition { epoch: self.epoch, index: self.end }
+    }
+
     fn push(&mut self, entry: Entry) {
         self.bytes += entry.json.len();
         self.end += 1;
@@ -157,14 +176,15 @@ impl Ring {
         }
     }
 
-    /// Whether every event after `index` is here.
-    fn reaches_back_to(&self, index: u64) -> bool {
-        index <= self.end && self.end - index <= self.entries.len() as u64
+    /// Whether every event after `from` is here.
+    fn reaches_back_to(&self, from: FeedPosition) -> bool {
+        let FeedPosition { epoch, index } = from;
+        epoch == self.epoch && index <= self.end && self.end - index <= self.entries.len() as u64
     }
 
-    /// What comes after `index`, which the ring reaches back to.
-    fn after(&self, index: u64) -> impl Iterator<Item = &Entry> {
-        let count = usize::try_from(self.end - index).unwrap_or(usize::MAX);
+    /// What comes after `from`, which the ring reaches back to.
+    fn after(&self, from: FeedPosition) -> impl Iterator<Item = &Entry> {
+        let count = usize::try_from(self.end - from.index).unwrap_or(usize::MAX);
         self.entries.range(self.entries.len().saturating_sub(count)..)
     }
 }
@@ -178,24 +198,25 @@ impl Reader<'_> {
         if let Some(start) = self.start.take() {
             return Ok(start);
         }
-        let index = self.index;
-        let _ = tokio::time::timeout(HEARTBEAT, self.end.wait_for(|end| *end > index)).await;
+        let at = self.at;
+        let news = self.end.wait_for(|end| end.epoch != at.epoch || end.index > at.index);
+        let _ = tokio::time::timeout(HEARTBEAT, news).await;
         let lines = self.take()?;
-        Ok(lines.unwrap_or_else(|| line(&FeedFrame::Heartbeat { index: self.index })))
+        Ok(lines.unwrap_or_else(|| line(&FeedFrame::Heartbeat { index: self.at.index })))
     }
 
     fn take(&mut self) -> Result<Option<Bytes>, Lagged> {
         let ring = self.feed.lock();
-        if !ring.reaches_back_to(self.index) {
+        if !ring.reaches_back_to(self.at) {
             return Err(Lagged);
         }
         let mut chunk = BytesMut::new();
-        for entry in ring.after(self.index) {
+        for entry in ring.after(self.at) {
             if chunk.len() >= CHUNK_BYTES {
                 break;
             }
-            self.index += 1;
-            chunk.put_slice(format!(r#"{{"type":"event","index":{},"event":"#, self.index).as_bytes());
+            self.at.index += 1;
+            chunk.put_slice(format!(r#"{{"type":"event","index":{},"event":"#, self.at.index).as_bytes());
             chunk.put_slice(&entry.json);
             chunk.put_slice(b"}\n");
         }
@@ -282,6 +303,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_new_epoch_cuts_every_reader_off_and_none_resumes() {
+        let feed = Feed::default();
+        feed.publish(&[sample::event(1)]);
+        let old = feed.position();
+        let mut reader = feed.read_from(Some(old));
+        next(&mut reader).await;
+        let waiting = tokio::join!(reader.next(), async { feed.restart() });
+        assert_eq!(waiting.0, Err(Lagged));
+        feed.publish(&[sample::event(2)]);
+        let mut back = feed.read_from(Some(old));
+        assert!(matches!(next(&mut back).await[..], [FeedFrame::Start { index: 1, resumed: false, .. }]));
+        assert!(feed.has_other_for(&sample::name("carol"), old, &[]), "it can no longer be told");
+    }
+
+    #[tokio::test]
     async fn the_ring_is_bounded_in_bytes_too() {
         let feed = Feed::with_bounds(usize::MAX, 1000);
         for seq in 1..=100 {
@@ -307,13 +343,14 @@ mod tests {
         let feed = Feed::with_bounds(2, usize::MAX);
         let (one, two) = (sample::event(1), sample::event(2));
         let (alice, bob) = (one.sender.clone(), one.destination.clone());
+        let at = |index| FeedPosition { index, ..feed.position() };
         feed.publish(&[one.clone(), two.clone()]);
-        assert!(feed.has_other_for(&bob, 0, &[]));
-        assert!(feed.has_other_for(&bob, 0, std::slice::from_ref(&one)));
-        assert!(!feed.has_other_for(&bob, 0, &[one.clone(), two]));
-        assert!(!feed.has_other_for(&bob, 2, &[]));
-        assert!(!feed.has_other_for(&alice, 0, &[]));
+        assert!(feed.has_other_for(&bob, at(0), &[]));
+        assert!(feed.has_other_for(&bob, at(0), std::slice::from_ref(&one)));
+        assert!(!feed.has_other_for(&bob, at(0), &[one.clone(), two]));
+        assert!(!feed.has_other_for(&bob, at(2), &[]));
+        assert!(!feed.has_other_for(&alice, at(0), &[]));
         feed.publish(&[sample::event(3)]);
-        assert!(feed.has_other_for(&alice, 0, &[]), "it no longer knows");
+        assert!(feed.has_other_for(&alice, at(0), &[]), "it no longer knows");
     }
 }

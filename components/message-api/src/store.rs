@@ -20,7 +20,7 @@ use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, Event, UserName};
 use serde_json::Value;
 
-pub use open::{OpenError, open};
+pub use open::{OpenError, inspect, open};
 
 /// Most keys a service keeps. Past it a new key is refused; the ones that are there can still be changed.
 pub const STATE_KEYS: u64 = 100_000;
@@ -39,13 +39,14 @@ pub trait Store: Send + Sync + 'static {
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>>;
 
     /// What a user has not seen, oldest first over all conversations: events for the user past the user's cursors.
-    /// `after` is the `end` of the page before. At most `limit` events.
+    /// `after` is the `end` of the page before. At most `limit` events. As with [`Store::events`], all of them were published.
     fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen>;
 
     /// A user's conversations, the most recent first, at most `limit`.
     fn conversations<'a>(&'a self, user: &'a UserName, limit: usize) -> Answer<'a, Vec<ConversationSummary>>;
 
-    /// A page of a conversation, in order of `seq` whichever way it was asked for.
+    /// A page of a conversation, in order of `seq` whichever way it was asked for. Everything in it that is published at all was
+    /// published before this is answered: whoever takes the feed's position then knows that none of it comes after.
     fn events<'a>(
         &'a self,
         conversation: &'a ConversationId,
@@ -78,10 +79,14 @@ pub trait Store: Send + Sync + 'static {
     fn close(&self) -> Answer<'_, ()>;
 }
 
-/// Hears of every committed event, in commit order, before its sender does.
+/// Hears of every committed event once, in the order of each conversation's log. In one process that is before its sender does;
+/// where several write to one store, all hear of everybody's events, and of each when a majority of the servers has it.
 pub trait Committed: Send + Sync + 'static {
     /// These were committed.
     fn publish(&self, events: &[Event]);
+
+    /// Events may have been missed: whoever must know all of them reads the store.
+    fn restart(&self);
 }
 
 /// A page of unseen events.

@@ -76,5 +76,9 @@ fn problems(loaded: &Loaded, is_running: bool) -> Result<Vec<(Exit, String)>, Fa
     }
     let unusable = directories::prepare(&loaded.directories).err().unwrap_or_default();
     problems.extend(unusable.into_iter().map(|error| (Exit::Failure, Failure::from(error).to_string())));
+    if let Err(error) = message_api::store::inspect(&loaded.settings.store, &loaded.directories.data) {
+        let failure = error.into_failure();
+        problems.push((failure.exit(), failure.to_string()));
+    }
     Ok(problems)
 }

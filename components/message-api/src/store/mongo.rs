@@ -1,33 +1,45 @@
 //! The store in MongoDB, for those who run one, and for several machines: a standalone server or a replica set, from 4.4 on.
 //!
 //! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends, [`query`] reads, [`records`] moves
-//! cursors and keeps users and state, [`document`] is how an event stands in a document, [`call`] bounds every wait.
+//! cursors and keeps users and state, [`document`] is how an event stands in a document, [`call`] bounds every wait. [`stream`]
+//! tells what was stored, and [`progress`] how far it has come.
 //!
-//! Several processes may write to one database: the unique index on `(conversation, seq)` is the fence between them. A process
-//! publishes only what it stored itself.
+//! Several processes may write to one database: the unique index on `(conversation, seq)` is the fence between them. On a replica
+//! set each publishes what any of them stored; a standalone server has no change streams, and there a process publishes only what
+//! it stored itself.
 
 mod call;
 mod connect;
 mod document;
+mod progress;
 mod query;
 mod records;
+mod stream;
 mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use protocol::api::{Appended, CursorMove, EventPage, RegisterUser, User};
 use protocol::native::{ConversationSummary, Durability};
-use protocol::{ConversationId, Draft, UserName};
+use protocol::{ConversationId, Draft, Event, UserName};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Unseen};
+use call::CallError;
 use connect::Collections;
+use progress::Progress;
+use stream::Follower;
 use writer::{Batch, QUEUE, Writer};
 
 pub use connect::{MongoOpenError, greet};
+
+/// How long closing waits for the change stream.
+const CLOSING: Duration = Duration::from_millis(300);
 
 /// A store in a MongoDB database. Every write is acknowledged by a majority and journalled, whatever durability was asked for:
 /// less would lose acknowledged messages when a server process dies.
@@ -39,6 +51,16 @@ pub struct MongoStore {
     /// `None` once closed.
     queue: Mutex<Option<mpsc::Sender<Batch>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// `None` on a standalone server.
+    followed: Option<Followed>,
+}
+
+/// The change stream's task.
+#[derive(Debug)]
+struct Followed {
+    progress: Arc<Progress>,
+    task: Mutex<Option<JoinHandle<()>>>,
+    stop: CancellationToken,
 }
 
 impl MongoStore {
@@ -47,10 +69,51 @@ impl MongoStore {
     /// # Errors
     /// When the URL is none, the server is not there or does not let us in, or a newer program made the database.
     pub async fn open(url: &str, committed: Arc<dyn Committed>) -> Result<Self, MongoOpenError> {
-        let collections = connect::open(url).await?;
+        let (collections, servers) = connect::open(url).await?;
+        let followed = Followed::start(&collections, Arc::clone(&committed)).await;
+        let followed = followed.map_err(|error| connect::explain(error, &servers))?;
         let (queue, batches) = mpsc::channel(QUEUE);
+        let committed = followed.is_none().then_some(committed);
         let writer = tokio::spawn(Writer::new(collections.clone(), committed).run(batches));
-        Ok(Self { collections, queue: Mutex::new(Some(queue)), writer: Mutex::new(Some(writer)) })
+        let (queue, writer) = (Mutex::new(Some(queue)), Mutex::new(Some(writer)));
+        Ok(Self { collections, queue, writer, followed })
+    }
+
+    /// Waits until what was read is published too.
+    async fn has_shown(&self, read: &[Event]) {
+        if let Some(followed) = &self.followed {
+            followed.progress.has_shown(&self.collections, read).await;
+        }
+    }
+}
+
+impl Followed {
+    async fn start(
+        collections: &Collections,
+        committed: Arc<dyn Committed>,
+    ) -> Result<Option<Self>, CallError> {
+        let (progress, stop) = (Arc::new(Progress::default()), CancellationToken::new());
+        let follower =
+            Follower::open(collections.clone(), committed, Arc::clone(&progress), stop.clone()).await?;
+        Ok(follower.map(|follower| {
+            let task = Mutex::new(Some(tokio::spawn(follower.run())));
+            Self { progress, task, stop }
+        }))
+    }
+
+    async fn close(&self) {
+        self.stop.cancel();
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // It looks up several times a second; a server that hangs is not waited for.
+            let _ = tokio::time::timeout(CLOSING, task).await;
+        }
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 
@@ -66,7 +129,11 @@ impl Store for MongoStore {
     }
 
     fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen> {
-        Box::pin(query::unseen(&self.collections, user, after, limit))
+        Box::pin(async move {
+            let page = query::unseen(&self.collections, user, after, limit).await?;
+            self.has_shown(&page.events).await;
+            Ok(page)
+        })
     }
 
     fn conversations<'a>(&'a self, user: &'a UserName, limit: usize) -> Answer<'a, Vec<ConversationSummary>> {
@@ -79,7 +146,11 @@ impl Store for MongoStore {
         range: Range,
         limit: usize,
     ) -> Answer<'a, EventPage> {
-        Box::pin(query::events(&self.collections, conversation, range, limit))
+        Box::pin(async move {
+            let page = query::events(&self.collections, conversation, range, limit).await?;
+            self.has_shown(&page.events).await;
+            Ok(page)
+        })
     }
 
     fn move_cursors(&self, moves: Vec<CursorMove>) -> Answer<'_, ()> {
@@ -119,6 +190,9 @@ impl Store for MongoStore {
                 && writer.await.is_err()
             {
                 return Err(StoreError::unavailable("the writer ended badly"));
+            }
+            if let Some(followed) = &self.followed {
+                followed.close().await;
             }
             Ok(())
         })

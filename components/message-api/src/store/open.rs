@@ -7,7 +7,7 @@ use kit::{Exit, Failure};
 
 use crate::config::StoreConfig;
 use crate::store::mongo::{MongoOpenError, MongoStore};
-use crate::store::sqlite::{SqliteOpenError, SqliteStore};
+use crate::store::sqlite::{self, SqliteOpenError, SqliteStore};
 use crate::store::{Committed, Store};
 
 /// Where a store is, read from its URL.
@@ -49,6 +49,17 @@ impl OpenError {
     }
 }
 
+/// Looks at the file that the configuration names, without touching it. A store elsewhere must be asked.
+///
+/// # Errors
+/// When the URL is not one, or its file cannot be used.
+pub fn inspect(config: &StoreConfig, data: &Path) -> Result<(), OpenError> {
+    match locate(&config.url, data)? {
+        Location::Sqlite(path) => Ok(sqlite::inspect(&path)?),
+        Location::Mongo(_) => Ok(()),
+    }
+}
+
 /// Opens the store that the configuration names; `committed` hears of every event from then on.
 ///
 /// # Errors
@@ -61,8 +72,10 @@ pub async fn open(
     match locate(&config.url, data)? {
         Location::Sqlite(path) => {
             let durability = config.durability;
-            let opening =
-                tokio::task::spawn_blocking(move || SqliteStore::open(&path, durability, committed));
+            let opening = tokio::task::spawn_blocking(move || {
+                sqlite::inspect(&path)?;
+                SqliteStore::open(&path, durability, committed)
+            });
             let store = opening.await.expect("opening a file does not panic and is not cancelled")?;
             Ok(Arc::new(store))
         }

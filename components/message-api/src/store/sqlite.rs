@@ -1,11 +1,14 @@
 //! The store in one SQLite file: nothing to install, nothing to run.
 //!
 //! [`writer`] is the one thread that writes, [`reader`] the few connections that read beside it, [`ledger`] what is written,
-//! [`query`] what is read, [`schema`] the tables, [`file`] how the file is opened.
+//! [`query`] what is read, [`schema`] the tables, [`file`] how the file is opened, [`inspect`](mod@inspect) how it
+//! is looked at before.
 
 mod cache;
 mod file;
+mod inspect;
 mod ledger;
+mod progress;
 mod query;
 mod reader;
 mod row;
@@ -20,14 +23,17 @@ use std::thread::JoinHandle;
 use protocol::api::{Appended, CursorMove, EventPage, RegisterUser, User};
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, UserName};
+use rusqlite::Connection;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Unseen};
+use progress::Progress;
 use reader::Readers;
-use writer::{Command, QUEUE, Writer};
+use writer::{Command, Publishing, QUEUE, Writer};
 
 pub use file::SqliteOpenError;
+pub use inspect::inspect;
 
 /// A store in one file.
 ///
@@ -39,6 +45,7 @@ pub struct SqliteStore {
     queue: Mutex<Option<mpsc::Sender<Command>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
+    progress: Arc<Progress>,
 }
 
 impl SqliteStore {
@@ -53,7 +60,9 @@ impl SqliteStore {
     ) -> Result<Self, SqliteOpenError> {
         let other = |source| SqliteOpenError::Other { path: path.to_owned(), source };
         let connection = file::open(path, durability)?;
-        let writer = Writer::new(path.to_owned(), durability, connection, committed).map_err(other)?;
+        let progress = Arc::new(Progress::default());
+        let publishing = Publishing { committed, progress: Arc::clone(&progress) };
+        let writer = Writer::new(path.to_owned(), durability, connection, publishing).map_err(other)?;
         let (queue, commands) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -64,7 +73,19 @@ impl SqliteStore {
             queue: Mutex::new(Some(queue)),
             writer: Mutex::new(Some(thread)),
             readers: Readers::new(path.to_owned()),
+            progress,
         })
+    }
+
+    /// Reads, and waits until everything that could be read is published.
+    async fn read_published<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let reading = self.readers.read(|connection| Ok((read(connection)?, ledger::last_pos(connection)?)));
+        let (answer, pos) = reading.await?;
+        self.progress.published(pos).await;
+        Ok(answer)
     }
 
     async fn ask<T>(
@@ -93,7 +114,7 @@ impl Store for SqliteStore {
                 None => 0,
             };
             let user = user.clone();
-            self.readers.read(move |connection| query::unseen(connection, &user, after, limit)).await
+            self.read_published(move |connection| query::unseen(connection, &user, after, limit)).await
         })
     }
 
@@ -109,7 +130,9 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Answer<'a, EventPage> {
         let conversation = conversation.clone();
-        Box::pin(self.readers.read(move |connection| query::events(connection, &conversation, range, limit)))
+        Box::pin(
+            self.read_published(move |connection| query::events(connection, &conversation, range, limit)),
+        )
     }
 
     fn move_cursors(&self, moves: Vec<CursorMove>) -> Answer<'_, ()> {

@@ -1,13 +1,16 @@
 //! What a case of the contract works with: a store of either kind that can be opened again on the same data.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use message_api::StoreConfig;
 use message_api::store::{self, Committed, Store, StoreError};
 use protocol::api::{Appended, CursorMove};
 use protocol::native::Device;
 use protocol::{Body, ClientId, ConversationId, Draft, Event, UserName};
+use tokio::sync::Notify;
 
 /// Where a case's data is.
 pub(crate) struct Bench {
@@ -17,17 +20,46 @@ pub(crate) struct Bench {
 
 /// Remembers what was published.
 #[derive(Default)]
-pub(crate) struct Published(Mutex<Vec<Event>>);
+pub(crate) struct Published {
+    events: Mutex<Vec<Event>>,
+    news: Notify,
+    restarts: AtomicUsize,
+}
 
 impl Committed for Published {
     fn publish(&self, events: &[Event]) {
-        self.0.lock().unwrap().extend_from_slice(events);
+        self.events.lock().unwrap().extend_from_slice(events);
+        self.news.notify_waiters();
+    }
+
+    fn restart(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Published {
     pub(crate) fn events(&self) -> Vec<Event> {
-        self.0.lock().unwrap().clone()
+        self.events.lock().unwrap().clone()
+    }
+
+    pub(crate) fn restarts(&self) -> usize {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// Everything that was published, once it is at least so many.
+    pub(crate) async fn at_least(&self, count: usize) -> Vec<Event> {
+        let enough = async {
+            loop {
+                let news = self.news.notified();
+                let events = self.events();
+                if events.len() >= count {
+                    return events;
+                }
+                news.await;
+            }
+        };
+        let events = tokio::time::timeout(Duration::from_secs(20), enough).await;
+        events.unwrap_or_else(|_| panic!("{} of {count} events were published", self.events().len()))
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use kit::Exit;
 use message_api::StoreConfig;
 use message_api::store;
+use protocol::Event;
 
-use crate::bench::{Bench, Published, draft};
+use crate::bench::{Bench, Opened, Published, draft, name};
 use crate::contract;
 use crate::mongod::Mongod;
 
@@ -69,6 +70,86 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     unseen.sort();
     expected.sort();
     assert_eq!(unseen, expected, "each exactly once");
+}
+
+/// Writes `count` messages in each of four conversations, from all stores in turn, each until it is acknowledged.
+async fn write_from_all(opened: &[Opened], count: usize) {
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let opened = opened.to_vec();
+            tokio::spawn(async move {
+                for n in 0..count {
+                    let message = draft(&format!("writer{writer}"), "bob", &n.to_string());
+                    while opened[n % opened.len()].store.append(vec![message.clone()]).await.is_err() {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+}
+
+/// Whether these are the events of [`write_from_all`], each once and in order.
+fn assert_whole(events: &[Event], count: usize) {
+    assert_eq!(events.len(), 4 * count);
+    for writer in 0..4 {
+        let from = name(&format!("writer{writer}"));
+        let own: Vec<_> = events.iter().filter(|event| event.sender == from).collect();
+        assert!(own.iter().map(|event| event.seq).eq(1..=count as u64), "{from}: the order of the log");
+        assert!(own.iter().enumerate().all(|(n, event)| event.body.to_string() == n.to_string()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_process_hears_of_everybodys_events_once_and_in_order() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let bench = bench(mongod.url("feeds"));
+    let before = bench.open().await;
+    before.say("carol", "bob", "before the others came").await;
+    let opened = [bench.open().await, bench.open().await, bench.open().await];
+    write_from_all(&opened, 30).await;
+    for each in &opened {
+        assert_whole(&each.published.at_least(120).await, 30);
+    }
+    assert_eq!(before.published.at_least(121).await.len(), 121);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_feed_goes_on_where_it_stopped_when_the_server_is_killed() {
+    let Some(mut mongod) = Mongod::start().await else { return };
+    let bench = bench(mongod.url("resumed"));
+    let opened = [bench.open().await, bench.open().await];
+    let writing = tokio::spawn({
+        let opened = opened.clone();
+        async move { write_from_all(&opened, 60).await }
+    });
+    opened[0].published.at_least(50).await;
+    mongod.kill_and_restart();
+    writing.await.unwrap();
+    for each in &opened {
+        assert_whole(&each.published.at_least(240).await, 60);
+        assert_eq!(each.published.restarts(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_feed_that_cannot_go_on_says_so_and_begins_again() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let bench = bench(mongod.url("lost"));
+    let opened = bench.open().await;
+    opened.say("alice", "bob", "one").await;
+    opened.published.at_least(1).await;
+    let client = mongodb::Client::with_uri_str(mongod.url("lost")).await.unwrap();
+    client.default_database().unwrap().collection::<Event>("events").drop().await.unwrap();
+    while opened.published.restarts() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    opened.say("alice", "carol", "two").await;
+    let events = opened.published.at_least(2).await;
+    assert_eq!(events[1].body.to_string(), "two");
 }
 
 #[tokio::test]

@@ -40,6 +40,12 @@ impl CallError {
 /// The server's code for a violated unique index.
 pub(super) const DUPLICATE_KEY: i32 = 11000;
 
+impl From<Error> for CallError {
+    fn from(error: Error) -> Self {
+        Self::Driver(Box::new(error))
+    }
+}
+
 impl From<CallError> for StoreError {
     fn from(error: CallError) -> Self {
         Self::because("MongoDB cannot do this now", error)
@@ -63,7 +69,7 @@ pub(super) async fn call<T: Send + 'static>(
     doing: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, CallError> {
     match tokio::time::timeout(CALL_TIMEOUT, tokio::spawn(doing)).await {
-        Ok(Ok(result)) => result.map_err(|error| CallError::Driver(Box::new(error))),
+        Ok(Ok(result)) => result.map_err(CallError::from),
         // The task was cancelled, which only the end of the runtime does.
         Ok(Err(_)) | Err(_) => Err(CallError::Timeout),
     }

@@ -138,8 +138,8 @@ pub async fn greet(url: &str) -> Result<(), MongoOpenError> {
     ping(&client, &servers).await
 }
 
-/// Finds the server, and prepares the database on it.
-pub(super) async fn open(url: &str) -> Result<Collections, MongoOpenError> {
+/// Finds the server, and prepares the database on it. Also says which servers were asked.
+pub(super) async fn open(url: &str) -> Result<(Collections, String), MongoOpenError> {
     let (client, servers) = connect(url).await?;
     ping(&client, &servers).await?;
     let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
@@ -154,7 +154,7 @@ pub(super) async fn open(url: &str) -> Result<Collections, MongoOpenError> {
         state: database.collection("state"),
     };
     create_indexes(&collections).await.map_err(|error| explain(error, &servers))?;
-    Ok(collections)
+    Ok((collections, servers))
 }
 
 async fn connect(url: &str) -> Result<(Client, String), MongoOpenError> {
@@ -234,7 +234,7 @@ async fn create_indexes(collections: &Collections) -> Result<(), CallError> {
 }
 
 /// Tells the few cases apart that an operator can do something about. The driver has no kinds for most of them, only words.
-fn explain(error: CallError, servers: &str) -> MongoOpenError {
+pub(super) fn explain(error: CallError, servers: &str) -> MongoOpenError {
     let servers = servers.to_owned();
     let text = error.to_string();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));

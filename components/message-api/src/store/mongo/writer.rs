@@ -5,7 +5,7 @@
 //!   this process is under way, and a log cannot get a hole: what follows a failed document was not tried.
 //! * A place that is taken means that another process wrote: the head is read again. A client id that is taken means that the
 //!   draft was stored before. After any other error nothing is known, so heads are forgotten and the client ids looked up.
-//! * What was confirmed is published, then the callers are answered. A caller gets an error when the fate of one of its drafts
+//! * What was confirmed is published where no change stream does it, then the callers are answered. A caller gets an error when the fate of one of its drafts
 //!   is not known in the end; sending them again tells.
 
 use std::collections::{HashMap, HashSet};
@@ -57,7 +57,8 @@ type SentKey = (String, String);
 /// The task and all it owns.
 pub(super) struct Writer {
     collections: Collections,
-    committed: Arc<dyn Committed>,
+    /// Who hears of it, where there is no change stream.
+    committed: Option<Arc<dyn Committed>>,
     heads: Recent<ConversationId, Head>,
     /// Bound: [`UNKNOWN`]. Overflow: all are forgotten; readers of the feed then find those events by the gap they leave.
     unknown: HashSet<SentKey>,
@@ -72,7 +73,7 @@ struct Group<'d> {
 }
 
 impl Writer {
-    pub(super) fn new(collections: Collections, committed: Arc<dyn Committed>) -> Self {
+    pub(super) fn new(collections: Collections, committed: Option<Arc<dyn Committed>>) -> Self {
         Self { collections, committed, heads: Recent::new(HEADS), unknown: HashSet::new(), last_at: 0 }
     }
 
@@ -101,7 +102,9 @@ impl Writer {
             if failure.is_none() {
                 failure = self.store(&mut group).await.err();
             }
-            self.committed.publish(&group.stored);
+            if let Some(committed) = &self.committed {
+                committed.publish(&group.stored);
+            }
             results.extend(group.results);
         }
         if let Some(error) = &failure {

@@ -22,6 +22,15 @@ pub enum SqliteOpenError {
     /// It is some other file.
     #[error("'{}' is not a database of P2P Chat; name another file in store.url", .0.display())]
     Foreign(PathBuf),
+    /// It was ours and is not whole.
+    #[error("'{}' is damaged; put a copy in its place, or name another file in store.url", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What shows it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A later program made it.
     #[error(
         "'{}' was made by a newer P2P Chat (schema {found}, this one knows {known}); update this program",
@@ -63,7 +72,9 @@ impl SqliteOpenError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Foreign(_) | Self::Newer { .. } | Self::NotWritable { .. } => Exit::Config,
+            Self::Foreign(_) | Self::Damaged { .. } | Self::Newer { .. } | Self::NotWritable { .. } => {
+                Exit::Config
+            }
             Self::Full(_) => Exit::Unavailable,
             Self::Other { .. } => Exit::Failure,
         }
@@ -72,7 +83,8 @@ impl SqliteOpenError {
     fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Foreign(path),
+            Some(ErrorCode::NotADatabase) => Self::Foreign(path),
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, source: Box::new(source) },
             Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 Self::NotWritable { path, source: Box::new(source) }
             }

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::cache::Cache;
 use super::file;
 use super::ledger::{self, Ledger};
+use super::progress::Progress;
 use super::row::{self, EVENT_COLUMNS, EVENT_JOINS};
 use crate::store::{Committed, StatePut, StoreError};
 
@@ -44,6 +45,20 @@ enum Outcome {
     Refused(StoreError),
 }
 
+/// Who is told of what was committed.
+pub(super) struct Publishing {
+    pub(super) committed: Arc<dyn Committed>,
+    pub(super) progress: Arc<Progress>,
+}
+
+impl Publishing {
+    /// These end at `pos`.
+    fn publish(&self, events: &[Event], pos: i64) {
+        self.committed.publish(events);
+        self.progress.has_published(pos);
+    }
+}
+
 /// The writer's thread and all it owns.
 pub(super) struct Writer {
     path: PathBuf,
@@ -51,7 +66,7 @@ pub(super) struct Writer {
     /// `None` after a failure, until it could be opened again.
     connection: Option<Connection>,
     cache: Cache,
-    committed: Arc<dyn Committed>,
+    publishing: Publishing,
     /// Up to here every event was published.
     published: i64,
     /// `PRAGMA data_version` of the last transaction: it changes when another process writes.
@@ -63,7 +78,7 @@ impl Writer {
         path: PathBuf,
         durability: Durability,
         connection: Connection,
-        committed: Arc<dyn Committed>,
+        publishing: Publishing,
     ) -> rusqlite::Result<Self> {
         let published = ledger::last_pos(&connection)?;
         let connection = Some(connection);
@@ -72,7 +87,7 @@ impl Writer {
             durability,
             connection,
             cache: Cache::new(),
-            committed,
+            publishing,
             published,
             data_version: None,
         })
@@ -100,7 +115,7 @@ impl Writer {
     fn write(&mut self, mut group: Vec<Command>) {
         match self.transact(&mut group) {
             Ok((events, outcomes)) => {
-                self.committed.publish(&events);
+                self.publishing.publish(&events, self.published);
                 for (command, outcome) in group.into_iter().zip(outcomes) {
                     command.answer(outcome);
                 }
@@ -115,6 +130,9 @@ impl Writer {
                 for command in group {
                     command.fail(error.clone());
                 }
+                // What it left in the file after all is published now rather than with the next command, which tries again
+                // where this does not work.
+                let _ = self.reopen();
             }
         }
     }
@@ -122,7 +140,7 @@ impl Writer {
     fn transact(&mut self, group: &mut [Command]) -> Result<(Vec<Event>, Vec<Outcome>), StoreError> {
         self.reopen()?;
         let connection = self.connection.as_mut().expect("it was just opened");
-        execute(connection, &mut self.cache, &mut self.data_version, group)
+        execute(connection, &mut self.cache, &mut self.data_version, &self.publishing.progress, group)
             .inspect(|_| self.published = self.cache.pos.unwrap_or(self.published))
             .map_err(store_error)
     }
@@ -135,8 +153,8 @@ impl Writer {
         let connection = file::open(&self.path, self.durability)
             .map_err(|error| StoreError::because("the store cannot be opened again", error))?;
         let missed = events_after(&connection, self.published).map_err(store_error)?;
-        self.committed.publish(&missed);
         self.published = ledger::last_pos(&connection).map_err(store_error)?;
+        self.publishing.publish(&missed, self.published);
         self.connection = Some(connection);
         self.data_version = None;
         Ok(())
@@ -147,6 +165,7 @@ fn execute(
     connection: &mut Connection,
     cache: &mut Cache,
     data_version: &mut Option<i64>,
+    progress: &Progress,
     group: &mut [Command],
 ) -> rusqlite::Result<(Vec<Event>, Vec<Outcome>)> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -160,6 +179,9 @@ fn execute(
         outcomes.push(command.execute(&mut ledger)?);
     }
     let events = ledger.events;
+    if !events.is_empty() {
+        progress.commits();
+    }
     transaction.commit()?;
     Ok((events, outcomes))
 }

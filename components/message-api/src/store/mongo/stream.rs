@@ -1,0 +1,218 @@
+//! The one change stream of this process: how it hears of what is stored, by whomever.
+//!
+//! On a replica set everything on the feed comes from here, this process's own events too, so that there is nothing to merge: the
+//! stream shows each insert once, in the order of the server's log, and only when a majority has it. A place in a conversation is
+//! written after the one before it was confirmed, so that order is the order of `seq` in each conversation.
+//!
+//! The life of a stream: it is opened, then [`barrier`] makes sure that whatever it does not show can be read from the store. When
+//! it breaks, it is opened again at its token. When the server no longer knows the token, a new one is opened and the feed begins a
+//! new epoch: its readers go to the store for what lies between. What has been shown is noted in a [`Progress`](super::progress).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bson::{Document, doc};
+use kit::backoff::Backoff;
+use mongodb::change_stream::ChangeStream;
+use mongodb::change_stream::event::{ChangeStreamEvent, ResumeToken};
+use mongodb::error::{Error, ErrorKind};
+use protocol::Event;
+use tokio_util::sync::CancellationToken;
+
+use super::call::{self, CallError};
+use super::connect::Collections;
+use super::document::{EventDocument, damaged};
+use super::progress::Progress;
+use crate::store::{Committed, StoreError};
+
+/// How long the server holds an idle question back.
+const AWAIT: Duration = Duration::from_millis(100);
+/// Events that are published together.
+const CHUNK: usize = 256;
+/// Between two attempts to open a stream.
+const RETRY_BASE: Duration = Duration::from_millis(50);
+/// A server that is back is noticed within this time.
+const RETRY_CAP: Duration = Duration::from_secs(1);
+
+type Changes = ChangeStream<ChangeStreamEvent<Document>>;
+
+/// The task and all it owns.
+pub(super) struct Follower {
+    collections: Collections,
+    committed: Arc<dyn Committed>,
+    changes: Changes,
+    progress: Arc<Progress>,
+    stop: CancellationToken,
+}
+
+/// Why a stream ended.
+enum End {
+    /// It can be resumed, as far as we know.
+    Broken(Error),
+    /// What it would show next is no longer there.
+    Lost(Error),
+    /// The collection was dropped or renamed.
+    Dropped,
+}
+
+impl Follower {
+    /// Opens the stream; what is stored from now on is published once the follower runs. `None` on a server that has no streams.
+    pub(super) async fn open(
+        collections: Collections,
+        committed: Arc<dyn Committed>,
+        progress: Arc<Progress>,
+        stop: CancellationToken,
+    ) -> Result<Option<Self>, CallError> {
+        if !has_streams(&collections).await? {
+            return Ok(None);
+        }
+        let changes = open_at_end(&collections).await?;
+        Ok(Some(Self { collections, committed, changes, progress, stop }))
+    }
+
+    /// Publishes until it is told to stop.
+    pub(super) async fn run(mut self) {
+        while let Err(end) = self.follow().await {
+            let token = self.changes.resume_token();
+            match (end, token) {
+                (End::Broken(error), Some(token)) => {
+                    let error = kit::failure::chain(&CallError::from(error));
+                    tracing::warn!(error, "the change stream broke; resuming it");
+                    self.resume(token).await;
+                }
+                (End::Broken(error), None) | (End::Lost(error), _) => {
+                    let error = kit::failure::chain(&CallError::from(error));
+                    tracing::warn!(error, "the change stream is lost");
+                    self.start_again().await;
+                }
+                (End::Dropped, _) => {
+                    tracing::warn!("the collection of events was dropped or renamed under the change stream");
+                    self.start_again().await;
+                }
+            }
+        }
+    }
+
+    /// Publishes what comes. Ends well when it is told to stop.
+    async fn follow(&mut self) -> Result<(), End> {
+        while !self.stop.is_cancelled() {
+            let mut chunk = Vec::new();
+            let end = self.fill(&mut chunk).await;
+            self.committed.publish(&chunk);
+            self.progress.shown(&chunk);
+            if !end? {
+                self.progress.read_to_the_end();
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is there. Answers whether there may be more of it.
+    async fn fill(&mut self, chunk: &mut Vec<Event>) -> Result<bool, End> {
+        while chunk.len() < CHUNK {
+            match self.changes.next_if_any().await {
+                Ok(Some(change)) => {
+                    if let Some(time) = change.cluster_time {
+                        self.progress.will_reach(time);
+                    }
+                    chunk.extend(change.full_document.and_then(event));
+                }
+                Ok(None) if self.changes.is_alive() => return Ok(false),
+                Ok(None) => return Err(End::Dropped),
+                Err(error) if is_lost(&error) => return Err(End::Lost(error)),
+                Err(error) => return Err(End::Broken(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    async fn resume(&mut self, token: ResumeToken) {
+        let mut backoff = Backoff::new(RETRY_BASE, RETRY_CAP);
+        while !self.stop.is_cancelled() {
+            match open_stream(&self.collections, Some(token.clone())).await {
+                Ok(changes) => {
+                    self.changes = changes;
+                    tracing::info!("the change stream goes on where it stopped");
+                    return;
+                }
+                Err(CallError::Driver(error)) if is_lost(&error) => {
+                    tracing::warn!("the server no longer has what came after the change stream stopped");
+                    return self.start_again().await;
+                }
+                Err(error) => {
+                    self.pause("the change stream cannot be resumed yet", &error, &mut backoff).await
+                }
+            }
+        }
+    }
+
+    /// A new stream from now on. Only when it is there are the readers sent to the store: what they do not find there, it shows.
+    async fn start_again(&mut self) {
+        let mut backoff = Backoff::new(RETRY_BASE, RETRY_CAP);
+        while !self.stop.is_cancelled() {
+            match open_at_end(&self.collections).await {
+                Ok(changes) => {
+                    self.changes = changes;
+                    self.committed.restart();
+                    tracing::warn!("a new change stream; the feed begins a new epoch");
+                    return;
+                }
+                Err(error) => self.pause("no new change stream yet", &error, &mut backoff).await,
+            }
+        }
+    }
+
+    async fn pause(&mut self, what: &str, error: &CallError, backoff: &mut Backoff) {
+        tracing::debug!(error = kit::failure::chain(error), "{what}");
+        let pause = backoff.next_delay().max(Duration::from_millis(10));
+        self.stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+    }
+}
+
+/// A member of a replica set, or a router in front of some.
+async fn has_streams(collections: &Collections) -> Result<bool, CallError> {
+    let admin = collections.events.client().database("admin");
+    let hello = call::call(async move { admin.run_command(doc! { "hello": 1 }).await }).await?;
+    Ok(hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid"))
+}
+
+async fn open_at_end(collections: &Collections) -> Result<Changes, CallError> {
+    let changes = open_stream(collections, None).await?;
+    barrier(collections).await?;
+    Ok(changes)
+}
+
+async fn open_stream(collections: &Collections, token: Option<ResumeToken>) -> Result<Changes, CallError> {
+    let events = collections.events.clone_with_type::<Document>();
+    let pipeline = [doc! { "$match": { "operationType": "insert" } }];
+    call::call(
+        async move { events.watch().pipeline(pipeline).resume_after(token).max_await_time(AWAIT).await },
+    )
+    .await
+}
+
+/// A write that a majority confirms, and with it everything before it. A stream begins at the end of the server's log, where there
+/// may be events that no majority has yet: neither the stream shows them, nor would a reader find them without this.
+async fn barrier(collections: &Collections) -> Result<(), CallError> {
+    let counters = collections.counters.clone();
+    call::call(async move {
+        let update = doc! { "$inc": { "opened": 1_i64 } };
+        counters.update_one(doc! { "_id": "streams" }, update).upsert(true).await
+    })
+    .await
+    .map(drop)
+}
+
+/// An event that cannot be read is left out: the next one's `seq` shows that there is one, and reading it says what is wrong.
+fn event(document: Document) -> Option<Event> {
+    let parsed = bson::deserialize_from_document::<EventDocument>(document);
+    let parsed = parsed.map_err(damaged).and_then(EventDocument::into_event);
+    let log =
+        |error: &StoreError| tracing::error!(error = kit::failure::chain(error), "an event is not published");
+    parsed.inspect_err(log).ok()
+}
+
+/// 136 CappedPositionLost, 260 InvalidResumeToken, 280 ChangeStreamFatalError, 286 ChangeStreamHistoryLost.
+fn is_lost(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::Command(command) if matches!(command.code, 136 | 260 | 280 | 286))
+}

@@ -1,0 +1,208 @@
+//! Looks at a database file without touching it: whether it is ours, of which version, and whether all of it is there.
+//!
+//! Only the header is read (<https://www.sqlite.org/fileformat2.html>, section 1.3), and not through SQLite, which would make
+//! files beside it and write back a log that it finds. What such a log may still change is left to whoever opens the file.
+//!
+//! Not for a process that has the file open: closing any descriptor of a file gives up the locks that the process holds on it
+//! (`fcntl(2)`).
+
+use std::error::Error;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+use super::file::SqliteOpenError;
+use super::schema;
+
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+const HEADER_BYTES: usize = 100;
+/// Where the numbers stand, most significant byte first.
+const PAGE_SIZE_AT: usize = 16;
+const CHANGES_AT: usize = 24;
+const PAGES_AT: usize = 28;
+const VERSION_AT: usize = 60;
+const APPLICATION_AT: usize = 68;
+/// The number of changes when the number of pages was written: where it is another, a program that writes none was there.
+const PAGES_VALID_AT: usize = 92;
+/// How many tables, indexes and the like there are, in the page that begins behind the header.
+const CELLS_AT: usize = HEADER_BYTES + 3;
+
+/// Says what is wrong with a file; one that is not there can be made, or that is wrong.
+///
+/// # Errors
+/// When the file, or the directory it would be made in, cannot be written, or the file is not a whole one of ours.
+pub fn inspect(path: &Path) -> Result<(), SqliteOpenError> {
+    let not_writable =
+        |source| SqliteOpenError::NotWritable { path: path.to_owned(), source: Box::new(source) };
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => judge(path, &read(file).map_err(not_writable)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => try_directory(path).map_err(not_writable),
+        Err(error) => Err(not_writable(error)),
+    }
+}
+
+/// Only writing shows that it can be done.
+fn try_directory(path: &Path) -> io::Result<()> {
+    let probe = path.with_file_name(format!(".probe-{}", std::process::id()));
+    File::create(&probe)?;
+    std::fs::remove_file(&probe)
+}
+
+/// What is there, and of how much.
+struct Beginning {
+    bytes: Vec<u8>,
+    length: u64,
+}
+
+fn read(file: File) -> io::Result<Beginning> {
+    let length = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    file.take(CELLS_AT as u64 + 2).read_to_end(&mut bytes)?;
+    Ok(Beginning { bytes, length })
+}
+
+fn judge(path: &Path, file: &Beginning) -> Result<(), SqliteOpenError> {
+    let known = file.bytes.len().min(MAGIC.len());
+    if file.bytes.is_empty() {
+        return Ok(());
+    }
+    if file.bytes[..known] != MAGIC[..known] {
+        return Err(SqliteOpenError::Foreign(path.to_owned()));
+    }
+    if file.bytes.len() < CELLS_AT + 2 {
+        return Err(damaged(path, "it ends within its first page"));
+    }
+    let (ours, version) = (file.number(APPLICATION_AT) == application(), file.number(VERSION_AT) as usize);
+    if ours && version > schema::current() {
+        let path = path.to_owned();
+        return Err(SqliteOpenError::Newer { path, found: version, known: schema::current() });
+    }
+    if has_log(path) {
+        return Ok(());
+    }
+    let is_empty = file.number(APPLICATION_AT) == 0 && version == 0 && file.has_no_tables();
+    if !is_empty && (!ours || version == 0) {
+        return Err(SqliteOpenError::Foreign(path.to_owned()));
+    }
+    match file.length_by_header() {
+        Some(wanted) if wanted > file.length => {
+            Err(damaged(path, format!("it has {} of its {wanted} bytes", file.length)))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn damaged(path: &Path, why: impl Into<Box<dyn Error + Send + Sync>>) -> SqliteOpenError {
+    SqliteOpenError::Damaged { path: path.to_owned(), source: why.into() }
+}
+
+fn application() -> u32 {
+    schema::APPLICATION_ID.cast_unsigned()
+}
+
+/// Whether changes lie beside the file that are not in it yet.
+fn has_log(path: &Path) -> bool {
+    ["-wal", "-journal"].iter().any(|ending| {
+        let mut log = path.as_os_str().to_owned();
+        log.push(ending);
+        std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
+    })
+}
+
+impl Beginning {
+    fn number(&self, at: usize) -> u32 {
+        u32::from_be_bytes(self.bytes[at..at + 4].try_into().expect("four bytes are four"))
+    }
+
+    fn short(&self, at: usize) -> u16 {
+        u16::from_be_bytes([self.bytes[at], self.bytes[at + 1]])
+    }
+
+    fn has_no_tables(&self) -> bool {
+        self.number(PAGES_AT) <= 1 && self.short(CELLS_AT) == 0
+    }
+
+    /// How long the file is to be, where it says so.
+    fn length_by_header(&self) -> Option<u64> {
+        // 65,536 does not fit into two bytes and is written as 1.
+        let page = match self.short(PAGE_SIZE_AT) {
+            1 => 65_536,
+            size => u64::from(size),
+        };
+        let valid = self.number(CHANGES_AT) == self.number(PAGES_VALID_AT);
+        valid.then(|| page * u64::from(self.number(PAGES_AT)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+
+    /// A file of ours after this was done to it.
+    fn verdict(change: impl FnOnce(&Path)) -> Result<(), String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chat.db");
+        let mut connection = Connection::open(&path).unwrap();
+        schema::migrate(&mut connection, 0).unwrap();
+        drop(connection);
+        change(&path);
+        let before = std::fs::read(&path).ok();
+        let result = inspect(&path).map_err(|error| kit::failure::chain(&error));
+        assert_eq!(std::fs::read(&path).ok(), before);
+        result
+    }
+
+    fn run(path: &Path, sql: &str) {
+        Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    }
+
+    #[test]
+    fn ours_and_what_is_not_there_yet_are_fine() {
+        assert_eq!(verdict(|_| {}), Ok(()));
+        assert_eq!(verdict(|path| std::fs::remove_file(path).unwrap()), Ok(()));
+        assert_eq!(verdict(|path| std::fs::write(path, "").unwrap()), Ok(()));
+        let made_and_left = |path: &Path| {
+            std::fs::remove_file(path).unwrap();
+            run(path, "PRAGMA journal_mode = WAL");
+        };
+        assert_eq!(verdict(made_and_left), Ok(()));
+    }
+
+    #[test]
+    fn what_others_made_is_told_from_ours() {
+        let foreign = |change: &dyn Fn(&Path)| {
+            let told = verdict(change).unwrap_err();
+            assert!(
+                told.ends_with("is not a database of P2P Chat; name another file in store.url"),
+                "{told}"
+            );
+        };
+        foreign(&|path| std::fs::write(path, "dear diary").unwrap());
+        foreign(&|path| run(path, "PRAGMA application_id = 7"));
+        foreign(&|path| run(path, "PRAGMA application_id = 0"));
+        foreign(&|path| run(path, "PRAGMA user_version = 0"));
+    }
+
+    #[test]
+    fn a_newer_file_and_one_that_is_not_whole_are_told_apart() {
+        let newer = verdict(|path| run(path, "PRAGMA user_version = 99")).unwrap_err();
+        assert!(newer.contains("newer P2P Chat (schema 99, this one knows "), "{newer}");
+        let cut = |length: u64| {
+            verdict(|path| OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap())
+        };
+        let half = cut(8192).unwrap_err();
+        assert!(half.contains("is damaged") && half.contains("it has 8192 of its "), "{half}");
+        assert!(cut(10).unwrap_err().contains("it ends within its first page"));
+    }
+
+    #[test]
+    fn a_log_beside_it_may_hold_the_rest() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chat.db");
+        let mut connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+        schema::migrate(&mut connection, 0).unwrap();
+        assert!(inspect(&path).is_ok());
+    }
+}
