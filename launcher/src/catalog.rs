@@ -1,11 +1,12 @@
 //! The components there are: the only place that names them.
 //!
 //! Each entry says what a component needs, which settings it sees, where it listens, when it is left out and how it is run.
-//! [`plan`] makes of them, the operator's services and the settings what the supervisor is to do.
+//! [`plan`] makes of them, the operator's own programs and the settings what the supervisor is to do.
 
 mod effective;
 mod entries;
 mod plan;
+mod programs;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -115,10 +116,10 @@ pub fn chat_address(settings: &Settings) -> SocketAddr {
     kit::listen::reachable(settings.chat_server.listen)
 }
 
-/// Names that have a meaning in the plan already, so that a service cannot have them.
+/// Names that have a meaning in the plan already and are no component's.
 #[must_use]
 pub fn is_taken(name: &str) -> bool {
-    names().chain(OTHERS).any(|taken| taken == name)
+    OTHERS.contains(&name)
 }
 
 /// Whether a service may be online under this name.

@@ -213,7 +213,7 @@ fn a_program_of_the_operators_is_run_beside_the_components_and_gets_no_secrets()
     let home = idle().variable("OPENAI_API_KEY", "sk-hunter2").set("openai-bot.enabled=false");
     let script = "echo hello $WHO; env | grep -E 'hunter2|P2P_SERVICE_TOKEN'; exec sleep 600";
     let config =
-        format!("[services.echo]\ncommand = ['sh', '-c', \"{script}\"]\nenv = {{ WHO = 'world' }}\n");
+        format!("[components.echo]\ncommand = ['sh', '-c', \"{script}\"]\nenv = {{ WHO = 'world' }}\n");
     write_config(&home, &config);
     let launcher = home.up();
     assert!(launcher.component_pid("echo").is_some());

@@ -17,16 +17,29 @@ pub const LAUNCHER_PID: &str = "P2P_LAUNCHER_PID";
 /// stake: that is on disk.
 const ORPHAN_GRACE: Duration = Duration::from_millis(2500);
 
+/// Sets the parent-death signal, which outlives `exec(2)`: the end of the launcher is a TERM for this process. Call it from the
+/// main thread.
+///
+/// False when the launcher that started this process is gone already.
+#[must_use]
+pub fn tie() -> bool {
+    let Some(launcher) = launcher() else { return true };
+    // Failure leaves the lifeline, and the launcher's guard.
+    let _ = set_parent_process_death_signal(Some(Signal::TERM));
+    getppid() == Some(launcher)
+}
+
+/// The launcher that started this process, if one did.
+fn launcher() -> Option<Pid> {
+    std::env::var(LAUNCHER_PID).ok().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw)
+}
+
 /// Ties this process to the launcher that started it, if one did. Call it first, from the main thread.
 pub fn hold(shutdown: &CancellationToken) {
-    let Some(launcher) =
-        std::env::var(LAUNCHER_PID).ok().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw)
-    else {
+    if launcher().is_none() {
         return;
-    };
-    // Failure leaves the lifeline, which is enough.
-    let _ = set_parent_process_death_signal(Some(Signal::TERM));
-    if getppid() != Some(launcher) {
+    }
+    if !tie() {
         shutdown.cancel();
     }
     let shutdown = shutdown.clone();

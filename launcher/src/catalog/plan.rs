@@ -3,14 +3,13 @@
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use kit::Secret;
 use kit::context::SERVICE_TOKEN;
 use uuid::Uuid;
 
-use super::{Component, EFFECTIVE_CONFIG, components, effective};
-use crate::config::{Loaded, OPENAI_API_KEY, ServiceConfig};
+use super::{Component, EFFECTIVE_CONFIG, components, effective, programs};
+use crate::config::{Loaded, OPENAI_API_KEY};
 use crate::preflight::mongodb;
 use crate::supervisor::{
     ComponentSpec, Dependents, External, Launch, LogPolicy, Plan, Readiness, RestartPolicy,
@@ -34,11 +33,11 @@ pub struct Process {
 pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> Plan {
     let launcher = &loaded.settings.launcher;
     let own = components().map(|component| component_spec(component, loaded, process));
-    let services = &loaded.settings.services;
-    let services = services.iter().map(|(name, service)| service_spec(name, service, loaded, process));
+    let others = loaded.settings.components.iter().filter(|(name, _)| super::component(name).is_none());
+    let others = others.map(|(name, config)| programs::program(name, config, loaded, process));
     Plan {
         run_id: process.run_id,
-        components: own.chain(services).collect(),
+        components: own.chain(others).collect(),
         dependencies,
         data: loaded.directories.data.clone(),
         logs: loaded.directories.logs.clone(),
@@ -48,7 +47,7 @@ pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> 
             max_total: launcher.log_total_mib.saturating_mul(1 << 20),
         },
         secrets: secrets(loaded, process),
-        guard: None,
+        guard: Some(process.executable.clone()),
     }
 }
 
@@ -62,7 +61,7 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
     let replaced_by = settings.commands.get(component.name);
     let key = loaded.api_key.as_ref().filter(|_| component.wants_key).map_or("", Secret::expose);
     let address = component.address(settings);
-    ComponentSpec {
+    let mut spec = ComponentSpec {
         name: component.name.to_owned(),
         config_digest: digest(&(&config, replaced_by, key)),
         launch: launch(component, config, loaded, process),
@@ -76,7 +75,10 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
         liveness: None,
         ready_timeout: settings.launcher.ready_timeout,
         stop_grace: settings.launcher.stop_grace,
-    }
+    };
+    let supervision = settings.components.get(component.name).cloned().unwrap_or_default();
+    programs::supervise(&mut spec, &supervision, programs::own_watchdog(replaced_by.is_some()));
+    spec
 }
 
 fn launch(component: &Component, config: String, loaded: &Loaded, process: &Process) -> Launch {
@@ -84,8 +86,8 @@ fn launch(component: &Component, config: String, loaded: &Loaded, process: &Proc
         return Launch::Skip { reason };
     }
     let data = &loaded.directories.data;
-    let (program, args) = match loaded.settings.commands.get(component.name).and_then(|c| c.split_first()) {
-        Some((program, args)) => (PathBuf::from(program), args.iter().map(OsString::from).collect()),
+    let (program, args) = match loaded.settings.commands.get(component.name) {
+        Some(command) => programs::shimmed(command, process),
         None => {
             let args = ["run".into(), component.name.into(), "--data".into(), data.clone().into_os_string()];
             (process.executable.clone(), Vec::from(args))
@@ -106,33 +108,6 @@ pub(super) fn left_out(component: &Component, loaded: &Loaded) -> Option<String>
         .or_else(|| (component.left_out)(&loaded.settings, loaded.api_key.is_some()))
 }
 
-/// The operator's own program: it is a user like any other, so it gets none of our secrets.
-fn service_spec(name: &str, service: &ServiceConfig, loaded: &Loaded, process: &Process) -> ComponentSpec {
-    let (program, args) = service.command.split_first().expect("a service without a program is a mistake");
-    let env = service.env.iter().map(|(name, value)| (name.into(), value.into()));
-    ComponentSpec {
-        name: name.to_owned(),
-        launch: Launch::Command {
-            program: program.into(),
-            args: args.iter().map(OsString::from).collect(),
-            env: env.collect(),
-            env_remove: process.settings_variables.clone(),
-            cwd: service.directory.as_ref().map(PathBuf::from),
-        },
-        readiness: if service.notify { Readiness::Notify } else { Readiness::Spawned },
-        address: service.address.clone(),
-        needs: service.needs.clone(),
-        restart: RestartPolicy::default(),
-        required: true,
-        dependents: Dependents::Keep,
-        watchdog: None,
-        liveness: None,
-        ready_timeout: loaded.settings.launcher.ready_timeout,
-        stop_grace: loaded.settings.launcher.stop_grace.max(Duration::from_millis(1)),
-        config_digest: digest(&serde_json::to_string(service).expect("a service can be written as JSON")),
-    }
-}
-
 /// What no log may show. The password is masked by itself, too: programs print it without its URL.
 fn secrets(loaded: &Loaded, process: &Process) -> Vec<Secret> {
     let password = mongodb::password(&loaded.settings.store.url).map(Secret::new);
@@ -140,7 +115,7 @@ fn secrets(loaded: &Loaded, process: &Process) -> Vec<Secret> {
 }
 
 /// Tells two configurations of one run apart; not meant to withstand anybody.
-fn digest(config: &impl Hash) -> String {
+pub(super) fn digest(config: &impl Hash) -> String {
     let mut hasher = DefaultHasher::new();
     config.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
@@ -148,8 +123,11 @@ fn digest(config: &impl Hash) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::{self, Environment, Request};
+    use crate::supervisor::{Ask, ProbeSpec, RestartWhen};
 
     fn plan_with(sets: &[&str]) -> Plan {
         let directory = std::env::temp_dir();
@@ -189,6 +167,58 @@ mod tests {
         let names: Vec<&str> = changed.map(|(old, _)| old.name.as_str()).collect();
         // The chat server keeps the services' names for them.
         assert_eq!(names, ["chat-server", "thermometer", "openai-bot"]);
+    }
+
+    #[test]
+    fn policy_is_put_into_force_and_is_no_change_of_a_component() {
+        let before = plan_with(&[]);
+        let after = plan_with(&[
+            "components.thermometer.restart=never",
+            "components.thermometer.watchdog=0s",
+            "components.web-adapter.required=false",
+            "components.web-adapter.stop-grace=1s",
+            "components.chat-server.dependents=restart",
+            "components.chat-server.liveness={ http = 'http://127.0.0.1:5001/healthz', interval = '1s' }",
+        ]);
+        for (old, new) in before.components.iter().zip(&after.components) {
+            assert_eq!(old.config_digest, new.config_digest, "{}", old.name);
+        }
+        let component = |name: &str| after.components.iter().find(|c| c.name == name).unwrap();
+        let thermometer = component("thermometer");
+        assert_eq!((thermometer.restart.when, thermometer.watchdog), (RestartWhen::Never, None));
+        assert!(!component("web-adapter").required && component("web-adapter").watchdog.is_some());
+        assert_eq!(component("chat-server").dependents, Dependents::Restart);
+        assert_eq!(component("chat-server").liveness.as_ref().unwrap().period, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn the_operators_program_is_started_through_the_shim_as_it_is_written() {
+        let sets = [
+            "components.echo.command=['python3', '-u']",
+            "components.echo.args=['echo.py', '--', '-x']",
+            "components.echo.env={ MODE = 'x' }",
+            "components.echo.cwd=/srv",
+            "components.echo.probe={ exec = ['true'] }",
+        ];
+        let plan_of = |more: &[&str]| plan_with(&[&sets[..], more].concat());
+        let echo = |plan: Plan| plan.components.into_iter().find(|c| c.name == "echo").unwrap();
+        let spec = echo(plan_of(&[]));
+        let Launch::Command { program, args, env, cwd, .. } = &spec.launch else { panic!("it runs") };
+        assert_eq!(program, &PathBuf::from("launcher"));
+        assert_eq!(args, &["shim", "--", "python3", "-u", "echo.py", "--", "-x"].map(OsString::from));
+        assert_eq!(
+            (env.as_slice(), cwd.as_deref()),
+            (&[("MODE".into(), "x".into())][..], Some("/srv".as_ref()))
+        );
+        assert!(matches!(&spec.readiness, Readiness::Probe(ProbeSpec { ask: Ask::Exec(_), .. })));
+        assert_eq!((spec.watchdog, &spec.needs), (None, &vec!["chat-server".to_owned()]));
+        let digest = |more: &[&str]| echo(plan_of(more)).config_digest;
+        for policy in ["restart=on-failure", "needs=[]", "probe={ tcp = '127.0.0.1:1' }", "intensity=9"] {
+            assert_eq!(digest(&[&format!("components.echo.{policy}")]), spec.config_digest, "{policy}");
+        }
+        for launch in ["args=[]", "env={}", "cwd=/", "command=python3"] {
+            assert_ne!(digest(&[&format!("components.echo.{launch}")]), spec.config_digest, "{launch}");
+        }
     }
 
     #[test]

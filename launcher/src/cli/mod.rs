@@ -6,6 +6,7 @@ mod console;
 mod control;
 mod detach;
 mod down;
+mod guard;
 mod launcher_log;
 mod logs;
 mod options;
@@ -15,6 +16,7 @@ mod reload;
 mod report;
 mod rotator;
 mod run;
+mod shim;
 mod status;
 mod table;
 mod tail;
@@ -69,6 +71,12 @@ enum Command {
     Users(With<users::Args>),
     /// Chat from this terminal
     Chat(With<chat::Args>),
+    /// Ends what is left of a run once its launcher is gone.
+    #[command(hide = true)]
+    Guard(guard::Args),
+    /// Becomes a program that is tied to its launcher.
+    #[command(hide = true)]
+    Shim(shim::Args),
 }
 
 /// Does what the command line says, and returns how it ended. What went wrong has been said by then.
@@ -113,6 +121,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Why(it)) => why::why(&place.then(it.place), &it.args),
         Some(Command::Run(it)) => run::run(&place.then(it.place), &it.args),
         Some(Command::Users(it)) => users::users(&place.then(it.place), &it.args),
+        Some(Command::Guard(args)) => guard::guard(&args),
+        Some(Command::Shim(args)) => shim::shim(&args),
         Some(Command::Chat(it)) => chat::chat(&place.then(it.place), it.args),
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn run(place: &Where, args: &Args) -> Result<Exit, Failure> {
     };
     let result = runtime(component.runtime)?.block_on(async {
         kit::shutdown::on_signals(shutdown)?;
+        tokio::spawn(context.notifier.clone().keep_watchdog_quiet());
         component.run(settings, key, context)?.await
     });
     match result {

@@ -12,7 +12,7 @@ use crate::catalog;
 /// What a layer says: this key, that value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Assignment {
-    /// The key's path: section and key, or `services`, name and key.
+    /// The key's path: section and key, or `components`, name and key.
     pub(crate) path: Vec<String>,
     /// What it is set to.
     pub(crate) value: Given,
@@ -33,7 +33,7 @@ pub(crate) enum Given {
 
 /// An assignment whose key exists and whose value fits it.
 pub(crate) struct Checked {
-    /// `chat-server`, or `services.NAME`.
+    /// `chat-server`, or `components.NAME`.
     pub(crate) table: Vec<String>,
     pub(crate) key: String,
     pub(crate) value: Value,
@@ -71,9 +71,9 @@ impl Assignment {
     fn locate(&self) -> Result<(Section, Vec<String>, String), String> {
         let parts: Vec<&str> = self.path.iter().map(String::as_str).collect();
         let (section, table, key) = match parts.as_slice() {
-            [schema::SERVICES, name, key] => {
-                service_name(name)?;
-                (schema::SERVICE, vec![schema::SERVICES, *name], *key)
+            [schema::COMPONENTS, name, key] => {
+                component_name(name)?;
+                (schema::COMPONENT, vec![schema::COMPONENTS, *name], *key)
             }
             [name, key] => {
                 let section = schema::section(name).ok_or_else(|| unknown_section(name))?;
@@ -94,6 +94,9 @@ impl Assignment {
 
 /// What to say of a section that does not exist.
 pub(crate) fn unknown_section(name: &str) -> String {
+    if name == "services" {
+        return "unknown section 'services'; your own programs are [components.NAME]".to_owned();
+    }
     match nearest(name, schema::section_names()) {
         Some(near) => format!("unknown section '{name}'; did you mean '{near}'?"),
         None => {
@@ -117,13 +120,13 @@ fn unknown_key(section: &Section, table: &str, key: &str) -> String {
 }
 
 /// The supervisor takes the name for a file's and an environment variable's, so it must be plain.
-fn service_name(name: &str) -> Result<(), String> {
+fn component_name(name: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
-        return Err("a service's name is 1 to 40 small letters, digits and '-'".to_owned());
+        return Err("a component's name is 1 to 40 small letters, digits and '-'".to_owned());
     }
     if catalog::is_taken(name) {
-        return Err(format!("a service cannot be called '{name}'; the name has a meaning already"));
+        return Err(format!("a component cannot be called '{name}'; the name has a meaning already"));
     }
     Ok(())
 }

@@ -63,7 +63,9 @@ impl Reader<'_> {
     fn root(&mut self, document: &DeTable<'_>) {
         for (name, value) in in_order(document) {
             match value.get_ref() {
-                DeValue::Table(services) if name.get_ref() == schema::SERVICES => self.services(services),
+                DeValue::Table(components) if name.get_ref() == schema::COMPONENTS => {
+                    self.components(components)
+                }
                 DeValue::Table(table) if schema::section(name.get_ref()).is_some() => {
                     self.table(&[name.get_ref()], table);
                 }
@@ -77,12 +79,12 @@ impl Reader<'_> {
         }
     }
 
-    fn services(&mut self, services: &DeTable<'_>) {
-        for (name, value) in in_order(services) {
+    fn components(&mut self, components: &DeTable<'_>) {
+        for (name, value) in in_order(components) {
             match value.get_ref() {
-                DeValue::Table(table) => self.table(&[schema::SERVICES, name.get_ref()], table),
+                DeValue::Table(table) => self.table(&[schema::COMPONENTS, name.get_ref()], table),
                 _ => {
-                    let what = format!("write [services.{}] and its keys below it", name.get_ref());
+                    let what = format!("write [components.{}] and its keys below it", name.get_ref());
                     self.mistake(name.span().start, what);
                 }
             }

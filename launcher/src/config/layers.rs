@@ -63,7 +63,7 @@ impl Layers {
     fn take_commands(&mut self) -> Map<String, Value> {
         let mut commands = Map::new();
         for (name, section) in &mut self.tree {
-            if name != schema::SERVICES
+            if name != schema::COMPONENTS
                 && let Some(command) = section.as_object_mut().and_then(|section| section.remove(COMMAND))
             {
                 commands.insert(name.clone(), command);

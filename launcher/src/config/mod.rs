@@ -5,6 +5,7 @@
 //! the whole. Every mistake on the way is collected, and all are told at once.
 
 mod assignment;
+mod components;
 mod environment;
 mod file;
 mod flag;
@@ -24,12 +25,14 @@ use std::path::{Path, PathBuf};
 
 use kit::Secret;
 
+pub use components::{ComponentConfig, ProbeConfig};
 pub(crate) use environment::is_settings_variable;
 pub use environment::{Environment, OPENAI_API_KEY};
 pub use layers::Origins;
 pub use mistake::{Mistake, Mistakes};
 pub use place::Directories;
-pub use settings::{LauncherConfig, ServiceConfig, Settings};
+pub(crate) use rules::split_url;
+pub use settings::{LauncherConfig, Settings};
 pub use source::Source;
 
 use layers::Layers;

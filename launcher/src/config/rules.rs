@@ -1,5 +1,7 @@
 //! What no single key can get wrong: settings that contradict each other, and texts that are more than texts.
 
+mod components;
+
 use std::net::SocketAddr;
 
 use kit::Failure;
@@ -11,6 +13,8 @@ use super::mistake::Mistake;
 use super::settings::Settings;
 use crate::catalog;
 
+pub(crate) use components::split_url;
+
 /// Everything that is wrong among settings whose types are right.
 pub(crate) fn check(settings: &Settings, origins: &Origins) -> Vec<Mistake> {
     let mut found: Vec<(String, String)> = Vec::new();
@@ -18,7 +22,7 @@ pub(crate) fn check(settings: &Settings, origins: &Origins) -> Vec<Mistake> {
     found.extend(ports(settings));
     found.extend(sections(settings));
     found.extend(names(settings));
-    found.extend(services(settings));
+    found.extend(components::check(settings, origins));
     found.extend(limits(settings));
     let place =
         |(key, what): (String, String)| Mistake { source: origins.of(&key), what: format!("{key}: {what}") };
@@ -112,40 +116,6 @@ fn split_complaint<'t>(section: &str, text: &'t str) -> (&'t str, &'t str) {
         rest.find(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '-').unwrap_or(rest.len());
     let (key, what) = rest.split_at(end);
     (key, what.trim_start_matches(':').trim())
-}
-
-fn services(settings: &Settings) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for (name, service) in &settings.services {
-        if service.command.first().is_none_or(String::is_empty) {
-            let what = "names no program; write command = [\"program\", \"argument\"]".to_owned();
-            found.push((format!("services.{name}.command"), what));
-        }
-        let known = |need: &&String| {
-            catalog::names().any(|known| known == need.as_str()) || settings.services.contains_key(*need)
-        };
-        for need in service.needs.iter().filter(|need| !known(need)) {
-            found.push((format!("services.{name}.needs"), format!("there is nothing called '{need}'")));
-        }
-        if needs_itself(settings, name) {
-            found.push((format!("services.{name}.needs"), "needs itself, if by a detour".to_owned()));
-        }
-    }
-    found
-}
-
-fn needs_itself(settings: &Settings, name: &str) -> bool {
-    let mut seen = std::collections::BTreeSet::new();
-    let mut open: Vec<&String> = settings.services.get(name).map_or(Vec::new(), |s| s.needs.iter().collect());
-    while let Some(need) = open.pop() {
-        if need == name {
-            return true;
-        }
-        if seen.insert(need) {
-            open.extend(settings.services.get(need).into_iter().flat_map(|service| &service.needs));
-        }
-    }
-    false
 }
 
 fn limits(settings: &Settings) -> Vec<(String, String)> {

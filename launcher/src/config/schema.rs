@@ -4,12 +4,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::settings::{LauncherConfig, ServiceConfig};
+use super::components::ComponentConfig;
+use super::settings::LauncherConfig;
 
 /// The key by which a component's section may name a program of its own.
 pub(crate) const COMMAND: &str = "command";
-/// The section whose tables are the operator's own services.
-pub(crate) const SERVICES: &str = "services";
+/// The section whose tables say how components are supervised.
+pub(crate) const COMPONENTS: &str = "components";
 
 /// A table of the configuration.
 #[derive(Clone, Copy)]
@@ -33,8 +34,8 @@ pub(crate) const SECTIONS: [Section; 7] = [
     Section::of::<openai_bot::Config>("openai-bot").replaceable(),
 ];
 
-/// Each table below `services`.
-pub(crate) const SERVICE: Section = Section::of::<ServiceConfig>(SERVICES);
+/// Each table below `components`.
+pub(crate) const COMPONENT: Section = Section::of::<ComponentConfig>(COMPONENTS);
 
 /// The section of a name.
 pub(crate) fn section(name: &str) -> Option<Section> {
@@ -43,7 +44,7 @@ pub(crate) fn section(name: &str) -> Option<Section> {
 
 /// The names that a table at the root may have.
 pub(crate) fn section_names() -> impl Iterator<Item = &'static str> {
-    SECTIONS.into_iter().map(|section| section.name).chain([SERVICES])
+    SECTIONS.into_iter().map(|section| section.name).chain([COMPONENTS])
 }
 
 impl Section {

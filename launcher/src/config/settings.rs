@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::components::ComponentConfig;
+
 /// Everything that can be set. Sections that are not there have their defaults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -23,8 +25,8 @@ pub struct Settings {
     pub thermometer: thermometer::Config,
     /// The bot.
     pub openai_bot: openai_bot::Config,
-    /// Programs of the operator's that are run beside the components, by name.
-    pub services: BTreeMap<String, ServiceConfig>,
+    /// How components are supervised, and the operator's own programs beside ours, by name.
+    pub components: BTreeMap<String, ComponentConfig>,
     /// Programs that take a component's place: `command` in the component's section.
     pub commands: BTreeMap<String, Vec<String>>,
 }
@@ -58,37 +60,6 @@ impl Default for LauncherConfig {
             log_file_mib: 10,
             log_files: 5,
             log_total_mib: 200,
-        }
-    }
-}
-
-/// A program that is run and supervised beside the components: `[services.NAME]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ServiceConfig {
-    /// The program and its arguments.
-    pub command: Vec<String>,
-    /// Variables of its environment, besides ours.
-    pub env: BTreeMap<String, String>,
-    /// Its working directory.
-    pub directory: Option<String>,
-    /// What must be ready before it is started.
-    pub needs: Vec<String>,
-    /// Where it can be reached; only shown.
-    pub address: Option<String>,
-    /// Whether it says that it is ready (`READY=1` to `$NOTIFY_SOCKET`); otherwise it is taken to be once it is started.
-    pub notify: bool,
-}
-
-impl Default for ServiceConfig {
-    fn default() -> Self {
-        Self {
-            command: Vec::new(),
-            env: BTreeMap::new(),
-            directory: None,
-            needs: vec!["chat-server".to_owned()],
-            address: None,
-            notify: false,
         }
     }
 }

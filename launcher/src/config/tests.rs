@@ -179,22 +179,62 @@ fn texts_of_flags_become_what_their_keys_want() {
 }
 
 #[test]
-fn services_and_commands_are_the_operators_own_programs() {
-    let file = "[services.echo]\ncommand = ['python3', 'echo.py']\nenv = { MODE = 'x' }\n[thermometer]\ncommand = ['./thermometer']\n";
+fn components_and_commands_are_the_operators_own_programs() {
+    let file = "[components.echo]\ncommand = ['python3', 'echo.py']\nenv = { MODE = 'x' }\n[thermometer]\ncommand = ['./thermometer']\n";
     let settings = Setup::new(file).load().unwrap().settings;
-    assert_eq!(settings.services["echo"].command, ["python3", "echo.py"]);
-    assert_eq!(settings.services["echo"].needs, ["chat-server"]);
+    assert_eq!(settings.components["echo"].command, ["python3", "echo.py"]);
+    assert_eq!(settings.components["echo"].needs, ["chat-server"]);
     assert_eq!(settings.commands["thermometer"], ["./thermometer"]);
-    let wrong = "[services.Echo]\ncommand = ['x']\n[services.a]\nneeds = ['b']\n[services.b]\ncommand = ['y']\nneeds = ['a', 'c']\n";
+    let wrong = "[components.Echo]\ncommand = ['x']\n[components.a]\nneeds = ['b']\n[components.b]\ncommand = ['y']\nneeds = ['a', 'c']\n";
     let mistakes = Setup::new(wrong).mistakes();
     for text in [
         "small letters",
-        "services.a.command: names no program",
+        "components.a.command: names no program",
         "nothing called 'c'",
-        "services.a.needs: needs itself",
+        "components.a.needs: needs itself",
     ] {
         assert!(mistakes.iter().any(|mistake| mistake.contains(text)), "{text} is not in {mistakes:#?}");
     }
+}
+
+#[test]
+fn every_key_of_a_component_is_explained_and_read_as_it_is_explained() {
+    let from = DEFAULT_FILE.find("#   [components.bridge]").expect("there is an example");
+    let example =
+        DEFAULT_FILE[from..].lines().take_while(|line| line.starts_with("#   ")).map(|line| &line[4..]);
+    let example: Vec<&str> = example.collect();
+    for key in schema::COMPONENT.keys() {
+        assert!(
+            example.iter().any(|line| line.starts_with(&format!("{key} = "))),
+            "{key} is not in the example"
+        );
+    }
+    let loaded = Setup::new(&example.join("\n")).load().unwrap();
+    assert!(loaded.settings.components["bridge"].probe.is_some());
+}
+
+#[test]
+fn what_is_wrong_with_a_component_is_said_with_its_place() {
+    let file = "[components.bot]\ncommand = 'bot'\nprobe = { http = 'https://a/' }\nliveness = { log = 'x' }\nrestart = 'sometimes'\n\
+                [components.a]\ncommand = 'a'\nprobe = { tcp = 'a:1', http = 'http://a:1' }\nbackoff = '1h'\n\
+                [components.chat-server]\ncommand = 'x'\nwatchdog = '1m'\n\
+                [components.b]\ncommand = ''\nprobe = { intervall = '1s' }\n[services.x]\n";
+    let mistakes = Setup::new(file).mistakes();
+    let expected = [
+        ":3:9: components.bot.probe: http is written",
+        ":4:12: components.bot.liveness: a line of the log",
+        ":5:11: components.bot.restart: unknown variant `sometimes`, expected one of `always`, `on-failure`, `never`",
+        ":8:9: components.a.probe: names one of http, tcp, exec and log",
+        "components.a.backoff-max: is less than backoff",
+        ":11:11: components.chat-server.command: chat-server is one of ours",
+        ":14:11: components.b.command: names no program",
+        ":15:9: components.b.probe: unknown field `intervall`",
+        ":16:2: unknown section 'services'; your own programs are [components.NAME]",
+    ];
+    for text in expected {
+        assert!(mistakes.iter().any(|mistake| mistake.contains(text)), "{text}\nis not in {mistakes:#?}");
+    }
+    assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub use spec::{
     RestartPolicy, RestartWhen,
 };
 pub use status::Snapshot;
-pub use sweep::RUN;
+pub use sweep::{RUN, guard};
 
 use std::path::Path;
 

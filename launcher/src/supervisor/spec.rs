@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::Secret;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Everything the supervisor needs to know.
@@ -113,7 +114,8 @@ pub enum Readiness {
 }
 
 /// What happens to those that need a component when that has ended on its own or is restarted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Dependents {
     /// Nothing: they find it again by themselves.
     #[default]
@@ -158,7 +160,8 @@ pub enum Ask {
 }
 
 /// After which ends a component is started again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RestartWhen {
     /// After every end that nobody asked for.
     #[default]

@@ -5,11 +5,15 @@
 //! never reach another that was given the same number.
 
 use std::fs::{self, File, Metadata};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -19,15 +23,46 @@ pub const RUN: &str = "P2P_RUN";
 /// How long they may take to end after TERM.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long they may take after the end of their launcher. Components drain within 1.5 s.
+const ORPHANS_GRACE: Duration = Duration::from_secs(2);
+
 /// How long the kernel may take to end them after KILL.
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long after that it is looked for processes once more.
+const LATECOMERS: Duration = Duration::from_millis(200);
+
 /// How often it is looked whether they have.
-const POLL: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Waits for the end of whoever holds the other end of our standard input, and then ends every process of its run.
+///
+/// Components end by themselves then; what does not within [`ORPHANS_GRACE`] is killed.
+///
+/// # Errors
+/// When standard input is not a pipe.
+pub async fn guard(run_id: Uuid) -> io::Result<()> {
+    // Caught, these do not end us: only the end of the launcher does.
+    let _caught =
+        [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()]
+            .map(signal);
+    let mut lifeline = pipe::Receiver::from_owned_fd(rustix::stdio::stdin().try_clone_to_owned()?)?;
+    let mut buffer = [0; 64];
+    while !matches!(lifeline.read(&mut buffer).await, Ok(0) | Err(_)) {}
+    end_within(ORPHANS_GRACE, Some(run_id), None).await;
+    // What was about to be started when the launcher ended has its mark only now.
+    tokio::time::sleep(LATECOMERS).await;
+    end_within(Duration::ZERO, Some(run_id), None).await;
+    Ok(())
+}
 
 /// Ends every process of a run, or that holds a lock: TERM, a second, KILL. Returns when they are gone or cannot be killed.
 pub(super) async fn end(run_id: Option<Uuid>, lock: Option<&File>) {
-    for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, KILL_PATIENCE)] {
+    end_within(GRACE, run_id, lock).await;
+}
+
+async fn end_within(grace: Duration, run_id: Option<Uuid>, lock: Option<&File>) {
+    for (signal, patience) in [(Signal::TERM, grace), (Signal::KILL, KILL_PATIENCE)] {
         let deadline = Instant::now() + patience;
         let mut told: Vec<Pid> = Vec::new();
         loop {
@@ -55,6 +90,21 @@ pub(super) async fn end(run_id: Option<Uuid>, lock: Option<&File>) {
     }
 }
 
+/// By what the processes of one component are known.
+pub(super) fn mark(run_id: Uuid, component: &str) -> String {
+    format!("{RUN}={run_id}/{component}")
+}
+
+/// Kills every process with this mark; true if there was one.
+pub(super) fn kill(mark: &str) -> bool {
+    let strays = find_all(|directory| is_marked(directory, |variable| variable == mark.as_bytes()));
+    for stray in &strays {
+        // One that has gone needs no signal.
+        let _ = pidfd_send_signal(&stray.pidfd, Signal::KILL);
+    }
+    !strays.is_empty()
+}
+
 /// The processes of a run, or that hold a lock.
 pub(super) fn find(run_id: Option<Uuid>, lock: Option<&File>) -> Vec<i32> {
     strays(run_id, lock).iter().map(|stray| stray.pid.as_raw_nonzero().get()).collect()
@@ -67,28 +117,34 @@ struct Stray {
 
 fn strays(run_id: Option<Uuid>, lock: Option<&File>) -> Vec<Stray> {
     let (mark, lock) = (run_id.map(|id| format!("{RUN}={id}/")), lock.and_then(|file| file.metadata().ok()));
+    let is_of_the_run = |directory: &str, mark: &String| {
+        is_marked(directory, |variable| variable.starts_with(mark.as_bytes()))
+    };
+    find_all(|directory| {
+        mark.as_ref().is_some_and(|mark| is_of_the_run(directory, mark))
+            || lock.as_ref().is_some_and(|lock| holds(directory, lock))
+    })
+}
+
+/// The processes of this user, but for ourselves, that a look into their directories in `/proc` recognises.
+fn find_all(is_ours: impl Fn(&str) -> bool) -> Vec<Stray> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
-    let us = rustix::process::getpid();
+    let (us, user) = (rustix::process::getpid(), rustix::process::geteuid().as_raw());
     pids.filter(|pid| *pid != us)
         .filter_map(|pid| {
             let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-            is_ours(pid, mark.as_deref(), lock.as_ref()).then_some(Stray { pid, pidfd })
+            let directory = format!("/proc/{}", pid.as_raw_nonzero());
+            let is_of_user = fs::metadata(&directory).is_ok_and(|meta| meta.uid() == user);
+            (is_of_user && is_ours(&directory)).then_some(Stray { pid, pidfd })
         })
         .collect()
 }
 
-fn is_ours(pid: Pid, mark: Option<&str>, lock: Option<&Metadata>) -> bool {
-    let directory = format!("/proc/{}", pid.as_raw_nonzero());
-    let ours = fs::metadata(&directory).is_ok_and(|meta| meta.uid() == rustix::process::geteuid().as_raw());
-    ours && (mark.is_some_and(|mark| is_marked(&directory, mark))
-        || lock.is_some_and(|lock| holds(&directory, lock)))
-}
-
 /// Whether the process was started with the mark. A zombie has no environment any more, and is no stray.
-fn is_marked(directory: &str, mark: &str) -> bool {
+fn is_marked(directory: &str, is_mark: impl Fn(&[u8]) -> bool) -> bool {
     let environment = fs::read(format!("{directory}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(mark.as_bytes()))
+    environment.split(|byte| *byte == 0).any(is_mark)
 }
 
 /// Whether the process holds this lock, not just has the file open: the kernel says so in `fdinfo`.
@@ -117,7 +173,7 @@ mod tests {
         command.args(["-c", "trap '' TERM; echo up; while :; do sleep 1; done"]).env(RUN, run);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut up = [0; 3];
-        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut up).unwrap();
+        io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut up).unwrap();
         child
     }
 

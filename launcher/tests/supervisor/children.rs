@@ -28,6 +28,11 @@ pub(crate) fn mute(name: &str) -> ComponentSpec {
     in_role(name, "mute", &[])
 }
 
+/// A component that says that it is ready, and gives signs of life.
+pub(crate) fn pinging(name: &str) -> ComponentSpec {
+    in_role(name, "ping", &[])
+}
+
 /// This binary in another role.
 fn in_role(name: &str, role: &str, needs: &[&str]) -> ComponentSpec {
     let program = std::env::current_exe().unwrap();
@@ -90,6 +95,12 @@ fn role() {
             Notifier::from_environment().ready("serving");
             wait_for_the_end_of_the_lifeline();
         }
+        Ok("ping") => block_on(async {
+            let notifier = Notifier::from_environment();
+            notifier.ready("serving");
+            tokio::spawn(notifier.keep_watchdog_quiet());
+            tokio::task::spawn_blocking(wait_for_the_end_of_the_lifeline).await.unwrap();
+        }),
         Ok("mute") => wait_for_the_end_of_the_lifeline(),
         Ok("launcher") => {
             let data = PathBuf::from(std::env::var("P2P_TEST_DATA").unwrap());

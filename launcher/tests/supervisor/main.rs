@@ -6,5 +6,6 @@ mod children;
 mod crash;
 mod operator;
 mod orphans;
+mod probe;
 mod start;
 mod stop;

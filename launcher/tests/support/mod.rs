@@ -132,9 +132,14 @@ impl Home {
         self.command(arguments).output().unwrap()
     }
 
+    /// Starts everything.
+    pub fn start(self) -> Launcher {
+        Launcher { child: Some(self.spawn()), home: self }
+    }
+
     /// Starts everything and waits until it is ready.
     pub fn up(self) -> Launcher {
-        let mut launcher = Launcher { child: Some(self.spawn()), home: self };
+        let mut launcher = self.start();
         launcher.wait_until_healthy();
         launcher
     }

@@ -2,18 +2,21 @@
 //!
 //! * The driver starts it with [`start`] and keeps an [`Incarnation`], through which it asks for signals.
 //! * It reports [`Report::Said`] for each thing the child says, and [`Report::Exited`] once nothing of it is left.
+//! * It reports [`Report::Answered`] for each answer of its probes.
 //! * Then it waits shortly for the child's last lines, and reports the last of them.
 
 use std::io;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::notify::{Directory, Said, Socket};
+use super::probe::{Answer, Probes, awaited_line};
 use super::process::{Death, Process};
 use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::lock::Claim;
-use crate::supervisor::logs::{LastLines, Logs};
+use crate::supervisor::logs::{Awaited, LastLines, Logs};
 use crate::supervisor::spec::ComponentSpec;
 
 /// The longest last line that is reported, in characters.
@@ -23,6 +26,7 @@ const MAX_LAST_LINE: usize = 300;
 #[derive(Debug)]
 pub(super) enum Report {
     Said(Said),
+    Answered(Answer),
     Exited(Death),
     LastLines { exit: ProcessExit, lines: Vec<String> },
 }
@@ -50,9 +54,17 @@ pub(super) struct Incarnation {
     /// The machine asks for one TERM and now and then a KILL, so these few places are enough; when they are taken the process is
     /// about to be sent the same already.
     orders: mpsc::Sender<Order>,
+    started: Instant,
+    probes: Probes,
+    reporter: Reporter,
 }
 
 impl Incarnation {
+    /// Asks it from now on what this spec says.
+    pub(super) fn probe(&mut self, spec: &ComponentSpec, run_id: Uuid) {
+        self.probes.set(spec, run_id, self.started, &self.reporter);
+    }
+
     /// Asks it to end.
     pub(super) fn terminate(&self) {
         let _ = self.orders.try_send(Order::Terminate);
@@ -76,13 +88,21 @@ pub(super) struct Surroundings<'a> {
 /// Starts a process and its task.
 pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) -> io::Result<Incarnation> {
     let socket = around.sockets.socket(&spec.name, epoch)?;
-    let (output, last_lines) = around.logs.attach(&spec.name)?;
+    let (awaited, found) = awaited_line(spec).map(Awaited::new).unzip();
+    let (output, last_lines) = around.logs.attach(&spec.name, awaited)?;
     let process = Process::start(spec, around.run_id, around.claim, socket.path(), output)?;
     let (orders, ordered) = mpsc::channel(4);
     let pid = process.id();
     let reporter = Reporter { name: spec.name.clone(), epoch, reports: around.reports.clone() };
-    tokio::spawn(live(process, socket, ordered, last_lines, reporter));
-    Ok(Incarnation { epoch, pid, orders })
+    tokio::spawn(live(process, socket, ordered, last_lines, reporter.clone()));
+    let started = Instant::now();
+    let mut probes = Probes::default();
+    if let Some(found) = found {
+        probes.listen(found, started, &reporter);
+    }
+    let mut incarnation = Incarnation { epoch, pid, orders, started, probes, reporter };
+    incarnation.probe(spec, around.run_id);
+    Ok(incarnation)
 }
 
 async fn live(
@@ -120,7 +140,9 @@ async fn live(
     reporter.tell(Report::LastLines { exit: death.exit, lines }).await;
 }
 
-struct Reporter {
+/// Tells the driver what one incarnation has to say.
+#[derive(Debug, Clone)]
+pub(super) struct Reporter {
     name: String,
     epoch: u64,
     reports: mpsc::Sender<Reported>,
@@ -134,7 +156,7 @@ impl Reporter {
     }
 
     /// Waits for a place in the driver's queue: a child that talks without end slows down itself only.
-    async fn tell(&self, report: Report) {
+    pub(super) async fn tell(&self, report: Report) {
         // Without a driver there is nobody to tell.
         let _ = self.reports.send(Reported { name: self.name.clone(), epoch: self.epoch, report }).await;
     }

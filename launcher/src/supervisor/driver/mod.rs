@@ -5,8 +5,10 @@
 //! at once and without waiting.
 
 mod dependencies;
+mod guard;
 mod incarnation;
 mod notify;
+mod probe;
 mod process;
 mod snapshot;
 
@@ -17,11 +19,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use self::dependencies::{Dependencies, Probed};
+use self::guard::Guard;
 use self::incarnation::{Incarnation, Report, Reported, Surroundings, last_line};
 use self::notify::{Directory, Said};
+use self::probe::{Answer, Verdict};
 use self::process::{Death, members};
 use super::control::{Asked, ReloadSummary, Request, Response, Server, run_dir};
-use super::events::{self, Clock, Ended, Observation, Transition};
+use super::events::{self, Clock, Ended, Observation, ProbeKind, Transition};
 use super::exit::ProcessExit;
 use super::graph::Graph;
 use super::hooks::{Awaited, Hooks, Progress};
@@ -58,6 +62,7 @@ pub(super) struct Driver {
     dependencies: Dependencies,
     reports: mpsc::Sender<Reported>,
     outcome: Outcome,
+    _guard: Option<Guard>,
     settled: bool,
     upward: kit::Notifier,
 }
@@ -127,6 +132,7 @@ impl Driver {
             dependencies,
             reports,
             outcome: Outcome::default(),
+            _guard: plan.guard.as_deref().map(|program| Guard::start(program, plan.run_id)),
             settled: false,
             upward: kit::Notifier::from_environment(),
             plan,
@@ -256,6 +262,7 @@ impl Driver {
 
     fn on_report(&mut self, Reported { name, epoch, report }: Reported) -> bool {
         let event = match report {
+            Report::Said(Said::Ready) if self.is_probed(&name) => return false,
             Report::Said(Said::Ready) => Event::Ready { name, epoch },
             Report::Said(Said::Status(text)) => Event::Said { name, epoch, text },
             Report::Said(Said::Stopping) => Event::Leaving { name, epoch },
@@ -264,8 +271,34 @@ impl Driver {
             Report::Said(Said::Stuck) => {
                 Event::Unhealthy { name, epoch, reason: "said that it is stuck".to_owned() }
             }
+            Report::Answered(answer) => return self.on_answer(name, epoch, answer),
             Report::Exited(death) => return self.on_death(name, epoch, death),
             Report::LastLines { exit, lines } => return self.on_last_lines(name, epoch, exit, lines),
+        };
+        self.feed(event)
+    }
+
+    /// Whether it is asked if it serves; then its own word does not count.
+    fn is_probed(&self, name: &str) -> bool {
+        let component = self.machine.component(name);
+        component.is_some_and(|component| matches!(component.spec.readiness, Readiness::Probe(_)))
+    }
+
+    /// An answer of an earlier process is dropped here, and what is told of it by the machine.
+    fn on_answer(&mut self, name: String, epoch: u64, answer: Answer) -> bool {
+        if self.incarnation(&name, epoch).is_none() {
+            return false;
+        }
+        let Answer { kind, took, result, verdict } = answer;
+        let reason = result.as_ref().err().cloned().unwrap_or_default();
+        let at = self.clock.now();
+        let component = name.clone();
+        self.observe(Observation::Probed(events::Probed { at, component, epoch, kind, took, result }));
+        let event = match (kind, verdict) {
+            (_, None) | (ProbeKind::Liveness, Some(Verdict::Well)) => return false,
+            (ProbeKind::Readiness, Some(Verdict::Well)) => Event::Ready { name, epoch },
+            (ProbeKind::Readiness, Some(Verdict::Unwell)) => Event::Unready { name, epoch, reason },
+            (ProbeKind::Liveness, Some(Verdict::Unwell)) => Event::Unhealthy { name, epoch, reason },
         };
         self.feed(event)
     }
@@ -405,7 +438,13 @@ impl Driver {
         self.plan.log_policy = plan.log_policy;
         self.tell(Progress::Reloaded(summary.clone()));
         let event = Event::Replace { components: plan.components, dependencies: names, graph };
-        Ok((summary, self.feed(event)))
+        let finished = self.feed(event);
+        for (name, incarnation) in &mut self.incarnations {
+            if let Some(component) = self.machine.component(name) {
+                incarnation.probe(&component.spec, self.plan.run_id);
+            }
+        }
+        Ok((summary, finished))
     }
 
     /// Says once that everything is up, or cannot come up for now.

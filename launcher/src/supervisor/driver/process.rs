@@ -4,8 +4,10 @@
 //!   standard output and error are one pipe into its log.
 //! * The process itself is watched, by its pidfd: a pipe can be held open by a descendant that outlives it.
 //! * When it has ended it is left a zombie until the rest of its group is killed: the zombie keeps the group's number from being
-//!   given to strangers. Then it is reaped, and the group waited for until it is empty.
+//!   given to strangers. Then it is reaped, and the group waited for until it is empty. Who left the group, as with `setsid(1)`, is
+//!   known by the mark in its environment.
 
+use std::ffi::OsString;
 use std::io::{self, PipeWriter};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -26,7 +28,7 @@ use wait4::Wait4;
 use crate::supervisor::exit::{ProcessExit, Usage};
 use crate::supervisor::lock::Claim;
 use crate::supervisor::spec::{ComponentSpec, Launch};
-use crate::supervisor::sweep::RUN;
+use crate::supervisor::sweep::{self, RUN};
 
 /// How long a killed group may take to be gone. Only a process stuck in the kernel needs more than milliseconds.
 const GROUP_PATIENCE: Duration = Duration::from_secs(1);
@@ -43,6 +45,8 @@ pub(super) struct Process {
     started: Instant,
     /// The launcher's end of the lifeline. Its closing tells the child, and every descendant that kept the other end.
     _lifeline: PipeWriter,
+    /// By which all its descendants are known, wherever they went.
+    mark: String,
 }
 
 /// The end of a process.
@@ -63,8 +67,8 @@ impl Process {
         output: PipeWriter,
     ) -> io::Result<Self> {
         let (stdin, lifeline) = io::pipe()?;
-        let mut command = command(spec)?;
-        command.env("NOTIFY_SOCKET", notify).env(RUN, format!("{run_id}/{}", spec.name));
+        let mut command = command(spec, run_id)?;
+        command.env("NOTIFY_SOCKET", notify);
         command.env(kit::lifeline::LAUNCHER_PID, std::process::id().to_string());
         if let Some(patience) = spec.watchdog {
             command.env("WATCHDOG_USEC", patience.as_micros().to_string());
@@ -73,7 +77,14 @@ impl Process {
         let child = claim.lend(|| command.spawn())?;
         let pid = Pid::from_child(&child);
         match watch(pid) {
-            Ok(pidfd) => Ok(Self { pid, pidfd, child, started: Instant::now(), _lifeline: lifeline }),
+            Ok(pidfd) => Ok(Self {
+                pid,
+                pidfd,
+                child,
+                started: Instant::now(),
+                _lifeline: lifeline,
+                mark: sweep::mark(run_id, &spec.name),
+            }),
             Err(error) => Err(give_up(child, error)),
         }
     }
@@ -114,7 +125,7 @@ impl Process {
         }
     }
 
-    /// Kills what is left of the group, reaps the process, and waits until the group is empty.
+    /// Kills what is left of the group, reaps the process, kills its descendants that left the group, and waits until all are gone.
     pub(super) async fn bury(mut self) -> Death {
         self.kill();
         // It is a zombie, so this does not wait.
@@ -128,7 +139,7 @@ impl Process {
         };
         let lived = self.started.elapsed();
         let deadline = Instant::now() + GROUP_PATIENCE;
-        while is_group_alive(self.pid) && Instant::now() < deadline {
+        while (is_group_alive(self.pid) || sweep::kill(&self.mark)) && Instant::now() < deadline {
             tokio::time::sleep(GROUP_POLL).await;
         }
         Death { exit, usage, lived }
@@ -163,20 +174,33 @@ fn options() -> WaitIdOptions {
     WaitIdOptions::EXITED | WaitIdOptions::NOHANG
 }
 
-fn command(spec: &ComponentSpec) -> io::Result<Command> {
-    let Launch::Command { program, args, env, env_remove, cwd } = &spec.launch else {
-        return Err(io::Error::other("it is not part of this run"));
-    };
+fn command(spec: &ComponentSpec, run_id: Uuid) -> io::Result<Command> {
+    let Launch::Command { program, args, .. } = &spec.launch else { return Err(not_part()) };
+    dress(program, args, spec, run_id)
+}
+
+/// A program in a component's environment, with its mark.
+pub(super) fn dress(
+    program: &Path,
+    args: &[OsString],
+    spec: &ComponentSpec,
+    run_id: Uuid,
+) -> io::Result<Command> {
+    let Launch::Command { env, env_remove, cwd, .. } = &spec.launch else { return Err(not_part()) };
     let mut command = Command::new(program);
     command.args(args);
     for name in env_remove {
         command.env_remove(name);
     }
-    command.envs(env.iter().map(|(name, value)| (name, value)));
+    command.envs(env.iter().map(|(name, value)| (name, value))).env(RUN, format!("{run_id}/{}", spec.name));
     if let Some(cwd) = cwd {
         command.current_dir(cwd);
     }
     Ok(command)
+}
+
+fn not_part() -> io::Error {
+    io::Error::other("it is not part of this run")
 }
 
 /// A pidfd is readable once its process has ended.
@@ -184,7 +208,7 @@ fn command(spec: &ComponentSpec) -> io::Result<Command> {
     deprecated,
     reason = "its successor is unsafe for the sake of types that do not own their descriptor; this one does"
 )]
-fn watch(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
+pub(super) fn watch(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(pidfd_open(pid, PidfdFlags::NONBLOCK)?, Interest::READABLE)
 }
 

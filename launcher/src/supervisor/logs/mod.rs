@@ -9,6 +9,7 @@
 //! never waits for the log thread: commands go through a bounded channel, and a full one is an error.
 
 mod archive;
+mod awaited;
 mod file;
 mod mask;
 mod pump;
@@ -27,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::spec::LogPolicy;
 use super::status::Dropped;
 use archive::Archiver;
+pub(crate) use awaited::Awaited;
 use file::Counters;
 use pump::{Command, Pump, Source};
 
@@ -62,12 +64,17 @@ impl Logs {
         Ok(Self { commands, counters: BTreeMap::new() })
     }
 
-    /// A pipe into a component's log, for one process.
-    pub(crate) fn attach(&mut self, component: &str) -> io::Result<(PipeWriter, LastLines)> {
+    /// A pipe into a component's log, for one process, and what is waited for in it.
+    pub(crate) fn attach(
+        &mut self,
+        component: &str,
+        awaited: Option<Awaited>,
+    ) -> io::Result<(PipeWriter, LastLines)> {
         let (reader, writer) = io::pipe()?;
         let (ask, asked) = oneshot::channel();
         let counters = Arc::clone(self.counters.entry(component.to_owned()).or_default());
-        let source = Source { component: component.to_owned(), reader: reader.into(), counters, asked };
+        let component = component.to_owned();
+        let source = Source { component, reader: reader.into(), counters, awaited, asked };
         let sent = self.commands.try_send(Command::Attach(source));
         sent.map_err(|_| io::Error::other("the log thread is stuck; is the disk of the logs?"))?;
         Ok((writer, LastLines(ask)))

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 
 use super::archive::Archiver;
+use super::awaited::Awaited;
 use super::file::{Counters, LogFile};
 use super::mask::{Masker, Secrets};
 use super::tail::Tail;
@@ -47,6 +48,7 @@ pub(super) struct Source {
     pub(super) component: String,
     pub(super) reader: OwnedFd,
     pub(super) counters: Arc<Counters>,
+    pub(super) awaited: Option<Awaited>,
     /// Brings the question for the last lines once the process has ended.
     pub(super) asked: oneshot::Receiver<oneshot::Sender<Vec<String>>>,
 }
@@ -104,7 +106,7 @@ impl Pump {
     }
 
     fn attach(&mut self, source: Source, readers: &mut JoinSet<()>) {
-        let Source { component, reader, counters, asked } = source;
+        let Source { component, reader, counters, awaited, asked } = source;
         let reader = match pipe::Receiver::from_owned_fd(reader) {
             Ok(reader) => reader,
             Err(error) => return tracing::error!(component, %error, "its output cannot be read and is lost"),
@@ -118,6 +120,7 @@ impl Pump {
             file: Rc::clone(file),
             masker: Masker::new(self.secrets.clone()),
             tail: Tail::default(),
+            awaited,
         };
         readers.spawn_local(read(reader, stream, asked));
     }
@@ -139,6 +142,7 @@ struct Stream {
     file: Rc<RefCell<LogFile>>,
     masker: Masker,
     tail: Tail,
+    awaited: Option<Awaited>,
 }
 
 impl Stream {
@@ -146,6 +150,9 @@ impl Stream {
         masked.clear();
         self.masker.feed(bytes, masked);
         self.tail.feed(masked);
+        if let Some(awaited) = &mut self.awaited {
+            awaited.feed(masked);
+        }
         self.file.borrow_mut().write(Instant::now(), masked);
     }
 

@@ -1,0 +1,104 @@
+//! What `[components.NAME]` makes of a component in the plan.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::plan::{Process, digest};
+use crate::config::{ComponentConfig, Loaded, ProbeConfig, split_url};
+use crate::supervisor::{Ask, ComponentSpec, Launch, ProbeSpec, Readiness, RestartPolicy};
+
+/// How long one of ours may give no sign of life. It gives one every ten seconds, so this is a process that is stuck, not a
+/// machine that is busy.
+const WATCHDOG: Duration = Duration::from_secs(30);
+
+/// Applies what `[components.NAME]` says of a component's supervision; it is as without that section where there is none.
+pub(super) fn supervise(spec: &mut ComponentSpec, config: &ComponentConfig, watchdog: Option<Duration>) {
+    spec.restart = RestartPolicy {
+        when: config.restart,
+        base: config.backoff,
+        cap: config.backoff_max,
+        reset_after: config.reset_after,
+        intensity: config.intensity,
+        window: config.window,
+        ..RestartPolicy::default()
+    };
+    spec.required = config.required;
+    spec.dependents = config.dependents;
+    spec.watchdog = config.watchdog.or(watchdog).filter(|patience| !patience.is_zero());
+    spec.liveness = config.liveness.as_ref().map(probe);
+    spec.ready_timeout = config.ready_timeout.unwrap_or(spec.ready_timeout);
+    spec.stop_grace = config.stop_grace.unwrap_or(spec.stop_grace);
+}
+
+/// The watchdog of one of ours; a program in its place need not give signs of life.
+pub(super) fn own_watchdog(is_replaced: bool) -> Option<Duration> {
+    (!is_replaced).then_some(WATCHDOG)
+}
+
+/// The operator's own program: it is a user like any other, so it gets none of our secrets.
+pub(super) fn program(
+    name: &str,
+    config: &ComponentConfig,
+    loaded: &Loaded,
+    process: &Process,
+) -> ComponentSpec {
+    let command: Vec<String> = config.command.iter().chain(&config.args).cloned().collect();
+    let (program, args) = shimmed(&command, process);
+    let launcher = &loaded.settings.launcher;
+    let mut spec = ComponentSpec {
+        name: name.to_owned(),
+        launch: Launch::Command {
+            program,
+            args,
+            env: config.env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            env_remove: process.settings_variables.clone(),
+            cwd: config.cwd.as_ref().map(PathBuf::from),
+        },
+        readiness: readiness(config),
+        address: config.address.clone(),
+        needs: config.needs.clone(),
+        restart: RestartPolicy::default(),
+        required: config.required,
+        dependents: config.dependents,
+        watchdog: None,
+        liveness: None,
+        ready_timeout: launcher.ready_timeout,
+        stop_grace: launcher.stop_grace,
+        // Only what a process is started with; the rest is put into force without a restart.
+        config_digest: digest(&(command, &config.env, &config.cwd)),
+    };
+    supervise(&mut spec, config, None);
+    spec
+}
+
+/// A foreign command as the supervisor starts it: our executable ties the process to us and becomes the command.
+pub(super) fn shimmed(command: &[String], process: &Process) -> (PathBuf, Vec<OsString>) {
+    let own = ["shim", "--"].into_iter().map(OsString::from);
+    (process.executable.clone(), own.chain(command.iter().map(OsString::from)).collect())
+}
+
+fn readiness(config: &ComponentConfig) -> Readiness {
+    match &config.probe {
+        Some(config) => Readiness::Probe(probe(config)),
+        None if config.notify => Readiness::Notify,
+        None => Readiness::Spawned,
+    }
+}
+
+fn probe(config: &ProbeConfig) -> ProbeSpec {
+    let url = config.http.as_deref().and_then(split_url);
+    let http =
+        url.map(|(authority, path)| Ask::Http { authority: authority.to_owned(), path: path.to_owned() });
+    let tcp = || config.tcp.clone().map(Ask::Tcp);
+    let exec = || config.exec.as_ref().map(|command| Ask::Exec(command.iter().map(OsString::from).collect()));
+    let log = || config.log.clone().map(Ask::Log);
+    ProbeSpec {
+        ask: http.or_else(tcp).or_else(exec).or_else(log).expect("a probe that asks nothing is a mistake"),
+        period: config.interval,
+        timeout: config.timeout,
+        successes: config.successes,
+        failures: config.failures,
+        start_period: config.start_period,
+    }
+}

@@ -1,0 +1,20 @@
+//! `launcher guard`: the process by which nothing outlives a launcher that was killed. The launcher starts it; nobody else does.
+
+use kit::{Exit, Failure};
+use uuid::Uuid;
+
+use super::options::small_runtime;
+use crate::supervisor;
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run whose processes are ended.
+    run_id: Uuid,
+}
+
+/// Waits for the end of standard input, and then ends what is left of the run.
+pub(super) fn guard(args: &Args) -> Result<Exit, Failure> {
+    small_runtime()?.block_on(supervisor::guard(args.run_id))?;
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,26 @@
+//! `launcher shim`: becomes a program of the operator's, after it has tied the process to the launcher, which that program would
+//! not do by itself. The supervisor starts external commands through it.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use kit::{Exit, Failure};
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+/// Returns only when the program cannot be run.
+pub(super) fn shim(args: &Args) -> Result<Exit, Failure> {
+    if !kit::lifeline::tie() {
+        return Ok(Exit::Fine);
+    }
+    let (program, arguments) = args.command.split_first().expect("the command line asks for a program");
+    let error = Command::new(program).args(arguments).exec();
+    Err(Failure::new(Exit::Failure, format!("cannot run {}: {error}", program.display())))
+}

@@ -1,0 +1,161 @@
+//! `[components.NAME]`: how a component is supervised, ours or a program of the operator's, and what that program is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::supervisor::{Dependents, RestartWhen};
+
+/// One component. Of ours only what supervises it can be set; see [`ComponentConfig::PROGRAM_KEYS`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ComponentConfig {
+    /// The program, alone or with arguments. No shell is between.
+    #[serde(deserialize_with = "one_or_many")]
+    pub command: Vec<String>,
+    /// More arguments.
+    pub args: Vec<String>,
+    /// Variables of its environment, besides ours.
+    pub env: BTreeMap<String, String>,
+    /// Its working directory.
+    pub cwd: Option<String>,
+    /// What must be ready before it is started.
+    pub needs: Vec<String>,
+    /// Where it can be reached; only shown.
+    pub address: Option<String>,
+    /// Whether it says that it is ready (`READY=1` to `$NOTIFY_SOCKET`). Without this and without a probe it is taken to be once
+    /// it is started.
+    pub notify: bool,
+    /// Asked whether it serves. While it does not, nothing that needs it is started.
+    pub probe: Option<ProbeConfig>,
+    /// Asked whether it must be started anew.
+    pub liveness: Option<ProbeConfig>,
+    /// After which ends it is started again.
+    pub restart: RestartWhen,
+    /// The wait before the first restart; each further one doubles it.
+    #[serde(with = "kit::duration")]
+    pub backoff: Duration,
+    /// The longest wait.
+    #[serde(with = "kit::duration")]
+    pub backoff_max: Duration,
+    /// After so long ready, earlier crashes are forgotten.
+    #[serde(with = "kit::duration")]
+    pub reset_after: Duration,
+    /// How many restarts are allowed within the window; the next crash is final.
+    pub intensity: u32,
+    /// The window.
+    #[serde(with = "kit::duration")]
+    pub window: Duration,
+    /// Whether the whole counts as unhealthy while this is not ready.
+    pub required: bool,
+    /// What happens to those that need it when it crashes.
+    pub dependents: Dependents,
+    /// How long it may give no sign of life (`WATCHDOG=1`) once it is ready; `"0s"` for ever.
+    #[serde(with = "kit::duration::optional")]
+    pub watchdog: Option<Duration>,
+    /// How long it may take to be ready, where it is not as `launcher.ready-timeout` says.
+    #[serde(with = "kit::duration::optional")]
+    pub ready_timeout: Option<Duration>,
+    /// How long it may take to end, where it is not as `launcher.stop-grace` says.
+    #[serde(with = "kit::duration::optional")]
+    pub stop_grace: Option<Duration>,
+}
+
+impl ComponentConfig {
+    /// The keys that say what the program is. Ours are what they are, so these are for the operator's own programs.
+    pub(crate) const PROGRAM_KEYS: [&'static str; 8] =
+        ["command", "args", "env", "cwd", "needs", "address", "notify", "probe"];
+}
+
+impl Default for ComponentConfig {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            cwd: None,
+            needs: vec!["chat-server".to_owned()],
+            address: None,
+            notify: false,
+            probe: None,
+            liveness: None,
+            restart: RestartWhen::Always,
+            backoff: Duration::from_millis(200),
+            backoff_max: Duration::from_secs(30),
+            reset_after: Duration::from_secs(60),
+            intensity: 5,
+            window: Duration::from_secs(60),
+            required: true,
+            dependents: Dependents::Keep,
+            watchdog: None,
+            ready_timeout: None,
+            stop_grace: None,
+        }
+    }
+}
+
+/// How a component is asked: by exactly one of the first four, the others have good defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ProbeConfig {
+    /// `http://HOST:PORT/PATH`: well when the status is from 200 to 399.
+    pub http: Option<String>,
+    /// `HOST:PORT`: well when somebody accepts.
+    pub tcp: Option<String>,
+    /// A program and its arguments: well when it exits with 0.
+    pub exec: Option<Vec<String>>,
+    /// A text: well once a line of the log has it.
+    pub log: Option<String>,
+    /// The time between two questions. Until the first good answer it is asked more often.
+    #[serde(with = "kit::duration")]
+    pub interval: Duration,
+    /// How long an answer may take.
+    #[serde(with = "kit::duration")]
+    pub timeout: Duration,
+    /// How many good answers in a row make it well.
+    pub successes: u32,
+    /// How many bad ones make it unwell.
+    pub failures: u32,
+    /// So long after the start bad answers do not count.
+    #[serde(with = "kit::duration")]
+    pub start_period: Duration,
+}
+
+impl Default for ProbeConfig {
+    fn default() -> Self {
+        Self {
+            http: None,
+            tcp: None,
+            exec: None,
+            log: None,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(3),
+            successes: 1,
+            failures: 3,
+            start_period: Duration::ZERO,
+        }
+    }
+}
+
+/// A text is a list of one.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct OneOrMany;
+    impl<'de> de::Visitor<'de> for OneOrMany {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a program, or a list of texts, the program first")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![text.to_owned()])
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+            Deserialize::deserialize(de::value::SeqAccessDeserializer::new(seq))
+        }
+    }
+    deserializer.deserialize_any(OneOrMany)
+}

@@ -1,0 +1,154 @@
+//! What can be wrong in `[components.NAME]` beyond the types of its keys.
+
+use std::collections::BTreeSet;
+
+use crate::catalog;
+use crate::config::components::{ComponentConfig, ProbeConfig};
+use crate::config::layers::Origins;
+use crate::config::settings::Settings;
+use crate::config::source::Source;
+
+/// Each with its key.
+pub(super) fn check(settings: &Settings, origins: &Origins) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (name, component) in &settings.components {
+        let mut complain = |key: &str, what: String| found.push((format!("components.{name}.{key}"), what));
+        if catalog::component(name).is_some() {
+            let given = |key: &&str| origins.of(&format!("components.{name}.{key}")) != Source::Default;
+            for key in ComponentConfig::PROGRAM_KEYS.iter().filter(|key| given(key)) {
+                let what =
+                    format!("{name} is one of ours; a program in its place is named in [{name}], as command");
+                complain(key, what);
+            }
+        } else {
+            program(settings, name, component, &mut complain);
+        }
+        supervision(component, &mut complain);
+        for (key, probe) in [("probe", &component.probe), ("liveness", &component.liveness)] {
+            if let Some(what) = probe.as_ref().and_then(|probe| problem(probe, key == "liveness")) {
+                complain(key, what);
+            }
+        }
+    }
+    found
+}
+
+fn program(
+    settings: &Settings,
+    name: &str,
+    component: &ComponentConfig,
+    complain: &mut impl FnMut(&str, String),
+) {
+    if component.command.first().is_none_or(String::is_empty) {
+        complain("command", "names no program; write command = [\"program\", \"argument\"]".to_owned());
+    }
+    let known =
+        |need: &&String| catalog::component(need).is_some() || settings.components.contains_key(*need);
+    for need in component.needs.iter().filter(|need| !known(need)) {
+        complain("needs", format!("there is nothing called '{need}'"));
+    }
+    if needs_itself(settings, name) {
+        complain("needs", "needs itself, if by a detour".to_owned());
+    }
+    if component.notify && component.probe.is_some() {
+        complain("probe", "one of notify and probe will do: which is to say that it serves?".to_owned());
+    }
+}
+
+fn supervision(component: &ComponentConfig, complain: &mut impl FnMut(&str, String)) {
+    let times = [
+        ("backoff", Some(component.backoff)),
+        ("backoff-max", Some(component.backoff_max)),
+        ("window", Some(component.window)),
+        ("ready-timeout", component.ready_timeout),
+        ("stop-grace", component.stop_grace),
+    ];
+    for (key, _) in times.iter().filter(|(_, time)| time.is_some_and(|time| time.is_zero())) {
+        complain(key, "must be more than nothing".to_owned());
+    }
+    if component.backoff > component.backoff_max {
+        complain("backoff-max", "is less than backoff".to_owned());
+    }
+}
+
+/// What is wrong with a probe, if something is.
+fn problem(probe: &ProbeConfig, is_liveness: bool) -> Option<String> {
+    let ways = [probe.http.is_some(), probe.tcp.is_some(), probe.exec.is_some(), probe.log.is_some()];
+    if ways.iter().filter(|is_given| **is_given).count() != 1 {
+        return Some("names one of http, tcp, exec and log".to_owned());
+    }
+    if probe.http.as_ref().is_some_and(|url| split_url(url).is_none()) {
+        return Some("http is written \"http://HOST:PORT/PATH\"".to_owned());
+    }
+    if probe.tcp.as_ref().is_some_and(|address| !is_authority(address)) {
+        return Some("tcp is written \"HOST:PORT\"".to_owned());
+    }
+    if probe.exec.as_ref().is_some_and(|command| command.first().is_none_or(String::is_empty)) {
+        return Some("exec names no program; write exec = [\"program\", \"argument\"]".to_owned());
+    }
+    if probe.log.as_ref().is_some_and(String::is_empty) {
+        return Some("log is a text that one of its lines has".to_owned());
+    }
+    if probe.log.is_some() && is_liveness {
+        return Some(
+            "a line of the log, once written, says nothing of later; use http, tcp or exec".to_owned(),
+        );
+    }
+    let is_zero = probe.interval.is_zero() || probe.timeout.is_zero();
+    if is_zero || probe.successes == 0 || probe.failures == 0 {
+        return Some("interval, timeout, successes and failures must be more than nothing".to_owned());
+    }
+    None
+}
+
+/// Host and port, and the path, of a URL that a probe can ask.
+pub(crate) fn split_url(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("http://")?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_plain = path.chars().all(|c| c.is_ascii_graphic());
+    (is_authority(authority) && is_plain).then_some((authority, if path.is_empty() { "/" } else { path }))
+}
+
+fn is_authority(text: &str) -> bool {
+    let is_host =
+        |host: &str| !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic() && c != '/' && c != '@');
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok_and(|port| port != 0))
+}
+
+fn needs_itself(settings: &Settings, name: &str) -> bool {
+    let needs = |name: &str| settings.components.get(name).map_or(&[][..], |component| &component.needs);
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<&String> = needs(name).iter().collect();
+    while let Some(need) = open.pop() {
+        if need == name {
+            return true;
+        }
+        if seen.insert(need) && catalog::component(need).is_none() {
+            open.extend(needs(need));
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_of_probes_are_split() {
+        assert_eq!(split_url("http://127.0.0.1:9000/healthz?x=1"), Some(("127.0.0.1:9000", "/healthz?x=1")));
+        assert_eq!(split_url("http://[::1]:80"), Some(("[::1]:80", "/")));
+        for bad in [
+            "https://a:1/",
+            "http://a/",
+            "http://:1/",
+            "http://u@h:1/",
+            "http://a:0/",
+            "http://a:1/x y",
+            "a:1",
+        ] {
+            assert_eq!(split_url(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A process that outlives us: when we are gone, however we went, it ends every process of our run.
+//!
+//! It is our own program in another role (`guard`). Its standard input is a pipe whose other end only we hold: the end of file is
+//! our end. One that ends before us is replaced. Nothing of ours reaches it by mistake: it has a session of its own, no mark of the
+//! run, and no environment.
+
+use std::io::{self, PipeWriter};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// The wait before a guard that has ended is replaced.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The guard of a run; released when this is dropped, and then it ends by itself.
+#[derive(Debug)]
+pub(super) struct Guard(JoinHandle<()>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Guard {
+    /// Starts one now, and another one whenever it has ended.
+    pub(super) fn start(program: &Path, run_id: Uuid) -> Self {
+        let program = program.to_owned();
+        let mut guard = spawn(&program, run_id);
+        Self(tokio::spawn(async move {
+            loop {
+                match guard {
+                    Ok((mut child, _lifeline)) => {
+                        let status = child.wait().await;
+                        tracing::warn!(?status, "the guard has ended; there is a new one soon");
+                    }
+                    // The next start ends what is left behind, too.
+                    Err(error) => tracing::warn!(%error, "there is no guard for now"),
+                }
+                tokio::time::sleep(PAUSE).await;
+                guard = spawn(&program, run_id);
+            }
+        }))
+    }
+}
+
+fn spawn(program: &Path, run_id: Uuid) -> io::Result<(Child, PipeWriter)> {
+    let (stdin, lifeline) = io::pipe()?;
+    let mut command = Command::new(program);
+    command.args(["guard", &run_id.to_string()]).env_clear().stdin(stdin).process_group(0);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    Ok((command.spawn()?, lifeline))
+}

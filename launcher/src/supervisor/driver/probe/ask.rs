@@ -1,0 +1,247 @@
+//! Asks a component how it is, once: over HTTP or TCP, or by a program. What is wrong comes back in words.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::unix::pipe;
+use tokio::process::Child;
+use uuid::Uuid;
+
+use crate::supervisor::driver::incarnation::last_line;
+use crate::supervisor::driver::process::{dress, watch};
+use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::spec::{Ask, ComponentSpec};
+
+/// A status line is shorter; whoever sends more before its end is no HTTP server.
+const MAX_STATUS_LINE: usize = 1024;
+
+/// So many bytes of what a program writes are looked at; the rest is read and forgotten.
+const MAX_OUTPUT: usize = 4096;
+
+/// Asks; an answer that takes too long is the caller's to give up by dropping this, which ends all that it has begun.
+pub(super) async fn ask(what: &Ask, spec: &ComponentSpec, run_id: Uuid) -> Result<(), String> {
+    match what {
+        Ask::Http { authority, path } => http(authority, path).await,
+        Ask::Tcp(address) => connect(address).await.map(drop),
+        Ask::Exec(command) => exec(command, spec, run_id).await,
+        // Not asked, but listened for.
+        Ask::Log(_) => std::future::pending().await,
+    }
+}
+
+async fn connect(address: &str) -> Result<TcpStream, String> {
+    TcpStream::connect(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::ConnectionRefused => format!("refuses connections on {address}"),
+        _ => format!("cannot be reached on {address}: {error}"),
+    })
+}
+
+async fn http(authority: &str, path: &str) -> Result<(), String> {
+    let broken = |error: io::Error| format!("breaks the connection on {authority}: {error}");
+    let mut stream = connect(authority).await?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: p2p-chat-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.map_err(broken)?;
+    let mut head = Vec::with_capacity(MAX_STATUS_LINE);
+    while !head.contains(&b'\n') && head.len() < MAX_STATUS_LINE {
+        if stream.read_buf(&mut head).await.map_err(broken)? == 0 {
+            break;
+        }
+    }
+    match status(&head) {
+        Some(200..=399) => Ok(()),
+        Some(code) => Err(format!("answers {path} with status {code}")),
+        None => Err(format!("does not speak HTTP on {authority}")),
+    }
+}
+
+/// The code of `HTTP/1.1 200 OK` (RFC 9112, section 4).
+fn status(head: &[u8]) -> Option<u16> {
+    let line = head.split(|byte| *byte == b'\n').next()?;
+    let line = std::str::from_utf8(line.trim_ascii_end()).ok()?;
+    let code = line.strip_prefix("HTTP/1.")?.split(' ').nth(1)?;
+    code.parse().ok().filter(|_| code.len() == 3)
+}
+
+async fn exec(command: &[OsString], spec: &ComponentSpec, run_id: Uuid) -> Result<(), String> {
+    let unstartable = |error: io::Error| format!("its probe cannot be started: {error}");
+    let (program, args) = command.split_first().ok_or("its probe names no program")?;
+    let mut dressed = dress(program.as_ref(), args, spec, run_id).map_err(unstartable)?;
+    let (output, input) = io::pipe().map_err(unstartable)?;
+    let mut output = pipe::Receiver::from_owned_fd(output.into()).map_err(unstartable)?;
+    dressed.stdin(Stdio::null()).stderr(input.try_clone().map_err(unstartable)?).stdout(input);
+    let mut program = Program::start(dressed).map_err(unstartable)?;
+    let mut text = Vec::new();
+    let status = tokio::select! {
+        status = program.ended() => status.map_err(unstartable)?,
+        never = collect(&mut output, &mut text) => never,
+    };
+    // What it wrote just before its end.
+    let _ = tokio::time::timeout(Duration::ZERO, collect(&mut output, &mut text)).await;
+    if status.success() {
+        return Ok(());
+    }
+    let lines: Vec<String> = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
+    let said = last_line(&lines).map(|line| format!(": {line}")).unwrap_or_default();
+    Err(format!("its probe {}{said}", ProcessExit::of(status)))
+}
+
+/// Reads on and on, and keeps the beginning; a descendant may hold the pipe open for ever.
+async fn collect(output: &mut pipe::Receiver, text: &mut Vec<u8>) -> ExitStatus {
+    let mut buffer = [0; MAX_OUTPUT];
+    loop {
+        match output.read(&mut buffer).await {
+            Ok(count) if count > 0 => {
+                let room = MAX_OUTPUT.saturating_sub(text.len());
+                text.extend_from_slice(&buffer[..count.min(room)]);
+            }
+            Ok(_) | Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// A program with its group; both are killed when this is dropped.
+struct Program {
+    child: Child,
+    group: Option<Pid>,
+}
+
+impl Program {
+    fn start(mut command: std::process::Command) -> io::Result<Self> {
+        use std::os::unix::process::CommandExt;
+        command.process_group(0);
+        let mut command = tokio::process::Command::from(command);
+        let child = command.kill_on_drop(true).spawn()?;
+        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        Ok(Self { child, group })
+    }
+
+    /// Its end; what it leaves of its group is killed while it is a zombie that holds the group's number.
+    async fn ended(&mut self) -> io::Result<ExitStatus> {
+        if let Some(group) = self.group {
+            let _ = watch(group)?.readable().await?;
+            self.kill();
+        }
+        self.child.wait().await
+    }
+
+    fn kill(&mut self) {
+        if let Some(group) = self.group.take() {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::supervisor::machine::testing::component;
+
+    /// A server that answers one connection with these bytes and hangs up.
+    async fn server(answer: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 512];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer).await;
+        });
+        address
+    }
+
+    async fn get(answer: &'static [u8]) -> Result<(), String> {
+        http(&server(answer).await, "/healthz").await
+    }
+
+    async fn run(command: &[&str]) -> Result<(), String> {
+        let command: Vec<OsString> = command.iter().map(OsString::from).collect();
+        exec(&command, &component("web", &[]), Uuid::nil()).await
+    }
+
+    #[tokio::test]
+    async fn a_status_from_200_to_399_is_well_and_nothing_else_is() {
+        for answer in
+            [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"HTTP/1.0 204 \r\n", b"HTTP/1.1 301 Moved\n", b"HTTP/1.1 399"]
+        {
+            assert_eq!(get(answer).await, Ok(()), "{answer:?}");
+        }
+        assert_eq!(get(b"HTTP/1.1 503 No\r\n").await.unwrap_err(), "answers /healthz with status 503");
+        for answer in [
+            &b""[..],
+            b"SSH-2.0-x\r\n",
+            b"HTTP/1.1 20 OK\r\n",
+            b"HTTP/1.1 2000 OK\r\n",
+            b"HTTP/1.1\r\n",
+            &[b'x'; 9000],
+        ] {
+            let error = get(answer).await.unwrap_err();
+            assert!(
+                error.contains("does not speak HTTP") || error.contains("breaks the connection"),
+                "{error}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_said_to_refuse() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        assert!(connect(&address).await.is_ok());
+        drop(listener);
+        assert_eq!(connect(&address).await.unwrap_err(), format!("refuses connections on {address}"));
+    }
+
+    #[tokio::test]
+    async fn a_program_says_by_its_code_and_its_last_line() {
+        assert_eq!(run(&["true"]).await, Ok(()));
+        assert_eq!(
+            run(&["sh", "-c", "test $P2P_RUN = 00000000-0000-0000-0000-000000000000/web"]).await,
+            Ok(())
+        );
+        assert_eq!(
+            run(&["sh", "-c", "echo no >&2; exit 3"]).await.unwrap_err(),
+            "its probe exited with code 3: no"
+        );
+        let flood = "yes | head -c 1000000; (sleep 600)& exit 0";
+        assert_eq!(run(&["sh", "-c", flood]).await, Ok(()), "neither a flood nor a descendant is waited for");
+        assert!(run(&["/nonexistent"]).await.unwrap_err().starts_with("its probe cannot be started"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_given_up_is_killed_with_its_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pid");
+        let script = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", path.display());
+        let command = ["sh", "-c", &script];
+        let asked = run(&command);
+        let written = async {
+            while !path.exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            answer = asked => panic!("{answer:?}"),
+            () = written => {}
+        }
+        let sleeper = std::fs::read_to_string(&path).unwrap();
+        let stat = format!("/proc/{}/stat", sleeper.trim());
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            tokio::task::yield_now().await;
+        }
+    }
+}

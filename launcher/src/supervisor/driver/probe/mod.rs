@@ -1,0 +1,127 @@
+//! Asks a running process again and again whether it serves, and whether it must be started anew.
+//!
+//! The life of an answer: a task of the incarnation asks ([`ask`]); the answer joins the row of those before it ([`threshold`]);
+//! it is reported with the verdict that it leads to, if that is another one than before. The tasks end with their incarnation, and
+//! a report bears its epoch, so that what an earlier process answered late says nothing of its successor.
+
+mod ask;
+mod threshold;
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::incarnation::{Report, Reporter};
+use crate::supervisor::events::ProbeKind;
+use crate::supervisor::spec::{Ask, ComponentSpec, ProbeSpec, Readiness};
+
+pub(super) use threshold::Verdict;
+
+/// The wait between two questions at first: who is about to serve is asked often. It doubles up to the probe's period.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) kind: ProbeKind,
+    pub(super) took: Duration,
+    pub(super) result: Result<(), String>,
+    /// What the row of answers says from now on.
+    pub(super) verdict: Option<Verdict>,
+}
+
+/// The questions that one incarnation is asked.
+#[derive(Debug, Default)]
+pub(super) struct Probes {
+    askers: Vec<JoinHandle<()>>,
+    listener: Option<JoinHandle<()>>,
+    readiness: Option<ProbeSpec>,
+    liveness: Option<ProbeSpec>,
+}
+
+impl Drop for Probes {
+    fn drop(&mut self) {
+        self.askers.drain(..).chain(self.listener.take()).for_each(|task| task.abort());
+    }
+}
+
+impl Probes {
+    /// Asks from now on what this spec says, and nothing else; what is asked already goes on. A log is listened to from the start
+    /// of a process or not at all, see [`Self::listen`].
+    pub(super) fn set(&mut self, spec: &ComponentSpec, run_id: Uuid, started: Instant, reporter: &Reporter) {
+        let readiness = match &spec.readiness {
+            Readiness::Probe(probe) => Some(probe.clone()),
+            Readiness::Notify | Readiness::Spawned => None,
+        };
+        if (&readiness, &spec.liveness) == (&self.readiness, &self.liveness) {
+            return;
+        }
+        self.askers.drain(..).for_each(|task| task.abort());
+        (self.readiness, self.liveness) = (readiness.clone(), spec.liveness.clone());
+        let kinds = [(ProbeKind::Readiness, readiness), (ProbeKind::Liveness, spec.liveness.clone())];
+        for (kind, probe) in kinds {
+            if let Some(probe) = probe.filter(|probe| !matches!(probe.ask, Ask::Log(_))) {
+                let asker =
+                    Asker { kind, probe, spec: spec.clone(), run_id, started, reporter: reporter.clone() };
+                self.askers.push(tokio::spawn(asker.run()));
+            }
+        }
+    }
+
+    /// Reports that it serves as soon as the line that is waited for has been read.
+    pub(super) fn listen(&mut self, found: oneshot::Receiver<()>, started: Instant, reporter: &Reporter) {
+        let reporter = reporter.clone();
+        self.listener = Some(tokio::spawn(async move {
+            if found.await.is_ok() {
+                let (kind, verdict) = (ProbeKind::Readiness, Some(Verdict::Well));
+                let answer = Answer { kind, took: started.elapsed(), result: Ok(()), verdict };
+                reporter.tell(Report::Answered(answer)).await;
+            }
+        }));
+    }
+}
+
+/// What a component's log is to have for it to serve, if that is how one knows.
+pub(super) fn awaited_line(spec: &ComponentSpec) -> Option<&str> {
+    match &spec.readiness {
+        Readiness::Probe(ProbeSpec { ask: Ask::Log(text), .. }) => Some(text),
+        Readiness::Probe(_) | Readiness::Notify | Readiness::Spawned => None,
+    }
+}
+
+struct Asker {
+    kind: ProbeKind,
+    probe: ProbeSpec,
+    spec: ComponentSpec,
+    run_id: Uuid,
+    started: Instant,
+    reporter: Reporter,
+}
+
+impl Asker {
+    async fn run(self) {
+        let mut row = threshold::Row::new(&self.probe);
+        let mut wait = FIRST_WAIT.min(self.probe.period);
+        loop {
+            let asked = Instant::now();
+            let answer = ask::ask(&self.probe.ask, &self.spec, self.run_id);
+            let result = match tokio::time::timeout(self.probe.timeout, answer).await {
+                Ok(result) => result,
+                Err(_) => {
+                    Err(format!("does not answer within {}", kit::duration::format(self.probe.timeout)))
+                }
+            };
+            let verdict = row.judge(self.started.elapsed(), result.is_ok());
+            let answer = Answer { kind: self.kind, took: asked.elapsed(), result, verdict };
+            self.reporter.tell(Report::Answered(answer)).await;
+            if row.was_good() || self.kind == ProbeKind::Liveness {
+                wait = self.probe.period;
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(self.probe.period);
+        }
+    }
+}

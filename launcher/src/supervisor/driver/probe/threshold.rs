@@ -1,0 +1,124 @@
+//! What a row of answers says: so many good ones in a row, or so many bad ones. Pure.
+
+use std::time::Duration;
+
+use crate::supervisor::spec::ProbeSpec;
+
+/// What the answers say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::supervisor::driver) enum Verdict {
+    /// All is well.
+    Well,
+    /// It is not.
+    Unwell,
+}
+
+/// The answers that still count.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    successes: u32,
+    failures: u32,
+    start_period: Duration,
+    /// Good answers in a row.
+    good: u32,
+    /// Bad ones in a row.
+    bad: u32,
+    was_good: bool,
+    verdict: Option<Verdict>,
+}
+
+impl Row {
+    pub(super) fn new(spec: &ProbeSpec) -> Self {
+        Self {
+            successes: spec.successes.max(1),
+            failures: spec.failures.max(1),
+            start_period: spec.start_period,
+            good: 0,
+            bad: 0,
+            was_good: false,
+            verdict: None,
+        }
+    }
+
+    /// One more answer, so long after the start of the process; the verdict, if it is another one than before.
+    pub(super) fn judge(&mut self, age: Duration, is_well: bool) -> Option<Verdict> {
+        if is_well {
+            self.bad = 0;
+            self.was_good = true;
+            self.good = self.good.saturating_add(1);
+            return (self.good >= self.successes).then_some(Verdict::Well).filter(|new| self.turns(*new));
+        }
+        self.good = 0;
+        if !self.was_good && age < self.start_period {
+            return None;
+        }
+        self.bad = self.bad.saturating_add(1);
+        (self.bad >= self.failures).then_some(Verdict::Unwell).filter(|new| self.turns(*new))
+    }
+
+    /// Whether it has ever been well.
+    pub(super) fn was_good(&self) -> bool {
+        self.was_good
+    }
+
+    fn turns(&mut self, new: Verdict) -> bool {
+        self.verdict.replace(new) != Some(new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::supervisor::spec::Ask;
+
+    fn spec(successes: u32, failures: u32, start_period: u64) -> ProbeSpec {
+        ProbeSpec {
+            ask: Ask::Tcp(String::new()),
+            period: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            successes,
+            failures,
+            start_period: Duration::from_secs(start_period),
+        }
+    }
+
+    /// The same from the whole history: the last verdict that any beginning of it leads to.
+    fn reference(spec: &ProbeSpec, answers: &[bool]) -> Option<Verdict> {
+        let first_good = answers.iter().position(|answer| *answer).unwrap_or(answers.len());
+        let counts = |(age, answer): (usize, &bool)| {
+            let excused = age < first_good && Duration::from_secs(age as u64) < spec.start_period;
+            (*answer || !excused).then_some(*answer)
+        };
+        let counted: Vec<bool> = answers.iter().enumerate().filter_map(counts).collect();
+        let ends_in = |end: usize, answer: bool, count: u32| {
+            let row = counted[..end].iter().rev().take_while(|other| **other == answer).count();
+            row >= count as usize
+        };
+        (1..=counted.len()).rev().find_map(|end| match counted[end - 1] {
+            true => ends_in(end, true, spec.successes).then_some(Verdict::Well),
+            false => ends_in(end, false, spec.failures).then_some(Verdict::Unwell),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_verdict_is_what_the_whole_history_says(
+            answers in proptest::collection::vec(any::<bool>(), 0..40),
+            successes in 1..4u32,
+            failures in 1..5u32,
+            start_period in 0..10u64,
+        ) {
+            let spec = spec(successes, failures, start_period);
+            let mut row = Row::new(&spec);
+            let mut verdict = None;
+            for (age, answer) in answers.iter().enumerate() {
+                let changed = row.judge(Duration::from_secs(age as u64), *answer);
+                prop_assert!(changed.is_none() || changed != verdict, "told twice");
+                verdict = changed.or(verdict);
+                prop_assert_eq!(verdict, reference(&spec, &answers[..=age]));
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Listens for a text in a stream, as for the line by which a program says that it serves.
+
+use memchr::memmem;
+use tokio::sync::oneshot;
+
+/// The longest text that is listened for, in bytes.
+const MAX: usize = 1024;
+
+/// A text that is listened for, once.
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    text: Vec<u8>,
+    /// The end of what came before, one byte shorter than the text.
+    before: Vec<u8>,
+    found: Option<oneshot::Sender<()>>,
+}
+
+impl Awaited {
+    /// Listens for a text; the other end hears when it has come. Of a text over 1 KiB the beginning will do.
+    pub(crate) fn new(text: &str) -> (Self, oneshot::Receiver<()>) {
+        let (found, hears) = oneshot::channel();
+        let text = text.as_bytes()[..text.len().min(MAX)].to_vec();
+        (Self { text, before: Vec::new(), found: Some(found) }, hears)
+    }
+
+    /// More of the stream.
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        if self.found.is_none() {
+            return;
+        }
+        let kept = self.text.len().saturating_sub(1);
+        self.before.extend_from_slice(&bytes[..bytes.len().min(kept)]);
+        let has = |bytes: &[u8]| memmem::find(bytes, &self.text).is_some();
+        if has(&self.before) || has(bytes) {
+            // Who waited may be gone.
+            let _ = self.found.take().map(|found| found.send(()));
+            self.before = Vec::new();
+            return;
+        }
+        if bytes.len() >= kept {
+            self.before.clear();
+            self.before.extend_from_slice(&bytes[bytes.len() - kept..]);
+        } else {
+            self.before.drain(..self.before.len().saturating_sub(kept));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_however_it_comes() {
+        let stream = "it is not yet serv, nor servin\nbut now: serving on port 5000\n";
+        for size in 1..stream.len() {
+            let (mut awaited, mut found) = Awaited::new("serving on");
+            let end = stream.find("serving on").unwrap() + "serving on".len();
+            for (index, chunk) in stream.as_bytes().chunks(size).enumerate() {
+                awaited.feed(chunk);
+                let is_there = (index + 1) * size >= end;
+                assert_eq!(awaited.found.is_none(), is_there, "in pieces of {size}");
+            }
+            found.try_recv().unwrap();
+        }
+    }
+}
