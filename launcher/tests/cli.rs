@@ -155,7 +155,10 @@ fn the_operator_is_answered_and_a_stop_ends_with_0() {
     assert_ends(&home.run(&["restart", "thermometer"]), 0, &["thermometer is ready"]);
     assert_ne!(launcher.component_pid("thermometer").unwrap(), before);
     assert_ends(&home.run(&["stop", "thermometer"]), 0, &["thermometer is stopped"]);
-    assert_ends(&home.run(&["why", "thermometer"]), 0, &["thermometer is stopped"]);
+    let why = home.run(&["why", "thermometer"]);
+    assert_ends(&why, 0, &["thermometer is stopped", "next try   when you say: launcher start thermometer"]);
+    let json = launcher.status().unwrap();
+    assert_eq!((&json["healthy"], json["load"]["processes"].as_u64()), (&false.into(), Some(1)));
     assert_ends(&home.run(&["start", "thermometer"]), 0, &["thermometer is ready"]);
     assert_ends(&home.run(&["restart", "thermomter"]), 64, &["no component 'thermomter'"]);
     assert_ends(&home.run(&["check"]), 0, &["a launcher runs here already"]);
@@ -167,6 +170,24 @@ fn the_operator_is_answered_and_a_stop_ends_with_0() {
         assert!(printed.contains(text), "'{text}' is not in:\n{printed}");
     }
     assert!(launcher.survivors().is_empty());
+}
+
+#[test]
+fn a_stop_that_takes_long_says_whom_it_waits_for() {
+    let stubborn = "trap '' TERM; sleep 600 & while :; do wait; done";
+    let home = Home::new()
+        .set("components.mule.command=['sh', '-c', \"STUBBORN\"]".replace("STUBBORN", stubborn).as_str());
+    let mut launcher = home.set("launcher.stop-grace=2s").set("thermometer.enabled=false").up();
+    let home = &launcher.home;
+    assert_ends(
+        &home.run(&["stop", "mule"]),
+        0,
+        &["waiting for mule (pid ", " s left, 1 grandchild)", "mule is stopped"],
+    );
+    assert_ends(&home.run(&["start", "mule"]), 0, &["mule is ready"]);
+    assert_ends(&home.run(&["down"]), 0, &["waiting for mule (pid ", "stopped"]);
+    wait_for("the end", || launcher.printed().contains("waiting for mule").then_some(()));
+    assert_eq!(launcher.end("-INT").code(), Some(0));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::{Component, EFFECTIVE_CONFIG, components, effective, programs};
 use crate::config::{Loaded, OPENAI_API_KEY};
 use crate::preflight::mongodb;
 use crate::supervisor::{
-    ComponentSpec, Dependents, External, Launch, LogPolicy, Plan, Readiness, RestartPolicy,
+    ComponentSpec, Dependents, External, Launch, Listen, LogPolicy, Plan, Readiness, RestartPolicy,
 };
 
 /// What all plans of one run of the launcher have in common.
@@ -66,6 +66,7 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
         config_digest: digest(&(&config, replaced_by, key)),
         launch: launch(component, config, loaded, process),
         readiness: if replaced_by.is_some() { Readiness::Spawned } else { Readiness::Notify },
+        listen: sockets(component, loaded),
         address: Some(address),
         needs,
         restart: RestartPolicy::default(),
@@ -99,6 +100,15 @@ fn launch(component: &Component, config: String, loaded: &Loaded, process: &Proc
         env.push((OPENAI_API_KEY.into(), key.expose().into()));
     }
     Launch::Command { program, args, env, env_remove: process.settings_variables.clone(), cwd: None }
+}
+
+/// What is opened for a component: nothing for the operator's program in its place, which opens what it needs by itself.
+fn sockets(component: &Component, loaded: &Loaded) -> Vec<Listen> {
+    if loaded.settings.commands.contains_key(component.name) {
+        return Vec::new();
+    }
+    let listeners = component.listeners(&loaded.settings).into_iter();
+    listeners.map(|(name, address)| Listen { name, address }).collect()
 }
 
 /// Why a component does not run, if it does not.

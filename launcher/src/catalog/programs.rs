@@ -56,6 +56,7 @@ pub(super) fn program(
             cwd: config.cwd.as_ref().map(PathBuf::from),
         },
         readiness: readiness(config),
+        listen: Vec::new(),
         address: config.address.clone(),
         needs: config.needs.clone(),
         restart: RestartPolicy::default(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::waiting::{Waiting, list};
 use super::{output, report};
 use crate::supervisor::status::{ComponentStatus, State};
 use crate::supervisor::{Awaited, Progress, Snapshot};
@@ -31,10 +32,17 @@ impl Console {
         let (progress, mut events) = mpsc::channel(PLACES);
         let (finished, done) = sync_channel(1);
         let show = move || {
-            let mut screen = Screen { look, settled: false, stopping: None, last: String::new() };
+            let mut screen = Screen {
+                look,
+                settled: false,
+                stopping: None,
+                waiting: Waiting::default(),
+                last: String::new(),
+            };
             while let Some(event) = events.blocking_recv() {
                 screen.show(&event);
             }
+            screen.waiting.clear();
             let _ = finished.send(());
         };
         std::thread::Builder::new().name("console".to_owned()).spawn(show)?;
@@ -57,6 +65,7 @@ struct Screen {
     look: Vec<String>,
     settled: bool,
     stopping: Option<Instant>,
+    waiting: Waiting,
     last: String,
 }
 
@@ -83,7 +92,10 @@ impl Screen {
                 }
             }
             Progress::Stopping(awaited) => self.stopping(awaited),
-            Progress::Killing(awaited) => output::line(&format!("killing {}", list(awaited))),
+            Progress::Killing(awaited) => {
+                self.waiting.clear();
+                output::line(&format!("killing {}", list(awaited)));
+            }
         }
     }
 
@@ -117,8 +129,8 @@ impl Screen {
                 self.stopping = Some(Instant::now());
                 self.once("stopping; a second ctrl-C kills what is left".to_owned());
             }
-            Some(since) if since.elapsed() > STOP_QUIETLY && !awaited.is_empty() => {
-                self.once(format!("waiting for {}", list(awaited)));
+            Some(since) if since.elapsed() > STOP_QUIETLY => {
+                self.waiting.show(awaited);
             }
             Some(_) => {}
         }
@@ -131,16 +143,4 @@ impl Screen {
             self.last = text;
         }
     }
-}
-
-fn list(awaited: &[Awaited]) -> String {
-    let one = |awaited: &Awaited| {
-        let grandchildren = match awaited.grandchildren {
-            0 => String::new(),
-            1 => ", 1 grandchild".to_owned(),
-            more => format!(", {more} grandchildren"),
-        };
-        format!("{} (pid {}, {} s left{grandchildren})", awaited.name, awaited.pid, awaited.seconds_left)
-    };
-    awaited.iter().map(one).collect::<Vec<_>>().join(", ")
 }

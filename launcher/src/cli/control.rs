@@ -6,7 +6,9 @@ use kit::{Exit, Failure};
 
 use super::options::Where;
 use super::status::{ask, ask_for};
+use super::waiting::Waiting;
 use super::{output, report};
+use crate::supervisor::Snapshot;
 use crate::supervisor::control::Request;
 use crate::supervisor::status::{ComponentStatus, State};
 
@@ -14,6 +16,9 @@ use crate::supervisor::status::{ComponentStatus, State};
 const LOOK: Duration = Duration::from_millis(50);
 /// What takes longer goes on without us.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What takes no longer needs no explanation.
+const QUIETLY: Duration = Duration::from_millis(900);
 
 /// Their arguments.
 #[derive(Debug, clap::Args)]
@@ -44,16 +49,24 @@ pub(super) fn start(place: &Where, args: &Args) -> Result<Exit, Failure> {
 /// Waits until it is done, or cannot be.
 fn follow(place: &Where, args: &Args, is_done: impl Fn(&ComponentStatus) -> bool) -> Result<Exit, Failure> {
     let begin = Instant::now();
+    let mut waiting = Waiting::default();
     loop {
-        let now = find(place, &args.component)?;
-        if is_done(&now) {
+        let snapshot = ask(place)?;
+        let now = find_in(&snapshot, &args.component)?;
+        if begin.elapsed() > QUIETLY {
+            waiting.show(&snapshot.awaited);
+        }
+        if is_done(now) || now.state == State::Failed {
+            waiting.clear();
+        }
+        if is_done(now) {
             let pid = now.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
             output::line(&format!("{} is {}{pid}", now.name, now.state));
             return Ok(Exit::Fine);
         }
         let given_up = now.state == State::Failed;
         if given_up || begin.elapsed() > PATIENCE {
-            let what = format!("{} is {}: {}", now.name, now.state, report::remark(&now));
+            let what = format!("{} is {}: {}", now.name, now.state, report::remark(now));
             return Err(Failure::new(Exit::Failure, what));
         }
         std::thread::sleep(LOOK);
@@ -61,12 +74,16 @@ fn follow(place: &Where, args: &Args, is_done: impl Fn(&ComponentStatus) -> bool
 }
 
 /// How one component is.
-pub(super) fn find(place: &Where, name: &str) -> Result<ComponentStatus, Failure> {
-    let snapshot = ask(place)?;
+fn find(place: &Where, name: &str) -> Result<ComponentStatus, Failure> {
+    find_in(&ask(place)?, name).cloned()
+}
+
+/// The component of a name.
+pub(super) fn find_in<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a ComponentStatus, Failure> {
     let names: Vec<&str> = snapshot.components.iter().map(|component| component.name.as_str()).collect();
     let unknown = || {
         let what = format!("there is no component '{name}'; there are {}", names.join(", "));
         Failure::new(Exit::Usage, what)
     };
-    snapshot.component(name).cloned().ok_or_else(unknown)
+    snapshot.component(name).ok_or_else(unknown)
 }

@@ -11,11 +11,14 @@ mod launcher_log;
 mod logs;
 mod options;
 mod output;
+mod overview;
 mod planner;
 mod reload;
 mod report;
 mod rotator;
 mod run;
+#[cfg(test)]
+mod sample;
 mod shim;
 mod status;
 mod table;
@@ -24,6 +27,8 @@ mod timestamp;
 mod token;
 mod up;
 mod users;
+mod waiting;
+mod watch;
 mod why;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

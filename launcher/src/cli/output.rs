@@ -30,6 +30,8 @@ pub(super) enum Colour {
     Blue,
     Magenta,
     Cyan,
+    /// For what is secondary.
+    Grey,
 }
 
 impl Colour {
@@ -44,8 +46,17 @@ impl Colour {
             Self::Blue => 34,
             Self::Magenta => 35,
             Self::Cyan => 36,
+            Self::Grey => 90,
         }
     }
+}
+
+/// The columns and rows of the terminal that standard output is, if it is one.
+pub(super) fn terminal_size() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    // Some say nothing of themselves.
+    let or = |value: u16, usual: usize| if value == 0 { usual } else { usize::from(value) };
+    Some((or(size.ws_col, 80), or(size.ws_row, 24)))
 }
 
 /// Whether standard output is to be coloured.

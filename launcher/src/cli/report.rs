@@ -1,7 +1,7 @@
-//! How everything is, in words: the tables of `up` and `status`.
+//! How everything is, in words: the table of `up`, and what all views of the state have in common.
 
 use crate::supervisor::Snapshot;
-use crate::supervisor::status::{ComponentStatus, DependencyState, State};
+use crate::supervisor::status::{ComponentStatus, State};
 
 use super::output::{Colour, tame};
 use super::table::{Cell, Table};
@@ -19,36 +19,6 @@ pub(super) fn started(snapshot: &Snapshot) -> Table {
             Cell::plain(component.ready_ms.filter(|_| runs).map_or("-".to_owned(), |ms| format!("{ms} ms"))),
             Cell::plain(remark(component)),
         ]);
-    }
-    table
-}
-
-/// The table of `status`.
-pub(super) fn status(snapshot: &Snapshot) -> Table {
-    let mut table = Table::new(&["COMPONENT", "STATE", "ADDRESS", "PID", "UPTIME", "RESTARTS", ""]);
-    for component in &snapshot.components {
-        table.row(vec![
-            Cell::plain(&component.name),
-            state(component.state),
-            Cell::plain(component.address.as_deref().unwrap_or("-")),
-            Cell::plain(optional(component.pid)),
-            Cell::plain(component.uptime_s.map_or("-".to_owned(), duration)),
-            Cell::plain(component.restarts.to_string()),
-            Cell::plain(remark(component)),
-        ]);
-    }
-    for dependency in &snapshot.dependencies {
-        let (word, colour) = match dependency.state {
-            DependencyState::Unknown => ("unknown", Colour::Yellow),
-            DependencyState::Ok => ("ok", Colour::Green),
-            DependencyState::Degraded => ("degraded", Colour::Red),
-        };
-        let reason =
-            dependency.reason.as_deref().map(|reason| format!("{} since {}", tame(reason), dependency.since));
-        let mut row = vec![Cell::plain(&dependency.name), Cell::coloured(word, colour)];
-        row.extend((0..4).map(|_| Cell::plain("-")));
-        row.push(Cell::plain(reason.unwrap_or_default()));
-        table.row(row);
     }
     table
 }
@@ -83,7 +53,8 @@ pub(super) fn remark(component: &ComponentStatus) -> String {
     remark
 }
 
-fn optional(value: Option<u32>) -> String {
+/// A number, or that there is none.
+pub(super) fn optional(value: Option<u32>) -> String {
     value.map_or("-".to_owned(), |value| value.to_string())
 }
 

@@ -22,6 +22,7 @@ pub(super) struct Args {
 /// Runs a component until INT, TERM, or the end of the launcher that started it.
 pub(super) fn run(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let component = catalog::component(&args.component).ok_or_else(|| unknown(&args.component))?;
+    kit::listen::inherit();
     // From the main thread: the parent-death signal belongs to the thread, and this one stays.
     let shutdown = CancellationToken::new();
     kit::lifeline::hold(&shutdown);

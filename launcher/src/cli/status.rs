@@ -3,9 +3,12 @@
 use kit::{Exit, Failure};
 
 use super::options::{Where, small_runtime};
-use super::{output, report};
+use super::output;
+use super::overview::{Style, overview};
+use super::watch;
 use crate::supervisor::Snapshot;
 use crate::supervisor::control::{self, Request, Response};
+use crate::supervisor::load::Meter;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
@@ -13,21 +16,45 @@ pub(super) struct Args {
     /// As JSON, for programs
     #[arg(long)]
     json: bool,
+    /// Once a second, until ctrl-C
+    #[arg(long)]
+    watch: bool,
 }
 
 /// Prints how everything is.
 pub(super) fn status(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    let snapshot = ask(place)?;
+    let mut meter = Meter::default();
+    if args.watch {
+        return watch::watch(place, args.json, meter);
+    }
+    let snapshot = measured(place, &mut meter)?;
     if args.json {
-        output::line(&serde_json::to_string_pretty(&snapshot)?);
+        output::line(&serde_json::to_string_pretty(&as_json(&snapshot)?)?);
         return Ok(Exit::Fine);
     }
-    for line in report::status(&snapshot).lines(output::is_coloured()) {
+    for line in overview(&snapshot, style()) {
         output::line(&line);
     }
-    let ending = if snapshot.stopping { "; it is stopping" } else { "" };
-    output::line(&format!("\nlauncher pid {}, since {}{ending}", snapshot.launcher_pid, snapshot.started_at));
     Ok(Exit::Fine)
+}
+
+/// The state for programs, with the one word that most of them want.
+pub(super) fn as_json(snapshot: &Snapshot) -> serde_json::Result<serde_json::Value> {
+    let mut value = serde_json::to_value(snapshot)?;
+    value["healthy"] = snapshot.is_healthy().into();
+    Ok(value)
+}
+
+/// As standard output takes it.
+pub(super) fn style() -> Style {
+    Style { width: output::terminal_size().map(|(columns, _)| columns), coloured: output::is_coloured() }
+}
+
+/// How everything is, and what it takes.
+pub(super) fn measured(place: &Where, meter: &mut Meter) -> Result<Snapshot, Failure> {
+    let mut snapshot = ask(place)?;
+    meter.measure(&mut snapshot);
+    Ok(snapshot)
 }
 
 /// Asks the running launcher how everything is.

@@ -13,17 +13,23 @@ pub(super) struct Table {
 pub(super) struct Cell {
     text: String,
     colour: Option<Colour>,
+    to_the_right: bool,
 }
 
 impl Cell {
     /// A text without colour.
     pub(super) fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), colour: None }
+        Self { text: text.into(), colour: None, to_the_right: false }
     }
 
     /// A text with a colour.
     pub(super) fn coloured(text: impl Into<String>, colour: Colour) -> Self {
-        Self { text: text.into(), colour: Some(colour) }
+        Self { text: text.into(), colour: Some(colour), to_the_right: false }
+    }
+
+    /// A number, at the right edge of its column.
+    pub(super) fn number(text: impl Into<String>) -> Self {
+        Self { text: text.into(), colour: None, to_the_right: true }
     }
 }
 
@@ -31,6 +37,11 @@ impl Table {
     /// A table with a heading.
     pub(super) fn new(heading: &[&str]) -> Self {
         Self { rows: vec![heading.iter().map(|text| Cell::plain(*text)).collect()] }
+    }
+
+    /// A table with a heading of cells.
+    pub(super) fn headed(heading: Vec<Cell>) -> Self {
+        Self { rows: vec![heading] }
     }
 
     /// Adds a row.
@@ -56,12 +67,18 @@ fn render(row: &[Cell], widths: &[usize], coloured: bool) -> String {
         if index > 0 {
             line.push_str("  ");
         }
+        let room = width - cell.text.chars().count();
+        if cell.to_the_right {
+            line.extend(std::iter::repeat_n(' ', room));
+        }
         line.push_str(&cell.colour.map_or_else(|| cell.text.clone(), |c| paint(&cell.text, c, coloured)));
         let is_last = row[index + 1..].iter().all(|cell| cell.text.is_empty());
         if is_last {
             break;
         }
-        line.extend(std::iter::repeat_n(' ', width - cell.text.chars().count()));
+        if !cell.to_the_right {
+            line.extend(std::iter::repeat_n(' ', room));
+        }
     }
     line
 }
@@ -76,5 +93,8 @@ mod tests {
         table.row(vec![Cell::plain("wide"), Cell::coloured("x", Colour::Red), Cell::plain("")]);
         assert_eq!(table.lines(false), ["A     LONG  C", "wide  x"]);
         assert_eq!(table.lines(true)[1], "wide  \x1b[31mx\x1b[0m");
+        let mut table = Table::headed(vec![Cell::number("N"), Cell::plain("B")]);
+        table.row(vec![Cell::number("123"), Cell::plain("y")]);
+        assert_eq!(table.lines(false), ["  N  B", "123  y"]);
     }
 }

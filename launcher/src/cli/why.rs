@@ -1,11 +1,16 @@
-//! `launcher why`: all there is to know of one component, and the end of its log.
+//! `launcher why`: why a component is as it is, what it waits for and when it is tried next, all else there is to know of it, and
+//! the end of its log.
 
 use kit::{Exit, Failure};
 
-use super::control::find;
+use super::control::find_in;
 use super::options::Where;
-use super::{output, tail};
-use crate::supervisor::status::ComponentStatus;
+use super::overview::{megabytes, milliseconds, percent};
+use super::status::measured;
+use super::{output, report, tail};
+use crate::supervisor::Snapshot;
+use crate::supervisor::load::Meter;
+use crate::supervisor::status::{ComponentStatus, DependencyState, State};
 
 /// As many lines as fit on a screen beside the rest.
 const LINES: usize = 12;
@@ -19,8 +24,9 @@ pub(super) struct Args {
 
 /// Prints what is known.
 pub(super) fn why(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    let component = find(place, &args.component)?;
-    for line in facts(&component) {
+    let snapshot = measured(place, &mut Meter::default())?;
+    let component = find_in(&snapshot, &args.component)?;
+    for line in facts(&snapshot, component) {
         output::line(&line);
     }
     let log = place.directories()?.logs.join(format!("{}.log", component.name));
@@ -31,19 +37,112 @@ pub(super) fn why(place: &Where, args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-fn facts(component: &ComponentStatus) -> Vec<String> {
+fn facts(snapshot: &Snapshot, component: &ComponentStatus) -> Vec<String> {
     let mut facts = vec![format!("{} is {}", component.name, component.state)];
     let mut add = |name: &str, text: Option<String>| {
         facts.extend(text.map(|text| format!("  {name:<10} {}", output::tame(&text))));
     };
     add("because", component.reason.clone());
+    for (name, how) in causes(snapshot, component) {
+        add("waits for", Some(format!("{name}: {how}")));
+    }
+    add("next try", next_try(component));
     add("it says", component.status_text.clone());
     add("last end", component.last_error.clone());
     add("restarts", (component.restarts > 0).then(|| component.restarts.to_string()));
+    add(
+        "in a row",
+        (component.same_crashes > 1).then(|| format!("{} equal crashes", component.same_crashes)),
+    );
     add("pid", component.pid.map(|pid| pid.to_string()));
+    add("ready for", component.uptime_s.map(report::duration));
+    add("ready in", component.ready_ms.map(milliseconds));
     add("address", component.address.clone());
-    add("ready in", component.ready_ms.map(|ms| format!("{ms} ms")));
+    add("CPU", component.load.map(|load| percent(load.cpu_percent)));
+    add("memory", component.load.map(|load| megabytes(load.memory_bytes)));
     let lost = component.log.dropped_lines;
     add("log lost", (lost > 0).then(|| format!("{lost} lines, {} bytes", component.log.dropped_bytes)));
     facts
+}
+
+/// What it waits for, and what that waits for, down to what really is the matter; each once.
+fn causes<'a>(snapshot: &'a Snapshot, component: &'a ComponentStatus) -> Vec<(&'a str, String)> {
+    let mut causes: Vec<(&str, String)> = Vec::new();
+    let mut open: Vec<&str> = component.waits_for.iter().rev().map(String::as_str).collect();
+    while let Some(name) = open.pop() {
+        if causes.iter().any(|(known, _)| *known == name) {
+            continue;
+        }
+        if let Some(needed) = snapshot.component(name) {
+            open.extend(needed.waits_for.iter().rev().map(String::as_str));
+            let remark = report::remark(needed);
+            let separator = if remark.is_empty() { "" } else { ", " };
+            causes.push((name, format!("{}{separator}{remark}", needed.state)));
+        } else if let Some(needed) = snapshot.dependencies.iter().find(|needed| needed.name == name) {
+            causes.push((
+                name,
+                match (needed.state, &needed.reason) {
+                    (DependencyState::Degraded, Some(reason)) => format!("{reason}, since {}", needed.since),
+                    (DependencyState::Unknown | DependencyState::Ok | DependencyState::Degraded, _) => {
+                        "has not answered yet".to_owned()
+                    }
+                },
+            ));
+        }
+    }
+    causes
+}
+
+fn next_try(component: &ComponentStatus) -> Option<String> {
+    match component.state {
+        State::Backoff => component.next_try_ms.map(|ms| format!("in {}", milliseconds(ms))),
+        State::Waiting => Some(format!("as soon as {} ready", are(&component.waits_for))),
+        State::Failed | State::Stopped => Some(format!("when you say: launcher start {}", component.name)),
+        State::Starting | State::Ready | State::Unready | State::Stopping | State::Skipped => None,
+    }
+}
+
+fn are(names: &[String]) -> String {
+    match names {
+        [name] => format!("{name} is"),
+        names => format!("{} are", names.join(" and ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::sample;
+
+    fn facts_of(name: &str) -> String {
+        let snapshot = sample::snapshot();
+        facts(&snapshot, snapshot.component(name).unwrap()).join("\n")
+    }
+
+    #[test]
+    fn who_waits_is_told_down_to_the_cause() {
+        let text = facts_of("a-very-long-name-of-a-service");
+        assert!(
+            text.contains("waits for  chat-server: backoff, started again in 1.2 s; was killed by SIGKILL"),
+            "{text}"
+        );
+        assert!(
+            text.contains("waits for  mongodb: refuses connections, since 2026-11-21T07:00:00Z"),
+            "{text}"
+        );
+        assert!(text.contains("next try   as soon as chat-server and mongodb are ready"), "{text}");
+    }
+
+    #[test]
+    fn who_crashed_is_told_when_it_is_tried_next() {
+        let text = facts_of("chat-server");
+        assert!(
+            text.starts_with(
+                "chat-server is backoff\n  because    started again in 1.2 s\n  next try   in 1.2 s\n"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("last end   was killed by SIGKILL"), "{text}");
+        assert!(!facts_of("message-api").contains("next try"));
+    }
 }

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::control::ReloadSummary;
 use super::events::Observer;
 use super::spec::Plan;
-use super::status::Snapshot;
+use super::status::{Awaited, Snapshot};
 
 /// Makes a new plan from the configuration as it is now; the error is what is wrong with it, for the operator.
 ///
@@ -39,17 +39,4 @@ pub enum Progress {
     Stopping(Vec<Awaited>),
     /// The second signal: all are killed.
     Killing(Vec<Awaited>),
-}
-
-/// A process that a stop waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Awaited {
-    /// The component.
-    pub name: String,
-    /// Its process id.
-    pub pid: u32,
-    /// The seconds until it is killed, rounded up.
-    pub seconds_left: u64,
-    /// How many other processes there are in its group.
-    pub grandchildren: usize,
 }

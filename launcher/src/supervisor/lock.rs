@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kit::{Exit, Failure};
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::control::{private_dir, run_dir};
+use super::listeners::RESERVED_END;
 use super::sweep;
 
 /// The file of the launcher's own lock, in the run directory.
@@ -63,6 +64,8 @@ impl Claim {
             .map_err(|source| ClaimError::Directory { path: data.to_owned(), source })?;
         let launcher = take_launcher_lock(data, &run.join(LAUNCHER_LOCK))?;
         let children = take_children_lock(data, &run.join(CHILDREN_LOCK)).await?;
+        // Its number must stay free in the children for sockets; the lock is the same under any number.
+        let children = fcntl_dupfd_cloexec(&children, RESERVED_END).map_err(io::Error::from)?.into();
         Ok(Self { _launcher: launcher, children })
     }
 

@@ -14,6 +14,8 @@ pub mod events;
 mod exit;
 mod graph;
 pub mod hooks;
+mod listeners;
+pub mod load;
 mod lock;
 mod logs;
 mod machine;
@@ -24,13 +26,13 @@ pub mod status;
 mod sweep;
 
 pub use graph::PlanError;
-pub use hooks::{Awaited, Hooks, Progress, Reloader};
+pub use hooks::{Hooks, Progress, Reloader};
 pub use lock::Claim;
 pub use spec::{
-    Ask, ComponentSpec, Dependents, External, Launch, LogPolicy, Plan, Probe, ProbeSpec, Readiness,
+    Ask, ComponentSpec, Dependents, External, Launch, Listen, LogPolicy, Plan, Probe, ProbeSpec, Readiness,
     RestartPolicy, RestartWhen,
 };
-pub use status::Snapshot;
+pub use status::{Awaited, Snapshot};
 pub use sweep::{RUN, guard};
 
 use std::path::Path;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub struct ComponentSpec {
     pub launch: Launch,
     /// How one knows that it serves.
     pub readiness: Readiness,
+    /// The sockets that are opened for it and that its processes inherit.
+    pub listen: Vec<Listen>,
     /// Where it can be reached, for people to read.
     pub address: Option<String>,
     /// Components and dependencies that must be ready before it is started.
@@ -63,6 +66,15 @@ pub struct ComponentSpec {
     /// Stands for its configuration: a reload restarts it when this differs. What differs beside it holds at once, or, as in
     /// `launch`, from its next start on.
     pub config_digest: String,
+}
+
+/// A listening socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Its name, without a colon; the key of the setting.
+    pub name: String,
+    /// Its address.
+    pub address: SocketAddr,
 }
 
 /// How a component is started.

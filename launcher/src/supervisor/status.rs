@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::load::Load;
+
 /// How everything is at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -20,16 +22,19 @@ pub struct Snapshot {
     pub components: Vec<ComponentStatus>,
     /// Every dependency that we do not run.
     pub dependencies: Vec<DependencyStatus>,
+    /// Who is being stopped.
+    #[serde(default)]
+    pub awaited: Vec<Awaited>,
+    /// What the launcher itself takes, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
 }
 
 impl Snapshot {
     /// Whether every required component that is to run is ready and every dependency answers.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        let fine = |component: &ComponentStatus| {
-            !component.required || matches!(component.state, State::Ready | State::Skipped)
-        };
-        self.components.iter().all(fine)
+        self.components.iter().all(ComponentStatus::is_fine)
             && self.dependencies.iter().all(|dependency| dependency.state == DependencyState::Ok)
     }
 
@@ -61,6 +66,12 @@ pub struct ComponentStatus {
     pub last_error: Option<String>,
     /// Why it is in a state other than ready: what it waits for, when it is started again, why it was skipped or given up.
     pub reason: Option<String>,
+    /// The components and dependencies that it waits for.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
+    /// In how many milliseconds it is started again.
+    #[serde(default)]
+    pub next_try_ms: Option<u64>,
     /// What it says of itself, in one line.
     pub status_text: Option<String>,
     /// What its log lacks.
@@ -71,10 +82,34 @@ pub struct ComponentStatus {
     /// How many times in a row it has ended by itself in the same way: same status, same last lines but for numbers.
     #[serde(default)]
     pub same_crashes: u32,
+    /// What its processes take, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+}
+
+impl ComponentStatus {
+    /// Whether the whole may be healthy with this one as it is.
+    #[must_use]
+    pub fn is_fine(&self) -> bool {
+        !self.required || matches!(self.state, State::Ready | State::Skipped)
+    }
 }
 
 fn yes() -> bool {
     true
+}
+
+/// A process that a stop waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// The component.
+    pub name: String,
+    /// Its process id.
+    pub pid: u32,
+    /// The seconds until it is killed, rounded up.
+    pub seconds_left: u64,
+    /// How many other processes there are in its group.
+    pub grandchildren: usize,
 }
 
 /// What could not be written to a log.

@@ -24,12 +24,14 @@ fn the_service_in_ten_lines_answers() {
     std::fs::write(home.dir.path().join("config/launcher.toml"), config).unwrap();
 
     let launcher = home.up();
-    let (mut alice, _) = LineClient::login(launcher.home.chat, "alice");
-    // Started is not logged in: until it is, what is said to it is kept, and it does not answer what was kept.
-    let answer = crate::support::wait_for("an answer", || {
-        alice.send("echo: is anybody there?\n");
-        let line = alice.line();
-        line.starts_with("[echo]").then_some(line)
+    // Started is not logged in, and what was kept for it until then it does not answer.
+    let log = launcher.home.logs().join("chat-server.log");
+    crate::support::wait_for("the service's login", || {
+        std::fs::read_to_string(&log).ok().filter(|log| log.contains("logged in name=echo"))
     });
+    let (mut alice, _) = LineClient::login(launcher.home.chat, "alice");
+    alice.send("echo: is anybody there?\n");
+    let answer = alice.line();
+    assert!(answer.starts_with("[echo]"), "{answer:?}");
     assert!(answer.ends_with("] you said is anybody there?\n"), "{answer:?}");
 }

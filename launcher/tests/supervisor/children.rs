@@ -59,6 +59,7 @@ fn component(
             cwd: None,
         },
         readiness,
+        listen: Vec::new(),
         address: None,
         needs: Vec::new(),
         restart: RestartPolicy::default(),

@@ -44,7 +44,13 @@ pub fn own_ip() -> std::net::Ipv4Addr {
 
 /// An address that was free a moment ago.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind((own_ip(), 0)).unwrap().local_addr().unwrap()
+    free_addresses::<1>()[0]
+}
+
+/// Different ones: a port that was let go may be given out again at once, so all are held until all are known.
+pub fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let held: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind((own_ip(), 0)).unwrap());
+    held.each_ref().map(|socket| socket.local_addr().unwrap())
 }
 
 /// Where a launcher of a test works and what it is told.
@@ -63,12 +69,13 @@ impl Home {
     /// Free ports, an empty directory, nothing left out.
     pub fn new() -> Self {
         let mongo = (std::env::var("P2P_TEST_STORE").as_deref() == Ok("mongodb")).then(mongo::Mongo::start);
+        let [api, chat, page, book] = free_addresses();
         Self {
             dir: tempfile::tempdir().unwrap(),
-            api: free_address(),
-            chat: free_address(),
-            page: free_address(),
-            book: free_address(),
+            api,
+            chat,
+            page,
+            book,
             arguments: Vec::new(),
             environment: mongo.iter().map(|mongo| ("MONGO_URL".to_owned(), mongo.url.clone())).collect(),
             mongo,

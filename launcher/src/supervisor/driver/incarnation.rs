@@ -15,6 +15,7 @@ use super::notify::{Directory, Said, Socket};
 use super::probe::{Answer, Probes, awaited_line};
 use super::process::{Death, Process};
 use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::listeners::Listeners;
 use crate::supervisor::lock::Claim;
 use crate::supervisor::logs::{Awaited, LastLines, Logs};
 use crate::supervisor::spec::ComponentSpec;
@@ -81,6 +82,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) run_id: Uuid,
     pub(super) claim: &'a Claim,
     pub(super) sockets: &'a Directory,
+    pub(super) listeners: &'a mut Listeners,
     pub(super) logs: &'a mut Logs,
     pub(super) reports: &'a mpsc::Sender<Reported>,
 }
@@ -88,9 +90,10 @@ pub(super) struct Surroundings<'a> {
 /// Starts a process and its task.
 pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) -> io::Result<Incarnation> {
     let socket = around.sockets.socket(&spec.name, epoch)?;
+    let sockets = around.listeners.bequeath(&spec.listen)?;
     let (awaited, found) = awaited_line(spec).map(Awaited::new).unzip();
     let (output, last_lines) = around.logs.attach(&spec.name, awaited)?;
-    let process = Process::start(spec, around.run_id, around.claim, socket.path(), output)?;
+    let process = Process::start(spec, around.run_id, around.claim, socket.path(), output, sockets)?;
     let (orders, ordered) = mpsc::channel(4);
     let pid = process.id();
     let reporter = Reporter { name: spec.name.clone(), epoch, reports: around.reports.clone() };

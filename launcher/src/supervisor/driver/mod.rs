@@ -28,12 +28,13 @@ use super::control::{Asked, ReloadSummary, Request, Response, Server, run_dir};
 use super::events::{self, Clock, Ended, Observation, ProbeKind, Transition};
 use super::exit::ProcessExit;
 use super::graph::Graph;
-use super::hooks::{Awaited, Hooks, Progress};
+use super::hooks::{Hooks, Progress};
+use super::listeners::Listeners;
 use super::lock::Claim;
 use super::logs::Logs;
-use super::machine::{Action, Event, Machine, Phase, Then, Verb, ceil_seconds, fingerprint};
-use super::spec::{Plan, Readiness};
-use super::status::State;
+use super::machine::{Action, Component, Event, Machine, Phase, Then, Verb, ceil_seconds, fingerprint};
+use super::spec::{ComponentSpec, Launch, Listen, Plan, Readiness};
+use super::status::{Awaited, State};
 use super::{Outcome, clock};
 
 /// Reports that may wait for the driver; the children's tasks wait when there are more.
@@ -55,6 +56,7 @@ pub(super) struct Driver {
     logs: Logs,
     hooks: Hooks,
     sockets: Directory,
+    listeners: Listeners,
     _server: Server,
     incarnations: BTreeMap<String, Incarnation>,
     /// The one alarm of each component that counts.
@@ -126,6 +128,7 @@ impl Driver {
             logs: Logs::start(&plan.logs, plan.log_policy, &plan.secrets)?,
             hooks,
             sockets: Directory::make(&run_dir)?,
+            listeners: Listeners::new()?,
             _server: Server::bind(&run_dir, questions)?,
             incarnations: BTreeMap::new(),
             alarms: BTreeMap::new(),
@@ -222,6 +225,7 @@ impl Driver {
                 self.alarms.insert(name, (at, token));
             }
             Action::Changed { name, epoch, from, to, why } => {
+                self.close_if_stopped(&name);
                 let ended = end.take_if(|end| end.name == name);
                 self.tell_of_change(Change { name, epoch, from, to, why }, ended);
             }
@@ -240,6 +244,7 @@ impl Driver {
             run_id: self.plan.run_id,
             claim: &self.claim,
             sockets: &self.sockets,
+            listeners: &mut self.listeners,
             logs: &mut self.logs,
             reports: &self.reports,
         };
@@ -368,6 +373,8 @@ impl Driver {
     fn quit(&mut self) -> bool {
         tracing::info!("ending");
         self.upward.stopping();
+        // Whoever connects from now on is to be told so, as soon as the component itself does not listen any more.
+        self.listeners.keep(std::iter::empty());
         self.feed(Event::Quit)
     }
 
@@ -384,6 +391,20 @@ impl Driver {
         // Who asked may be gone.
         let _ = answer.send(response);
         finished
+    }
+
+    /// What does not come back by itself has no place where connections wait for it.
+    fn close_if_stopped(&mut self, name: &str) {
+        if self.is_down(name)
+            && let Some(component) = self.machine.component(name)
+        {
+            self.listeners.close(&component.spec.listen);
+        }
+    }
+
+    fn is_down(&self, name: &str) -> bool {
+        let state = self.machine.component(name).map(Component::state);
+        matches!(state, Some(State::Stopped | State::Failed))
     }
 
     fn on_verb(&mut self, name: String, verb: Verb) -> (Response, bool) {
@@ -431,6 +452,14 @@ impl Driver {
     fn replace(&mut self, plan: Plan) -> Result<(ReloadSummary, bool), String> {
         let names: Vec<String> = plan.dependencies.iter().map(|external| external.name.clone()).collect();
         let graph = Graph::new(&plan.components, &names).map_err(|error| error.to_string())?;
+        // New sockets are open before the old ones are closed; what cannot be listened on changes nothing.
+        let runs = |spec: &&ComponentSpec| {
+            matches!(spec.launch, Launch::Command { .. }) && !self.is_down(&spec.name)
+        };
+        let started = plan.components.iter().filter(runs);
+        let listen: Vec<&Listen> = started.flat_map(|spec| &spec.listen).collect();
+        self.listeners.open(listen.iter().copied()).map_err(|error| error.to_string())?;
+        self.listeners.keep(listen.into_iter());
         let summary = self.machine.compare(&plan.components);
         tracing::info!(?summary, "a new plan is in force");
         self.logs.set(plan.log_policy, &plan.secrets);
@@ -500,7 +529,7 @@ impl Driver {
         }
     }
 
-    /// Whom a stop of everything waits for.
+    /// Who is being stopped.
     fn awaited(&self) -> Vec<Awaited> {
         let now = Instant::now();
         let stopping = self.machine.components().filter_map(|component| match &component.phase {

@@ -26,6 +26,7 @@ use uuid::Uuid;
 use wait4::Wait4;
 
 use crate::supervisor::exit::{ProcessExit, Usage};
+use crate::supervisor::listeners::Inheritance;
 use crate::supervisor::lock::Claim;
 use crate::supervisor::spec::{ComponentSpec, Launch};
 use crate::supervisor::sweep::{self, RUN};
@@ -65,6 +66,7 @@ impl Process {
         claim: &Claim,
         notify: &Path,
         output: PipeWriter,
+        sockets: Inheritance,
     ) -> io::Result<Self> {
         let (stdin, lifeline) = io::pipe()?;
         let mut command = command(spec, run_id)?;
@@ -74,6 +76,7 @@ impl Process {
             command.env("WATCHDOG_USEC", patience.as_micros().to_string());
         }
         command.stdin(stdin).stdout(output.try_clone()?).stderr(output).process_group(0);
+        sockets.give_to(&mut command)?;
         let child = claim.lend(|| command.spawn())?;
         let pid = Pid::from_child(&child);
         match watch(pid) {

@@ -1,6 +1,6 @@
 //! Puts together what `status` shows.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Driver;
 use crate::supervisor::machine::{Component, Phase};
@@ -17,6 +17,8 @@ impl Driver {
             stopping: self.machine.is_quitting(),
             components: self.machine.components().map(|component| self.status(component, now)).collect(),
             dependencies: self.dependencies.status(),
+            awaited: self.awaited(),
+            load: None,
         }
     }
 
@@ -38,14 +40,36 @@ impl Driver {
             pid: component.pid,
             address: component.spec.address.clone(),
             restarts: component.restarts,
-            ready_ms: component.ready_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+            ready_ms: component.ready_after.map(milliseconds),
             uptime_s: uptime,
             last_error: component.last_error.clone(),
             reason: self.machine.reason(component, now),
+            waits_for: self.machine.unmet(component).cloned().collect(),
+            next_try_ms: next_try(component, now).map(milliseconds),
             status_text: component.status_text.clone(),
             required: component.spec.required,
             same_crashes: component.same_crashes,
             log: self.logs.dropped(&component.spec.name),
+            load: None,
         }
     }
+}
+
+/// How long until it is started again.
+fn next_try(component: &Component, now: Instant) -> Option<Duration> {
+    match component.phase {
+        Phase::Backoff { until } => Some(until.saturating_duration_since(now)),
+        Phase::Waiting
+        | Phase::Starting { .. }
+        | Phase::Ready { .. }
+        | Phase::Unready { .. }
+        | Phase::Stopping { .. }
+        | Phase::Stopped
+        | Phase::Failed { .. }
+        | Phase::Skipped { .. } => None,
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

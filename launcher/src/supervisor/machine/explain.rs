@@ -22,9 +22,15 @@ impl Machine {
         }
     }
 
+    /// What a component that waits for its needs waits for.
+    pub(crate) fn unmet<'a>(&'a self, component: &'a Component) -> impl Iterator<Item = &'a String> {
+        let waits = component.phase == Phase::Waiting;
+        component.spec.needs.iter().filter(move |need| waits && !self.is_met(need))
+    }
+
     fn waits_for(&self, component: &Component) -> String {
-        let unmet = component.spec.needs.iter().filter(|need| !self.is_met(need));
-        let named: Vec<String> = unmet
+        let named: Vec<String> = self
+            .unmet(component)
             .map(|need| match self.components.get(need) {
                 Some(other) => format!("{need} ({})", other.state()),
                 None => need.clone(),

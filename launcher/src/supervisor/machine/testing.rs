@@ -17,6 +17,7 @@ pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
             cwd: None,
         },
         readiness: Readiness::Notify,
+        listen: Vec::new(),
         address: None,
         needs: needs.iter().map(|need| (*need).to_owned()).collect(),
         restart: RestartPolicy::default(),

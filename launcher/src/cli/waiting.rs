@@ -1,0 +1,74 @@
+//! Whom a stop waits for, told while it waits: one line that changes on a terminal, and elsewhere a line when there is news.
+
+use std::io::Write;
+
+use super::output;
+use super::overview::cut;
+use crate::supervisor::Awaited;
+
+/// The line.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    last: String,
+}
+
+impl Waiting {
+    /// Shows these, if there are any.
+    pub(super) fn show(&mut self, awaited: &[Awaited]) {
+        let text = if awaited.is_empty() { String::new() } else { format!("waiting for {}", list(awaited)) };
+        if text == self.last {
+            return;
+        }
+        match output::terminal_size() {
+            // One column less: at the edge some terminals begin a new line.
+            Some((columns, _)) => print(&format!("\r\x1b[K{}", cut(&text, columns.saturating_sub(1)))),
+            None if text.is_empty() => {}
+            None => output::line(&text),
+        }
+        self.last = text;
+    }
+
+    /// Makes room for another line.
+    pub(super) fn clear(&mut self) {
+        self.show(&[]);
+    }
+}
+
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    // When nobody reads any more there is nobody to tell.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// `chat-server (pid 12, 7 s left, 2 grandchildren), …`
+pub(super) fn list(awaited: &[Awaited]) -> String {
+    let one = |awaited: &Awaited| {
+        let grandchildren = match awaited.grandchildren {
+            0 => String::new(),
+            1 => ", 1 grandchild".to_owned(),
+            more => format!(", {more} grandchildren"),
+        };
+        format!("{} (pid {}, {} s left{grandchildren})", awaited.name, awaited.pid, awaited.seconds_left)
+    };
+    awaited.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_named_with_its_time_and_its_family() {
+        let one = |name: &str, grandchildren| Awaited {
+            name: name.to_owned(),
+            pid: 12,
+            seconds_left: 7,
+            grandchildren,
+        };
+        let text = list(&[one("chat-server", 2), one("api", 1), one("web", 0)]);
+        assert_eq!(
+            text,
+            "chat-server (pid 12, 7 s left, 2 grandchildren), api (pid 12, 7 s left, 1 grandchild), web (pid 12, 7 s left)"
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! What the components' processes take now: time on the processors, and memory. Read from `/proc` by whoever wants to know it, so
+//! that a launcher that nobody asks does nothing for it.
+//!
+//! A component is its process group: the process that we started and what that started. Memory is the proportional share (PSS):
+//! all components are one program, whose pages they share, and counted per process these would be counted again and again.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::status::Snapshot;
+
+/// What a component's processes take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// How many processes it is.
+    pub processes: u32,
+    /// How much of one processor they use, in percent: since the last look, or at the first since the start.
+    pub cpu_percent: f64,
+    /// Their time on processors until now, in seconds.
+    pub cpu_s: f64,
+    /// Their memory in bytes: the proportional set size, or where that cannot be read the resident set size.
+    pub memory_bytes: u64,
+}
+
+/// Remembers the last look.
+#[derive(Debug, Default)]
+pub struct Meter {
+    last: BTreeMap<u32, (Instant, f64)>,
+}
+
+/// A process, as `/proc/PID/stat` tells of it.
+#[derive(Debug, PartialEq)]
+struct Stat {
+    group: u32,
+    cpu_s: f64,
+    /// In seconds since the machine started.
+    started_s: f64,
+    /// In bytes.
+    resident: u64,
+}
+
+impl Meter {
+    /// Fills in what every component of a snapshot and the launcher itself take.
+    pub fn measure(&mut self, snapshot: &mut Snapshot) {
+        let groups: Vec<u32> = snapshot.components.iter().filter_map(|component| component.pid).collect();
+        let mut loads = self.look(&groups, snapshot.launcher_pid);
+        snapshot.load = loads.remove(&snapshot.launcher_pid);
+        for component in &mut snapshot.components {
+            component.load = component.pid.and_then(|pid| loads.remove(&pid));
+        }
+    }
+
+    fn look(&mut self, groups: &[u32], launcher: u32) -> BTreeMap<u32, Load> {
+        let now = Instant::now();
+        let uptime = uptime();
+        let mut found: BTreeMap<u32, (Load, f64)> = BTreeMap::new();
+        for pid in processes() {
+            let Some(stat) = stat(pid) else { continue };
+            // The launcher's group is its shell's business, so of that only the launcher counts.
+            let key = if pid == launcher { pid } else { stat.group };
+            if pid != launcher && !groups.contains(&key) {
+                continue;
+            }
+            let (load, started) = found.entry(key).or_insert_with(|| (Load::default(), stat.started_s));
+            load.processes += 1;
+            load.cpu_s += stat.cpu_s;
+            load.memory_bytes += proportional(pid).unwrap_or(stat.resident);
+            *started = started.min(stat.started_s);
+        }
+        let last = std::mem::take(&mut self.last);
+        let rated = found.into_iter().map(|(key, (mut load, started))| {
+            let (time, used) = match last.get(&key) {
+                Some((then, cpu_s)) => (now.duration_since(*then).as_secs_f64(), load.cpu_s - cpu_s),
+                None => (uptime - started, load.cpu_s),
+            };
+            // Shorter than the clock's ticks are apart: nothing can be told.
+            load.cpu_percent = if time > 0.02 { (100.0 * used / time).max(0.0) } else { 0.0 };
+            self.last.insert(key, (now, load.cpu_s));
+            (key, load)
+        });
+        rated.collect()
+    }
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// `pid (name) state ppid pgrp …`, where the name may hold anything; `proc_pid_stat(5)`, whose first field is 1.
+#[expect(clippy::cast_precision_loss, reason = "for people to read; exact for a hundred million seconds")]
+fn parse(text: &str) -> Option<Stat> {
+    let fields: Vec<&str> = text.rsplit_once(") ")?.1.split(' ').collect();
+    let number = |field: usize| fields.get(field - 3)?.trim().parse::<u64>().ok();
+    let seconds = |ticks: u64| ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+    let (user, system, children) = (number(14)?, number(15)?, number(16)? + number(17)?);
+    Some(Stat {
+        group: fields.get(2)?.parse().ok()?,
+        cpu_s: seconds(user + system + children),
+        started_s: seconds(number(22)?),
+        resident: number(24)? * rustix::param::page_size() as u64,
+    })
+}
+
+fn proportional(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// Seconds since the machine started.
+fn uptime() -> f64 {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    text.split(' ').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_read_whatever_it_calls_itself() {
+        let text = "7 (a ) b) S 1 42 42 0 -1 4194560 1 0 0 0 250 50 10 20 20 0 3 0 900 1000 5 18446744073709551615 0";
+        let ticks = rustix::param::clock_ticks_per_second();
+        let stat = parse(text).unwrap();
+        assert_eq!((stat.group, stat.resident), (42, 5 * rustix::param::page_size() as u64));
+        assert!((stat.cpu_s * ticks as f64 - 330.0).abs() < 0.01, "{stat:?}");
+        assert!((stat.started_s * ticks as f64 - 900.0).abs() < 0.01, "{stat:?}");
+        assert_eq!(parse("nonsense"), None);
+    }
+
+    #[test]
+    fn work_shows_and_rest_does_not() {
+        let mut meter = Meter::default();
+        let me = std::process::id();
+        let begin = Instant::now();
+        meter.look(&[], me);
+        while begin.elapsed().as_millis() < 100 {
+            std::hint::black_box(begin);
+        }
+        let busy = meter.look(&[], me)[&me];
+        assert!(busy.cpu_percent > 1.0 && busy.memory_bytes > 100_000 && busy.processes == 1, "{busy:?}");
+    }
+}
