@@ -1,5 +1,6 @@
 //! The endpoints. [`routes`] lists them all with what the document says of each; [`guard`] decides who may ask.
 
+mod backup;
 mod docs;
 mod feed;
 mod guard;

@@ -2,10 +2,12 @@
 //!
 //! * [`store`]: the logs, in SQLite or MongoDB.
 //! * [`feed`]: the stream of committed events.
+//! * [`archive`]: what a backup holds.
 //! * `http`: the endpoints; `service`: what they share.
 //!
 //! Knows nothing of sessions, dialects or who is online.
 
+pub mod archive;
 pub mod config;
 pub mod feed;
 pub mod store;

@@ -11,10 +11,11 @@ mod recent;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use protocol::api::{Appended, CursorMove, EventPage, RegisterUser, User};
+use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, User};
 use protocol::limits::METADATA_BYTES;
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, Event, UserName};
@@ -71,6 +72,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// Keeps a value, or forgets it with `None`.
     fn put_state(&self, put: StatePut) -> Answer<'_, ()>;
+
+    /// The conversations behind `after` in order of their keys, at most `limit`.
+    fn all_conversations<'a>(
+        &'a self,
+        after: Option<&'a ConversationId>,
+        limit: usize,
+    ) -> Answer<'a, Vec<ConversationId>>;
+
+    /// Every cursor in a conversation: those of its users, then those of their devices.
+    fn cursors<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Vec<CursorMove>>;
+
+    /// What services keep behind this owner and key, in their order, at most `limit`.
+    fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>>;
+
+    /// Becomes what a backup holds: all of it, or nothing has changed. The feed then begins a new epoch.
+    fn restore(&self, backup: PathBuf) -> Answer<'_, BackupTotals>;
 
     /// What "durable" means here.
     fn durability(&self) -> Durability;

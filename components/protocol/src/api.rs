@@ -16,6 +16,8 @@
 //! | `POST /v1/users` | [`RegisterUser`] | `{}` | yes |
 //! | `GET /v1/state/{owner}` | | [`StateEntries`] | yes |
 //! | `PUT /v1/state/{owner}/{key}` | [`StateValue`] | `{}` | yes |
+//! | `GET /v1/backup` | | JSON lines: everything that is kept | yes |
+//! | `POST /v1/restore` | [`RestoreRequest`] | [`BackupTotals`] | yes |
 //!
 //! Any error is a [`Problem`]. The token goes in `Authorization: Bearer …`.
 
@@ -280,6 +282,26 @@ pub struct StateEntries {
 pub struct StateValue {
     /// At most [`METADATA_BYTES`](crate::limits::METADATA_BYTES) of JSON.
     pub value: Option<serde_json::Value>,
+}
+
+/// A backup to become what is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestoreRequest {
+    /// The file's whole path, on the message API's machine.
+    pub file: std::path::PathBuf,
+}
+
+/// How much a backup holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BackupTotals {
+    /// Those who ever logged in.
+    pub users: u64,
+    /// Values that services keep.
+    pub states: u64,
+    /// Conversations.
+    pub conversations: u64,
+    /// Messages.
+    pub events: u64,
 }
 
 /// Why a request could not be done.

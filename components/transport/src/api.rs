@@ -2,12 +2,16 @@
 //! caller knows whether that is safe.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt};
 use kit::Secret;
 use protocol::api::{
-    AppendRequest, AppendResponse, Conversations, CursorMove, CursorMoves, EventPage, FeedPosition, Names,
-    Problem, RegisterUser, StateEntries, StateValue, UnseenPage, User, Users,
+    AppendRequest, AppendResponse, BackupTotals, Conversations, CursorMove, CursorMoves, EventPage,
+    FeedPosition, Names, Problem, RegisterUser, RestoreRequest, StateEntries, StateValue, UnseenPage, User,
+    Users,
 };
 use protocol::{ConversationId, Draft, UserName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -177,6 +181,25 @@ impl ApiClient {
         let request =
             self.request(Method::PUT, &format!("state/{owner}/{}", key.key())).json(&StateValue { value });
         self.fetch::<serde_json::Value>(request).await.map(drop)
+    }
+
+    /// Everything that is kept, as the lines of a backup, chunk by chunk.
+    ///
+    /// # Errors
+    /// See [`ApiError`]. Only the last line says that the backup is whole.
+    pub async fn backup(&self) -> Result<impl Stream<Item = Result<Bytes, ApiError>>, ApiError> {
+        let request = self.http.get(format!("{}/backup", self.base)).bearer_auth(self.token.expose());
+        let response = check(request.send().await.map_err(ApiError::Unreachable)?).await?;
+        Ok(response.bytes_stream().map_err(ApiError::Unreachable))
+    }
+
+    /// Makes the store what a backup holds, however long that takes.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn restore(&self, file: PathBuf) -> Result<BackupTotals, ApiError> {
+        let request = self.http.post(format!("{}/restore", self.base)).bearer_auth(self.token.expose());
+        self.fetch(request.json(&RestoreRequest { file })).await
     }
 
     /// Opens the feed right after `position`, or at its present end.

@@ -1,5 +1,7 @@
 //! The command line: what can be asked of the launcher, one file a command.
 
+mod api;
+mod backup;
 mod chat;
 mod check;
 mod console;
@@ -15,6 +17,7 @@ mod overview;
 mod planner;
 mod reload;
 mod report;
+mod restore;
 mod rotator;
 mod run;
 #[cfg(test)]
@@ -74,6 +77,10 @@ enum Command {
     Run(With<run::Args>),
     /// List everybody who ever logged in
     Users(With<users::Args>),
+    /// Write everything that is kept into a file
+    Backup(With<backup::Args>),
+    /// Make the store what a backup holds
+    Restore(With<restore::Args>),
     /// Chat from this terminal
     Chat(With<chat::Args>),
     /// Ends what is left of a run once its launcher is gone.
@@ -128,6 +135,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Users(it)) => users::users(&place.then(it.place), &it.args),
         Some(Command::Guard(args)) => guard::guard(&args),
         Some(Command::Shim(args)) => shim::shim(&args),
+        Some(Command::Backup(it)) => backup::backup(&place.then(it.place), &it.args),
+        Some(Command::Restore(it)) => restore::restore(&place.then(it.place), &it.args),
         Some(Command::Chat(it)) => chat::chat(&place.then(it.place), it.args),
     }
 }

@@ -2,12 +2,11 @@
 
 use kit::{Exit, Failure};
 use protocol::api::User;
-use transport::ApiClient;
 
-use super::options::{Where, Without, small_runtime};
+use super::api::Api;
+use super::options::{Where, small_runtime};
 use super::output;
 use super::table::{Cell, Table};
-use super::token;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
@@ -19,14 +18,8 @@ pub(super) struct Args {
 
 /// Asks the message API, and prints its answer.
 pub(super) fn users(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    let loaded = place.load(&Without::default())?;
-    let token = token::of_running(&loaded.directories.data)?;
-    let address = kit::listen::reachable(loaded.settings.message_api.listen);
-    kit::context::install_tls();
-    let users = small_runtime()?.block_on(ApiClient::new(address, token).users()).map_err(|error| {
-        let error = kit::failure::chain(&error);
-        Failure::new(Exit::Unavailable, format!("the message API at {address} does not answer: {error}"))
-    })?;
+    let api = Api::of_running(place)?;
+    let users = small_runtime()?.block_on(api.client.users()).map_err(|error| api.failure(&error))?;
     if args.json {
         output::line(&serde_json::to_string_pretty(&users).expect("users can be written as JSON"));
     } else {

@@ -53,10 +53,13 @@ async fn pump(service: Arc<Service>, position: Option<FeedPosition>, chunks: mps
             () = chunks.closed() => return,
             next = reader.next() => next,
         };
-        let Ok(chunk) = next else {
-            service.metrics.feed_lagged.add(1);
-            tracing::warn!("a reader of the feed was too slow and is cut off");
-            return;
+        let chunk = match next {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                service.metrics.feed_lagged.add(1);
+                tracing::warn!(%error, "a reader of the feed is cut off and reads the store");
+                return;
+            }
         };
         let sent = tokio::select! {
             () = service.shutdown.cancelled() => return,

@@ -9,7 +9,8 @@ use protocol::api;
 use protocol::limits::{BATCH_BYTES, LINE_BYTES};
 
 use super::openapi::{self, Operation, schema};
-use super::{feed, guard, messages, native};
+use super::{backup, feed, guard, messages, native};
+use crate::archive::Record;
 use crate::service::Service;
 
 /// A message with body and metadata at their largest, every byte of them escaped.
@@ -63,6 +64,7 @@ pub(super) fn all() -> Vec<Route> {
     let mut routes = Vec::from(messages());
     routes.extend(users());
     routes.extend(logs());
+    routes.extend(copies());
     routes.push(route("/openapi.json", Access::Open, get(openapi::document), []));
     routes
 }
@@ -126,6 +128,18 @@ fn users() -> [Route; 6] {
         route("/v1/users/{user}/conversations", Access::Token, get(native::conversations), [conversations]),
         route("/v1/state/{owner}", Access::Token, get(native::state), [state]),
         route("/v1/state/{owner}/{key}", Access::Token, put(native::put_state), [put_state]),
+    ]
+}
+
+fn copies() -> [Route; 2] {
+    let backup = Operation::new("get", "Take a backup", "JSON lines: everything that is kept, while people write. A backup whose last line is missing is not whole.")
+        .lines(schema::<Record>);
+    let restore = Operation::new("post", "Restore a backup", "The store becomes what the file holds, all of it or nothing. With SQLite what was there is kept in a file beside it; with MongoDB the database must have no messages.")
+        .body(schema::<api::RestoreRequest>)
+        .answer(schema::<api::BackupTotals>);
+    [
+        route("/v1/backup", Access::Token, get(backup::backup), [backup]),
+        route("/v1/restore", Access::Token, post(backup::restore), [restore]),
     ]
 }
 

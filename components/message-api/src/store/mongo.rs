@@ -1,7 +1,7 @@
 //! The store in MongoDB, for those who run one, and for several machines: a standalone server or a replica set, from 4.4 on.
 //!
 //! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends, [`query`] reads, [`records`] moves
-//! cursors and keeps users and state, [`document`] is how an event stands in a document, [`call`] bounds every wait. [`stream`]
+//! cursors and keeps users and state, [`whole`] reads and [`import`] takes all that a store holds, [`document`] is how an event stands in a document, [`call`] bounds every wait. [`stream`]
 //! tells what was stored, and [`progress`] how far it has come.
 //!
 //! Several processes may write to one database: the unique index on `(conversation, seq)` is the fence between them. On a replica
@@ -11,17 +11,21 @@
 mod call;
 mod connect;
 mod document;
+mod import;
 mod progress;
 mod query;
 mod records;
 mod stream;
+mod whole;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use protocol::api::{Appended, CursorMove, EventPage, RegisterUser, User};
+use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, User};
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, Event, UserName};
 use serde_json::Value;
@@ -45,7 +49,6 @@ const CLOSING: Duration = Duration::from_millis(300);
 /// less would lose acknowledged messages when a server process dies.
 ///
 /// Bound: 256 batches wait for the writer. Overflow: further callers wait for a place.
-#[derive(Debug)]
 pub struct MongoStore {
     collections: Collections,
     /// `None` once closed.
@@ -53,6 +56,9 @@ pub struct MongoStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     /// `None` on a standalone server.
     followed: Option<Followed>,
+    committed: Arc<dyn Committed>,
+    /// Nothing is appended meanwhile.
+    restoring: AtomicBool,
 }
 
 /// The change stream's task.
@@ -73,10 +79,33 @@ impl MongoStore {
         let followed = Followed::start(&collections, Arc::clone(&committed)).await;
         let followed = followed.map_err(|error| connect::explain(error, &servers))?;
         let (queue, batches) = mpsc::channel(QUEUE);
-        let committed = followed.is_none().then_some(committed);
-        let writer = tokio::spawn(Writer::new(collections.clone(), committed).run(batches));
+        let own_news = followed.is_none().then(|| Arc::clone(&committed));
+        let writer = tokio::spawn(Writer::new(collections.clone(), own_news).run(batches));
         let (queue, writer) = (Mutex::new(Some(queue)), Mutex::new(Some(writer)));
-        Ok(Self { collections, queue, writer, followed })
+        let restoring = AtomicBool::new(false);
+        Ok(Self { collections, queue, writer, followed, committed, restoring })
+    }
+
+    async fn write(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
+        let closed = || StoreError::unavailable("the store is closed");
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (reply, answer) = oneshot::channel();
+        queue.ok_or_else(closed)?.send(Batch { drafts, reply }).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    async fn restore_from(&self, backup: &Path) -> Result<BackupTotals, StoreError> {
+        if self.restoring.swap(true, Ordering::AcqRel) {
+            return Err(StoreError::unavailable("a backup is being restored already"));
+        }
+        // The writer works in order: when this comes back, what was accepted before is written.
+        let result = match self.write(Vec::new()).await {
+            Ok(_) => import::restore(&self.collections, backup).await,
+            Err(error) => Err(error),
+        };
+        self.restoring.store(false, Ordering::Release);
+        self.committed.restart();
+        result
     }
 
     /// Waits until what was read is published too.
@@ -120,11 +149,10 @@ impl Drop for Followed {
 impl Store for MongoStore {
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
         Box::pin(async {
-            let closed = || StoreError::unavailable("the store is closed");
-            let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let (reply, answer) = oneshot::channel();
-            queue.ok_or_else(closed)?.send(Batch { drafts, reply }).await.map_err(|_| closed())?;
-            answer.await.map_err(|_| closed())?
+            if self.restoring.load(Ordering::Acquire) {
+                return Err(StoreError::unavailable("a backup is being restored"));
+            }
+            self.write(drafts).await
         })
     }
 
@@ -175,6 +203,26 @@ impl Store for MongoStore {
 
     fn put_state(&self, put: StatePut) -> Answer<'_, ()> {
         Box::pin(records::put_state(&self.collections, put))
+    }
+
+    fn all_conversations<'a>(
+        &'a self,
+        after: Option<&'a ConversationId>,
+        limit: usize,
+    ) -> Answer<'a, Vec<ConversationId>> {
+        Box::pin(whole::all_conversations(&self.collections, after, limit))
+    }
+
+    fn cursors<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Vec<CursorMove>> {
+        Box::pin(whole::cursors(&self.collections, conversation))
+    }
+
+    fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>> {
+        Box::pin(whole::all_state(&self.collections, after, limit))
+    }
+
+    fn restore(&self, backup: PathBuf) -> Answer<'_, BackupTotals> {
+        Box::pin(async move { self.restore_from(&backup).await })
     }
 
     fn durability(&self) -> Durability {

@@ -1,7 +1,7 @@
 //! The store in one SQLite file: nothing to install, nothing to run.
 //!
 //! [`writer`] is the one thread that writes, [`reader`] the few connections that read beside it, [`ledger`] what is written,
-//! [`query`] what is read, [`schema`] the tables, [`file`] how the file is opened, [`inspect`](mod@inspect) how it
+//! [`query`] and [`whole`] what is read, [`restore`] how a backup takes its place, [`schema`] the tables, [`file`] how the file is opened, [`inspect`](mod@inspect) how it
 //! is looked at before.
 
 mod cache;
@@ -11,16 +11,18 @@ mod ledger;
 mod progress;
 mod query;
 mod reader;
+mod restore;
 mod row;
 mod schema;
+mod whole;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use protocol::api::{Appended, CursorMove, EventPage, RegisterUser, User};
+use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, User};
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, UserName};
 use rusqlite::Connection;
@@ -40,6 +42,7 @@ pub use inspect::inspect;
 /// Bound: 256 commands wait for the writer. Overflow: further callers wait for a place.
 #[derive(Debug)]
 pub struct SqliteStore {
+    path: PathBuf,
     durability: Durability,
     /// `None` once closed.
     queue: Mutex<Option<mpsc::Sender<Command>>>,
@@ -69,6 +72,7 @@ impl SqliteStore {
             .spawn(move || writer.run(commands))
             .expect("the system has room for one more thread at start");
         Ok(Self {
+            path: path.to_owned(),
             durability,
             queue: Mutex::new(Some(queue)),
             writer: Mutex::new(Some(thread)),
@@ -158,6 +162,37 @@ impl Store for SqliteStore {
 
     fn put_state(&self, put: StatePut) -> Answer<'_, ()> {
         Box::pin(self.ask(|reply| Command::PutState(put, reply)))
+    }
+
+    fn all_conversations<'a>(
+        &'a self,
+        after: Option<&'a ConversationId>,
+        limit: usize,
+    ) -> Answer<'a, Vec<ConversationId>> {
+        let after = after.cloned();
+        Box::pin(
+            self.readers.read(move |connection| whole::all_conversations(connection, after.as_ref(), limit)),
+        )
+    }
+
+    fn cursors<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Vec<CursorMove>> {
+        let conversation = conversation.clone();
+        Box::pin(self.readers.read(move |connection| whole::cursors(connection, &conversation)))
+    }
+
+    fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>> {
+        Box::pin(self.readers.read(move |connection| whole::all_state(connection, after, limit)))
+    }
+
+    fn restore(&self, backup: PathBuf) -> Answer<'_, BackupTotals> {
+        Box::pin(async move {
+            let path = self.path.clone();
+            let building = tokio::task::spawn_blocking(move || restore::build(&backup, &path));
+            let built = building.await.map_err(|_| StoreError::unavailable("the restore ended badly"))??;
+            let totals = built.totals;
+            self.ask(|reply| Command::Restore(built, reply)).await?;
+            Ok(totals)
+        })
     }
 
     fn durability(&self) -> Durability {

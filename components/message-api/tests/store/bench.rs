@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use message_api::StoreConfig;
 use message_api::store::{self, Committed, Store, StoreError};
+use message_api::{StoreConfig, archive};
 use protocol::api::{Appended, CursorMove};
 use protocol::native::Device;
 use protocol::{Body, ClientId, ConversationId, Draft, Event, UserName};
@@ -100,6 +100,21 @@ impl Opened {
             }
             after = Some(page.end);
         }
+    }
+
+    /// A backup of all of it.
+    pub(crate) async fn backup(&self) -> Vec<u8> {
+        let (chunks, mut waiting) = tokio::sync::mpsc::channel::<bytes::Bytes>(1);
+        let collecting = async {
+            let mut bytes: Vec<u8> = Vec::new();
+            while let Some(chunk) = waiting.recv().await {
+                bytes.extend_from_slice(&chunk);
+            }
+            bytes
+        };
+        let (exported, bytes) = tokio::join!(archive::export(&*self.store, chunks), collecting);
+        exported.unwrap();
+        bytes
     }
 
     pub(crate) async fn see(&self, user: &str, other: &str, seq: u64) {

@@ -34,6 +34,7 @@ macro_rules! cases {
             a_conversation_is_read_in_both_directions
             users_come_in_order_of_registration
             state_is_kept_by_owner_and_key
+            everything_can_be_listed_page_by_page
             a_closed_store_finishes_and_refuses
         }
     };
@@ -419,6 +420,35 @@ pub(crate) async fn state_is_kept_by_owner_and_key(bench: &Bench) {
     assert!(StatePut::new(name("a"), "key", Some(&json!(long))).is_err());
     assert!(StatePut::new(name("a"), "", None).is_err());
     assert!(StatePut::new(name("a"), "a\nb", None).is_err());
+}
+
+pub(crate) async fn everything_can_be_listed_page_by_page(bench: &Bench) {
+    let opened = bench.open().await;
+    for from in ["alice", "carol", "dave"] {
+        opened.append((0..3).map(|n| draft(from, "bob", &n.to_string())).collect()).await;
+    }
+    opened.see("bob", "alice", 2).await;
+    opened.try_see("bob", "alice", 3, Some("phone")).await.unwrap();
+    let mut after = None;
+    for expected in ["dm:alice:bob", "dm:bob:carol", "dm:bob:dave"] {
+        let page = opened.store.all_conversations(after.as_ref(), 1).await.unwrap();
+        assert_eq!(page[0].as_str(), expected);
+        after = page.into_iter().next();
+    }
+    assert!(opened.store.all_conversations(after.as_ref(), 1).await.unwrap().is_empty());
+    let cursors = opened.store.cursors(&dm("alice", "bob")).await.unwrap();
+    let cursors: Vec<_> =
+        cursors.iter().map(|at| (at.user.as_str(), at.device.as_ref().map(|d| d.as_str()), at.seq)).collect();
+    assert_eq!(cursors, [("bob", None, 3), ("bob", Some("phone"), 3)]);
+    for (owner, key) in [("bot", "a"), ("bot", "b"), ("thermometer1", "a")] {
+        opened.store.put_state(StatePut::new(name(owner), key, Some(&json!(key))).unwrap()).await.unwrap();
+    }
+    let first = opened.store.all_state(None, 2).await.unwrap();
+    let last = (first[1].owner.clone(), first[1].key.clone());
+    let rest = opened.store.all_state(Some(last), 2).await.unwrap();
+    let listed: Vec<_> =
+        first.iter().chain(&rest).map(|put| (put.owner.as_str(), put.key.as_str())).collect();
+    assert_eq!(listed, [("bot", "a"), ("bot", "b"), ("thermometer1", "a")]);
 }
 
 pub(crate) async fn a_closed_store_finishes_and_refuses(bench: &Bench) {

@@ -12,6 +12,7 @@ use mongodb::{Client, Collection, Database, IndexModel};
 
 use super::call::{self, CallError};
 use super::document::EventDocument;
+use super::import::RESTORING;
 
 /// Where the URL names no database.
 const DATABASE: &str = "messaging_db";
@@ -71,6 +72,11 @@ pub enum MongoOpenError {
         /// Its version.
         found: i32,
     },
+    /// A restore did not come to its end.
+    #[error(
+        "the restore into the database '{0}' was cut off; drop the database, or name a new one in store.url, and restore again"
+    )]
+    HalfRestored(String),
     /// It answers with something else.
     #[error("MongoDB at {servers} cannot be used")]
     Other {
@@ -92,7 +98,7 @@ impl MongoOpenError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Url(_) | Self::Newer { .. } => Exit::Config,
+            Self::Url(_) | Self::Newer { .. } | Self::HalfRestored(_) => Exit::Config,
             Self::Host { .. }
             | Self::Unreachable { .. }
             | Self::Login { .. }
@@ -127,6 +133,8 @@ pub(super) struct Collections {
     pub(super) counters: Collection<Document>,
     /// What services keep.
     pub(super) state: Collection<Document>,
+    /// The version of all this, and whether it is being restored.
+    pub(super) schema: Collection<Document>,
 }
 
 /// Asks the server whether it is there and lets us in; changes nothing.
@@ -152,6 +160,7 @@ pub(super) async fn open(url: &str) -> Result<(Collections, String), MongoOpenEr
         users: database.collection("users"),
         counters: database.collection("counters"),
         state: database.collection("state"),
+        schema: database.collection("schema"),
     };
     create_indexes(&collections).await.map_err(|error| explain(error, &servers))?;
     Ok((collections, servers))
@@ -200,6 +209,13 @@ async fn check_version(database: &Database, servers: &str) -> Result<(), MongoOp
     {
         return Err(MongoOpenError::Newer { database: database.name().to_owned(), found });
     }
+    let restoring = {
+        let schema = schema.clone();
+        call::call(async move { schema.find_one(doc! { "_id": RESTORING }).await })
+    };
+    if restoring.await.map_err(|error| explain(error, servers))?.is_some() {
+        return Err(MongoOpenError::HalfRestored(database.name().to_owned()));
+    }
     let set = async move {
         let update = doc! { "$max": { "version": SCHEMA } };
         schema.update_one(doc! { "_id": "version" }, update).upsert(true).await
@@ -226,6 +242,7 @@ async fn create_indexes(collections: &Collections) -> Result<(), CallError> {
         all.conversations.create_index(index("members", doc! { "members": 1 }, false)).await?;
         all.cursors.create_index(index("user", doc! { "user": 1 }, false)).await?;
         all.device_cursors.create_index(index("device", doc! { "user": 1, "device": 1 }, false)).await?;
+        all.device_cursors.create_index(index("conversation", doc! { "conversation": 1 }, false)).await?;
         all.users.create_index(index("ordinal", doc! { "ordinal": 1 }, false)).await?;
         all.state.create_index(index("owner", doc! { "owner": 1, "key": 1 }, true)).await
     })

@@ -26,6 +26,9 @@ pub(super) struct EventDocument {
     metadata: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timestamp: Option<i64>,
+    /// Whether it came from another store; then it is nobody's news.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    imported: bool,
 }
 
 impl EventDocument {
@@ -45,6 +48,27 @@ impl EventDocument {
             kind: draft.kind,
             metadata: (!draft.metadata.is_empty()).then(|| draft.metadata.to_json()),
             timestamp: draft.timestamp.map(Timestamp::micros),
+            imported: false,
+        }
+    }
+
+    /// An event of another store.
+    pub(super) fn imported(event: &Event) -> Self {
+        Self {
+            id: bson::Uuid::from_bytes(event.id.into_bytes()),
+            conversation: event.conversation.as_str().to_owned(),
+            seq: i64::try_from(event.seq).expect("no log has 2^63 events"),
+            at: event.at.micros(),
+            sender: event.sender.as_str().to_owned(),
+            sender_key: event.sender.key().to_owned(),
+            destination: event.destination.as_str().to_owned(),
+            destination_key: event.destination.key().to_owned(),
+            client_id: event.client_id.as_str().to_owned(),
+            body: event.body.as_str().to_owned(),
+            kind: event.kind,
+            metadata: (!event.metadata.is_empty()).then(|| event.metadata.to_json()),
+            timestamp: (event.timestamp != event.at).then(|| event.timestamp.micros()),
+            imported: true,
         }
     }
 

@@ -82,7 +82,7 @@ async fn forget_old_devices(collections: &Collections, user: &str) -> Result<(),
 }
 
 /// Updates one document, made where there is none. Answers whether it was made.
-async fn upsert(
+pub(super) async fn upsert(
     collection: &mongodb::Collection<Document>,
     id: String,
     update: Document,
@@ -115,6 +115,23 @@ pub(super) async fn register(collections: &Collections, user: RegisterUser) -> R
     let first = doc! { "name": user.name.as_str(), "first_seen": now, "ordinal": ordinal };
     update.insert("$setOnInsert", first);
     upsert(&collections.users, user.name.key().to_owned(), update).await?;
+    Ok(())
+}
+
+/// Registers somebody as they were registered elsewhere.
+pub(super) async fn import_user(collections: &Collections, user: &User) -> Result<(), StoreError> {
+    let (users, key) = (collections.users.clone(), user.name.key().to_owned());
+    let mut times = doc! { "$max": { "last_seen": user.last_seen.micros() }, "$min": { "first_seen": user.first_seen.micros() } };
+    if let Some(address) = &user.address {
+        times.insert("$set", doc! { "address": address });
+    }
+    let known = times.clone();
+    let found = call::call(async move { users.update_one(doc! { "_id": key }, known).await }).await?;
+    if found.matched_count == 0 {
+        let ordinal = next_ordinal(collections).await?;
+        times.insert("$setOnInsert", doc! { "name": user.name.as_str(), "ordinal": ordinal });
+        upsert(&collections.users, user.name.key().to_owned(), times).await?;
+    }
     Ok(())
 }
 

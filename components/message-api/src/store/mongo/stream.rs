@@ -184,7 +184,8 @@ async fn open_at_end(collections: &Collections) -> Result<Changes, CallError> {
 
 async fn open_stream(collections: &Collections, token: Option<ResumeToken>) -> Result<Changes, CallError> {
     let events = collections.events.clone_with_type::<Document>();
-    let pipeline = [doc! { "$match": { "operationType": "insert" } }];
+    let news = doc! { "operationType": "insert", "fullDocument.imported": { "$exists": false } };
+    let pipeline = [doc! { "$match": news }];
     call::call(
         async move { events.watch().pipeline(pipeline).resume_after(token).max_await_time(AWAIT).await },
     )

@@ -60,7 +60,7 @@ impl Ledger<'_> {
     }
 
     /// Whether the row went in: not if the sender used the client id before.
-    fn insert(
+    pub(super) fn insert(
         &self,
         pos: i64,
         conversation: i64,
@@ -130,7 +130,7 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    fn last_pos(&mut self) -> rusqlite::Result<i64> {
+    pub(super) fn last_pos(&mut self) -> rusqlite::Result<i64> {
         if let Some(pos) = self.cache.pos {
             return Ok(pos);
         }
@@ -140,7 +140,7 @@ impl Ledger<'_> {
     }
 
     /// The user's row, made where there is none.
-    fn user(&mut self, name: &UserName) -> rusqlite::Result<KnownUser> {
+    pub(super) fn user(&mut self, name: &UserName) -> rusqlite::Result<KnownUser> {
         if let Some(known) = self.cache.users.get(name.key()) {
             return Ok(known.clone());
         }
@@ -160,7 +160,12 @@ impl Ledger<'_> {
     }
 
     /// The end of the conversation's log; the conversation is made where there is none.
-    fn head(&mut self, conversation: &ConversationId, one: i64, other: i64) -> rusqlite::Result<Head> {
+    pub(super) fn head(
+        &mut self,
+        conversation: &ConversationId,
+        one: i64,
+        other: i64,
+    ) -> rusqlite::Result<Head> {
         if let Some(head) = self.cache.heads.get(conversation) {
             return Ok(*head);
         }

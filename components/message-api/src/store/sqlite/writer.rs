@@ -20,6 +20,7 @@ use super::cache::Cache;
 use super::file;
 use super::ledger::{self, Ledger};
 use super::progress::Progress;
+use super::restore::{self, Built};
 use super::row::{self, EVENT_COLUMNS, EVENT_JOINS};
 use crate::store::{Committed, StatePut, StoreError};
 
@@ -36,6 +37,8 @@ pub(super) enum Command {
     MoveCursors(Vec<CursorMove>, Reply<()>),
     Register(RegisterUser, Reply<()>),
     PutState(StatePut, Reply<()>),
+    /// Takes the place of everything; never together with others.
+    Restore(Built, Reply<()>),
 }
 
 /// What to tell a command's caller once the transaction is committed.
@@ -95,12 +98,22 @@ impl Writer {
 
     /// Writes until the queue is closed and empty.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Command>) {
-        while let Some(first) = queue.blocking_recv() {
+        let mut next = None;
+        while let Some(first) = next.take().or_else(|| queue.blocking_recv()) {
+            if let Command::Restore(built, reply) = first {
+                // A caller that went away is not told.
+                let _ = reply.send(self.restore(&built));
+                continue;
+            }
             let mut size = first.size();
             let mut group = vec![first];
             while size < GROUP_EVENTS
                 && let Ok(command) = queue.try_recv()
             {
+                if matches!(command, Command::Restore(..)) {
+                    next = Some(command);
+                    break;
+                }
                 size += command.size();
                 group.push(command);
             }
@@ -135,6 +148,18 @@ impl Writer {
                 let _ = self.reopen();
             }
         }
+    }
+
+    fn restore(&mut self, built: &Built) -> Result<(), StoreError> {
+        self.reopen()?;
+        let connection = self.connection.as_mut().expect("it was just opened");
+        restore::swap(connection, &self.path, built)?;
+        self.cache.clear();
+        self.published = ledger::last_pos(connection).map_err(store_error)?;
+        self.publishing.progress.has_published(self.published);
+        self.publishing.committed.restart();
+        tracing::warn!(?built.totals, "the store is what the backup holds; the feed begins a new epoch");
+        Ok(())
     }
 
     fn transact(&mut self, group: &mut [Command]) -> Result<(Vec<Event>, Vec<Outcome>), StoreError> {
@@ -198,7 +223,7 @@ impl Command {
         match self {
             Self::Append(drafts, _) => drafts.len(),
             Self::MoveCursors(moves, _) => moves.len(),
-            Self::Register(..) | Self::PutState(..) => 1,
+            Self::Register(..) | Self::PutState(..) | Self::Restore(..) => 1,
         }
     }
 
@@ -216,6 +241,7 @@ impl Command {
             Self::PutState(put, _) => {
                 ledger.put_state(put).map(|done| done.map_or_else(Outcome::Refused, |()| Outcome::Done))
             }
+            Self::Restore(..) => unreachable!("a restore is not part of a transaction"),
         }
     }
 
@@ -224,12 +250,18 @@ impl Command {
         match (self, outcome) {
             (Self::Append(_, reply), Outcome::Appended(results)) => drop(reply.send(Ok(results))),
             (
-                Self::MoveCursors(_, reply) | Self::Register(_, reply) | Self::PutState(_, reply),
+                Self::MoveCursors(_, reply)
+                | Self::Register(_, reply)
+                | Self::PutState(_, reply)
+                | Self::Restore(_, reply),
                 Outcome::Done,
             ) => drop(reply.send(Ok(()))),
             (command, Outcome::Refused(error)) => command.fail(error),
             (Self::Append(..), Outcome::Done)
-            | (Self::MoveCursors(..) | Self::Register(..) | Self::PutState(..), Outcome::Appended(_)) => {
+            | (
+                Self::MoveCursors(..) | Self::Register(..) | Self::PutState(..) | Self::Restore(..),
+                Outcome::Appended(_),
+            ) => {
                 unreachable!("execute yields what its command asks for")
             }
         }
@@ -238,7 +270,10 @@ impl Command {
     fn fail(self, error: StoreError) {
         match self {
             Self::Append(_, reply) => drop(reply.send(Err(error))),
-            Self::MoveCursors(_, reply) | Self::Register(_, reply) | Self::PutState(_, reply) => {
+            Self::MoveCursors(_, reply)
+            | Self::Register(_, reply)
+            | Self::PutState(_, reply)
+            | Self::Restore(_, reply) => {
                 drop(reply.send(Err(error)));
             }
         }

@@ -1,0 +1,110 @@
+//! Everything that a store holds, as the lines of a backup.
+
+use bytes::Bytes;
+use protocol::{ConversationId, Timestamp};
+use tokio::sync::mpsc;
+
+use super::record::{Record, VERSION};
+use super::seal::{LogHash, Seal};
+use crate::store::{Range, Store, StoreError};
+
+/// Conversations, or values of services, that are asked for at once.
+const PAGE: usize = 500;
+/// Events that are read at once; they are in memory twice.
+const EVENTS: usize = 1000;
+/// Lines are passed on together once they are so many bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// A backup was not finished.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nobody takes what is written.
+    #[error("whoever wanted it is gone")]
+    Unwanted,
+}
+
+/// Writes a backup into a channel, which bounds what is in memory. Where it fails there is no last line.
+///
+/// # Errors
+/// See [`ExportError`].
+pub async fn export(store: &dyn Store, chunks: mpsc::Sender<Bytes>) -> Result<(), ExportError> {
+    let mut out = Out { seal: Seal::default(), waiting: Vec::new(), chunks };
+    out.write(&Record::Backup { version: VERSION, at: Timestamp::now() }).await?;
+    for user in store.users().await? {
+        out.write(&Record::User(user)).await?;
+    }
+    states(store, &mut out).await?;
+    let mut after: Option<ConversationId> = None;
+    loop {
+        let page = store.all_conversations(after.as_ref(), PAGE).await?;
+        for conversation in &page {
+            log(store, conversation, &mut out).await?;
+        }
+        match page.into_iter().next_back() {
+            Some(last) => after = Some(last),
+            None => return out.end().await,
+        }
+    }
+}
+
+async fn states(store: &dyn Store, out: &mut Out) -> Result<(), ExportError> {
+    let mut after = None;
+    loop {
+        let page = store.all_state(after.take(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some((last.owner.clone(), last.key.clone()));
+        for put in page {
+            let value = put.value.unwrap_or_default();
+            let value = serde_json::from_str(&value)
+                .map_err(|error| StoreError::because("what a service keeps is damaged", error))?;
+            out.write(&Record::State { owner: put.owner, key: put.key, value }).await?;
+        }
+    }
+}
+
+/// The cursors come first, so that none lies past the events that are read after it.
+async fn log(store: &dyn Store, id: &ConversationId, out: &mut Out) -> Result<(), ExportError> {
+    let cursors = store.cursors(id).await?;
+    out.write(&Record::Conversation { id: id.clone(), cursors }).await?;
+    let (mut hash, mut after) = (LogHash::default(), 0);
+    loop {
+        let page = store.events(id, Range::After(after), EVENTS).await?;
+        for event in page.events {
+            hash.add(&event);
+            after = event.seq;
+            out.write(&Record::Event(Box::new(event))).await?;
+        }
+        if !page.more {
+            break;
+        }
+    }
+    let (events, sha256) = hash.finish();
+    out.write(&Record::Log { events, sha256 }).await
+}
+
+struct Out {
+    seal: Seal,
+    waiting: Vec<u8>,
+    chunks: mpsc::Sender<Bytes>,
+}
+
+impl Out {
+    async fn write(&mut self, record: &Record) -> Result<(), ExportError> {
+        self.waiting.extend(self.seal.line(record));
+        if self.waiting.len() >= CHUNK { self.pass_on().await } else { Ok(()) }
+    }
+
+    async fn end(mut self) -> Result<(), ExportError> {
+        let end = std::mem::take(&mut self.seal).end();
+        self.write(&end).await?;
+        self.pass_on().await
+    }
+
+    async fn pass_on(&mut self) -> Result<(), ExportError> {
+        let chunk = std::mem::take(&mut self.waiting);
+        self.chunks.send(chunk.into()).await.map_err(|_| ExportError::Unwanted)
+    }
+}

@@ -1,0 +1,239 @@
+//! Reads a backup back. Whatever is not as it was written is noticed: a byte that changed, a line too few or too many, an end that is
+//! missing. What was read before that must be thrown away.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use protocol::api::BackupTotals;
+use protocol::{ConversationId, Event};
+
+use super::record::{Record, VERSION};
+use super::seal::{LogHash, Seal};
+
+/// Longer than any line that is written: an event, or the cursors of a conversation's two users with all their devices.
+const LINE_BYTES: u64 = 1024 * 1024;
+
+/// A backup cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The file cannot be read.
+    #[error("it cannot be read")]
+    Read(#[from] io::Error),
+    /// It is some other file.
+    #[error("it is not a backup of P2P Chat")]
+    Foreign,
+    /// A later program made it.
+    #[error("it was made by a newer P2P Chat (layout {0}, this one knows {VERSION}); update this program")]
+    Newer(u32),
+    /// It was not written to the end.
+    #[error("it is not complete: it ends after line {0}")]
+    Cut(u64),
+    /// It was changed.
+    #[error("it is damaged: line {line} {what}")]
+    Damaged {
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+}
+
+/// A backup that is being read.
+pub struct Archive<R> {
+    lines: R,
+    line: u64,
+    seal: Seal,
+    part: Part,
+}
+
+/// Where in it we are.
+enum Part {
+    Begin,
+    Between,
+    Log { id: ConversationId, last: u64, hash: LogHash },
+    Over,
+}
+
+/// Reads a backup to its end and says how much is in it.
+///
+/// # Errors
+/// When it is not whole.
+pub fn verify(path: &Path) -> Result<BackupTotals, ArchiveError> {
+    let mut archive = Archive::open(path)?;
+    let mut totals = BackupTotals::default();
+    while let Some(record) = archive.next_record()? {
+        if let Record::End { totals: all, .. } = record {
+            totals = all;
+        }
+    }
+    Ok(totals)
+}
+
+impl Archive<BufReader<File>> {
+    /// Opens a backup.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn open(path: &Path) -> Result<Self, ArchiveError> {
+        Ok(Self::new(BufReader::new(File::open(path)?)))
+    }
+}
+
+impl<R: BufRead> Archive<R> {
+    /// Reads a backup from somewhere.
+    pub fn new(lines: R) -> Self {
+        Self { lines, line: 0, seal: Seal::default(), part: Part::Begin }
+    }
+
+    /// The next record; nothing after the last one.
+    ///
+    /// # Errors
+    /// When it is not as it was written.
+    pub fn next_record(&mut self) -> Result<Option<Record>, ArchiveError> {
+        let Some(line) = self.next_line()? else {
+            return match self.part {
+                Part::Over => Ok(None),
+                Part::Begin => Err(ArchiveError::Foreign),
+                Part::Between | Part::Log { .. } => Err(ArchiveError::Cut(self.line)),
+            };
+        };
+        let record = serde_json::from_slice(&line).map_err(|_| match self.part {
+            Part::Begin => ArchiveError::Foreign,
+            Part::Between | Part::Log { .. } | Part::Over => self.damaged("is no record"),
+        })?;
+        self.check(&record)?;
+        self.seal.note(&record, &line);
+        Ok(Some(record))
+    }
+
+    fn next_line(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
+        let mut line = Vec::new();
+        self.lines.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            return Ok(None);
+        }
+        self.line += 1;
+        if line.last() == Some(&b'\n') {
+            return Ok(Some(line));
+        }
+        Err(match self.part {
+            Part::Begin => ArchiveError::Foreign,
+            Part::Between | Part::Log { .. } | Part::Over => self.damaged("has no end"),
+        })
+    }
+
+    fn damaged(&self, what: &'static str) -> ArchiveError {
+        ArchiveError::Damaged { line: self.line, what }
+    }
+
+    fn check(&mut self, record: &Record) -> Result<(), ArchiveError> {
+        let part = std::mem::replace(&mut self.part, Part::Over);
+        self.part = match (part, record) {
+            (Part::Begin, Record::Backup { version: VERSION, .. }) => Part::Between,
+            (Part::Begin, Record::Backup { version, .. }) if *version > VERSION => {
+                return Err(ArchiveError::Newer(*version));
+            }
+            (Part::Begin, _) => return Err(ArchiveError::Foreign),
+            (Part::Between, Record::User(_) | Record::State { .. }) => Part::Between,
+            (Part::Between, Record::Conversation { id, .. }) => {
+                Part::Log { id: id.clone(), last: 0, hash: LogHash::default() }
+            }
+            (Part::Between, Record::End { .. }) => return self.check_end(record),
+            (Part::Log { id, last, hash }, Record::Event(event)) => {
+                self.check_event(id, last, hash, event)?
+            }
+            (Part::Log { hash, .. }, Record::Log { events, sha256 }) => {
+                if hash.finish() != (*events, sha256.clone()) {
+                    return Err(self.damaged("does not agree with the events before it"));
+                }
+                Part::Between
+            }
+            (Part::Between | Part::Log { .. } | Part::Over, _) => return Err(self.damaged("is out of place")),
+        };
+        Ok(())
+    }
+
+    fn check_event(
+        &self,
+        id: ConversationId,
+        last: u64,
+        mut hash: LogHash,
+        event: &Event,
+    ) -> Result<Part, ArchiveError> {
+        let its_own = ConversationId::dm(&event.sender, &event.destination);
+        if event.conversation != id || its_own != id || event.seq <= last {
+            return Err(self.damaged("is out of place"));
+        }
+        hash.add(event);
+        Ok(Part::Log { id, last: event.seq, hash })
+    }
+
+    fn check_end(&mut self, record: &Record) -> Result<(), ArchiveError> {
+        if std::mem::take(&mut self.seal).end() == *record {
+            Ok(())
+        } else {
+            Err(self.damaged("does not agree with what is before it"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    /// A backup of one conversation with three events.
+    fn backup() -> Vec<u8> {
+        let mut seal = Seal::default();
+        let at = protocol::Timestamp::from_micros(1);
+        let events: Vec<_> = (1..=3).map(sample::event).collect();
+        let mut hash = LogHash::default();
+        events.iter().for_each(|event| hash.add(event));
+        let (count, sha256) = hash.finish();
+        let mut records = vec![
+            Record::Backup { version: VERSION, at },
+            Record::State { owner: sample::name("bot"), key: "k".into(), value: serde_json::json!({"a": 1}) },
+            Record::Conversation { id: events[0].conversation.clone(), cursors: Vec::new() },
+        ];
+        records.extend(events.into_iter().map(|event| Record::Event(Box::new(event))));
+        records.push(Record::Log { events: count, sha256 });
+        let mut bytes: Vec<u8> = records.iter().flat_map(|record| seal.line(record)).collect();
+        bytes.extend(Seal::default().line(&seal.end()));
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<u64, ArchiveError> {
+        let mut archive = Archive::new(bytes);
+        let mut events = 0;
+        while let Some(record) = archive.next_record()? {
+            events += u64::from(matches!(record, Record::Event(_)));
+        }
+        Ok(events)
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        assert_eq!(read(&backup()).unwrap(), 3);
+    }
+
+    #[test]
+    fn every_changed_byte_and_every_missing_one_is_noticed() {
+        let whole = backup();
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            assert!(read(&changed).is_err(), "byte {at}");
+            assert!(read(&whole[..at]).is_err(), "cut at {at}");
+        }
+        assert!(matches!(read(&[whole.clone(), whole].concat()), Err(ArchiveError::Damaged { .. })));
+    }
+
+    #[test]
+    fn what_is_not_a_backup_is_said() {
+        assert!(matches!(read(b""), Err(ArchiveError::Foreign)));
+        assert!(matches!(read(b"SQLite format 3\0"), Err(ArchiveError::Foreign)));
+        let newer = String::from_utf8(backup()).unwrap().replacen("\"version\":1", "\"version\":9", 1);
+        assert!(matches!(read(newer.as_bytes()), Err(ArchiveError::Newer(9))));
+    }
+}

@@ -1,0 +1,48 @@
+//! `GET /v1/backup` and `POST /v1/restore`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use protocol::api::{BackupTotals, RestoreRequest};
+use tokio::sync::mpsc;
+
+use super::input;
+use super::problem::Refusal;
+use crate::archive;
+use crate::service::Service;
+
+/// Streams everything that is kept. Where it breaks off, its last line is missing.
+pub(super) async fn backup(State(service): State<Arc<Service>>) -> Response {
+    let (chunks, waiting) = mpsc::channel::<Bytes>(1);
+    tokio::spawn(async move {
+        let exporting = archive::export(&*service.store, chunks);
+        match service.shutdown.run_until_cancelled(exporting).await {
+            Some(Ok(())) => tracing::info!("a backup was taken"),
+            Some(Err(error)) => {
+                tracing::warn!(error = kit::failure::chain(&error), "a backup was not finished");
+            }
+            None => tracing::warn!("a backup was not finished before the end"),
+        }
+    });
+    let lines = stream::unfold(waiting, |mut waiting| async move {
+        let chunk = waiting.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(chunk), waiting))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}
+
+/// Makes the store what a file holds.
+pub(super) async fn restore(
+    State(service): State<Arc<Service>>,
+    input::Body(RestoreRequest { file }): input::Body<RestoreRequest>,
+) -> Result<Json<BackupTotals>, Refusal> {
+    if !file.is_absolute() {
+        return Err(Refusal::field("file", "the file's whole path is needed, from the root"));
+    }
+    Ok(Json(service.store.restore(file).await?))
+}

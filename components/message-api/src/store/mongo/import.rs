@@ -1,0 +1,176 @@
+//! Puts what another store held at the very places it had there.
+//!
+//! Everything here may be done again: what is there already is left as it is. Imported events are nobody's news: the change stream
+//! passes over them.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+
+use bson::doc;
+use protocol::api::{BackupTotals, CursorMove, User};
+use protocol::{ConversationId, Event};
+use tokio::sync::mpsc;
+
+use super::call;
+use super::connect::Collections;
+use super::document::EventDocument;
+use super::records;
+use crate::archive::{self, Archive, ArchiveError, Record};
+use crate::store::{StatePut, StoreError};
+
+/// Events in one insert.
+const INSERT: usize = 500;
+/// Records that are read ahead.
+const AHEAD: usize = 1000;
+/// How often an insert is tried; an election of a replica set is over by then.
+const ATTEMPTS: u32 = 12;
+const PAUSE: Duration = Duration::from_millis(250);
+/// What marks a database whose restore is not finished.
+pub(super) const RESTORING: &str = "restoring";
+
+/// Takes what another store held.
+#[derive(Debug, Clone)]
+pub(crate) struct Importer(pub(super) Collections);
+
+impl Importer {
+    /// Makes a conversation's entry, so that its members find it.
+    pub(crate) async fn conversation(&self, id: &ConversationId) -> Result<(), StoreError> {
+        let (one, other) = id.members();
+        let members = if one == other { vec![one] } else { vec![one, other] };
+        let update = doc! { "$setOnInsert": { "members": members } };
+        records::upsert(&self.0.conversations, id.as_str().to_owned(), update).await?;
+        Ok(())
+    }
+
+    /// Appends events of one conversation, in their order.
+    ///
+    /// # Errors
+    /// When one of their places holds another event.
+    pub(crate) async fn events(&self, events: &[Event]) -> Result<(), StoreError> {
+        for part in events.chunks(INSERT) {
+            self.insert(part.iter().map(EventDocument::imported).collect()).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert(&self, mut documents: Vec<EventDocument>) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            let (events, batch) = (self.0.events.clone(), documents.clone());
+            let result = call::call(async move { events.insert_many(batch).ordered(true).await }).await;
+            let Err(error) = result else { return Ok(()) };
+            let before = documents.len();
+            let there = self.which_are_there(&documents).await?;
+            documents.retain(|document| !there.contains(&document.id));
+            if documents.is_empty() {
+                return Ok(());
+            }
+            if documents.len() == before && error.is_duplicate_key() {
+                let detail =
+                    format!("{} holds something else at {}", documents[0].conversation, documents[0].seq);
+                return Err(StoreError::refused("to", detail));
+            }
+            tracing::debug!(error = kit::failure::chain(&error), "an insert will be tried again");
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(StoreError::unavailable("MongoDB did not confirm the messages in time"))
+    }
+
+    async fn which_are_there(&self, documents: &[EventDocument]) -> Result<HashSet<bson::Uuid>, StoreError> {
+        let ids: Vec<_> = documents.iter().map(|document| document.id).collect();
+        let events = self.0.events.clone();
+        let found = call::collect(async move { events.find(doc! { "_id": { "$in": ids } }).await }).await?;
+        Ok(found.into_iter().map(|document| document.id).collect())
+    }
+
+    /// Moves cursors.
+    pub(crate) async fn cursors(&self, moves: Vec<CursorMove>) -> Result<(), StoreError> {
+        records::move_cursors(&self.0, moves).await
+    }
+
+    /// Registers somebody as they were registered.
+    pub(crate) async fn user(&self, user: &User) -> Result<(), StoreError> {
+        records::import_user(&self.0, user).await
+    }
+
+    /// Keeps a value of a service.
+    pub(crate) async fn state(&self, put: StatePut) -> Result<(), StoreError> {
+        records::put_state(&self.0, put).await
+    }
+}
+
+/// Fills a database that has no messages with what a backup holds.
+pub(super) async fn restore(collections: &Collections, backup: &Path) -> Result<BackupTotals, StoreError> {
+    let refuse = |error: &ArchiveError| {
+        StoreError::refused("file", format!("'{}': {}", backup.display(), kit::failure::chain(error)))
+    };
+    let path = backup.to_owned();
+    let verified = tokio::task::spawn_blocking(move || archive::verify(&path)).await;
+    verified.map_err(|_| StoreError::unavailable("the restore ended badly"))?.map_err(|e| refuse(&e))?;
+    let events = collections.events.clone();
+    if call::call(async move { events.find_one(doc! {}).await }).await?.is_some() {
+        let detail = "there are messages in this database; name a new one in store.url and restore into that";
+        return Err(StoreError::refused("store", detail));
+    }
+    mark(collections, true).await?;
+    let (records, mut reading) = mpsc::channel(AHEAD);
+    let path = backup.to_owned();
+    let reader = tokio::task::spawn_blocking(move || read(&path, &records));
+    let totals = import(&Importer(collections.clone()), &mut reading).await?;
+    drop(reading);
+    reader.await.map_err(|_| StoreError::unavailable("the restore ended badly"))?.map_err(|e| refuse(&e))?;
+    mark(collections, false).await?;
+    Ok(totals)
+}
+
+/// Ends early when nobody takes the records any more.
+fn read(path: &Path, records: &mpsc::Sender<Record>) -> Result<(), ArchiveError> {
+    let mut archive = Archive::open(path)?;
+    while let Some(record) = archive.next_record()? {
+        if records.blocking_send(record).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+async fn import(
+    importer: &Importer,
+    records: &mut mpsc::Receiver<Record>,
+) -> Result<BackupTotals, StoreError> {
+    let (mut totals, mut cursors, mut events) = (BackupTotals::default(), Vec::new(), Vec::new());
+    while let Some(record) = records.recv().await {
+        match record {
+            Record::Backup { .. } => {}
+            Record::User(user) => importer.user(&user).await?,
+            Record::State { owner, key, value } => {
+                importer.state(StatePut::new(owner, &key, Some(&value))?).await?;
+            }
+            Record::Conversation { id, cursors: its } => {
+                importer.conversation(&id).await?;
+                cursors = its;
+            }
+            Record::Event(event) => events.push(*event),
+            Record::Log { .. } => {
+                importer.events(&std::mem::take(&mut events)).await?;
+                importer.cursors(std::mem::take(&mut cursors)).await?;
+            }
+            Record::End { totals: all, .. } => totals = all,
+        }
+        if events.len() >= INSERT {
+            importer.events(&std::mem::take(&mut events)).await?;
+        }
+    }
+    Ok(totals)
+}
+
+async fn mark(collections: &Collections, restoring: bool) -> Result<(), StoreError> {
+    let schema = collections.schema.clone();
+    if restoring {
+        let set = doc! { "$set": { "since": protocol::Timestamp::now().micros() } };
+        records::upsert(&collections.schema, RESTORING.to_owned(), set).await?;
+    } else {
+        call::call(async move { schema.delete_one(doc! { "_id": RESTORING }).await }).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! What is read of the database when all of it is wanted.
+
+use bson::{Document, doc};
+use protocol::api::CursorMove;
+use protocol::native::Device;
+use protocol::{ConversationId, UserName};
+
+use super::call;
+use super::connect::Collections;
+use super::document::damaged;
+use crate::store::{StatePut, StoreError};
+
+/// The conversations behind `after`, in order of their keys.
+pub(super) async fn all_conversations(
+    collections: &Collections,
+    after: Option<&ConversationId>,
+    limit: usize,
+) -> Result<Vec<ConversationId>, StoreError> {
+    let filter = doc! { "_id": { "$gt": after.map_or("", ConversationId::as_str) } };
+    let (all, most) = (collections.conversations.clone(), i64::try_from(limit).unwrap_or(i64::MAX));
+    let found = call::collect(async move { all.find(filter).sort(doc! { "_id": 1 }).limit(most).await });
+    let id = |document: &Document| ConversationId::parse(text(document, "_id")?).map_err(damaged);
+    found.await?.iter().map(id).collect()
+}
+
+/// Users' own cursors in a conversation, then those of their devices.
+pub(super) async fn cursors(
+    collections: &Collections,
+    conversation: &ConversationId,
+) -> Result<Vec<CursorMove>, StoreError> {
+    let (one, other) = conversation.members();
+    let ids = [format!("{one} {conversation}"), format!("{other} {conversation}")];
+    let (own, devices) = (collections.cursors.clone(), collections.device_cursors.clone());
+    let filter = doc! { "conversation": conversation.as_str() };
+    let mut found = call::collect(async move { own.find(doc! { "_id": { "$in": &ids[..] } }).await }).await?;
+    found.extend(call::collect(async move { devices.find(filter).await }).await?);
+    let cursor = |document: &Document| {
+        let device = document.get_str("device").ok().map(Device::parse).transpose().map_err(damaged)?;
+        let seq = u64::try_from(document.get_i64("seen").map_err(damaged)?).map_err(damaged)?;
+        let user = UserName::parse(text(document, "user")?).map_err(damaged)?;
+        Ok(CursorMove { user, device, conversation: conversation.clone(), seq })
+    };
+    found.iter().map(cursor).collect()
+}
+
+/// What services keep behind this owner and key, in their order.
+pub(super) async fn all_state(
+    collections: &Collections,
+    after: Option<(UserName, String)>,
+    limit: usize,
+) -> Result<Vec<StatePut>, StoreError> {
+    let filter = after.map_or_else(Document::new, |(owner, key)| {
+        let owner = owner.key();
+        doc! { "$or": [{ "owner": { "$gt": owner } }, { "owner": owner, "key": { "$gt": key } }] }
+    });
+    let (state, most) = (collections.state.clone(), i64::try_from(limit).unwrap_or(i64::MAX));
+    let found =
+        call::collect(
+            async move { state.find(filter).sort(doc! { "owner": 1, "key": 1 }).limit(most).await },
+        );
+    let put = |document: &Document| {
+        let owner = UserName::parse(text(document, "owner")?).map_err(damaged)?;
+        let (key, value) = (text(document, "key")?.to_owned(), text(document, "value")?.to_owned());
+        Ok(StatePut { owner, key, value: Some(value) })
+    };
+    found.await?.iter().map(put).collect()
+}
+
+fn text<'d>(document: &'d Document, field: &str) -> Result<&'d str, StoreError> {
+    document.get_str(field).map_err(damaged)
+}

@@ -1,0 +1,172 @@
+//! Makes the file what a backup holds. The life of a restore:
+//!
+//! * [`build`]: the backup is read into a new file beside the store's. If anything is wrong with it, that file is deleted and nothing
+//!   has happened.
+//! * [`swap`], on the writer's thread: the present content is copied to `FILE.before-restore-TIME`, then the new one is copied over it
+//!   in one transaction (<https://www.sqlite.org/backup.html>): whoever reads, and whoever comes after a crash, sees all of the one
+//!   or all of the other.
+//!
+//! A backup holds one conversation after the other, but the commit order runs through all of them: it is made anew from the times.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::api::{BackupTotals, User};
+use protocol::{Event, Timestamp};
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, params};
+
+use super::cache::Cache;
+use super::ledger::Ledger;
+use super::schema;
+use super::writer::store_error;
+use crate::archive::{Archive, ArchiveError, Record};
+use crate::store::{StatePut, StoreError};
+
+/// A backup was not restored; nothing has changed.
+#[derive(Debug, thiserror::Error)]
+enum BuildError {
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("the new file cannot be written")]
+    File(#[from] rusqlite::Error),
+    #[error("the new file cannot be written")]
+    System(#[from] io::Error),
+    #[error("a value of a service breaks a rule")]
+    State(#[source] StoreError),
+    #[error("the new file does not hold what the backup does")]
+    Totals,
+}
+
+/// A finished file that waits to take the store's place; deleted when it is dropped.
+#[derive(Debug)]
+pub(super) struct Built {
+    path: PathBuf,
+    pub(super) totals: BackupTotals,
+}
+
+impl Drop for Built {
+    fn drop(&mut self) {
+        // What is left is overwritten by the next restore.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Reads a backup into a new file beside the store's.
+pub(super) fn build(archive: &Path, store: &Path) -> Result<Built, StoreError> {
+    let mut built = Built { path: beside(store, "restoring"), totals: BackupTotals::default() };
+    let result = read(archive, store, &built.path);
+    built.totals = result.map_err(|error| match error {
+        BuildError::Archive(error) => {
+            StoreError::refused("file", format!("'{}': {}", archive.display(), kit::failure::chain(&error)))
+        }
+        other => StoreError::because("the backup could not be restored", other),
+    })?;
+    Ok(built)
+}
+
+fn read(archive: &Path, store: &Path, path: &Path) -> Result<BackupTotals, BuildError> {
+    let mut archive = Archive::open(archive)?;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    let mut connection = Connection::open(path)?;
+    // The pages are copied one by one, so they must be of the same size.
+    let page_size: i64 = Connection::open(store)?.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    connection.pragma_update(None, "page_size", page_size)?;
+    // Until it is copied nobody needs it after a crash.
+    connection.pragma_update(None, "journal_mode", "OFF")?;
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    schema::migrate(&mut connection, 0)?;
+    let transaction = connection.transaction()?;
+    let mut totals = BackupTotals::default();
+    let mut cache = Cache::new();
+    let mut ledger = Ledger { connection: &transaction, cache: &mut cache, events: Vec::new() };
+    let mut cursors = Vec::new();
+    while let Some(record) = archive.next_record()? {
+        match record {
+            Record::Backup { .. } => {}
+            Record::User(user) => registered(&mut ledger, &user)?,
+            Record::State { owner, key, value } => {
+                let put = StatePut::new(owner, &key, Some(&value)).map_err(BuildError::State)?;
+                ledger.put_state(&put)?.map_err(BuildError::State)?;
+            }
+            Record::Conversation { cursors: its, .. } => cursors = its,
+            Record::Event(event) => ledger.import(&event)?,
+            Record::Log { .. } => {
+                for to in std::mem::take(&mut cursors) {
+                    ledger.move_cursor(&to)?;
+                }
+            }
+            Record::End { totals: all, .. } => totals = all,
+        }
+    }
+    put_in_order(&transaction)?;
+    let count = |table: &str| {
+        transaction.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, u64>(0))
+    };
+    if count("events")? != totals.events || count("registrations")? != totals.users {
+        return Err(BuildError::Totals);
+    }
+    transaction.commit()?;
+    Ok(totals)
+}
+
+fn registered(ledger: &mut Ledger<'_>, user: &User) -> rusqlite::Result<()> {
+    let id = ledger.user(&user.name)?.id;
+    let mut insert = ledger.connection.prepare_cached(
+        "INSERT INTO registrations(user, name, address, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    let (first, last) = (user.first_seen.micros(), user.last_seen.micros());
+    insert.execute(params![id, user.name.as_str(), user.address, first, last])?;
+    Ok(())
+}
+
+/// Numbers all events by their time; within a conversation that is the order of its log. Then everything that follows from it.
+fn put_in_order(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "CREATE TEMP TABLE place (pos INTEGER PRIMARY KEY, new INTEGER NOT NULL);
+         INSERT INTO place SELECT pos, row_number() OVER (ORDER BY at, conversation, seq) FROM events;
+         UPDATE events SET pos = -(SELECT new FROM place WHERE place.pos = events.pos);
+         UPDATE events SET pos = -pos;
+         DROP TABLE place;
+         UPDATE members SET seen_pos = coalesce((SELECT pos FROM events
+            WHERE conversation = members.conversation AND seq <= members.seen ORDER BY seq DESC LIMIT 1), 0);
+         UPDATE members SET unread = EXISTS (SELECT 1 FROM events
+            WHERE recipient = members.user AND conversation = members.conversation AND pos > seen_pos);",
+    )
+}
+
+impl Ledger<'_> {
+    /// Puts an event at its own place in its log, behind all others in the commit order.
+    fn import(&mut self, event: &Event) -> rusqlite::Result<()> {
+        let sender = self.user(&event.sender)?;
+        let recipient = self.user(&event.destination)?;
+        let head = self.head(&event.conversation, sender.id, recipient.id)?;
+        let pos = self.last_pos()? + 1;
+        self.insert(pos, head.conversation, &sender, &recipient, event)?;
+        self.cache.pos = Some(pos);
+        Ok(())
+    }
+}
+
+/// Puts the new content in the place of the old, of which a copy is kept.
+pub(super) fn swap(connection: &mut Connection, store: &Path, built: &Built) -> Result<(), StoreError> {
+    let copy = beside(store, &format!("before-restore-{}", Timestamp::now().micros()));
+    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(store_error)?;
+    tracing::info!(copy = %copy.display(), "what the store held before the restore is kept");
+    let new = Connection::open(&built.path).map_err(store_error)?;
+    let pages = Backup::new(&new, connection).map_err(store_error)?;
+    match pages.step(-1).map_err(store_error)? {
+        StepResult::Done => Ok(()),
+        _ => Err(StoreError::unavailable("another program holds the database file")),
+    }
+}
+
+fn beside(store: &Path, ending: &str) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}

@@ -1,0 +1,165 @@
+//! Backups, from and to either store.
+
+use std::path::{Path, PathBuf};
+
+use message_api::StoreConfig;
+use message_api::archive;
+use message_api::store::{Range, StatePut, StoreError};
+use protocol::api::{BackupTotals, RegisterUser};
+use protocol::{ConversationId, Event};
+use serde_json::json;
+
+use crate::bench::{Bench, Opened, dm, draft, name};
+use crate::mongod::Mongod;
+
+fn sqlite(directory: &Path) -> Bench {
+    Bench { config: StoreConfig::default(), data: directory.to_owned() }
+}
+
+fn mongo(mongod: &Mongod, database: &str) -> Bench {
+    let url = mongod.url(database);
+    Bench { config: StoreConfig { url, ..StoreConfig::default() }, data: PathBuf::new() }
+}
+
+/// A store in which some were seen, some not, and conversations took turns.
+async fn talk(opened: &Opened) {
+    for (user, address) in [("Bob", Some("127.0.0.1:1")), ("alice", None)] {
+        let user = RegisterUser { name: name(user), address: address.map(str::to_owned) };
+        opened.store.register(user).await.unwrap();
+    }
+    for n in 0..40 {
+        opened.append(vec![draft("alice", "Bob", &format!("a{n}"))]).await;
+        opened.append(vec![draft("carol", "bob", &format!("c{n}")), draft("BOB", "carol", "x")]).await;
+    }
+    opened.see("bob", "alice", 30).await;
+    opened.try_see("bob", "carol", 20, Some("phone")).await.unwrap();
+    let put = StatePut::new(name("bot"), "k", Some(&json!({"z": 1, "a": [2]}))).unwrap();
+    opened.store.put_state(put).await.unwrap();
+}
+
+async fn take(opened: &Opened, file: &Path) {
+    let bytes = opened.backup().await;
+    std::fs::write(file, bytes).unwrap();
+}
+
+/// All that can be asked of a store whose conversations are these.
+async fn contents(
+    opened: &Opened,
+) -> (Vec<String>, Vec<Vec<Event>>, Vec<String>, Vec<StatePut>, Vec<String>) {
+    let store = &opened.store;
+    let ids: Vec<ConversationId> = store.all_conversations(None, 100).await.unwrap();
+    let (mut logs, mut cursors) = (Vec::new(), Vec::new());
+    for id in &ids {
+        logs.push(store.events(id, Range::After(0), 1000).await.unwrap().events);
+        let mut its: Vec<_> = store.cursors(id).await.unwrap().iter().map(|c| format!("{c:?}")).collect();
+        its.sort();
+        cursors.extend(its);
+    }
+    let users = store.users().await.unwrap().iter().map(|user| format!("{user:?}")).collect();
+    (users, logs, cursors, store.all_state(None, 100).await.unwrap(), opened.unseen("bob", 7).await)
+}
+
+async fn between(from: &Bench, to: &Bench) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("all.backup");
+    let old = from.open().await;
+    talk(&old).await;
+    take(&old, &file).await;
+    let totals = archive::verify(&file).unwrap();
+    assert_eq!(totals, BackupTotals { users: 2, states: 1, conversations: 2, events: 120 });
+
+    let new = to.open().await;
+    assert_eq!(new.store.restore(file).await.unwrap(), totals);
+    assert_eq!(contents(&new).await, contents(&old).await);
+    assert_eq!((new.published.restarts(), new.published.events().len()), (1, 0), "it is nobody's news");
+    assert_eq!(new.say("alice", "bob", "after").await.seq, 41);
+    assert_eq!(new.published.at_least(1).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_either_store_can_be_restored_into_either() {
+    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    between(&sqlite(directories[0].path()), &sqlite(directories[1].path())).await;
+    let Some(mongod) = Mongod::start().await else { return };
+    between(&mongo(&mongod, "m1"), &mongo(&mongod, "m2")).await;
+    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    between(&sqlite(directories[0].path()), &mongo(&mongod, "m3")).await;
+    between(&mongo(&mongod, "m4"), &sqlite(directories[1].path())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_takes_the_place_of_what_was_there_and_keeps_a_copy() {
+    let directory = tempfile::tempdir().unwrap();
+    let (bench, file) = (sqlite(directory.path()), directory.path().join("b"));
+    let opened = bench.open().await;
+    talk(&opened).await;
+    take(&opened, &file).await;
+    let before = contents(&opened).await;
+    opened.say("eve", "bob", "later").await;
+    opened.store.restore(file).await.unwrap();
+    assert_eq!(contents(&opened).await, before);
+    assert_eq!(contents(&bench.open().await).await, before, "whoever opens it finds the same");
+    let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let kept: Vec<_> = names.filter(|name| name.to_string_lossy().contains("before-restore")).collect();
+    let url = format!("sqlite:{}", kept[0].to_string_lossy());
+    let config = StoreConfig { url, ..StoreConfig::default() };
+    let kept = Bench { config, data: directory.path().to_owned() }.open().await;
+    assert_eq!(kept.store.events(&dm("bob", "eve"), Range::After(0), 9).await.unwrap().events.len(), 1);
+}
+
+async fn refused(opened: &Opened, file: &Path) {
+    let error = opened.store.restore(file.to_owned()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    assert_eq!(opened.unseen("bob", 9).await, ["mine"], "nothing has changed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_backup_changes_nothing() {
+    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let file = directories[0].path().join("b");
+    let old = sqlite(directories[0].path()).open().await;
+    talk(&old).await;
+    take(&old, &file).await;
+    let whole = std::fs::read(&file).unwrap();
+    let opened = sqlite(directories[1].path()).open().await;
+    opened.say("alice", "bob", "mine").await;
+    for at in [10, whole.len() / 2, whole.len() - 5] {
+        std::fs::write(&file, &whole[..at]).unwrap();
+        refused(&opened, &file).await;
+        let mut changed = whole.clone();
+        changed[at] ^= 4;
+        std::fs::write(&file, changed).unwrap();
+        refused(&opened, &file).await;
+    }
+    refused(&opened, &directories[1].path().join("none")).await;
+    std::fs::write(&file, &whole).unwrap();
+    let Some(mongod) = Mongod::start().await else { return };
+    let opened = mongo(&mongod, "full").open().await;
+    opened.say("alice", "bob", "mine").await;
+    refused(&opened, &file).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_backup_is_whole_while_people_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let bench = sqlite(directory.path());
+    let opened = bench.open().await;
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let opened = opened.clone();
+            tokio::spawn(async move {
+                for n in 0..100 {
+                    opened.append(vec![draft(&format!("w{writer}"), "bob", &n.to_string())]).await;
+                }
+            })
+        })
+        .collect();
+    let file = directory.path().join("b");
+    for _ in 0..5 {
+        take(&opened, &file).await;
+        archive::verify(&file).unwrap();
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+}

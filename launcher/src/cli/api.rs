@@ -1,0 +1,41 @@
+//! How commands ask the running message API.
+
+use std::net::SocketAddr;
+
+use kit::{Exit, Failure};
+use transport::{ApiClient, ApiError};
+
+use super::options::{Where, Without};
+use super::token;
+
+/// The message API of the launcher on this data directory.
+pub(super) struct Api {
+    pub(super) client: ApiClient,
+    address: SocketAddr,
+}
+
+impl Api {
+    /// Finds it; nothing is asked yet.
+    pub(super) fn of_running(place: &Where) -> Result<Self, Failure> {
+        let loaded = place.load(&Without::default())?;
+        let token = token::of_running(&loaded.directories.data)?;
+        let address = kit::listen::reachable(loaded.settings.message_api.listen);
+        kit::context::install_tls();
+        Ok(Self { client: ApiClient::new(address, token), address })
+    }
+
+    /// What to tell an operator whose question was not answered.
+    pub(super) fn failure(&self, error: &ApiError) -> Failure {
+        match error {
+            ApiError::Refused(detail) => Failure::new(Exit::Failure, detail.clone()),
+            ApiError::Unreachable(_) | ApiError::Unavailable(_) | ApiError::Malformed(_) => {
+                let error = kit::failure::chain(error);
+                let address = self.address;
+                Failure::new(
+                    Exit::Unavailable,
+                    format!("the message API at {address} does not answer: {error}"),
+                )
+            }
+        }
+    }
+}

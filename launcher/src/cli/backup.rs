@@ -1,0 +1,91 @@
+//! `launcher backup`: everything that is kept, in one file, while people write.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+
+use futures_util::TryStreamExt;
+use kit::{Exit, Failure};
+use message_api::archive;
+use protocol::api::BackupTotals;
+
+use super::api::Api;
+use super::options::{Where, small_runtime};
+use super::output;
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The file to write; one that is there already is left alone
+    file: PathBuf,
+}
+
+/// Writes the file beside its place, reads it back, and only then gives it its name.
+pub(super) fn backup(place: &Where, args: &Args) -> Result<Exit, Failure> {
+    let api = Api::of_running(place)?;
+    if args.file.exists() {
+        let what = format!("'{}' is there already; name another file", args.file.display());
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    let part = Part::beside(&args.file);
+    let bytes = small_runtime()?.block_on(fetch(&api, &part.0))?;
+    let totals = archive::verify(&part.0).map_err(|error| {
+        let error = kit::failure::chain(&error);
+        Failure::new(Exit::Failure, format!("the backup was not finished: {error}"))
+    })?;
+    std::fs::rename(&part.0, &args.file).map_err(|error| cannot(&args.file, &error))?;
+    sync_directory(&args.file).map_err(|error| cannot(&args.file, &error))?;
+    output::line(&format!("{}: {}, {bytes} bytes", args.file.display(), say(&totals)));
+    Ok(Exit::Fine)
+}
+
+/// A file that is not finished; it goes when this is dropped.
+struct Part(PathBuf);
+
+impl Part {
+    fn beside(file: &Path) -> Self {
+        let mut name = file.as_os_str().to_owned();
+        name.push(format!(".{}.part", std::process::id()));
+        Self(name.into())
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Where it got its name there is nothing left of it.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// People's messages: readable by their owner alone.
+async fn fetch(api: &Api, part: &Path) -> Result<u64, Failure> {
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part);
+    let mut file = opened.map_err(|error| cannot(part, &error))?;
+    let mut chunks = pin!(api.client.backup().await.map_err(|error| api.failure(&error))?);
+    let mut bytes = 0;
+    while let Some(chunk) = chunks.try_next().await.map_err(|error| api.failure(&error))? {
+        file.write_all(&chunk).map_err(|error| cannot(part, &error))?;
+        bytes += chunk.len() as u64;
+    }
+    file.sync_all().map_err(|error| cannot(part, &error))?;
+    Ok(bytes)
+}
+
+/// The name is on the disk only with its directory.
+fn sync_directory(file: &Path) -> std::io::Result<()> {
+    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn cannot(file: &Path, error: &std::io::Error) -> Failure {
+    let exit = if error.kind() == ErrorKind::StorageFull { Exit::Unavailable } else { Exit::Failure };
+    Failure::new(exit, format!("'{}' cannot be written: {error}", file.display()))
+}
+
+/// How much a backup holds.
+pub(super) fn say(totals: &BackupTotals) -> String {
+    let BackupTotals { users, states, conversations, events } = totals;
+    format!("{events} messages in {conversations} conversations, {users} users, {states} values of services")
+}

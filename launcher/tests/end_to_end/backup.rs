@@ -1,0 +1,43 @@
+//! `launcher backup` and `launcher restore` on a running system.
+
+use crate::support::Home;
+use crate::support::line_client::LineClient;
+
+#[test]
+fn what_was_said_can_be_taken_away_and_brought_back() {
+    let launcher = Home::new().argument("--no-web").argument("--no-thermometer").up();
+    let home = &launcher.home;
+    let (mut alice, _) = LineClient::login(home.chat, "alice");
+    alice.send("bob: before\n");
+    assert_eq!(alice.line(), "User 'bob' is offline. Message saved.\n");
+    let file = home.dir.path().join("all.backup");
+    let path = file.to_str().unwrap();
+    let taken = home.run(&["backup", path]);
+    let said = String::from_utf8_lossy(&taken.stdout).into_owned();
+    assert!(taken.status.success() && said.contains("1 messages in 1 conversations, 1 users"), "{taken:?}");
+    let again = home.run(&["backup", path]);
+    assert_eq!(again.status.code(), Some(64), "a backup is not overwritten: {again:?}");
+
+    alice.send("bob: after\n");
+    assert_eq!(alice.line(), "User 'bob' is offline. Message saved.\n");
+    if home.is_on_mongodb() {
+        let refused = home.run(&["restore", path]);
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("there are messages"), "{refused:?}");
+        return;
+    }
+    let restored = home.run(&["restore", path]);
+    assert!(restored.status.success(), "{restored:?}");
+    let (mut bob, _) = LineClient::login(home.chat, "bob");
+    let line = bob.line();
+    assert!(line.starts_with("[Stored]") && line.ends_with("] before \n"), "{line}");
+    alice.send("bob: and on\n");
+    assert!(bob.line().ends_with("] and on\n"), "what came after the backup is gone, and it goes on");
+
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let refused = home.run(&["restore", path]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("it is damaged: line"), "{refused:?}");
+}
