@@ -125,7 +125,7 @@ page_modules
 say "all tests, end to end on SQLite"
 cargo nextest run --workspace --locked "$@"
 if [ "$mongo" = 1 ]; then
-  say "end to end again, on MongoDB"
-  P2P_TEST_STORE=mongodb cargo nextest run --locked --workspace -E 'binary(end_to_end)' "$@"
+  say "end to end and under kills again, on MongoDB"
+  P2P_TEST_STORE=mongodb cargo nextest run --locked --workspace -E 'binary(end_to_end) or binary(kill_matrix)' "$@"
 fi
 say "all passed"

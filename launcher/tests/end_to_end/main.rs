@@ -7,6 +7,7 @@ mod support;
 mod backup;
 mod book;
 mod bot;
+mod disk;
 mod faults;
 mod http;
 mod metrics;

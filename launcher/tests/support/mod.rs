@@ -68,7 +68,13 @@ pub struct Home {
 impl Home {
     /// Free ports, an empty directory, nothing left out.
     pub fn new() -> Self {
-        let mongo = (std::env::var("P2P_TEST_STORE").as_deref() == Ok("mongodb")).then(mongo::Mongo::start);
+        Self::on_members(1)
+    }
+
+    /// As [`Home::new`]; where that is on MongoDB, on a replica set of so many members.
+    pub fn on_members(count: usize) -> Self {
+        let wanted = std::env::var("P2P_TEST_STORE").as_deref() == Ok("mongodb");
+        let mongo = wanted.then(|| mongo::Mongo::start_members(count));
         let [api, chat, page, book] = free_addresses();
         Self {
             dir: tempfile::tempdir().unwrap(),
@@ -104,6 +110,16 @@ impl Home {
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Whether messages are kept in MongoDB; tests of SQLite's file have nothing to look at then.
+    pub fn is_on_mongodb(&self) -> bool {
+        self.mongo.is_some()
+    }
+
+    /// Kills the primary of the replica set, where there is one, and starts it again.
+    pub fn kill_store_primary(&mut self) {
+        self.mongo.iter_mut().for_each(mongo::Mongo::kill_primary);
     }
 
     pub fn data(&self) -> PathBuf {
@@ -153,6 +169,11 @@ impl Home {
         let mut launcher = self.start();
         launcher.wait_until_healthy();
         launcher
+    }
+
+    /// Starts everything, where not everything can become ready.
+    pub fn up_partly(self) -> Launcher {
+        Launcher { child: Some(self.spawn()), home: self }
     }
 
     fn spawn(&self) -> Child {

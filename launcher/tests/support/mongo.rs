@@ -1,62 +1,108 @@
-//! A real `mongod`, a replica set of one, for a test that runs on MongoDB.
+//! Real `mongod` processes, a replica set, for a test that runs on MongoDB.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 
 use super::{free_address, wait_for};
 
-/// A running server in a directory of its own; dropped, it is ended.
+/// A replica set of servers in directories of their own; dropped, they are ended.
 pub struct Mongo {
     pub url: String,
+    members: Vec<Member>,
+}
+
+struct Member {
+    address: SocketAddr,
+    dir: tempfile::TempDir,
     child: Child,
-    _dir: tempfile::TempDir,
 }
 
 impl Mongo {
-    /// Starts one.
+    /// Starts a set of one.
     pub fn start() -> Self {
-        let program = std::env::var("P2P_TEST_MONGOD").unwrap_or_else(|_| "mongod".to_owned());
-        let dir = tempfile::tempdir().unwrap();
-        let address = free_address();
-        let child = Command::new(&program)
-            .args(["--replSet", "rs0", "--bind_ip", &address.ip().to_string()])
-            .args(["--port", &address.port().to_string(), "--dbpath"])
-            .arg(dir.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program} does not start ({error}); ./test.sh brings one"));
-        let mongo = Self { url: format!("mongodb://{address}/?replicaSet=rs0"), child, _dir: dir };
-        wait_for("mongod to listen", || std::net::TcpStream::connect(address).ok());
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-            .block_on(initiate(address));
+        Self::start_members(1)
+    }
+
+    /// Starts a set of so many, which elects a new primary within seconds.
+    pub fn start_members(count: usize) -> Self {
+        let members: Vec<Member> = (0..count).map(|_| Member::start()).collect();
+        for member in &members {
+            wait_for("mongod to listen", || std::net::TcpStream::connect(member.address).ok());
+        }
+        let hosts: Vec<String> = members.iter().map(|member| member.address.to_string()).collect();
+        let mongo = Self { url: format!("mongodb://{}/?replicaSet=rs0", hosts.join(",")), members };
+        block_on(initiate(&hosts));
         mongo
+    }
+
+    /// Kills the primary, if there is one now, and starts it again.
+    pub fn kill_primary(&mut self) {
+        let is_primary = |member: &&mut Member| block_on(is_primary(&member.address.to_string()));
+        if let Some(member) = self.members.iter_mut().find(is_primary) {
+            let _ = member.child.kill();
+            let _ = member.child.wait();
+            member.child = Member::run(member.address, member.dir.path());
+        }
     }
 }
 
-async fn initiate(address: std::net::SocketAddr) {
-    let options =
-        mongodb::options::ClientOptions::parse(format!("mongodb://{address}/?directConnection=true"));
-    let client = mongodb::Client::with_options(options.await.unwrap()).unwrap();
-    let admin = client.database("admin");
-    let config = doc! { "_id": "rs0", "members": [{ "_id": 0, "host": address.to_string() }] };
-    admin.run_command(doc! { "replSetInitiate": config }).await.unwrap();
-    while !admin
-        .run_command(doc! { "hello": 1 })
-        .await
-        .unwrap()
-        .get_bool("isWritablePrimary")
-        .unwrap_or(false)
-    {
+impl Member {
+    fn start() -> Self {
+        let (address, dir) = (free_address(), tempfile::tempdir().unwrap());
+        let child = Self::run(address, dir.path());
+        Self { address, dir, child }
+    }
+
+    fn run(address: SocketAddr, dir: &Path) -> Child {
+        let program = std::env::var("P2P_TEST_MONGOD").unwrap_or_else(|_| "mongod".to_owned());
+        Command::new(&program)
+            .args(["--replSet", "rs0", "--wiredTigerCacheSizeGB", "0.25"])
+            .args(["--bind_ip", &address.ip().to_string(), "--port", &address.port().to_string()])
+            .arg("--dbpath")
+            .arg(dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program} does not start ({error}); ./test.sh brings one"))
+    }
+}
+
+fn block_on<T>(what: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(what)
+}
+
+/// Speaks to one member, whatever its part in the set.
+async fn admin(host: &str) -> mongodb::Database {
+    let url = format!("mongodb://{host}/?directConnection=true&serverSelectionTimeoutMS=2000");
+    let options = mongodb::options::ClientOptions::parse(url).await.unwrap();
+    mongodb::Client::with_options(options).unwrap().database("admin")
+}
+
+async fn is_primary(host: &str) -> bool {
+    let hello = admin(host).await.run_command(doc! { "hello": 1 }).await;
+    hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false))
+}
+
+async fn initiate(hosts: &[String]) {
+    let members: Vec<Document> =
+        (0_i32..).zip(hosts).map(|(id, host)| doc! { "_id": id, "host": host }).collect();
+    let settings = doc! { "electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 300 };
+    let config = doc! { "_id": "rs0", "members": members, "settings": settings };
+    admin(&hosts[0]).await.run_command(doc! { "replSetInitiate": config }).await.unwrap();
+    loop {
+        for host in hosts {
+            if is_primary(host).await {
+                return;
+            }
+        }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
 
-impl Drop for Mongo {
+impl Drop for Member {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

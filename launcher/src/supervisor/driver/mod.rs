@@ -66,6 +66,8 @@ pub(super) struct Driver {
     outcome: Outcome,
     _guard: Option<Guard>,
     settled: bool,
+    /// How many have ended whose last lines have not been read yet.
+    unread_ends: usize,
     upward: kit::Notifier,
 }
 
@@ -137,6 +139,7 @@ impl Driver {
             outcome: Outcome::default(),
             _guard: plan.guard.as_deref().map(|program| Guard::start(program, plan.run_id)),
             settled: false,
+            unread_ends: 0,
             upward: kit::Notifier::from_environment(),
             plan,
         };
@@ -277,8 +280,14 @@ impl Driver {
                 Event::Unhealthy { name, epoch, reason: "said that it is stuck".to_owned() }
             }
             Report::Answered(answer) => return self.on_answer(name, epoch, answer),
-            Report::Exited(death) => return self.on_death(name, epoch, death),
-            Report::LastLines { exit, lines } => return self.on_last_lines(name, epoch, exit, lines),
+            Report::Exited(death) => {
+                self.unread_ends += 1;
+                return self.on_death(name, epoch, death);
+            }
+            Report::LastLines { exit, lines } => {
+                self.unread_ends -= 1;
+                return self.on_last_lines(name, epoch, exit, lines);
+            }
         };
         self.feed(event)
     }
@@ -478,7 +487,9 @@ impl Driver {
 
     /// Says once that everything is up, or cannot come up for now.
     fn settle(&mut self) {
-        if self.settled || self.machine.is_quitting() || !self.machine.is_settled() {
+        // What failed is told with its last words, which come a moment after its end.
+        let is_open = self.unread_ends > 0 || !self.machine.is_settled();
+        if self.settled || self.machine.is_quitting() || is_open {
             return;
         }
         self.settled = true;

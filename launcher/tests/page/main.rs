@@ -3,8 +3,10 @@
 //! Pictures of what was seen are kept in `target/artefacts/`.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../support/mod.rs"]
 mod support;
-#[path = "support/webdriver.rs"]
+mod together;
+#[path = "../support/webdriver.rs"]
 mod webdriver;
 
 use serde_json::{Value, json};
