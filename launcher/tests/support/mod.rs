@@ -88,10 +88,6 @@ impl Home {
         }
     }
 
-    pub fn is_on_mongodb(&self) -> bool {
-        self.mongo.is_some()
-    }
-
     /// One more argument of the command line.
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
