@@ -31,7 +31,7 @@ pub struct Process {
 /// What the supervisor is to do, with these dependencies to watch.
 #[must_use]
 pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> Plan {
-    let launcher = &loaded.settings.launcher;
+    let logs = &loaded.settings.logs;
     let own = components().map(|component| component_spec(component, loaded, process));
     let others = loaded.settings.components.iter().filter(|(name, _)| super::component(name).is_none());
     let others = others.map(|(name, config)| programs::program(name, config, loaded, process));
@@ -42,9 +42,10 @@ pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> 
         data: loaded.directories.data.clone(),
         logs: loaded.directories.logs.clone(),
         log_policy: LogPolicy {
-            max_bytes: launcher.log_file_mib.saturating_mul(1 << 20),
-            max_files: launcher.log_files,
-            max_total: launcher.log_total_mib.saturating_mul(1 << 20),
+            format: logs.format,
+            max_bytes: logs.file_mib.saturating_mul(1 << 20),
+            max_files: logs.files,
+            max_total: logs.total_mib.saturating_mul(1 << 20),
         },
         secrets: secrets(loaded, process),
         guard: Some(process.executable.clone()),

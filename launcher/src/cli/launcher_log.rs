@@ -9,7 +9,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::rotator::SizeRotator;
-use crate::config::LauncherConfig;
+use crate::config::LogsConfig;
 
 /// The file's name.
 pub(super) const FILE: &str = "launcher.log";
@@ -18,10 +18,10 @@ pub(super) const FILE: &str = "launcher.log";
 const WAITING_LINES: usize = 16_384;
 
 /// Begins the log. What waits is written when the guard is dropped.
-pub(super) fn begin(logs: &Path, config: &LauncherConfig) -> Result<WorkerGuard, Failure> {
+pub(super) fn begin(logs: &Path, config: &LogsConfig) -> Result<WorkerGuard, Failure> {
     let path = logs.join(FILE);
-    let max_bytes = config.log_file_mib.saturating_mul(1 << 20);
-    let rotator = SizeRotator::open(path.clone(), max_bytes, config.log_files).map_err(|error| {
+    let max_bytes = config.file_mib.saturating_mul(1 << 20);
+    let rotator = SizeRotator::open(path.clone(), max_bytes, config.files).map_err(|error| {
         Failure::new(Exit::Failure, format!("the log {} cannot be written: {error}", path.display()))
     })?;
     let (writer, guard) =

@@ -31,7 +31,7 @@ pub(super) fn up(place: &Where, switches: &Switches) -> Result<Exit, Failure> {
     if switches.background {
         detach::leave_session();
     }
-    let _log = launcher_log::begin(&loaded.directories.logs, &loaded.settings.launcher)?;
+    let _log = launcher_log::begin(&loaded.directories.logs, &loaded.settings.logs)?;
     let result = run(place, switches, environment, &loaded);
     match &result {
         Ok(outcome) => tracing::info!(abandoned = ?outcome.abandoned, "stopped"),

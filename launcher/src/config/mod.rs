@@ -32,7 +32,7 @@ pub use layers::Origins;
 pub use mistake::{Mistake, Mistakes};
 pub use place::Directories;
 pub(crate) use rules::split_url;
-pub use settings::{LauncherConfig, Settings};
+pub use settings::{LauncherConfig, LogsConfig, Settings};
 pub use source::Source;
 
 use layers::Layers;

@@ -119,16 +119,16 @@ fn split_complaint<'t>(section: &str, text: &'t str) -> (&'t str, &'t str) {
 }
 
 fn limits(settings: &Settings) -> Vec<(String, String)> {
-    let launcher = &settings.launcher;
+    let (launcher, logs) = (&settings.launcher, &settings.logs);
     let mut found = Vec::new();
     for (key, zero) in [
-        ("ready-timeout", launcher.ready_timeout.is_zero()),
-        ("stop-grace", launcher.stop_grace.is_zero()),
-        ("log-file-mib", launcher.log_file_mib == 0),
-        ("log-total-mib", launcher.log_total_mib == 0),
+        ("launcher.ready-timeout", launcher.ready_timeout.is_zero()),
+        ("launcher.stop-grace", launcher.stop_grace.is_zero()),
+        ("logs.file-mib", logs.file_mib == 0),
+        ("logs.total-mib", logs.total_mib == 0),
     ] {
         if zero {
-            found.push((format!("launcher.{key}"), "must be more than nothing".to_owned()));
+            found.push((key.to_owned(), "must be more than nothing".to_owned()));
         }
     }
     found

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::components::ComponentConfig;
-use super::settings::LauncherConfig;
+use super::settings::{LauncherConfig, LogsConfig};
 
 /// The key by which a component's section may name a program of its own.
 pub(crate) const COMMAND: &str = "command";
@@ -24,8 +24,9 @@ pub(crate) struct Section {
 }
 
 /// Every section with a fixed name, in the order of the default file.
-pub(crate) const SECTIONS: [Section; 7] = [
+pub(crate) const SECTIONS: [Section; 8] = [
     Section::of::<LauncherConfig>("launcher"),
+    Section::of::<LogsConfig>("logs"),
     Section::of::<message_api::StoreConfig>("store"),
     Section::of::<message_api::Config>("message-api").replaceable(),
     Section::of::<chat_server::Config>("chat-server").replaceable(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::components::ComponentConfig;
+use crate::supervisor::LogFormat;
 
 /// Everything that can be set. Sections that are not there have their defaults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -13,6 +14,8 @@ use super::components::ComponentConfig;
 pub struct Settings {
     /// The launcher's own.
     pub launcher: LauncherConfig,
+    /// How logs are written.
+    pub logs: LogsConfig,
     /// Where messages are kept.
     pub store: message_api::StoreConfig,
     /// The message API.
@@ -43,23 +46,30 @@ pub struct LauncherConfig {
     /// How long a component may take to end before it is killed.
     #[serde(with = "kit::duration")]
     pub stop_grace: Duration,
-    /// The size in MiB at which a log file is put aside.
-    pub log_file_mib: u64,
-    /// How many files put aside are kept for each component.
-    pub log_files: usize,
-    /// How many MiB all log files together may take.
-    pub log_total_mib: u64,
 }
 
 impl Default for LauncherConfig {
     fn default() -> Self {
-        Self {
-            watch: true,
-            ready_timeout: Duration::from_secs(30),
-            stop_grace: Duration::from_secs(5),
-            log_file_mib: 10,
-            log_files: 5,
-            log_total_mib: 200,
-        }
+        Self { watch: true, ready_timeout: Duration::from_secs(30), stop_grace: Duration::from_secs(5) }
+    }
+}
+
+/// How logs are written, and how much of them is kept: `[logs]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LogsConfig {
+    /// The form of the lines in the components' logs.
+    pub format: LogFormat,
+    /// The size in MiB at which a file is put aside.
+    pub file_mib: u64,
+    /// How many files put aside are kept for each component.
+    pub files: usize,
+    /// How many MiB all log files together may take.
+    pub total_mib: u64,
+}
+
+impl Default for LogsConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Raw, file_mib: 10, files: 5, total_mib: 200 }
     }
 }

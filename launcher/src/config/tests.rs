@@ -139,7 +139,7 @@ fn what_is_not_toml_is_told_beside_the_other_mistakes() {
 
 #[test]
 fn settings_that_contradict_each_other_are_mistakes() {
-    let file = "message-api.listen = '127.0.0.1:5000'\nstore.url = 'postgres://u:hunter2@h'\nthermometer.name = 'a b'\n[launcher]\nlog-file-mib = 0\n";
+    let file = "message-api.listen = '127.0.0.1:5000'\nstore.url = 'postgres://u:hunter2@h'\nthermometer.name = 'a b'\n[logs]\nfile-mib = 0\n";
     let mistakes = Setup::new(file).mistakes();
     assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
     assert!(mistakes.iter().all(|mistake| !mistake.contains("hunter2")), "{mistakes:#?}");
@@ -167,13 +167,13 @@ fn texts_of_flags_become_what_their_keys_want() {
         .set("web-adapter.allowed-origins=https://a.example,https://b.example")
         .set("web-adapter.chat-servers=[\"10.0.0.1:5000\"]")
         .set("launcher.watch=false")
-        .set("launcher.log-files=7")
+        .set("logs.files=7")
         .set("openai-bot.name=\"quoted\"")
         .set("thermometer.interval=5s");
     let settings = setup.load().unwrap().settings;
     assert_eq!(settings.web_adapter.allowed_origins, ["https://a.example", "https://b.example"]);
     assert_eq!(settings.web_adapter.chat_servers.len(), 1);
-    assert_eq!((settings.launcher.watch, settings.launcher.log_files), (false, 7));
+    assert_eq!((settings.launcher.watch, settings.logs.files), (false, 7));
     assert_eq!(settings.openai_bot.name, "quoted");
     assert_eq!(settings.thermometer.interval, std::time::Duration::from_secs(5));
 }

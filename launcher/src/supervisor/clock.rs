@@ -10,6 +10,15 @@ pub(crate) fn rfc3339() -> String {
     whole.format(&Rfc3339).expect("a UTC time of this millennium can be written as RFC 3339")
 }
 
+/// Now, RFC 3339 in UTC, always with six digits of a second: `2026-11-21T12:03:07.000123Z`.
+pub(crate) fn micros() -> String {
+    let now = OffsetDateTime::now_utc();
+    let whole = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339);
+    let mut text = whole.expect("a UTC time of this millennium can be written as RFC 3339");
+    text.truncate("2026-11-21T12:03:07".len());
+    text + &format!(".{:06}Z", now.microsecond())
+}
+
 /// Now, for file names: `20261121T120307Z`.
 pub(crate) fn compact() -> String {
     rfc3339().replace(['-', ':'], "")
@@ -23,6 +32,8 @@ mod tests {
     fn times_have_their_form() {
         let (long, short) = (rfc3339(), compact());
         assert!(long.len() == 20 && long.ends_with('Z') && long.as_bytes()[10] == b'T', "{long}");
+        let micros = micros();
+        assert!(micros.len() == 27 && micros.ends_with('Z') && micros.as_bytes()[19] == b'.', "{micros}");
         assert!(short.len() == 16 && short.ends_with('Z') && short.as_bytes()[8] == b'T', "{short}");
     }
 }

@@ -25,7 +25,7 @@ pub struct Plan {
     pub data: PathBuf,
     /// Where the components' logs are written.
     pub logs: PathBuf,
-    /// How much log is kept.
+    /// How logs are written, and how much of them is kept.
     pub log_policy: LogPolicy,
     /// What no log may show.
     pub secrets: Vec<Secret>,
@@ -246,9 +246,24 @@ impl fmt::Debug for External {
     }
 }
 
-/// How much log is kept.
+/// The form of the lines in the logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// As the component wrote them, byte for byte.
+    #[default]
+    Raw,
+    /// Each with the time at which it came before it.
+    Text,
+    /// Each as an object with its time and component.
+    Json,
+}
+
+/// How logs are written, and how much of them is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogPolicy {
+    /// The form of the lines.
+    pub format: LogFormat,
     /// The size in bytes at which a log file is put aside.
     pub max_bytes: u64,
     /// How many files put aside are kept for each component.
@@ -259,6 +274,6 @@ pub struct LogPolicy {
 
 impl Default for LogPolicy {
     fn default() -> Self {
-        Self { max_bytes: 10 << 20, max_files: 5, max_total: 200 << 20 }
+        Self { format: LogFormat::Raw, max_bytes: 10 << 20, max_files: 5, max_total: 200 << 20 }
     }
 }

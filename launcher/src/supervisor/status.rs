@@ -112,7 +112,7 @@ pub struct Awaited {
     pub grandchildren: usize,
 }
 
-/// What could not be written to a log.
+/// What a log lacks: what could not be written to it, and what others took from it by deleting or cutting its file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
     /// Lines.

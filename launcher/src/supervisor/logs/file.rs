@@ -2,8 +2,13 @@
 //!
 //! * What comes is written at once; nothing is kept in memory that could be lost with us.
 //! * When the file is full it is renamed, on a line end, and a new one begun. Only a line longer than [`MAX_LINE`] is cut.
-//! * When it cannot be written (disk full, directory gone, no rights) whole lines are dropped and counted. Every
-//!   [`RETRY`] a line that says how many is tried; once it is written, so is everything after it.
+//! * Before each write one look (`stat`) tells whether the file is still there and as long as we left it. One that was deleted
+//!   or cut short is a loss: what was in it is counted. One that was moved away gets the rest of its line and is left alone.
+//! * When it cannot be written (disk full, directory gone, no rights) whole lines are dropped and counted.
+//! * A line that says how much was lost is tried every [`RETRY`]; once it is written, so is everything after it.
+//!
+//! Several processes may write to one log, as when a descendant outlives a component. Their lines are never mixed: whoever
+//! comes while another's line has no end yet is told apart by a remark that ends it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,8 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::archive::{self, Archiver};
-use super::segment::{Segment, WriteFailure};
+use super::archive::Archiver;
+use super::format;
+use super::names;
+use super::segment::{Amount, Found, Segment, WriteFailure};
 use crate::supervisor::clock;
 use crate::supervisor::spec::LogPolicy;
 use crate::supervisor::status::Dropped;
@@ -23,8 +30,14 @@ const MAX_LINE: u64 = 1 << 20;
 /// How long after a failure writing is tried again. Short, so that little is lost once there is room.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// How often it is checked that the file is still where it was.
-const CHECK: Duration = Duration::from_secs(1);
+/// Ends a line that its process did not end.
+const ENDED: &[u8] = b" [launcher] the line ends here with its process\n";
+
+/// Ends a line that its process has not ended yet.
+const INTERRUPTED: &[u8] = b" [launcher] another process writes; the line goes on below\n";
+
+/// One process's output.
+pub(super) type StreamId = u64;
 
 /// What a log lacks; shared with whoever tells the operator.
 #[derive(Debug, Default)]
@@ -34,10 +47,25 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    pub(super) fn add(&self, Amount { lines, bytes }: Amount) {
+        self.lines.fetch_add(lines, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     pub(super) fn dropped(&self) -> Dropped {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Dropped { dropped_lines: load(&self.lines), dropped_bytes: load(&self.bytes) }
     }
+}
+
+/// What a stream dropped itself, because the disk stood still. Its counters know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Missed {
+    pub(super) amount: Amount,
+    /// Since when, RFC 3339.
+    pub(super) since: String,
+    /// It begins within a line, whose beginning is in the file.
+    pub(super) in_line: bool,
 }
 
 /// The log of one component.
@@ -48,22 +76,22 @@ pub(super) struct LogFile {
     policy: LogPolicy,
     segment: Option<Segment>,
     loss: Option<Loss>,
+    /// Whose line has no end yet.
+    open: Option<StreamId>,
+    /// Those whose line under way has lost its beginning, so that the rest of it is dropped, too.
+    skipping: Vec<StreamId>,
     counters: Arc<Counters>,
     archiver: Archiver,
     /// The number of the next file put aside; they only ever grow.
     sequence: u64,
-    checked: Instant,
 }
 
-/// Lines that could not be written, since the last that could.
+/// What is to be told of, since it was last told of anything.
 #[derive(Debug)]
 struct Loss {
     since: String,
     cause: String,
-    lines: u64,
-    bytes: u64,
-    /// The beginning of the line under way is lost, so the rest of it is dropped, too.
-    in_line: bool,
+    amount: Amount,
     retry_at: Instant,
 }
 
@@ -75,18 +103,18 @@ impl LogFile {
         policy: LogPolicy,
         counters: Arc<Counters>,
         archiver: Archiver,
-        now: Instant,
     ) -> Self {
         Self {
             name: name.to_owned(),
-            path: directory.join(format!("{name}.log")),
+            path: directory.join(names::live(name)),
             policy,
             segment: None,
             loss: None,
+            open: None,
+            skipping: Vec::new(),
             counters,
             archiver,
-            sequence: archive::next_sequence(directory, name),
-            checked: now,
+            sequence: names::next_sequence(directory, name),
         }
     }
 
@@ -95,89 +123,171 @@ impl LogFile {
     }
 
     /// Writes, or drops and counts.
-    pub(super) fn write(&mut self, now: Instant, mut bytes: &[u8]) {
+    pub(super) fn write(&mut self, now: Instant, stream: StreamId, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            bytes = if self.loss.is_some() { self.lose(now, bytes) } else { self.keep(now, bytes) };
+            bytes = if self.skipping.contains(&stream) {
+                self.skip(now, stream, bytes)
+            } else if self.recover(now) {
+                self.keep(now, stream, bytes)
+            } else {
+                self.drop_all(stream, bytes)
+            }
+        }
+    }
+
+    /// The stream has dropped something before what it sends next.
+    pub(super) fn missed(&mut self, now: Instant, stream: StreamId, missed: &Missed) {
+        let taken_back = match &mut self.segment {
+            Some(segment) if missed.in_line && self.open == Some(stream) => segment.take_back_line(),
+            Some(_) | None => 0,
+        };
+        self.open = self.open.filter(|open| *open != stream);
+        self.skipping.retain(|skipping| *skipping != stream);
+        self.lose(now, "the disk stood still", Amount { lines: 0, bytes: taken_back });
+        if let Some(loss) = &mut self.loss {
+            loss.since.clone_from(&missed.since);
+            loss.amount.lines += missed.amount.lines;
+            loss.amount.bytes += missed.amount.bytes;
         }
     }
 
     /// The stream has ended; a line that has no end gets one.
-    pub(super) fn end_stream(&mut self, now: Instant) {
-        if self.loss.as_ref().is_some_and(|loss| loss.in_line) {
-            self.lose(now, b"\n");
-        } else if self.segment.as_ref().is_some_and(|segment| !segment.is_at_line_start()) {
-            self.write(now, b" [launcher] the line ends here with its process\n");
+    pub(super) fn end_stream(&mut self, now: Instant, stream: StreamId) {
+        if self.skipping.contains(&stream) {
+            self.skipping.retain(|skipping| *skipping != stream);
+            self.count(Amount { lines: 1, bytes: 0 });
+        } else if self.open == Some(stream) {
+            self.end_line(now, ENDED);
         }
     }
 
     /// To be called now and then, also when nothing comes.
     pub(super) fn tick(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.checked) >= CHECK {
-            self.checked = now;
-            if self.segment.as_mut().is_some_and(|segment| !segment.is_at(&self.path)) {
-                self.segment = None;
-            }
+        if self.open.is_none() {
+            self.look(now, None);
         }
-        if self.loss.as_ref().is_some_and(|loss| !loss.in_line) {
+        // While a line is being dropped its end is waited for, to be told of with the rest.
+        if self.skipping.is_empty() {
             self.recover(now);
         }
     }
 
     /// Writes a first part and returns the rest.
-    fn keep<'a>(&mut self, now: Instant, bytes: &'a [u8]) -> &'a [u8] {
+    fn keep<'a>(&mut self, now: Instant, stream: StreamId, bytes: &'a [u8]) -> &'a [u8] {
+        let moved = self.look(now, Some(stream)) == Found::Moved;
+        if self.loss.is_some() {
+            return bytes;
+        }
+        if self.open.is_some_and(|open| open != stream) && !self.end_line(now, INTERRUPTED) {
+            return bytes;
+        }
         let Some(segment) = &mut self.segment else {
             match open(&self.path) {
                 Ok(segment) => self.segment = Some(segment),
-                Err(error) => self.begin_loss(now, &error, 0),
+                Err(error) => self.fail(now, &error),
             }
             return bytes;
         };
-        let (length, full) = part(segment, self.policy.max_bytes, bytes);
-        if let Err(WriteFailure { error, kept, taken_back }) = segment.append(&bytes[..length]) {
-            self.begin_loss(now, &error, taken_back);
-            if let (Some(loss), true) = (&mut self.loss, kept < length) {
-                loss.in_line = taken_back > 0;
-            }
+        let (length, full) = match memchr::memchr(b'\n', bytes) {
+            Some(end) if moved => (end + 1, false),
+            _ => part(segment, self.policy.max_bytes, bytes),
+        };
+        if let Err(failure) = segment.append(&bytes[..length]) {
+            let kept = failure.kept;
+            self.on_failure(now, Some(stream), failure);
             return &bytes[kept..];
         }
+        self.open = (!segment.is_at_line_start()).then_some(stream);
         if full && let Err(error) = self.rotate() {
-            self.begin_loss(now, &error, 0);
+            self.fail(now, &error);
         }
         &bytes[length..]
     }
 
-    /// Drops a first part and returns the rest, which can perhaps be written.
-    fn lose<'a>(&mut self, now: Instant, bytes: &'a [u8]) -> &'a [u8] {
-        let in_line = self.loss.as_ref().is_some_and(|loss| loss.in_line);
-        if !in_line && self.recover(now) {
-            return bytes;
+    /// Looks whether the file is as we left it, and draws the consequences.
+    fn look(&mut self, now: Instant, stream: Option<StreamId>) -> Found {
+        let Some(segment) = &mut self.segment else { return Found::Well };
+        let found = segment.look(&self.path);
+        match found {
+            Found::Well => {}
+            Found::Truncated => {
+                let gone = segment.accept_cut().unwrap_or_else(|_| segment.content());
+                self.skipping.extend(self.open.take());
+                self.lose(now, "the file was truncated", gone);
+            }
+            Found::Deleted => {
+                let gone = segment.content();
+                self.segment = None;
+                self.skipping.extend(self.open.take());
+                self.lose(now, "the file was deleted", gone);
+            }
+            // The rest of the line goes where its beginning is.
+            Found::Moved if stream.is_some() && self.open == stream => {}
+            Found::Moved => {
+                if self.open.is_some() {
+                    self.end_line(now, INTERRUPTED);
+                }
+                let Amount { lines, bytes } = self.segment.take().map(|it| it.content()).unwrap_or_default();
+                let cause = format!("the file was moved away with {lines} lines, {bytes} bytes");
+                self.lose(now, &cause, Amount::default());
+            }
         }
-        let length = match memchr::memchr(b'\n', bytes) {
-            Some(end) if in_line => end + 1,
-            _ => bytes.len(),
-        };
-        let dropped = &bytes[..length];
-        let lines = memchr::memchr_iter(b'\n', dropped).count() as u64;
-        self.count(lines, length as u64);
-        if let Some(loss) = &mut self.loss {
-            loss.in_line = dropped.last() != Some(&b'\n');
+        found
+    }
+
+    /// Ends the line under way with a remark; whether that worked.
+    fn end_line(&mut self, now: Instant, remark: &[u8]) -> bool {
+        let Some(segment) = &mut self.segment else { return true };
+        match segment.append_own(remark) {
+            Ok(()) => {
+                self.open = None;
+                true
+            }
+            Err(failure) => {
+                let stream = self.open;
+                self.on_failure(now, stream, failure);
+                false
+            }
+        }
+    }
+
+    /// Drops the rest of a line and returns what follows it.
+    fn skip<'a>(&mut self, now: Instant, stream: StreamId, bytes: &'a [u8]) -> &'a [u8] {
+        let end = memchr::memchr(b'\n', bytes).map(|end| end + 1);
+        let length = end.unwrap_or(bytes.len());
+        self.lose(now, "the beginning of the line is lost", Amount { lines: 0, bytes: 0 });
+        self.count(Amount { lines: u64::from(end.is_some()), bytes: length as u64 });
+        if end.is_some() {
+            self.skipping.retain(|skipping| *skipping != stream);
         }
         &bytes[length..]
     }
 
-    /// Whether it can be written again; says then what is missing.
+    fn drop_all<'a>(&mut self, stream: StreamId, bytes: &'a [u8]) -> &'a [u8] {
+        self.count(amount(bytes));
+        if bytes.last() != Some(&b'\n') {
+            self.skipping.push(stream);
+        }
+        &[]
+    }
+
+    /// Whether it can be written; says then what is missing, if anything is.
     fn recover(&mut self, now: Instant) -> bool {
         let Some(loss) = &mut self.loss else { return true };
         if now < loss.retry_at {
             return false;
         }
         loss.retry_at = now + RETRY;
-        let notice = loss.notice();
-        if self.reopen().is_err() {
+        self.look(now, None);
+        let is_open = self.open.is_some();
+        if (is_open && !self.end_line(now, INTERRUPTED)) || self.reopen().is_err() {
             return false;
         }
-        let written = self.segment.as_mut().is_some_and(|segment| segment.append(notice.as_bytes()).is_ok());
+        let notice = self.loss.as_ref().map(Loss::notice).unwrap_or_default();
+        let line = format::notice(self.policy.format, &self.name, &notice);
+        let written = self.segment.as_mut().is_some_and(|segment| segment.append_own(&line).is_ok());
         if written {
+            tracing::warn!(component = self.name, "{notice}");
             self.loss = None;
         }
         written
@@ -185,9 +295,6 @@ impl LogFile {
 
     /// Makes sure that there is a file with room.
     fn reopen(&mut self) -> io::Result<()> {
-        if self.segment.as_mut().is_some_and(|segment| !segment.is_at(&self.path)) {
-            self.segment = None;
-        }
         if self.segment.as_ref().is_some_and(|segment| segment.size() >= self.policy.max_bytes) {
             self.rotate()?;
         }
@@ -199,43 +306,71 @@ impl LogFile {
 
     /// Puts the file aside; the next write begins a new one.
     fn rotate(&mut self) -> io::Result<()> {
-        // A file that is not ours any more is not ours to rename.
-        if self.segment.as_mut().is_some_and(|segment| segment.is_at(&self.path)) {
-            let aside = archive::name(&self.name, &clock::compact(), self.sequence);
+        // A file that is not ours any more is not ours to rename; the next look finds that out.
+        if self.segment.as_mut().is_some_and(|segment| segment.look(&self.path) == Found::Well) {
+            let aside = names::aside(&self.name, &clock::compact(), self.sequence);
             std::fs::rename(&self.path, self.path.with_file_name(aside))?;
             self.sequence += 1;
+            self.segment = None;
             self.archiver.wake(self.policy);
         }
-        self.segment = None;
         Ok(())
     }
 
-    fn begin_loss(&mut self, now: Instant, error: &io::Error, taken_back: u64) {
-        if self.loss.is_none() {
-            let (since, cause) = (clock::rfc3339(), error.to_string());
-            tracing::warn!(component = self.name, %cause, "its log cannot be written; lines are dropped and counted");
-            self.loss =
-                Some(Loss { since, cause, lines: 0, bytes: 0, in_line: false, retry_at: now + RETRY });
+    /// A write has failed: what of it is lost is counted, and the rest of its line will be.
+    fn on_failure(&mut self, now: Instant, stream: Option<StreamId>, failure: WriteFailure) {
+        self.fail(now, &failure.error);
+        self.count(Amount { lines: 0, bytes: failure.taken_back });
+        self.open = None;
+        if failure.taken_back > 0 {
+            self.skipping.extend(stream);
         }
-        self.count(0, taken_back);
     }
 
-    fn count(&mut self, lines: u64, bytes: u64) {
-        self.counters.lines.fetch_add(lines, Ordering::Relaxed);
-        self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+    fn fail(&mut self, now: Instant, error: &io::Error) {
+        let cause = error.to_string();
+        if self.loss.is_none() {
+            tracing::warn!(
+                component = self.name,
+                cause,
+                "its log cannot be written; lines are dropped and counted"
+            );
+        }
+        self.lose(now + RETRY, &cause, Amount::default());
+    }
+
+    /// Something is lost, which is told of as soon as possible, but not before `at`.
+    fn lose(&mut self, at: Instant, cause: &str, amount: Amount) {
+        if self.loss.is_none() {
+            let (since, cause) = (clock::rfc3339(), cause.to_owned());
+            self.loss = Some(Loss { since, cause, amount: Amount::default(), retry_at: at });
+        }
+        self.count(amount);
+    }
+
+    fn count(&mut self, amount: Amount) {
+        self.counters.add(amount);
         if let Some(loss) = &mut self.loss {
-            loss.lines += lines;
-            loss.bytes += bytes;
+            loss.amount.lines += amount.lines;
+            loss.amount.bytes += amount.bytes;
         }
     }
 }
 
 impl Loss {
     fn notice(&self) -> String {
-        let Self { since, cause, lines, bytes, .. } = self;
+        let Self { since, cause, amount: Amount { lines, bytes }, .. } = self;
+        if *bytes == 0 && *lines == 0 {
+            return format!("{cause}; nothing is lost");
+        }
         let until = clock::rfc3339();
-        format!("[launcher] dropped {lines} lines, {bytes} bytes, from {since} to {until}: {cause}\n")
+        format!("dropped {lines} lines, {bytes} bytes, from {since} to {until}: {cause}")
     }
+}
+
+/// How much something is.
+pub(super) fn amount(bytes: &[u8]) -> Amount {
+    Amount { lines: memchr::memchr_iter(b'\n', bytes).count() as u64, bytes: bytes.len() as u64 }
 }
 
 /// Opens a log, and makes its directory if that is gone.

@@ -28,15 +28,6 @@ impl Secrets {
         Self(texts.into_iter().map(|text| Finder::new(text).into_owned()).collect())
     }
 
-    /// The first secret in `bytes`: where it begins and ends.
-    fn find(&self, bytes: &[u8]) -> Option<(usize, usize)> {
-        let found = self.0.iter().filter_map(|finder| {
-            let start = finder.find(bytes)?;
-            Some((start, start + finder.needle().len()))
-        });
-        found.min_by_key(|(start, end)| (*start, std::cmp::Reverse(*end)))
-    }
-
     /// How many of the last bytes may be the beginning of a secret.
     fn open_end(&self, bytes: &[u8]) -> usize {
         let of = |finder: &Finder<'static>| {
@@ -61,39 +52,73 @@ impl Masker {
         Self { secrets, held: Vec::new() }
     }
 
-    /// Takes more of the stream and appends what is certain to `out`.
-    pub(super) fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        if self.held.is_empty() {
-            let held = self.pass(input, out);
-            self.held.extend_from_slice(&input[input.len() - held..]);
-        } else {
+    /// Takes more of the stream and gives what is certain. Where there is no secret, that is the input itself.
+    pub(super) fn mask(&mut self, mut input: Vec<u8>) -> Vec<u8> {
+        if !self.held.is_empty() {
             let mut joined = std::mem::take(&mut self.held);
-            joined.extend_from_slice(input);
-            let held = self.pass(&joined, out);
-            self.held = joined.split_off(joined.len() - held);
+            joined.append(&mut input);
+            input = joined;
         }
+        let mut found = Found::in_bytes(&self.secrets, &input);
+        let Some(mut next) = found.next(&input, 0) else {
+            let certain = input.len() - self.secrets.open_end(&input);
+            self.held.extend_from_slice(&input[certain..]);
+            input.truncate(certain);
+            return input;
+        };
+        let mut out = Vec::with_capacity(input.capacity());
+        let mut at = 0;
+        loop {
+            out.extend_from_slice(&input[at..next.0]);
+            out.extend_from_slice(MASK);
+            at = next.1;
+            match found.next(&input, at) {
+                Some(further) => next = further,
+                None => break,
+            }
+        }
+        let certain = input.len() - self.secrets.open_end(&input[at..]);
+        out.extend_from_slice(&input[at..certain]);
+        self.held.extend_from_slice(&input[certain..]);
+        out
     }
 
     /// The stream has ended. What is held back is no whole secret; more than half of one is masked all the same.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn finish(&mut self) -> Vec<u8> {
         let held = std::mem::take(&mut self.held);
         let is_most = |finder: &Finder<'static>| {
             finder.needle().starts_with(&held) && held.len() * 2 > finder.needle().len()
         };
         let mask = !held.is_empty() && self.secrets.0.iter().any(is_most);
-        out.extend_from_slice(if mask { MASK } else { &held });
+        if mask { MASK.to_vec() } else { held }
+    }
+}
+
+/// Where each secret comes next, so that a text full of one is not searched for the others again and again.
+struct Found<'s> {
+    secrets: &'s Secrets,
+    places: Vec<Option<usize>>,
+}
+
+impl<'s> Found<'s> {
+    fn in_bytes(secrets: &'s Secrets, bytes: &[u8]) -> Self {
+        Self { secrets, places: secrets.0.iter().map(|finder| finder.find(bytes)).collect() }
     }
 
-    /// Masks all but the end that is undecided, and returns its length.
-    fn pass(&self, mut bytes: &[u8], out: &mut Vec<u8>) -> usize {
-        while let Some((start, end)) = self.secrets.find(bytes) {
-            out.extend_from_slice(&bytes[..start]);
-            out.extend_from_slice(MASK);
-            bytes = &bytes[end..];
+    /// The first secret that begins at `from` or after it, the longest of those at one place: where it begins and ends.
+    fn next(&mut self, bytes: &[u8], from: usize) -> Option<(usize, usize)> {
+        let mut first: Option<(usize, usize)> = None;
+        for (finder, place) in self.secrets.0.iter().zip(&mut self.places) {
+            if place.is_some_and(|place| place < from) {
+                *place = finder.find(&bytes[from..]).map(|place| from + place);
+            }
+            let Some(start) = *place else { continue };
+            // The longer ones come first in the list.
+            if first.is_none_or(|(other, _)| start < other) {
+                first = Some((start, start + finder.needle().len()));
+            }
         }
-        let held = self.secrets.open_end(bytes);
-        out.extend_from_slice(&bytes[..bytes.len() - held]);
-        held
+        first
     }
 }
 
@@ -106,9 +131,8 @@ mod tests {
     fn masked(secrets: &[&str], pieces: &[&[u8]]) -> Vec<u8> {
         let secrets: Vec<Secret> = secrets.iter().map(|text| Secret::new((*text).to_owned())).collect();
         let mut masker = Masker::new(Secrets::new(&secrets));
-        let mut out = Vec::new();
-        pieces.iter().for_each(|piece| masker.feed(piece, &mut out));
-        masker.finish(&mut out);
+        let mut out: Vec<u8> = pieces.iter().flat_map(|piece| masker.mask(piece.to_vec())).collect();
+        out.extend(masker.finish());
         out
     }
 
@@ -118,6 +142,7 @@ mod tests {
         assert_eq!(masked(&["abcd", "abcdef"], &[b"abcdef abcd"]), b"*** ***");
         assert_eq!(masked(&["hunter22"], &[b"hunter2\n"]), b"hunter2\n");
         assert_eq!(masked(&["abc", ""], &[b"abc"]), b"abc", "too short to be a secret");
+        assert_eq!(masked(&["abcd", "wxyz"], &[b"abcdabcd wxyzabcdwx", b"yz"]), b"****** *********");
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! Writes what the components say to `<component>.log` files.
 //!
-//! * A child's standard output and error are one pipe; the driver makes it and hands its reading end to the log thread.
-//! * The thread reads every pipe, masks secrets, and writes through to the component's file ([`file`]); it also keeps the last
-//!   lines of each process for the report of its crash.
-//! * Full files are put aside, and compressed on another thread ([`archive`]).
+//! * A child's standard output and error are one pipe; the driver makes it and hands its reading end to the thread that reads
+//!   ([`pump`]). Each pipe is a [`stream`]: secrets masked, its last lines kept for the report of a crash, its lines formed.
+//! * The thread that writes ([`writer`]) has a [`file`] for each component.
+//! * Full files are put aside ([`names`]), and compressed on a third thread ([`archive`]).
 //!
-//! A child never waits for its log: what cannot be written is read all the same, dropped in whole lines and counted. The driver
-//! never waits for the log thread: commands go through a bounded channel, and a full one is an error.
+//! A child never waits for its log longer than a moment: what cannot be written is read all the same, dropped in whole lines and
+//! counted. The driver never waits for the threads: commands go through a bounded channel, and a full one is an error.
 
 mod archive;
 mod awaited;
 mod file;
+mod format;
 mod mask;
+pub(crate) mod names;
 mod pump;
 mod segment;
+mod stream;
 mod tail;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::io::{self, PipeWriter};
@@ -27,10 +31,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::spec::LogPolicy;
 use super::status::Dropped;
-use archive::Archiver;
 pub(crate) use awaited::Awaited;
 use file::Counters;
-use pump::{Command, Pump, Source};
+use pump::{Command, Source};
 
 /// Commands that may wait for the thread. More wait only when its disk is stuck; a component then cannot be started.
 const COMMANDS: usize = 64;
@@ -41,7 +44,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// How long one waits for a process's last lines. The pump itself waits much shorter for a pipe that is held open.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// The log thread.
+/// The threads that write logs.
 #[derive(Debug)]
 pub(crate) struct Logs {
     commands: mpsc::Sender<Command>,
@@ -53,14 +56,12 @@ pub(crate) struct Logs {
 pub(crate) struct LastLines(oneshot::Sender<oneshot::Sender<Vec<String>>>);
 
 impl Logs {
-    /// Starts the thread on a directory, which is made if need be.
+    /// Starts the threads on a directory, which is made if need be.
     pub(crate) fn start(directory: &Path, policy: LogPolicy, secrets: &[Secret]) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
-        let archiver = Archiver::start(directory)?;
-        archiver.wake(policy);
         let (commands, received) = mpsc::channel(COMMANDS);
-        let pump = Pump::new(directory.to_owned(), policy, mask::Secrets::new(secrets), archiver);
-        pump.start(received)?;
+        let jobs = writer::start(directory.to_owned(), policy)?;
+        pump::start(policy, mask::Secrets::new(secrets), jobs, received)?;
         Ok(Self { commands, counters: BTreeMap::new() })
     }
 

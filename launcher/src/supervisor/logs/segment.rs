@@ -1,9 +1,20 @@
-//! One log file on disk: appends, and knows where its last whole line ends.
+//! One log file on disk: appends, knows where its last whole line ends, and notices what others do to it.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+/// A file is read in steps of this size.
+const STEP: usize = 64 * 1024;
+
+/// Lines and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Amount {
+    pub(super) lines: u64,
+    pub(super) bytes: u64,
+}
 
 /// An open log file.
 #[derive(Debug)]
@@ -12,10 +23,14 @@ pub(super) struct Segment {
     /// Its device and inode: what it is, whatever its name.
     id: (u64, u64),
     size: u64,
+    /// How many line ends there are in it.
+    lines: u64,
     /// Where the line under way begins; `size` when none is.
     line_start: u64,
     /// Its last line has no end and could not be taken back: the next write ends it first.
     torn: bool,
+    /// What the launcher itself has written into it. Each is a line or a good part of one, so the file's limit is theirs.
+    own: Vec<Range<u64>>,
 }
 
 /// A write that failed. No part of a line is left in the file by it.
@@ -28,6 +43,19 @@ pub(super) struct WriteFailure {
     pub(super) taken_back: u64,
 }
 
+/// What has become of the file since it was last looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is as it was, or others have added to it.
+    Well,
+    /// It is shorter than it should be.
+    Truncated,
+    /// It has no name any more.
+    Deleted,
+    /// It has another name.
+    Moved,
+}
+
 impl Segment {
     /// Opens or creates it. What is no regular file, or a link to a device, is taken as it is, but never waited for.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
@@ -35,10 +63,14 @@ impl Segment {
         let flags = i32::try_from(nonblocking.bits()).expect("the flags of open(2) fit an int");
         let mut options = OpenOptions::new();
         options.append(true).read(true).create(true).mode(0o640).custom_flags(flags);
-        let mut file = options.open(path)?;
+        let file = options.open(path)?;
         let meta = file.metadata()?;
-        let torn = meta.len() > 0 && !ends_line(&mut file).unwrap_or(true);
-        Ok(Self { file, id: (meta.dev(), meta.ino()), size: meta.len(), line_start: meta.len(), torn })
+        let id = (meta.dev(), meta.ino());
+        let mut segment = Self { file, id, size: 0, lines: 0, line_start: 0, torn: false, own: Vec::new() };
+        if meta.is_file() {
+            segment.adopt(meta.len())?;
+        }
+        Ok(segment)
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -50,20 +82,22 @@ impl Segment {
         self.size == self.line_start
     }
 
+    /// What the components have in it.
+    pub(super) fn content(&self) -> Amount {
+        let own: u64 = self.own.iter().map(|range| range.end - range.start).sum();
+        Amount { lines: self.lines.saturating_sub(self.own.len() as u64), bytes: self.size - own }
+    }
+
     /// Appends everything, or only whole lines of it.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), WriteFailure> {
         if self.torn {
-            self.write_some(b"\n").map_err(|error| WriteFailure { error, kept: 0, taken_back: 0 })?;
-            self.torn = false;
-            self.line_start = self.size;
+            self.end_torn().map_err(|error| WriteFailure { error, kept: 0, taken_back: 0 })?;
         }
         let mut written = 0;
         while written < bytes.len() {
             match self.write_some(&bytes[written..]) {
                 Ok(count) => {
-                    if let Some(end) = memchr::memrchr(b'\n', &bytes[written..written + count]) {
-                        self.line_start = self.size - (count - end - 1) as u64;
-                    }
+                    self.note(&bytes[written..written + count]);
                     written += count;
                 }
                 Err(error) => return Err(self.take_back(error, written)),
@@ -72,15 +106,102 @@ impl Segment {
         Ok(())
     }
 
-    /// Whether `path` still names this file; learns its size if somebody changed it.
-    pub(super) fn is_at(&mut self, path: &Path) -> bool {
-        let Ok(meta) = std::fs::metadata(path) else { return false };
-        let same = (meta.dev(), meta.ino()) == self.id;
-        if same && meta.is_file() && meta.len() != self.size {
-            self.size = meta.len();
-            self.line_start = meta.len();
+    /// Appends a line, or the end of one, of the launcher's own.
+    pub(super) fn append_own(&mut self, text: &[u8]) -> Result<(), WriteFailure> {
+        self.append(text)?;
+        self.own.push(self.size - text.len() as u64..self.size);
+        Ok(())
+    }
+
+    /// Takes the line under way back, and says how long it was.
+    pub(super) fn take_back_line(&mut self) -> u64 {
+        let open = self.size - self.line_start;
+        if open > 0 {
+            // Where that cannot be done, as on a device, the half line stays and is ended by the next write.
+            self.torn = self.file.set_len(self.line_start).is_err();
+            self.size = if self.torn { self.size } else { self.line_start };
+            self.line_start = self.size;
         }
-        same
+        open
+    }
+
+    /// What has become of the file, which should be at `path`.
+    pub(super) fn look(&mut self, path: &Path) -> Found {
+        match std::fs::metadata(path) {
+            Ok(meta) if (meta.dev(), meta.ino()) == self.id => {
+                if !meta.is_file() || meta.len() == self.size {
+                    return Found::Well;
+                }
+                if meta.len() < self.size {
+                    return Found::Truncated;
+                }
+                // Not to be able to read it is no reason not to write it.
+                let _ = self.adopt(meta.len());
+                Found::Well
+            }
+            // What cannot be looked at may well be there.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Found::Well,
+            Ok(_) | Err(_) => match self.file.metadata() {
+                Ok(meta) if meta.nlink() > 0 && meta.is_file() && meta.len() < self.size => Found::Truncated,
+                Ok(meta) if meta.nlink() > 0 => Found::Moved,
+                Ok(_) | Err(_) => Found::Deleted,
+            },
+        }
+    }
+
+    /// Takes the file as it is after it was cut short, but for a line that was cut. Says what of the components is gone.
+    pub(super) fn accept_cut(&mut self) -> io::Result<Amount> {
+        let before = self.content();
+        let length = self.file.metadata()?.len().min(self.size);
+        (self.size, self.lines, self.line_start) = (0, 0, 0);
+        self.own.retain(|range| range.end <= length);
+        self.torn = false;
+        self.scan(length)?;
+        self.take_back_line();
+        let after = self.content();
+        Ok(Amount {
+            lines: before.lines.saturating_sub(after.lines),
+            bytes: before.bytes.saturating_sub(after.bytes),
+        })
+    }
+
+    /// Takes over what somebody else wrote, up to `length`.
+    fn adopt(&mut self, length: u64) -> io::Result<()> {
+        self.scan(length)?;
+        self.torn = self.size > self.line_start;
+        self.line_start = self.size;
+        Ok(())
+    }
+
+    /// Learns what is in the file from where we know it up to `length`.
+    fn scan(&mut self, length: u64) -> io::Result<()> {
+        let mut step = vec![0; STEP];
+        while self.size < length {
+            let wanted = usize::try_from(length - self.size).map_or(STEP, |rest| rest.min(STEP));
+            let count = self.file.read_at(&mut step[..wanted], self.size)?;
+            if count == 0 {
+                break;
+            }
+            self.size += count as u64;
+            self.note(&step[..count]);
+        }
+        Ok(())
+    }
+
+    /// Counts what was just added.
+    fn note(&mut self, bytes: &[u8]) {
+        if let Some(end) = memchr::memrchr(b'\n', bytes) {
+            self.line_start = self.size - (bytes.len() - end - 1) as u64;
+            self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
+        }
+    }
+
+    fn end_torn(&mut self) -> io::Result<()> {
+        self.write_some(b"\n")?;
+        self.note(b"\n");
+        self.own.push(self.size - 1..self.size);
+        self.torn = false;
+        Ok(())
     }
 
     fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -98,22 +219,9 @@ impl Segment {
     }
 
     fn take_back(&mut self, error: io::Error, written: usize) -> WriteFailure {
-        let open = self.size - self.line_start;
+        let open = self.take_back_line();
         let of_this_write = open.min(written as u64);
-        if open > 0 {
-            // Where that cannot be done, as on a device, the half line stays and is ended by the next write.
-            self.torn = self.file.set_len(self.line_start).is_err();
-            self.size = if self.torn { self.size } else { self.line_start };
-            self.line_start = self.size;
-        }
         let kept = written - usize::try_from(of_this_write).expect("no more than was written");
         WriteFailure { error, kept, taken_back: open - of_this_write }
     }
-}
-
-fn ends_line(file: &mut File) -> io::Result<bool> {
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
 }

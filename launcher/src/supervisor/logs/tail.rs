@@ -1,61 +1,52 @@
 //! The last lines of a stream, for the report of a crash.
 
-use std::collections::VecDeque;
+/// How many lines are told.
+const LINES: usize = 200;
 
-/// How many lines are kept.
-const LINES: usize = 50;
-
-/// The longest part of a line that is kept, in bytes.
+/// The longest part of a line that is told, in bytes.
 const MAX_LINE: usize = 4096;
 
-/// The last [`LINES`] lines; what is older is forgotten.
+/// So many of the last bytes are kept, or up to twice as many: enough for [`LINES`] lines of some length.
+const KEPT: usize = 64 * 1024;
+
+/// The end of the stream. It is kept as it came, and taken apart only when somebody asks.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
-    lines: VecDeque<Vec<u8>>,
-    /// The line that has no end yet.
-    open: Vec<u8>,
+    bytes: Vec<u8>,
+    /// Something before `bytes` was forgotten, so their first line is the end of one.
+    is_cut: bool,
 }
 
 impl Tail {
     /// Takes more of the stream. Of a flood only the end is looked at.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
-        let Some(last) = memchr::memrchr(b'\n', bytes) else {
-            return extend(&mut self.open, bytes);
-        };
-        let enough = memchr::memrchr_iter(b'\n', &bytes[..last]).nth(LINES);
-        let mut rest = match enough {
-            Some(end) => {
-                self.open.clear();
-                &bytes[end + 1..=last]
-            }
-            None => &bytes[..=last],
-        };
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            extend(&mut self.open, &rest[..end]);
-            self.push();
-            rest = &rest[end + 1..];
+        let new = &bytes[bytes.len().saturating_sub(KEPT)..];
+        if self.bytes.len() + new.len() > 2 * KEPT || new.len() < bytes.len() {
+            let kept = KEPT - new.len();
+            self.bytes.drain(..self.bytes.len().saturating_sub(kept));
+            self.is_cut = true;
         }
-        extend(&mut self.open, &bytes[last + 1..]);
+        self.bytes.extend_from_slice(new);
     }
 
     /// The lines, oldest first, with the one that has no end.
     pub(super) fn lines(&self) -> Vec<String> {
-        let open = (!self.open.is_empty()).then_some(&self.open);
-        let text = |line: &Vec<u8>| String::from_utf8_lossy(line).trim_end_matches('\r').to_owned();
-        self.lines.iter().chain(open).map(text).collect()
-    }
-
-    fn push(&mut self) {
-        if self.lines.len() == LINES {
-            self.lines.pop_front();
+        let text = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
+        if text.is_empty() && self.bytes.is_empty() {
+            return Vec::new();
         }
-        self.lines.push_back(std::mem::take(&mut self.open));
+        let mut lines: Vec<&[u8]> = text.rsplit(|byte| *byte == b'\n').take(LINES).collect();
+        let all = lines.iter().map(|line| line.len() + 1).sum::<usize>() > text.len();
+        // The end of a line alone would mislead, unless it is all there is.
+        if all && self.is_cut && lines.len() > 1 {
+            lines.pop();
+        }
+        let told = |line: &&[u8]| {
+            let line = &line[..line.len().min(MAX_LINE)];
+            String::from_utf8_lossy(line).trim_end_matches('\r').to_owned()
+        };
+        lines.iter().rev().map(told).collect()
     }
-}
-
-fn extend(line: &mut Vec<u8>, bytes: &[u8]) {
-    let room = MAX_LINE - line.len().min(MAX_LINE);
-    line.extend_from_slice(&bytes[..bytes.len().min(room)]);
 }
 
 #[cfg(test)]
@@ -64,22 +55,31 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_kept_however_they_come() {
-        let text: String = (0..200).map(|i| format!("line {i}\n")).collect();
+        let text: String = (0..20_000).map(|i| format!("line {i}\n")).collect();
         let expected: Vec<String> =
-            (151..200).map(|i| format!("line {i}")).chain(["end".to_owned()]).collect();
-        for size in [1, 7, 100, 10_000] {
+            (19_801..20_000).map(|i| format!("line {i}")).chain(["end".to_owned()]).collect();
+        for size in [1, 7, 100, 10_000, 70_000, 1_000_000] {
             let mut tail = Tail::default();
             format!("{text}end").as_bytes().chunks(size).for_each(|chunk| tail.feed(chunk));
-            let lines = tail.lines();
-            assert_eq!(lines[lines.len() - 50..], expected, "in pieces of {size}");
-            assert!(lines.len() <= 51);
+            assert_eq!(tail.lines(), expected, "in pieces of {size}");
         }
+    }
+
+    #[test]
+    fn few_lines_are_told_whole_and_nothing_is_nothing() {
+        let mut tail = Tail::default();
+        assert!(tail.lines().is_empty());
+        tail.feed(b"\none\r\n");
+        assert_eq!(tail.lines(), ["", "one"]);
     }
 
     #[test]
     fn a_line_without_end_takes_no_more_than_its_share() {
         let mut tail = Tail::default();
-        (0..100).for_each(|_| tail.feed(&[b'x'; 1000]));
+        (0..10_000).for_each(|_| tail.feed(&[b'x'; 1000]));
         assert_eq!(tail.lines()[0].len(), MAX_LINE);
+        assert!(tail.bytes.capacity() <= 4 * KEPT);
+        tail.feed(b"\nlast\n");
+        assert_eq!(tail.lines(), ["last"]);
     }
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use super::*;
 
 fn policy(max_bytes: u64) -> LogPolicy {
-    LogPolicy { max_bytes, max_files: 10_000, max_total: u64::MAX }
+    LogPolicy { max_bytes, max_files: 10_000, max_total: u64::MAX, ..LogPolicy::default() }
 }
 
 fn current_thread() -> tokio::runtime::Runtime {

@@ -1,0 +1,157 @@
+//! The names of log files, and which there are.
+//!
+//! `chat-server.log` is written; `chat-server.20261121T120307Z.000001.log` was put aside then, as the first one, and gets `.gz`
+//! appended when it is compressed. Only files whose names have exactly this form are ours.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Ends the name of a compressed file.
+const GZ: &str = ".gz";
+
+/// Ends the name of a file that is being compressed.
+const GZ_TMP: &str = ".gz.tmp";
+
+/// A file put aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Aside {
+    pub(crate) path: PathBuf,
+    pub(crate) component: String,
+    pub(crate) stamp: String,
+    /// Its number among the component's files; they only ever grow.
+    pub(crate) sequence: u64,
+    pub(crate) form: Form,
+    pub(crate) bytes: u64,
+}
+
+/// What has become of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Plain,
+    Compressed,
+    /// Being compressed, or left by a launcher that died doing so.
+    Unfinished,
+}
+
+/// The name of the file that is written.
+pub(crate) fn live(component: &str) -> String {
+    format!("{component}.log")
+}
+
+/// The component whose log a file name is, if it is one that is written.
+pub(crate) fn component_of(name: &str) -> Option<&str> {
+    name.strip_suffix(".log").filter(|name| is_component(name))
+}
+
+/// The name of a file put aside.
+pub(super) fn aside(component: &str, stamp: &str, sequence: u64) -> String {
+    format!("{component}.{stamp}.{sequence:06}.log")
+}
+
+/// The number for a component's next file.
+pub(super) fn next_sequence(directory: &Path, component: &str) -> u64 {
+    let all = list(directory).unwrap_or_default();
+    let last = all.iter().filter(|aside| aside.component == component).map(|aside| aside.sequence).max();
+    last.map_or(1, |last| last + 1)
+}
+
+/// The path of a file's compressed form while it is made, and when it is done.
+pub(super) fn compressed(path: &Path) -> (PathBuf, PathBuf) {
+    let with = |ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    (with(GZ_TMP), with(GZ))
+}
+
+/// The files put aside, in no order.
+pub(crate) fn list(directory: &Path) -> io::Result<Vec<Aside>> {
+    let mut asides = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let Some((component, stamp, sequence, form)) = entry.file_name().to_str().and_then(parse) else {
+            continue;
+        };
+        // One that has gone in the meantime is not there.
+        let Ok(meta) = entry.metadata() else { continue };
+        if meta.is_file() {
+            asides.push(Aside { path: entry.path(), component, stamp, sequence, form, bytes: meta.len() });
+        }
+    }
+    Ok(asides)
+}
+
+/// The bytes of the files being written.
+pub(super) fn live_bytes(directory: &Path) -> io::Result<u64> {
+    let mut total = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().to_str().and_then(component_of).is_some()
+            && let Ok(meta) = entry.metadata()
+        {
+            total += meta.len();
+        }
+    }
+    Ok(total)
+}
+
+/// Takes a name apart; none if it has not exactly our form.
+fn parse(name: &str) -> Option<(String, String, u64, Form)> {
+    let (name, form) = if let Some(name) = name.strip_suffix(GZ_TMP) {
+        (name, Form::Unfinished)
+    } else if let Some(name) = name.strip_suffix(GZ) {
+        (name, Form::Compressed)
+    } else {
+        (name, Form::Plain)
+    };
+    let mut parts = name.strip_suffix(".log")?.split('.');
+    let (component, stamp, sequence) = (parts.next()?, parts.next()?, parts.next()?);
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let stamped = stamp.len() == 16
+        && stamp.is_ascii()
+        && digits(&stamp[..8])
+        && &stamp[8..9] == "T"
+        && digits(&stamp[9..15])
+        && stamp.ends_with('Z');
+    let ours = is_component(component)
+        && stamped
+        && digits(sequence)
+        && sequence.len() >= 6
+        && parts.next().is_none();
+    ours.then_some(())?;
+    Some((component.to_owned(), stamp.to_owned(), sequence.parse().ok()?, form))
+}
+
+fn is_component(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && name.bytes().all(legal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_others_are_not_ours() {
+        let plain = aside("chat-server", "20261121T120307Z", 7);
+        assert_eq!(plain, "chat-server.20261121T120307Z.000007.log");
+        let parsed = |form| Some(("chat-server".to_owned(), "20261121T120307Z".to_owned(), 7, form));
+        assert_eq!(parse(&plain), parsed(Form::Plain));
+        assert_eq!(parse(&format!("{plain}.gz")), parsed(Form::Compressed));
+        assert_eq!(parse(&format!("{plain}.gz.tmp")), parsed(Form::Unfinished));
+        for other in [
+            "chat-server.log",
+            "chat.server.20261121T120307Z.000007.log",
+            "chat.20261121T120307Z.7.log",
+            "chat.20261121x120307Z.000007.log",
+            "chat.20261121T120307Z.000007.log.bz2",
+            "chat.20261121T120307Z.000007.log.gz.gz",
+            "Chat.20261121T120307Z.000007.log",
+            "ä.20261121T12030ßZ.000007.log",
+            ".log",
+        ] {
+            assert_eq!(parse(other), None, "{other}");
+        }
+    }
+}
