@@ -47,3 +47,38 @@ fn a_server_that_cannot_be_is_a_mistake_and_one_that_is_not_there_is_unavailable
     assert!(error(&output).contains("cannot reach 127.0.0.1:9"), "{}", error(&output));
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn what_was_piped_without_a_server_is_in_the_history_which_needs_none() {
+    let home = tempfile::tempdir().unwrap();
+    let launcher = |arguments: &[&str], input: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_launcher"))
+            .args(arguments)
+            .current_dir(home.path())
+            .env_clear()
+            .env("HOME", home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It may end without reading.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    };
+    let nothing = launcher(&["history"], "");
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(error(&nothing).contains("nothing is kept in"), "{}", error(&nothing));
+    let chat = launcher(&["chat", "--name", "alice", "--server", "127.0.0.1:9"], "bob: by the way\n");
+    assert_eq!(chat.status.code(), Some(69), "{}", error(&chat));
+    assert!(error(&chat).contains("one message waits"), "{}", error(&chat));
+    let csv = launcher(&["history", "--export", "csv"], "");
+    let csv = String::from_utf8(csv.stdout).unwrap();
+    assert!(csv.contains(",bob,out,") && csv.ends_with(",waiting,,chat,by the way\r\n"), "{csv}");
+    let json = launcher(&["history", "--with", "bob", "--search", "BY THE", "--export", "json"], "");
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json[0]["body"], "by the way");
+    let text = launcher(&["history", "--with", "carol"], "");
+    assert_eq!((text.status.code(), text.stdout.as_slice()), (Some(0), &b""[..]));
+    assert!(home.path().join(".local/state/p2p-chat/chat_history_alice.db").is_file());
+}

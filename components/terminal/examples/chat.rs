@@ -1,6 +1,8 @@
-//! The terminal client by itself, without the launcher: `cargo run -p terminal --example chat -- [SERVER [NAME]]`. The tests run it too.
+//! The terminal client by itself, without the launcher: `cargo run -p terminal --example chat -- [SERVER [NAME [plain|json]]]`. The
+//! tests run it too. It keeps its history in `$XDG_STATE_HOME`.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
@@ -13,6 +15,12 @@ async fn main() -> ExitCode {
         server: arguments.next(),
         name: arguments.next(),
         default_server: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
+        mode: match arguments.next().as_deref() {
+            Some("plain") => terminal::Mode::Plain,
+            Some("json") => terminal::Mode::Json,
+            _ => terminal::Mode::Auto,
+        },
+        history: std::env::var_os("XDG_STATE_HOME").map(|state| PathBuf::from(state).join("p2p-chat")),
     };
     let shutdown = CancellationToken::new();
     if let Err(error) = kit::shutdown::on_signals(shutdown.clone()) {

@@ -1,21 +1,27 @@
 //! Drives one user's chat: takes what is typed, heard, answered and shown to the [`Model`], and does what it says.
+//!
+//! The life of a message said here: typed → kept in the history, where it waits → handed to the connection by the [`Outbox`] →
+//! answered by the server → kept as stored. The life of one said by others: heard → kept → shown → its cursor moves.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use kit::{Exit, Failure};
-use protocol::ClientId;
-use protocol::native::{Ack, ErrorFrame};
+use protocol::native::ErrorFrame;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use transport::{Incoming, NativeClient, NativeOptions, SendError};
+use transport::{Incoming, NativeClient, NativeOptions};
 
 use crate::console::Console;
+use crate::history::keeper::Keeper;
 use crate::input::Typed;
 use crate::item::Item;
+use crate::json;
 use crate::model::{Effect, Model};
+use crate::outbox::Outbox;
+use crate::pending;
+
+mod apply;
 
 /// How long somebody who leaves waits for what they said to be stored.
 const LEAVING: Duration = Duration::from_secs(3);
@@ -25,6 +31,8 @@ const ANSWERS: Duration = Duration::from_secs(30);
 const SERVER: Duration = Duration::from_secs(5);
 /// How long what is under way may take when the process is told to end.
 const SHUTDOWN: Duration = Duration::from_secs(1);
+/// What the server says that is taken at once, so that it is kept with one commit.
+const BATCH: usize = 128;
 
 /// How a chat ended.
 #[derive(Debug)]
@@ -50,12 +58,14 @@ enum Leaving {
 
 struct Chat<'a> {
     console: &'a mut Console,
+    keeper: Keeper,
     model: Model,
     client: NativeClient,
     incoming: mpsc::Receiver<Incoming>,
-    /// One for each message without an answer, so at most [`LIMIT`](crate::pending::LIMIT).
-    answers: JoinSet<(ClientId, Result<Ack, SendError>)>,
+    outbox: Outbox,
     leaving: Leaving,
+    /// Until when a pipe waits for the first connection before it takes its input all the same.
+    contact: Instant,
     /// Ctrl-C was pressed, and nothing since.
     interrupted: bool,
     prompted: bool,
@@ -65,23 +75,31 @@ struct Chat<'a> {
 /// Chats until the user leaves, their input ends, `shutdown` is cancelled, or the server will not have them.
 pub(crate) async fn chat(
     console: &mut Console,
-    options: NativeOptions,
+    keeper: Keeper,
+    mut options: NativeOptions,
     server: String,
     shutdown: &CancellationToken,
 ) -> Result<Ending, Failure> {
-    let model = Model::new(options.name.clone(), server);
+    let me = options.name.clone();
+    let mut model = Model::new(me.clone(), server);
+    options.cursors = keeper.ask(move |history| history.cursors(&me)).await?;
+    let waiting = keeper.ask(|history| history.waiting(0, pending::LIMIT)).await?;
+    model.waits(&waiting.into_iter().map(|waiting| waiting.send).collect::<Vec<_>>());
     // Closing comes first when we are told to end, so the client has a token of its own.
     let connection = CancellationToken::new();
     let _ends_with_us = connection.clone().drop_guard();
     let (client, incoming) = NativeClient::start(options, connection);
-    let leaving = Leaving::No;
+    let mut outbox = Outbox::default();
+    outbox.filled();
     let mut chat = Chat {
         console,
+        keeper,
         model,
         client,
         incoming,
-        answers: JoinSet::new(),
-        leaving,
+        outbox,
+        leaving: Leaving::No,
+        contact: Instant::now() + SERVER,
         interrupted: false,
         prompted: false,
         rejected: None,
@@ -92,11 +110,12 @@ pub(crate) async fn chat(
 
 impl Chat<'_> {
     async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), Failure> {
-        let contact = Instant::now() + SERVER;
         while !self.is_done() {
+            self.outbox.pump(&self.keeper, &self.client).await?;
             self.keep_current();
             let takes_input = self.takes_input();
-            let waits_for_contact = !self.console.is_interactive() && !self.model.was_connected();
+            let waits_for_contact =
+                !self.console.is_interactive() && !self.model.was_connected() && !self.is_out_of_patience();
             let deadline = self.deadline();
             let effects = tokio::select! {
                 () = shutdown.cancelled(), if !matches!(self.leaving, Leaving::Shutdown(_)) => {
@@ -104,14 +123,14 @@ impl Chat<'_> {
                     Vec::new()
                 }
                 Some(incoming) = self.incoming.recv() => self.heard(incoming),
-                typed = self.console.input.next(), if takes_input => self.typed(typed),
-                Some(answer) = self.answers.join_next() => {
-                    let (id, answer) = answer.expect("a task that waits for an answer does not panic");
-                    self.model.answered(&id, answer)
+                typed = self.console.input.next(), if takes_input => self.all_typed(typed),
+                Some(answers) = self.outbox.answers() => {
+                    answers.into_iter().flat_map(|(id, answer)| self.model.answered(id, answer)).collect()
                 }
+                trouble = self.keeper.trouble() => vec![Effect::Show(Item::Notice(trouble))],
                 () = self.console.output.news() => self.shown(),
-                () = tokio::time::sleep_until(contact), if waits_for_contact => break,
-                () = tokio::time::sleep_until(deadline.unwrap_or(contact)), if deadline.is_some() => break,
+                () = tokio::time::sleep_until(self.contact), if waits_for_contact => Vec::new(),
+                () = tokio::time::sleep_until(deadline.unwrap_or(self.contact)), if deadline.is_some() => break,
             };
             self.apply(effects).await?;
         }
@@ -120,10 +139,12 @@ impl Chat<'_> {
 
     fn is_done(&self) -> bool {
         let answered = self.model.unanswered() == 0;
+        // What waits is kept, and nobody need wait with it.
+        let kept = !self.model.is_connected() && self.keeper.keeps();
         self.rejected.is_some()
             || match self.leaving {
                 Leaving::No => false,
-                Leaving::User(_) | Leaving::Shutdown(_) => answered,
+                Leaving::User(_) | Leaving::Shutdown(_) => answered || kept,
                 Leaving::EndOfInput(_) => answered && self.model.is_up_to_date(),
             }
     }
@@ -135,9 +156,15 @@ impl Chat<'_> {
         }
     }
 
-    /// A pipe's lines are taken once they can be said, so that none is lost with a name that is refused.
+    fn is_out_of_patience(&self) -> bool {
+        Instant::now() >= self.contact
+    }
+
+    /// A pipe's lines are taken once they can be said, so that a name that is refused keeps nothing; and after a while all the
+    /// same: then they wait with us.
     fn takes_input(&self) -> bool {
-        let ready = self.console.is_interactive() || (self.model.was_connected() && !self.model.is_full());
+        let reachable = self.model.was_connected() || self.is_out_of_patience();
+        let ready = self.console.is_interactive() || (reachable && !self.model.is_full());
         ready && self.leaving == Leaving::No
     }
 
@@ -155,9 +182,13 @@ impl Chat<'_> {
         }
     }
 
-    fn heard(&mut self, incoming: Incoming) -> Vec<Effect> {
+    fn heard(&mut self, first: Incoming) -> Vec<Effect> {
         let before = self.model.is_connected();
-        let effects = self.model.heard(incoming);
+        let mut effects = self.model.heard(first);
+        for _ in 1..BATCH {
+            let Ok(next) = self.incoming.try_recv() else { break };
+            effects.extend(self.model.heard(next));
+        }
         // Who waits for a server that is there is more patient.
         let now = Instant::now();
         match (self.leaving, before, self.model.is_connected()) {
@@ -168,12 +199,22 @@ impl Chat<'_> {
         effects
     }
 
+    /// A pipe's lines are taken as they come, so that they are kept with one commit.
+    fn all_typed(&mut self, first: Typed) -> Vec<Effect> {
+        let mut effects = self.typed(first);
+        while self.leaving == Leaving::No && !self.model.is_full() && !effects.contains(&Effect::Leave) {
+            let Some(next) = self.console.input.waiting() else { break };
+            effects.extend(self.typed(next));
+        }
+        effects
+    }
+
     fn typed(&mut self, typed: Typed) -> Vec<Effect> {
         self.prompted = false;
         let again = self.interrupted;
         self.interrupted = typed == Typed::Interrupt;
         match typed {
-            Typed::Line(line) => self.model.typed(&line),
+            Typed::Line(line) => self.line(&line),
             Typed::TooLong => self.model.wrong("a line is too long for a message; it was skipped".to_owned()),
             Typed::Interrupt if again => vec![Effect::Leave],
             Typed::Interrupt => {
@@ -182,7 +223,10 @@ impl Chat<'_> {
             Typed::End if self.console.is_interactive() => vec![Effect::Leave],
             Typed::End => {
                 let patience = if self.model.is_connected() { ANSWERS } else { SERVER };
-                self.leaving = Leaving::EndOfInput(Instant::now() + patience);
+                let at = Instant::now() + patience;
+                // Who waited for a first connection already does not wait again.
+                let at = if self.model.was_connected() { at } else { at.min(self.contact) };
+                self.leaving = Leaving::EndOfInput(at);
                 Vec::new()
             }
             Typed::Failed(error) => {
@@ -193,44 +237,19 @@ impl Chat<'_> {
         }
     }
 
+    fn line(&mut self, line: &str) -> Vec<Effect> {
+        if self.console.is_json() && json::is_order(line) {
+            return match json::order(line) {
+                Ok(send) => self.model.send(send),
+                Err(error) => self.model.wrong(error),
+            };
+        }
+        self.model.typed(line)
+    }
+
     fn shown(&mut self) -> Vec<Effect> {
         let places = self.console.output.shown();
         places.iter().flat_map(|(conversation, seq)| self.model.shown(conversation, *seq)).collect()
-    }
-
-    async fn apply(&mut self, effects: Vec<Effect>) -> Result<(), Failure> {
-        let mut effects = VecDeque::from(effects);
-        while let Some(effect) = effects.pop_front() {
-            match effect {
-                Effect::Show(item) => self.console.show(item, self.model.me()).await?,
-                Effect::Send(send) => {
-                    let id = send.client_id.clone();
-                    match self.client.submit(send).await {
-                        Ok(answer) => {
-                            self.answers
-                                .spawn(async move { (id, answer.await.unwrap_or(Err(SendError::Ended))) });
-                        }
-                        Err(error) => effects.extend(self.model.answered(&id, Err(error))),
-                    }
-                }
-                Effect::Ask(frame) => self.client.frame(frame).await,
-                Effect::Seen(conversation, seq) => self.client.seen(conversation, seq).await,
-                Effect::Leave => self.leave().await?,
-                Effect::Rejected(error) => self.rejected = Some(error),
-            }
-        }
-        Ok(())
-    }
-
-    async fn leave(&mut self) -> Result<(), Failure> {
-        self.leaving = Leaving::User(Instant::now() + LEAVING);
-        self.console.input.finish();
-        let unanswered = self.model.unanswered();
-        if unanswered > 0 {
-            let text = format!("waiting for {} to be saved", messages(unanswered));
-            self.console.show(Item::Notice(text), self.model.me()).await?;
-        }
-        Ok(())
     }
 
     /// Moves the cursors past what was shown, closes the connection, and says how it ended.
@@ -240,22 +259,35 @@ impl Chat<'_> {
         self.apply(effects).await?;
         self.client.close().await;
         let unanswered = self.model.unanswered();
+        let kept = self.keeper.keeps();
+        let interactive = self.console.is_interactive();
+        let me = self.model.me();
+        let waiting = match (unanswered, kept) {
+            (0, _) => "nothing was sent".to_owned(),
+            (n, true) => {
+                format!("{} in the history of {me}, and goes out with the next 'launcher chat'", wait(n))
+            }
+            (n, false) => format!("{} no answer and may not be saved", got(n)),
+        };
         if let Some(error) = self.rejected {
             if unanswered > 0 {
-                let text = format!("{} not sent", messages(unanswered));
-                self.console.show(Item::Error(text), self.model.me()).await?;
+                self.console.show(Item::Error(waiting), self.model.me()).await?;
             }
             return Ok(Ending::Rejected(error));
         }
-        if !self.model.was_connected() && !self.console.is_interactive() {
-            return Err(Failure::new(Exit::Unavailable, "no chat server answers; nothing was sent"));
+        if !self.model.was_connected() && !interactive {
+            return Err(Failure::new(Exit::Unavailable, format!("no chat server answers; {waiting}")));
+        }
+        if unanswered > 0 && interactive && kept {
+            self.console.show(Item::Notice(waiting), self.model.me()).await?;
+            self.console.output.flush().await;
+            return Ok(Ending::Left);
         }
         if unanswered > 0 {
-            let text = format!("{} got no answer and may not be saved", messages(unanswered));
-            return Err(Failure::new(Exit::Failure, text));
+            return Err(Failure::new(Exit::Failure, waiting));
         }
         match self.model.failures() {
-            failures @ 1.. if !self.console.is_interactive() => Err(Failure::new(
+            failures @ 1.. if !interactive => Err(Failure::new(
                 Exit::Failure,
                 format!("not everything worked: {failures} errors, see above"),
             )),
@@ -264,6 +296,10 @@ impl Chat<'_> {
     }
 }
 
-fn messages(count: usize) -> String {
-    if count == 1 { "one message".to_owned() } else { format!("{count} messages") }
+fn wait(count: usize) -> String {
+    if count == 1 { "one message waits".to_owned() } else { format!("{count} messages wait") }
+}
+
+fn got(count: usize) -> String {
+    if count == 1 { "one message got".to_owned() } else { format!("{count} messages got") }
 }

@@ -30,6 +30,25 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = String> {
     text.split('\n').map(flatten)
 }
 
+/// JSON in which nothing harmful stands but as an escape, which says the same: such characters occur only inside its strings.
+pub(crate) fn json(value: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string(value).expect("texts and numbers can be written as JSON");
+    if !text.chars().any(is_harmful) {
+        return text;
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_harmful(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
 fn bounded(text: &str) -> String {
     match text.char_indices().nth(LINE_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -47,6 +66,14 @@ mod tests {
         assert_eq!(one_line("\u{1b}]0;title\u{7}a\u{9b}2Jb\u{202e}c\r\nd"), "]0;titlea2Jbc  d");
         assert_eq!(lines("a\tb\n\u{1b}c").collect::<Vec<_>>(), ["a b", "c"]);
         assert_eq!(one_line(&"x".repeat(5000)).chars().count(), LINE_CHARS + 1);
+    }
+
+    #[test]
+    fn json_says_the_same_and_is_harmless() {
+        let text = "a\u{9b}2J\u{202e}\u{e0041}\u{7f}\n\u{1b}";
+        let json = json(&text);
+        assert!(!json.chars().any(is_harmful), "{json}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 
     #[test]

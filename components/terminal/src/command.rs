@@ -20,6 +20,8 @@ pub(crate) enum Command {
     Who,
     /// The last messages with somebody.
     History { with: UserName, count: u32 },
+    /// What holds this text?
+    Search(String),
     /// What is unseen?
     Check,
     /// What can be typed?
@@ -39,13 +41,15 @@ pub(crate) const HELP: &[&str] = &[
     "/say TEXT      say TEXT as it stands, even if it looks like a command or a name",
     "/who           who is online",
     "/history [n]   the last n messages with whom you talk",
+    "/search TEXT   what was said with TEXT in it, from what this machine keeps",
     "!check         what is still unseen",
     "exit           leave (so does ctrl-D)",
     "Tab completes names and commands; the arrow keys bring back what you typed.",
 ];
 
 /// Every command that starts with a slash or an exclamation mark, for completion.
-pub(crate) const NAMES: &[&str] = &["!check", "/exit", "/help", "/history ", "/say ", "/to ", "/who"];
+pub(crate) const NAMES: &[&str] =
+    &["!check", "/exit", "/help", "/history ", "/say ", "/search ", "/to ", "/who"];
 
 const NOBODY: &str = "to whom? Start with a name, as in `bob: hi`; /help tells more";
 
@@ -111,6 +115,8 @@ fn slash(command: &str, partner: Option<&UserName>) -> Command {
         "say" => partner.map_or_else(nobody, |partner| say(rest, partner.clone())),
         "who" => Command::Who,
         "history" => history(rest, partner),
+        "search" if rest.is_empty() => Command::Wrong("for what? A text, as in /search station".to_owned()),
+        "search" => Command::Search(rest.to_owned()),
         "check" => Command::Check,
         "help" | "?" => Command::Help,
         "exit" | "quit" => Command::Leave,
@@ -199,6 +205,8 @@ mod tests {
         assert_eq!(parse("/to Carol", None), Command::Talk(name("carol")));
         assert_eq!(parse("bob:", None), Command::Talk(name("bob")));
         assert_eq!(parse("/to carol: see you", None), said("carol", "see you"));
+        assert_eq!(parse("/search two words ", None), Command::Search("two words".to_owned()));
+        assert!(matches!(parse("/search", None), Command::Wrong(_)));
         assert_eq!(with_bob("/say exit"), said("bob", "exit"));
         assert_eq!(with_bob("/say x: y"), said("bob", "x: y"));
         assert!(matches!(parse("/say x", None), Command::Wrong(_)));

@@ -1,7 +1,6 @@
 //! The user's end: where lines come from and where they are shown, a terminal or pipes.
 
 use std::io::IsTerminal;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use kit::Failure;
 use protocol::{Timestamp, UserName};
 use tokio::sync::mpsc;
 
+use crate::Mode;
 use crate::clock::Zone;
 use crate::completion::Names;
 use crate::editor::{Editor, Setup};
@@ -27,16 +27,28 @@ pub(crate) struct Console {
     pub(crate) names: Names,
     transcript: Transcript,
     interactive: bool,
+    json: bool,
 }
 
 impl Console {
     /// A terminal where there is one at both ends, else pipes.
-    pub(crate) fn open() -> Result<Self, Failure> {
-        let names = Names::default();
-        if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-            let (input, output) = (Input::pipe()?, Output::plain()?);
-            return Ok(Self { input, output, names, transcript: Transcript::Plain, interactive: false });
+    pub(crate) fn open(mode: Mode, typed_lines: Option<PathBuf>) -> Result<Self, Failure> {
+        let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        match (mode, terminal) {
+            (Mode::Json, _) => Self::pipes(Transcript::Json),
+            (Mode::Auto | Mode::Plain, false) => Self::pipes(Transcript::Plain),
+            (Mode::Auto | Mode::Plain, true) => Self::lines(typed_lines),
         }
+    }
+
+    fn pipes(transcript: Transcript) -> Result<Self, Failure> {
+        let (input, output, names) = (Input::pipe()?, Output::plain()?, Names::default());
+        let json = matches!(transcript, Transcript::Json);
+        Ok(Self { input, output, names, transcript, interactive: false, json })
+    }
+
+    fn lines(typed_lines: Option<PathBuf>) -> Result<Self, Failure> {
+        let names = Names::default();
         let variable = |name: &str| std::env::var(name).ok();
         let palette = Palette::choose(variable("NO_COLOR").as_deref(), variable("TERM").as_deref());
         let zone = Zone::local(variable("TZ").as_deref());
@@ -44,7 +56,7 @@ impl Console {
         let gate = Arc::<Gate>::default();
         let (typed, lines) = mpsc::channel(QUEUE);
         let setup =
-            Setup { gate: Arc::clone(&gate), names: names.clone(), palette, history: history_file(), typed };
+            Setup { gate: Arc::clone(&gate), names: names.clone(), palette, history: typed_lines, typed };
         let (editor, beside) = Editor::start(setup)?;
         Ok(Self {
             input: Input::editor(editor, lines),
@@ -52,6 +64,7 @@ impl Console {
             names,
             transcript: Transcript::screen(palette, zone, today),
             interactive: true,
+            json: false,
         })
     }
 
@@ -60,12 +73,17 @@ impl Console {
         self.interactive
     }
 
+    /// Whether a program sits there that speaks JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Shows something to `me`.
     pub(crate) async fn show(&mut self, item: Item, me: &UserName) -> Result<(), OutputClosed> {
         let Some((stream, text)) = self.transcript.render(&item, me) else { return Ok(()) };
         let place = match item {
-            Item::Event(event) => Some((event.conversation, event.seq)),
-            Item::Past(_) | Item::Answer(_) | Item::Notice(_) | Item::Hint(_) | Item::Error(_) => None,
+            Item::News(entry) => entry.conversation(me).zip(entry.seq),
+            _ => None,
         };
         self.output.print(stream, text, place).await
     }
@@ -79,22 +97,6 @@ impl Console {
                 Typed::TooLong => self.input.prompt(question.clone(), false),
                 Typed::Interrupt | Typed::End | Typed::Failed(_) => return None,
             }
-        }
-    }
-}
-
-/// Where typed lines are remembered: the user's state directory (XDG Base Directory Specification), which is theirs alone.
-fn history_file() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state =
-        absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
-    let directory = state.join("p2p-chat");
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
-    match made {
-        Ok(()) => Some(directory.join("chat-history")),
-        Err(error) => {
-            tracing::debug!(%error, "typed lines are not remembered");
-            None
         }
     }
 }

@@ -24,9 +24,11 @@ struct Cursor {
 }
 
 impl Cursors {
-    /// The server knows that everything up to `seq` was shown.
-    pub(crate) fn known(&mut self, conversation: &ConversationId, seq: u64) {
-        self.cursor(conversation).raise(seq);
+    /// The server knows that everything up to `seq` was shown. How far it is known here.
+    pub(crate) fn known(&mut self, conversation: &ConversationId, seq: u64) -> u64 {
+        let cursor = self.cursor(conversation);
+        cursor.raise(seq);
+        cursor.shown
     }
 
     /// Everything up to `seq` was shown here. The new cursor, if it moved.

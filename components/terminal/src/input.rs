@@ -9,7 +9,7 @@ use crate::editor::Editor;
 use crate::prompt::Prompt;
 
 /// Lines that were typed and not dealt with yet. Overflow rule: the editor, or the pipe, waits.
-pub(crate) const QUEUE: usize = 16;
+pub(crate) const QUEUE: usize = 64;
 
 /// What the user did.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +51,14 @@ impl Input {
     /// The next thing the user did. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Typed {
         self.typed.recv().await.unwrap_or(Typed::End)
+    }
+
+    /// What a pipe holds already. An editor's lines are dealt with one by one.
+    pub(crate) fn waiting(&mut self) -> Option<Typed> {
+        if self.editor.is_some() {
+            return None;
+        }
+        self.typed.try_recv().ok()
     }
 
     /// Asks for the next line. A pipe is not asked.

@@ -1,20 +1,109 @@
 //! What there is to show, before it is decided how.
 
-use protocol::Event;
+use crate::history::entry::Entry;
+use crate::pending::preview;
 
 /// One thing to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
     /// A message that was not shown yet. Once it is, its cursor moves.
-    Event(Event),
+    News(Entry),
+    /// What the user says; it is kept, and waits.
+    Said(Entry),
+    /// A message of the user's is stored. Whether its receiver was there, and whether it took longer than usual.
+    Stored { entry: Entry, online: bool, delayed: bool },
+    /// The server will not have a message of the user's, for this reason.
+    Refused { entry: Entry, reason: String },
     /// A message that was asked for.
-    Past(Event),
+    Past(Entry),
+    /// The connection came or went.
+    Link(Link),
+    /// Somebody came or went; whether it is whom the user talks with.
+    Presence { name: String, online: bool, partner: bool },
     /// The answer to a command.
     Answer(String),
-    /// What the user should know: the connection is gone, somebody is offline.
+    /// What the user should know: the history is not kept, a message waits.
     Notice(String),
     /// What helps somebody who sits there, and nobody else.
     Hint(String),
     /// Something did not work.
     Error(String),
+}
+
+/// What became of the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// The first one.
+    Up { server: String, me: String, online: Vec<String>, unseen: u64 },
+    /// It is back.
+    Again { server: String, me: String, online: Vec<String> },
+    /// It is gone, for this reason; so many messages wait.
+    Lost { reason: String, waiting: usize },
+    /// There is none yet.
+    Unreachable { server: String, reason: String, waiting: usize },
+}
+
+impl Item {
+    /// What is no message, as it is told to people.
+    pub(crate) fn words(&self) -> Vec<Self> {
+        match self {
+            Self::News(_) | Self::Past(_) | Self::Said(_) => Vec::new(),
+            Self::Stored { entry, online, delayed } => stored(entry, *online, *delayed).into_iter().collect(),
+            Self::Refused { entry, reason } => {
+                let (to, text) = (&entry.partner, preview(&entry.text));
+                vec![Self::Error(format!("not sent to {to}: {reason} ({text})"))]
+            }
+            Self::Link(link) => link.words(),
+            Self::Presence { name, online, partner: true } => {
+                vec![Self::Hint(format!("{name} is {}", if *online { "online" } else { "offline" }))]
+            }
+            Self::Presence { partner: false, .. } => Vec::new(),
+            Self::Answer(_) | Self::Notice(_) | Self::Hint(_) | Self::Error(_) => vec![self.clone()],
+        }
+    }
+}
+
+/// What to say about a message that is stored: nothing, if it just went through.
+fn stored(entry: &Entry, online: bool, delayed: bool) -> Option<Item> {
+    let (to, preview) = (&entry.partner, preview(&entry.text));
+    let text = match (delayed, online) {
+        (false, true) => return None,
+        (false, false) => format!("{to} is offline; saved"),
+        (true, true) => format!("sent to {to}: {preview}"),
+        (true, false) => format!("{to} is offline; saved: {preview}"),
+    };
+    Some(Item::Notice(text))
+}
+
+impl Link {
+    fn words(&self) -> Vec<Item> {
+        match self {
+            Self::Up { server, me, online, unseen } => {
+                let hello = format!("connected to {server} as {me}; /help shows what can be typed");
+                let mut items = vec![Item::Hint(hello), Item::Hint(format!("online: {}", online.join(", ")))];
+                match unseen {
+                    0 => {}
+                    1 => items.push(Item::Hint("one message while you were away:".to_owned())),
+                    n => items.push(Item::Hint(format!("{n} messages while you were away:"))),
+                }
+                items
+            }
+            Self::Again { .. } => vec![Item::Notice("connected again".to_owned())],
+            Self::Lost { reason, waiting } => vec![Item::Notice(format!(
+                "connection lost ({reason}); trying to get it back{}",
+                wait(*waiting)
+            ))],
+            Self::Unreachable { server, reason, waiting } => {
+                vec![Item::Notice(format!("cannot reach {server} ({reason}); trying on{}", wait(*waiting)))]
+            }
+        }
+    }
+}
+
+fn wait(waiting: usize) -> String {
+    match waiting {
+        0 => String::new(),
+        1 => "; one message waits".to_owned(),
+        n => format!("; {n} messages wait"),
+    }
 }

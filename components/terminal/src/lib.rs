@@ -4,6 +4,7 @@
 //!
 //! * [`model`]: what happens, as a pure state machine. [`chat`]: drives it. [`command`]: what a typed line means.
 //! * [`transcript`]: how things look; nothing of the server's reaches the terminal but through its filter, [`clean`].
+//! * [`history`]: what was said, kept on this machine; [`outbox`] hands what waits there to the connection.
 //! * [`console`]: the user's end, of an [`input`] and an [`output`]; [`gate`] keeps the two apart on one terminal.
 
 mod address;
@@ -17,10 +18,13 @@ mod cursors;
 mod editor;
 mod gate;
 mod helper;
+mod history;
 mod input;
 mod item;
+mod json;
 mod login;
 mod model;
+mod outbox;
 mod output;
 mod palette;
 mod pending;
@@ -29,10 +33,14 @@ mod prompt;
 mod transcript;
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kit::Failure;
 use tokio_util::sync::CancellationToken;
+
+pub use crate::history::{Format, HistoryOptions, print};
 
 use crate::console::Console;
 
@@ -48,6 +56,22 @@ pub struct Options {
     pub name: Option<String>,
     /// The server where none is named: this machine's own.
     pub default_server: SocketAddr,
+    /// How the chat is shown.
+    pub mode: Mode,
+    /// The directory of the history; without one nothing is kept.
+    pub history: Option<PathBuf>,
+}
+
+/// How a chat is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// As fits: a conversation at a terminal, lines between pipes.
+    #[default]
+    Auto,
+    /// Line by line: for pipes, screen readers and terminals that can do no more.
+    Plain,
+    /// One JSON object a line in both directions, for programs.
+    Json,
 }
 
 /// Chats until the user leaves, standard input ends or `shutdown` is cancelled. Prints to standard output, and what is not a
@@ -56,9 +80,21 @@ pub struct Options {
 /// # Errors
 /// When the name or the server is wrong, or something could not be sent.
 pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Failure> {
-    let mut console = Console::open()?;
+    let typed_lines = options.history.as_ref().and_then(|directory| typed_lines(directory));
+    let mut console = Console::open(options.mode, typed_lines)?;
     tokio::select! {
         result = login::converse(options, &mut console, &shutdown) => result,
         () = async { shutdown.cancelled().await; tokio::time::sleep(SHUTDOWN).await } => Ok(()),
+    }
+}
+
+/// Where the line editor remembers what was typed, in a directory that is the user's alone.
+fn typed_lines(directory: &Path) -> Option<PathBuf> {
+    match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory) {
+        Ok(()) => Some(directory.join("chat-history")),
+        Err(error) => {
+            tracing::debug!(%error, "typed lines are not remembered");
+            None
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::chat::{Ending, chat};
 use crate::clean;
 use crate::console::Console;
+use crate::history::keeper::Keeper;
 use crate::item::Item;
 
 /// How often a taken name is tried again before it is believed: our own last session may still be ending.
@@ -26,6 +27,7 @@ pub(crate) async fn converse(
     console: &mut Console,
     shutdown: &CancellationToken,
 ) -> Result<(), Failure> {
+    let directory = options.history.clone();
     let (address, mut name) = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
         login = login(options, console) => match login? {
@@ -36,7 +38,9 @@ pub(crate) async fn converse(
     let mut retries = 0;
     loop {
         let server = address.resolve().await.map_err(|error| Failure::new(Exit::Unavailable, error))?;
-        let ending = chat(console, NativeOptions::user(server, name.clone()), address.to_string(), shutdown);
+        let keeper = Keeper::open(directory.clone(), name.clone(), address.to_string())?;
+        let ending =
+            chat(console, keeper, NativeOptions::user(server, name.clone()), address.to_string(), shutdown);
         let refused = match ending.await? {
             Ending::Left => return Ok(()),
             Ending::Rejected(refused) => refused,

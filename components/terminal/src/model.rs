@@ -1,16 +1,18 @@
-//! What happens in a chat, decided without doing any of it: what the user types, what the server says, what was shown go in, and
-//! [`Effect`]s come out.
+//! What happens in a chat, decided without doing any of it: what the user types, what the server says, what was kept and shown go
+//! in, and [`Effect`]s come out.
 
 use protocol::native::{
-    Ack, ClientFrame, ErrorFrame, HistoryPage, HistoryRequest, Send, ServerFrame, Welcome,
+    Ack, ClientFrame, ConversationSummary, ErrorFrame, HistoryPage, HistoryRequest, Send, ServerFrame,
+    Welcome,
 };
 use protocol::{Body, ClientId, ConversationId, Event, MessageType, Metadata, Timestamp, UserName};
 use transport::{Incoming, SendError};
 
 use crate::command::{self, Command};
 use crate::cursors::Cursors;
-use crate::item::Item;
-use crate::pending::{LIMIT, Pending, Waiting};
+use crate::history::entry::{Entry, State};
+use crate::item::{Item, Link};
+use crate::pending::{LIMIT, Pending};
 use crate::people::People;
 
 /// What is to be done.
@@ -18,12 +20,30 @@ use crate::people::People;
 pub(crate) enum Effect {
     /// Show this.
     Show(Item),
-    /// Say this.
-    Send(Send),
+    /// Keep what the user says now, and send it. [`Model::said`] is told.
+    Say(Send),
+    /// Keep what the server tells. [`Model::kept`] is told what is news.
+    Keep(Event),
+    /// Keep a page of the past, and show it if it was asked for.
+    Past(HistoryPage),
+    /// Show so many of the last messages with somebody that are kept.
+    Recall(UserName, u32),
+    /// Show what is kept that holds this text.
+    Search(String),
+    /// Keep that a message is stored. [`Model::stored`] is told.
+    Settle(Ack),
+    /// Keep that a message was refused, for this reason. [`Model::refused`] is told.
+    Refuse(ClientId, String),
+    /// Show what an earlier session kept and did not come to show.
+    Unseen,
+    /// Keep what the server knows of the conversations.
+    Greet(Vec<ConversationSummary>),
+    /// Keep, and tell the server, how far a conversation was shown.
+    Seen(ConversationId, u64),
+    /// Keep how far a conversation was shown elsewhere.
+    SeenElsewhere(ConversationId, u64),
     /// Ask the server this.
     Ask(ClientFrame),
-    /// Tell the server how far a conversation was shown.
-    Seen(ConversationId, u64),
     /// The user wants to leave.
     Leave,
     /// The server will not have this name.
@@ -78,6 +98,14 @@ impl Model {
             cursors: Cursors::default(),
             pages: 0,
             failures: 0,
+        }
+    }
+
+    /// What was said in an earlier session and still waits.
+    pub(crate) fn waits(&mut self, sends: &[Send]) {
+        for send in sends {
+            self.people.met(&send.to);
+            self.pending.add(send, true);
         }
     }
 
@@ -140,6 +168,7 @@ impl Model {
             Command::Talk(to) => self.talk(to),
             Command::Who => vec![show(Item::Answer(self.who()))],
             Command::History { with, count } => self.history(with, count),
+            Command::Search(text) => vec![Effect::Search(text)],
             Command::Check => vec![show(self.check())],
             Command::Help => {
                 command::HELP.iter().map(|line| show(Item::Answer((*line).to_owned()))).collect()
@@ -155,25 +184,42 @@ impl Model {
     }
 
     fn say(&mut self, to: UserName, body: Body) -> Effects {
-        if self.pending.is_full() {
-            return self.wrong(format!("not sent: {LIMIT} messages wait already; say it again later"));
-        }
-        let to = self.people.spelling(to);
-        self.people.met(&to);
-        let connected = self.is_connected();
-        let send = Send {
+        self.send(Send {
             client_id: ClientId::fresh(),
-            to: to.clone(),
+            to,
             body,
             kind: MessageType::Chat,
             metadata: Metadata::default(),
-            // What is said offline keeps the time it was said at.
-            timestamp: (!connected).then(Timestamp::now),
-        };
-        self.partner = Some(to);
-        self.pending.add(&send, !connected);
-        let mut effects = vec![Effect::Send(send)];
+            timestamp: None,
+        })
+    }
+
+    /// The user, or their program, says something.
+    pub(crate) fn send(&mut self, mut send: Send) -> Effects {
+        if self.pending.is_full() {
+            return self.wrong(format!("not sent: {LIMIT} messages wait already; say it again later"));
+        }
+        send.to = self.people.spelling(send.to);
+        self.people.met(&send.to);
+        let connected = self.is_connected();
         if !connected {
+            // What is said offline keeps the time it was said at.
+            send.timestamp.get_or_insert_with(Timestamp::now);
+        }
+        self.partner = Some(send.to.clone());
+        self.pending.add(&send, !connected);
+        vec![Effect::Say(send)]
+    }
+
+    /// What the user says is kept, and goes out from there.
+    pub(crate) fn said(&mut self, entry: Entry) -> Effects {
+        if let (State::Stored | State::Refused, Some(id)) = (entry.state, &entry.client_id) {
+            // A program says under its own id what it said before: it is done already.
+            self.pending.settle(id);
+            return vec![show(Item::Stored { entry, online: true, delayed: false })];
+        }
+        let mut effects = vec![show(Item::Said(entry))];
+        if !self.is_connected() {
             effects
                 .push(show(Item::Notice("not connected: this message waits and goes out by itself".into())));
         }
@@ -191,7 +237,7 @@ impl Model {
 
     fn who(&self) -> String {
         if self.is_connected() {
-            format!("online: {}", self.people.online())
+            format!("online: {}", self.people.online().join(", "))
         } else {
             "not connected, so nobody knows".to_owned()
         }
@@ -199,7 +245,7 @@ impl Model {
 
     fn history(&mut self, with: UserName, count: u32) -> Effects {
         if !self.is_connected() {
-            return self.wrong("not connected: ask again when the connection is back".to_owned());
+            return vec![Effect::Recall(with, count)];
         }
         self.pages += 1;
         vec![Effect::Ask(ClientFrame::History(HistoryRequest { with, before: None, limit: Some(count) }))]
@@ -228,41 +274,50 @@ impl Model {
     }
 
     fn connected(&mut self, welcome: Welcome) -> Effects {
-        self.connection = Connection::Up;
+        let tried = std::mem::replace(&mut self.connection, Connection::Up) != Connection::Opening;
         self.live = false;
         self.me = welcome.name;
         self.people.come(welcome.online);
         let mut unseen: u64 = 0;
-        for summary in welcome.conversations {
-            unseen = unseen.saturating_add(summary.unseen);
-            self.cursors.known(&summary.conversation, summary.seen);
+        let mut effects = Vec::new();
+        for summary in &welcome.conversations {
             self.people.met(&summary.with);
+            let shown = self.cursors.known(&summary.conversation, summary.seen);
+            if shown > summary.seen {
+                // It was shown here, and the server did not hear of it before the end.
+                effects.push(Effect::Seen(summary.conversation.clone(), shown.min(summary.head)));
+            }
+            if shown < summary.head {
+                unseen = unseen.saturating_add(summary.unseen);
+            }
         }
+        effects.push(Effect::Greet(welcome.conversations));
+        let (server, me, online) = (self.server.clone(), self.me.to_string(), self.people.online());
         if std::mem::replace(&mut self.greeted, true) {
-            return vec![show(Item::Notice("connected again".to_owned()))];
+            effects.push(show(Item::Link(Link::Again { server, me, online })));
+            return effects;
         }
-        let mut effects = vec![
-            show(Item::Hint(format!(
-                "connected to {} as {}; /help shows what can be typed",
-                self.server, self.me
-            ))),
-            show(Item::Hint(self.who())),
-        ];
-        match unseen {
-            0 => {}
-            1 => effects.push(show(Item::Hint("one message while you were away:".to_owned()))),
-            n => effects.push(show(Item::Hint(format!("{n} messages while you were away:")))),
+        effects.push(show(Item::Link(Link::Up { server, me, online, unseen })));
+        if !tried {
+            effects.push(Effect::Unseen);
         }
         effects
     }
 
     fn event(&mut self, event: Event) -> Effects {
-        if event.sender == self.me && self.pending.is_own(&event.client_id) {
-            return self.own(&event.conversation, event.seq);
-        }
         let other = if event.sender == self.me { &event.destination } else { &event.sender };
         self.people.met(other);
-        vec![show(Item::Event(event))]
+        vec![Effect::Keep(event)]
+    }
+
+    /// What the server told is kept; `entry` is there where it is news.
+    pub(crate) fn kept(&mut self, event: &Event, entry: Option<Entry>) -> Effects {
+        match entry {
+            Some(entry) => vec![show(Item::News(entry))],
+            // What was said here counts as shown; what was told before was shown then.
+            None if event.sender == self.me => self.own(&event.conversation, event.seq),
+            None => Vec::new(),
+        }
     }
 
     fn own(&mut self, conversation: &ConversationId, seq: u64) -> Effects {
@@ -281,7 +336,10 @@ impl Model {
             ServerFrame::Live => self.live = true,
             ServerFrame::Presence { name, online } => return self.presence(name, online),
             ServerFrame::History(page) => return self.page(page),
-            ServerFrame::Seen(seen) => self.cursors.known(&seen.conversation, seen.seq),
+            ServerFrame::Seen(seen) => {
+                self.cursors.known(&seen.conversation, seen.seq);
+                return vec![Effect::SeenElsewhere(seen.conversation, seen.seq)];
+            }
             ServerFrame::Error(error) => {
                 // Only a page can be refused without naming a message.
                 self.pages = self.pages.saturating_sub(1);
@@ -298,67 +356,70 @@ impl Model {
     }
 
     fn presence(&mut self, name: UserName, online: bool) -> Effects {
-        let changed = self.people.turn(name.clone(), online);
-        if !changed || self.partner.as_ref() != Some(&name) {
+        if !self.people.turn(name.clone(), online) {
             return Vec::new();
         }
-        let state = if online { "online" } else { "offline" };
-        vec![show(Item::Hint(format!("{name} is {state}")))]
+        let partner = self.partner.as_ref() == Some(&name);
+        vec![show(Item::Presence { name: name.to_string(), online, partner })]
     }
 
     fn page(&mut self, page: HistoryPage) -> Effects {
         self.pages = self.pages.saturating_sub(1);
-        if page.events.is_empty() {
-            return vec![show(Item::Answer(format!("nothing was said yet between you and {}", page.with)))];
-        }
-        page.events.into_iter().map(|event| show(Item::Past(event))).collect()
+        vec![Effect::Past(page)]
     }
 
     fn disconnected(&mut self, reason: &str) -> Effects {
         let before = std::mem::replace(&mut self.connection, Connection::Down);
         self.pages = 0;
         self.live = false;
-        let waiting = match self.pending.delay() {
-            0 => String::new(),
-            1 => "; one message waits".to_owned(),
-            n => format!("; {n} messages wait"),
-        };
+        let (reason, waiting) = (reason.to_owned(), self.pending.delay());
         match before {
             Connection::Down => Vec::new(),
             Connection::Opening => {
-                let server = &self.server;
-                vec![show(Item::Notice(format!("cannot reach {server} ({reason}); trying on{waiting}")))]
+                let link = Link::Unreachable { server: self.server.clone(), reason, waiting };
+                vec![show(Item::Link(link)), Effect::Unseen]
             }
-            Connection::Up => {
-                vec![show(Item::Notice(format!(
-                    "connection lost ({reason}); trying to get it back{waiting}"
-                )))]
-            }
+            Connection::Up => vec![show(Item::Link(Link::Lost { reason, waiting }))],
         }
     }
 
     /// A message has its answer.
-    pub(crate) fn answered(&mut self, id: &ClientId, answer: Result<Ack, SendError>) -> Effects {
-        let Some(waiting) = self.pending.settle(id) else { return Vec::new() };
+    pub(crate) fn answered(&mut self, id: ClientId, answer: Result<Ack, SendError>) -> Effects {
         match answer {
-            Ok(ack) => {
-                let mut effects = self.own(&ack.conversation, ack.seq);
-                effects.extend(stored(&waiting, ack.online).map(|text| show(Item::Notice(text))));
-                effects
-            }
-            Err(error) => self.wrong(format!("not sent to {}: {error} ({})", waiting.to, waiting.preview)),
+            Ok(ack) => vec![Effect::Settle(ack)],
+            Err(SendError::Refused(error)) => vec![Effect::Refuse(id, error.message)],
+            // It goes on waiting.
+            Err(SendError::Ended) => Vec::new(),
         }
     }
-}
 
-/// What to say about a message that is stored: nothing, if it just went through.
-fn stored(waiting: &Waiting, online: bool) -> Option<String> {
-    let Waiting { to, preview, delayed } = waiting;
-    match (delayed, online) {
-        (false, true) => None,
-        (false, false) => Some(format!("{to} is offline; saved")),
-        (true, true) => Some(format!("sent to {to}: {preview}")),
-        (true, false) => Some(format!("{to} is offline; saved: {preview}")),
+    /// A message of the user's is stored, and that is kept.
+    pub(crate) fn stored(&mut self, ack: &Ack, entry: Option<Entry>) -> Effects {
+        let mut effects = self.own(&ack.conversation, ack.seq);
+        let waiting = self.pending.settle(&ack.client_id);
+        if let (Some(waiting), Some(entry)) = (waiting, entry) {
+            effects.push(show(Item::Stored { entry, online: ack.online, delayed: waiting.delayed }));
+        }
+        effects
+    }
+
+    /// The server will never take a message of the user's, and that is kept.
+    pub(crate) fn refused(&mut self, id: &ClientId, reason: String, entry: Option<Entry>) -> Effects {
+        self.failures += 1;
+        let waiting = self.pending.settle(id);
+        match (waiting, entry) {
+            (_, Some(entry)) => vec![show(Item::Refused { entry, reason })],
+            (Some(waiting), None) => {
+                vec![show(Item::Error(format!("not sent to {}: {reason} ({})", waiting.to, waiting.preview)))]
+            }
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// What the user says can be neither kept nor sent.
+    pub(crate) fn unsaid(&mut self, id: &ClientId, error: &str) -> Effects {
+        self.pending.settle(id);
+        self.wrong(format!("not sent: {error}"))
     }
 }
 

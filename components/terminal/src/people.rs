@@ -62,8 +62,8 @@ impl People {
     }
 
     /// Everybody online, in the order they came.
-    pub(crate) fn online(&self) -> String {
-        self.online.iter().map(UserName::as_str).collect::<Vec<_>>().join(", ")
+    pub(crate) fn online(&self) -> Vec<String> {
+        self.online.iter().map(UserName::to_string).collect()
     }
 
     /// Names that may be meant, if they changed since they were last taken.
@@ -90,7 +90,7 @@ mod tests {
     fn everybody_is_there_once_and_spelled_as_they_spell_themselves() {
         let mut people = People::default();
         people.come(vec![name("Bob"), name("alice"), name("bob")]);
-        assert_eq!(people.online(), "Bob, alice");
+        assert_eq!(people.online(), ["Bob", "alice"]);
         assert!(!people.turn(name("BOB"), true));
         assert_eq!(people.spelling(name("bob")).as_str(), "Bob");
         assert!(people.turn(name("bob"), false));

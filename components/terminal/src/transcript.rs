@@ -2,12 +2,14 @@
 //!
 //! Everything passes [`clean`] here, and nothing is printed that did not come out of here.
 
-use protocol::{Event, UserName};
+use protocol::UserName;
 use unicode_width::UnicodeWidthStr;
 
 use crate::clean;
 use crate::clock::{Day, Zone};
+use crate::history::entry::Entry;
 use crate::item::Item;
+use crate::json;
 use crate::palette::Palette;
 
 /// Where a line belongs.
@@ -26,6 +28,8 @@ pub(crate) enum Transcript {
     Screen(Screen),
     /// For a program: RFC 3339 times, one line a message, no hints.
     Plain,
+    /// For a program that reads JSON: one object a line, for everything that happens.
+    Json,
 }
 
 /// A screen's state.
@@ -45,77 +49,92 @@ impl Transcript {
     /// The lines of an item, each with its line end, or `None` where it is not for this reader. `me` is the user.
     pub(crate) fn render(&mut self, item: &Item, me: &UserName) -> Option<(Stream, String)> {
         match self {
-            Self::Screen(screen) => Some((Stream::Out, screen.render(item, me))),
+            Self::Screen(screen) => {
+                let text = screen.render(item, me);
+                (!text.is_empty()).then_some((Stream::Out, text))
+            }
             Self::Plain => plain(item, me),
+            Self::Json => Some((Stream::Out, json::line(item)?)),
         }
     }
 }
 
 fn plain(item: &Item, me: &UserName) -> Option<(Stream, String)> {
-    match item {
-        Item::Event(event) | Item::Past(event) => {
-            let body = clean::flatten(event.body.as_str());
-            let metadata = if event.metadata.is_empty() {
-                String::new()
-            } else {
-                format!(" {}", clean::flatten(&event.metadata.to_json()))
-            };
-            let who = who(event, me);
-            Some((Stream::Out, format!("{} {who}: {body}{metadata}\n", event.timestamp)))
-        }
-        Item::Answer(text) => Some((Stream::Out, format!("{}\n", clean::one_line(text)))),
-        Item::Notice(text) => Some((Stream::Err, format!("{}\n", clean::one_line(text)))),
-        Item::Error(text) => Some((Stream::Err, format!("error: {}\n", clean::one_line(text)))),
-        Item::Hint(_) => None,
+    if let Item::News(entry) | Item::Past(entry) = item {
+        let body = clean::flatten(&entry.text);
+        let metadata = if entry.metadata.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", clean::flatten(&entry.metadata.to_json()))
+        };
+        return Some((Stream::Out, format!("{} {}: {body}{metadata}\n", entry.said, who(entry, me))));
     }
+    let lines: Vec<(Stream, String)> = item
+        .words()
+        .into_iter()
+        .filter_map(|word| match word {
+            Item::Answer(text) => Some((Stream::Out, format!("{}\n", clean::one_line(&text)))),
+            Item::Notice(text) => Some((Stream::Err, format!("{}\n", clean::one_line(&text)))),
+            Item::Error(text) => Some((Stream::Err, format!("error: {}\n", clean::one_line(&text)))),
+            _ => None,
+        })
+        .collect();
+    let stream = lines.first()?.0;
+    Some((stream, lines.into_iter().map(|(_, text)| text).collect()))
 }
 
 /// Who said it; of one's own messages, said elsewhere, also to whom.
-fn who(event: &Event, me: &UserName) -> String {
-    if event.sender == *me {
-        format!("{} -> {}", event.sender, event.destination)
-    } else {
-        event.sender.to_string()
-    }
+fn who(entry: &Entry, me: &UserName) -> String {
+    let partner = clean::one_line(&entry.partner);
+    if entry.outgoing { format!("{me} -> {partner}") } else { partner }
 }
 
 impl Screen {
     fn render(&mut self, item: &Item, me: &UserName) -> String {
-        match item {
-            Item::Event(event) | Item::Past(event) => self.event(event, me),
+        if let Item::News(entry) | Item::Past(entry) = item {
+            return self.message(entry, me);
+        }
+        item.words().iter().map(|word| self.word(word)).collect()
+    }
+
+    fn word(&self, word: &Item) -> String {
+        match word {
             Item::Answer(text) => format!("{}\n", clean::one_line(text)),
             Item::Notice(text) | Item::Hint(text) => {
                 format!("{}\n", self.palette.faint(&format!("· {}", clean::one_line(text))))
             }
             Item::Error(text) => format!("{}\n", self.palette.error(&format!("! {}", clean::one_line(text)))),
+            _ => String::new(),
         }
     }
 
-    fn event(&mut self, event: &Event, me: &UserName) -> String {
+    fn message(&mut self, entry: &Entry, me: &UserName) -> String {
         let palette = self.palette;
-        let moment = self.zone.moment(event.timestamp);
+        let moment = self.zone.moment(entry.said);
         let mut text = String::new();
         if moment.day != self.day {
             self.day = moment.day;
             text = format!("{}\n", palette.faint(&format!("── {} ──", moment.day)));
         }
         let time = moment.to_string();
-        let sender = clean::one_line(event.sender.as_str());
-        let (bare, coloured) = if event.sender == *me {
-            let to = clean::one_line(event.destination.as_str());
-            (format!("{sender} → {to}"), format!("{} → {}", palette.name(&sender), palette.name(&to)))
+        let partner = clean::one_line(&entry.partner);
+        let (bare, coloured) = if entry.outgoing {
+            (
+                format!("{me} → {partner}"),
+                format!("{} → {}", palette.name(me.as_str()), palette.name(&partner)),
+            )
         } else {
-            (sender.clone(), palette.name(&sender))
+            (partner.clone(), palette.name(&partner))
         };
         text.push_str(&format!("{} {coloured}  ", palette.faint(&time)));
         // Further lines stand under the first, so that none can pass for a message of its own.
         let indent = " ".repeat(time.width() + 1 + bare.width() + 2);
         let separator = format!("\n{indent}");
         let body: Vec<String> =
-            clean::lines(event.body.as_str()).map(|line| palette.body(event.kind, &line)).collect();
+            clean::lines(&entry.text).map(|line| palette.body(entry.kind, &line)).collect();
         text.push_str(&body.join(&separator));
-        if !event.metadata.is_empty() {
-            let metadata = clean::flatten(&event.metadata.to_json());
+        if !entry.metadata.is_empty() {
+            let metadata = clean::flatten(&entry.metadata.to_json());
             text.push_str(&format!(" {}", palette.faint(&metadata)));
         }
         text.push('\n');
@@ -126,27 +145,32 @@ impl Screen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::{Body, ClientId, ConversationId, MessageType, Metadata, Timestamp};
+    use crate::history::entry::State;
+    use protocol::{MessageType, Metadata, Timestamp};
 
     fn name(text: &str) -> UserName {
         UserName::parse(text).unwrap()
     }
 
-    fn event(from: &str, to: &str, at: &str, body: &str, metadata: &str) -> Item {
-        let at = Timestamp::parse(at).unwrap();
-        Item::Event(Event {
-            id: uuid::Uuid::nil(),
-            conversation: ConversationId::dm(&name(from), &name(to)),
-            seq: 1,
-            at,
-            sender: name(from),
-            destination: name(to),
-            body: Body::parse(body).unwrap(),
+    fn message(from: &str, to: &str, at: &str, text: &str, metadata: &str) -> Entry {
+        let outgoing = from == "alice";
+        Entry {
+            row: 1,
+            place: 1,
+            partner: if outgoing { to } else { from }.to_owned(),
+            outgoing,
+            text: text.to_owned(),
+            said: Timestamp::parse(at).unwrap(),
+            state: State::Stored,
+            seq: Some(1),
             kind: MessageType::Chat,
             metadata: serde_json::from_str::<Metadata>(metadata).unwrap(),
-            client_id: ClientId::fresh(),
-            timestamp: at,
-        })
+            client_id: None,
+        }
+    }
+
+    fn event(from: &str, to: &str, at: &str, text: &str, metadata: &str) -> Item {
+        Item::News(message(from, to, at, text, metadata))
     }
 
     fn screen() -> Transcript {
@@ -187,10 +211,8 @@ mod tests {
         let zone = Zone::local(Some("UTC0"));
         let today = zone.moment(Timestamp::from_micros(0)).day;
         let mut screen = Transcript::screen(Palette::Coloured, zone, today);
-        let Item::Event(mut event) = event("t1", "alice", "1970-01-01T00:00:00Z", "warm", "{}") else {
-            unreachable!("it is an event")
-        };
-        event.kind = MessageType::Notification;
-        assert!(shown(&mut screen, &Item::Event(event)).contains("\u{1b}[33mwarm\u{1b}[0m"));
+        let mut warm = message("t1", "alice", "1970-01-01T00:00:00Z", "warm", "{}");
+        warm.kind = MessageType::Notification;
+        assert!(shown(&mut screen, &Item::News(warm)).contains("\u{1b}[33mwarm\u{1b}[0m"));
     }
 }

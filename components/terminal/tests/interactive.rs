@@ -15,7 +15,7 @@ use transport::testing::FakeServers;
 
 /// The client in a terminal, connected.
 async fn alice(servers: &FakeServers) -> Option<Tmux> {
-    let terminal = Tmux::run(&format!("{} {} alice", support::client().display(), servers.chat))?;
+    let terminal = Tmux::run(&format!("{} {} alice plain", support::client().display(), servers.chat))?;
     servers.online("alice").await;
     terminal.until_row(">");
     Some(terminal)
@@ -180,7 +180,7 @@ async fn who_is_not_told_is_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_name_is_asked_for_again() {
     let server = support::refusing(ErrorCode::Reserved, "this name belongs to a service").await;
-    let Some(terminal) = Tmux::run(&format!("{} {server} openai", support::client().display())) else {
+    let Some(terminal) = Tmux::run(&format!("{} {server} openai plain", support::client().display())) else {
         return;
     };
     let rows = terminal.until_row("your name:");

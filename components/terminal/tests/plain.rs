@@ -5,42 +5,19 @@ mod support;
 
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::time::Duration;
 
 use protocol::MessageType;
 use protocol::native::ErrorCode;
+use serde_json::Value;
+use support::{Run, run_in, start};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use transport::testing::FakeServers;
 
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-fn start(arguments: &[&str]) -> Child {
-    Command::new(support::client())
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
-}
-
-/// Runs the client on this input to its end.
+/// Runs the client, which has no history yet, on this input to its end.
 async fn run(server: SocketAddr, name: &str, input: &str) -> Run {
-    let mut child = start(&[&server.to_string(), name]);
-    child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
-    let output =
-        tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await.unwrap().unwrap();
-    Run {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+    let home = tempfile::tempdir().unwrap();
+    run_in(home.path(), &[&server.to_string(), name], input).await
 }
 
 #[tokio::test]
@@ -125,7 +102,8 @@ async fn a_name_is_needed_and_must_be_one() {
 #[tokio::test]
 async fn a_lost_connection_comes_back_and_nothing_is_lost_or_doubled() {
     let servers = FakeServers::start().await;
-    let mut child = start(&[&servers.chat.to_string(), "alice"]);
+    let home = tempfile::tempdir().unwrap();
+    let mut child = start(home.path(), &[&servers.chat.to_string(), "alice"]);
     let mut input = child.stdin.take().unwrap();
     let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -150,4 +128,28 @@ async fn a_lost_connection_comes_back_and_nothing_is_lost_or_doubled() {
     let mine =
         events.iter().filter(|event| event.sender.as_str() == "alice").map(|event| event.body.as_str());
     assert_eq!(mine.collect::<Vec<_>>(), (0..20).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_program_speaks_json_and_reads_what_becomes_of_it() {
+    let servers = FakeServers::start().await;
+    servers.say("bob", "alice", MessageType::Chat, "two\nlines \u{85} \u{202e}");
+    let home = tempfile::tempdir().unwrap();
+    let input =
+        "{\"to\":\"carol\",\"body\":\"from a script\",\"client_id\":\"job-1\"}\nbob: hi\n{\"to\":1}\n";
+    let arguments = [&servers.chat.to_string(), "alice", "json"];
+    let run = run_in(home.path(), &arguments, input).await;
+    assert_eq!(run.code, Some(1), "one line was wrong: {}", run.err);
+    let lines: Vec<Value> = run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |kind: &str| lines.iter().filter(|line| line["type"] == kind).collect::<Vec<_>>();
+    assert_eq!(of("connected")[0]["online"][0], "alice");
+    assert!(of("message")[0]["body"].as_str().unwrap().starts_with("two\nlines"), "{}", run.out);
+    let sent = of("sent");
+    assert_eq!((sent[0]["client_id"].as_str(), sent[0]["with"].as_str()), (Some("job-1"), Some("carol")));
+    assert_eq!((sent[1]["seq"].as_u64(), sent[1]["state"].as_str()), (Some(2), Some("stored")));
+    assert!(of("error")[0]["text"].as_str().unwrap().contains("a message is {"), "{}", run.out);
+    // Said again under the same id, it is said once.
+    let run = run_in(home.path(), &arguments, input).await;
+    assert!(run.out.contains("\"job-1\""), "{}", run.out);
+    assert_eq!(servers.conversation("alice", "carol", 1).await.len(), 1);
 }

@@ -9,6 +9,7 @@ mod control;
 mod detach;
 mod down;
 mod guard;
+mod history;
 mod launcher_log;
 mod logs;
 mod options;
@@ -83,6 +84,8 @@ enum Command {
     Restore(With<restore::Args>),
     /// Chat from this terminal
     Chat(With<chat::Args>),
+    /// Read, search and export what was said from this machine; works without a server
+    History(With<history::Args>),
     /// Ends what is left of a run once its launcher is gone.
     #[command(hide = true)]
     Guard(guard::Args),
@@ -137,6 +140,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Shim(args)) => shim::shim(&args),
         Some(Command::Backup(it)) => backup::backup(&place.then(it.place), &it.args),
         Some(Command::Restore(it)) => restore::restore(&place.then(it.place), &it.args),
+        Some(Command::History(it)) => history::history(&place.then(it.place), it.args),
         Some(Command::Chat(it)) => chat::chat(&place.then(it.place), it.args),
     }
 }

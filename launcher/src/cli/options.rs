@@ -126,6 +126,16 @@ impl Where {
         config::load(&self.request(without), &Environment::of_this_process()?).map_err(Mistakes::into_failure)
     }
 
+    /// Where `launcher chat` keeps what was said: as named, else in the user's state directory, whatever the working directory is, so
+    /// that one person has one history. `None` where the user has no home.
+    pub(super) fn history(&self, named: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
+        let environment = Environment::of_this_process()?;
+        Ok(match named {
+            Some(named) => Some(environment.directory.join(named)),
+            None => config::state_directory(&environment),
+        })
+    }
+
     /// The directories, whatever the configuration is.
     pub(super) fn directories(&self) -> Result<Directories, Failure> {
         config::directories(&self.request(&Without::default()), &Environment::of_this_process()?)

@@ -31,6 +31,7 @@ pub use environment::{Environment, OPENAI_API_KEY};
 pub use layers::Origins;
 pub use mistake::{Mistake, Mistakes};
 pub use place::Directories;
+pub(crate) use place::state_directory;
 pub(crate) use rules::split_url;
 pub use settings::{LauncherConfig, LogsConfig, Settings};
 pub use source::Source;

@@ -71,13 +71,18 @@ pub(crate) fn directories(
         if here.join(PROJECT_FILE).is_file() {
             return Ok(here.clone());
         }
-        user_directory(environment, "XDG_STATE_HOME", ".local/state").ok_or_else(no_home)
+        state_directory(environment).ok_or_else(no_home)
     };
     let resolve = |named: Option<&Path>, name: &str| match named {
         Some(named) => Ok(here.join(named)),
         None => Ok(state()?.join(name)),
     };
     Ok(Directories { data: resolve(data, "data")?, logs: resolve(logs, "logs")? })
+}
+
+/// The user's state directory (XDG Base Directory Specification).
+pub(crate) fn state_directory(environment: &Environment) -> Option<PathBuf> {
+    user_directory(environment, "XDG_STATE_HOME", ".local/state")
 }
 
 fn no_home() -> Mistakes {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::native::{ConversationSummary, Durability, ErrorCode, EventFrame};
+use protocol::native::{Durability, ErrorCode, EventFrame};
 
 use super::*;
 
@@ -57,8 +57,8 @@ fn event(from: &str, to: &str, seq: u64, client_id: ClientId) -> Incoming {
     Incoming::Event(Box::new(EventFrame { event, replayed: false }))
 }
 
-fn ack(send: &Send, seq: u64, online: bool) -> Result<Ack, SendError> {
-    Ok(Ack {
+fn ack(send: &Send, seq: u64, online: bool) -> Ack {
+    Ack {
         client_id: send.client_id.clone(),
         conversation: ConversationId::dm(&name("alice"), &send.to),
         seq,
@@ -67,24 +67,52 @@ fn ack(send: &Send, seq: u64, online: bool) -> Result<Ack, SendError> {
         duplicate: false,
         durability: Durability::Fsync,
         online,
-    })
+    }
 }
 
-/// What the user says, which must go out.
+/// What the user says, which must go out; it is kept.
 fn says(model: &mut Model, line: &str) -> Send {
     match model.typed(line).into_iter().next() {
-        Some(Effect::Send(send)) => send,
+        Some(Effect::Say(send)) => {
+            model.said(entry(&send));
+            send
+        }
         other => panic!("nothing is sent but {other:?}"),
     }
 }
 
-fn texts(effects: &[Effect]) -> Vec<&str> {
-    effects
-        .iter()
-        .filter_map(|effect| match effect {
-            Effect::Show(Item::Answer(text) | Item::Notice(text) | Item::Hint(text) | Item::Error(text)) => {
-                Some(text.as_str())
-            }
+/// A message as the history has it.
+fn entry(send: &Send) -> Entry {
+    Entry {
+        row: 1,
+        place: 1,
+        partner: send.to.to_string(),
+        outgoing: true,
+        text: send.body.as_str().to_owned(),
+        said: Timestamp::from_micros(0),
+        state: State::Waiting,
+        seq: None,
+        kind: MessageType::Chat,
+        metadata: Metadata::default(),
+        client_id: Some(send.client_id.clone()),
+    }
+}
+
+fn stored(model: &mut Model, send: &Send, seq: u64, online: bool) -> Effects {
+    let effects = model.answered(send.client_id.clone(), Ok(ack(send, seq, online)));
+    let [Effect::Settle(ack)] = effects.as_slice() else { panic!("{effects:?}") };
+    model.stored(ack, Some(entry(send)))
+}
+
+fn texts(effects: &[Effect]) -> Vec<String> {
+    let words = effects.iter().filter_map(|effect| match effect {
+        Effect::Show(item) => Some(item.words()),
+        _ => None,
+    });
+    words
+        .flatten()
+        .filter_map(|word| match word {
+            Item::Answer(text) | Item::Notice(text) | Item::Hint(text) | Item::Error(text) => Some(text),
             _ => None,
         })
         .collect()
@@ -95,12 +123,12 @@ fn a_message_that_goes_through_is_not_talked_about_and_one_that_waits_for_its_re
     let mut model = connected(&["alice", "bob"]);
     let hi = says(&mut model, "BOB: hi");
     assert_eq!((hi.to.as_str(), hi.timestamp), ("bob", None), "spelled as bob does");
-    let effects = model.answered(&hi.client_id, ack(&hi, 1, true));
-    assert_eq!(effects, [Effect::Seen(dm("bob"), 1)]);
+    let effects = stored(&mut model, &hi, 1, true);
+    assert_eq!(effects[0], Effect::Seen(dm("bob"), 1));
+    assert_eq!(texts(&effects), [""; 0]);
     let again = says(&mut model, "are you there?");
     assert_eq!(again.to, name("bob"));
-    let effects = model.answered(&again.client_id, ack(&again, 2, false));
-    assert_eq!(texts(&effects), ["bob is offline; saved"]);
+    assert_eq!(texts(&stored(&mut model, &again, 2, false)), ["bob is offline; saved"]);
     assert_eq!((model.unanswered(), model.failures()), (0, 0));
 }
 
@@ -114,20 +142,32 @@ fn what_is_said_offline_waits_and_is_told_of_once_it_is_out() {
     );
     assert_eq!(model.heard(lost()), [], "said once");
     let effects = model.typed("meanwhile");
-    assert_eq!(texts(&effects), ["not connected: this message waits and goes out by itself"]);
-    assert!(matches!(&effects[0], Effect::Send(send) if send.timestamp.is_some()));
+    let [Effect::Say(send)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(send.timestamp.is_some());
+    assert_eq!(texts(&model.said(entry(send))), ["not connected: this message waits and goes out by itself"]);
     assert_eq!(texts(&model.heard(welcome(&["alice"], Vec::new()))), ["connected again"]);
-    assert_eq!(texts(&model.answered(&before.client_id, ack(&before, 1, true))), ["sent to bob: before"]);
+    assert_eq!(texts(&stored(&mut model, &before, 1, true)), ["sent to bob: before"]);
     assert_eq!(model.unanswered(), 1);
+}
+
+#[test]
+fn what_waited_for_this_session_counts_and_is_told_of_once_it_is_out() {
+    let earlier = says(&mut alice(), "bob: earlier");
+    let mut model = alice();
+    model.waits(std::slice::from_ref(&earlier));
+    assert_eq!(model.unanswered(), 1);
+    model.heard(welcome(&["alice"], Vec::new()));
+    assert_eq!(texts(&stored(&mut model, &earlier, 1, true)), ["sent to bob: earlier"]);
 }
 
 #[test]
 fn our_own_messages_are_shown_only_when_they_were_said_elsewhere() {
     let mut model = connected(&["alice"]);
     let hi = says(&mut model, "bob: hi");
-    assert_eq!(model.heard(event("alice", "bob", 1, hi.client_id)), [Effect::Seen(dm("bob"), 1)]);
-    let elsewhere = model.heard(event("alice", "bob", 2, ClientId::fresh()));
-    assert!(matches!(elsewhere.as_slice(), [Effect::Show(Item::Event(_))]));
+    let effects = model.heard(event("alice", "bob", 1, hi.client_id.clone()));
+    let [Effect::Keep(own)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(model.kept(own, None), [Effect::Seen(dm("bob"), 1)]);
+    assert!(matches!(model.kept(own, Some(entry(&hi))).as_slice(), [Effect::Show(Item::News(_))]));
     assert_eq!(model.shown(&dm("bob"), 2), [Effect::Seen(dm("bob"), 2)]);
     assert_eq!(model.shown(&dm("bob"), 2), [], "a cursor moves once");
 }
@@ -137,31 +177,45 @@ fn a_cursor_waits_for_what_was_not_shown_yet() {
     let mut model = connected(&["alice"]);
     let hi = says(&mut model, "bob: hi");
     model.heard(event("bob", "alice", 1, ClientId::fresh()));
-    assert_eq!(model.answered(&hi.client_id, ack(&hi, 2, true)), [], "the first is not on the screen yet");
+    let effects = stored(&mut model, &hi, 2, true);
+    assert!(matches!(effects.as_slice(), [Effect::Show(_)]), "the first is not on the screen yet");
     assert_eq!(model.shown(&dm("bob"), 1), [Effect::Seen(dm("bob"), 2)]);
+}
+
+fn summary(head: u64, seen: u64) -> ConversationSummary {
+    ConversationSummary {
+        conversation: dm("bob"),
+        with: name("bob"),
+        head,
+        seen,
+        unseen: head - seen,
+        last: None,
+    }
 }
 
 #[test]
 fn a_greeting_tells_who_is_there_and_what_was_missed() {
-    let summary = ConversationSummary {
-        conversation: dm("bob"),
-        with: name("bob"),
-        head: 9,
-        seen: 7,
-        unseen: 2,
-        last: None,
-    };
     let mut model = alice();
     assert!(!model.has_tried());
-    let effects = model.heard(welcome(&["bob", "alice"], vec![summary]));
+    let effects = model.heard(welcome(&["bob", "alice"], vec![summary(9, 7)]));
     let texts = texts(&effects);
     assert_eq!(texts[1..], ["online: bob, alice", "2 messages while you were away:"]);
+    assert_eq!(effects.last(), Some(&Effect::Unseen), "what was kept and not shown comes behind");
     assert!(!model.is_up_to_date(), "until they have come");
     model.heard(Incoming::Frame(Box::new(ServerFrame::Live)));
     assert!(model.is_up_to_date());
     assert_eq!(model.take_names(), Some(vec!["bob".to_owned(), "alice".to_owned()]));
     assert_eq!(model.take_names(), None);
     assert_eq!(model.heard(event("bob", "alice", 8, ClientId::fresh())).len(), 1);
+}
+
+#[test]
+fn what_was_shown_while_the_server_was_away_is_told_to_it_afterwards() {
+    let mut model = alice();
+    model.heard(lost());
+    model.shown(&dm("bob"), 9);
+    let effects = model.heard(welcome(&["alice"], vec![summary(9, 7)]));
+    assert_eq!(effects[0], Effect::Seen(dm("bob"), 9));
 }
 
 #[test]
@@ -174,7 +228,9 @@ fn a_refused_message_and_a_failed_command_count_as_failures() {
         client_id: Some(hi.client_id.clone()),
         retry_after_ms: None,
     };
-    let effects = model.answered(&hi.client_id, Err(SendError::Refused(Box::new(refused))));
+    let effects = model.answered(hi.client_id.clone(), Err(SendError::Refused(Box::new(refused))));
+    let [Effect::Refuse(id, reason)] = effects.as_slice() else { panic!("{effects:?}") };
+    let effects = model.refused(id, reason.clone(), Some(entry(&hi)));
     assert_eq!(texts(&effects), ["not sent to bob: the disk is full (hi)"]);
     model.typed("/dance");
     assert_eq!((model.failures(), model.unanswered()), (2, 0));
@@ -195,14 +251,16 @@ fn only_the_partner_s_coming_and_going_is_told() {
 }
 
 #[test]
-fn a_page_is_asked_for_and_shown_without_moving_a_cursor() {
+fn a_page_is_asked_for_from_the_server_or_from_what_is_kept() {
     let mut model = connected(&["alice"]);
     assert!(matches!(model.typed("/history bob 3").as_slice(), [Effect::Ask(ClientFrame::History(_))]));
     assert!(!model.is_up_to_date());
     let page = HistoryPage { with: name("bob"), conversation: dm("bob"), events: Vec::new(), more: false };
-    let effects = model.heard(Incoming::Frame(Box::new(ServerFrame::History(page))));
-    assert_eq!(texts(&effects), ["nothing was said yet between you and bob"]);
+    let effects = model.heard(Incoming::Frame(Box::new(ServerFrame::History(page.clone()))));
+    assert_eq!(effects, [Effect::Past(page)]);
     assert!(model.is_up_to_date());
+    model.heard(lost());
+    assert_eq!(model.typed("/history bob 3"), [Effect::Recall(name("bob"), 3)]);
 }
 
 #[test]
@@ -212,5 +270,5 @@ fn too_many_messages_without_an_answer_are_refused_here() {
         says(&mut model, &format!("bob: {n}"));
     }
     assert!(model.is_full());
-    assert!(texts(&model.typed("bob: one more"))[0].starts_with("not sent: 500 messages wait"));
+    assert!(texts(&model.typed("bob: one more"))[0].starts_with("not sent: 10000 messages wait"));
 }

@@ -1,0 +1,213 @@
+//! Does what the model says.
+
+use std::collections::VecDeque;
+
+use kit::Failure;
+use protocol::native::{Ack, ConversationSummary, HistoryPage, Send};
+use protocol::{ClientId, ConversationId, Event, Timestamp, UserName};
+use tokio::time::Instant;
+
+use super::{Chat, LEAVING, Leaving};
+use crate::item::Item;
+use crate::model::Effect;
+
+/// Messages that a search shows, the latest ones.
+const FOUND: usize = 50;
+/// Messages of an earlier session that are read at once.
+const PAGE: usize = 500;
+
+impl Chat<'_> {
+    pub(super) async fn apply(&mut self, effects: Vec<Effect>) -> Result<(), Failure> {
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            // What follows from one effect comes before the next.
+            for effect in self.act(effect, &mut effects).await?.into_iter().rev() {
+                effects.push_front(effect);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does one effect, and with it those like it that come next, so that they are kept with one commit.
+    async fn act(&mut self, effect: Effect, next: &mut VecDeque<Effect>) -> Result<Vec<Effect>, Failure> {
+        match effect {
+            Effect::Show(item) => self.show(item).await,
+            Effect::Say(send) => {
+                let sends = run(send, next, |effect| match effect {
+                    Effect::Say(send) => Ok(send),
+                    other => Err(Box::new(other)),
+                });
+                Ok(self.say(sends).await)
+            }
+            Effect::Keep(event) => {
+                let events = run(event, next, |effect| match effect {
+                    Effect::Keep(event) => Ok(event),
+                    other => Err(Box::new(other)),
+                });
+                self.keep(events).await
+            }
+            Effect::Settle(ack) => {
+                let acks = run(ack, next, |effect| match effect {
+                    Effect::Settle(ack) => Ok(ack),
+                    other => Err(Box::new(other)),
+                });
+                self.settle(acks).await
+            }
+            Effect::Unseen => self.unseen().await,
+            Effect::Past(page) => self.past(page).await,
+            Effect::Recall(with, count) => self.recall(with, count).await,
+            Effect::Search(text) => self.search(text).await,
+            Effect::Refuse(id, reason) => self.refuse(id, reason).await,
+            Effect::Greet(conversations) => self.greet(conversations).await,
+            Effect::Seen(conversation, seq) => {
+                self.client.seen(conversation.clone(), seq).await;
+                self.see(&conversation, seq).await
+            }
+            Effect::SeenElsewhere(conversation, seq) => self.see(&conversation, seq).await,
+            Effect::Ask(frame) => {
+                self.client.frame(frame).await;
+                Ok(Vec::new())
+            }
+            Effect::Leave => self.leave().await,
+            Effect::Rejected(error) => {
+                self.rejected = Some(error);
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    async fn show(&mut self, item: Item) -> Result<Vec<Effect>, Failure> {
+        self.console.show(item, self.model.me()).await?;
+        Ok(Vec::new())
+    }
+
+    /// What an earlier session kept and did not come to show.
+    async fn unseen(&mut self) -> Result<Vec<Effect>, Failure> {
+        let mut after = 0;
+        loop {
+            let entries = self.keeper.ask(move |history| history.unseen(after, PAGE)).await?;
+            let Some(last) = entries.last() else { return Ok(Vec::new()) };
+            after = last.row;
+            for entry in entries {
+                self.show(Item::News(entry)).await?;
+            }
+        }
+    }
+
+    async fn say(&mut self, sends: Vec<Send>) -> Vec<Effect> {
+        let ids: Vec<ClientId> = sends.iter().map(|send| send.client_id.clone()).collect();
+        let said: Vec<(Send, Timestamp)> = sends
+            .into_iter()
+            .map(|send| {
+                let said = send.timestamp.unwrap_or_else(Timestamp::now);
+                (send, said)
+            })
+            .collect();
+        match self.keeper.ask(move |history| history.say(&said)).await {
+            Ok(entries) => {
+                self.outbox.filled();
+                entries.into_iter().flat_map(|entry| self.model.said(entry)).collect()
+            }
+            Err(error) => {
+                let error = kit::failure::chain(&error);
+                ids.iter().flat_map(|id| self.model.unsaid(id, &error)).collect()
+            }
+        }
+    }
+
+    async fn keep(&mut self, events: Vec<Event>) -> Result<Vec<Effect>, Failure> {
+        let (me, kept) = (self.model.me().clone(), events.clone());
+        let entries = self.keeper.ask(move |history| history.receive(&kept, &me)).await?;
+        let told = events.iter().zip(entries);
+        Ok(told.flat_map(|(event, entry)| self.model.kept(event, entry)).collect())
+    }
+
+    async fn past(&mut self, page: HistoryPage) -> Result<Vec<Effect>, Failure> {
+        let (me, with) = (self.model.me().clone(), page.with);
+        let events = page.events;
+        let entries = self.keeper.ask(move |history| history.fill_in(&events, &me)).await?;
+        Ok(past(&with, entries))
+    }
+
+    async fn recall(&mut self, with: UserName, count: u32) -> Result<Vec<Effect>, Failure> {
+        let partner = with.to_string();
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let page = self.keeper.ask(move |history| history.page(&partner, None, count)).await?;
+        Ok(past(&with, page.entries))
+    }
+
+    async fn search(&mut self, text: String) -> Result<Vec<Effect>, Failure> {
+        let needle = text.clone();
+        let entries = self.keeper.ask(move |history| history.search(&needle, None, FOUND)).await?;
+        if entries.is_empty() {
+            let nothing = format!("nothing that this machine keeps holds '{text}'");
+            return Ok(vec![Effect::Show(Item::Answer(nothing))]);
+        }
+        Ok(entries.into_iter().map(|entry| Effect::Show(Item::Past(entry))).collect())
+    }
+
+    async fn settle(&mut self, acks: Vec<Ack>) -> Result<Vec<Effect>, Failure> {
+        let kept = acks.clone();
+        let entries = self.keeper.ask(move |history| history.acknowledge(&kept)).await?;
+        Ok(acks.iter().zip(entries).flat_map(|(ack, entry)| self.model.stored(ack, entry)).collect())
+    }
+
+    async fn refuse(&mut self, id: ClientId, reason: String) -> Result<Vec<Effect>, Failure> {
+        let (kept, why) = (id.clone(), reason.clone());
+        let entry = self.keeper.ask(move |history| history.refuse(&kept, &why)).await?;
+        Ok(self.model.refused(&id, reason, entry))
+    }
+
+    async fn greet(&mut self, conversations: Vec<ConversationSummary>) -> Result<Vec<Effect>, Failure> {
+        if self.keeper.ask(move |history| history.greet(&conversations)).await? {
+            // The server's logs are new ones: what it has is asked for from the beginning.
+            self.client.replay().await;
+        }
+        Ok(Vec::new())
+    }
+
+    async fn see(&mut self, conversation: &ConversationId, seq: u64) -> Result<Vec<Effect>, Failure> {
+        if let Some(partner) = conversation.other(self.model.me()).map(str::to_owned) {
+            self.keeper.ask(move |history| history.see(&partner, seq)).await?;
+        }
+        Ok(Vec::new())
+    }
+
+    async fn leave(&mut self) -> Result<Vec<Effect>, Failure> {
+        self.leaving = Leaving::User(Instant::now() + LEAVING);
+        self.console.input.finish();
+        let unanswered = self.model.unanswered();
+        if unanswered > 0 && self.model.is_connected() {
+            let text = format!("{} to be saved", super::wait(unanswered));
+            self.show(Item::Notice(text)).await?;
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// What is to be done at once with the first of a run of like effects, so that it is kept with one commit.
+fn run<T>(
+    first: T,
+    effects: &mut VecDeque<Effect>,
+    like: impl Fn(Effect) -> Result<T, Box<Effect>>,
+) -> Vec<T> {
+    let mut all = vec![first];
+    while let Some(effect) = effects.pop_front() {
+        match like(effect) {
+            Ok(next) => all.push(next),
+            Err(other) => {
+                effects.push_front(*other);
+                break;
+            }
+        }
+    }
+    all
+}
+
+fn past(with: &UserName, entries: Vec<crate::history::entry::Entry>) -> Vec<Effect> {
+    if entries.is_empty() {
+        let nothing = format!("nothing was said yet between you and {with}");
+        return vec![Effect::Show(Item::Answer(nothing))];
+    }
+    entries.into_iter().map(|entry| Effect::Show(Item::Past(entry))).collect()
+}

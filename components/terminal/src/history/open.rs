@@ -1,0 +1,184 @@
+//! Finds and opens the file, and says what is wrong with one that cannot be used. It is never overwritten.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use protocol::UserName;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{History, schema};
+
+/// How long another program may hold the file before we say so.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The largest file that is copied into memory because it can only be read.
+const COPY_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The history cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error("'{}' is not a chat history; move it away, and a new one is made", .0.display())]
+    Foreign(PathBuf),
+    #[error("'{}' was made by a newer version of this program", .0.display())]
+    Newer(PathBuf),
+    #[error("'{}' cannot be written", .0.display())]
+    NotWritable(PathBuf),
+    #[error("another program holds '{}' locked", .0.display())]
+    Locked(PathBuf),
+    #[error("no room is left on the disk of '{}'", .0.display())]
+    Full(PathBuf),
+    #[error("cannot open '{}'", .path.display())]
+    Other { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+impl OpenError {
+    fn from_sqlite(path: &Path, error: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match (error.sqlite_error_code(), &error) {
+            (Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt), _) => Self::Foreign(path),
+            (Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied), _) => {
+                Self::NotWritable(path)
+            }
+            (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => Self::Locked(path),
+            (Some(ErrorCode::DiskFull), _) => Self::Full(path),
+            (_, rusqlite::Error::InvalidQuery) => Self::Newer(path),
+            // Its table `messages` is some other one.
+            (_, rusqlite::Error::SqlInputError { .. }) => Self::Foreign(path),
+            _ => Self::Other { path, source: Box::new(error) },
+        }
+    }
+
+    fn from_io(path: &Path, error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        match error.kind() {
+            StorageFull => Self::Full(path.to_owned()),
+            PermissionDenied | ReadOnlyFilesystem => Self::NotWritable(path.to_owned()),
+            _ => Self::Other { path: path.to_owned(), source: Box::new(error) },
+        }
+    }
+}
+
+/// Where the history of a user is: the file that is there in any spelling of the name, else one named as they write it.
+pub(crate) fn path(directory: &Path, user: &UserName) -> PathBuf {
+    let exact = directory.join(format!("chat_history_{user}.db"));
+    if exact.exists() {
+        return exact;
+    }
+    let is_theirs = |file: &str| {
+        let name = file.strip_prefix("chat_history_").and_then(|rest| rest.strip_suffix(".db"));
+        name.and_then(|name| UserName::parse(name).ok()).is_some_and(|name| name == *user)
+    };
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    files
+        .map(|file| file.path())
+        .find(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_theirs))
+        .unwrap_or(exact)
+}
+
+impl History {
+    /// Opens the file, and makes it where there is none.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        create(path).map_err(|error| OpenError::from_io(path, error))?;
+        let opened = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|mut connection| {
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            // First, because it fails where the file is none of ours, which must not be changed then.
+            schema::prepare(&mut connection)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            Ok(connection)
+        });
+        let connection = opened.map_err(|error| OpenError::from_sqlite(path, error))?;
+        Ok(Self { connection, server: None, trouble: None })
+    }
+
+    /// Opens the file where it is of use, and goes without one where it is not: what it holds can be read where that is possible,
+    /// and what is said from now on is remembered as long as this process lives. [`History::trouble`] says why.
+    pub(crate) fn open_or_do_without(path: &Path) -> Self {
+        match Self::open(path) {
+            Ok(history) => history,
+            Err(error) => {
+                let trouble = Some(format!("history is not kept: {}", kit::failure::chain(&error)));
+                Self { connection: copy(path).unwrap_or_else(memory), server: None, trouble }
+            }
+        }
+    }
+
+    /// The file cannot be used any more: goes on in memory with what can still be read of it.
+    pub(crate) fn do_without(&mut self, path: &Path, error: rusqlite::Error) {
+        let error = OpenError::from_sqlite(path, error);
+        self.trouble = Some(format!("history is not kept any more: {}", kit::failure::chain(&error)));
+        let copied = Connection::open_in_memory().and_then(|mut target| {
+            backup(&self.connection, &mut target)?;
+            Ok(target)
+        });
+        self.connection = copied.unwrap_or_else(|_| memory());
+    }
+
+    /// A history of nothing, for a chat that has no place to keep one.
+    pub(crate) fn in_memory(trouble: String) -> Self {
+        Self { connection: memory(), server: None, trouble: Some(trouble) }
+    }
+
+    /// Opens the file for reading only. Another program, or we, may be writing it.
+    pub(crate) fn open_to_read(path: &Path) -> Result<Self, OpenError> {
+        match Self::open(path) {
+            Err(OpenError::NotWritable(_)) => {
+                let connection = copy(path).ok_or_else(|| OpenError::NotWritable(path.to_owned()))?;
+                Ok(Self { connection, server: None, trouble: None })
+            }
+            result => result,
+        }
+    }
+}
+
+fn memory() -> Connection {
+    let mut connection = Connection::open_in_memory().expect("a database in memory needs nothing but memory");
+    schema::prepare(&mut connection).expect("a database in memory takes every table");
+    connection
+}
+
+/// What a file holds that cannot be written, in memory.
+fn copy(path: &Path) -> Option<Connection> {
+    if std::fs::metadata(path).ok()?.len() > COPY_BYTES {
+        return None;
+    }
+    // Beside a file in a directory that cannot be written, SQLite cannot put its lock: it is taken as a file nobody changes.
+    let uri = format!("file:{}?immutable=1", percent_encoded(path)?);
+    let source = Connection::open_with_flags(
+        uri,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .ok()?;
+    let mut target = Connection::open_in_memory().ok()?;
+    backup(&source, &mut target).ok()?;
+    Some(target)
+}
+
+fn backup(source: &Connection, target: &mut Connection) -> rusqlite::Result<()> {
+    rusqlite::backup::Backup::new(source, target)?.run_to_completion(1024, Duration::ZERO, None)?;
+    target.pragma_update(None, "journal_mode", "MEMORY")?;
+    schema::prepare(target)
+}
+
+fn percent_encoded(path: &Path) -> Option<String> {
+    let encode = |byte: u8| match byte {
+        b'/' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    Some(path.to_str()?.bytes().map(encode).collect())
+}
+
+/// Made by us rather than by SQLite, so that nobody else may read what is said.
+fn create(path: &Path) -> std::io::Result<()> {
+    if let Some(directory) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}

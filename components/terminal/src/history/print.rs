@@ -1,0 +1,99 @@
+//! `launcher history`: what is kept, read without a server.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use kit::{Exit, Failure};
+use protocol::UserName;
+
+use super::export::{Format, Writer};
+use super::open::path;
+use super::{History, entry::Entry};
+
+/// Which part of whose history is wanted.
+#[derive(Debug, Clone)]
+pub struct HistoryOptions {
+    /// The directory that histories are kept in.
+    pub directory: PathBuf,
+    /// Whose. Where it is missing there must be only one.
+    pub name: Option<String>,
+    /// Only what was said with this one.
+    pub with: Option<String>,
+    /// Only what holds this text, whatever its case.
+    pub search: Option<String>,
+    /// How it is written.
+    pub format: Format,
+}
+
+/// Writes a history to `out`, the oldest message first.
+///
+/// # Errors
+/// When there is no such history, or it cannot be read or written out. That nobody reads any more is none.
+pub fn print(options: &HistoryOptions, out: impl Write) -> Result<(), Failure> {
+    let file = file(options)?;
+    let history = History::open_to_read(&file)?;
+    let mut out = BufWriter::new(out);
+    match write(&history, options, &mut out) {
+        Err(Stop::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(Stop::Io(error)) => Err(error.into()),
+        Err(Stop::History(error)) => Err(error.into()),
+        Ok(()) => Ok(()),
+    }
+}
+
+enum Stop {
+    Io(std::io::Error),
+    History(rusqlite::Error),
+}
+
+fn write(history: &History, options: &HistoryOptions, out: &mut impl Write) -> Result<(), Stop> {
+    let mut writer = Writer::start(options.format, out).map_err(Stop::Io)?;
+    let needle = options.search.as_deref().map(str::to_lowercase);
+    let matches =
+        |entry: &Entry| needle.as_ref().is_none_or(|needle| entry.text.to_lowercase().contains(needle));
+    let mut result = Ok(());
+    history
+        .each(options.with.as_deref(), false, |entry| {
+            if matches(&entry) {
+                result = writer.write(&entry);
+            }
+            result.is_ok()
+        })
+        .map_err(Stop::History)?;
+    result.and_then(|()| writer.end()).map_err(Stop::Io)
+}
+
+fn file(options: &HistoryOptions) -> Result<PathBuf, Failure> {
+    let nothing = |what: String| Failure::new(Exit::Failure, what);
+    if let Some(name) = &options.name {
+        let user = UserName::parse(name)?;
+        let file = path(&options.directory, &user);
+        if file.exists() {
+            return Ok(file);
+        }
+        return Err(nothing(format!("nothing is kept of {user} in {}", options.directory.display())));
+    }
+    let mut files = kept(&options.directory);
+    match (files.pop(), files.is_empty()) {
+        (Some((_, file)), true) => Ok(file),
+        (None, _) => Err(nothing(format!("nothing is kept in {}", options.directory.display()))),
+        (Some((last, _)), false) => {
+            let mut names: Vec<String> = files.into_iter().map(|(name, _)| name).collect();
+            names.push(last);
+            names.sort();
+            let what = format!("whose? Say --name with one of {}", names.join(", "));
+            Err(Failure::new(Exit::Usage, what))
+        }
+    }
+}
+
+fn kept(directory: &Path) -> Vec<(String, PathBuf)> {
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| {
+            let file_name = file.file_name().into_string().ok()?;
+            let name = file_name.strip_prefix("chat_history_")?.strip_suffix(".db")?;
+            Some((UserName::parse(name).ok()?.to_string(), file.path()))
+        })
+        .collect()
+}

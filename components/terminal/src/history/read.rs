@@ -1,0 +1,186 @@
+//! What is read from a history.
+
+use std::collections::BTreeMap;
+
+use protocol::native::Send;
+use protocol::{Body, ClientId, ConversationId, MessageType, Metadata, Timestamp, UserName};
+use rusqlite::{Connection, Row, params};
+
+use super::History;
+use super::entry::{Entry, State, key_of};
+use super::write::conversation;
+
+/// Conversations whose place is told to the server. Overflow rule: of the others it sends what lies past the user's own cursor, and what
+/// is known of that is told by its id.
+const CURSORS: i64 = 200;
+const COLUMNS: &str = "p.message_id, p.place, p.partner, p.outgoing, m.message, p.said, p.state, p.seq, p.kind, p.metadata, \
+                       p.client_id";
+const FROM: &str = "FROM p2p_messages p JOIN messages m ON m.id = p.message_id";
+
+/// Some of a conversation's messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) partner: String,
+    /// In order.
+    pub(crate) entries: Vec<Entry>,
+    /// Whether the history holds older ones.
+    pub(crate) more: bool,
+}
+
+/// A message that waits, and the row it stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) row: i64,
+    pub(crate) send: Send,
+}
+
+impl History {
+    /// The messages of a conversation before a place, the newest without one.
+    pub(crate) fn page(&self, partner: &str, before: Option<i64>, limit: usize) -> rusqlite::Result<Page> {
+        let sql = format!(
+            "SELECT {COLUMNS} {FROM} WHERE p.partner_key = ?1 AND p.place < ?2 ORDER BY p.place DESC LIMIT ?3"
+        );
+        let limit_sql = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+        let mut entries = self
+            .connection
+            .prepare_cached(&sql)?
+            .query_map(params![key_of(partner), before.unwrap_or(i64::MAX), limit_sql], entry)?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        entries.reverse();
+        Ok(Page { partner: partner.to_owned(), entries, more })
+    }
+
+    /// The latest messages that hold a text, whatever its case, with one partner or all, the newest last.
+    pub(crate) fn search(
+        &self,
+        text: &str,
+        partner: Option<&str>,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Entry>> {
+        let needle = text.to_lowercase();
+        let mut found = Vec::new();
+        self.each(partner, true, |entry| {
+            if entry.text.to_lowercase().contains(&needle) {
+                found.push(entry);
+            }
+            found.len() < limit
+        })?;
+        found.reverse();
+        Ok(found)
+    }
+
+    /// Hands over messages in the order they were kept, or the other way round, until `take` has enough.
+    pub(crate) fn each(
+        &self,
+        partner: Option<&str>,
+        backwards: bool,
+        mut take: impl FnMut(Entry) -> bool,
+    ) -> rusqlite::Result<()> {
+        let order = if backwards { "DESC" } else { "ASC" };
+        let sql = format!(
+            "SELECT {COLUMNS} {FROM} WHERE ?1 IS NULL OR p.partner_key = ?1 ORDER BY p.said {order}, p.place {order}"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([partner.map(key_of)])?;
+        while let Some(row) = rows.next()? {
+            if !take(entry(row)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages that wait for this server, in the order they were said, past a row.
+    pub(crate) fn waiting(&self, after: i64, limit: usize) -> rusqlite::Result<Vec<Waiting>> {
+        let sql = format!(
+            "SELECT {COLUMNS}, p.delayed {FROM} WHERE p.state = 'waiting' AND p.message_id > ?1
+             AND p.server IS ?2 ORDER BY p.message_id LIMIT ?3"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params![after, self.server, limit])?;
+        let mut waiting = Vec::new();
+        while let Some(row) = rows.next()? {
+            let delayed: bool = row.get(11)?;
+            let entry = entry(row)?;
+            // Somebody else may have changed what we wrote; what is no message any more cannot be sent.
+            if let Some(send) = send(&entry, delayed) {
+                waiting.push(Waiting { row: entry.row, send });
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// How many messages wait for this server.
+    #[cfg(test)]
+    pub(crate) fn waiting_count(&self) -> rusqlite::Result<usize> {
+        let sql = "SELECT count(*) FROM p2p_messages WHERE state = 'waiting' AND server IS ?1";
+        let count: i64 = self.connection.query_row(sql, [&self.server], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// What is held of each conversation, for the server to go on from.
+    pub(crate) fn cursors(&self, me: &UserName) -> rusqlite::Result<BTreeMap<ConversationId, u64>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT partner, held FROM p2p_conversations WHERE held > 0 ORDER BY updated DESC LIMIT ?1",
+        )?;
+        let held =
+            statement.query_map([CURSORS], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?)))?;
+        let mut cursors = BTreeMap::new();
+        for pair in held {
+            let (partner, held) = pair?;
+            if let Some(id) = conversation(me, &partner) {
+                cursors.insert(id, held);
+            }
+        }
+        Ok(cursors)
+    }
+
+    /// What is held and was never shown, in the order it came, past a row.
+    pub(crate) fn unseen(&self, after: i64, limit: usize) -> rusqlite::Result<Vec<Entry>> {
+        let sql = format!(
+            "SELECT {COLUMNS} {FROM} LEFT JOIN p2p_conversations c ON c.partner_key = p.partner_key
+             WHERE p.outgoing = 0 AND p.seq > coalesce(c.seen, 0) AND p.seq <= c.held AND p.message_id > ?1
+             ORDER BY p.message_id LIMIT ?2"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.connection.prepare_cached(&sql)?.query_map(params![after, limit], entry)?.collect()
+    }
+}
+
+fn send(entry: &Entry, delayed: bool) -> Option<Send> {
+    Some(Send {
+        client_id: entry.client_id.clone()?,
+        to: UserName::parse(&entry.partner).ok()?,
+        body: Body::parse(&entry.text).ok()?,
+        kind: entry.kind,
+        metadata: entry.metadata.clone(),
+        timestamp: delayed.then_some(entry.said),
+    })
+}
+
+/// The message in a row.
+pub(super) fn one(connection: &Connection, row: i64) -> rusqlite::Result<Entry> {
+    let sql = format!("SELECT {COLUMNS} {FROM} WHERE p.message_id = ?1");
+    connection.prepare_cached(&sql)?.query_row([row], entry)
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let kind: String = row.get(8)?;
+    let metadata: String = row.get(9)?;
+    Ok(Entry {
+        row: row.get(0)?,
+        place: row.get(1)?,
+        partner: row.get(2)?,
+        outgoing: row.get(3)?,
+        text: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+        said: Timestamp::from_micros(row.get(5)?),
+        state: State::parse(&row.get::<_, String>(6)?),
+        seq: row.get::<_, Option<i64>>(7)?.and_then(|seq| u64::try_from(seq).ok()),
+        kind: MessageType::ALL.into_iter().find(|one| one.as_str() == kind).unwrap_or_default(),
+        metadata: serde_json::from_str::<Metadata>(&metadata).unwrap_or_default(),
+        client_id: row.get::<_, Option<String>>(10)?.and_then(|id| ClientId::parse(&id).ok()),
+    })
+}

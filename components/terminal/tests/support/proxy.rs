@@ -1,0 +1,85 @@
+//! A wire between the client and its server that a test can cut, also in the middle of a conversation.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+/// A wire.
+pub(crate) struct Wire {
+    pub(crate) address: SocketAddr,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Nothing comes through.
+    cut: AtomicBool,
+    /// Nothing comes back: what the client says arrives, and it does not learn that.
+    deaf: AtomicBool,
+    changed: Notify,
+}
+
+impl Wire {
+    /// A wire to a server, cut for now.
+    pub(crate) async fn cut_to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::<State>::default();
+        state.cut.store(true, Ordering::SeqCst);
+        tokio::spawn({
+            let state = Arc::clone(&state);
+            async move {
+                loop {
+                    let (client, _) = listener.accept().await.unwrap();
+                    if !state.cut.load(Ordering::SeqCst) {
+                        tokio::spawn(carry(client, server, Arc::clone(&state)));
+                    }
+                }
+            }
+        });
+        Self { address, state }
+    }
+
+    pub(crate) fn mend(&self) {
+        self.state.deaf.store(false, Ordering::SeqCst);
+        self.state.cut.store(false, Ordering::SeqCst);
+    }
+
+    /// Cuts what is connected; with it whatever the client does not know yet.
+    pub(crate) fn cut(&self) {
+        self.state.cut.store(true, Ordering::SeqCst);
+        self.state.changed.notify_waiters();
+    }
+
+    /// From now on no answer comes back.
+    pub(crate) fn deafen(&self) {
+        self.state.deaf.store(true, Ordering::SeqCst);
+    }
+}
+
+async fn carry(mut client: TcpStream, server: SocketAddr, state: Arc<State>) {
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    let (mut to_server, mut to_client) = (vec![0; 4096], vec![0; 4096]);
+    loop {
+        tokio::select! {
+            () = state.changed.notified() => return,
+            read = client.read(&mut to_server) => match read {
+                Ok(length @ 1..) => server.write_all(&to_server[..length]).await.unwrap(),
+                _ => return,
+            },
+            read = server.read(&mut to_client) => match read {
+                Ok(length @ 1..) => {
+                    let heard = !state.deaf.load(Ordering::SeqCst);
+                    if heard && client.write_all(&to_client[..length]).await.is_err() {
+                        return;
+                    }
+                }
+                _ => return,
+            },
+        }
+    }
+}
