@@ -108,6 +108,15 @@ bring_tmux() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tmux procps >/dev/null
 }
 
+# Machines on one network are made with it, as root; elsewhere those tests say that they are skipped.
+bring_iproute() {
+  have ip && return
+  can_install || return 0
+  say "installing Debian's iproute2"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends iproute2 >/dev/null
+}
+
 page_modules() {
   if have node; then
     say "the page's modules"
@@ -121,6 +130,7 @@ bring_nextest
 bring_mongod
 bring_browser
 bring_tmux
+bring_iproute
 page_modules
 say "all tests, end to end on SQLite"
 cargo nextest run --workspace --locked "$@"

@@ -92,8 +92,18 @@ fn check_says_what_would_start_and_what_would_not() {
     assert_ends(
         &output,
         0,
-        &["starts after message-api", "left out by --no-web", "no OPENAI_API_KEY", "all is well"],
+        &[
+            "starts after message-api",
+            "left out by --no-web",
+            "no OPENAI_API_KEY",
+            "off unless asked for: --lan",
+            "all is well",
+        ],
     );
+    let page = support::free_address();
+    let output = home.run(&["check", "--lan", "--set", &format!("lan-peer.listen={page}")]);
+    assert_ends(&output, 0, &[&format!("http://{page}"), "all is well"]);
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("off unless asked for"));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
+use kit::allowance::Allowance;
 use protocol::UserName;
 use tokio::time::Instant;
 
-use crate::allowance::Allowance;
 use crate::outlet::Dialect;
 
 /// Lines a second, for long.

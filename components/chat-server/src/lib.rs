@@ -3,13 +3,12 @@
 //!
 //! * In: [`listener`] → [`connection`] → [`login`] → [`session`] → [`appender`] → message API.
 //! * Out: message API → [`feed`] → [`hub`] → [`inbox`] → [`session`]; what an inbox could not hold, by [`catch_up`].
-//! * Pure parts: [`framing`], [`inbox`], [`roster`], [`presence`], [`marks`], [`positions`], [`allowance`].
+//! * Pure parts: [`framing`], [`inbox`], [`roster`], [`presence`], [`marks`], [`positions`].
 //!
 //! `docs/protocol.md` shows what is spoken.
 
 pub mod config;
 
-mod allowance;
 mod answers;
 mod appender;
 mod backend;

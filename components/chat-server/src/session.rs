@@ -13,12 +13,12 @@ mod output;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kit::allowance::Allowance;
 use protocol::Timestamp;
 use protocol::native::{Device, Hello};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::allowance::Allowance;
 use crate::answers::Answers;
 use crate::catch_up::Page;
 use crate::hub::Membership;

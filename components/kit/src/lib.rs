@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of chat. [`context`] is what a component is run with, [`exit`] what it may end with.
 
+pub mod allowance;
 pub mod backoff;
 pub mod context;
 pub mod duration;
@@ -13,6 +14,7 @@ pub mod listen;
 pub mod log;
 pub mod metrics;
 pub mod notify;
+pub mod places;
 pub mod secret;
 pub mod shutdown;
 

@@ -5,6 +5,7 @@
 //!
 //! * [`name`], [`body`], [`metadata`], [`message`], [`conversation`], [`event`], [`time`]: the data.
 //! * [`text`] and [`book`]: the line dialects. [`native`]: JSON lines. [`web`]: the browser's frames.
+//! * [`lan`]: what machines on one network say to each other without a server.
 //! * [`api`]: the bodies of the message API's requests and answers.
 
 pub mod api;
@@ -12,6 +13,7 @@ pub mod body;
 pub mod book;
 pub mod conversation;
 pub mod event;
+pub mod lan;
 pub mod limits;
 pub mod message;
 pub mod metadata;

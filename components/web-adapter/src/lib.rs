@@ -1,7 +1,7 @@
 //! web-adapter: serves the page, and bridges each browser's WebSocket to the chat server.
 //!
 //! * [`config`] is what an operator may set; `servers` and `origins` what follows from it: where a login may go, and who may log in.
-//! * `router` answers HTTP: the page (`assets`), `/ws`, health. `places` bounds the WebSockets.
+//! * `router` answers HTTP: the page (`assets`), `/ws`, health.
 //! * `socket` is one WebSocket. `session` reads its first frame and hands it to `native` (frames pass 1:1) or `legacy` (WIRE §4).
 //!
 //! Keeps nothing: no message, no user, no queue. A browser that does not read makes us stop reading the chat server, which
@@ -15,7 +15,6 @@ mod legacy;
 mod metrics;
 mod native;
 mod origins;
-mod places;
 mod router;
 mod servers;
 mod session;
@@ -27,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::http::Hosts;
+use kit::places::Places;
 use kit::{Context, Exit, Failure};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
@@ -35,10 +35,13 @@ pub use config::Config;
 
 use crate::metrics::Metrics;
 use crate::origins::Origins;
-use crate::places::Places;
 use crate::router::App;
 use crate::servers::ChatServers;
 
+/// WebSockets at once. Overflow rule: further ones are refused with 503.
+const MAX_SOCKETS: usize = 4096;
+/// WebSockets from one address at once; everybody behind one router shares them.
+const MAX_SOCKETS_PER_ADDRESS: usize = 256;
 /// What the sessions get to say good-bye to their browsers when we are told to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(1000);
 
@@ -72,7 +75,7 @@ pub async fn serve(
         hosts,
         origins,
         servers: ChatServers::new(chat, &config.chat_servers),
-        places: Places::default(),
+        places: Places::new(MAX_SOCKETS, MAX_SOCKETS_PER_ADDRESS),
         metrics: Metrics::default(),
         sessions: sessions.clone(),
         shutdown: context.shutdown.clone(),

@@ -11,12 +11,12 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use kit::http::Hosts;
+use kit::places::Places;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::metrics::Metrics;
 use crate::origins::Origins;
-use crate::places::Places;
 use crate::servers::ChatServers;
 use crate::socket::{self, Socket};
 use crate::{assets, session};

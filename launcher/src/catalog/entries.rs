@@ -10,7 +10,7 @@ use super::{Component, Running, Runtime, reserved_name};
 use crate::config::Settings;
 
 /// Every component, in start order.
-pub(super) static COMPONENTS: [Component; 5] = [
+pub(super) static COMPONENTS: [Component; 6] = [
     Component {
         name: "message-api",
         purpose: "keeps the messages, and answers HTTP",
@@ -91,6 +91,26 @@ pub(super) static COMPONENTS: [Component; 5] = [
         wants_key: true,
         run: openai_bot,
     },
+    Component {
+        name: "lan-peer",
+        purpose: "talks with machines on the same network, without a server",
+        runtime: Runtime::OneThread,
+        needs: &[],
+        sees: &["lan-peer"],
+        listeners: |settings| match settings.lan_peer.enabled {
+            true => vec![("listen", settings.lan_peer.listen)],
+            false => Vec::new(),
+        },
+        address: |settings| format!("http://{}", settings.lan_peer.listen),
+        left_out: |settings, _| {
+            (!settings.lan_peer.enabled)
+                .then(|| "off unless asked for: --lan, or lan-peer.enabled = true".to_owned())
+        },
+        flag: None,
+        look: |settings| Some(("lan", format!("http://{}", settings.lan_peer.listen))),
+        wants_key: false,
+        run: lan_peer,
+    },
 ];
 
 fn switched_off(name: &str, enabled: bool) -> Option<String> {
@@ -125,6 +145,10 @@ fn openai_bot(settings: Settings, key: Option<Secret>, context: Context) -> Resu
     let upstream = openai_bot::Upstream { chat: chat(&settings), api: api(&settings) };
     let credentials = openai_bot::Credentials { api_key };
     Ok(Box::pin(openai_bot::run(settings.openai_bot, upstream, credentials, context)))
+}
+
+fn lan_peer(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
+    Ok(Box::pin(lan_peer::run(settings.lan_peer, context)))
 }
 
 fn api(settings: &Settings) -> SocketAddr {

@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_bots_key_is_given_to_the_bot_alone() {
-        for component in plan_with(&[]).components {
+        for component in plan_with(&["lan-peer.enabled=true"]).components {
             let Launch::Command { env, env_remove, .. } = component.launch else {
                 panic!("nothing is left out")
             };

@@ -151,7 +151,7 @@ fn misplaced(switches: &Switches, command: Option<&Command>) -> Option<&'static 
     match command {
         None | Some(Command::Up(_)) => None,
         Some(Command::Check(_)) => detach,
-        Some(_) => switches.without.flags().first().copied().or(detach),
+        Some(_) => switches.without.any().or(detach),
     }
 }
 
@@ -163,6 +163,7 @@ fn after_help() -> String {
   launcher                                          start everything; ctrl-C stops it
   launcher --no-openai --detach                     start without the bot, in the background
   launcher --set chat-server.listen=0.0.0.0:5000    let other machines in
+  launcher --lan                                    talk with machines on this network, too
   launcher check                                    is the configuration right, are the ports free?
   launcher logs chat-server -f                      follow one component's log
   launcher chat --name alice                        chat from here

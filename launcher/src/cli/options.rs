@@ -38,7 +38,7 @@ pub(super) struct Switches {
     pub(super) background: bool,
 }
 
-/// What is left out.
+/// What is left out, and what is added.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Without {
     /// Do not serve the page
@@ -50,6 +50,9 @@ pub(super) struct Without {
     /// Do not run the bot
     #[arg(long)]
     no_openai: bool,
+    /// Talk with machines on the same network, too, without a server
+    #[arg(long)]
+    lan: bool,
 }
 
 impl Switches {
@@ -70,11 +73,22 @@ impl Without {
             no_web: self.no_web || other.no_web,
             no_thermometer: self.no_thermometer || other.no_thermometer,
             no_openai: self.no_openai || other.no_openai,
+            lan: self.lan || other.lan,
         }
     }
 
-    /// The flags that are set.
-    pub(super) fn flags(&self) -> Vec<&'static str> {
+    /// A flag that is set, if one is.
+    pub(super) fn any(&self) -> Option<&'static str> {
+        self.flags().first().copied().or_else(|| self.lan.then_some("--lan"))
+    }
+
+    /// What the flags that add something stand for.
+    fn sets(&self) -> Option<String> {
+        self.lan.then(|| "lan-peer.enabled=true".to_owned())
+    }
+
+    /// The flags that leave something out.
+    fn flags(&self) -> Vec<&'static str> {
         let flags = [
             ("--no-web", self.no_web),
             ("--no-thermometer", self.no_thermometer),
@@ -116,7 +130,7 @@ impl Where {
             config: self.config.clone(),
             data: self.data.clone(),
             logs: self.logs.clone(),
-            sets: self.set.clone(),
+            sets: self.set.iter().cloned().chain(without.sets()).collect(),
             without: without.flags(),
         }
     }

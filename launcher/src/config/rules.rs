@@ -79,7 +79,8 @@ fn sections(settings: &Settings) -> Vec<(String, String)> {
     let web = every_complaint("web-adapter", &settings.web_adapter, web_adapter::Config::validate);
     let thermometer = every_complaint("thermometer", &settings.thermometer, thermometer::Config::validate);
     let bot = every_complaint("openai-bot", &settings.openai_bot, openai_bot::Config::validate);
-    [chat, web, thermometer, bot].concat()
+    let lan = every_complaint("lan-peer", &settings.lan_peer, lan_peer::Config::validate);
+    [chat, web, thermometer, bot, lan].concat()
 }
 
 /// A component names the first value that cannot be; to hear of the next one, that one is put back to its default.

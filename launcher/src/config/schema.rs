@@ -24,7 +24,7 @@ pub(crate) struct Section {
 }
 
 /// Every section with a fixed name, in the order of the default file.
-pub(crate) const SECTIONS: [Section; 8] = [
+pub(crate) const SECTIONS: [Section; 9] = [
     Section::of::<LauncherConfig>("launcher"),
     Section::of::<LogsConfig>("logs"),
     Section::of::<message_api::StoreConfig>("store"),
@@ -33,6 +33,7 @@ pub(crate) const SECTIONS: [Section; 8] = [
     Section::of::<web_adapter::Config>("web-adapter").replaceable(),
     Section::of::<thermometer::Config>("thermometer").replaceable(),
     Section::of::<openai_bot::Config>("openai-bot").replaceable(),
+    Section::of::<lan_peer::Config>("lan-peer").replaceable(),
 ];
 
 /// Each table below `components`.

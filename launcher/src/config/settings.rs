@@ -28,6 +28,8 @@ pub struct Settings {
     pub thermometer: thermometer::Config,
     /// The bot.
     pub openai_bot: openai_bot::Config,
+    /// The peer on the local network.
+    pub lan_peer: lan_peer::Config,
     /// How components are supervised, and the operator's own programs beside ours, by name.
     pub components: BTreeMap<String, ComponentConfig>,
     /// Programs that take a component's place: `command` in the component's section.

@@ -1,4 +1,4 @@
-//! How fast one session may speak: a token bucket.
+//! How fast somebody may speak: a token bucket.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// Fills at `rate` a second up to `burst`; each message takes one.
 #[derive(Debug, Clone)]
-pub(crate) struct Allowance {
+pub struct Allowance {
     rate: u32,
     burst: u32,
     left: f64,
@@ -15,12 +15,16 @@ pub(crate) struct Allowance {
 
 impl Allowance {
     /// A full bucket; a rate of 0 is no limit.
-    pub(crate) fn new(rate: u32, burst: u32, now: Instant) -> Self {
+    #[must_use]
+    pub fn new(rate: u32, burst: u32, now: Instant) -> Self {
         Self { rate, burst, left: f64::from(burst), counted_at: now }
     }
 
     /// Takes one, or says when there will be one.
-    pub(crate) fn take(&mut self, now: Instant) -> Result<(), Instant> {
+    ///
+    /// # Errors
+    /// When there is none now.
+    pub fn take(&mut self, now: Instant) -> Result<(), Instant> {
         if self.rate == 0 {
             return Ok(());
         }

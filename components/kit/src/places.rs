@@ -1,39 +1,45 @@
-//! How many WebSockets there may be: in all, and from one address, so that one machine cannot take every place.
+//! How many connections there may be: in all, and from one address, so that one machine cannot take every place.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// WebSockets at once. Overflow rule: further ones are refused with 503.
-const TOTAL: usize = 4096;
-/// WebSockets from one address at once; everybody behind one router or proxy shares them. Loopback is not bounded apart, for a
-/// proxy on this machine stands for everybody.
-const PER_ADDRESS: usize = 256;
-
-/// Counts the places taken. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Places(Arc<Mutex<Taken>>);
+/// Counts the places taken. Cheap to clone. Overflow rule: whoever comes when all are taken gets none.
+#[derive(Debug, Clone)]
+pub struct Places {
+    total: usize,
+    per_address: usize,
+    taken: Arc<Mutex<Taken>>,
+}
 
 #[derive(Debug, Default)]
 struct Taken {
     total: usize,
-    /// At most [`TOTAL`] entries, for each has a place.
+    /// At most as many entries as there are places, for each has one.
     by_address: HashMap<IpAddr, usize>,
 }
 
 /// A place, free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     places: Places,
     address: IpAddr,
 }
 
 impl Places {
+    /// So many in all, and so many for one address. Loopback is not bounded apart, for a proxy on this machine stands for
+    /// everybody.
+    #[must_use]
+    pub fn new(total: usize, per_address: usize) -> Self {
+        Self { total, per_address, taken: Arc::default() }
+    }
+
     /// Takes a place, if there is one.
-    pub(crate) fn take(&self, address: IpAddr) -> Option<Place> {
+    #[must_use]
+    pub fn take(&self, address: IpAddr) -> Option<Place> {
         let mut taken = self.lock();
         let here = taken.by_address.get(&address).copied().unwrap_or(0);
-        if taken.total >= TOTAL || (here >= PER_ADDRESS && !address.is_loopback()) {
+        if taken.total >= self.total || (here >= self.per_address && !address.is_loopback()) {
             return None;
         }
         taken.total += 1;
@@ -42,12 +48,13 @@ impl Places {
     }
 
     /// How many are taken.
-    pub(crate) fn taken(&self) -> usize {
+    #[must_use]
+    pub fn taken(&self) -> usize {
         self.lock().total
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.0.lock().expect("nobody panics while holding this lock")
+        self.taken.lock().expect("nobody panics while holding this lock")
     }
 }
 
@@ -70,9 +77,9 @@ mod tests {
 
     #[test]
     fn one_address_cannot_take_every_place_and_places_come_back() {
-        let places = Places::default();
+        let places = Places::new(100, 5);
         let one: IpAddr = "10.0.0.1".parse().unwrap();
-        let held: Vec<Place> = (0..PER_ADDRESS).map(|_| places.take(one).unwrap()).collect();
+        let held: Vec<Place> = (0..5).map(|_| places.take(one).unwrap()).collect();
         assert!(places.take(one).is_none());
         assert!(places.take("10.0.0.2".parse().unwrap()).is_some());
         drop(held);
@@ -83,9 +90,9 @@ mod tests {
 
     #[test]
     fn there_is_a_bound_for_loopback_too() {
-        let places = Places::default();
-        let held: Vec<Place> = (0..TOTAL).map_while(|_| places.take([127, 0, 0, 1].into())).collect();
-        assert_eq!(held.len(), TOTAL);
+        let places = Places::new(100, 5);
+        let held: Vec<Place> = (0..100).map_while(|_| places.take([127, 0, 0, 1].into())).collect();
+        assert_eq!(held.len(), 100);
         assert!(places.take([127, 0, 0, 1].into()).is_none());
     }
 }

@@ -1,0 +1,53 @@
+//! HTTP, for this machine alone: the page, `/api/v1/…` for it and for the terminal, and what the old kind serves.
+
+mod api;
+mod assets;
+mod events;
+mod guard;
+mod input;
+mod old;
+mod problem;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
+use axum::routing::{get, post};
+use protocol::limits::LINE_BYTES;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::node::Node;
+
+/// Pages that follow what happens. Overflow rule: one more is refused with 503.
+const FOLLOWERS: usize = 64;
+
+/// What every request shares.
+#[derive(Debug, Clone)]
+struct App {
+    node: Arc<Node>,
+    followers: Arc<Semaphore>,
+    shutdown: CancellationToken,
+}
+
+/// All of it, behind the guard.
+pub(crate) fn router(node: Arc<Node>, shutdown: CancellationToken) -> Router {
+    let told = Arc::clone(&node);
+    let health = kit::http::health(|| true, move || told.counters.render(told.online()));
+    let app = App { node, followers: Arc::new(Semaphore::new(FOLLOWERS)), shutdown };
+    Router::new()
+        .route("/peers", get(old::peers))
+        .route("/messages", get(old::messages))
+        .route("/send", post(old::send))
+        .route("/api/v1/overview", get(api::overview))
+        .route("/api/v1/history", get(api::history))
+        .route("/api/v1/send", post(api::send))
+        .route("/api/v1/rename", post(api::rename))
+        .route("/api/v1/events", get(events::events))
+        .merge(health)
+        .fallback(assets::asset)
+        .layer(DefaultBodyLimit::max(LINE_BYTES))
+        .layer(from_fn(guard::guard))
+        .with_state(app)
+}

@@ -1,0 +1,27 @@
+//! What is said when something does not work.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use protocol::lan::view;
+
+use crate::store::StoreError;
+
+/// An answer that says why.
+pub(super) fn problem(status: StatusCode, detail: impl Into<String>) -> Response {
+    (status, Json(view::Problem { detail: detail.into() })).into_response()
+}
+
+/// What the store says, for the log whole and for the page short.
+pub(super) fn store(error: &StoreError) -> Response {
+    tracing::error!("the store: {}", kit::failure::chain(error));
+    problem(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
+}
+
+/// Nobody of that name.
+pub(super) fn nobody() -> Response {
+    problem(
+        StatusCode::NOT_FOUND,
+        "there is no such peer; it has to be discovered, or named in lan-peer.peers",
+    )
+}

@@ -1,0 +1,33 @@
+//! Names, fit to be shown.
+
+/// Longest name, in characters.
+const CHARS: usize = 40;
+
+/// A name without what steers a terminal or cannot be seen, and not long.
+pub(crate) fn tidy(name: &str) -> String {
+    let text: String = name.chars().take(8 * CHARS).filter(|c| is_seen(*c)).collect();
+    text.trim().chars().take(CHARS).collect()
+}
+
+fn is_seen(c: char) -> bool {
+    let invisible = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !c.is_control() && !invisible
+}
+
+/// What this machine is called.
+pub(crate) fn of_this_machine() -> String {
+    let name = tidy(&std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default());
+    if name.is_empty() { "somebody".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_made_fit_to_show() {
+        assert_eq!(tidy(" al\u{1b}[31mi\u{202e}ce\u{200b} \n"), "al[31mice");
+        assert_eq!(tidy("\u{200b}\u{feff}"), "");
+        assert_eq!(tidy(&"x".repeat(10_000)).len(), CHARS);
+    }
+}

@@ -1,0 +1,228 @@
+//! Takes messages in: accepted, read to its end or [`BODY_BYTES`], kept, and the connection closed.
+//!
+//! Bounds: [`TOTAL`] connections, [`PER_ADDRESS`] from one address; [`CONNECTIONS`] a second in all, beyond which they wait in the
+//! system's queue; [`MESSAGES`] a second from one address for long, beyond which they are closed unread. Everything is counted.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::allowance::Allowance;
+use kit::listen::ListenError;
+use kit::places::{Place, Places};
+use protocol::Body;
+use protocol::lan::PeerKey;
+use protocol::lan::old::floor;
+use protocol::lan::view::State;
+use protocol::limits::BODY_BYTES;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::node::{Heard, Node};
+use crate::store::Draft;
+
+/// Connections at once.
+const TOTAL: usize = 64;
+/// Connections from one address at once.
+const PER_ADDRESS: usize = 8;
+/// Connections a second, for long.
+const CONNECTIONS: u32 = 400;
+/// Messages a second from one address, for long; the largest text in parts fits into the burst.
+const MESSAGES: u32 = 20;
+const BURST: u32 = 60;
+/// Addresses whose messages are counted. Overflow rule: all counts begin anew.
+const COUNTED: usize = 1024;
+/// How long a sender may pause in a message.
+const IDLE: Duration = Duration::from_secs(2);
+/// How long a whole message may take.
+const WHOLE: Duration = Duration::from_secs(10);
+/// A port that is taken is tried again after this.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Opens the port.
+pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
+    kit::listen::bind((Ipv4Addr::UNSPECIFIED, port).into()).await
+}
+
+/// Takes messages in, for ever; where the port could not be opened, once it can.
+pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, ListenError>) {
+    let places = Places::new(TOTAL, PER_ADDRESS);
+    loop {
+        match opened {
+            Ok(listener) => accept(&node, &listener, &places).await,
+            Err(error) => {
+                tracing::warn!("{error}; nobody of the old kind can write to us; trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+        opened = open(node.config.tcp_port).await;
+    }
+}
+
+async fn accept(node: &Arc<Node>, listener: &TcpListener, places: &Places) {
+    let mut connections = Allowance::new(CONNECTIONS, CONNECTIONS, Instant::now());
+    let mut messages: HashMap<IpAddr, Allowance> = HashMap::new();
+    loop {
+        if let Err(at) = connections.take(Instant::now()) {
+            tokio::time::sleep_until(at).await;
+        }
+        let (stream, ip) = match listener.accept().await {
+            Ok((stream, peer)) => (stream, peer.ip()),
+            Err(error) => {
+                // Out of files, as a rule; whoever wants in waits meanwhile.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let now = Instant::now();
+        if messages.len() >= COUNTED {
+            messages.clear();
+        }
+        let allowance = messages.entry(ip).or_insert_with(|| Allowance::new(MESSAGES, BURST, now));
+        let place = places.take(ip).filter(|_| allowance.take(now).is_ok());
+        match place {
+            Some(place) => {
+                tokio::spawn(take(Arc::clone(node), stream, ip, place));
+            }
+            None => node.counters.old_refused.add(1),
+        }
+    }
+}
+
+/// One connection, one message. Bounded in time, so that it need not be told when everything ends.
+async fn take(node: Arc<Node>, stream: TcpStream, ip: IpAddr, place: Place) {
+    // Presence can be lost; whoever speaks is there.
+    if matches!(node.heard(ip), Heard::Nobody) {
+        node.counters.old_refused.add(1);
+        return;
+    }
+    let message = read(stream).await;
+    drop(place);
+    let counters = &node.counters;
+    let Some(body) = message.text() else {
+        counters.old_empty.add(1);
+        return;
+    };
+    let faults = message.faults();
+    for fault in &faults {
+        match fault {
+            Fault::Cut => counters.old_cut.add(1),
+            Fault::NotUtf8 => counters.old_not_utf8.add(1),
+            Fault::Unfinished => counters.old_unfinished.add(1),
+        }
+    }
+    let remark = (!faults.is_empty()).then(|| faults.iter().map(Fault::text).collect::<Vec<_>>().join(", "));
+    let draft = Draft { peer: PeerKey::Old(ip), body, state: State::Received, remark };
+    let kept = match node.store.keep(draft).await {
+        Ok(entry) => node.said(entry).await,
+        Err(error) => Err(error),
+    };
+    match kept {
+        Ok(()) => counters.old_received.add(1),
+        Err(error) => {
+            counters.old_lost.add(1);
+            tracing::error!(%ip, "a message is lost: {}", kit::failure::chain(&error));
+        }
+    }
+}
+
+/// What came over a connection.
+struct Message {
+    bytes: Vec<u8>,
+    is_whole: bool,
+}
+
+/// What is wrong with a message that is shown all the same.
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    Cut,
+    NotUtf8,
+    Unfinished,
+}
+
+async fn read(mut stream: TcpStream) -> Message {
+    let deadline = Instant::now() + WHOLE;
+    let mut bytes = Vec::new();
+    loop {
+        let mut chunk = [0; 4096];
+        let is_whole = match timeout_at(deadline, timeout(IDLE, stream.read(&mut chunk))).await {
+            Ok(Ok(Ok(0))) => true,
+            Ok(Ok(Ok(length))) => {
+                bytes.extend_from_slice(&chunk[..length]);
+                if bytes.len() <= BODY_BYTES {
+                    continue;
+                }
+                true
+            }
+            Ok(Ok(Err(_)) | Err(_)) | Err(_) => false,
+        };
+        return Message { bytes, is_whole };
+    }
+}
+
+impl Message {
+    /// The text, where anything is left of it.
+    fn text(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.bytes);
+        let text = &text[..floor(&text, BODY_BYTES)];
+        Body::parse(text).ok().map(|body| body.as_str().to_owned())
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let is_cut = self.bytes.len() > BODY_BYTES;
+        let broken = std::str::from_utf8(&self.bytes).err();
+        // A character that our cut has split is none of the sender's mistakes.
+        let is_split = |error: std::str::Utf8Error| is_cut && error.valid_up_to() + 4 > BODY_BYTES;
+        let faults = [
+            (is_cut, Fault::Cut),
+            (broken.is_some_and(|error| !is_split(error)), Fault::NotUtf8),
+            (!self.is_whole, Fault::Unfinished),
+        ];
+        faults.into_iter().filter_map(|(is_so, fault)| is_so.then_some(fault)).collect()
+    }
+}
+
+impl Fault {
+    fn text(&self) -> &'static str {
+        match self {
+            Self::Cut => "cut: it was longer than 16 KiB",
+            Self::NotUtf8 => "not all of it was UTF-8",
+            Self::Unfinished => "never finished",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(bytes: &[u8], is_whole: bool) -> Message {
+        Message { bytes: bytes.to_owned(), is_whole }
+    }
+
+    #[test]
+    fn what_can_be_read_is_shown_with_what_is_wrong_with_it() {
+        let fine = message("grüße\n".as_bytes(), true);
+        assert_eq!((fine.text().unwrap().as_str(), fine.faults()), ("grüße", vec![]));
+        let bad = message(b"a\xffb\x1b[31m", false);
+        assert_eq!(bad.text().unwrap(), "a\u{fffd}b[31m");
+        assert_eq!(bad.faults(), [Fault::NotUtf8, Fault::Unfinished]);
+        assert_eq!(message(b" \r\n\x07", true).text(), None);
+        assert_eq!(message(b"", true).text(), None);
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_between_characters() {
+        let long = "€".repeat(BODY_BYTES);
+        for extra in 1..4096 {
+            let it = message(&long.as_bytes()[..BODY_BYTES + extra], true);
+            assert!(it.text().unwrap().len() <= BODY_BYTES);
+            assert_eq!(it.faults()[0], Fault::Cut);
+        }
+        let it = message(&long.as_bytes()[..BODY_BYTES + 1], true);
+        assert_eq!(it.faults(), [Fault::Cut]);
+    }
+}

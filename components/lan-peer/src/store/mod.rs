@@ -1,0 +1,83 @@
+//! What is kept: peers and messages. SQLite, on a thread of its own.
+//!
+//! The life of a call: it goes into a queue of [`QUEUE`] calls, where callers wait for room; the thread takes it, commits, and answers.
+//! [`history`] is what was said; [`people`] is everybody who said something or was given a name.
+
+mod history;
+mod people;
+mod schema;
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use history::Draft;
+pub(crate) use people::Person;
+pub(crate) use schema::OpenError;
+
+/// Calls that may wait; whoever comes then waits for room.
+const QUEUE: usize = 256;
+
+type Call = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The handle; cheap to clone. The thread ends with the last one.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    calls: mpsc::Sender<Call>,
+}
+
+/// A call failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The file has the size that it may have, or the disk is full.
+    #[error("there is no room for more messages")]
+    Full,
+    /// SQLite says no.
+    #[error("the store does not work")]
+    Sqlite(#[source] rusqlite::Error),
+    /// The thread is gone.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the file, and makes it where it is not.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        let mut connection = schema::open(path)?;
+        let (calls, mut queue) = mpsc::channel::<Call>(QUEUE);
+        let work = move || {
+            while let Some(call) = queue.blocking_recv() {
+                call(&mut connection);
+            }
+        };
+        std::thread::Builder::new().name("lan-store".to_owned()).spawn(work).map_err(OpenError::Thread)?;
+        Ok(Self { calls })
+    }
+
+    /// Runs `work` on the thread, and waits for its result.
+    async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let call: Call = Box::new(move |connection| {
+            // Whoever asked may have gone; what was done is done.
+            let _ = answer.send(work(connection));
+        });
+        self.calls.send(call).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,11 @@
+//! What peers on one network say to each other without a server, and what a peer says to its own page and terminal.
+//!
+//! * [`datagram`] is presence. [`old`] is messages and HTTP bodies as existing programs know them.
+//! * [`peer`] names who is meant. [`view`] is for people's eyes.
+
+pub mod datagram;
+pub mod old;
+pub mod peer;
+pub mod view;
+
+pub use peer::PeerKey;

@@ -1,0 +1,40 @@
+//! Hosts that mean harm: what they cost, and what goes on meanwhile.
+
+use std::process::Command;
+use std::time::Instant;
+
+use crate::network::Network;
+use crate::node::Node;
+use crate::old_peer::OldPeer;
+use crate::support::wait_for;
+
+const FLOOD: &str = include_str!("flood.py");
+
+#[test]
+fn forged_presence_costs_little_and_known_peers_stay() {
+    let Some(network) = Network::of(3) else { return };
+    let node = Node::start(network.host(1), &[]);
+    let mut old = OldPeer::start(&network.host(2));
+    old.send_to("10.77.0.1", "before");
+    wait_for("the message", || (node.texts() == ["before"]).then_some(()));
+    let (cpu, memory, begun) = (node.cpu_millis(), node.memory_kib(), Instant::now());
+    let flood = network
+        .host(3)
+        .within(|| Command::new("python3").args(["-c", FLOOD, "10.77.0.1", "10000", "6"]).output().unwrap());
+    let sent: u64 = String::from_utf8(flood.stdout).unwrap().trim().parse().unwrap();
+    let spent = (node.cpu_millis() - cpu) as f64 / begun.elapsed().as_millis() as f64;
+    let grown = node.memory_kib().saturating_sub(memory);
+    eprintln!(
+        "{sent} datagrams in {:?}: {:.1} % of a processor, {grown} KiB more",
+        begun.elapsed(),
+        spent * 100.0
+    );
+    assert!(node.metric("datagrams_total") > sent / 2);
+    assert!(node.metric("peers_refused_total") > 0);
+    // Built for tests it costs a few times what it costs as it is shipped.
+    assert!(spent < if cfg!(debug_assertions) { 0.25 } else { 0.05 }, "{spent}");
+    assert!(grown < 16 * 1024, "{grown} KiB");
+    assert!(node.sees("10.77.0.2"));
+    old.send_to("10.77.0.1", "after");
+    wait_for("the message", || (node.texts() == ["before", "after"]).then_some(()));
+}

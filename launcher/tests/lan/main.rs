@@ -1,0 +1,17 @@
+//! Machines on one network, each a network namespace of its own, wired to one bridge. Needs root, as CI has; else it says that
+//! nothing was tested.
+#![allow(unreachable_pub, reason = "its modules are the test's own")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says what is skipped"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod attack;
+mod network;
+mod node;
+mod old_peer;
+mod old_protocol;

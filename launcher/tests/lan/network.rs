@@ -1,0 +1,110 @@
+//! Hosts on one network: namespaces, joined by a bridge in a namespace of its own. Nothing touches the machine's own network, and
+//! tests that run at the same time do not meet.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// A switch and its hosts; all of it is gone when this is dropped.
+pub struct Network {
+    prefix: String,
+    hosts: u32,
+}
+
+/// One machine.
+#[derive(Debug, Clone)]
+pub struct Host {
+    pub ip: String,
+    namespace: PathBuf,
+}
+
+static NETWORKS: AtomicU32 = AtomicU32::new(0);
+
+impl Network {
+    /// So many hosts, or none of it where we may not make them.
+    pub fn of(hosts: u32) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() || !has_ip() {
+            eprintln!("SKIPPED: making hosts needs root and iproute2; nothing is tested here");
+            return None;
+        }
+        let prefix = format!("p2p{}-{}-", std::process::id(), NETWORKS.fetch_add(1, Ordering::Relaxed));
+        let network = Self { prefix, hosts };
+        network.make();
+        Some(network)
+    }
+
+    fn make(&self) {
+        let switch = self.name(0);
+        let mut outside = format!("netns add {switch}\n");
+        let mut bridge =
+            "link add br0 type bridge forward_delay 0 mcast_snooping 0\nlink set br0 up\n".to_owned();
+        for n in 1..=self.hosts {
+            let name = self.name(n);
+            outside += &format!(
+                "netns add {name}\nlink add e0 netns {name} type veth peer name p{n} netns {switch}\n"
+            );
+            bridge += &format!("link set p{n} master br0 up\n");
+        }
+        ip(&[], &outside);
+        ip(&["-n", &switch], &bridge);
+        for n in 1..=self.hosts {
+            let address = address(n);
+            // Without a default route a program of the old kind cannot send to everybody.
+            let inside = format!(
+                "link set lo up\naddr add {address}/16 brd + dev e0\nlink set e0 up\nroute add default dev e0\n"
+            );
+            ip(&["-n", &self.name(n)], &inside);
+        }
+    }
+
+    /// A host, counted from 1.
+    pub fn host(&self, n: u32) -> Host {
+        assert!((1..=self.hosts).contains(&n));
+        Host { ip: address(n), namespace: Path::new("/run/netns").join(self.name(n)) }
+    }
+
+    fn name(&self, n: u32) -> String {
+        format!("{}{n}", self.prefix)
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let names: String = (0..=self.hosts).map(|n| format!("netns del {}\n", self.name(n))).collect();
+        ip(&[], &names);
+    }
+}
+
+fn address(n: u32) -> String {
+    format!("10.77.{}.{}", n / 250, n % 250)
+}
+
+impl Host {
+    /// Does something as this host: sockets that are opened and processes that are started belong to it from then on.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let inside = || {
+            let namespace = File::open(&self.namespace).unwrap();
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(inside).join().unwrap())
+    }
+}
+
+fn has_ip() -> bool {
+    Command::new("ip").arg("-Version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+/// Runs many commands of `ip` at once.
+fn ip(options: &[&str], commands: &str) {
+    let mut child =
+        Command::new("ip").args(options).args(["-batch", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
+    let status = child.wait().unwrap();
+    assert!(status.success() || std::thread::panicking(), "ip {options:?} failed on\n{commands}");
+}

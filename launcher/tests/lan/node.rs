@@ -1,0 +1,136 @@
+//! `launcher run lan-peer` on a host, and questions to it.
+
+use std::net::SocketAddr;
+use std::process::{Child, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::network::Host;
+use crate::support::http::{self, Answer};
+use crate::support::{Home, kill, wait_for};
+
+/// A node at work; dropped, it is killed.
+pub struct Node {
+    pub host: Host,
+    home: Home,
+    settings: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Node {
+    /// Starts one, and waits until it serves.
+    pub fn start(host: Host, settings: &[&str]) -> Self {
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut node = Self { host, home: Home::new(), settings, child: None };
+        node.start_again();
+        node
+    }
+
+    /// Starts it where it was.
+    pub fn start_again(&mut self) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
+        let mut command = self.home.command(&["run", "lan-peer"]);
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+        command.stdout(Stdio::null()).stderr(log);
+        self.child = Some(self.host.within(|| command.spawn().unwrap()));
+        wait_for("the node to serve", || {
+            self.host.within(|| std::net::TcpStream::connect(page())).ok().map(drop)
+        });
+    }
+
+    fn log_path(&self) -> std::path::PathBuf {
+        self.home.dir.path().join("node.log")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Ends it in order, and returns how it ended.
+    pub fn stop(&mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().unwrap();
+        kill(child.id(), "-TERM");
+        child.wait().unwrap()
+    }
+
+    pub fn get(&self, path: &str) -> Value {
+        let answer = self.host.within(|| http::get(page(), path));
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.host.within(|| http::post(page(), path, &body.to_string()))
+    }
+
+    /// `POST /send`, the old kind's.
+    pub fn send_to(&self, ip: &str, text: &str) -> Answer {
+        self.post("/send", &json!({"ip": ip, "msg": text}))
+    }
+
+    /// The texts that came in.
+    pub fn texts(&self) -> Vec<String> {
+        serde_json::from_value(self.get("/messages")).unwrap()
+    }
+
+    /// Whether it sees this address, as the old kind tells it.
+    pub fn sees(&self, ip: &str) -> bool {
+        self.get("/peers").get(ip).is_some()
+    }
+
+    /// A number of `/metrics`.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.host.within(|| http::get(page(), "/metrics")).body;
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("lan_peer_{name} ")));
+        line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+    }
+
+    /// Waits until a number has reached a value.
+    pub fn wait_for_metric(&self, name: &str, value: u64) {
+        wait_for(&format!("{name} to be {value}"), || (self.metric(name) >= value).then_some(()));
+    }
+
+    /// The processor time that it has used, in milliseconds.
+    pub fn cpu_millis(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        let ticks: u64 = [11, 12].iter().map(|field| fields[*field].parse::<u64>().unwrap()).sum();
+        ticks * 1000 / rustix::param::clock_ticks_per_second()
+    }
+
+    /// Its memory now, in KiB.
+    pub fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+            eprintln!("== the node at {}\n{log}", self.host.ip);
+        }
+        self.kill();
+    }
+}
+
+/// Where its page is, on its own host.
+pub fn page() -> SocketAddr {
+    ([127, 0, 0, 1], 8001).into()
+}
+
+/// As [`support::http::request`], as a program on the node's host.
+pub fn request(node: &Node, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    node.host.within(|| http::request(page(), "POST", path, headers, body))
+}

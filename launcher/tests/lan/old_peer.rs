@@ -1,0 +1,61 @@
+//! The old kind, on a host: a small program in Python that shares no code with ours.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::{Value, json};
+
+use crate::network::Host;
+use crate::support::PATIENCE;
+
+const PROGRAM: &str = include_str!("old_peer.py");
+
+/// It at work; dropped, it is killed.
+pub struct OldPeer {
+    child: Child,
+    said: Receiver<Value>,
+}
+
+impl OldPeer {
+    /// Starts one, and waits until it listens.
+    pub fn start(host: &Host) -> Self {
+        let mut command = Command::new("python3");
+        command.args(["-c", PROGRAM]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = host.within(|| command.spawn().unwrap());
+        let (sender, said) = channel();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _ = sender.send(serde_json::from_str(&line).unwrap());
+            }
+        });
+        let peer = Self { child, said };
+        peer.wait_for("ready");
+        peer
+    }
+
+    /// The next thing that it says of this kind; what it says before is passed over.
+    pub fn wait_for(&self, what: &str) -> Value {
+        loop {
+            let said = self.said.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("it never said {what}"));
+            if let Some(value) = said.get(what) {
+                return value.clone();
+            }
+        }
+    }
+
+    /// Sends a text, as it does that.
+    pub fn send_to(&mut self, ip: &str, text: &str) {
+        let order = json!({"ip": ip, "msg": text});
+        writeln!(self.child.stdin.as_mut().unwrap(), "{order}").unwrap();
+        assert_eq!(self.wait_for("sent"), text);
+    }
+}
+
+impl Drop for OldPeer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
