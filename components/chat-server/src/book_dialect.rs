@@ -50,7 +50,8 @@ pub(crate) async fn say(server: &Server, sender: UserName, line: &str) -> Answer
             Ok(Err(_)) | Err(_) => return bytes(NOT_SAVED),
         }
     };
-    match book::parse_line(line, |name| known.contains(name)) {
+    // Who has only just logged in may not be in the book yet.
+    match book::parse_line(line, |name| known.contains(name) || server.hub.is_online(name)) {
         Line::Message { to, body } => {
             let draft = Draft::chat(sender, to, body);
             let said = Said { to: draft.destination.clone(), client_id: draft.client_id.clone() };

@@ -1,5 +1,6 @@
 //! One accepted connection from the first byte to the last.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,14 +103,19 @@ async fn welcome(server: &Server, member: &Membership, hello: &Hello) -> Welcome
     }
 }
 
-/// Everybody ever registered, the newcomer included; while the store does not answer, everybody online.
+/// Everybody ever registered, the newcomer included, and who is online without being in the book yet: nobody waits for that
+/// to be noted. While the store does not answer, everybody online.
 async fn client_book(server: &Server, member: &Membership, peer: SocketAddr) -> String {
     let read = async {
         server.backend.api.register(member.name.clone(), Some(peer.to_string())).await?;
         server.backend.read_once(server.backend.api.users()).await
     };
     match tokio::time::timeout(BOOK_TIMEOUT, read).await {
-        Ok(Ok(users)) => book::client_book(users.iter().map(|user| &user.name)),
+        Ok(Ok(users)) => {
+            let registered: HashSet<&UserName> = users.iter().map(|user| &user.name).collect();
+            let unlisted = member.online.iter().filter(|name| !registered.contains(name));
+            book::client_book(users.iter().map(|user| &user.name).chain(unlisted))
+        }
         Ok(Err(_)) | Err(_) => book::client_book(member.online.iter()),
     }
 }
