@@ -107,6 +107,44 @@ fn check_says_what_would_start_and_what_would_not() {
 }
 
 #[test]
+fn the_doctor_looks_at_everything_and_says_what_to_do() {
+    let home = Home::new();
+    let output = home.run(&["doctor"]);
+    let checks = [
+        "clock",
+        "directories",
+        "disk space",
+        "fsync",
+        "open files",
+        "backlog",
+        "ports",
+        "store",
+        "TLS roots",
+    ];
+    assert_ends(&output, 0, &checks);
+    assert_ends(
+        &output,
+        0,
+        &["ok    ports        free: ", "warn  OpenAI key   none", "→ put OPENAI_API_KEY=… into .env"],
+    );
+    let _taken = TcpListener::bind(home.api).unwrap();
+    let output = home.run(&["doctor", "--json", "--no-openai"]);
+    assert_eq!(output.status.code(), Some(1));
+    let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ports = findings.as_array().unwrap().iter().find(|finding| finding["check"] == "ports").unwrap();
+    assert_eq!(ports["verdict"], "fail");
+    assert!(ports["found"].as_str().unwrap().contains(&format!("pid {}", std::process::id())), "{ports}");
+}
+
+#[test]
+fn the_doctor_tells_a_mongodb_that_is_not_there() {
+    let home = Home::new().variable("MONGO_URL", "mongodb://joe:hunter2@127.0.0.1:9/");
+    let output = home.run(&["doctor", "--no-openai"]);
+    assert_ends(&output, 69, &["fail  MongoDB", "MongoDB at 127.0.0.1:9 cannot be reached"]);
+    assert!(!said(&output).contains("hunter2"));
+}
+
+#[test]
 fn the_owners_of_all_taken_ports_are_named() {
     let home = Home::new();
     let _api = TcpListener::bind(home.api).unwrap();

@@ -13,6 +13,7 @@ pub mod sse;
 mod bot;
 mod command;
 mod completion;
+mod contact;
 mod history;
 mod lanes;
 mod model;
@@ -24,6 +25,7 @@ mod retry;
 mod words;
 
 pub use config::Config;
+pub use contact::{Contact, ContactError, contact};
 
 /// The servers it talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -110,25 +110,10 @@ impl Model {
     /// # Errors
     /// When the key holds what no header can.
     pub(crate) fn new(config: &Config, endpoint: Url, key: &Secret) -> Result<Self, BadKey> {
-        let authorization = match key.expose().trim() {
-            // A server at home wants none.
-            "" => None,
-            key => {
-                let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| BadKey)?;
-                value.set_sensitive(true);
-                Some(value)
-            }
-        };
-        let builder = reqwest::Client::builder()
-            .connect_timeout(config.connect_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("p2p-chat/", env!("CARGO_PKG_VERSION")))
-            .tcp_nodelay(true);
-        let builder = if is_local(&endpoint) { builder.no_proxy() } else { builder };
         Ok(Self {
-            http: builder.build().expect("a client can always be built once TLS is installed"),
+            http: client(config, &endpoint),
             endpoint,
-            authorization,
+            authorization: authorization(key)?,
             name: config.model.clone(),
             first_token: config.first_token_timeout,
             idle: config.idle_timeout,
@@ -276,6 +261,30 @@ impl Model {
             Some(Finish::Length) => answer.broke_off = Some(BrokeOff::Length),
             Some(Finish::Filtered) => answer.broke_off = Some(BrokeOff::Filtered),
             Some(Finish::Whole) | None => {}
+        }
+    }
+}
+
+/// What goes to an endpoint: over no proxy where it is on this machine, and nowhere else, wherever it may point us.
+pub(crate) fn client(config: &Config, endpoint: &Url) -> reqwest::Client {
+    let builder = reqwest::Client::builder()
+        .connect_timeout(config.connect_timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("p2p-chat/", env!("CARGO_PKG_VERSION")))
+        .tcp_nodelay(true);
+    let builder = if is_local(endpoint) { builder.no_proxy() } else { builder };
+    builder.build().expect("a client can always be built once TLS is installed")
+}
+
+/// The header that shows the key.
+pub(crate) fn authorization(key: &Secret) -> Result<Option<HeaderValue>, BadKey> {
+    match key.expose().trim() {
+        // A server at home wants none.
+        "" => Ok(None),
+        key => {
+            let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| BadKey)?;
+            value.set_sensitive(true);
+            Ok(Some(value))
         }
     }
 }

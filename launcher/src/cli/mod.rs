@@ -7,6 +7,7 @@ mod check;
 mod console;
 mod control;
 mod detach;
+mod doctor;
 mod down;
 mod guard;
 mod history;
@@ -29,6 +30,7 @@ mod table;
 mod tail;
 mod timestamp;
 mod token;
+mod top;
 mod up;
 mod users;
 mod waiting;
@@ -58,8 +60,12 @@ enum Command {
     Up(With<Switches>),
     /// Look at the configuration, the ports and MongoDB, and say what would start
     Check(With<Without>),
+    /// Say whether this machine is fit to run the chat, and what to do where it is not
+    Doctor(With<doctor::Args>),
     /// Show how everything is
     Status(With<status::Args>),
+    /// Watch everything on the whole screen, with keys to restart, stop and start
+    Top(With<top::Args>),
     /// Show what the components say
     Logs(With<logs::Args>),
     /// Stop a component and start it again
@@ -126,7 +132,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         None => up::up(&place, &first),
         Some(Command::Up(it)) => up::up(&place.then(it.place), &first.or(&it.args)),
         Some(Command::Check(it)) => check::check(&place.then(it.place), &first.without.or(&it.args)),
+        Some(Command::Doctor(it)) => doctor::doctor(&place.then(it.place), &it.args),
         Some(Command::Status(it)) => status::status(&place.then(it.place), &it.args),
+        Some(Command::Top(it)) => top::top(&place.then(it.place), &it.args),
         Some(Command::Logs(it)) => logs::logs(&place.then(it.place), &it.args),
         Some(Command::Restart(it)) => control::restart(&place.then(it.place), &it.args),
         Some(Command::Stop(it)) => control::stop(&place.then(it.place), &it.args),

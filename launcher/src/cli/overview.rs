@@ -45,7 +45,7 @@ pub(super) fn overview(snapshot: &Snapshot, style: Style) -> Vec<String> {
 }
 
 /// Whether all is well, and who is to blame where it is not.
-fn health(snapshot: &Snapshot, style: Style) -> String {
+pub(super) fn health(snapshot: &Snapshot, style: Style) -> String {
     if snapshot.is_healthy() {
         return paint("healthy", Colour::Green, style.coloured);
     }
@@ -56,13 +56,15 @@ fn health(snapshot: &Snapshot, style: Style) -> String {
     paint(&style.width.map_or(text.clone(), |width| cut(&text, width)), Colour::Red, style.coloured)
 }
 
-fn heading() -> Vec<Cell> {
+/// The heading of the table.
+pub(super) fn heading() -> Vec<Cell> {
     let left = ["COMPONENT", "STATE"].map(Cell::plain);
     let right = ["PID", "UPTIME", "READY IN", "RESTARTS", "CPU", "MEMORY"].map(Cell::number);
     left.into_iter().chain(right).collect()
 }
 
-fn row(component: &ComponentStatus, style: Style) -> Vec<Cell> {
+/// A component's row of the table.
+pub(super) fn row(component: &ComponentStatus, style: Style) -> Vec<Cell> {
     let name = match style.width {
         Some(_) => cut(&component.name, NAME_CHARS),
         None => component.name.clone(),
@@ -82,7 +84,7 @@ fn row(component: &ComponentStatus, style: Style) -> Vec<Cell> {
 }
 
 /// Why it is as it is, or else where it is and what it says of itself.
-fn note(component: &ComponentStatus) -> String {
+pub(super) fn note(component: &ComponentStatus) -> String {
     let remark = remark(component);
     let mut parts = Vec::new();
     if component.pid.is_some() {
@@ -122,7 +124,8 @@ fn dependency_lines(dependency: &DependencyStatus, style: Style) -> Vec<String> 
     lines
 }
 
-fn footer(snapshot: &Snapshot) -> String {
+/// The launcher itself.
+pub(super) fn footer(snapshot: &Snapshot) -> String {
     let ending = if snapshot.stopping { "; it is stopping" } else { "" };
     let load = snapshot.load.map(|Load { cpu_percent, memory_bytes, .. }| {
         format!(", {} CPU, {}", percent(cpu_percent), megabytes(memory_bytes))

@@ -33,6 +33,23 @@ impl Cell {
     }
 }
 
+impl Cell {
+    /// What it says.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its colour where there is colour.
+    pub(super) fn colour(&self) -> Option<Colour> {
+        self.colour
+    }
+
+    /// Whether it is at the right edge of its column.
+    pub(super) fn is_number(&self) -> bool {
+        self.to_the_right
+    }
+}
+
 impl Table {
     /// A table with a heading.
     pub(super) fn new(heading: &[&str]) -> Self {

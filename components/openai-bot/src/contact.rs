@@ -1,0 +1,136 @@
+//! Whether the model's endpoint can be reached with the key, found out without asking the model anything.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kit::Failure;
+use reqwest::header::{AUTHORIZATION, DATE};
+use reqwest::{Response, StatusCode};
+
+use crate::model::{authorization, client};
+use crate::{Config, Credentials};
+
+/// The whole exchange may take this long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What an endpoint that takes the key tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// By how many seconds our clock is ahead of the endpoint's; only whole seconds are known.
+    pub clock_ahead_s: Option<i64>,
+}
+
+/// Why the bot could not work with the endpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum ContactError {
+    /// The settings cannot be.
+    #[error("{0}")]
+    Config(Failure),
+    /// The key cannot be sent.
+    #[error("OPENAI_API_KEY holds what no key can")]
+    BadKey,
+    /// There is no way to it, or it does not answer in time.
+    #[error("{host} cannot be reached: {why}")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// What the network or TLS said.
+        why: String,
+    },
+    /// It does not accept the key.
+    #[error("{host} does not accept the key: status {status}")]
+    Refused {
+        /// The host.
+        host: String,
+        /// What it answered.
+        status: u16,
+    },
+}
+
+/// Asks the endpoint for its models, which costs nothing. TLS must be installed.
+///
+/// # Errors
+/// When the endpoint cannot be reached in 5 s or does not accept the key. Any other answer counts as good: not every endpoint
+/// has such a list.
+pub async fn contact(config: &Config, credentials: &Credentials) -> Result<Contact, ContactError> {
+    let mut url = config.check().map_err(ContactError::Config)?.endpoint;
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let path = url.path().trim_end_matches("/chat/completions").to_owned();
+    url.set_path(&format!("{path}/models"));
+    let mut request = client(config, &url).get(url).timeout(PATIENCE);
+    if let Some(value) = authorization(&credentials.api_key).map_err(|_| ContactError::BadKey)? {
+        request = request.header(AUTHORIZATION, value);
+    }
+    match request.send().await {
+        Ok(answer) if matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            Err(ContactError::Refused { host, status: answer.status().as_u16() })
+        }
+        Ok(answer) => Ok(Contact { clock_ahead_s: clock_ahead(&answer) }),
+        Err(error) => Err(ContactError::Unreachable { host, why: innermost(&error) }),
+    }
+}
+
+fn clock_ahead(answer: &Response) -> Option<i64> {
+    let theirs = httpdate::parse_http_date(answer.headers().get(DATE)?.to_str().ok()?).ok()?;
+    let seconds = |time: SystemTime| i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok();
+    Some(seconds(SystemTime::now())? - seconds(theirs)?)
+}
+
+/// The last link of the chain is what really is the matter; the others say that there was an error.
+fn innermost(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("no answer within {} s", PATIENCE.as_secs());
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::http::HeaderMap;
+    use axum::routing::get;
+    use kit::Secret;
+
+    use super::*;
+
+    async fn ask(key: &str, base_url: String) -> Result<Contact, ContactError> {
+        kit::context::install_tls();
+        let config = Config { base_url, ..Config::default() };
+        contact(&config, &Credentials { api_key: Secret::new(key.to_owned()) }).await
+    }
+
+    async fn endpoint() -> String {
+        let models = |headers: HeaderMap| async move {
+            let good = headers.get("authorization").is_some_and(|value| value == "Bearer good");
+            let status = if good { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+            (status, [("date", "Sat, 21 Nov 2020 08:00:00 GMT")])
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/v1", listener.local_addr().unwrap());
+        tokio::spawn(
+            async move { axum::serve(listener, Router::new().route("/v1/models", get(models))).await },
+        );
+        base
+    }
+
+    #[tokio::test]
+    async fn a_good_key_is_told_from_a_bad_one_and_the_clocks_are_compared() {
+        let base = endpoint().await;
+        let contact = ask("good", base.clone()).await.unwrap();
+        assert!(contact.clock_ahead_s.is_some_and(|ahead| ahead > 3600), "{contact:?}");
+        let error = ask("bad", base).await.unwrap_err();
+        assert_eq!(error.to_string(), "127.0.0.1 does not accept the key: status 401");
+    }
+
+    #[tokio::test]
+    async fn who_is_not_there_is_named_and_the_key_is_not() {
+        let error = ask("sk-hunter2", "http://127.0.0.1:9/v1".to_owned()).await.unwrap_err().to_string();
+        assert!(error.starts_with("127.0.0.1 cannot be reached: ") && !error.contains("hunter2"), "{error}");
+        assert!(matches!(ask("two\nlines", endpoint().await).await, Err(ContactError::BadKey)));
+        let wrong = ask("key", "ftp://x".to_owned()).await;
+        assert!(matches!(wrong, Err(ContactError::Config(_))));
+    }
+}

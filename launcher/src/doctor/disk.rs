@@ -1,0 +1,182 @@
+//! The directories, the room on their disks, and how long it takes until what is written is really there.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use kit::Failure;
+use rustix::fs::statvfs;
+
+use super::Finding;
+use crate::config::{Directories, Loaded};
+use crate::preflight::directories;
+
+/// Below this nothing works for long.
+const NO_ROOM: u64 = 64 << 20;
+/// Room for messages beside the logs: some millions.
+const COMFORT: u64 = 1 << 30;
+/// A database without free inodes cannot make its journal.
+const FEW_INODES: u64 = 1000;
+
+/// As many times a block is written and synced.
+const SYNCS: usize = 20;
+/// A good disk takes one, an old one ten milliseconds; each batch of messages waits for one.
+const SLOW: Duration = Duration::from_millis(30);
+/// A disk that takes longer than this once in a while makes senders wait noticeably.
+const STALL: Duration = Duration::from_millis(500);
+
+/// Whether they can be used, and whether the data are ours alone.
+pub(super) fn directories(directories: &Directories) -> Vec<Finding> {
+    const CHECK: &str = "directories";
+    if let Err(errors) = directories::prepare(directories) {
+        let fail = |error| {
+            Finding::fail(CHECK, Failure::from(error).to_string(), "see to its owner and its rights: ls -ld")
+        };
+        return errors.into_iter().map(fail).collect();
+    }
+    let open = std::fs::metadata(&directories.data).is_ok_and(|it| it.permissions().mode() & 0o007 != 0);
+    let data = directories.data.display();
+    if open {
+        let found = format!("every user of this machine can look into {data}");
+        return vec![Finding::warn(CHECK, found, format!("chmod 700 '{data}'"))];
+    }
+    vec![Finding::ok(CHECK, format!("data in {data}, logs in {}", directories.logs.display()))]
+}
+
+/// The room on the disks of the data and the logs.
+pub(super) fn space(loaded: &Loaded) -> Finding {
+    const CHECK: &str = "disk space";
+    let logs = loaded.settings.logs.total_mib.saturating_mul(1 << 20);
+    let mut findings = Vec::new();
+    for (directory, wanted) in
+        [(&loaded.directories.data, COMFORT), (&loaded.directories.logs, COMFORT.max(logs))]
+    {
+        let Ok(disk) = statvfs(directory) else { continue };
+        let (free, shown) = (disk.f_bavail.saturating_mul(disk.f_frsize), directory.display());
+        let found = format!("{} free at {shown}", room(free));
+        findings.push(if free < NO_ROOM {
+            Finding::fail(CHECK, found, "make room: without it nothing can be stored")
+        } else if disk.f_files > 0 && disk.f_favail < FEW_INODES {
+            Finding::fail(
+                CHECK,
+                format!("{} more files can be made at {shown}", disk.f_favail),
+                "delete files",
+            )
+        } else if free < wanted {
+            Finding::warn(
+                CHECK,
+                found,
+                format!("{} would be comfortable; logs.total-mib bounds the logs", room(wanted)),
+            )
+        } else {
+            Finding::ok(CHECK, found)
+        });
+    }
+    let none = || Finding::warn(CHECK, "it could not be measured", "see: df");
+    findings.into_iter().max_by_key(|finding| finding.verdict).unwrap_or_else(none)
+}
+
+fn room(bytes: u64) -> String {
+    let mib = bytes >> 20;
+    if mib < 10_240 { format!("{mib} MiB") } else { format!("{} GiB", mib >> 10) }
+}
+
+/// How long a write takes until it survives a power cut.
+pub(super) fn sync_time(data: &Path) -> Finding {
+    const CHECK: &str = "fsync";
+    let times = match times(data) {
+        Ok(times) => times,
+        Err(error) => {
+            return Finding::fail(
+                CHECK,
+                format!("cannot write to {}: {error}", data.display()),
+                "see to that disk",
+            );
+        }
+    };
+    let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
+    let found = format!("{} in the middle, {} at worst, of {SYNCS}", shown(median), shown(worst));
+    if is_memory(data) {
+        return Finding::warn(
+            CHECK,
+            format!("{} is kept in memory only", data.display()),
+            "choose a directory on a disk: --data DIR",
+        );
+    }
+    if median > SLOW || worst > STALL {
+        return Finding::warn(
+            CHECK,
+            found,
+            "a slow disk: every sender waits for it; another disk, or store.durability = \"relaxed\"",
+        );
+    }
+    Finding::ok(CHECK, found)
+}
+
+/// Sorted.
+fn times(data: &Path) -> io::Result<Vec<Duration>> {
+    let path = data.join(format!(".doctor-{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    // It goes away with us, whatever happens.
+    std::fs::remove_file(&path)?;
+    let once = |_| {
+        let begin = Instant::now();
+        file.write_all(&[0; 4096])?;
+        file.sync_data()?;
+        Ok(begin.elapsed())
+    };
+    let mut times = (0..SYNCS).map(once).collect::<io::Result<Vec<_>>>()?;
+    times.sort();
+    Ok(times)
+}
+
+fn shown(time: Duration) -> String {
+    let micros = time.as_micros();
+    format!("{}.{:02} ms", micros / 1000, micros % 1000 / 10)
+}
+
+/// Whether a file system forgets everything when the machine is switched off.
+#[cfg(target_os = "linux")]
+fn is_memory(data: &Path) -> bool {
+    /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of `statfs(2)`.
+    const MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+    rustix::fs::statfs(data)
+        .is_ok_and(|disk| MEMORY.iter().any(|magic| u64::try_from(disk.f_type) == Ok(*magic)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_memory(_: &Path) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_disk_is_timed_and_nothing_is_left_on_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let finding = sync_time(dir.path());
+        assert_ne!(finding.verdict, Verdict::Fail, "{finding:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(sync_time(&dir.path().join("missing")).verdict, Verdict::Fail);
+        assert_eq!(shown(Duration::from_micros(12_345)), "12.34 ms");
+    }
+
+    #[test]
+    fn directories_that_cannot_be_used_or_are_open_to_all_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let both = |path: &Path| Directories { data: path.to_owned(), logs: path.to_owned() };
+        assert_eq!(directories(&both(&file)).len(), 2);
+        let open = dir.path().join("open");
+        std::fs::create_dir(&open).unwrap();
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let found = directories(&both(&open));
+        assert_eq!((found[0].verdict, found[0].advice.starts_with("chmod 700")), (Verdict::Warn, true));
+    }
+}

@@ -1,0 +1,50 @@
+//! What the system allows a process.
+
+use rustix::process::{Resource, getrlimit};
+
+use super::Finding;
+use crate::config::Loaded;
+
+/// Files that a server has open beside its clients' connections.
+const BESIDE: u64 = 100;
+/// Below this even the launcher has too few.
+const FEWEST: u64 = 256;
+/// The longest queue of connections that we ask for, as `kit::listen` does.
+const BACKLOG: u64 = 4096;
+
+/// How many files a process may have open; each connection is one. Our servers raise the limit to the hard one by themselves.
+pub(super) fn open_files(loaded: &Loaded) -> Finding {
+    const CHECK: &str = "open files";
+    let Some(hard) = getrlimit(Resource::Nofile).maximum else { return Finding::ok(CHECK, "no limit") };
+    let connections = loaded.settings.chat_server.max_connections as u64;
+    let wanted = connections.saturating_add(BESIDE);
+    let found = format!("{hard} a process, for up to {connections} connections");
+    let advice = format!(
+        "raise it: LimitNOFILE={wanted} in the unit, or ulimit -Hn {wanted}; or lower chat-server.max-connections"
+    );
+    if hard < FEWEST {
+        Finding::fail(CHECK, found, advice)
+    } else if hard < wanted {
+        Finding::warn(CHECK, found, advice)
+    } else {
+        Finding::ok(CHECK, found)
+    }
+}
+
+/// How many connections may wait while a server is restarted.
+pub(super) fn backlog() -> Finding {
+    const CHECK: &str = "backlog";
+    const FILE: &str = "/proc/sys/net/core/somaxconn";
+    let allowed = std::fs::read_to_string(FILE).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    match allowed {
+        None => Finding::ok(CHECK, "the system does not say how many connections may wait"),
+        Some(allowed) if allowed < BACKLOG => {
+            let found = format!("at most {allowed} connections wait while a server is restarted");
+            Finding::warn(CHECK, found, format!("sysctl -w net.core.somaxconn={BACKLOG}"))
+        }
+        Some(allowed) => Finding::ok(
+            CHECK,
+            format!("up to {} connections wait while a server is restarted", allowed.min(BACKLOG)),
+        ),
+    }
+}

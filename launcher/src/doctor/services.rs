@@ -1,0 +1,103 @@
+//! What others must provide: ports, the store, certificates, the language model.
+
+use kit::{Exit, Secret};
+use openai_bot::{Contact, ContactError, Credentials};
+
+use super::Finding;
+use crate::catalog;
+use crate::config::Loaded;
+use crate::preflight::{mongodb, ports};
+
+/// Whether the ports are free, or ours already.
+pub(super) fn ports(loaded: &Loaded, running: Option<u32>) -> Finding {
+    const CHECK: &str = "ports";
+    if let Some(pid) = running {
+        return Finding::ok(CHECK, format!("a launcher runs here already (pid {pid}) and has them"));
+    }
+    let listeners = catalog::used_listeners(loaded);
+    let taken: Vec<String> = ports::check(&listeners).iter().map(ToString::to_string).collect();
+    if taken.is_empty() {
+        let free: Vec<String> = listeners.iter().map(|(_, address)| address.to_string()).collect();
+        return Finding::ok(CHECK, format!("free: {}", free.join(", ")));
+    }
+    Finding::fail(CHECK, taken.join("\n"), "end the other program, or choose other addresses")
+}
+
+/// Whether the database can be worked with.
+pub(super) async fn store(loaded: &Loaded) -> Finding {
+    let store = &loaded.settings.store;
+    if mongodb::is_mongodb(&store.url) {
+        return match mongodb::greet(&store.url).await {
+            Ok(()) => Finding::ok("MongoDB", "it answers, and accepts the user of the URL"),
+            Err(error) => {
+                let failure = error.into_failure();
+                let advice = "see store.url, MONGO_URL and the server; 'sqlite:chat.db' needs no server";
+                Finding::fail("MongoDB", failure.to_string(), advice).with_exit(failure.exit())
+            }
+        };
+    }
+    match message_api::store::inspect(store, &loaded.directories.data) {
+        Ok(()) => Finding::ok("store", format!("{}; MongoDB is not used", store.url)),
+        Err(error) => {
+            let failure = error.into_failure();
+            Finding::fail(
+                "store",
+                failure.to_string(),
+                "put a backup in its place, or name another file in store.url",
+            )
+            .with_exit(failure.exit())
+        }
+    }
+}
+
+/// Whether there are certificates to know other servers by.
+pub(super) fn tls_roots() -> Finding {
+    const CHECK: &str = "TLS roots";
+    let found = rustls_native_certs::load_native_certs();
+    match (found.certs.len(), found.errors.first()) {
+        (0, error) => {
+            let why = error.map(|error| format!(": {error}")).unwrap_or_default();
+            let advice = "install them (Debian: apt-get install ca-certificates); only the bot and a MongoDB with TLS need them";
+            Finding::warn(CHECK, format!("none are found{why}"), advice)
+        }
+        (count, _) => Finding::ok(CHECK, format!("{count} certificates of this machine")),
+    }
+}
+
+/// Whether the bot could work, and by how many seconds our clock is ahead of its endpoint's.
+pub(super) async fn bot(loaded: &Loaded) -> (Finding, Option<i64>) {
+    const CHECK: &str = "OpenAI key";
+    let config = &loaded.settings.openai_bot;
+    if !config.enabled || loaded.without.contains(&"--no-openai") {
+        return (Finding::ok(CHECK, "not needed: the bot is switched off"), None);
+    }
+    let Some(key) = &loaded.api_key else {
+        let advice =
+            "put OPENAI_API_KEY=… into .env beside the configuration, or set openai-bot.enabled = false";
+        return (Finding::warn(CHECK, "none, so the bot is not started", advice), None);
+    };
+    let credentials = Credentials { api_key: Secret::new(key.expose().to_owned()) };
+    match openai_bot::contact(config, &credentials).await {
+        Ok(Contact { clock_ahead_s }) => {
+            (Finding::ok(CHECK, format!("{} accepts it", config.base_url)), clock_ahead_s)
+        }
+        Err(error) => (refused(CHECK, &error), None),
+    }
+}
+
+fn refused(check: &'static str, error: &ContactError) -> Finding {
+    let found = error.to_string();
+    match error {
+        ContactError::Config(failure) => {
+            Finding::fail(check, found, "correct the setting").with_exit(failure.exit())
+        }
+        ContactError::BadKey => Finding::fail(check, found, "copy it anew").with_exit(Exit::Config),
+        // The rest of the chat works without the bot.
+        ContactError::Unreachable { .. } => {
+            Finding::warn(check, found, "see the network, openai-bot.base-url, or a proxy")
+        }
+        ContactError::Refused { .. } => {
+            Finding::warn(check, found, "see which keys are valid where you got it")
+        }
+    }
+}
