@@ -6,7 +6,7 @@ use kit::{Exit, Failure};
 use transport::{ApiClient, ApiError};
 
 use super::options::{Where, Without};
-use super::token;
+use super::{running, token};
 
 /// The message API of the launcher on this data directory.
 pub(super) struct Api {
@@ -19,7 +19,8 @@ impl Api {
     pub(super) fn of_running(place: &Where) -> Result<Self, Failure> {
         let loaded = place.load(&Without::default())?;
         let token = token::of_running(&loaded.directories.data)?;
-        let address = kit::listen::reachable(loaded.settings.message_api.listen);
+        let configured = kit::listen::reachable(loaded.settings.message_api.listen);
+        let address = running::message_api(place).unwrap_or(configured);
         kit::context::install_tls();
         Ok(Self { client: ApiClient::new(address, token), address })
     }

@@ -8,6 +8,7 @@ use kit::{Exit, Failure};
 
 use super::options::Where;
 use super::output::{self, Colour, paint, tame};
+use super::running;
 use super::tail::Follower;
 use super::timestamp;
 
@@ -43,7 +44,7 @@ struct Line {
 
 /// Prints the end of the logs, and follows them if so told.
 pub(super) fn logs(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    let directory = place.directories()?.logs;
+    let directory = running::logs(place)?;
     let known = known(&directory)?;
     let names = chosen(args, &known, &directory)?;
     let (mut logs, mut lines) = open(&names, args.lines, &directory)?;

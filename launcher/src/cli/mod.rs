@@ -22,6 +22,7 @@ mod report;
 mod restore;
 mod rotator;
 mod run;
+mod running;
 #[cfg(test)]
 mod sample;
 mod shim;

@@ -41,6 +41,7 @@ pub(super) fn snapshot() -> Snapshot {
         launcher_pid: 4711,
         started_at: "2026-11-21T07:00:00Z".to_owned(),
         stopping: false,
+        logs: "/var/log/p2p-chat".into(),
         components: vec![ready, crashed, skipped, waiting],
         dependencies: vec![DependencyStatus {
             name: "mongodb".to_owned(),

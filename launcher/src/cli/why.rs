@@ -29,7 +29,7 @@ pub(super) fn why(place: &Where, args: &Args) -> Result<Exit, Failure> {
     for line in facts(&snapshot, component) {
         output::line(&line);
     }
-    let log = place.directories()?.logs.join(format!("{}.log", component.name));
+    let log = snapshot.logs.join(format!("{}.log", component.name));
     output::line(&format!("\nthe end of {}:", log.display()));
     for line in tail::last_lines(&log, LINES)? {
         output::line(&format!("  {}", output::tame(&String::from_utf8_lossy(&line))));

@@ -1,6 +1,7 @@
 //! How everything is, as `launcher status` shows it and scripts read it.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -18,6 +19,9 @@ pub struct Snapshot {
     pub started_at: String,
     /// True once a stop of everything is under way.
     pub stopping: bool,
+    /// The directory of the logs.
+    #[serde(default)]
+    pub logs: PathBuf,
     /// Every component, in start order.
     pub components: Vec<ComponentStatus>,
     /// Every dependency that we do not run.

@@ -12,5 +12,6 @@ mod faults;
 mod http;
 mod metrics;
 mod readme;
+mod running;
 mod text;
 mod websocket;

@@ -15,6 +15,7 @@ impl Driver {
             launcher_pid: std::process::id(),
             started_at: self.started_at.clone(),
             stopping: self.machine.is_quitting(),
+            logs: std::path::absolute(&self.plan.logs).unwrap_or_default(),
             components: self.machine.components().map(|component| self.status(component, now)).collect(),
             dependencies: self.dependencies.status(),
             awaited: self.awaited(),

@@ -1,0 +1,25 @@
+//! What the running launcher knows better than the configuration, which may have other values for this command than it had for
+//! that one. Where none runs, the configuration is all there is.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use kit::Failure;
+
+use super::options::Where;
+use super::status::ask;
+
+/// The directory of the logs: the one named on the command line, or the running launcher's, or the configured one.
+pub(super) fn logs(place: &Where) -> Result<PathBuf, Failure> {
+    match (&place.logs, ask(place)) {
+        (None, Ok(snapshot)) => Ok(snapshot.logs),
+        _ => Ok(place.directories()?.logs),
+    }
+}
+
+/// Where the running message API can be reached.
+pub(super) fn message_api(place: &Where) -> Option<SocketAddr> {
+    let snapshot = ask(place).ok()?;
+    let address = snapshot.component("message-api")?.address.as_deref()?;
+    address.strip_prefix("http://")?.parse().ok()
+}

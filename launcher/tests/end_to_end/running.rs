@@ -1,0 +1,30 @@
+//! Commands that only know the data directory, and find the rest out from the launcher that runs on it.
+
+use std::process::Command;
+
+use crate::support::Home;
+use crate::support::line_client::LineClient;
+
+/// What a command that knows nothing else prints.
+fn ask(home: &Home, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_launcher"));
+    command.current_dir(home.dir.path()).env_remove("P2P_CONFIG");
+    command.env("XDG_CONFIG_HOME", home.dir.path()).env("XDG_STATE_HOME", home.dir.path());
+    let output = command.arg("--data").arg(home.data()).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_data_directory_is_enough_to_find_what_runs_on_it() {
+    let launcher = Home::new().argument("--no-thermometer").up();
+    let home = &launcher.home;
+    let (_alice, _) = LineClient::login(home.chat, "alice");
+
+    let why = ask(home, &["why", "chat-server"]);
+    assert!(why.contains(&home.chat.to_string()) && why.contains("logged in name=alice"), "{why}");
+    assert!(ask(home, &["logs", "chat-server"]).contains("logged in name=alice"));
+    assert!(ask(home, &["users"]).starts_with("NAME"));
+    let file = home.dir.path().join("kept");
+    assert!(ask(home, &["backup", file.to_str().unwrap()]).contains("messages in"));
+}
