@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::log;
 use crate::cli::options::{Where, small_runtime};
+use crate::cli::running;
 use crate::config::Directories;
 use crate::supervisor::Snapshot;
 use crate::supervisor::control::{self, Request, Response};
@@ -47,7 +48,7 @@ pub(super) struct Link(mpsc::Sender<Order>);
 impl Link {
     /// Starts the thread. The news end when a signal asks for the end.
     pub(super) fn start(place: &Where) -> Result<(Self, Receiver<News>), Failure> {
-        let directories = place.directories()?;
+        let directories = Directories { logs: running::logs(place)?, ..place.directories()? };
         let (orders, ordered) = mpsc::channel(PLACES);
         let (news, heard) = sync_channel(PLACES);
         let runtime = small_runtime()?;
