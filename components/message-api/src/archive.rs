@@ -14,3 +14,4 @@ mod seal;
 pub use export::{ExportError, export};
 pub use read::{Archive, ArchiveError, verify};
 pub use record::Record;
+pub(crate) use seal::LogHash;

@@ -1,6 +1,7 @@
 //! What an operator may set, and where the messages are kept.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use protocol::native::Durability;
 use serde::{Deserialize, Serialize};
@@ -27,11 +28,24 @@ pub struct StoreConfig {
     pub url: String,
     /// What has happened to a message when its sender is told that it is stored.
     pub durability: Durability,
+    /// Messages older than this are let go; zero keeps them for ever.
+    #[serde(with = "kit::duration")]
+    pub retention_age: Duration,
+    /// How many messages of a conversation are kept; zero keeps all.
+    pub retention_count: u64,
+    /// Whether messages may go that their receiver has not seen.
+    pub retention_unseen: bool,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { url: "sqlite:chat.db".to_owned(), durability: Durability::Fsync }
+        Self {
+            url: "sqlite:chat.db".to_owned(),
+            durability: Durability::Fsync,
+            retention_age: Duration::ZERO,
+            retention_count: 0,
+            retention_unseen: false,
+        }
     }
 }
 

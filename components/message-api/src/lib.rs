@@ -2,7 +2,7 @@
 //!
 //! * [`store`]: the logs, in SQLite or MongoDB.
 //! * [`feed`]: the stream of committed events.
-//! * [`archive`]: what a backup holds.
+//! * [`archive`]: what a backup holds. * [`migrate`]: from one store to another. * [`retention`]: what is let go.
 //! * `http`: the endpoints; `service`: what they share.
 //!
 //! Knows nothing of sessions, dialects or who is online.
@@ -10,6 +10,8 @@
 pub mod archive;
 pub mod config;
 pub mod feed;
+pub mod migrate;
+pub mod retention;
 pub mod store;
 
 mod http;
@@ -46,14 +48,20 @@ pub async fn serve(
     context: kit::Context,
 ) -> Result<(), kit::Failure> {
     let address = listener.local_addr()?;
+    let rule = retention::Rule::of(&store);
     let feed = Arc::new(Feed::default());
     let store =
         store::open(&store, &context.data, feed.clone()).await.map_err(store::OpenError::into_failure)?;
     let service = Arc::new(Service::new(Arc::clone(&store), feed, &context));
     tracing::info!(%address, "serving the message API");
     context.notifier.ready(&format!("serving on http://{address}"));
+    let sweeping = rule.map(|rule| tokio::spawn(retention::run(Arc::clone(&service), rule)));
     kit::http::serve(listener, http::router(service), context.shutdown.clone()).await;
     context.notifier.stopping();
+    if let Some(sweeping) = sweeping {
+        // It ends with the shutdown; a panic in it was logged.
+        let _ = sweeping.await;
+    }
     store.close().await?;
     tracing::info!("stopped");
     Ok(())

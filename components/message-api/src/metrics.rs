@@ -13,6 +13,7 @@ pub(crate) struct Metrics {
     pub(crate) failed: Counter,
     pub(crate) commits: Timer,
     pub(crate) handed_over: Counter,
+    pub(crate) let_go: Counter,
     pub(crate) feed_readers: Gauge,
     pub(crate) feed_lagged: Counter,
     failing: AtomicBool,
@@ -37,6 +38,7 @@ impl Metrics {
             .counter("refused_total", "Requests that broke a rule.", &self.refused)
             .counter("failed_total", "Requests the store could not do.", &self.failed)
             .counter("handed_over_total", handed_over, &self.handed_over)
+            .counter("let_go_total", "Old events removed.", &self.let_go)
             .counter("feed_lagged_total", "Readers of the feed that were too slow.", &self.feed_lagged)
             .gauge("feed_readers", "Readers of the feed.", self.feed_readers.get())
             .gauge("store_failing", "Whether the last write failed.", u64::from(self.is_failing()))

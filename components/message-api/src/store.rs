@@ -86,6 +86,10 @@ pub trait Store: Send + Sync + 'static {
     /// What services keep behind this owner and key, in their order, at most `limit`.
     fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>>;
 
+    /// Removes the events of a conversation up to this `seq`, a few hundred at most, and answers how many there were. The last event
+    /// of a log must stay: the next one's place is counted from it.
+    fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64>;
+
     /// Becomes what a backup holds: all of it, or nothing has changed. The feed then begins a new epoch.
     fn restore(&self, backup: PathBuf) -> Answer<'_, BackupTotals>;
 
@@ -104,6 +108,16 @@ pub trait Committed: Send + Sync + 'static {
 
     /// Events may have been missed: whoever must know all of them reads the store.
     fn restart(&self);
+}
+
+/// Nobody listens.
+#[derive(Debug)]
+pub(crate) struct Unheard;
+
+impl Committed for Unheard {
+    fn publish(&self, _: &[Event]) {}
+
+    fn restart(&self) {}
 }
 
 /// A page of unseen events.

@@ -13,6 +13,7 @@ mod guard;
 mod history;
 mod launcher_log;
 mod logs;
+mod migrate;
 mod options;
 mod output;
 mod overview;
@@ -89,6 +90,8 @@ enum Command {
     Backup(With<backup::Args>),
     /// Make the store what a backup holds
     Restore(With<restore::Args>),
+    /// Take everything from a SQLite file to MongoDB
+    Migrate(With<migrate::Args>),
     /// Chat from this terminal
     Chat(With<chat::Args>),
     /// Read, search and export what was said from this machine; works without a server
@@ -150,6 +153,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Backup(it)) => backup::backup(&place.then(it.place), &it.args),
         Some(Command::Restore(it)) => restore::restore(&place.then(it.place), &it.args),
         Some(Command::History(it)) => history::history(&place.then(it.place), it.args),
+        Some(Command::Migrate(it)) => migrate::migrate(&place.then(it.place), &it.args),
         Some(Command::Chat(it)) => chat::chat(&place.then(it.place), it.args),
     }
 }

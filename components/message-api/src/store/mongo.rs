@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bson::doc;
 use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, User};
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, Event, UserName};
@@ -33,7 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Unseen};
+use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Unheard, Unseen};
 use call::CallError;
 use connect::Collections;
 use progress::Progress;
@@ -41,6 +42,7 @@ use stream::Follower;
 use writer::{Batch, QUEUE, Writer};
 
 pub use connect::{MongoOpenError, greet};
+pub(crate) use import::Importer;
 
 /// How long closing waits for the change stream.
 const CLOSING: Duration = Duration::from_millis(300);
@@ -78,12 +80,25 @@ impl MongoStore {
         let (collections, servers) = connect::open(url).await?;
         let followed = Followed::start(&collections, Arc::clone(&committed)).await;
         let followed = followed.map_err(|error| connect::explain(error, &servers))?;
+        Ok(Self::on(collections, followed, committed))
+    }
+
+    /// As [`open`](Self::open), for a process that has no feed: nothing waits for the change stream.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn open_without_feed(url: &str) -> Result<Self, MongoOpenError> {
+        let (collections, _) = connect::open(url).await?;
+        Ok(Self::on(collections, None, Arc::new(Unheard)))
+    }
+
+    fn on(collections: Collections, followed: Option<Followed>, committed: Arc<dyn Committed>) -> Self {
         let (queue, batches) = mpsc::channel(QUEUE);
         let own_news = followed.is_none().then(|| Arc::clone(&committed));
         let writer = tokio::spawn(Writer::new(collections.clone(), own_news).run(batches));
         let (queue, writer) = (Mutex::new(Some(queue)), Mutex::new(Some(writer)));
         let restoring = AtomicBool::new(false);
-        Ok(Self { collections, queue, writer, followed, committed, restoring })
+        Self { collections, queue, writer, followed, committed, restoring }
     }
 
     async fn write(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
@@ -92,6 +107,11 @@ impl MongoStore {
         let (reply, answer) = oneshot::channel();
         queue.ok_or_else(closed)?.send(Batch { drafts, reply }).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
+    }
+
+    /// Takes what another store held.
+    pub(crate) fn importer(&self) -> Importer {
+        Importer(self.collections.clone())
     }
 
     async fn restore_from(&self, backup: &Path) -> Result<BackupTotals, StoreError> {
@@ -219,6 +239,16 @@ impl Store for MongoStore {
 
     fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>> {
         Box::pin(whole::all_state(&self.collections, after, limit))
+    }
+
+    fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let filter =
+                doc! { "conversation": conversation.as_str(), "seq": { "$lte": query::number(up_to) } };
+            let events = self.collections.events.clone();
+            let removed = call::call(async move { events.delete_many(filter).await }).await?;
+            Ok(removed.deleted_count)
+        })
     }
 
     fn restore(&self, backup: PathBuf) -> Answer<'_, BackupTotals> {

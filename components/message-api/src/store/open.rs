@@ -12,7 +12,7 @@ use crate::store::{Committed, Store};
 
 /// Where a store is, read from its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Location {
+pub(crate) enum Location {
     Sqlite(PathBuf),
     Mongo(String),
 }
@@ -83,7 +83,7 @@ pub async fn open(
     }
 }
 
-fn locate(url: &str, data: &Path) -> Result<Location, OpenError> {
+pub(crate) fn locate(url: &str, data: &Path) -> Result<Location, OpenError> {
     if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") {
         return Ok(Location::Mongo(url.to_owned()));
     }

@@ -184,6 +184,11 @@ impl Store for SqliteStore {
         Box::pin(self.readers.read(move |connection| whole::all_state(connection, after, limit)))
     }
 
+    fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64> {
+        let conversation = conversation.clone();
+        Box::pin(self.ask(move |reply| Command::Forget(conversation, up_to, reply)))
+    }
+
     fn restore(&self, backup: PathBuf) -> Answer<'_, BackupTotals> {
         Box::pin(async move {
             let path = self.path.clone();

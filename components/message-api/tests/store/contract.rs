@@ -1,7 +1,10 @@
 //! What every store promises. Each case starts with no data; [`cases`] lists them for the two kinds of store.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
+use message_api::StoreConfig;
+use message_api::retention::{self, Rule};
 use message_api::store::{DEVICES, Range, StatePut, StoreError};
 use protocol::api::RegisterUser;
 use protocol::{ClientId, Draft, Event, MessageType, Metadata, Timestamp};
@@ -35,6 +38,8 @@ macro_rules! cases {
             users_come_in_order_of_registration
             state_is_kept_by_owner_and_key
             everything_can_be_listed_page_by_page
+            the_beginning_of_a_log_can_be_removed
+            retention_lets_go_what_its_rule_says_and_nothing_else
             a_closed_store_finishes_and_refuses
         }
     };
@@ -449,6 +454,57 @@ pub(crate) async fn everything_can_be_listed_page_by_page(bench: &Bench) {
     let listed: Vec<_> =
         first.iter().chain(&rest).map(|put| (put.owner.as_str(), put.key.as_str())).collect();
     assert_eq!(listed, [("bot", "a"), ("bot", "b"), ("thermometer1", "a")]);
+}
+
+pub(crate) async fn the_beginning_of_a_log_can_be_removed(bench: &Bench) {
+    let opened = bench.open().await;
+    opened.append((0..10).map(|n| draft("alice", "bob", &n.to_string())).collect()).await;
+    opened.say("carol", "bob", "stays").await;
+    assert_eq!(opened.store.forget(&dm("alice", "bob"), 7).await.unwrap(), 7);
+    assert_eq!(opened.store.forget(&dm("alice", "bob"), 7).await.unwrap(), 0);
+    assert_eq!(opened.store.forget(&dm("alice", "nobody"), 7).await.unwrap(), 0);
+    let seqs = |events: Vec<Event>| events.iter().map(|event| event.seq).collect::<Vec<_>>();
+    let page = opened.store.events(&dm("alice", "bob"), Range::After(0), 20).await.unwrap();
+    assert_eq!(seqs(page.events), [8, 9, 10]);
+    assert_eq!(opened.unseen("bob", 20).await, ["7", "8", "9", "stays"]);
+    assert_eq!(opened.say("bob", "alice", "x").await.seq, 11, "places are not used again");
+    opened.see("bob", "alice", 10).await;
+    opened.store.forget(&dm("alice", "bob"), 10).await.unwrap();
+    assert_eq!(opened.say("alice", "bob", "news").await.seq, 12);
+    assert_eq!(opened.unseen("bob", 20).await, ["stays", "news"], "what comes later is found");
+}
+
+/// What is left of alice's and bob's log.
+async fn left(opened: &Opened) -> Vec<u64> {
+    let page = opened.store.events(&dm("alice", "bob"), Range::After(0), 500).await.unwrap();
+    page.events.iter().map(|event| event.seq).collect()
+}
+
+pub(crate) async fn retention_lets_go_what_its_rule_says_and_nothing_else(bench: &Bench) {
+    let opened = bench.open().await;
+    let rule = |age: u64, count: u64, unseen: bool| {
+        let config = StoreConfig {
+            retention_age: Duration::from_secs(age),
+            retention_count: count,
+            retention_unseen: unseen,
+            ..StoreConfig::default()
+        };
+        Rule::of(&config).unwrap()
+    };
+    let in_days = |days: i64| Timestamp::from_micros(Timestamp::now().micros() + days * 86_400_000_000);
+    let sweep = async |rule, now| retention::sweep(&*opened.store, rule, now).await.unwrap();
+    opened.append((1..=450).map(|n| draft("alice", "bob", &n.to_string())).collect()).await;
+    opened.say("bob", "carol", "alone").await;
+    assert_eq!(sweep(rule(60, 1, true), in_days(0)).await, 0, "nothing is old enough");
+    assert_eq!(sweep(rule(60, 1, false), in_days(2)).await, 0, "nothing was seen");
+    opened.see("bob", "alice", 440).await;
+    assert_eq!(sweep(rule(0, 400, false), in_days(2)).await, 50);
+    assert_eq!(left(&opened).await, (51..=450).collect::<Vec<_>>());
+    assert_eq!(sweep(rule(86_400, 0, false), in_days(2)).await, 390, "in batches, up to what was seen");
+    assert_eq!(left(&opened).await, (441..=450).collect::<Vec<_>>());
+    assert_eq!(sweep(rule(86_400, 0, true), in_days(2)).await, 9);
+    assert_eq!(left(&opened).await, [450], "the last one stays");
+    assert_eq!(opened.say("alice", "bob", "on").await.seq, 451);
 }
 
 pub(crate) async fn a_closed_store_finishes_and_refuses(bench: &Bench) {

@@ -5,6 +5,8 @@
 mod backup;
 mod bench;
 mod contract;
+mod migrate;
 mod mongo;
 mod mongod;
+mod retention;
 mod sqlite;

@@ -265,6 +265,26 @@ impl Ledger<'_> {
         Ok(())
     }
 
+    /// Removes the beginning of a log.
+    pub(super) fn forget(&mut self, conversation: &ConversationId, up_to: u64) -> rusqlite::Result<u64> {
+        let mut find = self.connection.prepare_cached("SELECT id FROM conversations WHERE key = ?1")?;
+        let Some(id) = find.query_row([conversation.as_str()], |row| row.get::<_, i64>(0)).optional()? else {
+            return Ok(0);
+        };
+        let mut delete =
+            self.connection.prepare_cached("DELETE FROM events WHERE conversation = ?1 AND seq <= ?2")?;
+        let removed = delete.execute(params![id, i64::try_from(up_to).unwrap_or(i64::MAX)])?;
+        let mut mark = self.connection.prepare_cached(
+            "UPDATE members SET unread = EXISTS (SELECT 1 FROM events
+                WHERE recipient = members.user AND conversation = members.conversation AND pos > seen_pos)
+             WHERE conversation = ?1 AND unread = 1",
+        )?;
+        mark.execute([id])?;
+        // It knew for whom there is something unread.
+        self.cache.heads.remove(conversation);
+        Ok(removed as u64)
+    }
+
     /// Notes that a user logged in.
     pub(super) fn register(&mut self, user: &RegisterUser) -> rusqlite::Result<()> {
         let id = self.user(&user.name)?.id;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use protocol::api::{Appended, CursorMove, RegisterUser};
 use protocol::native::Durability;
-use protocol::{Draft, Event};
+use protocol::{ConversationId, Draft, Event};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
@@ -37,6 +37,7 @@ pub(super) enum Command {
     MoveCursors(Vec<CursorMove>, Reply<()>),
     Register(RegisterUser, Reply<()>),
     PutState(StatePut, Reply<()>),
+    Forget(ConversationId, u64, Reply<u64>),
     /// Takes the place of everything; never together with others.
     Restore(Built, Reply<()>),
 }
@@ -44,6 +45,7 @@ pub(super) enum Command {
 /// What to tell a command's caller once the transaction is committed.
 enum Outcome {
     Appended(Vec<Appended>),
+    Removed(u64),
     Done,
     Refused(StoreError),
 }
@@ -223,7 +225,7 @@ impl Command {
         match self {
             Self::Append(drafts, _) => drafts.len(),
             Self::MoveCursors(moves, _) => moves.len(),
-            Self::Register(..) | Self::PutState(..) | Self::Restore(..) => 1,
+            Self::Register(..) | Self::PutState(..) | Self::Forget(..) | Self::Restore(..) => 1,
         }
     }
 
@@ -241,6 +243,7 @@ impl Command {
             Self::PutState(put, _) => {
                 ledger.put_state(put).map(|done| done.map_or_else(Outcome::Refused, |()| Outcome::Done))
             }
+            Self::Forget(conversation, up_to, _) => ledger.forget(conversation, *up_to).map(Outcome::Removed),
             Self::Restore(..) => unreachable!("a restore is not part of a transaction"),
         }
     }
@@ -249,6 +252,7 @@ impl Command {
     fn answer(self, outcome: Outcome) {
         match (self, outcome) {
             (Self::Append(_, reply), Outcome::Appended(results)) => drop(reply.send(Ok(results))),
+            (Self::Forget(_, _, reply), Outcome::Removed(count)) => drop(reply.send(Ok(count))),
             (
                 Self::MoveCursors(_, reply)
                 | Self::Register(_, reply)
@@ -257,12 +261,10 @@ impl Command {
                 Outcome::Done,
             ) => drop(reply.send(Ok(()))),
             (command, Outcome::Refused(error)) => command.fail(error),
-            (Self::Append(..), Outcome::Done)
-            | (
-                Self::MoveCursors(..) | Self::Register(..) | Self::PutState(..) | Self::Restore(..),
-                Outcome::Appended(_),
-            ) => {
-                unreachable!("execute yields what its command asks for")
+            // Execute yields what its command asks for; a command without its outcome is not answered, which its caller takes for
+            // a closed store.
+            (_, Outcome::Appended(_) | Outcome::Removed(_) | Outcome::Done) => {
+                debug_assert!(false, "execute yields what its command asks for");
             }
         }
     }
@@ -270,6 +272,7 @@ impl Command {
     fn fail(self, error: StoreError) {
         match self {
             Self::Append(_, reply) => drop(reply.send(Err(error))),
+            Self::Forget(_, _, reply) => drop(reply.send(Err(error))),
             Self::MoveCursors(_, reply)
             | Self::Register(_, reply)
             | Self::PutState(_, reply)

@@ -1,0 +1,96 @@
+//! From a file to MongoDB.
+
+use std::path::Path;
+
+use message_api::StoreConfig;
+use message_api::migrate::{MigrateError, Migrated, migrate};
+use message_api::store::{Range, StatePut};
+use protocol::api::RegisterUser;
+
+use crate::bench::{Bench, Opened, dm, draft, name};
+use crate::mongod::Mongod;
+
+async fn run(to: &str, data: &Path) -> Result<Migrated, MigrateError> {
+    migrate("sqlite:chat.db", to, data, &mut |_| {}).await
+}
+
+/// 30 conversations with 40 messages each.
+async fn talk(opened: &Opened, round: usize) {
+    for from in 0..30 {
+        let drafts = (0..40).map(|n| draft(&format!("u{from}"), "Bob", &format!("{round} {n}")));
+        opened.append(drafts.collect()).await;
+    }
+}
+
+async fn assert_same(old: &Opened, new: &Opened) {
+    for id in old.store.all_conversations(None, 100).await.unwrap() {
+        let events = old.store.events(&id, Range::After(0), 1000).await.unwrap();
+        assert_eq!(new.store.events(&id, Range::After(0), 1000).await.unwrap(), events);
+    }
+    assert_eq!(new.unseen("bob", 200).await.len(), old.unseen("bob", 200).await.len());
+    assert_eq!(new.store.users().await.unwrap(), old.store.users().await.unwrap());
+    let state = old.store.all_state(None, 100).await.unwrap();
+    assert_eq!(new.store.all_state(None, 100).await.unwrap(), state);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_arrives_once_however_often_it_is_cut_off_and_done_again() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (data, to) = (directory.path(), mongod.url("migrated"));
+    let old = Bench { config: StoreConfig::default(), data: data.to_owned() }.open().await;
+    talk(&old, 1).await;
+    for user in ["Bob", "alice"] {
+        old.store.register(RegisterUser { name: name(user), address: None }).await.unwrap();
+    }
+    let put = StatePut::new(name("bot"), "k", Some(&serde_json::json!([1]))).unwrap();
+    old.store.put_state(put).await.unwrap();
+    old.see("bob", "u3", 25).await;
+
+    let new =
+        Bench { config: StoreConfig { url: to.clone(), ..StoreConfig::default() }, data: data.to_owned() };
+    let new = new.open().await;
+    let cut_off = tokio::spawn({
+        let (to, data) = (to.clone(), data.to_owned());
+        async move { run(&to, &data).await }
+    });
+    while new.store.all_conversations(None, 100).await.unwrap().len() < 10 {
+        tokio::task::yield_now().await;
+    }
+    cut_off.abort();
+    assert!(cut_off.await.unwrap_err().is_cancelled());
+
+    let writing = tokio::spawn({
+        let old = old.clone();
+        async move { talk(&old, 2).await }
+    });
+    let first = run(&to, data).await.unwrap();
+    assert!(first.copied < 2400, "{first:?} goes on where it was");
+    writing.await.unwrap();
+    old.see("bob", "u3", 60).await;
+    run(&to, data).await.unwrap();
+    let last = run(&to, data).await.unwrap();
+    assert_eq!(last, Migrated { copied: 0, conversations: 30, events: 2400 });
+    assert_same(&old, &new).await;
+    assert_eq!(new.published.events(), [], "it is nobody's news");
+    assert_eq!(new.say("u3", "bob", "on").await.seq, 81);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_holds_something_else_is_left_alone() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (data, to) = (directory.path(), mongod.url("apart"));
+    assert!(matches!(run(&to, data).await, Err(MigrateError::NoFile(_))));
+    let backwards = migrate(&to, "sqlite:chat.db", data, &mut |_| {}).await;
+    assert!(matches!(backwards, Err(MigrateError::Way)));
+    let old = Bench { config: StoreConfig::default(), data: data.to_owned() }.open().await;
+    old.say("alice", "bob", "here").await;
+    let new =
+        Bench { config: StoreConfig { url: to.clone(), ..StoreConfig::default() }, data: data.to_owned() };
+    let new = new.open().await;
+    new.say("alice", "bob", "there").await;
+    let error = run(&to, data).await.unwrap_err();
+    assert!(matches!(error, MigrateError::Apart(ref id) if *id == dm("alice", "bob")), "{error}");
+    assert_eq!(new.unseen("bob", 9).await, ["there"]);
+}

@@ -1,0 +1,35 @@
+//! Writers while old messages are let go.
+
+use std::time::Duration;
+
+use message_api::StoreConfig;
+use message_api::retention::{self, Rule};
+use protocol::Timestamp;
+
+use crate::bench::{Bench, draft};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_who_writes_is_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let bench = Bench { config: StoreConfig::default(), data: directory.path().to_owned() };
+    let opened = bench.open().await;
+    for from in 0..10 {
+        let drafts = (0..1000).map(|n| draft(&format!("u{from}"), "bob", &n.to_string()));
+        opened.append(drafts.collect()).await;
+    }
+    let config = StoreConfig { retention_count: 10, retention_unseen: true, ..StoreConfig::default() };
+    let (rule, sweeper) = (Rule::of(&config).unwrap(), opened.clone());
+    let tomorrow = Timestamp::from_micros(Timestamp::now().micros() + 86_400_000_000);
+    let sweeping = tokio::spawn(async move { retention::sweep(&*sweeper.store, rule, tomorrow).await });
+    let (mut slowest, mut written) = (Duration::ZERO, 0);
+    while !sweeping.is_finished() {
+        let begun = std::time::Instant::now();
+        opened.say("alice", "carol", "x").await;
+        slowest = slowest.max(begun.elapsed());
+        written += 1;
+    }
+    let removed = sweeping.await.unwrap().unwrap();
+    assert!(removed >= 9900, "{removed}");
+    assert!(written > 50, "{written} were written meanwhile");
+    assert!(slowest < Duration::from_millis(500), "the slowest took {slowest:?}");
+}
