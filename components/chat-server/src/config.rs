@@ -26,7 +26,7 @@ pub struct Config {
     /// How long somebody may take to say who they are. People type.
     #[serde(with = "kit::duration")]
     pub login_timeout: Duration,
-    /// A peer that takes nothing for this long, though there is something to send, is closed.
+    /// A peer that takes nothing for this long, or acknowledges nothing of what was sent, is closed.
     #[serde(with = "kit::duration")]
     pub write_timeout: Duration,
     /// Most connections at once.
@@ -50,7 +50,7 @@ impl Default for Config {
             http_listen: None,
             quiet: Duration::from_millis(20),
             login_timeout: Duration::from_secs(60),
-            write_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
             max_connections: 10_000,
             max_sessions_per_address: 64,
             messages_per_second: 20,

@@ -32,7 +32,7 @@ pub(crate) async fn serve(
 ) {
     let _place = place;
     // A peer that is gone already needs no answer.
-    let Ok(mut wire) = Wire::new(stream, peer) else { return };
+    let Ok(mut wire) = Wire::new(stream, peer, server.config.write_timeout) else { return };
     let login = async {
         let entrant = login::ask(&server, &mut wire, door).await?;
         let member = login::admit(&server, &entrant).await?;

@@ -38,6 +38,12 @@ impl Network {
         Some(network)
     }
 
+    /// A host's cable is pulled, for good: nobody hears from it again, nor does it hear of anybody.
+    #[allow(dead_code, reason = "not each test that has a network pulls cables")]
+    pub fn unplug(&self, host: u32) {
+        ip(&["-n", &self.name(0)], &format!("link del p{host}\n"));
+    }
+
     fn make(&self) {
         let switch = self.name(0);
         let mut outside = format!("netns add {switch}\n");

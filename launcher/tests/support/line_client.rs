@@ -58,6 +58,17 @@ impl LineClient {
         }
     }
 
+    /// The next line, if one comes at once.
+    pub fn line_soon(&mut self) -> Option<String> {
+        self.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let mut buffer = [0; 4096];
+        match self.stream.read(&mut buffer) {
+            Ok(count) => self.received.push_str(std::str::from_utf8(&buffer[..count]).unwrap()),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "{error}"),
+        }
+        self.received.contains('\n').then(|| self.line())
+    }
+
     /// All that comes until the server closes.
     pub fn rest(&mut self) -> String {
         while self.read(PATIENCE) {}
