@@ -13,5 +13,6 @@ mod http;
 mod metrics;
 mod readme;
 mod running;
+mod stopped;
 mod text;
 mod websocket;
