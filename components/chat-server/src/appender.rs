@@ -4,7 +4,8 @@
 //! outcome goes to its session. A batch that fails is sent again with the same drafts, whose ids make that safe, until a message's
 //! time is up; then its session is told to send it again later. "Stored" is said only when the message API said so.
 //!
-//! Messages of one session stay in order: the queue, a batch and its results are in order, and a batch is settled before the next.
+//! Messages of one session stay in order: the queue, a batch and its results are in order, a batch is settled before the next, and
+//! behind a message that must be sent again the session's [`Lane`] is fenced.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use transport::ApiError;
 
 use crate::backend::Backend;
+use crate::lane::Lane;
 use crate::metrics::Metrics;
 
 /// A sender hears within a second what became of a message, so that a person knows whether to type it again.
@@ -52,6 +54,9 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 struct Submission {
     draft: Draft,
+    lane: Lane,
+    /// Of the lane, when it entered.
+    epoch: u64,
     deadline: Instant,
     outcome: oneshot::Sender<Outcome>,
 }
@@ -64,10 +69,16 @@ impl Appender {
     }
 
     /// Puts a message into the queue, waiting for a place if need be; its outcome comes within a second.
-    pub(crate) async fn submit(&self, draft: Draft) -> oneshot::Receiver<Outcome> {
+    pub(crate) async fn submit(&self, draft: Draft, lane: &Lane) -> oneshot::Receiver<Outcome> {
         let (outcome, receiver) = oneshot::channel();
-        let deadline = Instant::now() + ANSWER_WITHIN;
-        let submission = Submission { draft, deadline, outcome };
+        let now = Instant::now();
+        let Some(epoch) = lane.enter(&draft.client_id, now) else {
+            self.metrics.outcome(&Outcome::Later);
+            let _ = outcome.send(Outcome::Later);
+            return receiver;
+        };
+        let submission =
+            Submission { draft, lane: lane.clone(), epoch, deadline: now + ANSWER_WITHIN, outcome };
         match self.queue.try_send(submission) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(submission)) => self.wait_for_place(submission).await,
@@ -89,6 +100,9 @@ impl Appender {
 impl Submission {
     fn settle(self, outcome: Outcome, metrics: &Metrics) {
         metrics.outcome(&outcome);
+        if outcome == Outcome::Later {
+            self.lane.give_up(&self.draft.client_id, self.epoch, Instant::now());
+        }
         // A session that is gone needs no answer; the message is stored all the same.
         let _ = self.outcome.send(outcome);
     }
@@ -134,7 +148,11 @@ impl Worker {
 
     async fn store(&self, mut batch: Vec<Submission>) {
         let mut pause = Duration::from_millis(20);
-        while !batch.is_empty() {
+        loop {
+            batch = self.without_fenced(batch);
+            if batch.is_empty() {
+                return;
+            }
             match self.attempt(&batch).await {
                 Ok((results, durability)) => {
                     for (submission, appended) in batch.drain(..).zip(results) {
@@ -181,6 +199,14 @@ impl Worker {
             }
             Ok(Ok(_)) | Err(_) => Err(Failed::Unknown),
         }
+    }
+
+    /// Gives up those behind a message that was given up.
+    fn without_fenced(&self, batch: Vec<Submission>) -> Vec<Submission> {
+        let (open, fenced): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|submission| submission.lane.is_open_for(submission.epoch));
+        fenced.into_iter().for_each(|submission| submission.settle(Outcome::Later, &self.metrics));
+        open
     }
 
     /// Tells those whose time is up; the others stay, in order.

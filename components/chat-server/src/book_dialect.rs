@@ -13,6 +13,7 @@ use protocol::{Draft, UserName};
 use crate::answers::{Answer, Said};
 use crate::appender::Outcome;
 use crate::framing::Message;
+use crate::lane::Lane;
 use crate::request::Request;
 use crate::server::Server;
 use crate::text_dialect::NOT_SAVED;
@@ -55,7 +56,7 @@ pub(crate) async fn say(server: &Server, sender: UserName, line: &str) -> Answer
         Line::Message { to, body } => {
             let draft = Draft::chat(sender, to, body);
             let said = Said { to: draft.destination.clone(), client_id: draft.client_id.clone() };
-            let outcome = server.appender.submit(draft).await;
+            let outcome = server.appender.submit(draft, &Lane::default()).await;
             Answer::Outcome(said, outcome.await.unwrap_or(Outcome::Later))
         }
         Line::NotFound => bytes(book::NOT_FOUND),

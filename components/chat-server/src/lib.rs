@@ -3,7 +3,7 @@
 //!
 //! * In: [`listener`] → [`connection`] → [`login`] → [`session`] → [`appender`] → message API.
 //! * Out: message API → [`feed`] → [`hub`] → [`inbox`] → [`session`]; what an inbox could not hold, by [`catch_up`].
-//! * Pure parts: [`framing`], [`inbox`], [`roster`], [`presence`], [`marks`], [`positions`].
+//! * Pure parts: [`framing`], [`inbox`], [`roster`], [`presence`], [`marks`], [`positions`], [`lane`].
 //!
 //! `docs/protocol.md` shows what is spoken.
 
@@ -22,6 +22,7 @@ mod http;
 mod hub;
 mod inbox;
 mod journal;
+mod lane;
 mod listener;
 mod login;
 mod marks;

@@ -23,6 +23,7 @@ use crate::answers::Answers;
 use crate::catch_up::Page;
 use crate::hub::Membership;
 use crate::inbox::Style;
+use crate::lane::Lane;
 use crate::marks::Marks;
 use crate::outlet::Dialect;
 use crate::positions::Positions;
@@ -50,6 +51,7 @@ pub(crate) struct Session {
     member: Membership,
     wire: Wire,
     answers: Answers,
+    lane: Lane,
     allowance: Allowance,
     intake: Intake,
     greeting: Greeting,
@@ -159,6 +161,7 @@ impl Session {
             member,
             wire,
             answers: Answers::default(),
+            lane: Lane::default(),
             intake: Intake { quiet_at: Some(now), cut: false, held_up: true, over: None, ended: false },
             replay: Replay {
                 pages: None,

@@ -49,14 +49,12 @@ impl Outbox {
         }
     }
 
-    /// What has to be written now, in order; it counts as written afterwards.
+    /// What has to be written now, in order; it counts as written afterwards. Nothing overtakes a message that waits to be sent
+    /// again.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Send> {
-        let due = |state: &State| match state {
-            State::Unwritten => true,
-            State::Written => false,
-            State::RetryAt(at) => *at <= now,
-        };
-        let entries = self.0.iter_mut().filter(|entry| due(&entry.state));
+        let waits = |entry: &Entry| matches!(entry.state, State::RetryAt(at) if at > now);
+        let front = self.0.iter().position(waits).unwrap_or(self.0.len());
+        let entries = self.0.iter_mut().take(front).filter(|entry| entry.state != State::Written);
         entries
             .map(|entry| {
                 entry.state = State::Written;
@@ -65,13 +63,12 @@ impl Outbox {
             .collect()
     }
 
-    /// When the next message is due that the server asked to be sent again later.
+    /// When the first message is due that the server asked to be sent again later.
     pub(crate) fn next_retry(&self) -> Option<Instant> {
-        let retry = |entry: &Entry| match entry.state {
+        self.0.iter().find_map(|entry| match entry.state {
             State::RetryAt(at) => Some(at),
             State::Unwritten | State::Written => None,
-        };
-        self.0.iter().filter_map(retry).min()
+        })
     }
 
     /// The server could not take the message now.
@@ -88,5 +85,45 @@ impl Outbox {
             // Whoever asked may have stopped waiting.
             let _ = done.send(result);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use protocol::{Body, MessageType, Metadata, UserName};
+
+    use super::*;
+
+    fn send(id: &str) -> Send {
+        Send {
+            client_id: ClientId::parse(id).unwrap(),
+            to: UserName::parse("bob").unwrap(),
+            body: Body::parse("x").unwrap(),
+            kind: MessageType::Chat,
+            metadata: Metadata::default(),
+            timestamp: None,
+        }
+    }
+
+    fn due(outbox: &mut Outbox, now: Instant) -> Vec<String> {
+        outbox.take_due(now).iter().map(|send| send.client_id.to_string()).collect()
+    }
+
+    #[test]
+    fn nothing_overtakes_what_must_be_sent_again() {
+        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        let later = |ms| now + Duration::from_millis(ms);
+        ["1", "2", "3"].iter().for_each(|id| outbox.push(send(id), None));
+        assert_eq!(due(&mut outbox, now), ["1", "2", "3"]);
+        outbox.retry_at(&ClientId::parse("2").unwrap(), later(500));
+        outbox.retry_at(&ClientId::parse("3").unwrap(), later(400));
+        outbox.push(send("4"), None);
+        assert_eq!(due(&mut outbox, later(450)), [""; 0]);
+        assert_eq!(outbox.next_retry(), Some(later(500)), "the third is due, and waits for the second");
+        assert_eq!(due(&mut outbox, later(500)), ["2", "3", "4"]);
+        outbox.rewind();
+        assert_eq!(due(&mut outbox, now), ["1", "2", "3", "4"], "a new connection gets everything, in order");
     }
 }

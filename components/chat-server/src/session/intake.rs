@@ -14,6 +14,7 @@ use super::{HALF_CLOSED, LAST_ANSWERS, Session};
 use crate::answers::{Answer, Said};
 use crate::book_dialect;
 use crate::framing::{Message, Rest};
+use crate::lane::Lane;
 use crate::native_dialect;
 use crate::outlet::Dialect;
 use crate::request::Request;
@@ -146,7 +147,9 @@ impl Session {
         if !self.is_lines() && draft.sender != draft.destination {
             self.member.outlet.mail().sends(&draft.client_id);
         }
-        let outcome = self.server.appender.submit(draft).await;
+        // A person at a line sees which messages were not saved; behind none of them is anything held back.
+        let lane = if self.is_lines() { Lane::default() } else { self.lane.clone() };
+        let outcome = self.server.appender.submit(draft, &lane).await;
         self.answers.message(said, outcome);
     }
 

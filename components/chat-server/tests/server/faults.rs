@@ -64,6 +64,32 @@ async fn a_store_that_hangs_holds_nobody_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_later_message_does_not_overtake_one_that_must_be_sent_again() {
+    let world = World::start().await;
+    let (mut nat, _) = world.hello(r#"{"type":"hello","name":"nat","presence":false}"#).await;
+    nat.frame_of("live").await;
+    let send =
+        |id: u32| format!("{{\"type\":\"send\",\"client_id\":\"c{id}\",\"to\":\"bob\",\"body\":\"{id}\"}}\n");
+    world.proxy.block();
+    nat.send(&send(1)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Its time is not up when the store is back.
+    nat.send(&send(2)).await;
+    let retry = nat.frame().await;
+    world.proxy.open();
+    assert_eq!((&retry["code"], &retry["client_id"]), (&json!("retry"), &json!("c1")));
+    let retry = nat.frame().await;
+    assert_eq!((&retry["code"], &retry["client_id"]), (&json!("retry"), &json!("c2")));
+    nat.send(&send(3)).await;
+    assert_eq!(nat.frame().await["code"], json!("retry"));
+    for id in 1..=3 {
+        nat.send(&send(id)).await;
+        assert_eq!(nat.frame_of("ack").await["seq"], json!(id));
+    }
+    assert_eq!(world.unseen("bob").await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_feed_that_breaks_and_resumes_loses_and_doubles_nothing() {
     let world = World::start().await;
     let mut bob = world.login("bob").await;
