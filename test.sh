@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test of P2P Chat, and first brings what they need: cargo-nextest, a MongoDB server, Chromium with its
-# driver, tmux.
+# driver, tmux, strace.
 #
 #   ./test.sh              everything
 #   ./test.sh --no-mongo   without MongoDB            (the tests that need one are left out, and it says so)
@@ -99,6 +99,15 @@ bring_browser() {
   fi
 }
 
+# A disk that fails is played by strace.
+bring_strace() {
+  have strace && return
+  can_install || fail "the store's tests need strace: install it, or set P2P_TEST_SKIP_STRACE=1"
+  say "installing Debian's strace"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends strace >/dev/null
+}
+
 # The terminal client is typed at in tmux.
 bring_tmux() {
   have tmux && return
@@ -131,6 +140,7 @@ bring_mongod
 bring_browser
 bring_tmux
 bring_iproute
+[ "${P2P_TEST_SKIP_STRACE:-}" = 1 ] || bring_strace
 page_modules
 say "all tests, end to end on SQLite"
 cargo nextest run --workspace --locked "$@"

@@ -95,7 +95,8 @@ impl MongoStore {
     fn on(collections: Collections, followed: Option<Followed>, committed: Arc<dyn Committed>) -> Self {
         let (queue, batches) = mpsc::channel(QUEUE);
         let own_news = followed.is_none().then(|| Arc::clone(&committed));
-        let writer = tokio::spawn(Writer::new(collections.clone(), own_news).run(batches));
+        let progress = followed.as_ref().map(|followed| Arc::clone(&followed.progress));
+        let writer = tokio::spawn(Writer::new(collections.clone(), own_news, progress).run(batches));
         let (queue, writer) = (Mutex::new(Some(queue)), Mutex::new(Some(writer)));
         let restoring = AtomicBool::new(false);
         Self { collections, queue, writer, followed, committed, restoring }

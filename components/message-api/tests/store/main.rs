@@ -5,6 +5,7 @@
 mod backup;
 mod bench;
 mod contract;
+mod disk;
 mod migrate;
 mod mongo;
 mod mongod;

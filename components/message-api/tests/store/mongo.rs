@@ -117,6 +117,28 @@ async fn each_process_hears_of_everybodys_events_once_and_in_order() {
     assert_eq!(before.published.at_least(121).await.len(), 121);
 }
 
+/// Another machine's clock is an hour ahead, or ours went back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_follow_what_was_seen_whatever_the_clocks_say() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let bench = bench(mongod.url("clocks"));
+    let opened = bench.open().await;
+    opened.say("alice", "bob", "first").await;
+    opened.published.at_least(1).await;
+    let client = mongodb::Client::with_uri_str(mongod.url("clocks")).await.unwrap();
+    let events = client.default_database().unwrap().collection::<bson::Document>("events");
+    let mut theirs = events.find_one(bson::doc! {}).await.unwrap().unwrap();
+    let ahead = theirs.get_i64("at").unwrap() + 3_600_000_000;
+    theirs.extend(bson::doc! { "_id": bson::Uuid::new(), "seq": 2_i64, "client_id": "theirs", "at": ahead });
+    events.insert_one(theirs).await.unwrap();
+    opened.published.at_least(2).await;
+    let same = opened.say("bob", "alice", "same conversation").await;
+    let other = opened.say("carol", "bob", "other conversation").await;
+    assert_eq!(same.seq, 3);
+    assert!(ahead < same.at.micros() && same.at < other.at);
+    assert_eq!(opened.unseen("bob", 1).await.len(), 3, "page by page, nothing is passed over");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_feed_goes_on_where_it_stopped_when_the_server_is_killed() {
     let Some(mut mongod) = Mongod::start().await else { return };

@@ -103,6 +103,26 @@ async fn relaxed_durability_is_said() {
     opened.say("alice", "bob", "x").await;
 }
 
+/// The clock was ten years ahead when the first was stored.
+#[tokio::test]
+async fn a_clock_that_goes_back_changes_no_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let opened = bench(&directory).open().await;
+    let first = opened.say("alice", "bob", "first").await;
+    opened.store.close().await.unwrap();
+    let ahead = 315_360_000_000_000_i64;
+    let connection = rusqlite::Connection::open(directory.path().join("chat.db")).unwrap();
+    connection.execute("UPDATE events SET at = at + ?1", [ahead]).unwrap();
+    drop(connection);
+    let opened = bench(&directory).open().await;
+    let second = opened.say("bob", "alice", "second").await;
+    let third = opened.say("alice", "bob", "third").await;
+    assert_eq!((second.seq, third.seq), (2, 3));
+    assert!(first.at.micros() + ahead < second.at.micros() && second.at < third.at);
+    opened.say("carol", "bob", "other conversation").await;
+    assert_eq!(opened.unseen("bob", 1).await, ["first", "third", "other conversation"]);
+}
+
 #[tokio::test]
 async fn a_failed_commit_is_an_error_and_the_next_one_works() {
     let directory = tempfile::tempdir().unwrap();

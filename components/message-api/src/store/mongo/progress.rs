@@ -5,6 +5,7 @@
 //! was before this process came; or the stream is asked: it has shown all there was when it is past the server's time of then, or
 //! was read to its end.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Progress {
     shown: Mutex<Shown>,
+    /// The latest time of any event that was shown.
+    latest: AtomicI64,
     passed: watch::Sender<Passed>,
 }
 
@@ -48,7 +51,11 @@ impl Default for Progress {
     fn default() -> Self {
         let time = ClusterTime { time: 0, increment: 0 };
         let shown = Shown { heads: Recent::new(HALF), time };
-        Self { shown: Mutex::new(shown), passed: watch::Sender::new(Passed { time, ends: 0 }) }
+        Self {
+            shown: Mutex::new(shown),
+            latest: AtomicI64::new(0),
+            passed: watch::Sender::new(Passed { time, ends: 0 }),
+        }
     }
 }
 
@@ -65,11 +72,18 @@ impl Progress {
         }
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         for event in events {
+            self.latest.fetch_max(event.at.micros(), Ordering::Relaxed);
             shown.heads.insert(event.conversation.clone(), event.seq);
         }
         let time = shown.time;
         drop(shown);
         self.passed.send_modify(|passed| passed.time = time);
+    }
+
+    /// Whoever writes next takes a later time than this: then events that follow each other have times that do, though the clocks of
+    /// two processes differ (Kulkarni et al., "Logical Physical Clocks", 2014).
+    pub(super) fn latest(&self) -> i64 {
+        self.latest.load(Ordering::Relaxed)
     }
 
     /// Nothing was left.

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::call::{self, CallError, DUPLICATE_KEY};
 use super::connect::Collections;
 use super::document::EventDocument;
+use super::progress::Progress;
 use crate::store::recent::Recent;
 use crate::store::{Committed, StoreError};
 
@@ -59,6 +60,8 @@ pub(super) struct Writer {
     collections: Collections,
     /// Who hears of it, where there is no change stream.
     committed: Option<Arc<dyn Committed>>,
+    /// What the others stored, where there is a change stream.
+    progress: Option<Arc<Progress>>,
     heads: Recent<ConversationId, Head>,
     /// Bound: [`UNKNOWN`]. Overflow: all are forgotten; readers of the feed then find those events by the gap they leave.
     unknown: HashSet<SentKey>,
@@ -73,8 +76,13 @@ struct Group<'d> {
 }
 
 impl Writer {
-    pub(super) fn new(collections: Collections, committed: Option<Arc<dyn Committed>>) -> Self {
-        Self { collections, committed, heads: Recent::new(HEADS), unknown: HashSet::new(), last_at: 0 }
+    pub(super) fn new(
+        collections: Collections,
+        committed: Option<Arc<dyn Committed>>,
+        progress: Option<Arc<Progress>>,
+    ) -> Self {
+        let (heads, unknown) = (Recent::new(HEADS), HashSet::new());
+        Self { collections, committed, progress, heads, unknown, last_at: 0 }
     }
 
     /// Writes until the queue is closed and empty.
@@ -156,6 +164,7 @@ impl Writer {
         pending: &[usize],
     ) -> Result<Vec<EventDocument>, StoreError> {
         self.read_heads(group, pending).await?;
+        let others = self.progress.as_ref().map_or(0, |progress| progress.latest());
         let mut ends: HashMap<ConversationId, Head> = HashMap::new();
         let mut documents = Vec::with_capacity(pending.len());
         for draft in pending.iter().map(|index| group.drafts[*index]) {
@@ -163,7 +172,7 @@ impl Writer {
             let cached = self.heads.get(&conversation).copied();
             let end = ends.entry(conversation).or_insert(cached.unwrap_or(Head { seq: 0, at: 0 }));
             // Growing over all conversations too, so that a batch is handed over in its order.
-            let at = Timestamp::now().micros().max(end.at + 1).max(self.last_at + 1);
+            let at = Timestamp::now().micros().max(end.at + 1).max(self.last_at + 1).max(others + 1);
             self.last_at = at;
             *end = Head { seq: end.seq + 1, at };
             documents.push(EventDocument::new(draft, end.seq, at));

@@ -1,13 +1,13 @@
-//! Opens the database file: whether it is ours, of which version, and why not.
+//! Opens the database file: whether it is ours, of which version, and why not; and makes sure that what is found in it is on the disk.
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kit::Exit;
 use protocol::native::Durability;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::schema::{self, Version};
 
@@ -56,6 +56,15 @@ pub enum SqliteOpenError {
     /// No room.
     #[error("no room left on the disk of '{}'", .0.display())]
     Full(PathBuf),
+    /// What was found in the log beside it cannot be made durable.
+    #[error("the log of '{}' cannot be written", .path.display())]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
     /// SQLite says something else.
     #[error("cannot open '{}'", .path.display())]
     Other {
@@ -76,7 +85,7 @@ impl SqliteOpenError {
                 Exit::Config
             }
             Self::Full(_) => Exit::Unavailable,
-            Self::Other { .. } => Exit::Failure,
+            Self::Log { .. } | Self::Other { .. } => Exit::Failure,
         }
     }
 
@@ -106,7 +115,45 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, Sq
         Version::Empty | Version::Ours(_) => {}
     }
     prepare(&mut connection, path, durability).map_err(|error| SqliteOpenError::from_sqlite(path, error))?;
+    if durability == Durability::Fsync {
+        distrust_log(&mut connection, path)?;
+    }
     Ok(connection)
+}
+
+/// Writes the log again as it is, and to the disk.
+///
+/// After a failed fsync the system may take for written what is in its memory only (Rebello et al., "Can Applications Recover from
+/// fsync Failures?"), and the next fsync says that all is well. What a crashed process had in the log, or a failed commit left there,
+/// would then be found, and acknowledged when it is sent again, without being on the disk. Written again it is new to the system.
+/// Meanwhile we hold the lock of writers, so nobody else changes the log.
+fn distrust_log(connection: &mut Connection, path: &Path) -> Result<(), SqliteOpenError> {
+    let sqlite = |error| SqliteOpenError::from_sqlite(path, error);
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    let fence = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+    write_again(Path::new(&name)).map_err(|source| SqliteOpenError::Log { path: path.to_owned(), source })?;
+    fence.rollback().map_err(sqlite)
+}
+
+/// SQLite holds no lock on this file, so closing it gives none up.
+fn write_again(log: &Path) -> std::io::Result<()> {
+    let file = match OpenOptions::new().read(true).write(true).open(log) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let mut chunk = vec![0; 256 * 1024];
+    let mut at = 0;
+    loop {
+        match file.read_at(&mut chunk, at)? {
+            0 if at == 0 => return Ok(()),
+            0 => return file.sync_all(),
+            count => {
+                file.write_all_at(&chunk[..count], at)?;
+                at += count as u64;
+            }
+        }
+    }
 }
 
 /// Made by us rather than by SQLite, so that nobody else may read what is said; SQLite gives its other files the same rights.

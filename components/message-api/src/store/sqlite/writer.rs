@@ -5,7 +5,7 @@
 //! * All are executed, then committed with one fsync. The new events are published, then every caller is answered.
 //! * If anything fails, nothing was done: all callers of the transaction get the error, and the file is opened anew, for after a
 //!   failed fsync nobody knows what the system still holds (Rebello et al., "Can Applications Recover from fsync Failures?").
-//!   What such a commit did leave in the file is found by its position and published late.
+//!   What such a commit did leave in the file is written again, found by its position and published late.
 
 use std::path::PathBuf;
 use std::sync::Arc;
