@@ -21,6 +21,7 @@ use transport::ApiError;
 use crate::backend::Backend;
 use crate::lane::Lane;
 use crate::metrics::Metrics;
+use crate::traces::Traces;
 
 /// A sender hears within a second what became of a message, so that a person knows whether to type it again.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
@@ -63,9 +64,10 @@ struct Submission {
 
 impl Appender {
     /// An appender, and the worker that must be run for it.
-    pub(crate) fn new(backend: Arc<Backend>, metrics: Arc<Metrics>) -> (Self, Worker) {
+    pub(crate) fn new(backend: Arc<Backend>, metrics: Arc<Metrics>, traces: Arc<Traces>) -> (Self, Worker) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        (Self { queue, metrics: Arc::clone(&metrics) }, Worker { backend, metrics, waiting, left_over: None })
+        let worker = Worker { backend, metrics: Arc::clone(&metrics), traces, waiting, left_over: None };
+        (Self { queue, metrics }, worker)
     }
 
     /// Puts a message into the queue, waiting for a place if need be; its outcome comes within a second.
@@ -113,6 +115,7 @@ impl Submission {
 pub(crate) struct Worker {
     backend: Arc<Backend>,
     metrics: Arc<Metrics>,
+    traces: Arc<Traces>,
     waiting: mpsc::Receiver<Submission>,
     /// Did not fit into the last batch.
     left_over: Option<Submission>,
@@ -156,6 +159,8 @@ impl Worker {
             match self.attempt(&batch).await {
                 Ok((results, durability)) => {
                     for (submission, appended) in batch.drain(..).zip(results) {
+                        let draft = &submission.draft;
+                        self.traces.stored(&draft.sender, &draft.client_id, &appended);
                         submission.settle(Outcome::Stored(appended, durability), &self.metrics);
                     }
                 }

@@ -10,6 +10,7 @@ use transport::{Feed, FeedError};
 use crate::backend::Backend;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
+use crate::traces::Traces;
 
 /// The message API is back within a second after any crash; events wait for us meanwhile.
 const RETRY_CAP: Duration = Duration::from_millis(500);
@@ -25,6 +26,13 @@ pub(crate) enum Link {
     Up,
 }
 
+/// Where what comes in is noted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noted<'s> {
+    pub(crate) metrics: &'s Metrics,
+    pub(crate) traces: &'s Traces,
+}
+
 /// Why a feed is left.
 #[derive(Debug, thiserror::Error)]
 enum End {
@@ -37,11 +45,11 @@ enum End {
 }
 
 /// Follows the feed, for ever.
-pub(crate) async fn follow(backend: &Backend, hub: &Hub, metrics: &Metrics, link: &watch::Sender<Link>) {
+pub(crate) async fn follow(backend: &Backend, hub: &Hub, noted: Noted<'_>, link: &watch::Sender<Link>) {
     let mut position = None;
     let mut backoff = Backoff::new(Duration::from_millis(50), RETRY_CAP);
     loop {
-        let Err(end) = connected(backend, hub, metrics, link, &mut position, &mut backoff).await;
+        let Err(end) = connected(backend, hub, noted, link, &mut position, &mut backoff).await;
         let was = link.send_replace(Link::Down);
         let error = kit::failure::chain(&end);
         if was == Link::Up {
@@ -56,7 +64,7 @@ pub(crate) async fn follow(backend: &Backend, hub: &Hub, metrics: &Metrics, link
 async fn connected(
     backend: &Backend,
     hub: &Hub,
-    metrics: &Metrics,
+    noted: Noted<'_>,
     link: &watch::Sender<Link>,
     position: &mut Option<FeedPosition>,
     backoff: &mut Backoff,
@@ -75,7 +83,8 @@ async fn connected(
         match feed.next().await? {
             FeedFrame::Event { index, event } if index == at.index + 1 => {
                 at.index = index;
-                metrics.events.add(1);
+                noted.metrics.events.add(1);
+                noted.traces.on_feed(&event);
                 hub.dispatch(*event, at);
                 *position = Some(at);
             }

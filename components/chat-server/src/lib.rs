@@ -3,7 +3,7 @@
 //!
 //! * In: [`listener`] → [`connection`] → [`login`] → [`session`] → [`appender`] → message API.
 //! * Out: message API → [`feed`] → [`hub`] → [`inbox`] → [`session`]; what an inbox could not hold, by [`catch_up`].
-//! * Pure parts: [`framing`], [`inbox`], [`roster`], [`presence`], [`marks`], [`positions`], [`lane`].
+//! * Pure parts: [`framing`], [`inbox`], [`roster`], [`presence`], [`marks`], [`positions`], [`lane`], [`traces`].
 //!
 //! `docs/protocol.md` shows what is spoken.
 
@@ -40,6 +40,7 @@ mod send_queue;
 mod server;
 mod session;
 mod text_dialect;
+mod traces;
 mod wire;
 
 use std::sync::Arc;
@@ -57,12 +58,13 @@ pub use config::{Config, Upstream};
 use appender::Appender;
 use backend::Backend;
 use cursors::Cursors;
-use feed::Link;
+use feed::{Link, Noted};
 use hub::Hub;
 use journal::Journal;
 use metrics::Metrics;
 use send_queue::SendQueue;
 use server::Server;
+use traces::Traces;
 
 /// The first login waits this long for the message API; without it people are let in and caught up later.
 const FIRST_LINK: Duration = Duration::from_millis(500);
@@ -86,7 +88,8 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
     let http = http::bind(config.http_listen).await?;
     let backend = Arc::new(Backend::new(ApiClient::new(upstream.api, context.service_token.clone())));
     let metrics = Arc::new(Metrics::default());
-    let (appender, worker) = Appender::new(Arc::clone(&backend), Arc::clone(&metrics));
+    let traces = Arc::new(Traces::default());
+    let (appender, worker) = Appender::new(Arc::clone(&backend), Arc::clone(&metrics), Arc::clone(&traces));
     let tasks = TaskTracker::new();
     let server = Arc::new(Server {
         hub: Hub::new(config.outbox_bytes),
@@ -96,6 +99,7 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
         send_queue: SendQueue::open(),
         journal: Journal::new(),
         metrics,
+        traces,
         shutdown: context.shutdown.clone(),
         tasks,
         config,
@@ -140,11 +144,14 @@ impl Backstage {
         let (backend, hub, cursors) = (&server.backend, &server.hub, &server.cursors);
         let until_stop = |work| stop.clone().run_until_cancelled_owned(work);
         let (backend, hub, metrics) = (Arc::clone(backend), Arc::clone(hub), Arc::clone(&server.metrics));
+        let traces = Arc::clone(&server.traces);
         let (announcing, reporting, notifier) = (Arc::clone(&hub), Arc::clone(&hub), notifier.clone());
         let cursors = Arc::clone(cursors);
         let works: [std::pin::Pin<Box<dyn Future<Output = ()> + Send>>; 5] = [
             Box::pin(worker.run()),
-            Box::pin(async move { feed::follow(&backend, &hub, &metrics, &link).await }),
+            Box::pin(async move {
+                feed::follow(&backend, &hub, Noted { metrics: &metrics, traces: &traces }, &link).await
+            }),
             Box::pin(async move { cursors.run().await }),
             Box::pin(async move { announce(&announcing).await }),
             Box::pin(async move { report(&reporting, &notifier).await }),

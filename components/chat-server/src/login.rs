@@ -127,7 +127,7 @@ pub(crate) async fn ask(server: &Server, wire: &mut Wire, door: Door) -> Result<
         read(wire, deadline).await?;
     }
     match (door, wire.framer.first_byte()) {
-        (Door::Main, Some(b'{')) => ask_native(wire, deadline).await,
+        (Door::Main, Some(b'{')) => ask_native(server, wire, deadline).await,
         (_, Some(TLS_HANDSHAKE)) => Err(Parting::text(NOT_TLS)),
         (Door::Main, Some(_) | None) => ask_name(server, wire, deadline).await.map(Entrant::Text),
         (Door::Book, Some(_) | None) => ask_name(server, wire, deadline).await.map(Entrant::Book),
@@ -184,7 +184,7 @@ fn is_http(line: &str) -> bool {
     !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase()) && rest.contains("HTTP/")
 }
 
-async fn ask_native(wire: &mut Wire, deadline: Instant) -> Result<Entrant, Parting> {
+async fn ask_native(server: &Server, wire: &mut Wire, deadline: Instant) -> Result<Entrant, Parting> {
     for _ in 0..BAD_FRAMES {
         let message = loop {
             match wire.framer.next_line() {
@@ -197,6 +197,10 @@ async fn ask_native(wire: &mut Wire, deadline: Instant) -> Result<Entrant, Parti
             Message::Text(line) if line.trim().is_empty() => continue,
             Message::Text(line) => match parse_client_frame(&line) {
                 Ok(ClientFrame::Hello(hello)) => return Ok(Entrant::Native(Box::new(hello))),
+                Ok(ClientFrame::Trace(request)) if is_service(server, request.token.as_deref()) => {
+                    let found = server.traces.find(&request.message, None);
+                    return Err(Parting::Because(native_dialect::trace(found)));
+                }
                 Ok(_) => return Err(refusal(Dialect::Native, ErrorCode::ExpectedHello, "")),
                 Err(error) if error.code == ErrorCode::BadName => {
                     return Err(refusal(Dialect::Native, ErrorCode::BadName, &error.message));
@@ -209,10 +213,14 @@ async fn ask_native(wire: &mut Wire, deadline: Instant) -> Result<Entrant, Parti
     Err(refusal(Dialect::Native, ErrorCode::ExpectedHello, ""))
 }
 
+fn is_service(server: &Server, token: Option<&str>) -> bool {
+    token.is_some_and(|token| server.service_token.matches(token))
+}
+
 /// Gives somebody their place, if the name is theirs to take.
 pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membership, Parting> {
     let (name, dialect) = (entrant.name(), entrant.dialect());
-    let service = entrant.token().is_some_and(|token| server.service_token.matches(token));
+    let service = is_service(server, entrant.token());
     let claim = match entrant.token() {
         _ if server.reserved.contains(name) && !service => {
             return Err(refusal(dialect, ErrorCode::Reserved, name.as_str()));

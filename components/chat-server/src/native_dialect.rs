@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use protocol::limits::{LINE_BYTES, SERVER_FRAME_BYTES};
 use protocol::native::{
-    self, Ack, ClientFrame, ErrorCode, ErrorFrame, HistoryPage, Send, ServerFrame, Welcome,
+    self, Ack, ClientFrame, ErrorCode, ErrorFrame, HistoryPage, Send, ServerFrame, Trace, Welcome,
 };
 use protocol::{ClientId, Draft, UserName};
 
@@ -29,7 +29,11 @@ pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
         Ok(ClientFrame::Hello(_)) => {
             answer(ErrorCode::BadFrame, "this connection has said hello already", None)
         }
-        Ok(ClientFrame::Send(send)) => Request::Say(Box::new(draft(user, send))),
+        Ok(ClientFrame::Send(send)) => {
+            let traced = send.trace;
+            Request::Say(Box::new(draft(user, send)), traced)
+        }
+        Ok(ClientFrame::Trace(request)) => Request::Trace(request),
         Ok(ClientFrame::Seen(seen)) if !seen.conversation.has_member(user) => {
             let message = format!("{user} takes no part in {}", seen.conversation);
             answer(ErrorCode::Refused, &message, None)
@@ -42,7 +46,7 @@ pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
 }
 
 fn draft(user: &UserName, send: Send) -> Draft {
-    let Send { client_id, to, body, kind, metadata, timestamp } = send;
+    let Send { client_id, to, body, kind, metadata, timestamp, trace: _ } = send;
     Draft { sender: user.clone(), destination: to, body, kind, metadata, client_id, timestamp }
 }
 
@@ -84,6 +88,14 @@ pub(crate) fn outcome(said: &Said, outcome: Outcome, online: bool) -> Bytes {
             let message = "the store is unavailable; send it again";
             error(ErrorCode::Retry, message, Some(client_id), Some(RETRY_AFTER_MS))
         }
+    }
+}
+
+/// The answer to where a message has been.
+pub(crate) fn trace(found: Option<Trace>) -> Bytes {
+    match found {
+        Some(trace) => frame(&ServerFrame::Trace(trace)),
+        None => error(ErrorCode::Refused, "no such message is remembered; only recent ones are", None, None),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::hub::Hub;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::send_queue::SendQueue;
+use crate::traces::Traces;
 
 /// The parts of the server, put together by [`crate::run`].
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub(crate) struct Server {
     pub(crate) send_queue: SendQueue,
     pub(crate) journal: Journal,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) traces: Arc<Traces>,
     /// Every task of every connection.
     pub(crate) tasks: TaskTracker,
     /// Cancelled when connections must end.

@@ -185,6 +185,20 @@ impl Session {
         }
     }
 
+    /// What this session is called in a trace.
+    fn place(&self) -> String {
+        let dialect = match self.dialect() {
+            Dialect::Text => "text",
+            Dialect::Book => "book",
+            Dialect::Native => "native",
+        };
+        let device = self.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
+        format!(
+            "{}, {dialect} session {} from {}{device}",
+            self.member.name, self.member.outlet.id, self.wire.peer
+        )
+    }
+
     fn dialect(&self) -> Dialect {
         self.member.outlet.dialect
     }

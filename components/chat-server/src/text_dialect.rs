@@ -24,7 +24,7 @@ pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
         }
     };
     match text::parse_line(line) {
-        Line::Message { to, body } => Request::Say(Box::new(Draft::chat(user.clone(), to, body))),
+        Line::Message { to, body } => Request::Say(Box::new(Draft::chat(user.clone(), to, body)), false),
         Line::Check => Request::Check,
         Line::Exit => Request::Exit,
         Line::Blank => Request::Nothing,

@@ -63,6 +63,8 @@ pub enum ClientFrame {
     Seen(Seen),
     /// Asks for a page of a conversation. Answered with `history` or `error`.
     History(HistoryRequest),
+    /// Asks where a message has been. Answered with `trace` or `error`.
+    Trace(TraceRequest),
     /// Asks for a `pong`.
     Ping {
         /// Comes back in the `pong`.
@@ -136,6 +138,63 @@ pub struct Send {
     /// When it was said, where that is not now: a message written offline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
+    /// Whether its way is to be remembered, however busy the server is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trace: bool,
+}
+
+/// Which message's way is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceRequest {
+    /// The message's id, or its sender's id of it.
+    pub message: String,
+    /// A service's token. With it nobody has to say hello, and the message may be anybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// Where a message has been.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Trace {
+    /// The sender's id of it.
+    pub client_id: ClientId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its id, once it is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    /// Its place in the conversation, once it is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// What happened to it, in order.
+    pub steps: Vec<TraceStep>,
+}
+
+/// One step of a message's way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceStep {
+    /// What happened.
+    pub stage: TraceStage,
+    /// When.
+    pub at: Timestamp,
+    /// Where, for people.
+    pub place: String,
+}
+
+/// What can happen to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceStage {
+    /// A session took it in.
+    Accepted,
+    /// It is stored.
+    Stored,
+    /// The feed brought it to the chat server.
+    Feed,
+    /// It was put on the way to a session.
+    Written,
+    /// Its receiver has seen it.
+    Seen,
 }
 
 /// How far a conversation was shown.
@@ -185,6 +244,8 @@ pub enum ServerFrame {
     History(HistoryPage),
     /// Another session of this user has shown a conversation up to `seq`.
     Seen(Seen),
+    /// Where a message has been.
+    Trace(Trace),
     /// The answer to `ping`.
     Pong {
         /// What the `ping` carried.
@@ -339,7 +400,7 @@ pub fn parse_client_frame(line: &str) -> Result<ClientFrame, Box<ErrorFrame>> {
     serde_json::from_str(line).map_err(|error| Box::new(explain(line, &error)))
 }
 
-const CLIENT_TYPES: [&str; 5] = ["hello", "send", "seen", "history", "ping"];
+const CLIENT_TYPES: [&str; 6] = ["hello", "send", "seen", "history", "trace", "ping"];
 
 fn explain(line: &str, error: &serde_json::Error) -> ErrorFrame {
     #[derive(Deserialize)]
@@ -410,6 +471,7 @@ mod tests {
                 kind: MessageType::Command,
                 metadata: Metadata::default(),
                 timestamp: Some(Timestamp::from_micros(5)),
+                trace: false,
             });
             let line = serde_json::to_string(&send).unwrap();
             prop_assert_eq!(parse_client_frame(&line).unwrap(), send);

@@ -98,7 +98,7 @@ pub(crate) fn order(line: &str) -> Result<Send, String> {
         format!("{error}; a message is {{\"to\":\"bob\",\"body\":\"hi\"}}, with kind, metadata and client_id if you like")
     })?;
     let Order { to, body, kind, metadata, client_id } = order;
-    Ok(Send { client_id, to, body, kind, metadata, timestamp: None })
+    Ok(Send { client_id, to, body, kind, metadata, timestamp: None, trace: false })
 }
 
 /// Whether a line is meant as such a message.

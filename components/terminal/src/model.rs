@@ -191,6 +191,7 @@ impl Model {
             kind: MessageType::Chat,
             metadata: Metadata::default(),
             timestamp: None,
+            trace: false,
         })
     }
 
@@ -349,6 +350,7 @@ impl Model {
             ServerFrame::Welcome(_)
             | ServerFrame::Ack(_)
             | ServerFrame::Event(_)
+            | ServerFrame::Trace(_)
             | ServerFrame::Pong { .. }
             | ServerFrame::Bye { .. } => {}
         }

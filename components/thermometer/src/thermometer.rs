@@ -175,6 +175,7 @@ async fn tell(client: &NativeClient, subscribers: Vec<UserName>, reading: &Metad
 
 fn notification(to: UserName, text: &str, metadata: Metadata) -> Send {
     Send {
+        trace: false,
         client_id: ClientId::fresh(),
         to,
         body: body(text),

@@ -518,6 +518,7 @@ impl Actor {
             | ServerFrame::Live
             | ServerFrame::Presence { .. }
             | ServerFrame::History(_)
+            | ServerFrame::Trace(_)
             | ServerFrame::Seen(_)) => self.pass_on(Incoming::Frame(Box::new(other))).await?,
         }
         Ok(())

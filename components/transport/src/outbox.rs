@@ -104,6 +104,7 @@ mod tests {
             kind: MessageType::Chat,
             metadata: Metadata::default(),
             timestamp: None,
+            trace: false,
         }
     }
 

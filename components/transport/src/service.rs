@@ -217,6 +217,7 @@ impl Question {
             kind,
             metadata,
             timestamp: None,
+            trace: false,
         };
         self.shared.client.send(send).await
     }

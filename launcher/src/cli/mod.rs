@@ -33,6 +33,7 @@ mod tail;
 mod timestamp;
 mod token;
 mod top;
+mod trace;
 mod up;
 mod users;
 mod waiting;
@@ -86,6 +87,8 @@ enum Command {
     Run(With<run::Args>),
     /// List everybody who ever logged in
     Users(With<users::Args>),
+    /// Show where a message has been
+    Trace(With<trace::Args>),
     /// Write everything that is kept into a file
     Backup(With<backup::Args>),
     /// Make the store what a backup holds
@@ -150,6 +153,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Users(it)) => users::users(&place.then(it.place), &it.args),
         Some(Command::Guard(args)) => guard::guard(&args),
         Some(Command::Shim(args)) => shim::shim(&args),
+        Some(Command::Trace(it)) => trace::trace(&place.then(it.place), &it.args),
         Some(Command::Backup(it)) => backup::backup(&place.then(it.place), &it.args),
         Some(Command::Restore(it)) => restore::restore(&place.then(it.place), &it.args),
         Some(Command::History(it)) => history::history(&place.then(it.place), it.args),

@@ -15,4 +15,5 @@ mod readme;
 mod running;
 mod stopped;
 mod text;
+mod trace;
 mod websocket;

@@ -125,6 +125,7 @@ pub(crate) async fn sender(
 
 fn send(who: &str, to: &str, number: u32) -> Send {
     Send {
+        trace: false,
         client_id: ClientId::fresh(),
         to: name(to),
         body: Body::parse(&format!("{who} {number}")).unwrap(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::limits::PAGE_EVENTS;
-use protocol::native::{HistoryPage, HistoryRequest, Seen};
+use protocol::native::{HistoryPage, HistoryRequest, Seen, TraceRequest};
 use protocol::{ConversationId, Draft};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -132,7 +132,8 @@ impl Session {
         match request {
             Request::Nothing => {}
             Request::Answer(bytes) => self.answers.bytes(bytes),
-            Request::Say(draft) => self.say(*draft).await,
+            Request::Say(draft, traced) => self.say(*draft, traced).await,
+            Request::Trace(request) => self.trace(&request),
             Request::BookLine(line) => self.book_line(line),
             Request::Check => self.check(now),
             Request::Seen(seen) => self.seen(seen),
@@ -141,7 +142,8 @@ impl Session {
         }
     }
 
-    async fn say(&mut self, draft: Draft) {
+    async fn say(&mut self, draft: Draft, traced: bool) {
+        self.server.traces.accepted(&draft, traced, || self.place());
         let said = Said { to: draft.destination.clone(), client_id: draft.client_id.clone() };
         // What one says to oneself comes back as an event, as to anybody.
         if !self.is_lines() && draft.sender != draft.destination {
@@ -163,6 +165,12 @@ impl Session {
         self.answers.pending(receiver);
     }
 
+    fn trace(&mut self, request: &TraceRequest) {
+        let service = request.token.as_deref().is_some_and(|token| self.server.service_token.matches(token));
+        let of = (!service).then_some(&self.member.name);
+        self.answers.bytes(native_dialect::trace(self.server.traces.find(&request.message, of)));
+    }
+
     fn check(&mut self, now: Instant) {
         self.confirm(now);
         self.member.outlet.mail().inbox.check();
@@ -171,6 +179,7 @@ impl Session {
     fn seen(&mut self, seen: Seen) {
         let Seen { conversation, seq } = seen;
         self.server.hub.tell_seen(&self.member, &conversation, seq);
+        self.server.traces.seen(&self.member.name, &conversation, seq, || self.place());
         self.server.cursors.advance(&self.member.name, self.device.as_ref(), conversation, seq);
     }
 

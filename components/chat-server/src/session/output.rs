@@ -204,6 +204,7 @@ impl Session {
 
     /// An event was put into the outgoing buffer.
     fn sent(&mut self, conversation: &ConversationId, seq: u64) {
+        self.server.traces.written(conversation, seq, || self.place());
         if self.is_lines() {
             self.receipts.marks.add(self.wire.out.end(), conversation, seq);
             self.confirm_soon();

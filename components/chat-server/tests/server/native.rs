@@ -56,6 +56,38 @@ async fn a_message_is_acknowledged_once_it_is_stored_and_twice_is_once() {
 }
 
 #[tokio::test]
+async fn a_message_can_be_traced_from_its_sender_to_who_sees_it() {
+    let world = World::start().await;
+    let mut bob = world.login("bob").await;
+    let (mut alice, _) = world.hello(&hello("alice")).await;
+    alice.frame_of("live").await;
+    let asked = json!({"type": "send", "client_id": "c1", "to": "bob", "body": "hi", "trace": true});
+    alice.send(&format!("{asked}\n")).await;
+    let ack = alice.frame_of("ack").await;
+    assert_eq!(bob.said().await, "hi");
+    world.nothing_unseen("bob").await;
+    for message in ["c1", ack["id"].as_str().unwrap()] {
+        alice.send(&format!("{}\n", json!({"type": "trace", "message": message}))).await;
+        let trace = alice.frame_of("trace").await;
+        assert_eq!((&trace["seq"], &trace["id"]), (&json!(1), &ack["id"]));
+        let steps = trace["steps"].as_array().unwrap();
+        let stages: Vec<_> = steps.iter().map(|step| step["stage"].as_str().unwrap()).collect();
+        assert_eq!(stages, ["accepted", "stored", "feed", "written", "seen"]);
+        assert!(steps[0]["place"].as_str().unwrap().starts_with("alice, native session "));
+        assert!(steps[4]["place"].as_str().unwrap().starts_with("bob, text session "));
+    }
+    let (mut carol, _) = world.hello(&hello("carol")).await;
+    carol.frame_of("live").await;
+    carol.send("{\"type\":\"trace\",\"message\":\"c1\"}\n").await;
+    assert_eq!(carol.frame_of("error").await["code"], json!("refused"), "it is none of hers");
+    let mut operator = world.connect().await;
+    let request = json!({"type": "trace", "message": "c1", "token": world.token.expose()});
+    operator.send(&format!("{request}\n")).await;
+    assert_eq!(operator.frame_of("trace").await["client_id"], json!("c1"));
+    operator.closed().await;
+}
+
+#[tokio::test]
 async fn two_sessions_of_one_user_are_told_the_same() {
     let world = World::start().await;
     let (mut laptop, welcome) = world.hello(&hello("alice")).await;

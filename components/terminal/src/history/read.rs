@@ -152,6 +152,7 @@ impl History {
 
 fn send(entry: &Entry, delayed: bool) -> Option<Send> {
     Some(Send {
+        trace: false,
         client_id: entry.client_id.clone()?,
         to: UserName::parse(&entry.partner).ok()?,
         body: Body::parse(&entry.text).ok()?,

@@ -37,6 +37,7 @@ fn event(from: &str, to: &str, seq: u64, text: &str) -> Event {
 
 fn words(to: &str, text: &str) -> Send {
     Send {
+        trace: false,
         client_id: ClientId::fresh(),
         to: name(to),
         body: Body::parse(text).unwrap(),

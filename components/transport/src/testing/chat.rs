@@ -134,6 +134,8 @@ impl Session<'_> {
             ClientFrame::Ping { nonce } => ServerFrame::Pong { nonce },
             ClientFrame::History(request) => ServerFrame::History(self.history(request)),
             ClientFrame::Send(send) => ServerFrame::Ack(self.store(send)),
+            // Nothing is remembered here.
+            ClientFrame::Trace(_) => return Some(()),
         };
         write(&mut self.writer, &answer).await
     }

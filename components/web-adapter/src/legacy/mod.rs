@@ -145,6 +145,7 @@ impl Session<'_> {
             kind: MessageType::Chat,
             metadata: Metadata::default(),
             timestamp: None,
+            trace: false,
         };
         let answer = self.client.submit(send).await.map_err(|_| End::Away)?;
         self.pending.push(Box::pin(async move { (to, answer.await.unwrap_or(Err(SendError::Ended))) }));
@@ -217,6 +218,7 @@ impl Session<'_> {
             | ServerFrame::Live
             | ServerFrame::History(_)
             | ServerFrame::Seen(_)
+            | ServerFrame::Trace(_)
             | ServerFrame::Pong { .. }
             | ServerFrame::Bye { .. } => Vec::new(),
         }

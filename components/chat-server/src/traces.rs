@@ -1,0 +1,283 @@
+//! Remembers the way of recent messages: accepted, stored, on the feed, written, seen, with times and where.
+//!
+//! The life of a trace: [`Traces::accepted`] begins it where a client asked for one, or a share of this second's few is left, so that
+//! a busy server does not spend itself on them; [`Traces::on_feed`] begins one in the same way for what did not come in here. Every
+//! later step looks the message up, by its sender's id of it until its place in the log is known, by its place from then on.
+//!
+//! Nothing here is durable, and no step waits for it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use protocol::api::Appended;
+use protocol::native::{Trace, TraceStage, TraceStep};
+use protocol::{ClientId, ConversationId, Draft, Event, Timestamp, UserName};
+use tokio::time::{Duration, Instant};
+
+/// Messages that are remembered; some MiB at most.
+const KEPT: usize = 4096;
+/// Steps of one message. A message to somebody with many sessions has many.
+const STEPS: usize = 32;
+/// Messages in a second that are traced without being asked for.
+const SHARE: u32 = 50;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Where messages have been.
+///
+/// Bound: [`KEPT`] messages of [`STEPS`] steps. Overflow rule: the oldest message goes; further steps are not noted.
+#[derive(Debug, Default)]
+pub(crate) struct Traces(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    traces: HashMap<u64, Traced>,
+    /// In the order they began.
+    order: VecDeque<u64>,
+    by_sender: HashMap<(UserName, ClientId), u64>,
+    /// By `seq`, those that were not seen yet.
+    by_place: HashMap<ConversationId, BTreeMap<u64, u64>>,
+    next: u64,
+    begun: Option<(Instant, u32)>,
+}
+
+#[derive(Debug)]
+struct Traced {
+    sender: UserName,
+    client_id: ClientId,
+    conversation: ConversationId,
+    id: Option<uuid::Uuid>,
+    seq: Option<u64>,
+    steps: Vec<TraceStep>,
+}
+
+impl Traces {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A session took a message in.
+    pub(crate) fn accepted(&self, draft: &Draft, wanted: bool, place: impl FnOnce() -> String) {
+        let mut kept = self.kept();
+        if wanted || kept.has_share_left() {
+            let conversation = draft.conversation();
+            let at = kept.begin(&draft.sender, &draft.client_id, conversation);
+            kept.step(at, TraceStage::Accepted, Timestamp::now(), &place());
+        }
+    }
+
+    /// The store has it.
+    pub(crate) fn stored(&self, sender: &UserName, client_id: &ClientId, as_what: &Appended) {
+        let mut kept = self.kept();
+        let Some(at) = kept.find(sender, client_id) else { return };
+        kept.place(at, as_what.id, as_what.seq);
+        kept.step(at, TraceStage::Stored, as_what.at, "message-api");
+    }
+
+    /// The feed brought it.
+    pub(crate) fn on_feed(&self, event: &Event) {
+        let mut kept = self.kept();
+        let at = match kept.find(&event.sender, &event.client_id) {
+            Some(at) => at,
+            None if kept.has_share_left() => {
+                let at = kept.begin(&event.sender, &event.client_id, event.conversation.clone());
+                kept.step(at, TraceStage::Stored, event.at, "message-api");
+                at
+            }
+            None => return,
+        };
+        kept.place(at, event.id, event.seq);
+        kept.step(at, TraceStage::Feed, Timestamp::now(), "chat-server");
+    }
+
+    /// It was put on the way to a session.
+    pub(crate) fn written(&self, conversation: &ConversationId, seq: u64, place: impl FnOnce() -> String) {
+        let mut kept = self.kept();
+        if let Some(at) = kept.by_place.get(conversation).and_then(|places| places.get(&seq)).copied() {
+            kept.step(at, TraceStage::Written, Timestamp::now(), &place());
+        }
+    }
+
+    /// A user has seen a conversation up to here: everything before that was not seen yet is seen now.
+    pub(crate) fn seen(
+        &self,
+        user: &UserName,
+        conversation: &ConversationId,
+        up_to: u64,
+        place: impl FnOnce() -> String,
+    ) {
+        let mut kept = self.kept();
+        let Some(places) = kept.by_place.get(conversation) else { return };
+        let its = places.range(..=up_to).filter(|(_, at)| kept.is_for(**at, user));
+        let seen: Vec<(u64, u64)> = its.map(|(seq, at)| (*seq, *at)).collect();
+        if seen.is_empty() {
+            return;
+        }
+        let place = place();
+        for (seq, at) in seen {
+            kept.step(at, TraceStage::Seen, Timestamp::now(), &place);
+            kept.leave(conversation, seq);
+        }
+    }
+
+    /// What is known of a message, named by its id or by its sender's id of it. With a name, only of the messages of that user.
+    pub(crate) fn find(&self, message: &str, of: Option<&UserName>) -> Option<Trace> {
+        let kept = self.kept();
+        let newest_first = kept.order.iter().rev().filter_map(|at| kept.traces.get(at));
+        let mut its = newest_first.filter(|trace| of.is_none_or(|user| trace.conversation.has_member(user)));
+        let found = its.find(|trace| {
+            trace.client_id.as_str() == message || trace.id.is_some_and(|id| id.to_string() == message)
+        })?;
+        Some(Trace {
+            client_id: found.client_id.clone(),
+            conversation: found.conversation.clone(),
+            id: found.id,
+            seq: found.seq,
+            steps: found.steps.clone(),
+        })
+    }
+}
+
+impl Kept {
+    fn has_share_left(&mut self) -> bool {
+        let now = Instant::now();
+        let (since, count) = self.begun.filter(|(since, _)| now < *since + SECOND).unwrap_or((now, 0));
+        self.begun = Some((since, count + u32::from(count < SHARE)));
+        count < SHARE
+    }
+
+    fn begin(&mut self, sender: &UserName, client_id: &ClientId, conversation: ConversationId) -> u64 {
+        if let Some(at) = self.find(sender, client_id) {
+            return at;
+        }
+        if self.order.len() >= KEPT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.forget(oldest);
+        }
+        let at = self.next;
+        self.next += 1;
+        self.order.push_back(at);
+        self.by_sender.insert((sender.clone(), client_id.clone()), at);
+        let (sender, client_id) = (sender.clone(), client_id.clone());
+        let trace = Traced { sender, client_id, conversation, id: None, seq: None, steps: Vec::new() };
+        self.traces.insert(at, trace);
+        at
+    }
+
+    fn forget(&mut self, at: u64) {
+        let Some(trace) = self.traces.remove(&at) else { return };
+        self.by_sender.remove(&(trace.sender, trace.client_id));
+        if let Some(seq) = trace.seq {
+            self.leave(&trace.conversation, seq);
+        }
+    }
+
+    /// Nothing more can happen to it, or it is forgotten.
+    fn leave(&mut self, conversation: &ConversationId, seq: u64) {
+        if let Some(places) = self.by_place.get_mut(conversation) {
+            places.remove(&seq);
+            if places.is_empty() {
+                self.by_place.remove(conversation);
+            }
+        }
+    }
+
+    fn find(&self, sender: &UserName, client_id: &ClientId) -> Option<u64> {
+        if self.by_sender.is_empty() {
+            return None;
+        }
+        self.by_sender.get(&(sender.clone(), client_id.clone())).copied()
+    }
+
+    /// Its place in the log is known.
+    fn place(&mut self, at: u64, id: uuid::Uuid, seq: u64) {
+        let Some(trace) = self.traces.get_mut(&at) else { return };
+        if trace.seq.replace(seq).is_none() {
+            trace.id = Some(id);
+            self.by_place.entry(trace.conversation.clone()).or_default().insert(seq, at);
+        }
+    }
+
+    /// The store is heard of twice: by its answer and by its feed.
+    fn step(&mut self, at: u64, stage: TraceStage, when: Timestamp, place: &str) {
+        let Some(trace) = self.traces.get_mut(&at) else { return };
+        let known = stage == TraceStage::Stored && trace.steps.iter().any(|step| step.stage == stage);
+        if trace.steps.len() < STEPS && !known {
+            trace.steps.push(TraceStep { stage, at: when, place: place.to_owned() });
+            // The answer of the store may come behind its feed.
+            trace.steps.sort_by_key(|step| step.at);
+        }
+    }
+
+    /// Whether this user is the one to see it.
+    fn is_for(&self, at: u64, user: &UserName) -> bool {
+        let to = |trace: &Traced| trace.conversation.other(&trace.sender) == Some(user.key());
+        self.traces.get(&at).is_some_and(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Body;
+
+    fn name(text: &str) -> UserName {
+        UserName::parse(text).unwrap()
+    }
+
+    fn draft(n: u64) -> Draft {
+        let client_id = ClientId::parse(&format!("c{n}")).unwrap();
+        Draft { client_id, ..Draft::chat(name("alice"), name("bob"), Body::parse("x").unwrap()) }
+    }
+
+    fn stored(traces: &Traces, draft: &Draft, seq: u64) {
+        let (id, at) = (uuid::Uuid::from_u128(seq.into()), Timestamp::now());
+        let appended = Appended { conversation: draft.conversation(), seq, id, at, duplicate: false };
+        traces.stored(&draft.sender, &draft.client_id, &appended);
+    }
+
+    fn stages(trace: &Trace) -> Vec<TraceStage> {
+        trace.steps.iter().map(|step| step.stage).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_is_followed_to_the_one_who_sees_it() {
+        let traces = Traces::default();
+        let (one, two) = (draft(1), draft(2));
+        for (draft, seq) in [(&one, 1), (&two, 2)] {
+            traces.accepted(draft, false, || "alice".to_owned());
+            stored(&traces, draft, seq);
+        }
+        traces.written(&one.conversation(), 1, || "bob".to_owned());
+        traces.seen(&name("alice"), &one.conversation(), 2, || unreachable!("it is her own"));
+        traces.seen(&name("bob"), &one.conversation(), 1, || "bob".to_owned());
+        traces.seen(&name("bob"), &one.conversation(), 1, || unreachable!("it is known"));
+        let trace = traces.find("c1", Some(&name("bob"))).unwrap();
+        use TraceStage::{Accepted, Seen, Stored, Written};
+        assert_eq!(stages(&trace), [Accepted, Stored, Written, Seen]);
+        let by_id = trace.id.unwrap().to_string();
+        assert_eq!(traces.find(&by_id, None).unwrap(), trace);
+        assert_eq!(stages(&traces.find("c2", None).unwrap()), [Accepted, Stored]);
+        assert_eq!(traces.find("c1", Some(&name("carol"))), None, "it is none of hers");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_is_bounded_and_a_busy_second_is_not_traced_whole() {
+        let traces = Traces::default();
+        for n in 0..10_000 {
+            traces.accepted(&draft(n), true, || "alice".to_owned());
+            stored(&traces, &draft(n), n + 1);
+        }
+        {
+            let kept = traces.kept();
+            assert_eq!((kept.traces.len(), kept.order.len(), kept.by_sender.len()), (KEPT, KEPT, KEPT));
+            assert_eq!(kept.by_place.values().map(BTreeMap::len).sum::<usize>(), KEPT);
+        }
+        let traces = Traces::default();
+        (0..1000).for_each(|n| traces.accepted(&draft(n), false, || "alice".to_owned()));
+        assert_eq!(traces.kept().order.len(), SHARE as usize);
+        tokio::time::advance(SECOND).await;
+        traces.accepted(&draft(2000), false, || "alice".to_owned());
+        assert!(traces.find("c2000", None).is_some());
+    }
+}

@@ -1,0 +1,84 @@
+//! `launcher trace`: where a message has been.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use kit::{Exit, Failure, Secret};
+use protocol::limits::SERVER_FRAME_BYTES;
+use protocol::native::{ClientFrame, ServerFrame, Trace, TraceRequest, TraceStage};
+
+use super::options::{Where, Without};
+use super::output;
+use super::table::{Cell, Table};
+use super::token;
+
+/// The chat server answers from its memory.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The message's id, or its sender's id of it
+    message: String,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks the chat server, and prints its answer.
+pub(super) fn trace(place: &Where, args: &Args) -> Result<Exit, Failure> {
+    let loaded = place.load(&Without::default())?;
+    let token = token::of_running(&loaded.directories.data)?;
+    let address = kit::listen::reachable(loaded.settings.chat_server.listen);
+    let answer = ask(address, &args.message, &token).map_err(|error| {
+        Failure::new(Exit::Unavailable, format!("the chat server at {address} does not answer: {error}"))
+    })?;
+    match answer {
+        ServerFrame::Trace(trace) if args.json => {
+            output::line(&serde_json::to_string_pretty(&trace).expect("a trace can be written as JSON"));
+            Ok(Exit::Fine)
+        }
+        ServerFrame::Trace(trace) => {
+            table(&trace).lines(output::is_coloured()).iter().for_each(|line| output::line(line));
+            Ok(Exit::Fine)
+        }
+        ServerFrame::Error(error) => Err(Failure::new(Exit::Failure, error.message)),
+        _ => Err(Failure::new(Exit::Failure, format!("the chat server at {address} answers something else"))),
+    }
+}
+
+fn ask(address: SocketAddr, message: &str, token: &Secret) -> std::io::Result<ServerFrame> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let token = Some(token.expose().to_owned());
+    let request = ClientFrame::Trace(TraceRequest { message: message.to_owned(), token });
+    writeln!(stream, "{}", serde_json::to_string(&request)?)?;
+    let mut line = String::new();
+    BufReader::new(stream.take(SERVER_FRAME_BYTES as u64)).read_line(&mut line)?;
+    // The prompt for those who come with a line stands before it.
+    let frame = line.find('{').map_or("", |at| &line[at..]);
+    Ok(serde_json::from_str(frame)?)
+}
+
+fn table(trace: &Trace) -> Table {
+    let mut table = Table::new(&["TIME (UTC)", "AFTER", "STAGE", "WHERE"]);
+    let first = trace.steps.first().map_or(0, |step| step.at.micros());
+    for step in &trace.steps {
+        let stage = match step.stage {
+            TraceStage::Accepted => "accepted",
+            TraceStage::Stored => "stored",
+            TraceStage::Feed => "on the feed",
+            TraceStage::Written => "written",
+            TraceStage::Seen => "seen",
+        };
+        let after = step.at.micros() - first;
+        table.row(vec![
+            Cell::plain(step.at.to_string()),
+            Cell::number(format!("{}.{:03} ms", after / 1000, after % 1000)),
+            Cell::plain(stage),
+            Cell::plain(output::tame(&step.place)),
+        ]);
+    }
+    table
+}
