@@ -6,7 +6,9 @@ use std::time::Duration;
 use kit::backoff::Backoff;
 use protocol::native::Durability;
 use tokio::sync::Semaphore;
-use transport::{ApiClient, ApiError};
+use transport::ApiError;
+
+use crate::api::Api;
 
 /// Reads at once. When every session must catch up, a few at a time do.
 const READS: usize = 16;
@@ -16,15 +18,15 @@ const RETRY_CAP: Duration = Duration::from_millis(500);
 /// A client of the message API, and what is known of its store.
 #[derive(Debug)]
 pub(crate) struct Backend {
-    /// The client.
-    pub(crate) api: ApiClient,
+    /// Whom it asks.
+    pub(crate) api: Api,
     relaxed: AtomicBool,
     reads: Semaphore,
 }
 
 impl Backend {
     /// Nothing is asked yet.
-    pub(crate) fn new(api: ApiClient) -> Self {
+    pub(crate) fn new(api: Api) -> Self {
         Self { api, relaxed: AtomicBool::new(false), reads: Semaphore::new(READS) }
     }
 

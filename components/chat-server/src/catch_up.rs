@@ -55,6 +55,7 @@ pub(crate) fn start(server: &Arc<Server>, lap: Lap) -> mpsc::Receiver<Page> {
     server.tasks.spawn(async move {
         let server = server_of_task;
         tokio::select! {
+            biased;
             () = pages.closed() => {}
             // That the session does not want more is no failure.
             _ = read(&server, lap, &pages) => {}

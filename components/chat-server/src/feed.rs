@@ -5,8 +5,9 @@ use std::time::Duration;
 use kit::backoff::Backoff;
 use protocol::api::{FeedFrame, FeedPosition};
 use tokio::sync::watch;
-use transport::{Feed, FeedError};
+use transport::FeedError;
 
+use crate::api::ApiFeed;
 use crate::backend::Backend;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
@@ -98,7 +99,7 @@ async fn connected(
 }
 
 /// Reads the first frame. Unless it goes on where we were, every session must read from the store.
-async fn start(feed: &mut Feed, hub: &Hub, wanted: Option<FeedPosition>) -> Result<FeedPosition, End> {
+async fn start(feed: &mut ApiFeed, hub: &Hub, wanted: Option<FeedPosition>) -> Result<FeedPosition, End> {
     let FeedFrame::Start { epoch, index, resumed } = feed.next().await? else { return Err(End::NoStart) };
     let at = FeedPosition { epoch, index };
     if !(resumed && wanted == Some(at)) {

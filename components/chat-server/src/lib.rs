@@ -10,6 +10,7 @@
 pub mod config;
 
 mod answers;
+mod api;
 mod appender;
 mod backend;
 mod book_dialect;
@@ -39,6 +40,8 @@ mod roster;
 mod send_queue;
 mod server;
 mod session;
+#[cfg(test)]
+mod simulation;
 mod text_dialect;
 mod traces;
 mod wire;
@@ -55,6 +58,7 @@ use transport::ApiClient;
 
 pub use config::{Config, Upstream};
 
+use api::Api;
 use appender::Appender;
 use backend::Backend;
 use cursors::Cursors;
@@ -86,7 +90,8 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
     let address = listener.local_addr()?;
     let book = if config.book { Some(kit::listen::bind(config.book_listen).await?) } else { None };
     let http = http::bind(config.http_listen).await?;
-    let backend = Arc::new(Backend::new(ApiClient::new(upstream.api, context.service_token.clone())));
+    let backend =
+        Arc::new(Backend::new(Api::Http(ApiClient::new(upstream.api, context.service_token.clone()))));
     let metrics = Arc::new(Metrics::default());
     let traces = Arc::new(Traces::default());
     let (appender, worker) = Appender::new(Arc::clone(&backend), Arc::clone(&metrics), Arc::clone(&traces));

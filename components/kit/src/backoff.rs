@@ -3,6 +3,7 @@
 //! Full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015) spreads many clients that lost the
 //! same server over the whole interval instead of sending them back in step.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 /// Delays that double from `base` to `cap`, each drawn evenly between nothing and the present bound.
@@ -39,10 +40,28 @@ impl Backoff {
     }
 }
 
+thread_local! {
+    static SEEDED: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// From now on what this thread draws follows from the seed: for simulations, which must be replayed.
+pub fn seed(seed: u64) {
+    SEEDED.set(Some(seed));
+}
+
 /// An even draw from 0 to 1. Without randomness from the system the whole delay is used, which is safe and only less spread.
 #[must_use]
 pub fn unit_random() -> f64 {
-    getrandom::u32().map_or(1.0, |n| f64::from(n) / f64::from(u32::MAX))
+    let draw = match SEEDED.get() {
+        // A linear congruential generator (Knuth, MMIX); its upper half is random enough to spread delays.
+        Some(state) => {
+            let next = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            SEEDED.set(Some(next));
+            Ok(u32::try_from(next >> 32).expect("the upper half of 64 bits"))
+        }
+        None => getrandom::u32(),
+    };
+    draw.map_or(1.0, |n| f64::from(n) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]

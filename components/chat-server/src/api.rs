@@ -1,0 +1,99 @@
+//! What the server asks of the message API: the real one over HTTP, or in tests a simulated one that fails as it is told.
+
+use protocol::api::{
+    AppendResponse, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, UnseenPage, User,
+};
+use protocol::{ConversationId, Draft, UserName};
+use transport::api::Range;
+use transport::{ApiClient, ApiError, Feed, FeedError};
+
+#[cfg(test)]
+use crate::simulation::{SimulatedApi, SimulatedFeed};
+
+/// Hands a question on to whichever it is.
+macro_rules! ask {
+    ($self:ident.$question:ident($($with:expr),*)) => {
+        match $self {
+            Self::Http(api) => api.$question($($with),*).await,
+            #[cfg(test)]
+            Self::Simulated(api) => api.$question($($with),*).await,
+        }
+    };
+}
+
+/// A message API. What each question means stands at [`ApiClient`].
+#[derive(Debug)]
+pub(crate) enum Api {
+    /// Over HTTP.
+    Http(ApiClient),
+    /// In memory.
+    #[cfg(test)]
+    Simulated(SimulatedApi),
+}
+
+/// Its feed.
+pub(crate) enum ApiFeed {
+    /// Over HTTP.
+    Http(Feed),
+    /// In memory.
+    #[cfg(test)]
+    Simulated(SimulatedFeed),
+}
+
+impl Api {
+    pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<AppendResponse, ApiError> {
+        ask!(self.append(drafts))
+    }
+
+    pub(crate) async fn unseen(
+        &self,
+        user: &UserName,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<UnseenPage, ApiError> {
+        ask!(self.unseen(user, after, limit))
+    }
+
+    pub(crate) async fn events(
+        &self,
+        conversation: &ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> Result<EventPage, ApiError> {
+        ask!(self.events(conversation, range, limit))
+    }
+
+    pub(crate) async fn conversations(&self, user: &UserName) -> Result<Conversations, ApiError> {
+        ask!(self.conversations(user))
+    }
+
+    pub(crate) async fn move_cursors(&self, moves: Vec<CursorMove>) -> Result<(), ApiError> {
+        ask!(self.move_cursors(moves))
+    }
+
+    pub(crate) async fn register(&self, name: UserName, address: Option<String>) -> Result<(), ApiError> {
+        ask!(self.register(name, address))
+    }
+
+    pub(crate) async fn users(&self) -> Result<Vec<User>, ApiError> {
+        ask!(self.users())
+    }
+
+    pub(crate) async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {
+        ask!(self.known(names))
+    }
+
+    pub(crate) async fn feed(&self, position: Option<FeedPosition>) -> Result<ApiFeed, FeedError> {
+        match self {
+            Self::Http(api) => api.feed(position).await.map(ApiFeed::Http),
+            #[cfg(test)]
+            Self::Simulated(api) => api.feed(position).await.map(ApiFeed::Simulated),
+        }
+    }
+}
+
+impl ApiFeed {
+    pub(crate) async fn next(&mut self) -> Result<FeedFrame, FeedError> {
+        ask!(self.next())
+    }
+}

@@ -1,0 +1,320 @@
+//! A message API in memory. It keeps what it committed, whatever happens; it delays, loses questions and answers, and dies between any
+//! two steps, as the dice say. Its promises are those of the real one: a page of unseen events says where the feed was when all of it
+//! had been published, and a new run has a new feed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use protocol::api::{
+    AppendResponse, Appended, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, UnseenPage, User,
+};
+use protocol::native::{ConversationSummary, Durability};
+use protocol::{ClientId, ConversationId, Draft, Event, Timestamp, UserName};
+use tokio::sync::watch;
+use transport::api::Range;
+use transport::{ApiError, FeedError};
+use uuid::Uuid;
+
+use super::dice::Dice;
+
+/// A handle on it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct SimulatedApi {
+    dice: Arc<Dice>,
+    state: Arc<Mutex<State>>,
+    changed: Arc<watch::Sender<u64>>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    /// Whether anything is lost or dies.
+    pub(super) faults: bool,
+    up: bool,
+    run: u64,
+    epoch: Uuid,
+    /// Where in `order` this run's feed begins, and how far it has come.
+    base: usize,
+    published: usize,
+    /// The commit order.
+    pub(super) order: Vec<Event>,
+    heads: HashMap<ConversationId, u64>,
+    results: HashMap<(UserName, ClientId), Appended>,
+    pub(super) cursors: BTreeMap<(UserName, ConversationId), u64>,
+}
+
+/// An open feed.
+pub(crate) struct SimulatedFeed {
+    api: SimulatedApi,
+    changed: watch::Receiver<u64>,
+    run: u64,
+    at: FeedPosition,
+    start: Option<FeedFrame>,
+}
+
+fn away() -> ApiError {
+    ApiError::Unavailable("as the dice fell".to_owned())
+}
+
+impl SimulatedApi {
+    pub(crate) fn new(dice: Arc<Dice>) -> Self {
+        let state = State {
+            faults: true,
+            up: true,
+            run: 0,
+            epoch: Uuid::from_u128(dice.next().into()),
+            base: 0,
+            published: 0,
+            order: Vec::new(),
+            heads: HashMap::new(),
+            results: HashMap::new(),
+            cursors: BTreeMap::new(),
+        };
+        Self { dice, state: Arc::new(Mutex::new(state)), changed: Arc::new(watch::Sender::new(0)) }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// It dies, between any two steps of anything.
+    pub(super) fn die(&self) {
+        let mut state = self.state();
+        state.up = false;
+        state.run += 1;
+        state.epoch = Uuid::from_u128(self.dice.next().into());
+        state.base = state.order.len();
+        state.published = state.base;
+        drop(state);
+        self.changed.send_modify(|changes| *changes += 1);
+    }
+
+    pub(super) fn come_back(&self) {
+        self.state().up = true;
+    }
+
+    fn is_lost(&self, state: &State) -> bool {
+        !state.up || state.faults && self.dice.one_in(25)
+    }
+
+    /// One step: on its way there and back much can happen.
+    async fn step<T>(
+        &self,
+        run: Option<u64>,
+        act: impl FnOnce(&mut State) -> T,
+    ) -> Result<(T, u64), ApiError> {
+        self.dice.delay().await;
+        let mut state = self.state();
+        if self.is_lost(&state) || run.is_some_and(|run| run != state.run) {
+            return Err(away());
+        }
+        let before = state.published;
+        let value = act(&mut state);
+        let (run, is_news) = (state.run, state.published != before);
+        drop(state);
+        if is_news {
+            self.changed.send_modify(|changes| *changes += 1);
+        }
+        Ok((value, run))
+    }
+
+    async fn ask<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, ApiError> {
+        let (value, run) = self.step(None, act).await?;
+        self.step(Some(run), |_| ()).await?;
+        Ok(value)
+    }
+
+    pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<AppendResponse, ApiError> {
+        let (results, run) =
+            self.step(None, |state| drafts.into_iter().map(|draft| state.append(draft)).collect()).await?;
+        self.step(Some(run), State::publish).await?;
+        self.step(Some(run), |_| ()).await?;
+        Ok(AppendResponse { results, durability: Durability::Fsync })
+    }
+
+    pub(crate) async fn unseen(
+        &self,
+        user: &UserName,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<UnseenPage, ApiError> {
+        let after = after.map_or(0, |after| after.parse().unwrap());
+        let ((before, events, end, more), run) =
+            self.step(None, |state| state.unseen(user, after, limit)).await?;
+        // More may come while it is read.
+        let ((position, news), run) = self
+            .step(Some(run), |state| (state.position(), state.has_other_for(user, before, &events)))
+            .await?;
+        self.step(Some(run), |_| ()).await?;
+        let next = (more || news).then(|| end.to_string());
+        Ok(UnseenPage { events, next, position })
+    }
+
+    pub(crate) async fn events(
+        &self,
+        conversation: &ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> Result<EventPage, ApiError> {
+        let Range::After(after) = range else { unreachable!("nobody asks for history here") };
+        self.ask(|state| {
+            let its = state.order.iter().filter(|it| it.conversation == *conversation && it.seq > after);
+            let mut events: Vec<Event> = its.take(limit + 1).cloned().collect();
+            let more = events.len() > limit;
+            events.truncate(limit);
+            state.publish();
+            EventPage { events, more }
+        })
+        .await
+    }
+
+    pub(crate) async fn conversations(&self, user: &UserName) -> Result<Conversations, ApiError> {
+        self.ask(|state| {
+            let its = state.heads.iter().filter(|(conversation, _)| conversation.has_member(user));
+            let summary = |(conversation, head): (&ConversationId, &u64)| ConversationSummary {
+                conversation: conversation.clone(),
+                with: UserName::parse(conversation.other(user).unwrap()).unwrap(),
+                head: *head,
+                seen: 0,
+                unseen: 0,
+                last: None,
+            };
+            Conversations { conversations: its.map(summary).collect() }
+        })
+        .await
+    }
+
+    pub(crate) async fn move_cursors(&self, moves: Vec<CursorMove>) -> Result<(), ApiError> {
+        self.ask(|state| {
+            for to in moves {
+                let end = state.heads.get(&to.conversation).copied().unwrap_or(0);
+                let cursor = state.cursors.entry((to.user, to.conversation)).or_default();
+                *cursor = to.seq.min(end).max(*cursor);
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn register(&self, _: UserName, _: Option<String>) -> Result<(), ApiError> {
+        self.ask(|_| ()).await
+    }
+
+    pub(crate) async fn users(&self) -> Result<Vec<User>, ApiError> {
+        self.ask(|_| Vec::new()).await
+    }
+
+    pub(crate) async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {
+        self.ask(|_| names).await
+    }
+
+    pub(crate) async fn feed(&self, from: Option<FeedPosition>) -> Result<SimulatedFeed, FeedError> {
+        let changed = self.changed.subscribe();
+        let opened = self.step(None, |state| {
+            let end = state.position();
+            let resumed = from.filter(|from| from.epoch == end.epoch && from.index <= end.index);
+            (resumed.unwrap_or(end), resumed.is_some())
+        });
+        let ((at, resumed), run) = opened.await.map_err(FeedError::Open)?;
+        let start = Some(FeedFrame::Start { epoch: at.epoch, index: at.index, resumed });
+        Ok(SimulatedFeed { api: self.clone(), changed, run, at, start })
+    }
+}
+
+impl State {
+    fn append(&mut self, draft: Draft) -> Appended {
+        let key = (draft.sender.clone(), draft.client_id.clone());
+        if let Some(first) = self.results.get(&key) {
+            return Appended { duplicate: true, ..first.clone() };
+        }
+        let conversation = draft.conversation();
+        let head = self.heads.entry(conversation.clone()).or_default();
+        *head += 1;
+        let at = Timestamp::from_micros(i64::try_from(self.order.len()).unwrap());
+        let event = Event {
+            id: Uuid::from_u128(self.order.len() as u128),
+            conversation,
+            seq: *head,
+            at,
+            sender: draft.sender,
+            destination: draft.destination,
+            body: draft.body,
+            kind: draft.kind,
+            metadata: draft.metadata,
+            client_id: draft.client_id,
+            timestamp: at,
+        };
+        let (conversation, seq, id) = (event.conversation.clone(), event.seq, event.id);
+        let appended = Appended { conversation, seq, id, at, duplicate: false };
+        self.order.push(event);
+        self.results.insert(key, appended.clone());
+        appended
+    }
+
+    fn publish(&mut self) {
+        self.published = self.order.len();
+    }
+
+    fn position(&self) -> FeedPosition {
+        FeedPosition { epoch: self.epoch, index: (self.published - self.base) as u64 }
+    }
+
+    /// Where the feed was, what is unseen, where that ends, and whether there is more.
+    fn unseen(
+        &mut self,
+        user: &UserName,
+        after: usize,
+        limit: usize,
+    ) -> (FeedPosition, Vec<Event>, usize, bool) {
+        let before = self.position();
+        let is_unseen = |event: &Event| {
+            let cursor = (user.clone(), event.conversation.clone());
+            event.destination == *user && event.seq > self.cursors.get(&cursor).copied().unwrap_or(0)
+        };
+        let unseen = self.order.iter().enumerate().skip(after).filter(|(_, event)| is_unseen(event));
+        let mut found: Vec<(usize, Event)> =
+            unseen.map(|(at, event)| (at + 1, event.clone())).take(limit + 1).collect();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let end = found.last().map_or(after, |(end, _)| *end);
+        // The store says nothing before the feed does.
+        self.publish();
+        (before, found.into_iter().map(|(_, event)| event).collect(), end, more)
+    }
+
+    fn has_other_for(&self, user: &UserName, from: FeedPosition, known: &[Event]) -> bool {
+        let since = self.base + usize::try_from(from.index).unwrap();
+        from.epoch != self.epoch
+            || self.order[since..self.published]
+                .iter()
+                .any(|event| event.destination == *user && !known.iter().any(|it| it.id == event.id))
+    }
+}
+
+impl SimulatedFeed {
+    pub(crate) async fn next(&mut self) -> Result<FeedFrame, FeedError> {
+        if let Some(start) = self.start.take() {
+            return Ok(start);
+        }
+        loop {
+            self.changed.borrow_and_update();
+            if let Some(event) = self.take()? {
+                self.api.dice.delay().await;
+                return Ok(FeedFrame::Event { index: self.at.index, event: Box::new(event) });
+            }
+            // The sender is in our hands.
+            let _ = self.changed.changed().await;
+        }
+    }
+
+    fn take(&mut self) -> Result<Option<Event>, FeedError> {
+        let state = self.api.state();
+        if state.run != self.run || self.api.is_lost(&state) && self.api.dice.one_in(4) {
+            return Err(FeedError::Closed);
+        }
+        let next = state.base + usize::try_from(self.at.index).unwrap();
+        if next >= state.published {
+            return Ok(None);
+        }
+        self.at.index += 1;
+        Ok(Some(state.order[next].clone()))
+    }
+}

@@ -1,0 +1,181 @@
+//! Somebody who reads: a session as `session` runs it, without a socket. Slow at times, gone at any moment, back after a while.
+//!
+//! What a text session does is done here by the same parts: the inbox, laps of catching up, cursors that move once the peer has what
+//! it was sent.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use protocol::{ConversationId, Event, Timestamp, UserName};
+use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant};
+use uuid::Uuid;
+
+use super::dice::Dice;
+use crate::catch_up::{self, Lap, Page};
+use crate::hub::Membership;
+use crate::inbox::{Backlog, Style};
+use crate::outlet::Dialect;
+use crate::roster::Claim;
+use crate::server::Server;
+
+/// What one session showed, in order: the log, the place in it, whether it was the user's own, the event.
+pub(super) type Showing = Vec<(ConversationId, u64, bool, Uuid)>;
+
+/// A reader and what all of their sessions showed.
+#[derive(Debug)]
+pub(super) struct Person {
+    pub(super) name: UserName,
+    dialect: Dialect,
+    dice: Arc<Dice>,
+    pub(super) showings: Mutex<Vec<Showing>>,
+}
+
+/// One session.
+struct Sitting<'p> {
+    person: &'p Person,
+    server: &'p Arc<Server>,
+    member: Membership,
+    pages: Option<mpsc::Receiver<Page>>,
+    page: std::vec::IntoIter<Event>,
+    /// Shown, and nobody knows yet whether the peer has it.
+    unconfirmed: BTreeMap<ConversationId, u64>,
+    /// The last that was sent of each conversation; native sessions remember it.
+    sent: BTreeMap<ConversationId, u64>,
+}
+
+impl Person {
+    pub(super) fn new(name: UserName, dialect: Dialect, dice: Arc<Dice>) -> Arc<Self> {
+        Arc::new(Self { name, dialect, dice, showings: Mutex::default() })
+    }
+
+    /// Comes and goes for ever.
+    pub(super) async fn live(self: Arc<Self>, server: Arc<Server>, faults: impl Fn() -> bool) {
+        loop {
+            let style = match self.dialect {
+                Dialect::Native => Style::Stored,
+                Dialect::Text | Dialect::Book => Style::KeptBefore(Timestamp::from_micros(0)),
+            };
+            let backlog = Backlog { unseen: Some(style), ..Backlog::default() };
+            let member = server.hub.join(&self.name, Claim::Service, self.dialect, backlog).unwrap();
+            self.showings.lock().unwrap().push(Vec::new());
+            let sitting = Sitting {
+                person: &self,
+                server: &server,
+                member,
+                pages: None,
+                page: Vec::new().into_iter(),
+                unconfirmed: BTreeMap::new(),
+                sent: BTreeMap::new(),
+            };
+            let leaves = Instant::now() + Duration::from_millis(100 + self.dice.below(4000));
+            sitting.run(leaves, &faults).await;
+            self.dice.pause(800).await;
+        }
+    }
+}
+
+impl Sitting<'_> {
+    async fn run(mut self, leaves: Instant, faults: &impl Fn() -> bool) {
+        while !faults() || Instant::now() < leaves {
+            if self.show_next() {
+                // Now and then it takes nothing for a while.
+                if self.person.dice.one_in(20) {
+                    self.person.dice.delay().await;
+                }
+                continue;
+            }
+            self.confirm();
+            self.wait().await;
+        }
+        // What it was sent last is lost with it, or not.
+        if self.person.dice.one_in(2) {
+            self.confirm();
+        }
+    }
+
+    async fn wait(&mut self) {
+        let wakes = tokio::time::sleep(Duration::from_millis(50));
+        let wants_page = self.page.len() == 0;
+        let page = async {
+            match &mut self.pages {
+                Some(pages) if wants_page => pages.recv().await,
+                Some(_) | None => std::future::pending().await,
+            }
+        };
+        let page = tokio::select! {
+            biased;
+            page = page => Some(page),
+            () = self.member.outlet.wake.notified() => None,
+            () = wakes => None,
+        };
+        match page {
+            None => {}
+            Some(Some(Page::Events(events))) => self.page = events.into_iter(),
+            Some(Some(Page::End(position))) => {
+                self.pages = None;
+                let passed = self.server.hub.has_passed(position);
+                self.member.outlet.mail().inbox.finish(position, passed);
+            }
+            Some(None) => self.pages = None,
+        }
+    }
+
+    /// Shows one event, if there is one.
+    fn show_next(&mut self) -> bool {
+        if let Some(event) = self.page.next() {
+            let own = event.destination != self.person.name;
+            let unwanted = self.is_lines() && own || !self.member.outlet.mail().inbox.show(&event, own);
+            if !unwanted {
+                self.show(&event, own);
+            }
+            return true;
+        }
+        if self.pages.is_none() {
+            let backlog = self.member.outlet.mail().inbox.begin();
+            if let Some(backlog) = backlog {
+                self.begin_lap(backlog);
+            }
+        }
+        let Some(event) = self.member.outlet.mail().inbox.next() else { return false };
+        let own = event.event().destination != self.person.name;
+        self.show(event.event(), own);
+        true
+    }
+
+    fn begin_lap(&mut self, backlog: Backlog) {
+        let Backlog { mut known, unseen, gaps, lost } = backlog;
+        let sent = if self.is_lines() { self.unconfirmed.clone() } else { self.sent.clone() };
+        if unseen.is_some() {
+            let mut mail = self.member.outlet.mail();
+            sent.iter().for_each(|(conversation, seq)| mail.inbox.note_sent(conversation, *seq));
+        }
+        if lost && !self.is_lines() {
+            sent.into_iter().for_each(|(conversation, seq)| _ = known.entry(conversation).or_insert(seq));
+        }
+        let lap = Lap { user: self.person.name.clone(), known, unseen: unseen.is_some(), gaps };
+        self.pages = Some(catch_up::start(self.server, lap));
+    }
+
+    fn show(&mut self, event: &Event, own: bool) {
+        let shown = (event.conversation.clone(), event.seq, own, event.id);
+        self.person.showings.lock().unwrap().last_mut().unwrap().push(shown);
+        let remembered = if self.is_lines() { &mut self.unconfirmed } else { &mut self.sent };
+        let last = remembered.entry(event.conversation.clone()).or_default();
+        *last = event.seq.max(*last);
+        if !self.is_lines() && self.person.dice.one_in(3) {
+            self.server.cursors.advance(&self.person.name, None, event.conversation.clone(), event.seq);
+        }
+    }
+
+    /// The peer's TCP says that it has everything.
+    fn confirm(&mut self) {
+        for (conversation, seq) in std::mem::take(&mut self.unconfirmed) {
+            self.server.cursors.advance(&self.person.name, None, conversation, seq);
+        }
+    }
+
+    fn is_lines(&self) -> bool {
+        self.person.dialect.is_lines()
+    }
+}
