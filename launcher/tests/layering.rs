@@ -73,6 +73,22 @@ fn every_crate_uses_lower_layers_only() {
 }
 
 #[test]
+fn the_benchmark_speaks_to_the_others_through_sockets_only() {
+    let text = std::fs::read_to_string(root().join("bench/Cargo.toml")).unwrap();
+    let manifest: toml::Table = text.parse().unwrap();
+    let uses = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let uses = uses.iter().flat_map(|kind| dependencies(&manifest, kind));
+    let crates = manifests();
+    let ours: BTreeSet<String> = uses.filter(|name| crates.contains_key(name)).collect();
+    assert_eq!(ours, BTreeSet::from(["protocol".to_owned()]));
+    assert_eq!(manifest["package"]["publish"].as_bool(), Some(false));
+    // Nobody ships it either.
+    for (name, manifest) in &crates {
+        assert!(!manifest.ships.contains("bench") && !manifest.tests.contains("bench"), "{name}");
+    }
+}
+
+#[test]
 fn the_supervisor_knows_no_component() {
     let names: Vec<String> = manifests().into_keys().filter(|name| layer(name) == COMPONENTS).collect();
     let mut open = vec![root().join("launcher/src/supervisor")];

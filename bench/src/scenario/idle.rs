@@ -1,0 +1,60 @@
+//! Very many connections that do nothing.
+
+use tokio::task::JoinSet;
+
+use super::Bench;
+use crate::Result;
+use crate::codec::Protocol;
+use crate::connection::Connection;
+use crate::system::{Running, System};
+use crate::table::Row;
+
+/// Logins under way at once.
+const LOGINS: u32 = 50;
+/// How long the server gets to let go of what the logins needed.
+const SETTLE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What each costs the chat server.
+pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
+    let connections = bench.options.connections;
+    let scenario = format!("{connections} idle connections");
+    for system in bench.ours().into_iter().filter(|system| system.protocol != Protocol::WebSocket) {
+        let Some(running) = bench.start(&scenario, system).await else { continue };
+        let note = each(system, &running, connections).await;
+        let row = note.map(|note| Row { scenario: &scenario, system: system.label, note, ..Row::default() });
+        bench.report(&scenario, system, row);
+    }
+    Ok(())
+}
+
+async fn each(system: System, running: &Running, connections: u32) -> Result<String> {
+    let Running::Launcher(launcher) = running else { return Err("it is not ours".into()) };
+    let before = launcher.memory_kib("chat-server")?;
+    let held = logins(system, running, connections).await?;
+    tokio::time::sleep(SETTLE).await;
+    let after = launcher.memory_kib("chat-server")?;
+    drop(held);
+    let each = f64::from(after.saturating_sub(before)) / f64::from(connections);
+    Ok(format!("{each:.2} KiB each in chat-server (PSS {before} KiB before, {after} KiB with them)"))
+}
+
+async fn logins(system: System, running: &Running, connections: u32) -> Result<Vec<Connection>> {
+    let (address, protocol) = (running.address(system.protocol), system.protocol);
+    let mut held = Vec::new();
+    for first in (0..connections).step_by(LOGINS as usize) {
+        let mut logins = JoinSet::new();
+        for index in first..connections.min(first + LOGINS) {
+            logins.spawn(async move {
+                let mut connection =
+                    Connection::login(address, protocol.codec(), &format!("idle{index}")).await?;
+                // The list of those who are online comes with the greeting.
+                connection.receive(|_| {}).await?;
+                Ok::<_, crate::Error>(connection)
+            });
+        }
+        for login in logins.join_all().await {
+            held.push(login?);
+        }
+    }
+    Ok(held)
+}

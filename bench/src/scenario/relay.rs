@@ -1,0 +1,56 @@
+//! Messages to receivers who are there.
+
+use super::Bench;
+use crate::Result;
+use crate::load::{Open, Outcome, Pair, closed, open};
+use crate::system::{Running, System};
+use crate::table::Row;
+
+/// Closed loops first, then every system under the same offered load.
+pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
+    for system in bench.systems.clone() {
+        let Some(running) = bench.start("relay", system).await else { continue };
+        let highest = highest(bench, system, &running).await?;
+        if bench.offered.is_none() && system.is_ours() {
+            bench.offered = Some(highest / 2.0);
+        }
+    }
+    let rate = bench.offered().await?;
+    let scenario = format!("relay, {rate:.0}/s offered");
+    for system in bench.systems.clone() {
+        let Some(running) = bench.start(&scenario, system).await else { continue };
+        let outcome = offered(bench, system, &running, rate).await;
+        let row = outcome
+            .as_ref()
+            .map(|outcome| Row { rate: None, ..Row::timed(&scenario, system.label, outcome) });
+        bench.report(&scenario, system, row.map_err(|error| error.to_string().into()));
+    }
+    Ok(())
+}
+
+/// The highest rate of all windows.
+pub(super) async fn highest(bench: &mut Bench<'_>, system: System, running: &Running) -> Result<f64> {
+    let mut highest = 0.0_f64;
+    for window in bench.options.windows.clone() {
+        let scenario = format!("relay, {window} under way each");
+        let outcome = at_most(bench, system, running, window).await;
+        highest = highest.max(outcome.as_ref().map_or(0.0, |outcome| outcome.rate));
+        let row = outcome.map(|outcome| Row::closed(&scenario, system.label, &outcome));
+        bench.report(&scenario, system, row);
+    }
+    Ok(highest)
+}
+
+async fn at_most(bench: &Bench<'_>, system: System, running: &Running, window: u32) -> Result<Outcome> {
+    let (address, prefix) = (running.address(system.protocol), format!("w{window}"));
+    let pairs = Pair::login(address, system.protocol, &prefix, bench.options.senders, false).await?;
+    Ok(closed(pairs, bench.closed(window)).await?.1)
+}
+
+async fn offered(bench: &Bench<'_>, system: System, running: &Running, rate: f64) -> Result<Outcome> {
+    let address = running.address(system.protocol);
+    let pairs = Pair::login(address, system.protocol, "o", bench.options.senders, false).await?;
+    let how =
+        Open { rate, warm_up: bench.options.warm_up(), measured: bench.options.measured(), stalled: false };
+    open(pairs, system.protocol, how).await
+}

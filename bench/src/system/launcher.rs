@@ -1,0 +1,105 @@
+//! Ours: the real launcher with all its components.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::process::Process;
+use super::{Place, free_address, process};
+use crate::Result;
+
+/// A running launcher with all five components.
+pub struct Launcher {
+    /// The chat server.
+    pub chat: SocketAddr,
+    /// The web adapter.
+    pub page: SocketAddr,
+    program: PathBuf,
+    _process: Process,
+    dir: TempDir,
+}
+
+impl Launcher {
+    /// Starts it and waits until everything is ready. The limit for one session's messages is off.
+    ///
+    /// # Errors
+    /// When it ends early.
+    pub fn start(place: &Place) -> Result<Self> {
+        let dir = place.directory()?;
+        let (api, chat, page) = (free_address()?, free_address()?, free_address()?);
+        let mut command = command(&place.launcher, dir.path());
+        for setting in [
+            format!("message-api.listen={api}"),
+            format!("chat-server.listen={chat}"),
+            format!("web-adapter.listen={page}"),
+            "chat-server.messages-per-second=0".to_owned(),
+            "chat-server.max-connections=30000".to_owned(),
+            "chat-server.book=false".to_owned(),
+        ] {
+            command.arg("--set").arg(setting);
+        }
+        let errors = std::fs::File::create(dir.path().join("errors"))?;
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+        let mut child = command.spawn()?;
+        let mut lines = BufReader::new(child.stdout.take().expect("it was asked for")).lines();
+        let process = Process::of(child);
+        // The last line of the table that says that everything is ready.
+        if !lines.any(|line| line.is_ok_and(|line| line.starts_with("stop "))) {
+            let errors = std::fs::read_to_string(dir.path().join("errors")).unwrap_or_default();
+            return Err(format!("the launcher ended early: {errors}").into());
+        }
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok(Self { chat, page, program: place.launcher.clone(), _process: process, dir })
+    }
+
+    /// The process of each component.
+    ///
+    /// # Errors
+    /// When the launcher does not say.
+    pub fn components(&self) -> Result<Vec<(String, u32)>> {
+        let output = command(&self.program, self.dir.path()).args(["status", "--json"]).output()?;
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        let components = status["components"].as_array().ok_or("the status has no components")?;
+        let process = |component: &serde_json::Value| {
+            let pid = u32::try_from(component["pid"].as_u64()?).ok()?;
+            Some((component["name"].as_str()?.to_owned(), pid))
+        };
+        Ok(components.iter().filter_map(process).collect())
+    }
+
+    /// The memory of one component in KiB.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn memory_kib(&self, component: &str) -> Result<u32> {
+        let components = self.components()?;
+        let found = components.iter().find(|(name, _)| name == component);
+        process::pss_kib(found.ok_or("that component does not run")?.1)
+    }
+
+    /// How many bytes lie in its data directory.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn stored_bytes(&self) -> Result<u64> {
+        let mut bytes = 0;
+        for entry in std::fs::read_dir(self.dir.path().join("data"))? {
+            bytes += entry?.metadata()?.len();
+        }
+        Ok(bytes)
+    }
+}
+
+fn command(program: &Path, dir: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(dir).arg("--data").arg(dir.join("data")).arg("--logs").arg(dir.join("logs"));
+    for name in ["MONGO_URL", "P2P_CONFIG", "NOTIFY_SOCKET"] {
+        command.env_remove(name);
+    }
+    command.env("XDG_CONFIG_HOME", dir).env("XDG_STATE_HOME", dir).env("OPENAI_API_KEY", "none");
+    command
+}

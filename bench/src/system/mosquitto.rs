@@ -1,0 +1,27 @@
+//! mosquitto, an MQTT broker. It acknowledges QoS 1 when the message is in its memory; persistence is a snapshot every half hour.
+
+use std::process::Command;
+
+use super::process::Process;
+use super::{Other, Place, free_address, path, program};
+use crate::Result;
+
+/// Its program.
+pub(super) const PROGRAM: &str = "mosquitto";
+
+/// Starts it, with its limits off: by default it drops what exceeds 1000 messages for one client.
+pub(super) async fn start(place: &Place) -> Result<Other> {
+    let (dir, address) = (place.directory()?, free_address()?);
+    let here = path(dir.path());
+    let config = format!(
+        "listener {} {}\nallow_anonymous true\nuser root\npersistence true\npersistence_location {here}/\n\
+         max_inflight_messages 0\nmax_queued_messages 0\nset_tcp_nodelay true\nlog_dest file {here}/log\nlog_type error\n",
+        address.port(),
+        address.ip()
+    );
+    let file = dir.path().join("mosquitto.conf");
+    std::fs::write(&file, config)?;
+    let mut process = Process::start(Command::new(program(PROGRAM)?).arg("-c").arg(file))?;
+    process.wait_for(address).await?;
+    Ok(Other { address, _process: process, _dir: dir })
+}

@@ -1,0 +1,20 @@
+//! nats-server, core: what a relay without storage and without acknowledgement can do.
+
+use std::process::Command;
+
+use super::process::Process;
+use super::{Other, Place, free_address, program};
+use crate::Result;
+
+/// Its program.
+pub(super) const PROGRAM: &str = "nats-server";
+
+/// Starts it.
+pub(super) async fn start(place: &Place) -> Result<Other> {
+    let (dir, address) = (place.directory()?, free_address()?);
+    let mut command = Command::new(program(PROGRAM)?);
+    command.arg("-a").arg(address.ip().to_string()).arg("-p").arg(address.port().to_string());
+    let mut process = Process::start(command.arg("-l").arg(dir.path().join("log")))?;
+    process.wait_for(address).await?;
+    Ok(Other { address, _process: process, _dir: dir })
+}

@@ -1,0 +1,40 @@
+//! The benchmark itself runs, on the launcher of this build, and finds nothing wrong.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Built with the workspace's tests, beside the benchmark.
+fn launcher() -> PathBuf {
+    let launcher = Path::new(env!("CARGO_BIN_EXE_bench")).with_file_name("launcher");
+    assert!(launcher.is_file(), "build it first: cargo build -p launcher");
+    launcher
+}
+
+fn bench(arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    if !arguments.contains(&"--launcher") {
+        command.arg("--launcher").arg(launcher());
+    }
+    command.arg("--dir").arg(std::env::temp_dir());
+    let Output { status, stdout, stderr } = command.args(arguments).output().unwrap();
+    (status.success(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn a_relay_and_a_store_are_measured_and_nothing_is_wrong() {
+    let small = ["--senders", "5", "--seconds", "0.2", "--windows", "4", "--rate", "500"];
+    let ours = ["--systems", "text,native,web-socket", "relay", "store", "fan-out"];
+    let (fine, table) = bench(&[&small[..], &ours].concat());
+    assert!(fine, "{table}");
+    let rows = |scenario: &str| table.lines().filter(|line| line.starts_with(scenario)).count();
+    assert_eq!((rows("relay, 4 under"), rows("relay, 500/s"), rows("one sender")), (3, 3, 3), "{table}");
+    assert_eq!((rows("store"), rows("  fetched")), (3, 3), "{table}");
+    assert_eq!(table.matches(" 0/0/0 ").count(), 15, "{table}");
+}
+
+#[test]
+fn a_launcher_that_is_not_there_is_named() {
+    let (fine, said) = bench(&["--launcher", "/nowhere/launcher"]);
+    assert!(!fine && said.contains("/nowhere/launcher"), "{said}");
+}
