@@ -145,8 +145,42 @@ install_program() {
   # A rename: whoever starts it gets the old one or the new one, and a running one is not disturbed.
   mv -f "$new" "$program"
   new=''
-  printf '%s\n' "$program" >"$manifest"
+  remember "$program"
   say "Installed $program"
+}
+
+# What was installed is listed, so that it can be removed again.
+remember() {
+  if ! [ -e "$manifest" ] || ! grep -qxF "$1" "$manifest"; then
+    printf '%s\n' "$1" >>"$manifest"
+  fi
+}
+
+# Puts the file $1 where $2 says, unless something is there that is not ours.
+install_beside() {
+  if [ -e "$2" ] && ! grep -qxF "$2" "$manifest"; then
+    warn "kept $2, which was there before"
+    return
+  fi
+  mkdir -p "$(dirname -- "$2")"
+  cp "$1" "$2"
+  remember "$2"
+}
+
+# The program knows its command line best.
+install_completions_and_pages() {
+  share=$prefix/share
+  for place in bash:bash-completion/completions/launcher zsh:zsh/site-functions/_launcher fish:fish/vendor_completions.d/launcher.fish; do
+    if "$program" completions "${place%%:*}" >"$scratch/completions" 2>/dev/null; then
+      install_beside "$scratch/completions" "$share/${place#*:}"
+    fi
+  done
+  if "$program" man "$scratch/man" >/dev/null 2>&1; then
+    for page in "$scratch/man"/*.1; do
+      [ ! -e "$page" ] || install_beside "$page" "$share/man/man1/${page##*/}"
+    done
+  fi
+  say "          with completions for bash, zsh and fish, and manual pages, below $share"
 }
 
 write_config() {
@@ -275,7 +309,10 @@ Description=P2P Chat
 Documentation=file://$(printf '%s' "$source" | sed 's/%/%%/g; s/ /%%20/g')/README.md
 
 [Service]
-Type=simple
+# The launcher says itself when all is up, how it is, and that it lives.
+Type=notify
+WatchdogSec=30
+TimeoutStartSec=60
 ExecStart=$(unit_word "$program") up --config $(unit_word "$config/launcher.toml") --data $(unit_word "$state/data") --logs $(unit_word "$state/logs")
 Restart=on-failure
 RestartSec=2
@@ -308,6 +345,11 @@ uninstall() {
       rm -f "$unit"
       say "Removed   $unit"
     fi
+    while IFS= read -r file; do
+      rm -f "$file"
+      # A directory that was made for it alone.
+      [ "$file" = "$program" ] || rmdir "$(dirname -- "$file")" 2>/dev/null || :
+    done <"$manifest"
     rm -f "$program" "$manifest"
     rmdir "$(dirname -- "$manifest")" 2>/dev/null || :
     say "Removed   $program"
@@ -404,6 +446,7 @@ main() {
   check_compiler
   build
   install_program
+  install_completions_and_pages
   write_config
   [ -z "$systemd" ] || write_unit
   report_mongodb

@@ -82,7 +82,13 @@ pub fn component(name: &str) -> Option<&'static Component> {
 /// Every address that we listen on, with its key.
 #[must_use]
 pub fn listeners(settings: &Settings) -> Vec<(String, SocketAddr)> {
-    components().flat_map(|component| component.listeners(settings)).collect()
+    let components = components().flat_map(|component| component.listeners(settings));
+    components.chain(own_listener(settings)).collect()
+}
+
+/// The launcher's own.
+fn own_listener(settings: &Settings) -> Option<(String, SocketAddr)> {
+    settings.launcher.metrics_listen.map(|address| ("launcher.metrics-listen".to_owned(), address))
 }
 
 /// The addresses that components look for each other at.
@@ -100,7 +106,8 @@ pub fn used_listeners(loaded: &Loaded) -> Vec<(String, SocketAddr)> {
     let ours = |component: &&Component| {
         !loaded.settings.commands.contains_key(component.name) && plan::left_out(component, loaded).is_none()
     };
-    components().filter(ours).flat_map(|component| component.listeners(&loaded.settings)).collect()
+    let components = components().filter(ours).flat_map(|component| component.listeners(&loaded.settings));
+    components.chain(own_listener(&loaded.settings)).collect()
 }
 
 /// Where to look once everything runs: a word, and what to type or open.

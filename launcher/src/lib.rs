@@ -4,11 +4,13 @@
 //! * [`config`] finds, layers and checks the settings; [`catalog`] makes a plan of them, and is the only place that names components.
 //! * [`preflight`] looks at ports, directories and MongoDB before anything starts.
 //! * [`doctor`] says whether the machine is fit to run us.
+//! * [`metrics`] are the launcher's own numbers for Prometheus.
 //! * [`supervisor`] runs the plan, and knows nothing of chat.
 
 pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod doctor;
+pub mod metrics;
 pub mod preflight;
 pub mod supervisor;

@@ -221,6 +221,51 @@ fn the_operator_is_answered_and_a_stop_ends_with_0() {
 }
 
 #[test]
+fn shells_complete_commands_flags_and_components() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = home.run(&["completions", shell]);
+        assert_ends(&output, 0, &["doctor", "chat-server", "follow"]);
+    }
+    assert_ends(&home.run(&["completions", "cobol"]), 64, &["bash"]);
+    // As bash itself does when tab is pressed.
+    let script = r#"eval "$("$0" completions bash)"; COMP_WORDS=(launcher restart cha); COMP_CWORD=2
+                    _launcher launcher cha restart; echo "completed: ${COMPREPLY[*]}""#;
+    let launcher = env!("CARGO_BIN_EXE_launcher");
+    let output = std::process::Command::new("bash").args(["-c", script, launcher]).output().unwrap();
+    assert_ends(&output, 0, &["completed: chat-server\n"]);
+    assert_ends(&home.run(&["restart", "--help"]), 0, &["COMPONENT"]);
+}
+
+#[test]
+fn every_command_that_is_shown_has_a_manual_page() {
+    let home = Home::new();
+    assert_ends(&home.run(&["man"]), 0, &[".TH launcher 1", "Exit codes"]);
+    let pages = home.dir.path().join("man1");
+    assert_ends(&home.run(&["man", pages.to_str().unwrap()]), 0, &[]);
+    let page = std::fs::read_to_string(pages.join("launcher-status.1")).unwrap();
+    assert!(page.contains("watch"), "{page}");
+    assert!(pages.join("launcher.1").exists() && !pages.join("launcher-shim.1").exists());
+    assert_ends(&home.run(&["man", "/dev/null/x"]), 1, &["cannot write manual pages into /dev/null/x"]);
+}
+
+#[test]
+fn the_launchers_numbers_are_printed_and_served_where_that_is_wanted() {
+    let address = support::free_address();
+    let launcher = idle().set(&format!("launcher.metrics-listen={address}")).up();
+    let expected = ["launcher_component_ready{component=\"chat-server\"} 1", "launcher_cpu_seconds_total "];
+    assert_ends(&launcher.home.run(&["metrics"]), 0, &expected);
+    let served = support::http::get(address, "/metrics").body;
+    assert!(expected.iter().all(|line| served.contains(line)), "{served}");
+    assert_eq!(support::http::get(address, "/readyz").status, 200);
+    assert!(launcher.home.run(&["stop", "thermometer"]).status.success());
+    wait_for("it to be told", || (support::http::get(address, "/readyz").status == 503).then_some(()));
+    let home = Home::new();
+    let setting = format!("launcher.metrics-listen={}", home.api);
+    assert_ends(&home.run(&["check", "--set", &setting]), 78, &["is that of message-api.listen, too"]);
+}
+
+#[test]
 fn a_stop_that_takes_long_says_whom_it_waits_for() {
     let stubborn = "trap '' TERM; sleep 600 & while :; do wait; done";
     let home = Home::new()

@@ -24,7 +24,10 @@ case $1 in
     [ -z "${FAKE_BUILD_FAILS:-}" ] || exit 101
     while [ "$1" != --target-dir ]; do shift; done
     mkdir -p "$2/release"
-    printf '#!/bin/sh\necho built %s\n' "${FAKE_BUILD:-1}" >"$2/release/launcher"
+    {
+      printf '#!/bin/sh\n[ "$1" != man ] || { mkdir "$2" && echo page >"$2/launcher-status.1"; exit; }\n'
+      printf 'echo built %s\n' "${FAKE_BUILD:-1}"
+    } >"$2/release/launcher"
     chmod +x "$2/release/launcher"
     ;;
 esac
@@ -145,6 +148,31 @@ fn the_first_run_installs_and_writes_what_is_missing() {
     assert!(run.err.contains("not on your PATH"), "{}", run.err);
     assert!(run.out.contains("none is needed"), "{}", run.out);
     assert!(!machine.in_home(".config/systemd").exists());
+}
+
+/// What a shell or man looks for.
+const BESIDE: [&str; 4] = [
+    ".local/share/bash-completion/completions/launcher",
+    ".local/share/zsh/site-functions/_launcher",
+    ".local/share/fish/vendor_completions.d/launcher.fish",
+    ".local/share/man/man1/launcher-status.1",
+];
+
+#[test]
+fn completions_and_manual_pages_come_and_go_with_the_program() {
+    let machine = Machine::new();
+    let theirs = machine.in_home(BESIDE[1]);
+    fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+    fs::write(&theirs, "theirs").unwrap();
+    let run = machine.install(&[], &[]);
+    assert!(run.err.contains("_launcher, which was there before"), "{}", run.err);
+    assert!(BESIDE.iter().all(|path| machine.in_home(path).exists()));
+    machine.install(&[], &[("FAKE_BUILD", "2")]);
+    assert_eq!(fs::read_to_string(machine.in_home(BESIDE[0])).unwrap(), "built 2\n");
+    machine.run(&["--uninstall"], &[]);
+    let left: Vec<&&str> = BESIDE.iter().filter(|path| machine.in_home(path).exists()).collect();
+    assert_eq!(left, [&BESIDE[1]]);
+    assert_eq!(fs::read_to_string(theirs).unwrap(), "theirs");
 }
 
 #[test]
@@ -271,7 +299,14 @@ fn the_unit_names_every_path_as_systemd_reads_it() {
          --data \"{home}/.local/state/p2p-chat/data\" --logs \"{home}/.local/state/p2p-chat/logs\"\n"
     );
     assert!(unit.contains(&command), "{unit}");
-    for line in ["Restart=on-failure", "KillMode=mixed", "TimeoutStopSec=30", "WantedBy=default.target"] {
+    for line in [
+        "Type=notify",
+        "WatchdogSec=30",
+        "Restart=on-failure",
+        "KillMode=mixed",
+        "TimeoutStopSec=30",
+        "WantedBy=default.target",
+    ] {
         assert!(unit.lines().any(|other| other == line), "{unit}");
     }
     assert!(run.out.contains("systemctl --user enable --now p2p-chat"), "{}", run.out);

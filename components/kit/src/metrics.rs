@@ -65,6 +65,30 @@ impl Timer {
     }
 }
 
+/// Whether a number only grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It does, and its name ends in `_total`.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+}
+
+/// What tells the samples of a family apart: `{name="value",…}`, or nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels(String);
+
+impl Labels {
+    /// Names are letters, digits and `_`; values may be anything.
+    #[must_use]
+    pub fn new(labels: &[(&str, &str)]) -> Self {
+        let escape = |value: &str| value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
+        let labels: Vec<String> =
+            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
+        Self(format!("{{{}}}", labels.join(",")))
+    }
+}
+
 /// What `/metrics` answers, in the text format 0.0.4 of Prometheus
 /// (<https://prometheus.io/docs/instrumenting/exposition_formats/>). Names are `<prefix>_<name>`.
 #[derive(Debug)]
@@ -101,6 +125,29 @@ impl Exposition {
         let prefix = self.prefix;
         // Writing to a string cannot fail, here and below.
         let _ = writeln!(self.text, "{prefix}_{name}_sum {sum}\n{prefix}_{name}_count {count}");
+        self
+    }
+
+    /// Several numbers of one name, told apart by their labels; nothing at all where there is none.
+    #[must_use]
+    pub fn family(
+        mut self,
+        name: &str,
+        help: &str,
+        kind: Kind,
+        samples: impl IntoIterator<Item = (Labels, f64)>,
+    ) -> Self {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_some() {
+            self.head(name, help, kind);
+        }
+        for (labels, value) in samples {
+            let _ = writeln!(self.text, "{}_{name}{} {value}", self.prefix, labels.0);
+        }
         self
     }
 
@@ -142,6 +189,18 @@ mod tests {
 # HELP it_done_total What was done.\n# TYPE it_done_total counter\nit_done_total 3\n\
 # HELP it_open What is open.\n# TYPE it_open gauge\nit_open 2\n\
 # HELP it_commit_seconds How long.\n# TYPE it_commit_seconds summary\nit_commit_seconds_sum 1.5\nit_commit_seconds_count 1\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_family_has_labels_whose_values_may_be_anything() {
+        let samples = [(Labels::new(&[("a", "x\"y\\z\n"), ("b", "")]), 1.5), (Labels::default(), 2.0)];
+        let text = Exposition::new("it")
+            .family("size", "How big.", Kind::Gauge, samples)
+            .family("none", "None.", Kind::Counter, [])
+            .finish();
+        let expected = "# HELP it_size How big.\n# TYPE it_size gauge\n\
+                        it_size{a=\"x\\\"y\\\\z\\n\",b=\"\"} 1.5\nit_size 2\n";
         assert_eq!(text, expected);
     }
 }

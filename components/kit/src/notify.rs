@@ -34,14 +34,29 @@ impl Notifier {
         self.send("STOPPING=1");
     }
 
+    /// What we are about takes this long from now on at least.
+    pub fn extend(&self, by: Duration) {
+        self.send(&format!("EXTEND_TIMEOUT_USEC={}", by.as_micros()));
+    }
+
+    /// Whether there is anybody to tell.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// We still make progress.
     pub fn watchdog(&self) {
         self.send("WATCHDOG=1");
     }
 
     /// Says again and again that we make progress, three times as often as `$WATCHDOG_USEC` asks for; at once done where nobody
-    /// asks. Spawn it beside the work: it falls silent when the runtime is stuck.
+    /// asks, or `$WATCHDOG_PID` asks another process. Spawn it beside the work: it falls silent when the runtime is stuck.
     pub async fn keep_watchdog_quiet(self) {
+        let asked = std::env::var("WATCHDOG_PID").ok();
+        if asked.is_some_and(|pid| pid != std::process::id().to_string()) {
+            return;
+        }
         let micros = std::env::var("WATCHDOG_USEC").ok().and_then(|micros| micros.parse().ok());
         let Some(patience) = micros.map(Duration::from_micros).filter(|patience| !patience.is_zero()) else {
             return;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use kit::{Exit, Failure};
 
+use super::completions::ComponentName;
 use super::options::Where;
 use super::status::{ask, ask_for};
 use super::waiting::Waiting;
@@ -24,6 +25,7 @@ const QUIETLY: Duration = Duration::from_millis(900);
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The component's name, as `launcher status` shows it
+    #[arg(value_parser = ComponentName, hide_possible_values = true)]
     component: String,
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kit::{Exit, Failure};
 
+use super::completions::ComponentName;
 use super::options::Where;
 use super::output::{self, Colour, paint, tame};
 use super::running;
@@ -20,6 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) struct Args {
     /// The components; without a name all of them, and the launcher
     #[arg(value_name = "COMPONENT")]
+    #[arg(value_parser = ComponentName, hide_possible_values = true)]
     components: Vec<String>,
     /// Go on with what is written from now on
     #[arg(short, long)]

@@ -4,6 +4,7 @@ mod api;
 mod backup;
 mod chat;
 mod check;
+mod completions;
 mod console;
 mod control;
 mod detach;
@@ -13,6 +14,8 @@ mod guard;
 mod history;
 mod launcher_log;
 mod logs;
+mod man;
+mod metrics;
 mod migrate;
 mod options;
 mod output;
@@ -25,7 +28,7 @@ mod rotator;
 mod run;
 mod running;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod shim;
 mod status;
 mod table;
@@ -95,6 +98,12 @@ enum Command {
     Restore(With<restore::Args>),
     /// Take everything from a SQLite file to MongoDB
     Migrate(With<migrate::Args>),
+    /// Print the launcher's own numbers, for Prometheus
+    Metrics(With<Nothing>),
+    /// Print what a shell needs to complete this command line
+    Completions(completions::Args),
+    /// Print the manual page, or write those of all commands
+    Man(man::Args),
     /// Chat from this terminal
     Chat(With<chat::Args>),
     /// Read, search and export what was said from this machine; works without a server
@@ -110,7 +119,7 @@ enum Command {
 /// Does what the command line says, and returns how it ended. What went wrong has been said by then.
 #[must_use]
 pub fn main() -> Exit {
-    let parsed = Cli::command().after_help(after_help()).try_get_matches();
+    let parsed = definition().try_get_matches();
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => match dispatch(cli) {
             Ok(exit) => exit,
@@ -158,8 +167,16 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Restore(it)) => restore::restore(&place.then(it.place), &it.args),
         Some(Command::History(it)) => history::history(&place.then(it.place), it.args),
         Some(Command::Migrate(it)) => migrate::migrate(&place.then(it.place), &it.args),
+        Some(Command::Metrics(it)) => metrics::metrics(&place.then(it.place)),
+        Some(Command::Completions(it)) => completions::completions(definition(), &it),
+        Some(Command::Man(it)) => man::man(definition(), &it),
         Some(Command::Chat(it)) => chat::chat(&place.then(it.place), it.args),
     }
+}
+
+/// The whole command line.
+fn definition() -> clap::Command {
+    Cli::command().after_help(after_help())
 }
 
 /// The first flag before the command that the command has no use for.

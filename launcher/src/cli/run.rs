@@ -6,6 +6,7 @@ use kit::context::SERVICE_TOKEN;
 use kit::{Context, Exit, Failure, Notifier, Secret};
 use tokio_util::sync::CancellationToken;
 
+use super::completions::ComponentName;
 use super::options::{Where, Without};
 use super::token;
 use crate::catalog::{self, EFFECTIVE_CONFIG, Runtime};
@@ -16,6 +17,7 @@ use crate::preflight::directories;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The component's name, such as chat-server
+    #[arg(value_parser = ComponentName, hide_possible_values = true)]
     component: String,
 }
 

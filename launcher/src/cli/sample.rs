@@ -7,7 +7,7 @@ use crate::supervisor::load::Load;
 use crate::supervisor::status::{ComponentStatus, DependencyState, DependencyStatus, Dropped, State};
 
 /// One component of each kind.
-pub(super) fn snapshot() -> Snapshot {
+pub(crate) fn snapshot() -> Snapshot {
     let load = Load { processes: 1, cpu_percent: 0.31, cpu_s: 1.5, memory_bytes: 12_345_678 };
     let ready = ComponentStatus {
         pid: Some(4_194_303),
@@ -55,7 +55,7 @@ pub(super) fn snapshot() -> Snapshot {
 }
 
 /// A component that nothing is known of.
-pub(super) fn component(name: &str, state: State) -> ComponentStatus {
+pub(crate) fn component(name: &str, state: State) -> ComponentStatus {
     ComponentStatus {
         name: name.to_owned(),
         state,

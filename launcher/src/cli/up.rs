@@ -13,6 +13,7 @@ use super::{detach, launcher_log, output, token};
 use crate::catalog;
 use crate::config::watch::{Watch, watch};
 use crate::config::{self, Environment, Loaded, Mistakes};
+use crate::metrics::server::MetricsServer;
 use crate::preflight::{directories, mongodb, ports};
 use crate::supervisor::{self, Hooks, Outcome, Plan};
 
@@ -68,6 +69,9 @@ fn run(
         let process = process(token::fresh(&loaded.directories.data)?)?;
         let planner = Arc::new(Planner::new(place.request(&switches.without), environment, process));
         let plan = planner.first(loaded);
+        let address = loaded.settings.launcher.metrics_listen;
+        let data = loaded.directories.data.clone();
+        let _metrics = address.map(|address| MetricsServer::start(address, data)).transpose()?;
         let console = Console::start(where_to_look(loaded, false))?;
         let (plans, new_plans) = mpsc::channel(WAITING_PLANS);
         let _watch = watch_files(loaded, &planner, plans);

@@ -3,6 +3,7 @@
 
 use kit::{Exit, Failure};
 
+use super::completions::ComponentName;
 use super::control::find_in;
 use super::options::Where;
 use super::overview::{megabytes, milliseconds, percent};
@@ -19,6 +20,7 @@ const LINES: usize = 12;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The component's name
+    #[arg(value_parser = ComponentName, hide_possible_values = true)]
     component: String,
 }
 

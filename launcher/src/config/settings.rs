@@ -1,6 +1,7 @@
 //! The configuration as a tree: each section is the type of the component that it belongs to.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -48,11 +49,18 @@ pub struct LauncherConfig {
     /// How long a component may take to end before it is killed.
     #[serde(with = "kit::duration")]
     pub stop_grace: Duration,
+    /// Where the launcher's own numbers are served over HTTP.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 impl Default for LauncherConfig {
     fn default() -> Self {
-        Self { watch: true, ready_timeout: Duration::from_secs(30), stop_grace: Duration::from_secs(5) }
+        Self {
+            watch: true,
+            ready_timeout: Duration::from_secs(30),
+            stop_grace: Duration::from_secs(5),
+            metrics_listen: None,
+        }
     }
 }
 

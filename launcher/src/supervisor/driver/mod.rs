@@ -11,6 +11,7 @@ mod notify;
 mod probe;
 mod process;
 mod snapshot;
+mod upward;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -24,6 +25,7 @@ use self::incarnation::{Incarnation, Report, Reported, Surroundings, last_line};
 use self::notify::{Directory, Said};
 use self::probe::{Answer, Verdict};
 use self::process::{Death, members};
+use self::upward::Upward;
 use super::control::{Asked, ReloadSummary, Request, Response, Server, run_dir};
 use super::events::{self, Clock, Ended, Observation, ProbeKind, Transition};
 use super::exit::ProcessExit;
@@ -68,7 +70,7 @@ pub(super) struct Driver {
     settled: bool,
     /// How many have ended whose last lines have not been read yet.
     unread_ends: usize,
-    upward: kit::Notifier,
+    upward: Upward,
 }
 
 /// What arrives from outside.
@@ -140,7 +142,7 @@ impl Driver {
             _guard: plan.guard.as_deref().map(|program| Guard::start(program, plan.run_id)),
             settled: false,
             unread_ends: 0,
-            upward: kit::Notifier::from_environment(),
+            upward: Upward::begin(),
             plan,
         };
         driver.run(inbox).await;
@@ -161,7 +163,9 @@ impl Driver {
                 Input::Signal => self.on_signal(),
                 Input::Alarm => self.on_alarm(),
                 Input::StopNews => {
-                    self.tell(Progress::Stopping(self.awaited()));
+                    let awaited = self.awaited();
+                    self.upward.waiting(&awaited);
+                    self.tell(Progress::Stopping(awaited));
                     false
                 }
             };
@@ -367,6 +371,10 @@ impl Driver {
     fn on_probe(&mut self, probed: Probed) -> bool {
         let (name, ok) = (probed.name.clone(), probed.result.is_ok());
         self.dependencies.note(probed);
+        if self.upward.is_heard() && !self.machine.is_quitting() {
+            let snapshot = self.snapshot();
+            self.upward.changed(&snapshot);
+        }
         self.feed(Event::Dependency { name, ok })
     }
 
@@ -493,11 +501,12 @@ impl Driver {
             return;
         }
         self.settled = true;
-        self.upward.ready("all components have been started");
-        self.tell(Progress::Settled(self.snapshot()));
+        let snapshot = self.snapshot();
+        self.upward.ready(&snapshot);
+        self.tell(Progress::Settled(snapshot));
     }
 
-    fn tell_of_change(&self, change: Change, end: Option<Burial>) {
+    fn tell_of_change(&mut self, change: Change, end: Option<Burial>) {
         let Change { name, epoch, from, to, why } = change;
         if let Some(component) = self.machine.component(&name) {
             let reason = self.machine.reason(component, Instant::now());
@@ -516,6 +525,10 @@ impl Driver {
             }));
         }
         self.tell_of_stop();
+        if self.upward.is_heard() && !self.machine.is_quitting() {
+            let snapshot = self.snapshot();
+            self.upward.changed(&snapshot);
+        }
         if self.hooks.progress.is_some() {
             self.tell(Progress::Changed(self.snapshot(), name));
         }

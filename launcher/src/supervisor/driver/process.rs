@@ -195,6 +195,10 @@ pub(super) fn dress(
     for name in env_remove {
         command.env_remove(name);
     }
+    // What our own supervisor asks of us it does not ask of our children.
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        command.env_remove(name);
+    }
     command.envs(env.iter().map(|(name, value)| (name, value))).env(RUN, format!("{run_id}/{}", spec.name));
     if let Some(cwd) = cwd {
         command.current_dir(cwd);
