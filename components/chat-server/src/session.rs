@@ -10,6 +10,7 @@ mod confirm;
 mod intake;
 mod output;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use kit::allowance::Allowance;
 use protocol::Timestamp;
 use protocol::native::{Device, Hello};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::answers::Answers;
 use crate::catch_up::Page;
@@ -64,6 +66,14 @@ pub(crate) struct Session {
     closing: Option<Closing>,
     /// The server stops, and this session knows.
     stopping: bool,
+    alarm: Alarm,
+}
+
+/// What wakes a session beside its peer and its mailbox. Kept from one turn to the next: to register anew each time would cost as
+/// much as the rest of a short turn.
+struct Alarm {
+    timer: Pin<Box<Sleep>>,
+    stops: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 /// Whether answers may be given.
@@ -114,6 +124,7 @@ struct Receipts {
     /// Text: events not confirmed by the peer's TCP.
     marks: Marks,
     confirm_at: Option<Instant>,
+    confirmed_at: Option<Instant>,
     pause: Duration,
     /// Native: the last event of each conversation.
     sent: Positions,
@@ -157,6 +168,10 @@ impl Session {
                 Dialect::Text | Dialect::Native => Greeting::Over,
             },
             allowance,
+            alarm: Alarm {
+                timer: Box::pin(tokio::time::sleep_until(now)),
+                stops: Box::pin(server.shutdown.clone().cancelled_owned()),
+            },
             server,
             member,
             wire,
@@ -174,6 +189,7 @@ impl Session {
             receipts: Receipts {
                 marks: Marks::default(),
                 confirm_at: None,
+                confirmed_at: None,
                 pause: Duration::ZERO,
                 sent: Positions::new(SENT),
             },
@@ -292,7 +308,9 @@ impl Session {
         let fills = !self.wire.out.has_enough();
         let wants_page = fills && self.wants_page();
         let wakes_at = self.wakes_at();
-        let stops = self.server.shutdown.clone();
+        if let Some(at) = wakes_at.filter(|at| *at != self.alarm.timer.deadline()) {
+            self.alarm.timer.as_mut().reset(at);
+        }
         tokio::select! {
             readable = self.wire.stream.readable(), if reads => readable?,
             writable = self.wire.stream.writable(), if writes => writable?,
@@ -300,8 +318,8 @@ impl Session {
             () = self.member.outlet.wake.notified() => {}
             page = next_page(&mut self.replay.pages), if wants_page => self.take_page(page),
             () = changed(&mut self.presence), if fills => {}
-            () = stops.cancelled(), if !self.stopping => self.server_stops(),
-            () = tokio::time::sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {}
+            () = self.alarm.stops.as_mut(), if !self.stopping => self.server_stops(),
+            () = self.alarm.timer.as_mut(), if wakes_at.is_some() => {}
         }
         Ok(())
     }

@@ -1,11 +1,14 @@
 //! One TCP connection: its socket, what came in, what goes out.
 
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -73,15 +76,18 @@ impl Wire {
 
     /// Takes what is there to be read, without waiting.
     pub(crate) fn read(&mut self) -> std::io::Result<Read> {
-        let mut buffer = [0; READ];
-        match self.stream.try_read(&mut buffer) {
-            Ok(0) => Ok(Read::End),
-            Ok(count) => {
-                self.framer.push(&buffer[..count]);
+        let mut space = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        // Unlike `try_read` it knows that a read which did not fill the buffer took everything: the system is not asked again.
+        // Whoever waits for more does so by `readable`, so nobody needs to be woken by this.
+        let mut context = Context::from_waker(Waker::noop());
+        match Pin::new(&mut self.stream).poll_read(&mut context, &mut buffer)? {
+            Poll::Pending => Ok(Read::Nothing),
+            Poll::Ready(()) if buffer.filled().is_empty() => Ok(Read::End),
+            Poll::Ready(()) => {
+                self.framer.push(buffer.filled());
                 Ok(Read::Some)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(Read::Nothing),
-            Err(error) => Err(error),
         }
     }
 

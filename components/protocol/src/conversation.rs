@@ -29,6 +29,9 @@ impl ConversationId {
     pub fn parse(text: &str) -> Result<Self, ConversationError> {
         let (first, second) =
             text.strip_prefix("dm:").and_then(|names| names.split_once(':')).ok_or(ConversationError)?;
+        if UserName::is_plain_key(first) && UserName::is_plain_key(second) {
+            return if first <= second { Ok(Self(text.into())) } else { Err(ConversationError) };
+        }
         let name = |text| UserName::parse(text).map_err(|_| ConversationError);
         let id = Self::dm(&name(first)?, &name(second)?);
         if id.as_str() == text { Ok(id) } else { Err(ConversationError) }
@@ -79,6 +82,7 @@ string_type!(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn both_sides_name_the_same_conversation() {
@@ -95,6 +99,17 @@ mod tests {
     fn only_the_canonical_key_is_one() {
         for bad in ["", "dm:", "dm:bob:alice", "dm:Alice:bob", "dm:a:b:c", "room:x", "dm:a: b"] {
             assert!(ConversationId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_read_as_it_was_made(one in "[a-zA-Z0-9._-]{1,33}|\\PC{1,9}", other in "[a-zA-Z0-9._-]{1,33}|\\PC{1,9}") {
+            let canonical = match (UserName::parse(&one), UserName::parse(&other)) {
+                (Ok(a), Ok(b)) => ConversationId::dm(&a, &b).as_str() == format!("dm:{one}:{other}"),
+                (Err(_), _) | (_, Err(_)) => false,
+            };
+            prop_assert_eq!(ConversationId::parse(&format!("dm:{one}:{other}")).is_ok(), canonical);
         }
     }
 }

@@ -60,6 +60,12 @@ impl UserName {
         Ok(Self { display, key })
     }
 
+    /// Whether a text is certainly the key of a name, as most keys are. Of others only [`UserName::parse`] can tell.
+    pub(crate) fn is_plain_key(text: &str) -> bool {
+        (1..=NAME_CHARS).contains(&text.len())
+            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.'))
+    }
+
     /// The name as its owner writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -3,8 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ::time::format_description::well_known::Rfc3339;
-use ::time::{OffsetDateTime, UtcOffset};
+use ::time::{Date, Month, OffsetDateTime};
 use serde::{Deserialize, Serialize};
+
+use crate::validated::Parser;
 
 /// Microseconds since 1970-01-01T00:00:00Z. On the wire `2026-11-20T23:21:22.277391+00:00`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +49,9 @@ impl Timestamp {
         if text.len() > 40 || !text.is_ascii() {
             return Err(TimestampError);
         }
+        if let Some(when) = parse_own(text.as_bytes()) {
+            return Ok(when);
+        }
         let read = |text: &str| OffsetDateTime::parse(text, &Rfc3339);
         let when = read(text).or_else(|_| read(&format!("{text}Z"))).map_err(|_| TimestampError)?;
         let micros = when.unix_timestamp_nanos().div_euclid(1000);
@@ -69,10 +74,51 @@ impl Timestamp {
     }
 
     fn parts(self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
+        OffsetDateTime::from_unix_timestamp(self.0.div_euclid(SECOND))
             .expect("micros are held to the years 1 to 9999")
-            .to_offset(UtcOffset::UTC)
     }
+
+    /// As it stands on the wire.
+    fn text(self) -> [u8; OWN.len()] {
+        let t = self.parts();
+        let mut text = *OWN;
+        let mut put = |place: std::ops::Range<usize>, mut number: u64| {
+            for digit in text[place].iter_mut().rev() {
+                *digit = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        };
+        put(0..4, t.year().unsigned_abs().into());
+        put(5..7, u8::from(t.month()).into());
+        put(8..10, t.day().into());
+        put(11..13, t.hour().into());
+        put(14..16, t.minute().into());
+        put(17..19, t.second().into());
+        put(20..26, self.0.rem_euclid(SECOND).unsigned_abs());
+        text
+    }
+}
+
+/// Microseconds in a second.
+const SECOND: i64 = 1_000_000;
+/// The form we write ourselves; `0` stands for a digit.
+const OWN: &[u8; 32] = b"0000-00-00T00:00:00.000000+00:00";
+
+/// Reads a time in the form we write ourselves, many times faster than in any form there is.
+fn parse_own(text: &[u8]) -> Option<Timestamp> {
+    let is_digit = |at: usize| OWN[at] == b'0' && at < 26;
+    let fits = |(at, byte): (usize, &u8)| if is_digit(at) { byte.is_ascii_digit() } else { *byte == OWN[at] };
+    if text.len() != OWN.len() || !text.iter().enumerate().all(fits) {
+        return None;
+    }
+    let number = |place: std::ops::Range<usize>| {
+        text[place].iter().fold(0_u32, |number, digit| number * 10 + u32::from(digit - b'0'))
+    };
+    let small = |place: std::ops::Range<usize>| u8::try_from(number(place)).ok();
+    let month = Month::try_from(small(5..7)?).ok()?;
+    let date = Date::from_calendar_date(i32::try_from(number(0..4)).ok()?, month, small(8..10)?).ok()?;
+    let time = date.with_hms(small(11..13)?, small(14..16)?, small(17..19)?).ok()?;
+    Some(Timestamp::from_micros(time.assume_utc().unix_timestamp() * SECOND + i64::from(number(20..26))))
 }
 
 impl From<SystemTime> for Timestamp {
@@ -87,10 +133,7 @@ impl From<SystemTime> for Timestamp {
 
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let t = self.parts();
-        let (year, month, day) = (t.year(), u8::from(t.month()), t.day());
-        let (hour, minute, second, micros) = (t.hour(), t.minute(), t.second(), t.microsecond());
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+00:00")
+        f.write_str(std::str::from_utf8(&self.text()).expect("digits and ASCII between them"))
     }
 }
 
@@ -102,14 +145,13 @@ impl std::fmt::Debug for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(std::str::from_utf8(&self.text()).expect("digits and ASCII between them"))
     }
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Parser(Self::parse))
     }
 }
 
@@ -150,6 +192,18 @@ mod tests {
         fn every_time_survives_the_wire(micros in MIN_MICROS..=MAX_MICROS) {
             let t = Timestamp::from_micros(micros);
             prop_assert_eq!(Timestamp::parse(&t.to_string()).unwrap(), t);
+        }
+
+        /// Also where there is no such day or second.
+        #[test]
+        fn the_fast_reader_says_what_the_thorough_one_says(
+            year in 0..10_000, month in 0..14, day in 0..33, hour in 0..26, minute in 0..62, second in 0..62, micros in 0..1_000_000,
+        ) {
+            let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+00:00");
+            // A leap second is only understood by the thorough one.
+            prop_assume!(second != 60);
+            let thorough = Timestamp::parse(&text.replace("+00:00", "Z"));
+            prop_assert_eq!(parse_own(text.as_bytes()).ok_or(TimestampError), thorough);
         }
     }
 }

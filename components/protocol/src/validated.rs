@@ -1,5 +1,24 @@
 //! How a validated string type is read from and written to JSON: through its own parser, so that nothing unchecked gets in.
 
+use std::fmt::Display;
+
+use serde::de::{Error, Visitor};
+
+/// Reads a string with a parser, without a copy of the text between them.
+pub(crate) struct Parser<T, E>(pub(crate) fn(&str) -> Result<T, E>);
+
+impl<T, E: Display> Visitor<'_> for Parser<T, E> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<F: Error>(self, text: &str) -> Result<T, F> {
+        self.0(text).map_err(F::custom)
+    }
+}
+
 /// Implements serde and JSON Schema for a type that has `parse(&str) -> Result<Self, impl Display>` and `as_str()`.
 macro_rules! string_type {
     ($type:ty, $name:literal, $description:literal) => {
@@ -11,8 +30,7 @@ macro_rules! string_type {
 
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                <$type>::parse(&text).map_err(serde::de::Error::custom)
+                deserializer.deserialize_str($crate::validated::Parser(<$type>::parse))
             }
         }
 

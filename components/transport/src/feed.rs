@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use protocol::Event;
 use protocol::api::FeedFrame;
 use reqwest::Response;
+use serde::Deserialize;
 
 use crate::api::ApiError;
 
@@ -80,8 +82,54 @@ impl Feed {
         };
         let whole = self.rest.split_to(end + 1);
         for line in whole.as_ref().split(|b: &u8| *b == b'\n').filter(|line| !line.is_empty()) {
-            self.frames.push_back(serde_json::from_slice(line).map_err(FeedError::Malformed)?);
+            self.frames.push_back(frame(line).map_err(FeedError::Malformed)?);
         }
         Ok(())
+    }
+}
+
+/// How the line of an event begins.
+const EVENT: &[u8] = br#"{"type":"event","#;
+
+/// The frame of an event without its tag.
+#[derive(Deserialize)]
+struct Tagless {
+    index: u64,
+    event: Box<Event>,
+}
+
+/// Reads a line. The tag of an event, which is nearly every line, stands first and is known; to look for it wherever it might stand
+/// takes a copy of everything in the line.
+fn frame(line: &[u8]) -> serde_json::Result<FeedFrame> {
+    if !line.starts_with(EVENT) {
+        return serde_json::from_slice(line);
+    }
+    let Tagless { index, event } = serde_json::from_slice(line)?;
+    Ok(FeedFrame::Event { index, event })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_what_its_type_says() {
+        let event = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","conversation":"dm:a:b","seq":7,
+            "at":"2026-11-20T23:21:22.277391+00:00","sender":"a","destination":"b","body":"hi","type":"command",
+            "metadata":{"k":[1]},"client_id":"x","timestamp":"2026-11-20T23:21:22+00:00"}"#;
+        let lines = [
+            format!(r#"{{"type":"event","index":3,"event":{event}}}"#),
+            format!(r#"{{"index":3,"event":{event},"type":"event"}}"#),
+            r#"{"type":"heartbeat","index":9}"#.to_owned(),
+            r#"{"type":"start","epoch":"01890a5d-ac96-774b-bcce-b302099a8057","index":0,"resumed":true}"#
+                .to_owned(),
+        ];
+        for line in lines {
+            let read = frame(line.as_bytes()).unwrap();
+            assert_eq!(read, serde_json::from_str::<FeedFrame>(&line).unwrap());
+        }
+        for bad in [r#"{"type":"event","index":3}"#, r#"{"type":"event",}"#, r#"{"type":"other"}"#, ""] {
+            assert!(frame(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 }

@@ -12,6 +12,8 @@ use crate::send_queue::Unacknowledged;
 
 /// A peer acknowledges at once or within a delayed acknowledgement's 40 ms.
 const FIRST: Duration = Duration::from_millis(25);
+/// A peer that is sent one event after the other is looked at no more often than this.
+const LIVELY: Duration = Duration::from_millis(100);
 /// A slow peer is looked at this often.
 const SLOWEST: Duration = Duration::from_millis(500);
 
@@ -20,7 +22,8 @@ impl Session {
     pub(super) fn confirm_soon(&mut self) {
         if self.receipts.confirm_at.is_none() {
             self.receipts.pause = FIRST;
-            self.receipts.confirm_at = Some(Instant::now() + FIRST);
+            let lively = self.receipts.confirmed_at.map(|at| at + LIVELY);
+            self.receipts.confirm_at = Some(lively.into_iter().fold(Instant::now() + FIRST, Instant::max));
         }
     }
 
@@ -54,6 +57,7 @@ impl Session {
             self.server.traces.seen(&self.member.name, &conversation, seq, || self.place());
             self.server.cursors.advance(&self.member.name, None, conversation, seq);
         }
+        self.receipts.confirmed_at = Some(now);
         self.receipts.confirm_at = (!self.receipts.marks.is_empty()).then(|| now + self.receipts.pause);
     }
 }
