@@ -3,7 +3,7 @@
 import { element, find } from "./dom.js";
 import { trustText } from "./people.js";
 
-const STATES = { sent: "sent", failed: "not sent" };
+const STATES = { queued: "waiting", delivered: "on their disk", sent: "sent", failed: "not sent" };
 
 function item(entry) {
   const own = entry.state !== "received";
@@ -12,17 +12,45 @@ function item(entry) {
     entry.body, element("span", { className: "when", textContent: said.join(" · ") }));
 }
 
-export function head(peer, rename) {
-  const again = element("button", { type: "button", textContent: "Rename", onclick: () => {
+const button = (text, work) => element("button", { type: "button", textContent: text, onclick: work });
+
+function renameButton(peer, act) {
+  return button("Rename", () => {
     const name = prompt("What should they be called here?", peer.name);
-    if (name !== null) rename(peer, name);
-  } });
+    if (name !== null) act("rename", { peer: peer.key, name });
+  });
+}
+
+// What can be found out about a node of our own kind.
+function judgements(peer, act) {
+  const judge = (verdict, proof = null) => act("trust", { peer: peer.key, verdict, proof });
+  const verify = button("Verify", () => {
+    const question = `Their fingerprint should be\n\n${peer.fingerprint}\n\n`
+      + "Ask them what their own page shows, by another way than this chat, and type it here:";
+    const proof = prompt(question);
+    if (proof) judge("verified", proof);
+  });
+  switch (peer.trust) {
+    case "new": return [verify, button("Block", () => judge("blocked"))];
+    case "changed":
+      return [verify, button("It is somebody new", () => judge("new")), button("Block", () => judge("blocked"))];
+    case "verified": return [button("Not verified any more", () => judge("new"))];
+    case "blocked": return [button("Let in again", () => judge("new"))];
+    default: return [];
+  }
+}
+
+const CHANGED = "This is not the device that had this name before: same name, another key. Somebody may be in between. "
+  + "Nothing is sent until you have compared fingerprints.";
+
+export function head(peer, act) {
   find("with").hidden = false;
-  find("composer").hidden = false;
+  find("composer").hidden = ["changed", "blocked"].includes(peer.trust);
+  const warning = peer.trust === "changed" ? [element("p", { className: "warning", textContent: CHANGED })] : [];
   find("with").replaceChildren(
     element("h2", { textContent: peer.name }),
     element("span", { className: "muted", textContent: `${trustText(peer)} · ${peer.addresses.join(", ")}` }),
-    again);
+    renameButton(peer, act), ...judgements(peer, act), ...warning);
 }
 
 // Shows the entries, keyed by their row: one that is there already is replaced, so none is shown twice.

@@ -28,14 +28,15 @@ async function attempt(work) {
 function render() {
   show(peers, chosen, unread, choose);
   const peer = peers.find((one) => one.key === chosen);
-  if (peer) head(peer, rename);
+  if (peer) head(peer, act);
 }
 
 async function look() {
   const overview = await get("overview");
   peers = overview.peers;
-  find("me").textContent = overview.name;
-  document.title = `${overview.name}: people on this network`;
+  find("me").textContent = overview.me.name;
+  find("fingerprint").textContent = overview.me.fingerprint;
+  document.title = `${overview.me.name}: people on this network`;
   render();
 }
 
@@ -55,8 +56,8 @@ function choose(key) {
   find("text").focus();
 }
 
-const rename = (peer, name) => attempt(async () => {
-  await post("rename", { peer: peer.key, name });
+const act = (what, body) => attempt(async () => {
+  await post(what, body);
   await look();
 });
 

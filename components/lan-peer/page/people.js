@@ -4,6 +4,10 @@ import { element, find } from "./dom.js";
 
 const TRUST = {
   clear: "unverified, in the clear",
+  new: "encrypted, not verified",
+  verified: "encrypted, verified",
+  changed: "ANOTHER KEY THAN BEFORE",
+  blocked: "turned away",
 };
 
 export const trustText = (peer) => TRUST[peer.trust] ?? peer.trust;
@@ -11,7 +15,8 @@ export const trustText = (peer) => TRUST[peer.trust] ?? peer.trust;
 export function show(peers, chosen, unread, choose) {
   find("nobody").hidden = peers.length > 0;
   find("people").replaceChildren(...peers.map((peer) => {
-    const note = `${peer.online ? "here" : "away"} · ${trustText(peer)}`;
+    const waiting = peer.waiting > 0 ? ` · ${peer.waiting} waiting` : "";
+    const note = `${peer.online ? "here" : "away"} · ${trustText(peer)}${waiting}`;
     const button = element("button", { type: "button", onclick: () => choose(peer.key) },
       element("span", { className: "name", textContent: peer.name }),
       element("span", { className: "note muted", textContent: note }));

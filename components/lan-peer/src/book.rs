@@ -5,18 +5,22 @@
 //! places are taken, who is new is not listed; who is listed or kept is never pushed out by it.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 
 use kit::allowance::Allowance;
 use protocol::Timestamp;
-use protocol::lan::PeerKey;
 use protocol::lan::datagram::SILENCE;
-use protocol::lan::view::Peer;
+use protocol::lan::view::{Peer, Trust};
+use protocol::lan::{NodeId, PeerKey};
 use tokio::time::Instant;
 
+use crate::secure::identity::fingerprint;
 use crate::store::Person;
 
 /// Peers that were heard, and nothing more.
 const MAX_HEARD: usize = 1024;
+/// Addresses kept of one node.
+const MAX_ADDRESSES: usize = 4;
 /// So many new ones a second, for long; a network has not more, and a flood is not to keep us busy.
 const NEW: u32 = 200;
 
@@ -34,6 +38,17 @@ struct Known {
     person: Person,
     is_kept: bool,
     heard: Option<Instant>,
+    /// A node of ours is there as long as it is connected.
+    is_linked: bool,
+}
+
+/// A node of ours has proved who it is.
+#[derive(Debug)]
+pub(crate) struct Met {
+    /// As it is known from now on.
+    pub(crate) person: Person,
+    /// It calls itself as somebody else did whom we knew before.
+    pub(crate) is_suspect: bool,
 }
 
 /// What a sign of life has changed.
@@ -50,7 +65,8 @@ pub(crate) enum Sign {
 impl Book {
     /// Of those who are kept.
     pub(crate) fn new(people: Vec<Person>, now: Instant) -> Self {
-        let known = |person: Person| (person.key, Known { person, is_kept: true, heard: None });
+        let known =
+            |person: Person| (person.key, Known { person, is_kept: true, heard: None, is_linked: false });
         Self {
             peers: people.into_iter().map(known).collect(),
             heard: 0,
@@ -71,7 +87,7 @@ impl Book {
         }
         self.heard += 1;
         let person = Person::new(key, at);
-        self.peers.insert(key, Known { person, is_kept: false, heard: Some(now) });
+        self.peers.insert(key, Known { person, is_kept: false, heard: Some(now), is_linked: false });
         Sign::New
     }
 
@@ -79,7 +95,7 @@ impl Book {
     pub(crate) fn keep(&mut self, key: PeerKey, at: Timestamp) -> Option<Person> {
         let known = self.peers.entry(key).or_insert_with(|| {
             self.heard += 1;
-            Known { person: Person::new(key, at), is_kept: false, heard: None }
+            Known { person: Person::new(key, at), is_kept: false, heard: None, is_linked: false }
         });
         if known.is_kept {
             return None;
@@ -110,6 +126,65 @@ impl Book {
         }
     }
 
+    /// A node of ours has proved who it is, and says what it calls itself and where it can be dialled.
+    pub(crate) fn met(&mut self, id: NodeId, name: &str, place: SocketAddr, at: Timestamp) -> Met {
+        let key = PeerKey::Node(id);
+        let was_known = self.peers.get(&key).is_some_and(|known| known.person.claimed == name);
+        let is_twin = !was_known && !name.is_empty() && self.is_taken(key, name);
+        self.keep(key, at);
+        let known = self.peers.get_mut(&key).expect("it is kept now");
+        let person = &mut known.person;
+        name.clone_into(&mut person.claimed);
+        person.addresses.retain(|address| *address != place);
+        person.addresses.insert(0, place);
+        person.addresses.truncate(MAX_ADDRESSES);
+        person.last_seen = at;
+        let is_suspect = is_twin && person.trust == Trust::New;
+        if is_suspect {
+            person.trust = Trust::Changed;
+        }
+        Met { person: person.clone(), is_suspect }
+    }
+
+    /// Whether another node that people here may know goes by this name.
+    fn is_taken(&self, key: PeerKey, name: &str) -> bool {
+        self.peers.values().any(|known| {
+            let Person { key: other, given, claimed, trust, .. } = &known.person;
+            let is_node = matches!(other, PeerKey::Node(_)) && *other != key;
+            let is_same = |text: &String| text.to_lowercase() == name.to_lowercase();
+            is_node && matches!(trust, Trust::New | Trust::Verified) && (is_same(given) || is_same(claimed))
+        })
+    }
+
+    /// A node of ours came or went.
+    pub(crate) fn link(&mut self, id: NodeId, is_linked: bool, at: Timestamp) {
+        if let Some(known) = self.peers.get_mut(&PeerKey::Node(id)) {
+            known.is_linked = is_linked;
+            known.person.last_seen = at;
+        }
+    }
+
+    /// How far a node is believed; a stranger's key is taken on first use.
+    pub(crate) fn trust(&self, id: NodeId) -> Trust {
+        self.peers.get(&PeerKey::Node(id)).map_or(Trust::New, |known| known.person.trust)
+    }
+
+    /// People have found out how far a node can be believed; returns it for the disk.
+    pub(crate) fn judge(&mut self, id: NodeId, trust: Trust) -> Option<Person> {
+        let known = self.peers.get_mut(&PeerKey::Node(id))?;
+        known.person.trust = trust;
+        Some(known.person.clone())
+    }
+
+    /// The nodes that are known, and where they were last.
+    pub(crate) fn addresses(&self) -> Vec<(NodeId, Vec<SocketAddr>)> {
+        let nodes = self.peers.values().filter_map(|known| match known.person.key {
+            PeerKey::Node(id) => Some((id, known.person.addresses.clone())),
+            PeerKey::Old(_) => None,
+        });
+        nodes.collect()
+    }
+
     /// Forgets whoever was silent for too long. Returns whether anybody went.
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
         let mut went = false;
@@ -118,7 +193,7 @@ impl Book {
                 known.heard = None;
                 went = true;
             }
-            known.is_kept || known.heard.is_some()
+            known.is_kept || known.heard.is_some() || known.is_linked
         });
         self.heard = self.peers.values().filter(|known| !known.is_kept).count();
         went
@@ -129,15 +204,14 @@ impl Book {
         self.peers.contains_key(&key)
     }
 
-    /// How many are there.
-    pub(crate) fn online(&self, now: Instant) -> usize {
-        self.peers.values().filter(|known| known.is_online(now)).count()
-    }
-
-    /// Everybody who is there, and when they were heard.
-    pub(crate) fn present(&self, now: Instant) -> impl Iterator<Item = (PeerKey, Timestamp)> {
-        let online = self.peers.values().filter(move |known| known.is_online(now));
-        online.map(|known| (known.person.key, known.person.last_seen))
+    /// The addresses of the old kind from which somebody was heard lately, and when.
+    pub(crate) fn present(&self, now: Instant) -> Vec<(IpAddr, Timestamp)> {
+        let online = self.peers.values().filter(|known| known.is_online(now));
+        let addresses = online.filter_map(|known| match known.person.key {
+            PeerKey::Old(ip) => Some((ip, known.person.last_seen)),
+            PeerKey::Node(_) => None,
+        });
+        addresses.collect()
     }
 
     /// Everybody, those who are there first, then by name.
@@ -150,19 +224,32 @@ impl Book {
 
 impl Known {
     fn is_online(&self, now: Instant) -> bool {
-        self.heard.is_some_and(|heard| now.duration_since(heard) < SILENCE)
+        self.is_linked || self.heard.is_some_and(|heard| now.duration_since(heard) < SILENCE)
     }
 
     fn view(&self, now: Instant) -> Peer {
-        let Person { key, given, trust, last_seen } = &self.person;
-        let PeerKey::Old(ip) = key;
+        let Person { key, given, claimed, addresses, trust, last_seen } = &self.person;
+        let called = [given, claimed].into_iter().find(|name| !name.is_empty()).cloned();
+        let (name, fingerprint, addresses) = match key {
+            PeerKey::Old(ip) => (called.unwrap_or_else(|| ip.to_string()), None, vec![ip.to_string()]),
+            PeerKey::Node(id) => {
+                let mut name = called.unwrap_or_else(|| id.short());
+                if *trust == Trust::Changed {
+                    name = format!("{name} ({})", id.short());
+                }
+                (name, Some(fingerprint(id)), addresses.iter().map(ToString::to_string).collect())
+            }
+        };
         Peer {
             key: *key,
-            name: if given.is_empty() { ip.to_string() } else { given.clone() },
+            name,
+            claimed: (!claimed.is_empty()).then(|| claimed.clone()),
             online: self.is_online(now),
             trust: *trust,
-            addresses: vec![ip.to_string()],
+            fingerprint,
+            addresses,
             last_seen: Some(*last_seen),
+            waiting: 0,
         }
     }
 }
@@ -188,7 +275,7 @@ mod tests {
         assert_eq!(book.sign(key(2), start, at()), Sign::New);
         assert!(book.keep(key(2), at()).is_some() && book.keep(key(2), at()).is_none());
         let later = start + SILENCE - Duration::from_millis(1);
-        assert!(!book.expire(later) && book.online(later) == 2);
+        assert!(!book.expire(later) && book.present(later).len() == 2);
         assert_eq!(book.sign(key(1), later, at()), Sign::Known);
         let end = start + SILENCE;
         assert!(book.expire(end) && !book.expire(end));
@@ -218,6 +305,24 @@ mod tests {
         book.expire(now);
         assert_eq!((book.list(now).len(), book.heard), (0, 0));
         assert_eq!(book.sign(key(7), now, at()), Sign::New);
+    }
+
+    #[test]
+    fn a_known_name_with_another_key_is_suspect_until_people_have_looked() {
+        let now = Instant::now();
+        let mut book = Book::new(Vec::new(), now);
+        let (one, other) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        let place = ([10, 0, 0, 1], 47600).into();
+        assert!(!book.met(one, "alice", place, at()).is_suspect);
+        assert!(!book.met(one, "alice", place, at()).is_suspect);
+        assert!(book.met(other, "Alice", place, at()).is_suspect);
+        assert_eq!((book.trust(one), book.trust(other)), (Trust::New, Trust::Changed));
+        // It is no better for coming again, nor for another name.
+        assert!(!book.met(other, "Alice", place, at()).is_suspect && book.trust(other) == Trust::Changed);
+        book.judge(other, Trust::New);
+        assert!(!book.met(other, "Alice", place, at()).is_suspect && book.trust(other) == Trust::New);
+        book.met(other, "bob", place, at());
+        assert!(book.met(other, "alice", place, at()).is_suspect);
     }
 
     #[test]

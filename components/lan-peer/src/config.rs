@@ -1,13 +1,15 @@
 //! What an operator may set: `[lan-peer]`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use kit::{Exit, Failure};
-use protocol::lan::PeerKey;
+use protocol::lan::{NodeId, PeerKey};
 use serde::{Deserialize, Serialize};
 
 use crate::name;
 
+/// The port of the secure protocol where an address names none.
+const SECURE_PORT: u16 = 47600;
 /// Most addresses given by hand.
 const MAX_PEERS: usize = 256;
 
@@ -25,7 +27,11 @@ pub struct Config {
     pub udp_port: u16,
     /// The TCP port of the old kind's messages.
     pub tcp_port: u16,
-    /// Peers that no announcement reaches: `old:IP`.
+    /// The TCP port of the secure protocol; when it is taken, any free one is used and announced.
+    pub secure_port: u16,
+    /// Whether this node is announced and others are looked for by mDNS, too.
+    pub mdns: bool,
+    /// Peers that no announcement reaches: `HOST`, `HOST:PORT`, `ID@HOST:PORT`; of the old kind, `old:IP`.
     pub peers: Vec<String>,
 }
 
@@ -37,8 +43,44 @@ impl Default for Config {
             listen: (Ipv4Addr::LOCALHOST, 8001).into(),
             udp_port: 5000,
             tcp_port: 6000,
+            secure_port: SECURE_PORT,
+            mdns: true,
             peers: Vec::new(),
         }
+    }
+}
+
+/// An address given by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    /// Who must be there, where that was said.
+    pub(crate) id: Option<NodeId>,
+    /// Its host: an address, or a name to be looked up at each try.
+    pub(crate) host: String,
+    /// Its port.
+    pub(crate) port: u16,
+}
+
+impl Place {
+    /// Reads `HOST`, `HOST:PORT` or `ID@HOST:PORT`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (id, address) = match text.trim().split_once('@') {
+            Some((id, address)) => (Some(id.parse().ok()?), address),
+            None => (None, text.trim()),
+        };
+        let bare = address.trim_start_matches('[').trim_end_matches(']');
+        let (host, port) = if bare.parse::<IpAddr>().is_ok() {
+            (bare, SECURE_PORT)
+        } else {
+            match address.rsplit_once(':') {
+                Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)?),
+                None => (address, SECURE_PORT),
+            }
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+        let is_host = !host.is_empty() && host.len() <= 253 && host.chars().all(fits);
+        is_host.then_some(Self { id, host, port })
     }
 }
 
@@ -61,8 +103,9 @@ impl Config {
             let key = if self.udp_port == 0 { "udp-port" } else { "tcp-port" };
             return wrong(format!("{key} must be the port that the others use, not 0"));
         }
-        if let Some(bad) = self.peers.iter().find(|text| text.parse::<PeerKey>().is_err()) {
-            return wrong(format!("peers: '{bad}' is not old:IP"));
+        if let Some(bad) = self.peers.iter().find(|text| old(text).is_none() && Place::parse(text).is_none())
+        {
+            return wrong(format!("peers: '{bad}' is not HOST, HOST:PORT, ID@HOST:PORT or old:IP"));
         }
         if self.peers.len() > MAX_PEERS {
             return wrong(format!("peers may name {MAX_PEERS} addresses"));
@@ -70,15 +113,41 @@ impl Config {
         Ok(())
     }
 
-    /// The peers given by hand.
-    pub(crate) fn given(&self) -> impl Iterator<Item = PeerKey> {
-        self.peers.iter().filter_map(|text| text.parse().ok())
+    /// The peers of the old kind given by hand.
+    pub(crate) fn old(&self) -> impl Iterator<Item = IpAddr> {
+        self.peers.iter().filter_map(|text| old(text))
+    }
+
+    /// The places of our own kind given by hand.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
+        self.peers.iter().filter(|text| old(text).is_none()).filter_map(|text| Place::parse(text))
+    }
+}
+
+fn old(text: &str) -> Option<IpAddr> {
+    match text.parse() {
+        Ok(PeerKey::Old(ip)) => Some(ip),
+        Ok(PeerKey::Node(_)) | Err(_) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_by_hand_are_read() {
+        let read = |text: &str| Place::parse(text).map(|place| (place.host, place.port));
+        assert_eq!(read("10.0.0.7"), Some(("10.0.0.7".into(), SECURE_PORT)));
+        assert_eq!(read("[fd00::7]:99"), Some(("fd00::7".into(), 99)));
+        assert_eq!(read("fd00::7"), Some(("fd00::7".into(), SECURE_PORT)));
+        assert_eq!(read("nas.lan:47601"), Some(("nas.lan".into(), 47601)));
+        let id = "ab".repeat(32);
+        assert!(Place::parse(&format!("{id}@10.0.0.7")).unwrap().id.is_some());
+        for bad in ["", ":1", "a b", "10.0.0.7:0", "10.0.0.7:99999", "x@10.0.0.7", "http://x"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn the_page_stays_on_this_machine() {
@@ -90,8 +159,10 @@ mod tests {
     #[test]
     fn peers_given_by_hand_are_addresses() {
         let with = |peer: &str| Config { peers: vec![peer.to_owned()], ..Config::default() };
-        assert!(with("old:10.0.0.7").validate().is_ok());
-        for bad in ["", "old:", "old:nas.lan", "http://10.0.0.7"] {
+        for good in ["old:10.0.0.7", "10.0.0.7", "nas.lan:47601"] {
+            assert!(with(good).validate().is_ok(), "{good}");
+        }
+        for bad in ["", "old:", "http://10.0.0.7"] {
             assert!(with(bad).validate().is_err(), "{bad}");
         }
     }

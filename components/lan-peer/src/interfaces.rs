@@ -63,11 +63,17 @@ impl Interfaces {
         self.0.iter()
     }
 
-    /// Whether a machine on one of our networks, and not this one, can have this address.
+    /// Whether an address was ours and is not any more. Of IPv6 we do not know.
+    pub(crate) fn have_lost(&self, ip: IpAddr) -> bool {
+        ip.is_ipv4() && !ip.is_loopback() && self.iter().all(|one| IpAddr::V4(one.ip) != ip)
+    }
+
+    /// Whether a machine on one of our networks, and not this one, can have this address. Of IPv6 those that no router carries out
+    /// of a site can.
     pub(crate) fn can_be_peer(&self, ip: IpAddr) -> bool {
         match ip {
             IpAddr::V4(ip) => self.iter().any(|one| one.holds(ip)) && self.iter().all(|one| one.ip != ip),
-            IpAddr::V6(_) => false,
+            IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_unique_local(),
         }
     }
 }
@@ -112,6 +118,9 @@ mod tests {
         {
             assert!(!all.can_be_peer(bad.into()), "{bad:?}");
         }
-        assert!(!all.can_be_peer("::1".parse().unwrap()));
+        for (ip, can) in [("::1", false), ("2001:db8::1", false), ("fe80::1", true), ("fd00::1", true)] {
+            assert_eq!(all.can_be_peer(ip.parse().unwrap()), can, "{ip}");
+        }
+        assert!(all.have_lost([10, 0, 0, 1].into()) && !all.have_lost([10, 0, 3, 7].into()));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! * [`config`] is what an operator may set. `node` is what all parts share: the `store`, the `book` of who is there, counters.
 //! * `presence` tells the network that we are here and hears who else is; `interfaces` are the networks that we are on.
+//! * `secure` is what our own nodes speak among each other: encrypted, proved, acknowledged.
 //! * `old` speaks with programs of the old kind: one TCP connection a message, in the clear.
 //! * `http` is for this machine alone: the page, its API, and the endpoints that the old kind serves.
 //!
@@ -10,6 +11,7 @@
 pub mod config;
 
 mod book;
+mod gate;
 mod http;
 mod interfaces;
 mod metrics;
@@ -17,45 +19,44 @@ mod name;
 mod node;
 mod old;
 mod presence;
+mod secure;
 mod store;
 
 use std::sync::Arc;
 
 use kit::{Context, Failure};
-use tokio_util::task::TaskTracker;
+use tokio::sync::mpsc;
 
 pub use config::Config;
 
-use crate::node::Node;
-
-/// Where messages are kept, below the data directory.
-const STORE: &str = "lan-peer.db";
+use crate::node::{Node, Place};
+use crate::secure::{dialler, listener, mdns};
 
 /// Talks with the network until `context.shutdown`.
 ///
 /// # Errors
-/// When a setting cannot be, the page's address is taken, or the store cannot be opened.
+/// When a setting cannot be, the page's address is taken, or the store or the identity cannot be opened.
 pub async fn run(config: Config, context: Context) -> Result<(), Failure> {
     config.validate()?;
     let (ear, inlet) = (presence::open(config.udp_port), old::inlet::open(config.tcp_port).await);
-    let listener = kit::listen::bind(config.listen).await?;
-    let address = listener.local_addr()?;
-    let node = Arc::new(Node::open(config, &context.data.join(STORE)).await?);
-    let tasks = TaskTracker::new();
-    let until_the_end = |task: node::Task| {
-        let shutdown = context.shutdown.clone();
-        tasks.spawn(async move { shutdown.run_until_cancelled(task).await });
-    };
-    until_the_end(Box::pin(interfaces::watch(Arc::clone(&node))));
-    until_the_end(Box::pin(presence::announce(Arc::clone(&node))));
-    until_the_end(Box::pin(presence::listen(Arc::clone(&node), ear)));
-    until_the_end(Box::pin(old::inlet::listen(Arc::clone(&node), inlet)));
-    until_the_end(Box::pin(node::tell_changes(Arc::clone(&node))));
-    tracing::info!(%address, name = node.name(), "on the network");
+    let secure = listener::open(config.secure_port).await?;
+    let page = kit::listen::bind(config.listen).await?;
+    let (address, port) = (page.local_addr()?, secure.local_addr()?.port());
+    let (hints, hinted) = mpsc::channel(dialler::HINTS);
+    let place = Place { data: &context.data, port, hints, shutdown: context.shutdown.clone() };
+    let node = Arc::new(Node::open(config, place).await?);
+    node.spawn(interfaces::watch(Arc::clone(&node)));
+    node.spawn(presence::announce(Arc::clone(&node)));
+    node.spawn(presence::listen(Arc::clone(&node), ear));
+    node.spawn(old::inlet::listen(Arc::clone(&node), inlet));
+    node.spawn(listener::listen(Arc::clone(&node), secure));
+    node.spawn(dialler::run(Arc::clone(&node), hinted));
+    node.spawn(mdns::run(Arc::clone(&node)));
+    node.spawn(node::tell_changes(Arc::clone(&node)));
+    tracing::info!(%address, port, name = node.name(), id = node.me.short(), "on the network");
     context.notifier.ready(&format!("serving http://{address}"));
-    kit::http::serve(listener, http::router(node, context.shutdown.clone()), context.shutdown).await;
-    tasks.close();
-    // All of them end at their next wait.
-    tasks.wait().await;
+    let router = http::router(Arc::clone(&node), context.shutdown.clone());
+    kit::http::serve(page, router, context.shutdown).await;
+    node.drained().await;
     Ok(())
 }

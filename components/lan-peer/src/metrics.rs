@@ -13,6 +13,26 @@ pub(crate) struct Counters {
     pub(crate) datagrams_unsent: Counter,
     /// Addresses that were heard while there was no room for one more.
     pub(crate) peers_refused: Counter,
+    /// Answers of mDNS that name a node.
+    pub(crate) mdns: Counter,
+    /// Dials to nodes of ours.
+    pub(crate) dials: Counter,
+    /// Connections refused before their handshake, for want of a place or for their number.
+    pub(crate) refused: Counter,
+    /// Connections that broke, most of them by going away.
+    pub(crate) broken: Counter,
+    /// Connections ended because the other side did not keep to the protocol, or is turned away.
+    pub(crate) faulty: Counter,
+    /// Connections ended because the store did not take what came.
+    pub(crate) unstored: Counter,
+    /// Dials that somebody with another key answered.
+    pub(crate) wrong_keys: Counter,
+    /// Names that came with another key than before.
+    pub(crate) changed_names: Counter,
+    /// Messages taken in from nodes of ours.
+    pub(crate) received: Counter,
+    /// Messages that nodes of ours have acknowledged.
+    pub(crate) delivered: Counter,
     /// Connections of the old kind refused, for want of a place or for their number.
     pub(crate) old_refused: Counter,
     /// Messages of the old kind that came in.
@@ -42,6 +62,16 @@ impl Counters {
             .counter("datagrams_ignored_total", "Datagrams that mean nothing.", &self.datagrams_ignored)
             .counter("datagrams_unsent_total", "Datagrams that could not be sent.", &self.datagrams_unsent)
             .counter("peers_refused_total", "Peers refused because there are too many.", &self.peers_refused)
+            .counter("mdns_total", "Answers of mDNS that name a node.", &self.mdns)
+            .counter("dials_total", "Dials to nodes of ours.", &self.dials)
+            .counter("refused_total", "Connections refused before their handshake.", &self.refused)
+            .counter("broken_total", "Connections that broke.", &self.broken)
+            .counter("faulty_total", "Connections that did not keep to the protocol.", &self.faulty)
+            .counter("unstored_total", "Connections ended for the store.", &self.unstored)
+            .counter("wrong_keys_total", "Dials answered with another key.", &self.wrong_keys)
+            .counter("changed_names_total", "Names that came with another key.", &self.changed_names)
+            .counter("received_total", "Messages taken in from nodes of ours.", &self.received)
+            .counter("delivered_total", "Messages acknowledged by nodes of ours.", &self.delivered)
             .counter("old_refused_total", "Connections of the old kind refused.", &self.old_refused)
             .counter("old_received_total", "Messages of the old kind taken in.", &self.old_received)
             .counter("old_empty_total", "Connections of the old kind without a text.", &self.old_empty)

@@ -1,7 +1,8 @@
 //! Hosts that mean harm: what they cost, and what goes on meanwhile.
 
+use std::net::TcpStream;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::network::Network;
 use crate::node::Node;
@@ -37,4 +38,27 @@ fn forged_presence_costs_little_and_known_peers_stay() {
     assert!(node.sees("10.77.0.2"));
     old.send_to("10.77.0.1", "after");
     wait_for("the message", || (node.texts() == ["before", "after"]).then_some(()));
+}
+
+#[test]
+fn connections_by_the_hundred_cost_little_and_keep_nobody_out() {
+    let Some(network) = Network::of(3) else { return };
+    let node = Node::start(network.host(1), &[]);
+    let (cpu, memory, begun) = (node.cpu_millis(), node.memory_kib(), Instant::now());
+    let attacker = network.host(3);
+    let mut held = Vec::new();
+    while begun.elapsed() < Duration::from_secs(4) {
+        for port in [47600, 6000] {
+            held.extend(attacker.within(|| TcpStream::connect(("10.77.0.1", port))));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let other = Node::start(network.host(2), &[]);
+    wait_for("an honest node to be connected meanwhile", || node.is_linked(&other.id()).then_some(()));
+    let spent = (node.cpu_millis() - cpu) as f64 / begun.elapsed().as_millis() as f64;
+    let grown = node.memory_kib().saturating_sub(memory);
+    eprintln!("{} connections: {:.1} % of a processor, {grown} KiB more", held.len(), spent * 100.0);
+    assert!(held.len() > 300 && node.metric("refused_total") > 100);
+    assert!(spent < if cfg!(debug_assertions) { 0.25 } else { 0.05 }, "{spent}");
+    assert!(grown < 16 * 1024, "{grown} KiB");
 }

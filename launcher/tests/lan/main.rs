@@ -15,3 +15,6 @@ mod network;
 mod node;
 mod old_peer;
 mod old_protocol;
+mod partition;
+mod scale;
+mod secure;

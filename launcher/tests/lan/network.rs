@@ -1,5 +1,6 @@
 //! Hosts on one network: namespaces, joined by a bridge in a namespace of its own. Nothing touches the machine's own network, and
 //! tests that run at the same time do not meet.
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::fs::File;
 use std::io::Write;
@@ -72,6 +73,44 @@ impl Network {
     pub fn host(&self, n: u32) -> Host {
         assert!((1..=self.hosts).contains(&n));
         Host { ip: address(n), namespace: Path::new("/run/netns").join(self.name(n)) }
+    }
+
+    /// Pulls a host's plug, or puts it back.
+    pub fn plug(&self, n: u32, is_in: bool) {
+        let state = if is_in { "up" } else { "down" };
+        ip(&["-n", &self.name(0)], &format!("link set p{n} {state}\n"));
+    }
+
+    /// Lets a host's link carry nothing though it looks as ever, or carry again.
+    pub fn silence(&self, n: u32, is_silent: bool) {
+        // Of the bridge's port: 0 is disabled, 3 is forwarding.
+        let (port, state) = (format!("p{n}"), if is_silent { "0" } else { "3" });
+        let switch = self.name(0);
+        let status = Command::new("bridge")
+            .args(["-n", &switch, "link", "set", "dev", &port, "state", state])
+            .status();
+        assert!(status.unwrap().success(), "the state of {port}");
+    }
+
+    /// Gives a host another address.
+    pub fn move_host(&self, n: u32, to: u32) -> Host {
+        let (before, after) = (address(n), address(to));
+        let commands = format!(
+            "addr del {before}/16 dev e0\naddr add {after}/16 brd + dev e0\nroute add default dev e0\n"
+        );
+        ip(&["-n", &self.name(n)], &commands);
+        Host { ip: after, ..self.host(n) }
+    }
+
+    /// Packets and bytes that a host has sent.
+    pub fn sent(&self, n: u32) -> (u64, u64) {
+        let output = Command::new("ip")
+            .args(["-n", &self.name(n), "-s", "-j", "link", "show", "e0"])
+            .output()
+            .unwrap();
+        let links: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let of = |what: &str| links[0]["stats64"]["tx"][what].as_u64().unwrap();
+        (of("packets"), of("bytes"))
     }
 
     fn name(&self, n: u32) -> String {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::network::Host;
 use crate::support::http::{self, Answer};
-use crate::support::{Home, kill, wait_for};
+use crate::support::{self, Home, kill, wait_for};
 
 /// A node at work; dropped, it is killed.
 pub struct Node {
@@ -85,6 +85,42 @@ impl Node {
     /// Whether it sees this address, as the old kind tells it.
     pub fn sees(&self, ip: &str) -> bool {
         self.get("/peers").get(ip).is_some()
+    }
+
+    /// Its id.
+    pub fn id(&self) -> String {
+        self.get("/api/v1/overview")["me"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// How it sees a peer.
+    pub fn peer(&self, key: &str) -> Option<Value> {
+        let overview = self.get("/api/v1/overview");
+        overview["peers"].as_array().unwrap().iter().find(|peer| peer["key"] == key).cloned()
+    }
+
+    /// Whether it is connected with a peer.
+    pub fn is_linked(&self, key: &str) -> bool {
+        self.peer(key).is_some_and(|peer| peer["online"] == true)
+    }
+
+    /// Sends a text to a peer; it must be taken.
+    pub fn say(&self, key: &str, text: &str) {
+        let answer = self.post("/api/v1/send", &json!({"peer": key, "text": text}));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
+    /// Waits until exactly these texts have come in, in this order.
+    pub fn wait_for_texts(&self, texts: &[String]) {
+        let deadline = std::time::Instant::now() + 2 * support::PATIENCE;
+        let mut had = Vec::new();
+        while std::time::Instant::now() < deadline {
+            had = self.texts();
+            if had == texts {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("{} came, not these {}: {had:?}", had.len(), texts.len());
     }
 
     /// A number of `/metrics`.

@@ -3,22 +3,59 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::lan::PeerKey;
-use protocol::lan::view::{Overview, Rename, Send};
+use protocol::lan::view::{Rename, Send, SetTrust, Trust, Verdict};
+use qrcode::QrCode;
 use serde::Deserialize;
 
 use super::input::Input;
 use super::problem::{self, problem};
 use super::{App, old};
+use crate::secure::identity;
+use crate::store::StoreError;
 
 /// Most messages in one answer.
 const PAGE: usize = 200;
 
-/// `GET overview`: everybody.
-pub(super) async fn overview(State(app): State<App>) -> Json<Overview> {
-    Json(app.node.overview())
+/// `GET overview`: us and everybody.
+pub(super) async fn overview(State(app): State<App>) -> Response {
+    match app.node.overview().await {
+        Ok(overview) => Json(overview).into_response(),
+        Err(error) => problem::store(&error),
+    }
+}
+
+/// `GET qr.svg`: our link, for others to scan.
+pub(super) async fn qr_svg(State(app): State<App>) -> Response {
+    let svg = code(&app).render::<qrcode::render::svg::Color<'_>>().min_dimensions(240, 240).build();
+    ([(header::CONTENT_TYPE, "image/svg+xml")], svg).into_response()
+}
+
+/// `GET qr.txt`: the same for a terminal.
+pub(super) async fn qr_text(State(app): State<App>) -> String {
+    code(&app).render::<qrcode::render::unicode::Dense1x2>().build()
+}
+
+fn code(app: &App) -> QrCode {
+    QrCode::new(identity::link(&app.node.me)).expect("a link fits into a QR code")
+}
+
+/// `POST trust`: people have found out how far a node can be believed.
+pub(super) async fn trust(State(app): State<App>, Input(request): Input<SetTrust>) -> Response {
+    let SetTrust { peer, verdict, proof } = request;
+    if proof.is_some_and(|proof| !identity::proves(&peer, &proof)) {
+        let detail =
+            "this is not their fingerprint: somebody else may be in between; do not trust this connection";
+        return problem(StatusCode::CONFLICT, detail);
+    }
+    let trust = match verdict {
+        Verdict::Verified => Trust::Verified,
+        Verdict::New => Trust::New,
+        Verdict::Blocked => Trust::Blocked,
+    };
+    done(app.node.judge(peer, trust).await)
 }
 
 /// Which part of a conversation.
@@ -50,7 +87,11 @@ pub(super) async fn send(State(app): State<App>, Input(request): Input<Send>) ->
 
 /// `POST rename`.
 pub(super) async fn rename(State(app): State<App>, Input(request): Input<Rename>) -> Response {
-    match app.node.rename(request.peer, &request.name).await {
+    done(app.node.rename(request.peer, &request.name).await)
+}
+
+fn done(found: Result<bool, StoreError>) -> Response {
+    match found {
         Ok(true) => StatusCode::NO_CONTENT.into_response(),
         Ok(false) => problem::nobody(),
         Err(error) => problem::store(&error),

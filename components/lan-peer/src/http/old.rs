@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -20,11 +21,15 @@ use crate::old::outlet;
 /// The latest texts, at most so many.
 const TEXTS: usize = 1000;
 
+/// What is said where nothing is sent.
+const SUSPECT: &str = "nothing is sent to them: they are turned away, or somebody else was known under this name; compare \
+    fingerprints and say that they are verified, or that you know them as somebody new";
+
 /// `GET /peers`: who is there, and when they were heard, in Unix seconds.
 pub(super) async fn peers(State(app): State<App>) -> Json<BTreeMap<String, f64>> {
     let present = app.node.present().into_iter();
-    let seconds = |micros: i64| std::time::Duration::from_micros(micros.unsigned_abs()).as_secs_f64();
-    Json(present.map(|(PeerKey::Old(ip), at)| (ip.to_string(), seconds(at.micros()))).collect())
+    let seconds = |micros: i64| Duration::from_micros(micros.unsigned_abs()).as_secs_f64();
+    Json(present.map(|(ip, at)| (ip.to_string(), seconds(at.micros()))).collect())
 }
 
 /// `GET /messages`: the texts that came in, the oldest first.
@@ -40,7 +45,9 @@ pub(super) async fn send(State(app): State<App>, Input(request): Input<SendReque
     let Ok(ip) = request.ip.parse::<IpAddr>() else {
         return problem(StatusCode::UNPROCESSABLE_ENTITY, "ip: not an IP address");
     };
-    match hand_over(&app, PeerKey::Old(ip), &request.msg).await {
+    // A node of ours at this address gets it encrypted.
+    let peer = app.node.node_at(ip).map_or(PeerKey::Old(ip), PeerKey::Node);
+    match hand_over(&app, peer, &request.msg).await {
         Ok(view::Entry { state: view::State::Failed, remark, .. }) => {
             problem(StatusCode::BAD_GATEWAY, remark.unwrap_or_default())
         }
@@ -56,6 +63,10 @@ pub(super) async fn hand_over(app: &App, peer: PeerKey, text: &str) -> Result<vi
     if !app.node.may_send(peer) {
         return Err(problem::nobody());
     }
-    let PeerKey::Old(ip) = peer;
-    outlet::send(&app.node, ip, &body).await.map_err(|error| problem::store(&error))
+    let sent = match peer {
+        PeerKey::Old(ip) => outlet::send(&app.node, ip, &body).await,
+        PeerKey::Node(id) if app.node.is_trusted(id) => app.node.enqueue(id, body).await,
+        PeerKey::Node(_) => return Err(problem(StatusCode::CONFLICT, SUSPECT)),
+    };
+    sent.map_err(|error| problem::store(&error))
 }

@@ -1,16 +1,14 @@
 //! Takes messages in: accepted, read to its end or [`BODY_BYTES`], kept, and the connection closed.
 //!
-//! Bounds: [`TOTAL`] connections, [`PER_ADDRESS`] from one address; [`CONNECTIONS`] a second in all, beyond which they wait in the
-//! system's queue; [`MESSAGES`] a second from one address for long, beyond which they are closed unread. Everything is counted.
+//! Bounds: [`TOTAL`] connections, [`PER_ADDRESS`] from one address, [`MESSAGES`] a second from one address for long; [`Gate`] closes
+//! the others unread. Everything is counted.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kit::allowance::Allowance;
 use kit::listen::ListenError;
-use kit::places::{Place, Places};
+use kit::places::Place;
 use protocol::Body;
 use protocol::lan::PeerKey;
 use protocol::lan::old::floor;
@@ -20,6 +18,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::gate::Gate;
 use crate::node::{Heard, Node};
 use crate::store::Draft;
 
@@ -27,13 +26,9 @@ use crate::store::Draft;
 const TOTAL: usize = 64;
 /// Connections from one address at once.
 const PER_ADDRESS: usize = 8;
-/// Connections a second, for long.
-const CONNECTIONS: u32 = 400;
 /// Messages a second from one address, for long; the largest text in parts fits into the burst.
 const MESSAGES: u32 = 20;
 const BURST: u32 = 60;
-/// Addresses whose messages are counted. Overflow rule: all counts begin anew.
-const COUNTED: usize = 1024;
 /// How long a sender may pause in a message.
 const IDLE: Duration = Duration::from_secs(2);
 /// How long a whole message may take.
@@ -48,10 +43,10 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
 
 /// Takes messages in, for ever; where the port could not be opened, once it can.
 pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, ListenError>) {
-    let places = Places::new(TOTAL, PER_ADDRESS);
+    let mut gate = Gate::new(TOTAL, PER_ADDRESS, MESSAGES, BURST);
     loop {
         match opened {
-            Ok(listener) => accept(&node, &listener, &places).await,
+            Ok(listener) => accept(&node, &listener, &mut gate).await,
             Err(error) => {
                 tracing::warn!("{error}; nobody of the old kind can write to us; trying again");
                 tokio::time::sleep(RETRY).await;
@@ -61,34 +56,10 @@ pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, List
     }
 }
 
-async fn accept(node: &Arc<Node>, listener: &TcpListener, places: &Places) {
-    let mut connections = Allowance::new(CONNECTIONS, CONNECTIONS, Instant::now());
-    let mut messages: HashMap<IpAddr, Allowance> = HashMap::new();
+async fn accept(node: &Arc<Node>, listener: &TcpListener, gate: &mut Gate) {
     loop {
-        if let Err(at) = connections.take(Instant::now()) {
-            tokio::time::sleep_until(at).await;
-        }
-        let (stream, ip) = match listener.accept().await {
-            Ok((stream, peer)) => (stream, peer.ip()),
-            Err(error) => {
-                // Out of files, as a rule; whoever wants in waits meanwhile.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let now = Instant::now();
-        if messages.len() >= COUNTED {
-            messages.clear();
-        }
-        let allowance = messages.entry(ip).or_insert_with(|| Allowance::new(MESSAGES, BURST, now));
-        let place = places.take(ip).filter(|_| allowance.take(now).is_ok());
-        match place {
-            Some(place) => {
-                tokio::spawn(take(Arc::clone(node), stream, ip, place));
-            }
-            None => node.counters.old_refused.add(1),
-        }
+        let (stream, ip, place) = gate.admit(listener, &node.counters.old_refused).await;
+        tokio::spawn(take(Arc::clone(node), stream, ip, place));
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) async fn send(node: &Node, ip: IpAddr, body: &Body) -> Result<Entry, 
     };
     match state {
         State::Failed => node.counters.old_failed.add(1),
-        State::Sent | State::Received => node.counters.old_sent.add(1),
+        State::Sent | State::Received | State::Queued | State::Delivered => node.counters.old_sent.add(1),
     }
     let draft = Draft { peer: PeerKey::Old(ip), body: body.as_str().to_owned(), state, remark };
     let entry = node.store.keep(draft).await?;

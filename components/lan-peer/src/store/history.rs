@@ -3,11 +3,11 @@
 use protocol::Timestamp;
 use protocol::lan::PeerKey;
 use protocol::lan::view::{Entry, State};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, StoreError};
 
-/// How many messages of one conversation are kept; the oldest go.
+/// How many messages of one conversation are kept, beside those that wait; the oldest go.
 const MAX_KEPT: i64 = 1000;
 /// The old messages are looked for once in so many.
 const TRIM_EVERY: i64 = 64;
@@ -99,21 +99,31 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<Entry>> {
 fn state_text(state: State) -> &'static str {
     match state {
         State::Received => "received",
+        State::Queued => "queued",
+        State::Delivered => "delivered",
         State::Sent => "sent",
         State::Failed => "failed",
     }
 }
 
 fn state_of(text: &str) -> Option<State> {
-    [State::Received, State::Sent, State::Failed].into_iter().find(|state| state_text(*state) == text)
+    [State::Received, State::Queued, State::Delivered, State::Sent, State::Failed]
+        .into_iter()
+        .find(|state| state_text(*state) == text)
 }
 
-/// Drops the oldest messages of a conversation that has grown too long.
-fn trim(connection: &Connection, peer: &str, row: i64) -> Result<(), StoreError> {
+/// The message of a row.
+pub(super) fn find(connection: &Connection, row: i64) -> Result<Option<Entry>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM messages WHERE row = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([row], read).optional()?.flatten())
+}
+
+/// Drops the oldest messages of a conversation that has grown too long; never one that waits.
+pub(super) fn trim(connection: &Connection, peer: &str, row: i64) -> Result<(), StoreError> {
     if row % TRIM_EVERY != 0 {
         return Ok(());
     }
-    let sql = "DELETE FROM messages WHERE peer = ?1 AND row <= (
+    let sql = "DELETE FROM messages WHERE peer = ?1 AND state <> 'queued' AND row <= (
         SELECT row FROM messages WHERE peer = ?1 ORDER BY row DESC LIMIT 1 OFFSET ?2)";
     connection.prepare_cached(sql)?.execute(params![peer, MAX_KEPT])?;
     Ok(())

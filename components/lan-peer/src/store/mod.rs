@@ -1,9 +1,12 @@
 //! What is kept: peers and messages. SQLite, on a thread of its own.
 //!
 //! The life of a call: it goes into a queue of [`QUEUE`] calls, where callers wait for room; the thread takes it, commits, and answers.
-//! [`history`] is what was said; [`people`] is everybody who said something or was given a name.
+//! [`history`] is what was said; [`people`] is everybody who said something or was given a name. [`outbox`] numbers what goes out to
+//! our own nodes, and [`inbox`] takes in what is next.
 
 mod history;
+mod inbox;
+mod outbox;
 mod people;
 mod schema;
 
@@ -13,6 +16,8 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use history::Draft;
+pub(crate) use inbox::Incoming;
+pub(crate) use outbox::Outgoing;
 pub(crate) use people::Person;
 pub(crate) use schema::OpenError;
 
@@ -30,6 +35,9 @@ pub(crate) struct Store {
 /// A call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
+    /// As many messages to this peer wait as may.
+    #[error("{0} messages to this peer wait already")]
+    QueueFull(u64),
     /// The file has the size that it may have, or the disk is full.
     #[error("there is no room for more messages")]
     Full,
@@ -77,6 +85,15 @@ impl Store {
         self.calls.send(call).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
+}
+
+/// Wire numbers in SQLite's integers: the same bits.
+fn to_sql(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+fn from_sql(number: i64) -> u64 {
+    number.cast_unsigned()
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! Everybody who said something, was said something to, or was given a name.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
 use protocol::Timestamp;
 use protocol::lan::PeerKey;
 use protocol::lan::view::Trust;
@@ -7,9 +10,9 @@ use rusqlite::{Connection, Row, params};
 
 use super::{Store, StoreError};
 
-/// Most peers of the old kind that are kept: anybody can be many of them. Overflow rule: the one that is silent for longest, and has
-/// no name given here, goes with all that was said.
-const MAX_OLD: i64 = 256;
+/// Most strangers that are kept: anybody can be many. A stranger has no name given here, was not verified or blocked, and nobody
+/// here ever wrote to them as to a node. Overflow rule: the one that is silent for longest goes with all that it said.
+const MAX_STRANGERS: i64 = 256;
 
 /// What is kept of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,10 @@ pub(crate) struct Person {
     pub(crate) key: PeerKey,
     /// The name that people gave here; may be empty.
     pub(crate) given: String,
+    /// The name that it gives itself; may be empty.
+    pub(crate) claimed: String,
+    /// Where it was reached, the latest first.
+    pub(crate) addresses: Vec<SocketAddr>,
     /// How far it is believed.
     pub(crate) trust: Trust,
     /// When it was heard last.
@@ -27,8 +34,11 @@ pub(crate) struct Person {
 impl Person {
     /// Somebody of whom nothing is known but this.
     pub(crate) fn new(key: PeerKey, last_seen: Timestamp) -> Self {
-        let PeerKey::Old(_) = key;
-        Self { key, given: String::new(), trust: Trust::Clear, last_seen }
+        let trust = match key {
+            PeerKey::Old(_) => Trust::Clear,
+            PeerKey::Node(_) => Trust::New,
+        };
+        Self { key, given: String::new(), claimed: String::new(), addresses: Vec::new(), trust, last_seen }
     }
 }
 
@@ -36,7 +46,7 @@ impl Store {
     /// Everybody.
     pub(crate) async fn people(&self) -> Result<Vec<Person>, StoreError> {
         self.call(|connection| {
-            let sql = "SELECT key, given, trust, max(last_seen, coalesce(
+            let sql = "SELECT key, given, trust, claimed, addresses, max(last_seen, coalesce(
                 (SELECT sent FROM messages WHERE peer = key ORDER BY row DESC LIMIT 1), 0)) FROM peers";
             let mut statement = connection.prepare(sql)?;
             let people = statement.query_map([], read)?;
@@ -45,16 +55,34 @@ impl Store {
         .await
     }
 
-    /// Keeps what is said of a peer. Returns who had to go for it.
+    /// How many messages wait for each node for which some do.
+    pub(crate) async fn waiting_counts(&self) -> Result<HashMap<PeerKey, u64>, StoreError> {
+        self.call(|connection| {
+            let sql = "SELECT peer, count(*) FROM messages WHERE state = 'queued' GROUP BY peer";
+            let mut statement = connection.prepare_cached(sql)?;
+            let counts =
+                statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+            let counts = counts.collect::<Result<Vec<_>, _>>()?.into_iter();
+            Ok(counts.filter_map(|(key, count)| Some((key.parse().ok()?, count.unsigned_abs()))).collect())
+        })
+        .await
+    }
+
+    /// Keeps what is said of a peer; its numberings stay as they are. Returns who had to go for it.
     pub(crate) async fn keep_person(&self, person: Person) -> Result<Vec<PeerKey>, StoreError> {
         self.call(move |connection| {
             let transaction = connection.transaction()?;
-            let sql = "INSERT OR REPLACE INTO peers(key, given, trust, last_seen) VALUES(?1, ?2, ?3, ?4)";
-            let Person { key, given, trust, last_seen } = person;
+            let sql = "INSERT INTO peers(key, given, trust, claimed, addresses, last_seen)
+                VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(key) DO UPDATE SET
+                given = ?2, trust = ?3, claimed = ?4, addresses = ?5, last_seen = ?6";
+            let Person { key, given, claimed, addresses, trust, last_seen } = person;
+            let addresses = serde_json::to_string(&addresses).expect("addresses can be written as JSON");
             transaction.prepare_cached(sql)?.execute(params![
                 key.to_string(),
                 given,
                 trust_text(trust),
+                claimed,
+                addresses,
                 last_seen.micros()
             ])?;
             let gone = too_many(&transaction, key)?;
@@ -70,10 +98,12 @@ impl Store {
 }
 
 fn too_many(connection: &Connection, but: PeerKey) -> Result<Vec<PeerKey>, StoreError> {
-    let sql = "SELECT key FROM peers WHERE key LIKE 'old:%' AND given = '' AND key <> ?1 ORDER BY
-        (SELECT max(row) FROM messages WHERE peer = key) DESC LIMIT -1 OFFSET ?2";
+    let sql = "SELECT key FROM peers WHERE trust IN ('clear', 'new', 'changed') AND given = '' AND out_seq = 0
+        AND key <> ?1 ORDER BY coalesce((SELECT max(row) FROM messages WHERE peer = key), 0) DESC, last_seen DESC
+        LIMIT -1 OFFSET ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let keys = statement.query_map(params![but.to_string(), MAX_OLD - 1], |row| row.get::<_, String>(0))?;
+    let keys =
+        statement.query_map(params![but.to_string(), MAX_STRANGERS - 1], |row| row.get::<_, String>(0))?;
     Ok(keys.collect::<Result<Vec<_>, _>>()?.iter().filter_map(|key| key.parse().ok()).collect())
 }
 
@@ -81,15 +111,27 @@ fn too_many(connection: &Connection, but: PeerKey) -> Result<Vec<PeerKey>, Store
 fn read(row: &Row<'_>) -> rusqlite::Result<Option<Person>> {
     let (key, trust) = (row.get::<_, String>(0)?, row.get::<_, String>(2)?);
     let (Ok(key), Some(trust)) = (key.parse(), trust_of(&trust)) else { return Ok(None) };
-    Ok(Some(Person { key, given: row.get(1)?, trust, last_seen: Timestamp::from_micros(row.get(3)?) }))
+    Ok(Some(Person {
+        key,
+        given: row.get(1)?,
+        claimed: row.get(3)?,
+        addresses: serde_json::from_str(&row.get::<_, String>(4)?).unwrap_or_default(),
+        trust,
+        last_seen: Timestamp::from_micros(row.get(5)?),
+    }))
 }
 
 fn trust_text(trust: Trust) -> &'static str {
     match trust {
         Trust::Clear => "clear",
+        Trust::New => "new",
+        Trust::Verified => "verified",
+        Trust::Changed => "changed",
+        Trust::Blocked => "blocked",
     }
 }
 
 fn trust_of(text: &str) -> Option<Trust> {
-    (text == "clear").then_some(Trust::Clear)
+    let all = [Trust::Clear, Trust::New, Trust::Verified, Trust::Changed, Trust::Blocked];
+    all.into_iter().find(|trust| trust_text(*trust) == text)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 /// The newest version of the tables; `PRAGMA user_version` of the file.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// The file takes at most 1 GiB (pages of 4 KiB). Beyond that nothing more is taken in, and nobody is told that it was.
 const MAX_PAGES: i64 = 1 << 18;
 
@@ -27,6 +27,20 @@ CREATE TABLE messages(
 ) STRICT;
 CREATE INDEX messages_by_peer ON messages(peer, row);
 CREATE INDEX messages_that_came ON messages(row) WHERE outgoing = 0;
+";
+
+/// What version 2 has besides: nodes of ours, and the numbering of what is said to them and by them.
+const NUMBERED: &str = "
+ALTER TABLE peers ADD COLUMN claimed TEXT NOT NULL DEFAULT '';
+ALTER TABLE peers ADD COLUMN addresses TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE peers ADD COLUMN in_stream INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE peers ADD COLUMN in_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE peers ADD COLUMN out_stream INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE peers ADD COLUMN out_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN seq INTEGER;
+ALTER TABLE messages ADD COLUMN id TEXT;
+CREATE UNIQUE INDEX messages_by_id ON messages(peer, outgoing, id);
+CREATE INDEX messages_waiting ON messages(peer, seq) WHERE state = 'queued';
 ";
 
 /// The store cannot be opened.
@@ -67,13 +81,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match version {
-        0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
+        0 => transaction.execute_batch(&[TABLES, NUMBERED].concat())?,
+        1 => transaction.execute_batch(NUMBERED)?,
         VERSION => {}
         newer => return Err(OpenError::Newer(newer)),
     }
+    transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(connection)
 }

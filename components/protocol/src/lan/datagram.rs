@@ -2,27 +2,61 @@
 
 use std::time::Duration;
 
-/// The whole payload of presence.
+use serde::{Deserialize, Serialize};
+
+use super::peer::NodeId;
+
+/// The whole payload of the old kind's presence.
 pub const PRESENCE: &[u8] = b"HEY THERE..";
-/// How often it is sent.
+/// How often the old kind sends it.
 pub const PRESENCE_EVERY: Duration = Duration::from_secs(2);
 /// A peer that was silent for this long is gone.
 pub const SILENCE: Duration = Duration::from_secs(10);
-/// Longest datagram that we read.
+/// Longest datagram that we read; a beacon is shorter.
 pub const DATAGRAM_BYTES: usize = 512;
+
+/// What a beacon begins with. It is ASCII throughout: programs of the old kind read it as text and ignore it.
+const BEACON: &[u8] = b"P2PCHAT1 ";
 
 /// One datagram that means something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Datagram {
-    /// Somebody is there.
+    /// Somebody of either kind is there.
     Presence,
+    /// A node of ours says that it is there.
+    Beacon(Beacon),
+}
+
+/// `P2PCHAT1 {"id":"…","port":47600,"boot":…}`: which node claims to be at the sender's address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beacon {
+    /// Who it claims to be.
+    pub id: NodeId,
+    /// The TCP port of its secure protocol.
+    pub port: u16,
+    /// Made anew at each start, so that a restart is told from one more beacon.
+    pub boot: u64,
 }
 
 impl Datagram {
-    /// Reads a datagram; `None` for everything that means nothing.
+    /// Reads a datagram; `None` for everything that is neither kind.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        (bytes == PRESENCE).then_some(Self::Presence)
+        if bytes == PRESENCE {
+            return Some(Self::Presence);
+        }
+        let json = bytes.strip_prefix(BEACON).filter(|_| bytes.len() <= DATAGRAM_BYTES)?;
+        let beacon: Beacon = serde_json::from_slice(json).ok()?;
+        (beacon.port != 0).then_some(Self::Beacon(beacon))
+    }
+}
+
+impl Beacon {
+    /// The datagram.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let json = serde_json::to_vec(self).expect("a beacon can be written as JSON");
+        [BEACON, &json].concat()
     }
 }
 
@@ -39,12 +73,26 @@ mod tests {
         {
             assert_eq!(Datagram::parse(other), None);
         }
+        let beacon = Beacon { id: NodeId::from_bytes([0xab; 32]), port: 47600, boot: 7 };
+        let text = format!("P2PCHAT1 {{\"id\":\"{}\",\"port\":47600,\"boot\":7}}", "ab".repeat(32));
+        assert_eq!(beacon.to_bytes(), text.as_bytes());
+        assert!(beacon.to_bytes().is_ascii() && beacon.to_bytes().len() <= DATAGRAM_BYTES);
     }
 
     proptest! {
         #[test]
-        fn whatever_comes_is_survived(bytes: Vec<u8>) {
-            prop_assert_eq!(Datagram::parse(&bytes).is_some(), bytes == PRESENCE);
+        fn a_beacon_reads_back(id: [u8; 32], port in 1u16.., boot: u64) {
+            let beacon = Beacon { id: NodeId::from_bytes(id), port, boot };
+            prop_assert_eq!(Datagram::parse(&beacon.to_bytes()), Some(Datagram::Beacon(beacon)));
+        }
+
+        #[test]
+        fn whatever_comes_is_survived(bytes: Vec<u8>, cut in 0usize..600) {
+            let _ = Datagram::parse(&bytes);
+            let mut beacon = [BEACON, &bytes].concat();
+            let _ = Datagram::parse(&beacon);
+            beacon.truncate(cut);
+            let _ = Datagram::parse(&beacon);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! With whom a conversation is.
+//! Who a peer is: a node of ours by its key, a peer of the old kind by its address.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,23 +6,77 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Whoever has an address: `old:192.168.1.7` in text. Nothing is proved by it.
+/// A node's public Ed25519 key (RFC 8032), which is its identity; 64 hexadecimal digits in text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId([u8; 32]);
+
+/// With whom a conversation is: a key, or `old:` and an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PeerKey {
-    /// A peer of the old kind.
+    /// A node of ours, proved by its key.
+    Node(NodeId),
+    /// Whoever has this address; nothing is proved.
     Old(IpAddr),
 }
 
 /// A text does not name a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a peer: write old: and an IP address")]
+#[error("not a peer: write its 64 hexadecimal digits, or old: and an IP address")]
 pub struct PeerKeyError;
 
 const OLD: &str = "old:";
 
+impl NodeId {
+    /// Of the key's bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first eight digits, to tell two of one name apart; proves nothing.
+    #[must_use]
+    pub fn short(&self) -> String {
+        self.to_string()[..8].to_owned()
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = PeerKeyError;
+
+    fn from_str(text: &str) -> Result<Self, PeerKeyError> {
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(PeerKeyError);
+        }
+        let mut bytes = [0; 32];
+        for (byte, index) in bytes.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&text[index..index + 2], 16).map_err(|_| PeerKeyError)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
 impl fmt::Display for PeerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Node(id) => write!(f, "{id}"),
             Self::Old(ip) => write!(f, "{OLD}{ip}"),
         }
     }
@@ -32,34 +86,49 @@ impl FromStr for PeerKey {
     type Err = PeerKeyError;
 
     fn from_str(text: &str) -> Result<Self, PeerKeyError> {
-        let ip = text.strip_prefix(OLD).ok_or(PeerKeyError)?;
-        ip.parse().map(Self::Old).map_err(|_| PeerKeyError)
+        match text.strip_prefix(OLD) {
+            Some(ip) => ip.parse().map(Self::Old).map_err(|_| PeerKeyError),
+            None => text.parse().map(Self::Node),
+        }
     }
 }
 
-impl Serialize for PeerKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+macro_rules! as_text {
+    ($($type:ty),*) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
 }
 
-impl<'de> Deserialize<'de> for PeerKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(NodeId, PeerKey);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
-    fn only_whole_addresses_name_a_peer() {
-        let key = PeerKey::Old("192.168.1.7".parse().unwrap());
-        assert_eq!("old:192.168.1.7".parse(), Ok(key));
-        assert_eq!(key.to_string(), "old:192.168.1.7");
-        for bad in ["", "old:", "old:host", "old:1.2.3.4:22", "192.168.1.7"] {
-            assert_eq!(bad.parse::<PeerKey>(), Err(PeerKeyError), "{bad}");
+    fn only_whole_keys_and_addresses_name_a_peer() {
+        assert_eq!("old:192.168.1.7".parse(), Ok(PeerKey::Old("192.168.1.7".parse().unwrap())));
+        for bad in ["", "old:", "old:host", "ab", &"g".repeat(64), &"ä".repeat(32), &"a".repeat(65)] {
+            assert!(bad.parse::<PeerKey>().is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_reads_back(bytes: [u8; 32]) {
+            let key = PeerKey::Node(NodeId::from_bytes(bytes));
+            prop_assert_eq!(key.to_string().parse(), Ok(key));
         }
     }
 }

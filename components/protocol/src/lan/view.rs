@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::peer::PeerKey;
+use super::peer::{NodeId, PeerKey};
 use crate::Timestamp;
 
 /// How far somebody is believed to be who they say.
@@ -11,6 +11,14 @@ use crate::Timestamp;
 pub enum Trust {
     /// Of the old kind: unverified, in the clear.
     Clear,
+    /// Encrypted; the key was taken on first use.
+    New,
+    /// Encrypted; the key was compared by people.
+    Verified,
+    /// Encrypted, but somebody else was known under this name: nothing is sent until people have compared.
+    Changed,
+    /// Turned away.
+    Blocked,
 }
 
 /// Somebody on the network, now or before.
@@ -18,16 +26,22 @@ pub enum Trust {
 pub struct Peer {
     /// Who.
     pub key: PeerKey,
-    /// What to call them: the name given here, else their address.
+    /// What to call them: the name given here, else the one they give themselves, else their address.
     pub name: String,
+    /// What they call themselves.
+    pub claimed: Option<String>,
     /// Whether they are there now.
     pub online: bool,
     /// How far they are believed.
     pub trust: Trust,
+    /// The digits to compare; none for the old kind.
+    pub fingerprint: Option<String>,
     /// Where they are, or were last.
     pub addresses: Vec<String>,
     /// When they were heard last.
     pub last_seen: Option<Timestamp>,
+    /// How many messages to them wait.
+    pub waiting: u64,
 }
 
 /// What became of a message.
@@ -36,6 +50,10 @@ pub struct Peer {
 pub enum State {
     /// It came in.
     Received,
+    /// It is on our disk and goes out when the peer is there.
+    Queued,
+    /// It is on the peer's disk.
+    Delivered,
     /// It was handed to a peer of the old kind, which confirms nothing.
     Sent,
     /// A peer of the old kind could not be reached; it is not tried again.
@@ -55,15 +73,28 @@ pub struct Entry {
     pub sent: Timestamp,
     /// What became of it.
     pub state: State,
-    /// Said by us about how it came or went: cut, not UTF-8, never finished.
+    /// Said by us about how it came: cut, not UTF-8, never finished.
     pub remark: Option<String>,
 }
 
-/// Everybody.
+/// This node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Me {
+    /// Who.
+    pub id: NodeId,
+    /// What it calls itself.
+    pub name: String,
+    /// The digits for others to compare.
+    pub fingerprint: String,
+    /// What its QR code says.
+    pub link: String,
+}
+
+/// Us and everybody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overview {
-    /// What this node calls itself.
-    pub name: String,
+    /// This node.
+    pub me: Me,
     /// Everybody known, those who are there first.
     pub peers: Vec<Peer>,
 }
@@ -93,13 +124,37 @@ pub struct Send {
     pub text: String,
 }
 
+/// The body of `POST /api/v1/trust`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetTrust {
+    /// Whom.
+    pub peer: NodeId,
+    /// What people have found.
+    pub verdict: Verdict,
+    /// For `verified`: digits or a link that came from the peer itself; a mismatch is an error.
+    pub proof: Option<String>,
+}
+
+/// What people have found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The digits are the same.
+    Verified,
+    /// Not compared (any more), but they may be talked to.
+    New,
+    /// Turn them away.
+    Blocked,
+}
+
 /// The body of `POST /api/v1/rename`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rename {
     /// Whom.
     pub peer: PeerKey,
-    /// What to call them; empty for their address.
+    /// What to call them; empty for what they call themselves.
     pub name: String,
 }
 

@@ -1,0 +1,301 @@
+//! Makes connections: to whom, at which addresses, and when.
+//!
+//! Addresses come from everywhere (beacons, mDNS, the configuration, where a peer was last) and are hints: a connection counts when the
+//! other side has proved to be whom we meant. Of two nodes that hear of each other the one with the lower id dials at once and the other
+//! [`POLITE`] later, so that mostly there is one connection, and always at least one.
+//!
+//! Bounds: [`MAX_TARGETS`] peers with [`MAX_ADDRESSES`] addresses each, the proved one among them; [`DIALS`] dials at once, [`RATE`] a
+//! second. Overflow rule: a peer that was only hinted at is not added; its announcement comes again.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::allowance::Allowance;
+use kit::backoff::unit_random;
+use protocol::lan::NodeId;
+use rustls::CertificateError;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+
+use super::listener::{HANDSHAKE, log, prepare};
+use super::session::{self, Peer};
+use super::tls::{no_name, peer_id};
+use crate::config::Place;
+use crate::node::Node;
+
+/// Hints that may wait. Overflow rule: further ones are dropped; they come again.
+pub(crate) const HINTS: usize = 256;
+const MAX_TARGETS: usize = 512;
+const MAX_ADDRESSES: usize = 4;
+const DIALS: usize = 32;
+const RATE: u32 = 50;
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(2);
+/// What the higher id waits for the lower one.
+const POLITE: Duration = Duration::from_millis(300);
+/// Nobody is dialled more often, whatever is hinted.
+const APART: Duration = Duration::from_millis(500);
+/// Somebody who is connected is dialled at another address at most this often.
+const ELSEWHERE: Duration = Duration::from_secs(3);
+/// The longest pause before somebody who was there lately, or for whom something waits, is tried again.
+const SOON: Duration = Duration::from_secs(2);
+/// The same for the others.
+const LATE: Duration = Duration::from_secs(60);
+/// How long somebody was there lately.
+const LATELY: Duration = Duration::from_secs(600);
+/// A peer that was only hinted at is forgotten after so many failures.
+const FAILURES: u32 = 5;
+/// Due dials are looked for this often.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What the dialler is told.
+#[derive(Debug)]
+pub(crate) enum Hint {
+    /// This peer may be at this address.
+    At(NodeId, SocketAddr),
+    /// Something waits for this peer.
+    Wanted(NodeId),
+}
+
+/// Whom to dial.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Whom {
+    /// Whoever holds this key.
+    Node(NodeId),
+    /// Whoever is at this place of the configuration.
+    Place(Place),
+}
+
+#[derive(Debug)]
+struct Target {
+    /// The one that was proved last is first and stays.
+    addresses: Vec<SocketAddr>,
+    /// Whether we know more of it than a hint.
+    is_known: bool,
+    /// Of a place: who was there.
+    who: Option<NodeId>,
+    next: Instant,
+    tried: Option<Instant>,
+    linked: Option<Instant>,
+    is_wanted: bool,
+    is_dialling: bool,
+    failures: u32,
+}
+
+impl Target {
+    fn new(now: Instant) -> Self {
+        Self {
+            addresses: Vec::new(),
+            is_known: false,
+            who: None,
+            next: now,
+            tried: None,
+            linked: None,
+            is_wanted: false,
+            is_dialling: false,
+            failures: 0,
+        }
+    }
+
+    /// The next pause, with jitter so that not everybody comes at once.
+    fn pause(&self, now: Instant) -> Duration {
+        let is_eager = self.is_wanted || self.linked.is_some_and(|at| now.duration_since(at) < LATELY);
+        let longest = if is_eager { SOON } else { LATE };
+        let pause = Duration::from_millis(250)
+            .saturating_mul(2u32.saturating_pow(self.failures.min(16)))
+            .min(longest);
+        pause.mul_f64(0.75 + unit_random() / 4.0)
+    }
+}
+
+/// Whom was dialled, and who was there, if somebody was.
+type Done = (Whom, Option<NodeId>);
+
+struct Dialler {
+    node: Arc<Node>,
+    targets: HashMap<Whom, Target>,
+    dials: JoinSet<Done>,
+    allowance: Allowance,
+}
+
+/// Dials, for ever.
+pub(crate) async fn run(node: Arc<Node>, mut hints: mpsc::Receiver<Hint>) {
+    let now = Instant::now();
+    let allowance = Allowance::new(RATE, RATE, now);
+    let mut dialler = Dialler { node, targets: HashMap::new(), dials: JoinSet::new(), allowance };
+    dialler.remember(now);
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            hint = hints.recv() => match hint {
+                Some(Hint::At(id, address)) => dialler.hint(id, address, Instant::now()),
+                Some(Hint::Wanted(id)) => dialler.wanted(id, Instant::now()),
+                None => return,
+            },
+            Some(Ok(done)) = dialler.dials.join_next() => dialler.done(done, Instant::now()),
+            _ = ticks.tick() => {}
+        }
+        dialler.dial_due(Instant::now());
+    }
+}
+
+impl Dialler {
+    /// Who was known at the start, and the places of the configuration.
+    fn remember(&mut self, now: Instant) {
+        for (id, addresses) in self.node.known_addresses() {
+            let target = Target { addresses, is_known: true, linked: Some(now), ..Target::new(now) };
+            self.targets.insert(Whom::Node(id), target);
+        }
+        for place in self.node.config.places() {
+            self.targets.insert(Whom::Place(place), Target { is_known: true, ..Target::new(now) });
+        }
+    }
+
+    fn hint(&mut self, id: NodeId, address: SocketAddr, now: Instant) {
+        let whom = Whom::Node(id);
+        if !self.targets.contains_key(&whom) && self.targets.len() >= MAX_TARGETS {
+            return;
+        }
+        let link = self.node.links.of(id);
+        if link.as_ref().is_some_and(|link| link.remote.ip() == address.ip()) {
+            return;
+        }
+        let is_lower = self.node.me < id;
+        let target = self.targets.entry(whom).or_insert_with(|| Target::new(now));
+        if !target.addresses.contains(&address) {
+            let at = usize::from(!target.addresses.is_empty() && target.linked.is_some());
+            target.addresses.insert(at, address);
+            target.addresses.truncate(MAX_ADDRESSES);
+            target.failures = 0;
+        }
+        let wait = if is_lower { Duration::ZERO } else { POLITE };
+        let apart = if link.is_some() { ELSEWHERE } else { APART };
+        let earliest = target.tried.map_or(now, |tried| tried + apart);
+        target.next = target.next.min((now + wait).max(earliest));
+        if link.is_some() && now >= earliest && !target.is_dialling {
+            // They say that they are elsewhere now, though the old connection has not ended: see whether it is so.
+            target.tried = Some(now);
+            target.is_dialling = true;
+            self.spawn(Whom::Node(id), vec![address]);
+        }
+    }
+
+    fn wanted(&mut self, id: NodeId, now: Instant) {
+        if let Some(target) = self.targets.get_mut(&Whom::Node(id)) {
+            target.is_wanted = true;
+            target.next = target.next.min(target.tried.map_or(now, |tried| (tried + APART).max(now)));
+        }
+    }
+
+    fn dial_due(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        let node = &self.node;
+        self.targets.retain(|whom, target| {
+            let id = match whom {
+                Whom::Node(id) => Some(*id),
+                Whom::Place(_) => target.who,
+            };
+            if id.is_some_and(|id| node.links.has(id)) {
+                target.linked = Some(now);
+                target.is_wanted = false;
+                (target.failures, target.next) = (0, now);
+            } else if !target.is_dialling && now >= target.next && id != Some(node.me) {
+                due.push(whom.clone());
+            }
+            target.is_known || target.linked.is_some() || target.failures < FAILURES || target.is_dialling
+        });
+        for whom in due {
+            if self.dials.len() >= DIALS || self.allowance.take(now).is_err() {
+                return;
+            }
+            let Some(target) = self.targets.get_mut(&whom) else { continue };
+            (target.is_dialling, target.tried) = (true, Some(now));
+            let addresses = target.addresses.clone();
+            self.spawn(whom, addresses);
+        }
+    }
+
+    fn spawn(&mut self, whom: Whom, addresses: Vec<SocketAddr>) {
+        let node = Arc::clone(&self.node);
+        self.dials.spawn(async move {
+            let found = match &whom {
+                Whom::Node(id) if node.is_blocked(*id) => None,
+                Whom::Node(id) => dial_any(&node, Some(*id), &addresses).await,
+                Whom::Place(place) => {
+                    let found =
+                        timeout(CONNECT, tokio::net::lookup_host((place.host.as_str(), place.port))).await;
+                    let addresses: Vec<SocketAddr> = match found {
+                        Ok(Ok(found)) => found.take(MAX_ADDRESSES).collect(),
+                        Ok(Err(_)) | Err(_) => Vec::new(),
+                    };
+                    dial_any(&node, place.id, &addresses).await
+                }
+            };
+            (whom, found)
+        });
+    }
+
+    fn done(&mut self, (whom, found): Done, now: Instant) {
+        let Some(target) = self.targets.get_mut(&whom) else { return };
+        target.is_dialling = false;
+        match found {
+            Some(id) => {
+                target.who = Some(id);
+                // The session has the time of a handshake to say who it is; then it counts as linked, or is tried again.
+                target.next = now + Duration::from_secs(1);
+            }
+            None => {
+                target.failures = target.failures.saturating_add(1);
+                target.next = now + target.pause(now);
+            }
+        }
+    }
+}
+
+/// The first address at which somebody proves to be whom we meant.
+async fn dial_any(node: &Arc<Node>, expected: Option<NodeId>, addresses: &[SocketAddr]) -> Option<NodeId> {
+    for address in addresses {
+        match dial(node, expected, *address).await {
+            Ok(id) => return Some(id),
+            Err(error) => {
+                if is_wrong_key(&error) {
+                    node.counters.wrong_keys.add(1);
+                    tracing::warn!(%address, "somebody else answers there, with another key; nothing was sent");
+                }
+                tracing::debug!(%address, %error, "not reached");
+            }
+        }
+    }
+    None
+}
+
+/// Whether the handshake ended because of whom it proved the other side to be.
+fn is_wrong_key(error: &std::io::Error) -> bool {
+    let refused = rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) == Some(&refused)
+}
+
+async fn dial(node: &Arc<Node>, expected: Option<NodeId>, address: SocketAddr) -> std::io::Result<NodeId> {
+    node.counters.dials.add(1);
+    let stream = timeout(CONNECT, TcpStream::connect(address)).await??;
+    let (remote, local) = prepare(&stream)?;
+    let config = node.tls.client(expected).map_err(std::io::Error::other)?;
+    let stream = timeout(HANDSHAKE, TlsConnector::from(config).connect(no_name(), stream)).await??;
+    let id = peer_id(stream.get_ref().1.peer_certificates()).ok_or(std::io::ErrorKind::InvalidData)?;
+    if id == node.me {
+        return Ok(id);
+    }
+    let served = Arc::clone(node);
+    node.spawn(async move {
+        let peer = Peer { id, remote, local, dialled: true };
+        if let Err(error) = session::run(&served, stream, peer).await {
+            log(&served, remote.ip(), &error);
+        }
+    });
+    Ok(id)
+}

@@ -1,0 +1,137 @@
+//! Who this node is: an Ed25519 key (RFC 8032) that is made at the first start and kept in a file that only its owner can read.
+
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use protocol::lan::NodeId;
+use ring::rand::SystemRandom;
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The key, and who it makes us.
+pub(crate) struct Identity {
+    /// The key as PKCS #8 (RFC 5958).
+    pub(crate) pkcs8: Vec<u8>,
+    /// Its public half.
+    pub(crate) id: NodeId,
+}
+
+/// There is no identity to be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IdentityError {
+    /// The file cannot be read or written.
+    #[error("the identity {path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Others can read the file.
+    #[error("others can read the identity {0}; say: chmod 600 {0}")]
+    Open(PathBuf),
+    /// The file holds no key.
+    #[error(
+        "the identity {0} holds no Ed25519 key; put it back from a copy, or move it away to become somebody new"
+    )]
+    Corrupt(PathBuf),
+}
+
+impl Identity {
+    /// Reads the key, or makes it.
+    pub(crate) fn load(path: &Path) -> Result<Self, IdentityError> {
+        let file = |source| IdentityError::File { path: path.to_owned(), source };
+        let pkcs8 = match std::fs::read(path) {
+            Ok(bytes) => {
+                let mode = std::fs::metadata(path).map_err(file)?.permissions().mode();
+                if mode & 0o077 != 0 {
+                    return Err(IdentityError::Open(path.to_owned()));
+                }
+                bytes
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => make(path).map_err(file)?,
+            Err(error) => return Err(file(error)),
+        };
+        let key = Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|_| IdentityError::Corrupt(path.to_owned()))?;
+        let public = key.public_key().as_ref().try_into().expect("an Ed25519 key has 32 bytes");
+        Ok(Self { pkcs8, id: NodeId::from_bytes(public) })
+    }
+}
+
+/// Written beside its place and then moved there: a crash leaves a whole key or none.
+fn make(path: &Path) -> std::io::Result<Vec<u8>> {
+    let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+        .map_err(|_| std::io::Error::other("the system has no randomness"))?;
+    let beside = path.with_extension("new");
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(key.as_ref())?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    Ok(key.as_ref().to_vec())
+}
+
+/// What people read to each other: eight groups of five digits, 132 bits of SHA-256 over the key.
+pub(crate) fn fingerprint(id: &NodeId) -> String {
+    let digest =
+        Sha256::new().chain_update(b"p2p-chat lan fingerprint 1").chain_update(id.as_bytes()).finalize();
+    let (words, _) = digest.as_chunks::<4>();
+    let groups = words.iter().map(|word| format!("{:05}", u32::from_be_bytes(*word) % 100_000));
+    groups.collect::<Vec<_>>().join(" ")
+}
+
+const LINK: &str = "p2pchat://";
+
+/// What the QR code says.
+pub(crate) fn link(id: &NodeId) -> String {
+    format!("{LINK}{id}")
+}
+
+/// Whether digits that somebody read out, or a link that they scanned, are those of this node.
+pub(crate) fn proves(id: &NodeId, proof: &str) -> bool {
+    let proof = proof.trim();
+    let told = proof.strip_prefix(LINK).unwrap_or(proof);
+    if let Ok(told) = told.parse::<NodeId>() {
+        return bool::from(told.as_bytes().ct_eq(id.as_bytes()));
+    }
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let separators = |c: char| c.is_ascii_digit() || c.is_whitespace() || c == '-';
+    proof.chars().all(separators)
+        && bool::from(digits(proof).as_bytes().ct_eq(digits(&fingerprint(id)).as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_stays_and_only_its_owner_can_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("identity.key");
+        let first = Identity::load(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Identity::load(&path).unwrap().id, first.id);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(Identity::load(&path), Err(IdentityError::Open(_))));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        for bad in [&b""[..], b"not a key", &first.pkcs8[..40]] {
+            std::fs::write(&path, bad).unwrap();
+            assert!(matches!(Identity::load(&path), Err(IdentityError::Corrupt(_))));
+        }
+    }
+
+    #[test]
+    fn digits_and_links_prove_one_key_only() {
+        let (one, other) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        let digits = fingerprint(&one);
+        assert_eq!(digits.len(), 47);
+        for proof in [digits.clone(), digits.replace(' ', "-"), link(&one), one.to_string()] {
+            assert!(proves(&one, &proof) && !proves(&other, &proof), "{proof}");
+        }
+        for proof in ["", "   ", "p2pchat://", "1", &digits[..46], &format!("x{digits}")] {
+            assert!(!proves(&one, proof), "{proof}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Takes connections of our own nodes in: a handshake, then a session. Who is not through within [`HANDSHAKE`] is cut off.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::listen::ListenError;
+use kit::places::Place;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::session::{self, Peer, SessionError};
+use super::tls::peer_id;
+use crate::gate::Gate;
+use crate::node::Node;
+
+/// Handshakes at once.
+const TOTAL: usize = 64;
+/// Handshakes at once from one address.
+const PER_ADDRESS: usize = 4;
+/// Handshakes a second from one address, for long: each costs about a millisecond of work.
+const RATE: u32 = 4;
+const BURST: u32 = 16;
+/// How long a handshake may take.
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
+/// What was sent and is not taken by the other side's system for this long ends the connection (RFC 5482).
+const UNTAKEN: Duration = Duration::from_secs(5);
+
+/// Opens the port, or any other where that is taken: it is told to everybody anyway. IPv6 and IPv4, where there is both.
+pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
+    let mut last = None;
+    for address in [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)] {
+        for port in [port, 0] {
+            match kit::listen::bind((address, port).into()).await {
+                Ok(listener) => return Ok(listener),
+                Err(error) => last = Some(error),
+            }
+        }
+    }
+    Err(last.expect("something was tried"))
+}
+
+/// Takes connections in, for ever.
+pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) {
+    let mut gate = Gate::new(TOTAL, PER_ADDRESS, RATE, BURST);
+    loop {
+        let (stream, ip, place) = gate.admit(&listener, &node.counters.refused).await;
+        let served = Arc::clone(&node);
+        node.spawn(async move {
+            if let Err(error) = serve(&served, stream, place).await {
+                log(&served, ip, &error);
+            }
+        });
+    }
+}
+
+async fn serve(node: &Node, stream: TcpStream, place: Place) -> Result<(), SessionError> {
+    let (remote, local) = prepare(&stream)?;
+    let acceptor = TlsAcceptor::from(node.tls.server());
+    let accepted = timeout(HANDSHAKE, acceptor.accept(stream)).await;
+    let stream = accepted.map_err(|_| SessionError::Silent)??;
+    drop(place);
+    let id = peer_id(stream.get_ref().1.peer_certificates()).ok_or(SessionError::Protocol("no key"))?;
+    if id == node.me {
+        return Err(SessionError::Protocol("they are us"));
+    }
+    session::run(node, stream, Peer { id, remote, local, dialled: false }).await
+}
+
+/// Sets a connection up; says where both ends are.
+pub(super) fn prepare(stream: &TcpStream) -> std::io::Result<(SocketAddr, IpAddr)> {
+    stream.set_nodelay(true)?;
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNTAKEN))?;
+    let remote = stream.peer_addr()?;
+    let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+    Ok((remote, stream.local_addr()?.ip().to_canonical()))
+}
+
+/// Says why a connection ended, and counts what was their fault.
+pub(super) fn log(node: &Node, ip: IpAddr, error: &SessionError) {
+    match error {
+        SessionError::Refused(_) | SessionError::Renumbered => {}
+        SessionError::Io(_) => node.counters.broken.add(1),
+        SessionError::Store(_) => node.counters.unstored.add(1),
+        SessionError::Frame(_)
+        | SessionError::Protocol(_)
+        | SessionError::Version(_)
+        | SessionError::Silent
+        | SessionError::Blocked => node.counters.faulty.add(1),
+    }
+    tracing::debug!(%ip, "a connection ended: {}", kit::failure::chain(error));
+}

@@ -1,0 +1,66 @@
+//! DNS-SD (RFC 6763) over mDNS (RFC 6762): `_p2pchat._tcp.local.` on every interface, IPv4 and IPv6. The library has a thread of its own.
+
+use std::net::{SocketAddr, SocketAddrV6};
+use std::sync::Arc;
+
+use mdns_sd::{ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
+use protocol::lan::NodeId;
+
+use crate::node::Node;
+
+const SERVICE: &str = "_p2pchat._tcp.local.";
+/// The key in the TXT record under which the id stands.
+const ID: &str = "id";
+/// Addresses of one peer that are tried.
+const ADDRESSES: usize = 4;
+
+/// Announces this node and looks for others, for ever. What is found is a hint, as everything that is not proved.
+pub(crate) async fn run(node: Arc<Node>) {
+    if !node.config.mdns {
+        return;
+    }
+    let daemon = match start(&node) {
+        Ok(daemon) => daemon,
+        Err(error) => return tracing::warn!(%error, "no mDNS; others are found by broadcast only"),
+    };
+    match daemon.browse(SERVICE) {
+        Ok(events) => {
+            while let Ok(event) = events.recv_async().await {
+                if let ServiceEvent::ServiceResolved(service) = event {
+                    found(&node, &service);
+                }
+            }
+        }
+        Err(error) => tracing::warn!(%error, "cannot look for others by mDNS"),
+    }
+}
+
+fn start(node: &Node) -> mdns_sd::Result<ServiceDaemon> {
+    let daemon = ServiceDaemon::new()?;
+    let name = node.me.short();
+    let id = node.me.to_string();
+    let host = format!("p2pchat-{name}.local.");
+    let info =
+        ServiceInfo::new(SERVICE, &name, &host, "", node.port, &[(ID, id.as_str())][..])?.enable_addr_auto();
+    daemon.register(info)?;
+    Ok(daemon)
+}
+
+fn found(node: &Node, service: &ResolvedService) {
+    let Some(id) = service.get_property_val_str(ID).and_then(|id| id.parse::<NodeId>().ok()) else { return };
+    if id == node.me || service.port == 0 {
+        return;
+    }
+    node.counters.mdns.add(1);
+    for address in service.addresses.iter().take(ADDRESSES).map(|ip| place(ip, service.port)) {
+        node.hint(id, address);
+    }
+}
+
+/// An address; a link-local one with the interface it is on.
+fn place(ip: &ScopedIp, port: u16) -> SocketAddr {
+    match ip {
+        ScopedIp::V6(v6) => SocketAddrV6::new(*v6.addr(), port, 0, v6.scope_id().index).into(),
+        other => SocketAddr::new(other.to_ip_addr(), port),
+    }
+}

@@ -1,0 +1,256 @@
+//! One connection with a peer, at work: a single task.
+//!
+//! Both say `hello`, with which numbering they use and from where on they can send; both answer how much of it they have on their
+//! disk; then each sends what waits, [`WINDOW`] messages at a time, in order. What comes is taken in as a batch, and acknowledged once
+//! it is on our disk. A connection that ends leaves nothing half done: what was not acknowledged is sent again on the next one, and
+//! what was is passed over by its number.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use kit::allowance::Allowance;
+use protocol::lan::NodeId;
+use protocol::lan::frame::{Frame, FrameError, VERSION};
+use protocol::lan::view::Event;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout};
+
+use super::links::{Link, Refused};
+use super::wire::{MAX_OUT, Turn, Wire};
+use crate::node::{Node, Welcome};
+use crate::store::{Incoming, Outgoing, StoreError};
+
+/// Messages that may be on their way, not acknowledged.
+const WINDOW: u64 = 64;
+/// Messages that are taken in at once.
+const BATCH: usize = 64;
+/// How long the first frame may take.
+const HELLO: Duration = Duration::from_secs(5);
+/// After so much silence we ask whether they are there.
+const PING: Duration = Duration::from_secs(10);
+/// After so much they are not.
+const DEAD: Duration = Duration::from_secs(25);
+/// Messages a second that a peer may send for long, and at once; beyond that it is read more slowly.
+const MESSAGES: u32 = 500;
+const BURST: u32 = 2000;
+
+/// With whom, and how it came about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer {
+    pub(super) id: NodeId,
+    pub(super) remote: SocketAddr,
+    pub(super) local: IpAddr,
+    pub(super) dialled: bool,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error("the connection broke")]
+    Io(#[from] std::io::Error),
+    #[error("they speak nonsense")]
+    Frame(#[from] FrameError),
+    #[error("they do not keep to the protocol: {0}")]
+    Protocol(&'static str),
+    #[error("they speak version {0} of the protocol")]
+    Version(u32),
+    #[error("they said nothing for too long")]
+    Silent,
+    #[error("the numbering begins anew")]
+    Renumbered,
+    #[error("they are turned away")]
+    Blocked,
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+struct Session<'n, S> {
+    node: &'n Node,
+    id: NodeId,
+    wire: Wire<S>,
+    /// The peer's numbering of what it sends.
+    in_stream: u64,
+    incoming: Allowance,
+    /// Our numbering of what we send; nothing is sent before they say how much of it they have.
+    out_stream: u64,
+    is_open: bool,
+    acknowledged: u64,
+    last_sent: u64,
+    last_given: u64,
+    has_more: bool,
+}
+
+/// Talks until the connection ends.
+pub(super) async fn run<S: AsyncRead + AsyncWrite>(
+    node: &Node,
+    stream: S,
+    peer: Peer,
+) -> Result<(), SessionError> {
+    let position = node.store.position(peer.id).await?;
+    let mut session = Session {
+        node,
+        id: peer.id,
+        wire: Wire::new(stream),
+        in_stream: 0,
+        incoming: Allowance::new(MESSAGES, BURST, Instant::now()),
+        out_stream: position.stream,
+        is_open: false,
+        acknowledged: position.first - 1,
+        last_sent: position.first - 1,
+        last_given: position.last,
+        has_more: true,
+    };
+    let (stream, first) = (position.stream, position.first);
+    session.wire.push(&Frame::Hello { version: VERSION, name: node.name(), port: node.port, stream, first });
+    let hello = timeout(HELLO, session.first_frame()).await.map_err(|_| SessionError::Silent)??;
+    let Frame::Hello { version, name, port, stream, first } = hello else {
+        return Err(SessionError::Protocol("no hello"));
+    };
+    if version != VERSION {
+        return Err(SessionError::Version(version));
+    }
+    let place = SocketAddr::new(peer.remote.ip(), port);
+    if node.met(peer.id, &name, place).await? == Welcome::Blocked {
+        return Err(SessionError::Blocked);
+    }
+    let link = node.links.enter(node.me, peer.id, peer.dialled, peer.remote)?;
+    node.came(peer.id);
+    let ended = session.joined(stream, first, &link, peer.local).await;
+    if node.links.leave(peer.id, &link) {
+        node.went(peer.id);
+    }
+    ended
+}
+
+impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
+    async fn first_frame(&mut self) -> Result<Frame, SessionError> {
+        loop {
+            if let Some(frame) = self.wire.next()? {
+                return Ok(frame);
+            }
+            self.wire.turn().await?;
+        }
+    }
+
+    async fn joined(
+        &mut self,
+        stream: u64,
+        first: u64,
+        link: &Link,
+        local: IpAddr,
+    ) -> Result<(), SessionError> {
+        self.in_stream = stream;
+        let seq = self.node.store.joined(self.id, stream, first).await?;
+        self.wire.push(&Frame::Ack { stream, seq });
+        let mut interfaces = self.node.interfaces.subscribe();
+        let (mut heard, mut is_asked) = (Instant::now(), false);
+        // What came together with the hello.
+        self.take().await?;
+        loop {
+            self.fill().await?;
+            tokio::select! {
+                turn = self.wire.turn() => if turn? == Turn::Read {
+                    (heard, is_asked) = (Instant::now(), false);
+                    self.take().await?;
+                },
+                () = link.wake.notified() => self.has_more = true,
+                () = link.close.cancelled() => return Ok(()),
+                changed = interfaces.changed() => {
+                    // An address that is gone takes its connections with it, though nobody tells them.
+                    if changed.is_err() || interfaces.borrow_and_update().have_lost(local) {
+                        return Ok(());
+                    }
+                }
+                () = tokio::time::sleep_until(heard + if is_asked { DEAD } else { PING }) => {
+                    if is_asked {
+                        return Err(SessionError::Silent);
+                    }
+                    self.wire.push(&Frame::Ping);
+                    is_asked = true;
+                }
+            }
+        }
+    }
+
+    /// Puts what waits on the wire, as far as there is room.
+    async fn fill(&mut self) -> Result<(), SessionError> {
+        while self.is_open && self.has_more && self.wire.waiting() < MAX_OUT / 2 {
+            let room = WINDOW.saturating_sub(self.last_sent.saturating_sub(self.acknowledged));
+            if room == 0 {
+                return Ok(());
+            }
+            if !self.node.is_trusted(self.id) {
+                self.has_more = false;
+                return Ok(());
+            }
+            let limit = usize::try_from(room.min(16)).expect("a small number");
+            let waiting = self.node.store.waiting(self.id, self.last_sent, limit).await?;
+            self.has_more = waiting.len() == limit;
+            for message in waiting {
+                let Outgoing { seq, id, sent, body } = message;
+                self.last_sent = seq;
+                self.last_given = self.last_given.max(seq);
+                self.wire.push(&Frame::Message { seq, id, sent, body });
+            }
+        }
+        Ok(())
+    }
+
+    /// Deals with all frames that have come.
+    async fn take(&mut self) -> Result<(), SessionError> {
+        let mut batch = Vec::new();
+        while let Some(frame) = self.wire.next()? {
+            match frame {
+                Frame::Hello { .. } => return Err(SessionError::Protocol("a second hello")),
+                Frame::Ack { stream, seq } => self.acknowledged(stream, seq).await?,
+                Frame::Message { seq, id, sent, body } => {
+                    if let Err(at) = self.incoming.take(Instant::now()) {
+                        tokio::time::sleep_until(at).await;
+                    }
+                    batch.push(Incoming { seq, id, sent, body });
+                    if batch.len() >= BATCH {
+                        self.take_in(std::mem::take(&mut batch)).await?;
+                    }
+                }
+                Frame::Ping => self.wire.push(&Frame::Pong),
+                Frame::Pong | Frame::Unknown => {}
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { self.take_in(batch).await }
+    }
+
+    async fn take_in(&mut self, batch: Vec<Incoming>) -> Result<(), SessionError> {
+        let taken = self.node.store.take_in(self.id, self.in_stream, batch).await?;
+        self.node.counters.received.add(taken.entries.len());
+        self.wire.push(&Frame::Ack { stream: self.in_stream, seq: taken.seq });
+        for entry in taken.entries {
+            self.node.said(entry).await?;
+        }
+        Ok(())
+    }
+
+    async fn acknowledged(&mut self, stream: u64, seq: u64) -> Result<(), SessionError> {
+        if stream != self.out_stream {
+            return Err(SessionError::Protocol("an acknowledgement of a numbering that is not ours"));
+        }
+        if !self.is_open {
+            if seq > self.last_given {
+                // They have more than we know of: our file is an older copy of itself.
+                self.node.store.renumber(self.id).await?;
+                return Err(SessionError::Renumbered);
+            }
+            self.is_open = true;
+            self.last_sent = self.last_sent.max(seq);
+        }
+        if seq > self.last_sent {
+            return Err(SessionError::Protocol("an acknowledgement of what was not sent"));
+        }
+        let delivered = self.node.store.acknowledged(self.id, stream, seq).await?;
+        self.acknowledged = self.acknowledged.max(seq);
+        self.node.counters.delivered.add(delivered.len());
+        delivered.into_iter().for_each(|entry| self.node.publish(Event::Message { entry }));
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! What goes out to our own nodes: numbered when it is written, kept until it is acknowledged.
+
+use protocol::lan::view::{Entry, State};
+use protocol::lan::{NodeId, PeerKey};
+use protocol::{Body, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use uuid::Uuid;
+
+use super::history::{find, trim};
+use super::{Store, StoreError, from_sql, to_sql};
+
+/// Most messages that wait for one peer; past it, sending is refused.
+const MAX_WAITING: u64 = 10_000;
+
+/// Where our numbering to one peer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Which numbering.
+    pub(crate) stream: u64,
+    /// The lowest number that is not acknowledged; one past the last when all are.
+    pub(crate) first: u64,
+    /// The last number given.
+    pub(crate) last: u64,
+}
+
+/// A message on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outgoing {
+    pub(crate) seq: u64,
+    pub(crate) id: Uuid,
+    pub(crate) sent: Timestamp,
+    pub(crate) body: Body,
+}
+
+impl Store {
+    /// Writes a message to a node; from here on it will arrive, whatever ends when.
+    pub(crate) async fn enqueue(&self, peer: NodeId, body: Body) -> Result<Entry, StoreError> {
+        self.call(move |connection| {
+            let key = PeerKey::Node(peer);
+            let transaction = connection.transaction()?;
+            let position = position(&transaction, &key.to_string())?;
+            let waiting = (position.last + 1).saturating_sub(position.first);
+            if waiting >= MAX_WAITING {
+                return Err(StoreError::QueueFull(waiting));
+            }
+            let seq = position.last + 1;
+            transaction
+                .prepare_cached("UPDATE peers SET out_seq = ?2 WHERE key = ?1")?
+                .execute(params![key.to_string(), to_sql(seq)])?;
+            let sql = "INSERT INTO messages(peer, outgoing, seq, id, body, sent, state)
+                VALUES(?1, 1, ?2, ?3, ?4, ?5, 'queued')";
+            let (id, sent) = (Uuid::now_v7().to_string(), Timestamp::now());
+            transaction.prepare_cached(sql)?.execute(params![
+                key.to_string(),
+                to_sql(seq),
+                id,
+                body.as_str(),
+                sent.micros()
+            ])?;
+            let row = transaction.last_insert_rowid();
+            trim(&transaction, &key.to_string(), row)?;
+            transaction.commit()?;
+            let body = body.as_str().to_owned();
+            Ok(Entry { row, peer: key, body, sent, state: State::Queued, remark: None })
+        })
+        .await
+    }
+
+    /// Where our numbering to this peer stands.
+    pub(crate) async fn position(&self, peer: NodeId) -> Result<Position, StoreError> {
+        self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            let position = position(&transaction, &PeerKey::Node(peer).to_string())?;
+            transaction.commit()?;
+            Ok(position)
+        })
+        .await
+    }
+
+    /// The waiting messages after `seq`, in order; at most `limit`.
+    pub(crate) async fn waiting(
+        &self,
+        peer: NodeId,
+        seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        self.call(move |connection| waiting(connection, peer, seq, limit)).await
+    }
+
+    /// The peer has all of `stream` up to `seq` on its disk. Returns what became delivered by that.
+    pub(crate) async fn acknowledged(
+        &self,
+        peer: NodeId,
+        stream: u64,
+        seq: u64,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.call(move |connection| {
+            let key = PeerKey::Node(peer).to_string();
+            let transaction = connection.transaction()?;
+            let position = position(&transaction, &key)?;
+            if position.stream != stream || seq < position.first {
+                return Ok(Vec::new());
+            }
+            let sql = "UPDATE messages SET state = 'delivered'
+                WHERE peer = ?1 AND state = 'queued' AND seq <= ?2 RETURNING row";
+            let rows: Vec<i64> = transaction
+                .prepare_cached(sql)?
+                .query_map(params![key, to_sql(seq.min(position.last))], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            let entries = rows.into_iter().filter_map(|row| find(&transaction, row).transpose());
+            let entries = entries.collect::<Result<Vec<Entry>, _>>()?;
+            transaction.commit()?;
+            Ok(entries)
+        })
+        .await
+    }
+
+    /// Begins a new numbering: the peer has seen more of the present one than we know of, because our file is an older copy.
+    pub(crate) async fn renumber(&self, peer: NodeId) -> Result<Position, StoreError> {
+        self.call(move |connection| {
+            let key = PeerKey::Node(peer).to_string();
+            let transaction = connection.transaction()?;
+            let rows: Vec<i64> = transaction
+                .prepare("SELECT row FROM messages WHERE peer = ?1 AND state = 'queued' ORDER BY seq")?
+                .query_map([&key], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            for (index, row) in (1i64..).zip(&rows) {
+                transaction.execute("UPDATE messages SET seq = ?2 WHERE row = ?1", [row, &index])?;
+            }
+            let last = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+            let sql = "UPDATE peers SET out_stream = ?2, out_seq = ?3 WHERE key = ?1";
+            transaction.execute(sql, params![key, to_sql(fresh_stream()), last])?;
+            let position = position(&transaction, &key)?;
+            transaction.commit()?;
+            Ok(position)
+        })
+        .await
+    }
+}
+
+fn waiting(
+    connection: &Connection,
+    peer: NodeId,
+    seq: u64,
+    limit: usize,
+) -> Result<Vec<Outgoing>, StoreError> {
+    let sql = "SELECT seq, id, sent, body FROM messages
+        WHERE peer = ?1 AND state = 'queued' AND seq > ?2 ORDER BY seq LIMIT ?3";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params![PeerKey::Node(peer).to_string(), to_sql(seq), limit], |row| {
+        let id: String = row.get(1)?;
+        let body: String = row.get(3)?;
+        Ok((from_sql(row.get(0)?), id, Timestamp::from_micros(row.get(2)?), body))
+    })?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (seq, id, sent, body) = row?;
+        let id = Uuid::parse_str(&id).expect("the ids of what goes out are ours");
+        let body = Body::parse(&body).expect("what goes out was a body when it was written");
+        found.push(Outgoing { seq, id, sent, body });
+    }
+    Ok(found)
+}
+
+/// The numbering as it is; begun where there is none.
+fn position(transaction: &Transaction<'_>, key: &str) -> Result<Position, StoreError> {
+    let read = "SELECT out_stream, out_seq FROM peers WHERE key = ?1";
+    let found = transaction
+        .prepare_cached(read)?
+        .query_row([key], |row| Ok((from_sql(row.get(0)?), from_sql(row.get(1)?))))
+        .optional()?;
+    let (stream, last) = match found {
+        Some((0, last)) => (begin(transaction, key)?, last),
+        Some(known) => known,
+        None => (begin(transaction, key)?, 0),
+    };
+    let lowest = "SELECT min(seq) FROM messages WHERE peer = ?1 AND state = 'queued'";
+    let first: Option<i64> = transaction.prepare_cached(lowest)?.query_row([key], |row| row.get(0))?;
+    Ok(Position { stream, first: first.map_or(last + 1, from_sql), last })
+}
+
+fn begin(transaction: &Transaction<'_>, key: &str) -> Result<u64, StoreError> {
+    let stream = fresh_stream();
+    let sql = "INSERT INTO peers(key, trust, out_stream) VALUES(?1, 'new', ?2) ON CONFLICT(key) DO UPDATE SET out_stream = ?2";
+    transaction.execute(sql, params![key, to_sql(stream)])?;
+    Ok(stream)
+}
+
+/// A number that no numbering had before: random, and never 0, which is none. It stays exact in JavaScript, too.
+fn fresh_stream() -> u64 {
+    let random = getrandom::u64().unwrap_or_else(|_| Timestamp::now().micros().cast_unsigned());
+    (random >> 11).max(1)
+}
