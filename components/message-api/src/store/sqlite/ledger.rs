@@ -169,23 +169,25 @@ impl Ledger<'_> {
         if let Some(head) = self.cache.heads.get(conversation) {
             return Ok(*head);
         }
-        let mut find = self.connection.prepare_cached("SELECT id FROM conversations WHERE key = ?1")?;
-        let found = find.query_row([conversation.as_str()], |row| row.get(0)).optional()?;
+        let mut find =
+            self.connection.prepare_cached("SELECT id, floor FROM conversations WHERE key = ?1")?;
+        let found =
+            find.query_row([conversation.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let head = match found {
-            Some(id) => self.read_head(id)?,
+            Some((id, floor)) => self.read_head(id, floor)?,
             None => self.start_conversation(conversation, one, other)?,
         };
         self.cache.heads.insert(conversation.clone(), head);
         Ok(head)
     }
 
-    fn read_head(&self, conversation: i64) -> rusqlite::Result<Head> {
+    fn read_head(&self, conversation: i64, floor: u64) -> rusqlite::Result<Head> {
         let mut last = self
             .connection
             .prepare_cached("SELECT seq, at FROM events WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1")?;
         let last = last.query_row([conversation], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let (seq, at) = last.unwrap_or((0, 0));
-        Ok(Head { conversation, seq, at, unread: [None; 2] })
+        Ok(Head { conversation, seq: floor.max(seq), at, unread: [None; 2] })
     }
 
     fn start_conversation(&self, key: &ConversationId, one: i64, other: i64) -> rusqlite::Result<Head> {

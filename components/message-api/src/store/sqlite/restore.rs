@@ -6,18 +6,21 @@
 //!   in one transaction (<https://www.sqlite.org/backup.html>): whoever reads, and whoever comes after a crash, sees all of the one
 //!   or all of the other.
 //!
+//! Places in a log that the backup does not know were given away all the same, so the log goes on behind them.
+//!
 //! A backup holds one conversation after the other, but the commit order runs through all of them: it is made anew from the times.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use protocol::api::{BackupTotals, User};
-use protocol::{Event, Timestamp};
+use protocol::{ConversationId, Event, Timestamp, UserName};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, params};
 
 use super::cache::Cache;
 use super::ledger::Ledger;
+use super::row;
 use super::schema;
 use super::writer::store_error;
 use crate::archive::{Archive, ArchiveError, Record};
@@ -156,12 +159,37 @@ pub(super) fn swap(connection: &mut Connection, store: &Path, built: &Built) -> 
     let copy = beside(store, &format!("before-restore-{}", Timestamp::now().micros()));
     connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(store_error)?;
     tracing::info!(copy = %copy.display(), "what the store held before the restore is kept");
-    let new = Connection::open(&built.path).map_err(store_error)?;
+    let mut new = Connection::open(&built.path).map_err(store_error)?;
+    keep_floors(connection, &mut new).map_err(store_error)?;
     let pages = Backup::new(&new, connection).map_err(store_error)?;
     match pages.step(-1).map_err(store_error)? {
         StepResult::Done => Ok(()),
         _ => Err(StoreError::unavailable("another program holds the database file")),
     }
+}
+
+/// Every place that the old content has given away stays given away in the new.
+fn keep_floors(old: &Connection, new: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = new.transaction()?;
+    let mut cache = Cache::new();
+    let mut ledger = Ledger { connection: &transaction, cache: &mut cache, events: Vec::new() };
+    let mut logs = old.prepare(
+        "SELECT c.key, max(c.floor, coalesce((SELECT seq FROM events
+            WHERE conversation = c.id ORDER BY seq DESC LIMIT 1), 0)) FROM conversations AS c",
+    )?;
+    let mut logs = logs.query([])?;
+    while let Some(row) = logs.next()? {
+        let conversation = row::parse(row, 0, ConversationId::parse)?;
+        let floor: u64 = row.get(1)?;
+        let member = |key: &str| UserName::parse(key).expect("a conversation's key holds two names");
+        let (one, other) = conversation.members();
+        let (one, other) = (ledger.user(&member(one))?.id, ledger.user(&member(other))?.id);
+        let id = ledger.head(&conversation, one, other)?.conversation;
+        let mut raise = transaction.prepare_cached("UPDATE conversations SET floor = ?2 WHERE id = ?1")?;
+        raise.execute(params![id, floor])?;
+    }
+    drop(ledger);
+    transaction.commit()
 }
 
 fn beside(store: &Path, ending: &str) -> PathBuf {

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x5032_5063;
 
 /// Each entry takes a file from the version that is its index to the next. Entries are never changed, only added.
-const MIGRATIONS: [&str; 1] = [VERSION_1];
+const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
 /// * `users`: every name ever seen, as an integer. `registrations`: those that logged in.
 /// * `events`: the logs. `pos` is the commit order over all of them; it ends every index, being the row id, so
@@ -86,6 +86,10 @@ CREATE TABLE state (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// `floor`: up to here places of a log were given away before a restore took it back. They are not given away again: clients remember
+/// how far they have seen a log, and would take what is new there for old.
+const VERSION_2: &str = "ALTER TABLE conversations ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;";
+
 /// What a file says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
@@ -153,7 +157,7 @@ mod tests {
         let path = directory.path().join("chat.db");
         let mut connection = Connection::open(&path).unwrap();
         assert_eq!(version(&connection).unwrap(), Version::Empty);
-        migrate(&mut connection, 0).unwrap();
+        migrate_with(&mut connection, 0, &[VERSION_1]).unwrap();
         assert_eq!(version(&connection).unwrap(), Version::Ours(1));
         connection.execute("INSERT INTO users(key, name) VALUES ('a', 'A')", []).unwrap();
 
@@ -162,8 +166,10 @@ mod tests {
         let broken = [VERSION_1, "CREATE TABLE extra (id INTEGER); CREATE TABLE users (id INTEGER);"];
         migrate_with(&mut connection, 1, &broken).unwrap_err();
         assert_eq!(version(&connection).unwrap(), Version::Ours(1), "all or nothing");
-        migrate_with(&mut connection, 1, &[VERSION_1, "CREATE TABLE extra (id INTEGER);"]).unwrap();
-        assert_eq!(version(&connection).unwrap(), Version::Newer(2));
+        migrate(&mut connection, 1).unwrap();
+        assert_eq!(version(&connection).unwrap(), Version::Ours(current()));
+        connection.pragma_update(None, "user_version", current() + 1).unwrap();
+        assert_eq!(version(&connection).unwrap(), Version::Newer(current() + 1));
 
         let copy = Connection::open(copy).unwrap();
         let name: String = copy.query_row("SELECT name FROM users", [], |row| row.get(0)).unwrap();
