@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use api::{SimulatedApi, SimulatedFeed};
 use dice::Dice;
-use person::Person;
+use person::{Person, Planted};
 
 use crate::api::Api;
 use crate::appender::{Appender, Outcome};
@@ -41,7 +41,7 @@ use crate::server::Server;
 use crate::traces::Traces;
 
 /// Seeds in a usual run.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 1_000;
 /// …and with `P2P_LONG=1`.
 const MANY_SEEDS: u64 = 10_000;
 /// Messages of one sender.
@@ -67,7 +67,7 @@ fn name(text: &str) -> UserName {
 }
 
 impl World {
-    fn start(dice: &Arc<Dice>) -> (Self, JoinSet<()>) {
+    fn start(dice: &Arc<Dice>, planted: Option<Planted>) -> (Self, JoinSet<()>) {
         let api = SimulatedApi::new(Arc::clone(dice));
         let backend = Arc::new(Backend::new(Api::Simulated(api.clone())));
         let (metrics, traces) = (Arc::new(Metrics::default()), Arc::new(Traces::default()));
@@ -101,7 +101,7 @@ impl World {
         let posting = Arc::clone(&server.cursors);
         tasks.spawn(async move { posting.run().await });
         let people = [("ann", Dialect::Text), ("bob", Dialect::Native), ("cyd", Dialect::Book)];
-        let people = people.map(|(who, dialect)| Person::new(name(who), dialect, Arc::clone(dice)));
+        let people = people.map(|(who, dialect)| Person::new(name(who), dialect, Arc::clone(dice), planted));
         for person in &people {
             let (person, server, api) = (Arc::clone(person), Arc::clone(&server), api.clone());
             tasks.spawn(person.live(server, move || api.state().faults));
@@ -249,13 +249,13 @@ impl Sender {
     }
 }
 
-fn simulate(seed: u64) {
+fn simulate(seed: u64, planted: Option<Planted>) {
     kit::backoff::seed(seed);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let dice = Arc::new(Dice::new(seed));
-        let (world, senders) = World::start(&dice);
+        let (world, senders) = World::start(&dice, planted);
         world.run(senders, &dice).await;
     });
 }
@@ -263,13 +263,21 @@ fn simulate(seed: u64) {
 #[test]
 fn whatever_goes_wrong_nothing_acknowledged_is_lost_doubled_or_out_of_order() {
     if let Ok(seed) = std::env::var("P2P_SEED") {
-        return simulate(seed.parse().unwrap());
+        return simulate(seed.parse().unwrap(), None);
     }
     let seeds = if std::env::var("P2P_LONG").is_ok_and(|long| long == "1") { MANY_SEEDS } else { SEEDS };
     for seed in 0..seeds {
-        if let Err(panic) = std::panic::catch_unwind(|| simulate(seed)) {
+        if let Err(panic) = std::panic::catch_unwind(|| simulate(seed, None)) {
             eprintln!("seed {seed} fails; replay it with P2P_SEED={seed}");
             std::panic::resume_unwind(panic);
         }
+    }
+}
+
+#[test]
+fn a_loss_a_double_and_a_swap_are_noticed() {
+    for planted in [Planted::Loss, Planted::Double, Planted::Swap] {
+        let is_noticed = |seed| std::panic::catch_unwind(|| simulate(seed, Some(planted))).is_err();
+        assert!((0..5).any(is_noticed), "{planted:?}");
     }
 }

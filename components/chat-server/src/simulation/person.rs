@@ -22,12 +22,21 @@ use crate::server::Server;
 /// What one session showed, in order: the log, the place in it, whether it was the user's own, the event.
 pub(super) type Showing = Vec<(ConversationId, u64, bool, Uuid)>;
 
+/// A mistake that is made on purpose, to show that it is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Planted {
+    Loss,
+    Double,
+    Swap,
+}
+
 /// A reader and what all of their sessions showed.
 #[derive(Debug)]
 pub(super) struct Person {
     pub(super) name: UserName,
     dialect: Dialect,
     dice: Arc<Dice>,
+    planted: Option<Planted>,
     pub(super) showings: Mutex<Vec<Showing>>,
 }
 
@@ -45,8 +54,13 @@ struct Sitting<'p> {
 }
 
 impl Person {
-    pub(super) fn new(name: UserName, dialect: Dialect, dice: Arc<Dice>) -> Arc<Self> {
-        Arc::new(Self { name, dialect, dice, showings: Mutex::default() })
+    pub(super) fn new(
+        name: UserName,
+        dialect: Dialect,
+        dice: Arc<Dice>,
+        planted: Option<Planted>,
+    ) -> Arc<Self> {
+        Arc::new(Self { name, dialect, dice, planted, showings: Mutex::default() })
     }
 
     /// Comes and goes for ever.
@@ -159,7 +173,25 @@ impl Sitting<'_> {
 
     fn show(&mut self, event: &Event, own: bool) {
         let shown = (event.conversation.clone(), event.seq, own, event.id);
-        self.person.showings.lock().unwrap().last_mut().unwrap().push(shown);
+        let mut showings = self.person.showings.lock().unwrap();
+        let showing = showings.last_mut().unwrap();
+        match self.person.planted.filter(|_| !own && event.seq == 3) {
+            Some(Planted::Loss) => {}
+            Some(Planted::Double) => showing.extend([shown.clone(), shown]),
+            // Before the one that it follows.
+            Some(Planted::Swap) => {
+                let same = |it: &&mut (ConversationId, u64, bool, Uuid)| it.0 == shown.0 && !it.2;
+                match showing.iter_mut().rev().find(same) {
+                    Some(before) => {
+                        let before = std::mem::replace(before, shown);
+                        showing.push(before);
+                    }
+                    None => showing.push(shown),
+                }
+            }
+            None => showing.push(shown),
+        }
+        drop(showings);
         let remembered = if self.is_lines() { &mut self.unconfirmed } else { &mut self.sent };
         let last = remembered.entry(event.conversation.clone()).or_default();
         *last = event.seq.max(*last);
