@@ -1,20 +1,30 @@
 //! `launcher logs`: what the components said, in the order of time, and what they say.
 
+use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use kit::{Exit, Failure};
 
 use super::completions::ComponentName;
 use super::options::Where;
-use super::output::{self, Colour, paint, tame};
+use super::output::{self, Colour, paint};
+use super::past::{self, Reader};
+use super::proof;
 use super::running;
 use super::tail::Follower;
 use super::timestamp;
+use crate::supervisor::logs::names;
 
 /// How often files are looked at when they are followed; an eye sees no difference.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(20);
+/// How many lines there are without being asked for a number or a time.
+const LINES: usize = 50;
+/// So many more lines are read to find the time of the first ones.
+const CONTEXT: usize = 50;
+/// So much is printed at once.
+const BATCH: usize = 64 * 1024;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
@@ -24,17 +34,17 @@ pub(super) struct Args {
     #[arg(value_parser = ComponentName, hide_possible_values = true)]
     components: Vec<String>,
     /// Go on with what is written from now on
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "verify")]
     follow: bool,
-    /// How many lines to begin with
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
-    lines: usize,
-}
-
-/// One log.
-struct Log {
-    prefix: String,
-    follower: Follower,
+    /// How many lines to begin with [default: 50, or all with --since]
+    #[arg(short = 'n', long, value_name = "N", conflicts_with = "verify")]
+    lines: Option<usize>,
+    /// What was said since then: how long ago (10m, 2h) or a time (2026-11-20T23:21:22Z)
+    #[arg(long, value_name = "TIME", value_parser = timestamp::since, conflicts_with = "verify")]
+    since: Option<String>,
+    /// Prove that the logs are whole and as they were written, or say what is wrong and where
+    #[arg(long)]
+    verify: bool,
 }
 
 /// A line and its time, or that of the line before it.
@@ -47,24 +57,29 @@ struct Line {
 /// Prints the end of the logs, and follows them if so told.
 pub(super) fn logs(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let directory = running::logs(place)?;
-    let known = known(&directory)?;
-    let names = chosen(args, &known, &directory)?;
-    let (mut logs, mut lines) = open(&names, args.lines, &directory)?;
-    let surplus = lines.len().saturating_sub(args.lines);
-    let mut open = lines.drain(surplus..).all(|line| print(&logs, &line));
-    drop(lines);
+    if args.verify {
+        return proof::prove(&directory, &args.components);
+    }
+    let names = chosen(args, &known(&directory)?, &directory)?;
+    let mut printer = Printer::new(&names);
+    let mut logs = match &args.since {
+        Some(since) => print_since(&mut printer, &names, &directory, since, args.lines)?,
+        None => print_last(&mut printer, &names, &directory, args.lines.unwrap_or(LINES))?,
+    };
+    let mut open = printer.flush();
     while args.follow && open {
         std::thread::sleep(LOOK);
         if args.components.is_empty() {
-            add_new(&mut logs, &directory)?;
+            add_new(&mut logs, &mut printer, &directory)?;
         }
-        open = poll(&mut logs)?.iter().all(|line| print(&logs, line));
+        poll(&mut logs)?.iter().for_each(|line| printer.print(line));
+        open = printer.flush();
     }
     Ok(Exit::Fine)
 }
 
 /// The names of the logs there are; what was put aside (`NAME.….log`) is not among them.
-fn known(directory: &std::path::Path) -> Result<Vec<String>, Failure> {
+fn known(directory: &Path) -> Result<Vec<String>, Failure> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) => {
@@ -73,14 +88,13 @@ fn known(directory: &std::path::Path) -> Result<Vec<String>, Failure> {
         }
     };
     let files = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = files
-        .filter_map(|file| file.strip_suffix(".log").filter(|name| !name.contains('.')).map(str::to_owned))
-        .collect();
-    names.sort();
-    Ok(names)
+    let mut known: Vec<String> =
+        files.filter_map(|file| names::component_of(&file).map(str::to_owned)).collect();
+    known.sort();
+    Ok(known)
 }
 
-fn chosen(args: &Args, known: &[String], directory: &std::path::Path) -> Result<Vec<String>, Failure> {
+fn chosen(args: &Args, known: &[String], directory: &Path) -> Result<Vec<String>, Failure> {
     if args.components.is_empty() {
         return Ok(known.to_vec());
     }
@@ -95,24 +109,124 @@ fn chosen(args: &Args, known: &[String], directory: &std::path::Path) -> Result<
     Ok(args.components.clone())
 }
 
-fn open(
+/// The last lines of all together.
+fn print_last(
+    printer: &mut Printer,
     names: &[String],
+    directory: &Path,
     count: usize,
-    directory: &std::path::Path,
-) -> Result<(Vec<Log>, Vec<Line>), Failure> {
-    let mut logs = Vec::new();
+) -> Result<Vec<Follower>, Failure> {
+    let mut followers = Vec::new();
     let mut lines = Vec::new();
     for name in names {
-        let (last, follower) = Follower::open(path(directory, name), count)?;
-        lines.extend(timed(logs.len(), last));
-        logs.push(Log { prefix: prefix(name, logs.len(), names), follower });
+        let (last, follower) = past::last(directory, name, count.saturating_add(CONTEXT))?;
+        lines.extend(timed(followers.len(), last));
+        followers.push(follower);
     }
     lines.sort_by(|one, other| one.time.cmp(&other.time));
-    Ok((logs, lines))
+    let surplus = lines.len().saturating_sub(count);
+    lines.iter().skip(surplus).for_each(|line| printer.print(line));
+    Ok(followers)
 }
 
-fn path(directory: &std::path::Path, name: &str) -> PathBuf {
-    directory.join(format!("{name}.log"))
+/// What was said since a time, or the last lines of it. The logs are read side by side, so it may be as much as there is.
+fn print_since(
+    printer: &mut Printer,
+    names: &[String],
+    directory: &Path,
+    since: &str,
+    count: Option<usize>,
+) -> Result<Vec<Follower>, Failure> {
+    let open = |(log, name): (usize, &String)| Ahead::new(log, Reader::since(directory, name, since)?, since);
+    let mut logs: Vec<Ahead> = names.iter().enumerate().map(open).collect::<io::Result<_>>()?;
+    let mut last = VecDeque::new();
+    while let Some(next) = logs.iter_mut().filter(|log| log.next.is_some()).min_by(|a, b| a.time.cmp(&b.time))
+    {
+        let Some(line) = next.take(since)? else { continue };
+        match count {
+            None => printer.print(&line),
+            Some(count) => {
+                last.push_back(line);
+                if last.len() > count {
+                    last.pop_front();
+                }
+            }
+        }
+    }
+    last.iter().for_each(|line| printer.print(line));
+    Ok(logs.into_iter().map(|log| log.reader.into_follower()).collect())
+}
+
+/// One log of several that are read side by side: its next line, and that line's time.
+struct Ahead {
+    log: usize,
+    reader: Reader,
+    next: Option<Vec<u8>>,
+    time: Vec<u8>,
+}
+
+impl Ahead {
+    fn new(log: usize, reader: Reader, since: &str) -> io::Result<Self> {
+        let mut ahead = Self { log, reader, next: None, time: Vec::new() };
+        ahead.advance(since)?;
+        Ok(ahead)
+    }
+
+    /// The next line, and goes on.
+    fn take(&mut self, since: &str) -> io::Result<Option<Line>> {
+        let (log, time) = (self.log, self.time.clone());
+        let line = self.next.take().map(|text| Line { time, log, text });
+        self.advance(since)?;
+        Ok(line)
+    }
+
+    /// To the next line that is not too old. As long as no line has a time, none is.
+    fn advance(&mut self, since: &str) -> io::Result<()> {
+        self.next = None;
+        while let Some(text) = self.reader.next()? {
+            if let Some(time) = timestamp::leading(&text) {
+                self.time = time.to_vec();
+            }
+            if self.time.is_empty() || self.time.as_slice() >= since.as_bytes() {
+                self.next = Some(text);
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A line without a time belongs to the one before it; the first ones to the one after them.
+fn timed(log: usize, lines: Vec<Vec<u8>>) -> Vec<Line> {
+    let mut last = lines.iter().find_map(|line| timestamp::leading(line)).unwrap_or_default().to_vec();
+    let with_time = |text: Vec<u8>| {
+        if let Some(time) = timestamp::leading(&text) {
+            last = time.to_vec();
+        }
+        Line { time: last.clone(), log, text }
+    };
+    lines.into_iter().map(with_time).collect()
+}
+
+fn poll(logs: &mut [Follower]) -> io::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for (index, log) in logs.iter_mut().enumerate() {
+        lines.extend(timed(index, log.poll()?));
+    }
+    lines.sort_by(|one, other| one.time.cmp(&other.time));
+    Ok(lines)
+}
+
+/// A component that was started for the first time has a log that was not there before.
+fn add_new(logs: &mut Vec<Follower>, printer: &mut Printer, directory: &Path) -> Result<(), Failure> {
+    let names = known(directory)?;
+    for name in &names {
+        if !logs.iter().any(|log| log.component() == name) {
+            printer.prefixes.push(prefix(name, logs.len(), &names));
+            logs.push(Follower::awaiting(directory, name)?);
+        }
+    }
+    Ok(())
 }
 
 /// With one log alone, its name on each line would say nothing.
@@ -125,40 +239,68 @@ fn prefix(name: &str, index: usize, names: &[String]) -> String {
     format!("{} ", paint(&format!("{name:<width$} |"), colour, output::is_coloured()))
 }
 
-/// A line without a time belongs to the one before it.
-fn timed(log: usize, lines: Vec<Vec<u8>>) -> Vec<Line> {
-    let mut last = Vec::new();
-    let with_time = |text: Vec<u8>| {
-        if let Some(time) = timestamp::leading(&text) {
-            last = time.to_vec();
-        }
-        Line { time: last.clone(), log, text }
-    };
-    lines.into_iter().map(with_time).collect()
+/// Prints lines, many at once.
+struct Printer {
+    prefixes: Vec<String>,
+    out: Vec<u8>,
+    /// Somebody reads.
+    open: bool,
 }
 
-fn poll(logs: &mut [Log]) -> io::Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for (index, log) in logs.iter_mut().enumerate() {
-        lines.extend(timed(index, log.follower.poll()?));
+impl Printer {
+    fn new(names: &[String]) -> Self {
+        let prefixes = names.iter().enumerate().map(|(index, name)| prefix(name, index, names)).collect();
+        Self { prefixes, out: Vec::new(), open: true }
     }
-    lines.sort_by(|one, other| one.time.cmp(&other.time));
-    Ok(lines)
-}
 
-/// A component that was started for the first time has a log that was not there before.
-fn add_new(logs: &mut Vec<Log>, directory: &std::path::Path) -> Result<(), Failure> {
-    let names = known(directory)?;
-    for name in &names {
-        let path = path(directory, name);
-        if !logs.iter().any(|log| log.follower.path() == path) {
-            logs.push(Log { prefix: prefix(name, logs.len(), &names), follower: Follower::awaiting(path) });
+    fn print(&mut self, line: &Line) {
+        let text = String::from_utf8_lossy(&line.text);
+        let text = output::tame(&output::without_colour(text.trim_end_matches('\r')));
+        self.out.extend_from_slice(self.prefixes[line.log].as_bytes());
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'\n');
+        if self.out.len() > BATCH {
+            self.flush();
         }
     }
-    Ok(())
+
+    /// Whether somebody still reads.
+    fn flush(&mut self) -> bool {
+        self.open = self.open && (self.out.is_empty() || output::raw(&self.out));
+        self.out.clear();
+        self.open
+    }
 }
 
-fn print(logs: &[Log], line: &Line) -> bool {
-    let text = String::from_utf8_lossy(&line.text);
-    output::raw_line(format!("{}{}", logs[line.log].prefix, tame(&text)).as_bytes())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_are_merged_by_time_and_begin_where_they_should() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+        write(
+            "a.20261121T100200Z.000001.log",
+            "2026-11-21T10:00:00Z a1\n2026-11-21T10:01:30Z a2\n  more of a2\n",
+        );
+        write("a.log", "2026-11-21T10:03:00Z a3\n");
+        write("b.log", "b0\n{\"time\":\"2026-11-21T10:02:00Z\",\"line\":\"b1\"}\n");
+        let names = ["a".to_owned(), "b".to_owned()];
+        let printed = |since: Option<&str>, count| {
+            let mut printer = Printer::new(&names);
+            match since {
+                Some(since) => print_since(&mut printer, &names, directory.path(), since, count).unwrap(),
+                None => print_last(&mut printer, &names, directory.path(), count.unwrap()).unwrap(),
+            };
+            let text = String::from_utf8(printer.out).unwrap();
+            text.lines().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let b1 = "{\"time\":\"2026-11-21T10:02:00Z\",\"line\":\"b1\"}";
+        assert_eq!(printed(None, Some(9)), ["a1", "a2", "a2", "b0", b1, "a3"]);
+        assert_eq!(printed(None, Some(2)), [b1, "a3"]);
+        assert_eq!(printed(Some("2026-11-21T10:01:00"), None), ["b0", "a2", "a2", b1, "a3"]);
+        assert_eq!(printed(Some("2026-11-21T10:01:00"), Some(1)), ["a3"]);
+        assert_eq!(printed(Some("2026-11-21T11"), None), ["b0"]);
+    }
 }

@@ -10,10 +10,10 @@ pub(super) fn line(text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Writes a line as it is; false when nobody reads any more.
-pub(super) fn raw_line(bytes: &[u8]) -> bool {
+/// Writes lines as they are; false when nobody reads any more.
+pub(super) fn raw(bytes: &[u8]) -> bool {
     let mut out = std::io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).is_ok()
+    out.write_all(bytes).and_then(|()| out.flush()).is_ok()
 }
 
 /// Says what went wrong.
@@ -68,6 +68,18 @@ pub(super) fn is_coloured() -> bool {
 /// A text in a colour, where there is colour.
 pub(super) fn paint(text: &str, colour: Colour, coloured: bool) -> String {
     if coloured { format!("\x1b[{}m{text}\x1b[0m", colour.code()) } else { text.to_owned() }
+}
+
+/// Takes the sequences out by which a program colours its text and moves the cursor (ECMA-48).
+pub(super) fn without_colour(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, sequence)) = rest.split_once("\x1b[") {
+        out.push_str(before);
+        let end = sequence.find(|c: char| ('\x40'..='\x7e').contains(&c));
+        rest = end.map_or("", |end| &sequence[end + 1..]);
+    }
+    out + rest
 }
 
 /// Keeps text of other programs from steering the terminal.

@@ -1,21 +1,24 @@
-//! The end of a file, and what is written to it afterwards, across rotation.
+//! The end of a log, and what is written to it afterwards, across rotation.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::supervisor::logs::names::{self, Aside, Form};
+use crate::supervisor::logs::verify::open;
+
 /// The end is looked for in steps of this size.
 const BLOCK: u64 = 64 * 1024;
 /// More of the end than this is not kept, however few lines it holds.
 const MAX_END: u64 = 16 << 20;
 /// A line longer than this is shown in parts.
-const MAX_LINE: usize = 1 << 20;
+pub(super) const MAX_LINE: usize = 1 << 20;
 
 /// The last lines of a file, without their ends. A file that is not there has none.
 pub(super) fn last_lines(path: &Path, count: usize) -> io::Result<Vec<Vec<u8>>> {
-    match Follower::open(path.to_owned(), count) {
-        Ok((lines, _)) => Ok(lines),
+    match File::open(path) {
+        Ok(mut file) => Ok(ends(end_of(&mut file, count)?, count).0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
@@ -24,35 +27,54 @@ pub(super) fn last_lines(path: &Path, count: usize) -> io::Result<Vec<Vec<u8>>> 
 /// Reads on where the end was.
 #[derive(Debug)]
 pub(super) struct Follower {
+    directory: PathBuf,
+    component: String,
     path: PathBuf,
     file: Option<File>,
+    /// The number of the last file that was put aside before ours was begun.
+    seen: u64,
     /// Bytes after the last line's end.
     partial: Vec<u8>,
 }
 
 impl Follower {
-    /// The last lines, and what follows them.
-    pub(super) fn open(path: PathBuf, count: usize) -> io::Result<(Vec<Vec<u8>>, Self)> {
-        let mut file = File::open(&path)?;
-        let end = end_of(&mut file, count)?;
-        let mut lines: Vec<Vec<u8>> = end.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
-        let partial = lines.pop().unwrap_or_default();
-        let surplus = lines.len().saturating_sub(count);
-        lines.drain(..surplus);
-        Ok((lines, Self { path, file: Some(file), partial }))
+    /// The last lines of the file that is written, and what follows them.
+    pub(super) fn open(directory: &Path, component: &str, count: usize) -> io::Result<(Vec<Vec<u8>>, Self)> {
+        let mut follower = Self::begin(directory, component)?;
+        let Some(file) = &mut follower.file else { return Ok((Vec::new(), follower)) };
+        let (lines, partial) = ends(end_of(file, count)?, count);
+        follower.partial = partial;
+        Ok((lines, follower))
     }
 
-    /// A file that is not there yet.
-    pub(super) fn awaiting(path: PathBuf) -> Self {
-        Self { path, file: None, partial: Vec::new() }
+    /// What follows what is read from the file given, which shares its place with the follower.
+    pub(super) fn from_start(directory: &Path, component: &str) -> io::Result<(Self, Option<File>)> {
+        let follower = Self::begin(directory, component)?;
+        let file = follower.file.as_ref().map(File::try_clone).transpose()?;
+        Ok((follower, file))
     }
 
-    /// The file's path.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// A log that is not there yet.
+    pub(super) fn awaiting(directory: &Path, component: &str) -> io::Result<Self> {
+        let path = directory.join(names::live(component));
+        let (directory, component) = (directory.to_owned(), component.to_owned());
+        let mut follower = Self { directory, component, path, file: None, seen: 0, partial: Vec::new() };
+        follower.seen = follower.newer()?.last().map_or(0, |aside| aside.sequence);
+        Ok(follower)
     }
 
-    /// The whole lines that were written since. After a rotation the old file is read to its end first.
+    /// What was read already of the next line.
+    pub(super) fn begin_with(&mut self, partial: Vec<u8>) {
+        self.partial = partial;
+    }
+
+    /// The component whose log it is.
+    pub(super) fn component(&self) -> &str {
+        &self.component
+    }
+
+    /// The whole lines that were written since. After a rotation the old file is read to its end first, and then those that
+    /// came and went in the meantime.
     pub(super) fn poll(&mut self) -> io::Result<Vec<Vec<u8>>> {
         let mut lines = Vec::new();
         self.drain(&mut lines)?;
@@ -62,10 +84,65 @@ impl Follower {
             if !self.partial.is_empty() {
                 lines.push(std::mem::take(&mut self.partial));
             }
-            self.file = Some(File::open(&self.path)?);
+            loop {
+                self.read_missed(&mut lines)?;
+                let file = self.live()?;
+                // One that was put aside in this moment is read there.
+                if self.newer()?.is_empty() {
+                    self.file = file;
+                    break;
+                }
+            }
             self.drain(&mut lines)?;
         }
         Ok(lines)
+    }
+
+    /// Reads the files that were put aside since ours was begun, but for ours, which was read.
+    fn read_missed(&mut self, lines: &mut Vec<Vec<u8>>) -> io::Result<()> {
+        let mut ours = self.file.take();
+        for aside in self.newer()? {
+            let is_ours = match ours.take() {
+                Some(file) => aside.form == Form::Compressed || is_same(&file, &aside.path),
+                None => false,
+            };
+            if !is_ours {
+                take(&mut *open(&aside.path, aside.form)?, &mut self.partial, lines)?;
+            }
+            self.seen = aside.sequence;
+        }
+        Ok(())
+    }
+
+    /// The file that is written, if it is there.
+    fn live(&self) -> io::Result<Option<File>> {
+        match File::open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => Ok(Some(other?)),
+        }
+    }
+
+    /// Begins with the file that is written: none of those that were put aside, whatever happens meanwhile.
+    fn begin(directory: &Path, component: &str) -> io::Result<Self> {
+        let mut follower = Self::awaiting(directory, component)?;
+        loop {
+            follower.file = follower.live()?;
+            match follower.newer()?.last() {
+                Some(aside) => follower.seen = aside.sequence,
+                None => return Ok(follower),
+            }
+        }
+    }
+
+    /// The files put aside after those that were seen.
+    fn newer(&self) -> io::Result<Vec<Aside>> {
+        let mut newer = names::list(&self.directory)?;
+        newer.retain(|it| {
+            it.component == self.component && it.sequence > self.seen && it.form != Form::Unfinished
+        });
+        newer.sort_by_key(|aside| (aside.sequence, aside.form == Form::Compressed));
+        newer.dedup_by_key(|aside| aside.sequence);
+        Ok(newer)
     }
 
     fn drain(&mut self, lines: &mut Vec<Vec<u8>>) -> io::Result<()> {
@@ -75,21 +152,7 @@ impl Follower {
             file.rewind()?;
             self.partial.clear();
         }
-        let mut block = vec![0; usize::try_from(BLOCK).expect("a block fits into memory")];
-        loop {
-            let read = file.read(&mut block)?;
-            if read == 0 {
-                return Ok(());
-            }
-            for byte in &block[..read] {
-                if *byte == b'\n' || self.partial.len() >= MAX_LINE {
-                    lines.push(std::mem::take(&mut self.partial));
-                }
-                if *byte != b'\n' {
-                    self.partial.push(*byte);
-                }
-            }
-        }
+        take(file, &mut self.partial, lines)
     }
 
     /// Whether the path names another file by now.
@@ -103,6 +166,38 @@ impl Follower {
         let ours = file.metadata()?;
         Ok((ours.dev(), ours.ino()) != (now.dev(), now.ino()))
     }
+}
+
+fn is_same(file: &File, path: &Path) -> bool {
+    let (Ok(one), Ok(other)) = (file.metadata(), std::fs::metadata(path)) else { return false };
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Takes all whole lines there are, and keeps the rest.
+fn take(file: &mut dyn Read, partial: &mut Vec<u8>, lines: &mut Vec<Vec<u8>>) -> io::Result<()> {
+    let mut block = vec![0; usize::try_from(BLOCK).expect("a block fits into memory")];
+    loop {
+        let read = file.read(&mut block)?;
+        if read == 0 {
+            return Ok(());
+        }
+        for piece in block[..read].split_inclusive(|byte| *byte == b'\n') {
+            let (text, has_end) = piece.strip_suffix(b"\n").map_or((piece, false), |text| (text, true));
+            partial.extend_from_slice(text);
+            if has_end || partial.len() >= MAX_LINE {
+                lines.push(std::mem::take(partial));
+            }
+        }
+    }
+}
+
+/// The last lines of a text, and what comes after the last line's end.
+fn ends(text: Vec<u8>, count: usize) -> (Vec<Vec<u8>>, Vec<u8>) {
+    let mut lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let partial = lines.pop().unwrap_or_default();
+    let surplus = lines.len().saturating_sub(count);
+    lines.drain(..surplus);
+    (lines, partial)
 }
 
 /// The file's end, beginning at a line and holding at least `count` of them where there are so many. Leaves the file at its end.
@@ -147,19 +242,27 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_loses_nothing_over_rotation_and_truncation() {
+    fn a_follower_loses_nothing_over_rotations_and_truncation() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.log");
-        let mut follower = Follower::awaiting(path.clone());
+        let aside = |number| directory.path().join(format!("a.20261121T120307Z.{number:06}.log"));
+        let mut follower = Follower::awaiting(directory.path(), "a").unwrap();
         assert!(follower.poll().unwrap().is_empty());
         let mut file = File::create(&path).unwrap();
         file.write_all(b"one\ntw").unwrap();
         assert_eq!(texts(follower.poll().unwrap()), ["one"]);
         file.write_all(b"o\nthree\n").unwrap();
-        std::fs::rename(&path, directory.path().join("a.1.log")).unwrap();
+        std::fs::rename(&path, aside(1)).unwrap();
         std::fs::write(&path, "four\n").unwrap();
         assert_eq!(texts(follower.poll().unwrap()), ["two", "three", "four"]);
-        std::fs::write(&path, "5\n").unwrap();
-        assert_eq!(texts(follower.poll().unwrap()), ["5"]);
+        // Two files come and go between two looks, and one of them is ours.
+        std::fs::rename(&path, aside(2)).unwrap();
+        std::fs::write(aside(3), "five\n").unwrap();
+        std::fs::write(aside(4), "six\n").unwrap();
+        std::fs::write(&path, "seven\n").unwrap();
+        assert_eq!(texts(follower.poll().unwrap()), ["five", "six", "seven"]);
+        std::fs::write(&path, "8\n").unwrap();
+        assert_eq!(texts(follower.poll().unwrap()), ["8"]);
+        assert!(follower.poll().unwrap().is_empty());
     }
 }

@@ -95,5 +95,5 @@ pub(super) fn watch(place: &Where, json: bool, mut meter: Meter) -> Result<Exit,
 /// Prints one look where there is no screen; false when nobody reads any more.
 fn print_look(snapshot: &Snapshot, json: bool) -> Result<bool, Failure> {
     let lines = if json { vec![as_json(snapshot)?.to_string()] } else { overview(snapshot, style()) };
-    Ok(lines.iter().all(|line| output::raw_line(line.as_bytes())))
+    Ok(lines.iter().all(|line| output::raw(format!("{line}\n").as_bytes())))
 }

@@ -17,7 +17,7 @@ pub mod hooks;
 mod listeners;
 pub mod load;
 mod lock;
-mod logs;
+pub(crate) mod logs;
 mod machine;
 mod short_path;
 mod signals;

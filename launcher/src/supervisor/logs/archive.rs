@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::journal;
 use super::names::{self, Aside, Form, compressed, list};
 use crate::supervisor::spec::LogPolicy;
 
@@ -97,7 +98,7 @@ fn prune(directory: &Path, policy: LogPolicy) -> io::Result<Vec<Aside>> {
         asides.sort_by_key(|aside| aside.sequence);
         let spare = asides.len().saturating_sub(policy.max_files);
         for aside in asides.drain(..spare) {
-            remove(&aside.path)?;
+            remove_aside(directory, &aside)?;
         }
         kept.extend(asides);
     }
@@ -105,11 +106,21 @@ fn prune(directory: &Path, policy: LogPolicy) -> io::Result<Vec<Aside>> {
     let mut total = names::live_bytes(directory)? + kept.iter().map(|aside| aside.bytes).sum::<u64>();
     let mut spare = 0;
     while total > policy.max_total && spare < kept.len() {
-        remove(&kept[spare].path)?;
+        remove_aside(directory, &kept[spare])?;
         total -= kept[spare].bytes;
         spare += 1;
     }
     Ok(kept.split_off(spare))
+}
+
+/// Removes a file that is too much, with its journal and those of all files before it: they are not missed any more.
+fn remove_aside(directory: &Path, aside: &Aside) -> io::Result<()> {
+    for (component, sequence) in journal::list(directory)? {
+        if component == aside.component && sequence.is_some_and(|sequence| sequence <= aside.sequence) {
+            remove(&journal::path(directory, &component, sequence))?;
+        }
+    }
+    remove(&aside.path)
 }
 
 /// Replaces a file by its compressed form; at every moment one of the two is whole. One that has gone is done with.

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::archive::Archiver;
 use super::format;
+use super::journal::{Journal, Lost};
 use super::names;
 use super::segment::{Amount, Found, Segment, WriteFailure};
 use crate::supervisor::clock;
@@ -75,6 +76,7 @@ pub(super) struct LogFile {
     path: PathBuf,
     policy: LogPolicy,
     segment: Option<Segment>,
+    journal: Journal,
     loss: Option<Loss>,
     /// Whose line has no end yet.
     open: Option<StreamId>,
@@ -109,6 +111,7 @@ impl LogFile {
             path: directory.join(names::live(name)),
             policy,
             segment: None,
+            journal: Journal::new(directory, name),
             loss: None,
             open: None,
             skipping: Vec::new(),
@@ -170,6 +173,19 @@ impl LogFile {
         if self.skipping.is_empty() {
             self.recover(now);
         }
+        if let Some(segment) = &mut self.segment {
+            segment.take_strange().into_iter().for_each(|part| self.journal.unproven(part));
+            self.journal.mark(segment);
+        }
+    }
+
+    /// The last thing that is done: what could not be told of in the file is left to the journal.
+    pub(super) fn close(&mut self, now: Instant) {
+        self.tick(now + RETRY);
+        if let (Some(loss), Some(segment)) = (self.loss.take(), &mut self.segment) {
+            self.journal.lost(loss.record());
+            self.journal.mark(segment);
+        }
     }
 
     /// Writes a first part and returns the rest.
@@ -182,9 +198,8 @@ impl LogFile {
             return bytes;
         }
         let Some(segment) = &mut self.segment else {
-            match open(&self.path) {
-                Ok(segment) => self.segment = Some(segment),
-                Err(error) => self.fail(now, &error),
+            if let Err(error) = self.open(now) {
+                self.fail(now, &error);
             }
             return bytes;
         };
@@ -218,6 +233,7 @@ impl LogFile {
             Found::Deleted => {
                 let gone = segment.content();
                 self.segment = None;
+                self.journal.start_over();
                 self.skipping.extend(self.open.take());
                 self.lose(now, "the file was deleted", gone);
             }
@@ -227,6 +243,7 @@ impl LogFile {
                 if self.open.is_some() {
                     self.end_line(now, INTERRUPTED);
                 }
+                self.journal.start_over();
                 let Amount { lines, bytes } = self.segment.take().map(|it| it.content()).unwrap_or_default();
                 let cause = format!("the file was moved away with {lines} lines, {bytes} bytes");
                 self.lose(now, &cause, Amount::default());
@@ -280,26 +297,50 @@ impl LogFile {
         loss.retry_at = now + RETRY;
         self.look(now, None);
         let is_open = self.open.is_some();
-        if (is_open && !self.end_line(now, INTERRUPTED)) || self.reopen().is_err() {
+        if (is_open && !self.end_line(now, INTERRUPTED)) || self.reopen(now).is_err() {
             return false;
         }
         let notice = self.loss.as_ref().map(Loss::notice).unwrap_or_default();
         let line = format::notice(self.policy.format, &self.name, &notice);
         let written = self.segment.as_mut().is_some_and(|segment| segment.append_own(&line).is_ok());
-        if written {
+        if written && let Some(loss) = self.loss.take() {
             tracing::warn!(component = self.name, "{notice}");
-            self.loss = None;
+            if loss.amount != Amount::default() {
+                self.journal.lost(loss.record());
+            }
         }
         written
     }
 
     /// Makes sure that there is a file with room.
-    fn reopen(&mut self) -> io::Result<()> {
+    fn reopen(&mut self, now: Instant) -> io::Result<()> {
         if self.segment.as_ref().is_some_and(|segment| segment.size() >= self.policy.max_bytes) {
             self.rotate()?;
         }
         if self.segment.is_none() {
-            self.segment = Some(open(&self.path)?);
+            self.open(now)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the file, or makes it and its directory, and holds it against what an earlier launcher left.
+    fn open(&mut self, now: Instant) -> io::Result<()> {
+        let mut known = self.journal.begin();
+        if let Some(written) = known.take_if(|_| !self.path.exists()) {
+            self.journal.start_over();
+            self.lose(now, "the file went away while no launcher ran", written.content());
+        }
+        let opened = match Segment::open(&self.path, known.as_ref()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+                Segment::open(&self.path, known.as_ref())
+            }
+            other => other,
+        };
+        let (segment, gone) = opened?;
+        self.segment = Some(segment);
+        if gone != Amount::default() {
+            self.lose(now, "the file was truncated while no launcher ran", gone);
         }
         Ok(())
     }
@@ -307,9 +348,14 @@ impl LogFile {
     /// Puts the file aside; the next write begins a new one.
     fn rotate(&mut self) -> io::Result<()> {
         // A file that is not ours any more is not ours to rename; the next look finds that out.
-        if self.segment.as_mut().is_some_and(|segment| segment.look(&self.path) == Found::Well) {
+        if let Some(segment) = &mut self.segment
+            && segment.look(&self.path) == Found::Well
+        {
             let aside = names::aside(&self.name, &clock::compact(), self.sequence);
+            segment.take_strange().into_iter().for_each(|part| self.journal.unproven(part));
+            self.journal.announce(segment, &aside);
             std::fs::rename(&self.path, self.path.with_file_name(aside))?;
+            self.journal.put_aside(self.sequence);
             self.sequence += 1;
             self.segment = None;
             self.archiver.wake(self.policy);
@@ -358,6 +404,11 @@ impl LogFile {
 }
 
 impl Loss {
+    fn record(self) -> Lost {
+        let Self { since, cause, amount: Amount { lines, bytes }, .. } = self;
+        Lost { lines, bytes, since, until: clock::rfc3339(), cause }
+    }
+
     fn notice(&self) -> String {
         let Self { since, cause, amount: Amount { lines, bytes }, .. } = self;
         if *bytes == 0 && *lines == 0 {
@@ -371,17 +422,6 @@ impl Loss {
 /// How much something is.
 pub(super) fn amount(bytes: &[u8]) -> Amount {
     Amount { lines: memchr::memchr_iter(b'\n', bytes).count() as u64, bytes: bytes.len() as u64 }
-}
-
-/// Opens a log, and makes its directory if that is gone.
-fn open(path: &Path) -> io::Result<Segment> {
-    match Segment::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-            Segment::open(path)
-        }
-        other => other,
-    }
 }
 
 /// How many bytes to write now, and whether the file is full after them.

@@ -45,6 +45,7 @@ impl Bench {
     fn all(&self) -> Vec<Vec<u8>> {
         let mut names: Vec<PathBuf> =
             std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        names.retain(|path| path.is_file());
         // `chat.2026…` comes before `chat.log`.
         names.sort();
         names.iter().map(|path| std::fs::read(path).unwrap()).collect()

@@ -4,6 +4,7 @@
 //!   ([`pump`]). Each pipe is a [`stream`]: secrets masked, its last lines kept for the report of a crash, its lines formed.
 //! * The thread that writes ([`writer`]) has a [`file`] for each component.
 //! * Full files are put aside ([`names`]), and compressed on a third thread ([`archive`]).
+//! * What was written stands in a [`journal`] beside the logs, and [`verify`] holds them against it.
 //!
 //! A child never waits for its log longer than a moment: what cannot be written is read all the same, dropped in whole lines and
 //! counted. The driver never waits for the threads: commands go through a bounded channel, and a full one is an error.
@@ -12,12 +13,15 @@ mod archive;
 mod awaited;
 mod file;
 mod format;
+pub(crate) mod journal;
 mod mask;
 pub(crate) mod names;
 mod pump;
 mod segment;
 mod stream;
+mod sums;
 mod tail;
+pub(crate) mod verify;
 mod writer;
 
 use std::collections::BTreeMap;

@@ -55,6 +55,16 @@ pub(super) fn next_sequence(directory: &Path, component: &str) -> u64 {
     last.map_or(1, |last| last + 1)
 }
 
+/// The number of a file put aside, by its name.
+pub(crate) fn sequence_of(name: &str) -> Option<u64> {
+    parse(name).map(|(_, _, sequence, _)| sequence)
+}
+
+/// Whether a file put aside is there, compressed or not.
+pub(super) fn is_there(path: &Path) -> bool {
+    path.exists() || compressed(path).1.exists()
+}
+
 /// The path of a file's compressed form while it is made, and when it is done.
 pub(super) fn compressed(path: &Path) -> (PathBuf, PathBuf) {
     let with = |ending: &str| {

@@ -2,9 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use super::journal::{Part, Written};
+use super::sums::{BLOCK, Sums, whole_blocks};
 
 /// A file is read in steps of this size.
 const STEP: usize = 64 * 1024;
@@ -14,6 +16,13 @@ const STEP: usize = 64 * 1024;
 pub(super) struct Amount {
     pub(super) lines: u64,
     pub(super) bytes: u64,
+}
+
+impl Amount {
+    /// What is left without a part of it.
+    fn less(self, part: Self) -> Self {
+        Self { lines: self.lines.saturating_sub(part.lines), bytes: self.bytes.saturating_sub(part.bytes) }
+    }
 }
 
 /// An open log file.
@@ -30,7 +39,13 @@ pub(super) struct Segment {
     /// Its last line has no end and could not be taken back: the next write ends it first.
     torn: bool,
     /// What the launcher itself has written into it. Each is a line or a good part of one, so the file's limit is theirs.
-    own: Vec<Range<u64>>,
+    own: Vec<Part>,
+    sums: Sums,
+    /// What others have written into it, or nobody knows who, and the journal does not say yet.
+    strange: Vec<Part>,
+    /// Up to where the journal has its sums.
+    marked: u64,
+    is_marked: bool,
 }
 
 /// A write that failed. No part of a line is left in the file by it.
@@ -57,24 +72,74 @@ pub(super) enum Found {
 }
 
 impl Segment {
-    /// Opens or creates it. What is no regular file, or a link to a device, is taken as it is, but never waited for.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    /// Opens or creates it, and says what of it is gone by what is known of it. What is no regular file, or a link to a
+    /// device, is taken as it is, but never waited for.
+    pub(super) fn open(path: &Path, known: Option<&Written>) -> io::Result<(Self, Amount)> {
         let nonblocking = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
         let flags = i32::try_from(nonblocking.bits()).expect("the flags of open(2) fit an int");
         let mut options = OpenOptions::new();
         options.append(true).read(true).create(true).mode(0o640).custom_flags(flags);
         let file = options.open(path)?;
         let meta = file.metadata()?;
-        let id = (meta.dev(), meta.ino());
-        let mut segment = Self { file, id, size: 0, lines: 0, line_start: 0, torn: false, own: Vec::new() };
-        if meta.is_file() {
-            segment.adopt(meta.len())?;
-        }
-        Ok(segment)
+        let mut segment = Self {
+            file,
+            id: (meta.dev(), meta.ino()),
+            size: 0,
+            lines: 0,
+            line_start: 0,
+            torn: false,
+            own: Vec::new(),
+            sums: Sums::default(),
+            strange: Vec::new(),
+            marked: 0,
+            is_marked: true,
+        };
+        let gone = match known {
+            _ if !meta.is_file() => Amount::default(),
+            Some(known) if known.bytes > meta.len() => segment.learn_cut(known, meta.len())?,
+            Some(known) => segment.learn(known, meta.len()).map(|()| Amount::default())?,
+            None => segment.adopt(meta.len()).map(|()| Amount::default())?,
+        };
+        Ok((segment, gone))
     }
 
     pub(super) fn size(&self) -> u64 {
         self.size
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// What the launcher itself wrote.
+    pub(super) fn own(&self) -> &[Part] {
+        &self.own
+    }
+
+    /// All checksums.
+    pub(super) fn sums(&self) -> Vec<u32> {
+        self.sums.from(0)
+    }
+
+    /// The checksums that the journal has not, and where the first of them begins.
+    pub(super) fn unmarked_sums(&self) -> (u64, Vec<u32>) {
+        let block = whole_blocks(self.marked);
+        ((block * BLOCK) as u64, self.sums.from(block))
+    }
+
+    /// Whether the journal says how the file is.
+    pub(super) fn is_marked(&self) -> bool {
+        self.is_marked
+    }
+
+    /// The journal says how the file is.
+    pub(super) fn set_marked(&mut self) {
+        (self.marked, self.is_marked) = (self.size, true);
+    }
+
+    /// What is in the file without our doing, since this was asked last.
+    pub(super) fn take_strange(&mut self) -> Vec<Part> {
+        std::mem::take(&mut self.strange)
     }
 
     /// Whether the next byte begins a line.
@@ -84,7 +149,7 @@ impl Segment {
 
     /// What the components have in it.
     pub(super) fn content(&self) -> Amount {
-        let own: u64 = self.own.iter().map(|range| range.end - range.start).sum();
+        let own: u64 = self.own.iter().map(|(from, to)| to - from).sum();
         Amount { lines: self.lines.saturating_sub(self.own.len() as u64), bytes: self.size - own }
     }
 
@@ -109,7 +174,7 @@ impl Segment {
     /// Appends a line, or the end of one, of the launcher's own.
     pub(super) fn append_own(&mut self, text: &[u8]) -> Result<(), WriteFailure> {
         self.append(text)?;
-        self.own.push(self.size - text.len() as u64..self.size);
+        self.own.push((self.size - text.len() as u64, self.size));
         Ok(())
     }
 
@@ -119,7 +184,10 @@ impl Segment {
         if open > 0 {
             // Where that cannot be done, as on a device, the half line stays and is ended by the next write.
             self.torn = self.file.set_len(self.line_start).is_err();
-            self.size = if self.torn { self.size } else { self.line_start };
+            if !self.torn {
+                self.size = self.line_start;
+                self.sum_anew();
+            }
             self.line_start = self.size;
         }
         open
@@ -153,20 +221,50 @@ impl Segment {
     pub(super) fn accept_cut(&mut self) -> io::Result<Amount> {
         let before = self.content();
         let length = self.file.metadata()?.len().min(self.size);
-        (self.size, self.lines, self.line_start) = (0, 0, 0);
-        self.own.retain(|range| range.end <= length);
-        self.torn = false;
+        self.own.retain(|(_, to)| *to <= length);
+        self.forget();
         self.scan(length)?;
         self.take_back_line();
-        let after = self.content();
-        Ok(Amount {
-            lines: before.lines.saturating_sub(after.lines),
-            bytes: before.bytes.saturating_sub(after.bytes),
-        })
+        Ok(before.less(self.content()))
+    }
+
+    /// Goes on where an earlier launcher stopped. What is there beyond what is known of was written in its last moments.
+    fn learn(&mut self, known: &Written, length: u64) -> io::Result<()> {
+        let blocks = whole_blocks(known.bytes).min(known.sums.len());
+        self.sums = Sums::after(known.sums[..blocks].to_vec());
+        self.own.clone_from(&known.own);
+        self.size = (blocks * BLOCK) as u64;
+        self.marked = self.size;
+        self.scan(known.bytes)?;
+        if self.sums.from(blocks) != known.sums[blocks..] {
+            self.strange.push(((blocks * BLOCK) as u64, known.bytes));
+        }
+        self.lines = known.lines;
+        self.is_marked = length == known.bytes;
+        let mut last = [b'\n'];
+        if self.size == length && length > 0 {
+            self.file.read_exact_at(&mut last, length - 1)?;
+            self.line_start = self.size - u64::from(last != *b"\n");
+        }
+        self.adopt(length)
+    }
+
+    /// As [`Self::learn`], where the file is shorter than it was.
+    fn learn_cut(&mut self, known: &Written, length: u64) -> io::Result<Amount> {
+        self.own.clone_from(&known.own);
+        self.own.retain(|(_, to)| *to <= length);
+        self.scan(length)?;
+        self.take_back_line();
+        self.strange.push((0, self.size));
+        let (before, after) = (known.content(), self.content());
+        Ok(before.less(after))
     }
 
     /// Takes over what somebody else wrote, up to `length`.
     fn adopt(&mut self, length: u64) -> io::Result<()> {
+        if length > self.size {
+            self.strange.push((self.size, length));
+        }
         self.scan(length)?;
         self.torn = self.size > self.line_start;
         self.line_start = self.size;
@@ -188,8 +286,29 @@ impl Segment {
         Ok(())
     }
 
+    /// Knows nothing of the file's content any more, but for what is our own.
+    fn forget(&mut self) {
+        (self.size, self.lines, self.line_start, self.marked) = (0, 0, 0, 0);
+        (self.torn, self.is_marked) = (false, false);
+        self.sums = Sums::default();
+    }
+
+    /// After its end was taken back.
+    fn sum_anew(&mut self) {
+        let (sums, from) = self.sums.before(self.size);
+        let mut end = vec![0; usize::try_from(self.size - from).expect("less than a block")];
+        self.sums = sums;
+        if self.file.read_exact_at(&mut end, from).is_ok() {
+            self.sums.add(&end);
+        }
+        self.marked = self.marked.min(self.size);
+        self.is_marked = false;
+    }
+
     /// Counts what was just added.
     fn note(&mut self, bytes: &[u8]) {
+        self.sums.add(bytes);
+        self.is_marked = false;
         if let Some(end) = memchr::memrchr(b'\n', bytes) {
             self.line_start = self.size - (bytes.len() - end - 1) as u64;
             self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
@@ -199,7 +318,7 @@ impl Segment {
     fn end_torn(&mut self) -> io::Result<()> {
         self.write_some(b"\n")?;
         self.note(b"\n");
-        self.own.push(self.size - 1..self.size);
+        self.own.push((self.size - 1, self.size));
         self.torn = false;
         Ok(())
     }

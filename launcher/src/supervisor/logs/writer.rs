@@ -103,7 +103,7 @@ impl Writer {
             }
             Job::Tick => self.tick(now),
             Job::Close(done) => {
-                self.tick(now);
+                self.files.values_mut().for_each(|file| file.close(now));
                 return Some(done);
             }
         }

@@ -1,0 +1,200 @@
+//! All that a component has said and that is still there: the files put aside, and the one that is written.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::tail::{Follower, MAX_LINE, last_lines};
+use crate::supervisor::logs::names::{Form, list};
+use crate::supervisor::logs::verify::open;
+
+/// A file put aside, oldest first in a list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Aside {
+    path: PathBuf,
+    form: Form,
+    /// When it was put aside, `20261121T120307Z`; not known of the launcher's own.
+    stamp: Option<String>,
+}
+
+/// The files put aside of one component. The launcher numbers its own from the newest: `launcher.1.log`.
+fn asides(directory: &Path, component: &str) -> io::Result<Vec<Aside>> {
+    let mut dated = list(directory)?;
+    dated.retain(|aside| aside.component == component && aside.form != Form::Unfinished);
+    dated.sort_by_key(|aside| (aside.sequence, aside.form == Form::Compressed));
+    // Compressed and not yet removed: one of the two will do.
+    dated.dedup_by_key(|aside| aside.sequence);
+    let mut numbered: Vec<(u32, PathBuf)> = Vec::new();
+    for entry in std::fs::read_dir(directory)?.flatten() {
+        let name = entry.file_name();
+        let middle = name.to_str().and_then(|name| name.strip_prefix(component)?.strip_suffix(".log"));
+        if let Some(number) = middle.and_then(|middle| middle.strip_prefix('.')?.parse().ok()) {
+            numbered.push((number, entry.path()));
+        }
+    }
+    numbered.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+    let numbered = numbered.into_iter().map(|(_, path)| Aside { path, form: Form::Plain, stamp: None });
+    let dated = dated.into_iter().map(|it| Aside { path: it.path, form: it.form, stamp: Some(it.stamp) });
+    Ok(numbered.chain(dated).collect())
+}
+
+/// The last lines of a component, and what follows them.
+pub(super) fn last(directory: &Path, component: &str, count: usize) -> io::Result<(Vec<Vec<u8>>, Follower)> {
+    let (mut lines, follower) = Follower::open(directory, component, count)?;
+    for aside in asides(directory, component)?.iter().rev() {
+        let missing = count - lines.len().min(count);
+        if missing == 0 {
+            break;
+        }
+        let mut earlier = match aside.form {
+            Form::Plain | Form::Unfinished => last_lines(&aside.path, missing)?,
+            Form::Compressed => last_of(open(&aside.path, aside.form)?, missing)?,
+        };
+        earlier.append(&mut lines);
+        lines = earlier;
+    }
+    Ok((lines, follower))
+}
+
+fn last_of(file: impl Read, count: usize) -> io::Result<Vec<Vec<u8>>> {
+    let mut file = BufReader::new(file);
+    let mut lines = VecDeque::new();
+    while let Some(line) = next_line(&mut file)? {
+        if lines.len() == count {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+    Ok(lines.into())
+}
+
+/// The next line without its end, or what there is of it; of an endless one a part.
+fn next_line(file: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    file.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.ends_with(b"\n") {
+        line.pop();
+    }
+    Ok(Some(line))
+}
+
+/// Reads forward, from the file on in which a time lies.
+pub(super) struct Reader {
+    asides: VecDeque<Aside>,
+    current: Option<BufReader<Box<dyn Read>>>,
+    follower: Follower,
+    live: Option<BufReader<File>>,
+}
+
+impl Reader {
+    /// From the first file that was still written to at that time, RFC 3339 in UTC.
+    pub(super) fn since(directory: &Path, component: &str, since: &str) -> io::Result<Self> {
+        let compact: String = since.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+        let (follower, live) = Follower::from_start(directory, component)?;
+        let mut asides: VecDeque<Aside> = asides(directory, component)?.into();
+        // A file put aside within the same second may reach beyond it; `Z` comes after what else may follow a second.
+        let ended = |aside: &Aside| aside.stamp.as_deref().is_some_and(|stamp| stamp < compact.as_str());
+        asides.retain(|aside| !ended(aside));
+        Ok(Self { asides, current: None, follower, live: live.map(BufReader::new) })
+    }
+
+    /// The next line.
+    pub(super) fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(current) = &mut self.current {
+                if let Some(line) = next_line(current)? {
+                    return Ok(Some(line));
+                }
+                self.current = None;
+            }
+            let Some(aside) = self.asides.pop_front() else { break };
+            match open(&aside.path, aside.form) {
+                Ok(file) => self.current = Some(BufReader::with_capacity(64 * 1024, file)),
+                // The limits may have removed it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(live) = &mut self.live else { return Ok(None) };
+        let mut line = Vec::new();
+        live.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
+        if line.ends_with(b"\n") {
+            line.pop();
+            return Ok(Some(line));
+        }
+        if line.len() == MAX_LINE {
+            return Ok(Some(line));
+        }
+        // The rest of it is still to come.
+        self.follower.begin_with(line);
+        self.live = None;
+        Ok(None)
+    }
+
+    /// What follows, once all was read.
+    pub(super) fn into_follower(self) -> Follower {
+        self.follower
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn texts(lines: Vec<Vec<u8>>) -> Vec<String> {
+        lines.into_iter().map(|line| String::from_utf8(line).unwrap()).collect()
+    }
+
+    /// Two files put aside, the older one compressed, and the one that is written.
+    fn directory() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let mut gz = flate2::write::GzEncoder::new(
+            File::create(path("a.20261121T100000Z.000001.log.gz")).unwrap(),
+            flate2::Compression::fast(),
+        );
+        gz.write_all(b"1\n2\n3\n").unwrap();
+        gz.finish().unwrap();
+        std::fs::write(path("a.20261121T110000Z.000002.log"), "4\n5\n").unwrap();
+        std::fs::write(path("a.log"), "6\n7").unwrap();
+        std::fs::write(path("a-b.20261121T110000Z.000001.log"), "another's\n").unwrap();
+        directory
+    }
+
+    #[test]
+    fn the_last_lines_reach_back_into_files_put_aside() {
+        let directory = directory();
+        let last = |count| texts(last(directory.path(), "a", count).unwrap().0);
+        assert_eq!(last(1), ["6"]);
+        assert_eq!(last(2), ["5", "6"]);
+        assert_eq!(last(5), ["2", "3", "4", "5", "6"]);
+        assert_eq!(last(50).len(), 6);
+    }
+
+    #[test]
+    fn the_launchers_own_files_are_numbered_the_other_way_round() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in [("launcher.2.log", "1\n"), ("launcher.1.log", "2\n"), ("launcher.log", "3\n")] {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        assert_eq!(texts(last(directory.path(), "launcher", 9).unwrap().0), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn reading_begins_with_the_file_of_the_time_and_goes_over_to_following() {
+        let directory = directory();
+        let mut reader = Reader::since(directory.path(), "a", "2026-11-21T10:30:00").unwrap();
+        let lines: Vec<Vec<u8>> = std::iter::from_fn(|| reader.next().unwrap()).collect();
+        assert_eq!(texts(lines), ["4", "5", "6"]);
+        let mut follower = reader.into_follower();
+        let mut file = std::fs::OpenOptions::new().append(true).open(directory.path().join("a.log")).unwrap();
+        file.write_all(b"!\n8\n").unwrap();
+        assert_eq!(texts(follower.poll().unwrap()), ["7!", "8"]);
+    }
+}

@@ -1,0 +1,75 @@
+//! `launcher logs --verify`: whether every log is what was written.
+
+use std::path::Path;
+
+use kit::{Exit, Failure};
+
+use super::output::{self, Colour, paint};
+use crate::supervisor::logs::verify::{self, Verdict};
+
+/// Looks at the logs of these components, or of all, and says how they are. It fails when one is not as it was written.
+pub(super) fn prove(logs: &Path, wanted: &[String]) -> Result<Exit, Failure> {
+    let known = verify::components(logs)?;
+    if let Some(unknown) = wanted.iter().find(|name| !known.contains(*name)) {
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let what = format!("nothing is known of a log of '{unknown}'; there are {}", known.join(", "));
+        return Err(Failure::new(Exit::Failure, what));
+    }
+    let mut exit = Exit::Fine;
+    for component in known.iter().filter(|name| wanted.is_empty() || wanted.contains(name)) {
+        let verdict = verify::verify(logs, component)?;
+        if !verdict.flaws.is_empty() {
+            exit = Exit::Failure;
+        }
+        for line in told(component, &verdict, output::is_coloured()) {
+            output::line(&line);
+        }
+    }
+    Ok(exit)
+}
+
+fn told(component: &str, verdict: &Verdict, coloured: bool) -> Vec<String> {
+    let (word, colour) = match (verdict.flaws.is_empty(), verdict.lost.is_empty()) {
+        (false, _) => ("NOT AS IT WAS WRITTEN", Colour::Red),
+        (true, false) => ("whole but for what was counted", Colour::Yellow),
+        (true, true) => ("whole", Colour::Green),
+    };
+    let Verdict { files, lines, bytes, .. } = verdict;
+    let amount = format!("{lines} lines, {bytes} bytes in {files} files");
+    let mut told = vec![format!("{component}: {}, {amount}", paint(word, colour, coloured))];
+    let place = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    told.extend(verdict.flaws.iter().map(|(path, what)| format!("  {}: {what}", place(path))));
+    told.extend(verdict.lost.iter().map(|lost| {
+        let (lines, bytes) = (lost.lines, lost.bytes);
+        format!("  lost: {lines} lines, {bytes} bytes from {} to {}: {}", lost.since, lost.until, lost.cause)
+    }));
+    told.extend(verdict.unproven.iter().map(|(path, what)| format!("  unproven: {}: {what}", place(path))));
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::logs::journal::Lost;
+
+    #[test]
+    fn each_fault_is_told_with_its_file() {
+        let text = |text: &str| text.to_owned();
+        let mut verdict = Verdict { files: 2, lines: 7, bytes: 70, ..Verdict::default() };
+        assert_eq!(told("chat", &verdict, false), ["chat: whole, 7 lines, 70 bytes in 2 files"]);
+        verdict.lost.push(Lost {
+            lines: 1,
+            bytes: 4,
+            since: text("a"),
+            until: text("b"),
+            cause: text("full"),
+        });
+        verdict.flaws.push(("/logs/chat.log".into(), text("is missing")));
+        let expected = [
+            "chat: NOT AS IT WAS WRITTEN, 7 lines, 70 bytes in 2 files",
+            "  chat.log: is missing",
+            "  lost: 1 lines, 4 bytes from a to b: full",
+        ];
+        assert_eq!(told("chat", &verdict, false), expected);
+    }
+}
