@@ -18,10 +18,13 @@ struct Aside {
     stamp: Option<String>,
 }
 
-/// The files put aside of one component. The launcher numbers its own from the newest: `launcher.1.log`.
-fn asides(directory: &Path, component: &str) -> io::Result<Vec<Aside>> {
+/// The files put aside before the one that is followed. The launcher numbers its own from the newest: `launcher.1.log`.
+fn asides(directory: &Path, follower: &Follower) -> io::Result<Vec<Aside>> {
+    let component = follower.component();
     let mut dated = list(directory)?;
-    dated.retain(|aside| aside.component == component && aside.form != Form::Unfinished);
+    dated.retain(|it| {
+        it.component == component && it.form != Form::Unfinished && it.sequence <= follower.seen()
+    });
     dated.sort_by_key(|aside| (aside.sequence, aside.form == Form::Compressed));
     // Compressed and not yet removed: one of the two will do.
     dated.dedup_by_key(|aside| aside.sequence);
@@ -42,7 +45,7 @@ fn asides(directory: &Path, component: &str) -> io::Result<Vec<Aside>> {
 /// The last lines of a component, and what follows them.
 pub(super) fn last(directory: &Path, component: &str, count: usize) -> io::Result<(Vec<Vec<u8>>, Follower)> {
     let (mut lines, follower) = Follower::open(directory, component, count)?;
-    for aside in asides(directory, component)?.iter().rev() {
+    for aside in asides(directory, &follower)?.iter().rev() {
         let missing = count - lines.len().min(count);
         if missing == 0 {
             break;
@@ -95,7 +98,7 @@ impl Reader {
     pub(super) fn since(directory: &Path, component: &str, since: &str) -> io::Result<Self> {
         let compact: String = since.chars().filter(|c| !matches!(c, '-' | ':')).collect();
         let (follower, live) = Follower::from_start(directory, component)?;
-        let mut asides: VecDeque<Aside> = asides(directory, component)?.into();
+        let mut asides: VecDeque<Aside> = asides(directory, &follower)?.into();
         // A file put aside within the same second may reach beyond it; `Z` comes after what else may follow a second.
         let ended = |aside: &Aside| aside.stamp.as_deref().is_some_and(|stamp| stamp < compact.as_str());
         asides.retain(|aside| !ended(aside));

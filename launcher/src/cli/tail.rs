@@ -73,6 +73,11 @@ impl Follower {
         &self.component
     }
 
+    /// The number of the last file that was put aside before the one that is followed.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen
+    }
+
     /// The whole lines that were written since. After a rotation the old file is read to its end first, and then those that
     /// came and went in the meantime.
     pub(super) fn poll(&mut self) -> io::Result<Vec<Vec<u8>>> {
