@@ -35,6 +35,8 @@ pub struct Meter {
 struct Stat {
     group: u32,
     cpu_s: f64,
+    /// What children have used that it has waited for.
+    children_s: f64,
     /// In seconds since the machine started.
     started_s: f64,
     /// In bytes.
@@ -65,7 +67,8 @@ impl Meter {
             }
             let (load, started) = found.entry(key).or_insert_with(|| (Load::default(), stat.started_s));
             load.processes += 1;
-            load.cpu_s += stat.cpu_s;
+            // The components are the launcher's children, and what they used is not its own.
+            load.cpu_s += if pid == launcher { stat.cpu_s } else { stat.cpu_s + stat.children_s };
             load.memory_bytes += proportional(pid).unwrap_or(stat.resident);
             *started = started.min(stat.started_s);
         }
@@ -102,7 +105,8 @@ fn parse(text: &str) -> Option<Stat> {
     let (user, system, children) = (number(14)?, number(15)?, number(16)? + number(17)?);
     Some(Stat {
         group: fields.get(2)?.parse().ok()?,
-        cpu_s: seconds(user + system + children),
+        cpu_s: seconds(user + system),
+        children_s: seconds(children),
         started_s: seconds(number(22)?),
         resident: number(24)? * rustix::param::page_size() as u64,
     })
@@ -130,9 +134,22 @@ mod tests {
         let ticks = rustix::param::clock_ticks_per_second();
         let stat = parse(text).unwrap();
         assert_eq!((stat.group, stat.resident), (42, 5 * rustix::param::page_size() as u64));
-        assert!((stat.cpu_s * ticks as f64 - 330.0).abs() < 0.01, "{stat:?}");
+        assert!((stat.cpu_s * ticks as f64 - 300.0).abs() < 0.01, "{stat:?}");
+        assert!((stat.children_s * ticks as f64 - 30.0).abs() < 0.01, "{stat:?}");
         assert!((stat.started_s * ticks as f64 - 900.0).abs() < 0.01, "{stat:?}");
         assert_eq!(parse("nonsense"), None);
+    }
+
+    #[test]
+    fn what_children_used_is_a_groups_own_and_not_the_launchers() {
+        let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+        assert!(std::process::Command::new("sh").args(["-c", busy]).status().unwrap().success());
+        let me = std::process::id();
+        let stat = stat(me).unwrap();
+        assert!(stat.children_s > 0.0, "{stat:?}");
+        let (as_launcher, as_group) =
+            (Meter::default().look(&[], me), Meter::default().look(&[stat.group], 0));
+        assert!(as_launcher[&me].cpu_s + stat.children_s <= as_group[&stat.group].cpu_s + 0.05);
     }
 
     #[test]
