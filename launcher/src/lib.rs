@@ -5,7 +5,7 @@
 //! * [`preflight`] looks at ports, directories and MongoDB before anything starts.
 //! * [`doctor`] says whether the machine is fit to run us.
 //! * [`metrics`] are the launcher's own numbers for Prometheus.
-//! * [`supervisor`] runs the plan, and knows nothing of chat.
+//! * [`supervisor`] runs the plan, and knows nothing of chat; [`recorder`] writes down what happens to it.
 
 pub mod catalog;
 pub mod cli;
@@ -13,4 +13,5 @@ pub mod config;
 pub mod doctor;
 pub mod metrics;
 pub mod preflight;
+pub mod recorder;
 pub mod supervisor;

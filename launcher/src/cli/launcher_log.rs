@@ -8,8 +8,8 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::rotator::SizeRotator;
 use crate::config::LogsConfig;
+use crate::recorder::SizeRotator;
 
 /// The file's name.
 pub(super) const FILE: &str = "launcher.log";

@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod console;
 mod control;
+mod crashes;
 mod detach;
 mod doctor;
 mod down;
@@ -26,7 +27,6 @@ mod proof;
 mod reload;
 mod report;
 mod restore;
-mod rotator;
 mod run;
 mod running;
 #[cfg(test)]
@@ -88,6 +88,8 @@ enum Command {
     Reload(With<reload::Args>),
     /// Say why a component is as it is
     Why(With<why::Args>),
+    /// Show what is known of components that crashed
+    Crashes(With<crashes::Args>),
     /// Run one component in the foreground, without the launcher around it
     Run(With<run::Args>),
     /// List everybody who ever logged in
@@ -160,6 +162,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Down(it)) => down::down(&place.then(it.place)),
         Some(Command::Reload(it)) => reload::reload(&place.then(it.place), &it.args),
         Some(Command::Why(it)) => why::why(&place.then(it.place), &it.args),
+        Some(Command::Crashes(it)) => crashes::crashes(&place.then(it.place), &it.args),
         Some(Command::Run(it)) => run::run(&place.then(it.place), &it.args),
         Some(Command::Users(it)) => users::users(&place.then(it.place), &it.args),
         Some(Command::Guard(args)) => guard::guard(&args),

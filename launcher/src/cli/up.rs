@@ -15,6 +15,7 @@ use crate::config::watch::{Watch, watch};
 use crate::config::{self, Environment, Loaded, Mistakes};
 use crate::metrics::server::MetricsServer;
 use crate::preflight::{directories, mongodb, ports};
+use crate::recorder::Recorder;
 use crate::supervisor::{self, Hooks, Outcome, Plan};
 
 /// New plans that wait to be put into force; a newer one makes the older ones obsolete, but they are quick.
@@ -75,13 +76,15 @@ fn run(
         let console = Console::start(where_to_look(loaded, false))?;
         let (plans, new_plans) = mpsc::channel(WAITING_PLANS);
         let _watch = watch_files(loaded, &planner, plans);
+        let (recorder, observer) = Recorder::start(&plan.logs, plan.run_id, plan.log_policy)?;
         let hooks = Hooks {
+            observer: Some(observer),
             progress: Some(console.progress()),
             reload: Some(Box::new(move || planner.again())),
             plans: Some(new_plans),
-            ..Hooks::default()
         };
         let outcome = supervisor::supervise(plan, claim, hooks).await;
+        recorder.finish();
         console.finish();
         outcome
     })

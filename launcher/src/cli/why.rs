@@ -9,6 +9,7 @@ use super::options::Where;
 use super::overview::{megabytes, milliseconds, percent};
 use super::status::measured;
 use super::{output, report, tail};
+use crate::recorder::crash;
 use crate::supervisor::Snapshot;
 use crate::supervisor::load::Meter;
 use crate::supervisor::status::{ComponentStatus, DependencyState, State};
@@ -30,6 +31,9 @@ pub(super) fn why(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let component = find_in(&snapshot, &args.component)?;
     for line in facts(&snapshot, component) {
         output::line(&line);
+    }
+    if let Some(report) = crash::newest_of(&snapshot.logs, &component.name)? {
+        output::line(&format!("  {:<10} launcher crashes {}", "report", report.id));
     }
     let log = snapshot.logs.join(format!("{}.log", component.name));
     output::line(&format!("\nthe end of {}:", log.display()));

@@ -5,9 +5,7 @@ use time::format_description::well_known::Rfc3339;
 
 /// Now, RFC 3339 in UTC, to the second: `2026-11-21T12:03:07Z`.
 pub(crate) fn rfc3339() -> String {
-    let now = OffsetDateTime::now_utc();
-    let whole = now.replace_nanosecond(0).unwrap_or(now);
-    whole.format(&Rfc3339).expect("a UTC time of this millennium can be written as RFC 3339")
+    seconds(OffsetDateTime::now_utc())
 }
 
 /// Now, RFC 3339 in UTC, always with six digits of a second: `2026-11-21T12:03:07.000123Z`.
@@ -21,7 +19,24 @@ pub(crate) fn micros() -> String {
 
 /// Now, for file names: `20261121T120307Z`.
 pub(crate) fn compact() -> String {
-    rfc3339().replace(['-', ':'], "")
+    compact_of(OffsetDateTime::now_utc())
+}
+
+/// A time in UTC, for file names.
+pub(crate) fn compact_of(time: OffsetDateTime) -> String {
+    seconds(time).replace(['-', ':'], "")
+}
+
+/// A time in UTC, RFC 3339, always with three digits of a second: `2026-11-21T12:03:07.012Z`.
+pub(crate) fn precise(time: OffsetDateTime) -> String {
+    let mut text = seconds(time);
+    text.truncate("2026-11-21T12:03:07".len());
+    text + &format!(".{:03}Z", time.millisecond())
+}
+
+fn seconds(time: OffsetDateTime) -> String {
+    let whole = time.replace_nanosecond(0).unwrap_or(time);
+    whole.format(&Rfc3339).expect("a UTC time of this millennium can be written as RFC 3339")
 }
 
 #[cfg(test)]

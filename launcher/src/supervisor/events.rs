@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
@@ -91,7 +92,8 @@ pub struct Probed {
 }
 
 /// What a probe decides on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ProbeKind {
     /// Whether others may count on the component. It restarts nothing.
     Readiness,
@@ -131,7 +133,7 @@ pub struct Observer {
 
 impl Observer {
     /// Tells it, or counts it as missed where there is no place.
-    pub(super) fn tell(&self, observation: Observation) {
+    pub(crate) fn tell(&self, observation: Observation) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.sender.try_send(observation) {
             self.missed.fetch_add(1, Ordering::Relaxed);
         }

@@ -7,7 +7,7 @@
 //!
 //! Nothing here knows a component by name.
 
-mod clock;
+pub(crate) mod clock;
 pub mod control;
 mod driver;
 pub mod events;

@@ -167,7 +167,7 @@ fn a_file_that_is_not_ours_or_newer_is_refused_and_stays_as_it_is() {
         let file = file_of(&home);
         make(&file);
         let before = std::fs::read(&file).unwrap();
-        let launcher = home.set(&format!("store.url=sqlite:{}", file.display())).up_partly();
+        let launcher = home.set(&format!("store.url=sqlite:{}", file.display())).start();
         let printed = || Some(launcher.printed()).filter(|said| said.contains("launcher status"));
         let said = wait_for("the table", printed);
         let line = said.lines().find(|line| line.starts_with("message-api")).unwrap();

@@ -51,6 +51,45 @@ fn a_program_that_cannot_be_run_is_named() {
     assert_eq!(launcher.component("echo").unwrap()["state"], "failed");
 }
 
+#[test]
+fn a_crash_is_on_record_with_all_that_was_known_of_it() {
+    let home = Home::new()
+        .set("components.bot.command=['sh', '-c', 'echo starting; echo the key is hunter22; echo cannot go on >&2; exit 7']")
+        .set("components.bot.backoff=1ms")
+        .set("components.bot.intensity=2")
+        .set("components.bot.required=false")
+        .variable("OPENAI_API_KEY", "hunter22");
+    let home = home.set("openai-bot.enabled=false").argument("--no-web").argument("--no-thermometer");
+    let mut launcher = home.start();
+    wait_for("it to be given up", || (launcher.component("bot")?["state"] == "failed").then_some(()));
+    let crashes = || serde_json::from_slice(&launcher.home.run(&["crashes", "--json"]).stdout).unwrap();
+    let reports: Vec<serde_json::Value> = wait_for("three reports", || {
+        let reports: Vec<serde_json::Value> = crashes();
+        (reports.len() == 3).then_some(reports)
+    });
+    let last = &reports[2];
+    assert_eq!(
+        (&last["exit"]["code"], &last["next"], &last["same_in_a_row"]),
+        (&7.into(), &"failed".into(), &3.into())
+    );
+    assert_eq!(last["last_lines"], serde_json::json!(["starting", "the key is ***", "cannot go on"]));
+    assert_eq!(last["others"]["chat-server"], "ready");
+    let shown = launcher.home.run(&["crashes", "bot"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("the same 3 times in a row") && shown.contains("  cannot go on"), "{shown}");
+    let why = String::from_utf8(launcher.home.run(&["why", "bot"]).stdout).unwrap();
+    assert!(why.contains(&format!("launcher crashes {}", last["id"].as_str().unwrap())), "{why}");
+    assert!(launcher.end("-TERM").success());
+    let events = std::fs::read_to_string(launcher.home.logs().join("events.jsonl")).unwrap();
+    let events: Vec<serde_json::Value> =
+        events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let given_up =
+        events.iter().find(|event| event["component"] == "bot" && event["to"] == "failed").unwrap();
+    assert!(given_up["reason"].as_str().unwrap().starts_with("given up after 2 restarts"), "{given_up}");
+    assert_eq!(events.last().unwrap()["event"], "launcher-ended");
+    assert_eq!(launcher.home.run(&["crashes", "nobody"]).status.code(), Some(1));
+}
+
 /// How many processes carry the mark of a run; a zombie carries nothing.
 fn marked(run: &str) -> usize {
     let mark = format!("P2P_RUN={run}/");

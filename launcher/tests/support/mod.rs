@@ -155,7 +155,7 @@ impl Home {
         self.command(arguments).output().unwrap()
     }
 
-    /// Starts everything.
+    /// Starts everything, also where not everything can become ready.
     pub fn start(self) -> Launcher {
         Launcher { child: Some(self.spawn()), home: self }
     }
@@ -165,11 +165,6 @@ impl Home {
         let mut launcher = self.start();
         launcher.wait_until_healthy();
         launcher
-    }
-
-    /// Starts everything, where not everything can become ready.
-    pub fn up_partly(self) -> Launcher {
-        Launcher { child: Some(self.spawn()), home: self }
     }
 
     fn spawn(&self) -> Child {

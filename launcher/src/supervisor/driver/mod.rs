@@ -33,7 +33,7 @@ use super::graph::Graph;
 use super::hooks::{Hooks, Progress};
 use super::listeners::Listeners;
 use super::lock::Claim;
-use super::logs::Logs;
+use super::logs::{Logs, mask_text};
 use super::machine::{Action, Component, Event, Machine, Phase, Then, Verb, ceil_seconds, fingerprint};
 use super::spec::{ComponentSpec, Launch, Listen, Plan, Readiness};
 use super::status::{Awaited, State};
@@ -276,7 +276,7 @@ impl Driver {
         let event = match report {
             Report::Said(Said::Ready) if self.is_probed(&name) => return false,
             Report::Said(Said::Ready) => Event::Ready { name, epoch },
-            Report::Said(Said::Status(text)) => Event::Said { name, epoch, text },
+            Report::Said(Said::Status(text)) => Event::Said { name, epoch, text: self.masked(&text) },
             Report::Said(Said::Stopping) => Event::Leaving { name, epoch },
             Report::Said(Said::Alive) => Event::Alive { name, epoch },
             Report::Said(Said::Extend(by)) => Event::Extend { name, epoch, by },
@@ -308,6 +308,7 @@ impl Driver {
             return false;
         }
         let Answer { kind, took, result, verdict } = answer;
+        let result = result.map_err(|reason| self.masked(&reason));
         let reason = result.as_ref().err().cloned().unwrap_or_default();
         let at = self.clock.now();
         let component = name.clone();
@@ -319,6 +320,11 @@ impl Driver {
             (ProbeKind::Liveness, Some(Verdict::Unwell)) => Event::Unhealthy { name, epoch, reason },
         };
         self.feed(event)
+    }
+
+    /// What others say is shown, and may hold what nobody is to see.
+    fn masked(&self, text: &str) -> String {
+        mask_text(&self.plan.secrets, text)
     }
 
     fn on_death(&mut self, name: String, epoch: u64, death: Death) -> bool {
@@ -482,6 +488,7 @@ impl Driver {
         self.logs.set(plan.log_policy, &plan.secrets);
         self.dependencies.replace(&plan.dependencies);
         self.plan.log_policy = plan.log_policy;
+        self.plan.secrets = plan.secrets;
         self.tell(Progress::Reloaded(summary.clone()));
         let event = Event::Replace { components: plan.components, dependencies: names, graph };
         let finished = self.feed(event);

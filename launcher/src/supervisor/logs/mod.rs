@@ -105,6 +105,15 @@ impl Logs {
     }
 }
 
+/// A text without the secrets in it.
+pub(crate) fn mask_text(secrets: &[Secret], text: &str) -> String {
+    let mut masker = mask::Masker::new(mask::Secrets::new(secrets));
+    let mut masked = Vec::with_capacity(text.len());
+    masker.feed(text.as_bytes(), &mut masked);
+    masker.finish(&mut masked);
+    String::from_utf8_lossy(&masked).into_owned()
+}
+
 impl LastLines {
     /// The last lines of the process, which has ended. What descendants of it still write is not waited for.
     pub(crate) async fn get(self) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! A log file of bounded size: when it is full it is put aside as `NAME.1.log`, and the earlier ones move up.
+//! A log file of bounded size: when it is full it is put aside as `NAME.1.EXTENSION`, and the earlier ones move up.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Bounds: `max_bytes` for each file, `keep` files put aside; the oldest goes. Whatever goes wrong, it is tried again with the
 /// next line: a log must never end the process.
 #[derive(Debug)]
-pub(super) struct SizeRotator {
+pub(crate) struct SizeRotator {
     path: PathBuf,
     file: Option<File>,
     size: u64,
@@ -20,7 +20,7 @@ pub(super) struct SizeRotator {
 
 impl SizeRotator {
     /// Goes on with the file where it is.
-    pub(super) fn open(path: PathBuf, max_bytes: u64, keep: usize) -> io::Result<Self> {
+    pub(crate) fn open(path: PathBuf, max_bytes: u64, keep: usize) -> io::Result<Self> {
         let (file, size) = append_to(&path)?;
         Ok(Self { path, file: Some(file), size, max_bytes, keep })
     }
@@ -39,7 +39,8 @@ impl SizeRotator {
     }
 
     fn aside(&self, number: usize) -> PathBuf {
-        self.path.with_extension(format!("{number}.log"))
+        let extension = self.path.extension().unwrap_or_default().to_string_lossy();
+        self.path.with_extension(format!("{number}.{extension}"))
     }
 }
 

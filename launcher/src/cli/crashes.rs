@@ -1,0 +1,97 @@
+//! `launcher crashes`: the reports of components that ended though nobody had asked them to.
+
+use kit::{Exit, Failure};
+
+use super::options::Where;
+use super::output::{self, tame};
+use super::table::{Cell, Table};
+use crate::recorder::crash::{self, Report};
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A report, or a component whose newest one is meant; without it all are listed
+    id: Option<String>,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists the reports, or shows one.
+pub(super) fn crashes(place: &Where, args: &Args) -> Result<Exit, Failure> {
+    let logs = place.directories()?.logs;
+    match &args.id {
+        Some(id) => {
+            let report = crash::find(&logs, id)?.ok_or_else(|| unknown(id))?;
+            if args.json { output::line(&json(&report)) } else { show(&report) }
+        }
+        None => {
+            let reports = crash::all(&logs)?;
+            if args.json { output::line(&json(&reports)) } else { list(&reports) }
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+fn unknown(id: &str) -> Failure {
+    let what = format!("there is no report that begins with '{id}'; 'launcher crashes' lists all");
+    Failure::new(Exit::Failure, what)
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("a report can be written as JSON")
+}
+
+fn list(reports: &[Report]) {
+    if reports.is_empty() {
+        return output::line("no crash is on record");
+    }
+    let mut table = Table::new(&["REPORT", "REASON", "LAST LINE"]);
+    for report in reports {
+        let line = report.last_lines.iter().rev().find(|line| !line.trim().is_empty());
+        let line = line.map(|line| tame(line).chars().take(100).collect()).unwrap_or_else(String::new);
+        table.row([report.id.clone(), tame(&report.reason), line].map(Cell::plain).into());
+    }
+    table.lines(output::is_coloured()).iter().for_each(|line| output::line(line));
+}
+
+fn show(report: &Report) {
+    output::line(&format!("{} {}", report.component, tame(&report.reason)));
+    for (name, value) in facts(report) {
+        output::line(&format!("  {name:<10} {}", tame(&value)));
+    }
+    for answer in &report.probes {
+        let error = answer.error.as_deref().unwrap_or("well");
+        output::line(&format!("  probe      {} {} ({} ms)", answer.at, tame(error), answer.took_ms));
+    }
+    output::line("\nthe last lines that it wrote:");
+    report.last_lines.iter().for_each(|line| output::line(&format!("  {}", tame(line))));
+}
+
+fn facts(report: &Report) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("when", report.at.clone()),
+        ("ended", report.exit.to_string()),
+        ("lived", format!("{} ms", report.lived_ms)),
+        ("then", report.next.to_string()),
+        ("run", format!("{}, process {}", report.run, report.epoch)),
+        ("config", report.config.clone()),
+    ];
+    if let Some(usage) = report.usage {
+        let used = format!(
+            "{} ms of processor time ({} ms in the kernel), {} KiB of memory at most",
+            usage.user_ms + usage.system_ms,
+            usage.system_ms,
+            usage.max_rss_kib
+        );
+        facts.push(("used", used));
+    }
+    if report.same_in_a_row > 1 {
+        facts.push(("again", format!("the same {} times in a row", report.same_in_a_row)));
+    }
+    let others: Vec<String> = report.others.iter().map(|(name, state)| format!("{name} {state}")).collect();
+    if !others.is_empty() {
+        facts.push(("others", others.join(", ")));
+    }
+    facts
+}

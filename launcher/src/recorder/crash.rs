@@ -1,0 +1,280 @@
+//! Crash reports: `crash/<component>-<time>-<number>.json` beside the logs, one for each process that ended though nobody had asked
+//! it to. What is in it was known at that moment, so that it can be read when everything has long gone on.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::supervisor::clock;
+use crate::supervisor::events::{
+    Ended, LastLines, Observation, ProbeKind, Probed, ProcessExit, State, Transition,
+};
+
+/// The directory's name, beside the logs.
+const DIRECTORY: &str = "crash";
+
+/// So many reports are kept, of all components and runs; the oldest go.
+const KEPT: usize = 100;
+
+/// So many of a component's last answers to probes are told.
+const ANSWERS: usize = 20;
+
+/// A report is shorter: 200 lines of 4 KiB, each byte as six characters at worst.
+const MAX_REPORT: u64 = 8 << 20;
+
+/// What is known of a crash.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// By which it is asked for; the name of its file.
+    pub id: String,
+    /// Which component.
+    pub component: String,
+    /// When, RFC 3339 with milliseconds, in UTC.
+    pub at: String,
+    /// In which run of the launcher.
+    pub run: Uuid,
+    /// The number of the process in its run.
+    pub epoch: u64,
+    /// The process.
+    pub pid: Option<u32>,
+    /// Why it ended, in words: its exit status, or why it was ended.
+    pub reason: String,
+    /// How it ended.
+    pub exit: ProcessExit,
+    /// How long it lived.
+    pub lived_ms: u64,
+    /// What it used.
+    pub usage: Option<Usage>,
+    /// The state that followed: `backoff` when it was started again, `failed` when it was given up.
+    pub next: State,
+    /// How many times in a row it had ended in just this way, this one included.
+    pub same_in_a_row: u32,
+    /// Stands for its configuration.
+    pub config: String,
+    /// How the other components were.
+    pub others: BTreeMap<String, State>,
+    /// Its last answers to probes, oldest first.
+    pub probes: Vec<Answer>,
+    /// The last lines that it wrote, oldest first, secrets masked.
+    pub last_lines: Vec<String>,
+}
+
+/// What a process used in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Time on a processor in its own code.
+    pub user_ms: u64,
+    /// Time on a processor in the kernel for it.
+    pub system_ms: u64,
+    /// The most memory it held at once.
+    pub max_rss_kib: u64,
+}
+
+/// An answer to a probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// When.
+    pub at: String,
+    /// What it decides on.
+    pub kind: ProbeKind,
+    /// How long it took.
+    pub took_ms: u64,
+    /// What was wrong; nothing if all was well.
+    pub error: Option<String>,
+}
+
+/// What is remembered for the next report.
+#[derive(Debug)]
+pub(super) struct Chronicle {
+    directory: PathBuf,
+    run: Uuid,
+    states: BTreeMap<String, State>,
+    answers: BTreeMap<String, VecDeque<Answer>>,
+    /// Reports that lack their last lines; at most one for each component, as a new process comes after the lines of the old one.
+    open: BTreeMap<String, Report>,
+}
+
+impl Chronicle {
+    pub(super) fn new(logs: &Path, run: Uuid) -> Self {
+        let directory = logs.join(DIRECTORY);
+        Self { directory, run, states: BTreeMap::new(), answers: BTreeMap::new(), open: BTreeMap::new() }
+    }
+
+    pub(super) fn take(&mut self, observation: Observation) {
+        match observation {
+            Observation::Transition(transition) => self.transition(transition),
+            Observation::Probed(probed) => self.probed(probed),
+            Observation::LastLines(lines) => self.last_lines(lines),
+        }
+    }
+
+    /// Writes what still waits for its last lines without them.
+    pub(super) fn finish(&mut self) {
+        for report in std::mem::take(&mut self.open).into_values() {
+            self.write(&report);
+        }
+    }
+
+    fn transition(&mut self, transition: Transition) {
+        let component = transition.component.clone();
+        self.states.insert(component.clone(), transition.to);
+        if transition.to == State::Starting {
+            self.answers.remove(&component);
+        }
+        if let Some(ended) = transition.ended.clone()
+            && ended.by_itself
+            && matches!(transition.to, State::Backoff | State::Failed)
+            && let Some(earlier) = self.open.insert(component, self.report(transition, &ended))
+        {
+            self.write(&earlier);
+        }
+    }
+
+    fn report(&self, transition: Transition, ended: &Ended) -> Report {
+        let Transition { at, component, epoch, to, reason, pid, config_digest, .. } = transition;
+        let answers = self.answers.get(&component).cloned().unwrap_or_default();
+        let mut others = self.states.clone();
+        others.remove(&component);
+        Report {
+            id: format!("{component}-{}-{epoch}", clock::compact_of(at.wall)),
+            at: clock::precise(at.wall),
+            run: self.run,
+            epoch,
+            pid,
+            reason,
+            exit: ended.exit,
+            lived_ms: millis(ended.lived),
+            usage: ended.usage.map(|usage| Usage {
+                user_ms: millis(usage.user),
+                system_ms: millis(usage.system),
+                max_rss_kib: usage.max_rss / 1024,
+            }),
+            next: to,
+            same_in_a_row: 1,
+            config: config_digest,
+            others,
+            probes: answers.into(),
+            last_lines: Vec::new(),
+            component,
+        }
+    }
+
+    fn probed(&mut self, probed: Probed) {
+        let Probed { at, component, kind, took, result, .. } = probed;
+        let answers = self.answers.entry(component).or_default();
+        if answers.len() == ANSWERS {
+            answers.pop_front();
+        }
+        let (at, took_ms) = (clock::precise(at.wall), millis(took));
+        answers.push_back(Answer { at, kind, took_ms, error: result.err() });
+    }
+
+    fn last_lines(&mut self, lines: LastLines) {
+        if self.open.get(&lines.component).is_some_and(|report| report.epoch == lines.epoch)
+            && let Some(mut report) = self.open.remove(&lines.component)
+        {
+            report.same_in_a_row = lines.same_in_a_row.max(1);
+            report.last_lines = lines.lines;
+            self.write(&report);
+        }
+    }
+
+    fn write(&self, report: &Report) {
+        if let Err(error) = write(&self.directory, report).and_then(|()| prune(&self.directory)) {
+            tracing::warn!(%error, component = report.component, "the report of its crash cannot be written");
+        }
+    }
+}
+
+/// Whole or not at all.
+fn write(directory: &Path, report: &Report) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let text = serde_json::to_vec_pretty(report)?;
+    let new = directory.join(format!("{}.tmp", report.id));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).open(&new)?.write_all(&text)?;
+    std::fs::rename(&new, directory.join(format!("{}.json", report.id)))
+}
+
+fn prune(directory: &Path) -> io::Result<()> {
+    let files = files(directory)?;
+    for (_, path) in &files[..files.len().saturating_sub(KEPT)] {
+        std::fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+/// The reports beside the logs, the oldest first, each by its id and its path.
+fn files(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let named = paths.filter_map(|path| {
+        let id = path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned();
+        Some((id, path))
+    });
+    let mut files: Vec<(String, PathBuf)> = named.collect();
+    files.sort_by(|(one, _), (other, _)| {
+        let ((_, one_at, one), (_, other_at, other)) = (split(one), split(other));
+        (one_at, one).cmp(&(other_at, other))
+    });
+    Ok(files)
+}
+
+/// Component, time and number in an id; a component's name may have `-` in it, too.
+fn split(id: &str) -> (&str, &str, u64) {
+    let mut parts = id.rsplitn(3, '-');
+    let epoch = parts.next().and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+    let at = parts.next().unwrap_or_default();
+    (parts.next().unwrap_or_default(), at, epoch)
+}
+
+/// All reports beside the logs, the oldest first. A file that is none of ours is left out.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn all(logs: &Path) -> io::Result<Vec<Report>> {
+    let files = files(&logs.join(DIRECTORY))?;
+    Ok(files.into_iter().filter_map(|(_, path)| read(&path)).collect())
+}
+
+/// The newest report of a component.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn newest_of(logs: &Path, component: &str) -> io::Result<Option<Report>> {
+    let files = files(&logs.join(DIRECTORY))?;
+    let found = files.iter().rev().find(|(id, _)| split(id).0 == component);
+    Ok(found.and_then(|(_, path)| read(path)))
+}
+
+/// The report of an id, or the newest one of a component, or whose id begins with this text.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn find(logs: &Path, text: &str) -> io::Result<Option<Report>> {
+    if let Some(report) = newest_of(logs, text)? {
+        return Ok(Some(report));
+    }
+    let files = files(&logs.join(DIRECTORY))?;
+    let exact = files.iter().find(|(id, _)| id == text);
+    let found = exact.or_else(|| files.iter().rev().find(|(id, _)| id.starts_with(text)));
+    Ok(found.and_then(|(_, path)| read(path)))
+}
+
+fn read(path: &Path) -> Option<Report> {
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).ok()?;
+    io::Read::read_to_end(&mut io::Read::take(file, MAX_REPORT), &mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

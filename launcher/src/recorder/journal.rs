@@ -1,0 +1,179 @@
+//! `events.jsonl`: one JSON object on a line for each change of a component's state, and for each turn of a probe's answers.
+//!
+//! `at` is the wall clock, `ms` the time since the supervisor began, by a clock that only goes forward. Lines are only added, and
+//! files put aside as the logs are.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::SizeRotator;
+use crate::supervisor::events::{
+    Ended, Moment, Observation, ProbeKind, Probed, ProcessExit, State, Transition,
+};
+use crate::supervisor::{LogPolicy, clock};
+
+/// The file's name.
+pub(super) const FILE: &str = "events.jsonl";
+
+/// A line.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Line<'a> {
+    LauncherStarted {
+        at: String,
+        run: Uuid,
+        pid: u32,
+        version: &'static str,
+    },
+    Transition {
+        at: String,
+        ms: u128,
+        run: Uuid,
+        component: &'a str,
+        epoch: u64,
+        from: State,
+        to: State,
+        reason: &'a str,
+        pid: Option<u32>,
+        config: &'a str,
+        ended: Option<End>,
+    },
+    Probe {
+        at: String,
+        ms: u128,
+        run: Uuid,
+        component: &'a str,
+        epoch: u64,
+        kind: ProbeKind,
+        took_ms: u128,
+        error: Option<&'a str>,
+    },
+    Missed {
+        at: String,
+        run: Uuid,
+        events: u64,
+    },
+    LauncherEnded {
+        at: String,
+        run: Uuid,
+    },
+}
+
+/// The end of a process.
+#[derive(Debug, Serialize)]
+struct End {
+    exit: ProcessExit,
+    by_itself: bool,
+    lived_ms: u128,
+    user_ms: Option<u128>,
+    system_ms: Option<u128>,
+    max_rss_kib: Option<u64>,
+}
+
+/// The file, and what is known of the probes' answers so far.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: SizeRotator,
+    run: Uuid,
+    /// Whether the last answer of each probe was good: the same again is no event.
+    answers: BTreeMap<(String, ProbeKind), (u64, bool)>,
+}
+
+impl Journal {
+    pub(super) fn open(logs: &Path, run: Uuid, policy: LogPolicy) -> io::Result<Self> {
+        let file = SizeRotator::open(logs.join(FILE), policy.max_bytes, policy.max_files)?;
+        Ok(Self { file, run, answers: BTreeMap::new() })
+    }
+
+    pub(super) fn began(&mut self) {
+        let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION"));
+        self.line(&Line::LauncherStarted { at: now(), run: self.run, pid, version });
+    }
+
+    pub(super) fn ended(&mut self) {
+        self.line(&Line::LauncherEnded { at: now(), run: self.run });
+    }
+
+    pub(super) fn missed(&mut self, events: u64) {
+        self.line(&Line::Missed { at: now(), run: self.run, events });
+    }
+
+    pub(super) fn write(&mut self, observation: &Observation) {
+        match observation {
+            Observation::Transition(transition) => self.transition(transition),
+            Observation::Probed(probed) => self.probed(probed),
+            // They are in the log, and in the report of the crash.
+            Observation::LastLines(_) => {}
+        }
+    }
+
+    fn transition(&mut self, it: &Transition) {
+        let (at, ms) = times(it.at);
+        let line = Line::Transition {
+            at,
+            ms,
+            run: self.run,
+            component: &it.component,
+            epoch: it.epoch,
+            from: it.from,
+            to: it.to,
+            reason: &it.reason,
+            pid: it.pid,
+            config: &it.config_digest,
+            ended: it.ended.as_ref().map(End::of),
+        };
+        self.line(&line);
+    }
+
+    fn probed(&mut self, it: &Probed) {
+        let answer = (it.epoch, it.result.is_ok());
+        if self.answers.insert((it.component.clone(), it.kind), answer) == Some(answer) {
+            return;
+        }
+        let (at, ms) = times(it.at);
+        let line = Line::Probe {
+            at,
+            ms,
+            run: self.run,
+            component: &it.component,
+            epoch: it.epoch,
+            kind: it.kind,
+            took_ms: it.took.as_millis(),
+            error: it.result.as_ref().err().map(String::as_str),
+        };
+        self.line(&line);
+    }
+
+    fn line(&mut self, line: &Line<'_>) {
+        let mut bytes = serde_json::to_vec(line).expect("a line can be written as JSON");
+        bytes.push(b'\n');
+        if let Err(error) = self.file.write_all(&bytes) {
+            tracing::warn!(%error, "an event cannot be written");
+        }
+    }
+}
+
+impl End {
+    fn of(ended: &Ended) -> Self {
+        Self {
+            exit: ended.exit,
+            by_itself: ended.by_itself,
+            lived_ms: ended.lived.as_millis(),
+            user_ms: ended.usage.map(|usage| usage.user.as_millis()),
+            system_ms: ended.usage.map(|usage| usage.system.as_millis()),
+            max_rss_kib: ended.usage.map(|usage| usage.max_rss / 1024),
+        }
+    }
+}
+
+fn times(moment: Moment) -> (String, u128) {
+    (clock::precise(moment.wall), moment.since_start.as_millis())
+}
+
+fn now() -> String {
+    clock::precise(time::OffsetDateTime::now_utc())
+}
