@@ -104,8 +104,53 @@ fn order(components: &[ComponentSpec], externals: &[String]) -> Result<Vec<Strin
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::supervisor::machine::testing::component;
+    use crate::supervisor::machine::testing::{cases, component};
+
+    /// Components that need some of those before them in the list, in another order.
+    fn plans() -> impl Strategy<Value = Vec<ComponentSpec>> {
+        let needs = proptest::collection::vec(any::<u32>(), 1..30);
+        needs.prop_flat_map(|needs| {
+            let plan = needs.iter().enumerate().map(|(number, needed)| {
+                let needed = (0..number).filter(|other| needed >> (other % 32) & 3 == 3);
+                let needed: Vec<String> = needed.map(|other| format!("c{other}")).collect();
+                let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
+                component(&format!("c{number}"), &needed)
+            });
+            Just(plan.collect::<Vec<_>>()).prop_shuffle()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: cases(300, 10_000), ..ProptestConfig::default() })]
+
+        #[test]
+        fn each_comes_once_and_after_all_that_it_needs(plan in plans()) {
+            let graph = Graph::new(&plan, &[]).unwrap();
+            let place = |name: &str| graph.start_order().iter().position(|other| other == name).unwrap();
+            prop_assert_eq!(graph.start_order().len(), plan.len());
+            for spec in &plan {
+                for need in &spec.needs {
+                    prop_assert!(place(need) < place(&spec.name));
+                    prop_assert!(graph.dependents(need).contains(&spec.name));
+                }
+            }
+        }
+
+        #[test]
+        fn a_circle_is_found_wherever_it_is_and_names_those_in_it(mut plan in plans(), from in any::<usize>(), to in any::<usize>()) {
+            let (from, to) = (from % plan.len(), to % plan.len());
+            let (one, other) = (plan[from].name.clone(), plan[to].name.clone());
+            plan[from].needs.push(other.clone());
+            plan[to].needs.push(one.clone());
+            match Graph::new(&plan, &[]) {
+                Err(PlanError::Cycle(names)) => prop_assert!(names.contains(&one) && names.contains(&other)),
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+    }
 
     #[test]
     fn each_comes_after_what_it_needs_and_otherwise_in_the_order_of_the_plan() {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::processes::marked;
 use crate::support::{Home, wait_for};
 
 /// Minds neither TERM nor its standard input, and so do its child and the one that left its session.
@@ -21,7 +22,8 @@ fn an_external_component_ends_with_its_launcher_though_it_minds_nothing() {
     assert_eq!(comm, "sleep\n", "the shim has become the program");
     let run = launcher.status().unwrap()["run_id"].as_str().unwrap().to_owned();
     // Two components of ours, sleep, and three shells each with its sleep.
-    wait_for("all to run", || (marked(&run) >= 9).then_some(()));
+    let count = || marked(&run).values().map(Vec::len).sum::<usize>();
+    wait_for("all to run", || (count() >= 9).then_some(()));
     launcher.end("-KILL");
     let killed = Instant::now();
     wait_for("the polite one to end", || {
@@ -32,7 +34,7 @@ fn an_external_component_ends_with_its_launcher_though_it_minds_nothing() {
         "the parent-death signal ends it: {:?}",
         killed.elapsed()
     );
-    wait_for("nothing to be left", || (marked(&run) == 0).then_some(()));
+    wait_for("nothing to be left", || (count() == 0).then_some(()));
     assert!(killed.elapsed() < Duration::from_secs(3), "{:?}", killed.elapsed());
     launcher.up_again();
 }
@@ -88,14 +90,4 @@ fn a_crash_is_on_record_with_all_that_was_known_of_it() {
     assert!(given_up["reason"].as_str().unwrap().starts_with("given up after 2 restarts"), "{given_up}");
     assert_eq!(events.last().unwrap()["event"], "launcher-ended");
     assert_eq!(launcher.home.run(&["crashes", "nobody"]).status.code(), Some(1));
-}
-
-/// How many processes carry the mark of a run; a zombie carries nothing.
-fn marked(run: &str) -> usize {
-    let mark = format!("P2P_RUN={run}/");
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let environs = entries.filter_map(|entry| std::fs::read(entry.path().join("environ")).ok());
-    environs
-        .filter(|environ| environ.split(|byte| *byte == 0).any(|one| one.starts_with(mark.as_bytes())))
-        .count()
 }

@@ -1,6 +1,16 @@
 //! What is left, and what comes back, when processes are killed or do not do as they are told.
+//!
+//! `P2P_LONG=1` selects the long forms, see docs/CONTRIBUTING.md.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, also in what sets it up")]
+#![allow(clippy::print_stdout, reason = "the long forms print their figures")]
 
+mod children_killed;
 mod external;
+mod figures;
+mod launcher_killed;
+mod misbehave;
+mod processes;
+mod stop_matrix;
+mod storm;
 #[path = "../support/mod.rs"]
 mod support;

@@ -22,6 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use load::{Books, Shared};
+use support::dice::Dice;
 use support::{Home, Launcher, PATIENCE, kill};
 
 const SENDERS: usize = 6;
@@ -29,23 +30,6 @@ const SENDERS: usize = 6;
 const RECIPIENTS: [&str; 4] = ["ann", "ben", TEXTER, ABSENT];
 const TEXTER: &str = "nc";
 const ABSENT: &str = "absent";
-
-/// Even draws from a seed (xorshift64*, Vigna 2016), so that a run can be repeated.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % sides
-    }
-
-    fn pause(&mut self, most: u64) {
-        // This is the random moment itself, not a wait for something.
-        std::thread::sleep(Duration::from_millis(self.roll(most)));
-    }
-}
 
 /// Who talks and listens, over all rounds.
 struct Crowd {
@@ -125,7 +109,8 @@ fn kill_some(launcher: &mut Launcher, dice: &mut Dice) -> bool {
         if let Some(pid) = launcher.component_pid(victim) {
             kill(pid, "-KILL");
         }
-        dice.pause(if dice.0 & 1 == 0 { 1 } else { 60 });
+        let most = if dice.roll(2) == 0 { 1 } else { 60 };
+        dice.pause(most);
     }
     let launcher_too = choice >= 4;
     if launcher_too {
@@ -164,10 +149,8 @@ fn round(launcher: &mut Launcher, crowd: &mut Crowd, dice: &mut Dice) {
 #[test]
 fn nothing_acknowledged_is_lost_doubled_or_late_whoever_is_killed() {
     let rounds = if std::env::var_os("P2P_LONG").is_some() { 200 } else { 6 };
-    let seed = std::env::var("P2P_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) + 1);
+    let (mut dice, seed) = Dice::cast();
     eprintln!("P2P_SEED={seed} repeats this");
-    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let home = Home::on_members(3).argument("--no-thermometer").set("chat-server.messages-per-second=0");
     let mut launcher = home.up();
     let mut crowd = Crowd::gather(launcher.home.chat);

@@ -9,6 +9,7 @@
     reason = "a test's support fails by panicking, and says why"
 )]
 
+pub mod dice;
 pub mod http;
 pub mod line_client;
 pub mod mongo;
@@ -19,6 +20,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use launcher::supervisor::Snapshot;
+use launcher::supervisor::control::{Request, Response, request};
 use serde_json::Value;
 
 /// Longer than anything takes on a loaded machine; a test that fails by it says what it waited for.
@@ -155,6 +158,11 @@ impl Home {
         self.command(arguments).output().unwrap()
     }
 
+    /// Starts nothing yet.
+    pub fn idle(self) -> Launcher {
+        Launcher { child: None, home: self }
+    }
+
     /// Starts everything, also where not everything can become ready.
     pub fn start(self) -> Launcher {
         Launcher { child: Some(self.spawn()), home: self }
@@ -243,10 +251,29 @@ impl Launcher {
         child.wait().unwrap()
     }
 
-    /// Starts it again in the same place.
-    pub fn up_again(&mut self) {
+    /// Starts it in the same place.
+    pub fn start_again(&mut self) {
         self.child = Some(self.home.spawn());
+    }
+
+    /// Starts it in the same place and waits until it is ready.
+    pub fn up_again(&mut self) {
+        self.start_again();
         self.wait_until_healthy();
+    }
+
+    /// How everything is, without a process of its own to ask with.
+    pub fn snapshot(&self) -> Snapshot {
+        wait_for("the launcher's answer", || self.try_snapshot())
+    }
+
+    /// As [`Self::snapshot`], if the launcher answers.
+    pub fn try_snapshot(&self) -> Option<Snapshot> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        match runtime.block_on(request(&self.home.data(), &Request::Status)) {
+            Ok(Response::Status { snapshot }) => Some(snapshot),
+            _ => None,
+        }
     }
 
     /// The processes of this launcher's components that are alive, by the data directory in their environment or arguments.

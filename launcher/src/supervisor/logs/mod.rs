@@ -108,9 +108,8 @@ impl Logs {
 /// A text without the secrets in it.
 pub(crate) fn mask_text(secrets: &[Secret], text: &str) -> String {
     let mut masker = mask::Masker::new(mask::Secrets::new(secrets));
-    let mut masked = Vec::with_capacity(text.len());
-    masker.feed(text.as_bytes(), &mut masked);
-    masker.finish(&mut masked);
+    let mut masked = masker.mask(text.as_bytes().to_vec());
+    masked.extend_from_slice(&masker.finish());
     String::from_utf8_lossy(&masked).into_owned()
 }
 

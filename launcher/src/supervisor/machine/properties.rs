@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::testing::component;
+use super::testing::{cases, component};
 use super::{Action, Event, Graph, Machine, Verb};
 use crate::supervisor::exit::ProcessExit;
-use crate::supervisor::spec::ComponentSpec;
+use crate::supervisor::spec::{ComponentSpec, Dependents, RestartWhen};
 use crate::supervisor::status::State;
 
 /// One thing that may happen; which component it happens to is taken modulo their number.
@@ -16,6 +16,8 @@ use crate::supervisor::status::State;
 enum Step {
     Ready(usize),
     StaleReady(usize),
+    /// What a probe, the process itself or its last words say; a stale one names an earlier incarnation.
+    Told(usize, Word, bool),
     Exit(usize, i32),
     StaleExit(usize),
     Alarm(usize),
@@ -28,11 +30,48 @@ enum Step {
     Kill,
 }
 
+/// What is said of an incarnation besides that it is ready or has ended.
+#[derive(Debug, Clone, Copy)]
+enum Word {
+    Unready,
+    Unhealthy,
+    Alive,
+    Extend(u64),
+    Leaving,
+    LastWords(u64),
+}
+
+impl Word {
+    fn event(self, name: String, epoch: u64) -> Event {
+        let reason = "a reason".to_owned();
+        match self {
+            Self::Unready => Event::Unready { name, epoch, reason },
+            Self::Unhealthy => Event::Unhealthy { name, epoch, reason },
+            Self::Alive => Event::Alive { name, epoch },
+            Self::Extend(seconds) => Event::Extend { name, epoch, by: Duration::from_secs(seconds) },
+            Self::Leaving => Event::Leaving { name, epoch },
+            Self::LastWords(print) => Event::LastWords { name, epoch, line: None, print: Some(print) },
+        }
+    }
+}
+
+fn words() -> impl Strategy<Value = Word> {
+    prop_oneof![
+        3 => Just(Word::Unready),
+        2 => Just(Word::Unhealthy),
+        2 => Just(Word::Alive),
+        2 => (0..200u64).prop_map(Word::Extend),
+        2 => Just(Word::Leaving),
+        2 => (0..2u64).prop_map(Word::LastWords),
+    ]
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let verb = prop_oneof![Just(Verb::Start), Just(Verb::Stop), Just(Verb::Restart)];
     let step = prop_oneof![
         6 => (0..30usize).prop_map(Step::Ready),
         1 => (0..30usize).prop_map(Step::StaleReady),
+        5 => ((0..30usize), words(), proptest::bool::weighted(0.2)).prop_map(|(i, word, stale)| Step::Told(i, word, stale)),
         4 => ((0..30usize), prop_oneof![Just(0), Just(1), Just(78)]).prop_map(|(i, code)| Step::Exit(i, code)),
         1 => (0..30usize).prop_map(Step::StaleExit),
         5 => (0..30usize).prop_map(Step::Alarm),
@@ -55,7 +94,16 @@ fn plans() -> impl Strategy<Value = Vec<ComponentSpec>> {
         };
         let spec = |(i, bits): (usize, &u32)| {
             let needs = needs(i, *bits);
-            component(&format!("c{i}"), &needs.iter().map(String::as_str).collect::<Vec<_>>())
+            let mut spec = component(&format!("c{i}"), &needs.iter().map(String::as_str).collect::<Vec<_>>());
+            let is = |bit: u32| bits >> bit & 1 == 1;
+            spec.watchdog = is(30).then(|| Duration::from_secs(20));
+            spec.dependents = if is(29) { Dependents::Restart } else { Dependents::Keep };
+            spec.restart.when = match (is(28), is(27)) {
+                (true, true) => RestartWhen::Never,
+                (true, false) => RestartWhen::OnFailure,
+                (false, _) => RestartWhen::Always,
+            };
+            spec
         };
         bits.iter().enumerate().map(spec).collect()
     })
@@ -150,6 +198,11 @@ impl World {
                     self.send(Event::Ready { name, epoch });
                 }
             }
+            Step::Told(i, word, stale) => {
+                let name = name(i);
+                let epoch = self.machine.component(&name).map_or(0, |component| component.epoch);
+                self.send(word.event(name, epoch.saturating_sub(u64::from(stale))));
+            }
             Step::StaleReady(i) => self.send(Event::Ready { name: name(i), epoch: 0 }),
             Step::Exit(i, code) => {
                 let name = name(i);
@@ -217,7 +270,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(400, 100_000), ..ProptestConfig::default() })]
 
     #[test]
     fn one_instance_in_order_and_an_end(plan in plans(), steps in steps(), stubbornness in 0..3usize) {
@@ -240,7 +293,7 @@ proptest! {
         for step in after {
             match step {
                 Step::Operator(..) | Step::Reload(..) => {}
-                Step::Ready(_) | Step::StaleReady(_) | Step::Exit(..) | Step::StaleExit(_) | Step::Alarm(_)
+                Step::Ready(_) | Step::Told(..) | Step::StaleReady(_) | Step::Exit(..) | Step::StaleExit(_) | Step::Alarm(_)
                 | Step::StaleAlarm(_) | Step::Dependency(_) | Step::Wait(_) | Step::Quit | Step::Kill => world.happen(step),
             }
             let state = world.machine.component(&name).map(|component| component.state());

@@ -30,3 +30,8 @@ pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
         config_digest: "1".to_owned(),
     }
 }
+
+/// How many cases a property is tried with: few, or with `P2P_LONG` many.
+pub(crate) fn cases(short: u32, long: u32) -> u32 {
+    if std::env::var_os("P2P_LONG").is_some() { long } else { short }
+}

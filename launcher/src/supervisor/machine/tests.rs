@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::testing::component;
 use super::{Action, Event, Machine, Phase, Verb};
 use crate::supervisor::exit::ProcessExit;
-use crate::supervisor::spec::{ComponentSpec, Launch};
+use crate::supervisor::spec::{ComponentSpec, Launch, RestartPolicy};
 use crate::supervisor::status::State;
 
 /// A machine with a clock, and with what it did last.
@@ -292,4 +292,39 @@ fn a_new_plan_touches_only_what_differs() {
     bench.ready("chat");
     assert_eq!(bench.spawned(), ["bot"]);
     assert!(matches!(bench.machine.component("api").unwrap().phase, Phase::Ready { .. }));
+}
+
+/// How often a component is started within a day, when each of its processes serves at once and crashes after this life.
+fn starts_in_a_day(life: Duration, policy: RestartPolicy) -> (usize, State) {
+    let mut bench = Bench::new(vec![ComponentSpec { restart: policy, ..component("web", &[]) }], &[]);
+    let end = bench.now + Duration::from_secs(86_400);
+    let mut starts = 0;
+    while bench.spawned() == ["web"] && bench.now < end {
+        starts += 1;
+        bench.ready("web");
+        bench.now += life;
+        bench.exit("web", ProcessExit::Code(1));
+        if bench.state("web") == State::Backoff {
+            bench.ring();
+        }
+    }
+    (starts, bench.state("web"))
+}
+
+#[test]
+fn a_storm_of_crashes_ends_or_is_as_seldom_as_the_policy_says() {
+    let defaults = RestartPolicy::default();
+    // Those that die soon are given up: five restarts within a minute, and not one more.
+    for life in [Duration::ZERO, Duration::from_millis(1200)] {
+        assert_eq!(starts_in_a_day(life, defaults.clone()), (6, State::Failed));
+    }
+    // Just past stable: each crash is the first one. 61 s of life and 0.2 s of wait go 1411.8 times into a day.
+    let (starts, state) = starts_in_a_day(Duration::from_secs(61), defaults.clone());
+    assert_eq!((starts, state), (1412, State::Starting));
+    // Never given up: 0.2 s, 0.4 s … 25.6 s, and from then on one start in 30 s.
+    let endless = RestartPolicy { intensity: u32::MAX, ..defaults };
+    let growing: f64 = (0..8).map(|n| 0.2 * f64::powi(2.0, n)).sum();
+    let expected = 9 + ((86_400.0 - growing) / 30.0) as usize;
+    let (starts, _) = starts_in_a_day(Duration::ZERO, endless);
+    assert!(starts.abs_diff(expected) <= 1, "{starts} starts, {expected} expected");
 }

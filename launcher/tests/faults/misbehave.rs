@@ -1,0 +1,147 @@
+//! The bad child: this test binary in the role of a program that does not do as it is told. Each kind is stubborn in a way of its own.
+
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use kit::Notifier;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::support::Home;
+
+/// Says to this binary, started as a child, how it is to misbehave.
+const KIND: &str = "P2P_MISBEHAVE";
+
+/// Every way to resist a stop.
+pub(crate) const STUBBORN: [&str; 10] = [
+    "ignores-term",
+    "leaves-a-child",
+    "leaves-its-session",
+    "holds-output",
+    "stops-itself",
+    "floods",
+    "writes-half-lines",
+    "never-ready",
+    "respawns",
+    "closes-everything",
+];
+
+/// A component that misbehaves; `more` are its other keys, such as `needs = []`.
+pub(crate) fn component(name: &str, kind: &str, more: &str) -> String {
+    let program = std::env::current_exe().unwrap();
+    format!(
+        "[components.{name}]\ncommand = ['{}']\nargs = ['misbehave::role', '--exact', '--ignored', '--nocapture', '--test-threads=1']\n\
+         env = {{ {KIND} = '{kind}', VERSION = '0' }}\n{more}\n",
+        program.display()
+    )
+}
+
+/// A home whose launcher runs what this file says, and of our own components only those that cannot be left out.
+pub(crate) fn home(config: &str) -> Home {
+    let home = Home::new().argument("--no-web").argument("--no-thermometer");
+    let file = home.dir.path().join("faults.toml");
+    std::fs::write(&file, config).unwrap();
+    home.variable("P2P_CONFIG", file.to_str().unwrap())
+}
+
+#[test]
+#[ignore = "is the child process of other tests"]
+fn role() {
+    let kind = std::env::var(KIND).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        if kind == "polite" {
+            return serve_until_term().await;
+        }
+        mind_no_signal();
+        let _child = match kind.as_str() {
+            "leaves-a-child" => Some(start("ignores-term", &[])),
+            "leaves-its-session" => Some(start("ignores-term", &["setsid"])),
+            "holds-output" => Some(start("holds-on", &[])),
+            _ => None,
+        };
+        if kind != "never-ready" {
+            Notifier::from_environment().ready(&kind);
+        }
+        match kind.as_str() {
+            "leaves-a-child" | "leaves-its-session" | "holds-output" => until_term().await,
+            "respawns" => {
+                until_term().await;
+                let _successor = start("ignores-term", &[]);
+            }
+            "stops-itself" => stop_itself().await,
+            "floods" => flood().await,
+            "writes-half-lines" => write("half a line").await,
+            "crashes" => panic!("as it is told"),
+            "closes-everything" => close_everything().await,
+            _ => std::future::pending().await,
+        }
+    });
+}
+
+async fn serve_until_term() {
+    let notifier = Notifier::from_environment();
+    let mut term = signal(SignalKind::terminate()).unwrap();
+    notifier.ready("polite");
+    tokio::spawn(notifier.keep_watchdog_quiet());
+    term.recv().await;
+}
+
+/// Caught and forgotten, for as long as the runtime lives.
+fn mind_no_signal() {
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        let mut caught = signal(kind).unwrap();
+        tokio::spawn(async move { while caught.recv().await.is_some() {} });
+    }
+}
+
+async fn until_term() {
+    signal(SignalKind::terminate()).unwrap().recv().await;
+}
+
+/// This binary once more, in another role.
+fn start(kind: &str, through: &[&str]) -> Child {
+    let us = std::env::current_exe().unwrap();
+    let mut command = match through {
+        [first, ..] => {
+            let mut command = Command::new(first);
+            command.arg(us);
+            command
+        }
+        [] => Command::new(us),
+    };
+    command.args(["misbehave::role", "--exact", "--ignored", "--nocapture"]).env(KIND, kind);
+    command.stdin(Stdio::null()).spawn().unwrap()
+}
+
+async fn stop_itself() {
+    loop {
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP).unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// 2 MiB a second in lines, as long as somebody reads.
+async fn flood() {
+    let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
+    loop {
+        let _ = std::io::stdout().write_all(&line.repeat(20));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn write(text: &str) {
+    loop {
+        let _ = std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Nothing of ours is open any more but the null device, so that nobody hears of us by a pipe.
+async fn close_everything() {
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+    rustix::stdio::dup2_stdin(&null).unwrap();
+    rustix::stdio::dup2_stdout(&null).unwrap();
+    rustix::stdio::dup2_stderr(&null).unwrap();
+    std::future::pending().await
+}
