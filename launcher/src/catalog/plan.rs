@@ -1,15 +1,17 @@
 //! Makes the supervisor's plan of the settings.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use kit::Secret;
 use kit::context::SERVICE_TOKEN;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Component, EFFECTIVE_CONFIG, components, effective, programs};
-use crate::config::{Loaded, OPENAI_API_KEY};
+use crate::config::{Loaded, OPENAI_API_KEY, Settings};
 use crate::preflight::mongodb;
 use crate::supervisor::{
     ComponentSpec, Dependents, External, Launch, Listen, LogPolicy, Plan, Readiness, RestartPolicy,
@@ -48,6 +50,7 @@ pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> 
             max_total: logs.total_mib.saturating_mul(1 << 20),
         },
         secrets: secrets(loaded, process),
+        settings: settings(&loaded.settings),
         guard: Some(process.executable.clone()),
     }
 }
@@ -122,7 +125,34 @@ pub(super) fn left_out(component: &Component, loaded: &Loaded) -> Option<String>
 /// What no log may show. The password is masked by itself, too: programs print it without its URL.
 fn secrets(loaded: &Loaded, process: &Process) -> Vec<Secret> {
     let password = mongodb::password(&loaded.settings.store.url).map(Secret::new);
-    loaded.api_key.iter().cloned().chain([process.token.clone()]).chain(password).collect()
+    let given = loaded.settings.components.values().flat_map(|component| &component.env);
+    let given = given.filter(|(name, _)| is_secret(name)).map(|(_, value)| Secret::new(value.clone()));
+    loaded.api_key.iter().cloned().chain([process.token.clone()]).chain(password).chain(given).collect()
+}
+
+/// Whether a variable of this name holds a secret, as people name them.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD"].iter().any(|word| name.ends_with(word))
+}
+
+/// Every setting, with what stands for its value: by these two plans are compared, and a value may be a secret.
+fn settings(settings: &Settings) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let all = serde_json::to_value(settings).expect("settings can be written as JSON");
+    let mut open: Vec<(String, &Value)> = vec![(String::new(), &all)];
+    while let Some((key, value)) = open.pop() {
+        match value {
+            Value::Object(entries) if !entries.is_empty() => {
+                let prefix = if key.is_empty() { key } else { format!("{key}.") };
+                open.extend(entries.iter().map(|(name, value)| (format!("{prefix}{name}"), value)));
+            }
+            value => {
+                found.insert(key, digest(&value.to_string()));
+            }
+        }
+    }
+    found
 }
 
 /// Tells two configurations of one run apart; not meant to withstand anybody.
@@ -230,6 +260,17 @@ mod tests {
         for launch in ["args=[]", "env={}", "cwd=/", "command=python3"] {
             assert_ne!(digest(&[&format!("components.echo.{launch}")]), spec.config_digest, "{launch}");
         }
+    }
+
+    #[test]
+    fn what_a_component_is_given_under_a_secrets_name_is_masked() {
+        let plan = plan_with(&[
+            "components.x.command=x",
+            "components.x.env={ BOT_TOKEN = 'hunter22', MODE = 'public' }",
+        ]);
+        let has = |text: &str| plan.secrets.iter().any(|secret| secret.expose() == text);
+        assert!(has("hunter22") && !has("public"));
+        assert!(!format!("{plan:?}").contains("hunter22"));
     }
 
     #[test]

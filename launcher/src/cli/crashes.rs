@@ -4,6 +4,7 @@ use kit::{Exit, Failure};
 
 use super::options::Where;
 use super::output::{self, tame};
+use super::running;
 use super::table::{Cell, Table};
 use crate::recorder::crash::{self, Report};
 
@@ -19,7 +20,7 @@ pub(super) struct Args {
 
 /// Lists the reports, or shows one.
 pub(super) fn crashes(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    let logs = place.directories()?.logs;
+    let logs = running::logs(place)?;
     match &args.id {
         Some(id) => {
             let report = crash::find(&logs, id)?.ok_or_else(|| unknown(id))?;

@@ -25,7 +25,9 @@ pub(super) fn reload(place: &Where, args: &Args) -> Result<Exit, Failure> {
         ("restart", &summary.restarted),
         ("start", &summary.started),
         ("stop", &summary.stopped),
+        ("change", &summary.changed),
         ("keep", &summary.kept),
+        ("because", &summary.settings),
     ];
     for (what, names) in parts {
         if !names.is_empty() {

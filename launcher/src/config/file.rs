@@ -9,15 +9,22 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::assignment::{Assignment, Given, unknown_section};
+use super::expand::expand;
 use super::mistake::Mistake;
 use super::schema;
 use super::source::{Source, position};
 use super::text::to_json;
 
 /// What a file says, and what of it is not TOML or not a table where one must be.
-pub(crate) fn read(path: &Path, text: &str) -> (Vec<Assignment>, Vec<Mistake>) {
+///
+/// `get` knows the variables that texts may refer to.
+pub(crate) fn read(
+    path: &Path,
+    text: &str,
+    get: &dyn Fn(&str) -> Option<String>,
+) -> (Vec<Assignment>, Vec<Mistake>) {
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader { path: path.into(), text, assignments: Vec::new(), mistakes: Vec::new() };
+    let mut reader = Reader { path: path.into(), text, get, assignments: Vec::new(), mistakes: Vec::new() };
     for error in errors {
         let source = reader.source(error.span().map_or(text.len(), |span| span.start));
         reader.mistakes.push(Mistake { source, what: error.message().to_owned() });
@@ -45,6 +52,7 @@ fn line(source: &Source) -> Option<usize> {
 struct Reader<'a> {
     path: Arc<Path>,
     text: &'a str,
+    get: &'a dyn Fn(&str) -> Option<String>,
     assignments: Vec<Assignment>,
     mistakes: Vec<Mistake>,
 }
@@ -95,15 +103,15 @@ impl Reader<'_> {
         for (key, value) in in_order(table) {
             let full: Vec<String> =
                 path.iter().copied().chain([key.get_ref().as_ref()]).map(str::to_owned).collect();
-            match to_json(value.get_ref()) {
-                Some(json) => self.assignments.push(Assignment {
+            let json = to_json(value.get_ref()).ok_or_else(|| "the number is out of range".to_owned());
+            match json.and_then(|json| expand(json, self.get)) {
+                Ok(json) => self.assignments.push(Assignment {
                     path: full,
                     value: Given::Value(json),
                     key_source: self.source(key.span().start),
                     value_source: self.source(value.span().start),
                 }),
-                None => self
-                    .mistake(value.span().start, format!("{}: the number is out of range", full.join("."))),
+                Err(what) => self.mistake(value.span().start, format!("{}: {what}", full.join("."))),
             }
         }
     }

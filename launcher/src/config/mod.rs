@@ -7,6 +7,7 @@
 mod assignment;
 mod components;
 mod environment;
+mod expand;
 mod file;
 mod flag;
 mod layers;
@@ -82,13 +83,16 @@ pub struct Loaded {
 pub fn load(request: &Request, environment: &Environment) -> Result<Loaded, Mistakes> {
     let place = place::config(request.config.as_deref(), environment);
     let mut layers = Layers::default();
+    let dotenvs: Vec<Dotenv> = place.dotenvs.iter().map(|path| Dotenv::read(path)).collect();
     if let Some(path) = &place.file {
-        lay_file(&mut layers, path, environment);
+        let of_dotenv = |name: &str| dotenvs.iter().find_map(|dotenv| dotenv.variables.get(name));
+        let get = |name: &str| environment.variables.get(name).or_else(|| of_dotenv(name)).cloned();
+        lay_file(&mut layers, path, environment, &get);
     }
     let mut api_key = None;
-    for path in place.dotenvs.iter().rev() {
-        let variables = lay_dotenv(&mut layers, path);
-        api_key = environment::api_key(&variables).or(api_key);
+    for dotenv in dotenvs.into_iter().rev() {
+        api_key = environment::api_key(&dotenv.variables).or(api_key);
+        dotenv.lay(&mut layers);
     }
     let named = |name: &str| Source::Environment { name: name.to_owned() };
     layers.lay(environment::assignments(&environment.variables, named));
@@ -120,12 +124,17 @@ pub fn directories(request: &Request, environment: &Environment) -> Result<Direc
     place::directories(request.data.as_deref(), request.logs.as_deref(), environment)
 }
 
-fn lay_file(layers: &mut Layers, path: &Path, environment: &Environment) {
+fn lay_file(
+    layers: &mut Layers,
+    path: &Path,
+    environment: &Environment,
+    get: &dyn Fn(&str) -> Option<String>,
+) {
     // Operators read paths as they wrote them, not made absolute.
     let shown = path.strip_prefix(&environment.directory).unwrap_or(path);
     match read_text(path) {
         Ok(text) => {
-            let (assignments, mistakes) = file::read(shown, &text);
+            let (assignments, mistakes) = file::read(shown, &text, get);
             layers.complain(mistakes);
             layers.lay(assignments);
         }
@@ -149,11 +158,23 @@ fn read_text(path: &Path) -> Result<String, String> {
     })
 }
 
-fn lay_dotenv(layers: &mut Layers, path: &Path) -> BTreeMap<String, String> {
-    let (variables, mistakes) = environment::dotenv(path);
-    layers.complain(mistakes);
-    layers.lay(environment::assignments(&variables, environment::dotenv_source(path)));
-    variables
+/// A `.env` file that was read.
+struct Dotenv<'p> {
+    path: &'p Path,
+    variables: BTreeMap<String, String>,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'p> Dotenv<'p> {
+    fn read(path: &'p Path) -> Self {
+        let (variables, mistakes) = environment::dotenv(path);
+        Self { path, variables, mistakes }
+    }
+
+    fn lay(self, layers: &mut Layers) {
+        layers.complain(self.mistakes);
+        layers.lay(environment::assignments(&self.variables, environment::dotenv_source(self.path)));
+    }
 }
 
 #[cfg(test)]

@@ -238,6 +238,23 @@ fn what_is_wrong_with_a_component_is_said_with_its_place() {
 }
 
 #[test]
+fn the_file_may_refer_to_variables_of_the_environment_and_of_dotenv() {
+    let file = "[openai-bot]\nbase-url = 'http://${HOST}/v1'\nmodel = '${MODEL:-small}'\n\
+                [components.echo]\ncommand = ['echo', '$${HOST}']\nenv = { TOKEN = '${TOKEN}' }\n";
+    let setup = Setup::new(file)
+        .dotenv(".env", "HOST=from-file\nTOKEN=hunter22")
+        .variable("HOST", "from-environment");
+    let settings = setup.load().unwrap().settings;
+    assert_eq!(settings.openai_bot.base_url, "http://from-environment/v1");
+    assert_eq!(settings.openai_bot.model, "small");
+    assert_eq!(settings.components["echo"].command, ["echo", "${HOST}"]);
+    assert_eq!(settings.components["echo"].env["TOKEN"], "hunter22");
+    let mistakes = Setup::new(file).variable("HOST", "x").mistakes();
+    let expected = "config/launcher.toml:6:7: components.echo.env: ${TOKEN} is not set, neither in the environment nor in .env";
+    assert_eq!(mistakes, [expected]);
+}
+
+#[test]
 fn a_file_that_is_named_must_be_there() {
     let mut setup = Setup::new("").variable("P2P_CONFIG", "missing.toml");
     assert!(

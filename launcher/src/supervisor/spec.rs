@@ -1,5 +1,6 @@
 //! What is to be run: the plan that the supervisor is given. It says nothing of how a plan is made from a configuration.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
@@ -29,13 +30,15 @@ pub struct Plan {
     pub log_policy: LogPolicy,
     /// What no log may show.
     pub secrets: Vec<Secret>,
+    /// What was set, each with a text that is equal for equal values: two plans are compared by it, for people.
+    pub settings: BTreeMap<String, String>,
     /// A program that, run with `guard` and a run's id, ends every process of that run as soon as its standard input ends: our
     /// own executable. It outlives us for that. None in tests that have no such program.
     pub guard: Option<PathBuf>,
 }
 
 /// One component: a process that is started, watched, restarted and stopped.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ComponentSpec {
     /// Its name: small letters, digits and `-`, at most 40 characters; also the name of its log file.
     pub name: String,
@@ -78,7 +81,7 @@ pub struct Listen {
 }
 
 /// How a component is started.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum Launch {
     /// As a process. Its environment is ours with `env` on top.
     Command {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::misbehave::{component, home};
 use crate::processes::{count, marked};
-use crate::support::dice::{Dice, is_long};
+use crate::support::dice::{Dice, is_long, rounds};
 use crate::support::{Launcher, kill, wait_for};
 
 const CHILDREN: u64 = 5;
@@ -48,7 +48,7 @@ fn restarts(launcher: &Launcher, name: &str) -> u64 {
 #[test]
 fn killed_children_come_back_alone_and_in_time_and_leave_nothing_in_the_launcher() {
     let (mut dice, seed) = Dice::cast();
-    let kills = if is_long() { 1000 } else { 20 };
+    let kills = rounds(20, 1000);
     println!("P2P_SEED={seed}");
     let launcher = home(&config()).up();
     let before = wait_for("the pipes of the start to be closed", || {

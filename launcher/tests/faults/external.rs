@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::misbehave::home;
 use crate::processes::marked;
 use crate::support::{Home, wait_for};
 
@@ -90,4 +91,58 @@ fn a_crash_is_on_record_with_all_that_was_known_of_it() {
     assert!(given_up["reason"].as_str().unwrap().starts_with("given up after 2 restarts"), "{given_up}");
     assert_eq!(events.last().unwrap()["event"], "launcher-ended");
     assert_eq!(launcher.home.run(&["crashes", "nobody"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_reload_says_what_it_does_and_why_and_one_that_changes_nothing_does_nothing() {
+    let bridge = |more: &str| {
+        format!("launcher.watch = false\n[components.bridge]\ncommand = ['sleep', '600']\n{more}\n")
+    };
+    let launcher = home(&bridge("")).up();
+    let file = launcher.home.dir.path().join("faults.toml");
+    let reload = |arguments: &[&str]| {
+        let output = launcher.home.run(&[&["reload"], arguments].concat());
+        let text =
+            String::from_utf8(if output.status.success() { output.stdout } else { output.stderr }).unwrap();
+        (output.status.success(), text)
+    };
+    let processes = || {
+        let snapshot = launcher.snapshot();
+        snapshot
+            .components
+            .iter()
+            .map(|component| (component.name.clone(), component.pid))
+            .collect::<Vec<_>>()
+    };
+    let transitions = || {
+        let events = std::fs::read_to_string(launcher.home.logs().join("events.jsonl")).unwrap();
+        events.matches("\"event\":\"transition\"").count()
+    };
+    let (before, events) = (processes(), transitions());
+    for _ in 0..10 {
+        let (is_fine, text) = reload(&[]);
+        assert!(is_fine && text.starts_with("keep") && text.lines().count() == 1, "{text}");
+    }
+    std::fs::write(&file, bridge("restart = 'never'\n[thermometer]\ninterval = '5s'\nnmae = 'x'")).unwrap();
+    let (is_fine, text) = reload(&[]);
+    assert!(!is_fine && text.contains("did you mean 'name'"), "{text}");
+    std::fs::write(&file, bridge("restart = 'never'")).unwrap();
+    let (is_fine, text) = reload(&["--plan"]);
+    assert!(is_fine && text.contains("change   bridge\n"), "{text}");
+    assert!(text.contains("because  components.bridge.restart\n"), "{text}");
+    assert!(reload(&[]).0);
+    assert_eq!((processes(), transitions()), (before.clone(), events));
+    std::fs::write(&file, bridge("env = { A = 'b' }")).unwrap();
+    let (is_fine, text) = reload(&[]);
+    assert!(
+        is_fine && text.contains("restart  bridge\n") && text.contains("components.bridge.env.A"),
+        "{text}"
+    );
+    wait_for("the bridge alone to be restarted", || {
+        let now = processes();
+        let differ: Vec<&str> =
+            before.iter().zip(&now).filter(|(old, new)| old != new).map(|(old, _)| old.0.as_str()).collect();
+        let is_back = now.iter().any(|(name, pid)| name == "bridge" && pid.is_some());
+        (differ == ["bridge"] && is_back).then_some(())
+    });
 }

@@ -13,8 +13,8 @@ use crate::support::{Home, Launcher};
 /// From the start of the launcher's process to the moment when the last component was ready, in milliseconds.
 fn time_to_ready(launcher: &Launcher, started: SystemTime) -> u64 {
     let text = std::fs::read_to_string(launcher.home.logs().join("events.jsonl")).unwrap();
-    let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let ready = events.filter(|event| event["to"] == "ready").next_back().unwrap();
+    let mut events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let ready = events.rfind(|event| event["to"] == "ready").unwrap();
     let at = OffsetDateTime::parse(ready["at"].as_str().unwrap(), &Rfc3339).unwrap();
     u64::try_from((at - OffsetDateTime::from(started)).whole_milliseconds()).unwrap()
 }

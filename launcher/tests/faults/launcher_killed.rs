@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::misbehave::{component, home};
 use crate::processes::{guards, marked};
-use crate::support::dice::{Dice, is_long};
+use crate::support::dice::{Dice, rounds};
 use crate::support::{Launcher, wait_for};
 
 /// What the launcher is at when it is killed.
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 fn config(is_stubborn: bool, version: u64) -> String {
     let more = "needs = []\nstop-grace = '300ms'\nnotify = true";
     let mut text = "logs.file-mib = 1\n".to_owned();
-    text.push_str(&component("flood", "floods", more));
+    text.push_str(&component("chatter", "chatters", more));
     text.push_str(&component("polite", "polite", more));
     if is_stubborn {
         text.push_str(&component("group", "leaves-a-child", more));
@@ -35,7 +35,7 @@ fn kill_at(launcher: &mut Launcher, moment: &str, is_stubborn: bool, dice: &mut 
             launcher.wait_until_healthy();
             dice.pause(100);
         }
-        // The flood fills a file in half a second.
+        // The chatter fills a file in half a second.
         "rotating" => {
             launcher.wait_until_healthy();
             dice.pause(1000);
@@ -81,7 +81,7 @@ fn nothing_is_left(launcher: &Launcher) -> Duration {
 #[test]
 fn nothing_outlives_a_killed_launcher_and_the_next_start_just_works() {
     let (mut dice, seed) = Dice::cast();
-    let rounds = if is_long() { 300 } else { 10 };
+    let rounds = rounds(10, 300);
     println!("P2P_SEED={seed}");
     let mut took: Vec<Duration> = Vec::new();
     let mut launchers = [false, true].map(|is_stubborn| (is_stubborn, home(&config(is_stubborn, 0)).idle()));

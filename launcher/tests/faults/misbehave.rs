@@ -50,16 +50,22 @@ fn role() {
     let kind = std::env::var(KIND).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        if kind == "polite" {
-            return serve_until_term().await;
+        match kind.as_str() {
+            "polite" => return serve_until_term().await,
+            "chatters" => tokio::select! {
+                () = serve_until_term() => return,
+                () = flood() => {}
+            },
+            _ => {}
         }
         mind_no_signal();
-        let _child = match kind.as_str() {
-            "leaves-a-child" => Some(start("ignores-term", &[])),
-            "leaves-its-session" => Some(start("ignores-term", &["setsid"])),
-            "holds-output" => Some(start("holds-on", &[])),
-            _ => None,
-        };
+        let mut children: Vec<Child> = Vec::new();
+        match kind.as_str() {
+            "leaves-a-child" => children.push(start("ignores-term", &[])),
+            "leaves-its-session" => children.push(start("ignores-term", &["setsid"])),
+            "holds-output" => children.push(start("holds-on", &[])),
+            _ => {}
+        }
         if kind != "never-ready" {
             Notifier::from_environment().ready(&kind);
         }
@@ -67,7 +73,7 @@ fn role() {
             "leaves-a-child" | "leaves-its-session" | "holds-output" => until_term().await,
             "respawns" => {
                 until_term().await;
-                let _successor = start("ignores-term", &[]);
+                children.push(start("ignores-term", &[]));
             }
             "stops-itself" => stop_itself().await,
             "floods" => flood().await,

@@ -56,7 +56,9 @@ fn a_storm_of_restarts_is_as_seldom_as_its_formula_and_disturbs_nobody() {
     let given_up = status("given-up");
     assert_eq!((given_up.state.to_string().as_str(), given_up.restarts), ("failed", 5));
     assert_eq!((status("calm").pid, status("calm").restarts), (calm, 0));
-    assert!(used < time / 50, "{used:?} of {time:?}");
+    // An unoptimised program takes several times as much.
+    let limit = if cfg!(debug_assertions) { time / 5 } else { time / 50 };
+    assert!(used < limit, "{used:?} of {time:?}");
     let counts = ["at-once", "soon", "past-stable"].map(|name| status(name).restarts);
     println!(
         "in {time:?}: restarts {counts:?}, {:.2} % of a processor",

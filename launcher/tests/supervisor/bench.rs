@@ -27,6 +27,7 @@ pub(crate) fn plan(data: &Path, components: Vec<ComponentSpec>) -> Plan {
         logs: data.join("logs"),
         log_policy: LogPolicy::default(),
         secrets: Vec::new(),
+        settings: [].into(),
         guard: None,
     }
 }

@@ -128,6 +128,7 @@ fn a_reload_restarts_what_differs_and_leaves_the_rest() {
             restarted: vec![named("chat")],
             started: vec![named("bot")],
             stopped: vec![named("web")],
+            ..ReloadSummary::default()
         };
         let preview = bench.ask(Request::Reload { plan_only: true }).await;
         assert_eq!(preview, Response::Reload { summary: summary.clone() });

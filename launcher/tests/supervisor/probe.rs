@@ -156,7 +156,10 @@ fn a_change_of_policy_restarts_nothing_and_holds_at_once() {
         bench.until_state("web", State::Ready).await;
         let before = bench.snapshot().await;
         match bench.ask(Request::Reload { plan_only: false }).await {
-            Response::Reload { summary } => assert_eq!(summary.kept, ["web", "slow"], "{summary:?}"),
+            Response::Reload { summary } => {
+                assert_eq!(summary.changed, ["web", "slow"], "{summary:?}");
+                assert!(summary.kept.is_empty() && summary.restarted.is_empty(), "{summary:?}");
+            }
             other => panic!("{other:?}"),
         }
         // The probe is asked from now on, and says no.

@@ -33,3 +33,10 @@ impl Dice {
 pub fn is_long() -> bool {
     std::env::var_os("P2P_LONG").is_some()
 }
+
+/// How many rounds a test makes: few, with `P2P_LONG` many, or as many as `P2P_ROUNDS` says.
+pub fn rounds(short: usize, long: usize) -> usize {
+    let asked =
+        std::env::var("P2P_ROUNDS").ok().map(|rounds| rounds.parse().expect("P2P_ROUNDS is a number"));
+    asked.unwrap_or(if is_long() { long } else { short })
+}

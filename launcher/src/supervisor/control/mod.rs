@@ -76,12 +76,18 @@ pub enum Response {
 pub struct ReloadSummary {
     /// Left as they are.
     pub kept: Vec<String>,
+    /// Left running, with another policy or other needs from now on.
+    #[serde(default)]
+    pub changed: Vec<String>,
     /// Restarted, because their configuration differs.
     pub restarted: Vec<String>,
     /// New.
     pub started: Vec<String>,
     /// No longer wanted.
     pub stopped: Vec<String>,
+    /// The settings that differ.
+    #[serde(default)]
+    pub settings: Vec<String>,
 }
 
 /// Where the locks and sockets of the launcher on a data directory are.

@@ -453,7 +453,7 @@ impl Driver {
             Err(reason) => return (Response::Refused { reason }, false),
         };
         if plan_only {
-            return (Response::Reload { summary: self.machine.compare(&plan.components) }, false);
+            return (Response::Reload { summary: self.compare(&plan) }, false);
         }
         match self.replace(plan) {
             Ok((summary, finished)) => (Response::Reload { summary }, finished),
@@ -471,6 +471,15 @@ impl Driver {
         }
     }
 
+    /// What a new plan does, and which settings it comes from.
+    fn compare(&self, plan: &Plan) -> ReloadSummary {
+        let (old, new) = (&self.plan.settings, &plan.settings);
+        let gone = old.keys().filter(|key| !new.contains_key(*key));
+        let differing = new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(|(key, _)| key);
+        let settings = gone.chain(differing).cloned().collect();
+        ReloadSummary { settings, ..self.machine.compare(&plan.components) }
+    }
+
     /// Puts a plan in force. Its run id and directories are those of the first one: they cannot change under running processes.
     fn replace(&mut self, plan: Plan) -> Result<(ReloadSummary, bool), String> {
         let names: Vec<String> = plan.dependencies.iter().map(|external| external.name.clone()).collect();
@@ -483,12 +492,13 @@ impl Driver {
         let listen: Vec<&Listen> = started.flat_map(|spec| &spec.listen).collect();
         self.listeners.open(listen.iter().copied()).map_err(|error| error.to_string())?;
         self.listeners.keep(listen.into_iter());
-        let summary = self.machine.compare(&plan.components);
+        let summary = self.compare(&plan);
         tracing::info!(?summary, "a new plan is in force");
         self.logs.set(plan.log_policy, &plan.secrets);
         self.dependencies.replace(&plan.dependencies);
         self.plan.log_policy = plan.log_policy;
         self.plan.secrets = plan.secrets;
+        self.plan.settings = plan.settings;
         self.tell(Progress::Reloaded(summary.clone()));
         let event = Event::Replace { components: plan.components, dependencies: names, graph };
         let finished = self.feed(event);

@@ -248,7 +248,8 @@ impl Machine {
                     (true, true) => &mut summary.kept,
                     (true, false) => &mut summary.started,
                     (false, true) => &mut summary.stopped,
-                    (false, false) if old.spec.config_digest == spec.config_digest => &mut summary.kept,
+                    (false, false) if old.spec == *spec => &mut summary.kept,
+                    (false, false) if old.spec.config_digest == spec.config_digest => &mut summary.changed,
                     (false, false) => &mut summary.restarted,
                 },
             };
