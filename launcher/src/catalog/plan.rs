@@ -143,7 +143,7 @@ fn settings(settings: &Settings) -> BTreeMap<String, String> {
     let mut open: Vec<(String, &Value)> = vec![(String::new(), &all)];
     while let Some((key, value)) = open.pop() {
         match value {
-            Value::Object(entries) if !entries.is_empty() => {
+            Value::Object(entries) => {
                 let prefix = if key.is_empty() { key } else { format!("{key}.") };
                 open.extend(entries.iter().map(|(name, value)| (format!("{prefix}{name}"), value)));
             }

@@ -5,6 +5,7 @@
 //! at once and without waiting.
 
 mod dependencies;
+mod groups;
 mod guard;
 mod incarnation;
 mod notify;
@@ -13,18 +14,19 @@ mod process;
 mod snapshot;
 mod upward;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use self::dependencies::{Dependencies, Probed};
+use self::groups::Groups;
 use self::guard::Guard;
 use self::incarnation::{Incarnation, Report, Reported, Surroundings, last_line};
 use self::notify::{Directory, Said};
 use self::probe::{Answer, Verdict};
-use self::process::{Death, members};
+use self::process::Death;
 use self::upward::Upward;
 use super::control::{Asked, ReloadSummary, Request, Response, Server, run_dir};
 use super::events::{self, Clock, Ended, Observation, ProbeKind, Transition};
@@ -67,6 +69,7 @@ pub(super) struct Driver {
     reports: mpsc::Sender<Reported>,
     outcome: Outcome,
     _guard: Option<Guard>,
+    groups: Groups,
     settled: bool,
     /// How many have ended whose last lines have not been read yet.
     unread_ends: usize,
@@ -140,6 +143,7 @@ impl Driver {
             reports,
             outcome: Outcome::default(),
             _guard: plan.guard.as_deref().map(|program| Guard::start(program, plan.run_id)),
+            groups: Groups::default(),
             settled: false,
             unread_ends: 0,
             upward: Upward::begin(),
@@ -473,10 +477,7 @@ impl Driver {
 
     /// What a new plan does, and which settings it comes from.
     fn compare(&self, plan: &Plan) -> ReloadSummary {
-        let (old, new) = (&self.plan.settings, &plan.settings);
-        let gone = old.keys().filter(|key| !new.contains_key(*key));
-        let differing = new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(|(key, _)| key);
-        let settings = gone.chain(differing).cloned().collect();
+        let settings = differing(&self.plan.settings, &plan.settings);
         ReloadSummary { settings, ..self.machine.compare(&plan.components) }
     }
 
@@ -525,22 +526,24 @@ impl Driver {
 
     fn tell_of_change(&mut self, change: Change, end: Option<Burial>) {
         let Change { name, epoch, from, to, why } = change;
-        if let Some(component) = self.machine.component(&name) {
-            let reason = self.machine.reason(component, Instant::now());
-            let pid = component.pid;
-            tracing::info!(component = name, %from, %to, pid, why, reason, "changed");
-            self.observe(Observation::Transition(Transition {
-                at: self.clock.now(),
-                component: name.clone(),
-                epoch,
-                from,
-                to,
-                reason: why,
-                pid: end.as_ref().map(|end| end.pid).or(pid),
-                ended: end.map(|end| end.ended),
-                config_digest: component.spec.config_digest.clone(),
-            }));
-        }
+        // One that a reload took out is forgotten by now; its last change is told all the same.
+        let component = self.machine.component(&name);
+        let reason = component.and_then(|component| self.machine.reason(component, Instant::now()));
+        let pid = end.as_ref().map(|end| end.pid).or(component.and_then(|component| component.pid));
+        let config_digest =
+            component.map(|component| component.spec.config_digest.clone()).unwrap_or_default();
+        tracing::info!(component = name, %from, %to, pid, why, reason, "changed");
+        self.observe(Observation::Transition(Transition {
+            at: self.clock.now(),
+            component: name.clone(),
+            epoch,
+            from,
+            to,
+            reason: why,
+            pid,
+            ended: end.map(|end| end.ended),
+            config_digest,
+        }));
         self.tell_of_stop();
         if self.upward.is_heard() && !self.machine.is_quitting() {
             let snapshot = self.snapshot();
@@ -577,7 +580,7 @@ impl Driver {
             Phase::Stopping { until, .. } => Some(Awaited {
                 name: component.spec.name.clone(),
                 pid: component.pid?,
-                grandchildren: members(component.pid?).saturating_sub(1),
+                grandchildren: self.groups.size(component.pid?).saturating_sub(1),
                 seconds_left: ceil_seconds(until.saturating_duration_since(now)),
             }),
             Phase::Waiting
@@ -591,6 +594,21 @@ impl Driver {
         });
         stopping.collect()
     }
+}
+
+/// The keys that differ; of a component that is in one of them only, its section.
+fn differing(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
+    let section = |key: &str| key.match_indices('.').nth(1).map(|(end, _)| key[..end].to_owned());
+    let sections = |settings: &BTreeMap<String, String>| -> BTreeSet<String> {
+        settings.keys().filter_map(|key| section(key)).collect()
+    };
+    let (of_old, of_new) = (sections(old), sections(new));
+    let keys = old.keys().chain(new.keys()).filter(|key| old.get(*key) != new.get(*key));
+    let shown = |key: &String| match section(key) {
+        Some(section) if of_old.contains(&section) != of_new.contains(&section) => section,
+        _ => key.clone(),
+    };
+    keys.map(shown).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 async fn until(at: Option<Instant>) {

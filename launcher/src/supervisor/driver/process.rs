@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use wait4::Wait4;
 
+use super::groups::sizes;
 use crate::supervisor::exit::{ProcessExit, Usage};
 use crate::supervisor::listeners::Inheritance;
 use crate::supervisor::lock::Claim;
@@ -157,20 +158,8 @@ impl Process {
 
 /// Whether a process of the group runs. Zombies do not: they are init's to reap, and it may take its time, or never do it.
 fn is_group_alive(group: Pid) -> bool {
-    test_kill_process_group(group).is_ok() && members(group.as_raw_nonzero().get().unsigned_abs()) > 0
-}
-
-/// How many processes of a group run.
-pub(super) fn members(group: u32) -> usize {
-    let group = group.to_string();
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let stats = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
-    // `pid (name) state ppid pgrp …`, where the name may hold anything; proc_pid_stat(5).
-    let fields = stats.filter_map(|stat| {
-        let mut fields = stat.rsplit_once(") ")?.1.split(' ').map(str::to_owned);
-        Some((fields.next()?, fields.nth(1)?))
-    });
-    fields.filter(|(state, pgrp)| *pgrp == group && state != "Z" && state != "X").count()
+    test_kill_process_group(group).is_ok()
+        && sizes().contains_key(&group.as_raw_nonzero().get().unsigned_abs())
 }
 
 fn options() -> WaitIdOptions {
