@@ -112,7 +112,14 @@ fn every_stubborn_child_is_stopped_in_time_in_order_and_with_all_that_it_started
         let took = asked.elapsed();
         let grace = if trigger == "INT INT" { Duration::ZERO } else { Duration::from_millis(GRACE) };
         assert!(took < grace + margin(), "{trigger}: {took:?}");
-        let moments = moments(&launcher, &run);
+        // Where the launcher goes on, the last line may be written a moment after the process is gone.
+        let moments = wait_for("every end to be on record", || {
+            let moments = moments(&launcher, &run);
+            STUBBORN
+                .iter()
+                .all(|kind| moments.get(*kind).is_some_and(|(_, ended)| *ended > 0))
+                .then_some(moments)
+        });
         for kind in STUBBORN {
             let (told, ended) = moments[kind];
             // A second INT kills, and then nobody is waited for.
