@@ -21,6 +21,8 @@ async fn main() -> ExitCode {
             _ => terminal::Mode::Auto,
         },
         history: std::env::var_os("XDG_STATE_HOME").map(|state| PathBuf::from(state).join("p2p-chat")),
+        theme: terminal::Theme::default(),
+        mouse: false,
     };
     let shutdown = CancellationToken::new();
     if let Err(error) = kit::shutdown::on_signals(shutdown.clone()) {

@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use kit::{Exit, Failure};
+use protocol::UserName;
 use protocol::native::ErrorFrame;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use transport::{Incoming, NativeClient, NativeOptions};
 
-use crate::console::Console;
+use crate::console::{Console, Happening};
 use crate::history::keeper::Keeper;
 use crate::input::Typed;
 use crate::item::Item;
@@ -20,7 +21,9 @@ use crate::json;
 use crate::model::{Effect, Model};
 use crate::outbox::Outbox;
 use crate::pending;
+use crate::screen::{Act, Full};
 
+mod act;
 mod apply;
 
 /// How long somebody who leaves waits for what they said to be stored.
@@ -37,8 +40,8 @@ const BATCH: usize = 128;
 /// How a chat ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// The user left, or was told to.
-    Left,
+    /// The user left, or was told to; what there is to say about that.
+    Left(Option<String>),
     /// The server will not have this name.
     Rejected(Box<ErrorFrame>),
 }
@@ -50,8 +53,8 @@ enum Leaving {
     No,
     /// The user said so.
     User(Instant),
-    /// The pipe ended; what it asked for is still done.
-    EndOfInput(Instant),
+    /// The pipe ended; what it asked for is still done, but not for ever by a server that comes and goes.
+    EndOfInput { at: Instant, latest: Instant },
     /// The process was told to end.
     Shutdown(Instant),
 }
@@ -68,7 +71,8 @@ struct Chat<'a> {
     contact: Instant,
     /// Ctrl-C was pressed, and nothing since.
     interrupted: bool,
-    prompted: bool,
+    /// Whose conversation was opened last on the screen because lines go there.
+    followed: Option<UserName>,
     rejected: Option<Box<ErrorFrame>>,
 }
 
@@ -101,9 +105,10 @@ pub(crate) async fn chat(
         leaving: Leaving::No,
         contact: Instant::now() + SERVER,
         interrupted: false,
-        prompted: false,
+        followed: None,
         rejected: None,
     };
+    chat.begin().await?;
     chat.run(shutdown).await?;
     chat.end().await
 }
@@ -112,7 +117,7 @@ impl Chat<'_> {
     async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), Failure> {
         while !self.is_done() {
             self.outbox.pump(&self.keeper, &self.client).await?;
-            self.keep_current();
+            self.look().await?;
             let takes_input = self.takes_input();
             let waits_for_contact =
                 !self.console.is_interactive() && !self.model.was_connected() && !self.is_out_of_patience();
@@ -123,12 +128,14 @@ impl Chat<'_> {
                     Vec::new()
                 }
                 Some(incoming) = self.incoming.recv() => self.heard(incoming),
-                typed = self.console.input.next(), if takes_input => self.all_typed(typed),
+                happening = self.console.next(takes_input) => match happening {
+                    Happening::Typed(typed) => self.all_typed(typed),
+                    Happening::Shown => self.shown(),
+                },
                 Some(answers) = self.outbox.answers() => {
                     answers.into_iter().flat_map(|(id, answer)| self.model.answered(id, answer)).collect()
                 }
                 trouble = self.keeper.trouble() => vec![Effect::Show(Item::Notice(trouble))],
-                () = self.console.output.news() => self.shown(),
                 () = tokio::time::sleep_until(self.contact), if waits_for_contact => Vec::new(),
                 () = tokio::time::sleep_until(deadline.unwrap_or(self.contact)), if deadline.is_some() => break,
             };
@@ -145,14 +152,14 @@ impl Chat<'_> {
             || match self.leaving {
                 Leaving::No => false,
                 Leaving::User(_) | Leaving::Shutdown(_) => answered || kept,
-                Leaving::EndOfInput(_) => answered && self.model.is_up_to_date(),
+                Leaving::EndOfInput { .. } => answered && self.model.is_up_to_date(),
             }
     }
 
     fn deadline(&self) -> Option<Instant> {
         match self.leaving {
             Leaving::No => None,
-            Leaving::User(at) | Leaving::EndOfInput(at) | Leaving::Shutdown(at) => Some(at),
+            Leaving::User(at) | Leaving::EndOfInput { at, .. } | Leaving::Shutdown(at) => Some(at),
         }
     }
 
@@ -168,18 +175,15 @@ impl Chat<'_> {
         ready && self.leaving == Leaving::No
     }
 
-    /// Keeps the editor's prompt and completions as they should be. The first prompt waits until there is something to say
-    /// about the connection, for a refused name asks another question.
-    fn keep_current(&mut self) {
-        if let Some(names) = self.model.take_names() {
-            self.console.names.set(names);
+    /// Shows what is around the messages, on the screen the messages too, and loads what is looked at.
+    async fn look(&mut self) -> Result<(), Failure> {
+        self.follow_partner().await?;
+        if !self.console.keep_current(&mut self.model, self.leaving != Leaving::No)? {
+            return Ok(());
         }
-        if !self.prompted && self.model.has_tried() && self.leaving == Leaving::No {
-            self.prompted = true;
-            let prompt =
-                self.model.partner().map_or_else(|| "> ".to_owned(), |partner| format!("→ {partner} "));
-            self.console.input.prompt(prompt, true);
-        }
+        let mut effects = self.shown();
+        effects.extend(self.console.full().and_then(Full::missing).map(Effect::Do));
+        self.apply(effects).await
     }
 
     fn heard(&mut self, first: Incoming) -> Vec<Effect> {
@@ -190,11 +194,13 @@ impl Chat<'_> {
             effects.extend(self.model.heard(next));
         }
         // Who waits for a server that is there is more patient.
-        let now = Instant::now();
-        match (self.leaving, before, self.model.is_connected()) {
-            (Leaving::EndOfInput(_), false, true) => self.leaving = Leaving::EndOfInput(now + ANSWERS),
-            (Leaving::EndOfInput(_), true, false) => self.leaving = Leaving::EndOfInput(now + SERVER),
-            (Leaving::No | Leaving::User(_) | Leaving::EndOfInput(_) | Leaving::Shutdown(_), _, _) => {}
+        if let Leaving::EndOfInput { at, latest } = &mut self.leaving {
+            let now = Instant::now();
+            match (before, self.model.is_connected()) {
+                (false, true) => *at = (now + ANSWERS).min(*latest),
+                (true, false) => *at = (now + SERVER).min(*latest),
+                (true, true) | (false, false) => {}
+            }
         }
         effects
     }
@@ -203,19 +209,26 @@ impl Chat<'_> {
     fn all_typed(&mut self, first: Typed) -> Vec<Effect> {
         let mut effects = self.typed(first);
         while self.leaving == Leaving::No && !self.model.is_full() && !effects.contains(&Effect::Leave) {
-            let Some(next) = self.console.input.waiting() else { break };
+            let Some(next) = self.console.waiting() else { break };
             effects.extend(self.typed(next));
         }
         effects
     }
 
     fn typed(&mut self, typed: Typed) -> Vec<Effect> {
-        self.prompted = false;
+        self.console.dealt();
         let again = self.interrupted;
-        self.interrupted = typed == Typed::Interrupt;
+        let interrupt = [Act::Interrupt];
+        self.interrupted = match &typed {
+            Typed::Interrupt => true,
+            // On the screen ctrl-C comes as a key; nothing was pressed in between.
+            Typed::Acts(acts) => again && (acts.is_empty() || acts.as_slice() == interrupt),
+            Typed::Line(_) | Typed::TooLong | Typed::End | Typed::Failed(_) => false,
+        };
         match typed {
             Typed::Line(line) => self.line(&line),
             Typed::TooLong => self.model.wrong("a line is too long for a message; it was skipped".to_owned()),
+            Typed::Acts(acts) => acts.into_iter().map(Effect::Do).collect(),
             Typed::Interrupt if again => vec![Effect::Leave],
             Typed::Interrupt => {
                 vec![Effect::Show(Item::Hint("ctrl-C once more, or exit, to leave".to_owned()))]
@@ -226,7 +239,7 @@ impl Chat<'_> {
                 let at = Instant::now() + patience;
                 // Who waited for a first connection already does not wait again.
                 let at = if self.model.was_connected() { at } else { at.min(self.contact) };
-                self.leaving = Leaving::EndOfInput(at);
+                self.leaving = Leaving::EndOfInput { at, latest: Instant::now() + 2 * ANSWERS };
                 Vec::new()
             }
             Typed::Failed(error) => {
@@ -248,13 +261,13 @@ impl Chat<'_> {
     }
 
     fn shown(&mut self) -> Vec<Effect> {
-        let places = self.console.output.shown();
+        let places = self.console.shown();
         places.iter().flat_map(|(conversation, seq)| self.model.shown(conversation, *seq)).collect()
     }
 
     /// Moves the cursors past what was shown, closes the connection, and says how it ended.
     async fn end(mut self) -> Result<Ending, Failure> {
-        self.console.output.flush().await;
+        self.console.flush().await;
         let effects = self.shown();
         self.apply(effects).await?;
         self.client.close().await;
@@ -279,9 +292,7 @@ impl Chat<'_> {
             return Err(Failure::new(Exit::Unavailable, format!("no chat server answers; {waiting}")));
         }
         if unanswered > 0 && interactive && kept {
-            self.console.show(Item::Notice(waiting), self.model.me()).await?;
-            self.console.output.flush().await;
-            return Ok(Ending::Left);
+            return Ok(Ending::Left(Some(waiting)));
         }
         if unanswered > 0 {
             return Err(Failure::new(Exit::Failure, waiting));
@@ -291,7 +302,7 @@ impl Chat<'_> {
                 Exit::Failure,
                 format!("not everything worked: {failures} errors, see above"),
             )),
-            _ => Ok(Ending::Left),
+            _ => Ok(Ending::Left(None)),
         }
     }
 }

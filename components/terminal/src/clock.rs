@@ -69,6 +69,13 @@ impl std::fmt::Display for Moment {
     }
 }
 
+impl Day {
+    /// `2026-11-20`.
+    pub(crate) fn short(self) -> String {
+        format!("{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+}
+
 impl std::fmt::Display for Day {
     /// `Friday 20 November 2026`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

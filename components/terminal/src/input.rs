@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::editor::Editor;
 use crate::prompt::Prompt;
+use crate::screen::Act;
 
 /// Lines that were typed and not dealt with yet. Overflow rule: the editor, or the pipe, waits.
 pub(crate) const QUEUE: usize = 64;
@@ -18,6 +19,8 @@ pub(crate) enum Typed {
     Line(String),
     /// Piped a line longer than any message; it was skipped.
     TooLong,
+    /// Did something on the screen.
+    Acts(Vec<Act>),
     /// Pressed ctrl-C.
     Interrupt,
     /// Pressed ctrl-D, or the pipe ended.

@@ -1,11 +1,11 @@
 //! The terminal client: `launcher chat`.
 //!
-//! At a terminal it is a conversation with line editing; between pipes it reads lines and prints lines. Inside:
+//! At a terminal it takes the whole screen, or edits lines; between pipes it reads lines and prints lines. Inside:
 //!
 //! * [`model`]: what happens, as a pure state machine. [`chat`]: drives it. [`command`]: what a typed line means.
 //! * [`transcript`]: how things look; nothing of the server's reaches the terminal but through its filter, [`clean`].
 //! * [`history`]: what was said, kept on this machine; [`outbox`] hands what waits there to the connection.
-//! * [`console`]: the user's end, of an [`input`] and an [`output`]; [`gate`] keeps the two apart on one terminal.
+//! * [`console`]: the user's end. It is a [`screen`], or an [`input`] and an [`output`], which [`gate`] keeps apart on one terminal.
 
 mod address;
 mod chat;
@@ -30,19 +30,17 @@ mod palette;
 mod pending;
 mod people;
 mod prompt;
+mod screen;
 mod transcript;
 
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kit::Failure;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::history::{Format, HistoryOptions, print};
-
-use crate::console::Console;
 
 /// How long the end may take once `shutdown` is cancelled, whatever hangs.
 const SHUTDOWN: Duration = Duration::from_secs(3);
@@ -60,12 +58,30 @@ pub struct Options {
     pub mode: Mode,
     /// The directory of the history; without one nothing is kept.
     pub history: Option<PathBuf>,
+    /// The colours of the whole screen.
+    pub theme: Theme,
+    /// Whether the mouse is used on the whole screen.
+    pub mouse: bool,
+}
+
+/// The colours of the whole screen. `NO_COLOR` in the environment means [`Theme::Mono`], whatever is chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Theme {
+    /// The terminal's eight colours, for any background.
+    #[default]
+    Basic,
+    /// Bright ones, for a dark background.
+    Dark,
+    /// Dark ones, for a light background.
+    Light,
+    /// None at all.
+    Mono,
 }
 
 /// How a chat is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// As fits: a conversation at a terminal, lines between pipes.
+    /// As fits: the whole screen at a terminal, lines between pipes and at a terminal that can do no more.
     #[default]
     Auto,
     /// Line by line: for pipes, screen readers and terminals that can do no more.
@@ -80,21 +96,8 @@ pub enum Mode {
 /// # Errors
 /// When the name or the server is wrong, or something could not be sent.
 pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Failure> {
-    let typed_lines = options.history.as_ref().and_then(|directory| typed_lines(directory));
-    let mut console = Console::open(options.mode, typed_lines)?;
     tokio::select! {
-        result = login::converse(options, &mut console, &shutdown) => result,
+        result = login::converse(options, &shutdown) => result,
         () = async { shutdown.cancelled().await; tokio::time::sleep(SHUTDOWN).await } => Ok(()),
-    }
-}
-
-/// Where the line editor remembers what was typed, in a directory that is the user's alone.
-fn typed_lines(directory: &Path) -> Option<PathBuf> {
-    match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory) {
-        Ok(()) => Some(directory.join("chat-history")),
-        Err(error) => {
-            tracing::debug!(%error, "typed lines are not remembered");
-            None
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! Finds out who chats with which server, asks where it may, and asks again where the server refuses.
 
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kit::{Exit, Failure};
@@ -8,66 +10,165 @@ use protocol::native::{ErrorCode, ErrorFrame};
 use tokio_util::sync::CancellationToken;
 use transport::NativeOptions;
 
-use crate::Options;
 use crate::address::Address;
 use crate::chat::{Ending, chat};
 use crate::clean;
-use crate::console::Console;
+use crate::console::{Console, is_terminal};
 use crate::history::keeper::Keeper;
 use crate::item::Item;
+use crate::screen::Full;
+use crate::{Mode, Options, Theme};
 
 /// How often a taken name is tried again before it is believed: our own last session may still be ending.
 const TAKEN_RETRIES: u32 = 5;
 /// How long between two such attempts.
 const TAKEN_PAUSE: Duration = Duration::from_millis(200);
 
+/// Who sits at which end.
+struct Desk {
+    mode: Mode,
+    /// Whether the whole screen is used.
+    full: bool,
+    theme: Theme,
+    mouse: bool,
+    history: Option<PathBuf>,
+    /// Where questions are asked and, without the whole screen, everything happens.
+    lines: Option<Console>,
+}
+
+impl Desk {
+    fn new(options: &Options) -> Self {
+        let simple = std::env::var("TERM").map_or(true, |term| term.is_empty() || term == "dumb");
+        Self {
+            mode: options.mode,
+            full: options.mode == Mode::Auto && is_terminal() && !simple,
+            theme: options.theme,
+            mouse: options.mouse,
+            history: options.history.clone(),
+            lines: None,
+        }
+    }
+
+    fn asks(&self) -> bool {
+        self.mode != Mode::Json && is_terminal()
+    }
+
+    fn lines(&mut self) -> Result<&mut Console, Failure> {
+        let lines = match self.lines.take() {
+            Some(lines) => lines,
+            None => {
+                let typed_lines = self.history.as_ref().and_then(|directory| typed_lines(directory));
+                Console::lines(self.mode, typed_lines)?
+            }
+        };
+        Ok(self.lines.insert(lines))
+    }
+
+    /// The console to chat at.
+    fn console(&mut self, me: &UserName, server: &Address) -> Result<Console, Failure> {
+        if self.full {
+            self.lines = None;
+            let full = Full::open(self.theme, self.mouse, me.clone(), server.to_string())?;
+            return Ok(Console::Full(Box::new(full)));
+        }
+        self.lines()?;
+        Ok(self.lines.take().expect("it was put there a line ago"))
+    }
+
+    /// The chat at it is over for now.
+    fn put_back(&mut self, console: Console) {
+        match console {
+            Console::Lines(_) => self.lines = Some(console),
+            // The terminal is given back.
+            Console::Full(_) => {}
+        }
+    }
+}
+
+/// Where the line editor remembers what was typed, in a directory that is the user's alone.
+fn typed_lines(directory: &Path) -> Option<PathBuf> {
+    match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory) {
+        Ok(()) => Some(directory.join("chat-history")),
+        Err(error) => {
+            tracing::debug!(%error, "typed lines are not remembered");
+            None
+        }
+    }
+}
+
 /// Logs in and chats, under another name if need be.
-pub(crate) async fn converse(
-    options: Options,
-    console: &mut Console,
-    shutdown: &CancellationToken,
-) -> Result<(), Failure> {
-    let directory = options.history.clone();
+pub(crate) async fn converse(options: Options, shutdown: &CancellationToken) -> Result<(), Failure> {
+    let mut desk = Desk::new(&options);
     let (address, mut name) = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
-        login = login(options, console) => match login? {
+        login = login(options, &mut desk) => match login? {
             Some(login) => login,
             None => return Ok(()),
         },
     };
-    let mut retries = 0;
     loop {
-        let server = address.resolve().await.map_err(|error| Failure::new(Exit::Unavailable, error))?;
-        let keeper = Keeper::open(directory.clone(), name.clone(), address.to_string())?;
-        let ending =
-            chat(console, keeper, NativeOptions::user(server, name.clone()), address.to_string(), shutdown);
-        let refused = match ending.await? {
-            Ending::Left => return Ok(()),
+        let mut console = desk.console(&name, &address)?;
+        let ending = insist(&mut console, &desk, &address, &name, shutdown).await;
+        desk.put_back(console);
+        let refused = match ending? {
+            Ending::Left(farewell) => {
+                farewell.into_iter().for_each(|farewell| say(&farewell));
+                return Ok(());
+            }
             Ending::Rejected(refused) => refused,
         };
-        if refused.code == ErrorCode::Taken && retries < TAKEN_RETRIES && !shutdown.is_cancelled() {
-            retries += 1;
-            tokio::time::sleep(TAKEN_PAUSE).await;
-            continue;
-        }
-        retries = 0;
-        match another_name(console, &name, &refused, shutdown).await? {
+        match another_name(&mut desk, &name, &refused, shutdown).await? {
             Some(other) => name = other,
             None => return Ok(()),
         }
     }
 }
 
+/// Chats, and tries a name again that is taken.
+async fn insist(
+    console: &mut Console,
+    desk: &Desk,
+    address: &Address,
+    name: &UserName,
+    shutdown: &CancellationToken,
+) -> Result<Ending, Failure> {
+    let mut retries = 0;
+    loop {
+        let server = address.resolve().await.map_err(|error| Failure::new(Exit::Unavailable, error))?;
+        let keeper = Keeper::open(desk.history.clone(), name.clone(), address.to_string())?;
+        let options = NativeOptions::user(server, name.clone());
+        let ending = chat(console, keeper, options, address.to_string(), shutdown).await?;
+        match &ending {
+            Ending::Rejected(refused)
+                if refused.code == ErrorCode::Taken
+                    && retries < TAKEN_RETRIES
+                    && !shutdown.is_cancelled() =>
+            {
+                retries += 1;
+                tokio::time::sleep(TAKEN_PAUSE).await;
+            }
+            Ending::Rejected(_) | Ending::Left(_) => return Ok(ending),
+        }
+    }
+}
+
+/// A last word, once the terminal is as it was.
+fn say(farewell: &str) {
+    use std::io::Write;
+    // Nobody listening is no failure.
+    let _ = writeln!(std::io::stderr(), "{farewell}");
+}
+
 /// The server and the name, from the options or from the user; `None` when the user would rather leave.
-async fn login(options: Options, console: &mut Console) -> Result<Option<(Address, UserName)>, Failure> {
+async fn login(options: Options, desk: &mut Desk) -> Result<Option<(Address, UserName)>, Failure> {
     let usage = |error| Failure::new(Exit::Usage, error);
-    let asks = console.is_interactive();
+    let asks = desk.asks();
     let name = options.name.as_deref().map(UserName::parse).transpose();
     let default = Address::from(options.default_server);
     let address = match &options.server {
         Some(server) => Address::parse(server).map_err(|error| usage(error.to_string()))?,
         // Whoever gives a name knows what they want; whoever gives nothing is asked both.
-        None if asks && options.name.is_none() => match ask_server(console, default).await? {
+        None if asks && options.name.is_none() => match ask_server(desk.lines()?, default).await? {
             Some(address) => address,
             None => return Ok(None),
         },
@@ -75,11 +176,11 @@ async fn login(options: Options, console: &mut Console) -> Result<Option<(Addres
     };
     match name {
         Ok(Some(name)) => Ok(Some((address, name))),
-        Ok(None) if asks => Ok(ask_name(console).await?.map(|name| (address, name))),
+        Ok(None) if asks => Ok(ask_name(desk.lines()?).await?.map(|name| (address, name))),
         Ok(None) => Err(usage("who are you? Say --name NAME; nobody can be asked here".to_owned())),
         Err(error) if asks => {
-            complain(console, error.to_string()).await?;
-            Ok(ask_name(console).await?.map(|name| (address, name)))
+            complain(desk.lines()?, error.to_string()).await?;
+            Ok(ask_name(desk.lines()?).await?.map(|name| (address, name)))
         }
         Err(error) => Err(Failure::new(Exit::Failure, error)),
     }
@@ -110,15 +211,16 @@ async fn ask_name(console: &mut Console) -> Result<Option<UserName>, Failure> {
 
 /// The server refused a name: the next one to try, or `None` when the user would rather leave.
 async fn another_name(
-    console: &mut Console,
+    desk: &mut Desk,
     name: &UserName,
     refused: &ErrorFrame,
     shutdown: &CancellationToken,
 ) -> Result<Option<UserName>, Failure> {
     let error = format!("the server refuses the name {name}: {}", clean::one_line(&refused.message));
-    if !console.is_interactive() {
+    if !desk.asks() {
         return Err(Failure::new(Exit::Failure, error));
     }
+    let console = desk.lines()?;
     complain(console, error).await?;
     tokio::select! {
         () = shutdown.cancelled() => Ok(None),
@@ -129,5 +231,5 @@ async fn another_name(
 async fn complain(console: &mut Console, error: String) -> Result<(), Failure> {
     // Nobody has a name yet, and an error is shown to everybody alike.
     let nobody = UserName::parse("nobody").expect("this is a name");
-    Ok(console.show(Item::Error(error), &nobody).await?)
+    console.show(Item::Error(error), &nobody).await
 }

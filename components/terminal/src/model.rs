@@ -14,6 +14,7 @@ use crate::history::entry::{Entry, State};
 use crate::item::{Item, Link};
 use crate::pending::{LIMIT, Pending};
 use crate::people::People;
+use crate::screen::Act;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,10 @@ pub(crate) enum Effect {
     SeenElsewhere(ConversationId, u64),
     /// Ask the server this.
     Ask(ClientFrame),
+    /// Show the list of conversations as it is now.
+    Refill,
+    /// Do what the user wants on the screen.
+    Do(Act),
     /// The user wants to leave.
     Leave,
     /// The server will not have this name.
@@ -112,6 +117,19 @@ impl Model {
     /// Whom a line without a name goes to.
     pub(crate) fn partner(&self) -> Option<&UserName> {
         self.partner.as_ref()
+    }
+
+    /// The user looks at the conversation with somebody, or with one to whom nothing can be said.
+    pub(crate) fn open(&mut self, partner: Option<UserName>) {
+        self.partner = partner.map(|partner| self.people.spelling(partner));
+        if let Some(partner) = &self.partner {
+            self.people.met(partner);
+        }
+    }
+
+    /// Everybody online.
+    pub(crate) fn online(&self) -> Vec<String> {
+        self.people.online()
     }
 
     /// Who chats.
@@ -334,7 +352,10 @@ impl Model {
 
     fn frame(&mut self, frame: ServerFrame) -> Effects {
         match frame {
-            ServerFrame::Live => self.live = true,
+            ServerFrame::Live => {
+                self.live = true;
+                return vec![Effect::Refill];
+            }
             ServerFrame::Presence { name, online } => return self.presence(name, online),
             ServerFrame::History(page) => return self.page(page),
             ServerFrame::Seen(seen) => {

@@ -174,7 +174,7 @@ async fn who_is_not_told_is_asked() {
     terminal.type_text("alice");
     terminal.press(&["Enter"]);
     servers.online("alice").await;
-    terminal.until_row("online: alice");
+    terminal.until("the screen", |rows| rows.iter().any(|row| row.contains("connected to")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

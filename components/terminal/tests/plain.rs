@@ -5,12 +5,13 @@ mod support;
 
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::time::Duration;
 
 use protocol::MessageType;
 use protocol::native::ErrorCode;
 use serde_json::Value;
 use support::{Run, run_in, start};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use transport::testing::FakeServers;
 
@@ -152,4 +153,36 @@ async fn a_program_speaks_json_and_reads_what_becomes_of_it() {
     let run = run_in(home.path(), &arguments, input).await;
     assert!(run.out.contains("\"job-1\""), "{}", run.out);
     assert_eq!(servers.conversation("alice", "carol", 1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_means_no_good_steers_nothing_in_any_mode() {
+    for (what, bytes) in support::mischief() {
+        for mode in ["plain", "json"] {
+            let server = support::hostile(bytes.clone()).await;
+            let home = tempfile::tempdir().unwrap();
+            let mut child = start(home.path(), &[&server.to_string(), "alice", mode]);
+            let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+            let (mut written, mut said) = (Vec::new(), Vec::new());
+            // Each of them ends the connection, which is said; until then all that is written counts.
+            let saying = async {
+                loop {
+                    tokio::select! {
+                        read = out.read_buf(&mut written) => assert_ne!(read.unwrap(), 0, "{what} {mode}: it ended"),
+                        read = err.read_buf(&mut said) => assert_ne!(read.unwrap(), 0, "{what} {mode}: it ended"),
+                    }
+                    let all = String::from_utf8([written.as_slice(), said.as_slice()].concat()).unwrap();
+                    if ["cannot reach", "connection lost", "\"disconnected\""]
+                        .iter()
+                        .any(|end| all.contains(end))
+                    {
+                        return all;
+                    }
+                }
+            };
+            let all = tokio::time::timeout(Duration::from_secs(20), saying).await.unwrap();
+            let steers = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+            assert!(!all.contains(steers), "{what} {mode}: {all:?}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use kit::{Exit, Failure};
-use terminal::Mode;
+use terminal::{Mode, Theme};
 use tokio_util::sync::CancellationToken;
 
 use super::options::{Where, Without, small_runtime};
@@ -27,6 +27,35 @@ pub(super) struct Args {
     /// The directory of the history [default: ~/.local/state/p2p-chat]
     #[arg(long, value_name = "DIR")]
     history: Option<PathBuf>,
+    /// The colours of the whole screen; none at all where NO_COLOR is set
+    #[arg(long, value_enum, default_value_t = Colours::Basic)]
+    theme: Colours,
+    /// Use the mouse; without this it is the terminal's, which selects text with it
+    #[arg(long)]
+    mouse: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Colours {
+    /// The terminal's eight colours, for any background
+    Basic,
+    /// Bright ones, for a dark background
+    Dark,
+    /// Dark ones, for a light background
+    Light,
+    /// None at all
+    Mono,
+}
+
+impl From<Colours> for Theme {
+    fn from(colours: Colours) -> Self {
+        match colours {
+            Colours::Basic => Self::Basic,
+            Colours::Dark => Self::Dark,
+            Colours::Light => Self::Light,
+            Colours::Mono => Self::Mono,
+        }
+    }
 }
 
 /// Chats until the user leaves.
@@ -43,6 +72,8 @@ pub(super) fn chat(place: &Where, args: Args) -> Result<Exit, Failure> {
         default_server: catalog::chat_address(&settings),
         mode,
         history: place.history(args.history)?,
+        theme: args.theme.into(),
+        mouse: args.mouse,
     };
     let shutdown = CancellationToken::new();
     small_runtime()?.block_on(async {

@@ -14,6 +14,7 @@ mod metrics;
 mod readme;
 mod running;
 mod stopped;
+mod terminal;
 mod text;
 mod trace;
 mod websocket;

@@ -12,7 +12,7 @@ use crate::item::Item;
 use crate::model::Effect;
 
 /// Messages that a search shows, the latest ones.
-const FOUND: usize = 50;
+const FOUND: usize = 200;
 /// Messages of an earlier session that are read at once.
 const PAGE: usize = 500;
 
@@ -53,8 +53,13 @@ impl Chat<'_> {
                 });
                 self.settle(acks).await
             }
+            Effect::Unseen if self.console.full().is_some() => Ok(Vec::new()),
             Effect::Unseen => self.unseen().await,
+            Effect::Past(page) if self.console.full().is_some() => self.filled_in(page).await,
             Effect::Past(page) => self.past(page).await,
+            Effect::Refill => self.refill().await,
+            // An act may be a line, and a line may do anything: the future would hold itself.
+            Effect::Do(act) => Box::pin(self.act_on(act)).await,
             Effect::Recall(with, count) => self.recall(with, count).await,
             Effect::Search(text) => self.search(text).await,
             Effect::Refuse(id, reason) => self.refuse(id, reason).await,
@@ -63,7 +68,10 @@ impl Chat<'_> {
                 self.client.seen(conversation.clone(), seq).await;
                 self.see(&conversation, seq).await
             }
-            Effect::SeenElsewhere(conversation, seq) => self.see(&conversation, seq).await,
+            Effect::SeenElsewhere(conversation, seq) => {
+                self.see(&conversation, seq).await?;
+                self.refill().await
+            }
             Effect::Ask(frame) => {
                 self.client.frame(frame).await;
                 Ok(Vec::new())
@@ -139,6 +147,10 @@ impl Chat<'_> {
     async fn search(&mut self, text: String) -> Result<Vec<Effect>, Failure> {
         let needle = text.clone();
         let entries = self.keeper.ask(move |history| history.search(&needle, None, FOUND)).await?;
+        if let Some(full) = self.console.full() {
+            full.screen.found(text, entries);
+            return Ok(Vec::new());
+        }
         if entries.is_empty() {
             let nothing = format!("nothing that this machine keeps holds '{text}'");
             return Ok(vec![Effect::Show(Item::Answer(nothing))]);
@@ -159,11 +171,12 @@ impl Chat<'_> {
     }
 
     async fn greet(&mut self, conversations: Vec<ConversationSummary>) -> Result<Vec<Effect>, Failure> {
-        if self.keeper.ask(move |history| history.greet(&conversations)).await? {
+        let me = self.model.me().clone();
+        if self.keeper.ask(move |history| history.greet(&conversations, &me)).await? {
             // The server's logs are new ones: what it has is asked for from the beginning.
             self.client.replay().await;
         }
-        Ok(Vec::new())
+        self.refill().await
     }
 
     async fn see(&mut self, conversation: &ConversationId, seq: u64) -> Result<Vec<Effect>, Failure> {
@@ -175,7 +188,7 @@ impl Chat<'_> {
 
     async fn leave(&mut self) -> Result<Vec<Effect>, Failure> {
         self.leaving = Leaving::User(Instant::now() + LEAVING);
-        self.console.input.finish();
+        self.console.finish();
         let unanswered = self.model.unanswered();
         if unanswered > 0 && self.model.is_connected() {
             let text = format!("{} to be saved", super::wait(unanswered));

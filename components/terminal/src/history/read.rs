@@ -13,9 +13,20 @@ use super::write::conversation;
 /// Conversations whose place is told to the server. Overflow rule: of the others it sends what lies past the user's own cursor, and what
 /// is known of that is told by its id.
 const CURSORS: i64 = 200;
+/// Conversations that are listed, the latest first. Overflow rule: older ones are found by search and by name.
+const CONVERSATIONS: i64 = 500;
+
 const COLUMNS: &str = "p.message_id, p.place, p.partner, p.outgoing, m.message, p.said, p.state, p.seq, p.kind, p.metadata, \
                        p.client_id";
 const FROM: &str = "FROM p2p_messages p JOIN messages m ON m.id = p.message_id";
+
+/// One conversation in a list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) partner: String,
+    /// How many messages of the other one were not shown yet.
+    pub(crate) unseen: u64,
+}
 
 /// Some of a conversation's messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +130,33 @@ impl History {
         let sql = "SELECT count(*) FROM p2p_messages WHERE state = 'waiting' AND server IS ?1";
         let count: i64 = self.connection.query_row(sql, [&self.server], |row| row.get(0))?;
         Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// The conversations, the latest first.
+    pub(crate) fn conversations(&self) -> rusqlite::Result<Vec<Summary>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT k.partner,
+                (SELECT count(*) FROM p2p_messages u WHERE u.partner_key = k.partner_key AND u.outgoing = 0
+                    AND u.seq > coalesce(c.seen, 0))
+             FROM (SELECT partner_key, partner, max(message_id) AS latest FROM p2p_messages GROUP BY partner_key) k
+             LEFT JOIN p2p_conversations c ON c.partner_key = k.partner_key
+             ORDER BY k.latest DESC LIMIT ?1",
+        )?;
+        let summary = |row: &Row<'_>| Ok(Summary { partner: row.get(0)?, unseen: row.get(1)? });
+        statement.query_map([CONVERSATIONS], summary)?.collect()
+    }
+
+    /// How many messages of a conversation stand at a place or behind it.
+    pub(crate) fn count_from(&self, partner: &str, place: i64) -> rusqlite::Result<usize> {
+        let sql = "SELECT count(*) FROM p2p_messages WHERE partner_key = ?1 AND place >= ?2";
+        let count: i64 = self.connection.query_row(sql, params![key_of(partner), place], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// The lines that were typed, the latest last.
+    pub(crate) fn typed(&self) -> rusqlite::Result<Vec<String>> {
+        let mut statement = self.connection.prepare_cached("SELECT line FROM p2p_typed ORDER BY id")?;
+        statement.query_map([], |row| row.get(0))?.collect()
     }
 
     /// What is held of each conversation, for the server to go on from.

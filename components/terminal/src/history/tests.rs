@@ -231,8 +231,8 @@ fn a_server_that_begins_anew_is_asked_for_everything() {
         unseen: head,
         last: None,
     };
-    assert!(!history.greet(&[summary(9)]).unwrap());
-    assert!(history.greet(&[summary(1)]).unwrap());
+    assert!(!history.greet(&[summary(9)], &me).unwrap());
+    assert!(history.greet(&[summary(1)], &me).unwrap());
     assert!(history.receive(&[event("bob", "alice", 1, "after")], &me).unwrap()[0].is_some());
     assert_eq!(texts(&history, "bob"), ["before", "after"]);
 }

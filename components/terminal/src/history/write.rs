@@ -16,6 +16,9 @@ use super::schema::ME;
 const SPREAD: i64 = 1 << 20;
 /// Messages that wait stand behind everything.
 const WAITING: i64 = 1 << 61;
+/// Typed lines that are remembered. Overflow rule: the oldest are forgotten.
+const TYPED: i64 = 1000;
+
 fn place_of(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX).saturating_mul(SPREAD)
 }
@@ -142,7 +145,11 @@ impl History {
 
     /// What the server knows of the user's conversations. Whether its logs are other ones than those we know, in which case
     /// everything has to be told again.
-    pub(crate) fn greet(&mut self, conversations: &[ConversationSummary]) -> rusqlite::Result<bool> {
+    pub(crate) fn greet(
+        &mut self,
+        conversations: &[ConversationSummary],
+        me: &UserName,
+    ) -> rusqlite::Result<bool> {
         let transaction = self.begin()?;
         let mut renewed = false;
         for summary in conversations {
@@ -156,9 +163,23 @@ impl History {
                  ON CONFLICT DO UPDATE SET seen = max(seen, excluded.seen)",
                 params![key, summary.with.as_str(), signed(summary.seen)],
             )?;
+            // So that a conversation from elsewhere is known here at all; what is unseen comes by itself.
+            if let Some(last) = summary.last.as_ref().filter(|last| last.seq <= summary.seen) {
+                keep(&transaction, last, me)?;
+            }
         }
         transaction.commit()?;
         Ok(renewed)
+    }
+
+    /// Remembers a typed line.
+    pub(crate) fn remember(&mut self, line: &str) -> rusqlite::Result<()> {
+        let transaction = self.begin()?;
+        transaction.execute("DELETE FROM p2p_typed WHERE line = ?1", [line])?;
+        transaction.execute("INSERT INTO p2p_typed(line) VALUES (?1)", [line])?;
+        transaction
+            .execute("DELETE FROM p2p_typed WHERE id <= (SELECT max(id) FROM p2p_typed) - ?1", [TYPED])?;
+        transaction.commit()
     }
 }
 

@@ -64,6 +64,52 @@ pub(crate) fn sql(home: &Path, user: &str, sql: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
+/// A chat server that answers every greeting with these bytes, and goes on as long as it is let.
+pub(crate) async fn hostile(bytes: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let bytes = bytes.clone();
+            tokio::spawn(async move {
+                let _ = stream.write_all(b"\x1b]0;owned\x07\x1b[2JEnter your username: ").await;
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(&bytes).await;
+                // Who does not hang up is told nothing more.
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            });
+        }
+    });
+    address
+}
+
+/// What a server may say that means no good.
+pub(crate) fn mischief() -> Vec<(&'static str, Vec<u8>)> {
+    let steer = "\\u001b]0;owned\\u0007\\u001b[2J\\u009b31m\\u202e";
+    let welcome = |online: &str| {
+        format!(
+            r#"{{"type":"welcome","name":"alice","token":"t","online":[{online}],"conversations":[],"durability":"fsync"}}"#
+        )
+    };
+    let event = format!(
+        r#"{{"type":"event","event":{{"id":"019aa3c2-7f10-7abc-8def-0123456789ab","conversation":"dm:alice:bob","seq":1,"at":"2026-11-20T23:21:22Z","sender":"bob","destination":"alice","body":"steer{steer}ed","type":"chat","metadata":{{"k{steer}":"{steer}"}},"client_id":"x","timestamp":"2026-11-20T23:21:22Z"}}}}"#
+    );
+    let error = format!(r#"{{"type":"error","code":"refused","message":"wrong{steer}"}}"#);
+    let bye = format!(r#"{{"type":"bye","reason":"because{steer}","reconnect_after_ms":50}}"#);
+    vec![
+        ("noise", (0..=255u8).cycle().take(100_000).collect()),
+        ("a line of 10 MB", [vec![b'{'], vec![b'x'; 10_000_000], vec![b'\n']].concat()),
+        ("a long frame", format!("{}\n", welcome(&format!("\"{}\"", "a".repeat(2_000_000)))).into_bytes()),
+        (
+            "orders",
+            format!("{}\n{event}\n{error}\n{{\"type\":\"live\"}}\n{bye}\n", welcome("\"alice\""))
+                .into_bytes(),
+        ),
+        ("deep", [welcome("").into_bytes(), b"\n".to_vec(), vec![b'['; 1_000_000], b"\n".to_vec()].concat()),
+    ]
+}
+
 /// A chat server that answers every greeting with this refusal.
 pub(crate) async fn refusing(code: ErrorCode, message: &'static str) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

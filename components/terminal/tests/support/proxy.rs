@@ -1,4 +1,5 @@
 //! A wire between the client and its server that a test can cut, also in the middle of a conversation.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

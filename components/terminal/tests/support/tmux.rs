@@ -1,4 +1,5 @@
 //! A real terminal for the client: a tmux server of its own, whose screen the test reads as a person would.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,8 +16,13 @@ pub(crate) struct Tmux {
 }
 
 impl Tmux {
-    /// Runs a command line in a new terminal; `None` where the tests were told to do without tmux.
+    /// Runs a command line in a new terminal, as high as a long scroll; `None` where the tests were told to do without tmux.
     pub(crate) fn run(command: &str) -> Option<Self> {
+        Self::sized(command, 80, 250)
+    }
+
+    /// Runs a command line in a new terminal of this size.
+    pub(crate) fn sized(command: &str, width: u16, height: u16) -> Option<Self> {
         if std::env::var_os("P2P_TEST_SKIP_TMUX").is_some() {
             return None;
         }
@@ -32,13 +38,30 @@ impl Tmux {
         // The screen stays when the command ends, and the shell says how it ended and how it left the terminal.
         let shell =
             format!("{command}; echo \"[ended $?]\"; stty -a | grep -o ' icanon\\| echo '; exec sleep 600");
-        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "250", &shell]);
+        let (width, height) = (width.to_string(), height.to_string());
+        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height, &shell]);
         Some(terminal)
     }
 
     /// Where the client keeps its history.
     pub(crate) fn state(&self) -> PathBuf {
         self.directory.path().join("state")
+    }
+
+    /// Gives the terminal another size.
+    pub(crate) fn resize(&self, width: u16, height: u16) {
+        self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
+    }
+
+    /// The title that the program gave the window.
+    pub(crate) fn title(&self) -> String {
+        self.tmux(&["display-message", "-p", "#{pane_title}"]).trim().to_owned()
+    }
+
+    /// Pastes as a terminal does, in brackets where the program asked for them.
+    pub(crate) fn paste(&self, text: &str) {
+        self.tmux(&["set-buffer", text]);
+        self.tmux(&["paste-buffer", "-p"]);
     }
 
     /// Types text.

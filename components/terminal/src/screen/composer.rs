@@ -1,0 +1,234 @@
+//! The line being written: a text and a cursor that moves by what people see as characters.
+
+use protocol::limits::BODY_BYTES;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use crate::clean;
+
+/// Longest text that can be written: a message and the name before it. Overflow rule: what is typed beyond is not taken.
+const LIMIT: usize = BODY_BYTES + 256;
+
+/// A text being written.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Composer {
+    text: String,
+    /// In bytes, at a border between two characters.
+    cursor: usize,
+}
+
+impl Composer {
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// What stands before the cursor.
+    pub(super) fn before(&self) -> &str {
+        &self.text[..self.cursor]
+    }
+
+    pub(super) fn set(&mut self, text: String) {
+        self.cursor = text.len();
+        self.text = text;
+    }
+
+    pub(super) fn take(&mut self) -> String {
+        self.cursor = 0;
+        std::mem::take(&mut self.text)
+    }
+
+    /// Typed or pasted. What could steer a terminal stays out.
+    pub(super) fn insert(&mut self, text: &str) {
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let lines: Vec<String> = clean::lines(&text).collect();
+        let text = lines.join("\n");
+        if self.text.len() + text.len() <= LIMIT {
+            self.text.insert_str(self.cursor, &text);
+            self.cursor += text.len();
+        }
+    }
+
+    /// Puts a completion in the place of what stands between `from` and the cursor.
+    pub(super) fn complete(&mut self, from: usize, with: &str) {
+        self.text.replace_range(from..self.cursor, with);
+        self.cursor = from + with.len();
+    }
+
+    fn left_of_cursor(&self) -> usize {
+        self.before().grapheme_indices(true).next_back().map_or(0, |(at, _)| at)
+    }
+
+    fn right_of_cursor(&self) -> usize {
+        let next = self.text[self.cursor..].graphemes(true).next();
+        self.cursor + next.map_or(0, str::len)
+    }
+
+    fn word_left_of_cursor(&self) -> usize {
+        let mut words = self.before().unicode_word_indices();
+        words.next_back().map_or(0, |(at, _)| at)
+    }
+
+    fn word_right_of_cursor(&self) -> usize {
+        let after = &self.text[self.cursor..];
+        let word = after.unicode_word_indices().next();
+        word.map_or(self.text.len(), |(at, word)| self.cursor + at + word.len())
+    }
+
+    fn line_start(&self) -> usize {
+        self.before().rfind('\n').map_or(0, |at| at + 1)
+    }
+
+    fn line_end(&self) -> usize {
+        self.text[self.cursor..].find('\n').map_or(self.text.len(), |at| self.cursor + at)
+    }
+
+    pub(super) fn left(&mut self) {
+        self.cursor = self.left_of_cursor();
+    }
+
+    pub(super) fn right(&mut self) {
+        self.cursor = self.right_of_cursor();
+    }
+
+    pub(super) fn word_left(&mut self) {
+        self.cursor = self.word_left_of_cursor();
+    }
+
+    pub(super) fn word_right(&mut self) {
+        self.cursor = self.word_right_of_cursor();
+    }
+
+    pub(super) fn home(&mut self) {
+        self.cursor = self.line_start();
+    }
+
+    pub(super) fn end(&mut self) {
+        self.cursor = self.line_end();
+    }
+
+    fn remove(&mut self, from: usize, to: usize) {
+        self.text.replace_range(from..to, "");
+        self.cursor = from;
+    }
+
+    pub(super) fn backspace(&mut self) {
+        self.remove(self.left_of_cursor(), self.cursor);
+    }
+
+    pub(super) fn delete(&mut self) {
+        self.remove(self.cursor, self.right_of_cursor());
+    }
+
+    pub(super) fn delete_word(&mut self) {
+        self.remove(self.word_left_of_cursor(), self.cursor);
+    }
+
+    pub(super) fn delete_to_start(&mut self) {
+        self.remove(self.line_start(), self.cursor);
+    }
+
+    pub(super) fn delete_to_end(&mut self) {
+        self.remove(self.cursor, self.line_end());
+    }
+
+    /// The rows as they are shown at a width, and the cursor's row and column.
+    pub(super) fn rows(&self, width: usize) -> (Vec<String>, (usize, usize)) {
+        let width = width.max(2);
+        let mut rows = vec![String::new()];
+        let (mut used, mut cursor) = (0, (0, 0));
+        for (at, piece) in self.text.grapheme_indices(true) {
+            let wide = piece.width();
+            if piece != "\n" && used + wide > width {
+                rows.push(String::new());
+                used = 0;
+            }
+            if at == self.cursor {
+                cursor = (rows.len() - 1, used);
+            }
+            if piece == "\n" {
+                rows.push(String::new());
+                used = 0;
+                continue;
+            }
+            rows.last_mut().expect("there is a row from the beginning").push_str(piece);
+            used += wide;
+        }
+        if self.cursor == self.text.len() {
+            if used >= width {
+                rows.push(String::new());
+                used = 0;
+            }
+            cursor = (rows.len() - 1, used);
+        }
+        (rows, cursor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(text: &str) -> Composer {
+        let mut composer = Composer::default();
+        composer.insert(text);
+        composer
+    }
+
+    #[test]
+    fn the_cursor_moves_by_characters_and_words_as_people_see_them() {
+        let mut composer = written("one e\u{301}👩\u{200d}👧 three");
+        composer.word_left();
+        composer.left();
+        composer.backspace();
+        assert_eq!(composer.text(), "one e\u{301} three");
+        composer.backspace();
+        assert_eq!(composer.text(), "one  three");
+        composer.home();
+        composer.word_right();
+        composer.delete_to_end();
+        assert_eq!(composer.text(), "one");
+        composer.delete_word();
+        assert!(composer.is_empty());
+    }
+
+    #[test]
+    fn what_is_pasted_keeps_its_lines_and_loses_its_orders() {
+        let composer = written("a\r\nb\u{1b}[2J\tc\u{7}");
+        assert_eq!(composer.text(), "a\nb[2J c");
+        assert_eq!(composer.rows(10), (vec!["a".to_owned(), "b[2J c".to_owned()], (1, 6)));
+        let mut full = written(&"x".repeat(LIMIT));
+        full.insert("y");
+        assert_eq!(full.text().len(), LIMIT);
+    }
+
+    #[test]
+    fn rows_are_as_wide_as_the_terminal_shows_them() {
+        let composer = written("日本語");
+        assert_eq!(composer.rows(4), (vec!["日本".to_owned(), "語".to_owned()], (1, 2)));
+        assert_eq!(written("abcd").rows(4).1, (1, 0), "the cursor needs a place");
+    }
+
+    proptest! {
+        #[test]
+        fn no_key_breaks_the_text(text in "\\PC{0,20}", keys in proptest::collection::vec(0u8..12, 0..60)) {
+            let mut composer = written(&text);
+            for key in keys {
+                match key {
+                    0 => composer.left(), 1 => composer.right(), 2 => composer.word_left(), 3 => composer.word_right(),
+                    4 => composer.home(), 5 => composer.end(), 6 => composer.backspace(), 7 => composer.delete(),
+                    8 => composer.delete_word(), 9 => composer.delete_to_start(), 10 => composer.delete_to_end(),
+                    _ => composer.insert("é\n👍"),
+                }
+                prop_assert!(composer.text.is_char_boundary(composer.cursor));
+                let (rows, (row, _)) = composer.rows(5);
+                prop_assert!(row < rows.len());
+            }
+        }
+    }
+}

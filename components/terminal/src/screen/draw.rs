@@ -1,0 +1,270 @@
+//! Puts what is on the screen into a buffer.
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Widget};
+use unicode_width::UnicodeWidthStr;
+
+use super::keys::HELP;
+use super::pane::Frame as PaneFrame;
+use super::results::Results;
+use super::wrap::fit;
+use super::{Connection, Overlay, Screen};
+use crate::clean;
+
+/// Narrower screens show no list.
+const LIST_FROM: u16 = 50;
+/// The most rows of the line being written.
+const WRITING: u16 = 6;
+
+/// Where the rows of the list are, for the mouse.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    area: Rect,
+    partners: Vec<String>,
+}
+
+impl Places {
+    /// Whose row is there.
+    pub(super) fn row_at(&self, column: u16, row: u16) -> Option<String> {
+        let inside = self.area.contains(Position { x: column, y: row });
+        inside.then(|| self.partners.get(usize::from(row - self.area.y)).cloned())?
+    }
+}
+
+impl Screen {
+    /// Draws everything.
+    pub(crate) fn draw(&mut self, frame: &mut Frame<'_>) {
+        self.dirty = false;
+        let area = frame.area();
+        if area.width < 10 || area.height < 4 {
+            return;
+        }
+        let (rows, (row, column)) = self.composer.rows(usize::from(area.width) - 2);
+        let writing = u16::try_from(rows.len()).unwrap_or(u16::MAX).min(WRITING).min(area.height - 3);
+        let writing_area = Rect { y: area.y + area.height - writing, height: writing, ..area };
+        let notice_area = Rect { y: writing_area.y - 1, height: 1, ..area };
+        let main = Rect { y: area.y + 1, height: notice_area.y - area.y - 1, ..area };
+        self.head(Rect { height: 1, ..area }, frame.buffer_mut());
+        let list_width = if area.width < LIST_FROM { 0 } else { (area.width / 5).clamp(18, 30) };
+        self.conversations(Rect { width: list_width, ..main }, frame.buffer_mut());
+        let gap = u16::from(list_width > 0);
+        let pane = Rect { x: main.x + list_width + gap, width: main.width - list_width - gap, ..main };
+        if gap > 0 {
+            for y in main.y..main.y + main.height {
+                frame.buffer_mut().set_string(main.x + list_width, y, "│", self.look.faint());
+            }
+        }
+        self.conversation(
+            Rect { x: pane.x + 1, width: pane.width.saturating_sub(2), ..pane },
+            frame.buffer_mut(),
+        );
+        self.over(main, frame.buffer_mut());
+        self.notice_row(notice_area, frame.buffer_mut());
+        // The row of the cursor is always among those shown.
+        let first = (row + 1).saturating_sub(usize::from(writing));
+        for (y, text) in rows.iter().skip(first).take(usize::from(writing)).enumerate() {
+            let y = writing_area.y + u16::try_from(y).unwrap_or(0);
+            let mark = if y == writing_area.y { "› " } else { "  " };
+            let (x, _) = frame.buffer_mut().set_stringn(area.x, y, mark, 2, self.look.bold());
+            frame.buffer_mut().set_string(x, y, text, Style::new());
+        }
+        let column = u16::try_from(column).unwrap_or(0);
+        let y = writing_area.y + u16::try_from(row - first).unwrap_or(0);
+        frame.set_cursor_position(Position { x: (area.x + 2 + column).min(area.x + area.width - 1), y });
+    }
+
+    /// With whom one talks, and how the connection is.
+    fn head(&self, area: Rect, buffer: &mut Buffer) {
+        let look = self.look;
+        buffer.set_style(area, look.selected());
+        let (sign, state) = match self.connection {
+            Connection::Connecting => ("◌", "connecting"),
+            Connection::Up => ("●", ""),
+            Connection::Down => ("○", "offline"),
+        };
+        let waiting = match self.waiting {
+            0 => String::new(),
+            n => format!("{n} waiting · "),
+        };
+        let state = if state.is_empty() { String::new() } else { format!("{state} · ") };
+        let right = format!("{waiting}{state}{}@{} {sign} ", self.me, self.server);
+        let right = fit(&right, usize::from(area.width) * 2 / 3);
+        let room = usize::from(area.width).saturating_sub(right.width());
+        let left = match &self.pane {
+            None => " P2P Chat".to_owned(),
+            Some(pane) => {
+                let there = if self.list.is_online(&pane.partner) { "online" } else { "offline" };
+                format!(" {} · {there}", clean::one_line(&pane.partner))
+            }
+        };
+        buffer.set_stringn(area.x, area.y, fit(&left, room.saturating_sub(1)), room, look.selected());
+        let x = area.x + u16::try_from(room).unwrap_or(0);
+        buffer.set_stringn(x, area.y, right, usize::from(area.width), look.selected());
+    }
+
+    fn conversations(&mut self, area: Rect, buffer: &mut Buffer) {
+        let rows = self.list.rows();
+        let open = self.partner().and_then(|partner| self.list.position(partner));
+        // The open one is always among those shown.
+        let first = open.map_or(0, |at| (at + 1).saturating_sub(usize::from(area.height)));
+        let shown: Vec<_> = rows.into_iter().enumerate().skip(first).take(usize::from(area.height)).collect();
+        if area.width == 0 {
+            self.places = Places::default();
+            return;
+        }
+        self.places = Places { area, partners: shown.iter().map(|(_, row)| row.partner.clone()).collect() };
+        for (y, (at, row)) in (area.y..).zip(shown) {
+            let is_open = open == Some(at);
+            let style = if row.unseen > 0 { self.look.bold() } else { Style::new() };
+            let sign = if row.online {
+                Span::styled(" ● ", self.look.good())
+            } else {
+                Span::styled(" ○ ", self.look.faint())
+            };
+            let count = if row.unseen > 0 { format!("{} ", row.unseen) } else { " ".to_owned() };
+            let room = usize::from(area.width).saturating_sub(3 + count.width());
+            let name = fit(&clean::one_line(&row.partner), room);
+            let space = " ".repeat(room.saturating_sub(name.width()));
+            let line = Line::from(vec![
+                sign,
+                Span::styled(name, style),
+                Span::raw(space),
+                Span::styled(count, self.look.news()),
+            ]);
+            buffer.set_line(area.x, y, &line, area.width);
+            if is_open {
+                buffer.set_style(Rect { y, height: 1, ..area }, self.look.selected());
+            }
+        }
+    }
+
+    fn conversation(&mut self, area: Rect, buffer: &mut Buffer) {
+        let (look, today) = (self.look, self.today());
+        let me = self.me.to_string();
+        let Some(pane) = &mut self.pane else {
+            self.welcome(area, buffer);
+            return;
+        };
+        let frame = PaneFrame { look, zone: &self.zone, today, me: &me, width: usize::from(area.width) };
+        let rows = pane.rows(&frame, usize::from(area.height));
+        if rows.is_empty() {
+            let text = format!(
+                "Nothing was said yet between you and {}. Write something below.",
+                clean::one_line(&pane.partner)
+            );
+            buffer.set_stringn(area.x, area.y, text, usize::from(area.width), look.faint());
+        }
+        let top = area.y + area.height - u16::try_from(rows.len()).unwrap_or(area.height);
+        for (y, row) in (top..).zip(&rows) {
+            buffer.set_line(area.x, y, row, area.width);
+        }
+    }
+
+    fn welcome(&self, area: Rect, buffer: &mut Buffer) {
+        let lines = [
+            "Nobody to talk with yet.",
+            "",
+            "bob: hi     says hi to bob",
+            "/to bob     talks with bob",
+            "F1          helps",
+        ];
+        for (y, line) in (area.y..area.y + area.height).zip(lines) {
+            buffer.set_stringn(area.x, y, line, usize::from(area.width), self.look.faint());
+        }
+    }
+
+    /// What is said about the chat, else what keys there are.
+    fn notice_row(&self, area: Rect, buffer: &mut Buffer) {
+        let below = self.pane.as_ref().filter(|pane| !pane.is_following());
+        let (text, style) = match (&self.notice, below) {
+            (Some(notice), _) if notice.error => (format!("! {}", notice.text), self.look.error()),
+            (Some(notice), _) => (format!("· {}", notice.text), self.look.bold()),
+            (None, Some(pane)) if pane.fresh > 0 => {
+                (format!("↓ {} new below; Ctrl-End goes there", pane.fresh), self.look.news())
+            }
+            (None, Some(_)) => {
+                ("↓ older messages; Ctrl-End goes back to the newest".to_owned(), self.look.faint())
+            }
+            (None, None) => (
+                "F1 help   Tab next unseen   Ctrl-N/P conversations   PgUp older   Ctrl-F search".to_owned(),
+                self.look.faint(),
+            ),
+        };
+        let text = fit(&format!(" {text}"), usize::from(area.width));
+        buffer.set_stringn(
+            area.x,
+            area.y,
+            "─".repeat(usize::from(area.width)),
+            usize::from(area.width),
+            self.look.faint(),
+        );
+        let text = format!("{text} ");
+        buffer.set_stringn(area.x, area.y, text, usize::from(area.width), style);
+    }
+
+    /// What lies over the conversation.
+    fn over(&self, area: Rect, buffer: &mut Buffer) {
+        match &self.overlay {
+            Overlay::None => {}
+            Overlay::Help => {
+                let lines: Vec<Line<'_>> = HELP.iter().map(|line| Line::raw(*line)).collect();
+                self.boxed("Help; Esc closes it", &lines, area, buffer);
+            }
+            Overlay::Answers(answers) => {
+                let lines: Vec<Line<'_>> = answers.iter().map(|line| Line::raw(line.as_str())).collect();
+                self.boxed("Esc closes this", &lines, area, buffer);
+            }
+            Overlay::Results(results) => self.results(results, area, buffer),
+        }
+    }
+
+    fn results(&self, results: &Results, area: Rect, buffer: &mut Buffer) {
+        let room = usize::from(area.height).saturating_sub(2).max(1);
+        let first = (results.selected + 1).saturating_sub(room);
+        let shown = results.entries.iter().enumerate().skip(first).take(room);
+        let lines: Vec<Line<'_>> = shown
+            .map(|(at, entry)| {
+                let moment = self.zone.moment(entry.said);
+                let (from, to) = if entry.outgoing {
+                    (self.me.as_str(), entry.partner.as_str())
+                } else {
+                    (entry.partner.as_str(), "")
+                };
+                let arrow =
+                    if to.is_empty() { String::new() } else { format!(" → {}", clean::one_line(to)) };
+                let text = format!(
+                    "{} {moment}  {}{arrow}: {}",
+                    moment.day.short(),
+                    clean::one_line(from),
+                    clean::flatten(&entry.text)
+                );
+                let text = fit(&text, usize::from(area.width).saturating_sub(4));
+                Line::styled(text, if at == results.selected { self.look.selected() } else { Style::new() })
+            })
+            .collect();
+        let title = match results.entries.len() {
+            0 => format!("Nothing that this machine keeps holds '{}'; Esc", results.text),
+            n => format!("{n} with '{}'; Up, Down, Enter goes there, Esc", results.text),
+        };
+        self.boxed(&clean::one_line(&title), &lines, area, buffer);
+    }
+
+    fn boxed(&self, title: &str, lines: &[Line<'_>], area: Rect, buffer: &mut Buffer) {
+        let wanted = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
+        let area = Rect { height: wanted.min(area.height), ..area };
+        Clear.render(area, buffer);
+        let width = usize::from(area.width);
+        let title = fit(&format!("─ {title} "), width);
+        let rest = "─".repeat(width.saturating_sub(title.width()));
+        buffer.set_stringn(area.x, area.y, format!("{title}{rest}"), width, self.look.bold());
+        for (y, line) in (area.y + 1..(area.y + area.height).saturating_sub(1)).zip(lines) {
+            buffer.set_line(area.x + 1, y, line, area.width.saturating_sub(2));
+        }
+        let last = area.y + area.height - 1;
+        buffer.set_stringn(area.x, last, "─".repeat(width), width, self.look.faint());
+    }
+}

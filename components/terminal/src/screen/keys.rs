@@ -1,0 +1,288 @@
+//! What keys mean.
+
+use crossterm::event::{
+    Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
+
+use super::{Act, Overlay, Pane, Screen};
+use crate::command;
+
+/// Rows that one turn of the mouse's wheel moves.
+const WHEEL: usize = 3;
+/// Typed lines that are remembered here; the history keeps as many. Overflow rule: the oldest is forgotten.
+const TYPED: usize = 1000;
+
+/// What helps somebody who is lost; drawn over the conversation.
+pub(super) const HELP: &[&str] = &[
+    "Enter            send;  Alt-Enter or Ctrl-J: a new line",
+    "Tab              complete a name or a command;  alone: the next unseen",
+    "Up, Down         lines that were sent",
+    "PgUp, PgDn       older, newer;  Ctrl-Home, Ctrl-End: the oldest, the newest",
+    "Ctrl-N, Ctrl-P   next, previous conversation;  also Alt-Down, Alt-Up",
+    "Ctrl-F           search all that was said",
+    "Ctrl-A, Ctrl-E   start, end of the line;  Alt-B, Alt-F: a word back, on",
+    "Ctrl-W           delete a word;  Ctrl-U: to the start;  Ctrl-K: to the end",
+    "Ctrl-L           draw again;  Ctrl-Z: suspend",
+    "Ctrl-D           leave;  also: exit, or Ctrl-C twice",
+    "",
+    "bob: hi          say hi to bob;  /to bob: talk with bob",
+    "/search TEXT     search;  /say TEXT: say TEXT as it stands",
+    "/who             who is online;  /mouse: use the mouse, or not",
+];
+
+impl Screen {
+    /// A key, a paste, the mouse, another size.
+    pub(crate) fn handle(&mut self, event: Event) -> Vec<Act> {
+        self.dirty = true;
+        match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => {
+                self.notice = None;
+                self.key(key)
+            }
+            Event::Key(_) => Vec::new(),
+            Event::Paste(text) => {
+                self.recalled = None;
+                self.composer.insert(&text);
+                Vec::new()
+            }
+            Event::Mouse(mouse) => self.mouse(mouse),
+            Event::FocusGained => {
+                self.focused = true;
+                Vec::new()
+            }
+            Event::FocusLost => {
+                self.focused = false;
+                Vec::new()
+            }
+            Event::Resize(..) => vec![Act::Redraw],
+        }
+    }
+
+    fn key(&mut self, key: KeyEvent) -> Vec<Act> {
+        if !matches!(self.overlay, Overlay::None)
+            && let Some(acts) = self.overlay_key(key)
+        {
+            return acts;
+        }
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let alt = key.modifiers.contains(KeyModifiers::ALT);
+        match key.code {
+            KeyCode::Char(letter) if control => self.control(letter),
+            KeyCode::Char(letter) if alt => self.alt(letter),
+            KeyCode::Enter if alt || key.modifiers.contains(KeyModifiers::SHIFT) => self.write("\n"),
+            KeyCode::Char(letter) => self.write(letter.encode_utf8(&mut [0; 4])),
+            KeyCode::Enter => self.enter(),
+            KeyCode::Tab => self.tab(),
+            KeyCode::F(1) => {
+                self.overlay = Overlay::Help;
+                Vec::new()
+            }
+            KeyCode::Up if alt => self.neighbour(-1),
+            KeyCode::Down if alt => self.neighbour(1),
+            KeyCode::Up => self.recall(true),
+            KeyCode::Down => self.recall(false),
+            KeyCode::PageUp => self.scroll(|pane| pane.scroll_up(pane.screenful())),
+            KeyCode::PageDown => self.scroll(|pane| pane.scroll_down(pane.screenful())),
+            KeyCode::Home if control => self.scroll(|pane| pane.scroll_up(usize::MAX / 2)),
+            KeyCode::End if control => self.scroll(|pane| pane.scroll_down(usize::MAX)),
+            code => self.edit(code, control || alt),
+        }
+    }
+
+    fn edit(&mut self, code: KeyCode, by_word: bool) -> Vec<Act> {
+        match (code, by_word) {
+            (KeyCode::Left, false) => self.composer.left(),
+            (KeyCode::Left, true) => self.composer.word_left(),
+            (KeyCode::Right, false) => self.composer.right(),
+            (KeyCode::Right, true) => self.composer.word_right(),
+            (KeyCode::Home, _) => self.composer.home(),
+            (KeyCode::End, _) => self.composer.end(),
+            (KeyCode::Backspace, false) => self.composer.backspace(),
+            (KeyCode::Backspace, true) => self.composer.delete_word(),
+            (KeyCode::Delete, _) => self.composer.delete(),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn control(&mut self, letter: char) -> Vec<Act> {
+        match letter {
+            'c' if !self.composer.is_empty() => self.composer.set(String::new()),
+            'c' => return vec![Act::Interrupt],
+            'd' if self.composer.is_empty() => return vec![Act::Leave],
+            'z' => return vec![Act::Suspend],
+            'l' => return vec![Act::Redraw],
+            'n' => return self.neighbour(1),
+            'p' => return self.neighbour(-1),
+            'f' => {
+                let text = self.composer.take();
+                self.composer.set(format!("/search {text}"));
+            }
+            'j' => return self.write("\n"),
+            'd' => self.composer.delete(),
+            'a' => self.composer.home(),
+            'e' => self.composer.end(),
+            'b' => self.composer.left(),
+            'h' => self.composer.backspace(),
+            'w' => self.composer.delete_word(),
+            'u' => self.composer.delete_to_start(),
+            'k' => self.composer.delete_to_end(),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn alt(&mut self, letter: char) -> Vec<Act> {
+        match letter {
+            'b' => self.composer.word_left(),
+            'f' => self.composer.word_right(),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn write(&mut self, text: &str) -> Vec<Act> {
+        self.recalled = None;
+        self.composer.insert(text);
+        Vec::new()
+    }
+
+    fn enter(&mut self) -> Vec<Act> {
+        let line = self.composer.take();
+        self.recalled = None;
+        if line.trim().is_empty() {
+            return Vec::new();
+        }
+        self.typed.retain(|known| *known != line);
+        self.typed.push(line.clone());
+        if self.typed.len() > TYPED {
+            self.typed.remove(0);
+        }
+        match line.trim() {
+            "/help" | "/?" => {
+                self.overlay = Overlay::Help;
+                Vec::new()
+            }
+            "/mouse" => vec![Act::Mouse(!self.mouse)],
+            _ => vec![Act::Line(line)],
+        }
+    }
+
+    /// Completes as far as all that is possible agrees, and shows what is possible beyond.
+    fn tab(&mut self) -> Vec<Act> {
+        if self.composer.is_empty() {
+            return self.list.first_unseen().map(Act::Open).into_iter().collect();
+        }
+        let (from, mut found) = self.names.complete(self.composer.before());
+        if "/mouse".starts_with(self.composer.before()) && self.composer.before().len() > 1 {
+            found.push("/mouse".to_owned());
+        }
+        let Some(first) = found.first() else { return Vec::new() };
+        let common = found.iter().fold(first.clone(), |common, name| {
+            let same =
+                common.chars().zip(name.chars()).take_while(|(a, b)| a.to_lowercase().eq(b.to_lowercase()));
+            same.map(|(a, _)| a).collect()
+        });
+        if common.len() >= self.composer.before().len().saturating_sub(from) {
+            self.composer.complete(from, &common);
+        }
+        if found.len() > 1 {
+            let all: Vec<&str> = found.iter().map(|name| name.trim_end_matches([' ', ':'])).collect();
+            self.notice(&all.join("  "), false);
+        }
+        Vec::new()
+    }
+
+    fn recall(&mut self, back: bool) -> Vec<Act> {
+        let at = match (self.recalled, back) {
+            (None, true) => self.typed.len().checked_sub(1),
+            (Some(at), true) => Some(at.saturating_sub(1)),
+            (Some(at), false) if at + 1 < self.typed.len() => Some(at + 1),
+            (Some(_), false) => {
+                self.recalled = None;
+                self.composer.take();
+                return Vec::new();
+            }
+            (None, false) => return Vec::new(),
+        };
+        // A line that is being written is not thrown away for an old one.
+        if let Some(at) = at.filter(|_| self.recalled.is_some() || self.composer.is_empty()) {
+            self.recalled = Some(at);
+            self.composer.set(self.typed[at].clone());
+        }
+        Vec::new()
+    }
+
+    fn scroll(&mut self, scroll: impl FnOnce(&mut Pane)) -> Vec<Act> {
+        if let Some(pane) = &mut self.pane {
+            scroll(pane);
+        }
+        Vec::new()
+    }
+
+    fn neighbour(&mut self, step: isize) -> Vec<Act> {
+        let rows = self.list.rows();
+        let here = self.partner().and_then(|partner| self.list.position(partner));
+        let next = match here {
+            None => 0,
+            Some(at) => at.saturating_add_signed(step),
+        };
+        rows.get(next)
+            .filter(|_| here != Some(next))
+            .map(|row| Act::Open(row.partner.clone()))
+            .into_iter()
+            .collect()
+    }
+
+    /// What a key means to what lies over the conversation; `None` where it goes on to the line.
+    fn overlay_key(&mut self, key: KeyEvent) -> Option<Vec<Act>> {
+        let Overlay::Results(results) = &mut self.overlay else {
+            self.overlay = Overlay::None;
+            // Keys that only close what lies over the conversation.
+            let closes = matches!(key.code, KeyCode::Esc | KeyCode::F(1) | KeyCode::Enter);
+            return closes.then(Vec::new);
+        };
+        match key.code {
+            KeyCode::Up => results.up(1),
+            KeyCode::Down => results.down(1),
+            KeyCode::PageUp => results.up(10),
+            KeyCode::PageDown => results.down(10),
+            KeyCode::Enter if self.composer.is_empty() => {
+                let chosen = results.chosen();
+                self.overlay = Overlay::None;
+                return Some(chosen.map(Act::Find).into_iter().collect());
+            }
+            KeyCode::Esc => self.overlay = Overlay::None,
+            _ => return None,
+        }
+        Some(Vec::new())
+    }
+
+    fn mouse(&mut self, mouse: MouseEvent) -> Vec<Act> {
+        match mouse.kind {
+            MouseEventKind::ScrollUp => self.scroll(|pane| pane.scroll_up(WHEEL)),
+            MouseEventKind::ScrollDown => self.scroll(|pane| pane.scroll_down(WHEEL)),
+            MouseEventKind::Down(MouseButton::Left) => {
+                self.places.row_at(mouse.column, mouse.row).map(Act::Open).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether the mouse is used.
+    pub(crate) fn set_mouse(&mut self, used: bool) {
+        self.mouse = used;
+        self.notice(
+            if used { "the mouse is used; /mouse gives it back" } else { "the mouse is the terminal's" },
+            false,
+        );
+        self.dirty = true;
+    }
+}
+
+/// The last line that was sent and is no message to somebody, to be remembered.
+pub(crate) fn is_worth_remembering(line: &str) -> bool {
+    !line.starts_with(' ')
+        && line.len() <= 1024
+        && !matches!(command::parse(line, None), command::Command::Nothing)
+}

@@ -1,0 +1,140 @@
+//! The conversations on the left: those with messages, the latest first, then whoever else is online.
+
+use crate::history::entry::{Entry, key_of};
+use crate::history::read::Summary;
+
+/// Conversations listed. Overflow rule: the one spoken in longest ago leaves the list; search and `/to` find it.
+const LIMIT: usize = 500;
+
+/// One conversation in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) partner: String,
+    key: String,
+    pub(super) unseen: u64,
+    pub(super) online: bool,
+}
+
+/// The list.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    rows: Vec<Row>,
+    /// Everybody online, as they write themselves.
+    online: Vec<String>,
+    me: String,
+}
+
+impl List {
+    /// What the history knows.
+    pub(super) fn fill(&mut self, me: &str, conversations: Vec<Summary>) {
+        self.me = key_of(me);
+        let rows = conversations.into_iter().map(|summary| Row {
+            key: key_of(&summary.partner),
+            partner: summary.partner,
+            unseen: summary.unseen,
+            online: false,
+        });
+        self.rows = rows.collect();
+        self.mark();
+    }
+
+    /// Who is online now.
+    pub(super) fn come(&mut self, online: Vec<String>) {
+        self.online = online;
+        self.mark();
+    }
+
+    fn mark(&mut self) {
+        let online: Vec<String> = self.online.iter().map(|name| key_of(name)).collect();
+        for row in &mut self.rows {
+            row.online = online.contains(&row.key);
+        }
+    }
+
+    /// Something was said; it is unseen if `unseen`.
+    pub(super) fn spoken(&mut self, entry: &Entry, unseen: bool) {
+        let row = self.row(&entry.partner);
+        row.unseen += u64::from(unseen && !entry.outgoing);
+    }
+
+    /// The row of a partner, moved to the front.
+    fn row(&mut self, partner: &str) -> &mut Row {
+        let key = key_of(partner);
+        let row = match self.rows.iter().position(|row| row.key == key) {
+            Some(at) => self.rows.remove(at),
+            None => {
+                let online = self.online.iter().any(|name| key_of(name) == key);
+                Row { partner: partner.to_owned(), key, unseen: 0, online }
+            }
+        };
+        self.rows.insert(0, row);
+        self.rows.truncate(LIMIT);
+        &mut self.rows[0]
+    }
+
+    /// The conversation was looked at. Whether that is news.
+    pub(super) fn seen(&mut self, partner: &str) -> bool {
+        let key = key_of(partner);
+        let row = self.rows.iter_mut().find(|row| row.key == key);
+        row.is_some_and(|row| std::mem::take(&mut row.unseen) > 0)
+    }
+
+    /// Everybody in the list, in its order.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let listed = |key: &str| key == self.me || self.rows.iter().any(|row| row.key == key);
+        let others = self.online.iter().map(|name| (name, key_of(name))).filter(|(_, key)| !listed(key));
+        let others = others.map(|(name, key)| Row { partner: name.clone(), key, unseen: 0, online: true });
+        self.rows.iter().cloned().chain(others).collect()
+    }
+
+    /// The conversation with the latest message.
+    pub(super) fn latest(&self) -> Option<String> {
+        self.rows.first().map(|row| row.partner.clone())
+    }
+
+    /// Where a partner stands.
+    pub(super) fn position(&self, partner: &str) -> Option<usize> {
+        let key = key_of(partner);
+        self.rows().iter().position(|row| row.key == key)
+    }
+
+    pub(super) fn is_online(&self, partner: &str) -> bool {
+        let key = key_of(partner);
+        self.online.iter().any(|name| key_of(name) == key)
+    }
+
+    /// Everything unseen.
+    pub(super) fn unseen(&self) -> u64 {
+        self.rows.iter().map(|row| row.unseen).sum()
+    }
+
+    /// The first conversation with something unseen.
+    pub(super) fn first_unseen(&self) -> Option<String> {
+        self.rows.iter().find(|row| row.unseen > 0).map(|row| row.partner.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_is_first_and_whoever_is_online_follows() {
+        let mut list = List::default();
+        let summary = |partner: &str, unseen| Summary { partner: partner.to_owned(), unseen };
+        list.fill("alice", vec![summary("bob", 2), summary("carol", 0)]);
+        list.come(vec!["Alice".into(), "Carol".into(), "dave".into()]);
+        let shown = |list: &List| {
+            let rows = list.rows();
+            rows.iter()
+                .map(|row| format!("{} {} {}", row.partner, row.unseen, row.online))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&list), ["bob 2 false", "carol 0 true", "dave 0 true"]);
+        assert_eq!((list.unseen(), list.first_unseen()), (2, Some("bob".to_owned())));
+        assert!(list.seen("BOB"));
+        list.row("carol");
+        assert_eq!(shown(&list), ["carol 0 true", "bob 0 false", "dave 0 true"]);
+        assert_eq!(list.position("Dave"), Some(2));
+    }
+}

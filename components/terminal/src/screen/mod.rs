@@ -1,0 +1,351 @@
+//! The chat on the whole screen: conversations on the left, the open one beside them, the line being written below.
+//!
+//! [`Screen`] is what is on it, decided without a terminal: keys and items go in, [`Act`]s come out, and [`draw`] puts it into a
+//! buffer. [`keys`] says what keys mean; [`tty`] is the real terminal.
+
+mod composer;
+mod draw;
+mod full;
+mod keys;
+mod list;
+mod pane;
+mod results;
+mod theme;
+mod tty;
+mod wrap;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use protocol::{ConversationId, Timestamp, UserName};
+
+use crate::clean;
+use crate::clock::Zone;
+use crate::completion::Names;
+use crate::history::entry::{Entry, key_of};
+use crate::history::read::{Page, Summary};
+use crate::item::{Item, Link};
+pub(crate) use full::Full;
+pub(crate) use keys::is_worth_remembering;
+pub(crate) use pane::LOADED;
+
+use composer::Composer;
+use list::List;
+use pane::{Missing, Pane};
+use results::Results;
+use theme::Look;
+
+/// Unfinished lines that are remembered, one for each conversation. Overflow rule: the first by name is forgotten.
+const DRAFTS: usize = 100;
+
+/// What the user wants that the screen cannot do alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Do what this line says.
+    Line(String),
+    /// Open a conversation.
+    Open(String),
+    /// Open a conversation where this message stands.
+    Find(Entry),
+    /// Load more of the open conversation from what is kept.
+    Older,
+    /// Ask the server for what lies before this place of the open conversation.
+    Ask(Option<u64>),
+    /// Ctrl-C.
+    Interrupt,
+    /// Leave.
+    Leave,
+    /// Stop until the shell lets us go on.
+    Suspend,
+    /// Use the mouse, or leave it to the terminal.
+    Mouse(bool),
+    /// Draw everything again.
+    Redraw,
+}
+
+/// The connection as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    Connecting,
+    Up,
+    Down,
+}
+
+/// What is said about the chat, in one row until the next key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Notice {
+    text: String,
+    error: bool,
+}
+
+/// What lies over the conversation.
+#[derive(Debug)]
+enum Overlay {
+    None,
+    Help,
+    /// Lines that answer a command.
+    Answers(Vec<String>),
+    Results(Results),
+}
+
+/// What is on the screen.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    me: UserName,
+    server: String,
+    look: Look,
+    zone: Zone,
+    connection: Connection,
+    waiting: usize,
+    list: List,
+    pane: Option<Pane>,
+    composer: Composer,
+    drafts: BTreeMap<String, Composer>,
+    /// Lines that were sent, the latest last, and where the arrow keys are among them.
+    typed: Vec<String>,
+    recalled: Option<usize>,
+    names: Names,
+    notice: Option<Notice>,
+    overlay: Overlay,
+    mouse: bool,
+    focused: bool,
+    bell: bool,
+    dirty: bool,
+    /// Where things were drawn last, for the mouse.
+    places: draw::Places,
+}
+
+impl Screen {
+    fn new(look: Look, zone: Zone, me: UserName, server: String, names: Names) -> Self {
+        Self {
+            me,
+            server,
+            look,
+            zone,
+            connection: Connection::Connecting,
+            waiting: 0,
+            list: List::default(),
+            pane: None,
+            composer: Composer::default(),
+            drafts: BTreeMap::new(),
+            typed: Vec::new(),
+            recalled: None,
+            names,
+            notice: None,
+            overlay: Overlay::None,
+            mouse: false,
+            focused: true,
+            bell: false,
+            dirty: true,
+            places: draw::Places::default(),
+        }
+    }
+
+    /// What the history knows at the beginning.
+    pub(crate) fn begin(&mut self, conversations: Vec<Summary>, typed: Vec<String>) {
+        self.list.fill(self.me.as_str(), conversations);
+        self.typed = typed;
+        self.dirty = true;
+    }
+
+    /// The conversations as they are now.
+    pub(crate) fn refill(&mut self, conversations: Vec<Summary>) {
+        self.list.fill(self.me.as_str(), conversations);
+        self.dirty = true;
+    }
+
+    /// The conversation to open because none is: the latest one.
+    pub(crate) fn to_open(&self) -> Option<String> {
+        if self.pane.is_none() { self.list.latest() } else { None }
+    }
+
+    /// Who is online, and how many messages wait.
+    pub(crate) fn keep_current(&mut self, online: Option<Vec<String>>, waiting: usize) {
+        if let Some(online) = online {
+            self.list.come(online);
+            self.dirty = true;
+        }
+        self.dirty |= self.waiting != waiting;
+        self.waiting = waiting;
+    }
+
+    /// Whose conversation is open.
+    pub(crate) fn partner(&self) -> Option<&str> {
+        self.pane.as_ref().map(|pane| pane.partner.as_str())
+    }
+
+    /// Opens a conversation.
+    pub(crate) fn open(&mut self, page: Page) {
+        let unseen = self
+            .list
+            .rows()
+            .iter()
+            .find(|row| key_of(&row.partner) == key_of(&page.partner))
+            .map_or(0, |row| row.unseen);
+        if let Some(pane) = self.pane.take() {
+            let draft = std::mem::take(&mut self.composer);
+            if !draft.is_empty() {
+                self.drafts.insert(key_of(&pane.partner), draft);
+            }
+            if self.drafts.len() > DRAFTS {
+                self.drafts.pop_first();
+            }
+        }
+        if let Some(draft) = self.drafts.remove(&key_of(&page.partner)) {
+            self.composer = draft;
+        }
+        self.recalled = None;
+        self.pane = Some(Pane::new(page, unseen));
+        self.overlay = Overlay::None;
+        self.dirty = true;
+    }
+
+    /// The open conversation as it is kept now.
+    pub(crate) fn reload(&mut self, page: Page) {
+        if let Some(pane) = self.pane.as_mut().filter(|pane| pane.is_with(&page.partner)) {
+            pane.reload(page);
+            self.dirty = true;
+        }
+    }
+
+    /// Shows a message of the open conversation.
+    pub(crate) fn find(&mut self, row: i64) {
+        if let Some(pane) = &mut self.pane {
+            pane.find(row);
+        }
+        self.dirty = true;
+    }
+
+    /// How many messages of the open conversation are loaded.
+    pub(crate) fn loaded(&self) -> usize {
+        self.pane.as_ref().map_or(0, Pane::len)
+    }
+
+    /// What a search found.
+    pub(crate) fn found(&mut self, text: String, entries: Vec<Entry>) {
+        self.overlay = Overlay::Results(Results::new(text, entries));
+        self.dirty = true;
+    }
+
+    /// Something happened.
+    pub(crate) fn show(&mut self, item: Item) {
+        self.dirty = true;
+        match item {
+            Item::News(entry) => self.news(entry),
+            Item::Said(entry) => {
+                self.list.spoken(&entry, false);
+                if let Some(pane) = self.open_with(&entry) {
+                    pane.scroll_down(usize::MAX);
+                    pane.put(entry);
+                }
+            }
+            Item::Stored { entry, .. } => {
+                if let Some(pane) = self.open_with(&entry) {
+                    pane.put(entry);
+                }
+            }
+            Item::Refused { entry, reason } => {
+                self.notice(&format!("not sent to {}: {reason}", entry.partner), true);
+                if let Some(pane) = self.open_with(&entry) {
+                    pane.put(entry);
+                }
+            }
+            Item::Past(_) => {}
+            Item::Link(link) => self.link(&link),
+            Item::Presence { .. } => {}
+            Item::Answer(text) => self.answer(text),
+            Item::Notice(text) | Item::Hint(text) => self.notice(&text, false),
+            Item::Error(text) => self.notice(&text, true),
+        }
+    }
+
+    fn open_with(&mut self, entry: &Entry) -> Option<&mut Pane> {
+        self.pane.as_mut().filter(|pane| pane.is_with(&entry.partner))
+    }
+
+    fn news(&mut self, entry: Entry) {
+        let looked_at = self.focused && self.open_with(&entry).is_some_and(|pane| pane.is_following());
+        self.bell |= !entry.outgoing && !looked_at;
+        self.list.spoken(&entry, true);
+        if let Some(pane) = self.open_with(&entry) {
+            pane.put(entry);
+        }
+    }
+
+    fn link(&mut self, link: &Link) {
+        self.connection = match link {
+            Link::Up { .. } | Link::Again { .. } => Connection::Up,
+            Link::Lost { .. } | Link::Unreachable { .. } => Connection::Down,
+        };
+        if let Some(pane) = &mut self.pane {
+            // What it was asked on the old connection has no answer.
+            pane.forget_asking();
+        }
+        match link {
+            Link::Up { server, me, .. } => self.notice(&format!("connected to {server} as {me}"), false),
+            Link::Again { .. } => self.notice("connected again", false),
+            Link::Lost { reason, .. } => {
+                self.notice(&format!("connection lost ({reason}); trying to get it back"), true)
+            }
+            Link::Unreachable { server, reason, .. } => {
+                self.notice(&format!("cannot reach {server} ({reason}); trying on"), true);
+            }
+        }
+    }
+
+    fn notice(&mut self, text: &str, error: bool) {
+        self.notice = Some(Notice { text: clean::one_line(text), error });
+    }
+
+    fn answer(&mut self, text: String) {
+        let text = clean::one_line(&text);
+        match &mut self.overlay {
+            Overlay::Answers(answers) => answers.push(text),
+            Overlay::None | Overlay::Help | Overlay::Results(_) => {
+                self.overlay = Overlay::Answers(vec![text])
+            }
+        }
+    }
+
+    /// What was shown since it was last drawn: the open conversation, if its newest message is on the screen.
+    pub(crate) fn shown(&mut self) -> Option<(ConversationId, u64)> {
+        let pane = self.pane.as_ref().filter(|_| self.focused)?;
+        let (partner, seq) = (pane.partner.clone(), pane.shown()?);
+        self.dirty |= self.list.seen(&partner);
+        let partner = UserName::parse(&partner).ok()?;
+        Some((ConversationId::dm(&self.me, &partner), seq))
+    }
+
+    /// What has to be loaded for what is looked at.
+    pub(crate) fn missing(&mut self) -> Option<Act> {
+        let connected = self.connection == Connection::Up;
+        Some(match self.pane.as_mut()?.missing(connected)? {
+            Missing::Kept => Act::Older,
+            Missing::Before(before) => Act::Ask(before),
+        })
+    }
+
+    /// Whether there is something new to draw.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Whether the bell is to be rung, once.
+    pub(crate) fn take_bell(&mut self) -> bool {
+        std::mem::take(&mut self.bell)
+    }
+
+    /// The title of the terminal's window.
+    pub(crate) fn title(&self) -> String {
+        match self.list.unseen() {
+            0 => format!("P2P Chat: {}", self.me),
+            n => format!("({n}) P2P Chat: {}", self.me),
+        }
+    }
+
+    fn today(&self) -> crate::clock::Day {
+        self.zone.moment(Timestamp::now()).day
+    }
+}

@@ -1,0 +1,284 @@
+//! The screen, key by key and picture by picture. `P2P_UPDATE_SNAPSHOTS=1` writes the pictures anew; look at what changed.
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use protocol::{MessageType, Metadata};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use super::*;
+use crate::Theme;
+use crate::history::entry::State;
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn message(row: i64, partner: &str, outgoing: bool, said: &str, text: &str) -> Entry {
+    Entry {
+        row,
+        place: row,
+        partner: partner.to_owned(),
+        outgoing,
+        text: text.to_owned(),
+        said: at(said),
+        state: State::Stored,
+        seq: u64::try_from(row).ok(),
+        kind: MessageType::Chat,
+        metadata: Metadata::default(),
+        client_id: None,
+    }
+}
+
+fn page(partner: &str, entries: Vec<Entry>) -> Page {
+    Page { partner: partner.to_owned(), entries, more: false }
+}
+
+fn screen() -> Screen {
+    let names = Names::default();
+    names.set(vec!["bob".into(), "Carol".into(), "thermometer1".into()]);
+    let me = UserName::parse("alice").unwrap();
+    let look = Look::choose(Theme::Mono, None);
+    let mut screen = Screen::new(look, Zone::local(Some("UTC0")), me, "127.0.0.1:5000".into(), names);
+    let summary = |partner: &str, unseen| Summary { partner: partner.to_owned(), unseen };
+    screen.begin(
+        vec![summary("bob", 1), summary("Carol", 12), summary("mary-jane", 0)],
+        vec!["an old line".into()],
+    );
+    let online: Vec<String> = ["alice", "bob", "thermometer1"].map(str::to_owned).to_vec();
+    screen.show(Item::Link(Link::Up {
+        server: "127.0.0.1:5000".into(),
+        me: "alice".into(),
+        online: online.clone(),
+        unseen: 13,
+    }));
+    screen.keep_current(Some(online), 1);
+    screen
+}
+
+/// A conversation with everything in it.
+fn talk() -> Page {
+    let mut waiting = message(7, "bob", true, "2020-11-21T08:06:00Z", "this one waits");
+    waiting.state = State::Waiting;
+    let mut refused = message(6, "bob", true, "2020-11-21T08:05:00Z", "this one was refused");
+    refused.state = State::Refused;
+    let mut note = message(5, "bob", false, "2020-11-21T08:04:00Z", "Temperature update");
+    note.kind = MessageType::Notification;
+    note.metadata = serde_json::from_str(r#"{"temperature":22.9}"#).unwrap();
+    page(
+        "bob",
+        vec![
+            message(1, "bob", false, "2020-11-20T23:58:00Z", "hello"),
+            message(2, "bob", true, "2020-11-21T08:01:00Z", "two\nlines"),
+            message(
+                3,
+                "bob",
+                false,
+                "2020-11-21T08:02:00Z",
+                "a message that is much longer than one row of a narrow terminal is wide, so it goes on in the next one: \
+                 日本語のテキスト, 👩\u{200d}👩\u{200d}👧, שלום",
+            ),
+            message(4, "bob", true, "2020-11-21T08:03:00Z", "ok \u{1b}]0;title\u{7} \u{202e}"),
+            note,
+            refused,
+            waiting,
+        ],
+    )
+}
+
+fn picture(screen: &mut Screen, width: u16, height: u16) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| screen.draw(frame)).unwrap();
+    let buffer = terminal.backend().buffer();
+    let mut rows = Vec::new();
+    for y in 0..height {
+        let (mut row, mut skip) = (String::new(), 0usize);
+        for x in 0..width {
+            let symbol = buffer[(x, y)].symbol();
+            if skip == 0 {
+                row.push_str(symbol);
+            }
+            skip = skip.max(unicode_width::UnicodeWidthStr::width(symbol)).saturating_sub(1);
+        }
+        rows.push(row.trim_end().to_owned());
+    }
+    rows.join("\n") + "\n"
+}
+
+fn agrees(name: &str, picture: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/screen/snapshots").join(name);
+    if std::env::var_os("P2P_UPDATE_SNAPSHOTS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, picture).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(picture == expected, "{name} is now:\n{picture}\nand was:\n{expected}");
+}
+
+fn press(screen: &mut Screen, code: KeyCode, modifiers: KeyModifiers) -> Vec<Act> {
+    screen.handle(Event::Key(KeyEvent::new(code, modifiers)))
+}
+
+fn key(screen: &mut Screen, code: KeyCode) -> Vec<Act> {
+    press(screen, code, KeyModifiers::NONE)
+}
+
+fn control(screen: &mut Screen, letter: char) -> Vec<Act> {
+    press(screen, KeyCode::Char(letter), KeyModifiers::CONTROL)
+}
+
+fn write(screen: &mut Screen, text: &str) {
+    for letter in text.chars() {
+        key(screen, KeyCode::Char(letter));
+    }
+}
+
+#[test]
+fn a_conversation_at_every_size() {
+    let mut screen = screen();
+    screen.open(talk());
+    write(&mut screen, "half a line");
+    for (width, height) in [(80, 24), (200, 50), (40, 12)] {
+        let picture = picture(&mut screen, width, height);
+        assert!(!picture.contains(['\u{1b}', '\u{7}', '\u{202e}']));
+        agrees(&format!("conversation-{width}x{height}.txt"), &picture);
+    }
+    for (width, height) in [(1, 1), (9, 3), (10, 4), (11, 5), (49, 6), (50, 7), (300, 100)] {
+        picture(&mut screen, width, height);
+    }
+}
+
+#[test]
+fn help_and_results_lie_over_the_conversation() {
+    let mut screen = screen();
+    screen.open(talk());
+    key(&mut screen, KeyCode::F(1));
+    agrees("help-80x24.txt", &picture(&mut screen, 80, 24));
+    key(&mut screen, KeyCode::Esc);
+    screen.found("one".into(), talk().entries.into_iter().skip(5).collect());
+    agrees("results-80x24.txt", &picture(&mut screen, 80, 24));
+    key(&mut screen, KeyCode::Up);
+    let chosen = key(&mut screen, KeyCode::Enter);
+    assert!(matches!(chosen.as_slice(), [Act::Find(entry)] if entry.row == 6), "{chosen:?}");
+}
+
+#[test]
+fn the_beginning_says_what_to_do() {
+    let me = UserName::parse("alice").unwrap();
+    let look = Look::choose(Theme::Basic, Some("1"));
+    let mut screen = Screen::new(look, Zone::local(Some("UTC0")), me, "here:5000".into(), Names::default());
+    screen.show(Item::Link(Link::Unreachable {
+        server: "here:5000".into(),
+        reason: "refused".into(),
+        waiting: 0,
+    }));
+    agrees("beginning-80x24.txt", &picture(&mut screen, 80, 24));
+}
+
+#[test]
+fn lines_are_written_recalled_completed_and_sent() {
+    let mut screen = screen();
+    write(&mut screen, "ca");
+    key(&mut screen, KeyCode::Tab);
+    write(&mut screen, "hi");
+    assert_eq!(key(&mut screen, KeyCode::Enter), [Act::Line("Carol: hi".into())]);
+    key(&mut screen, KeyCode::Up);
+    key(&mut screen, KeyCode::Up);
+    assert_eq!(key(&mut screen, KeyCode::Enter), [Act::Line("an old line".into())]);
+    screen.handle(Event::Paste("two\nlines".into()));
+    press(&mut screen, KeyCode::Enter, KeyModifiers::ALT);
+    write(&mut screen, "x");
+    assert_eq!(key(&mut screen, KeyCode::Enter), [Act::Line("two\nlines\nx".into())]);
+    assert_eq!(key(&mut screen, KeyCode::Enter), [], "nothing is sent empty");
+    write(&mut screen, "half");
+    assert_eq!(control(&mut screen, 'c'), [], "ctrl-C throws the line away first");
+    assert_eq!(control(&mut screen, 'c'), [Act::Interrupt]);
+    assert_eq!(control(&mut screen, 'd'), [Act::Leave]);
+    assert_eq!(control(&mut screen, 'z'), [Act::Suspend]);
+    write(&mut screen, "/mouse");
+    assert_eq!(key(&mut screen, KeyCode::Enter), [Act::Mouse(true)]);
+}
+
+#[test]
+fn conversations_are_left_and_come_back_with_their_drafts() {
+    let mut screen = screen();
+    screen.open(talk());
+    write(&mut screen, "draft");
+    assert_eq!(control(&mut screen, 'n'), [Act::Open("Carol".into())]);
+    screen.open(page("Carol", vec![message(9, "Carol", false, "2020-11-21T08:00:00Z", "hey")]));
+    assert!(!picture(&mut screen, 80, 24).contains("draft"));
+    screen.open(talk());
+    assert!(picture(&mut screen, 80, 24).contains("› draft"));
+    control(&mut screen, 'u');
+    assert_eq!(control(&mut screen, 'p'), [], "bob is the first");
+    assert_eq!(key(&mut screen, KeyCode::Tab), [Act::Open("bob".into())], "he has something unseen");
+    picture(&mut screen, 80, 24);
+    screen.shown();
+    assert_eq!(key(&mut screen, KeyCode::Tab), [Act::Open("Carol".into())]);
+}
+
+#[test]
+fn what_is_not_looked_at_is_counted_rings_and_is_not_seen() {
+    let mut screen = screen();
+    screen.open(talk());
+    picture(&mut screen, 80, 24);
+    assert_eq!(screen.shown().map(|(_, seq)| seq), Some(7));
+    screen.take_bell();
+    screen.show(Item::News(message(8, "bob", false, "2020-11-21T08:07:00Z", "looked at")));
+    assert!(!screen.take_bell());
+    screen.show(Item::News(message(20, "Carol", false, "2020-11-21T08:07:00Z", "not looked at")));
+    assert!(screen.take_bell());
+    assert!(screen.title().starts_with("(14)"), "{}", screen.title());
+    // Somebody who reads what is older is told, and it is not seen yet.
+    screen.reload(page(
+        "bob",
+        (1..100).map(|n| message(n, "bob", false, "2020-11-21T08:07:00Z", "line")).collect(),
+    ));
+    picture(&mut screen, 80, 24);
+    key(&mut screen, KeyCode::PageUp);
+    picture(&mut screen, 80, 24);
+    screen.show(Item::News(message(100, "bob", false, "2020-11-21T08:08:00Z", "below")));
+    assert_eq!(screen.shown(), None);
+    let shown = picture(&mut screen, 80, 24);
+    assert!(shown.contains("↓ 1 new below") && !shown.contains("alice  below"), "{shown}");
+    press(&mut screen, KeyCode::End, KeyModifiers::CONTROL);
+    picture(&mut screen, 80, 24);
+    assert_eq!(screen.shown().map(|(_, seq)| seq), Some(100));
+    screen.handle(Event::FocusLost);
+    assert_eq!(screen.shown(), None, "nobody looks");
+}
+
+#[test]
+fn older_messages_are_asked_for_where_the_top_is_looked_at() {
+    let mut screen = screen();
+    let line = |n| message(n, "bob", false, "2020-11-21T08:07:00Z", &format!("line {n}"));
+    screen.open(Page { partner: "bob".into(), entries: (301..500).map(line).collect(), more: true });
+    picture(&mut screen, 80, 24);
+    assert_eq!(screen.missing(), None);
+    press(&mut screen, KeyCode::Home, KeyModifiers::CONTROL);
+    assert!(picture(&mut screen, 80, 24).contains("line 301"));
+    assert_eq!(screen.missing(), Some(Act::Older));
+    screen.reload(page("bob", (251..500).map(line).collect()));
+    assert!(picture(&mut screen, 80, 24).contains("line 310"), "nothing moves");
+    press(&mut screen, KeyCode::Home, KeyModifiers::CONTROL);
+    picture(&mut screen, 80, 24);
+    assert_eq!(screen.missing(), Some(Act::Ask(Some(251))));
+    assert_eq!(screen.missing(), None, "asked once");
+    screen.open(page("nobody", Vec::new()));
+    assert!(picture(&mut screen, 80, 24).contains("Nothing was said yet between you and nobody"));
+    assert_eq!(screen.missing(), Some(Act::Ask(None)));
+    // A hole in the middle, as another machine leaves it.
+    screen.open(page("bob", (1..50).chain(60..80).map(line).collect()));
+    picture(&mut screen, 80, 24);
+    assert_eq!(screen.missing(), Some(Act::Ask(Some(60))));
+}
+
+#[test]
+fn what_was_found_is_shown_where_it_stands() {
+    let mut screen = screen();
+    let line = |n| message(n, "bob", false, "2020-11-21T08:07:00Z", &format!("line {n}."));
+    screen.open(page("bob", (1..500).map(line).collect()));
+    screen.find(100);
+    key(&mut screen, KeyCode::Left);
+    let shown = picture(&mut screen, 80, 24);
+    assert!(shown.contains("line 100.") && shown.contains("older messages"), "{shown}");
+}

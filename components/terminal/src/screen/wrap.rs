@@ -1,0 +1,84 @@
+//! Breaks text into rows of a width, as wide as terminals show it.
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// The rows of one line of text: broken at spaces where it can be, inside a word where it must be. Never empty.
+pub(super) fn wrap(line: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut rows = Vec::new();
+    let (mut row, mut used) = (String::new(), 0);
+    for word in line.split_word_bounds() {
+        let wide = word.width();
+        if used + wide <= width {
+            row.push_str(word);
+            used += wide;
+            continue;
+        }
+        if word.trim().is_empty() {
+            // The space at which a row breaks is not shown.
+            rows.push(std::mem::take(&mut row));
+            used = 0;
+            continue;
+        }
+        if used > 0 && wide <= width {
+            rows.push(std::mem::take(&mut row).trim_end().to_owned());
+            used = 0;
+        }
+        for piece in word.graphemes(true) {
+            let wide = piece.width();
+            if used + wide > width && used > 0 {
+                rows.push(std::mem::take(&mut row));
+                used = 0;
+            }
+            row.push_str(piece);
+            used += wide;
+        }
+    }
+    rows.push(row);
+    rows
+}
+
+/// As much of a text as fits, with `…` where something is missing.
+pub(super) fn fit(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut used = 1;
+    for piece in text.graphemes(true) {
+        used += piece.width();
+        if used > width {
+            break;
+        }
+        kept.push_str(piece);
+    }
+    if width > 0 { format!("{kept}…") } else { kept }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rows_break_at_spaces_and_inside_words_that_are_too_long() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("", 7), [""]);
+        assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrap("日本語です", 4), ["日本", "語で", "す"]);
+        assert_eq!(wrap("a 👩\u{200d}👩\u{200d}👧 b", 4), ["a 👩\u{200d}👩\u{200d}👧", "b"]);
+        assert_eq!(fit("conversation", 6), "conve…");
+        assert_eq!(fit("日本語", 4), "日…");
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_is_too_wide_and_no_word_is_lost(line in "[a-z 日é👍]{0,60}", width in 2usize..20) {
+            let rows = wrap(&line, width);
+            prop_assert!(rows.iter().all(|row| row.width() <= width), "{rows:?}");
+            let letters = |text: &str| text.chars().filter(|c| *c != ' ').collect::<String>();
+            prop_assert_eq!(letters(&rows.concat()), letters(&line));
+        }
+    }
+}
