@@ -3,7 +3,7 @@
 import { follow, get, post } from "./api.js";
 import { Messages, head } from "./conversation.js";
 import { find } from "./dom.js";
-import { show } from "./people.js";
+import { explain, show } from "./people.js";
 
 let peers = [];
 let chosen = null;
@@ -38,6 +38,7 @@ async function look() {
   find("fingerprint").textContent = overview.me.fingerprint;
   document.title = `${overview.me.name}: people on this network`;
   render();
+  if (!peers.some((peer) => peer.online)) explain(await get("doctor"));
 }
 
 async function load() {

@@ -12,8 +12,15 @@ const TRUST = {
 
 export const trustText = (peer) => TRUST[peer.trust] ?? peer.trust;
 
+// Why nobody is here, as the doctor finds it.
+export function explain(checks) {
+  const reasons = checks.filter((check) => check.finding !== "good");
+  find("reasons").replaceChildren(...reasons.map((check) =>
+    element("li", { className: check.finding, textContent: `${check.what}. ${check.advice ?? ""}` })));
+}
+
 export function show(peers, chosen, unread, choose) {
-  find("nobody").hidden = peers.length > 0;
+  find("nobody").hidden = peers.some((peer) => peer.online);
   find("people").replaceChildren(...peers.map((peer) => {
     const waiting = peer.waiting > 0 ? ` · ${peer.waiting} waiting` : "";
     const note = `${peer.online ? "here" : "away"} · ${trustText(peer)}${waiting}`;

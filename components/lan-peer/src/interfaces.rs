@@ -63,9 +63,14 @@ impl Interfaces {
         self.0.iter()
     }
 
+    /// Whether an address is ours.
+    pub(crate) fn are_at(&self, ip: IpAddr) -> bool {
+        self.iter().any(|one| IpAddr::V4(one.ip) == ip)
+    }
+
     /// Whether an address was ours and is not any more. Of IPv6 we do not know.
     pub(crate) fn have_lost(&self, ip: IpAddr) -> bool {
-        ip.is_ipv4() && !ip.is_loopback() && self.iter().all(|one| IpAddr::V4(one.ip) != ip)
+        ip.is_ipv4() && !ip.is_loopback() && !self.are_at(ip)
     }
 
     /// Whether a machine on one of our networks, and not this one, can have this address. Of IPv6 those that no router carries out

@@ -4,6 +4,7 @@
 //! * `presence` tells the network that we are here and hears who else is; `interfaces` are the networks that we are on.
 //! * `secure` is what our own nodes speak among each other: encrypted, proved, acknowledged.
 //! * `old` speaks with programs of the old kind: one TCP connection a message, in the clear.
+//! * `doctor` says why nobody is found.
 //! * `http` is for this machine alone: the page, its API, and the endpoints that the old kind serves.
 //!
 //! Needs no other component. Every byte from the network is hostile until it is understood; docs/design/lan.md has all bounds.
@@ -11,6 +12,7 @@
 pub mod config;
 
 mod book;
+mod doctor;
 mod gate;
 mod http;
 mod interfaces;

@@ -9,6 +9,12 @@ pub(crate) struct Counters {
     pub(crate) datagrams: Counter,
     /// Of those, what means nothing, or comes from where no peer can be.
     pub(crate) datagrams_ignored: Counter,
+    /// Of those, what we sent ourselves and the system handed back.
+    pub(crate) datagrams_own: Counter,
+    /// Of those, what came from addresses on none of our networks.
+    pub(crate) datagrams_strange: Counter,
+    /// Of those, announcements of others.
+    pub(crate) datagrams_others: Counter,
     /// Datagrams of ours that the system did not take.
     pub(crate) datagrams_unsent: Counter,
     /// Addresses that were heard while there was no room for one more.
@@ -55,11 +61,19 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// The text for Prometheus.
-    pub(crate) fn render(&self, online: usize) -> String {
+    pub(crate) fn render(&self, online: usize, followers: usize) -> String {
         Exposition::new("lan_peer")
             .gauge("online", "Peers that are there now.", online as u64)
+            .gauge("followers", "Pages and terminals that follow.", followers as u64)
             .counter("datagrams_total", "Datagrams read.", &self.datagrams)
             .counter("datagrams_ignored_total", "Datagrams that mean nothing.", &self.datagrams_ignored)
+            .counter("datagrams_own_total", "Datagrams of our own that came back.", &self.datagrams_own)
+            .counter(
+                "datagrams_strange_total",
+                "Datagrams from none of our networks.",
+                &self.datagrams_strange,
+            )
+            .counter("datagrams_others_total", "Announcements of others.", &self.datagrams_others)
             .counter("datagrams_unsent_total", "Datagrams that could not be sent.", &self.datagrams_unsent)
             .counter("peers_refused_total", "Peers refused because there are too many.", &self.peers_refused)
             .counter("mdns_total", "Answers of mDNS that name a node.", &self.mdns)

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::book::{Book, Met, Sign};
 use crate::config::Config;
+use crate::doctor::Facts;
 use crate::interfaces::Interfaces;
 use crate::metrics::Counters;
 use crate::name;
@@ -58,9 +59,19 @@ pub(crate) struct Node {
     hints: mpsc::Sender<Hint>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
+    troubles: Mutex<Troubles>,
     book: Mutex<Book>,
     events: broadcast::Sender<Event>,
     changed: Notify,
+}
+
+/// What does not work.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles {
+    /// Why presence cannot be heard.
+    pub(crate) deaf: Option<String>,
+    /// Why messages of the old kind cannot come in.
+    pub(crate) closed: Option<String>,
 }
 
 /// How a node of ours is received.
@@ -120,6 +131,7 @@ impl Node {
             hints: place.hints,
             tasks: TaskTracker::new(),
             shutdown: place.shutdown,
+            troubles: Mutex::default(),
             book: Mutex::new(Book::new(people, Instant::now())),
             events: broadcast::channel(EVENTS).0,
             changed: Notify::new(),
@@ -323,6 +335,37 @@ impl Node {
         let heard = self.book().present(Instant::now());
         let nodes = self.links.all().into_iter().map(|(_, remote)| (remote.ip(), Timestamp::now()));
         nodes.chain(heard).collect()
+    }
+
+    /// What does not work.
+    pub(crate) fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        self.troubles.lock().expect("nobody panics while holding this lock")
+    }
+
+    /// What the doctor looks at.
+    pub(crate) fn facts(&self) -> Facts {
+        let counters = &self.counters;
+        let Troubles { deaf, closed } = &*self.troubles();
+        let networks =
+            self.interfaces.borrow().iter().map(|one| format!("{} {}", one.name, one.ip)).collect();
+        Facts {
+            networks,
+            is_container: ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
+            udp_port: self.config.udp_port,
+            tcp_port: self.config.tcp_port,
+            port: self.port,
+            wanted_port: self.config.secure_port,
+            deaf: deaf.clone(),
+            closed: closed.clone(),
+            mdns: self.config.mdns.then(|| counters.mdns.get()),
+            unsent: counters.datagrams_unsent.get(),
+            own: counters.datagrams_own.get(),
+            others: counters.datagrams_others.get(),
+            strange: counters.datagrams_strange.get(),
+            online: self.online(),
+            dials: counters.dials.get(),
+            wrong_keys: counters.wrong_keys.get(),
+        }
     }
 
     /// What happens from now on.

@@ -86,9 +86,13 @@ pub(crate) async fn listen(node: Arc<Node>, mut opened: std::io::Result<UdpSocke
     loop {
         let port = ear.node.config.udp_port;
         let error = match opened {
-            Ok(socket) => ear.hear(&socket).await,
+            Ok(socket) => {
+                ear.node.troubles().deaf = None;
+                ear.hear(&socket).await
+            }
             Err(error) => error,
         };
+        ear.node.troubles().deaf = Some(error.to_string());
         tracing::warn!(port, %error, "cannot hear who else is on the network; trying again");
         tokio::time::sleep(RETRY).await;
         opened = open(port);
@@ -134,16 +138,25 @@ impl Ear {
     }
 
     fn take(&mut self, socket: &UdpSocket, bytes: &[u8], from: IpAddr) {
-        self.node.counters.datagrams.add(1);
+        let counters = &self.node.counters;
+        counters.datagrams.add(1);
+        if self.node.interfaces.borrow().are_at(from) {
+            // The system hands broadcasts back; the doctor wants to know.
+            counters.datagrams_own.add(1);
+            return;
+        }
         match Datagram::parse(bytes) {
             Some(Datagram::Presence) => match self.node.heard(from) {
-                Heard::New => self.answer(socket, PRESENCE, from),
-                Heard::Known => {}
-                Heard::Nobody => self.node.counters.datagrams_ignored.add(1),
-                Heard::NoRoom => self.node.counters.peers_refused.add(1),
+                Heard::New => {
+                    counters.datagrams_others.add(1);
+                    self.answer(socket, PRESENCE, from);
+                }
+                Heard::Known => counters.datagrams_others.add(1),
+                Heard::Nobody => counters.datagrams_strange.add(1),
+                Heard::NoRoom => counters.peers_refused.add(1),
             },
             Some(Datagram::Beacon(beacon)) => self.beacon(socket, beacon, from),
-            None => self.node.counters.datagrams_ignored.add(1),
+            None => counters.datagrams_ignored.add(1),
         }
     }
 
@@ -151,9 +164,10 @@ impl Ear {
     fn beacon(&mut self, socket: &UdpSocket, beacon: Beacon, from: IpAddr) {
         let Beacon { id, port, boot } = beacon;
         if id == self.node.me || !self.node.hint(id, SocketAddr::new(from, port)) {
-            self.node.counters.datagrams_ignored.add(1);
+            self.node.counters.datagrams_strange.add(1);
             return;
         }
+        self.node.counters.datagrams_others.add(1);
         if self.answered.len() >= ANSWERED {
             self.answered.clear();
         }

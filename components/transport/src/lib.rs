@@ -2,6 +2,7 @@
 //!
 //! * [`api`]: one request of the message API a call. [`feed`]: its stream of committed events.
 //! * [`insist`]: a request asked again until there is an answer.
+//! * [`lan`]: a lan-peer on this machine, as the terminal uses it.
 //! * [`native`]: a connection to the chat server that reconnects by itself and sends nothing twice.
 //! * [`service`]: a user that is a program and answers each message exactly once.
 //! * [`lines`]: lines of bounded length from a byte stream.
@@ -9,6 +10,7 @@
 pub mod api;
 pub mod feed;
 pub mod insist;
+pub mod lan;
 pub mod lines;
 pub mod native;
 pub mod service;
@@ -21,5 +23,6 @@ mod progress;
 pub use api::{ApiClient, ApiError};
 pub use feed::{Feed, FeedError};
 pub use insist::insist;
+pub use lan::LanClient;
 pub use native::{Incoming, NativeClient, NativeOptions, SendError};
 pub use service::{Question, Service};

@@ -13,6 +13,7 @@ mod doctor;
 mod down;
 mod guard;
 mod history;
+mod lan;
 mod launcher_log;
 mod logs;
 mod man;
@@ -108,6 +109,8 @@ enum Command {
     Completions(completions::Args),
     /// Print the manual page, or write those of all commands
     Man(man::Args),
+    /// Talk with people on the same network, without a server
+    Lan(With<lan::Args>),
     /// Chat from this terminal
     Chat(With<chat::Args>),
     /// Read, search and export what was said from this machine; works without a server
@@ -175,6 +178,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Metrics(it)) => metrics::metrics(&place.then(it.place)),
         Some(Command::Completions(it)) => completions::completions(definition(), &it),
         Some(Command::Man(it)) => man::man(definition(), &it),
+        Some(Command::Lan(it)) => lan::lan(&place.then(it.place), &it.args),
         Some(Command::Chat(it)) => chat::chat(&place.then(it.place), it.args),
     }
 }

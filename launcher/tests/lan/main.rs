@@ -11,6 +11,7 @@
 mod support;
 
 mod attack;
+mod command_line;
 mod network;
 mod node;
 mod old_peer;

@@ -102,6 +102,11 @@ impl Network {
         Host { ip: after, ..self.host(n) }
     }
 
+    /// Takes a host's address away.
+    pub fn unaddress(&self, n: u32) {
+        ip(&["-n", &self.name(n)], "addr flush dev e0\n");
+    }
+
     /// Packets and bytes that a host has sent.
     pub fn sent(&self, n: u32) -> (u64, u64) {
         let output = Command::new("ip")

@@ -123,6 +123,24 @@ impl Node {
         panic!("{} came, not these {}: {had:?}", had.len(), texts.len());
     }
 
+    /// `launcher lan` on its host: how it ended, and what it said.
+    pub fn lan(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = self.home.command(&["lan"]);
+        command.args(arguments);
+        let output = self.host.within(|| command.output().unwrap());
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    }
+
+    /// `launcher lan watch` on its host, once it follows.
+    pub fn watch(&self) -> Child {
+        let before = self.metric("followers");
+        let mut command = self.home.command(&["lan", "watch"]);
+        let child = self.host.within(|| command.spawn().unwrap());
+        wait_for("somebody to follow", || (self.metric("followers") > before).then_some(()));
+        child
+    }
+
     /// A number of `/metrics`.
     pub fn metric(&self, name: &str) -> u64 {
         let text = self.host.within(|| http::get(page(), "/metrics")).body;

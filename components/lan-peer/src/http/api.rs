@@ -6,13 +6,14 @@ use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::lan::PeerKey;
-use protocol::lan::view::{Rename, Send, SetTrust, Trust, Verdict};
+use protocol::lan::view::{Check, Rename, Send, SetTrust, Trust, Verdict};
 use qrcode::QrCode;
 use serde::Deserialize;
 
 use super::input::Input;
 use super::problem::{self, problem};
 use super::{App, old};
+use crate::doctor;
 use crate::secure::identity;
 use crate::store::StoreError;
 
@@ -25,6 +26,11 @@ pub(super) async fn overview(State(app): State<App>) -> Response {
         Ok(overview) => Json(overview).into_response(),
         Err(error) => problem::store(&error),
     }
+}
+
+/// `GET doctor`: why nobody is found.
+pub(super) async fn doctor(State(app): State<App>) -> Json<Vec<Check>> {
+    Json(doctor::examine(&app.node.facts()))
 }
 
 /// `GET qr.svg`: our link, for others to scan.

@@ -34,8 +34,10 @@ struct App {
 /// All of it, behind the guard.
 pub(crate) fn router(node: Arc<Node>, shutdown: CancellationToken) -> Router {
     let told = Arc::clone(&node);
-    let health = kit::http::health(|| true, move || told.counters.render(told.online()));
-    let app = App { node, followers: Arc::new(Semaphore::new(FOLLOWERS)), shutdown };
+    let followers = Arc::new(Semaphore::new(FOLLOWERS));
+    let app = App { node, followers: Arc::clone(&followers), shutdown };
+    let following = move || FOLLOWERS - followers.available_permits();
+    let health = kit::http::health(|| true, move || told.counters.render(told.online(), following()));
     Router::new()
         .route("/peers", get(old::peers))
         .route("/messages", get(old::messages))
@@ -44,6 +46,7 @@ pub(crate) fn router(node: Arc<Node>, shutdown: CancellationToken) -> Router {
         .route("/api/v1/history", get(api::history))
         .route("/api/v1/send", post(api::send))
         .route("/api/v1/rename", post(api::rename))
+        .route("/api/v1/doctor", get(api::doctor))
         .route("/api/v1/trust", post(api::trust))
         .route("/api/v1/qr.svg", get(api::qr_svg))
         .route("/api/v1/qr.txt", get(api::qr_text))

@@ -46,8 +46,12 @@ pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, List
     let mut gate = Gate::new(TOTAL, PER_ADDRESS, MESSAGES, BURST);
     loop {
         match opened {
-            Ok(listener) => accept(&node, &listener, &mut gate).await,
+            Ok(listener) => {
+                node.troubles().closed = None;
+                accept(&node, &listener, &mut gate).await;
+            }
             Err(error) => {
+                node.troubles().closed = Some(error.to_string());
                 tracing::warn!("{error}; nobody of the old kind can write to us; trying again");
                 tokio::time::sleep(RETRY).await;
             }

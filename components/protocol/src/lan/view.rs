@@ -158,6 +158,29 @@ pub struct Rename {
     pub name: String,
 }
 
+/// How a check of the doctor ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Finding {
+    /// As it should be.
+    Good,
+    /// Worth knowing.
+    Note,
+    /// A reason why nobody is found.
+    Bad,
+}
+
+/// One check of the doctor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// How it ended.
+    pub finding: Finding,
+    /// What was looked at, and what was seen.
+    pub what: String,
+    /// What to try.
+    pub advice: Option<String>,
+}
+
 /// What went wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

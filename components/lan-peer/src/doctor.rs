@@ -1,0 +1,215 @@
+//! Why nobody is found: what was looked at, what was seen, what to try. Decided from plain facts.
+
+use protocol::lan::view::{Check, Finding};
+
+/// What is known when somebody asks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    /// Our networks, as `e0 10.0.0.7`.
+    pub(crate) networks: Vec<String>,
+    /// Whether this is inside a container.
+    pub(crate) is_container: bool,
+    /// The ports: of presence, of the old kind's messages, of the secure protocol as it is and as it should be.
+    pub(crate) udp_port: u16,
+    pub(crate) tcp_port: u16,
+    pub(crate) port: u16,
+    pub(crate) wanted_port: u16,
+    /// Why presence cannot be heard, or messages of the old kind cannot come in.
+    pub(crate) deaf: Option<String>,
+    pub(crate) closed: Option<String>,
+    /// Whether mDNS is on, and how many answers of nodes it brought.
+    pub(crate) mdns: Option<u64>,
+    /// Datagrams of ours that the system did not take, that came back to ourselves, and that others sent.
+    pub(crate) unsent: u64,
+    pub(crate) own: u64,
+    pub(crate) others: u64,
+    /// Datagrams from addresses that are on none of our networks.
+    pub(crate) strange: u64,
+    /// Who is there; dials to nodes, and those that somebody else answered.
+    pub(crate) online: usize,
+    pub(crate) dials: u64,
+    pub(crate) wrong_keys: u64,
+}
+
+/// All checks, in the order in which things have to work.
+pub(crate) fn examine(facts: &Facts) -> Vec<Check> {
+    let checks = [networks, hearing, old_messages, secure_port, sending, echo, hearsay, connecting, mdns];
+    checks.into_iter().flat_map(|check| check(facts)).collect()
+}
+
+fn good(what: String) -> Check {
+    Check { finding: Finding::Good, what, advice: None }
+}
+
+fn note(what: String, advice: &str) -> Check {
+    Check { finding: Finding::Note, what, advice: Some(advice.to_owned()) }
+}
+
+fn bad(what: String, advice: String) -> Check {
+    Check { finding: Finding::Bad, what, advice: Some(advice) }
+}
+
+fn networks(facts: &Facts) -> Vec<Check> {
+    let found = if facts.networks.is_empty() {
+        let advice =
+            "connect a cable or a Wi-Fi; 'ip addr' should show an interface with an IPv4 address that is up";
+        bad("this machine is on no network".to_owned(), advice.to_owned())
+    } else {
+        good(format!("on these networks: {}", facts.networks.join(", ")))
+    };
+    let advice = "a container's own network keeps announcements inside: run it with the host's network (docker run \
+        --network host), or name the others in lan-peer.peers";
+    let container = facts.is_container.then(|| note("this is inside a container".to_owned(), advice));
+    [found].into_iter().chain(container).collect()
+}
+
+fn hearing(facts: &Facts) -> Vec<Check> {
+    let port = facts.udp_port;
+    vec![match &facts.deaf {
+        None => good(format!("listening for presence on UDP port {port}")),
+        Some(error) => bad(
+            format!("UDP port {port} cannot be opened: {error}"),
+            format!(
+                "see who has it with 'ss -ulnp sport = :{port}', and end it; it is tried again every 5 s"
+            ),
+        ),
+    }]
+}
+
+fn old_messages(facts: &Facts) -> Vec<Check> {
+    let port = facts.tcp_port;
+    vec![match &facts.closed {
+        None => good(format!("taking messages of the old kind on TCP port {port}")),
+        Some(error) => note(
+            format!("messages of the old kind cannot come in: {error}"),
+            "end the program that has the port (X11 servers use 6000, too); our own nodes do not need it",
+        ),
+    }]
+}
+
+fn secure_port(facts: &Facts) -> Vec<Check> {
+    let (port, wanted) = (facts.port, facts.wanted_port);
+    vec![if port == wanted {
+        good(format!("our own nodes connect on TCP port {port}"))
+    } else {
+        note(
+            format!("TCP port {wanted} was taken; our own nodes connect on {port} instead"),
+            "a firewall that was opened for the usual port does not let them in",
+        )
+    }]
+}
+
+fn sending(facts: &Facts) -> Vec<Check> {
+    let advice = "a network that was away for a moment does that; if it grows, look at the routes and the firewall's outgoing rules";
+    let found =
+        (facts.unsent > 0).then(|| note(format!("{} announcements could not be sent", facts.unsent), advice));
+    found.into_iter().collect()
+}
+
+/// The system hands each broadcast back to the machine that sent it, unless a rule for incoming datagrams drops it.
+fn echo(facts: &Facts) -> Vec<Check> {
+    if facts.networks.is_empty() || facts.deaf.is_some() {
+        return Vec::new();
+    }
+    vec![if facts.own > 0 {
+        good(format!(
+            "our own announcements come back ({}): no firewall of this machine drops them",
+            facts.own
+        ))
+    } else {
+        bad(
+            "not even our own announcements come back: a firewall of this machine drops them".to_owned(),
+            format!(
+                "let them in: 'ufw allow {udp}/udp; ufw allow {tcp}/tcp; ufw allow {port}/tcp', or 'firewall-cmd --add-port={udp}/udp \
+                 --add-port={tcp}/tcp --add-port={port}/tcp'",
+                udp = facts.udp_port,
+                tcp = facts.tcp_port,
+                port = facts.port
+            ),
+        )
+    }]
+}
+
+fn hearsay(facts: &Facts) -> Vec<Check> {
+    let heard = if facts.others > 0 {
+        good(format!("{} announcements of others were heard; {} are here now", facts.others, facts.online))
+    } else if facts.online > 0 {
+        good(format!("no announcement was heard, but {} are here", facts.online))
+    } else {
+        let advice = "is lan-peer running on another machine, and does its doctor find nothing bad? If so, the network keeps \
+            announcements apart, as guest Wi-Fis ('client isolation') and VLANs do: use another network, or name the other \
+            machine: --set 'lan-peer.peers=[\"10.0.0.7\"]'";
+        bad("nobody else was heard".to_owned(), advice.to_owned())
+    };
+    let advice = "another network shares the cable, or somebody's network mask is wrong; name such machines in lan-peer.peers";
+    let strange = (facts.strange > 0).then(|| {
+        note(format!("{} datagrams came from addresses on none of our networks", facts.strange), advice)
+    });
+    [heard].into_iter().chain(strange).collect()
+}
+
+fn connecting(facts: &Facts) -> Vec<Check> {
+    let advice =
+        "somebody else answered where a node was expected; if it happens again, somebody may be in between";
+    let wrong = (facts.wrong_keys > 0)
+        .then(|| note(format!("{} answers with another key", facts.wrong_keys), advice));
+    let in_vain = (facts.dials > 0 && facts.online == 0).then(|| {
+        let advice = "a firewall, theirs or the network's, does not let TCP through; the other machine's doctor says which port to open";
+        bad(format!("{} dials to nodes that announced themselves, and none is connected", facts.dials), advice.to_owned())
+    });
+    in_vain.into_iter().chain(wrong).collect()
+}
+
+fn mdns(facts: &Facts) -> Vec<Check> {
+    vec![match facts.mdns {
+        None => note(
+            "mDNS is switched off".to_owned(),
+            "lan-peer.mdns = true finds others where broadcasts are kept apart",
+        ),
+        Some(0) => note(
+            "mDNS has not named any node".to_owned(),
+            "nothing is wrong with that while others are heard; a firewall may drop UDP port 5353",
+        ),
+        Some(answers) => good(format!("mDNS has named nodes ({answers} answers)")),
+    }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fine() -> Facts {
+        let networks = vec!["e0 10.0.0.7".to_owned()];
+        let ports =
+            Facts { udp_port: 5000, tcp_port: 6000, port: 47600, wanted_port: 47600, ..Facts::default() };
+        Facts { networks, mdns: Some(2), own: 9, others: 9, online: 1, dials: 1, ..ports }
+    }
+
+    fn worst(facts: &Facts) -> Vec<String> {
+        let bad = examine(facts).into_iter().filter(|check| check.finding == Finding::Bad);
+        bad.map(|check| check.what).collect()
+    }
+
+    #[test]
+    fn when_somebody_is_there_nothing_is_bad() {
+        assert!(examine(&fine()).iter().all(|check| check.finding == Finding::Good));
+    }
+
+    #[test]
+    fn each_reason_why_nobody_is_found_is_named_with_what_to_try() {
+        let alone = Facts { others: 0, online: 0, dials: 0, mdns: Some(0), ..fine() };
+        for (facts, said) in [
+            (Facts { networks: Vec::new(), own: 0, ..alone.clone() }, "on no network"),
+            (
+                Facts { deaf: Some("taken".into()), own: 0, ..alone.clone() },
+                "UDP port 5000 cannot be opened: taken",
+            ),
+            (Facts { own: 0, ..alone.clone() }, "a firewall of this machine"),
+            (alone.clone(), "nobody else was heard"),
+            (Facts { others: 5, dials: 7, ..alone.clone() }, "7 dials"),
+        ] {
+            assert!(worst(&facts).iter().any(|what| what.contains(said)), "{said}: {:?}", worst(&facts));
+            assert!(examine(&facts).iter().all(|c| (c.finding == Finding::Good) == c.advice.is_none()));
+        }
+    }
+}

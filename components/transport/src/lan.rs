@@ -1,0 +1,116 @@
+//! A client of a lan-peer on this machine, as the terminal uses it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt};
+use protocol::lan::view::{Check, Entry, Overview, Problem, Send, SetTrust};
+use reqwest::{RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+
+/// A request may take this long: parts of a long text go one after another.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Speaks to one lan-peer.
+#[derive(Debug, Clone)]
+pub struct LanClient {
+    http: reqwest::Client,
+    base: String,
+}
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LanError {
+    /// It does not answer.
+    #[error("lan-peer does not answer; start it with 'launcher --lan' or 'launcher run lan-peer'")]
+    Unreachable(#[source] reqwest::Error),
+    /// It says no.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl LanClient {
+    /// A client for the page's address.
+    ///
+    /// # Panics
+    /// When no TLS implementation was installed; see [`kit::context::install_tls`].
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
+        let http = reqwest::Client::builder().no_proxy().build();
+        let http = http.expect("a client without files or proxies can always be built once TLS is installed");
+        Self { http, base: format!("http://{address}/api/v1") }
+    }
+
+    /// This node and everybody it knows.
+    ///
+    /// # Errors
+    /// See [`LanError`].
+    pub async fn overview(&self) -> Result<Overview, LanError> {
+        self.json(self.get("overview")).await
+    }
+
+    /// Sends a message; the answer is what became of it.
+    ///
+    /// # Errors
+    /// See [`LanError`].
+    pub async fn send(&self, request: &Send) -> Result<Entry, LanError> {
+        self.json(self.http.post(format!("{}/send", self.base)).json(request)).await
+    }
+
+    /// Says how far a node can be believed.
+    ///
+    /// # Errors
+    /// See [`LanError`].
+    pub async fn trust(&self, request: &SetTrust) -> Result<(), LanError> {
+        self.answer(self.http.post(format!("{}/trust", self.base)).json(request).timeout(REQUEST_TIMEOUT))
+            .await
+            .map(drop)
+    }
+
+    /// Why nobody is found.
+    ///
+    /// # Errors
+    /// See [`LanError`].
+    pub async fn doctor(&self) -> Result<Vec<Check>, LanError> {
+        self.json(self.get("doctor")).await
+    }
+
+    /// Our link as a QR code for a terminal.
+    ///
+    /// # Errors
+    /// See [`LanError`].
+    pub async fn qr(&self) -> Result<String, LanError> {
+        let answer = self.answer(self.get("qr.txt").timeout(REQUEST_TIMEOUT)).await?;
+        answer.text().await.map_err(LanError::Unreachable)
+    }
+
+    /// What happens from now on, as server-sent events.
+    ///
+    /// # Errors
+    /// See [`LanError`].
+    pub async fn events(&self) -> Result<impl Stream<Item = Result<Bytes, LanError>> + Unpin, LanError> {
+        let answer = self.answer(self.get("events")).await?;
+        Ok(Box::pin(answer.bytes_stream().map_err(LanError::Unreachable)))
+    }
+
+    fn get(&self, what: &str) -> RequestBuilder {
+        self.http.get(format!("{}/{what}", self.base))
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, LanError> {
+        let answer = self.answer(request.timeout(REQUEST_TIMEOUT)).await?;
+        answer.json().await.map_err(LanError::Unreachable)
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, LanError> {
+        let answer = request.send().await.map_err(LanError::Unreachable)?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status();
+        let problem =
+            answer.json::<Problem>().await.map_or_else(|_| status.to_string(), |problem| problem.detail);
+        Err(LanError::Refused(problem))
+    }
+}

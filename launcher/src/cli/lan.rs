@@ -1,0 +1,87 @@
+//! `launcher lan`: talks with people on the same network, by the lan-peer that runs on this machine.
+
+mod doctor;
+mod peers;
+mod send;
+mod verify;
+mod watch;
+
+use clap::Subcommand;
+use kit::{Exit, Failure};
+use protocol::lan::view::Peer;
+use transport::LanClient;
+use transport::lan::LanError;
+
+use super::options::{Where, Without, small_runtime};
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List everybody on the network
+    Peers(peers::Args),
+    /// Send a message; to a node of ours that is away it goes when they are back
+    Send(send::Args),
+    /// Show what comes in, until ctrl-C
+    Watch(watch::Args),
+    /// Compare fingerprints: show ours as a QR code, or check what somebody has read to you
+    Verify(verify::Args),
+    /// Say why nobody is found
+    Doctor,
+}
+
+/// Does it.
+pub(super) fn lan(place: &Where, args: &Args) -> Result<Exit, Failure> {
+    let loaded = place.load(&Without::default())?;
+    kit::context::install_tls();
+    let client = LanClient::new(loaded.settings.lan_peer.listen);
+    small_runtime()?.block_on(async {
+        match &args.command {
+            Command::Peers(args) => peers::peers(&client, args).await,
+            Command::Send(args) => send::send(&client, args).await,
+            Command::Watch(args) => watch::watch(&client, args).await,
+            Command::Verify(args) => verify::verify(&client, args).await,
+            Command::Doctor => doctor::doctor(&client).await,
+        }
+    })
+}
+
+fn failed(error: LanError) -> Failure {
+    match error {
+        LanError::Unreachable(_) => Failure::new(Exit::Unavailable, error.to_string()),
+        LanError::Refused(why) => Failure::new(Exit::Failure, why),
+    }
+}
+
+/// Whom somebody means: by name, address, or the beginning of the key. Only one may be meant.
+async fn find(client: &LanClient, whom: &str) -> Result<Peer, Failure> {
+    let peers = client.overview().await.map_err(failed)?.peers;
+    let means = |peer: &&Peer| {
+        let key = peer.key.to_string();
+        let at = |address: &String| {
+            address == whom || address.rsplit_once(':').is_some_and(|(host, _)| host == whom)
+        };
+        peer.name.eq_ignore_ascii_case(whom)
+            || key == whom
+            || (whom.len() >= 6 && key.starts_with(whom))
+            || peer.addresses.iter().any(at)
+    };
+    let found: Vec<Peer> = peers.iter().filter(means).cloned().collect();
+    match <[Peer; 1]>::try_from(found) {
+        Ok([peer]) => Ok(peer),
+        Err(found) if found.is_empty() => {
+            let what = format!("nobody here is '{whom}'; 'launcher lan peers' lists everybody");
+            Err(Failure::new(Exit::Failure, what))
+        }
+        Err(found) => {
+            let keys: Vec<String> = found.iter().map(|peer| peer.key.to_string()).collect();
+            let what = format!("'{whom}' may be any of {}; say which", keys.join(", "));
+            Err(Failure::new(Exit::Failure, what))
+        }
+    }
+}

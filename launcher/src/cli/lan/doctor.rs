@@ -1,0 +1,27 @@
+//! `launcher lan doctor`.
+
+use kit::{Exit, Failure};
+use protocol::lan::view::Finding;
+use transport::LanClient;
+
+use super::failed;
+use crate::cli::output::{self, Colour, paint};
+
+/// Says what was found; ends with 1 when something is in the way.
+pub(super) async fn doctor(client: &LanClient) -> Result<Exit, Failure> {
+    let checks = client.doctor().await.map_err(failed)?;
+    let coloured = output::is_coloured();
+    for check in &checks {
+        let (mark, colour) = match check.finding {
+            Finding::Good => ("good", Colour::Green),
+            Finding::Note => ("note", Colour::Yellow),
+            Finding::Bad => ("BAD ", Colour::Red),
+        };
+        output::line(&format!("{}  {}", paint(mark, colour, coloured), output::tame(&check.what)));
+        if let Some(advice) = &check.advice {
+            output::line(&format!("      {}", output::tame(advice)));
+        }
+    }
+    let is_bad = checks.iter().any(|check| check.finding == Finding::Bad);
+    Ok(if is_bad { Exit::Failure } else { Exit::Fine })
+}

@@ -1,0 +1,63 @@
+//! `launcher lan peers`.
+
+use kit::{Exit, Failure};
+use protocol::lan::PeerKey;
+use protocol::lan::view::{Peer, Trust};
+use transport::LanClient;
+
+use super::failed;
+use crate::cli::output::{self, Colour};
+use crate::cli::table::{Cell, Table};
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn peers(client: &LanClient, args: &Args) -> Result<Exit, Failure> {
+    let overview = client.overview().await.map_err(failed)?;
+    if args.json {
+        output::line(&serde_json::to_string_pretty(&overview).expect("an overview can be written as JSON"));
+        return Ok(Exit::Fine);
+    }
+    let mut table = Table::new(&["NAME", "", "TRUST", "WAITING", "ADDRESS", "KEY"]);
+    overview.peers.iter().for_each(|peer| table.row(row(peer)));
+    table.lines(output::is_coloured()).iter().for_each(|line| output::line(line));
+    if !overview.peers.iter().any(|peer| peer.online) {
+        output::line("nobody is here; 'launcher lan doctor' says why");
+    }
+    Ok(Exit::Fine)
+}
+
+fn row(peer: &Peer) -> Vec<Cell> {
+    let presence = if peer.online {
+        Cell::coloured("here", Colour::Green)
+    } else {
+        Cell::coloured("away", Colour::Grey)
+    };
+    let key = match peer.key {
+        PeerKey::Node(id) => id.short(),
+        PeerKey::Old(_) => "-".to_owned(),
+    };
+    vec![
+        Cell::plain(output::tame(&peer.name)),
+        presence,
+        trust(peer.trust),
+        Cell::number(peer.waiting.to_string()),
+        Cell::plain(peer.addresses.first().map_or("-", String::as_str)),
+        Cell::plain(key),
+    ]
+}
+
+fn trust(trust: Trust) -> Cell {
+    match trust {
+        Trust::Clear => Cell::coloured("unverified, in the clear", Colour::Yellow),
+        Trust::New => Cell::plain("encrypted, not verified"),
+        Trust::Verified => Cell::coloured("encrypted, verified", Colour::Green),
+        Trust::Changed => Cell::coloured("ANOTHER KEY THAN BEFORE", Colour::Red),
+        Trust::Blocked => Cell::coloured("turned away", Colour::Grey),
+    }
+}

@@ -1,0 +1,36 @@
+//! `launcher lan send`.
+
+use kit::{Exit, Failure};
+use protocol::lan::view::{self, State};
+use transport::LanClient;
+
+use super::{failed, find};
+use crate::cli::output;
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// To whom: a name, an address, or the beginning of a key
+    whom: String,
+    /// The message
+    #[arg(required = true)]
+    text: Vec<String>,
+}
+
+pub(super) async fn send(client: &LanClient, args: &Args) -> Result<Exit, Failure> {
+    let peer = find(client, &args.whom).await?;
+    let request = view::Send { peer: peer.key, text: args.text.join(" ") };
+    let entry = client.send(&request).await.map_err(failed)?;
+    let said = match entry.state {
+        State::Sent => "sent, in the clear; whether it was read nobody says",
+        State::Queued if peer.online => "on its way, encrypted",
+        State::Queued => "kept; it goes when they are back",
+        State::Delivered | State::Received => "delivered",
+        State::Failed => {
+            let why = format!("not sent: {}", entry.remark.unwrap_or_default());
+            return Err(Failure::new(Exit::Failure, why));
+        }
+    };
+    output::line(said);
+    Ok(Exit::Fine)
+}

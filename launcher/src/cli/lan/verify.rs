@@ -1,0 +1,49 @@
+//! `launcher lan verify`.
+
+use kit::{Exit, Failure};
+use protocol::lan::PeerKey;
+use protocol::lan::view::{SetTrust, Verdict};
+use transport::LanClient;
+
+use super::{failed, find};
+use crate::cli::output;
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Whom: a name, an address, or the beginning of a key; without it, our own fingerprint is shown
+    whom: Option<String>,
+    /// The fingerprint that they have read to you, or the link of their QR code
+    proof: Vec<String>,
+}
+
+pub(super) async fn verify(client: &LanClient, args: &Args) -> Result<Exit, Failure> {
+    let Some(whom) = &args.whom else { return show_own(client).await };
+    let peer = find(client, whom).await?;
+    let (PeerKey::Node(id), Some(fingerprint)) = (peer.key, &peer.fingerprint) else {
+        let what = "programs of the old kind have no key; who they are cannot be verified";
+        return Err(Failure::new(Exit::Failure, what));
+    };
+    if args.proof.is_empty() {
+        output::line(&format!(
+            "{} should have the fingerprint\n\n    {fingerprint}\n",
+            output::tame(&peer.name)
+        ));
+        output::line(
+            "Let them read theirs to you, by another way than this network ('launcher lan verify' shows it there), and then:",
+        );
+        output::line(&format!("    launcher lan verify {} THEIR FINGERPRINT", id.short()));
+        return Ok(Exit::Fine);
+    }
+    let request = SetTrust { peer: id, verdict: Verdict::Verified, proof: Some(args.proof.join(" ")) };
+    client.trust(&request).await.map_err(failed)?;
+    output::line(&format!("verified: {} is who they say", output::tame(&peer.name)));
+    Ok(Exit::Fine)
+}
+
+async fn show_own(client: &LanClient) -> Result<Exit, Failure> {
+    let me = client.overview().await.map_err(failed)?.me;
+    output::line(&client.qr().await.map_err(failed)?);
+    output::line(&format!("{}\n{}\n{}", me.name, me.fingerprint, me.link));
+    Ok(Exit::Fine)
+}
