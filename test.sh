@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test of P2P Chat, and first brings what they need: cargo-nextest, a MongoDB server, Chromium with its
-# driver, tmux, strace.
+# driver, tmux, strace, sqlite3.
 #
 #   ./test.sh              everything
 #   ./test.sh --no-mongo   without MongoDB            (the tests that need one are left out, and it says so)
@@ -117,6 +117,15 @@ bring_tmux() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tmux procps >/dev/null
 }
 
+# The terminal's history is read as other programs read it.
+bring_sqlite() {
+  have sqlite3 && return
+  can_install || fail "the terminal's tests need the sqlite3 program: install it"
+  say "installing Debian's sqlite3"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends sqlite3 >/dev/null
+}
+
 # Machines on one network are made with it, as root; elsewhere those tests say that they are skipped.
 bring_iproute() {
   have ip && return
@@ -139,6 +148,7 @@ bring_nextest
 bring_mongod
 bring_browser
 bring_tmux
+bring_sqlite
 bring_iproute
 [ "${P2P_TEST_SKIP_STRACE:-}" = 1 ] || bring_strace
 page_modules
