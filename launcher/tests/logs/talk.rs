@@ -9,7 +9,8 @@ pub(crate) const HEADER: &[u8] = b"\nrunning 1 test\n";
 /// Comes before the talk.
 pub(crate) const BEGIN: &[u8] = b"=== begin ===\n";
 /// Comes after it. It has no end.
-pub(crate) const END: &[u8] = b"the end, and no line end";
+/// Its last byte is no digit: one that may begin the service token waits for what follows it.
+pub(crate) const END: &[u8] = b"the end, and no line ending";
 
 /// The variables that tell a child what it is to say, and where it works.
 pub(crate) const CHILD: &str = "P2P_TALK_CHILD";
