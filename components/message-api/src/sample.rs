@@ -15,17 +15,6 @@ pub(crate) fn draft(sender: &str, destination: &str, body: &str) -> Draft {
 pub(crate) fn event(seq: u64) -> Event {
     let draft = draft("alice", "bob", &format!("message {seq}"));
     let at = protocol::Timestamp::from_micros(i64::try_from(seq).unwrap());
-    Event {
-        id: Uuid::now_v7(),
-        conversation: draft.conversation(),
-        seq,
-        at,
-        sender: draft.sender,
-        destination: draft.destination,
-        body: draft.body,
-        kind: draft.kind,
-        metadata: draft.metadata,
-        client_id: draft.client_id,
-        timestamp: at,
-    }
+    let conversation = draft.conversation();
+    draft.into_event(Uuid::now_v7(), conversation, seq, at)
 }

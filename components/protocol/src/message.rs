@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::conversation::ConversationId;
 use crate::limits::CLIENT_ID_BYTES;
 use crate::validated::string_type;
-use crate::{Body, Metadata, Timestamp, UserName};
+use crate::{Body, Event, Metadata, Timestamp, UserName};
 
 /// What kind of message it is. Only how it is shown depends on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -79,8 +80,8 @@ impl ClientId {
     /// A new id that nobody else has: a UUID version 7 (RFC 9562).
     #[must_use]
     pub fn fresh() -> Self {
-        let mut buffer = uuid::Uuid::encode_buffer();
-        Self(Arc::from(&*uuid::Uuid::now_v7().simple().encode_lower(&mut buffer)))
+        let mut buffer = Uuid::encode_buffer();
+        Self(Arc::from(&*Uuid::now_v7().simple().encode_lower(&mut buffer)))
     }
 
     /// The id as text.
@@ -139,5 +140,23 @@ impl Draft {
     #[must_use]
     pub fn conversation(&self) -> ConversationId {
         ConversationId::dm(&self.sender, &self.destination)
+    }
+
+    /// What it is once it has its place: `seq` in the conversation that it belongs to, which the caller knows already, since `at`.
+    #[must_use]
+    pub fn into_event(self, id: Uuid, conversation: ConversationId, seq: u64, at: Timestamp) -> Event {
+        Event {
+            id,
+            conversation,
+            seq,
+            at,
+            sender: self.sender,
+            destination: self.destination,
+            body: self.body,
+            kind: self.kind,
+            metadata: self.metadata,
+            client_id: self.client_id,
+            timestamp: self.timestamp.unwrap_or(at),
+        }
     }
 }

@@ -229,19 +229,7 @@ impl State {
         let head = self.heads.entry(conversation.clone()).or_default();
         *head += 1;
         let at = Timestamp::from_micros(i64::try_from(self.order.len()).unwrap());
-        let event = Event {
-            id: Uuid::from_u128(self.order.len() as u128),
-            conversation,
-            seq: *head,
-            at,
-            sender: draft.sender,
-            destination: draft.destination,
-            body: draft.body,
-            kind: draft.kind,
-            metadata: draft.metadata,
-            client_id: draft.client_id,
-            timestamp: at,
-        };
+        let event = draft.into_event(Uuid::from_u128(self.order.len() as u128), conversation, *head, at);
         let (conversation, seq, id) = (event.conversation.clone(), event.seq, event.id);
         let appended = Appended { conversation, seq, id, at, duplicate: false };
         self.order.push(event);

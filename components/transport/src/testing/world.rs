@@ -88,19 +88,7 @@ impl World {
             return (event.clone(), true);
         }
         let at = Timestamp::now();
-        let event = Event {
-            id: Uuid::now_v7(),
-            conversation,
-            seq: log.len() as u64 + 1,
-            at,
-            sender: draft.sender,
-            destination: draft.destination,
-            body: draft.body,
-            kind: draft.kind,
-            metadata: draft.metadata,
-            client_id: draft.client_id,
-            timestamp: draft.timestamp.unwrap_or(at),
-        };
+        let event = draft.into_event(Uuid::now_v7(), conversation, log.len() as u64 + 1, at);
         log.push(event.clone());
         (event, false)
     }

@@ -31,19 +31,7 @@ impl Ledger<'_> {
         let head = self.head(&conversation, sender.id, recipient.id)?;
         let pos = self.last_pos()? + 1;
         let at = Timestamp::from_micros(Timestamp::now().micros().max(head.at + 1));
-        let event = Event {
-            id: Uuid::now_v7(),
-            conversation,
-            seq: head.seq + 1,
-            at,
-            sender: draft.sender,
-            destination: draft.destination,
-            body: draft.body,
-            kind: draft.kind,
-            metadata: draft.metadata,
-            client_id: draft.client_id,
-            timestamp: draft.timestamp.unwrap_or(at),
-        };
+        let event = draft.into_event(Uuid::now_v7(), conversation, head.seq + 1, at);
         if !self.insert(pos, head.conversation, &sender, &recipient, &event)? {
             return self.first_result(sender.id, &event);
         }
