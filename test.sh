@@ -22,6 +22,11 @@ fail() {
   exit 1
 }
 have() { command -v "$1" >/dev/null 2>&1; }
+install_debian() {
+  say "installing from Debian: $*"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
 can_install() { [ "$(id -u)" = 0 ] && have apt-get; }
 
 while [ $# -gt 0 ]; do
@@ -93,9 +98,7 @@ bring_browser() {
   if ! have chromedriver || ! have chromium; then
     can_install ||
       fail "the page's test needs chromium and chromedriver: install Debian's chromium and chromium-driver, or say --no-browser"
-    say "installing Debian's chromium and chromium-driver"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core fonts-noto-color-emoji >/dev/null
+    install_debian chromium chromium-driver fonts-dejavu-core fonts-noto-color-emoji
   fi
 }
 
@@ -103,36 +106,28 @@ bring_browser() {
 bring_strace() {
   have strace && return
   can_install || fail "the store's tests need strace: install it, or set P2P_TEST_SKIP_STRACE=1"
-  say "installing Debian's strace"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends strace >/dev/null
+  install_debian strace
 }
 
 # The terminal client is typed at in tmux.
 bring_tmux() {
   have tmux && return
   can_install || fail "the terminal's tests need tmux: install it"
-  say "installing Debian's tmux"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tmux procps >/dev/null
+  install_debian tmux procps
 }
 
 # The terminal's history is read as other programs read it.
 bring_sqlite() {
   have sqlite3 && return
   can_install || fail "the terminal's tests need the sqlite3 program: install it"
-  say "installing Debian's sqlite3"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends sqlite3 >/dev/null
+  install_debian sqlite3
 }
 
 # Machines on one network are made with it, as root; elsewhere those tests say that they are skipped.
 bring_iproute() {
   have ip && return
   can_install || return 0
-  say "installing Debian's iproute2"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends iproute2 >/dev/null
+  install_debian iproute2
 }
 
 page_modules() {
