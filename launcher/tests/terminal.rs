@@ -2,17 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// Runs `launcher chat` with this input, far from any configuration.
-fn chat(arguments: &[&str], input: &str) -> Output {
-    let home = tempfile::tempdir().unwrap();
+/// Runs `launcher` with this input, in this home and far from any configuration.
+fn launcher(home: &Path, arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_launcher"))
-        .arg("chat")
         .args(arguments)
-        .current_dir(home.path())
+        .current_dir(home)
         .env_clear()
-        .env("HOME", home.path())
+        .env("HOME", home)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -21,6 +20,12 @@ fn chat(arguments: &[&str], input: &str) -> Output {
     // It may end without reading.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
+}
+
+/// Runs `launcher chat` in an empty home.
+fn chat(arguments: &[&str], input: &str) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    launcher(home.path(), &[&["chat"], arguments].concat(), input)
 }
 
 fn error(output: &Output) -> String {
@@ -51,21 +56,7 @@ fn a_server_that_cannot_be_is_a_mistake_and_one_that_is_not_there_is_unavailable
 #[test]
 fn what_was_piped_without_a_server_is_in_the_history_which_needs_none() {
     let home = tempfile::tempdir().unwrap();
-    let launcher = |arguments: &[&str], input: &str| {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_launcher"))
-            .args(arguments)
-            .current_dir(home.path())
-            .env_clear()
-            .env("HOME", home.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // It may end without reading.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
-    };
+    let launcher = |arguments: &[&str], input: &str| launcher(home.path(), arguments, input);
     let nothing = launcher(&["history"], "");
     assert_eq!(nothing.status.code(), Some(1));
     assert!(error(&nothing).contains("nothing is kept in"), "{}", error(&nothing));
