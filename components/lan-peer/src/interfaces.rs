@@ -17,30 +17,60 @@ const MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interface {
     /// The interface's name.
-    pub(crate) name: String,
+    name: String,
     /// Our address.
-    pub(crate) ip: Ipv4Addr,
-    /// Which of its bits name the network.
-    mask: Ipv4Addr,
+    ip: IpAddr,
+    /// How many of its bits name the network.
+    prefix: u8,
 }
 
 /// All of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Interfaces(Vec<Interface>);
 
+/// Where everybody on one network can be told something: IPv6 has no broadcast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Broadcast {
+    /// Our address there.
+    pub(crate) from: Ipv4Addr,
+    /// The address of all.
+    pub(crate) to: Ipv4Addr,
+}
+
 impl Interface {
     /// Whether an address is on this network, and can be a machine's.
-    fn holds(&self, ip: Ipv4Addr) -> bool {
-        let (own, mask, other) = (u32::from(self.ip), u32::from(self.mask), u32::from(ip));
-        let host = other & !mask;
-        let is_network = own & mask == other & mask;
-        is_network && (mask >= u32::MAX - 1 || (host != 0 && host != !mask))
+    fn holds(&self, ip: IpAddr) -> bool {
+        match (self.ip, ip) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let mask = mask(self.prefix);
+                let (own, other) = (u32::from(own), u32::from(other));
+                let host = other & !mask;
+                own & mask == other & mask && (self.prefix >= 31 || (host != 0 && host != !mask))
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix.min(128))).unwrap_or(0);
+                u128::from(own) & mask == u128::from(other) & mask
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
     }
 
-    /// The address of everybody on this network.
-    pub(crate) fn broadcast(&self) -> Ipv4Addr {
-        Ipv4Addr::from(u32::from(self.ip) | !u32::from(self.mask))
+    fn broadcast(&self) -> Option<Broadcast> {
+        match self.ip {
+            IpAddr::V4(from) => {
+                Some(Broadcast { from, to: Ipv4Addr::from(u32::from(from) | !mask(self.prefix)) })
+            }
+            IpAddr::V6(_) => None,
+        }
     }
+
+    fn is_link_local(&self) -> bool {
+        matches!(self.ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+    }
+}
+
+fn mask(prefix: u8) -> u32 {
+    u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0)
 }
 
 impl Interfaces {
@@ -49,37 +79,46 @@ impl Interfaces {
         let found = if_addrs::get_if_addrs()?.into_iter().filter(|interface| {
             !interface.is_loopback() && !matches!(interface.oper_status, IfOperStatus::Down)
         });
-        let v4 = found.filter_map(|interface| match interface.addr {
-            IfAddr::V4(address) => {
-                Some(Interface { name: interface.name, ip: address.ip, mask: address.netmask })
-            }
-            IfAddr::V6(_) => None,
-        });
-        Ok(Self(v4.take(MAX).collect()))
+        let mut all: Vec<Interface> = found
+            .map(|interface| {
+                let (ip, prefix) = match interface.addr {
+                    IfAddr::V4(address) => (IpAddr::V4(address.ip), address.prefixlen),
+                    IfAddr::V6(address) => (IpAddr::V6(address.ip), address.prefixlen),
+                };
+                Interface { name: interface.name, ip, prefix }
+            })
+            .collect();
+        // Where there are too many, those that can be told of us are kept.
+        all.sort_by_key(|one| (one.ip.is_ipv6(), one.is_link_local()));
+        all.truncate(MAX);
+        Ok(Self(all))
     }
 
-    /// Each of them.
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Interface> {
-        self.0.iter()
+    /// Where to announce ourselves.
+    pub(crate) fn broadcasts(&self) -> impl Iterator<Item = Broadcast> {
+        self.0.iter().filter_map(Interface::broadcast)
+    }
+
+    /// As people read them: `e0 10.0.0.7`. Addresses that every interface gives itself are left out where there are better ones.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let has_better = !self.0.iter().all(Interface::is_link_local);
+        let shown = self.0.iter().filter(|one| !(has_better && one.is_link_local()));
+        shown.map(|one| format!("{} {}", one.name, one.ip)).collect()
     }
 
     /// Whether an address is ours.
     pub(crate) fn are_at(&self, ip: IpAddr) -> bool {
-        self.iter().any(|one| IpAddr::V4(one.ip) == ip)
+        self.0.iter().any(|one| one.ip == ip)
     }
 
-    /// Whether an address was ours and is not any more. Of IPv6 we do not know.
+    /// Whether an address was ours and is not any more.
     pub(crate) fn have_lost(&self, ip: IpAddr) -> bool {
-        ip.is_ipv4() && !ip.is_loopback() && !self.are_at(ip)
+        !ip.is_loopback() && !self.are_at(ip)
     }
 
-    /// Whether a machine on one of our networks, and not this one, can have this address. Of IPv6 those that no router carries out
-    /// of a site can.
+    /// Whether a machine on one of our networks, and not this one, can have this address.
     pub(crate) fn can_be_peer(&self, ip: IpAddr) -> bool {
-        match ip {
-            IpAddr::V4(ip) => self.iter().any(|one| one.holds(ip)) && self.iter().all(|one| one.ip != ip),
-            IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_unique_local(),
-        }
+        self.0.iter().any(|one| one.holds(ip)) && !self.are_at(ip)
     }
 }
 
@@ -93,9 +132,7 @@ pub(crate) async fn watch(node: Arc<Node>) {
                 node.interfaces.send_if_modified(|known| {
                     let is_new = *known != now;
                     if is_new {
-                        let names: Vec<String> =
-                            now.iter().map(|one| format!("{} {}", one.name, one.ip)).collect();
-                        tracing::info!(networks = names.join(", "), "on these networks now");
+                        tracing::info!(networks = now.names().join(", "), "on these networks now");
                         *known = now;
                     }
                     is_new
@@ -110,22 +147,48 @@ pub(crate) async fn watch(node: Arc<Node>) {
 mod tests {
     use super::*;
 
+    fn interface(ip: &str, prefix: u8) -> Interface {
+        Interface { name: "e0".into(), ip: ip.parse().unwrap(), prefix }
+    }
+
     #[test]
     fn only_a_machine_on_our_network_can_be_a_peer() {
-        let one = Interface { name: "e0".into(), ip: [10, 0, 3, 7].into(), mask: [255, 255, 252, 0].into() };
-        assert_eq!(one.broadcast(), Ipv4Addr::new(10, 0, 3, 255));
-        let all = Interfaces(vec![one]);
-        for good in [[10, 0, 0, 1], [10, 0, 3, 254]] {
-            assert!(all.can_be_peer(good.into()), "{good:?}");
+        let all = Interfaces(vec![
+            interface("10.0.3.7", 22),
+            interface("192.0.2.7", 32),
+            interface("2001:db8:1::7", 64),
+            interface("fe80::7", 64),
+        ]);
+        for good in ["10.0.0.1", "10.0.3.254", "2001:db8:1::1", "fe80::1"] {
+            assert!(all.can_be_peer(good.parse().unwrap()), "{good}");
         }
-        for bad in
-            [[10, 0, 3, 7], [10, 0, 0, 0], [10, 0, 3, 255], [10, 0, 4, 1], [0; 4], [255; 4], [127, 0, 0, 1]]
-        {
-            assert!(!all.can_be_peer(bad.into()), "{bad:?}");
-        }
-        for (ip, can) in [("::1", false), ("2001:db8::1", false), ("fe80::1", true), ("fd00::1", true)] {
-            assert_eq!(all.can_be_peer(ip.parse().unwrap()), can, "{ip}");
+        for bad in [
+            "10.0.3.7",
+            "10.0.0.0",
+            "10.0.3.255",
+            "10.0.4.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "127.0.0.1",
+            "192.0.2.8",
+            "::1",
+            "2001:db8:1::7",
+            "2001:db8:2::1",
+            "fd00::1",
+            "fe80::7",
+        ] {
+            assert!(!all.can_be_peer(bad.parse().unwrap()), "{bad}");
         }
         assert!(all.have_lost([10, 0, 0, 1].into()) && !all.have_lost([10, 0, 3, 7].into()));
+        let told: Vec<Ipv4Addr> = all.broadcasts().map(|one| one.to).collect();
+        assert_eq!(told, [Ipv4Addr::new(10, 0, 3, 255), Ipv4Addr::new(192, 0, 2, 7)]);
+    }
+
+    #[test]
+    fn addresses_of_one_link_are_shown_where_there_are_no_others() {
+        let (plain, link) = (interface("10.0.3.7", 22), interface("fe80::7", 64));
+        assert_eq!(Interfaces(vec![plain, link.clone()]).names(), ["e0 10.0.3.7"]);
+        assert_eq!(Interfaces(vec![link]).names(), ["e0 fe80::7"]);
+        assert!(Interfaces::default().names().is_empty());
     }
 }

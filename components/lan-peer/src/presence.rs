@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
+use crate::interfaces::Broadcast;
 use crate::node::{Heard, Node};
 
 /// Datagrams read at once.
@@ -49,10 +50,10 @@ pub(crate) async fn announce(node: Arc<Node>) {
         let now = interfaces.borrow_and_update().clone();
         let with_beacon = count < BEACONS_AT_FIRST || count % BEACON_EVERY == 0;
         count += 1;
-        for interface in now.iter() {
+        for Broadcast { from, to } in now.broadcasts() {
             for bytes in [Some(PRESENCE), with_beacon.then_some(&*node.beacon)].into_iter().flatten() {
-                let told = shout(interface.ip, Ipv4Addr::BROADCAST, node.config.udp_port, bytes)
-                    .or_else(|_| shout(interface.ip, interface.broadcast(), node.config.udp_port, bytes));
+                let told = shout(from, Ipv4Addr::BROADCAST, node.config.udp_port, bytes)
+                    .or_else(|_| shout(from, to, node.config.udp_port, bytes));
                 note(&node, told);
             }
         }

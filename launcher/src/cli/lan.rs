@@ -13,6 +13,7 @@ use transport::LanClient;
 use transport::lan::LanError;
 
 use super::options::{Where, Without, small_runtime};
+use super::output;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -58,20 +59,25 @@ fn failed(error: LanError) -> Failure {
     }
 }
 
-/// Whom somebody means: by name, address, or the beginning of the key. Only one may be meant.
+/// Whom somebody means: by the name that is shown, else by address, by the beginning of the key, or by the name that they give
+/// themselves. Only one may be meant.
 async fn find(client: &LanClient, whom: &str) -> Result<Peer, Failure> {
     let peers = client.overview().await.map_err(failed)?.peers;
+    let is_shown = |peer: &&Peer| peer.name.eq_ignore_ascii_case(whom);
     let means = |peer: &&Peer| {
         let key = peer.key.to_string();
         let at = |address: &String| {
             address == whom || address.rsplit_once(':').is_some_and(|(host, _)| host == whom)
         };
-        peer.name.eq_ignore_ascii_case(whom)
-            || key == whom
+        key == whom
             || (whom.len() >= 6 && key.starts_with(whom))
             || peer.addresses.iter().any(at)
+            || peer.claimed.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(whom))
     };
-    let found: Vec<Peer> = peers.iter().filter(means).cloned().collect();
+    let mut found: Vec<Peer> = peers.iter().filter(is_shown).cloned().collect();
+    if found.is_empty() {
+        found = peers.iter().filter(means).cloned().collect();
+    }
     match <[Peer; 1]>::try_from(found) {
         Ok([peer]) => Ok(peer),
         Err(found) if found.is_empty() => {
@@ -79,8 +85,10 @@ async fn find(client: &LanClient, whom: &str) -> Result<Peer, Failure> {
             Err(Failure::new(Exit::Failure, what))
         }
         Err(found) => {
-            let keys: Vec<String> = found.iter().map(|peer| peer.key.to_string()).collect();
-            let what = format!("'{whom}' may be any of {}; say which", keys.join(", "));
+            let names: Vec<String> =
+                found.iter().map(|peer| format!("'{}'", output::tame(&peer.name))).collect();
+            let what =
+                format!("'{whom}' may be any of {}; say which, by that name or by the key", names.join(", "));
             Err(Failure::new(Exit::Failure, what))
         }
     }

@@ -72,8 +72,11 @@ async fn serve(node: &Node, stream: TcpStream, place: Place) -> Result<(), Sessi
 pub(super) fn prepare(stream: &TcpStream) -> std::io::Result<(SocketAddr, IpAddr)> {
     stream.set_nodelay(true)?;
     socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNTAKEN))?;
-    let remote = stream.peer_addr()?;
-    let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+    let mut remote = stream.peer_addr()?;
+    // What is IPv4 becomes it; a link-local address keeps the interface that it is on.
+    if let ip @ IpAddr::V4(_) = remote.ip().to_canonical() {
+        remote.set_ip(ip);
+    }
     Ok((remote, stream.local_addr()?.ip().to_canonical()))
 }
 

@@ -111,7 +111,8 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
     if version != VERSION {
         return Err(SessionError::Version(version));
     }
-    let place = SocketAddr::new(peer.remote.ip(), port);
+    let mut place = peer.remote;
+    place.set_port(port);
     if node.met(peer.id, &name, place).await? == Welcome::Blocked {
         return Err(SessionError::Blocked);
     }

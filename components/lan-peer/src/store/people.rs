@@ -29,6 +29,8 @@ pub(crate) struct Person {
     pub(crate) trust: Trust,
     /// When it was heard last.
     pub(crate) last_seen: Timestamp,
+    /// Whether there is a conversation.
+    pub(crate) has_talked: bool,
 }
 
 impl Person {
@@ -38,7 +40,8 @@ impl Person {
             PeerKey::Old(_) => Trust::Clear,
             PeerKey::Node(_) => Trust::New,
         };
-        Self { key, given: String::new(), claimed: String::new(), addresses: Vec::new(), trust, last_seen }
+        let (given, claimed) = (String::new(), String::new());
+        Self { key, given, claimed, addresses: Vec::new(), trust, last_seen, has_talked: false }
     }
 }
 
@@ -47,7 +50,8 @@ impl Store {
     pub(crate) async fn people(&self) -> Result<Vec<Person>, StoreError> {
         self.call(|connection| {
             let sql = "SELECT key, given, trust, claimed, addresses, max(last_seen, coalesce(
-                (SELECT sent FROM messages WHERE peer = key ORDER BY row DESC LIMIT 1), 0)) FROM peers";
+                (SELECT sent FROM messages WHERE peer = key ORDER BY row DESC LIMIT 1), 0)),
+                EXISTS (SELECT 1 FROM messages WHERE peer = key) FROM peers";
             let mut statement = connection.prepare(sql)?;
             let people = statement.query_map([], read)?;
             Ok(people.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
@@ -75,7 +79,7 @@ impl Store {
             let sql = "INSERT INTO peers(key, given, trust, claimed, addresses, last_seen)
                 VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(key) DO UPDATE SET
                 given = ?2, trust = ?3, claimed = ?4, addresses = ?5, last_seen = ?6";
-            let Person { key, given, claimed, addresses, trust, last_seen } = person;
+            let Person { key, given, claimed, addresses, trust, last_seen, has_talked: _ } = person;
             let addresses = serde_json::to_string(&addresses).expect("addresses can be written as JSON");
             transaction.prepare_cached(sql)?.execute(params![
                 key.to_string(),
@@ -118,6 +122,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<Person>> {
         addresses: serde_json::from_str(&row.get::<_, String>(4)?).unwrap_or_default(),
         trust,
         last_seen: Timestamp::from_micros(row.get(5)?),
+        has_talked: row.get(6)?,
     }))
 }
 

@@ -1,8 +1,8 @@
 //! The tables, and how the file is opened.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 /// The newest version of the tables; `PRAGMA user_version` of the file.
 const VERSION: i64 = 2;
@@ -78,15 +78,81 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update_and_check(None, "max_page_count", MAX_PAGES, |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(64);
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match version {
-        0 => transaction.execute_batch(&[TABLES, NUMBERED].concat())?,
-        1 => transaction.execute_batch(NUMBERED)?,
-        VERSION => {}
+    // From the first look on the file is ours alone.
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let missing: &[&str] = match version {
+        0 => &[TABLES, NUMBERED],
+        1 => &[NUMBERED],
+        VERSION => &[],
         newer => return Err(OpenError::Newer(newer)),
+    };
+    if version > 0 && !missing.is_empty() {
+        back_up(&connection, path, version)?;
     }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(&missing.concat())?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(connection)
+}
+
+/// Copies the file as it is to `FILE.vN.bak` before it is changed. A copy that is there is of an attempt that did not end, and as good.
+fn back_up(connection: &Connection, path: &Path, version: i64) -> rusqlite::Result<()> {
+    let copy = backup_path(path, version);
+    if !copy.exists() {
+        connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+        tracing::info!(copy = %copy.display(), "the store is of an older version; it was copied first");
+    }
+    Ok(())
+}
+
+fn backup_path(path: &Path, version: i64) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".v{version}.bak"));
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(connection: &Connection) -> Vec<String> {
+        let mut statement = connection.prepare("SELECT body FROM messages ORDER BY row").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn an_older_file_is_copied_and_taken_over_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lan-peer.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(TABLES).unwrap();
+        old.execute_batch(
+            "PRAGMA user_version = 1;
+             INSERT INTO peers(key, given, trust, last_seen) VALUES ('old:10.0.0.7', 'printer', 'clear', 7);
+             INSERT INTO messages(peer, outgoing, body, sent, state) VALUES
+                ('old:10.0.0.7', 0, 'one', 1, 'received'), ('old:10.0.0.7', 1, 'two', 2, 'sent');",
+        )
+        .unwrap();
+        drop(old);
+        let taken_over = open(&path).unwrap();
+        assert_eq!(texts(&taken_over), ["one", "two"]);
+        let row: (String, String, i64) = taken_over
+            .query_row("SELECT given, addresses, out_seq FROM peers", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .unwrap();
+        assert_eq!(row, ("printer".to_owned(), "[]".to_owned(), 0));
+        let version = "PRAGMA user_version";
+        assert_eq!(taken_over.query_row(version, [], |row| row.get::<_, i64>(0)).unwrap(), VERSION);
+        drop(taken_over);
+        let copy = Connection::open(backup_path(&path, 1)).unwrap();
+        assert_eq!(copy.query_row(version, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+        assert_eq!(texts(&copy), ["one", "two"]);
+
+        let newer = open(&path).unwrap();
+        newer.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        drop(newer);
+        assert!(matches!(open(&path), Err(OpenError::Newer(version)) if version == VERSION + 1));
+    }
 }

@@ -1,21 +1,26 @@
 //! Who is there, and who was: pure state, told the time.
 //!
 //! Two kinds of entries. Those with something worth keeping (a conversation, a name given here) are on the disk, too. The others are
-//! as good as their last datagram; there are at most [`MAX_HEARD`], and they are forgotten after [`SILENCE`]. Overflow rule: while all
+//! as good as their last datagram; there are at most [`MAX_HEARD`], and they are forgotten when they are silent. Overflow rule: while all
 //! places are taken, who is new is not listed; who is listed or kept is never pushed out by it.
+//!
+//! Names are no proof. A name that people here know, because they have talked with whoever has it, verified them or named them, and
+//! that comes with another key, is a reason to warn. Two strangers of one name are none: many machines have the host name that they
+//! were sold with. They are shown apart.
+
+mod known;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use kit::allowance::Allowance;
 use protocol::Timestamp;
-use protocol::lan::datagram::SILENCE;
 use protocol::lan::view::{Peer, Trust};
 use protocol::lan::{NodeId, PeerKey};
 use tokio::time::Instant;
 
-use crate::secure::identity::fingerprint;
 use crate::store::Person;
+use known::Known;
 
 /// Peers that were heard, and nothing more.
 const MAX_HEARD: usize = 1024;
@@ -31,15 +36,6 @@ pub(crate) struct Book {
     /// How many of them are not kept.
     heard: usize,
     fresh: Allowance,
-}
-
-#[derive(Debug)]
-struct Known {
-    person: Person,
-    is_kept: bool,
-    heard: Option<Instant>,
-    /// A node of ours is there as long as it is connected.
-    is_linked: bool,
 }
 
 /// A node of ours has proved who it is.
@@ -65,8 +61,7 @@ pub(crate) enum Sign {
 impl Book {
     /// Of those who are kept.
     pub(crate) fn new(people: Vec<Person>, now: Instant) -> Self {
-        let known =
-            |person: Person| (person.key, Known { person, is_kept: true, heard: None, is_linked: false });
+        let known = |person: Person| (person.key, Known { is_kept: true, ..Known::new(person) });
         Self {
             peers: people.into_iter().map(known).collect(),
             heard: 0,
@@ -87,22 +82,28 @@ impl Book {
         }
         self.heard += 1;
         let person = Person::new(key, at);
-        self.peers.insert(key, Known { person, is_kept: false, heard: Some(now), is_linked: false });
+        self.peers.insert(key, Known { heard: Some(now), ..Known::new(person) });
         Sign::New
     }
 
-    /// From now on this peer is kept, whoever it is; returns it for the disk when it was not.
-    pub(crate) fn keep(&mut self, key: PeerKey, at: Timestamp) -> Option<Person> {
+    /// Something was said between this peer and us: from now on it is kept, whoever it is. Returns it for the disk when it was not.
+    pub(crate) fn talked(&mut self, key: PeerKey, at: Timestamp) -> Option<Person> {
+        let was_kept = self.peers.get(&key).is_some_and(|known| known.is_kept);
+        let known = self.keep(key, at);
+        known.person.has_talked = true;
+        (!was_kept).then(|| known.person.clone())
+    }
+
+    fn keep(&mut self, key: PeerKey, at: Timestamp) -> &mut Known {
         let known = self.peers.entry(key).or_insert_with(|| {
             self.heard += 1;
-            Known { person: Person::new(key, at), is_kept: false, heard: None, is_linked: false }
+            Known::new(Person::new(key, at))
         });
-        if known.is_kept {
-            return None;
+        if !known.is_kept {
+            known.is_kept = true;
+            self.heard -= 1;
         }
-        known.is_kept = true;
-        self.heard -= 1;
-        Some(known.person.clone())
+        known
     }
 
     /// Gives a peer another name here; returns it for the disk.
@@ -121,6 +122,7 @@ impl Book {
         for key in gone {
             if let Some(known) = self.peers.get_mut(key).filter(|known| known.is_kept) {
                 known.is_kept = false;
+                known.person.has_talked = false;
                 self.heard += 1;
             }
         }
@@ -131,9 +133,7 @@ impl Book {
         let key = PeerKey::Node(id);
         let was_known = self.peers.get(&key).is_some_and(|known| known.person.claimed == name);
         let is_twin = !was_known && !name.is_empty() && self.is_taken(key, name);
-        self.keep(key, at);
-        let known = self.peers.get_mut(&key).expect("it is kept now");
-        let person = &mut known.person;
+        let person = &mut self.keep(key, at).person;
         name.clone_into(&mut person.claimed);
         person.addresses.retain(|address| *address != place);
         person.addresses.insert(0, place);
@@ -146,14 +146,10 @@ impl Book {
         Met { person: person.clone(), is_suspect }
     }
 
-    /// Whether another node that people here may know goes by this name.
+    /// Whether people here know another node by this name.
     fn is_taken(&self, key: PeerKey, name: &str) -> bool {
-        self.peers.values().any(|known| {
-            let Person { key: other, given, claimed, trust, .. } = &known.person;
-            let is_node = matches!(other, PeerKey::Node(_)) && *other != key;
-            let is_same = |text: &String| text.to_lowercase() == name.to_lowercase();
-            is_node && matches!(trust, Trust::New | Trust::Verified) && (is_same(given) || is_same(claimed))
-        })
+        let others = self.peers.values().filter(|known| known.person.key != key);
+        others.filter(|known| known.is_acquainted()).any(|known| known.goes_by(name))
     }
 
     /// A node of ours came or went.
@@ -214,126 +210,21 @@ impl Book {
         addresses.collect()
     }
 
-    /// Everybody, those who are there first, then by name.
+    /// Everybody, those who are there first, then by name. Nodes that go by one name are told apart by what their keys begin with.
     pub(crate) fn list(&self, now: Instant) -> Vec<Peer> {
-        let mut peers: Vec<Peer> = self.peers.values().map(|known| known.view(now)).collect();
+        let mut bearers: HashMap<String, usize> = HashMap::new();
+        for known in self.peers.values().filter(|known| known.is_node() && known.is_believed()) {
+            *bearers.entry(known.name().to_lowercase()).or_default() += 1;
+        }
+        let view = |known: &Known| {
+            let others = bearers.get(&known.name().to_lowercase()).copied().unwrap_or(0);
+            known.view(now, others > usize::from(known.is_believed()))
+        };
+        let mut peers: Vec<Peer> = self.peers.values().map(view).collect();
         peers.sort_by(|a, b| (b.online, &a.name, a.key).cmp(&(a.online, &b.name, b.key)));
         peers
     }
 }
 
-impl Known {
-    fn is_online(&self, now: Instant) -> bool {
-        self.is_linked || self.heard.is_some_and(|heard| now.duration_since(heard) < SILENCE)
-    }
-
-    fn view(&self, now: Instant) -> Peer {
-        let Person { key, given, claimed, addresses, trust, last_seen } = &self.person;
-        let called = [given, claimed].into_iter().find(|name| !name.is_empty()).cloned();
-        let (name, fingerprint, addresses) = match key {
-            PeerKey::Old(ip) => (called.unwrap_or_else(|| ip.to_string()), None, vec![ip.to_string()]),
-            PeerKey::Node(id) => {
-                let mut name = called.unwrap_or_else(|| id.short());
-                if *trust == Trust::Changed {
-                    name = format!("{name} ({})", id.short());
-                }
-                (name, Some(fingerprint(id)), addresses.iter().map(ToString::to_string).collect())
-            }
-        };
-        Peer {
-            key: *key,
-            name,
-            claimed: (!claimed.is_empty()).then(|| claimed.clone()),
-            online: self.is_online(now),
-            trust: *trust,
-            fingerprint,
-            addresses,
-            last_seen: Some(*last_seen),
-            waiting: 0,
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    fn key(n: u32) -> PeerKey {
-        PeerKey::Old(std::net::Ipv4Addr::from(0x0a00_0000 + n).into())
-    }
-
-    fn at() -> Timestamp {
-        Timestamp::from_micros(1)
-    }
-
-    #[test]
-    fn whoever_is_silent_is_gone_and_whoever_is_kept_is_away() {
-        let start = Instant::now();
-        let mut book = Book::new(Vec::new(), start);
-        assert_eq!(book.sign(key(1), start, at()), Sign::New);
-        assert_eq!(book.sign(key(2), start, at()), Sign::New);
-        assert!(book.keep(key(2), at()).is_some() && book.keep(key(2), at()).is_none());
-        let later = start + SILENCE - Duration::from_millis(1);
-        assert!(!book.expire(later) && book.present(later).len() == 2);
-        assert_eq!(book.sign(key(1), later, at()), Sign::Known);
-        let end = start + SILENCE;
-        assert!(book.expire(end) && !book.expire(end));
-        assert!(book.expire(later + SILENCE));
-        let left = book.list(end);
-        assert_eq!(left.iter().map(|peer| (peer.key, peer.online)).collect::<Vec<_>>(), [(key(2), false)]);
-        assert_eq!(book.sign(key(2), end, at()), Sign::New);
-    }
-
-    #[test]
-    fn forged_presence_pushes_nobody_out_and_takes_bounded_room() {
-        let start = Instant::now();
-        let mut book = Book::new(Vec::new(), start);
-        book.sign(key(1), start, at());
-        let mut now = start;
-        for n in 0..100_000 {
-            now = start + Duration::from_micros(100 * u64::from(n));
-            book.sign(key(1 + n), now, at());
-            if n % 1000 == 0 {
-                book.sign(key(1), now, at());
-                book.expire(now);
-            }
-        }
-        assert!(book.list(now).len() <= MAX_HEARD);
-        assert!(book.knows(key(1)));
-        now += SILENCE;
-        book.expire(now);
-        assert_eq!((book.list(now).len(), book.heard), (0, 0));
-        assert_eq!(book.sign(key(7), now, at()), Sign::New);
-    }
-
-    #[test]
-    fn a_known_name_with_another_key_is_suspect_until_people_have_looked() {
-        let now = Instant::now();
-        let mut book = Book::new(Vec::new(), now);
-        let (one, other) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
-        let place = ([10, 0, 0, 1], 47600).into();
-        assert!(!book.met(one, "alice", place, at()).is_suspect);
-        assert!(!book.met(one, "alice", place, at()).is_suspect);
-        assert!(book.met(other, "Alice", place, at()).is_suspect);
-        assert_eq!((book.trust(one), book.trust(other)), (Trust::New, Trust::Changed));
-        // It is no better for coming again, nor for another name.
-        assert!(!book.met(other, "Alice", place, at()).is_suspect && book.trust(other) == Trust::Changed);
-        book.judge(other, Trust::New);
-        assert!(!book.met(other, "Alice", place, at()).is_suspect && book.trust(other) == Trust::New);
-        book.met(other, "bob", place, at());
-        assert!(book.met(other, "alice", place, at()).is_suspect);
-    }
-
-    #[test]
-    fn a_name_given_here_stays() {
-        let now = Instant::now();
-        let mut book = Book::new(Vec::new(), now);
-        assert!(book.rename(key(1), "printer".into()).is_none());
-        book.sign(key(1), now, at());
-        let person = book.rename(key(1), "printer".into()).unwrap();
-        let book = Book::new(vec![person], now);
-        assert_eq!(book.list(now)[0].name, "printer");
-        assert!(!book.list(now)[0].online);
-    }
-}
+mod tests;

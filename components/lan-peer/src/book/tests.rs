@@ -1,0 +1,122 @@
+//! The book, told the time.
+
+use super::*;
+use std::time::Duration;
+
+use protocol::lan::datagram::SILENCE;
+
+fn key(n: u32) -> PeerKey {
+    PeerKey::Old(std::net::Ipv4Addr::from(0x0a00_0000 + n).into())
+}
+
+fn at() -> Timestamp {
+    Timestamp::from_micros(1)
+}
+
+#[test]
+fn whoever_is_silent_is_gone_and_whoever_is_kept_is_away() {
+    let start = Instant::now();
+    let mut book = Book::new(Vec::new(), start);
+    assert_eq!(book.sign(key(1), start, at()), Sign::New);
+    assert_eq!(book.sign(key(2), start, at()), Sign::New);
+    assert!(book.talked(key(2), at()).is_some() && book.talked(key(2), at()).is_none());
+    let later = start + SILENCE - Duration::from_millis(1);
+    assert!(!book.expire(later) && book.present(later).len() == 2);
+    assert_eq!(book.sign(key(1), later, at()), Sign::Known);
+    let end = start + SILENCE;
+    assert!(book.expire(end) && !book.expire(end));
+    assert!(book.expire(later + SILENCE));
+    let left = book.list(end);
+    assert_eq!(left.iter().map(|peer| (peer.key, peer.online)).collect::<Vec<_>>(), [(key(2), false)]);
+    assert_eq!(book.sign(key(2), end, at()), Sign::New);
+}
+
+#[test]
+fn forged_presence_pushes_nobody_out_and_takes_bounded_room() {
+    let start = Instant::now();
+    let mut book = Book::new(Vec::new(), start);
+    book.sign(key(1), start, at());
+    let mut now = start;
+    for n in 0..100_000 {
+        now = start + Duration::from_micros(100 * u64::from(n));
+        book.sign(key(1 + n), now, at());
+        if n % 1000 == 0 {
+            book.sign(key(1), now, at());
+            book.expire(now);
+        }
+    }
+    assert!(book.list(now).len() <= MAX_HEARD);
+    assert!(book.knows(key(1)));
+    now += SILENCE;
+    book.expire(now);
+    assert_eq!((book.list(now).len(), book.heard), (0, 0));
+    assert_eq!(book.sign(key(7), now, at()), Sign::New);
+}
+
+const ONE: NodeId = NodeId::from_bytes([1; 32]);
+const OTHER: NodeId = NodeId::from_bytes([2; 32]);
+
+fn meet(book: &mut Book, id: NodeId, name: &str) -> bool {
+    book.met(id, name, ([10, 0, 0, 1], 47600).into(), at()).is_suspect
+}
+
+fn names(book: &Book) -> Vec<String> {
+    book.list(Instant::now()).into_iter().map(|peer| peer.name).collect()
+}
+
+#[test]
+fn a_known_name_with_another_key_is_suspect_until_people_have_looked() {
+    let acquaint: [fn(&mut Book); 3] = [
+        |book| drop(book.talked(PeerKey::Node(ONE), at())),
+        |book| drop(book.judge(ONE, Trust::Verified)),
+        |book| drop(book.rename(PeerKey::Node(ONE), "ALICE".into())),
+    ];
+    for acquainted in acquaint {
+        let mut book = Book::new(Vec::new(), Instant::now());
+        assert!(!meet(&mut book, ONE, "alice"));
+        acquainted(&mut book);
+        assert!(!meet(&mut book, ONE, "alice"));
+        assert!(meet(&mut book, OTHER, "Alice"));
+        assert_eq!(book.trust(OTHER), Trust::Changed);
+        assert_ne!(book.trust(ONE), Trust::Changed);
+        // Only the newcomer's name is doubtful.
+        assert!(names(&book).contains(&"Alice (02020202)".to_owned()), "{:?}", names(&book));
+        assert!(names(&book).iter().any(|name| name.eq_ignore_ascii_case("alice")));
+        // It is no better for coming again, nor for another name.
+        assert!(!meet(&mut book, OTHER, "Alice") && book.trust(OTHER) == Trust::Changed);
+        book.judge(OTHER, Trust::New);
+        assert!(!meet(&mut book, OTHER, "Alice") && book.trust(OTHER) == Trust::New);
+        meet(&mut book, OTHER, "bob");
+        assert!(meet(&mut book, OTHER, "alice"));
+    }
+}
+
+#[test]
+fn strangers_of_one_name_are_shown_apart_and_nobody_is_warned() {
+    let mut book = Book::new(Vec::new(), Instant::now());
+    assert!(!meet(&mut book, ONE, "debian") && !meet(&mut book, OTHER, "Debian"));
+    assert_eq!((book.trust(ONE), book.trust(OTHER)), (Trust::New, Trust::New));
+    assert_eq!(names(&book), ["Debian (02020202)", "debian (01010101)"]);
+    // Whom we talk with is known from then on; the other one was there before and is not new.
+    book.talked(PeerKey::Node(ONE), at());
+    assert!(!meet(&mut book, OTHER, "Debian"));
+    assert!(meet(&mut book, NodeId::from_bytes([3; 32]), "debian"));
+    book.rename(PeerKey::Node(OTHER), "printer".into());
+    assert_eq!(names(&book), ["debian", "debian (03030303)", "printer"]);
+    // Who is kept is known after a restart, too.
+    let people = book.peers.values().map(|known| known.person.clone()).collect();
+    let mut book = Book::new(people, Instant::now());
+    assert!(meet(&mut book, NodeId::from_bytes([4; 32]), "debian"));
+}
+
+#[test]
+fn a_name_given_here_stays() {
+    let now = Instant::now();
+    let mut book = Book::new(Vec::new(), now);
+    assert!(book.rename(key(1), "printer".into()).is_none());
+    book.sign(key(1), now, at());
+    let person = book.rename(key(1), "printer".into()).unwrap();
+    let book = Book::new(vec![person], now);
+    assert_eq!(book.list(now)[0].name, "printer");
+    assert!(!book.list(now)[0].online);
+}

@@ -1,0 +1,157 @@
+//! What all parts share: one [`Node`]. [`people`] is what it knows of the others, [`view`] what it shows of them.
+
+mod people;
+mod view;
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+
+use kit::Failure;
+use protocol::lan::NodeId;
+use protocol::lan::datagram::Beacon;
+use protocol::lan::view::Event;
+use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::book::Book;
+use crate::config::Config;
+use crate::interfaces::Interfaces;
+use crate::metrics::Counters;
+use crate::name;
+use crate::old::outlet::Turns;
+use crate::secure::dialler::Hint;
+use crate::secure::identity::Identity;
+use crate::secure::links::Links;
+use crate::secure::tls::Tls;
+use crate::store::Store;
+
+pub(crate) use people::{Heard, Welcome};
+pub(crate) use view::tell_changes;
+
+/// Where messages are kept, below the data directory.
+const STORE: &str = "lan-peer.db";
+/// Where the identity is kept.
+const IDENTITY: &str = "lan-peer.key";
+/// Events that a page may be behind; one that is further behind is told so and asks again.
+const EVENTS: usize = 256;
+
+/// This node: state that several tasks use, each lock held for a few lines.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) counters: Counters,
+    pub(crate) interfaces: watch::Sender<Interfaces>,
+    pub(crate) turns: Turns,
+    /// Who we are.
+    pub(crate) me: NodeId,
+    pub(crate) tls: Tls,
+    pub(crate) links: Links,
+    /// The TCP port at which nodes of ours reach us.
+    pub(crate) port: u16,
+    /// What we send to tell them.
+    pub(crate) beacon: Box<[u8]>,
+    /// Peers of the old kind that the operator named.
+    given: HashSet<IpAddr>,
+    hints: mpsc::Sender<Hint>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+    troubles: Mutex<Troubles>,
+    book: Mutex<Book>,
+    events: broadcast::Sender<Event>,
+    changed: Notify,
+}
+
+/// What does not work.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles {
+    /// Why presence cannot be heard.
+    pub(crate) deaf: Option<String>,
+    /// Why messages of the old kind cannot come in.
+    pub(crate) closed: Option<String>,
+}
+
+/// Where a node works, beside its configuration.
+#[derive(Debug)]
+pub(crate) struct Place<'p> {
+    /// The data directory.
+    pub(crate) data: &'p Path,
+    /// The port of the secure protocol, open already.
+    pub(crate) port: u16,
+    /// To the dialler.
+    pub(crate) hints: mpsc::Sender<Hint>,
+    /// When everything ends.
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Node {
+    /// Opens the store and the identity, and remembers who is kept.
+    pub(crate) async fn open(config: Config, place: Place<'_>) -> Result<Self, Failure> {
+        let identity = Identity::load(&place.data.join(IDENTITY))?;
+        let store = Store::open(&place.data.join(STORE))?;
+        let people = store.people().await?;
+        let boot = getrandom::u64().map_err(std::io::Error::other)? >> 11;
+        let beacon = Beacon { id: identity.id, port: place.port, boot };
+        Ok(Self {
+            given: config.old().collect(),
+            config,
+            store,
+            counters: Counters::default(),
+            interfaces: watch::channel(Interfaces::look()?).0,
+            turns: Turns::default(),
+            me: identity.id,
+            tls: Tls::new(&identity)?,
+            links: Links::default(),
+            port: place.port,
+            beacon: beacon.to_bytes().into(),
+            hints: place.hints,
+            tasks: TaskTracker::new(),
+            shutdown: place.shutdown,
+            troubles: Mutex::default(),
+            book: Mutex::new(Book::new(people, Instant::now())),
+            events: broadcast::channel(EVENTS).0,
+            changed: Notify::new(),
+        })
+    }
+
+    /// Does something until it is done or everything ends.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move { shutdown.run_until_cancelled(task).await });
+    }
+
+    /// Waits for all that was spawned; all of it ends at its next wait.
+    pub(crate) async fn drained(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// What this node calls itself.
+    pub(crate) fn name(&self) -> String {
+        if self.config.name.is_empty() { name::of_this_machine() } else { self.config.name.clone() }
+    }
+
+    /// What does not work.
+    pub(crate) fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        self.troubles.lock().expect("nobody panics while holding this lock")
+    }
+
+    /// What happens from now on.
+    pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Tells the pages.
+    pub(crate) fn publish(&self, event: Event) {
+        // Without a page nobody listens.
+        let _ = self.events.send(event);
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().expect("nobody panics while holding this lock")
+    }
+}

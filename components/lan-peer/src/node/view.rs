@@ -1,0 +1,98 @@
+//! What the page, the doctor and programs of the old kind are shown.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::Timestamp;
+use protocol::lan::PeerKey;
+use protocol::lan::view::{Event, Me, Overview};
+use tokio::time::Instant;
+
+use super::{Node, Troubles};
+use crate::doctor::Facts;
+use crate::secure::identity;
+use crate::store::StoreError;
+
+/// Pages hear of changes among the peers at most this often.
+const CHANGES: Duration = Duration::from_millis(250);
+/// Who went is noticed this often.
+const EXPIRE: Duration = Duration::from_secs(1);
+
+impl Node {
+    /// Everybody, for the page. Whoever speaks the old protocol from where a node of ours is connected is that node.
+    pub(crate) async fn overview(&self) -> Result<Overview, StoreError> {
+        let waiting = self.store.waiting_counts().await?;
+        let nodes = self.links.all();
+        let is_twin = |ip: IpAddr| nodes.iter().any(|(_, remote)| remote.ip() == ip);
+        let mut peers = self.book().list(Instant::now());
+        peers.retain(|peer| match peer.key {
+            PeerKey::Old(ip) => !is_twin(ip),
+            PeerKey::Node(_) => true,
+        });
+        peers.iter_mut().for_each(|peer| peer.waiting = waiting.get(&peer.key).copied().unwrap_or(0));
+        let me = Me {
+            id: self.me,
+            name: self.name(),
+            fingerprint: identity::fingerprint(&self.me),
+            link: identity::link(&self.me),
+        };
+        Ok(Overview { me, peers })
+    }
+
+    /// How many are there.
+    pub(crate) fn online(&self) -> usize {
+        self.present().len()
+    }
+
+    /// Every address that somebody is at, and when they were heard there.
+    pub(crate) fn present(&self) -> BTreeMap<IpAddr, Timestamp> {
+        let heard = self.book().present(Instant::now());
+        let nodes = self.links.all().into_iter().map(|(_, remote)| (remote.ip(), Timestamp::now()));
+        nodes.chain(heard).collect()
+    }
+
+    /// What the doctor looks at.
+    pub(crate) fn facts(&self) -> Facts {
+        let counters = &self.counters;
+        let Troubles { deaf, closed } = &*self.troubles();
+        Facts {
+            networks: self.interfaces.borrow().names(),
+            is_container: ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
+            udp_port: self.config.udp_port,
+            tcp_port: self.config.tcp_port,
+            port: self.port,
+            wanted_port: self.config.secure_port,
+            deaf: deaf.clone(),
+            closed: closed.clone(),
+            mdns: self.config.mdns.then(|| counters.mdns.get()),
+            unsent: counters.datagrams_unsent.get(),
+            own: counters.datagrams_own.get(),
+            others: counters.datagrams_others.get(),
+            strange: counters.datagrams_strange.get(),
+            online: self.online(),
+            dials: counters.dials.get(),
+            wrong_keys: counters.wrong_keys.get(),
+        }
+    }
+}
+
+/// Tells the pages of comings and goings, and notices who went, for ever.
+pub(crate) async fn tell_changes(node: Arc<Node>) {
+    let mut ticks = tokio::time::interval(EXPIRE);
+    loop {
+        tokio::select! {
+            () = node.changed.notified() => {
+                node.publish(Event::Peers);
+                tokio::time::sleep(CHANGES).await;
+            }
+            _ = ticks.tick() => {
+                if node.book().expire(Instant::now()) {
+                    node.changed.notify_one();
+                }
+            }
+        }
+    }
+}
