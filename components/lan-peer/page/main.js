@@ -2,16 +2,21 @@
 
 import { follow, get, post } from "./api.js";
 import { Messages, head } from "./conversation.js";
+import { rename, showOwn, verify } from "./dialogs.js";
 import { find } from "./dom.js";
-import { explain, show } from "./people.js";
+import { explain, sentence, show } from "./people.js";
 
+// Messages in one answer of the server.
+const PAGE = 200;
+
+let me = null;
 let peers = [];
 let chosen = null;
-const unread = new Set();
+const unread = new Map();
 const messages = new Messages();
 
 function problem(error) {
-  find("problem").textContent = error.message;
+  find("problem").textContent = sentence(error.message);
   find("problem").hidden = false;
 }
 
@@ -26,46 +31,84 @@ async function attempt(work) {
 }
 
 function render() {
+  if (me === null) return;
   show(peers, chosen, unread, choose);
   const peer = peers.find((one) => one.key === chosen);
-  if (peer) head(peer, act);
+  if (peer) head(peer, actsOn(peer));
+  const count = [...unread.values()].reduce((sum, one) => sum + one, 0);
+  document.title = `${count > 0 ? `(${count}) ` : ""}${me.name}: people on this network`;
 }
 
 async function look() {
   const overview = await get("overview");
-  peers = overview.peers;
-  find("me").textContent = overview.me.name;
-  find("fingerprint").textContent = overview.me.fingerprint;
-  document.title = `${overview.me.name}: people on this network`;
+  ({ me, peers } = overview);
+  find("me").textContent = me.name;
+  showOwn(me);
   render();
   if (!peers.some((peer) => peer.online)) explain(await get("doctor"));
 }
 
-async function load() {
+async function load(query = {}) {
   if (chosen === null) return;
   const asked = chosen;
-  const entries = await get("history", { peer: asked });
-  if (asked === chosen) messages.add(entries);
+  const entries = await get("history", { peer: asked, ...query });
+  if (asked === chosen) messages.page(entries, PAGE);
 }
 
 function choose(key) {
   chosen = key;
+  document.body.classList.add("talking");
   unread.delete(key);
   messages.clear();
   render();
   attempt(load);
-  find("text").focus();
+  // On a phone the keyboard would cover what one came to read.
+  if (matchMedia("(width >= 44rem)").matches) find("text").focus();
 }
 
-const act = (what, body) => attempt(async () => {
+function back() {
+  chosen = null;
+  document.body.classList.remove("talking");
+  render();
+}
+
+const act = async (what, body) => {
   await post(what, body);
   await look();
-});
+};
+
+const actsOn = (peer) => {
+  const judge = (verdict, proof = null) => act("trust", { peer: peer.key, verdict, proof });
+  return {
+    back,
+    judge: (verdict) => attempt(() => judge(verdict)),
+    verify: () => verify(peer, (proof) => judge("verified", proof)),
+    rename: () => attempt(async () => {
+      const name = await rename(peer);
+      if (name !== null) await act("rename", { peer: peer.key, name });
+    }),
+  };
+};
+
+// How many messages wait for somebody changes with each of them; asking once is enough.
+let soon = null;
+
+function lookSoon() {
+  soon ??= setTimeout(() => {
+    soon = null;
+    attempt(look);
+  }, 300);
+}
 
 function heard(event) {
   if (event.type === "message") {
-    if (event.entry.peer === chosen) messages.add([event.entry]);
-    else if (event.entry.state === "received") unread.add(event.entry.peer);
+    const { entry } = event;
+    const peer = peers.find((one) => one.key === entry.peer);
+    if (peer && entry.state !== "received" && (peer.waiting > 0 || !peer.online)) lookSoon();
+    if (entry.peer === chosen) messages.add([entry]);
+    if (entry.state === "received" && (entry.peer !== chosen || document.hidden)) {
+      unread.set(entry.peer, (unread.get(entry.peer) ?? 0) + 1);
+    }
     render();
   } else {
     attempt(look);
@@ -74,8 +117,7 @@ function heard(event) {
 }
 
 function state(connected) {
-  find("connection").textContent = connected ? "" : "This node does not answer; trying again.";
-  find("connection").className = connected ? "" : "warning";
+  find("connection").hidden = connected;
   if (connected) attempt(async () => { await look(); await load(); });
 }
 
@@ -100,6 +142,12 @@ find("text").addEventListener("keydown", (pressed) => {
     pressed.preventDefault();
     find("composer").requestSubmit();
   }
+});
+
+find("earlier").onclick = () => attempt(() => load({ before: messages.first }));
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && unread.delete(chosen)) render();
 });
 
 follow(heard, state);

@@ -7,6 +7,8 @@ use protocol::lan::view::{Check, Finding};
 pub(crate) struct Facts {
     /// Our networks, as `e0 10.0.0.7`.
     pub(crate) networks: Vec<String>,
+    /// Whether one of them is IPv4, which alone has broadcasts.
+    pub(crate) can_broadcast: bool,
     /// Whether this is inside a container.
     pub(crate) is_container: bool,
     /// The ports: of presence, of the old kind's messages, of the secure protocol as it is and as it should be.
@@ -52,7 +54,7 @@ fn bad(what: String, advice: String) -> Check {
 fn networks(facts: &Facts) -> Vec<Check> {
     let found = if facts.networks.is_empty() {
         let advice =
-            "connect a cable or a Wi-Fi; 'ip addr' should show an interface with an IPv4 address that is up";
+            "connect a cable or a Wi-Fi; 'ip addr' should show an interface that is up and has an address";
         bad("this machine is on no network".to_owned(), advice.to_owned())
     } else {
         good(format!("on these networks: {}", facts.networks.join(", ")))
@@ -110,6 +112,11 @@ fn sending(facts: &Facts) -> Vec<Check> {
 fn echo(facts: &Facts) -> Vec<Check> {
     if facts.networks.is_empty() || facts.deaf.is_some() {
         return Vec::new();
+    }
+    if !facts.can_broadcast {
+        let advice =
+            "nodes of ours find each other by mDNS, or as lan-peer.peers names them; the old kind needs IPv4";
+        return vec![note("there is only IPv6 here, which has no broadcasts".to_owned(), advice)];
     }
     vec![if facts.own > 0 {
         good(format!(
@@ -182,7 +189,16 @@ mod tests {
         let networks = vec!["e0 10.0.0.7".to_owned()];
         let ports =
             Facts { udp_port: 5000, tcp_port: 6000, port: 47600, wanted_port: 47600, ..Facts::default() };
-        Facts { networks, mdns: Some(2), own: 9, others: 9, online: 1, dials: 1, ..ports }
+        Facts {
+            networks,
+            can_broadcast: true,
+            mdns: Some(2),
+            own: 9,
+            others: 9,
+            online: 1,
+            dials: 1,
+            ..ports
+        }
     }
 
     fn worst(facts: &Facts) -> Vec<String> {
@@ -205,6 +221,7 @@ mod tests {
                 "UDP port 5000 cannot be opened: taken",
             ),
             (Facts { own: 0, ..alone.clone() }, "a firewall of this machine"),
+            (Facts { own: 0, can_broadcast: false, ..alone.clone() }, "nobody else was heard"),
             (alone.clone(), "nobody else was heard"),
             (Facts { others: 5, dials: 7, ..alone.clone() }, "7 dials"),
         ] {

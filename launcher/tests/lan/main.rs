@@ -9,13 +9,17 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/webdriver.rs"]
+mod webdriver;
 
 mod attack;
 mod command_line;
 mod network;
+mod networks;
 mod node;
 mod old_peer;
 mod old_protocol;
+mod page;
 mod partition;
 mod scale;
 mod secure;

@@ -8,12 +8,14 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// A switch and its hosts; all of it is gone when this is dropped.
 pub struct Network {
     prefix: String,
+    subnet: u8,
     hosts: u32,
 }
 
@@ -29,12 +31,17 @@ static NETWORKS: AtomicU32 = AtomicU32::new(0);
 impl Network {
     /// So many hosts, or none of it where we may not make them.
     pub fn of(hosts: u32) -> Option<Self> {
+        Self::with_subnet(77, hosts)
+    }
+
+    /// As [`Network::of`], with addresses that begin with `10.SUBNET`.
+    pub fn with_subnet(subnet: u8, hosts: u32) -> Option<Self> {
         if !rustix::process::geteuid().is_root() || !has_ip() {
             eprintln!("SKIPPED: making hosts needs root and iproute2; nothing is tested here");
             return None;
         }
         let prefix = format!("p2p{}-{}-", std::process::id(), NETWORKS.fetch_add(1, Ordering::Relaxed));
-        let network = Self { prefix, hosts };
+        let network = Self { prefix, subnet, hosts };
         network.make();
         Some(network)
     }
@@ -60,7 +67,7 @@ impl Network {
         ip(&[], &outside);
         ip(&["-n", &switch], &bridge);
         for n in 1..=self.hosts {
-            let address = address(n);
+            let address = self.address(n);
             // Without a default route a program of the old kind cannot send to everybody.
             let inside = format!(
                 "link set lo up\naddr add {address}/16 brd + dev e0\nlink set e0 up\nroute add default dev e0\n"
@@ -72,7 +79,7 @@ impl Network {
     /// A host, counted from 1.
     pub fn host(&self, n: u32) -> Host {
         assert!((1..=self.hosts).contains(&n));
-        Host { ip: address(n), namespace: Path::new("/run/netns").join(self.name(n)) }
+        Host { ip: self.address(n), namespace: Path::new("/run/netns").join(self.name(n)) }
     }
 
     /// Pulls a host's plug, or puts it back.
@@ -83,18 +90,20 @@ impl Network {
 
     /// Lets a host's link carry nothing though it looks as ever, or carry again.
     pub fn silence(&self, n: u32, is_silent: bool) {
-        // Of the bridge's port: 0 is disabled, 3 is forwarding.
-        let (port, state) = (format!("p{n}"), if is_silent { "0" } else { "3" });
-        let switch = self.name(0);
-        let status = Command::new("bridge")
-            .args(["-n", &switch, "link", "set", "dev", &port, "state", state])
-            .status();
-        assert!(status.unwrap().success(), "the state of {port}");
+        // Of the bridge's port: 0 is disabled, 3 is forwarding. A port that was just plugged in takes no state for a moment.
+        let (switch, port, state) = (self.name(0), format!("p{n}"), if is_silent { "0" } else { "3" });
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let mut command = Command::new("bridge");
+        command.args(["-n", &switch, "link", "set", "dev", &port, "state", state]).stderr(Stdio::null());
+        while !command.status().unwrap().success() {
+            assert!(Instant::now() < deadline, "the state of {port}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Gives a host another address.
     pub fn move_host(&self, n: u32, to: u32) -> Host {
-        let (before, after) = (address(n), address(to));
+        let (before, after) = (self.address(n), self.address(to));
         let commands = format!(
             "addr del {before}/16 dev e0\naddr add {after}/16 brd + dev e0\nroute add default dev e0\n"
         );
@@ -118,6 +127,31 @@ impl Network {
         (of("packets"), of("bytes"))
     }
 
+    /// Wires a host to another network, too; says what its address is there.
+    pub fn also_wire(&self, n: u32, other: &Self) -> String {
+        let (switch, address) = (other.name(0), other.address(200 + n));
+        let name = self.name(n);
+        ip(&[], &format!("link add e1 netns {name} type veth peer name x{n} netns {switch}\n"));
+        ip(&["-n", &switch], &format!("link set x{n} master br0 up\n"));
+        ip(&["-n", &name], &format!("addr add {address}/16 brd + dev e1\nlink set e1 up\n"));
+        address
+    }
+
+    /// Takes a host's default route away.
+    pub fn unroute(&self, n: u32) {
+        ip(&["-n", &self.name(n)], "route del default\n");
+    }
+
+    /// Leaves a host nothing but IPv6.
+    pub fn only_ipv6(&self, n: u32) {
+        ip(&["-n", &self.name(n), "-4"], "addr flush dev e0\n");
+        ip(&["-n", &self.name(n)], &format!("addr add fd77::{n}/64 dev e0 nodad\n"));
+    }
+
+    fn address(&self, n: u32) -> String {
+        format!("10.{}.{}.{}", self.subnet, n / 250, n % 250)
+    }
+
     fn name(&self, n: u32) -> String {
         format!("{}{n}", self.prefix)
     }
@@ -128,10 +162,6 @@ impl Drop for Network {
         let names: String = (0..=self.hosts).map(|n| format!("netns del {}\n", self.name(n))).collect();
         ip(&[], &names);
     }
-}
-
-fn address(n: u32) -> String {
-    format!("10.77.{}.{}", n / 250, n % 250)
 }
 
 impl Host {

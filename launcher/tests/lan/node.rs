@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -111,14 +112,14 @@ impl Node {
 
     /// Waits until exactly these texts have come in, in this order.
     pub fn wait_for_texts(&self, texts: &[String]) {
-        let deadline = std::time::Instant::now() + 2 * support::PATIENCE;
+        let deadline = Instant::now() + 2 * support::PATIENCE;
         let mut had = Vec::new();
-        while std::time::Instant::now() < deadline {
+        while Instant::now() < deadline {
             had = self.texts();
             if had == texts {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
         }
         panic!("{} came, not these {}: {had:?}", had.len(), texts.len());
     }
@@ -177,6 +178,16 @@ impl Drop for Node {
         }
         self.kill();
     }
+}
+
+/// Waits until both are connected, and says how long that took.
+pub fn until_linked(one: &Node, other: &Node) -> Duration {
+    let begun = Instant::now();
+    let (one_id, other_id) = (one.id(), other.id());
+    wait_for("two nodes to be connected", || {
+        (one.is_linked(&other_id) && other.is_linked(&one_id)).then_some(())
+    });
+    begun.elapsed()
 }
 
 /// Where its page is, on its own host.

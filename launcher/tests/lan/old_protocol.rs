@@ -1,6 +1,6 @@
 //! A node among programs of the old kind.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -122,11 +122,27 @@ fn whatever_comes_over_tcp_is_handled_and_counted() {
     });
 }
 
+/// The status of a request from a page whose name was made to lead here (DNS rebinding).
+fn under_another_name(node: &Node, method: &str, path: &str, body: &str) -> u16 {
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: evil.example:8001\r\nOrigin: http://evil.example:8001\r\n\
+         Sec-Fetch-Site: same-origin\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    let mut answer = String::new();
+    node.host.within(|| {
+        let mut stream = TcpStream::connect(page()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.read_to_string(&mut answer).unwrap();
+    });
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
 #[test]
 fn a_page_from_elsewhere_cannot_make_a_node_connect_anywhere() {
     let Some(network) = Network::of(2) else { return };
     let node = Node::start(network.host(1), &[]);
-    let _old = OldPeer::start(&network.host(2));
+    let old = OldPeer::start(&network.host(2));
     wait_for("the node to see it", || node.sees("10.77.0.2").then_some(()));
     let json = ("Content-Type", "application/json");
     let body = r#"{"ip":"10.77.0.2","msg":"hi"}"#;
@@ -145,15 +161,36 @@ fn a_page_from_elsewhere_cannot_make_a_node_connect_anywhere() {
         assert_eq!(status(&[json], bad), 422, "{bad}");
     }
     assert_eq!(status(&[json], body), 200);
-    let rebound = node.host.within(|| {
-        use std::io::Read;
-        let mut stream = TcpStream::connect(page()).unwrap();
-        stream.write_all(b"GET /messages HTTP/1.0\r\nHost: evil.example\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    });
-    assert!(rebound.starts_with("HTTP/1.0 421"), "{rebound}");
+    assert_eq!(old.wait_for("message"), "hi");
+    let form = "ip=10.77.0.2&msg=evil";
+    let plain = r#"{"ip":"10.77.0.2","msg":"evil"}"#;
+    for (kind, body) in [
+        ("application/x-www-form-urlencoded", form),
+        ("application/x-www-form-urlencoded", plain),
+        ("text/plain", plain),
+        (
+            "multipart/form-data; boundary=x",
+            "--x\r\nContent-Disposition: form-data; name=\"ip\"\r\n\r\n10.77.0.2\r\n--x--",
+        ),
+    ] {
+        // What a form of another site sends without asking, from old browsers without a word of where it comes from.
+        for origin in [&[][..], &[("Origin", "http://evil.example")], &[("Origin", "null")]] {
+            let headers: Vec<(&str, &str)> = [("Content-Type", kind)].iter().chain(origin).copied().collect();
+            let expected = if origin.is_empty() { 422 } else { 403 };
+            assert_eq!(status(&headers, body), expected, "{kind} {origin:?}");
+        }
+    }
+    // A name that was made to lead here: the browser takes the page for the same site, and says so.
+    for path in ["/send", "/api/v1/send", "/api/v1/trust", "/api/v1/rename"] {
+        assert_eq!(under_another_name(&node, "POST", path, plain), 421, "{path}");
+    }
+    for path in
+        ["/", "/peers", "/messages", "/api/v1/overview", "/api/v1/events", "/api/v1/qr.svg", "/metrics"]
+    {
+        assert_eq!(under_another_name(&node, "GET", path, ""), 421, "{path}");
+    }
+    assert_eq!(status(&[json], r#"{"ip":"10.77.0.2","msg":"the end"}"#), 200);
+    assert_eq!(old.wait_for("message"), "the end", "nothing else came through");
     let from_outside = network.host(2).within(|| TcpStream::connect(("10.77.0.1", 8001)));
     assert!(from_outside.is_err());
     let page_html = node.host.within(|| http::get(page(), "/"));

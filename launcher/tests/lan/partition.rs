@@ -3,22 +3,15 @@
 use std::time::Duration;
 
 use crate::network::Network;
-use crate::node::Node;
+use crate::node::{Node, until_linked};
 use crate::support::wait_for;
-
-fn linked(one: &Node, other: &Node) {
-    let (one_id, other_id) = (one.id(), other.id());
-    wait_for("the nodes to be connected", || {
-        (one.is_linked(&other_id) && other.is_linked(&one_id)).then_some(())
-    });
-}
 
 #[test]
 fn a_node_that_was_cut_off_restarted_or_moved_gets_everything_once_and_in_order() {
     let Some(network) = Network::of(2) else { return };
     let mut one = Node::start(network.host(1), &[]);
     let mut other = Node::start(network.host(2), &[]);
-    linked(&one, &other);
+    until_linked(&one, &other);
     let id = other.id();
     let mut said = Vec::new();
     let say = |node: &Node, said: &mut Vec<String>| {
@@ -39,6 +32,17 @@ fn a_node_that_was_cut_off_restarted_or_moved_gets_everything_once_and_in_order(
     one.start_again();
     say(&one, &mut said);
     other.start_again();
+    other.wait_for_texts(&said);
+
+    // Both ends are started again while nothing gets through.
+    network.silence(2, true);
+    say(&one, &mut said);
+    other.kill();
+    one.kill();
+    other.start_again();
+    one.start_again();
+    say(&one, &mut said);
+    network.silence(2, false);
     other.wait_for_texts(&said);
 
     other.host = network.move_host(2, 77);
@@ -71,7 +75,7 @@ fn random_partitions_lose_and_double_nothing() {
     eprintln!("P2P_SEED={seed}");
     let mut dice = Dice(seed);
     let mut nodes = [1, 2].map(|n| Node::start(network.host(n), &[]));
-    linked(&nodes[0], &nodes[1]);
+    until_linked(&nodes[0], &nodes[1]);
     let ids = [nodes[0].id(), nodes[1].id()];
     let mut said = [Vec::new(), Vec::new()];
     for round in 0..rounds {

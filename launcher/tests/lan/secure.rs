@@ -8,18 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::network::Network;
-use crate::node::{Node, page};
+use crate::node::{Node, page, until_linked};
 use crate::support::{PATIENCE, wait_for};
-
-/// Waits until both are connected, and says how long that took.
-fn until_linked(one: &Node, other: &Node) -> Duration {
-    let begun = Instant::now();
-    let (one_id, other_id) = (one.id(), other.id());
-    wait_for("two nodes to be connected", || {
-        (one.is_linked(&other_id) && other.is_linked(&one_id)).then_some(())
-    });
-    begun.elapsed()
-}
 
 /// The events of a node's page, with when they came.
 fn events(node: &Node) -> Receiver<(Value, Instant)> {

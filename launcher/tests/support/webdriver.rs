@@ -1,4 +1,5 @@
 //! Drives a real Chromium through chromedriver (W3C WebDriver over HTTP), as much of it as a test of the page needs.
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -1,5 +1,7 @@
 //! One peer as the book knows it.
 
+use std::net::IpAddr;
+
 use protocol::lan::PeerKey;
 use protocol::lan::datagram::SILENCE;
 use protocol::lan::view::{Peer, Trust};
@@ -15,16 +17,25 @@ pub(super) struct Known {
     pub(super) heard: Option<Instant>,
     /// A node of ours is there as long as it is connected.
     pub(super) is_linked: bool,
+    /// When it went.
+    pub(super) left: Option<Instant>,
 }
 
 impl Known {
     /// Not heard yet, and not kept.
     pub(super) fn new(person: Person) -> Self {
-        Self { person, is_kept: false, heard: None, is_linked: false }
+        Self { person, is_kept: false, heard: None, is_linked: false, left: None }
     }
 
     pub(super) fn is_online(&self, now: Instant) -> bool {
         self.is_linked || self.heard.is_some_and(|heard| now.duration_since(heard) < SILENCE)
+    }
+
+    /// Where this node is, or was until lately: what is heard from there of the old kind is its own presence.
+    pub(super) fn place(&self, now: Instant) -> Option<IpAddr> {
+        let was_there = self.left.is_some_and(|left| now.duration_since(left) < SILENCE);
+        let address = self.person.addresses.first().filter(|_| self.is_linked || was_there);
+        address.map(|address| address.ip())
     }
 
     pub(super) fn is_node(&self) -> bool {

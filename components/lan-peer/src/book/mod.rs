@@ -10,7 +10,7 @@
 
 mod known;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use kit::allowance::Allowance;
@@ -153,11 +153,17 @@ impl Book {
     }
 
     /// A node of ours came or went.
-    pub(crate) fn link(&mut self, id: NodeId, is_linked: bool, at: Timestamp) {
+    pub(crate) fn link(&mut self, id: NodeId, is_linked: bool, now: Instant, at: Timestamp) {
         if let Some(known) = self.peers.get_mut(&PeerKey::Node(id)) {
             known.is_linked = is_linked;
+            known.left = (!is_linked).then_some(now);
             known.person.last_seen = at;
         }
+    }
+
+    /// Whether people here have nothing to do with a node.
+    pub(crate) fn is_stranger(&self, id: NodeId) -> bool {
+        !self.peers.get(&PeerKey::Node(id)).is_some_and(Known::is_acquainted)
     }
 
     /// How far a node is believed; a stranger's key is taken on first use.
@@ -210,17 +216,26 @@ impl Book {
         addresses.collect()
     }
 
-    /// Everybody, those who are there first, then by name. Nodes that go by one name are told apart by what their keys begin with.
+    /// Everybody, those who are there first, then by name.
+    ///
+    /// Nodes that go by one name are told apart by what their keys begin with. Whoever announces itself as the old kind does from
+    /// where a node of ours is, is that node: it is listed once, and a conversation that was begun there in the clear is away.
     pub(crate) fn list(&self, now: Instant) -> Vec<Peer> {
         let mut bearers: HashMap<String, usize> = HashMap::new();
         for known in self.peers.values().filter(|known| known.is_node() && known.is_believed()) {
             *bearers.entry(known.name().to_lowercase()).or_default() += 1;
         }
+        let places: HashSet<IpAddr> = self.peers.values().filter_map(|known| known.place(now)).collect();
         let view = |known: &Known| {
+            let is_node_too = matches!(known.person.key, PeerKey::Old(ip) if places.contains(&ip));
+            if is_node_too && !known.is_kept {
+                return None;
+            }
             let others = bearers.get(&known.name().to_lowercase()).copied().unwrap_or(0);
-            known.view(now, others > usize::from(known.is_believed()))
+            let peer = known.view(now, others > usize::from(known.is_believed()));
+            Some(Peer { online: peer.online && !is_node_too, ..peer })
         };
-        let mut peers: Vec<Peer> = self.peers.values().map(view).collect();
+        let mut peers: Vec<Peer> = self.peers.values().filter_map(view).collect();
         peers.sort_by(|a, b| (b.online, &a.name, a.key).cmp(&(a.online, &b.name, b.key)));
         peers
     }

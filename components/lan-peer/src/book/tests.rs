@@ -120,3 +120,26 @@ fn a_name_given_here_stays() {
     assert_eq!(book.list(now)[0].name, "printer");
     assert!(!book.list(now)[0].online);
 }
+
+#[test]
+fn whoever_is_found_as_a_node_is_listed_once() {
+    let start = Instant::now();
+    let mut book = Book::new(Vec::new(), start);
+    let keys = |book: &Book, now| -> Vec<(PeerKey, bool)> {
+        book.list(now).into_iter().map(|peer| (peer.key, peer.online)).collect()
+    };
+    book.sign(key(1), start, at());
+    book.met(ONE, "alice", ([10, 0, 0, 1], 47600).into(), at());
+    assert_eq!(keys(&book, start), [(key(1), true), (PeerKey::Node(ONE), false)]);
+    book.link(ONE, true, start, at());
+    assert_eq!(keys(&book, start), [(PeerKey::Node(ONE), true)]);
+    book.link(ONE, false, start, at());
+    assert_eq!(keys(&book, start), [(PeerKey::Node(ONE), false)], "its last presence is still its own");
+    let later = start + SILENCE;
+    book.sign(key(1), later, at());
+    assert_eq!(keys(&book, later), [(key(1), true), (PeerKey::Node(ONE), false)]);
+    // What was said in the clear is not hidden.
+    book.talked(key(1), at());
+    book.link(ONE, true, later, at());
+    assert_eq!(keys(&book, later), [(PeerKey::Node(ONE), true), (key(1), false)]);
+}

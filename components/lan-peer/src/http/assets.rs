@@ -20,6 +20,7 @@ const FILES: &[(&str, &str, &[u8])] = files! {
     "/page.css" CSS "page.css";
     "/api.js" SCRIPT "api.js";
     "/conversation.js" SCRIPT "conversation.js";
+    "/dialogs.js" SCRIPT "dialogs.js";
     "/dom.js" SCRIPT "dom.js";
     "/main.js" SCRIPT "main.js";
     "/people.js" SCRIPT "people.js";

@@ -116,6 +116,11 @@ impl Node {
         self.book().trust(id) == Trust::Blocked
     }
 
+    /// Whether people here have nothing to do with a node.
+    pub(crate) fn is_stranger(&self, id: NodeId) -> bool {
+        self.book().is_stranger(id)
+    }
+
     /// A node of ours has proved who it is, and says what it calls itself and where it can be dialled.
     pub(crate) async fn met(&self, id: NodeId, name: &str, place: SocketAddr) -> Result<Welcome, StoreError> {
         if self.is_blocked(id) {
@@ -137,14 +142,14 @@ impl Node {
 
     /// A node of ours is connected.
     pub(crate) fn came(&self, id: NodeId) {
-        self.book().link(id, true, Timestamp::now());
+        self.book().link(id, true, Instant::now(), Timestamp::now());
         self.changed.notify_one();
         tracing::info!(id = id.short(), "connected");
     }
 
     /// It is not any more.
     pub(crate) fn went(&self, id: NodeId) {
-        self.book().link(id, false, Timestamp::now());
+        self.book().link(id, false, Instant::now(), Timestamp::now());
         self.changed.notify_one();
         tracing::info!(id = id.short(), "not connected any more");
     }

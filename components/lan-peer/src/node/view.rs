@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::Timestamp;
-use protocol::lan::PeerKey;
 use protocol::lan::view::{Event, Me, Overview};
 use tokio::time::Instant;
 
@@ -22,16 +21,10 @@ const CHANGES: Duration = Duration::from_millis(250);
 const EXPIRE: Duration = Duration::from_secs(1);
 
 impl Node {
-    /// Everybody, for the page. Whoever speaks the old protocol from where a node of ours is connected is that node.
+    /// Everybody, for the page.
     pub(crate) async fn overview(&self) -> Result<Overview, StoreError> {
         let waiting = self.store.waiting_counts().await?;
-        let nodes = self.links.all();
-        let is_twin = |ip: IpAddr| nodes.iter().any(|(_, remote)| remote.ip() == ip);
         let mut peers = self.book().list(Instant::now());
-        peers.retain(|peer| match peer.key {
-            PeerKey::Old(ip) => !is_twin(ip),
-            PeerKey::Node(_) => true,
-        });
         peers.iter_mut().for_each(|peer| peer.waiting = waiting.get(&peer.key).copied().unwrap_or(0));
         let me = Me {
             id: self.me,
@@ -60,6 +53,7 @@ impl Node {
         let Troubles { deaf, closed } = &*self.troubles();
         Facts {
             networks: self.interfaces.borrow().names(),
+            can_broadcast: self.interfaces.borrow().broadcasts().next().is_some(),
             is_container: ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
             udp_port: self.config.udp_port,
             tcp_port: self.config.tcp_port,

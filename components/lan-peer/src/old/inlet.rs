@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use kit::listen::ListenError;
 use kit::places::Place;
-use protocol::Body;
 use protocol::lan::PeerKey;
-use protocol::lan::old::floor;
+use protocol::lan::received::{Fault, Received};
 use protocol::lan::view::State;
 use protocol::limits::BODY_BYTES;
 use tokio::io::AsyncReadExt;
@@ -89,7 +88,9 @@ async fn take(node: Arc<Node>, stream: TcpStream, ip: IpAddr, place: Place) {
             Fault::Unfinished => counters.old_unfinished.add(1),
         }
     }
-    let remark = (!faults.is_empty()).then(|| faults.iter().map(Fault::text).collect::<Vec<_>>().join(", "));
+    let remark =
+        (!faults.is_empty()).then(|| faults.iter().map(|fault| fault.text()).collect::<Vec<_>>().join(", "));
+    let body = body.as_str().to_owned();
     let draft = Draft { peer: PeerKey::Old(ip), body, state: State::Received, remark };
     let kept = match node.store.keep(draft).await {
         Ok(entry) => node.said(entry).await,
@@ -104,21 +105,7 @@ async fn take(node: Arc<Node>, stream: TcpStream, ip: IpAddr, place: Place) {
     }
 }
 
-/// What came over a connection.
-struct Message {
-    bytes: Vec<u8>,
-    is_whole: bool,
-}
-
-/// What is wrong with a message that is shown all the same.
-#[derive(Debug, PartialEq, Eq)]
-enum Fault {
-    Cut,
-    NotUtf8,
-    Unfinished,
-}
-
-async fn read(mut stream: TcpStream) -> Message {
+async fn read(mut stream: TcpStream) -> Received {
     let deadline = Instant::now() + WHOLE;
     let mut bytes = Vec::new();
     loop {
@@ -134,70 +121,6 @@ async fn read(mut stream: TcpStream) -> Message {
             }
             Ok(Ok(Err(_)) | Err(_)) | Err(_) => false,
         };
-        return Message { bytes, is_whole };
-    }
-}
-
-impl Message {
-    /// The text, where anything is left of it.
-    fn text(&self) -> Option<String> {
-        let text = String::from_utf8_lossy(&self.bytes);
-        let text = &text[..floor(&text, BODY_BYTES)];
-        Body::parse(text).ok().map(|body| body.as_str().to_owned())
-    }
-
-    fn faults(&self) -> Vec<Fault> {
-        let is_cut = self.bytes.len() > BODY_BYTES;
-        let broken = std::str::from_utf8(&self.bytes).err();
-        // A character that our cut has split is none of the sender's mistakes.
-        let is_split = |error: std::str::Utf8Error| is_cut && error.valid_up_to() + 4 > BODY_BYTES;
-        let faults = [
-            (is_cut, Fault::Cut),
-            (broken.is_some_and(|error| !is_split(error)), Fault::NotUtf8),
-            (!self.is_whole, Fault::Unfinished),
-        ];
-        faults.into_iter().filter_map(|(is_so, fault)| is_so.then_some(fault)).collect()
-    }
-}
-
-impl Fault {
-    fn text(&self) -> &'static str {
-        match self {
-            Self::Cut => "cut: it was longer than 16 KiB",
-            Self::NotUtf8 => "not all of it was UTF-8",
-            Self::Unfinished => "never finished",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(bytes: &[u8], is_whole: bool) -> Message {
-        Message { bytes: bytes.to_owned(), is_whole }
-    }
-
-    #[test]
-    fn what_can_be_read_is_shown_with_what_is_wrong_with_it() {
-        let fine = message("grüße\n".as_bytes(), true);
-        assert_eq!((fine.text().unwrap().as_str(), fine.faults()), ("grüße", vec![]));
-        let bad = message(b"a\xffb\x1b[31m", false);
-        assert_eq!(bad.text().unwrap(), "a\u{fffd}b[31m");
-        assert_eq!(bad.faults(), [Fault::NotUtf8, Fault::Unfinished]);
-        assert_eq!(message(b" \r\n\x07", true).text(), None);
-        assert_eq!(message(b"", true).text(), None);
-    }
-
-    #[test]
-    fn what_is_too_long_is_cut_between_characters() {
-        let long = "€".repeat(BODY_BYTES);
-        for extra in 1..4096 {
-            let it = message(&long.as_bytes()[..BODY_BYTES + extra], true);
-            assert!(it.text().unwrap().len() <= BODY_BYTES);
-            assert_eq!(it.faults()[0], Fault::Cut);
-        }
-        let it = message(&long.as_bytes()[..BODY_BYTES + 1], true);
-        assert_eq!(it.faults(), [Fault::Cut]);
+        return Received { bytes, is_whole };
     }
 }

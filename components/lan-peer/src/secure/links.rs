@@ -1,4 +1,5 @@
-//! Who is connected: one connection for each peer, at most [`MAX`]. Overflow rule: one more is refused.
+//! Who is connected: one connection for each peer, at most [`MAX`], and [`STRANGERS`] with strangers at one address. Overflow rule: one
+//! more is refused; but somebody with whom people here have to do takes the place of the newest stranger.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -12,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections with peers.
 const MAX: usize = 256;
+/// Connections with strangers at one address: a new identity costs nothing, an address on this network does.
+const STRANGERS: usize = 16;
 /// Two connections that were made this soon after each other were made because both sides dialled.
 const TOGETHER: Duration = Duration::from_secs(2);
 
@@ -32,12 +35,26 @@ pub(crate) struct Link {
     epoch: u64,
     since: Instant,
     dialled: bool,
+    is_stranger: bool,
     /// Where the peer is.
     pub(crate) remote: SocketAddr,
     /// Cancelled when the connection has to end.
     pub(crate) close: CancellationToken,
     /// Told when there is something to send.
     pub(crate) wake: Arc<Notify>,
+}
+
+/// A connection that was made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    /// With whom.
+    pub(crate) peer: NodeId,
+    /// Whether we dialled.
+    pub(crate) dialled: bool,
+    /// Where they are.
+    pub(crate) remote: SocketAddr,
+    /// Whether people here have nothing to do with them.
+    pub(crate) is_stranger: bool,
 }
 
 /// There is no link to be had.
@@ -55,13 +72,8 @@ impl Links {
     /// A connection with a peer is made; it takes the place of an older one, for whoever connects anew has lost the old one.
     ///
     /// When both sides dial at once there are two: then that of the lower id stays, and both sides see it the same way.
-    pub(crate) fn enter(
-        &self,
-        me: NodeId,
-        peer: NodeId,
-        dialled: bool,
-        remote: SocketAddr,
-    ) -> Result<Link, Refused> {
+    pub(crate) fn enter(&self, me: NodeId, arrival: Arrival) -> Result<Link, Refused> {
+        let Arrival { peer, dialled, remote, is_stranger } = arrival;
         let mut table = self.lock();
         let now = Instant::now();
         if let Some(old) = table.links.get(&peer) {
@@ -71,12 +83,12 @@ impl Links {
                 return Err(Refused::Twice);
             }
             old.close.cancel();
-        } else if table.links.len() >= MAX {
-            return Err(Refused::Full);
+        } else {
+            table.make_room(arrival)?;
         }
         table.epoch += 1;
         let (close, wake) = (CancellationToken::new(), Arc::new(Notify::new()));
-        let link = Link { epoch: table.epoch, since: now, dialled, remote, close, wake };
+        let link = Link { epoch: table.epoch, since: now, dialled, is_stranger, remote, close, wake };
         table.links.insert(peer, link.clone());
         Ok(link)
     }
@@ -111,6 +123,23 @@ impl Links {
     }
 }
 
+impl Table {
+    /// Whoever has to go ends by itself, and has its place until then.
+    fn make_room(&self, arrival: Arrival) -> Result<(), Refused> {
+        let staying = || self.links.values().filter(|link| !link.close.is_cancelled());
+        let strangers = || staying().filter(|link| link.is_stranger);
+        let from_there = strangers().filter(|link| link.remote.ip() == arrival.remote.ip()).count();
+        if arrival.is_stranger && from_there >= STRANGERS {
+            return Err(Refused::Full);
+        }
+        if staying().count() < MAX {
+            return Ok(());
+        }
+        let newest = strangers().max_by_key(|link| link.epoch).filter(|_| !arrival.is_stranger);
+        newest.map(|link| link.close.cancel()).ok_or(Refused::Full)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,8 +147,16 @@ mod tests {
     const LOW: NodeId = NodeId::from_bytes([1; 32]);
     const HIGH: NodeId = NodeId::from_bytes([2; 32]);
 
-    fn at() -> SocketAddr {
-        ([10, 0, 0, 1], 1).into()
+    fn arrival(peer: NodeId, dialled: bool) -> Arrival {
+        Arrival { peer, dialled, remote: ([10, 0, 0, 1], 1).into(), is_stranger: true }
+    }
+
+    /// The `n`th of many, each at an address of its own.
+    fn nth(n: u32) -> Arrival {
+        let mut id = [9; 32];
+        id[..4].copy_from_slice(&n.to_be_bytes());
+        let remote = (std::net::Ipv4Addr::from(0x0a00_0000 + n), 1).into();
+        Arrival { remote, ..arrival(NodeId::from_bytes(id), false) }
     }
 
     #[tokio::test(start_paused = true)]
@@ -127,8 +164,8 @@ mod tests {
         for first_by_low in [true, false] {
             let (at_low, at_high) = (Links::default(), Links::default());
             let order = [first_by_low, !first_by_low];
-            let low = order.map(|by_low| at_low.enter(LOW, HIGH, by_low, at()));
-            let high = order.map(|by_low| at_high.enter(HIGH, LOW, !by_low, at()));
+            let low = order.map(|by_low| at_low.enter(LOW, arrival(HIGH, by_low)));
+            let high = order.map(|by_low| at_high.enter(HIGH, arrival(LOW, !by_low)));
             for (index, by_low) in order.into_iter().enumerate() {
                 for side in [&low, &high] {
                     let stays = side[index].as_ref().is_ok_and(|link| !link.close.is_cancelled());
@@ -141,22 +178,36 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_comes_again_takes_the_place_of_the_lost_connection() {
         let links = Links::default();
-        let lost = links.enter(LOW, HIGH, true, at()).unwrap();
+        let lost = links.enter(LOW, arrival(HIGH, true)).unwrap();
         tokio::time::advance(TOGETHER).await;
-        let present = links.enter(LOW, HIGH, false, at()).unwrap();
+        let present = links.enter(LOW, arrival(HIGH, false)).unwrap();
         assert!(lost.close.is_cancelled() && !present.close.is_cancelled());
         assert!(!links.leave(HIGH, &lost) && links.has(HIGH));
         assert!(links.leave(HIGH, &present) && !links.has(HIGH));
     }
 
     #[test]
-    fn there_is_a_bound() {
-        let links = Links::default();
-        for n in 0..MAX {
-            let mut id = [0; 32];
-            id[..8].copy_from_slice(&n.to_be_bytes());
-            links.enter(HIGH, NodeId::from_bytes(id), false, at()).unwrap();
+    fn when_all_places_are_taken_strangers_make_room_for_whom_we_know() {
+        let (links, max) = (Links::default(), u32::try_from(MAX).unwrap());
+        let taken: Vec<Link> = (0..max).map(|n| links.enter(HIGH, nth(n)).unwrap()).collect();
+        assert_eq!(links.enter(HIGH, nth(max)).unwrap_err(), Refused::Full);
+        for n in 1..=2 {
+            links.enter(HIGH, Arrival { is_stranger: false, ..nth(max + n) }).unwrap();
         }
-        assert_eq!(links.enter(HIGH, LOW, false, at()).unwrap_err(), Refused::Full);
+        let gone: Vec<bool> = taken.iter().map(|link| link.close.is_cancelled()).collect();
+        assert_eq!(gone.iter().filter(|gone| **gone).count(), 2);
+        assert!(gone.ends_with(&[true, true]));
+    }
+
+    #[test]
+    fn nobody_is_many_at_one_address() {
+        let (links, first) = (Links::default(), nth(0));
+        let same = |n| Arrival { remote: first.remote, ..nth(n) };
+        for n in 0..u32::try_from(STRANGERS).unwrap() {
+            links.enter(HIGH, same(n)).unwrap();
+        }
+        assert_eq!(links.enter(HIGH, same(100)).unwrap_err(), Refused::Full);
+        assert!(links.enter(HIGH, Arrival { is_stranger: false, ..same(101) }).is_ok());
+        assert!(links.enter(HIGH, nth(102)).is_ok());
     }
 }

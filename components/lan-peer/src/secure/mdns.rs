@@ -4,13 +4,10 @@ use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 
 use mdns_sd::{ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
-use protocol::lan::NodeId;
+use protocol::lan::service::{ID, SERVICE, node_in};
 
 use crate::node::Node;
 
-const SERVICE: &str = "_p2pchat._tcp.local.";
-/// The key in the TXT record under which the id stands.
-const ID: &str = "id";
 /// Addresses of one peer that are tried.
 const ADDRESSES: usize = 4;
 
@@ -47,7 +44,7 @@ fn start(node: &Node) -> mdns_sd::Result<ServiceDaemon> {
 }
 
 fn found(node: &Node, service: &ResolvedService) {
-    let Some(id) = service.get_property_val_str(ID).and_then(|id| id.parse::<NodeId>().ok()) else { return };
+    let Some(id) = service.get_property_val(ID).and_then(node_in) else { return };
     if id == node.me || service.port == 0 {
         return;
     }

@@ -15,7 +15,7 @@ use protocol::lan::view::Event;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 
-use super::links::{Link, Refused};
+use super::links::{Arrival, Link, Refused};
 use super::wire::{MAX_OUT, Turn, Wire};
 use crate::node::{Node, Welcome};
 use crate::store::{Incoming, Outgoing, StoreError};
@@ -116,7 +116,9 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
     if node.met(peer.id, &name, place).await? == Welcome::Blocked {
         return Err(SessionError::Blocked);
     }
-    let link = node.links.enter(node.me, peer.id, peer.dialled, peer.remote)?;
+    let Peer { id, remote, dialled, .. } = peer;
+    let arrival = Arrival { peer: id, dialled, remote, is_stranger: node.is_stranger(id) };
+    let link = node.links.enter(node.me, arrival)?;
     node.came(peer.id);
     let ended = session.joined(stream, first, &link, peer.local).await;
     if node.links.leave(peer.id, &link) {
@@ -152,9 +154,9 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         loop {
             self.fill().await?;
             tokio::select! {
-                turn = self.wire.turn() => if turn? == Turn::Read {
+                // Bytes alone are no sign of life: whoever never finishes a frame is not there.
+                turn = self.wire.turn() => if turn? == Turn::Read && self.take().await? {
                     (heard, is_asked) = (Instant::now(), false);
-                    self.take().await?;
                 },
                 () = link.wake.notified() => self.has_more = true,
                 () = link.close.cancelled() => return Ok(()),
@@ -199,10 +201,11 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         Ok(())
     }
 
-    /// Deals with all frames that have come.
-    async fn take(&mut self) -> Result<(), SessionError> {
-        let mut batch = Vec::new();
+    /// Deals with all frames that have come. Returns whether there was any.
+    async fn take(&mut self) -> Result<bool, SessionError> {
+        let (mut batch, mut is_any) = (Vec::new(), false);
         while let Some(frame) = self.wire.next()? {
+            is_any = true;
             match frame {
                 Frame::Hello { .. } => return Err(SessionError::Protocol("a second hello")),
                 Frame::Ack { stream, seq } => self.acknowledged(stream, seq).await?,
@@ -219,7 +222,10 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
                 Frame::Pong | Frame::Unknown => {}
             }
         }
-        if batch.is_empty() { Ok(()) } else { self.take_in(batch).await }
+        if !batch.is_empty() {
+            self.take_in(batch).await?;
+        }
+        Ok(is_any)
     }
 
     async fn take_in(&mut self, batch: Vec<Incoming>) -> Result<(), SessionError> {
@@ -255,3 +261,6 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
