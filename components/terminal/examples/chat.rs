@@ -1,10 +1,12 @@
 //! The terminal client by itself, without the launcher: `cargo run -p terminal --example chat -- [SERVER [NAME [plain|json]]]`. The
-//! tests run it too. It keeps its history in `$XDG_STATE_HOME`.
+//! tests run it too. It keeps its history in `$XDG_STATE_HOME`. The signal USR1 makes it panic where it chats, USR2 beside that.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use kit::Failure;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main(flavor = "current_thread")]
@@ -28,11 +30,27 @@ async fn main() -> ExitCode {
     if let Err(error) = kit::shutdown::on_signals(shutdown.clone()) {
         tracing::warn!(%error, "ctrl-C ends this at once");
     }
-    match terminal::run(options, shutdown).await {
+    tokio::spawn(panic_at(SignalKind::user_defined2()));
+    let ended = tokio::select! {
+        ended = terminal::run(options, shutdown) => ended,
+        failure = panic_at(SignalKind::user_defined1()) => Err(failure),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tracing::error!("{failure}");
             failure.exit().into()
         }
+    }
+}
+
+/// As a bug would.
+async fn panic_at(kind: SignalKind) -> Failure {
+    match signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+            panic!("this is a bug");
+        }
+        Err(error) => error.into(),
     }
 }

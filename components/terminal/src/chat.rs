@@ -135,7 +135,7 @@ impl Chat<'_> {
                 Some(answers) = self.outbox.answers() => {
                     answers.into_iter().flat_map(|(id, answer)| self.model.answered(id, answer)).collect()
                 }
-                trouble = self.keeper.trouble() => vec![Effect::Show(Item::Notice(trouble))],
+                trouble = self.keeper.trouble() => vec![Effect::Show(Item::Trouble(trouble))],
                 () = tokio::time::sleep_until(self.contact), if waits_for_contact => Vec::new(),
                 () = tokio::time::sleep_until(deadline.unwrap_or(self.contact)), if deadline.is_some() => break,
             };

@@ -22,8 +22,10 @@ pub(crate) enum Item {
     Presence { name: String, online: bool, partner: bool },
     /// The answer to a command.
     Answer(String),
-    /// What the user should know: the history is not kept, a message waits.
+    /// What the user should know: a message waits.
     Notice(String),
+    /// What the user must not miss: the history is not kept.
+    Trouble(String),
     /// What helps somebody who sits there, and nobody else.
     Hint(String),
     /// Something did not work.
@@ -58,6 +60,7 @@ impl Item {
                 vec![Self::Hint(format!("{name} is {}", if *online { "online" } else { "offline" }))]
             }
             Self::Presence { partner: false, .. } => Vec::new(),
+            Self::Trouble(text) => vec![Self::Notice(text.clone())],
             Self::Answer(_) | Self::Notice(_) | Self::Hint(_) | Self::Error(_) => vec![self.clone()],
         }
     }

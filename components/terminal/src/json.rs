@@ -61,7 +61,7 @@ pub(crate) fn line(item: &Item) -> Option<String> {
         Item::Link(link) => self::link(link),
         Item::Presence { name, online, .. } => Output::Presence { name, online: *online },
         Item::Answer(text) => Output::Answer { text },
-        Item::Notice(text) => Output::Notice { text },
+        Item::Notice(text) | Item::Trouble(text) => Output::Notice { text },
         Item::Error(text) => Output::Error { text },
         Item::Hint(_) => return None,
     };

@@ -1,99 +1,199 @@
-//! `launcher chat` through whatever happens to its servers: what two people say to each other arrives once and in order, and stands
-//! so in what each keeps. `P2P_LONG=1` kills fifty times instead of five.
+//! `launcher chat` through whatever happens to its servers and to itself: what two people say to each other arrives once and in
+//! order, and stands so in what each keeps. `P2P_LONG=1` makes 50 rounds of kills instead of one of each kind.
+#![allow(clippy::print_stdout, reason = "the long form prints its figures")]
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::Instant;
 
-use crate::support::{Home, Launcher, wait_for};
+use crate::support::dice::{Dice, rounds};
+use crate::support::{Home, Launcher, kill, wait_for};
 
-/// What is said by each between two kills.
-const LINES: usize = 4;
+/// What is said by each in a round.
+const LINES: usize = 10;
+/// What is ended with KILL, in turn.
+const VICTIMS: [Victim; 5] =
+    [Victim::ChatServer, Victim::MessageApi, Victim::Launcher, Victim::Client, Victim::ClientWithoutServer];
 
-struct Person {
-    name: &'static str,
-    partner: &'static str,
-    child: Child,
-    input: ChildStdin,
-    heard: std::thread::JoinHandle<Vec<String>>,
+#[derive(Debug, Clone, Copy)]
+enum Victim {
+    ChatServer,
+    /// With it, where there is one, the database's primary.
+    MessageApi,
+    /// With all its children.
+    Launcher,
+    /// In the middle of a conversation.
+    Client,
+    /// While there is no server, so that all it was told waits.
+    ClientWithoutServer,
 }
 
-impl Person {
-    fn sits_down(home: &Home, name: &'static str, partner: &'static str) -> Self {
+/// One process of `launcher chat`.
+struct Client {
+    child: Child,
+    printed: JoinHandle<Vec<String>>,
+}
+
+impl Client {
+    fn start(home: &Home, name: &str) -> Self {
         let (server, kept) = (home.chat.to_string(), home.dir.path().join(name).display().to_string());
         let mut command =
             home.command(&["chat", "--plain", "--name", name, "--server", &server, "--history", &kept]);
         let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        let heard = std::thread::spawn(move || output.lines().map(Result::unwrap).collect());
-        Self { name, partner, input: child.stdin.take().unwrap(), child, heard }
+        let printed = std::thread::spawn(move || output.lines().map(Result::unwrap).collect());
+        Self { child, printed }
     }
 
-    fn says(&mut self, text: &str) {
-        writeln!(self.input, "{}: {text}", self.partner).unwrap();
-    }
-
-    /// Ends their input, and returns what they heard, without its times, and how many messages their file holds.
-    fn leaves(mut self, home: &Home) -> (Vec<String>, String) {
-        drop(self.input);
-        assert!(self.child.wait().unwrap().success(), "{} was left with something unsaid", self.name);
-        let heard = self.heard.join().unwrap();
-        let file = home.dir.path().join(self.name).join(format!("chat_history_{}.db", self.name));
-        let count = "SELECT count(*), count(DISTINCT message) FROM messages";
-        let output = std::process::Command::new("sqlite3").arg(file).arg(count).output().unwrap();
-        let texts = heard.iter().map(|line| line.split_once(' ').unwrap().1.to_owned());
-        (texts.collect(), String::from_utf8(output.stdout).unwrap())
+    /// What it printed to its end, without the times.
+    fn printed(self) -> Vec<String> {
+        let lines = self.printed.join().unwrap();
+        lines.iter().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
     }
 }
 
-fn said(by: &str, round: usize, line: usize) -> String {
+struct Person {
+    name: &'static str,
+    partner: &'static str,
+    client: Option<Client>,
+    /// What earlier clients printed.
+    heard: Vec<String>,
+    said: usize,
+}
+
+impl Person {
+    fn new(name: &'static str, partner: &'static str) -> Self {
+        Self { name, partner, client: None, heard: Vec::new(), said: 0 }
+    }
+
+    fn sits_down(&mut self, home: &Home) {
+        self.client = Some(Client::start(home, self.name));
+    }
+
+    fn says(&mut self, round: usize, lines: std::ops::Range<usize>) {
+        let input = self.client.as_mut().unwrap().child.stdin.as_mut().unwrap();
+        for line in lines {
+            writeln!(input, "{}: {}", self.partner, text(self.name, round, line)).unwrap();
+            self.said += 1;
+        }
+    }
+
+    /// Asks the history with a program that knows nothing of us.
+    fn kept(&self, home: &Home, question: &str) -> String {
+        let file = home.dir.path().join(self.name).join(format!("chat_history_{}.db", self.name));
+        let output = Command::new("sqlite3").arg(file).arg(question).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Waits until the client has all that was said: a pipe does not outlive it.
+    fn is_listened_to(&self, home: &Home) {
+        let mine = "SELECT count(*) FROM messages WHERE sender = 'Me'";
+        let all = self.said.to_string();
+        wait_for("the client to take its lines", || (self.kept(home, mine) == all).then_some(()));
+    }
+
+    fn client_is_killed(&mut self) {
+        let mut client = self.client.take().unwrap();
+        client.child.kill().unwrap();
+        client.child.wait().unwrap();
+        self.hears(client.printed());
+    }
+
+    /// Ends the input and waits for the client's own end.
+    fn leaves(&mut self) {
+        let mut client = self.client.take().unwrap();
+        drop(client.child.stdin.take());
+        assert!(client.child.wait().unwrap().success(), "{} was left with something unsaid", self.name);
+        self.hears(client.printed());
+    }
+
+    /// What was printed right before a kill may be printed by the next client again, and nothing else.
+    fn hears(&mut self, printed: Vec<String>) {
+        let again = printed.first().and_then(|first| self.heard.iter().position(|line| line == first));
+        let repeated = again.map_or(0, |at| self.heard.len() - at);
+        assert!(self.heard.ends_with(&printed[..repeated.min(printed.len())]), "{}: {printed:?}", self.name);
+        self.heard.extend(printed.into_iter().skip(repeated));
+    }
+}
+
+fn text(by: &str, round: usize, line: usize) -> String {
     format!("{by} {round}.{line}")
 }
 
-/// Kills a component, and says things before its successor is there and after.
-fn round(launcher: &mut Launcher, people: &mut [Person; 2], round: usize) {
-    let victim = if round % 3 == 2 { "message-api" } else { "chat-server" };
-    for line in 0..LINES {
-        for person in people.iter_mut() {
-            let text = said(person.name, round, line);
-            person.says(&text);
+/// Kills a component, and does not wait for its successor.
+fn kill_component(launcher: &Launcher, name: &str) {
+    kill(wait_for("the component", || launcher.component_pid(name)), "-KILL");
+}
+
+/// Both say things before the kill, while something is missing, and afterwards.
+fn round(launcher: &mut Launcher, people: &mut [Person; 2], round: usize, dice: &mut Dice) {
+    let one = usize::try_from(dice.roll(2)).unwrap();
+    let (before, after) = (0..LINES / 2, LINES / 2..LINES);
+    people.iter_mut().for_each(|person| person.says(round, before.clone()));
+    dice.pause(50);
+    let victim = VICTIMS[round % VICTIMS.len()];
+    match victim {
+        Victim::ChatServer => kill_component(launcher, "chat-server"),
+        Victim::MessageApi => {
+            kill_component(launcher, "message-api");
+            launcher.home.kill_store_primary();
         }
-        if line == LINES / 2 {
-            launcher.kill_component(victim);
+        Victim::Launcher | Victim::ClientWithoutServer => {
+            launcher.end("-KILL");
         }
+        Victim::Client => {
+            people[one].is_listened_to(&launcher.home);
+            people[one].client_is_killed();
+            people[one].sits_down(&launcher.home);
+        }
+    }
+    people.iter_mut().for_each(|person| person.says(round, after.clone()));
+    if matches!(victim, Victim::ClientWithoutServer) {
+        people[one].is_listened_to(&launcher.home);
+        let waiting =
+            people[one].kept(&launcher.home, "SELECT count(*) FROM p2p_messages WHERE state = 'waiting'");
+        assert_ne!(waiting, "0");
+        people[one].client_is_killed();
+        people[one].sits_down(&launcher.home);
+    }
+    match victim {
+        Victim::Launcher | Victim::ClientWithoutServer => launcher.up_again(),
+        Victim::ChatServer | Victim::MessageApi | Victim::Client => launcher.wait_until_healthy(),
     }
 }
 
 #[test]
 fn a_session_through_many_kills_loses_nothing_and_doubles_nothing() {
-    let kills = if std::env::var_os("P2P_LONG").is_some() { 50 } else { 5 };
+    let rounds = rounds(VICTIMS.len(), 50);
+    let (mut dice, seed) = Dice::cast();
+    println!("P2P_SEED={seed} repeats this");
+    let started = Instant::now();
     let home = Home::new().argument("--no-web").argument("--no-thermometer").argument("--no-openai");
     let often = ["chat-server", "message-api"].map(|name| format!("components.{name}.intensity=1000"));
     let mut launcher = often.iter().fold(home, |home, setting| home.set(setting)).up();
-    let mut people = [
-        Person::sits_down(&launcher.home, "alice", "bob"),
-        Person::sits_down(&launcher.home, "bob", "alice"),
-    ];
-    for kill in 0..kills {
-        round(&mut launcher, &mut people, kill);
+    let mut people = [Person::new("alice", "bob"), Person::new("bob", "alice")];
+    people.iter_mut().for_each(|person| person.sits_down(&launcher.home));
+    for number in 0..rounds {
+        round(&mut launcher, &mut people, number, &mut dice);
     }
-    launcher.wait_until_healthy();
-    let total = kills * LINES;
     // Whoever leaves first would not hear the other's last words.
-    wait_for("the last words to be kept by both", || {
-        let kept = |name: &str| {
-            let file = launcher.home.dir.path().join(name).join(format!("chat_history_{name}.db"));
-            let stored = "SELECT count(*) FROM p2p_messages WHERE state = 'stored'";
-            let output = std::process::Command::new("sqlite3").arg(file).arg(stored).output().unwrap();
-            String::from_utf8(output.stdout).unwrap().trim().to_owned()
-        };
-        (kept("alice") == (2 * total).to_string() && kept("bob") == (2 * total).to_string()).then_some(())
-    });
-    for (person, other) in people.into_iter().zip(["bob", "alice"]) {
-        let (heard, kept) = person.leaves(&launcher.home);
-        let expected: Vec<String> = (0..kills)
-            .flat_map(|round| (0..LINES).map(move |line| format!("{other}: {}", said(other, round, line))))
-            .collect();
-        assert_eq!(heard, expected);
-        assert_eq!(kept.trim(), format!("{}|{}", 2 * total, 2 * total));
+    let all = 2 * rounds * LINES;
+    for person in &people {
+        let stored = "SELECT count(*) FROM p2p_messages WHERE state = 'stored'";
+        wait_for("the last words to be kept by both", || {
+            (person.kept(&launcher.home, stored) == all.to_string()).then_some(())
+        });
     }
+    for mut person in people {
+        person.leaves();
+        let expected: Vec<String> = (0..rounds)
+            .flat_map(|round| (0..LINES).map(move |line| (round, line)))
+            .map(|(round, line)| format!("{}: {}", person.partner, text(person.partner, round, line)))
+            .collect();
+        assert_eq!(person.heard, expected);
+        let count = "SELECT count(*), count(DISTINCT message) FROM messages";
+        assert_eq!(person.kept(&launcher.home, count), format!("{all}|{all}"));
+    }
+    println!("{rounds} kills, {all} messages, {:.0?}", started.elapsed());
 }

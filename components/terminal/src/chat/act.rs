@@ -13,7 +13,7 @@ use crate::screen::{Act, LOADED, is_worth_remembering};
 
 /// Messages of a conversation that are loaded at once.
 const PAGE: usize = 200;
-/// Messages before one that was found that are loaded with it.
+/// Messages before one that was found, or the first unseen one, that are loaded with it.
 const CONTEXT: usize = 50;
 
 impl Chat<'_> {
@@ -85,7 +85,10 @@ impl Chat<'_> {
 
     async fn open(&mut self, partner: String) -> Result<(), Failure> {
         let name = UserName::parse(&partner).ok();
-        let page = self.keeper.ask(move |history| history.page(&partner, None, PAGE)).await?;
+        // What is unseen is loaded whole, to be read from its beginning.
+        let unseen = self.console.full().map_or(0, |full| full.screen.unseen(&partner));
+        let count = usize::try_from(unseen).unwrap_or(LOADED).saturating_add(CONTEXT).clamp(PAGE, LOADED);
+        let page = self.keeper.ask(move |history| history.page(&partner, None, count)).await?;
         if let Some(full) = self.console.full() {
             full.screen.open(page);
         }
@@ -107,7 +110,7 @@ impl Chat<'_> {
     }
 
     /// Loads the open conversation again, with so many older messages.
-    async fn reload(&mut self, more: usize) -> Result<(), Failure> {
+    pub(super) async fn reload(&mut self, more: usize) -> Result<(), Failure> {
         let Some(full) = self.console.full() else { return Ok(()) };
         let Some(partner) = full.screen.partner().map(str::to_owned) else { return Ok(()) };
         let count = full.screen.loaded().max(PAGE).saturating_add(more).min(LOADED);

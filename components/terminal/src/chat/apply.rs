@@ -175,6 +175,7 @@ impl Chat<'_> {
         if self.keeper.ask(move |history| history.greet(&conversations, &me)).await? {
             // The server's logs are new ones: what it has is asked for from the beginning.
             self.client.replay().await;
+            self.reload(0).await?;
         }
         self.refill().await
     }

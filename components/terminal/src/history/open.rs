@@ -18,15 +18,15 @@ const COPY_BYTES: u64 = 64 * 1024 * 1024;
 /// The history cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    #[error("'{}' is not a chat history; move it away, and a new one is made", .0.display())]
+    #[error("'{}' is not a chat history; move it away, and a new one is made at the next start", .0.display())]
     Foreign(PathBuf),
-    #[error("'{}' was made by a newer version of this program", .0.display())]
+    #[error("'{}' was made by a newer version of this program; use that, or another place with --history", .0.display())]
     Newer(PathBuf),
-    #[error("'{}' cannot be written", .0.display())]
+    #[error("'{}' cannot be written; allow it, or name another place with --history", .0.display())]
     NotWritable(PathBuf),
-    #[error("another program holds '{}' locked", .0.display())]
+    #[error("another program holds '{}' locked; end that program, then start again", .0.display())]
     Locked(PathBuf),
-    #[error("no room is left on the disk of '{}'", .0.display())]
+    #[error("no room is left on the disk of '{}'; make some, then start again", .0.display())]
     Full(PathBuf),
     #[error("cannot open '{}'", .path.display())]
     Other { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },

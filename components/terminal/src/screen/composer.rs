@@ -111,6 +111,33 @@ impl Composer {
         self.cursor = self.line_end();
     }
 
+    /// To the line above. Whether there is one.
+    pub(super) fn up(&mut self) -> bool {
+        let start = self.line_start();
+        let Some(above) = start.checked_sub(1) else { return false };
+        let from = self.text[..above].rfind('\n').map_or(0, |at| at + 1);
+        self.cursor = self.same_column(start, from..above);
+        true
+    }
+
+    /// To the line below. Whether there is one.
+    pub(super) fn down(&mut self) -> bool {
+        let below = self.line_end() + 1;
+        if below > self.text.len() {
+            return false;
+        }
+        let end = self.text[below..].find('\n').map_or(self.text.len(), |at| below + at);
+        self.cursor = self.same_column(self.line_start(), below..end);
+        true
+    }
+
+    /// Where in another line as many characters are before the cursor as in the one that starts here.
+    fn same_column(&self, start: usize, other: std::ops::Range<usize>) -> usize {
+        let column = self.text[start..self.cursor].graphemes(true).count();
+        let mut characters = self.text[other.clone()].grapheme_indices(true);
+        characters.nth(column).map_or(other.end, |(at, _)| other.start + at)
+    }
+
     fn remove(&mut self, from: usize, to: usize) {
         self.text.replace_range(from..to, "");
         self.cursor = from;
@@ -126,6 +153,10 @@ impl Composer {
 
     pub(super) fn delete_word(&mut self) {
         self.remove(self.word_left_of_cursor(), self.cursor);
+    }
+
+    pub(super) fn delete_word_on(&mut self) {
+        self.remove(self.cursor, self.word_right_of_cursor());
     }
 
     pub(super) fn delete_to_start(&mut self) {
@@ -198,6 +229,23 @@ mod tests {
     }
 
     #[test]
+    fn up_and_down_stay_in_their_column_and_stop_at_the_ends() {
+        let mut composer = written("one\n日本語です\n\nlast");
+        assert!(!composer.down());
+        assert!(composer.up() && composer.up());
+        assert_eq!(composer.before(), "one\n");
+        composer.right();
+        composer.right();
+        assert!(composer.up());
+        assert_eq!(composer.before(), "on");
+        assert!(!composer.up());
+        assert!(composer.down() && composer.down() && composer.down());
+        assert_eq!(composer.before(), "one\n日本語です\n\n");
+        composer.delete_word_on();
+        assert_eq!(composer.text(), "one\n日本語です\n\n");
+    }
+
+    #[test]
     fn what_is_pasted_keeps_its_lines_and_loses_its_orders() {
         let composer = written("a\r\nb\u{1b}[2J\tc\u{7}");
         assert_eq!(composer.text(), "a\nb[2J c");
@@ -216,13 +264,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_key_breaks_the_text(text in "\\PC{0,20}", keys in proptest::collection::vec(0u8..12, 0..60)) {
+        fn no_key_breaks_the_text(text in "\\PC{0,20}", keys in proptest::collection::vec(0u8..15, 0..60)) {
             let mut composer = written(&text);
             for key in keys {
                 match key {
                     0 => composer.left(), 1 => composer.right(), 2 => composer.word_left(), 3 => composer.word_right(),
                     4 => composer.home(), 5 => composer.end(), 6 => composer.backspace(), 7 => composer.delete(),
                     8 => composer.delete_word(), 9 => composer.delete_to_start(), 10 => composer.delete_to_end(),
+                    11 => composer.delete_word_on(), 12 => drop(composer.up()), 13 => drop(composer.down()),
                     _ => composer.insert("é\n👍"),
                 }
                 prop_assert!(composer.text.is_char_boundary(composer.cursor));

@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr;
 use super::keys::HELP;
 use super::pane::Frame as PaneFrame;
 use super::results::Results;
-use super::wrap::fit;
+use super::wrap::{fit, wrap};
 use super::{Connection, Overlay, Screen};
 use crate::clean;
 
@@ -19,6 +19,8 @@ use crate::clean;
 const LIST_FROM: u16 = 50;
 /// The most rows of the line being written.
 const WRITING: u16 = 6;
+/// The most rows of what is said about the chat.
+const NOTICE: usize = 4;
 
 /// Where the rows of the list are, for the mouse.
 #[derive(Debug, Default)]
@@ -46,7 +48,10 @@ impl Screen {
         let (rows, (row, column)) = self.composer.rows(usize::from(area.width) - 2);
         let writing = u16::try_from(rows.len()).unwrap_or(u16::MAX).min(WRITING).min(area.height - 3);
         let writing_area = Rect { y: area.y + area.height - writing, height: writing, ..area };
-        let notice_area = Rect { y: writing_area.y - 1, height: 1, ..area };
+        let room = usize::from(writing_area.y - area.y - 1);
+        let notice_height = self.notice_rows(usize::from(area.width), room).0.len();
+        let height = u16::try_from(notice_height).unwrap_or(1);
+        let notice_area = Rect { y: writing_area.y - height, height, ..area };
         let main = Rect { y: area.y + 1, height: notice_area.y - area.y - 1, ..area };
         self.head(Rect { height: 1, ..area }, frame.buffer_mut());
         let list_width = if area.width < LIST_FROM { 0 } else { (area.width / 5).clamp(18, 30) };
@@ -63,7 +68,7 @@ impl Screen {
             frame.buffer_mut(),
         );
         self.over(main, frame.buffer_mut());
-        self.notice_row(notice_area, frame.buffer_mut());
+        self.notice_area(notice_area, frame.buffer_mut());
         // The row of the cursor is always among those shown.
         let first = (row + 1).saturating_sub(usize::from(writing));
         for (y, text) in rows.iter().skip(first).take(usize::from(writing)).enumerate() {
@@ -86,12 +91,23 @@ impl Screen {
             Connection::Up => ("●", ""),
             Connection::Down => ("○", "offline"),
         };
-        let waiting = match self.waiting {
-            0 => String::new(),
-            n => format!("{n} waiting · "),
+        let right = if area.width < LIST_FROM {
+            // There is no list to show what is unseen elsewhere.
+            let elsewhere = self.list.unseen() - self.partner().map_or(0, |partner| self.unseen(partner));
+            let part =
+                |mark: &str, count: u64| if count > 0 { format!("{mark}{count} ") } else { String::new() };
+            let state = if state.is_empty() { String::new() } else { format!("{state} ") };
+            format!(
+                "{}{}{state}{sign} ",
+                part("…", self.waiting.try_into().unwrap_or(u64::MAX)),
+                part("+", elsewhere)
+            )
+        } else {
+            let waiting =
+                if self.waiting > 0 { format!("{} waiting · ", self.waiting) } else { String::new() };
+            let state = if state.is_empty() { String::new() } else { format!("{state} · ") };
+            format!("{waiting}{state}{}@{} {sign} ", self.me, self.server)
         };
-        let state = if state.is_empty() { String::new() } else { format!("{state} · ") };
-        let right = format!("{waiting}{state}{}@{} {sign} ", self.me, self.server);
         let right = fit(&right, usize::from(area.width) * 2 / 3);
         let room = usize::from(area.width).saturating_sub(right.width());
         let left = match &self.pane {
@@ -149,7 +165,8 @@ impl Screen {
             self.welcome(area, buffer);
             return;
         };
-        let frame = PaneFrame { look, zone: &self.zone, today, me: &me, width: usize::from(area.width) };
+        let (width, focused) = (usize::from(area.width), self.focused);
+        let frame = PaneFrame { look, zone: &self.zone, today, me: &me, width, focused };
         let rows = pane.rows(&frame, usize::from(area.height));
         if rows.is_empty() {
             let text = format!(
@@ -177,33 +194,41 @@ impl Screen {
         }
     }
 
-    /// What is said about the chat, else what keys there are.
-    fn notice_row(&self, area: Rect, buffer: &mut Buffer) {
+    /// What is said about the chat, else what keys there are; in no more than `room` rows.
+    fn notice_rows(&self, width: usize, room: usize) -> (Vec<String>, Style) {
         let below = self.pane.as_ref().filter(|pane| !pane.is_following());
         let (text, style) = match (&self.notice, below) {
-            (Some(notice), _) if notice.error => (format!("! {}", notice.text), self.look.error()),
-            (Some(notice), _) => (format!("· {}", notice.text), self.look.bold()),
-            (None, Some(pane)) if pane.fresh > 0 => {
-                (format!("↓ {} new below; Ctrl-End goes there", pane.fresh), self.look.news())
+            (Some(notice), _) => {
+                let (mark, style) =
+                    if notice.error { ("!", self.look.error()) } else { ("·", self.look.bold()) };
+                let mut rows = wrap(&format!("{mark} {}", notice.text), width.saturating_sub(2));
+                rows.truncate(NOTICE.min(room).max(1));
+                return (rows, style);
             }
+            (None, Some(pane)) if pane.unseen() > 0 => (
+                format!("↓ {} new below; Tab reads on, Esc goes to the newest", pane.unseen()),
+                self.look.news(),
+            ),
             (None, Some(_)) => {
-                ("↓ older messages; Ctrl-End goes back to the newest".to_owned(), self.look.faint())
+                ("↓ older messages; Esc goes back to the newest".to_owned(), self.look.faint())
             }
             (None, None) => (
                 "F1 help   Tab next unseen   Ctrl-N/P conversations   PgUp older   Ctrl-F search".to_owned(),
                 self.look.faint(),
             ),
         };
-        let text = fit(&format!(" {text}"), usize::from(area.width));
-        buffer.set_stringn(
-            area.x,
-            area.y,
-            "─".repeat(usize::from(area.width)),
-            usize::from(area.width),
-            self.look.faint(),
-        );
-        let text = format!("{text} ");
-        buffer.set_stringn(area.x, area.y, text, usize::from(area.width), style);
+        (vec![fit(&text, width.saturating_sub(1))], style)
+    }
+
+    fn notice_area(&self, area: Rect, buffer: &mut Buffer) {
+        let width = usize::from(area.width);
+        let (rows, style) = self.notice_rows(width, usize::from(area.height));
+        for (y, row) in (area.y..).zip(&rows) {
+            if rows.len() == 1 {
+                buffer.set_stringn(area.x, y, "─".repeat(width), width, self.look.faint());
+            }
+            buffer.set_stringn(area.x, y, format!(" {row} "), width, style);
+        }
     }
 
     /// What lies over the conversation.
@@ -215,7 +240,9 @@ impl Screen {
                 self.boxed("Help; Esc closes it", &lines, area, buffer);
             }
             Overlay::Answers(answers) => {
-                let lines: Vec<Line<'_>> = answers.iter().map(|line| Line::raw(line.as_str())).collect();
+                let width = usize::from(area.width).saturating_sub(2);
+                let rows = answers.iter().flat_map(|answer| wrap(answer, width));
+                let lines: Vec<Line<'_>> = rows.map(Line::raw).collect();
                 self.boxed("Esc closes this", &lines, area, buffer);
             }
             Overlay::Results(results) => self.results(results, area, buffer),

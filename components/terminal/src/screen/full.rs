@@ -43,6 +43,11 @@ impl Full {
             Next::Key(Some(Err(error))) => Happening::Typed(Typed::Failed(error.to_string())),
             Next::Key(None) => Happening::Typed(Typed::End),
             Next::Written => Happening::Shown,
+            Next::Lost => {
+                // Drawing says why it cannot.
+                self.screen.redraw();
+                Happening::Shown
+            }
         }
     }
 
@@ -53,7 +58,7 @@ impl Full {
         if let Some(names) = names {
             self.names.set(names);
         }
-        self.screen.keep_current(online, model.unanswered());
+        self.screen.keep_current(online, model.unanswered(), model.is_up_to_date());
         if !self.screen.is_dirty() {
             return Ok(false);
         }

@@ -15,13 +15,13 @@ const TYPED: usize = 1000;
 /// What helps somebody who is lost; drawn over the conversation.
 pub(super) const HELP: &[&str] = &[
     "Enter            send;  Alt-Enter or Ctrl-J: a new line",
-    "Tab              complete a name or a command;  alone: the next unseen",
+    "Tab              complete a name or a command;  alone: read on where something is",
     "Up, Down         lines that were sent",
-    "PgUp, PgDn       older, newer;  Ctrl-Home, Ctrl-End: the oldest, the newest",
+    "PgUp, PgDn       older, newer;  Ctrl-Home: the oldest;  Esc: the newest",
     "Ctrl-N, Ctrl-P   next, previous conversation;  also Alt-Down, Alt-Up",
     "Ctrl-F           search all that was said",
     "Ctrl-A, Ctrl-E   start, end of the line;  Alt-B, Alt-F: a word back, on",
-    "Ctrl-W           delete a word;  Ctrl-U: to the start;  Ctrl-K: to the end",
+    "Ctrl-W, Alt-D    delete a word back, on;  Ctrl-U, Ctrl-K: to the start, end",
     "Ctrl-L           draw again;  Ctrl-Z: suspend",
     "Ctrl-D           leave;  also: exit, or Ctrl-C twice",
     "",
@@ -79,8 +79,9 @@ impl Screen {
             }
             KeyCode::Up if alt => self.neighbour(-1),
             KeyCode::Down if alt => self.neighbour(1),
-            KeyCode::Up => self.recall(true),
-            KeyCode::Down => self.recall(false),
+            KeyCode::Up => self.up_or_down(true),
+            KeyCode::Down => self.up_or_down(false),
+            KeyCode::Esc => self.scroll(|pane| pane.scroll_down(usize::MAX)),
             KeyCode::PageUp => self.scroll(|pane| pane.scroll_up(pane.screenful())),
             KeyCode::PageDown => self.scroll(|pane| pane.scroll_down(pane.screenful())),
             KeyCode::Home if control => self.scroll(|pane| pane.scroll_up(usize::MAX / 2)),
@@ -134,8 +135,10 @@ impl Screen {
 
     fn alt(&mut self, letter: char) -> Vec<Act> {
         match letter {
+            'a' => return self.read_on(),
             'b' => self.composer.word_left(),
             'f' => self.composer.word_right(),
+            'd' => self.composer.delete_word_on(),
             _ => {}
         }
         Vec::new()
@@ -171,7 +174,7 @@ impl Screen {
     /// Completes as far as all that is possible agrees, and shows what is possible beyond.
     fn tab(&mut self) -> Vec<Act> {
         if self.composer.is_empty() {
-            return self.list.first_unseen().map(Act::Open).into_iter().collect();
+            return self.read_on();
         }
         let (from, mut found) = self.names.complete(self.composer.before());
         if "/mouse".starts_with(self.composer.before()) && self.composer.before().len() > 1 {
@@ -193,24 +196,46 @@ impl Screen {
         Vec::new()
     }
 
-    fn recall(&mut self, back: bool) -> Vec<Act> {
+    /// What is unseen further down, else in the next conversation that has something.
+    fn read_on(&mut self) -> Vec<Act> {
+        if let Some(pane) = self.pane.as_mut().filter(|pane| !pane.is_following() && pane.unseen() > 0) {
+            pane.scroll_down(pane.screenful());
+            return Vec::new();
+        }
+        let next = self.list.first_unseen(self.partner());
+        if next.is_none() {
+            self.notice("nothing is unseen", false);
+        }
+        next.map(Act::Open).into_iter().collect()
+    }
+
+    /// The line above or below in what is being written, else the line sent before or after.
+    fn up_or_down(&mut self, up: bool) -> Vec<Act> {
+        let moved = if up { self.composer.up() } else { self.composer.down() };
+        if !moved {
+            self.recall(up);
+        }
+        Vec::new()
+    }
+
+    fn recall(&mut self, back: bool) {
         let at = match (self.recalled, back) {
             (None, true) => self.typed.len().checked_sub(1),
             (Some(at), true) => Some(at.saturating_sub(1)),
             (Some(at), false) if at + 1 < self.typed.len() => Some(at + 1),
             (Some(_), false) => {
                 self.recalled = None;
-                self.composer.take();
-                return Vec::new();
+                self.composer.set(std::mem::take(&mut self.unfinished));
+                return;
             }
-            (None, false) => return Vec::new(),
+            (None, false) => return,
         };
-        // A line that is being written is not thrown away for an old one.
-        if let Some(at) = at.filter(|_| self.recalled.is_some() || self.composer.is_empty()) {
-            self.recalled = Some(at);
-            self.composer.set(self.typed[at].clone());
+        let Some(at) = at else { return };
+        if self.recalled.is_none() {
+            self.unfinished = self.composer.take();
         }
-        Vec::new()
+        self.recalled = Some(at);
+        self.composer.set(self.typed[at].clone());
     }
 
     fn scroll(&mut self, scroll: impl FnOnce(&mut Pane)) -> Vec<Act> {

@@ -72,11 +72,11 @@ impl List {
         &mut self.rows[0]
     }
 
-    /// The conversation was looked at. Whether that is news.
-    pub(super) fn seen(&mut self, partner: &str) -> bool {
+    /// A conversation was looked at, and so many messages of it are left. Whether that is news.
+    pub(super) fn left(&mut self, partner: &str, unseen: u64) -> bool {
         let key = key_of(partner);
         let row = self.rows.iter_mut().find(|row| row.key == key);
-        row.is_some_and(|row| std::mem::take(&mut row.unseen) > 0)
+        row.is_some_and(|row| std::mem::replace(&mut row.unseen, unseen) != unseen)
     }
 
     /// Everybody in the list, in its order.
@@ -108,9 +108,11 @@ impl List {
         self.rows.iter().map(|row| row.unseen).sum()
     }
 
-    /// The first conversation with something unseen.
-    pub(super) fn first_unseen(&self) -> Option<String> {
-        self.rows.iter().find(|row| row.unseen > 0).map(|row| row.partner.clone())
+    /// The first conversation with something unseen, beside the open one.
+    pub(super) fn first_unseen(&self, open: Option<&str>) -> Option<String> {
+        let open = open.map(key_of);
+        let mut others = self.rows.iter().filter(|row| Some(&row.key) != open.as_ref());
+        others.find(|row| row.unseen > 0).map(|row| row.partner.clone())
     }
 }
 
@@ -131,8 +133,11 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(shown(&list), ["bob 2 false", "carol 0 true", "dave 0 true"]);
-        assert_eq!((list.unseen(), list.first_unseen()), (2, Some("bob".to_owned())));
-        assert!(list.seen("BOB"));
+        assert_eq!(
+            (list.unseen(), list.first_unseen(None), list.first_unseen(Some("Bob"))),
+            (2, Some("bob".to_owned()), None)
+        );
+        assert!(list.left("BOB", 0) && !list.left("bob", 0));
         list.row("carol");
         assert_eq!(shown(&list), ["carol 0 true", "bob 0 false", "dave 0 true"]);
         assert_eq!(list.position("Dave"), Some(2));

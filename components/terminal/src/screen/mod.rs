@@ -8,6 +8,7 @@ mod draw;
 mod full;
 mod keys;
 mod list;
+mod message;
 mod pane;
 mod results;
 mod theme;
@@ -98,6 +99,8 @@ pub(crate) struct Screen {
     look: Look,
     zone: Zone,
     connection: Connection,
+    /// What was said before the connection came has all come.
+    live: bool,
     waiting: usize,
     list: List,
     pane: Option<Pane>,
@@ -106,6 +109,8 @@ pub(crate) struct Screen {
     /// Lines that were sent, the latest last, and where the arrow keys are among them.
     typed: Vec<String>,
     recalled: Option<usize>,
+    /// What was being written when the arrow keys went there.
+    unfinished: String,
     names: Names,
     notice: Option<Notice>,
     overlay: Overlay,
@@ -125,6 +130,7 @@ impl Screen {
             look,
             zone,
             connection: Connection::Connecting,
+            live: false,
             waiting: 0,
             list: List::default(),
             pane: None,
@@ -132,6 +138,7 @@ impl Screen {
             drafts: BTreeMap::new(),
             typed: Vec::new(),
             recalled: None,
+            unfinished: String::new(),
             names,
             notice: None,
             overlay: Overlay::None,
@@ -161,8 +168,9 @@ impl Screen {
         if self.pane.is_none() { self.list.latest() } else { None }
     }
 
-    /// Who is online, and how many messages wait.
-    pub(crate) fn keep_current(&mut self, online: Option<Vec<String>>, waiting: usize) {
+    /// Who is online, how many messages wait, and whether all that was said before has come.
+    pub(crate) fn keep_current(&mut self, online: Option<Vec<String>>, waiting: usize, live: bool) {
+        self.live = live;
         if let Some(online) = online {
             self.list.come(online);
             self.dirty = true;
@@ -176,14 +184,15 @@ impl Screen {
         self.pane.as_ref().map(|pane| pane.partner.as_str())
     }
 
+    /// How many messages of somebody's were not shown yet.
+    pub(crate) fn unseen(&self, partner: &str) -> u64 {
+        let rows = self.list.rows();
+        rows.iter().find(|row| key_of(&row.partner) == key_of(partner)).map_or(0, |row| row.unseen)
+    }
+
     /// Opens a conversation.
     pub(crate) fn open(&mut self, page: Page) {
-        let unseen = self
-            .list
-            .rows()
-            .iter()
-            .find(|row| key_of(&row.partner) == key_of(&page.partner))
-            .map_or(0, |row| row.unseen);
+        let unseen = self.unseen(&page.partner);
         if let Some(pane) = self.pane.take() {
             let draft = std::mem::take(&mut self.composer);
             if !draft.is_empty() {
@@ -238,24 +247,25 @@ impl Screen {
                 self.list.spoken(&entry, false);
                 if let Some(pane) = self.open_with(&entry) {
                     pane.scroll_down(usize::MAX);
-                    pane.put(entry);
+                    pane.put(entry, true);
                 }
             }
             Item::Stored { entry, .. } => {
                 if let Some(pane) = self.open_with(&entry) {
-                    pane.put(entry);
+                    pane.put(entry, true);
                 }
             }
             Item::Refused { entry, reason } => {
                 self.notice(&format!("not sent to {}: {reason}", entry.partner), true);
                 if let Some(pane) = self.open_with(&entry) {
-                    pane.put(entry);
+                    pane.put(entry, true);
                 }
             }
             Item::Past(_) => {}
             Item::Link(link) => self.link(&link),
             Item::Presence { .. } => {}
-            Item::Answer(text) => self.answer(text),
+            // A row of its own would be gone with the next thing that is said there.
+            Item::Answer(text) | Item::Trouble(text) => self.answer(text),
             Item::Notice(text) | Item::Hint(text) => self.notice(&text, false),
             Item::Error(text) => self.notice(&text, true),
         }
@@ -269,14 +279,18 @@ impl Screen {
         let looked_at = self.focused && self.open_with(&entry).is_some_and(|pane| pane.is_following());
         self.bell |= !entry.outgoing && !looked_at;
         self.list.spoken(&entry, true);
+        let looked_at = looked_at && self.live;
         if let Some(pane) = self.open_with(&entry) {
-            pane.put(entry);
+            pane.put(entry, looked_at);
         }
     }
 
     fn link(&mut self, link: &Link) {
         self.connection = match link {
-            Link::Up { .. } | Link::Again { .. } => Connection::Up,
+            Link::Up { .. } | Link::Again { .. } => {
+                self.live = false;
+                Connection::Up
+            }
             Link::Lost { .. } | Link::Unreachable { .. } => Connection::Down,
         };
         if let Some(pane) = &mut self.pane {
@@ -284,7 +298,11 @@ impl Screen {
             pane.forget_asking();
         }
         match link {
-            Link::Up { server, me, .. } => self.notice(&format!("connected to {server} as {me}"), false),
+            // What there is to read says more.
+            Link::Up { unseen: 1.., .. } => self.notice = None,
+            Link::Up { server, me, unseen: 0, .. } => {
+                self.notice(&format!("connected to {server} as {me}"), false)
+            }
             Link::Again { .. } => self.notice("connected again", false),
             Link::Lost { reason, .. } => {
                 self.notice(&format!("connection lost ({reason}); trying to get it back"), true)
@@ -309,13 +327,13 @@ impl Screen {
         }
     }
 
-    /// What was shown since it was last drawn: the open conversation, if its newest message is on the screen.
+    /// How far the open conversation was shown, and where its row stands now.
     pub(crate) fn shown(&mut self) -> Option<(ConversationId, u64)> {
-        let pane = self.pane.as_ref().filter(|_| self.focused)?;
-        let (partner, seq) = (pane.partner.clone(), pane.shown()?);
-        self.dirty |= self.list.seen(&partner);
-        let partner = UserName::parse(&partner).ok()?;
-        Some((ConversationId::dm(&self.me, &partner), seq))
+        let pane = self.pane.as_ref()?;
+        let unseen = u64::try_from(pane.unseen()).unwrap_or(u64::MAX);
+        self.dirty |= self.list.left(&pane.partner, unseen);
+        let partner = UserName::parse(&pane.partner).ok()?;
+        (pane.reached() > 0).then(|| (ConversationId::dm(&self.me, &partner), pane.reached()))
     }
 
     /// What has to be loaded for what is looked at.
@@ -325,6 +343,11 @@ impl Screen {
             Missing::Kept => Act::Older,
             Missing::Before(before) => Act::Ask(before),
         })
+    }
+
+    /// Everything is to be drawn again.
+    pub(crate) fn redraw(&mut self) {
+        self.dirty = true;
     }
 
     /// Whether there is something new to draw.

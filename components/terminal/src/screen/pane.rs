@@ -1,46 +1,66 @@
-//! The open conversation: the messages that are loaded, and which of their rows are on the screen.
+//! The open conversation: the messages that are loaded, which of their rows are on the screen, and which were.
 //!
-//! Rows are counted from the newest, so that older ones loaded above move nothing.
+//! Rows are counted from the newest, so that older ones loaded above move nothing; what comes below moves nothing either while
+//! older ones are looked at. Nothing new is skipped: where more comes than fits on the screen, it stays at the first of it.
 
-use ratatui::style::Style;
-use ratatui::text::{Line, Span};
-use unicode_width::UnicodeWidthStr;
+use std::cell::Cell;
 
-use super::theme::Look;
-use super::wrap::{fit, wrap};
-use crate::clean;
-use crate::clock::{Day, Zone};
-use crate::history::entry::{Entry, State, key_of};
+use ratatui::text::Line;
+
+pub(super) use super::message::Frame;
+use super::message::{self, Place};
+use crate::history::entry::{Entry, key_of};
 use crate::history::read::Page;
 
 /// Messages loaded at once. Overflow rule: while the newest are looked at the oldest are let go, and loaded again on the way back; while
-/// older ones are looked at nothing older is loaded beyond this.
+/// older ones are looked at nothing older is loaded beyond this, and from twice as many on the oldest are let go.
 pub(crate) const LOADED: usize = 5000;
-/// The widest column of names.
-const NAME_WIDTH: usize = 16;
 
 /// An open conversation.
 #[derive(Debug)]
 pub(super) struct Pane {
     pub(super) partner: String,
     key: String,
-    entries: Vec<Entry>,
+    entries: Vec<Loaded>,
     /// The history holds older ones.
     more: bool,
     /// Rows below the last one on the screen.
     below: usize,
+    /// Where the last picture ended.
+    bottom: Option<Bottom>,
     /// The rows that fitted on the screen last.
     height: usize,
-    /// The first message that was unseen when the conversation was opened.
-    first_unseen: Option<i64>,
-    /// Messages that came while older ones were looked at.
-    pub(super) fresh: usize,
+    /// The first message that was new when somebody came to look.
+    first_new: Option<i64>,
+    /// The place in the server's log of the newest message that was on the screen while somebody looked.
+    reached: u64,
     /// The first row is on the screen, or would be.
     at_top: bool,
     /// Asked the server for what lies before this, or for anything at all.
     asked: Option<Option<u64>>,
-    /// A message to show, found by a search.
-    target: Option<i64>,
+    /// A message that a search found, and whether it is still to be brought onto the screen.
+    found: Option<(i64, bool)>,
+}
+
+/// A message, and how many rows it took at which width, which is asked often and takes long to find out.
+#[derive(Debug)]
+struct Loaded {
+    entry: Entry,
+    height: Cell<Option<(usize, usize)>>,
+}
+
+impl From<Entry> for Loaded {
+    fn from(entry: Entry) -> Self {
+        Self { entry, height: Cell::new(None) }
+    }
+}
+
+/// The message at the end of a picture, how many of its rows were below that, and how many rows in all.
+#[derive(Debug, Clone, Copy)]
+struct Bottom {
+    row: i64,
+    hidden: usize,
+    below: usize,
 }
 
 /// What is missing of a conversation, to be asked for.
@@ -52,33 +72,28 @@ pub(super) enum Missing {
     Before(Option<u64>),
 }
 
-/// What a row needs to know of its surroundings.
-pub(super) struct Frame<'a> {
-    pub(super) look: Look,
-    pub(super) zone: &'a Zone,
-    pub(super) today: Day,
-    pub(super) me: &'a str,
-    pub(super) width: usize,
-}
-
 impl Pane {
+    /// `unseen` of the other one's messages were not shown yet.
     pub(super) fn new(page: Page, unseen: u64) -> Self {
         let unseen = usize::try_from(unseen).unwrap_or(usize::MAX);
-        let incoming = page.entries.iter().rev().filter(|entry| !entry.outgoing);
-        let first_unseen = incoming.take(unseen).last().map(|entry| entry.row);
-        Self {
+        let said = page.entries.iter().rev().filter(|entry| !entry.outgoing && entry.seq.is_some());
+        let first = said.take(unseen).last();
+        let mut pane = Self {
             key: key_of(&page.partner),
+            first_new: first.map(|entry| entry.row),
+            reached: first.and_then(|entry| entry.seq).map_or(u64::MAX, |seq| seq.saturating_sub(1)),
             partner: page.partner,
-            entries: page.entries,
+            entries: page.entries.into_iter().map(Loaded::from).collect(),
             more: page.more,
             below: 0,
+            bottom: None,
             height: 0,
-            first_unseen,
-            fresh: 0,
             at_top: false,
             asked: None,
-            target: None,
-        }
+            found: None,
+        };
+        pane.reached = pane.reached.min(pane.newest());
+        pane
     }
 
     pub(super) fn is_with(&self, partner: &str) -> bool {
@@ -89,9 +104,29 @@ impl Pane {
         self.below == 0
     }
 
-    /// The place of the newest message of the server's log that is shown.
-    pub(super) fn shown(&self) -> Option<u64> {
-        self.is_following().then(|| self.entries.iter().filter_map(|entry| entry.seq).max())?
+    /// The place in the server's log up to which everything was on the screen; 0 where nothing was.
+    pub(super) fn reached(&self) -> u64 {
+        self.reached
+    }
+
+    /// How many of the other one's messages were not on the screen yet.
+    pub(super) fn unseen(&self) -> usize {
+        self.unreached().count()
+    }
+
+    /// The newest first.
+    fn unreached(&self) -> impl Iterator<Item = (usize, &Entry)> {
+        let entries = self.entries().enumerate().rev();
+        let new = entries.take_while(|(_, entry)| entry.seq.is_none_or(|seq| seq > self.reached));
+        new.filter(|(_, entry)| !entry.outgoing && entry.seq.is_some())
+    }
+
+    fn entries(&self) -> impl ExactSizeIterator<Item = &Entry> + DoubleEndedIterator {
+        self.entries.iter().map(|loaded| &loaded.entry)
+    }
+
+    fn newest(&self) -> u64 {
+        self.entries().filter_map(|entry| entry.seq).max().unwrap_or(0)
     }
 
     /// How many messages are loaded.
@@ -99,18 +134,18 @@ impl Pane {
         self.entries.len()
     }
 
-    /// A message, new or changed.
-    pub(super) fn put(&mut self, entry: Entry) {
-        match self.entries.iter().position(|known| known.row == entry.row) {
-            Some(at) => {
-                self.entries.remove(at);
-            }
-            None if !self.is_following() => self.fresh += 1,
-            None => {}
+    /// A message, new or changed; `looked_at` if somebody sees it come.
+    pub(super) fn put(&mut self, entry: Entry, looked_at: bool) {
+        let known = self.entries().position(|known| known.row == entry.row);
+        if let Some(at) = known {
+            self.entries.remove(at);
+        } else if !entry.outgoing && !looked_at && self.unreached().next().is_none() {
+            self.first_new = Some(entry.row);
         }
-        let at = self.entries.partition_point(|known| known.place <= entry.place);
-        self.entries.insert(at, entry);
-        if self.is_following() && self.entries.len() > LOADED {
+        let at = self.entries.partition_point(|known| known.entry.place <= entry.place);
+        self.entries.insert(at, entry.into());
+        let most = if self.is_following() { LOADED } else { 2 * LOADED };
+        if self.entries.len() > most {
             self.entries.remove(0);
             self.more = true;
         }
@@ -118,24 +153,27 @@ impl Pane {
 
     /// The conversation as the history has it now, as far as it is loaded or further.
     pub(super) fn reload(&mut self, page: Page) {
-        self.entries = page.entries;
+        self.entries = page.entries.into_iter().map(Loaded::from).collect();
         self.more = page.more;
+        // A server that began anew counts from 1 again.
+        self.reached = self.reached.min(self.newest());
     }
 
     /// Shows a message that is loaded.
     pub(super) fn find(&mut self, row: i64) {
-        self.target = Some(row);
-        self.first_unseen = None;
+        self.found = Some((row, true));
     }
 
     pub(super) fn scroll_up(&mut self, rows: usize) {
         self.below = self.below.saturating_add(rows);
     }
 
+    /// Whoever goes to the newest has seen what lies between.
     pub(super) fn scroll_down(&mut self, rows: usize) {
         self.below = self.below.saturating_sub(rows);
         if self.is_following() {
-            self.fresh = 0;
+            self.reached = self.newest();
+            self.found = None;
         }
     }
 
@@ -164,7 +202,7 @@ impl Pane {
     /// The latest place in the log before which something is not loaded and not kept; `None` inside where nothing is known at all.
     fn hole(&self) -> Option<Option<u64>> {
         let mut next: Option<u64> = None;
-        for seq in self.entries.iter().rev().filter_map(|entry| entry.seq) {
+        for seq in self.entries().rev().filter_map(|entry| entry.seq) {
             if next.is_some_and(|next| seq + 1 < next) {
                 return Some(next);
             }
@@ -180,36 +218,66 @@ impl Pane {
     /// The rows on the screen, the last one at the bottom.
     pub(super) fn rows(&mut self, frame: &Frame<'_>, height: usize) -> Vec<Line<'static>> {
         self.height = height;
-        if let Some(row) = self.target.take() {
-            self.below = self.rows_below(row, frame).saturating_sub(height / 2);
+        match self.found {
+            Some((row, true)) => {
+                self.found = Some((row, false));
+                self.below = self.rows_below(row, frame).saturating_sub(height / 2);
+            }
+            _ if self.is_following() => self.wait_for_reader(frame, height),
+            _ => self.stay(frame),
         }
-        let mut rows = self.take_rows(frame, height);
-        if rows.len() < height && self.below > 0 {
-            // Scrolled past the first row.
-            self.below = self.count(frame, usize::MAX).saturating_sub(height);
-            rows = self.take_rows(frame, height);
-        }
-        self.at_top =
-            rows.len() < height || self.below + height >= self.count(frame, self.below + height + 1);
-        rows.reverse();
-        rows
+        let counted = self.count(frame, self.below.saturating_add(height + 1));
+        let most = counted.saturating_sub(height);
+        self.at_top = self.below >= most;
+        self.below = self.below.min(most);
+        self.take_rows(frame, height)
     }
 
-    /// From the bottom up, those beyond `below`.
-    fn take_rows(&self, frame: &Frame<'_>, height: usize) -> Vec<Line<'static>> {
+    /// Where more is new than fits, the first of it is on the screen.
+    fn wait_for_reader(&mut self, frame: &Frame<'_>, height: usize) {
+        let Some((first, row)) = self.unreached().last().map(|(at, entry)| (at, entry.row)) else { return };
+        let rows = |pane: &Self| (first..pane.entries.len()).map(|at| pane.height(at, frame)).sum();
+        let wanted: usize = rows(self);
+        if wanted > height {
+            self.first_new = Some(row);
+            let wanted: usize = rows(self);
+            self.below = wanted - height;
+        }
+    }
+
+    /// What came below since the last picture, and another width, move nothing.
+    fn stay(&mut self, frame: &Frame<'_>) {
+        if let Some(bottom) = self.bottom {
+            let now = self.rows_below(bottom.row, frame) + bottom.hidden;
+            self.below = (now + self.below).saturating_sub(bottom.below);
+        }
+    }
+
+    /// The rows beyond `below`; what is on them counts as reached.
+    fn take_rows(&mut self, frame: &Frame<'_>, height: usize) -> Vec<Line<'static>> {
         let mut rows = Vec::with_capacity(height);
-        let mut skip = self.below;
+        let mut below = 0;
+        self.bottom = None;
         for at in (0..self.entries.len()).rev() {
-            for row in self.message(at, frame).into_iter().rev() {
-                if skip > 0 {
-                    skip -= 1;
-                } else if rows.len() < height {
-                    rows.push(row);
-                } else {
-                    return rows;
-                }
+            let mut message = self.message(at, frame);
+            let hidden = self.below.saturating_sub(below).min(message.len());
+            below += hidden;
+            message.truncate(message.len() - hidden);
+            if message.is_empty() {
+                continue;
+            }
+            let entry = &self.entries[at].entry;
+            self.bottom.get_or_insert(Bottom { row: entry.row, hidden, below: self.below });
+            if frame.focused && hidden == 0 {
+                self.reached = self.reached.max(entry.seq.unwrap_or(0));
+            }
+            rows.extend(message.into_iter().rev());
+            if rows.len() >= height {
+                break;
             }
         }
+        rows.truncate(height);
+        rows.reverse();
         rows
     }
 
@@ -217,7 +285,7 @@ impl Pane {
     fn count(&self, frame: &Frame<'_>, enough: usize) -> usize {
         let mut count = 0;
         for at in (0..self.entries.len()).rev() {
-            count += self.message(at, frame).len();
+            count += self.height(at, frame);
             if count >= enough {
                 break;
             }
@@ -226,78 +294,31 @@ impl Pane {
     }
 
     fn rows_below(&self, row: i64, frame: &Frame<'_>) -> usize {
-        let later = (0..self.entries.len()).rev().take_while(|at| self.entries[*at].row != row);
-        later.map(|at| self.message(at, frame).len()).sum()
+        let later = (0..self.entries.len()).rev().take_while(|at| self.entries[*at].entry.row != row);
+        later.map(|at| self.height(at, frame)).sum()
+    }
+
+    fn height(&self, at: usize, frame: &Frame<'_>) -> usize {
+        let Loaded { entry, height } = &self.entries[at];
+        let own = match height.get() {
+            Some((width, height)) if width == frame.width => height,
+            Some(_) | None => message::rows(entry, Place::default(), frame).len(),
+        };
+        height.set(Some((frame.width, own)));
+        own + self.place(at, frame).rows()
     }
 
     fn message(&self, at: usize, frame: &Frame<'_>) -> Vec<Line<'static>> {
-        let entry = &self.entries[at];
-        let moment = frame.zone.moment(entry.said);
-        let mut rows = Vec::new();
-        let day_before = at.checked_sub(1).map(|before| frame.zone.moment(self.entries[before].said).day);
-        if day_before != Some(moment.day) {
-            let day = if moment.day == frame.today { "today".to_owned() } else { moment.day.to_string() };
-            rows.push(rule(&day, frame.width, frame.look.faint()));
+        message::rows(&self.entries[at].entry, self.place(at, frame), frame)
+    }
+
+    fn place(&self, at: usize, frame: &Frame<'_>) -> Place {
+        let entry = &self.entries[at].entry;
+        let day = |entry: &Entry| frame.zone.moment(entry.said).day;
+        Place {
+            begins_day: at.checked_sub(1).is_none_or(|before| day(&self.entries[before].entry) != day(entry)),
+            begins_news: self.first_new == Some(entry.row),
+            found: self.found.is_some_and(|(row, _)| row == entry.row),
         }
-        if self.first_unseen == Some(entry.row) {
-            rows.push(rule("new", frame.width, frame.look.news()));
-        }
-        let column = self.name_width(frame.me);
-        let name = if entry.outgoing { frame.me.to_owned() } else { clean::one_line(&self.partner) };
-        let name = fit(&name, column);
-        let indent = 5 + 1 + 1 + 1 + column + 2;
-        let look = frame.look;
-        let (mark, mark_style) = mark(entry, look);
-        let mut head = vec![
-            Span::styled(moment.to_string(), look.faint()),
-            Span::raw(" "),
-            Span::styled(mark, mark_style),
-            Span::raw(" "),
-            Span::styled(name.clone(), look.name(&key_of(&name))),
-            Span::raw(" ".repeat(column - name.width() + 2)),
-        ];
-        for text in body(entry, frame.width.saturating_sub(indent).max(8)) {
-            let text = Span::styled(
-                text,
-                if entry.state == State::Waiting { look.faint() } else { look.body(entry.kind) },
-            );
-            if head.is_empty() {
-                head.push(Span::raw(" ".repeat(indent)));
-            }
-            head.push(text);
-            rows.push(Line::from(std::mem::take(&mut head)));
-        }
-        rows
     }
-
-    fn name_width(&self, me: &str) -> usize {
-        me.width().max(clean::one_line(&self.partner).width()).min(NAME_WIDTH)
-    }
-}
-
-/// The rows of a message's text, and of what it carries.
-fn body(entry: &Entry, width: usize) -> Vec<String> {
-    let mut rows: Vec<String> = clean::lines(&entry.text).flat_map(|line| wrap(&line, width)).collect();
-    if !entry.metadata.is_empty() {
-        rows.extend(wrap(&clean::flatten(&entry.metadata.to_json()), width));
-    }
-    rows
-}
-
-/// What became of the user's own message.
-fn mark(entry: &Entry, look: Look) -> (&'static str, Style) {
-    match (entry.outgoing, entry.state) {
-        (false, _) => (" ", Style::new()),
-        (true, State::Waiting) => ("…", look.news()),
-        (true, State::Stored) => ("✓", look.good()),
-        (true, State::Refused) => ("✗", look.error()),
-    }
-}
-
-/// A line across with a word in it.
-fn rule(word: &str, width: usize, style: Style) -> Line<'static> {
-    let word = format!(" {word} ");
-    let rest = width.saturating_sub(word.width());
-    let left = rest / 2;
-    Line::styled(format!("{}{word}{}", "─".repeat(left), "─".repeat(rest - left)), style)
 }

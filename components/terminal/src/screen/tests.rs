@@ -1,6 +1,6 @@
 //! The screen, key by key and picture by picture. `P2P_UPDATE_SNAPSHOTS=1` writes the pictures anew; look at what changed.
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use protocol::{MessageType, Metadata};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -51,7 +51,7 @@ fn screen() -> Screen {
         online: online.clone(),
         unseen: 13,
     }));
-    screen.keep_current(Some(online), 1);
+    screen.keep_current(Some(online), 1, true);
     screen
 }
 
@@ -114,6 +114,14 @@ fn agrees(name: &str, picture: &str) {
     assert!(picture == expected, "{name} is now:\n{picture}\nand was:\n{expected}");
 }
 
+/// Lines of bob's, with these places in the log.
+fn lines(seqs: impl Iterator<Item = i64>) -> Page {
+    page(
+        "bob",
+        seqs.map(|n| message(n, "bob", false, "2020-11-21T08:07:00Z", &format!("line {n}."))).collect(),
+    )
+}
+
 fn press(screen: &mut Screen, code: KeyCode, modifiers: KeyModifiers) -> Vec<Act> {
     screen.handle(Event::Key(KeyEvent::new(code, modifiers)))
 }
@@ -137,7 +145,8 @@ fn a_conversation_at_every_size() {
     let mut screen = screen();
     screen.open(talk());
     write(&mut screen, "half a line");
-    for (width, height) in [(80, 24), (200, 50), (40, 12)] {
+    // Back at a size, it is the same picture: nothing is left of the others.
+    for (width, height) in [(80, 24), (200, 50), (40, 12), (20, 5), (80, 24)] {
         let picture = picture(&mut screen, width, height);
         assert!(!picture.contains(['\u{1b}', '\u{7}', '\u{202e}']));
         agrees(&format!("conversation-{width}x{height}.txt"), &picture);
@@ -181,6 +190,15 @@ fn lines_are_written_recalled_completed_and_sent() {
     key(&mut screen, KeyCode::Tab);
     write(&mut screen, "hi");
     assert_eq!(key(&mut screen, KeyCode::Enter), [Act::Line("Carol: hi".into())]);
+    write(&mut screen, "unfinished");
+    for _ in 0..3 {
+        key(&mut screen, KeyCode::Up);
+    }
+    for _ in 0..3 {
+        key(&mut screen, KeyCode::Down);
+    }
+    assert!(picture(&mut screen, 80, 24).contains("› unfinished"));
+    control(&mut screen, 'u');
     key(&mut screen, KeyCode::Up);
     key(&mut screen, KeyCode::Up);
     assert_eq!(key(&mut screen, KeyCode::Enter), [Act::Line("an old line".into())]);
@@ -208,12 +226,19 @@ fn conversations_are_left_and_come_back_with_their_drafts() {
     assert!(!picture(&mut screen, 80, 24).contains("draft"));
     screen.open(talk());
     assert!(picture(&mut screen, 80, 24).contains("› draft"));
-    control(&mut screen, 'u');
     assert_eq!(control(&mut screen, 'p'), [], "bob is the first");
-    assert_eq!(key(&mut screen, KeyCode::Tab), [Act::Open("bob".into())], "he has something unseen");
+    assert_eq!(press(&mut screen, KeyCode::Char('a'), KeyModifiers::ALT), [Act::Open("Carol".into())]);
+    control(&mut screen, 'u');
+    assert_eq!(key(&mut screen, KeyCode::Tab), [Act::Open("Carol".into())], "she has something unseen");
+    screen.open(page("Carol", vec![message(9, "Carol", false, "2020-11-21T08:00:00Z", "hey")]));
     picture(&mut screen, 80, 24);
     screen.shown();
-    assert_eq!(key(&mut screen, KeyCode::Tab), [Act::Open("Carol".into())]);
+    assert_eq!(key(&mut screen, KeyCode::Tab), [Act::Open("bob".into())]);
+    screen.open(talk());
+    picture(&mut screen, 80, 24);
+    screen.shown();
+    assert_eq!(key(&mut screen, KeyCode::Tab), []);
+    assert!(picture(&mut screen, 80, 24).contains("nothing is unseen"));
 }
 
 #[test]
@@ -228,36 +253,167 @@ fn what_is_not_looked_at_is_counted_rings_and_is_not_seen() {
     screen.show(Item::News(message(20, "Carol", false, "2020-11-21T08:07:00Z", "not looked at")));
     assert!(screen.take_bell());
     assert!(screen.title().starts_with("(14)"), "{}", screen.title());
-    // Somebody who reads what is older is told, and it is not seen yet.
-    screen.reload(page(
-        "bob",
-        (1..100).map(|n| message(n, "bob", false, "2020-11-21T08:07:00Z", "line")).collect(),
-    ));
+    // Somebody who reads what is older is told, nothing moves under their eyes, and it is not seen yet.
+    picture(&mut screen, 80, 24);
+    screen.shown();
+    screen.open(lines(1..100));
     picture(&mut screen, 80, 24);
     key(&mut screen, KeyCode::PageUp);
-    picture(&mut screen, 80, 24);
-    screen.show(Item::News(message(100, "bob", false, "2020-11-21T08:08:00Z", "below")));
-    assert_eq!(screen.shown(), None);
+    let before = picture(&mut screen, 80, 24);
+    assert_eq!(screen.shown().map(|(_, seq)| seq), Some(99));
+    screen.show(Item::News(message(100, "bob", false, "2020-11-21T08:08:00Z", "below\nwith a second row")));
     let shown = picture(&mut screen, 80, 24);
+    assert_eq!(screen.shown().map(|(_, seq)| seq), Some(99));
     assert!(shown.contains("↓ 1 new below") && !shown.contains("alice  below"), "{shown}");
+    let text = |row: &str| row.chars().skip(21).collect::<String>();
+    let messages = |picture: &str| picture.lines().skip(1).take(20).map(text).collect::<Vec<_>>();
+    assert_eq!(messages(&shown), messages(&before));
+    let narrow = picture(&mut screen, 60, 24);
+    assert_eq!(messages(&narrow).last(), messages(&before).last(), "not by another width either");
     press(&mut screen, KeyCode::End, KeyModifiers::CONTROL);
-    picture(&mut screen, 80, 24);
+    let shown = picture(&mut screen, 80, 24);
+    assert!(shown.contains("── new ──"), "{shown}");
     assert_eq!(screen.shown().map(|(_, seq)| seq), Some(100));
     screen.handle(Event::FocusLost);
-    assert_eq!(screen.shown(), None, "nobody looks");
+    screen.show(Item::News(message(101, "bob", false, "2020-11-21T08:09:00Z", "while nobody looks")));
+    let shown = picture(&mut screen, 80, 24);
+    assert!(shown.contains("while nobody looks") && screen.take_bell(), "{shown}");
+    assert_eq!(screen.shown().map(|(_, seq)| seq), Some(100), "nobody looks");
+    let new = shown.lines().position(|row| row.contains("── new ──")).unwrap();
+    assert!(shown.lines().nth(new + 1).unwrap().contains("while nobody looks"), "{shown}");
+    screen.handle(Event::FocusGained);
+    picture(&mut screen, 80, 24);
+    assert_eq!(screen.shown().map(|(_, seq)| seq), Some(101));
+}
+
+#[test]
+fn more_than_fits_is_read_from_its_beginning_and_nothing_is_skipped() {
+    let mut screen = screen();
+    let unseen = vec![Summary { partner: "bob".into(), unseen: 60 }];
+    screen.refill(unseen);
+    screen.open(lines(1..101));
+    agrees("unseen-80x24.txt", &picture(&mut screen, 80, 24));
+    assert_eq!(screen.shown().map(|(_, seq)| seq), Some(60));
+    let mut seen = vec![60];
+    while picture(&mut screen, 80, 24).contains("new below") {
+        assert_eq!(key(&mut screen, KeyCode::Tab), []);
+        picture(&mut screen, 80, 24);
+        seen.push(screen.shown().unwrap().1);
+    }
+    assert_eq!(seen, [60, 79, 98, 100]);
+    assert!(screen.title().starts_with("P2P"), "nothing is unseen: {}", screen.title());
+    // More at once than fits, while the newest are looked at: it stays at the first of them.
+    for n in 101..150 {
+        screen.show(Item::News(message(n, "bob", false, "2020-11-21T08:08:00Z", &format!("line {n}."))));
+    }
+    let shown = picture(&mut screen, 80, 24);
+    assert!(shown.contains("line 101.") && !shown.contains("line 149."), "{shown}");
+    assert_eq!(screen.shown().map(|(_, seq)| seq), Some(120));
+    key(&mut screen, KeyCode::Esc);
+    assert!(picture(&mut screen, 80, 24).contains("line 149."));
+    assert_eq!(screen.shown().map(|(_, seq)| seq), Some(149), "whoever goes to the newest has seen them");
+    // A message higher than the screen is seen when its end is.
+    screen.show(Item::News(message(150, "bob", false, "2020-11-21T08:08:00Z", &"row\n".repeat(40))));
+    picture(&mut screen, 80, 24);
+    assert_eq!(screen.shown().map(|(_, seq)| seq), Some(149));
+}
+
+#[test]
+fn what_came_while_one_was_away_is_marked_in_the_open_conversation() {
+    let mut screen = screen();
+    screen.open(lines(1..4));
+    picture(&mut screen, 80, 24);
+    let link = Link::Again { server: "here".into(), me: "alice".into(), online: Vec::new() };
+    screen.show(Item::Link(link));
+    screen.show(Item::News(message(4, "bob", false, "2020-11-21T08:08:00Z", "meanwhile")));
+    screen.keep_current(None, 0, true);
+    screen.show(Item::News(message(5, "bob", false, "2020-11-21T08:08:00Z", "now")));
+    let shown = picture(&mut screen, 80, 24);
+    let rows: Vec<&str> = shown.lines().skip(1).collect();
+    let new = rows.iter().position(|row| row.contains("── new ──")).unwrap();
+    assert!(rows[new - 1].contains("line 3.") && rows[new + 1].contains("meanwhile"), "{shown}");
+    assert_eq!(screen.shown().map(|(_, seq)| seq), Some(5));
+}
+
+#[test]
+fn a_crowd_that_writes_while_one_reads_is_bounded() {
+    let mut screen = screen();
+    screen.open(lines(1..100));
+    picture(&mut screen, 80, 24);
+    key(&mut screen, KeyCode::PageUp);
+    for n in 100..2 * 5_000 + 200 {
+        screen.show(Item::News(message(n, "bob", false, "2020-11-21T08:08:00Z", "more")));
+    }
+    picture(&mut screen, 80, 24);
+    assert!(screen.loaded() <= 2 * LOADED, "{}", screen.loaded());
+}
+
+#[test]
+fn long_words_about_the_chat_are_shown_whole() {
+    let mut screen = screen();
+    screen.open(talk());
+    let trouble = format!(
+        "history is not kept: another program holds '/{}.db' locked; end that program",
+        "x".repeat(60)
+    );
+    screen.show(Item::Trouble(trouble));
+    screen.show(Item::Link(Link::Unreachable {
+        server: "[2001:db8::1]:5000".into(),
+        reason: "a reason that is longer than what one row of eighty columns has room for".into(),
+        waiting: 0,
+    }));
+    agrees("trouble-80x24.txt", &picture(&mut screen, 80, 24));
+    key(&mut screen, KeyCode::Esc);
+    assert!(!picture(&mut screen, 80, 24).contains("history"));
+    picture(&mut screen, 20, 5);
+}
+
+#[test]
+fn without_colours_there_are_none() {
+    for theme in [Theme::Basic, Theme::Dark, Theme::Light] {
+        let mut screen = screen();
+        screen.look = Look::choose(theme, Some("1"));
+        screen.open(talk());
+        screen.show(Item::Error("wrong".into()));
+        let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+        terminal.draw(|frame| screen.draw(frame)).unwrap();
+        let plain = |cell: &ratatui::buffer::Cell| (cell.fg, cell.bg) == Default::default();
+        assert!(terminal.backend().buffer().content().iter().all(plain));
+    }
+}
+
+#[test]
+fn the_mouse_scrolls_and_opens() {
+    let mut screen = screen();
+    screen.open(lines(1..100));
+    picture(&mut screen, 80, 24);
+    let mut mouse = |kind, column, row| {
+        screen.handle(Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
+    };
+    assert_eq!(mouse(MouseEventKind::Down(MouseButton::Left), 3, 2), [Act::Open("Carol".into())]);
+    assert_eq!(mouse(MouseEventKind::Down(MouseButton::Left), 40, 2), [], "a message opens nothing");
+    assert_eq!(mouse(MouseEventKind::Down(MouseButton::Left), 3, 15), [], "nor does an empty row");
+    mouse(MouseEventKind::ScrollUp, 40, 10);
+    assert!(!picture(&mut screen, 80, 24).contains("line 98."));
+    screen.handle(Event::Mouse(MouseEvent {
+        kind: MouseEventKind::ScrollDown,
+        column: 40,
+        row: 10,
+        modifiers: KeyModifiers::NONE,
+    }));
+    assert!(picture(&mut screen, 80, 24).contains("line 99."));
 }
 
 #[test]
 fn older_messages_are_asked_for_where_the_top_is_looked_at() {
     let mut screen = screen();
-    let line = |n| message(n, "bob", false, "2020-11-21T08:07:00Z", &format!("line {n}"));
-    screen.open(Page { partner: "bob".into(), entries: (301..500).map(line).collect(), more: true });
+    screen.open(Page { more: true, ..lines(301..500) });
     picture(&mut screen, 80, 24);
     assert_eq!(screen.missing(), None);
     press(&mut screen, KeyCode::Home, KeyModifiers::CONTROL);
     assert!(picture(&mut screen, 80, 24).contains("line 301"));
     assert_eq!(screen.missing(), Some(Act::Older));
-    screen.reload(page("bob", (251..500).map(line).collect()));
+    screen.reload(lines(251..500));
     assert!(picture(&mut screen, 80, 24).contains("line 310"), "nothing moves");
     press(&mut screen, KeyCode::Home, KeyModifiers::CONTROL);
     picture(&mut screen, 80, 24);
@@ -267,7 +423,7 @@ fn older_messages_are_asked_for_where_the_top_is_looked_at() {
     assert!(picture(&mut screen, 80, 24).contains("Nothing was said yet between you and nobody"));
     assert_eq!(screen.missing(), Some(Act::Ask(None)));
     // A hole in the middle, as another machine leaves it.
-    screen.open(page("bob", (1..50).chain(60..80).map(line).collect()));
+    screen.open(lines((1..50).chain(60..80)));
     picture(&mut screen, 80, 24);
     assert_eq!(screen.missing(), Some(Act::Ask(Some(60))));
 }
@@ -275,10 +431,16 @@ fn older_messages_are_asked_for_where_the_top_is_looked_at() {
 #[test]
 fn what_was_found_is_shown_where_it_stands() {
     let mut screen = screen();
-    let line = |n| message(n, "bob", false, "2020-11-21T08:07:00Z", &format!("line {n}."));
-    screen.open(page("bob", (1..500).map(line).collect()));
+    screen.open(lines(1..500));
     screen.find(100);
     key(&mut screen, KeyCode::Left);
     let shown = picture(&mut screen, 80, 24);
-    assert!(shown.contains("line 100.") && shown.contains("older messages"), "{shown}");
+    assert!(shown.contains("line 100.") && shown.contains("↓ 1 new below"), "{shown}");
+    let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+    terminal.draw(|frame| screen.draw(frame)).unwrap();
+    let marked =
+        |y: &u16| terminal.backend().buffer()[(20, *y)].modifier.contains(ratatui::style::Modifier::REVERSED);
+    let marked: Vec<u16> = (1..22).filter(marked).collect();
+    let row = shown.lines().position(|row| row.contains("line 100.")).unwrap();
+    assert_eq!(marked, [u16::try_from(row).unwrap()], "it stands out");
 }

@@ -4,8 +4,8 @@
 //! nothing more is drawn, so what is not written yet is bounded by one picture.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -33,6 +33,12 @@ const FLUSH: Duration = Duration::from_millis(500);
 const PUSH_TITLE: &str = "\u{1b}[22;2t";
 const POP_TITLE: &str = "\u{1b}[23;2t";
 
+/// Whether the terminal is taken: there is one, and a panic anywhere gives it back, once, before it is reported.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+static HOOK: Once = Once::new();
+/// Tells the chat of a panic beside it.
+static PANIC: Notify = Notify::const_new();
+
 /// The terminal, taken.
 #[derive(Debug)]
 pub(crate) struct Tty {
@@ -51,6 +57,8 @@ pub(crate) enum Next {
     Key(Option<std::io::Result<Event>>),
     /// The last picture is written.
     Written,
+    /// The terminal was given back, because of a panic.
+    Lost,
 }
 
 /// Gives the terminal back when it is dropped.
@@ -72,13 +80,25 @@ impl Drop for Guard {
 }
 
 fn take(mut out: impl Write) -> std::io::Result<()> {
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            give_back();
+            before(panic);
+            PANIC.notify_one();
+        }));
+    });
+    TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
     out.write_all(PUSH_TITLE.as_bytes())?;
     execute!(out, EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)
 }
 
-/// A terminal that is gone needs no care.
+/// A terminal that is gone needs no care. Given back twice, it would forget what was written in between.
 fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
     let mut out = std::io::stdout();
     let _ = queue!(
         out,
@@ -97,11 +117,6 @@ impl Tty {
     /// Takes the terminal.
     pub(crate) fn take() -> std::io::Result<Self> {
         let pictures = Pictures::start()?;
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            give_back();
-            before(panic);
-        }));
         take(std::io::stdout())?;
         let mut guard = Guard { over: Arc::default(), reader: None };
         let terminal = Terminal::new(CrosstermBackend::new(pictures.clone()))?;
@@ -117,11 +132,15 @@ impl Tty {
         tokio::select! {
             key = self.keys.recv() => Next::Key(key),
             () = self.pictures.written(), if draws => Next::Written,
+            () = PANIC.notified() => Next::Lost,
         }
     }
 
     /// Draws what is new, if the last picture is written. Whether it did.
     pub(crate) fn draw(&mut self, screen: &mut Screen) -> std::io::Result<bool> {
+        if !TAKEN.load(Ordering::SeqCst) {
+            return Err(std::io::Error::other("a part of the program failed, as it said"));
+        }
         if !self.pictures.is_written() {
             return Ok(false);
         }
@@ -219,8 +238,10 @@ impl Pictures {
             move || {
                 let mut out = std::io::stdout();
                 for picture in queue {
-                    // A terminal that is gone shows nothing; the keys say so, too.
-                    let _ = out.write_all(&picture).and_then(|()| out.flush());
+                    if TAKEN.load(Ordering::SeqCst) {
+                        // A terminal that is gone shows nothing; the keys say so, too.
+                        let _ = out.write_all(&picture).and_then(|()| out.flush());
+                    }
                     shared.under_way.fetch_sub(1, Ordering::SeqCst);
                     shared.written.notify_waiters();
                 }

@@ -24,6 +24,15 @@ pub(crate) fn client() -> PathBuf {
     client
 }
 
+/// The client that was started with these as its last arguments.
+pub(crate) fn pid_of(arguments: &str) -> String {
+    let found = std::process::Command::new("pgrep")
+        .args(["-f", &format!("^{} {arguments}$", client().display())])
+        .output()
+        .unwrap();
+    String::from_utf8(found.stdout).unwrap().trim().to_owned()
+}
+
 /// How a client ended, and what it wrote.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,

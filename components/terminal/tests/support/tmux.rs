@@ -58,6 +58,12 @@ impl Tmux {
         self.tmux(&["display-message", "-p", "#{pane_title}"]).trim().to_owned()
     }
 
+    /// Whether the alternate screen, the cursor, the mouse and the keypad's own keys are on.
+    pub(crate) fn flags(&self) -> String {
+        let flags = "#{alternate_on} #{cursor_flag} #{mouse_any_flag} #{keypad_flag}";
+        self.tmux(&["display-message", "-p", flags]).trim().to_owned()
+    }
+
     /// Pastes as a terminal does, in brackets where the program asked for them.
     pub(crate) fn paste(&self, text: &str) {
         self.tmux(&["set-buffer", text]);
