@@ -17,7 +17,7 @@ use protocol::UserName;
 use crate::config::{Loaded, Settings};
 
 pub use effective::{EFFECTIVE_CONFIG, effective};
-pub use plan::{Process, plan};
+pub use plan::{Process, launcher, log_policy, plan};
 
 /// A component at work.
 pub type Running = Pin<Box<dyn Future<Output = Result<(), Failure>>>>;

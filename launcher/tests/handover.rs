@@ -23,6 +23,7 @@ const ATTEMPTS: usize = 150;
 struct Visitors {
     stop: Arc<AtomicBool>,
     made: Arc<AtomicUsize>,
+    since: Instant,
     thread: JoinHandle<Vec<String>>,
 }
 
@@ -43,7 +44,7 @@ impl Visitors {
             }
             refused
         };
-        Self { stop, made, thread: std::thread::spawn(visit) }
+        Self { stop, made, since: Instant::now(), thread: std::thread::spawn(visit) }
     }
 
     fn wait_for_more(&self) {
@@ -51,12 +52,14 @@ impl Visitors {
         wait_for("visitors", || (self.made.load(Ordering::Relaxed) > before + ATTEMPTS / 3).then_some(()));
     }
 
-    /// How many there were; none may have been refused.
-    fn leave(self) -> usize {
+    /// How many there were, and how many a second; none may have been refused.
+    fn leave(self) -> (usize, f64) {
+        let seconds = self.since.elapsed().as_secs_f64();
         self.stop.store(true, Ordering::Relaxed);
         let refused = self.thread.join().unwrap();
         assert!(refused.is_empty(), "{} refused: {:?}", refused.len(), refused.first());
-        self.made.load(Ordering::Relaxed)
+        let made = self.made.load(Ordering::Relaxed);
+        (made, made as f64 / seconds)
     }
 }
 
@@ -85,7 +88,8 @@ fn neither_a_crash_nor_a_restart_refuses_a_connection() {
             assert!(restarted.status.success(), "{restarted:?}");
         }
         visitors.wait_for_more();
-        let made = visitors.leave();
+        let (made, rate) = visitors.leave();
+        println!("{name}: {made} attempts, {rate:.0} a second, none refused, {} ends", 2 * rounds());
         assert!(made >= ATTEMPTS, "only {made} attempts");
     }
 }

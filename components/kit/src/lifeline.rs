@@ -1,13 +1,13 @@
 //! Ends this process when the launcher is gone, however it went.
 //!
 //! Two ways, because each has a hole. The parent-death signal (`prctl(2)`, `PR_SET_PDEATHSIG`) is lost if the launcher dies
-//! before it is set. The lifeline is standard input, a pipe whose other end only the launcher holds: its end of file is the
+//! before it is set, and only Linux has it. The lifeline is standard input, a pipe whose other end only the launcher holds: its end of file is the
 //! launcher's end. Neither is used unless the launcher asks for it through the environment, so that `launcher run` works alone.
 
 use std::io::Read;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, getppid};
 use tokio_util::sync::CancellationToken;
 
 /// Holds the launcher's process id; its presence says that standard input is the lifeline.
@@ -24,8 +24,11 @@ const ORPHAN_GRACE: Duration = Duration::from_millis(2500);
 #[must_use]
 pub fn tie() -> bool {
     let Some(launcher) = launcher() else { return true };
-    // Failure leaves the lifeline, and the launcher's guard.
-    let _ = set_parent_process_death_signal(Some(Signal::TERM));
+    #[cfg(target_os = "linux")]
+    {
+        // Failure leaves the lifeline, and the launcher's guard.
+        let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
+    }
     getppid() == Some(launcher)
 }
 

@@ -1,9 +1,8 @@
 //! Tells whoever started us how we are: the `sd_notify(3)` protocol.
 //!
-//! `$NOTIFY_SOCKET` names a datagram socket, a path or, with a leading `@`, an abstract name. Without it nothing is sent.
+//! `$NOTIFY_SOCKET` names a datagram socket, a path or, on Linux and with a leading `@`, an abstract name. Without it nothing is sent.
 
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,10 +79,13 @@ impl Notifier {
 fn connect(name: &str) -> std::io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
-    match name.strip_prefix('@') {
-        Some(abstract_name) => socket.connect_addr(&SocketAddr::from_abstract_name(abstract_name)?)?,
-        None => socket.connect(name)?,
+    #[cfg(target_os = "linux")]
+    if let Some(name) = name.strip_prefix('@') {
+        use std::os::linux::net::SocketAddrExt;
+        socket.connect_addr(&std::os::unix::net::SocketAddr::from_abstract_name(name)?)?;
+        return Ok(socket);
     }
+    socket.connect(name)?;
     Ok(socket)
 }
 

@@ -11,10 +11,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Component, EFFECTIVE_CONFIG, components, effective, programs};
-use crate::config::{Loaded, OPENAI_API_KEY, Settings};
+use crate::config::{LauncherConfig, Loaded, LogsConfig, OPENAI_API_KEY, Settings};
 use crate::preflight::mongodb;
 use crate::supervisor::{
-    ComponentSpec, Dependents, External, Launch, Listen, LogPolicy, Plan, Readiness, RestartPolicy,
+    ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen, LogPolicy, Plan, Readiness,
+    RestartPolicy,
 };
 
 /// What all plans of one run of the launcher have in common.
@@ -33,7 +34,6 @@ pub struct Process {
 /// What the supervisor is to do, with these dependencies to watch.
 #[must_use]
 pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> Plan {
-    let logs = &loaded.settings.logs;
     let own = components().map(|component| component_spec(component, loaded, process));
     let others = loaded.settings.components.iter().filter(|(name, _)| super::component(name).is_none());
     let others = others.map(|(name, config)| programs::program(name, config, loaded, process));
@@ -43,16 +43,29 @@ pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> 
         dependencies,
         data: loaded.directories.data.clone(),
         logs: loaded.directories.logs.clone(),
-        log_policy: LogPolicy {
-            format: logs.format,
-            max_bytes: logs.file_mib.saturating_mul(1 << 20),
-            max_files: logs.files,
-            max_total: logs.total_mib.saturating_mul(1 << 20),
-        },
+        log_policy: log_policy(&loaded.settings.logs),
         secrets: secrets(loaded, process),
         settings: settings(&loaded.settings),
+        launcher: launcher(&loaded.settings.launcher),
         guard: Some(process.executable.clone()),
     }
+}
+
+/// The form of the logs, and how much of them is kept.
+#[must_use]
+pub fn log_policy(logs: &LogsConfig) -> LogPolicy {
+    LogPolicy {
+        format: logs.format,
+        max_bytes: logs.file_mib.saturating_mul(1 << 20),
+        max_files: logs.files,
+        max_total: logs.total_mib.saturating_mul(1 << 20),
+    }
+}
+
+/// What the launcher does for itself.
+#[must_use]
+pub fn launcher(launcher: &LauncherConfig) -> LauncherSpec {
+    LauncherSpec { metrics: launcher.metrics_listen, watch: launcher.watch }
 }
 
 fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> ComponentSpec {

@@ -1,33 +1,26 @@
-//! The launcher's own log, `logs/launcher.log`: written by a thread of its own (`tracing-appender`), rotated by size.
+//! The launcher's own log, `logs/launcher.log`: written by a thread of its own (`tracing-appender`).
 
 use std::path::Path;
 
-use kit::{Exit, Failure};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::LogsConfig;
-use crate::recorder::SizeRotator;
+use crate::supervisor::logs::own::{Limits, OwnLog};
 
-/// The file's name.
-pub(super) const FILE: &str = "launcher.log";
 /// Lines that may wait for the disk. The launcher writes a few a second at worst, so only a disk that stands still for hours
 /// makes it drop any; waiting instead would let that disk hold up the supervisor.
 const WAITING_LINES: usize = 16_384;
 
-/// Begins the log. What waits is written when the guard is dropped.
-pub(super) fn begin(logs: &Path, config: &LogsConfig) -> Result<WorkerGuard, Failure> {
-    let path = logs.join(FILE);
-    let max_bytes = config.file_mib.saturating_mul(1 << 20);
-    let rotator = SizeRotator::open(path.clone(), max_bytes, config.files).map_err(|error| {
-        Failure::new(Exit::Failure, format!("the log {} cannot be written: {error}", path.display()))
-    })?;
-    let (writer, guard) =
-        NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).lossy(true).finish(rotator);
+/// Begins the log, which nobody else may write to. What waits is written when the guard is dropped.
+pub(super) fn begin(logs: &Path, limits: Limits) -> WorkerGuard {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING_LINES)
+        .lossy(true)
+        .finish(OwnLog::new(logs, limits));
     let layer = fmt::layer().with_writer(writer).with_ansi(false).log_internal_errors(false);
     // A second initialisation, as in tests, keeps the first.
     let _ = tracing_subscriber::registry().with(kit::log::filter()).with(layer).try_init();
-    Ok(guard)
+    guard
 }

@@ -66,6 +66,12 @@ pub(super) fn logs(place: &Where, args: &Args) -> Result<Exit, Failure> {
         Some(since) => print_since(&mut printer, &names, &directory, since, args.lines)?,
         None => print_last(&mut printer, &names, &directory, args.lines.unwrap_or(LINES))?,
     };
+    if !args.follow {
+        // A prompt has no end; whoever follows sees it when it has stood for a while.
+        for (log, follower) in logs.iter_mut().enumerate() {
+            timed(log, follower.take_partial().into_iter().collect()).iter().for_each(|it| printer.print(it));
+        }
+    }
     let mut open = printer.flush();
     while args.follow && open {
         std::thread::sleep(LOOK);

@@ -13,6 +13,7 @@ mod doctor;
 mod down;
 mod guard;
 mod history;
+mod itself;
 mod lan;
 mod launcher_log;
 mod logs;

@@ -3,22 +3,13 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::tail::{Follower, MAX_LINE, last_lines};
-use crate::supervisor::logs::names::{Form, list};
+use crate::supervisor::logs::names::{Aside, Form, list};
 use crate::supervisor::logs::verify::open;
 
-/// A file put aside, oldest first in a list of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Aside {
-    path: PathBuf,
-    form: Form,
-    /// When it was put aside, `20261121T120307Z`; not known of the launcher's own.
-    stamp: Option<String>,
-}
-
-/// The files put aside before the one that is followed. The launcher numbers its own from the newest: `launcher.1.log`.
+/// The files put aside before the one that is followed, oldest first.
 fn asides(directory: &Path, follower: &Follower) -> io::Result<Vec<Aside>> {
     let component = follower.component();
     let mut dated = list(directory)?;
@@ -28,18 +19,7 @@ fn asides(directory: &Path, follower: &Follower) -> io::Result<Vec<Aside>> {
     dated.sort_by_key(|aside| (aside.sequence, aside.form == Form::Compressed));
     // Compressed and not yet removed: one of the two will do.
     dated.dedup_by_key(|aside| aside.sequence);
-    let mut numbered: Vec<(u32, PathBuf)> = Vec::new();
-    for entry in std::fs::read_dir(directory)?.flatten() {
-        let name = entry.file_name();
-        let middle = name.to_str().and_then(|name| name.strip_prefix(component)?.strip_suffix(".log"));
-        if let Some(number) = middle.and_then(|middle| middle.strip_prefix('.')?.parse().ok()) {
-            numbered.push((number, entry.path()));
-        }
-    }
-    numbered.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
-    let numbered = numbered.into_iter().map(|(_, path)| Aside { path, form: Form::Plain, stamp: None });
-    let dated = dated.into_iter().map(|it| Aside { path: it.path, form: it.form, stamp: Some(it.stamp) });
-    Ok(numbered.chain(dated).collect())
+    Ok(dated)
 }
 
 /// The last lines of a component, and what follows them.
@@ -100,8 +80,7 @@ impl Reader {
         let (follower, live) = Follower::from_start(directory, component)?;
         let mut asides: VecDeque<Aside> = asides(directory, &follower)?.into();
         // A file put aside within the same second may reach beyond it; `Z` comes after what else may follow a second.
-        let ended = |aside: &Aside| aside.stamp.as_deref().is_some_and(|stamp| stamp < compact.as_str());
-        asides.retain(|aside| !ended(aside));
+        asides.retain(|aside| aside.stamp >= compact);
         Ok(Self { asides, current: None, follower, live: live.map(BufReader::new) })
     }
 
@@ -178,15 +157,6 @@ mod tests {
         assert_eq!(last(2), ["5", "6"]);
         assert_eq!(last(5), ["2", "3", "4", "5", "6"]);
         assert_eq!(last(50).len(), 6);
-    }
-
-    #[test]
-    fn the_launchers_own_files_are_numbered_the_other_way_round() {
-        let directory = tempfile::tempdir().unwrap();
-        for (name, text) in [("launcher.2.log", "1\n"), ("launcher.1.log", "2\n"), ("launcher.log", "3\n")] {
-            std::fs::write(directory.path().join(name), text).unwrap();
-        }
-        assert_eq!(texts(last(directory.path(), "launcher", 9).unwrap().0), ["1", "2", "3"]);
     }
 
     #[test]

@@ -15,10 +15,20 @@ const MAX_END: u64 = 16 << 20;
 /// A line longer than this is shown in parts.
 pub(super) const MAX_LINE: usize = 1 << 20;
 
-/// The last lines of a file, without their ends. A file that is not there has none.
+/// A line that has no end and has not grown for so many looks, about a second, is shown as far as it goes: it may be a prompt.
+const RESTING: u32 = 50;
+
+/// The last lines of a file, without their ends, and what there is of one that has none. A file that is not there has none.
 pub(super) fn last_lines(path: &Path, count: usize) -> io::Result<Vec<Vec<u8>>> {
     match File::open(path) {
-        Ok(mut file) => Ok(ends(end_of(&mut file, count)?, count).0),
+        Ok(mut file) => {
+            let (mut lines, partial) = ends(end_of(&mut file, count)?, count);
+            if !partial.is_empty() {
+                lines.push(partial);
+                lines.drain(..lines.len().saturating_sub(count));
+            }
+            Ok(lines)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
@@ -35,6 +45,8 @@ pub(super) struct Follower {
     seen: u64,
     /// Bytes after the last line's end.
     partial: Vec<u8>,
+    /// How often they were found to be as many as before.
+    rested: u32,
 }
 
 impl Follower {
@@ -58,7 +70,8 @@ impl Follower {
     pub(super) fn awaiting(directory: &Path, component: &str) -> io::Result<Self> {
         let path = directory.join(names::live(component));
         let (directory, component) = (directory.to_owned(), component.to_owned());
-        let mut follower = Self { directory, component, path, file: None, seen: 0, partial: Vec::new() };
+        let mut follower =
+            Self { directory, component, path, file: None, seen: 0, partial: Vec::new(), rested: 0 };
         follower.seen = follower.newer()?.last().map_or(0, |aside| aside.sequence);
         Ok(follower)
     }
@@ -78,11 +91,22 @@ impl Follower {
         self.seen
     }
 
-    /// The whole lines that were written since. After a rotation the old file is read to its end first, and then those that
+    /// What there is of a line that has no end yet.
+    pub(super) fn take_partial(&mut self) -> Option<Vec<u8>> {
+        (!self.partial.is_empty()).then(|| std::mem::take(&mut self.partial))
+    }
+
+    /// The lines that were written since; one that stays without its end is among them, and then what follows of it is one, too.
+    /// After a rotation the old file is read to its end first, and then those that
     /// came and went in the meantime.
     pub(super) fn poll(&mut self) -> io::Result<Vec<Vec<u8>>> {
-        let mut lines = Vec::new();
+        let (mut lines, before) = (Vec::new(), self.partial.len());
         self.drain(&mut lines)?;
+        let rests = lines.is_empty() && self.partial.len() == before;
+        self.rested = if rests { self.rested.saturating_add(1) } else { 0 };
+        if self.rested == RESTING {
+            lines.extend(self.take_partial());
+        }
         if self.has_moved()? {
             // Between the two looks something may still have been written to the old one.
             self.drain(&mut lines)?;
@@ -244,6 +268,22 @@ mod tests {
         assert_eq!(texts(last_lines(&path, 2).unwrap()), ["line 19998", "line 19999"]);
         assert_eq!(last_lines(&path, 15_000).unwrap().len(), 15_000);
         assert_eq!(last_lines(&path, 99_999).unwrap().len(), 20_000);
+    }
+
+    #[test]
+    fn a_prompt_is_shown_after_a_while() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        std::fs::write(&path, "one\nPassword: ").unwrap();
+        assert_eq!(texts(last_lines(&path, 1).unwrap()), ["Password: "]);
+        let (lines, mut follower) = Follower::open(directory.path(), "a", 9).unwrap();
+        assert_eq!(texts(lines), ["one"]);
+        let mut poll = || texts(follower.poll().unwrap());
+        assert!((1..RESTING).all(|_| poll().is_empty()));
+        assert_eq!(poll(), ["Password: "]);
+        assert!((0..2 * RESTING).all(|_| poll().is_empty()));
+        File::options().append(true).open(&path).unwrap().write_all(b"thanks\n").unwrap();
+        assert_eq!(poll(), ["thanks"]);
     }
 
     #[test]

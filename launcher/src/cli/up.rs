@@ -1,22 +1,21 @@
 //! `launcher up`: everything is started, kept running, and stopped.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use kit::{Exit, Failure};
 use tokio::sync::mpsc;
 
 use super::console::Console;
+use super::itself::Itself;
 use super::options::{Switches, Where, small_runtime};
 use super::planner::{Planner, process};
 use super::{detach, launcher_log, output, token};
 use crate::catalog;
-use crate::config::watch::{Watch, watch};
 use crate::config::{self, Environment, Loaded, Mistakes};
-use crate::metrics::server::MetricsServer;
 use crate::preflight::{directories, mongodb, ports};
 use crate::recorder::Recorder;
-use crate::supervisor::{self, Hooks, Outcome, Plan};
+use crate::supervisor::logs::own::Limits;
+use crate::supervisor::{self, DataLock, Hooks, Outcome};
 
 /// New plans that wait to be put into force; a newer one makes the older ones obsolete, but they are quick.
 const WAITING_PLANS: usize = 4;
@@ -33,8 +32,11 @@ pub(super) fn up(place: &Where, switches: &Switches) -> Result<Exit, Failure> {
     if switches.background {
         detach::leave_session();
     }
-    let _log = launcher_log::begin(&loaded.directories.logs, &loaded.settings.logs)?;
-    let result = run(place, switches, environment, &loaded);
+    // Held until the log is closed: it has one writer.
+    let lock = DataLock::take(&loaded.directories.data)?;
+    let limits = Limits::new(catalog::log_policy(&loaded.settings.logs));
+    let _log = launcher_log::begin(&loaded.directories.logs, limits.clone());
+    let result = run(place, switches, environment, &loaded, &lock, limits);
     match &result {
         Ok(outcome) => tracing::info!(abandoned = ?outcome.abandoned, "stopped"),
         Err(failure) => tracing::error!("{failure}"),
@@ -62,25 +64,25 @@ fn run(
     switches: &Switches,
     environment: Environment,
     loaded: &Loaded,
+    lock: &DataLock,
+    limits: Limits,
 ) -> Result<Outcome, Failure> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %loaded.directories.data.display(), "starting");
     small_runtime()?.block_on(async {
-        let claim = supervisor::claim(&loaded.directories.data).await?;
+        let claim = lock.claim().await?;
         preflight(loaded).await?;
         let process = process(token::fresh(&loaded.directories.data)?)?;
         let planner = Arc::new(Planner::new(place.request(&switches.without), environment, process));
         let plan = planner.first(loaded);
-        let address = loaded.settings.launcher.metrics_listen;
-        let data = loaded.directories.data.clone();
-        let _metrics = address.map(|address| MetricsServer::start(address, data)).transpose()?;
-        let console = Console::start(where_to_look(loaded, false))?;
         let (plans, new_plans) = mpsc::channel(WAITING_PLANS);
-        let _watch = watch_files(loaded, &planner, plans);
+        let mut itself = Itself::start(loaded, &planner, plans, limits)?;
+        let console = Console::start(where_to_look(loaded, false))?;
         let (recorder, observer) = Recorder::start(&plan.logs, plan.run_id, plan.log_policy)?;
         let hooks = Hooks {
             observer: Some(observer),
             progress: Some(console.progress()),
             reload: Some(Box::new(move || planner.again())),
+            in_force: Some(Box::new(move |plan| itself.put_in_force(plan))),
             plans: Some(new_plans),
         };
         let outcome = supervisor::supervise(plan, claim, hooks).await;
@@ -105,25 +107,6 @@ async fn preflight(loaded: &Loaded) -> Result<(), Failure> {
     let taken = ports::check(&catalog::used_listeners(loaded));
     problems.extend(taken.iter().map(ToString::to_string));
     if problems.is_empty() { Ok(()) } else { Err(Failure::new(exit, problems.join("\n  "))) }
-}
-
-/// Puts changes of the configuration into force. Without a watch there is still `launcher reload`.
-fn watch_files(loaded: &Loaded, planner: &Arc<Planner>, plans: mpsc::Sender<Plan>) -> Option<Watch> {
-    if !loaded.settings.launcher.watch {
-        return None;
-    }
-    let files: Vec<PathBuf> = loaded.file.iter().chain(&loaded.dotenvs).cloned().collect();
-    let planner = Arc::clone(planner);
-    let changed = move || match planner.again() {
-        Ok(plan) => {
-            tracing::info!("the configuration has changed");
-            // The supervisor takes plans as long as it runs.
-            let _ = plans.blocking_send(plan);
-        }
-        Err(problem) => tracing::error!("the configuration has changed and is not used: {problem}"),
-    };
-    let watch = watch(files, changed);
-    watch.inspect_err(|error| tracing::warn!(%error, "changes of the configuration go unnoticed")).ok()
 }
 
 fn where_to_look(loaded: &Loaded, is_background: bool) -> Vec<String> {

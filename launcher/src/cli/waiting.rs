@@ -48,7 +48,9 @@ pub(super) fn list(awaited: &[Awaited]) -> String {
             1 => ", 1 grandchild".to_owned(),
             more => format!(", {more} grandchildren"),
         };
-        format!("{} (pid {}, {} s left{grandchildren})", awaited.name, awaited.pid, awaited.seconds_left)
+        let time =
+            if awaited.killed { "killed".to_owned() } else { format!("{} s left", awaited.seconds_left) };
+        format!("{} (pid {}, {time}{grandchildren})", awaited.name, awaited.pid)
     };
     awaited.iter().map(one).collect::<Vec<_>>().join(", ")
 }
@@ -63,6 +65,7 @@ mod tests {
             name: name.to_owned(),
             pid: 12,
             seconds_left: 7,
+            killed: false,
             grandchildren,
         };
         let text = list(&[one("chat-server", 2), one("api", 1), one("web", 0)]);

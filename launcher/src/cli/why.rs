@@ -36,15 +36,34 @@ pub(super) fn why(place: &Where, args: &Args) -> Result<Exit, Failure> {
         output::line(&format!("  {:<10} launcher crashes {}", "report", report.id));
     }
     let log = snapshot.logs.join(format!("{}.log", component.name));
-    output::line(&format!("\nthe end of {}:", log.display()));
-    for line in tail::last_lines(&log, LINES)? {
+    let lines = tail::last_lines(&log, LINES)?;
+    if !lines.is_empty() {
+        output::line(&format!("\nthe end of {}:", log.display()));
+    }
+    for line in lines {
         output::line(&format!("  {}", output::tame(&String::from_utf8_lossy(&line))));
     }
     Ok(Exit::Fine)
 }
 
+/// A word that is no adjective.
+fn preposition(state: State) -> &'static str {
+    match state {
+        State::Backoff => "in ",
+        State::Waiting
+        | State::Starting
+        | State::Ready
+        | State::Unready
+        | State::Stopping
+        | State::Stopped
+        | State::Failed
+        | State::Skipped => "",
+    }
+}
+
 fn facts(snapshot: &Snapshot, component: &ComponentStatus) -> Vec<String> {
-    let mut facts = vec![format!("{} is {}", component.name, component.state)];
+    let mut facts =
+        vec![format!("{} is {}{}", component.name, preposition(component.state), component.state)];
     let mut add = |name: &str, text: Option<String>| {
         facts.extend(text.map(|text| format!("  {name:<10} {}", output::tame(&text))));
     };
@@ -144,7 +163,7 @@ mod tests {
         let text = facts_of("chat-server");
         assert!(
             text.starts_with(
-                "chat-server is backoff\n  because    started again in 1.2 s\n  next try   in 1.2 s\n"
+                "chat-server is in backoff\n  because    started again in 1.2 s\n  next try   in 1.2 s\n"
             ),
             "{text}"
         );

@@ -21,7 +21,7 @@ use crate::supervisor::events::{self, Observations, Observer};
 use crash::Chronicle;
 use journal::Journal;
 
-pub(crate) use rotator::SizeRotator;
+use rotator::SizeRotator;
 
 /// Observations that may wait for the disk; there are a few a second at worst.
 const WAITING: usize = 4096;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Writes lines; each call holds whole ones, as `tracing` makes them, so no line is ever cut.
+/// Writes lines; each call holds whole ones, so no line is ever cut.
 ///
 /// Bounds: `max_bytes` for each file, `keep` files put aside; the oldest goes. Whatever goes wrong, it is tried again with the
 /// next line: a log must never end the process.
@@ -89,13 +89,13 @@ mod tests {
     #[test]
     fn every_line_is_kept_whole_within_the_bounds() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("launcher.log");
+        let path = directory.path().join("events.jsonl");
         let mut rotator = SizeRotator::open(path.clone(), 100, 3).unwrap();
         for number in 0..50 {
             rotator.write_all(format!("line number {number:04}\n").as_bytes()).unwrap();
         }
         let mut all = String::new();
-        for name in ["launcher.3.log", "launcher.2.log", "launcher.1.log", "launcher.log"] {
+        for name in ["events.3.jsonl", "events.2.jsonl", "events.1.jsonl", "events.jsonl"] {
             let text = std::fs::read_to_string(directory.path().join(name)).unwrap();
             assert!(text.len() <= 100 && text.ends_with('\n'));
             all.push_str(&text);
@@ -111,7 +111,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let logs = directory.path().join("logs");
         std::fs::create_dir(&logs).unwrap();
-        let path = logs.join("launcher.log");
+        let path = logs.join("events.jsonl");
         let mut rotator = SizeRotator::open(path.clone(), 10, 1).unwrap();
         rotator.write_all(b"12345678\n").unwrap();
         std::fs::remove_dir_all(&logs).unwrap();

@@ -12,6 +12,11 @@ use super::status::{Awaited, Snapshot};
 /// It runs on the control thread and must not block for long.
 pub type Reloader = Box<dyn FnMut() -> Result<Plan, String>>;
 
+/// Hears of a plan that takes the place of an earlier one.
+///
+/// It runs on the control thread and must not block.
+pub type Successor = Box<dyn FnMut(&Plan)>;
+
 /// What the supervisor's caller may hand in; the default is nothing.
 #[derive(Default)]
 pub struct Hooks {
@@ -22,6 +27,8 @@ pub struct Hooks {
     pub reload: Option<Reloader>,
     /// Hears of every change of state, every probe and every end.
     pub observer: Option<Observer>,
+    /// Told of each plan but the first, for what of it the supervisor itself has no part in.
+    pub in_force: Option<Successor>,
     /// New plans that nobody asked for, as when the configuration file has changed.
     pub plans: Option<mpsc::Receiver<Plan>>,
 }

@@ -36,7 +36,14 @@ const POLL: Duration = Duration::from_millis(20);
 /// The longest content of a lock file that is read.
 const MAX_CONTENT: u64 = 200;
 
-/// Our claim on a data directory: while it lives no other launcher runs there.
+/// A data directory that no other launcher runs on, as long as this lives.
+#[derive(Debug)]
+pub struct DataLock {
+    data: PathBuf,
+    launcher: File,
+}
+
+/// Our claim on a data directory: while it lives no other launcher runs there, and nothing of an earlier one.
 #[derive(Debug)]
 pub struct Claim {
     _launcher: File,
@@ -56,19 +63,33 @@ enum ClaimError {
     Orphans { data: PathBuf, pids: String },
 }
 
-impl Claim {
-    /// Takes both locks; ends what an earlier launcher left behind.
-    pub(super) async fn take(data: &Path) -> Result<Self, Failure> {
+impl DataLock {
+    /// Takes a data directory for us alone; makes it if need be.
+    ///
+    /// # Errors
+    /// [`kit::Exit::AlreadyRunning`] with the other launcher's process id; any other when the directory cannot be used.
+    pub fn take(data: &Path) -> Result<Self, Failure> {
         let run = run_dir(data);
         make_directories(data, &run)
             .map_err(|source| ClaimError::Directory { path: data.to_owned(), source })?;
         let launcher = take_launcher_lock(data, &run.join(LAUNCHER_LOCK))?;
-        let children = take_children_lock(data, &run.join(CHILDREN_LOCK)).await?;
-        // Its number must stay free in the children for sockets; the lock is the same under any number.
-        let children = fcntl_dupfd_cloexec(&children, RESERVED_END).map_err(io::Error::from)?.into();
-        Ok(Self { _launcher: launcher, children })
+        Ok(Self { data: data.to_owned(), launcher })
     }
 
+    /// Ends what an earlier launcher that died left behind. Call it before ports are tested: it may hold them.
+    ///
+    /// # Errors
+    /// When something left behind cannot be ended, or the lock that tells of it cannot be had.
+    pub async fn claim(&self) -> Result<Claim, Failure> {
+        let children = take_children_lock(&self.data, &run_dir(&self.data).join(CHILDREN_LOCK)).await?;
+        // Its number must stay free in the children for sockets; the lock is the same under any number.
+        let children = fcntl_dupfd_cloexec(&children, RESERVED_END).map_err(io::Error::from)?.into();
+        // Both are one lock.
+        Ok(Claim { _launcher: self.launcher.try_clone()?, children })
+    }
+}
+
+impl Claim {
     /// Notes by which run id our processes are known, for a launcher after us.
     pub(super) fn sign(&mut self, run_id: Uuid) -> io::Result<()> {
         write_content(&mut self.children, &run_id.to_string())
@@ -165,20 +186,20 @@ mod tests {
     #[tokio::test]
     async fn there_is_one_launcher_and_it_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let claim = Claim::take(dir.path()).await.unwrap();
-        let failure = Claim::take(dir.path()).await.unwrap_err();
+        let claim = DataLock::take(dir.path()).unwrap().claim().await.unwrap();
+        let failure = DataLock::take(dir.path()).unwrap_err();
         assert_eq!(failure.exit(), Exit::AlreadyRunning);
         assert!(failure.to_string().contains(&format!("(process {})", std::process::id())), "{failure}");
         drop(claim);
-        Claim::take(dir.path()).await.unwrap();
+        DataLock::take(dir.path()).unwrap();
     }
 
-    #[tokio::test]
-    async fn a_directory_that_cannot_be_made_is_named() {
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         std::fs::write(&path, "").unwrap();
-        let failure = Claim::take(&path).await.unwrap_err();
+        let failure = DataLock::take(&path).unwrap_err();
         assert!(failure.to_string().contains("cannot use the data directory"), "{failure}");
     }
 }

@@ -27,15 +27,13 @@ mod sweep;
 
 pub use graph::PlanError;
 pub use hooks::{Hooks, Progress, Reloader};
-pub use lock::Claim;
+pub use lock::{Claim, DataLock};
 pub use spec::{
-    Ask, ComponentSpec, Dependents, External, Launch, Listen, LogFormat, LogPolicy, Plan, Probe, ProbeSpec,
-    Readiness, RestartPolicy, RestartWhen,
+    Ask, ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen, LogFormat, LogPolicy, Plan,
+    Probe, ProbeSpec, Readiness, RestartPolicy, RestartWhen,
 };
 pub use status::{Awaited, Snapshot};
 pub use sweep::{RUN, guard};
-
-use std::path::Path;
 
 use kit::{Exit, Failure};
 use tokio::sync::mpsc;
@@ -48,16 +46,6 @@ use self::machine::Machine;
 pub struct Outcome {
     /// Processes that did not end even when killed (the kernel holds them); empty in any sane world.
     pub abandoned: Vec<String>,
-}
-
-/// Claims a data directory: creates it if need be, makes sure that no other launcher runs on it, and ends what an earlier one
-/// that died left behind. Call it before ports are tested, for both kinds of process hold them.
-///
-/// # Errors
-/// [`kit::Exit::AlreadyRunning`] with the other launcher's process id; any other when the directory cannot be used or a
-/// leftover process cannot be ended.
-pub async fn claim(data: &Path) -> Result<Claim, Failure> {
-    Claim::take(data).await
 }
 
 /// Runs a plan until INT, TERM, HUP or the control socket's `down` ends it, and everything is stopped. A second signal kills.

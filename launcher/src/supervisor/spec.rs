@@ -32,9 +32,20 @@ pub struct Plan {
     pub secrets: Vec<Secret>,
     /// What was set, each with a text that is equal for equal values: two plans are compared by it, for people.
     pub settings: BTreeMap<String, String>,
+    /// What of it concerns the launcher itself.
+    pub launcher: LauncherSpec,
     /// A program that, run with `guard` and a run's id, ends every process of that run as soon as its standard input ends: our
     /// own executable. It outlives us for that. None in tests that have no such program.
     pub guard: Option<PathBuf>,
+}
+
+/// What the launcher does for itself. The supervisor hands it on: [`super::Hooks::in_force`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LauncherSpec {
+    /// Where its own numbers are served.
+    pub metrics: Option<SocketAddr>,
+    /// Whether its configuration is watched.
+    pub watch: bool,
 }
 
 /// One component: a process that is started, watched, restarted and stopped.

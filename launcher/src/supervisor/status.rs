@@ -110,8 +110,11 @@ pub struct Awaited {
     pub name: String,
     /// Its process id.
     pub pid: u32,
-    /// The seconds until it is killed, rounded up.
+    /// The seconds until it is killed, or given up after that, rounded up.
     pub seconds_left: u64,
+    /// Whether it was killed already.
+    #[serde(default)]
+    pub killed: bool,
     /// How many other processes there are in its group.
     pub grandchildren: usize,
 }

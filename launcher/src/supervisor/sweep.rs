@@ -6,11 +6,10 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, Signal};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
@@ -77,9 +76,8 @@ async fn end_within(grace: Duration, run_id: Option<Uuid>, lock: Option<&File>) 
                     ?signal,
                     "ends a process of an earlier run"
                 );
-                // One that has gone needs no signal.
-                let _ = pidfd_send_signal(&stray.pidfd, signal);
-                let _ = pidfd_send_signal(&stray.pidfd, Signal::CONT);
+                stray.hold.send(signal);
+                stray.hold.send(Signal::CONT);
             }
             told.extend(strays.iter().map(|stray| stray.pid));
             if Instant::now() >= deadline {
@@ -98,10 +96,7 @@ pub(super) fn mark(run_id: Uuid, component: &str) -> String {
 /// Kills every process with this mark; true if there was one.
 pub(super) fn kill(mark: &str) -> bool {
     let strays = find_all(|directory| is_marked(directory, |variable| variable == mark.as_bytes()));
-    for stray in &strays {
-        // One that has gone needs no signal.
-        let _ = pidfd_send_signal(&stray.pidfd, Signal::KILL);
-    }
+    strays.iter().for_each(|stray| stray.hold.send(Signal::KILL));
     !strays.is_empty()
 }
 
@@ -112,7 +107,38 @@ pub(super) fn find(run_id: Option<Uuid>, lock: Option<&File>) -> Vec<i32> {
 
 struct Stray {
     pid: Pid,
-    pidfd: OwnedFd,
+    hold: Hold,
+}
+
+/// A process, and none that gets its number after it.
+#[cfg(target_os = "linux")]
+struct Hold(std::os::fd::OwnedFd);
+
+#[cfg(target_os = "linux")]
+impl Hold {
+    fn on(pid: Pid) -> Option<Self> {
+        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok().map(Self)
+    }
+
+    fn send(&self, signal: Signal) {
+        // One that has gone needs no signal.
+        let _ = rustix::process::pidfd_send_signal(&self.0, signal);
+    }
+}
+
+/// Where nothing tells what a process has in its environment, none is ever held.
+#[cfg(not(target_os = "linux"))]
+enum Hold {}
+
+#[cfg(not(target_os = "linux"))]
+impl Hold {
+    fn on(_: Pid) -> Option<Self> {
+        None
+    }
+
+    fn send(&self, _: Signal) {
+        match *self {}
+    }
 }
 
 fn strays(run_id: Option<Uuid>, lock: Option<&File>) -> Vec<Stray> {
@@ -133,10 +159,10 @@ fn find_all(is_ours: impl Fn(&str) -> bool) -> Vec<Stray> {
     let (us, user) = (rustix::process::getpid(), rustix::process::geteuid().as_raw());
     pids.filter(|pid| *pid != us)
         .filter_map(|pid| {
-            let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+            let hold = Hold::on(pid)?;
             let directory = format!("/proc/{}", pid.as_raw_nonzero());
             let is_of_user = fs::metadata(&directory).is_ok_and(|meta| meta.uid() == user);
-            (is_of_user && is_ours(&directory)).then_some(Stray { pid, pidfd })
+            (is_of_user && is_ours(&directory)).then_some(Stray { pid, hold })
         })
         .collect()
 }

@@ -94,6 +94,29 @@ fn a_crash_is_on_record_with_all_that_was_known_of_it() {
 }
 
 #[test]
+fn a_reload_changes_what_the_launcher_does_for_itself() {
+    let address = crate::support::free_address();
+    let launcher = home("[launcher]\nwatch = false\n").up();
+    let file = launcher.home.dir.path().join("faults.toml");
+    let answers = || std::net::TcpStream::connect(address).is_ok();
+    let reload = |arguments: &[&str]| {
+        let output = launcher.home.run(&[&["reload"], arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    std::fs::write(&file, format!("[launcher]\nmetrics-listen = '{address}'\n")).unwrap();
+    let plan = reload(&["--plan"]);
+    assert!(plan.starts_with("keep") && plan.contains("launcher.metrics-listen"), "{plan}");
+    assert!(!answers(), "a plan changes nothing");
+    reload(&[]);
+    assert_eq!(crate::support::http::get(address, "/healthz").status, 200);
+    // It is watched from now on.
+    std::fs::write(&file, "[launcher]\nwatch = false\n").unwrap();
+    wait_for("the numbers to be served no more", || (!answers()).then_some(()));
+    reload(&[]);
+}
+
+#[test]
 fn a_reload_says_what_it_does_and_why_and_one_that_changes_nothing_does_nothing() {
     let bridge = |more: &str| {
         format!("launcher.watch = false\n[components.bridge]\ncommand = ['sleep', '600']\n{more}\n")

@@ -1,8 +1,12 @@
 //! `kill -9` of the launcher at a random moment: nothing of it is left within three seconds, its ports are free, and the next start
 //! comes up by itself.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
+
+use launcher::supervisor::control::{Request, request};
+use serde_json::Value;
 
 use crate::misbehave::{component, home};
 use crate::processes::{guards, marked};
@@ -15,11 +19,13 @@ const MOMENTS: [&str; 5] = ["starting", "steady", "rotating", "reloading", "stop
 /// How long anything of it may live on.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// One round in three has grandchildren that mind nothing.
-fn config(is_stubborn: bool, version: u64) -> String {
+/// One round in three has grandchildren that mind nothing. Somebody always talks; while files are to be put aside without end it
+/// is a torrent.
+fn config(is_stubborn: bool, moment: &str, version: u64) -> String {
     let more = "needs = []\nstop-grace = '300ms'\nnotify = true";
     let mut text = "logs.file-mib = 1\n".to_owned();
-    text.push_str(&component("chatter", "chatters", more));
+    let talker = if moment == "rotating" { "torrent" } else { "chatters" };
+    text.push_str(&component("talker", talker, more));
     text.push_str(&component("polite", "polite", more));
     if is_stubborn {
         text.push_str(&component("group", "leaves-a-child", more));
@@ -28,35 +34,77 @@ fn config(is_stubborn: bool, version: u64) -> String {
     text.replace("VERSION = '0'", &format!("VERSION = '{version}'"))
 }
 
+/// About as long as a start, a stop or a restart of everything takes, in milliseconds.
+const TURN: u64 = if cfg!(debug_assertions) { 150 } else { 40 };
+
+fn write_config(launcher: &Launcher, text: &str) {
+    std::fs::write(launcher.home.dir.path().join("faults.toml"), text).unwrap();
+}
+
 fn kill_at(launcher: &mut Launcher, moment: &str, is_stubborn: bool, dice: &mut Dice) {
+    write_config(launcher, &config(is_stubborn, moment, 0));
+    launcher.start_again();
     match moment {
-        "starting" => dice.pause(200),
-        "steady" => {
+        "starting" => dice.pause(TURN),
+        "steady" | "rotating" => {
             launcher.wait_until_healthy();
-            dice.pause(100);
-        }
-        // The chatter fills a file in half a second.
-        "rotating" => {
-            launcher.wait_until_healthy();
-            dice.pause(1000);
+            dice.pause(300);
         }
         "reloading" => {
             launcher.wait_until_healthy();
-            let file = launcher.home.dir.path().join("faults.toml");
-            std::fs::write(file, config(is_stubborn, dice.roll(1 << 30))).unwrap();
-            let mut reload = launcher.home.command(&["reload"]).spawn().unwrap();
-            dice.pause(50);
-            let _ = reload.kill();
-            reload.wait().unwrap();
+            write_config(launcher, &config(is_stubborn, moment, 1 + dice.roll(1 << 30)));
+            let data = launcher.home.data();
+            let reload = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                // Nobody answers any more when the launcher is killed first.
+                drop(runtime.block_on(request(&data, &Request::Reload { plan_only: false })));
+            });
+            dice.pause(TURN);
+            launcher.end("-KILL");
+            return reload.join().unwrap();
         }
         "stopping" => {
             launcher.wait_until_healthy();
             crate::support::kill(launcher.pid(), "-TERM");
-            dice.pause(200);
+            dice.pause(TURN);
         }
         other => panic!("{other} is no moment"),
     }
     launcher.end("-KILL");
+}
+
+/// Whether the launcher was at it when it was killed, by what it left on the disk.
+fn was_at(launcher: &Launcher, moment: &str, run: &str) -> bool {
+    let text = std::fs::read_to_string(launcher.home.logs().join("events.jsonl")).unwrap_or_default();
+    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let events: Vec<Value> = events.filter(|event| event["run"] == run).collect();
+    let mut states: BTreeMap<&str, &str> = BTreeMap::new();
+    for event in events.iter().filter(|event| event["event"] == "transition") {
+        states.insert(event["component"].as_str().unwrap(), event["to"].as_str().unwrap());
+    }
+    states.retain(|_, state| *state != "skipped");
+    let is = |wanted: &str| states.values().any(|state| *state == wanted);
+    let all_ready = !states.is_empty() && states.values().all(|state| *state == "ready");
+    match moment {
+        "starting" => !all_ready,
+        "steady" => all_ready,
+        "rotating" => {
+            let files = std::fs::read_dir(launcher.home.logs()).unwrap().flatten();
+            let mut names = files.map(|file| file.file_name().into_string().unwrap());
+            names.any(|name| {
+                name.starts_with("talker.2") && (name.ends_with(".log") || name.ends_with(".tmp"))
+            })
+        }
+        "reloading" => {
+            let asked = events.iter().any(|event| event["reason"] == "its configuration has changed");
+            asked && !all_ready
+        }
+        "stopping" => {
+            let is_over = events.iter().any(|event| event["event"] == "launcher-ended");
+            !is_over && (is("stopping") || is("stopped"))
+        }
+        other => panic!("{other} is no moment"),
+    }
 }
 
 fn run_of(launcher: &Launcher) -> String {
@@ -84,23 +132,30 @@ fn nothing_outlives_a_killed_launcher_and_the_next_start_just_works() {
     let rounds = rounds(10, 300);
     println!("P2P_SEED={seed}");
     let mut took: Vec<Duration> = Vec::new();
-    let mut launchers = [false, true].map(|is_stubborn| (is_stubborn, home(&config(is_stubborn, 0)).idle()));
+    let mut hits: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut launchers = [false, true].map(|_| home("").idle());
     for round in 0..rounds {
-        let (is_stubborn, launcher) = &mut launchers[usize::from(round % 3 == 2)];
-        launcher.start_again();
-        kill_at(launcher, MOMENTS[round % MOMENTS.len()], *is_stubborn, &mut dice);
+        let (moment, is_stubborn) = (MOMENTS[round % MOMENTS.len()], round % 3 == 2);
+        let launcher = &mut launchers[usize::from(is_stubborn)];
+        kill_at(launcher, moment, is_stubborn, &mut dice);
         let time = nothing_is_left(launcher);
-        assert!(time < LIMIT, "round {round}, seed {seed}: {time:?}");
+        assert!(time < LIMIT, "round {round}, {moment}, seed {seed}: {time:?}");
         took.push(time);
+        *hits.entry(moment).or_default() += usize::from(was_at(launcher, moment, &run_of(launcher)));
     }
-    for (_, launcher) in &mut launchers {
+    for launcher in &mut launchers {
         launcher.start_again();
         launcher.wait_until_healthy();
     }
     took.sort();
     println!(
-        "{rounds} rounds: gone after {:?} in the middle, {:?} at most",
+        "{rounds} rounds, {} of each moment, when it was {hits:?}: gone after {:?} in the middle, {:?} at most",
+        rounds / MOMENTS.len(),
         took[rounds / 2],
         took[rounds - 1]
+    );
+    assert!(
+        rounds < 100 || MOMENTS.iter().all(|moment| hits[moment] * 4 * MOMENTS.len() > rounds),
+        "{hits:?}"
     );
 }

@@ -56,6 +56,10 @@ fn role() {
                 () = serve_until_term() => return,
                 () = flood() => {}
             },
+            "torrent" => tokio::select! {
+                () = serve_until_term() => return,
+                () = torrent() => {}
+            },
             _ => {}
         }
         mind_no_signal();
@@ -133,6 +137,15 @@ async fn flood() {
     loop {
         let _ = std::io::stdout().write_all(&line.repeat(20));
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// As much as is taken.
+async fn torrent() {
+    let lines = [b"x".repeat(1023), b"\n".to_vec()].concat().repeat(60);
+    loop {
+        let _ = std::io::stdout().write_all(&lines);
+        tokio::task::yield_now().await;
     }
 }
 

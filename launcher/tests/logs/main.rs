@@ -60,10 +60,10 @@ fn a_flood_of_awkward_lines_comes_out_byte_for_byte_in_little_memory() {
     );
     assert!(rotations as u64 >= bytes * 5 / (3 << 20));
     assert!(memory < MEMORY, "the launcher took {memory} KiB");
-    house.prove(0, &["talk-1: whole"]);
+    house.prove(0, &["talk-1: whole", "launcher: whole"]);
     let (aside, _) = house.files("talk-1").remove(0);
     house.stop();
-    house.prove(0, &["talk-1: whole", "talk-5: whole"]);
+    house.prove(0, &["talk-1: whole", "talk-5: whole", "launcher: whole"]);
     // One byte of a file put aside, and one file that is gone.
     let mut raw = std::fs::read(&aside).unwrap();
     let middle = raw.len() / 2;

@@ -7,7 +7,8 @@ use kit::Failure;
 use launcher::supervisor::control::{Request, Response, request};
 use launcher::supervisor::status::{ComponentStatus, State};
 use launcher::supervisor::{
-    ComponentSpec, Hooks, LogPolicy, Outcome, Plan, Progress, Snapshot, claim, supervise_until,
+    Claim, ComponentSpec, DataLock, Hooks, LauncherSpec, LogPolicy, Outcome, Plan, Progress, Snapshot,
+    supervise_until,
 };
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, LocalSet};
@@ -28,8 +29,14 @@ pub(crate) fn plan(data: &Path, components: Vec<ComponentSpec>) -> Plan {
         log_policy: LogPolicy::default(),
         secrets: Vec::new(),
         settings: [].into(),
+        launcher: LauncherSpec::default(),
         guard: None,
     }
+}
+
+/// A data directory for one launcher, after what an earlier one left behind has ended.
+pub(crate) async fn claim(data: &Path) -> Result<Claim, Failure> {
+    DataLock::take(data)?.claim().await
 }
 
 /// Runs a test as the launcher runs: one thread.

@@ -4,11 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kit::Notifier;
-use launcher::supervisor::{
-    ComponentSpec, Dependents, Hooks, Launch, Readiness, RestartPolicy, claim, supervise,
-};
+use launcher::supervisor::{ComponentSpec, Dependents, Hooks, Launch, Readiness, RestartPolicy, supervise};
 
-use crate::bench::{block_on, plan};
+use crate::bench::{block_on, claim, plan};
 
 /// Says to this binary, started as a child, which role it plays.
 const ROLE: &str = "P2P_TEST_ROLE";

@@ -7,12 +7,12 @@ use launcher::supervisor::control::{
     ControlError, ReloadSummary, Request, Response, request, wait_until_gone,
 };
 use launcher::supervisor::status::State;
-use launcher::supervisor::{Hooks, Outcome, claim, supervise_until};
+use launcher::supervisor::{Hooks, Outcome, supervise_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use crate::bench::{Bench, block_on, plan};
+use crate::bench::{Bench, block_on, claim, plan};
 use crate::children::server;
 
 fn named(name: &str) -> String {

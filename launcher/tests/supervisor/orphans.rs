@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use kit::Exit;
 use launcher::supervisor::control::{Request, Response, request};
-use launcher::supervisor::{RUN, Snapshot, claim};
+use launcher::supervisor::{RUN, Snapshot};
 
-use crate::bench::{block_on, wait_for};
+use crate::bench::{block_on, claim, wait_for};
 use crate::children::launcher;
 
 /// A launcher in a process of its own; ended with the test.

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use kit::Exit;
 use launcher::supervisor::status::{DependencyState, State};
-use launcher::supervisor::{External, Hooks, Launch, Progress, claim, supervise_until};
+use launcher::supervisor::{External, Hooks, Launch, Progress, supervise_until};
 use tokio::sync::mpsc;
 
-use crate::bench::{Bench, block_on, log, plan};
+use crate::bench::{Bench, block_on, claim, log, plan};
 use crate::children::{mute, script, server};
 
 #[test]

@@ -25,6 +25,7 @@ const BURST: u32 = 16;
 /// How long a handshake may take.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
 /// What was sent and is not taken by the other side's system for this long ends the connection (RFC 5482).
+#[cfg(target_os = "linux")]
 const UNTAKEN: Duration = Duration::from_secs(5);
 
 /// Opens the port, or any other where that is taken: it is told to everybody anyway. IPv6 and IPv4, where there is both.
@@ -71,6 +72,8 @@ async fn serve(node: &Node, stream: TcpStream, place: Place) -> Result<(), Sessi
 /// Sets a connection up; says where both ends are.
 pub(super) fn prepare(stream: &TcpStream) -> std::io::Result<(SocketAddr, IpAddr)> {
     stream.set_nodelay(true)?;
+    // Elsewhere the system's own patience must do.
+    #[cfg(target_os = "linux")]
     socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNTAKEN))?;
     let mut remote = stream.peer_addr()?;
     // What is IPv4 becomes it; a link-local address keeps the interface that it is on.

@@ -2,30 +2,25 @@
 //!
 //! * [`Process::start`]: a process group of its own; standard input is the lifeline, a pipe whose other end we hold;
 //!   standard output and error are one pipe into its log.
-//! * The process itself is watched, by its pidfd: a pipe can be held open by a descendant that outlives it.
+//! * The process itself is watched: a pipe can be held open by a descendant that outlives it.
 //! * When it has ended it is left a zombie until the rest of its group is killed: the zombie keeps the group's number from being
 //!   given to strangers. Then it is reaped, and the group waited for until it is empty. Who left the group, as with `setsid(1)`, is
 //!   known by the mark in its environment.
 
 use std::ffi::OsString;
 use std::io::{self, PipeWriter};
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, test_kill_process_group,
-    waitid,
-};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::time::Instant;
 use uuid::Uuid;
 use wait4::Wait4;
 
 use super::groups::sizes;
+use super::watch::Watch;
 use crate::supervisor::exit::{ProcessExit, Usage};
 use crate::supervisor::listeners::Inheritance;
 use crate::supervisor::lock::Claim;
@@ -42,7 +37,7 @@ const GROUP_POLL: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(super) struct Process {
     pid: Pid,
-    pidfd: AsyncFd<OwnedFd>,
+    watch: Watch,
     child: Child,
     started: Instant,
     /// The launcher's end of the lifeline. Its closing tells the child, and every descendant that kept the other end.
@@ -80,10 +75,10 @@ impl Process {
         sockets.give_to(&mut command)?;
         let child = claim.lend(|| command.spawn())?;
         let pid = Pid::from_child(&child);
-        match watch(pid) {
-            Ok(pidfd) => Ok(Self {
+        match Watch::on(pid) {
+            Ok(watch) => Ok(Self {
                 pid,
-                pidfd,
+                watch,
                 child,
                 started: Instant::now(),
                 _lifeline: lifeline,
@@ -115,18 +110,7 @@ impl Process {
 
     /// Waits until the process has ended. It is a zombie then.
     pub(super) async fn ended(&self) {
-        loop {
-            // An error is one of our own reactor: then it is asked again and again, as seldom as can be borne.
-            let Ok(mut ready) = self.pidfd.readable().await else {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            match waitid(WaitId::PidFd(self.pidfd.as_fd()), options() | WaitIdOptions::NOWAIT) {
-                Ok(None) => ready.clear_ready(),
-                // Reaped by somebody else, which is an end as well.
-                Ok(Some(_)) | Err(_) => return,
-            }
-        }
+        self.watch.ended().await;
     }
 
     /// Kills what is left of the group, reaps the process, kills its descendants that left the group, and waits until all are gone.
@@ -156,14 +140,11 @@ impl Process {
     }
 }
 
-/// Whether a process of the group runs. Zombies do not: they are init's to reap, and it may take its time, or never do it.
+/// Whether a process of the group runs. Zombies do not: they are init's to reap, and it may take its time, or never do it. Only
+/// Linux tells them apart.
 fn is_group_alive(group: Pid) -> bool {
-    test_kill_process_group(group).is_ok()
-        && sizes().contains_key(&group.as_raw_nonzero().get().unsigned_abs())
-}
-
-fn options() -> WaitIdOptions {
-    WaitIdOptions::EXITED | WaitIdOptions::NOHANG
+    let runs = || sizes().contains_key(&group.as_raw_nonzero().get().unsigned_abs());
+    test_kill_process_group(group).is_ok() && (!cfg!(target_os = "linux") || runs())
 }
 
 fn command(spec: &ComponentSpec, run_id: Uuid) -> io::Result<Command> {
@@ -197,15 +178,6 @@ pub(super) fn dress(
 
 fn not_part() -> io::Error {
     io::Error::other("it is not part of this run")
-}
-
-/// A pidfd is readable once its process has ended.
-#[expect(
-    deprecated,
-    reason = "its successor is unsafe for the sake of types that do not own their descriptor; this one does"
-)]
-pub(super) fn watch(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(pidfd_open(pid, PidfdFlags::NONBLOCK)?, Interest::READABLE)
 }
 
 /// A child that cannot be watched is no child.

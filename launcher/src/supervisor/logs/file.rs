@@ -83,7 +83,8 @@ pub(super) struct LogFile {
     /// Those whose line under way has lost its beginning, so that the rest of it is dropped, too.
     skipping: Vec<StreamId>,
     counters: Arc<Counters>,
-    archiver: Archiver,
+    /// Woken when a file was put aside; none where somebody else sees to that.
+    archiver: Option<Archiver>,
     /// The number of the next file put aside; they only ever grow.
     sequence: u64,
 }
@@ -104,7 +105,7 @@ impl LogFile {
         name: &str,
         policy: LogPolicy,
         counters: Arc<Counters>,
-        archiver: Archiver,
+        archiver: Option<Archiver>,
     ) -> Self {
         Self {
             name: name.to_owned(),
@@ -358,7 +359,9 @@ impl LogFile {
             self.journal.put_aside(self.sequence);
             self.sequence += 1;
             self.segment = None;
-            self.archiver.wake(self.policy);
+            if let Some(archiver) = &self.archiver {
+                archiver.wake(self.policy);
+            }
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Replaces secrets in a stream of bytes by `***`, also where a secret is spread over several reads.
 //!
 //! Bytes that may be the beginning of a secret are held back until what follows decides; a secret has no line end in it, so a
-//! whole line is never held back.
+//! whole line is never held back. Where nothing follows for a while, as after a prompt, they are let go as long as they are no more
+//! than half of any secret. Should the rest of one come after all, that is masked: no more than half of a secret is ever shown.
 
 use std::sync::Arc;
 
@@ -30,13 +31,20 @@ impl Secrets {
 
     /// How many of the last bytes may be the beginning of a secret.
     fn open_end(&self, bytes: &[u8]) -> usize {
-        let of = |finder: &Finder<'static>| {
-            let needle = finder.needle();
-            let longest = (needle.len() - 1).min(bytes.len());
-            (1..=longest).rev().find(|length| bytes.ends_with(&needle[..*length])).unwrap_or(0)
-        };
-        self.0.iter().map(of).max().unwrap_or(0)
+        self.0.iter().map(|finder| begun(finder, bytes)).max().unwrap_or(0)
     }
+
+    /// Whether they end with more than half of a secret.
+    fn end_with_most(&self, bytes: &[u8]) -> bool {
+        self.0.iter().any(|finder| begun(finder, bytes) * 2 > finder.needle().len())
+    }
+}
+
+/// So many of the last bytes are the beginning of this secret.
+fn begun(finder: &Finder<'static>, bytes: &[u8]) -> usize {
+    let needle = finder.needle();
+    let longest = (needle.len() - 1).min(bytes.len());
+    (1..=longest).rev().find(|length| bytes.ends_with(&needle[..*length])).unwrap_or(0)
 }
 
 /// Masks one stream.
@@ -45,15 +53,18 @@ pub(super) struct Masker {
     secrets: Secrets,
     /// What may be the beginning of a secret; shorter than the longest one.
     held: Vec<u8>,
+    /// So much of it was let go already.
+    shown: usize,
 }
 
 impl Masker {
     pub(super) fn new(secrets: Secrets) -> Self {
-        Self { secrets, held: Vec::new() }
+        Self { secrets, held: Vec::new(), shown: 0 }
     }
 
     /// Takes more of the stream and gives what is certain. Where there is no secret, that is the input itself.
     pub(super) fn mask(&mut self, mut input: Vec<u8>) -> Vec<u8> {
+        let shown = std::mem::take(&mut self.shown);
         if !self.held.is_empty() {
             let mut joined = std::mem::take(&mut self.held);
             joined.append(&mut input);
@@ -61,15 +72,15 @@ impl Masker {
         }
         let mut found = Found::in_bytes(&self.secrets, &input);
         let Some(mut next) = found.next(&input, 0) else {
-            let certain = input.len() - self.secrets.open_end(&input);
-            self.held.extend_from_slice(&input[certain..]);
+            let certain = self.hold(&input, 0, shown);
             input.truncate(certain);
+            input.drain(..shown.min(certain));
             return input;
         };
         let mut out = Vec::with_capacity(input.capacity());
         let mut at = 0;
         loop {
-            out.extend_from_slice(&input[at..next.0]);
+            out.extend_from_slice(&input[at.max(shown)..next.0.max(shown)]);
             out.extend_from_slice(MASK);
             at = next.1;
             match found.next(&input, at) {
@@ -77,20 +88,38 @@ impl Masker {
                 None => break,
             }
         }
-        let certain = input.len() - self.secrets.open_end(&input[at..]);
+        let certain = self.hold(&input, at, shown);
         out.extend_from_slice(&input[at..certain]);
-        self.held.extend_from_slice(&input[certain..]);
         out
+    }
+
+    /// Holds back the end of a text whose secrets before `at` are masked; gives where that end begins.
+    fn hold(&mut self, text: &[u8], at: usize, shown: usize) -> usize {
+        let certain = text.len() - self.secrets.open_end(&text[at..]);
+        self.held.extend_from_slice(&text[certain..]);
+        self.shown = shown.saturating_sub(certain);
+        certain
+    }
+
+    /// Whether something is held back that [`Self::release`] may let go.
+    pub(super) fn is_holding(&self) -> bool {
+        self.held.len() > self.shown
+    }
+
+    /// Nothing has come for a while: what is held back and tells nobody a secret.
+    pub(super) fn release(&mut self) -> Vec<u8> {
+        if self.secrets.end_with_most(&self.held) {
+            return Vec::new();
+        }
+        let shown = std::mem::replace(&mut self.shown, self.held.len());
+        self.held[shown..].to_vec()
     }
 
     /// The stream has ended. What is held back is no whole secret; more than half of one is masked all the same.
     pub(super) fn finish(&mut self) -> Vec<u8> {
-        let held = std::mem::take(&mut self.held);
-        let is_most = |finder: &Finder<'static>| {
-            finder.needle().starts_with(&held) && held.len() * 2 > finder.needle().len()
-        };
-        let mask = !held.is_empty() && self.secrets.0.iter().any(is_most);
-        if mask { MASK.to_vec() } else { held }
+        let mask = self.secrets.end_with_most(&self.held);
+        let (held, shown) = (std::mem::take(&mut self.held), std::mem::take(&mut self.shown));
+        if mask { MASK.to_vec() } else { held[shown..].to_vec() }
     }
 }
 
@@ -151,7 +180,48 @@ mod tests {
         assert_eq!(masked(&["hunter22"], &[b"x hun"]), b"x hun");
     }
 
+    #[test]
+    fn a_prompt_is_let_go_and_the_rest_of_a_secret_is_masked_all_the_same() {
+        let mut masker = Masker::new(Secrets::new(&[Secret::new("a word: hunter22".to_owned())]));
+        let mut out = |input: &str| {
+            let text = masker.mask(input.as_bytes().to_vec());
+            (String::from_utf8(text).unwrap(), String::from_utf8(masker.release()).unwrap())
+        };
+        let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
+        assert_eq!(out("say a"), pair("say ", "a"));
+        assert_eq!(out(" word"), pair("", " word"));
+        assert_eq!(out(": "), pair("", ": "), "half of it");
+        assert_eq!(out("h"), pair("", ""), "more than half of it");
+        assert_eq!(out("ello\n"), pair("hello\n", ""));
+        assert_eq!(out("a word"), pair("", "a word"));
+        assert_eq!(out(": hunter22 a wo"), pair("*** ", "a wo"));
+        assert_eq!(out("a word: hunter22"), pair("***", ""));
+    }
+
     proptest! {
+        #[test]
+        fn what_is_let_go_changes_nothing_but_secrets(
+            text in "[ab\n]{0,60}",
+            cuts in proptest::collection::vec(0..60usize, 0..20),
+        ) {
+            let secrets = ["abab", "bbaab"].map(|text| Secret::new(text.to_owned()));
+            let mut masker = Masker::new(Secrets::new(&secrets));
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let mut found = Vec::new();
+            for piece in cuts.windows(2) {
+                found.extend(masker.mask(text.as_bytes()[piece[0]..piece[1]].to_vec()));
+                found.extend(masker.release());
+            }
+            found.extend(masker.finish());
+            let found = String::from_utf8(found).unwrap();
+            prop_assert!(secrets.iter().all(|secret| !found.contains(secret.expose())), "{}", found);
+            if secrets.iter().all(|secret| !text.contains(secret.expose())) && text.ends_with('\n') {
+                prop_assert_eq!(found, text);
+            }
+        }
+
         #[test]
         fn pieces_do_not_matter(text in "[ab\n]{0,60}", cuts in proptest::collection::vec(0..60usize, 0..6)) {
             let whole = masked(&["abab", "bbaab"], &[text.as_bytes()]);

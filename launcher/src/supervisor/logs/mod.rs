@@ -4,6 +4,7 @@
 //!   ([`pump`]). Each pipe is a [`stream`]: secrets masked, its last lines kept for the report of a crash, its lines formed.
 //! * The thread that writes ([`writer`]) has a [`file`] for each component.
 //! * Full files are put aside ([`names`]), and compressed on a third thread ([`archive`]).
+//! * The launcher's [`own`] log is such a file, too, on a thread of its own.
 //! * What was written stands in a [`journal`] beside the logs, and [`verify`] holds them against it.
 //!
 //! A child never waits for its log longer than a moment: what cannot be written is read all the same, dropped in whole lines and
@@ -16,6 +17,7 @@ mod format;
 pub(crate) mod journal;
 mod mask;
 pub(crate) mod names;
+pub(crate) mod own;
 mod pump;
 mod segment;
 mod stream;

@@ -27,6 +27,9 @@ const READ: usize = 256 * 1024;
 /// How long a pipe may stay open after its process has ended before its last lines are told without waiting for its end.
 const LEAK: Duration = Duration::from_millis(100);
 
+/// How long nothing may come before what is held back, as it may begin a secret, is let go.
+const QUIET: Duration = Duration::from_millis(200);
+
 /// How long the pipes' ends are waited for at the close.
 const LINGER: Duration = Duration::from_millis(300);
 
@@ -148,6 +151,7 @@ async fn read(
     let mut buffer = Vec::new();
     let mut answer = None;
     let mut deadline = None;
+    let mut quiet = None;
     loop {
         if buffer.capacity() < READ {
             buffer = Vec::with_capacity(READ);
@@ -160,9 +164,16 @@ async fn read(
             }
             () = until(deadline), if answer.is_some() => tell(&mut answer, &stream),
             count = reader.read_buf(&mut buffer) => match count {
-                Ok(count) if count > 0 => buffer = stream.write(buffer).await,
+                Ok(count) if count > 0 => {
+                    buffer = stream.write(buffer).await;
+                    quiet = stream.is_holding().then(|| tokio::time::Instant::now() + QUIET);
+                }
                 Ok(_) | Err(_) => break,
             },
+            () = until(quiet), if quiet.is_some() => {
+                stream.rest().await;
+                quiet = None;
+            }
         }
     }
     stream.end().await;

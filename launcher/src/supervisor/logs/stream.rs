@@ -57,6 +57,21 @@ impl Stream {
     /// Takes a chunk, and gives a buffer for the next one.
     pub(super) async fn write(&mut self, chunk: Vec<u8>) -> Vec<u8> {
         let masked = self.masker.mask(chunk);
+        self.take(masked).await
+    }
+
+    /// Whether something is held back because it may be the beginning of a secret.
+    pub(super) fn is_holding(&self) -> bool {
+        self.masker.is_holding()
+    }
+
+    /// Nothing has come for a while; a prompt is to be seen.
+    pub(super) async fn rest(&mut self) {
+        let released = self.masker.release();
+        self.take(released).await;
+    }
+
+    async fn take(&mut self, masked: Vec<u8>) -> Vec<u8> {
         self.tail.feed(&masked);
         if let Some(awaited) = &mut self.awaited {
             awaited.feed(&masked);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::archive::Archiver;
 use super::super::file::LogFile;
 use super::*;
 use crate::supervisor::spec::LogPolicy;
@@ -54,9 +53,8 @@ impl Bench {
 }
 
 fn log(dir: &Path) -> LogFile {
-    let archiver = Archiver::start(&dir.join("elsewhere-that-is-not-there")).unwrap();
     let policy = LogPolicy { max_bytes: 50_000, ..LogPolicy::default() };
-    LogFile::new(dir, "chat", policy, Arc::default(), archiver)
+    LogFile::new(dir, "chat", policy, Arc::default(), None)
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,6 +17,9 @@ use crate::supervisor::spec::LogPolicy;
 /// Jobs that may wait. Each stream has one chunk under way at most, so only hundreds of them at a disk that stands still find no
 /// place; what they would write is dropped and counted.
 const JOBS: usize = 512;
+
+/// How often old files are looked after though none was put aside here: the launcher's own log puts its files aside itself.
+const TIDY: Duration = Duration::from_secs(60);
 
 /// What the thread is told.
 pub(super) enum Job {
@@ -51,6 +54,8 @@ struct Writer {
     policy: LogPolicy,
     archiver: Archiver,
     files: BTreeMap<Arc<str>, LogFile>,
+    /// When old files are looked after again.
+    tidy_at: Instant,
 }
 
 /// Starts the thread. It ends when it is closed, or nobody is left to tell it anything.
@@ -59,7 +64,8 @@ pub(super) fn start(directory: PathBuf, policy: LogPolicy) -> io::Result<mpsc::S
     archiver.wake(policy);
     let (jobs, mut received) = mpsc::channel(JOBS);
     let run = move || {
-        let mut writer = Writer { directory, policy, archiver, files: BTreeMap::new() };
+        let tidy_at = Instant::now() + TIDY;
+        let mut writer = Writer { directory, policy, archiver, files: BTreeMap::new(), tidy_at };
         while let Some(job) = received.blocking_recv() {
             if let Some(done) = writer.act(job) {
                 // Who asked may have lost patience.
@@ -111,12 +117,16 @@ impl Writer {
     }
 
     fn open(&mut self, component: Arc<str>, counters: Arc<Counters>) {
-        let Self { directory, policy, archiver, files } = self;
-        let make = || LogFile::new(directory, &component, *policy, counters, archiver.clone());
+        let Self { directory, policy, archiver, files, .. } = self;
+        let make = || LogFile::new(directory, &component, *policy, counters, Some(archiver.clone()));
         files.entry(Arc::clone(&component)).or_insert_with(make);
     }
 
     fn tick(&mut self, now: Instant) {
         self.files.values_mut().for_each(|file| file.tick(now));
+        if now >= self.tidy_at {
+            self.archiver.wake(self.policy);
+            self.tidy_at = now + TIDY;
+        }
     }
 }

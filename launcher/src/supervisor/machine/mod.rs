@@ -5,123 +5,32 @@
 
 mod budget;
 mod component;
+mod event;
 mod explain;
 mod fingerprint;
 #[cfg(debug_assertions)]
 mod oracle;
 #[cfg(test)]
 mod properties;
+mod reload;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Instant;
 
-use super::control::ReloadSummary;
-use super::exit::ProcessExit;
 use super::graph::{Graph, PlanError};
-use super::spec::{ComponentSpec, Dependents, Launch};
-use super::status::State;
+use super::spec::{ComponentSpec, Dependents};
+
+use component::End;
+use reload::skip_dependents;
 
 pub(crate) use component::{Component, Phase, Then};
+pub(crate) use event::{Action, Event, Verb};
 pub(crate) use explain::ceil_seconds;
 pub(crate) use fingerprint::fingerprint;
-
-/// What happened.
-#[derive(Debug, Clone)]
-pub(crate) enum Event {
-    /// The first event.
-    Begin,
-    /// An incarnation has its process.
-    Spawned { name: String, epoch: u64, pid: u32 },
-    /// An incarnation could not be started.
-    SpawnFailed { name: String, epoch: u64, error: String },
-    /// It says that it serves, or its readiness probe does.
-    Ready { name: String, epoch: u64 },
-    /// Its readiness probe says that it does not serve.
-    Unready { name: String, epoch: u64, reason: String },
-    /// Its liveness probe, or itself, says that it must be started anew.
-    Unhealthy { name: String, epoch: u64, reason: String },
-    /// It gives a sign of life.
-    Alive { name: String, epoch: u64 },
-    /// It needs more time, for what it is about.
-    Extend { name: String, epoch: u64, by: Duration },
-    /// It says that it is ending.
-    Leaving { name: String, epoch: u64 },
-    /// It says what it does.
-    Said { name: String, epoch: u64, text: String },
-    /// Its process has ended and is reaped, and nothing of its group lives.
-    Exited { name: String, epoch: u64, exit: ProcessExit },
-    /// What it wrote last has been read: the last line, and what is equal for equal crashes.
-    LastWords { name: String, epoch: u64, line: Option<String>, print: Option<u64> },
-    /// An alarm rings.
-    Alarm { name: String, token: u64 },
-    /// The operator wants something of a component that [`Machine::refusal`] does not refuse.
-    Operator { name: String, verb: Verb },
-    /// A dependency answers, or does not.
-    Dependency { name: String, ok: bool },
-    /// A new plan.
-    Replace { components: Vec<ComponentSpec>, dependencies: Vec<String>, graph: Graph },
-    /// All is to end.
-    Quit,
-    /// All is to end now.
-    Kill,
-}
-
-/// What to do. Of several, in this order.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Action {
-    /// Start a process; answered by [`Event::Spawned`] or [`Event::SpawnFailed`].
-    Spawn { name: String, epoch: u64 },
-    /// TERM, then CONT, to its group.
-    Terminate { name: String, epoch: u64 },
-    /// KILL to its group.
-    Kill { name: String, epoch: u64 },
-    /// Forget a process that does not die.
-    Abandon { name: String, epoch: u64 },
-    /// Ring at this time; replaces the component's earlier alarm.
-    Alarm { name: String, token: u64, at: Instant },
-    /// It has another state now.
-    Changed { name: String, epoch: u64, from: State, to: State, why: String },
-    /// It is in no plan any more.
-    Forget { name: String },
-    /// All has ended; the last action there is.
-    Finish,
-}
-
-/// What the operator may want of a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verb {
-    /// Run it, and forget its crashes.
-    Start,
-    /// Do not run it.
-    Stop,
-    /// Stop it if it runs, and run it.
-    Restart,
-}
-
-/// How a process ended, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct End {
-    /// In words that fit after the component's name.
-    how: String,
-    /// It has done its work.
-    clean: bool,
-    /// It said that its configuration is wrong.
-    config_error: bool,
-}
-
-impl End {
-    fn of(exit: ProcessExit) -> Self {
-        Self { how: exit.to_string(), clean: exit.is_clean(), config_error: exit.is_config_error() }
-    }
-
-    fn failure(how: String) -> Self {
-        Self { how, clean: false, config_error: false }
-    }
-}
 
 /// How far the end of all has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +92,9 @@ impl Machine {
                 self.on_end(now, &name, epoch, End::failure(format!("cannot be started: {error}")), out);
             }
             Event::Ready { name, epoch } => self.of(&name, epoch, |it| it.on_ready(now, out)),
-            Event::Unready { name, epoch, reason } => self.of(&name, epoch, |it| it.on_unready(reason, out)),
+            Event::Unready { name, epoch, reason } => {
+                self.of(&name, epoch, |it| it.on_unready(now, reason, out))
+            }
             Event::Unhealthy { name, epoch, reason } => {
                 self.of(&name, epoch, |it| it.on_unhealthy(now, reason, out));
             }
@@ -234,30 +145,6 @@ impl Machine {
             }
             (_, Verb::Start | Verb::Stop | Verb::Restart) => None,
         }
-    }
-
-    /// What a new plan does.
-    pub(crate) fn compare(&self, components: &[ComponentSpec]) -> ReloadSummary {
-        let mut summary = ReloadSummary::default();
-        for spec in components {
-            let skipped = matches!(spec.launch, Launch::Skip { .. });
-            let list = match self.components.get(&spec.name) {
-                None if skipped => &mut summary.kept,
-                None => &mut summary.started,
-                Some(old) => match (matches!(old.spec.launch, Launch::Skip { .. }), skipped) {
-                    (true, true) => &mut summary.kept,
-                    (true, false) => &mut summary.started,
-                    (false, true) => &mut summary.stopped,
-                    (false, false) if old.spec == *spec => &mut summary.kept,
-                    (false, false) if old.spec.config_digest == spec.config_digest => &mut summary.changed,
-                    (false, false) => &mut summary.restarted,
-                },
-            };
-            list.push(spec.name.clone());
-        }
-        let gone = self.components.keys().filter(|name| !components.iter().any(|spec| spec.name == **name));
-        summary.stopped.extend(gone.cloned());
-        summary
     }
 
     /// The components in start order; those that a reload took out come last, until they have ended.
@@ -364,42 +251,6 @@ impl Machine {
         }
     }
 
-    fn on_replace(
-        &mut self,
-        now: Instant,
-        components: Vec<ComponentSpec>,
-        dependencies: &[String],
-        graph: Graph,
-        out: &mut Vec<Action>,
-    ) {
-        if self.is_quitting() {
-            return;
-        }
-        let old = std::mem::take(&mut self.dependencies);
-        let known = |name: &String| (name.clone(), old.get(name).copied().unwrap_or(false));
-        self.dependencies = dependencies.iter().map(known).collect();
-        let wanted: BTreeSet<String> = components.iter().map(|spec| spec.name.clone()).collect();
-        for spec in skip_dependents(components, &graph) {
-            match self.components.get_mut(&spec.name) {
-                Some(component) => component.replace(now, spec, out),
-                None => {
-                    let new = Component::new(now, spec);
-                    let (name, state) = (new.spec.name.clone(), new.state());
-                    let why = "is new in the configuration".to_owned();
-                    out.push(Action::Changed { name: name.clone(), epoch: 0, from: state, to: state, why });
-                    self.components.insert(name, new);
-                }
-            }
-        }
-        self.graph = graph;
-        for (name, component) in &mut self.components {
-            if !wanted.contains(name) && !component.retired {
-                component.retired = true;
-                component.retire(now, out);
-            }
-        }
-    }
-
     fn on_quit(&mut self, out: &mut Vec<Action>) {
         if self.goal != Goal::Run {
             return;
@@ -475,24 +326,4 @@ impl Machine {
     fn is_alive(&self, name: &str) -> bool {
         self.components.get(name).is_some_and(Component::is_alive)
     }
-}
-
-/// What needs something that is not run cannot run either.
-fn skip_dependents(mut components: Vec<ComponentSpec>, graph: &Graph) -> Vec<ComponentSpec> {
-    let mut skipped: BTreeSet<String> = BTreeSet::new();
-    for name in graph.start_order() {
-        let Some(spec) = components.iter_mut().find(|spec| spec.name == *name) else { continue };
-        if let Some(need) = spec.needs.iter().find(|need| skipped.contains(*need)) {
-            spec.launch = match &spec.launch {
-                Launch::Command { .. } => {
-                    Launch::Skip { reason: format!("it needs {need}, which is not part of this run") }
-                }
-                Launch::Skip { reason } => Launch::Skip { reason: reason.clone() },
-            };
-        }
-        if matches!(spec.launch, Launch::Skip { .. }) {
-            skipped.insert(name.clone());
-        }
-    }
-    components
 }

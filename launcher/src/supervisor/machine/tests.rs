@@ -328,3 +328,25 @@ fn a_storm_of_crashes_ends_or_is_as_seldom_as_the_policy_says() {
     let (starts, _) = starts_in_a_day(Duration::ZERO, endless);
     assert!(starts.abs_diff(expected) <= 1, "{starts} starts, {expected} expected");
 }
+
+#[test]
+fn who_served_for_long_begins_with_the_shortest_wait_again_however_it_ended() {
+    let mut bench = Bench::new(vec![component("a", &[])], &[]);
+    let policy = RestartPolicy::default();
+    for round in 0..4 {
+        bench.ready("a");
+        bench.now += policy.reset_after;
+        if round == 3 {
+            let (name, epoch) = ("a".to_owned(), bench.epoch("a"));
+            bench.step(Event::Unready { name, epoch, reason: "it does not answer".to_owned() });
+        }
+        let (name, epoch) = ("a".to_owned(), bench.epoch("a"));
+        bench.step(Event::Unhealthy { name, epoch, reason: "it is stuck".to_owned() });
+        bench.exit("a", ProcessExit::Signal(15));
+        let Phase::Backoff { until } = bench.machine.component("a").unwrap().phase else {
+            panic!("it waits")
+        };
+        assert_eq!(until - bench.now, policy.base, "round {round}");
+        bench.ring();
+    }
+}

@@ -13,7 +13,8 @@ use tokio::process::Child;
 use uuid::Uuid;
 
 use crate::supervisor::driver::incarnation::last_line;
-use crate::supervisor::driver::process::{dress, watch};
+use crate::supervisor::driver::process::dress;
+use crate::supervisor::driver::watch::Watch;
 use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::spec::{Ask, ComponentSpec};
 
@@ -125,7 +126,7 @@ impl Program {
     /// Its end; what it leaves of its group is killed while it is a zombie that holds the group's number.
     async fn ended(&mut self) -> io::Result<ExitStatus> {
         if let Some(group) = self.group {
-            let _ = watch(group)?.readable().await?;
+            Watch::on(group)?.ended().await;
             self.kill();
         }
         self.child.wait().await

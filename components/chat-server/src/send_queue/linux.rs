@@ -1,8 +1,6 @@
-//! How much of what was written to a connection its peer has not acknowledged: `SIOCOUTQ`, asked without an `ioctl`.
-//!
-//! The kernel's socket monitoring answers the same number for one socket over netlink (`sock_diag(7)`: `inet_diag_msg.idiag_wqueue`,
-//! which is `write_seq - snd_una`), in one datagram each way that the kernel answers before `send` returns. That needs no privilege
-//! and no unsafe code. Where the system does not offer it, every written byte counts as taken, and that is said once.
+//! `SIOCOUTQ`, asked without an `ioctl`: the kernel's socket monitoring answers the same number for one socket over netlink
+//! (`sock_diag(7)`: `inet_diag_msg.idiag_wqueue`, which is `write_seq - snd_una`), in one datagram each way that the kernel answers
+//! before `send` returns. That needs no privilege and no unsafe code. Where the system does not offer it, every written byte counts as taken, and that is said once.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use rustix::io::Errno;
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+
+use super::Unacknowledged;
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLMSG_ERROR: u16 = 2;
@@ -33,17 +33,6 @@ pub(crate) struct SendQueue {
 struct Asker {
     socket: OwnedFd,
     sequence: u32,
-}
-
-/// What the kernel knows of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unacknowledged {
-    /// So many bytes are written and not acknowledged.
-    Bytes(u64),
-    /// The connection is gone, and with it the knowledge.
-    Gone,
-    /// This system cannot tell.
-    Unknown,
 }
 
 impl SendQueue {

@@ -13,24 +13,23 @@
 //! A process is an *incarnation* with an epoch of its own; what comes from an earlier one is dropped by its epoch. An alarm
 //! belongs to the state that set it; one that rings in a later state is told by its token and dropped.
 
+mod end;
+mod order;
+
 use std::time::{Duration, Instant};
 
+use super::Action;
 use super::budget::Budget;
-use super::{Action, End, Verb};
-use crate::supervisor::spec::{ComponentSpec, Launch, RestartWhen};
+use crate::supervisor::spec::{ComponentSpec, Launch};
 use crate::supervisor::status::State;
+
+pub(super) use end::End;
 
 /// How long a killed process may take to be gone. Only a process stuck in the kernel needs more than milliseconds.
 const KILL_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A process that asks for more time to start or to stop gets at most this many times what it had: all ends.
 const MAX_EXTENSION: u32 = 10;
-
-/// From so many equal crashes in a row on it is said that they are the same.
-const SAME: u32 = 3;
-
-/// By so many crashes more the wait grows when they are.
-const SAME_PENALTY: i32 = 3;
 
 /// What a component does now.
 #[derive(Debug, Clone, PartialEq)]
@@ -167,11 +166,6 @@ impl Component {
         matches!(self.phase, Phase::Ready { .. })
     }
 
-    /// Whether the same crash has come again and again.
-    pub(crate) fn is_same_crash(&self) -> bool {
-        self.same_crashes >= SAME
-    }
-
     /// Its needs are ready: a new incarnation.
     pub(super) fn start(&mut self, now: Instant, out: &mut Vec<Action>) {
         debug_assert_eq!(self.phase, Phase::Waiting, "only who waits is started");
@@ -209,8 +203,9 @@ impl Component {
     }
 
     /// Its readiness probe fails. Nothing is restarted for that.
-    pub(super) fn on_unready(&mut self, reason: String, out: &mut Vec<Action>) {
+    pub(super) fn on_unready(&mut self, now: Instant, reason: String, out: &mut Vec<Action>) {
         if self.is_ready() {
+            self.credit(now);
             let watched_until = self.deadline;
             let why = reason.clone();
             self.enter(Phase::Unready { reason }, &why, out);
@@ -268,33 +263,6 @@ impl Component {
         }
     }
 
-    /// It has ended, and nothing is left of its process group; or it could not be started at all.
-    pub(super) fn on_exit(&mut self, now: Instant, end: End, unit: f64, out: &mut Vec<Action>) {
-        let then = match &self.phase {
-            Phase::Ready { since } => {
-                if now.saturating_duration_since(*since) >= self.spec.restart.reset_after {
-                    self.budget.reset();
-                }
-                Then::Own
-            }
-            Phase::Starting { .. } | Phase::Unready { .. } => Then::Own,
-            Phase::Stopping { then, .. } => then.clone(),
-            Phase::Waiting
-            | Phase::Backoff { .. }
-            | Phase::Stopped
-            | Phase::Failed { .. }
-            | Phase::Skipped { .. } => return,
-        };
-        self.pid = None;
-        self.status_text = None;
-        match then {
-            Then::Stay => self.rest(&end.how, out),
-            Then::Start => self.enter(Phase::Waiting, &end.how, out),
-            Then::Crash(reason) => self.end_of_its_own(now, End::failure(reason), unit, out),
-            Then::Own => self.end_of_its_own(now, end, unit, out),
-        }
-    }
-
     pub(super) fn on_alarm(&mut self, now: Instant, token: u64, quitting: bool, out: &mut Vec<Action>) {
         if token != self.alarm {
             return;
@@ -338,85 +306,23 @@ impl Component {
         }
     }
 
-    pub(super) fn on_verb(&mut self, now: Instant, verb: Verb, why: &str, out: &mut Vec<Action>) {
-        if verb != Verb::Stop {
-            self.forget_crashes();
-        }
-        let after = if verb == Verb::Stop { Then::Stay } else { Then::Start };
-        match (&mut self.phase, verb) {
-            (Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. }, Verb::Start) => {}
-            (
-                Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. },
-                Verb::Stop | Verb::Restart,
-            ) => self.stop(now, after, why, out),
-            (Phase::Stopping { then: Then::Own, .. }, Verb::Stop | Verb::Restart) => {
-                self.stop(now, after, why, out);
-            }
-            (Phase::Stopping { then, .. }, _) => *then = after,
-            (Phase::Waiting, Verb::Start | Verb::Restart) | (Phase::Stopped, Verb::Stop) => {}
-            (Phase::Waiting | Phase::Backoff { .. } | Phase::Failed { .. }, Verb::Stop) => {
-                self.enter(Phase::Stopped, why, out);
-            }
-            (Phase::Backoff { .. } | Phase::Stopped | Phase::Failed { .. }, Verb::Start | Verb::Restart) => {
-                self.enter(Phase::Waiting, why, out);
-            }
-            (Phase::Skipped { .. }, Verb::Start | Verb::Stop | Verb::Restart) => {}
-        }
-    }
-
-    fn forget_crashes(&mut self) {
-        self.budget.reset();
-        self.same_crashes = 0;
-        self.last_print = None;
-    }
-
-    /// All is to end. Whoever has a process waits for its turn to be stopped.
-    pub(super) fn on_quit(&mut self, out: &mut Vec<Action>) {
-        match &mut self.phase {
-            Phase::Waiting | Phase::Backoff { .. } => {
-                self.enter(Phase::Stopped, "everything is stopped", out)
-            }
-            Phase::Stopping { then, .. } => *then = Then::Stay,
-            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. } => {}
-            Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => {}
-        }
-    }
-
-    /// A reload gives it another spec.
-    pub(super) fn replace(&mut self, now: Instant, spec: ComponentSpec, out: &mut Vec<Action>) {
-        let why = "its configuration has changed";
-        let was_retired = std::mem::take(&mut self.retired);
-        let changed = was_retired || spec.config_digest != self.spec.config_digest;
-        self.spec = spec;
-        if let Launch::Skip { reason } = &self.spec.launch {
-            let reason = reason.clone();
-            if self.is_alive() {
-                self.on_verb(now, Verb::Stop, &reason, out);
-            } else if !matches!(self.phase, Phase::Skipped { .. }) {
-                let why = reason.clone();
-                self.enter(Phase::Skipped { reason }, &why, out);
-            } else {
-                self.phase = Phase::Skipped { reason };
-            }
-        } else if matches!(self.phase, Phase::Skipped { .. }) {
-            self.enter(Phase::Waiting, why, out);
-        } else if changed && self.phase != Phase::Stopped {
-            self.on_verb(now, Verb::Restart, why, out);
-        }
-    }
-
-    /// A reload has no place for it.
-    pub(super) fn retire(&mut self, now: Instant, out: &mut Vec<Action>) {
-        self.on_verb(now, Verb::Stop, "is not in the configuration any more", out);
-    }
-
     /// Told to end, with TERM; later with KILL.
     pub(super) fn stop(&mut self, now: Instant, then: Then, why: &str, out: &mut Vec<Action>) {
         self.begin_to_stop(now, then, why, out);
         out.push(Action::Terminate { name: self.spec.name.clone(), epoch: self.epoch });
     }
 
+    /// It stops to serve: after a long time of it earlier crashes are forgotten.
+    fn credit(&mut self, now: Instant) {
+        if let Phase::Ready { since } = self.phase
+            && now.saturating_duration_since(since) >= self.spec.restart.reset_after
+        {
+            self.budget.reset();
+        }
+    }
+
     fn begin_to_stop(&mut self, now: Instant, then: Then, why: &str, out: &mut Vec<Action>) {
+        self.credit(now);
         let until = later(now, self.spec.stop_grace);
         self.limit = later(now, self.spec.stop_grace.saturating_mul(MAX_EXTENSION));
         self.enter(Phase::Stopping { then, until, killed: false }, why, out);
@@ -429,96 +335,6 @@ impl Component {
         self.enter(Phase::Stopping { then, until, killed: true }, "is killed", out);
         self.set_alarm(until, out);
         out.push(Action::Kill { name: self.spec.name.clone(), epoch: self.epoch });
-    }
-
-    /// The last line that an incarnation wrote has arrived; it may say more than the exit code. `print` is equal for equal
-    /// crashes.
-    pub(super) fn on_last_words(
-        &mut self,
-        line: Option<&str>,
-        print: Option<u64>,
-        unit: f64,
-        out: &mut Vec<Action>,
-    ) {
-        if let Some(line) = line {
-            let reason = if let Phase::Failed { reason } = &mut self.phase { Some(reason) } else { None };
-            for text in self.last_error.iter_mut().chain(reason) {
-                text.push_str(": ");
-                text.push_str(line);
-            }
-        }
-        let again = print.is_some() && print == self.last_print;
-        self.same_crashes =
-            if again { self.same_crashes.saturating_add(1) } else { u32::from(print.is_some()) };
-        self.last_print = print;
-        if self.same_crashes == SAME {
-            self.lengthen(unit, out);
-        }
-    }
-
-    /// The incarnation of this epoch is the last one that ended by itself.
-    pub(crate) fn has_crashed_in(&self, epoch: u64) -> bool {
-        self.crashed.is_some_and(|(crashed, _)| crashed == epoch)
-    }
-
-    /// Trying the same again soon will bring the same again.
-    fn lengthen(&mut self, unit: f64, out: &mut Vec<Action>) {
-        let wait = self.budget.lengthen(&self.spec.restart, SAME_PENALTY, unit);
-        if let (Phase::Backoff { until }, Some((_, crashed_at))) = (&self.phase, self.crashed) {
-            let until = later(crashed_at, wait).max(*until);
-            self.enter(Phase::Backoff { until }, "the same crash has come three times in a row", out);
-            self.set_alarm(until, out);
-        }
-    }
-
-    /// It ended though nobody had asked it to.
-    fn end_of_its_own(&mut self, now: Instant, end: End, unit: f64, out: &mut Vec<Action>) {
-        let when = self.spec.restart.when;
-        if end.clean && when != RestartWhen::Always {
-            let note = format!("has done its work: it {}", end.how);
-            self.enter(Phase::Stopped, &note, out);
-            self.note = Some(note);
-            return;
-        }
-        self.crashed = Some((self.epoch, now));
-        self.last_error = Some(end.how.clone());
-        if end.config_error {
-            let reason = format!("its configuration is wrong: it {}", end.how);
-            return self.give_up(reason, out);
-        }
-        if when == RestartWhen::Never {
-            return self.give_up(format!("is not to be restarted; it {}", end.how), out);
-        }
-        match self.budget.grant(now, &self.spec.restart, unit) {
-            Some(delay) => {
-                let until = later(now, delay);
-                self.enter(Phase::Backoff { until }, &end.how, out);
-                self.set_alarm(until, out);
-            }
-            None => {
-                let window = kit::duration::format(self.spec.restart.window);
-                let restarts = self.spec.restart.intensity;
-                let how = &end.how;
-                self.give_up(
-                    format!("given up after {restarts} restarts within {window}; the last time it {how}"),
-                    out,
-                );
-            }
-        }
-    }
-
-    fn give_up(&mut self, reason: String, out: &mut Vec<Action>) {
-        let why = reason.clone();
-        self.enter(Phase::Failed { reason }, &why, out);
-    }
-
-    /// Not wanted any more; a reload may have said why.
-    fn rest(&mut self, why: &str, out: &mut Vec<Action>) {
-        let phase = match &self.spec.launch {
-            Launch::Command { .. } => Phase::Stopped,
-            Launch::Skip { reason } => Phase::Skipped { reason: reason.clone() },
-        };
-        self.enter(phase, why, out);
     }
 
     /// Every change of phase goes through here: it silences the alarm of the old one.

@@ -1,0 +1,112 @@
+//! What others are told: the console, the recorder, and whoever started us.
+
+use std::time::Instant;
+
+use super::Driver;
+use crate::supervisor::events::{Ended, Observation, Transition};
+use crate::supervisor::hooks::Progress;
+use crate::supervisor::machine::{Phase, ceil_seconds};
+use crate::supervisor::status::{Awaited, State};
+
+/// A process that has ended, and whose.
+pub(super) struct Burial {
+    pub(super) name: String,
+    pub(super) pid: u32,
+    pub(super) ended: Ended,
+}
+
+/// A component's change of state.
+pub(super) struct Change {
+    pub(super) name: String,
+    pub(super) epoch: u64,
+    pub(super) from: State,
+    pub(super) to: State,
+    pub(super) why: String,
+}
+
+impl Driver {
+    /// Says once that everything is up, or cannot come up for now.
+    pub(super) fn settle(&mut self) {
+        // What failed is told with its last words, which come a moment after its end.
+        let is_open = self.unread_ends > 0 || !self.machine.is_settled();
+        if self.settled || self.machine.is_quitting() || is_open {
+            return;
+        }
+        self.settled = true;
+        let snapshot = self.snapshot();
+        self.upward.ready(&snapshot);
+        self.tell(Progress::Settled(snapshot));
+    }
+
+    pub(super) fn tell_of_change(&mut self, change: Change, end: Option<Burial>) {
+        let Change { name, epoch, from, to, why } = change;
+        // One that a reload took out is forgotten by now; its last change is told all the same.
+        let component = self.machine.component(&name);
+        let reason = component.and_then(|component| self.machine.reason(component, Instant::now()));
+        let pid = end.as_ref().map(|end| end.pid).or(component.and_then(|component| component.pid));
+        let config_digest =
+            component.map(|component| component.spec.config_digest.clone()).unwrap_or_default();
+        tracing::info!(component = name, %from, %to, pid, why, reason, "changed");
+        self.observe(Observation::Transition(Transition {
+            at: self.clock.now(),
+            component: name.clone(),
+            epoch,
+            from,
+            to,
+            reason: why,
+            pid,
+            ended: end.map(|end| end.ended),
+            config_digest,
+        }));
+        self.tell_of_stop();
+        if self.upward.is_heard() && !self.machine.is_quitting() {
+            let snapshot = self.snapshot();
+            self.upward.changed(&snapshot);
+        }
+        if self.hooks.progress.is_some() {
+            self.tell(Progress::Changed(self.snapshot(), name));
+        }
+    }
+
+    pub(super) fn observe(&self, observation: Observation) {
+        if let Some(observer) = &self.hooks.observer {
+            observer.tell(observation);
+        }
+    }
+
+    pub(super) fn tell_of_stop(&self) {
+        if self.machine.is_quitting() {
+            self.tell(Progress::Stopping(self.awaited()));
+        }
+    }
+
+    pub(super) fn tell(&self, progress: Progress) {
+        if let Some(listener) = &self.hooks.progress {
+            // Full: whoever listens is slow, and news are not worth waiting for.
+            let _ = listener.try_send(progress);
+        }
+    }
+
+    /// Who is being stopped.
+    pub(super) fn awaited(&self) -> Vec<Awaited> {
+        let now = Instant::now();
+        let stopping = self.machine.components().filter_map(|component| match &component.phase {
+            Phase::Stopping { until, killed, .. } => Some(Awaited {
+                killed: *killed,
+                name: component.spec.name.clone(),
+                pid: component.pid?,
+                grandchildren: self.groups.size(component.pid?).saturating_sub(1),
+                seconds_left: ceil_seconds(until.saturating_duration_since(now)),
+            }),
+            Phase::Waiting
+            | Phase::Starting { .. }
+            | Phase::Ready { .. }
+            | Phase::Unready { .. }
+            | Phase::Backoff { .. }
+            | Phase::Stopped
+            | Phase::Failed { .. }
+            | Phase::Skipped { .. } => None,
+        });
+        stopping.collect()
+    }
+}

@@ -1,0 +1,48 @@
+//! What the operator wants: by a signal, or over the control socket.
+
+use super::Driver;
+use crate::supervisor::control::{Asked, Request, Response};
+use crate::supervisor::hooks::Progress;
+use crate::supervisor::machine::{Event, Verb};
+
+impl Driver {
+    pub(super) fn on_signal(&mut self) -> bool {
+        if !self.machine.is_quitting() {
+            return self.quit();
+        }
+        tracing::warn!("asked to end for the second time; all are killed");
+        self.tell(Progress::Killing(self.awaited()));
+        self.feed(Event::Kill)
+    }
+
+    fn quit(&mut self) -> bool {
+        tracing::info!("ending");
+        self.upward.stopping();
+        // Whoever connects from now on is to be told so, as soon as the component itself does not listen any more.
+        self.listeners.keep(std::iter::empty());
+        self.feed(Event::Quit)
+    }
+
+    pub(super) fn on_question(&mut self, Asked { request, answer }: Asked) -> bool {
+        let (response, finished) = match request {
+            Request::Status => (Response::Status { snapshot: self.snapshot() }, false),
+            Request::Restart { component } => self.on_verb(component, Verb::Restart),
+            Request::Stop { component } => self.on_verb(component, Verb::Stop),
+            Request::Start { component } => self.on_verb(component, Verb::Start),
+            Request::Down if self.machine.is_quitting() => (Response::Accepted, false),
+            Request::Down => (Response::Accepted, self.quit()),
+            Request::Reload { plan_only } => self.on_reload(plan_only),
+        };
+        // Who asked may be gone.
+        let _ = answer.send(response);
+        finished
+    }
+
+    fn on_verb(&mut self, name: String, verb: Verb) -> (Response, bool) {
+        if let Some(reason) = self.machine.refusal(&name, verb) {
+            return (Response::Refused { reason }, false);
+        }
+        tracing::info!(component = name, ?verb, "asked for by the operator");
+        (Response::Accepted, self.feed(Event::Operator { name, verb }))
+    }
+}

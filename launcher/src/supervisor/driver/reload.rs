@@ -1,0 +1,99 @@
+//! A new plan while we run: what it would do, and its coming into force.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Driver;
+use crate::supervisor::control::{ReloadSummary, Response};
+use crate::supervisor::graph::Graph;
+use crate::supervisor::hooks::Progress;
+use crate::supervisor::machine::Event;
+use crate::supervisor::spec::{ComponentSpec, Launch, Listen, Plan};
+
+impl Driver {
+    pub(super) fn on_reload(&mut self, plan_only: bool) -> (Response, bool) {
+        if self.machine.is_quitting() {
+            return (Response::Refused { reason: "everything is being stopped".to_owned() }, false);
+        }
+        let Some(reload) = &mut self.hooks.reload else {
+            return (
+                Response::Refused { reason: "this launcher cannot read its configuration again".to_owned() },
+                false,
+            );
+        };
+        let plan = match reload() {
+            Ok(plan) => plan,
+            Err(reason) => return (Response::Refused { reason }, false),
+        };
+        if plan_only {
+            return (Response::Reload { summary: self.compare(&plan) }, false);
+        }
+        match self.replace(plan) {
+            Ok((summary, finished)) => (Response::Reload { summary }, finished),
+            Err(reason) => (Response::Refused { reason }, false),
+        }
+    }
+
+    pub(super) fn on_plan(&mut self, plan: Plan) -> bool {
+        match self.replace(plan) {
+            Ok((_, finished)) => finished,
+            Err(reason) => {
+                tracing::error!(reason, "the new plan contradicts itself; the old one stays in force");
+                false
+            }
+        }
+    }
+
+    /// What a new plan does, and which settings it comes from.
+    fn compare(&self, plan: &Plan) -> ReloadSummary {
+        let settings = differing(&self.plan.settings, &plan.settings);
+        ReloadSummary { settings, ..self.machine.compare(&plan.components) }
+    }
+
+    /// Puts a plan in force. Its run id and directories are those of the first one: they cannot change under running processes.
+    fn replace(&mut self, plan: Plan) -> Result<(ReloadSummary, bool), String> {
+        let names: Vec<String> = plan.dependencies.iter().map(|external| external.name.clone()).collect();
+        let graph = Graph::new(&plan.components, &names).map_err(|error| error.to_string())?;
+        // New sockets are open before the old ones are closed; what cannot be listened on changes nothing.
+        let runs = |spec: &&ComponentSpec| {
+            matches!(spec.launch, Launch::Command { .. }) && !self.is_down(&spec.name)
+        };
+        let started = plan.components.iter().filter(runs);
+        let listen: Vec<&Listen> = started.flat_map(|spec| &spec.listen).collect();
+        self.listeners.open(listen.iter().copied()).map_err(|error| error.to_string())?;
+        self.listeners.keep(listen.into_iter());
+        let summary = self.compare(&plan);
+        tracing::info!(?summary, "a new plan is in force");
+        self.logs.set(plan.log_policy, &plan.secrets);
+        self.dependencies.replace(&plan.dependencies);
+        if let Some(in_force) = &mut self.hooks.in_force {
+            in_force(&plan);
+        }
+        self.plan.log_policy = plan.log_policy;
+        self.plan.secrets = plan.secrets;
+        self.plan.settings = plan.settings;
+        self.tell(Progress::Reloaded(summary.clone()));
+        let event = Event::Replace { components: plan.components, dependencies: names, graph };
+        let finished = self.feed(event);
+        for (name, incarnation) in &mut self.incarnations {
+            if let Some(component) = self.machine.component(name) {
+                incarnation.probe(&component.spec, self.plan.run_id);
+            }
+        }
+        Ok((summary, finished))
+    }
+}
+
+/// The keys that differ; of a component that is in one of them only, its section.
+fn differing(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
+    let section = |key: &str| key.match_indices('.').nth(1).map(|(end, _)| key[..end].to_owned());
+    let sections = |settings: &BTreeMap<String, String>| -> BTreeSet<String> {
+        settings.keys().filter_map(|key| section(key)).collect()
+    };
+    let (of_old, of_new) = (sections(old), sections(new));
+    let keys = old.keys().chain(new.keys()).filter(|key| old.get(*key) != new.get(*key));
+    let shown = |key: &String| match section(key) {
+        Some(section) if of_old.contains(&section) != of_new.contains(&section) => section,
+        _ => key.clone(),
+    };
+    keys.map(shown).collect::<BTreeSet<String>>().into_iter().collect()
+}

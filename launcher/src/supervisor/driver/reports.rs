@@ -1,0 +1,104 @@
+//! What the children's tasks report: what a process says, how it answers its probes, and that it has ended.
+
+use super::Driver;
+use super::incarnation::{Report, Reported, last_line};
+use super::news::Burial;
+use super::notify::Said;
+use super::probe::{Answer, Verdict};
+use super::process::Death;
+use crate::supervisor::events::{self, Ended, Observation, ProbeKind};
+use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::logs::mask_text;
+use crate::supervisor::machine::{Event, Phase, Then, fingerprint};
+use crate::supervisor::spec::Readiness;
+
+impl Driver {
+    pub(super) fn on_report(&mut self, Reported { name, epoch, report }: Reported) -> bool {
+        let event = match report {
+            Report::Said(Said::Ready) if self.is_probed(&name) => return false,
+            Report::Said(Said::Ready) => Event::Ready { name, epoch },
+            Report::Said(Said::Status(text)) => Event::Said { name, epoch, text: self.masked(&text) },
+            Report::Said(Said::Stopping) => Event::Leaving { name, epoch },
+            Report::Said(Said::Alive) => Event::Alive { name, epoch },
+            Report::Said(Said::Extend(by)) => Event::Extend { name, epoch, by },
+            Report::Said(Said::Stuck) => {
+                Event::Unhealthy { name, epoch, reason: "said that it is stuck".to_owned() }
+            }
+            Report::Answered(answer) => return self.on_answer(name, epoch, answer),
+            Report::Exited(death) => {
+                self.unread_ends += 1;
+                return self.on_death(name, epoch, death);
+            }
+            Report::LastLines { exit, lines } => {
+                self.unread_ends -= 1;
+                return self.on_last_lines(name, epoch, exit, lines);
+            }
+        };
+        self.feed(event)
+    }
+
+    /// Whether it is asked if it serves; then its own word does not count.
+    fn is_probed(&self, name: &str) -> bool {
+        let component = self.machine.component(name);
+        component.is_some_and(|component| matches!(component.spec.readiness, Readiness::Probe(_)))
+    }
+
+    /// An answer of an earlier process is dropped here, and what is told of it by the machine.
+    fn on_answer(&mut self, name: String, epoch: u64, answer: Answer) -> bool {
+        if self.incarnation(&name, epoch).is_none() {
+            return false;
+        }
+        let Answer { kind, took, result, verdict } = answer;
+        let result = result.map_err(|reason| self.masked(&reason));
+        let reason = result.as_ref().err().cloned().unwrap_or_default();
+        let at = self.clock.now();
+        let component = name.clone();
+        self.observe(Observation::Probed(events::Probed { at, component, epoch, kind, took, result }));
+        let event = match (kind, verdict) {
+            (_, None) | (ProbeKind::Liveness, Some(Verdict::Well)) => return false,
+            (ProbeKind::Readiness, Some(Verdict::Well)) => Event::Ready { name, epoch },
+            (ProbeKind::Readiness, Some(Verdict::Unwell)) => Event::Unready { name, epoch, reason },
+            (ProbeKind::Liveness, Some(Verdict::Unwell)) => Event::Unhealthy { name, epoch, reason },
+        };
+        self.feed(event)
+    }
+
+    /// What others say is shown, and may hold what nobody is to see.
+    fn masked(&self, text: &str) -> String {
+        mask_text(&self.plan.secrets, text)
+    }
+
+    fn on_death(&mut self, name: String, epoch: u64, death: Death) -> bool {
+        let Some(incarnation) = self.incarnations.remove(&name) else { return false };
+        if incarnation.epoch != epoch {
+            self.incarnations.insert(name, incarnation);
+            return false;
+        }
+        tracing::info!(component = name, exit = %death.exit, "has ended");
+        let stopping = self.machine.component(&name).map(|component| &component.phase);
+        let by_itself = !matches!(stopping, Some(Phase::Stopping { then: Then::Stay | Then::Start, .. }));
+        let ended = Ended { exit: death.exit, usage: death.usage, lived: death.lived, by_itself };
+        let burial = Burial { name: name.clone(), pid: incarnation.pid, ended };
+        self.feed_end(Event::Exited { name, epoch, exit: death.exit }, Some(burial))
+    }
+
+    fn on_last_lines(&mut self, name: String, epoch: u64, exit: ProcessExit, lines: Vec<String>) -> bool {
+        let (line, print) = (last_line(&lines), fingerprint(exit, &lines));
+        let finished = self.feed(Event::LastWords { name: name.clone(), epoch, line, print });
+        let crashed = self.machine.component(&name).filter(|component| component.has_crashed_in(epoch));
+        let same_in_a_row = crashed.map_or(0, |component| component.same_crashes.max(1));
+        if let Some(component) = crashed.filter(|component| component.is_same_crash()) {
+            let times = component.same_crashes;
+            tracing::warn!(component = name, times, "the same crash again and again");
+        }
+        let at = self.clock.now();
+        self.observe(Observation::LastLines(events::LastLines {
+            at,
+            component: name,
+            epoch,
+            lines,
+            same_in_a_row,
+        }));
+        finished
+    }
+}

@@ -1,0 +1,97 @@
+//! The launcher's own log: a file as the components have, with its journal and its limits, but without a pipe.
+//!
+//! It is written by a thread that may wait for the disk. Files that it puts aside are compressed and limited with the others.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::file::{LogFile, StreamId};
+use crate::supervisor::spec::{LogFormat, LogPolicy};
+
+/// The log's name; no component may have it.
+pub(crate) const NAME: &str = "launcher";
+
+/// Its lines come from one place.
+const STREAM: StreamId = 1;
+
+/// The log.
+#[derive(Debug)]
+pub(crate) struct OwnLog {
+    file: LogFile,
+    limits: Limits,
+}
+
+/// The limits that hold from the next line on.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits(Arc<Mutex<LogPolicy>>);
+
+impl Limits {
+    pub(crate) fn new(policy: LogPolicy) -> Self {
+        Self(Arc::new(Mutex::new(policy)))
+    }
+
+    pub(crate) fn set(&self, policy: LogPolicy) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// Its lines have their times already, and what is said of a loss gets one.
+    fn get(&self) -> LogPolicy {
+        LogPolicy { format: LogFormat::Text, ..*self.0.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+}
+
+impl OwnLog {
+    /// The log in a directory, which nobody else writes to.
+    pub(crate) fn new(directory: &Path, limits: Limits) -> Self {
+        let file = LogFile::new(directory, NAME, limits.get(), Arc::default(), None);
+        Self { file, limits }
+    }
+}
+
+/// Each call holds whole lines. What cannot be written is counted: a log must never end the process.
+impl Write for OwnLog {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        self.file.set_policy(self.limits.get());
+        self.file.write(Instant::now(), STREAM, lines);
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.tick(Instant::now());
+        Ok(())
+    }
+}
+
+impl Drop for OwnLog {
+    fn drop(&mut self) {
+        self.file.close(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::logs::verify::verify;
+
+    #[test]
+    fn it_is_rotated_and_proven_as_the_others_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits::new(LogPolicy { max_bytes: 100, ..LogPolicy::default() });
+        for round in 0..2 {
+            let mut log = OwnLog::new(dir.path(), limits.clone());
+            for number in 0..10 {
+                log.write_all(format!("round {round}, line number {number:04}\n").as_bytes()).unwrap();
+            }
+            log.flush().unwrap();
+            let verdict = verify(dir.path(), NAME).unwrap();
+            assert!(verdict.flaws.is_empty() && verdict.unproven.is_empty(), "{verdict:?}");
+            assert_eq!(verdict.lines, (round + 1) * 10);
+            assert!(verdict.files as u64 > 2 * (round + 1));
+            limits.set(LogPolicy { max_bytes: 120, ..LogPolicy::default() });
+        }
+        std::fs::write(dir.path().join("launcher.log"), "else\n").unwrap();
+        assert!(!verify(dir.path(), NAME).unwrap().flaws.is_empty());
+    }
+}

@@ -1,0 +1,159 @@
+//! The end of a process: whose wish it was, what follows, and whether it was the same crash again.
+
+use std::time::Instant;
+
+use super::{Action, Component, Phase, Then, later};
+use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::spec::{Launch, RestartWhen};
+
+/// From so many equal crashes in a row on it is said that they are the same.
+const SAME: u32 = 3;
+
+/// By so many crashes more the wait grows when they are.
+const SAME_PENALTY: i32 = 3;
+
+/// How a process ended, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::supervisor::machine) struct End {
+    /// In words that fit after the component's name.
+    how: String,
+    /// It has done its work.
+    clean: bool,
+    /// It said that its configuration is wrong.
+    config_error: bool,
+}
+
+impl End {
+    pub(in crate::supervisor::machine) fn of(exit: ProcessExit) -> Self {
+        Self { how: exit.to_string(), clean: exit.is_clean(), config_error: exit.is_config_error() }
+    }
+
+    pub(in crate::supervisor::machine) fn failure(how: String) -> Self {
+        Self { how, clean: false, config_error: false }
+    }
+}
+
+impl Component {
+    /// Whether the same crash has come again and again.
+    pub(crate) fn is_same_crash(&self) -> bool {
+        self.same_crashes >= SAME
+    }
+
+    /// It has ended, and nothing is left of its process group; or it could not be started at all.
+    pub(in crate::supervisor::machine) fn on_exit(
+        &mut self,
+        now: Instant,
+        end: End,
+        unit: f64,
+        out: &mut Vec<Action>,
+    ) {
+        self.credit(now);
+        let then = match &self.phase {
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. } => Then::Own,
+            Phase::Stopping { then, .. } => then.clone(),
+            Phase::Waiting
+            | Phase::Backoff { .. }
+            | Phase::Stopped
+            | Phase::Failed { .. }
+            | Phase::Skipped { .. } => return,
+        };
+        self.pid = None;
+        self.status_text = None;
+        match then {
+            Then::Stay => self.rest(&end.how, out),
+            Then::Start => self.enter(Phase::Waiting, &end.how, out),
+            Then::Crash(reason) => self.end_of_its_own(now, End::failure(reason), unit, out),
+            Then::Own => self.end_of_its_own(now, end, unit, out),
+        }
+    }
+
+    /// The last line that an incarnation wrote has arrived; it may say more than the exit code. `print` is equal for equal
+    /// crashes.
+    pub(in crate::supervisor::machine) fn on_last_words(
+        &mut self,
+        line: Option<&str>,
+        print: Option<u64>,
+        unit: f64,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(line) = line {
+            let reason = if let Phase::Failed { reason } = &mut self.phase { Some(reason) } else { None };
+            for text in self.last_error.iter_mut().chain(reason) {
+                text.push_str(": ");
+                text.push_str(line);
+            }
+        }
+        let again = print.is_some() && print == self.last_print;
+        self.same_crashes =
+            if again { self.same_crashes.saturating_add(1) } else { u32::from(print.is_some()) };
+        self.last_print = print;
+        if self.same_crashes == SAME {
+            self.lengthen(unit, out);
+        }
+    }
+
+    /// The incarnation of this epoch is the last one that ended by itself.
+    pub(crate) fn has_crashed_in(&self, epoch: u64) -> bool {
+        self.crashed.is_some_and(|(crashed, _)| crashed == epoch)
+    }
+
+    /// Trying the same again soon will bring the same again.
+    fn lengthen(&mut self, unit: f64, out: &mut Vec<Action>) {
+        let wait = self.budget.lengthen(&self.spec.restart, SAME_PENALTY, unit);
+        if let (Phase::Backoff { until }, Some((_, crashed_at))) = (&self.phase, self.crashed) {
+            let until = later(crashed_at, wait).max(*until);
+            self.enter(Phase::Backoff { until }, "the same crash has come three times in a row", out);
+            self.set_alarm(until, out);
+        }
+    }
+
+    /// It ended though nobody had asked it to.
+    fn end_of_its_own(&mut self, now: Instant, end: End, unit: f64, out: &mut Vec<Action>) {
+        let when = self.spec.restart.when;
+        if end.clean && when != RestartWhen::Always {
+            let note = format!("has done its work: it {}", end.how);
+            self.enter(Phase::Stopped, &note, out);
+            self.note = Some(note);
+            return;
+        }
+        self.crashed = Some((self.epoch, now));
+        self.last_error = Some(end.how.clone());
+        if end.config_error {
+            let reason = format!("its configuration is wrong: it {}", end.how);
+            return self.give_up(reason, out);
+        }
+        if when == RestartWhen::Never {
+            return self.give_up(format!("is not to be restarted; it {}", end.how), out);
+        }
+        match self.budget.grant(now, &self.spec.restart, unit) {
+            Some(delay) => {
+                let until = later(now, delay);
+                self.enter(Phase::Backoff { until }, &end.how, out);
+                self.set_alarm(until, out);
+            }
+            None => {
+                let window = kit::duration::format(self.spec.restart.window);
+                let restarts = self.spec.restart.intensity;
+                let how = &end.how;
+                self.give_up(
+                    format!("given up after {restarts} restarts within {window}; the last time it {how}"),
+                    out,
+                );
+            }
+        }
+    }
+
+    fn give_up(&mut self, reason: String, out: &mut Vec<Action>) {
+        let why = reason.clone();
+        self.enter(Phase::Failed { reason }, &why, out);
+    }
+
+    /// Not wanted any more; a reload may have said why.
+    fn rest(&mut self, why: &str, out: &mut Vec<Action>) {
+        let phase = match &self.spec.launch {
+            Launch::Command { .. } => Phase::Stopped,
+            Launch::Skip { reason } => Phase::Skipped { reason: reason.clone() },
+        };
+        self.enter(phase, why, out);
+    }
+}

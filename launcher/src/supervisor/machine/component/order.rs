@@ -1,0 +1,92 @@
+//! What is ordered of a component: by the operator, by a reload, by the end of all.
+
+use std::time::Instant;
+
+use super::{Action, Component, Phase, Then};
+use crate::supervisor::machine::Verb;
+use crate::supervisor::spec::{ComponentSpec, Launch};
+
+impl Component {
+    pub(in crate::supervisor::machine) fn on_verb(
+        &mut self,
+        now: Instant,
+        verb: Verb,
+        why: &str,
+        out: &mut Vec<Action>,
+    ) {
+        if verb != Verb::Stop {
+            self.forget_crashes();
+        }
+        let after = if verb == Verb::Stop { Then::Stay } else { Then::Start };
+        match (&mut self.phase, verb) {
+            (Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. }, Verb::Start) => {}
+            (
+                Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. },
+                Verb::Stop | Verb::Restart,
+            ) => self.stop(now, after, why, out),
+            (Phase::Stopping { then: Then::Own, .. }, Verb::Stop | Verb::Restart) => {
+                self.stop(now, after, why, out);
+            }
+            (Phase::Stopping { then, .. }, _) => *then = after,
+            (Phase::Waiting, Verb::Start | Verb::Restart) | (Phase::Stopped, Verb::Stop) => {}
+            (Phase::Waiting | Phase::Backoff { .. } | Phase::Failed { .. }, Verb::Stop) => {
+                self.enter(Phase::Stopped, why, out);
+            }
+            (Phase::Backoff { .. } | Phase::Stopped | Phase::Failed { .. }, Verb::Start | Verb::Restart) => {
+                self.enter(Phase::Waiting, why, out);
+            }
+            (Phase::Skipped { .. }, Verb::Start | Verb::Stop | Verb::Restart) => {}
+        }
+    }
+
+    fn forget_crashes(&mut self) {
+        self.budget.reset();
+        self.same_crashes = 0;
+        self.last_print = None;
+    }
+
+    /// All is to end. Whoever has a process waits for its turn to be stopped.
+    pub(in crate::supervisor::machine) fn on_quit(&mut self, out: &mut Vec<Action>) {
+        match &mut self.phase {
+            Phase::Waiting | Phase::Backoff { .. } => {
+                self.enter(Phase::Stopped, "everything is stopped", out)
+            }
+            Phase::Stopping { then, .. } => *then = Then::Stay,
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. } => {}
+            Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => {}
+        }
+    }
+
+    /// A reload gives it another spec.
+    pub(in crate::supervisor::machine) fn replace(
+        &mut self,
+        now: Instant,
+        spec: ComponentSpec,
+        out: &mut Vec<Action>,
+    ) {
+        let why = "its configuration has changed";
+        let was_retired = std::mem::take(&mut self.retired);
+        let changed = was_retired || spec.config_digest != self.spec.config_digest;
+        self.spec = spec;
+        if let Launch::Skip { reason } = &self.spec.launch {
+            let reason = reason.clone();
+            if self.is_alive() {
+                self.on_verb(now, Verb::Stop, &reason, out);
+            } else if !matches!(self.phase, Phase::Skipped { .. }) {
+                let why = reason.clone();
+                self.enter(Phase::Skipped { reason }, &why, out);
+            } else {
+                self.phase = Phase::Skipped { reason };
+            }
+        } else if matches!(self.phase, Phase::Skipped { .. }) {
+            self.enter(Phase::Waiting, why, out);
+        } else if changed && self.phase != Phase::Stopped {
+            self.on_verb(now, Verb::Restart, why, out);
+        }
+    }
+
+    /// A reload has no place for it.
+    pub(in crate::supervisor::machine) fn retire(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.on_verb(now, Verb::Stop, "is not in the configuration any more", out);
+    }
+}

@@ -1,0 +1,81 @@
+//! What the machine is told, and what it answers.
+
+use std::time::{Duration, Instant};
+
+use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::graph::Graph;
+use crate::supervisor::spec::ComponentSpec;
+use crate::supervisor::status::State;
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    /// The first event.
+    Begin,
+    /// An incarnation has its process.
+    Spawned { name: String, epoch: u64, pid: u32 },
+    /// An incarnation could not be started.
+    SpawnFailed { name: String, epoch: u64, error: String },
+    /// It says that it serves, or its readiness probe does.
+    Ready { name: String, epoch: u64 },
+    /// Its readiness probe says that it does not serve.
+    Unready { name: String, epoch: u64, reason: String },
+    /// Its liveness probe, or itself, says that it must be started anew.
+    Unhealthy { name: String, epoch: u64, reason: String },
+    /// It gives a sign of life.
+    Alive { name: String, epoch: u64 },
+    /// It needs more time, for what it is about.
+    Extend { name: String, epoch: u64, by: Duration },
+    /// It says that it is ending.
+    Leaving { name: String, epoch: u64 },
+    /// It says what it does.
+    Said { name: String, epoch: u64, text: String },
+    /// Its process has ended and is reaped, and nothing of its group lives.
+    Exited { name: String, epoch: u64, exit: ProcessExit },
+    /// What it wrote last has been read: the last line, and what is equal for equal crashes.
+    LastWords { name: String, epoch: u64, line: Option<String>, print: Option<u64> },
+    /// An alarm rings.
+    Alarm { name: String, token: u64 },
+    /// The operator wants something of a component that [`Machine::refusal`] does not refuse.
+    Operator { name: String, verb: Verb },
+    /// A dependency answers, or does not.
+    Dependency { name: String, ok: bool },
+    /// A new plan.
+    Replace { components: Vec<ComponentSpec>, dependencies: Vec<String>, graph: Graph },
+    /// All is to end.
+    Quit,
+    /// All is to end now.
+    Kill,
+}
+
+/// What to do. Of several, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    /// Start a process; answered by [`Event::Spawned`] or [`Event::SpawnFailed`].
+    Spawn { name: String, epoch: u64 },
+    /// TERM, then CONT, to its group.
+    Terminate { name: String, epoch: u64 },
+    /// KILL to its group.
+    Kill { name: String, epoch: u64 },
+    /// Forget a process that does not die.
+    Abandon { name: String, epoch: u64 },
+    /// Ring at this time; replaces the component's earlier alarm.
+    Alarm { name: String, token: u64, at: Instant },
+    /// It has another state now.
+    Changed { name: String, epoch: u64, from: State, to: State, why: String },
+    /// It is in no plan any more.
+    Forget { name: String },
+    /// All has ended; the last action there is.
+    Finish,
+}
+
+/// What the operator may want of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Run it, and forget its crashes.
+    Start,
+    /// Do not run it.
+    Stop,
+    /// Stop it if it runs, and run it.
+    Restart,
+}
