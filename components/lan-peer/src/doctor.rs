@@ -127,8 +127,8 @@ fn echo(facts: &Facts) -> Vec<Check> {
         bad(
             "not even our own announcements come back: a firewall of this machine drops them".to_owned(),
             format!(
-                "let them in: 'ufw allow {udp}/udp; ufw allow {tcp}/tcp; ufw allow {port}/tcp', or 'firewall-cmd --add-port={udp}/udp \
-                 --add-port={tcp}/tcp --add-port={port}/tcp'",
+                "let them in, as root: 'ufw allow {udp}/udp; ufw allow 5353/udp; ufw allow {tcp}/tcp; ufw allow {port}/tcp', or \
+                 'firewall-cmd --add-port={udp}/udp --add-port=5353/udp --add-port={tcp}/tcp --add-port={port}/tcp'",
                 udp = facts.udp_port,
                 tcp = facts.tcp_port,
                 port = facts.port
@@ -138,10 +138,14 @@ fn echo(facts: &Facts) -> Vec<Check> {
 }
 
 fn hearsay(facts: &Facts) -> Vec<Check> {
+    let is_explained =
+        facts.networks.is_empty() || facts.deaf.is_some() || (facts.can_broadcast && facts.own == 0);
     let heard = if facts.others > 0 {
         good(format!("{} announcements of others were heard; {} are here now", facts.others, facts.online))
     } else if facts.online > 0 {
         good(format!("no announcement was heard, but {} are here", facts.online))
+    } else if is_explained {
+        note("nobody else was heard".to_owned(), "no wonder: put right what is bad above, and look again")
     } else {
         let advice = "is lan-peer running on another machine, and does its doctor find nothing bad? If so, the network keeps \
             announcements apart, as guest Wi-Fis ('client isolation') and VLANs do: use another network, or name the other \
@@ -227,6 +231,7 @@ mod tests {
         ] {
             assert!(worst(&facts).iter().any(|what| what.contains(said)), "{said}: {:?}", worst(&facts));
             assert!(examine(&facts).iter().all(|c| (c.finding == Finding::Good) == c.advice.is_none()));
+            assert_eq!(worst(&facts).len(), 1, "one reason at a time: {:?}", worst(&facts));
         }
     }
 }

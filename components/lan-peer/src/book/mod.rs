@@ -152,13 +152,14 @@ impl Book {
         others.filter(|known| known.is_acquainted()).any(|known| known.goes_by(name))
     }
 
-    /// A node of ours came or went.
-    pub(crate) fn link(&mut self, id: NodeId, is_linked: bool, now: Instant, at: Timestamp) {
-        if let Some(known) = self.peers.get_mut(&PeerKey::Node(id)) {
-            known.is_linked = is_linked;
-            known.left = (!is_linked).then_some(now);
-            known.person.last_seen = at;
-        }
+    /// A node of ours came or went. Returns whether that is news: a connection may take the place of another.
+    pub(crate) fn link(&mut self, id: NodeId, is_linked: bool, now: Instant, at: Timestamp) -> bool {
+        let Some(known) = self.peers.get_mut(&PeerKey::Node(id)) else { return false };
+        let is_news = known.is_linked != is_linked;
+        known.is_linked = is_linked;
+        known.left = (!is_linked).then_some(now);
+        known.person.last_seen = at;
+        is_news
     }
 
     /// Whether people here have nothing to do with a node.
@@ -185,6 +186,13 @@ impl Book {
             PeerKey::Old(_) => None,
         });
         nodes.collect()
+    }
+
+    /// Whether another node than this is connected and can be dialled at this address.
+    pub(crate) fn is_place_of_another(&self, id: NodeId, address: SocketAddr) -> bool {
+        let others =
+            self.peers.values().filter(|known| known.is_linked && known.person.key != PeerKey::Node(id));
+        others.filter_map(|known| known.person.addresses.first()).any(|place| *place == address)
     }
 
     /// Forgets whoever was silent for too long. Returns whether anybody went.

@@ -143,3 +143,15 @@ fn whoever_is_found_as_a_node_is_listed_once() {
     book.link(ONE, true, later, at());
     assert_eq!(keys(&book, later), [(PeerKey::Node(ONE), true), (key(1), false)]);
 }
+
+#[test]
+fn nobody_is_looked_for_where_somebody_else_is() {
+    let now = Instant::now();
+    let mut book = Book::new(Vec::new(), now);
+    let place = SocketAddr::from(([10, 0, 0, 1], 47600));
+    book.met(ONE, "alice", place, at());
+    book.met(OTHER, "bob", place, at());
+    assert!(!book.is_place_of_another(ONE, place));
+    book.link(OTHER, true, now, at());
+    assert!(book.is_place_of_another(ONE, place) && !book.is_place_of_another(OTHER, place));
+}

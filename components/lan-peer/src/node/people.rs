@@ -106,6 +106,11 @@ impl Node {
         self.book().addresses()
     }
 
+    /// Whether somebody else is known to be where a node was: there is no use in dialling it there.
+    pub(crate) fn is_place_of_another(&self, id: NodeId, address: SocketAddr) -> bool {
+        self.book().is_place_of_another(id, address)
+    }
+
     /// Whether what is written to a node may go out to it.
     pub(crate) fn is_trusted(&self, id: NodeId) -> bool {
         matches!(self.book().trust(id), Trust::New | Trust::Verified)
@@ -142,9 +147,10 @@ impl Node {
 
     /// A node of ours is connected.
     pub(crate) fn came(&self, id: NodeId) {
-        self.book().link(id, true, Instant::now(), Timestamp::now());
+        if self.book().link(id, true, Instant::now(), Timestamp::now()) {
+            tracing::info!(id = id.short(), "connected");
+        }
         self.changed.notify_one();
-        tracing::info!(id = id.short(), "connected");
     }
 
     /// It is not any more.

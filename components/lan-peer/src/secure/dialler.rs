@@ -225,7 +225,11 @@ impl Dialler {
         self.dials.spawn(async move {
             let found = match &whom {
                 Whom::Node(id) if node.is_blocked(*id) => None,
-                Whom::Node(id) => dial_any(&node, Some(*id), &addresses).await,
+                Whom::Node(id) => {
+                    let is_free = |address: &SocketAddr| !node.is_place_of_another(*id, *address);
+                    let addresses: Vec<SocketAddr> = addresses.into_iter().filter(is_free).collect();
+                    dial_any(&node, Some(*id), &addresses).await
+                }
                 Whom::Place(place) => {
                     let found =
                         timeout(CONNECT, tokio::net::lookup_host((place.host.as_str(), place.port))).await;

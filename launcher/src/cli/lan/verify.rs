@@ -43,7 +43,14 @@ pub(super) async fn verify(client: &LanClient, args: &Args) -> Result<Exit, Fail
 
 async fn show_own(client: &LanClient) -> Result<Exit, Failure> {
     let me = client.overview().await.map_err(failed)?.me;
-    output::line(&client.qr().await.map_err(failed)?);
+    let code = client.qr().await.map_err(failed)?;
+    let is_coloured = output::is_coloured();
+    code.lines().for_each(|line| output::line(&printed(line, is_coloured)));
     output::line(&format!("{}\n{}\n{}", me.name, me.fingerprint, me.link));
     Ok(Exit::Fine)
+}
+
+/// A line of the code, black on white whatever the terminal's own colours are: not each camera reads it the other way round.
+fn printed(line: &str, is_coloured: bool) -> String {
+    if is_coloured { format!("\x1b[30;107m{line}\x1b[0m") } else { line.to_owned() }
 }
