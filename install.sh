@@ -289,12 +289,15 @@ report_mongodb() {
 
 # ---- systemd
 
-# A word of an ExecStart line, as systemd.syntax(7) and systemd.service(5) want it.
-unit_word() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g; s/%/%%/g; s/\$/$$/g')"; }
+# The program of an ExecStart line, as systemd.syntax(7) wants it: no variable is looked for in it.
+unit_program() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g; s/%/%%/g')"; }
+
+# Another word of it, in which systemd.service(5) replaces variables.
+unit_word() { unit_program "$1" | sed 's/\$/$$/g'; }
 
 # Written by this script, and for this prefix.
 unit_is_ours() {
-  [ -e "$unit" ] && grep -qxF "$MARK" "$unit" && grep -qF "ExecStart=$(unit_word "$program") " "$unit"
+  [ -e "$unit" ] && grep -qxF "$MARK" "$unit" && grep -qF "ExecStart=$(unit_program "$program") " "$unit"
 }
 
 write_unit() {
@@ -313,7 +316,7 @@ Documentation=file://$(printf '%s' "$source" | sed 's/%/%%/g; s/ /%%20/g')/READM
 Type=notify
 WatchdogSec=30
 TimeoutStartSec=60
-ExecStart=$(unit_word "$program") up --config $(unit_word "$config/launcher.toml") --data $(unit_word "$state/data") --logs $(unit_word "$state/logs")
+ExecStart=$(unit_program "$program") up --config $(unit_word "$config/launcher.toml") --data $(unit_word "$state/data") --logs $(unit_word "$state/logs")
 Restart=on-failure
 RestartSec=2
 # Trying again helps against none of these: wrong command line, already running, wrong configuration.

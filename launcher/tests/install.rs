@@ -291,11 +291,12 @@ fn the_unit_names_every_path_as_systemd_reads_it() {
     let machine = Machine::new();
     let run =
         machine.install(&["--systemd", "--prefix", machine.in_home("100% $mine").to_str().unwrap()], &[]);
-    let unit = fs::read_to_string(machine.in_home(".config/systemd/user/p2p-chat.service")).unwrap();
+    let path = machine.in_home(".config/systemd/user/p2p-chat.service");
+    let unit = fs::read_to_string(&path).unwrap();
     let home = machine.home();
     let home = home.display();
     let command = format!(
-        "ExecStart=\"{home}/100%% $$mine/bin/launcher\" up --config \"{home}/.config/p2p-chat/launcher.toml\" \
+        "ExecStart=\"{home}/100%% $mine/bin/launcher\" up --config \"{home}/.config/p2p-chat/launcher.toml\" \
          --data \"{home}/.local/state/p2p-chat/data\" --logs \"{home}/.local/state/p2p-chat/logs\"\n"
     );
     assert!(unit.contains(&command), "{unit}");
@@ -310,6 +311,13 @@ fn the_unit_names_every_path_as_systemd_reads_it() {
         assert!(unit.lines().any(|other| other == line), "{unit}");
     }
     assert!(run.out.contains("systemctl --user enable --now p2p-chat"), "{}", run.out);
+    let mut verify = Command::new("systemd-analyze");
+    verify.args(["--user", "verify"]).arg(&path).env("XDG_RUNTIME_DIR", machine.root.path());
+    // Where there is no systemd, nobody is asked. Of other units it may say what it wants.
+    if let Ok(answer) = verify.output() {
+        let said = String::from_utf8_lossy(&answer.stderr);
+        assert!(!said.contains("p2p-chat.service"), "{said}");
+    }
 }
 
 #[test]

@@ -31,8 +31,13 @@ pub(super) fn last(directory: &Path, component: &str, count: usize) -> io::Resul
             break;
         }
         let mut earlier = match aside.form {
-            Form::Plain | Form::Unfinished => last_lines(&aside.path, missing)?,
-            Form::Compressed => last_of(open(&aside.path, aside.form)?, missing)?,
+            Form::Plain if aside.path.exists() => last_lines(&aside.path, missing)?,
+            Form::Plain | Form::Unfinished | Form::Compressed => match open(&aside.path, aside.form) {
+                Ok(file) => last_of(file, missing)?,
+                // The limits may have removed it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+                Err(error) => return Err(error),
+            },
         };
         earlier.append(&mut lines);
         lines = earlier;

@@ -48,7 +48,7 @@ pub struct Outcome {
     pub abandoned: Vec<String>,
 }
 
-/// Runs a plan until INT, TERM, HUP or the control socket's `down` ends it, and everything is stopped. A second signal kills.
+/// Runs a plan until INT, TERM, HUP, QUIT or the control socket's `down` ends it, and everything is stopped. A second signal kills.
 ///
 /// Call it on the main thread, in a `current_thread` runtime: the parent-death signal of a child follows the thread that started it.
 ///

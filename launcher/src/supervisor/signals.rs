@@ -1,4 +1,4 @@
-//! INT, TERM and HUP, each a wish for the end.
+//! INT, TERM, HUP and QUIT, each a wish for the end.
 
 use std::io;
 
@@ -13,6 +13,7 @@ pub(super) fn wishes_for_the_end() -> io::Result<mpsc::Receiver<()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut quit = signal(SignalKind::quit())?;
     let (sender, receiver) = mpsc::channel(WISHES);
     tokio::spawn(async move {
         loop {
@@ -20,6 +21,7 @@ pub(super) fn wishes_for_the_end() -> io::Result<mpsc::Receiver<()>> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
+                _ = quit.recv() => {}
             }
             let _ = sender.try_send(());
         }

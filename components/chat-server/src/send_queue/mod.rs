@@ -12,6 +12,7 @@ pub(crate) use linux::SendQueue;
 
 /// What the kernel knows of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "elsewhere it is always unknown"))]
 pub(crate) enum Unacknowledged {
     /// So many bytes are written and not acknowledged.
     Bytes(u64),

@@ -21,9 +21,10 @@ use crate::supervisor::spec::LogPolicy;
 /// Compressing is done for so long before the limits are looked after again.
 const TURN: Duration = Duration::from_millis(200);
 
-/// The thread gives way to whoever has something to do: nobody waits for it.
+/// The thread gives way to whoever has something to do: nobody waits for it. It is as nice as can be, for a flood needs the
+/// processors itself, and what is compressed late is limited all the same.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 /// Wakes the thread. Cheap to clone; waking it while it is already due does nothing more.
 #[derive(Debug, Clone)]

@@ -178,9 +178,15 @@ impl Verdict {
     }
 }
 
-/// The text of a log file.
+/// The text of a log file; also of one that was compressed since it was looked for.
 pub(crate) fn open(path: &Path, form: Form) -> io::Result<Box<dyn Read>> {
-    let file = BufReader::with_capacity(64 * 1024, File::open(path)?);
+    let (file, form) = match (File::open(path), form) {
+        (Err(error), Form::Plain) if error.kind() == io::ErrorKind::NotFound => {
+            (File::open(names::compressed(path).1).map_err(|_| error)?, Form::Compressed)
+        }
+        (file, form) => (file?, form),
+    };
+    let file = BufReader::with_capacity(64 * 1024, file);
     Ok(match form {
         Form::Compressed => Box::new(MultiGzDecoder::new(file)),
         Form::Plain | Form::Unfinished => Box::new(file),

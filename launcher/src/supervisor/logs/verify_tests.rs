@@ -226,3 +226,21 @@ fn a_launcher_that_died_between_the_two_renames_confuses_nobody() {
     let verdict = bench.verify();
     assert_eq!((verdict.flaws.len(), verdict.lost.len(), verdict.files), (0, 0, 2), "{verdict:?}");
 }
+
+#[test]
+fn a_file_that_is_compressed_between_the_look_for_it_and_at_it_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(names::aside("chat", "20261121T120307Z", 1));
+    let text = |path: &Path| {
+        let mut text = String::new();
+        open(path, Form::Plain).map(|mut file| file.read_to_string(&mut text).unwrap())?;
+        io::Result::Ok(text)
+    };
+    assert_eq!(text(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    io::Write::write_all(&mut encoder, b"one\n").unwrap();
+    std::fs::write(names::compressed(&path).1, encoder.finish().unwrap()).unwrap();
+    assert_eq!(text(&path).unwrap(), "one\n");
+    std::fs::write(&path, "two\n").unwrap();
+    assert_eq!(text(&path).unwrap(), "two\n");
+}
