@@ -1,19 +1,20 @@
-//! Stores what is said: many sessions' messages in one request, one request at a time.
+//! Stores what is said: many sessions' messages in one request, and a few requests at a time.
 //!
-//! The life of a message: [`Appender::submit`] → the queue → while one batch is in flight the next one gathers → `append` → the
-//! outcome goes to its session. A batch that fails is sent again with the same drafts, whose ids make that safe, until a message's
+//! The life of a message: [`Appender::submit`] → its sender's queue → while one batch is in flight the next one gathers → `append` →
+//! the outcome goes to its session. A batch that fails is sent again with the same drafts, whose ids make that safe, until a message's
 //! time is up; then its session is told to send it again later. "Stored" is said only when the message API said so.
 //!
-//! Messages of one session stay in order: the queue, a batch and its results are in order, a batch is settled before the next, and
-//! behind a message that must be sent again the session's [`Lane`] is fenced.
+//! Messages of one user stay in order: they go through one queue, a batch and its results are in order, a batch is settled before the
+//! next of that queue, and behind a message that must be sent again the session's [`Lane`] is fenced.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::Draft;
 use protocol::api::Appended;
 use protocol::limits::BATCH_DRAFTS;
 use protocol::native::Durability;
+use protocol::{Draft, UserName};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use transport::ApiError;
@@ -29,15 +30,18 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 const LEAST_ATTEMPT: Duration = Duration::from_millis(50);
 /// Between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// Messages that wait for the batch before theirs. Overflow rule: their sessions wait for a place until their time is up.
-const QUEUE: usize = 8192;
-/// Bytes of text in one batch, so that the queue's largest messages still make requests of a few MiB.
-const BATCH_BODIES: usize = 4 * 1024 * 1024;
+/// Batches under way at once: while one is written to the disk, another is read, or its senders are answered. The store commits
+/// together what lies there, so more of them would only be smaller.
+const QUEUES: usize = 2;
+/// Messages that wait in a queue for the batch before theirs. Overflow rule: their sessions wait for a place until their time is up.
+const QUEUE: usize = 4096;
+/// Bytes of text and metadata in one batch, so that the queue's largest messages still make requests of a few MiB.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Takes messages. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Appender {
-    queue: mpsc::Sender<Submission>,
+    queues: Arc<[mpsc::Sender<Submission>]>,
     metrics: Arc<Metrics>,
 }
 
@@ -63,11 +67,27 @@ struct Submission {
 }
 
 impl Appender {
-    /// An appender, and the worker that must be run for it.
-    pub(crate) fn new(backend: Arc<Backend>, metrics: Arc<Metrics>, traces: Arc<Traces>) -> (Self, Worker) {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        let worker = Worker { backend, metrics: Arc::clone(&metrics), traces, waiting, left_over: None };
-        (Self { queue, metrics }, worker)
+    /// An appender, and the workers that must be run for it.
+    pub(crate) fn new(
+        backend: &Arc<Backend>,
+        metrics: &Arc<Metrics>,
+        traces: &Arc<Traces>,
+    ) -> (Self, Vec<Worker>) {
+        let queue = |_| {
+            let (queue, waiting) = mpsc::channel(QUEUE);
+            let (backend, metrics, traces) = (Arc::clone(backend), Arc::clone(metrics), Arc::clone(traces));
+            (queue, Worker { backend, metrics, traces, waiting, left_over: None })
+        };
+        let (queues, workers): (Vec<_>, Vec<_>) = (0..QUEUES).map(queue).unzip();
+        (Self { queues: queues.into(), metrics: Arc::clone(metrics) }, workers)
+    }
+
+    /// The same for every session of a user.
+    fn queue_of(&self, sender: &UserName) -> &mpsc::Sender<Submission> {
+        let mut hasher = DefaultHasher::new();
+        sender.hash(&mut hasher);
+        let place = hasher.finish() % self.queues.len() as u64;
+        &self.queues[usize::try_from(place).expect("there are few queues")]
     }
 
     /// Puts a message into the queue, waiting for a place if need be; its outcome comes within a second.
@@ -81,9 +101,10 @@ impl Appender {
         };
         let submission =
             Submission { draft, lane: lane.clone(), epoch, deadline: now + ANSWER_WITHIN, outcome };
-        match self.queue.try_send(submission) {
+        let queue = self.queue_of(&submission.draft.sender);
+        match queue.try_send(submission) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(submission)) => self.wait_for_place(submission).await,
+            Err(mpsc::error::TrySendError::Full(submission)) => self.wait_for_place(queue, submission).await,
             Err(mpsc::error::TrySendError::Closed(submission)) => {
                 submission.settle(Outcome::Later, &self.metrics)
             }
@@ -91,8 +112,8 @@ impl Appender {
         receiver
     }
 
-    async fn wait_for_place(&self, submission: Submission) {
-        match tokio::time::timeout_at(submission.deadline, self.queue.reserve()).await {
+    async fn wait_for_place(&self, queue: &mpsc::Sender<Submission>, submission: Submission) {
+        match tokio::time::timeout_at(submission.deadline, queue.reserve()).await {
             Ok(Ok(place)) => place.send(submission),
             Ok(Err(_)) | Err(_) => submission.settle(Outcome::Later, &self.metrics),
         }
@@ -100,6 +121,11 @@ impl Appender {
 }
 
 impl Submission {
+    fn bytes(&self) -> usize {
+        let Draft { body, metadata, .. } = &self.draft;
+        body.as_str().len() + if metadata.is_empty() { 0 } else { metadata.to_json().len() }
+    }
+
     fn settle(self, outcome: Outcome, metrics: &Metrics) {
         metrics.outcome(&outcome);
         if outcome == Outcome::Later {
@@ -110,7 +136,7 @@ impl Submission {
     }
 }
 
-/// Sends batches until every [`Appender`] is gone and the queue is empty.
+/// Sends one queue's batches until every [`Appender`] is gone and the queue is empty.
 #[derive(Debug)]
 pub(crate) struct Worker {
     backend: Arc<Backend>,
@@ -134,13 +160,13 @@ impl Worker {
             Some(submission) => submission,
             None => self.waiting.recv().await?,
         };
-        let mut bytes = first.draft.body.as_str().len();
+        let mut bytes = first.bytes();
         let mut batch = vec![first];
         while batch.len() < BATCH_DRAFTS
             && let Ok(submission) = self.waiting.try_recv()
         {
-            bytes += submission.draft.body.as_str().len();
-            if bytes > BATCH_BODIES {
+            bytes += submission.bytes();
+            if bytes > BATCH_BYTES {
                 self.left_over = Some(submission);
                 break;
             }

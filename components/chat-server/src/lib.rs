@@ -94,7 +94,7 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
         Arc::new(Backend::new(Api::Http(ApiClient::new(upstream.api, context.service_token.clone()))));
     let metrics = Arc::new(Metrics::default());
     let traces = Arc::new(Traces::default());
-    let (appender, worker) = Appender::new(Arc::clone(&backend), Arc::clone(&metrics), Arc::clone(&traces));
+    let (appender, workers) = Appender::new(&backend, &metrics, &traces);
     let tasks = TaskTracker::new();
     let server = Arc::new(Server {
         hub: Hub::new(config.outbox_bytes),
@@ -111,7 +111,7 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
         backend,
         appender,
     });
-    let backstage = Backstage::start(&server, worker, &context.notifier);
+    let backstage = Backstage::start(&server, workers, &context.notifier);
     backstage.first_link().await;
     if let Some(http) = http {
         backstage.serve_http(http, &server);
@@ -143,17 +143,15 @@ struct Backstage {
 }
 
 impl Backstage {
-    fn start(server: &Arc<Server>, worker: appender::Worker, notifier: &Notifier) -> Self {
+    fn start(server: &Arc<Server>, workers: Vec<appender::Worker>, notifier: &Notifier) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (link, link_watch) = watch::channel(Link::Untried);
         let (backend, hub, cursors) = (&server.backend, &server.hub, &server.cursors);
-        let until_stop = |work| stop.clone().run_until_cancelled_owned(work);
         let (backend, hub, metrics) = (Arc::clone(backend), Arc::clone(hub), Arc::clone(&server.metrics));
         let traces = Arc::clone(&server.traces);
         let (announcing, reporting, notifier) = (Arc::clone(&hub), Arc::clone(&hub), notifier.clone());
         let cursors = Arc::clone(cursors);
-        let works: [std::pin::Pin<Box<dyn Future<Output = ()> + Send>>; 5] = [
-            Box::pin(worker.run()),
+        let works: [std::pin::Pin<Box<dyn Future<Output = ()> + Send>>; 4] = [
             Box::pin(async move {
                 feed::follow(&backend, &hub, Noted { metrics: &metrics, traces: &traces }, &link).await
             }),
@@ -161,8 +159,11 @@ impl Backstage {
             Box::pin(async move { announce(&announcing).await }),
             Box::pin(async move { report(&reporting, &notifier).await }),
         ];
+        for worker in workers {
+            tasks.spawn(stop.clone().run_until_cancelled_owned(worker.run()));
+        }
         for work in works {
-            tasks.spawn(until_stop(work));
+            tasks.spawn(stop.clone().run_until_cancelled_owned(work));
         }
         Self { tasks, stop, link: link_watch }
     }

@@ -71,8 +71,7 @@ impl World {
         let api = SimulatedApi::new(Arc::clone(dice));
         let backend = Arc::new(Backend::new(Api::Simulated(api.clone())));
         let (metrics, traces) = (Arc::new(Metrics::default()), Arc::new(Traces::default()));
-        let (appender, worker) =
-            Appender::new(Arc::clone(&backend), Arc::clone(&metrics), Arc::clone(&traces));
+        let (appender, workers) = Appender::new(&backend, &metrics, &traces);
         // With the smallest, hardly an event fits into an inbox that catches up.
         let outbox_bytes = [1_500, 6_000, 1 << 20][usize::try_from(dice.below(3)).unwrap()];
         let server = Arc::new(Server {
@@ -91,7 +90,7 @@ impl World {
             appender,
         });
         let mut tasks = JoinSet::new();
-        tasks.spawn(worker.run());
+        workers.into_iter().for_each(|worker| _ = tasks.spawn(worker.run()));
         let following = Arc::clone(&server);
         tasks.spawn(async move {
             let link = watch::channel(Link::Untried).0;

@@ -20,7 +20,8 @@ pub const SERVER_FRAME_BYTES: usize = 1024 * 1024;
 pub const PAGE_EVENTS: usize = 200;
 /// Most names in one question which of them are registered; a line of the book dialect can name no more.
 pub const KNOWN_NAMES: usize = 4 * NAME_CHARS + 1;
-/// Most drafts in one append to the message API.
-pub const BATCH_DRAFTS: usize = 512;
-/// Largest request body the message API takes, in bytes: a full batch of the largest drafts.
+/// Most drafts in one append to the message API: under load a commit costs the same for each conversation in it, so large ones
+/// are cheap.
+pub const BATCH_DRAFTS: usize = 2048;
+/// Largest request body the message API takes, in bytes: 512 of the largest drafts.
 pub const BATCH_BYTES: usize = 32 * 1024 * 1024;

@@ -47,6 +47,10 @@ impl UserName {
     /// Says which rule the text breaks. The length is checked before anything is allocated.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let text = text.trim();
+        if Self::is_plain_key(text) {
+            let display: Arc<str> = text.into();
+            return Ok(Self { key: Arc::clone(&display), display });
+        }
         if text.is_empty() {
             return Err(NameError::Empty);
         }

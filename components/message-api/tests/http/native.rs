@@ -1,6 +1,7 @@
 //! The endpoints of our own servers.
 
 use protocol::api::{AppendResponse, Conversations, EventPage, UnseenPage, Users};
+use protocol::limits::BATCH_DRAFTS;
 use protocol::native::Durability;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ async fn a_batch_is_stored_once_however_often_it_is_sent() {
 #[tokio::test]
 async fn batches_are_bounded_and_checked_whole() {
     let server = Server::start().await;
-    let many: Vec<_> = (0..513).map(|n| draft("bob", &n.to_string())).collect();
+    let many: Vec<_> = (0..=BATCH_DRAFTS).map(|n| draft("bob", &n.to_string())).collect();
     let answer = post(&server, "/v1/append", &json!({ "drafts": many })).await;
     assert_eq!((answer.status, answer.json()["field"].as_str()), (422, Some("drafts")));
     let one_is_bad = json!({"drafts": [draft("bob", "fine"), draft("two words", "x")]});

@@ -28,6 +28,7 @@ macro_rules! cases {
             unseen_events_come_oldest_first_over_all_conversations
             five_thousand_unseen_events_come_page_by_page
             what_was_seen_does_not_come_again
+            what_is_unseen_follows_from_what_was_said_and_seen
             cursors_move_forward_only_and_not_past_the_end
             cursors_of_strangers_and_of_nothing_do_nothing
             every_device_may_move_the_users_cursor
@@ -278,6 +279,54 @@ pub(crate) async fn what_was_seen_does_not_come_again(bench: &Bench) {
     opened.say("carol", "bob", "c5").await;
     assert_eq!(opened.unseen("bob", 10).await, ["c5"]);
     assert_eq!(opened.store.events(&dm("alice", "bob"), Range::After(0), 10).await.unwrap().events.len(), 4);
+}
+
+/// Against a model, whoever speaks and sees and whenever the store is opened anew.
+pub(crate) async fn what_is_unseen_follows_from_what_was_said_and_seen(bench: &Bench) {
+    const USERS: [&str; 3] = ["ann", "bob", "cyd"];
+    let mut opened = bench.open().await;
+    let mut said: Vec<(&str, &str, u64, String)> = Vec::new();
+    let mut seen: HashMap<(&str, &str), u64> = HashMap::new();
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut below = |bound: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % bound
+    };
+    for step in 0..100 {
+        let one = USERS[below(3) as usize];
+        // Long runs of one side, as a program leaves them that nobody answers.
+        let other = if below(4) == 0 { USERS[below(3) as usize] } else { "bob" };
+        match below(10) {
+            0 if step % 4 == 0 => {
+                opened.store.close().await.unwrap();
+                opened = bench.open().await;
+            }
+            1..=2 => {
+                let seq = below(30);
+                opened.see(one, other, seq).await;
+                let head = said.iter().filter(|(from, to, ..)| dm(from, to) == dm(one, other)).count() as u64;
+                let known = seen.entry((one, other)).or_default();
+                *known = seq.min(head).max(*known);
+            }
+            _ => {
+                let seq = opened.say(one, other, &format!("{step}")).await.seq;
+                said.push((one, other, seq, format!("{step}")));
+            }
+        }
+        // One of them each time: a question costs more than a message.
+        let user = USERS[below(3) as usize];
+        let is_unseen = |(from, to, seq, _): &&(&str, &str, u64, String)| {
+            *to == user && *seq > seen.get(&(user, from)).copied().unwrap_or(0)
+        };
+        let expected: Vec<_> = said.iter().filter(is_unseen).map(|(.., body)| body.clone()).collect();
+        let page = [2, 3, 50][below(3) as usize];
+        assert_eq!(opened.unseen(user, page).await, expected, "step {step}, {user}, pages of {page}");
+        let conversations = opened.store.conversations(&name(user), 10).await.unwrap();
+        let count: u64 = conversations.iter().map(|conversation| conversation.unseen).sum();
+        assert_eq!(count, expected.len() as u64, "step {step}, {user}");
+    }
 }
 
 pub(crate) async fn cursors_move_forward_only_and_not_past_the_end(bench: &Bench) {

@@ -25,24 +25,57 @@ pub(super) struct Head {
     pub(super) conversation: i64,
     pub(super) seq: u64,
     pub(super) at: i64,
-    /// Users for whom `members.unread` is known to be 1. A dm has at most two.
-    pub(super) unread: [Option<i64>; 2],
+    /// What is known of its users. A dm has at most two.
+    pub(super) members: [Option<Member>; 2],
+}
+
+/// What is known of one user in a conversation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member {
+    user: i64,
+    /// `members.unread` is known to be 1.
+    unread: bool,
+    /// The last event for the user.
+    last: Option<u64>,
 }
 
 impl Head {
+    /// The end of a log, with nothing known of its users.
+    pub(super) fn new(conversation: i64, seq: u64, at: i64) -> Self {
+        Self { conversation, seq, at, members: [None; 2] }
+    }
+
+    fn member(&self, user: i64) -> Option<&Member> {
+        self.members.iter().flatten().find(|member| member.user == user)
+    }
+
+    fn member_mut(&mut self, user: i64) -> Option<&mut Member> {
+        let known = self.members.iter().position(|place| place.is_some_and(|member| member.user == user));
+        let place = known.or_else(|| self.members.iter().position(Option::is_none))?;
+        Some(self.members[place].get_or_insert(Member { user, unread: false, last: None }))
+    }
+
+    /// Whether it is known that something is unread for a user.
     pub(super) fn is_unread_for(&self, user: i64) -> bool {
-        self.unread.contains(&Some(user))
+        self.member(user).is_some_and(|member| member.unread)
     }
 
     pub(super) fn set_unread(&mut self, user: i64, unread: bool) {
-        for place in &mut self.unread {
-            if *place == Some(user) {
-                *place = None;
-            }
+        if let Some(member) = self.member_mut(user) {
+            member.unread = unread;
         }
-        if unread && let Some(free) = self.unread.iter_mut().find(|place| place.is_none()) {
-            *free = Some(user);
+    }
+
+    /// The event at this place is the last for a user.
+    pub(super) fn set_last(&mut self, user: i64, seq: u64) {
+        if let Some(member) = self.member_mut(user) {
+            member.last = Some(seq);
         }
+    }
+
+    /// Whether there may be an event for a user past `seq`: yes where the last one is not known and anything is.
+    pub(super) fn may_have_after(&self, user: i64, seq: u64) -> bool {
+        self.member(user).and_then(|member| member.last).unwrap_or(self.seq) > seq
     }
 }
 

@@ -105,12 +105,13 @@ impl Ledger<'_> {
     /// Remembers the new end of the log, and that there is something unread for the recipient.
     fn advance(&mut self, pos: i64, mut head: Head, event: &Event, recipient: i64) -> rusqlite::Result<()> {
         if !head.is_unread_for(recipient) {
-            let mut mark = self
-                .connection
-                .prepare_cached("UPDATE members SET unread = 1 WHERE user = ?1 AND conversation = ?2")?;
-            mark.execute([recipient, head.conversation])?;
+            let mut mark = self.connection.prepare_cached(
+                "UPDATE members SET unread = 1, read_to = ?3 WHERE user = ?1 AND conversation = ?2 AND unread = 0",
+            )?;
+            mark.execute(params![recipient, head.conversation, event.seq - 1])?;
             head.set_unread(recipient, true);
         }
+        head.set_last(recipient, event.seq);
         head.seq = event.seq;
         head.at = event.at.micros();
         self.cache.heads.insert(event.conversation.clone(), head);
@@ -154,28 +155,40 @@ impl Ledger<'_> {
         one: i64,
         other: i64,
     ) -> rusqlite::Result<Head> {
+        if let Some(head) = self.known_head(conversation)? {
+            return Ok(head);
+        }
+        let head = self.start_conversation(conversation, one, other)?;
+        self.cache.heads.insert(conversation.clone(), head);
+        Ok(head)
+    }
+
+    /// The end of the conversation's log, where there is such a conversation.
+    fn known_head(&mut self, conversation: &ConversationId) -> rusqlite::Result<Option<Head>> {
         if let Some(head) = self.cache.heads.get(conversation) {
-            return Ok(*head);
+            return Ok(Some(*head));
         }
         let mut find =
             self.connection.prepare_cached("SELECT id, floor FROM conversations WHERE key = ?1")?;
         let found =
             find.query_row([conversation.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let head = match found {
-            Some((id, floor)) => self.read_head(id, floor)?,
-            None => self.start_conversation(conversation, one, other)?,
-        };
+        let Some((id, floor)) = found else { return Ok(None) };
+        let head = self.read_head(id, floor)?;
         self.cache.heads.insert(conversation.clone(), head);
-        Ok(head)
+        Ok(Some(head))
     }
 
     fn read_head(&self, conversation: i64, floor: u64) -> rusqlite::Result<Head> {
-        let mut last = self
-            .connection
-            .prepare_cached("SELECT seq, at FROM events WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1")?;
-        let last = last.query_row([conversation], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let (seq, at) = last.unwrap_or((0, 0));
-        Ok(Head { conversation, seq: floor.max(seq), at, unread: [None; 2] })
+        let mut last = self.connection.prepare_cached(
+            "SELECT seq, at, recipient FROM events WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1",
+        )?;
+        let last = last.query_row([conversation], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        let Some((seq, at, recipient)): Option<(u64, _, _)> = last.optional()? else {
+            return Ok(Head::new(conversation, floor, 0));
+        };
+        let mut head = Head::new(conversation, floor.max(seq), at);
+        head.set_last(recipient, seq);
+        Ok(head)
     }
 
     fn start_conversation(&self, key: &ConversationId, one: i64, other: i64) -> rusqlite::Result<Head> {
@@ -186,34 +199,31 @@ impl Ledger<'_> {
             .prepare_cached("INSERT OR IGNORE INTO members(user, conversation) VALUES (?1, ?2)")?;
         join.execute([one, conversation])?;
         join.execute([other, conversation])?;
-        Ok(Head { conversation, seq: 0, at: 0, unread: [None; 2] })
+        Ok(Head::new(conversation, 0, 0))
     }
 
     /// Moves a user's cursor, and the device's own.
     pub(super) fn move_cursor(&mut self, to: &CursorMove) -> rusqlite::Result<()> {
-        let mut find = self.connection.prepare_cached("SELECT id FROM conversations WHERE key = ?1")?;
-        let found = find.query_row([to.conversation.as_str()], |row| row.get::<_, i64>(0)).optional()?;
-        let Some(conversation) = found else { return Ok(()) };
+        let Some(head) = self.known_head(&to.conversation)? else { return Ok(()) };
         let mut reached = self.connection.prepare_cached(
-            "SELECT seq, pos FROM events WHERE conversation = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1",
+            "SELECT seq FROM events WHERE conversation = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1",
         )?;
         // A cursor past the end, of whatever size, is one at the end.
         let wanted = i64::try_from(to.seq).unwrap_or(i64::MAX);
         let reached =
-            reached.query_row([conversation, wanted], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let Some((seq, pos)): Option<(i64, i64)> = reached else { return Ok(()) };
+            reached.query_row([head.conversation, wanted], |row| row.get::<_, u64>(0)).optional()?;
+        let Some(seq) = reached else { return Ok(()) };
         let user = self.user(&to.user)?.id;
         if let Some(device) = &to.device {
-            self.move_device_cursor(user, device, conversation, seq)?;
+            self.move_device_cursor(user, device, head.conversation, seq)?;
         }
+        let unread = head.may_have_after(user, seq);
         let mut advance = self.connection.prepare_cached(
-            "UPDATE members SET seen = ?3, seen_pos = ?4, unread = EXISTS (
-                SELECT 1 FROM events WHERE recipient = ?1 AND conversation = ?2 AND pos > ?4)
+            "UPDATE members SET seen = ?3, unread = min(unread, ?4)
              WHERE user = ?1 AND conversation = ?2 AND seen < ?3 RETURNING unread",
         )?;
-        let unread =
-            advance.query_row([user, conversation, seq, pos], |row| row.get::<_, bool>(0)).optional()?;
-        if let (Some(unread), Some(head)) = (unread, self.cache.heads.get(&to.conversation)) {
+        let unread = advance.query_row(params![user, head.conversation, seq, unread], |row| row.get(0));
+        if let (Some(unread), Some(head)) = (unread.optional()?, self.cache.heads.get(&to.conversation)) {
             head.set_unread(user, unread);
         }
         Ok(())
@@ -224,7 +234,7 @@ impl Ledger<'_> {
         user: i64,
         device: &Device,
         conversation: i64,
-        seq: i64,
+        seq: u64,
     ) -> rusqlite::Result<()> {
         let mut touch = self.connection.prepare_cached(
             "INSERT INTO devices(user, name, used) VALUES (?1, ?2, ?3)
@@ -236,7 +246,7 @@ impl Ledger<'_> {
             "INSERT INTO device_cursors(device, conversation, seen) VALUES (?1, ?2, ?3)
              ON CONFLICT (device, conversation) DO UPDATE SET seen = max(seen, excluded.seen)",
         )?;
-        advance.execute([id, conversation, seq])?;
+        advance.execute(params![id, conversation, seq])?;
         self.forget_old_devices(user)
     }
 
@@ -265,8 +275,8 @@ impl Ledger<'_> {
             self.connection.prepare_cached("DELETE FROM events WHERE conversation = ?1 AND seq <= ?2")?;
         let removed = delete.execute(params![id, i64::try_from(up_to).unwrap_or(i64::MAX)])?;
         let mut mark = self.connection.prepare_cached(
-            "UPDATE members SET unread = EXISTS (SELECT 1 FROM events
-                WHERE recipient = members.user AND conversation = members.conversation AND pos > seen_pos)
+            "UPDATE members SET unread = EXISTS (SELECT 1 FROM events INDEXED BY log
+                WHERE conversation = ?1 AND seq > max(members.seen, members.read_to) AND recipient = members.user)
              WHERE conversation = ?1 AND unread = 1",
         )?;
         mark.execute([id])?;

@@ -29,41 +29,69 @@ pub(super) fn unseen(
         return Ok(Unseen { events: Vec::new(), end: after.to_string(), more: false });
     };
     let mut unread = connection.prepare_cached(
-        "SELECT conversation, seen_pos FROM members INDEXED BY unread WHERE user = ?1 AND unread = 1",
+        "SELECT conversation, max(seen, read_to) FROM members INDEXED BY unread WHERE user = ?1 AND unread = 1",
     )?;
     let unread = unread.query_map([user], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut next = BinaryHeap::new();
     for conversation in unread {
-        let (conversation, seen): (i64, i64) = conversation?;
-        if let Some(pos) = next_for(connection, user, conversation, seen.max(after))? {
-            next.push(Reverse((pos, conversation)));
+        let (conversation, read): (i64, u64) = conversation?;
+        let read = last_before(connection, conversation, read, after)?;
+        if let Some((pos, seq)) = next_for(connection, user, conversation, read)? {
+            next.push(Reverse((pos, conversation, seq)));
         }
     }
     let mut events = Vec::new();
     let mut last = after;
     while events.len() < limit
-        && let Some(Reverse((pos, conversation))) = next.pop()
+        && let Some(Reverse((pos, conversation, seq))) = next.pop()
     {
         events.push(event_at(connection, pos)?);
         last = pos;
-        if let Some(pos) = next_for(connection, user, conversation, pos)? {
-            next.push(Reverse((pos, conversation)));
+        if let Some((pos, seq)) = next_for(connection, user, conversation, seq)? {
+            next.push(Reverse((pos, conversation, seq)));
         }
     }
     Ok(Unseen { events, end: last.to_string(), more: !next.is_empty() })
 }
 
+/// The first event for the user behind a place in a log. What the user said in between is passed over one by one.
 fn next_for(
     connection: &Connection,
     user: i64,
     conversation: i64,
-    after: i64,
-) -> rusqlite::Result<Option<i64>> {
+    after: u64,
+) -> rusqlite::Result<Option<(i64, u64)>> {
     let mut find = connection.prepare_cached(
-        "SELECT pos FROM events INDEXED BY inbox WHERE recipient = ?1 AND conversation = ?2 AND pos > ?3
-         ORDER BY pos LIMIT 1",
+        "SELECT pos, seq FROM events INDEXED BY log WHERE conversation = ?1 AND seq > ?2 AND recipient = ?3
+         ORDER BY seq LIMIT 1",
     )?;
-    find.query_row([user, conversation, after], |row| row.get(0)).optional()
+    find.query_row(params![conversation, after, user], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+/// The last place of a log, from `from` on, that is not behind `pos` in the order of commits. Both grow together, so it is found
+/// by doubling and halving: Bentley and Yao, "An almost optimal algorithm for unbounded searching", 1976.
+fn last_before(connection: &Connection, conversation: i64, from: u64, pos: i64) -> rusqlite::Result<u64> {
+    let mut find = connection.prepare_cached(
+        "SELECT seq, pos FROM events WHERE conversation = ?1 AND seq >= ?2 ORDER BY seq LIMIT 1",
+    )?;
+    let mut at_most = |seq: u64| -> rusqlite::Result<Option<u64>> {
+        let found = find.query_row(params![conversation, seq], |row| Ok((row.get(0)?, row.get(1)?)));
+        Ok(found.optional()?.filter(|(_, at): &(u64, i64)| *at <= pos).map(|(seq, _)| seq))
+    };
+    let (mut low, mut step) = (from, 1);
+    while pos > 0
+        && let Some(reached) = at_most(low + step)?
+    {
+        low = reached;
+        step *= 2;
+    }
+    while step > 1 {
+        step /= 2;
+        if let Some(reached) = at_most(low + step)? {
+            low = reached;
+        }
+    }
+    Ok(low)
 }
 
 fn event_at(connection: &Connection, pos: i64) -> rusqlite::Result<Event> {
@@ -83,17 +111,12 @@ pub(super) fn conversations(
 ) -> rusqlite::Result<Vec<ConversationSummary>> {
     let Some(id) = user_id(connection, user)? else { return Ok(Vec::new()) };
     let mut recent = connection.prepare_cached(
-        "SELECT m.conversation, m.seen, m.seen_pos,
+        "SELECT m.conversation, m.seen, max(m.seen, m.read_to),
             (SELECT pos FROM events WHERE conversation = m.conversation ORDER BY seq DESC LIMIT 1) AS head
          FROM members AS m WHERE m.user = ?1 AND head IS NOT NULL ORDER BY head DESC LIMIT ?2",
     )?;
     let recent = recent.query_map(params![id, limit], |row| {
-        Ok(Membership {
-            conversation: row.get(0)?,
-            seen: row.get(1)?,
-            seen_pos: row.get(2)?,
-            head: row.get(3)?,
-        })
+        Ok(Membership { conversation: row.get(0)?, seen: row.get(1)?, read: row.get(2)?, head: row.get(3)? })
     })?;
     recent.map(|membership| summary(connection, user, id, &membership?)).collect()
 }
@@ -101,7 +124,8 @@ pub(super) fn conversations(
 struct Membership {
     conversation: i64,
     seen: u64,
-    seen_pos: i64,
+    /// Up to here nothing is unread.
+    read: u64,
     head: i64,
 }
 
@@ -112,10 +136,11 @@ fn summary(
     membership: &Membership,
 ) -> rusqlite::Result<ConversationSummary> {
     let last = event_at(connection, membership.head)?;
-    let mut unseen = connection.prepare_cached(
-        "SELECT count(*) FROM events WHERE recipient = ?1 AND conversation = ?2 AND pos > ?3",
+    let mut count = connection.prepare_cached(
+        "SELECT count(*) FROM events INDEXED BY log WHERE conversation = ?1 AND seq > ?2 AND recipient = ?3",
     )?;
-    let unseen = unseen.query_row([id, membership.conversation, membership.seen_pos], |row| row.get(0))?;
+    let unseen = params![membership.conversation, membership.read, id];
+    let unseen = count.query_row(unseen, |row| row.get(0))?;
     let with = if last.sender == *user { &last.destination } else { &last.sender };
     Ok(ConversationSummary {
         conversation: last.conversation.clone(),

@@ -134,10 +134,8 @@ fn put_in_order(connection: &Connection) -> rusqlite::Result<()> {
          UPDATE events SET pos = -(SELECT new FROM place WHERE place.pos = events.pos);
          UPDATE events SET pos = -pos;
          DROP TABLE place;
-         UPDATE members SET seen_pos = coalesce((SELECT pos FROM events
-            WHERE conversation = members.conversation AND seq <= members.seen ORDER BY seq DESC LIMIT 1), 0);
-         UPDATE members SET unread = EXISTS (SELECT 1 FROM events
-            WHERE recipient = members.user AND conversation = members.conversation AND pos > seen_pos);",
+         UPDATE members SET unread = EXISTS (SELECT 1 FROM events INDEXED BY log
+            WHERE conversation = members.conversation AND seq > members.seen AND recipient = members.user);",
     )
 }
 

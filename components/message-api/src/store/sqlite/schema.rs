@@ -10,7 +10,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x5032_5063;
 
 /// Each entry takes a file from the version that is its index to the next. Entries are never changed, only added.
-const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
+const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 /// * `users`: every name ever seen, as an integer. `registrations`: those that logged in.
 /// * `events`: the logs. `pos` is the commit order over all of them; it ends every index, being the row id, so
@@ -89,6 +89,18 @@ CREATE TABLE state (
 /// `floor`: up to here places of a log were given away before a restore took it back. They are not given away again: clients remember
 /// how far they have seen a log, and would take what is new there for old.
 const VERSION_2: &str = "ALTER TABLE conversations ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;";
+
+/// An event in every conversation is a page to write for each index that begins with the conversation, so there is one such index
+/// less. What is unread is searched in `log` instead, from the later of `seen` and `read_to`: up to there, nothing was unread
+/// when `unread` was set.
+const VERSION_3: &str = "
+ALTER TABLE members ADD COLUMN read_to INTEGER NOT NULL DEFAULT 0;
+UPDATE members SET read_to = coalesce((SELECT seq FROM events
+    WHERE recipient = members.user AND conversation = members.conversation AND pos > seen_pos ORDER BY pos LIMIT 1), 1) - 1
+    WHERE unread = 1;
+DROP INDEX inbox;
+ALTER TABLE members DROP COLUMN seen_pos;
+";
 
 /// What a file says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,5 +186,29 @@ mod tests {
         let copy = Connection::open(copy).unwrap();
         let name: String = copy.query_row("SELECT name FROM users", [], |row| row.get(0)).unwrap();
         assert_eq!((name.as_str(), version(&copy).unwrap()), ("A", Version::Ours(1)));
+    }
+
+    #[test]
+    fn what_is_unread_in_a_file_of_version_2_is_found_in_version_3() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate_with(&mut connection, 0, &[VERSION_1, VERSION_2]).unwrap();
+        // Ann wrote three, of which Bob saw one; Bob answered and wrote the last.
+        let rows = "INSERT INTO users(id, key, name) VALUES (1, 'ann', 'ann'), (2, 'bob', 'bob');
+            INSERT INTO conversations(id, key) VALUES (1, 'dm:ann:bob');
+            INSERT INTO events(pos, conversation, seq, sender, recipient, id, at, kind, client_id, body) VALUES
+                (3, 1, 1, 1, 2, zeroblob(16), 1, 0, 'a', 'one'), (4, 1, 2, 1, 2, zeroblob(16), 2, 0, 'b', 'two'),
+                (5, 1, 3, 2, 1, zeroblob(16), 3, 0, 'c', 'yes'), (6, 1, 4, 1, 2, zeroblob(16), 4, 0, 'd', 'three'),
+                (7, 1, 5, 2, 1, zeroblob(16), 5, 0, 'e', 'no');
+            INSERT INTO members(user, conversation, seen, seen_pos, unread) VALUES (1, 1, 5, 7, 0), (2, 1, 1, 3, 1);";
+        connection.execute_batch(rows).unwrap();
+        migrate(&mut connection, 2).unwrap();
+        let unseen = |who, after, limit| {
+            let who = protocol::UserName::parse(who).unwrap();
+            let page = super::super::query::unseen(&connection, &who, after, limit).unwrap();
+            page.events.iter().map(|event| event.body.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(unseen("bob", 0, 9), ["two", "three"]);
+        assert_eq!((unseen("bob", 4, 9), unseen("bob", 6, 9)), (vec!["three".to_owned()], vec![]));
+        assert!(unseen("ann", 0, 9).is_empty());
     }
 }
