@@ -2,8 +2,8 @@
 //!
 //! * What comes is written at once; nothing is kept in memory that could be lost with us.
 //! * When the file is full it is renamed, on a line end, and a new one begun. Only a line longer than [`MAX_LINE`] is cut.
-//! * Before each write one look (`stat`) tells whether the file is still there and as long as we left it. One that was deleted
-//!   or cut short is a loss: what was in it is counted. One that was moved away gets the rest of its line and is left alone.
+//! * Before each write one look (`stat`) tells whether the file is still there and as long as we left it, and after it another one
+//!   whether it was cut short in between; then the write is taken back and made anew. One that was deleted or cut short is a loss: what was in it is counted. One that was moved away gets the rest of its line and is left alone.
 //! * When it cannot be written (disk full, directory gone, no rights) whole lines are dropped and counted.
 //! * A line that says how much was lost is tried every [`RETRY`]; once it is written, so is everything after it.
 //!
@@ -209,6 +209,9 @@ impl LogFile {
             _ => part(segment, self.policy.max_bytes, bytes),
         };
         if let Err(failure) = segment.append(&bytes[..length]) {
+            if failure.cut {
+                return bytes;
+            }
             let kept = failure.kept;
             self.on_failure(now, Some(stream), failure);
             return &bytes[kept..];

@@ -337,3 +337,21 @@ fn a_full_disk_costs_whole_lines_and_every_byte_is_accounted_for() {
     assert_eq!(written + dropped_bytes, produced);
     assert_eq!(text.lines().count() as u64 - 1 + dropped_lines, 3000);
 }
+
+#[test]
+fn a_cut_between_the_look_and_the_write_is_counted_to_the_byte() {
+    let mut bench = Bench::new(1 << 20);
+    bench.write("one\ntwo\nthree\n");
+    let file = std::fs::OpenOptions::new().write(true).open(bench.path()).unwrap();
+    file.set_len(5).unwrap();
+    let segment = bench.log.segment.as_mut().unwrap();
+    assert!(segment.append(b"four\n").unwrap_err().cut);
+    assert_eq!(bench.text(), "one\nt");
+    bench.write("four\n");
+    assert_eq!(bench.dropped(), (2, 10));
+    let text = bench.text();
+    assert!(
+        text.starts_with("one\n[launcher] dropped 2 lines, 10 bytes") && text.ends_with("\nfour\n"),
+        "{text}"
+    );
+}

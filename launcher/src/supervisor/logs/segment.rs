@@ -56,6 +56,15 @@ pub(super) struct WriteFailure {
     pub(super) kept: usize,
     /// How many bytes of the line under way, written before, were taken back.
     pub(super) taken_back: u64,
+    /// The file was cut short since it was looked at, and has nothing of the write: the next look finds it as it was cut.
+    pub(super) cut: bool,
+}
+
+impl WriteFailure {
+    fn cut() -> Self {
+        let error = io::Error::other("the file was truncated meanwhile");
+        Self { error, kept: 0, taken_back: 0, cut: true }
+    }
 }
 
 /// What has become of the file since it was last looked at.
@@ -156,8 +165,9 @@ impl Segment {
     /// Appends everything, or only whole lines of it.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), WriteFailure> {
         if self.torn {
-            self.end_torn().map_err(|error| WriteFailure { error, kept: 0, taken_back: 0 })?;
+            self.end_torn().map_err(|error| WriteFailure { error, kept: 0, taken_back: 0, cut: false })?;
         }
+        let before = (self.size, self.lines, self.line_start);
         let mut written = 0;
         while written < bytes.len() {
             match self.write_some(&bytes[written..]) {
@@ -168,7 +178,24 @@ impl Segment {
                 Err(error) => return Err(self.take_back(error, written)),
             }
         }
+        if self.takes_back_from_a_cut_file(bytes) {
+            (self.size, self.lines, self.line_start) = before;
+            return Err(WriteFailure::cut());
+        }
         Ok(())
+    }
+
+    /// Whether the file was cut short between the look at it and the write that was just made to its end. That is taken back: behind
+    /// half a line of something else nobody could tell what of the file is whose.
+    fn takes_back_from_a_cut_file(&self, bytes: &[u8]) -> bool {
+        let length = self.file.metadata().map_or(self.size, |meta| meta.len());
+        let Some(cut) = length.checked_sub(bytes.len() as u64).filter(|_| length < self.size) else {
+            return false;
+        };
+        let mut end = vec![0; bytes.len()];
+        // Where the end is another one, the file was cut after the write.
+        let is_ours = self.file.read_exact_at(&mut end, cut).is_ok() && end == bytes;
+        is_ours && self.file.set_len(cut).is_ok()
     }
 
     /// Appends a line, or the end of one, of the launcher's own.
@@ -341,6 +368,6 @@ impl Segment {
         let open = self.take_back_line();
         let of_this_write = open.min(written as u64);
         let kept = written - usize::try_from(of_this_write).expect("no more than was written");
-        WriteFailure { error, kept, taken_back: open - of_this_write }
+        WriteFailure { error, kept, taken_back: open - of_this_write, cut: false }
     }
 }
