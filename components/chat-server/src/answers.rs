@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use bytes::Bytes;
-use protocol::{ClientId, UserName};
+use protocol::{Body, ClientId, Draft, UserName};
 use tokio::sync::oneshot;
 
 use crate::appender::Outcome;
@@ -30,6 +30,16 @@ pub(crate) struct Said {
     pub(crate) to: UserName,
     /// The sender's id of it.
     pub(crate) client_id: ClientId,
+    /// What was said.
+    pub(crate) body: Body,
+}
+
+impl Said {
+    /// What a draft says.
+    pub(crate) fn of(draft: &Draft) -> Self {
+        let Draft { destination: to, client_id, body, .. } = draft.clone();
+        Self { to, client_id, body }
+    }
 }
 
 /// An answer that is there.
@@ -130,7 +140,8 @@ mod tests {
     #[tokio::test]
     async fn answers_come_in_the_order_of_the_questions() {
         let mut answers = Answers::default();
-        let said = Said { to: UserName::parse("bob").unwrap(), client_id: ClientId::fresh() };
+        let name = |text| UserName::parse(text).unwrap();
+        let said = Said::of(&Draft::chat(name("alice"), name("bob"), Body::parse("hi").unwrap()));
         let (outcome, receiver) = oneshot::channel();
         answers.message(said.clone(), receiver);
         answers.bytes(Bytes::from_static(b"later"));

@@ -93,27 +93,36 @@ impl Appender {
     /// Puts a message into the queue, waiting for a place if need be; its outcome comes within a second.
     pub(crate) async fn submit(&self, draft: Draft, lane: &Lane) -> oneshot::Receiver<Outcome> {
         let (outcome, receiver) = oneshot::channel();
-        let now = Instant::now();
-        let Some(epoch) = lane.enter(&draft.client_id, now) else {
-            self.metrics.outcome(&Outcome::Later);
-            let _ = outcome.send(Outcome::Later);
-            return receiver;
-        };
-        let submission =
-            Submission { draft, lane: lane.clone(), epoch, deadline: now + ANSWER_WITHIN, outcome };
-        let queue = self.queue_of(&submission.draft.sender);
-        match queue.try_send(submission) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(submission)) => self.wait_for_place(queue, submission).await,
-            Err(mpsc::error::TrySendError::Closed(submission)) => {
-                submission.settle(Outcome::Later, &self.metrics)
-            }
+        if let Some(submission) = self.try_submit(draft, lane, outcome) {
+            // Boxed, for each session holds this future, and few ever wait here.
+            Box::pin(self.wait_for_place(submission)).await;
         }
         receiver
     }
 
-    async fn wait_for_place(&self, queue: &mpsc::Sender<Submission>, submission: Submission) {
-        match tokio::time::timeout_at(submission.deadline, queue.reserve()).await {
+    /// Hands a message back if there is no place for it now.
+    fn try_submit(&self, draft: Draft, lane: &Lane, outcome: oneshot::Sender<Outcome>) -> Option<Submission> {
+        let now = Instant::now();
+        let Some(epoch) = lane.enter(&draft.client_id, now) else {
+            self.metrics.outcome(&Outcome::Later);
+            let _ = outcome.send(Outcome::Later);
+            return None;
+        };
+        let submission =
+            Submission { draft, lane: lane.clone(), epoch, deadline: now + ANSWER_WITHIN, outcome };
+        match self.queue_of(&submission.draft.sender).try_send(submission) {
+            Ok(()) => None,
+            Err(mpsc::error::TrySendError::Full(submission)) => Some(submission),
+            Err(mpsc::error::TrySendError::Closed(submission)) => {
+                submission.settle(Outcome::Later, &self.metrics);
+                None
+            }
+        }
+    }
+
+    async fn wait_for_place(&self, submission: Submission) {
+        let reserve = self.queue_of(&submission.draft.sender).reserve();
+        match tokio::time::timeout_at(submission.deadline, reserve).await {
             Ok(Ok(place)) => place.send(submission),
             Ok(Err(_)) | Err(_) => submission.settle(Outcome::Later, &self.metrics),
         }

@@ -53,7 +53,11 @@ impl Backend {
     pub(crate) async fn read<T, F: Future<Output = Result<T, ApiError>>>(&self, read: impl Fn() -> F) -> T {
         let mut backoff = Backoff::new(Duration::from_millis(50), RETRY_CAP);
         loop {
-            match self.read_once(read()).await {
+            let place = self.reads.acquire().await.expect("the semaphore is never closed");
+            // Boxed, and not before there is a place: after a restart thousands of sessions wait here.
+            let answer = Box::pin(read()).await;
+            drop(place);
+            match answer {
                 Ok(answer) => return answer,
                 Err(error) => {
                     let error = kit::failure::chain(&error);

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use protocol::book::{self, Line};
 use protocol::limits::LINE_BYTES;
 use protocol::{Draft, UserName};
+use tokio::time::Instant;
 
 use crate::answers::{Answer, Said};
 use crate::appender::Outcome;
@@ -16,10 +17,12 @@ use crate::framing::Message;
 use crate::lane::Lane;
 use crate::request::Request;
 use crate::server::Server;
-use crate::text_dialect::NOT_SAVED;
+use crate::unsure::Unsure;
 
-/// Whoever types hears within a second or so that the store is away.
-const LOOK_UP_TIMEOUT: Duration = Duration::from_millis(900);
+/// Whoever types hears within a second that the store is away, whether it is looked up or written to.
+const ANSWER_WITHIN: Duration = Duration::from_millis(950);
+/// The answer where it could not even be looked up whom a line is for.
+const NOT_SAVED: &str = "Message not saved: the server's store is unavailable; please send it again.\n";
 
 /// What a line asks for.
 pub(crate) fn interpret(message: Message) -> Request {
@@ -39,14 +42,15 @@ pub(crate) fn interpret(message: Message) -> Request {
 }
 
 /// Looks up whom a line is for, and stores what it says.
-pub(crate) async fn say(server: &Server, sender: UserName, line: &str) -> Answer {
+pub(crate) async fn say(server: &Server, sender: UserName, line: &str, unsure: &Unsure) -> Answer {
+    let deadline = Instant::now() + ANSWER_WITHIN;
     let bytes = |words: &'static str| Answer::Bytes(Bytes::from_static(words.as_bytes()));
     let names = book::candidates(line);
     let known = if names.is_empty() {
         HashSet::new()
     } else {
         let look_up = server.backend.read_once(server.backend.api.known(names));
-        match tokio::time::timeout(LOOK_UP_TIMEOUT, look_up).await {
+        match tokio::time::timeout_at(deadline, look_up).await {
             Ok(Ok(known)) => known.into_iter().collect(),
             Ok(Err(_)) | Err(_) => return bytes(NOT_SAVED),
         }
@@ -54,10 +58,12 @@ pub(crate) async fn say(server: &Server, sender: UserName, line: &str) -> Answer
     // Who has only just logged in may not be in the book yet.
     match book::parse_line(line, |name| known.contains(name) || server.hub.is_online(name)) {
         Line::Message { to, body } => {
-            let draft = Draft::chat(sender, to, body);
-            let said = Said { to: draft.destination.clone(), client_id: draft.client_id.clone() };
-            let outcome = server.appender.submit(draft, &Lane::default()).await;
-            Answer::Outcome(said, outcome.await.unwrap_or(Outcome::Later))
+            let draft = unsure.recognise(Draft::chat(sender, to, body));
+            let said = Said::of(&draft);
+            let lane = Lane::default();
+            let stored = async { server.appender.submit(draft, &lane).await.await };
+            let outcome = tokio::time::timeout_at(deadline, stored).await;
+            Answer::Outcome(said, outcome.ok().and_then(Result::ok).unwrap_or(Outcome::Later))
         }
         Line::NotFound => bytes(book::NOT_FOUND),
         Line::FormatError => bytes(book::FORMAT_ERROR),

@@ -37,6 +37,8 @@ pub(crate) struct Lap {
 /// What was read.
 #[derive(Debug)]
 pub(crate) enum Page {
+    /// The unseen are read from here on: what the feed had brought up to this position comes in a later page, or was seen.
+    Unseen(FeedPosition),
     /// Events, in order within their conversation.
     Events(Vec<Event>),
     /// That was all, up to this position of the feed.
@@ -142,6 +144,9 @@ async fn read_unseen(
     let mut next: Option<String> = None;
     loop {
         let page = server.backend.read(|| server.backend.api.unseen(user, next.as_deref(), PAGE)).await;
+        if next.is_none() {
+            pages.send(Page::Unseen(page.began)).await.map_err(|_| Unwanted)?;
+        }
         if !page.events.is_empty() {
             pages.send(Page::Events(page.events)).await.map_err(|_| Unwanted)?;
         }

@@ -30,7 +30,6 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     place: Place,
 ) {
-    let _place = place;
     // A peer that is gone already needs no answer.
     let Ok(mut wire) = Wire::new(stream, peer, server.config.write_timeout) else { return };
     let login = async {
@@ -43,7 +42,11 @@ pub(crate) async fn serve(
         () = server.shutdown.cancelled() => return,
     };
     match login {
-        Ok((entrant, member)) => Box::pin(greet(server, wire, entrant, member)).await,
+        Ok((entrant, member)) => {
+            let session = Box::pin(greet(&server, wire, entrant, member)).await;
+            // A task of its own, so that what the login needed is given back.
+            server.tasks.spawn(session.run(place));
+        }
         Err(Parting::Gone) => {}
         Err(Parting::Because(words)) => {
             server.metrics.turned_away.add(1);
@@ -53,36 +56,29 @@ pub(crate) async fn serve(
     }
 }
 
-async fn greet(server: Arc<Server>, mut wire: Wire, entrant: Entrant, member: Membership) {
+async fn greet(server: &Arc<Server>, mut wire: Wire, entrant: Entrant, mut member: Membership) -> Session {
     server.journal.came(&member.name, wire.peer, entrant.dialect());
-    let session = match entrant {
+    match entrant {
         Entrant::Text(_) => {
-            register(&server, member.name.clone(), wire.peer);
-            wire.out.push(text::connected(member.online.iter()).as_bytes());
-            Session::lines(server, take_online(member), wire)
+            server.registrar.note(&member.name, wire.peer);
+            member.show_online(|online| wire.out.push(text::connected(online).as_bytes()));
+            Session::lines(Arc::clone(server), member, wire)
         }
         Entrant::Book(_) => {
-            let book = client_book(&server, &member, wire.peer).await;
+            let book = client_book(server, &mut member, wire.peer).await;
             wire.out.push(book.as_bytes());
-            Session::lines(server, take_online(member), wire)
+            Session::lines(Arc::clone(server), member, wire)
         }
         Entrant::Native(hello) => {
-            register(&server, member.name.clone(), wire.peer);
-            let welcome = welcome(&server, &member, &hello).await;
+            server.registrar.note(&member.name, wire.peer);
+            let welcome = welcome(server, &mut member, &hello).await;
             wire.out.push(&native_dialect::welcome(welcome));
-            Session::native(server, take_online(member), wire, &hello)
+            Session::native(Arc::clone(server), member, wire, &hello)
         }
-    };
-    session.run().await;
+    }
 }
 
-/// The list was for the greeting; a session lives long.
-fn take_online(mut member: Membership) -> Membership {
-    member.online = Vec::new();
-    member
-}
-
-async fn welcome(server: &Server, member: &Membership, hello: &Hello) -> Welcome {
+async fn welcome(server: &Server, member: &mut Membership, hello: &Hello) -> Welcome {
     let mut conversations = Vec::new();
     if hello.conversations {
         let read = async {
@@ -97,7 +93,7 @@ async fn welcome(server: &Server, member: &Membership, hello: &Hello) -> Welcome
     Welcome {
         name: member.name.clone(),
         token: member.token.expose().to_owned(),
-        online: member.online.clone(),
+        online: member.online(),
         conversations,
         durability: server.backend.durability(),
     }
@@ -105,49 +101,19 @@ async fn welcome(server: &Server, member: &Membership, hello: &Hello) -> Welcome
 
 /// Everybody ever registered, the newcomer included, and who is online without being in the book yet: nobody waits for that
 /// to be noted. While the store does not answer, everybody online.
-async fn client_book(server: &Server, member: &Membership, peer: SocketAddr) -> String {
+async fn client_book(server: &Server, member: &mut Membership, peer: SocketAddr) -> String {
     let read = async {
         server.backend.api.register(member.name.clone(), Some(peer.to_string())).await?;
         server.backend.read_once(server.backend.api.users()).await
     };
-    match tokio::time::timeout(BOOK_TIMEOUT, read).await {
+    let read = tokio::time::timeout(BOOK_TIMEOUT, read).await;
+    let online = member.online();
+    match read {
         Ok(Ok(users)) => {
             let registered: HashSet<&UserName> = users.iter().map(|user| &user.name).collect();
-            let unlisted = member.online.iter().filter(|name| !registered.contains(name));
+            let unlisted = online.iter().filter(|name| !registered.contains(name));
             book::client_book(users.iter().map(|user| &user.name).chain(unlisted))
         }
-        Ok(Err(_)) | Err(_) => book::client_book(member.online.iter()),
-    }
-}
-
-/// Notes the login in the book of users; nobody waits for it.
-fn register(server: &Arc<Server>, name: UserName, peer: SocketAddr) {
-    let task_server = Arc::clone(server);
-    server.tasks.spawn(async move {
-        let server = task_server;
-        let register = || server.backend.api.register(name.clone(), Some(peer.to_string()));
-        tokio::select! {
-            () = server.backend.read(register) => {}
-            () = server.shutdown.cancelled() => {}
-        }
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn size<A, B, C, D, E, F: Future>(_: impl Fn(A, B, C, D, E) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    fn greeting_size<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    #[test]
-    fn an_idle_session_is_small() {
-        let size = size(serve) + greeting_size(greet) + size_of::<Wire>();
-        assert!(size < 8 * 1024, "{size} bytes");
+        Ok(Err(_)) | Err(_) => book::client_book(online.iter()),
     }
 }

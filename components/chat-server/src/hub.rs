@@ -43,8 +43,6 @@ pub(crate) struct Membership {
     pub(crate) token: Secret,
     /// Changes of presence after this one are news.
     pub(crate) presence: u64,
-    /// Everybody online when it came, in order.
-    pub(crate) online: Vec<UserName>,
 }
 
 impl Hub {
@@ -81,9 +79,8 @@ impl Hub {
         let token = Secret::random().map_err(|_| JoinError::TooMany)?;
         let mut roster = self.roster_mut();
         let Joined { name, token, presence } = roster.join(name, claim, &outlet, token)?;
-        let online = online_with_last(&roster, &name);
         drop(roster);
-        Ok(Membership { hub: Arc::clone(self), name, outlet, token, presence, online })
+        Ok(Membership { hub: Arc::clone(self), name, outlet, token, presence })
     }
 
     /// Brings an event to the sessions it concerns.
@@ -158,11 +155,21 @@ impl Hub {
     }
 }
 
-/// Everyone online in the order they came, the newcomer last even where an older session of theirs is there.
-fn online_with_last(roster: &Roster, newcomer: &UserName) -> Vec<UserName> {
-    let mut online: Vec<UserName> = roster.others(newcomer).cloned().collect();
-    online.push(newcomer.clone());
-    online
+impl Membership {
+    /// Everyone online in the order they came, this user last even where an older session of theirs is there. Later changes of presence
+    /// are news.
+    pub(crate) fn online(&mut self) -> Vec<UserName> {
+        let roster = self.hub.roster();
+        let mut online: Vec<UserName> = roster.others(&self.name).cloned().collect();
+        online.push(self.name.clone());
+        self.presence = roster.presence().latest();
+        online
+    }
+
+    /// The names of those who came before this user, and theirs last, as a text that `show` must not keep long.
+    pub(crate) fn show_online(&self, show: impl FnOnce(&str)) {
+        show(self.hub.roster().listing().up_to(&self.name));
+    }
 }
 
 impl Drop for Membership {
@@ -249,12 +256,12 @@ mod tests {
     fn whoever_leaves_is_announced_and_the_newcomer_stands_last() {
         let hub = Hub::new(1 << 20);
         let mut announced = hub.watch_presence();
-        let (_a, b, c) = (
+        let (_a, b, mut c) = (
             join(&hub, "a", Dialect::Text),
             join(&hub, "b", Dialect::Text),
             join(&hub, "c", Dialect::Native),
         );
-        assert_eq!(c.online, [name("a"), name("b"), name("c")]);
+        assert_eq!(c.online(), [name("a"), name("b"), name("c")]);
         drop(b);
         hub.announce_presence();
         assert!(announced.has_changed().unwrap());

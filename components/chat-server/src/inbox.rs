@@ -11,7 +11,10 @@
 //!
 //! Why there is no gap: a session is known to the feed before its first read, so an event is either committed before that read
 //! begins, which then finds it, or is offered after. Why there is no double: whatever the lap showed is passed over when the feed
-//! brings it, until the feed is past the position at which the store was read.
+//! brings it, until the feed is past the position at which the store was read. What an earlier session of the user showed lies below
+//! the user's cursor, so no lap shows it; but a feed that lags brings it to the session that came after. So where lines are spoken, which
+//! have no ids, everything up to the place in the feed where a lap began to read the unseen ([`Inbox::reads_unseen_from`]) is passed over
+//! too: the lap shows it, or it was seen. Not so in the native dialect, where a session of another device may have seen it and this one not.
 //!
 //! Pure: no clock, no lock, no socket.
 
@@ -21,7 +24,7 @@ use std::sync::Arc;
 use protocol::api::FeedPosition;
 use protocol::{ConversationId, Event, Timestamp};
 
-use crate::positions::Positions;
+use crate::positions::Lanes;
 use crate::rendered::Rendered;
 
 /// Conversations a lap remembers having shown. The overlap with the feed is among those that moved last.
@@ -109,58 +112,74 @@ pub(crate) struct Inbox {
     cost: usize,
     bounds: Bounds,
     backlog: Backlog,
-    shown: Shown,
+    /// What laps have shown.
+    shown: Lanes,
     /// Until the feed is past this, what it brings may have been shown.
     overlap: Option<FeedPosition>,
+    floor: Floor,
 }
 
 #[derive(Debug)]
 struct Queued {
     event: Arc<Rendered>,
     own: bool,
+    at: FeedPosition,
 }
 
-/// What laps have shown. The user's own messages are apart: the store's unseen pages leave them out, so having shown a later
-/// message of the other user does not mean that they were shown.
-#[derive(Debug)]
-struct Shown {
-    others: Positions,
-    own: Positions,
+/// Up to where what the feed brings is passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Floor {
+    /// Nowhere: this session is not one of lines.
+    None,
+    /// The lap that tells has not begun to read.
+    Awaited,
+    /// Up to here. In another epoch everything: an earlier one ended before that, and of a later one the session is told first.
+    At(FeedPosition),
 }
 
-impl Shown {
-    fn lane(&mut self, own: bool) -> &mut Positions {
-        if own { &mut self.own } else { &mut self.others }
+impl Floor {
+    fn covers(self, at: FeedPosition) -> bool {
+        match self {
+            Self::None | Self::Awaited => false,
+            Self::At(floor) => at.epoch != floor.epoch || at.index <= floor.index,
+        }
     }
 
-    fn has(&self, event: &Event, own: bool) -> bool {
-        let lane = if own { &self.own } else { &self.others };
-        lane.get(&event.conversation).is_some_and(|shown| event.seq <= shown)
+    /// Everything unseen is to be read once more.
+    fn again(&mut self) {
+        match self {
+            Self::None => {}
+            Self::Awaited | Self::At(_) => *self = Self::Awaited,
+        }
     }
 }
 
 impl Inbox {
-    /// A session that has this to read first.
-    pub(crate) fn new(bounds: Bounds, backlog: Backlog) -> Self {
+    /// A session that has this to read first; `lines` where it speaks a dialect without ids, and is its user's only one.
+    pub(crate) fn new(bounds: Bounds, backlog: Backlog, lines: bool) -> Self {
         let state = if backlog.is_empty() { State::Live } else { State::CatchingUp };
-        let shown = Shown { others: Positions::new(SHOWN), own: Positions::new(SHOWN) };
-        Self { state, queue: VecDeque::new(), cost: 0, bounds, backlog, shown, overlap: None }
+        let floor = if lines { Floor::Awaited } else { Floor::None };
+        let (queue, shown) = (VecDeque::new(), Lanes::new(SHOWN));
+        Self { state, queue, cost: 0, bounds, backlog, shown, overlap: None, floor }
     }
 
     /// The feed brings an event at this position; `own` says that the user sent it elsewhere. Returns whether there is something
     /// new to do.
     pub(crate) fn offer(&mut self, event: &Arc<Rendered>, own: bool, at: FeedPosition) -> bool {
         self.forget_overlap_before(at);
-        if self.shown.has(event.event(), own) || self.backlog.names(&event.event().conversation) {
+        if self.floor.covers(at)
+            || was_shown(&self.shown, event.event(), own)
+            || self.backlog.names(&event.event().conversation)
+        {
             return false;
         }
         if !self.fits(event.cost()) {
             self.drop_queue();
-            self.backlog.add(event.event());
+            self.leave_to_store(event.event());
             return self.leave_live();
         }
         self.cost += event.cost();
-        self.queue.push_back(Queued { event: Arc::clone(event), own });
+        self.queue.push_back(Queued { event: Arc::clone(event), own, at });
         self.state == State::Live
     }
 
@@ -172,8 +191,7 @@ impl Inbox {
 
     fn end_overlap(&mut self) {
         self.overlap = None;
-        self.shown.others.clear();
-        self.shown.own.clear();
+        self.shown.clear();
     }
 
     fn fits(&self, cost: usize) -> bool {
@@ -183,9 +201,18 @@ impl Inbox {
 
     fn drop_queue(&mut self) {
         for queued in std::mem::take(&mut self.queue) {
-            self.backlog.add(queued.event.event());
+            self.leave_to_store(queued.event.event());
         }
         self.cost = 0;
+    }
+
+    /// An event must be read. While the floor is awaited it may have been seen before, which only the cursor tells; so then what
+    /// is read is not a conversation from that event on.
+    fn leave_to_store(&mut self, event: &Event) {
+        match self.floor {
+            Floor::Awaited => self.backlog.everything(),
+            Floor::None | Floor::At(_) => self.backlog.add(event),
+        }
     }
 
     /// Returns whether the session must begin a lap now.
@@ -204,6 +231,7 @@ impl Inbox {
     pub(crate) fn lose(&mut self) -> bool {
         self.drop_queue();
         self.backlog.everything();
+        self.floor.again();
         self.leave_live()
     }
 
@@ -235,18 +263,28 @@ impl Inbox {
         Some(std::mem::take(&mut self.backlog))
     }
 
-    /// The session was sent a conversation up to here before this lap.
-    pub(crate) fn note_sent(&mut self, conversation: &ConversationId, seq: u64) {
-        self.shown.others.advance(conversation, seq);
-        self.shown.own.advance(conversation, seq);
+    /// The lap begins to read everything unseen, at this position of the feed. Unless that must be read once more anyway, what was
+    /// on the feed by then will be shown by this lap or was seen.
+    pub(crate) fn reads_unseen_from(&mut self, position: FeedPosition) {
+        if self.floor == Floor::None || self.backlog.unseen.is_some() {
+            return;
+        }
+        let floor = Floor::At(position);
+        self.floor = floor;
+        self.retain(|_, queued| !floor.covers(queued.at));
+    }
+
+    /// The session was sent a lane of a conversation up to here before this lap.
+    pub(crate) fn note_sent(&mut self, conversation: &ConversationId, seq: u64, own: bool) {
+        self.shown.advance(conversation, seq, own);
     }
 
     /// The lap read an event. Returns whether it is to be shown; then it counts as shown.
     pub(crate) fn show(&mut self, event: &Event, own: bool) -> bool {
-        if self.shown.has(event, own) {
+        if was_shown(&self.shown, event, own) {
             return false;
         }
-        self.shown.lane(own).advance(&event.conversation, event.seq);
+        self.shown.advance(&event.conversation, event.seq, own);
         true
     }
 
@@ -258,9 +296,7 @@ impl Inbox {
             return false;
         }
         self.state = State::Live;
-        let shown = &self.shown;
-        self.queue.retain(|queued| !shown.has(queued.event.event(), queued.own));
-        self.cost = self.queue.iter().map(|queued| queued.event.cost()).sum();
+        self.retain(|shown, queued| !was_shown(shown, queued.event.event(), queued.own));
         self.overlap = Some(position);
         if passed {
             self.end_overlap();
@@ -268,10 +304,20 @@ impl Inbox {
         true
     }
 
+    fn retain(&mut self, keep: impl Fn(&Lanes, &Queued) -> bool) {
+        let shown = &self.shown;
+        self.queue.retain(|queued| keep(shown, queued));
+        self.cost = self.queue.iter().map(|queued| queued.event.cost()).sum();
+    }
+
     /// Whether everything the store had was shown.
     pub(crate) fn is_live(&self) -> bool {
         self.state == State::Live
     }
+}
+
+fn was_shown(shown: &Lanes, event: &Event, own: bool) -> bool {
+    shown.get(&event.conversation, own).is_some_and(|shown| event.seq <= shown)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //!
 //! * In: [`listener`] → [`connection`] → [`login`] → [`session`] → [`appender`] → message API.
 //! * Out: message API → [`feed`] → [`hub`] → [`inbox`] → [`session`]; what an inbox could not hold, by [`catch_up`].
-//! * Pure parts: [`framing`], [`inbox`], [`roster`], [`presence`], [`marks`], [`positions`], [`lane`], [`traces`].
+//! * Pure parts: [`framing`], [`inbox`], [`roster`], [`presence`], [`listing`], [`marks`], [`positions`], [`lane`], [`unsure`], [`traces`].
 //!
 //! `docs/protocol.md` shows what is spoken.
 
@@ -25,6 +25,7 @@ mod inbox;
 mod journal;
 mod lane;
 mod listener;
+mod listing;
 mod login;
 mod marks;
 mod metrics;
@@ -34,6 +35,7 @@ mod outlet;
 mod places;
 mod positions;
 mod presence;
+mod registrar;
 mod rendered;
 mod request;
 mod roster;
@@ -44,6 +46,7 @@ mod session;
 mod simulation;
 mod text_dialect;
 mod traces;
+mod unsure;
 mod wire;
 
 use std::sync::Arc;
@@ -66,6 +69,7 @@ use feed::{Link, Noted};
 use hub::Hub;
 use journal::Journal;
 use metrics::Metrics;
+use registrar::Registrar;
 use send_queue::SendQueue;
 use server::Server;
 use traces::Traces;
@@ -95,6 +99,7 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
     let metrics = Arc::new(Metrics::default());
     let traces = Arc::new(Traces::default());
     let (appender, workers) = Appender::new(&backend, &metrics, &traces);
+    let (registrar, book_keeper) = Registrar::new(Arc::clone(&backend));
     let tasks = TaskTracker::new();
     let server = Arc::new(Server {
         hub: Hub::new(config.outbox_bytes),
@@ -110,8 +115,9 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
         config,
         backend,
         appender,
+        registrar,
     });
-    let backstage = Backstage::start(&server, workers, &context.notifier);
+    let backstage = Backstage::start(&server, workers, book_keeper, &context.notifier);
     backstage.first_link().await;
     if let Some(http) = http {
         backstage.serve_http(http, &server);
@@ -143,7 +149,12 @@ struct Backstage {
 }
 
 impl Backstage {
-    fn start(server: &Arc<Server>, workers: Vec<appender::Worker>, notifier: &Notifier) -> Self {
+    fn start(
+        server: &Arc<Server>,
+        workers: Vec<appender::Worker>,
+        book_keeper: registrar::Worker,
+        notifier: &Notifier,
+    ) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (link, link_watch) = watch::channel(Link::Untried);
         let (backend, hub, cursors) = (&server.backend, &server.hub, &server.cursors);
@@ -151,7 +162,8 @@ impl Backstage {
         let traces = Arc::clone(&server.traces);
         let (announcing, reporting, notifier) = (Arc::clone(&hub), Arc::clone(&hub), notifier.clone());
         let cursors = Arc::clone(cursors);
-        let works: [std::pin::Pin<Box<dyn Future<Output = ()> + Send>>; 4] = [
+        let works: [std::pin::Pin<Box<dyn Future<Output = ()> + Send>>; 5] = [
+            Box::pin(book_keeper.run()),
             Box::pin(async move {
                 feed::follow(&backend, &hub, Noted { metrics: &metrics, traces: &traces }, &link).await
             }),

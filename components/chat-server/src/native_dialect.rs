@@ -105,9 +105,11 @@ pub(crate) fn ask_again() -> Bytes {
 }
 
 /// The answer to `hello`. What does not fit into a frame is left out: the least recent conversations, then the last to come online.
-pub(crate) fn welcome(mut welcome: Welcome) -> Bytes {
+pub(crate) fn welcome(welcome: Welcome) -> Bytes {
+    let mut welcome = ServerFrame::Welcome(welcome);
     loop {
-        let line = frame(&ServerFrame::Welcome(welcome.clone()));
+        let line = frame(&welcome);
+        let ServerFrame::Welcome(welcome) = &mut welcome else { return line };
         if line.len() <= SERVER_FRAME_BYTES {
             return line;
         }

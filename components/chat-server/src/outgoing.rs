@@ -5,10 +5,9 @@ use tokio::net::TcpStream;
 
 /// Past this nothing more is taken from the queues: what is in here can no longer be dropped.
 const ENOUGH: usize = 32 * 1024;
-/// A buffer that has grown past this is given back once it is empty.
-const KEPT: usize = 4096;
-
 /// Bytes not yet taken by the kernel, and how many it took so far.
+///
+/// Holds no memory while nothing waits.
 ///
 /// Bound: [`ENOUGH`] and one frame. Overflow rule: while [`Outgoing::has_enough`], whoever fills it waits.
 #[derive(Debug, Default)]
@@ -57,7 +56,8 @@ impl Outgoing {
                 Err(error) => return Err(error),
             }
         }
-        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+        if self.buffer.is_empty() {
+            // Its capacity would not tell how much it holds on to: what was written no longer counts there.
             self.buffer = BytesMut::new();
         }
         Ok(self.written > before)

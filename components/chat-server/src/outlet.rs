@@ -63,7 +63,7 @@ pub(crate) struct Mail {
 impl Outlet {
     /// A mailbox for a session that has this to read first.
     pub(crate) fn new(id: u64, dialect: Dialect, bounds: Bounds, backlog: Backlog) -> Arc<Self> {
-        let inbox = Inbox::new(bounds, backlog);
+        let inbox = Inbox::new(bounds, backlog, dialect.is_lines());
         let mail = Mail { inbox, seen_elsewhere: BTreeMap::new(), sent_here: VecDeque::new() };
         let (mail, wake) = (Mutex::new(mail), Notify::new());
         Arc::new(Self { id, dialect, mail, wake, leaving: AtomicBool::new(false) })

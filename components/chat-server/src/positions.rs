@@ -51,6 +51,47 @@ impl Positions {
     }
 }
 
+/// The same for the user's own messages and for those of others apart: the store's unseen pages leave the user's own out, so having
+/// been sent a later message of the other user does not mean having been sent them.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    others: Positions,
+    own: Positions,
+}
+
+impl Lanes {
+    /// Nothing is known yet.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { others: Positions::new(capacity), own: Positions::new(capacity) }
+    }
+
+    fn lane(&self, own: bool) -> &Positions {
+        if own { &self.own } else { &self.others }
+    }
+
+    /// How far a lane of a conversation has come, as far as is known.
+    pub(crate) fn get(&self, conversation: &ConversationId, own: bool) -> Option<u64> {
+        self.lane(own).get(conversation)
+    }
+
+    /// A lane of a conversation has come this far, or farther.
+    pub(crate) fn advance(&mut self, conversation: &ConversationId, seq: u64, own: bool) {
+        if own { &mut self.own } else { &mut self.others }.advance(conversation, seq);
+    }
+
+    /// Every conversation known, with its lane; some may come twice, the right one last.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ConversationId, u64, bool)> {
+        let lane = |own| self.lane(own).iter().map(move |(conversation, seq)| (conversation, seq, own));
+        lane(false).chain(lane(true))
+    }
+
+    /// Forgets everything and gives the memory back.
+    pub(crate) fn clear(&mut self) {
+        self.others.clear();
+        self.own.clear();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kit::Secret;
 use protocol::UserName;
 
+use crate::listing::Listing;
 use crate::outlet::Outlet;
 use crate::presence::Presence;
 
@@ -20,6 +21,7 @@ pub(crate) struct Roster {
     people: HashMap<UserName, Person>,
     /// In the order they came.
     order: BTreeMap<u64, UserName>,
+    listing: Listing,
     arrivals: u64,
     presence: Presence,
 }
@@ -101,6 +103,7 @@ impl Roster {
         self.arrivals += 1;
         let (arrival, sessions) = (self.arrivals, vec![Arc::clone(outlet)]);
         self.order.insert(arrival, name.clone());
+        self.listing.push(name);
         self.people.insert(name.clone(), Person { name: name.clone(), arrival, token, sessions });
         self.presence.change(name, true);
     }
@@ -113,7 +116,9 @@ impl Roster {
             return false;
         }
         let arrival = person.arrival;
-        self.people.remove(name);
+        if let Some(person) = self.people.remove(name) {
+            self.listing.remove(&person.name);
+        }
         self.order.remove(&arrival);
         self.presence.change(name, false);
         true
@@ -127,6 +132,11 @@ impl Roster {
     /// Everybody online in the order they came.
     pub(crate) fn online(&self) -> impl Iterator<Item = &UserName> {
         self.order.values()
+    }
+
+    /// The same as a text.
+    pub(crate) fn listing(&self) -> &Listing {
+        &self.listing
     }
 
     /// Everybody else online in the order they came.
@@ -144,9 +154,9 @@ impl Roster {
         self.sessions(name).iter().filter(|session| !session.dialect.is_lines())
     }
 
-    /// Every session.
+    /// Every session, in the order their users came.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Outlet>> {
-        self.people.values().flat_map(|person| &person.sessions)
+        self.online().flat_map(|name| self.sessions(name))
     }
 
     /// Who came and went.
@@ -156,7 +166,7 @@ impl Roster {
 
     /// How many sessions and users there are.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.all().count(), self.people.len())
+        (self.people.values().map(|person| person.sessions.len()).sum(), self.people.len())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::cursors::Cursors;
 use crate::hub::Hub;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
+use crate::registrar::Registrar;
 use crate::send_queue::SendQueue;
 use crate::traces::Traces;
 
@@ -29,6 +30,7 @@ pub(crate) struct Server {
     pub(crate) backend: Arc<Backend>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) appender: Appender,
+    pub(crate) registrar: Registrar,
     pub(crate) cursors: Arc<Cursors>,
     pub(crate) send_queue: SendQueue,
     pub(crate) journal: Journal,

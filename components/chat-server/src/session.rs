@@ -28,9 +28,11 @@ use crate::inbox::Style;
 use crate::lane::Lane;
 use crate::marks::Marks;
 use crate::outlet::Dialect;
-use crate::positions::Positions;
+use crate::places::Place;
+use crate::positions::Lanes;
 use crate::request::Request;
 use crate::server::Server;
+use crate::unsure::Unsure;
 use crate::wire::{LINGER, Wire};
 
 /// After `exit`, or when the server stops: answers under way arrive within this time.
@@ -41,7 +43,7 @@ const HALF_CLOSED: Duration = Duration::from_secs(2);
 const LINGER_WHEN_STOPPING: Duration = Duration::from_millis(50);
 /// A book session whose kept messages cannot be read within this time is asked for its first line without them.
 const GREETING: Duration = Duration::from_secs(1);
-/// Conversations of which a native session remembers what it was sent; see [`Positions`].
+/// Conversations of which a native session remembers what it was sent; see [`Lanes`].
 const SENT: usize = 512;
 
 /// Why a peer that does not read is let go.
@@ -54,6 +56,7 @@ pub(crate) struct Session {
     wire: Wire,
     answers: Answers,
     lane: Lane,
+    unsure: Unsure,
     allowance: Allowance,
     intake: Intake,
     greeting: Greeting,
@@ -126,8 +129,8 @@ struct Receipts {
     confirm_at: Option<Instant>,
     confirmed_at: Option<Instant>,
     pause: Duration,
-    /// Native: the last event of each conversation.
-    sent: Positions,
+    /// Native: the last event of each lane of a conversation.
+    sent: Lanes,
 }
 
 /// The session is on its way out.
@@ -177,6 +180,7 @@ impl Session {
             wire,
             answers: Answers::default(),
             lane: Lane::default(),
+            unsure: Unsure::default(),
             intake: Intake { quiet_at: Some(now), cut: false, held_up: true, over: None, ended: false },
             replay: Replay {
                 pages: None,
@@ -191,7 +195,7 @@ impl Session {
                 confirm_at: None,
                 confirmed_at: None,
                 pause: Duration::ZERO,
-                sent: Positions::new(SENT),
+                sent: Lanes::new(SENT),
             },
             presence: None,
             device: None,
@@ -224,8 +228,18 @@ impl Session {
     }
 
     /// Talks until the end, gives the name back and closes.
-    pub(crate) async fn run(mut self) {
-        let why = self.talk().await.unwrap_or("the connection broke");
+    ///
+    /// This future is what an idle session is made of; the end is boxed because few sessions end at once.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+    pub(crate) fn run(mut self, place: Place) -> impl Future<Output = ()> + Send {
+        async move {
+            let why = self.talk().await.unwrap_or("the connection broke");
+            Box::pin(self.leave(why)).await;
+            drop(place);
+        }
+    }
+
+    async fn leave(mut self, why: &'static str) {
         self.member.outlet.leave();
         self.confirm(Instant::now());
         self.server.journal.went(&self.member.name, why);
@@ -315,7 +329,8 @@ impl Session {
             readable = self.wire.stream.readable(), if reads => readable?,
             writable = self.wire.stream.writable(), if writes => writable?,
             () = self.answers.ready(), if fills && self.greeting.is_over() => {}
-            () = self.member.outlet.wake.notified() => {}
+            // A session that is also full would be woken by every event that it cannot send.
+            () = self.member.outlet.wake.notified(), if fills => {}
             page = next_page(&mut self.replay.pages), if wants_page => self.take_page(page),
             () = changed(&mut self.presence), if fills => {}
             () = self.alarm.stops.as_mut(), if !self.stopping => self.server_stops(),
@@ -351,4 +366,19 @@ async fn changed(presence: &mut Option<watch::Receiver<u64>>) {
     }
     // Nothing is wanted, or the sender is gone, which lives as long as the server.
     std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F>(_: impl Fn(Session, Place) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_session_is_small() {
+        let size = size(Session::run);
+        assert!(size < 2560, "{size} bytes");
+    }
 }

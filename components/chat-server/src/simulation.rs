@@ -36,6 +36,7 @@ use crate::journal::Journal;
 use crate::lane::Lane;
 use crate::metrics::Metrics;
 use crate::outlet::Dialect;
+use crate::registrar::Registrar;
 use crate::send_queue::SendQueue;
 use crate::server::Server;
 use crate::traces::Traces;
@@ -86,6 +87,7 @@ impl World {
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config: Config::default(),
+            registrar: Registrar::new(Arc::clone(&backend)).0,
             backend,
             appender,
         });

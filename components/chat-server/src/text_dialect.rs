@@ -10,9 +10,9 @@ use crate::appender::Outcome;
 use crate::framing::Message;
 use crate::request::Request;
 
-/// The answer to a message that is not known to be stored.
-pub(crate) const NOT_SAVED: &str =
-    "Message not saved: the server's store is unavailable; please send it again.\n";
+/// The answer to a message that is not known to be stored. A store that hangs may have it all the same, so it is not said that it is not
+/// saved; the same line goes there under the same id.
+const NOT_CONFIRMED: &str = "Message not confirmed: the server's store does not answer. Please send the same line again; it will not come twice.\n";
 
 /// What a message asks for.
 pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
@@ -41,6 +41,6 @@ pub(crate) fn outcome(said: &Said, outcome: &Outcome, online: bool) -> Option<By
             let reason: String = reason.chars().filter(|c| !c.is_control()).collect();
             Some(format!("Message not saved: {reason}.\n").into())
         }
-        Outcome::Later => Some(Bytes::from_static(NOT_SAVED.as_bytes())),
+        Outcome::Later => Some(Bytes::from_static(NOT_CONFIRMED.as_bytes())),
     }
 }

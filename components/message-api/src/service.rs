@@ -71,7 +71,7 @@ impl Service {
         result
     }
 
-    /// A page of unseen events with the feed's end. Whatever was published for the user up to that end is in this page or an
+    /// A page of unseen events with the feed's end before it was read and after. Whatever was published for the user up to that end is in this page or an
     /// earlier one, or `next` says that there is more: what comes in while the page is read makes it not the last. And what is in
     /// the page was published up to that end, for the store says nothing earlier than the feed.
     pub(crate) async fn unseen(
@@ -80,11 +80,11 @@ impl Service {
         after: Option<&str>,
         limit: usize,
     ) -> Result<UnseenPage, StoreError> {
-        let before = self.feed.position();
+        let began = self.feed.position();
         let page = self.store.unseen(user, after, limit.clamp(1, PAGE_EVENTS)).await?;
         let position = self.feed.position();
-        let more = page.more || self.feed.has_other_for(user, before, &page.events);
+        let more = page.more || self.feed.has_other_for(user, began, &page.events);
         let next = more.then_some(page.end);
-        Ok(UnseenPage { events: page.events, next, position })
+        Ok(UnseenPage { events: page.events, next, began, position })
     }
 }

@@ -191,6 +191,8 @@ pub struct UnseenPage {
     /// Asks for the next page; missing on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// The end of the feed, taken before the events were read: whatever it holds for this user is in this page or a later one, or was seen.
+    pub began: FeedPosition,
     /// The end of the feed, taken after the events were read: an event behind it that is not in this page or an earlier one is new.
     pub position: FeedPosition,
 }

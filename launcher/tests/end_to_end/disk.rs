@@ -113,9 +113,9 @@ fn on_a_full_disk_nothing_is_acknowledged_the_rest_works_and_all_is_well_once_th
     let (alice, _) = LineClient::login(launcher.home.chat, "alice");
     let mut talker = Talker { alice, next: 1, saved: Vec::new() };
     let answer = talker.say_until_refused(3);
-    assert!(answer.starts_with("Message not saved: "), "{answer}");
+    assert!(answer.starts_with("Message not confirmed: "), "{answer}");
     let asked = Instant::now();
-    assert!(talker.say().starts_with("Message not saved: "));
+    assert!(talker.say().starts_with("Message not confirmed: "));
     assert!(asked.elapsed() < Duration::from_secs(3), "it took {:?}", asked.elapsed());
     let body = format!(r#"{{"sender":"cron","destination":"bob","message":"0 {}"}}"#, "x".repeat(15_000));
     let posted = post(launcher.home.api, "/messages/", &body);

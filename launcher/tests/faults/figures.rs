@@ -1,4 +1,4 @@
-//! What the launcher costs: beside the components at the start, and when nothing happens.
+//! What is kept up costs: the launcher beside the components at the start, and when nothing happens; a session that says nothing.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,8 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::processes::{memory, time_on_processors};
 use crate::support::dice::is_long;
-use crate::support::{Home, Launcher};
+use crate::support::line_client::LineClient;
+use crate::support::{Home, Launcher, wait_for};
 
 /// From the start of the launcher's process to the moment when the last component was ready, in milliseconds.
 fn time_to_ready(launcher: &Launcher, started: SystemTime) -> u64 {
@@ -56,4 +57,25 @@ fn an_idle_launcher_takes_next_to_nothing() {
     // An unoptimised program is several times as large.
     let limit = if cfg!(debug_assertions) { 60 << 10 } else { 10 << 10 };
     assert!(own < limit, "{own} KiB");
+}
+
+/// Proportional set size. What the first sessions need once, such as a thread's arena, is counted before.
+#[test]
+fn a_session_that_says_nothing_costs_ten_kib() {
+    kit::listen::raise_file_limit();
+    let sessions = if is_long() { 10_000 } else { 1_000 };
+    let launcher = Home::new().set("chat-server.max-connections=20000").argument("--no-thermometer").up();
+    let home = &launcher.home;
+    let chat_server = launcher.component_pid("chat-server").unwrap();
+    let login = |n: u64| LineClient::login(home.chat, &format!("idle{n}")).0;
+    let warm: Vec<LineClient> = (0..100).map(login).collect();
+    let before = memory(chat_server).1;
+    let idle: Vec<LineClient> = (100..100 + sessions).map(login).collect();
+    // What a login needs is let go soon after it.
+    wait_for("each session to cost at most 10 KiB", || {
+        let all = memory(chat_server).1 - before;
+        println!("{} bytes each", all * 1024 / sessions);
+        (all <= 10 * sessions).then_some(())
+    });
+    drop((warm, idle));
 }

@@ -54,7 +54,7 @@ struct Lap {
 impl World {
     fn new(before: usize, bounds: Bounds) -> Self {
         let backlog = Backlog { unseen: Some(Style::Stored), ..Backlog::default() };
-        let inbox = Inbox::new(bounds, backlog);
+        let inbox = Inbox::new(bounds, backlog, true);
         let mut world =
             Self { log: Vec::new(), dispatched: 0, inbox, lap: None, sent: Vec::new(), cursor: 0 };
         for n in 0..before {
@@ -62,7 +62,7 @@ impl World {
         }
         // Half of what was committed was seen at an earlier visit; the feed has some of it yet to bring.
         world.cursor = before / 2;
-        world.dispatched = before - before / 4;
+        world.dispatched = before / 4;
         world
     }
 
@@ -75,10 +75,7 @@ impl World {
     fn dispatch(&mut self) {
         if let Some(event) = self.log.get(self.dispatched).cloned() {
             self.dispatched += 1;
-            // What was seen before is not offered by a feed that lags: in the server a cursor only moves past what was sent.
-            if self.dispatched > self.cursor {
-                self.inbox.offer(&event, false, at(self.dispatched as u64));
-            }
+            self.inbox.offer(&event, false, at(self.dispatched as u64));
         }
     }
 
@@ -86,9 +83,9 @@ impl World {
         if self.lap.is_none()
             && let Some(backlog) = self.inbox.begin()
         {
-            let sent: Vec<_> = if backlog.lost { self.sent.clone() } else { Vec::new() };
+            let sent = if backlog.unseen.is_some() { self.sent.clone() } else { Vec::new() };
             for (conversation, seq) in sent {
-                self.inbox.note_sent(&conversation, seq);
+                self.inbox.note_sent(&conversation, seq, false);
             }
             let unseen_from = backlog.unseen.map(|_| self.cursor);
             self.lap = Some(Lap { unseen_from, gaps: backlog.gaps.into_iter().collect() });
@@ -99,6 +96,9 @@ impl World {
     fn read(&mut self) {
         let Some(mut lap) = self.lap.take() else { return };
         let page: Vec<Arc<Rendered>> = if let Some(from) = lap.unseen_from {
+            if from == self.cursor {
+                self.inbox.reads_unseen_from(at(self.log.len() as u64));
+            }
             let page: Vec<_> = self.log[from..].iter().take(2).cloned().collect();
             lap.unseen_from = (!page.is_empty()).then_some(from + page.len());
             page
@@ -210,7 +210,7 @@ proptest! {
                 Step::Check => {
                     // What was sent is confirmed, or known to the session: both keep it from being shown again.
                     for (conversation, seq) in world.sent.clone() {
-                        world.inbox.note_sent(&conversation, seq);
+                        world.inbox.note_sent(&conversation, seq, false);
                     }
                     world.inbox.check();
                 }
@@ -226,7 +226,7 @@ proptest! {
 }
 
 fn live(events: usize) -> Inbox {
-    Inbox::new(Bounds { events, bytes: usize::MAX }, Backlog::default())
+    Inbox::new(Bounds { events, bytes: usize::MAX }, Backlog::default(), false)
 }
 
 fn rendered(with: &str, seq: u64, own: bool) -> Arc<Rendered> {
@@ -259,6 +259,7 @@ fn a_message_of_ones_own_is_not_taken_for_shown() {
     let mut inbox = Inbox::new(
         Bounds { events: 64, bytes: usize::MAX },
         Backlog { unseen: Some(Style::Live), ..Backlog::default() },
+        false,
     );
     inbox.begin().unwrap();
     inbox.offer(&rendered("anna", 4, true), true, at(1));
@@ -270,7 +271,7 @@ fn a_message_of_ones_own_is_not_taken_for_shown() {
     inbox.offer(&rendered("anna", 6, false), false, at(3));
     assert_eq!(inbox.next().unwrap().event().seq, 6);
     assert!(
-        inbox.overlap.is_none() && inbox.shown.others.get(&event("anna", 5, false).conversation).is_none()
+        inbox.overlap.is_none() && inbox.shown.get(&event("anna", 5, false).conversation, false).is_none()
     );
 }
 
@@ -282,4 +283,35 @@ fn a_backlog_of_very_many_conversations_becomes_everything_unseen() {
     }
     assert_eq!(backlog.gaps.len(), BACKLOG);
     assert!(backlog.lost && backlog.unseen == Some(Style::Live));
+}
+
+#[test]
+fn what_a_lagging_feed_brings_of_an_earlier_session_is_shown_in_no_dialect_of_lines() {
+    for (lines, again) in [(true, None), (false, Some(5))] {
+        let unseen = Backlog { unseen: Some(Style::Stored), ..Backlog::default() };
+        let mut inbox = Inbox::new(Bounds { events: 64, bytes: usize::MAX }, unseen, lines);
+        inbox.begin().unwrap();
+        inbox.offer(&rendered("anna", 5, false), false, at(1));
+        // The store holds two events, and the cursor is past both.
+        inbox.reads_unseen_from(at(2));
+        assert!(inbox.finish(at(2), false));
+        assert_eq!(inbox.next().map(|event| event.event().seq), again);
+        inbox.offer(&rendered("anna", 6, false), false, at(2));
+        assert_eq!(inbox.next().is_some(), again.is_some());
+        inbox.offer(&rendered("anna", 7, false), false, at(3));
+        assert_eq!(inbox.next().unwrap().event().seq, 7);
+    }
+}
+
+#[test]
+fn an_overflow_before_the_floor_is_known_is_left_to_the_cursor() {
+    let unseen = Backlog { unseen: Some(Style::Stored), ..Backlog::default() };
+    let mut inbox = Inbox::new(Bounds { events: 8, bytes: usize::MAX }, unseen, true);
+    inbox.begin().unwrap();
+    inbox.offer(&rendered("anna", 5, false), false, at(1));
+    inbox.offer(&rendered("anna", 6, false), false, at(2));
+    inbox.reads_unseen_from(at(2));
+    assert!(!inbox.finish(at(2), false));
+    let backlog = inbox.begin().unwrap();
+    assert_eq!((backlog.unseen, backlog.gaps.len()), (Some(Style::Live), 0));
 }

@@ -143,8 +143,9 @@ impl Session {
     }
 
     async fn say(&mut self, draft: Draft, traced: bool) {
+        let draft = if self.is_lines() { self.unsure.recognise(draft) } else { draft };
         self.server.traces.accepted(&draft, traced, || self.place());
-        let said = Said { to: draft.destination.clone(), client_id: draft.client_id.clone() };
+        let said = Said::of(&draft);
         // What one says to oneself comes back as an event, as to anybody.
         if !self.is_lines() && draft.sender != draft.destination {
             self.member.outlet.mail().sends(&draft.client_id);
@@ -158,9 +159,10 @@ impl Session {
     fn book_line(&mut self, line: String) {
         let (answer, receiver) = oneshot::channel();
         let (server, sender) = (Arc::clone(&self.server), self.member.name.clone());
+        let unsure = self.unsure.clone();
         self.server.tasks.spawn(async move {
             // A session that is gone needs no answer; what it said is stored all the same.
-            let _ = answer.send(book_dialect::say(&server, sender, &line).await);
+            let _ = answer.send(book_dialect::say(&server, sender, &line, &unsure).await);
         });
         self.answers.pending(receiver);
     }

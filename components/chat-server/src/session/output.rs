@@ -53,6 +53,12 @@ impl Session {
 
     fn outcome(&mut self, said: &Said, outcome: Outcome) {
         let online = self.server.hub.is_online(&said.to);
+        if self.is_lines() {
+            match &outcome {
+                Outcome::Later => self.unsure.add(said),
+                Outcome::Stored(..) | Outcome::Refused(_) => self.unsure.settle(said),
+            }
+        }
         let answer = match self.dialect() {
             Dialect::Text => text_dialect::outcome(said, &outcome, online),
             Dialect::Book => book_dialect::outcome(said, &outcome, online),
@@ -117,18 +123,24 @@ impl Session {
 
     fn begin_lap(&mut self, backlog: Backlog) {
         let Backlog { mut known, unseen, gaps, lost } = backlog;
+        // A gap begins where the queue was dropped, and in the other lane more may have been sent by an earlier lap.
+        let noted = |conversation: &ConversationId| unseen.is_some() || gaps.contains_key(conversation);
+        let mut mail = self.member.outlet.mail();
+        for (conversation, seq) in self.receipts.marks.iter().filter(|(conversation, _)| noted(conversation))
+        {
+            mail.inbox.note_sent(conversation, seq, false);
+        }
         let mut sent: BTreeMap<ConversationId, u64> = BTreeMap::new();
-        if self.is_lines() {
-            sent.extend(self.receipts.marks.iter().map(|(conversation, seq)| (conversation.clone(), seq)));
-        } else {
-            sent.extend(self.receipts.sent.iter().map(|(conversation, seq)| (conversation.clone(), seq)));
+        for (conversation, seq, own) in self.receipts.sent.iter() {
+            if noted(conversation) {
+                mail.inbox.note_sent(conversation, seq, own);
+            }
+            let last = sent.entry(conversation.clone()).or_insert(seq);
+            *last = seq.max(*last);
         }
-        if unseen.is_some() {
-            let mut mail = self.member.outlet.mail();
-            sent.iter().for_each(|(conversation, seq)| mail.inbox.note_sent(conversation, *seq));
-        }
-        if lost && !self.is_lines() {
-            // The unseen leave out what this user said elsewhere.
+        drop(mail);
+        if lost {
+            // The unseen leave out what this user said elsewhere; lines do not show it.
             sent.into_iter().for_each(|(conversation, seq)| _ = known.entry(conversation).or_insert(seq));
         }
         self.replay.style = unseen.unwrap_or(Style::Live);
@@ -139,6 +151,7 @@ impl Session {
     /// A page arrived, or the lap broke off.
     pub(super) fn take_page(&mut self, page: Option<Page>) {
         match page {
+            Some(Page::Unseen(from)) => self.member.outlet.mail().inbox.reads_unseen_from(from),
             Some(Page::Events(events)) => self.replay.page = events.into_iter(),
             Some(Page::End(position)) => {
                 self.replay.pages = None;
@@ -169,7 +182,7 @@ impl Session {
         let line = match self.dialect() {
             Dialect::Native => {
                 self.wire.out.push(&frame(&event_frame(event, true)));
-                return self.sent(&event.conversation, event.seq);
+                return self.sent(event);
             }
             Dialect::Text if kept => text::stored(event),
             Dialect::Text => text::live(event),
@@ -182,7 +195,7 @@ impl Session {
             Dialect::Book => book::live(event),
         };
         self.wire.out.push(line.as_bytes());
-        self.sent(&event.conversation, event.seq);
+        self.sent(event);
     }
 
     fn live(&mut self) -> bool {
@@ -198,18 +211,20 @@ impl Session {
         }
         let Some(event) = self.member.outlet.mail().inbox.next() else { return false };
         self.wire.out.push(event.live(self.dialect()));
-        self.sent(&event.event().conversation, event.event().seq);
+        self.sent(event.event());
         true
     }
 
     /// An event was put into the outgoing buffer.
-    fn sent(&mut self, conversation: &ConversationId, seq: u64) {
+    fn sent(&mut self, event: &Event) {
+        let Event { conversation, seq, .. } = event;
+        let seq = *seq;
         self.server.traces.written(conversation, seq, || self.place());
         if self.is_lines() {
             self.receipts.marks.add(self.wire.out.end(), conversation, seq);
             self.confirm_soon();
         } else {
-            self.receipts.sent.advance(conversation, seq);
+            self.receipts.sent.advance(conversation, seq, event.destination != self.member.name);
         }
     }
 

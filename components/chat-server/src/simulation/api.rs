@@ -138,15 +138,15 @@ impl SimulatedApi {
         limit: usize,
     ) -> Result<UnseenPage, ApiError> {
         let after = after.map_or(0, |after| after.parse().unwrap());
-        let ((before, events, end, more), run) =
+        let ((began, events, end, more), run) =
             self.step(None, |state| state.unseen(user, after, limit)).await?;
         // More may come while it is read.
         let ((position, news), run) = self
-            .step(Some(run), |state| (state.position(), state.has_other_for(user, before, &events)))
+            .step(Some(run), |state| (state.position(), state.has_other_for(user, began, &events)))
             .await?;
         self.step(Some(run), |_| ()).await?;
         let next = (more || news).then(|| end.to_string());
-        Ok(UnseenPage { events, next, position })
+        Ok(UnseenPage { events, next, began, position })
     }
 
     pub(crate) async fn events(
@@ -252,7 +252,7 @@ impl State {
         after: usize,
         limit: usize,
     ) -> (FeedPosition, Vec<Event>, usize, bool) {
-        let before = self.position();
+        let began = self.position();
         let is_unseen = |event: &Event| {
             let cursor = (user.clone(), event.conversation.clone());
             event.destination == *user && event.seq > self.cursors.get(&cursor).copied().unwrap_or(0)
@@ -265,7 +265,7 @@ impl State {
         let end = found.last().map_or(after, |(end, _)| *end);
         // The store says nothing before the feed does.
         self.publish();
-        (before, found.into_iter().map(|(_, event)| event).collect(), end, more)
+        (began, found.into_iter().map(|(_, event)| event).collect(), end, more)
     }
 
     fn has_other_for(&self, user: &UserName, from: FeedPosition, known: &[Event]) -> bool {
@@ -286,6 +286,10 @@ impl SimulatedFeed {
             self.changed.borrow_and_update();
             if let Some(event) = self.take()? {
                 self.api.dice.delay().await;
+                // It lags at times, so that who comes back is ahead of it.
+                if self.api.dice.one_in(20) {
+                    self.api.dice.pause(3000).await;
+                }
                 return Ok(FeedFrame::Event { index: self.at.index, event: Box::new(event) });
             }
             // The sender is in our hands.

@@ -38,6 +38,8 @@ pub(super) struct Person {
     dice: Arc<Dice>,
     planted: Option<Planted>,
     pub(super) showings: Mutex<Vec<Showing>>,
+    /// Of lines: what the peer is known to have. No later session shows it.
+    confirmed: Mutex<BTreeMap<ConversationId, u64>>,
 }
 
 /// One session.
@@ -49,8 +51,8 @@ struct Sitting<'p> {
     page: std::vec::IntoIter<Event>,
     /// Shown, and nobody knows yet whether the peer has it.
     unconfirmed: BTreeMap<ConversationId, u64>,
-    /// The last that was sent of each conversation; native sessions remember it.
-    sent: BTreeMap<ConversationId, u64>,
+    /// The last that was sent of each lane of a conversation; native sessions remember it.
+    sent: BTreeMap<(ConversationId, bool), u64>,
 }
 
 impl Person {
@@ -60,7 +62,14 @@ impl Person {
         dice: Arc<Dice>,
         planted: Option<Planted>,
     ) -> Arc<Self> {
-        Arc::new(Self { name, dialect, dice, planted, showings: Mutex::default() })
+        Arc::new(Self {
+            name,
+            dialect,
+            dice,
+            planted,
+            showings: Mutex::default(),
+            confirmed: Mutex::default(),
+        })
     }
 
     /// Comes and goes for ever.
@@ -125,6 +134,7 @@ impl Sitting<'_> {
         };
         match page {
             None => {}
+            Some(Some(Page::Unseen(from))) => self.member.outlet.mail().inbox.reads_unseen_from(from),
             Some(Some(Page::Events(events))) => self.page = events.into_iter(),
             Some(Some(Page::End(position))) => {
                 self.pages = None;
@@ -159,12 +169,21 @@ impl Sitting<'_> {
 
     fn begin_lap(&mut self, backlog: Backlog) {
         let Backlog { mut known, unseen, gaps, lost } = backlog;
-        let sent = if self.is_lines() { self.unconfirmed.clone() } else { self.sent.clone() };
-        if unseen.is_some() {
-            let mut mail = self.member.outlet.mail();
-            sent.iter().for_each(|(conversation, seq)| mail.inbox.note_sent(conversation, *seq));
+        let noted = |conversation: &ConversationId| unseen.is_some() || gaps.contains_key(conversation);
+        let mut mail = self.member.outlet.mail();
+        for (conversation, seq) in self.unconfirmed.iter().filter(|(conversation, _)| noted(conversation)) {
+            mail.inbox.note_sent(conversation, *seq, false);
         }
-        if lost && !self.is_lines() {
+        let mut sent: BTreeMap<ConversationId, u64> = BTreeMap::new();
+        for ((conversation, own), seq) in &self.sent {
+            if noted(conversation) {
+                mail.inbox.note_sent(conversation, *seq, *own);
+            }
+            let last = sent.entry(conversation.clone()).or_insert(*seq);
+            *last = (*seq).max(*last);
+        }
+        drop(mail);
+        if lost {
             sent.into_iter().for_each(|(conversation, seq)| _ = known.entry(conversation).or_insert(seq));
         }
         let lap = Lap { user: self.person.name.clone(), known, unseen: unseen.is_some(), gaps };
@@ -173,6 +192,8 @@ impl Sitting<'_> {
 
     fn show(&mut self, event: &Event, own: bool) {
         let shown = (event.conversation.clone(), event.seq, own, event.id);
+        let confirmed = self.person.confirmed.lock().unwrap().get(&event.conversation).copied();
+        assert!(confirmed.is_none_or(|seq| seq < event.seq), "{shown:?} was shown to {}", self.person.name);
         let mut showings = self.person.showings.lock().unwrap();
         let showing = showings.last_mut().unwrap();
         match self.person.planted.filter(|_| !own && event.seq == 3) {
@@ -192,8 +213,11 @@ impl Sitting<'_> {
             None => showing.push(shown),
         }
         drop(showings);
-        let remembered = if self.is_lines() { &mut self.unconfirmed } else { &mut self.sent };
-        let last = remembered.entry(event.conversation.clone()).or_default();
+        let last = if self.is_lines() {
+            self.unconfirmed.entry(event.conversation.clone()).or_default()
+        } else {
+            self.sent.entry((event.conversation.clone(), own)).or_default()
+        };
         *last = event.seq.max(*last);
         if !self.is_lines() && self.person.dice.one_in(3) {
             self.server.cursors.advance(&self.person.name, None, event.conversation.clone(), event.seq);
@@ -203,6 +227,7 @@ impl Sitting<'_> {
     /// The peer's TCP says that it has everything.
     fn confirm(&mut self) {
         for (conversation, seq) in std::mem::take(&mut self.unconfirmed) {
+            self.person.confirmed.lock().unwrap().insert(conversation.clone(), seq);
             self.server.cursors.advance(&self.person.name, None, conversation, seq);
         }
     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use protocol::{Body, Draft};
 use serde_json::json;
 
 use crate::peer::Peer;
-use crate::world::World;
+use crate::world::{World, name};
 
 /// More than all buffers between the server and a peer that does not read.
 const FLOOD: usize = 3000;
@@ -128,4 +129,43 @@ async fn a_peer_that_takes_nothing_is_let_go_and_gets_the_rest_at_its_return() {
     for n in 0..first {
         assert_eq!(bob.said().await, body(n));
     }
+}
+
+/// Many messages come in behind the chat server's back, so that all it asks for is what its sessions need.
+async fn flood_behind(world: &World, to: &str) {
+    for batch in 0..FLOOD / 100 {
+        let draft = |n| Draft::chat(name("sender"), name(to), Body::parse(&body(batch * 100 + n)).unwrap());
+        world.api.append((0..100).map(draft).collect()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_reader_costs_no_reads_of_the_store() {
+    let world = World::with(|config| config.outbox_bytes = 64 * 1024).await;
+    let mut other = world.login("other").await;
+    let mut slow = Peer::connect_small(world.chat).await;
+    slow.expect("Enter your username: ").await;
+    slow.send("slow\n").await;
+    slow.expect("Connected! Users online: other, slow\n").await;
+    // The feed is in order: when the others have theirs, the session was offered all of this.
+    flood_behind(&world, "slow").await;
+    world.post("sender", "other", "full").await;
+    assert_eq!(other.live().await.1, "full");
+    let mut reads = world.proxy.reads();
+    loop {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let now = world.proxy.reads();
+        if std::mem::replace(&mut reads, now) == now {
+            break;
+        }
+    }
+    flood_behind(&world, "slow").await;
+    world.post("sender", "other", "still full").await;
+    assert_eq!(other.live().await.1, "still full");
+    assert_eq!(world.proxy.reads(), reads, "nothing is read for somebody who takes nothing");
+    for n in (0..FLOOD).chain(0..FLOOD) {
+        assert_eq!(slow.said().await, body(n));
+    }
+    assert!(world.proxy.reads() > reads);
+    slow.heard_nothing().await;
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::world::World;
 
-const NOT_SAVED: &str = "Message not saved: the server's store is unavailable; please send it again.\n";
+const NOT_CONFIRMED: &str = "Message not confirmed: the server's store does not answer. Please send the same line again; it will not come twice.\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_away_is_told_within_a_second_and_used_again_when_it_is_back() {
@@ -16,7 +16,7 @@ async fn a_store_that_is_away_is_told_within_a_second_and_used_again_when_it_is_
     world.stop_api().await;
     let asked = Instant::now();
     alice.send("bob: lost\n").await;
-    alice.expect(NOT_SAVED).await;
+    alice.expect(NOT_CONFIRMED).await;
     assert!(asked.elapsed() < Duration::from_millis(1500), "{:?}", asked.elapsed());
     let mut carol = world.login("carol").await;
     world.start_api().await;
@@ -52,7 +52,7 @@ async fn a_store_that_hangs_holds_nobody_up() {
     let asked = Instant::now();
     alice.send("bob: hm\n").await;
     nat.send("{\"type\":\"send\",\"client_id\":\"c1\",\"to\":\"bob\",\"body\":\"hm\"}\n").await;
-    alice.expect(NOT_SAVED).await;
+    alice.expect(NOT_CONFIRMED).await;
     let retry = nat.frame().await;
     assert_eq!((&retry["code"], &retry["client_id"]), (&json!("retry"), &json!("c1")));
     assert!(retry["retry_after_ms"].as_u64().is_some());

@@ -1,9 +1,11 @@
-//! The way to the message API, which can be cut or blocked.
+//! The way to the message API, which can be cut or blocked, and counts what is asked on it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -21,6 +23,7 @@ enum Way {
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     way: Arc<watch::Sender<Way>>,
+    reads: Arc<AtomicUsize>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -30,13 +33,20 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let way = Arc::new(watch::Sender::new(Way::Open));
         let watch = way.subscribe();
+        let reads = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&reads);
         let task = tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                tokio::spawn(forward(client, target, watch.clone()));
+                tokio::spawn(forward(client, target, watch.clone(), Arc::clone(&counter)));
             }
         });
-        Self { address, way, _task: AbortOnDropHandle::new(task) }
+        Self { address, way, reads, _task: AbortOnDropHandle::new(task) }
+    }
+
+    /// How often something was read so far, the feed included.
+    pub(crate) fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
     }
 
     pub(crate) fn open(&self) {
@@ -52,15 +62,26 @@ impl Proxy {
     }
 }
 
-async fn forward(mut client: TcpStream, target: SocketAddr, mut way: watch::Receiver<Way>) {
+async fn forward(
+    client: TcpStream,
+    target: SocketAddr,
+    mut way: watch::Receiver<Way>,
+    reads: Arc<AtomicUsize>,
+) {
     let now = *way.borrow_and_update();
     let forward = async {
         match now {
             Way::Cut => {}
             Way::Blocked => std::future::pending().await,
             Way::Open => {
-                if let Ok(mut server) = TcpStream::connect(target).await {
-                    let _ = copy_bidirectional(&mut client, &mut server).await;
+                if let Ok(server) = TcpStream::connect(target).await {
+                    let (mut answers, questions) = server.into_split();
+                    let (asks, mut hears) = client.into_split();
+                    let answering = async {
+                        copy(&mut answers, &mut hears).await?;
+                        hears.shutdown().await
+                    };
+                    let _ = tokio::try_join!(ask(asks, questions, &reads), answering);
                 }
             }
         }
@@ -69,5 +90,20 @@ async fn forward(mut client: TcpStream, target: SocketAddr, mut way: watch::Rece
         () = forward => {}
         // A change ends what was open before it, but what hangs goes on hanging until it is cut.
         _ = way.wait_for(|way| *way != now) => {}
+    }
+}
+
+/// Hands on what is asked. A question without a body is written in one piece.
+async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, reads: &AtomicUsize) -> std::io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return to.shutdown().await;
+        }
+        if buffer.starts_with(b"GET ") {
+            reads.fetch_add(1, Ordering::SeqCst);
+        }
+        to.write_all(&buffer[..count]).await?;
     }
 }
