@@ -268,7 +268,8 @@ impl Chat<'_> {
     /// Moves the cursors past what was shown, closes the connection, and says how it ended.
     async fn end(mut self) -> Result<Ending, Failure> {
         self.console.flush().await;
-        let effects = self.shown();
+        let mut effects = self.shown();
+        effects.extend(self.keeper.untold_trouble().map(|trouble| Effect::Show(Item::Trouble(trouble))));
         self.apply(effects).await?;
         self.client.close().await;
         let unanswered = self.model.unanswered();

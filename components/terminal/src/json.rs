@@ -112,27 +112,64 @@ mod tests {
     use crate::history::entry::{Entry, State};
     use protocol::Timestamp;
 
-    #[test]
-    fn a_message_is_one_line_whatever_it_holds() {
-        let entry = Entry {
+    fn entry(text: &str) -> Entry {
+        Entry {
             row: 7,
             place: 0,
             partner: "bob".to_owned(),
             outgoing: false,
-            text: "a\nb \u{1b}[2J \"c\"".to_owned(),
+            text: text.to_owned(),
             said: Timestamp::parse("2026-11-20T12:03:00Z").unwrap(),
             state: State::Stored,
             seq: Some(3),
             kind: MessageType::Chat,
             metadata: Metadata::default(),
             client_id: None,
-        };
+        }
+    }
+
+    /// One of the user's own, which the server has not seen.
+    fn own(text: &str) -> Entry {
+        let client_id = Some(ClientId::parse("job-17").unwrap());
+        Entry { row: 8, outgoing: true, seq: None, state: State::Waiting, client_id, ..entry(text) }
+    }
+
+    #[test]
+    fn a_message_is_one_line_whatever_it_holds() {
         assert_eq!(
-            line(&Item::News(entry)).unwrap(),
+            line(&Item::News(entry("a\nb \u{1b}[2J \"c\""))).unwrap(),
             "{\"type\":\"message\",\"id\":7,\"with\":\"bob\",\"direction\":\"in\",\"timestamp\":\"2026-11-20T12:03:00.000000+00:00\",\
              \"state\":\"stored\",\"seq\":3,\"kind\":\"chat\",\"body\":\"a\\nb \\u001b[2J \\\"c\\\"\"}\n"
         );
         assert_eq!(line(&Item::Hint("x".into())), None);
+    }
+
+    #[test]
+    fn the_document_shows_every_line_as_it_is() {
+        let stored = Entry { seq: Some(4), state: State::Stored, ..own("hi") };
+        let refused = Entry { state: State::Refused, ..own("hi") };
+        let mut reading = entry("Temperature update");
+        reading.kind = MessageType::Notification;
+        reading.metadata = serde_json::from_str(r#"{"temperature":22.9,"unit":"C"}"#).unwrap();
+        let (server, me) = ("127.0.0.1:5000".to_owned(), "alice".to_owned());
+        let shown = [
+            Item::Link(Link::Up { server, me, online: vec!["bob".into(), "alice".into()], unseen: 1 }),
+            Item::News(entry("hello")),
+            Item::News(reading),
+            Item::Said(own("hi")),
+            Item::Stored { entry: stored, online: true, delayed: false },
+            Item::Refused { entry: refused, reason: "the body is empty".into() },
+            Item::Presence { name: "bob".into(), online: false, partner: true },
+            Item::Link(Link::Lost { reason: "the server closed the connection".into(), waiting: 1 }),
+            Item::Answer("online: bob, alice".into()),
+            Item::Notice("not connected: this message waits and goes out by itself".into()),
+            Item::Error("there is no /dance; /help shows what there is".into()),
+        ];
+        let document = include_str!("../../../docs/terminal.md");
+        for item in shown {
+            let line = line(&item).unwrap();
+            assert!(document.contains(&format!("\n{line}")), "docs/terminal.md lacks {line}");
+        }
     }
 
     #[test]

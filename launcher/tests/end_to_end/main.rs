@@ -8,6 +8,7 @@ mod backup;
 mod book;
 mod bot;
 mod disk;
+mod every_way;
 mod faults;
 mod http;
 mod metrics;

@@ -9,18 +9,19 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::support::line_client::LineClient;
 use crate::support::{Home, PATIENCE, http};
 
-type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+pub(crate) type Socket =
+    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-async fn connect(page: SocketAddr) -> Socket {
+pub(crate) async fn connect(page: SocketAddr) -> Socket {
     tokio_tungstenite::connect_async(format!("ws://{page}/ws")).await.unwrap().0
 }
 
-async fn say(socket: &mut Socket, frame: Value) {
+pub(crate) async fn say(socket: &mut Socket, frame: Value) {
     socket.send(Message::text(frame.to_string())).await.unwrap();
 }
 
 /// The next frame of one of these types; others are passed over.
-async fn hear(socket: &mut Socket, kinds: &[&str]) -> Value {
+pub(crate) async fn hear(socket: &mut Socket, kinds: &[&str]) -> Value {
     let search = async {
         while let Some(message) = socket.next().await {
             if let Message::Text(text) = message.unwrap() {

@@ -31,6 +31,11 @@ impl LineClient {
         (client, greeting)
     }
 
+    /// Where the server sees it.
+    pub fn address(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
     pub fn send(&mut self, bytes: &str) {
         self.stream.write_all(bytes.as_bytes()).unwrap();
     }
@@ -46,6 +51,15 @@ impl LineClient {
         }
         assert!(self.received.starts_with(text), "wanted {text:?}, got {:?}", self.received);
         self.received.drain(..text.len());
+    }
+
+    /// Waits for these bytes, whatever comes before them.
+    pub fn until(&mut self, text: &str) {
+        while !self.received.contains(text) {
+            assert!(self.read(PATIENCE), "the connection ended; wanted {text:?}, got {:?}", self.received);
+        }
+        let end = self.received.find(text).expect("it is there") + text.len();
+        self.received.drain(..end);
     }
 
     /// The next line, its end included.

@@ -99,6 +99,12 @@ impl Keeper {
         }
     }
 
+    /// Why nothing is kept, if that is news and nobody was told yet.
+    pub(crate) fn untold_trouble(&mut self) -> Option<String> {
+        let is_news = self.trouble.has_changed().unwrap_or(false);
+        is_news.then(|| self.trouble.borrow_and_update().clone())?
+    }
+
     /// Whether what is said outlives this process.
     pub(crate) fn keeps(&self) -> bool {
         self.trouble.borrow().is_none()

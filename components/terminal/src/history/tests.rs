@@ -134,6 +134,32 @@ fn a_file_that_another_program_made_is_taken_over_and_goes_on_being_theirs() {
 }
 
 #[test]
+fn what_other_programs_do_to_their_table_while_it_is_open_breaks_nothing() {
+    let home = Home::new();
+    let mut history = home.open();
+    let me = name("alice");
+    home.sql("INSERT INTO messages(sender, receiver, message) VALUES ('carol', 'Me', 'theirs')");
+    history.receive(&[event("bob", "alice", 1, "one"), event("bob", "alice", 2, "two")], &me).unwrap();
+    let (first, second) = (words("bob", "three"), words("bob", "four"));
+    history
+        .say(&[(first.clone(), at("2026-11-20T23:21:30Z")), (second, at("2026-11-20T23:21:31Z"))])
+        .unwrap();
+    home.sql(
+        "INSERT INTO messages(sender, receiver, message) VALUES ('Me', 'bob', 'said with the other program');
+         DELETE FROM messages WHERE message IN ('one', 'four'); UPDATE messages SET message = NULL WHERE message = 'two'",
+    );
+    history.acknowledge(&[ack(&first, 3)]).unwrap();
+    assert_eq!(history.receive(&[event("bob", "alice", 4, "five")], &me).unwrap().len(), 1);
+    assert_eq!(texts(&history, "bob"), ["", "three", "five"], "what they deleted is gone");
+    drop(history);
+    let history = home.open();
+    assert_eq!(texts(&history, "bob"), ["said with the other program", "", "three", "five"]);
+    assert_eq!(texts(&history, "carol"), ["theirs"]);
+    assert_eq!(history.waiting(0, 10).unwrap(), [], "nothing of theirs is sent, nor what they deleted");
+    assert_eq!(home.sql("PRAGMA integrity_check; SELECT count(*) FROM messages"), "ok\n5\n");
+}
+
+#[test]
 fn what_is_said_waits_until_it_is_answered_also_across_a_crash() {
     let home = Home::new();
     let mut history = home.open();

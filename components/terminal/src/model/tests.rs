@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use protocol::native::{Durability, ErrorCode, EventFrame};
+use protocol::native::{
+    Ack, ConversationSummary, Durability, ErrorCode, ErrorFrame, EventFrame, HistoryPage, ServerFrame,
+    Welcome,
+};
+use protocol::{ConversationId, Event};
+use transport::{Incoming, SendError};
 
 use super::*;
 
