@@ -1,7 +1,8 @@
 //! That we are here, told to everybody every [`PRESENCE_EVERY`], and every fifth time with our beacon; and who else is.
 //!
 //! The life of a datagram: the system's buffer holds it, and drops what does not fit; we read at most [`BATCH`] at once and then
-//! nothing for [`PAUSE`], so that a flood costs a bounded share of one processor; what means something goes to the book.
+//! nothing for [`PAUSE`] or [`LONG_PAUSE`], so that a flood costs a bounded share of one processor; what means something goes to the
+//! book.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,9 +20,13 @@ use crate::interfaces::Broadcast;
 use crate::node::{Heard, Node};
 
 /// Datagrams read at once.
-const BATCH: usize = 128;
-/// Nothing is read for this long after a batch, or after the last of fewer: 25,600 datagrams a second at most.
+const BATCH: usize = 160;
+/// So many or more at once are a flood.
+const FLOOD: usize = 16;
+/// Nothing is read for this long after all that was there.
 const PAUSE: Duration = Duration::from_millis(5);
+/// The same in a flood: 8,000 datagrams a second at most, ten times what a network of a thousand machines says.
+const LONG_PAUSE: Duration = Duration::from_millis(20);
 /// Somebody who was not there before is told of us at once, at most this often a second, so that nobody can make us flood others.
 const ANSWERS: u32 = 20;
 /// Of so many announcements one is with our beacon; connections tell the rest.
@@ -126,15 +131,17 @@ impl Ear {
             if let Err(error) = socket.readable().await {
                 return error;
             }
-            for _ in 0..BATCH {
+            let mut read = 0;
+            while read < BATCH {
                 match socket.try_recv_from(&mut buffer) {
                     Ok((length, from)) => self.take(socket, &buffer[..length], from.ip()),
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                     // The answer to something that we sent, such as "nobody listens there".
                     Err(_) => self.node.counters.datagrams_ignored.add(1),
                 }
+                read += 1;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(if read < FLOOD { PAUSE } else { LONG_PAUSE }).await;
         }
     }
 

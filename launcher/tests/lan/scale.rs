@@ -1,4 +1,5 @@
-//! Many nodes at once: `P2P_LONG=1` makes 50, otherwise there are 10. And what they send when nobody says anything.
+//! Many nodes at once: `P2P_LONG=1` makes 50, otherwise there are 10; `P2P_NODES` says another number. And what they send when nobody
+//! says anything: in the first ten seconds, or with `P2P_LONG=1` in a minute once all is settled.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,8 @@ impl Drop for Neighbours {
 
 #[test]
 fn many_nodes_all_find_each_other_and_are_quiet_when_nobody_talks() {
-    let count = if std::env::var_os("P2P_LONG").is_some() { 50 } else { 10 };
+    let asked = std::env::var("P2P_NODES").ok().and_then(|count| count.parse().ok());
+    let count = asked.unwrap_or(if is_long() { 50 } else { 10 });
     let Some(network) = Network::of(count) else { return };
     let _room = (count > 20).then(|| Neighbours::of(count));
     let start = |n| Node::start(network.host(n), &[&format!("lan-peer.name=node {n}")]);
@@ -67,17 +69,26 @@ fn two_nodes_are_quiet_when_nobody_talks() {
     assert!(idle(&network, &nodes) < 3.0);
 }
 
-/// What the first of them costs for ten seconds in which nobody says anything; the packets that it sends in one.
+fn is_long() -> bool {
+    std::env::var_os("P2P_LONG").is_some()
+}
+
+/// What the first of them costs while nobody says anything; the packets that it sends in a second.
 fn idle(network: &Network, nodes: &[Node]) -> f64 {
-    let pause = Duration::from_secs(10);
+    if is_long() {
+        std::thread::sleep(Duration::from_secs(30));
+    }
+    let pause = Duration::from_secs(if is_long() { 60 } else { 10 });
     let (before, cpu) = (network.sent(1), nodes[0].cpu_millis());
     std::thread::sleep(pause);
     let (after, cpu) = (network.sent(1), nodes[0].cpu_millis() - cpu);
-    let (packets, bytes) = ((after.0 - before.0) as f64 / 10.0, (after.1 - before.1) * 6);
+    let seconds = pause.as_secs_f64();
+    let (packets, bytes) =
+        ((after.0 - before.0) as f64 / seconds, (after.1 - before.1) as f64 / seconds * 60.0);
     let spent = cpu as f64 / pause.as_millis() as f64 * 100.0;
     let (count, memory) = (nodes.len(), nodes[0].memory_kib());
     eprintln!(
-        "idle among {count}: {packets:.1} packets a second and {bytes} bytes a minute sent, {spent:.2} % of a processor, {memory} KiB"
+        "idle among {count}: {packets:.1} packets a second and {bytes:.0} bytes a minute sent, {spent:.2} % of a processor, {memory} KiB"
     );
     packets
 }
