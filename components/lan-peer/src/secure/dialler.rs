@@ -167,7 +167,8 @@ impl Dialler {
         }
         let is_lower = self.node.me < id;
         let target = self.targets.entry(whom).or_insert_with(|| Target::new(now));
-        if !target.addresses.contains(&address) {
+        let is_new = !target.addresses.contains(&address);
+        if is_new {
             let at = usize::from(!target.addresses.is_empty() && target.linked.is_some());
             target.addresses.insert(at, address);
             target.addresses.truncate(MAX_ADDRESSES);
@@ -177,7 +178,9 @@ impl Dialler {
         let apart = if link.is_some() { ELSEWHERE } else { APART };
         let earliest = target.tried.map_or(now, |tried| tried + apart);
         target.next = target.next.min((now + wait).max(earliest));
-        if link.is_some() && now >= earliest && !target.is_dialling {
+        // A machine with two networks, or with IPv6 beside IPv4, is at several places at once, and one connection is enough.
+        let has_moved = link.is_some_and(|link| is_new && link.remote.is_ipv4() == address.is_ipv4());
+        if has_moved && now >= earliest && !target.is_dialling {
             // They say that they are elsewhere now, though the old connection has not ended: see whether it is so.
             target.tried = Some(now);
             target.is_dialling = true;
