@@ -141,6 +141,8 @@ fn deleting_moving_and_cutting_the_file_ten_times_a_second_loses_nothing_uncount
         "{round} times in {seconds} s: {lines} lines said, {} dropped and counted",
         house.dropped("talk-0").0
     );
+    // It is written about once a second.
+    house.wait("the journal of what was lost", || house.logs().join(".sums/talk-0.live").exists());
     house.prove(
         0,
         &["talk-0: whole but for what was counted", "the file was deleted", "the file was truncated"],

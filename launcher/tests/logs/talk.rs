@@ -82,6 +82,8 @@ fn role() {
     let place = PathBuf::from(std::env::var(PLACE).unwrap());
     // Not through std's buffer, which would write line by line.
     let mut out = std::fs::File::options().write(true).open("/dev/stdout").unwrap();
+    // What the test harness says of a test that takes a minute is not ours.
+    rustix::stdio::dup2_stdout(std::fs::File::options().write(true).open("/dev/null").unwrap()).unwrap();
     if talk.bytes == 0 {
         beat(&mut out, &place);
     } else {
