@@ -1,6 +1,6 @@
 //! How fast logs are written, beside supervisord (Debian's package `supervisor`) on the same input in the same run.
 //!
-//! `cargo bench -p launcher --bench logs` prints a table. Each of five processes says the same text (`P2P_BENCH_MB`, 100 MB
+//! `cargo bench -p launcher --bench logs` prints a table. Each of five processes says the same text (`P2P_BENCH_MB`, 400 MB
 //! unless set) as fast as it is taken; files are put aside at 50 MiB, ten of them kept, as supervisord does by default. Measured
 //! is the time from the first process's start until the last byte of all is in its log. The runs alternate, and the middle one of
 //! three counts. The launcher compresses what it puts aside meanwhile, masks secrets and keeps checksums; supervisord does not.
@@ -34,7 +34,7 @@ fn main() {
         println!("there is no supervisord here; install Debian's package supervisor");
         return;
     }
-    let megabytes: usize = std::env::var("P2P_BENCH_MB").ok().map_or(100, |text| text.parse().unwrap());
+    let megabytes: usize = std::env::var("P2P_BENCH_MB").ok().map_or(400, |text| text.parse().unwrap());
     let place = tempfile::tempdir().unwrap();
     let input = place.path().join("input");
     write_input(&input, megabytes * 1_000_000);

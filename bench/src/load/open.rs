@@ -19,6 +19,9 @@ use crate::stamp::Stamp;
 /// Messages are first due this long after the start.
 const LEAD: Duration = Duration::from_millis(20);
 
+/// What stands still goes on this long after the last message was due: what it then takes at once must not hold up the last ones of others.
+const LAST: Duration = Duration::from_secs(1);
+
 /// How it is done.
 #[derive(Debug, Clone, Copy)]
 pub struct Open {
@@ -50,7 +53,7 @@ pub async fn open(pairs: Vec<Pair>, protocol: Protocol, how: Open) -> Result<Out
         // The index-th of all messages is the sender's (index / senders)-th.
         pair.tally.sent = (count + senders - 1 - pair.index) / senders;
         pair.tally.measured_from = LEAD + how.warm_up;
-        tasks.spawn(run(pair, clock, how.stalled.then_some(ends)));
+        tasks.spawn(run(pair, clock, how.stalled.then_some(ends + LAST)));
     }
     let pacer = std::thread::spawn(move || pace(&mut writers, schedule, clock, count));
     let mut outcome = Outcome::default();

@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use load::{Books, Shared};
-use support::dice::Dice;
+use support::dice::{Dice, rounds};
 use support::{Home, Launcher, PATIENCE, kill};
 
 const SENDERS: usize = 6;
@@ -148,17 +148,17 @@ fn round(launcher: &mut Launcher, crowd: &mut Crowd, dice: &mut Dice) {
 
 #[test]
 fn nothing_acknowledged_is_lost_doubled_or_late_whoever_is_killed() {
-    let rounds = if std::env::var_os("P2P_LONG").is_some() { 200 } else { 6 };
+    let count = rounds(6, 200);
     let (mut dice, seed) = Dice::cast();
     eprintln!("P2P_SEED={seed} repeats this");
     let home = Home::on_members(3).argument("--no-thermometer").set("chat-server.messages-per-second=0");
     let mut launcher = home.up();
     let mut crowd = Crowd::gather(launcher.home.chat);
-    for number in 1..=rounds {
+    for number in 1..=count {
         eprintln!("round {number}");
         round(&mut launcher, &mut crowd, &mut dice);
     }
     crowd.complete();
     crowd.expect_flawless(None);
-    eprintln!("{rounds} rounds, {} messages acknowledged", crowd.books.lock().unwrap().acknowledged());
+    eprintln!("{count} rounds, {} messages acknowledged", crowd.books.lock().unwrap().acknowledged());
 }
