@@ -12,7 +12,9 @@ use transport::testing::FakeServers;
 async fn after_a_panic_the_terminal_is_as_it_was_and_the_message_is_readable() {
     let servers = FakeServers::start().await;
     for signal in ["-USR1", "-USR2"] {
-        let command = format!("echo before; {} {} alice", support::client().display(), servers.chat);
+        // A backtrace would push what comes before it off the screen.
+        let command =
+            format!("echo before; RUST_BACKTRACE=0 {} {} alice", support::client().display(), servers.chat);
         let Some(terminal) = Tmux::sized(&format!("sh -c '{command}'"), 80, 24) else { return };
         servers.online("alice").await;
         terminal.until("the screen", |rows| rows.iter().any(|row| row.contains("connected to")));
