@@ -27,7 +27,7 @@ impl Body {
     /// When nothing is left, or more than [`BODY_BYTES`] bytes are.
     pub fn parse(text: &str) -> Result<Self, BodyError> {
         let text = text.trim();
-        // Most texts are of printable ASCII, which is told many bytes at a time.
+        // Most texts are of printable ASCII, which is told without decoding characters.
         if text.bytes().all(|b| (b' '..=b'~').contains(&b)) || text.chars().all(is_plain) {
             return Self::bounded(text);
         }
