@@ -3,7 +3,8 @@
 //! `cargo bench -p launcher --bench logs` prints a table. Each of five processes says the same text (`P2P_BENCH_MB`, 400 MB
 //! unless set) as fast as it is taken; files are put aside at 50 MiB, ten of them kept, as supervisord does by default. Measured
 //! is the time from the first process's start until the last byte of all is in its log. The runs alternate, and the middle one of
-//! three counts. The launcher compresses what it puts aside meanwhile, masks secrets and keeps checksums; supervisord does not.
+//! three counts. The launcher masks secrets and keeps checksums meanwhile, and compresses what it put aside afterwards; supervisord
+//! does not.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -267,8 +267,10 @@ fn the_launchers_numbers_are_printed_and_served_where_that_is_wanted() {
 
 #[test]
 fn a_stop_that_takes_long_says_whom_it_waits_for() {
-    let stubborn = "trap '' TERM; sleep 600 & while :; do wait; done";
+    // Ready is it only once it is deaf: a stop may follow at once.
+    let stubborn = "trap '' TERM; echo deaf; sleep 600 & while :; do wait; done";
     let home = Home::new()
+        .set("components.mule.probe={ log = 'deaf' }")
         .set("components.mule.command=['sh', '-c', \"STUBBORN\"]".replace("STUBBORN", stubborn).as_str());
     let mut launcher = home.set("launcher.stop-grace=2s").set("thermometer.enabled=false").up();
     let home = &launcher.home;

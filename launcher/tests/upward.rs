@@ -70,8 +70,10 @@ fn environment_of(launcher: &Launcher, component: &str) -> String {
 #[test]
 fn it_is_told_of_the_start_of_every_change_of_life_and_of_the_end() {
     let above = Above::new();
-    let stubborn = "components.mule.command=['sh', '-c', \"trap '' TERM; while :; do sleep 1; done\"]";
-    let mut launcher = idle(&above.path).set(stubborn).set("launcher.stop-grace=2s").up();
+    let stubborn =
+        "components.mule.command=['sh', '-c', \"trap '' TERM; echo deaf; while :; do sleep 1; done\"]";
+    let deaf = "components.mule.probe={ log = 'deaf' }";
+    let mut launcher = idle(&above.path).set(stubborn).set(deaf).set("launcher.stop-grace=2s").up();
     let start = above.until("READY=1");
     assert!(start.iter().any(|told| told.starts_with("EXTEND_TIMEOUT_USEC=")), "{start:?}");
     assert!(start.last().unwrap().ends_with("STATUS=all is well"), "{start:?}");

@@ -2,13 +2,15 @@
 //!
 //! The work is done on a thread of its own, and found by looking into the directory: what a launcher that died left undone the
 //! next one does. The limits come before the compression: however fast files are put aside, they are too many for a moment only.
+//! And a flood comes before the compression, too, which would take the processors from those who write: it waits until no file
+//! was put aside for [`CALM`], or until the files that wait for it take half of what all logs may take.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use flate2::Compression;
@@ -21,8 +23,11 @@ use crate::supervisor::spec::LogPolicy;
 /// Compressing is done for so long before the limits are looked after again.
 const TURN: Duration = Duration::from_millis(200);
 
-/// The thread gives way to whoever has something to do: nobody waits for it. It is as nice as can be, for a flood needs the
-/// processors itself, and what is compressed late is limited all the same.
+/// No flood is under way when no file was put aside for so long.
+const CALM: Duration = Duration::from_millis(500);
+
+/// The thread gives way to whoever has something to do: nobody waits for it, and what is compressed late is limited
+/// all the same.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 19;
 
@@ -55,25 +60,36 @@ fn serve(directory: &Path, woken: &Receiver<LogPolicy>) {
         let _ = rustix::process::setpriority_process(None, NICE);
     }
     while let Ok(policy) = woken.recv() {
-        if let Err(error) = tidy(directory, policy) {
+        if let Err(error) = tidy(directory, policy, woken) {
             tracing::warn!(%error, directory = %directory.display(), "old logs cannot be tidied up; trying again later");
         }
     }
 }
 
 /// Compresses what is not, and removes the oldest of what is too much.
-fn tidy(directory: &Path, policy: LogPolicy) -> io::Result<()> {
+fn tidy(directory: &Path, mut policy: LogPolicy, woken: &Receiver<LogPolicy>) -> io::Result<()> {
     for aside in list(directory)? {
         if aside.form == Form::Unfinished {
             std::fs::remove_file(&aside.path)?;
         }
     }
+    let mut patience = CALM;
     loop {
         // First, so that a full disk has room for the compression.
         let mut plain = prune(directory, policy)?;
         plain.retain(|aside| aside.form == Form::Plain);
         if plain.is_empty() {
             return Ok(());
+        }
+        if plain.iter().map(|aside| aside.bytes).sum::<u64>() <= policy.max_total / 2 {
+            match woken.recv_timeout(patience) {
+                Ok(newer) => {
+                    (policy, patience) = (newer, CALM);
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) => patience = Duration::ZERO,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
         }
         let begin = Instant::now();
         let mut failure = Ok(());
@@ -180,7 +196,8 @@ mod tests {
         write("chat.log", "live\n");
         write("notes.txt", "not ours\n");
         let policy = LogPolicy { max_bytes: 1, max_files: 2, max_total: 1 << 20, ..LogPolicy::default() };
-        tidy(dir.path(), policy).unwrap();
+        let (wake, woken) = sync_channel(1);
+        tidy(dir.path(), policy, &woken).unwrap();
         let expected = [
             "chat-ws.20260101T000000Z.000001.log.gz",
             "chat.20261121T120307Z.000004.log.gz",
@@ -195,7 +212,41 @@ mod tests {
         flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
         assert_eq!(text, "chat 5\n");
         assert_eq!(names::next_sequence(dir.path(), "chat"), 6);
-        tidy(dir.path(), LogPolicy { max_total: 0, ..policy }).unwrap();
+        tidy(dir.path(), LogPolicy { max_total: 0, ..policy }, &woken).unwrap();
         assert_eq!(files(dir.path()), ["chat.log", "notes.txt"], "what is live stays");
+        drop(wake);
+    }
+
+    #[test]
+    fn nothing_is_compressed_while_a_flood_goes_on_unless_the_room_gets_scarce() {
+        let dir = tempfile::tempdir().unwrap();
+        let put_aside = |sequence| {
+            let name = names::aside("chat", "20261121T120307Z", sequence);
+            std::fs::write(dir.path().join(&name), vec![b'x'; 1000]).unwrap();
+            name
+        };
+        let compressed = || files(dir.path()).iter().filter(|name| name.ends_with(".gz")).count();
+        let policy = LogPolicy { max_files: 100, max_total: 10_000, ..LogPolicy::default() };
+        let (wake, woken) = sync_channel(1);
+        let directory = dir.path();
+        std::thread::scope(|scope| {
+            put_aside(1);
+            let tidy = scope.spawn(move || tidy(directory, policy, &woken));
+            // Each wake is taken once the one before was answered, so nothing is compressed up to the last.
+            for sequence in 2..=5 {
+                put_aside(sequence);
+                wake.send(policy).unwrap();
+            }
+            assert_eq!(compressed(), 0);
+            (6..=8).for_each(|sequence| drop(put_aside(sequence)));
+            let begin = Instant::now();
+            wake.send(policy).unwrap();
+            while compressed() == 0 {
+                assert!(begin.elapsed() < Duration::from_secs(10), "the room is scarce");
+                std::thread::yield_now();
+            }
+            tidy.join().unwrap().unwrap();
+        });
+        assert_eq!(compressed(), 8);
     }
 }
