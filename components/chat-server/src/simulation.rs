@@ -42,9 +42,9 @@ use crate::server::Server;
 use crate::traces::Traces;
 
 /// Seeds in a usual run.
-const SEEDS: u64 = 1_000;
-/// …and with `P2P_LONG=1`.
-const MANY_SEEDS: u64 = 10_000;
+const SEEDS: u64 = 10_000;
+/// Tests among which they are shared.
+const PARTS: usize = 10;
 /// Messages of one sender.
 const MESSAGES: usize = 20;
 /// Messages of one sender that are under way at once.
@@ -261,19 +261,45 @@ fn simulate(seed: u64, planted: Option<Planted>) {
     });
 }
 
-#[test]
-fn whatever_goes_wrong_nothing_acknowledged_is_lost_doubled_or_out_of_order() {
+/// One of [`PARTS`] parts of all seeds, which together are whole; several run at once. With `P2P_LONG=1` each is ten times as large.
+fn part(number: u64) {
     if let Ok(seed) = std::env::var("P2P_SEED") {
         return simulate(seed.parse().unwrap(), None);
     }
-    let seeds = if std::env::var("P2P_LONG").is_ok_and(|long| long == "1") { MANY_SEEDS } else { SEEDS };
-    for seed in 0..seeds {
+    let times = if std::env::var("P2P_LONG").is_ok_and(|long| long == "1") { 10 } else { 1 };
+    for seed in (number..SEEDS * times).step_by(PARTS) {
         if let Err(panic) = std::panic::catch_unwind(|| simulate(seed, None)) {
             eprintln!("seed {seed} fails; replay it with P2P_SEED={seed}");
             std::panic::resume_unwind(panic);
         }
     }
 }
+
+macro_rules! parts {
+    ($($name:ident = $number:literal),* $(,)?) => {
+        mod whatever_goes_wrong_nothing_acknowledged_is_lost_doubled_or_out_of_order {
+            $(#[test] fn $name() { super::part($number); })*
+
+            #[test]
+            fn the_parts_are_all() {
+                assert_eq!([$($number),*].as_slice(), (0..super::PARTS as u64).collect::<Vec<_>>());
+            }
+        }
+    };
+}
+
+parts!(
+    part_0 = 0,
+    part_1 = 1,
+    part_2 = 2,
+    part_3 = 3,
+    part_4 = 4,
+    part_5 = 5,
+    part_6 = 6,
+    part_7 = 7,
+    part_8 = 8,
+    part_9 = 9,
+);
 
 #[test]
 fn a_loss_a_double_and_a_swap_are_noticed() {
