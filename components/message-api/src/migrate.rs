@@ -145,7 +145,7 @@ impl Migration {
     /// Cursors are read first and moved last, so that none is cut at the end of a log that has grown meanwhile.
     async fn copy(&self, conversation: &ConversationId) -> Result<u64, MigrateError> {
         let cursors = self.old.cursors(conversation).await?;
-        self.importer.conversation(conversation).await?;
+        self.importer.conversation(conversation, self.old.floor(conversation).await?).await?;
         let (mut copied, mut end) = (0, self.end(conversation).await?);
         loop {
             let page = self.old.events(conversation, Range::After(end), PAGE).await?;
@@ -160,12 +160,18 @@ impl Migration {
         Ok(copied)
     }
 
-    /// The last place in the database's log, which must hold what the file has there.
+    /// The last place in the database's log, which must hold what the file has there, unless the file let that go.
     async fn end(&self, conversation: &ConversationId) -> Result<u64, MigrateError> {
         let last = self.new.events(conversation, Range::Before(u64::MAX), 1).await?.events;
         let Some(last) = last.first() else { return Ok(0) };
+        let oldest = self.old.events(conversation, Range::After(0), 1).await?.events;
         let same = self.old.events(conversation, Range::After(last.seq - 1), 1).await?.events;
-        if same.first() == Some(last) { Ok(last.seq) } else { Err(MigrateError::Apart(conversation.clone())) }
+        let was_let_go = oldest.first().is_none_or(|oldest| oldest.seq > last.seq);
+        if was_let_go || same.first() == Some(last) {
+            Ok(last.seq)
+        } else {
+            Err(MigrateError::Apart(conversation.clone()))
+        }
     }
 
     async fn compare(&self) -> Result<Migrated, MigrateError> {

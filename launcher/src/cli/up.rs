@@ -75,9 +75,9 @@ fn run(
         let planner = Arc::new(Planner::new(place.request(&switches.without), environment, process));
         let plan = planner.first(loaded);
         let (plans, new_plans) = mpsc::channel(WAITING_PLANS);
-        let mut itself = Itself::start(loaded, &planner, plans, limits)?;
+        let mut itself = Itself::start(loaded, &planner, plans, limits.clone())?;
         let console = Console::start(where_to_look(loaded, false))?;
-        let (recorder, observer) = Recorder::start(&plan.logs, plan.run_id, plan.log_policy)?;
+        let (recorder, observer) = Recorder::start(&plan.logs, plan.run_id, limits)?;
         let hooks = Hooks {
             observer: Some(observer),
             progress: Some(console.progress()),

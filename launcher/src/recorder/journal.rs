@@ -11,10 +11,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::SizeRotator;
+use crate::supervisor::clock;
 use crate::supervisor::events::{
     Ended, Moment, Observation, ProbeKind, Probed, ProcessExit, State, Transition,
 };
-use crate::supervisor::{LogPolicy, clock};
+use crate::supervisor::logs::own::Limits;
 
 /// The file's name.
 pub(super) const FILE: &str = "events.jsonl";
@@ -84,8 +85,8 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) fn open(logs: &Path, run: Uuid, policy: LogPolicy) -> io::Result<Self> {
-        let file = SizeRotator::open(logs.join(FILE), policy.max_bytes, policy.max_files)?;
+    pub(super) fn open(logs: &Path, run: Uuid, limits: Limits) -> io::Result<Self> {
+        let file = SizeRotator::open(logs.join(FILE), limits)?;
         Ok(Self { file, run, answers: BTreeMap::new() })
     }
 

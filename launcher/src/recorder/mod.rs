@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::supervisor::LogPolicy;
 use crate::supervisor::events::{self, Observations, Observer};
+use crate::supervisor::logs::own::Limits;
 
 use crash::Chronicle;
 use journal::Journal;
@@ -40,8 +40,8 @@ impl Recorder {
     ///
     /// # Errors
     /// When the directory cannot be written to, or there is no thread.
-    pub fn start(logs: &Path, run_id: Uuid, policy: LogPolicy) -> io::Result<(Self, Observer)> {
-        let mut journal = Journal::open(logs, run_id, policy)?;
+    pub(crate) fn start(logs: &Path, run_id: Uuid, limits: Limits) -> io::Result<(Self, Observer)> {
+        let mut journal = Journal::open(logs, run_id, limits)?;
         let chronicle = Chronicle::new(logs, run_id);
         let (observer, observations) = events::channel(WAITING);
         let (finished, done) = sync_channel(1);

@@ -5,32 +5,38 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::supervisor::LogPolicy;
+use crate::supervisor::logs::own::Limits;
+
 /// Writes lines; each call holds whole ones, so no line is ever cut.
 ///
-/// Bounds: `max_bytes` for each file, `keep` files put aside; the oldest goes. Whatever goes wrong, it is tried again with the
-/// next line: a log must never end the process.
+/// Bounds: `max_bytes` for each file, `max_files` put aside; the oldest go. Other limits hold from the next line on. Whatever goes
+/// wrong, it is tried again with the next line: a log must never end the process.
 #[derive(Debug)]
 pub(crate) struct SizeRotator {
     path: PathBuf,
     file: Option<File>,
     size: u64,
-    max_bytes: u64,
-    keep: usize,
+    limits: Limits,
 }
 
 impl SizeRotator {
     /// Goes on with the file where it is.
-    pub(crate) fn open(path: PathBuf, max_bytes: u64, keep: usize) -> io::Result<Self> {
+    pub(crate) fn open(path: PathBuf, limits: Limits) -> io::Result<Self> {
         let (file, size) = append_to(&path)?;
-        Ok(Self { path, file: Some(file), size, max_bytes, keep })
+        Ok(Self { path, file: Some(file), size, limits })
     }
 
-    fn rotate(&mut self) -> io::Result<()> {
+    fn rotate(&mut self, keep: usize) -> io::Result<()> {
         self.file = None;
-        for number in (1..self.keep).rev() {
+        // There are some where fewer are to be kept than before.
+        for number in (keep + 1..).take_while(|number| self.aside(*number).exists()) {
+            std::fs::remove_file(self.aside(number))?;
+        }
+        for number in (1..keep).rev() {
             rename(&self.aside(number), &self.aside(number + 1))?;
         }
-        if self.keep > 0 {
+        if keep > 0 {
             rename(&self.path, &self.aside(1))?;
         } else {
             std::fs::remove_file(&self.path)?;
@@ -59,9 +65,10 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 impl Write for SizeRotator {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let is_full = self.size > 0 && self.size + line.len() as u64 > self.max_bytes;
+        let LogPolicy { max_bytes, max_files, .. } = self.limits.get();
+        let is_full = self.size > 0 && self.size + line.len() as u64 > max_bytes;
         if is_full {
-            self.rotate()?;
+            self.rotate(max_files)?;
         }
         let file = match &mut self.file {
             Some(file) => file,
@@ -86,11 +93,16 @@ impl Write for SizeRotator {
 mod tests {
     use super::*;
 
+    fn limits(max_bytes: u64, max_files: usize) -> Limits {
+        Limits::new(LogPolicy { max_bytes, max_files, ..LogPolicy::default() })
+    }
+
     #[test]
     fn every_line_is_kept_whole_within_the_bounds() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("events.jsonl");
-        let mut rotator = SizeRotator::open(path.clone(), 100, 3).unwrap();
+        let limits = limits(100, 3);
+        let mut rotator = SizeRotator::open(path.clone(), limits.clone()).unwrap();
         for number in 0..50 {
             rotator.write_all(format!("line number {number:04}\n").as_bytes()).unwrap();
         }
@@ -104,6 +116,13 @@ mod tests {
         let numbers: Vec<usize> = all.lines().map(|line| line[12..].parse().unwrap()).collect();
         assert_eq!(numbers.last(), Some(&49));
         assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+
+        limits.set(LogPolicy { max_bytes: 60, max_files: 1, ..LogPolicy::default() });
+        for number in 50..60 {
+            rotator.write_all(format!("line number {number:04}\n").as_bytes()).unwrap();
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "what is too much has gone");
+        assert!(std::fs::metadata(&path).unwrap().len() <= 60);
     }
 
     #[test]
@@ -112,7 +131,7 @@ mod tests {
         let logs = directory.path().join("logs");
         std::fs::create_dir(&logs).unwrap();
         let path = logs.join("events.jsonl");
-        let mut rotator = SizeRotator::open(path.clone(), 10, 1).unwrap();
+        let mut rotator = SizeRotator::open(path.clone(), limits(10, 1)).unwrap();
         rotator.write_all(b"12345678\n").unwrap();
         std::fs::remove_dir_all(&logs).unwrap();
         assert!(rotator.write_all(b"lost one\n").is_err());

@@ -6,6 +6,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::*;
+use crate::supervisor::LogPolicy;
 use crate::supervisor::events::{
     Ended, LastLines, Moment, Observation, ProbeKind, Probed, ProcessExit, State, Transition, Usage,
 };
@@ -59,7 +60,7 @@ fn probed(result: Result<(), &str>) -> Observation {
 
 /// Records all this, and gives the lines of the journal.
 fn recorded(logs: &Path, observations: Vec<Observation>) -> Vec<Value> {
-    let (recorder, observer) = Recorder::start(logs, Uuid::nil(), LogPolicy::default()).unwrap();
+    let (recorder, observer) = Recorder::start(logs, Uuid::nil(), Limits::new(LogPolicy::default())).unwrap();
     observations.into_iter().for_each(|observation| observer.tell(observation));
     drop(observer);
     recorder.finish();

@@ -81,6 +81,12 @@ impl SqliteStore {
         })
     }
 
+    /// Up to where a conversation's places were given away before a restore took its log back.
+    pub(crate) async fn floor(&self, conversation: &ConversationId) -> Result<u64, StoreError> {
+        let conversation = conversation.clone();
+        self.readers.read(move |connection| whole::floor(connection, &conversation)).await
+    }
+
     /// Reads, and waits until everything that could be read is published.
     async fn read_published<T: Send + 'static>(
         &self,

@@ -77,6 +77,36 @@ async fn everything_arrives_once_however_often_it_is_cut_off_and_done_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_let_go_or_taken_back_is_no_obstacle_and_no_place_is_given_away_twice() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (data, to) = (directory.path(), mongod.url("holes"));
+    let old = Bench { config: StoreConfig::default(), data: data.to_owned() }.open().await;
+    let say = async |from: &str, count| {
+        old.append((0..count).map(|n| draft(from, "bob", &n.to_string())).collect()).await;
+    };
+    say("alice", 5).await;
+    let backup = data.join("backup");
+    std::fs::write(&backup, old.backup().await).unwrap();
+    say("alice", 2).await;
+    say("eve", 1).await;
+    old.store.restore(backup).await.unwrap();
+    say("carol", 3).await;
+    assert_eq!(run(&to, data).await.unwrap().copied, 8);
+    say("carol", 3).await;
+    assert_eq!(old.store.forget(&dm("carol", "bob"), 5).await.unwrap(), 5);
+    assert_eq!(run(&to, data).await.unwrap().copied, 1);
+
+    let config = StoreConfig { url: to.clone(), ..StoreConfig::default() };
+    let new = Bench { config, data: data.to_owned() }.open().await;
+    let events = new.store.events(&dm("carol", "bob"), Range::After(0), 9).await.unwrap().events;
+    assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3, 6]);
+    for (from, seq) in [("alice", 8), ("eve", 2), ("carol", 7)] {
+        assert_eq!(new.say(from, "bob", "on").await.seq, seq, "{from}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_holds_something_else_is_left_alone() {
     let Some(mongod) = Mongod::start().await else { return };
     let directory = tempfile::tempdir().unwrap();

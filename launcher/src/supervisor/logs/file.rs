@@ -306,14 +306,18 @@ impl LogFile {
         }
         let notice = self.loss.as_ref().map(Loss::notice).unwrap_or_default();
         let line = format::notice(self.policy.format, &self.name, &notice);
-        let written = self.segment.as_mut().is_some_and(|segment| segment.append_own(&line).is_ok());
-        if written && let Some(loss) = self.loss.take() {
+        let Some(segment) = &mut self.segment else { return false };
+        if segment.append_own(&line).is_err() {
+            return false;
+        }
+        if let Some(loss) = self.loss.take() {
             tracing::warn!(component = self.name, "{notice}");
             if loss.amount != Amount::default() {
                 self.journal.lost(loss.record());
             }
+            self.journal.mark(segment);
         }
-        written
+        true
     }
 
     /// Makes sure that there is a file with room.

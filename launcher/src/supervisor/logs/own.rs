@@ -36,16 +36,20 @@ impl Limits {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = policy;
     }
 
+    pub(crate) fn get(&self) -> LogPolicy {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Its lines have their times already, and what is said of a loss gets one.
-    fn get(&self) -> LogPolicy {
-        LogPolicy { format: LogFormat::Text, ..*self.0.lock().unwrap_or_else(PoisonError::into_inner) }
+    fn of_own_log(&self) -> LogPolicy {
+        LogPolicy { format: LogFormat::Text, ..self.get() }
     }
 }
 
 impl OwnLog {
     /// The log in a directory, which nobody else writes to.
     pub(crate) fn new(directory: &Path, limits: Limits) -> Self {
-        let file = LogFile::new(directory, NAME, limits.get(), Arc::default(), None);
+        let file = LogFile::new(directory, NAME, limits.of_own_log(), Arc::default(), None);
         Self { file, limits }
     }
 }
@@ -53,7 +57,7 @@ impl OwnLog {
 /// Each call holds whole lines. What cannot be written is counted: a log must never end the process.
 impl Write for OwnLog {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        self.file.set_policy(self.limits.get());
+        self.file.set_policy(self.limits.of_own_log());
         self.file.write(Instant::now(), STREAM, lines);
         Ok(lines.len())
     }

@@ -58,6 +58,10 @@ pub(crate) fn components(logs: &Path) -> io::Result<BTreeSet<String>> {
     let mut components: BTreeSet<String> =
         journal::list(logs)?.into_iter().map(|(component, _)| component).collect();
     components.extend(names::list(logs)?.into_iter().map(|aside| aside.component));
+    for entry in std::fs::read_dir(logs)?.flatten() {
+        // One whose first lines were just written has no journal yet.
+        components.extend(entry.file_name().to_str().and_then(names::component_of).map(str::to_owned));
+    }
     Ok(components)
 }
 

@@ -34,11 +34,15 @@ pub(super) const RESTORING: &str = "restoring";
 pub(crate) struct Importer(pub(super) Collections);
 
 impl Importer {
-    /// Makes a conversation's entry, so that its members find it.
-    pub(crate) async fn conversation(&self, id: &ConversationId) -> Result<(), StoreError> {
+    /// Makes a conversation's entry, so that its members find it. Its places up to `floor` were given away once.
+    pub(crate) async fn conversation(&self, id: &ConversationId, floor: u64) -> Result<(), StoreError> {
         let (one, other) = id.members();
         let members = if one == other { vec![one] } else { vec![one, other] };
-        let update = doc! { "$setOnInsert": { "members": members } };
+        let mut update = doc! { "$setOnInsert": { "members": members } };
+        if floor > 0 {
+            let floor = i64::try_from(floor).expect("no log has so many events");
+            update.insert("$max", doc! { "floor": floor });
+        }
         records::upsert(&self.0.conversations, id.as_str().to_owned(), update).await?;
         Ok(())
     }
@@ -147,7 +151,7 @@ async fn import(
                 importer.state(StatePut::new(owner, &key, Some(&value))?).await?;
             }
             Record::Conversation { id, cursors: its } => {
-                importer.conversation(&id).await?;
+                importer.conversation(&id, 0).await?;
                 cursors = its;
             }
             Record::Event(event) => events.push(*event),

@@ -136,6 +136,24 @@ async fn received(collections: &Collections, user: &UserName) -> Result<HashMap<
     found.iter().map(|document| read(document).map_err(damaged)).collect()
 }
 
+/// The places of these conversations that were given away before the log was taken back somewhere else and brought here.
+pub(super) async fn floors(
+    collections: &Collections,
+    conversations: impl Iterator<Item = &ConversationId>,
+) -> Result<HashMap<String, u64>, StoreError> {
+    let keys: Vec<&str> = conversations.map(ConversationId::as_str).collect();
+    let mut floors = HashMap::new();
+    for keys in keys.chunks(MANY) {
+        let (all, filter) =
+            (collections.conversations.clone(), doc! { "_id": { "$in": keys }, "floor": { "$gt": 0 } });
+        for document in call::collect(async move { all.find(filter).await }).await? {
+            let floor = u64::try_from(document.get_i64("floor").map_err(damaged)?).map_err(damaged)?;
+            floors.insert(document.get_str("_id").map_err(damaged)?.to_owned(), floor);
+        }
+    }
+    Ok(floors)
+}
+
 /// `seq` and `at` of the last event of each conversation that has any.
 pub(super) async fn heads<'c>(
     collections: &Collections,

@@ -196,6 +196,7 @@ impl Writer {
             return Ok(());
         }
         let heads = super::query::heads(&self.collections, missing.keys()).await?;
+        let floors = super::query::floors(&self.collections, missing.keys()).await?;
         let new: Vec<_> = missing.iter().filter(|(id, _)| !heads.contains_key(id.as_str())).collect();
         let new = new.into_iter().map(|(id, (one, other))| {
             let members = if one == other { vec![one] } else { vec![one, other] };
@@ -203,9 +204,9 @@ impl Writer {
         });
         self.start_conversations(new.collect()).await?;
         for id in missing.into_keys() {
-            let head = heads
-                .get(id.as_str())
-                .map_or(Head { seq: 0, at: 0 }, |(seq, at)| Head { seq: *seq, at: *at });
+            let (seq, at) = heads.get(id.as_str()).copied().unwrap_or_default();
+            let seq = seq.max(floors.get(id.as_str()).copied().unwrap_or(0));
+            let head = Head { seq, at };
             self.heads.insert(id, head);
         }
         Ok(())

@@ -3,7 +3,7 @@
 use protocol::api::CursorMove;
 use protocol::native::Device;
 use protocol::{ConversationId, UserName};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::row;
 use crate::store::StatePut;
@@ -18,6 +18,13 @@ pub(super) fn all_conversations(
         connection.prepare_cached("SELECT key FROM conversations WHERE key > ?1 ORDER BY key LIMIT ?2")?;
     let after = after.map_or("", ConversationId::as_str);
     query.query_map(params![after, limit], |row| row::parse(row, 0, ConversationId::parse))?.collect()
+}
+
+/// Up to where a conversation's places were given away before a restore took its log back.
+pub(super) fn floor(connection: &Connection, conversation: &ConversationId) -> rusqlite::Result<u64> {
+    let mut query = connection.prepare_cached("SELECT floor FROM conversations WHERE key = ?1")?;
+    let floor = query.query_row([conversation.as_str()], |row| row.get(0)).optional()?;
+    Ok(floor.unwrap_or(0))
 }
 
 /// Users' own cursors in a conversation, then those of their devices.
