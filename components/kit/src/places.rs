@@ -47,6 +47,12 @@ impl Places {
         Some(Place { places: self.clone(), address })
     }
 
+    /// Whether this address has any.
+    #[must_use]
+    pub fn are_taken_from(&self, address: IpAddr) -> bool {
+        self.lock().by_address.contains_key(&address)
+    }
+
     /// How many are taken.
     #[must_use]
     pub fn taken(&self) -> usize {
@@ -81,7 +87,9 @@ mod tests {
         let one: IpAddr = "10.0.0.1".parse().unwrap();
         let held: Vec<Place> = (0..5).map(|_| places.take(one).unwrap()).collect();
         assert!(places.take(one).is_none());
-        assert!(places.take("10.0.0.2".parse().unwrap()).is_some());
+        let other: IpAddr = "10.0.0.2".parse().unwrap();
+        assert!(places.are_taken_from(one) && !places.are_taken_from(other));
+        assert!(places.take(other).is_some());
         drop(held);
         assert_eq!(places.taken(), 0);
         assert!(places.lock().by_address.is_empty());

@@ -21,9 +21,10 @@ pub(crate) struct Facts {
     pub(crate) closed: Option<String>,
     /// Whether mDNS is on, and how many answers of nodes it brought.
     pub(crate) mdns: Option<u64>,
-    /// Datagrams of ours that the system did not take, that came back to ourselves, and that others sent.
+    /// Datagrams of ours that the system did not take, that came back to ourselves by IPv4 and by IPv6, and that others sent.
     pub(crate) unsent: u64,
     pub(crate) own: u64,
+    pub(crate) own_ipv6: u64,
     pub(crate) others: u64,
     /// Datagrams from addresses that are on none of our networks.
     pub(crate) strange: u64,
@@ -31,6 +32,13 @@ pub(crate) struct Facts {
     pub(crate) online: usize,
     pub(crate) dials: u64,
     pub(crate) wrong_keys: u64,
+}
+
+impl Facts {
+    /// Announcements of ours that came back, by the better way that there is.
+    fn echoes(&self) -> u64 {
+        if self.can_broadcast { self.own } else { self.own_ipv6 }
+    }
 }
 
 /// All checks, in the order in which things have to work.
@@ -108,21 +116,16 @@ fn sending(facts: &Facts) -> Vec<Check> {
     found.into_iter().collect()
 }
 
-/// The system hands each broadcast back to the machine that sent it, unless a rule for incoming datagrams drops it.
+/// The system hands what goes to everybody back to the machine that sent it, too, unless a rule for incoming datagrams drops it.
 fn echo(facts: &Facts) -> Vec<Check> {
     if facts.networks.is_empty() || facts.deaf.is_some() {
         return Vec::new();
     }
-    if !facts.can_broadcast {
-        let advice =
-            "nodes of ours find each other by mDNS, or as lan-peer.peers names them; the old kind needs IPv4";
-        return vec![note("there is only IPv6 here, which has no broadcasts".to_owned(), advice)];
-    }
-    vec![if facts.own > 0 {
-        good(format!(
-            "our own announcements come back ({}): no firewall of this machine drops them",
-            facts.own
-        ))
+    let advice = "nodes of ours find each other all the same; programs of the old kind need IPv4";
+    let is_ipv6 = (!facts.can_broadcast).then(|| note("there is only IPv6 here".to_owned(), advice));
+    let echoes = facts.echoes();
+    let comes_back = if echoes > 0 {
+        good(format!("our own announcements come back ({echoes}): no firewall of this machine drops them"))
     } else {
         bad(
             "not even our own announcements come back: a firewall of this machine drops them".to_owned(),
@@ -134,12 +137,12 @@ fn echo(facts: &Facts) -> Vec<Check> {
                 port = facts.port
             ),
         )
-    }]
+    };
+    is_ipv6.into_iter().chain([comes_back]).collect()
 }
 
 fn hearsay(facts: &Facts) -> Vec<Check> {
-    let is_explained =
-        facts.networks.is_empty() || facts.deaf.is_some() || (facts.can_broadcast && facts.own == 0);
+    let is_explained = facts.networks.is_empty() || facts.deaf.is_some() || facts.echoes() == 0;
     let heard = if facts.others > 0 {
         good(format!("{} announcements of others were heard; {} are here now", facts.others, facts.online))
     } else if facts.online > 0 {
@@ -225,7 +228,8 @@ mod tests {
                 "UDP port 5000 cannot be opened: taken",
             ),
             (Facts { own: 0, ..alone.clone() }, "a firewall of this machine"),
-            (Facts { own: 0, can_broadcast: false, ..alone.clone() }, "nobody else was heard"),
+            (Facts { own: 0, own_ipv6: 3, can_broadcast: false, ..alone.clone() }, "nobody else was heard"),
+            (Facts { own: 0, can_broadcast: false, ..alone.clone() }, "a firewall of this machine"),
             (alone.clone(), "nobody else was heard"),
             (Facts { others: 5, dials: 7, ..alone.clone() }, "7 dials"),
         ] {

@@ -28,10 +28,10 @@ impl Gate {
     /// Connections a second that are looked at.
     const CONNECTIONS: u32 = 400;
 
-    /// `total` at once, `per_address` of them from one address; from one address `rate` a second for long, and `burst` at once.
-    pub(crate) fn new(total: usize, per_address: usize, rate: u32, burst: u32) -> Self {
+    /// As many at once as there are places; from one address `rate` a second for long, and `burst` at once.
+    pub(crate) fn new(places: Places, rate: u32, burst: u32) -> Self {
         let all = Allowance::new(Self::CONNECTIONS, Self::CONNECTIONS, Instant::now());
-        Self { places: Places::new(total, per_address), rate, burst, all, by_address: HashMap::new() }
+        Self { places, rate, burst, all, by_address: HashMap::new() }
     }
 
     /// The next connection that may come in; the others are closed and counted. The place is free when it is dropped.

@@ -1,5 +1,6 @@
 //! The networks that this machine is on, looked at again every [`LOOK`].
 
+use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,9 @@ const MAX: usize = 64;
 /// One address of this machine, on a network that others are on, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interface {
-    /// The interface's name.
+    /// The interface's name, and its number.
     name: String,
+    index: u32,
     /// Our address.
     ip: IpAddr,
     /// How many of its bits name the network.
@@ -28,13 +30,22 @@ pub(crate) struct Interface {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Interfaces(Vec<Interface>);
 
-/// Where everybody on one network can be told something: IPv6 has no broadcast.
+/// Where everybody on one network can be told something, by IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Broadcast {
     /// Our address there.
     pub(crate) from: Ipv4Addr,
     /// The address of all.
     pub(crate) to: Ipv4Addr,
+}
+
+/// Where everybody on one network hears what is said to the group, by IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// The number of our interface there.
+    pub(crate) index: u32,
+    /// Whether there is no IPv4 on it.
+    pub(crate) is_ipv6_only: bool,
 }
 
 impl Interface {
@@ -85,7 +96,7 @@ impl Interfaces {
                     IfAddr::V4(address) => (IpAddr::V4(address.ip), address.prefixlen),
                     IfAddr::V6(address) => (IpAddr::V6(address.ip), address.prefixlen),
                 };
-                Interface { name: interface.name, ip, prefix }
+                Interface { name: interface.name, index: interface.index.unwrap_or(0), ip, prefix }
             })
             .collect();
         // Where there are too many, those that can be told of us are kept.
@@ -94,9 +105,20 @@ impl Interfaces {
         Ok(Self(all))
     }
 
-    /// Where to announce ourselves.
+    /// Where to announce ourselves by IPv4.
     pub(crate) fn broadcasts(&self) -> impl Iterator<Item = Broadcast> {
         self.0.iter().filter_map(Interface::broadcast)
+    }
+
+    /// Where to announce ourselves by IPv6, and to listen.
+    pub(crate) fn segments(&self) -> Vec<Segment> {
+        let on = |is_ipv6| self.0.iter().filter(move |one| one.ip.is_ipv6() == is_ipv6).map(|one| one.index);
+        let with_ipv4: HashSet<u32> = on(false).collect();
+        let indexes: BTreeSet<u32> = on(true).collect();
+        indexes
+            .into_iter()
+            .map(|index| Segment { index, is_ipv6_only: !with_ipv4.contains(&index) })
+            .collect()
     }
 
     /// As people read them: `e0 10.0.0.7`. Addresses that every interface gives itself are left out where there are better ones.
@@ -148,7 +170,21 @@ mod tests {
     use super::*;
 
     fn interface(ip: &str, prefix: u8) -> Interface {
-        Interface { name: "e0".into(), ip: ip.parse().unwrap(), prefix }
+        Interface { name: "e0".into(), index: 2, ip: ip.parse().unwrap(), prefix }
+    }
+
+    #[test]
+    fn each_interface_is_told_once_and_it_is_known_where_ipv6_is_all_there_is() {
+        let beside = Interface { index: 3, ..interface("fe80::8", 64) };
+        let all = Interfaces(vec![
+            interface("10.0.3.7", 22),
+            interface("fe80::7", 64),
+            interface("2001:db8:1::7", 64),
+            beside,
+            Interface { index: 4, ..interface("192.0.2.7", 32) },
+        ]);
+        let told = [Segment { index: 2, is_ipv6_only: false }, Segment { index: 3, is_ipv6_only: true }];
+        assert_eq!(all.segments(), told);
     }
 
     #[test]

@@ -48,8 +48,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Failure> {
     let place = Place { data: &context.data, port, hints, shutdown: context.shutdown.clone() };
     let node = Arc::new(Node::open(config, place).await?);
     node.spawn(interfaces::watch(Arc::clone(&node)));
-    node.spawn(presence::announce(Arc::clone(&node)));
-    node.spawn(presence::listen(Arc::clone(&node), ear));
+    node.spawn(presence::announce::run(Arc::clone(&node)));
+    node.spawn(presence::ear::run(Arc::clone(&node), ear));
     node.spawn(old::inlet::listen(Arc::clone(&node), inlet));
     node.spawn(listener::listen(Arc::clone(&node), secure));
     node.spawn(dialler::run(Arc::clone(&node), hinted));

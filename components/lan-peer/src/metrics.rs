@@ -9,8 +9,10 @@ pub(crate) struct Counters {
     pub(crate) datagrams: Counter,
     /// Of those, what means nothing, or comes from where no peer can be.
     pub(crate) datagrams_ignored: Counter,
-    /// Of those, what we sent ourselves and the system handed back.
+    /// Of those, what we sent ourselves by IPv4 and the system handed back.
     pub(crate) datagrams_own: Counter,
+    /// The same by IPv6.
+    pub(crate) datagrams_own_ipv6: Counter,
     /// Of those, what came from addresses on none of our networks.
     pub(crate) datagrams_strange: Counter,
     /// Of those, announcements of others.
@@ -59,15 +61,39 @@ pub(crate) struct Counters {
     pub(crate) old_failed: Counter,
 }
 
+/// How many there are now.
+#[derive(Debug)]
+pub(crate) struct Present {
+    /// Addresses that somebody is at, of either kind.
+    pub(crate) online: usize,
+    /// Nodes of ours that were heard of.
+    pub(crate) found: usize,
+    /// Nodes of ours that are connected.
+    pub(crate) connected: usize,
+    /// Pages and terminals that follow.
+    pub(crate) followers: usize,
+}
+
 impl Counters {
     /// The text for Prometheus.
-    pub(crate) fn render(&self, online: usize, followers: usize) -> String {
+    pub(crate) fn render(&self, present: &Present) -> String {
         Exposition::new("lan_peer")
-            .gauge("online", "Peers that are there now.", online as u64)
-            .gauge("followers", "Pages and terminals that follow.", followers as u64)
+            .gauge("online", "Peers that are there now.", present.online as u64)
+            .gauge("found", "Nodes of ours that were heard of.", present.found as u64)
+            .gauge("connected", "Nodes of ours that are connected.", present.connected as u64)
+            .gauge("followers", "Pages and terminals that follow.", present.followers as u64)
             .counter("datagrams_total", "Datagrams read.", &self.datagrams)
             .counter("datagrams_ignored_total", "Datagrams that mean nothing.", &self.datagrams_ignored)
-            .counter("datagrams_own_total", "Datagrams of our own that came back.", &self.datagrams_own)
+            .counter(
+                "datagrams_own_total",
+                "Datagrams of our own that came back by IPv4.",
+                &self.datagrams_own,
+            )
+            .counter(
+                "datagrams_own_ipv6_total",
+                "Datagrams of our own that came back by IPv6.",
+                &self.datagrams_own_ipv6,
+            )
             .counter(
                 "datagrams_strange_total",
                 "Datagrams from none of our networks.",

@@ -144,8 +144,20 @@ impl Network {
 
     /// Leaves a host nothing but IPv6.
     pub fn only_ipv6(&self, n: u32) {
-        ip(&["-n", &self.name(n), "-4"], "addr flush dev e0\n");
+        self.only_link_local(n);
         ip(&["-n", &self.name(n)], &format!("addr add fd77::{n}/64 dev e0 nodad\n"));
+    }
+
+    /// Leaves a host only the IPv6 address that its interface gives itself, once that is known to be nobody else's.
+    pub fn only_link_local(&self, n: u32) {
+        ip(&["-n", &self.name(n), "-4"], "addr flush dev e0\n");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut command = Command::new("ip");
+        command.args(["-n", &self.name(n), "-6", "addr", "show", "dev", "e0", "tentative"]);
+        while !command.output().unwrap().stdout.is_empty() {
+            assert!(Instant::now() < deadline, "the link-local address of host {n}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn address(&self, n: u32) -> String {

@@ -1,7 +1,9 @@
 //! Networks of other shapes than one cable with a router.
 
+use std::time::Duration;
+
 use crate::network::Network;
-use crate::node::{Node, until_linked};
+use crate::node::{Node, best_of_three, until_linked};
 use crate::old_peer::OldPeer;
 use crate::support::wait_for;
 
@@ -30,15 +32,20 @@ fn without_a_default_route_everybody_is_found_all_the_same() {
 }
 
 #[test]
-fn where_there_is_only_ipv6_nodes_find_each_other() {
-    let Some(network) = Network::of(2) else { return };
-    network.only_ipv6(1);
-    network.only_ipv6(2);
-    let (one, other) = (Node::start(network.host(1), &[]), Node::start(network.host(2), &[]));
-    eprintln!("on IPv6 alone, by mDNS, in {:?}", until_linked(&one, &other));
-    talk(&one, &other);
-    let (code, said) = one.lan(&["doctor"]);
-    assert!(code == Some(0) && said.contains("on these networks: e0 fd77::1"), "{said}");
+fn where_there_is_only_ipv6_nodes_find_each_other_within_a_second() {
+    let Some(network) = Network::of(4) else { return };
+    (1..=2).for_each(|n| network.only_ipv6(n));
+    (3..=4).for_each(|n| network.only_link_local(n));
+    for (hosts, settings) in [([1, 2], &[][..]), ([3, 4], &["lan-peer.mdns=false"])] {
+        let one = Node::start(network.host(hosts[0]), settings);
+        let mut other = Node::start(network.host(hosts[1]), settings);
+        let found = best_of_three(&one, &mut other);
+        eprintln!("on IPv6 alone, {settings:?}, in {found:?}");
+        assert!(found < Duration::from_secs(1), "{found:?}");
+        talk(&one, &other);
+        let (code, said) = one.lan(&["doctor"]);
+        assert!(code == Some(0) && said.contains("our own announcements come back"), "{said}");
+    }
 }
 
 #[test]

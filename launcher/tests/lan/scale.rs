@@ -7,6 +7,12 @@ use crate::network::Network;
 use crate::node::{Node, until_linked};
 use crate::support::wait_for;
 
+/// All have found all this soon after the last one serves.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Packets that a node sends in a second when nobody talks, however many there are: presence, beacons, what mDNS still has to say.
+const QUIET: f64 = 3.0;
+
 /// Room for what each host knows of each other one: the kernel keeps it for all hosts of this machine together, and in the root
 /// namespace says how much. As it was when this is dropped.
 struct Neighbours(Vec<(String, String)>);
@@ -42,13 +48,25 @@ fn many_nodes_all_find_each_other_and_are_quiet_when_nobody_talks() {
     let Some(network) = Network::of(count) else { return };
     let _room = (count > 20).then(|| Neighbours::of(count));
     let start = |n| Node::start(network.host(n), &[&format!("lan-peer.name=node {n}")]);
-    let nodes: Vec<Node> = (1..=count).map(start).collect();
-    let begun = Instant::now();
-    let online = |node: &Node| node.metric("online");
-    wait_for("all to see all", || {
-        nodes.iter().all(|node| online(node) >= u64::from(count) - 1).then_some(())
-    });
-    eprintln!("{count} nodes, all connected with all {:?} after the last one served", begun.elapsed());
+    let mut nodes: Vec<Node> = (1..=count).map(start).collect();
+    let (mut found, mut connected) = until_all_met(&nodes);
+    let dials: u64 = nodes.iter().map(|node| node.metric("dials_total")).sum();
+    eprintln!(
+        "{count} nodes, after the last one served: all found all in {found:?}, all connected with all in {connected:?}, by {dials} dials"
+    );
+    assert!(dials * 2 < 3 * u64::from(count * (count - 1) / 2), "both sides dial each other");
+    // Other tests run at the same time: the best of three counts.
+    for _ in 0..2 {
+        if connected > SOON {
+            let last = nodes.last_mut().unwrap();
+            last.stop();
+            last.start_again();
+            let again = until_all_met(&nodes);
+            eprintln!("the last one again: found in {:?}, connected in {:?}", again.0, again.1);
+            (found, connected) = (found.min(again.0), connected.min(again.1));
+        }
+    }
+    assert!(found < SOON && connected < SOON, "{found:?}, {connected:?}");
     let ids: Vec<String> = nodes.iter().map(Node::id).collect();
     for (node, next) in nodes.iter().zip(ids.iter().cycle().skip(1)) {
         wait_for("the next one", || node.is_linked(next).then_some(()));
@@ -57,8 +75,7 @@ fn many_nodes_all_find_each_other_and_are_quiet_when_nobody_talks() {
     wait_for("everybody to be greeted", || nodes.iter().all(|node| node.texts() == ["hello"]).then_some(()));
 
     let packets = idle(&network, &nodes);
-    // Presence, and two pings or answers with their acknowledgements for each peer in ten seconds.
-    assert!(packets < 3.0 + 0.8 * f64::from(count), "{packets}");
+    assert!(packets < QUIET, "{packets}");
 }
 
 #[test]
@@ -66,7 +83,17 @@ fn two_nodes_are_quiet_when_nobody_talks() {
     let Some(network) = Network::of(2) else { return };
     let nodes = [1, 2].map(|n| Node::start(network.host(n), &[]));
     until_linked(&nodes[0], &nodes[1]);
-    assert!(idle(&network, &nodes) < 3.0);
+    assert!(idle(&network, &nodes) < QUIET);
+}
+
+/// How long it takes until each has found, and then is connected with, each.
+fn until_all_met(nodes: &[Node]) -> (Duration, Duration) {
+    let begun = Instant::now();
+    let until = |what: &str| {
+        nodes.iter().for_each(|node| node.wait_for_metric(what, nodes.len() as u64 - 1));
+        begun.elapsed()
+    };
+    (until("found"), until("connected"))
 }
 
 fn is_long() -> bool {

@@ -15,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use kit::allowance::Allowance;
 use protocol::Timestamp;
+use protocol::lan::datagram::PRESENCE_EVERY;
 use protocol::lan::view::{Peer, Trust};
 use protocol::lan::{NodeId, PeerKey};
 use tokio::time::Instant;
@@ -212,6 +213,12 @@ impl Book {
     /// Whether this peer is known, there or not.
     pub(crate) fn knows(&self, key: PeerKey) -> bool {
         self.peers.contains_key(&key)
+    }
+
+    /// Whether somebody announces themselves from this address, up to the last time but one.
+    pub(crate) fn is_present(&self, ip: IpAddr, now: Instant) -> bool {
+        let heard = self.peers.get(&PeerKey::Old(ip)).and_then(|known| known.heard);
+        heard.is_some_and(|heard| now.duration_since(heard) < 2 * PRESENCE_EVERY)
     }
 
     /// The addresses of the old kind from which somebody was heard lately, and when.

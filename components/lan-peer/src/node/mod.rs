@@ -6,9 +6,11 @@ mod view;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard};
 
 use kit::Failure;
+use kit::places::Places;
 use protocol::lan::NodeId;
 use protocol::lan::datagram::Beacon;
 use protocol::lan::view::Event;
@@ -26,6 +28,7 @@ use crate::old::outlet::Turns;
 use crate::secure::dialler::Hint;
 use crate::secure::identity::Identity;
 use crate::secure::links::Links;
+use crate::secure::listener;
 use crate::secure::tls::Tls;
 use crate::store::Store;
 
@@ -51,6 +54,8 @@ pub(crate) struct Node {
     pub(crate) me: NodeId,
     pub(crate) tls: Tls,
     pub(crate) links: Links,
+    /// Handshakes that others have begun with us.
+    pub(crate) handshakes: Places,
     /// The TCP port at which nodes of ours reach us.
     pub(crate) port: u16,
     /// What we send to tell them.
@@ -58,6 +63,10 @@ pub(crate) struct Node {
     /// Peers of the old kind that the operator named.
     given: HashSet<IpAddr>,
     hints: mpsc::Sender<Hint>,
+    /// Nodes of ours that the dialler has heard of.
+    pub(crate) found: AtomicUsize,
+    /// Told when there were too many newcomers to answer each.
+    pub(crate) crowd: Notify,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     troubles: Mutex<Troubles>,
@@ -106,9 +115,12 @@ impl Node {
             me: identity.id,
             tls: Tls::new(&identity)?,
             links: Links::default(),
+            handshakes: Places::new(listener::TOTAL, listener::PER_ADDRESS),
             port: place.port,
             beacon: beacon.to_bytes().into(),
             hints: place.hints,
+            found: AtomicUsize::new(0),
+            crowd: Notify::new(),
             tasks: TaskTracker::new(),
             shutdown: place.shutdown,
             troubles: Mutex::default(),

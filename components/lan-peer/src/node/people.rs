@@ -51,6 +51,11 @@ impl Node {
         }
     }
 
+    /// Whether presence is heard from this address.
+    pub(crate) fn is_present(&self, ip: IpAddr) -> bool {
+        self.book().is_present(ip, Instant::now())
+    }
+
     fn is_peer(&self, ip: IpAddr) -> bool {
         self.interfaces.borrow().can_be_peer(ip) || self.is_given(ip)
     }
@@ -141,12 +146,15 @@ impl Node {
                 "THIS NAME CAME WITH ANOTHER KEY THAN BEFORE: somebody else may be behind it; nothing is sent to it until you have compared fingerprints"
             );
         }
-        self.keep_person(person).await?;
+        let gone = self.store.keep_met(person).await?;
+        self.let_go(&gone);
         Ok(Welcome::Fine)
     }
 
-    /// A node of ours is connected.
-    pub(crate) fn came(&self, id: NodeId) {
+    /// A node of ours is connected, and says that it can be dialled at this place.
+    pub(crate) fn came(&self, id: NodeId, place: SocketAddr) {
+        // A dialler that has no room for this dials where it was told before.
+        let _ = self.hints.try_send(Hint::Met(id, place));
         if self.book().link(id, true, Instant::now(), Timestamp::now()) {
             tracing::info!(id = id.short(), "connected");
         }
@@ -192,8 +200,12 @@ impl Node {
 
     async fn keep_person(&self, person: Person) -> Result<(), StoreError> {
         let gone = self.store.keep_person(person).await?;
-        self.book().let_go(&gone);
-        self.changed.notify_one();
+        self.let_go(&gone);
         Ok(())
+    }
+
+    fn let_go(&self, gone: &[PeerKey]) {
+        self.book().let_go(gone);
+        self.changed.notify_one();
     }
 }

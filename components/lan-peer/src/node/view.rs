@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use protocol::Timestamp;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{Node, Troubles};
 use crate::doctor::Facts;
+use crate::metrics::Present;
 use crate::secure::identity;
 use crate::store::StoreError;
 
@@ -40,6 +42,12 @@ impl Node {
         self.present().len()
     }
 
+    /// How many there are of each kind, with so many followers.
+    pub(crate) fn counts(&self, followers: usize) -> Present {
+        let (found, connected) = (self.found.load(Ordering::Relaxed), self.links.all().len());
+        Present { online: self.online(), found, connected, followers }
+    }
+
     /// Every address that somebody is at, and when they were heard there.
     pub(crate) fn present(&self) -> BTreeMap<IpAddr, Timestamp> {
         let heard = self.book().present(Instant::now());
@@ -64,6 +72,7 @@ impl Node {
             mdns: self.config.mdns.then(|| counters.mdns.get()),
             unsent: counters.datagrams_unsent.get(),
             own: counters.datagrams_own.get(),
+            own_ipv6: counters.datagrams_own_ipv6.get(),
             others: counters.datagrams_others.get(),
             strange: counters.datagrams_strange.get(),
             online: self.online(),

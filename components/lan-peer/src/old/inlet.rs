@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::listen::ListenError;
-use kit::places::Place;
+use kit::places::{Place, Places};
 use protocol::lan::PeerKey;
 use protocol::lan::received::{Fault, Received};
 use protocol::lan::view::State;
@@ -42,7 +42,7 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
 
 /// Takes messages in, for ever; where the port could not be opened, once it can.
 pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, ListenError>) {
-    let mut gate = Gate::new(TOTAL, PER_ADDRESS, MESSAGES, BURST);
+    let mut gate = Gate::new(Places::new(TOTAL, PER_ADDRESS), MESSAGES, BURST);
     loop {
         match opened {
             Ok(listener) => {

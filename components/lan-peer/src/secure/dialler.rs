@@ -2,14 +2,16 @@
 //!
 //! Addresses come from everywhere (beacons, mDNS, the configuration, where a peer was last) and are hints: a connection counts when the
 //! other side has proved to be whom we meant. Of two nodes that hear of each other the one with the lower id dials at once and the other
-//! [`POLITE`] later, so that mostly there is one connection, and always at least one.
+//! [`POLITE`] later, and not while the first one's handshake goes on, so that mostly there is one connection, and always at least one. Where there is IPv4 it is dialled before IPv6: an
+//! old program's presence has an IPv4 address, too, and so it is known whose it is.
 //!
 //! Bounds: [`MAX_TARGETS`] peers with [`MAX_ADDRESSES`] addresses each, the proved one among them; [`DIALS`] dials at once, [`RATE`] a
 //! second. Overflow rule: a peer that was only hinted at is not added; its announcement comes again.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kit::allowance::Allowance;
@@ -38,6 +40,8 @@ const RATE: u32 = 50;
 const CONNECT: Duration = Duration::from_secs(2);
 /// What the higher id waits for the lower one.
 const POLITE: Duration = Duration::from_millis(300);
+/// What an IPv6 address waits for an IPv4 one, which is told in the same moment.
+const IPV6_LATER: Duration = Duration::from_millis(30);
 /// Nobody is dialled more often, whatever is hinted.
 const APART: Duration = Duration::from_millis(500);
 /// Somebody who is connected is dialled at another address at most this often.
@@ -50,14 +54,18 @@ const LATE: Duration = Duration::from_secs(60);
 const LATELY: Duration = Duration::from_secs(600);
 /// A peer that was only hinted at is forgotten after so many failures.
 const FAILURES: u32 = 5;
-/// Due dials are looked for this often.
-const TICK: Duration = Duration::from_millis(250);
+/// Due dials are looked for at least this often, for connections end without telling us,
+const LONGEST: Duration = Duration::from_millis(250);
+/// and at most this often.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 /// What the dialler is told.
 #[derive(Debug)]
 pub(crate) enum Hint {
     /// This peer may be at this address.
     At(NodeId, SocketAddr),
+    /// It is connected, and says that it can be dialled there.
+    Met(NodeId, SocketAddr),
     /// Something waits for this peer.
     Wanted(NodeId),
 }
@@ -88,18 +96,27 @@ struct Target {
 }
 
 impl Target {
-    fn new(now: Instant) -> Self {
+    fn new(next: Instant) -> Self {
         Self {
             addresses: Vec::new(),
             is_known: false,
             who: None,
-            next: now,
+            next,
             tried: None,
             linked: None,
             is_wanted: false,
             is_dialling: false,
             failures: 0,
         }
+    }
+
+    /// One more address that is only a hint, behind the one that was proved.
+    fn add(&mut self, address: SocketAddr) {
+        let proved = usize::from(!self.addresses.is_empty() && self.linked.is_some());
+        self.addresses.insert(proved, address);
+        self.addresses[proved..].sort_by_key(SocketAddr::is_ipv6);
+        self.addresses.truncate(MAX_ADDRESSES);
+        self.failures = 0;
     }
 
     /// The next pause, with jitter so that not everybody comes at once.
@@ -121,26 +138,29 @@ struct Dialler {
     targets: HashMap<Whom, Target>,
     dials: JoinSet<Done>,
     allowance: Allowance,
+    /// When due dials were looked for, and when to look again.
+    looked: Instant,
+    look: Instant,
 }
 
 /// Dials, for ever.
 pub(crate) async fn run(node: Arc<Node>, mut hints: mpsc::Receiver<Hint>) {
     let now = Instant::now();
     let allowance = Allowance::new(RATE, RATE, now);
-    let mut dialler = Dialler { node, targets: HashMap::new(), dials: JoinSet::new(), allowance };
+    let (targets, dials) = (HashMap::new(), JoinSet::new());
+    let mut dialler = Dialler { node, targets, dials, allowance, looked: now, look: now };
     dialler.remember(now);
-    let mut ticks = tokio::time::interval(TICK);
     loop {
         tokio::select! {
             hint = hints.recv() => match hint {
                 Some(Hint::At(id, address)) => dialler.hint(id, address, Instant::now()),
+                Some(Hint::Met(id, place)) => dialler.met(id, place, Instant::now()),
                 Some(Hint::Wanted(id)) => dialler.wanted(id, Instant::now()),
                 None => return,
             },
             Some(Ok(done)) = dialler.dials.join_next() => dialler.done(done, Instant::now()),
-            _ = ticks.tick() => {}
+            () = tokio::time::sleep_until(dialler.look) => dialler.dial_due(Instant::now()),
         }
-        dialler.dial_due(Instant::now());
     }
 }
 
@@ -156,35 +176,51 @@ impl Dialler {
         }
     }
 
+    fn has_room_for(&self, whom: &Whom) -> bool {
+        self.targets.contains_key(whom) || self.targets.len() < MAX_TARGETS
+    }
+
     fn hint(&mut self, id: NodeId, address: SocketAddr, now: Instant) {
         let whom = Whom::Node(id);
-        if !self.targets.contains_key(&whom) && self.targets.len() >= MAX_TARGETS {
-            return;
-        }
         let link = self.node.links.of(id);
-        if link.as_ref().is_some_and(|link| link.remote.ip() == address.ip()) {
+        let is_there = link.as_ref().is_some_and(|link| link.remote.ip() == address.ip());
+        if is_there || !self.has_room_for(&whom) {
             return;
         }
-        let is_lower = self.node.me < id;
-        let target = self.targets.entry(whom).or_insert_with(|| Target::new(now));
+        let wait = polite(self.node.me, id) + if address.is_ipv6() { IPV6_LATER } else { Duration::ZERO };
+        let target = self.targets.entry(whom).or_insert_with(|| Target::new(now + wait));
         let is_new = !target.addresses.contains(&address);
         if is_new {
-            let at = usize::from(!target.addresses.is_empty() && target.linked.is_some());
-            target.addresses.insert(at, address);
-            target.addresses.truncate(MAX_ADDRESSES);
-            target.failures = 0;
+            target.add(address);
         }
-        let wait = if is_lower { Duration::ZERO } else { POLITE };
         let apart = if link.is_some() { ELSEWHERE } else { APART };
         let earliest = target.tried.map_or(now, |tried| tried + apart);
         target.next = target.next.min((now + wait).max(earliest));
+        let next = target.next;
         // A machine with two networks, or with IPv6 beside IPv4, is at several places at once, and one connection is enough.
-        let has_moved = link.is_some_and(|link| is_new && link.remote.is_ipv4() == address.is_ipv4());
+        let has_moved = link.is_some_and(|link| is_new && kind(link.remote.ip()) == kind(address.ip()));
         if has_moved && now >= earliest && !target.is_dialling {
             // They say that they are elsewhere now, though the old connection has not ended: see whether it is so.
             target.tried = Some(now);
             target.is_dialling = true;
             self.spawn(Whom::Node(id), vec![address]);
+        }
+        self.look_at(next);
+    }
+
+    /// Something is due then.
+    fn look_at(&mut self, next: Instant) {
+        self.look = self.look.min(next.max(self.looked + SHORTEST));
+    }
+
+    fn met(&mut self, id: NodeId, place: SocketAddr, now: Instant) {
+        let whom = Whom::Node(id);
+        if self.has_room_for(&whom) {
+            let target = self.targets.entry(whom).or_insert_with(|| Target::new(now));
+            target.addresses.retain(|address| *address != place);
+            target.addresses.insert(0, place);
+            target.addresses.truncate(MAX_ADDRESSES);
+            target.linked = Some(now);
         }
     }
 
@@ -192,6 +228,8 @@ impl Dialler {
         if let Some(target) = self.targets.get_mut(&Whom::Node(id)) {
             target.is_wanted = true;
             target.next = target.next.min(target.tried.map_or(now, |tried| (tried + APART).max(now)));
+            let next = target.next;
+            self.look_at(next);
         }
     }
 
@@ -206,12 +244,26 @@ impl Dialler {
             if id.is_some_and(|id| node.links.has(id)) {
                 target.linked = Some(now);
                 target.is_wanted = false;
-                (target.failures, target.next) = (0, now);
+                target.failures = 0;
+                target.next = now + id.map_or(Duration::ZERO, |id| polite(node.me, id));
             } else if !target.is_dialling && now >= target.next && id != Some(node.me) {
-                due.push(whom.clone());
+                let is_dialling_us = |address: &SocketAddr| node.handshakes.are_taken_from(address.ip());
+                if target.addresses.iter().any(is_dialling_us) {
+                    target.next = now + POLITE;
+                } else {
+                    due.push(whom.clone());
+                }
             }
-            target.is_known || target.linked.is_some() || target.failures < FAILURES || target.is_dialling
+            let was_there_lately = target.linked.is_some_and(|at| now.duration_since(at) < LATELY);
+            target.is_known
+                || was_there_lately
+                || target.failures < FAILURES
+                || target.is_dialling
+                || (target.linked.is_some() && id.is_some_and(|id| !node.is_stranger(id)))
         });
+        let nodes = self.targets.keys().filter(|whom| matches!(whom, Whom::Node(_))).count();
+        self.node.found.store(nodes, Ordering::Relaxed);
+        (self.looked, self.look) = (now, self.next_look(now));
         for whom in due {
             if self.dials.len() >= DIALS || self.allowance.take(now).is_err() {
                 return;
@@ -221,6 +273,13 @@ impl Dialler {
             let addresses = target.addresses.clone();
             self.spawn(whom, addresses);
         }
+    }
+
+    /// When to look for due dials again.
+    fn next_look(&self, now: Instant) -> Instant {
+        let waiting = self.targets.values().filter(|target| !target.is_dialling && target.next > now);
+        let first = waiting.map(|target| target.next).min().unwrap_or(now + LONGEST);
+        first.clamp(now + SHORTEST, now + LONGEST)
     }
 
     fn spawn(&mut self, whom: Whom, addresses: Vec<SocketAddr>) {
@@ -261,7 +320,18 @@ impl Dialler {
                 target.next = now + target.pause(now);
             }
         }
+        self.look_at(now);
     }
+}
+
+/// How long we wait for this peer to dial us.
+fn polite(me: NodeId, peer: NodeId) -> Duration {
+    if me < peer { Duration::ZERO } else { POLITE }
+}
+
+/// Addresses of one kind on one network are one machine's only one after the other, as a rule.
+fn kind(ip: IpAddr) -> (bool, bool) {
+    (ip.is_ipv4(), matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()))
 }
 
 /// The first address at which somebody proves to be whom we meant.

@@ -16,9 +16,9 @@ use crate::gate::Gate;
 use crate::node::Node;
 
 /// Handshakes at once.
-const TOTAL: usize = 64;
+pub(crate) const TOTAL: usize = 64;
 /// Handshakes at once from one address.
-const PER_ADDRESS: usize = 4;
+pub(crate) const PER_ADDRESS: usize = 4;
 /// Handshakes a second from one address, for long: each costs about a millisecond of work.
 const RATE: u32 = 4;
 const BURST: u32 = 16;
@@ -44,7 +44,7 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
 
 /// Takes connections in, for ever.
 pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) {
-    let mut gate = Gate::new(TOTAL, PER_ADDRESS, RATE, BURST);
+    let mut gate = Gate::new(node.handshakes.clone(), RATE, BURST);
     loop {
         let (stream, ip, place) = gate.admit(&listener, &node.counters.refused).await;
         let served = Arc::clone(&node);

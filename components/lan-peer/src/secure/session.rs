@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 
 use super::links::{Arrival, Link, Refused};
+use super::pulse::{Beat, Pulse};
 use super::wire::{MAX_OUT, Turn, Wire};
 use crate::node::{Node, Welcome};
 use crate::store::{Incoming, Outgoing, StoreError};
@@ -26,10 +27,6 @@ const WINDOW: u64 = 64;
 const BATCH: usize = 64;
 /// How long the first frame may take.
 const HELLO: Duration = Duration::from_secs(5);
-/// After so much silence we ask whether they are there.
-const PING: Duration = Duration::from_secs(10);
-/// After so much they are not.
-const DEAD: Duration = Duration::from_secs(25);
 /// Messages a second that a peer may send for long, and at once; beyond that it is read more slowly.
 const MESSAGES: u32 = 500;
 const BURST: u32 = 2000;
@@ -119,7 +116,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
     let Peer { id, remote, dialled, .. } = peer;
     let arrival = Arrival { peer: id, dialled, remote, is_stranger: node.is_stranger(id) };
     let link = node.links.enter(node.me, arrival)?;
-    node.came(peer.id);
+    node.came(peer.id, place);
     let ended = session.joined(stream, first, &link, peer.local).await;
     if node.links.leave(peer.id, &link) {
         node.went(peer.id);
@@ -148,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         let seq = self.node.store.joined(self.id, stream, first).await?;
         self.wire.push(&Frame::Ack { stream, seq });
         let mut interfaces = self.node.interfaces.subscribe();
-        let (mut heard, mut is_asked) = (Instant::now(), false);
+        let mut pulse = Pulse::new(self.node.me > self.id, Instant::now());
         // What came together with the hello.
         self.take().await?;
         loop {
@@ -156,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
             tokio::select! {
                 // Bytes alone are no sign of life: whoever never finishes a frame is not there.
                 turn = self.wire.turn() => if turn? == Turn::Read && self.take().await? {
-                    (heard, is_asked) = (Instant::now(), false);
+                    pulse.felt(Instant::now());
                 },
                 () = link.wake.notified() => self.has_more = true,
                 () = link.close.cancelled() => return Ok(()),
@@ -166,12 +163,12 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
                         return Ok(());
                     }
                 }
-                () = tokio::time::sleep_until(heard + if is_asked { DEAD } else { PING }) => {
-                    if is_asked {
-                        return Err(SessionError::Silent);
+                () = tokio::time::sleep_until(pulse.next()) => {
+                    match pulse.look(Instant::now(), self.node.is_present(link.remote.ip())) {
+                        Beat::Wait => {}
+                        Beat::Ask => self.wire.push(&Frame::Ping),
+                        Beat::Dead => return Err(SessionError::Silent),
                     }
-                    self.wire.push(&Frame::Ping);
-                    is_asked = true;
                 }
             }
         }
@@ -254,8 +251,11 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         if seq > self.last_sent {
             return Err(SessionError::Protocol("an acknowledgement of what was not sent"));
         }
+        if seq <= self.acknowledged {
+            return Ok(());
+        }
         let delivered = self.node.store.acknowledged(self.id, stream, seq).await?;
-        self.acknowledged = self.acknowledged.max(seq);
+        self.acknowledged = seq;
         self.node.counters.delivered.add(delivered.len());
         delivered.into_iter().for_each(|entry| self.node.publish(Event::Message { entry }));
         Ok(())

@@ -28,9 +28,10 @@ pub(crate) struct Taken {
 }
 
 impl Store {
-    /// What we have of a peer's numbering. `first` is the lowest that it can still send: what lies before is not waited for.
+    /// What we have of a peer's numbering. `first` is the lowest that it can still send: what lies before is not waited for. All of
+    /// that they say again at the next connection; it is on the disk with the first message that is.
     pub(crate) async fn joined(&self, peer: NodeId, stream: u64, first: u64) -> Result<u64, StoreError> {
-        self.call(move |connection| {
+        self.call_unsynced(move |connection| {
             let key = PeerKey::Node(peer).to_string();
             let transaction = connection.transaction()?;
             let (known, had) = have(&transaction, &key)?;

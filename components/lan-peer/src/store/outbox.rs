@@ -66,9 +66,10 @@ impl Store {
         .await
     }
 
-    /// Where our numbering to this peer stands.
+    /// Where our numbering to this peer stands. One that is begun here and lost again was used for nothing: the first message that has
+    /// a number in it is what puts it on the disk.
     pub(crate) async fn position(&self, peer: NodeId) -> Result<Position, StoreError> {
-        self.call(move |connection| {
+        self.call_unsynced(move |connection| {
             let transaction = connection.transaction()?;
             let position = position(&transaction, &PeerKey::Node(peer).to_string())?;
             transaction.commit()?;
@@ -183,7 +184,7 @@ fn position(transaction: &Transaction<'_>, key: &str) -> Result<Position, StoreE
 fn begin(transaction: &Transaction<'_>, key: &str) -> Result<u64, StoreError> {
     let stream = fresh_stream();
     let sql = "INSERT INTO peers(key, trust, out_stream) VALUES(?1, 'new', ?2) ON CONFLICT(key) DO UPDATE SET out_stream = ?2";
-    transaction.execute(sql, params![key, to_sql(stream)])?;
+    transaction.prepare_cached(sql)?.execute(params![key, to_sql(stream)])?;
     Ok(stream)
 }
 

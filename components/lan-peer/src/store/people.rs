@@ -72,36 +72,47 @@ impl Store {
         .await
     }
 
-    /// Keeps what is said of a peer; its numberings stay as they are. Returns who had to go for it.
+    /// Keeps what people say of a peer; its numberings stay as they are. Returns who had to go for it.
     pub(crate) async fn keep_person(&self, person: Person) -> Result<Vec<PeerKey>, StoreError> {
-        self.call(move |connection| {
-            let transaction = connection.transaction()?;
-            let sql = "INSERT INTO peers(key, given, trust, claimed, addresses, last_seen)
-                VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(key) DO UPDATE SET
-                given = ?2, trust = ?3, claimed = ?4, addresses = ?5, last_seen = ?6";
-            let Person { key, given, claimed, addresses, trust, last_seen, has_talked: _ } = person;
-            let addresses = serde_json::to_string(&addresses).expect("addresses can be written as JSON");
-            transaction.prepare_cached(sql)?.execute(params![
-                key.to_string(),
-                given,
-                trust_text(trust),
-                claimed,
-                addresses,
-                last_seen.micros()
-            ])?;
-            let gone = too_many(&transaction, key)?;
-            for key in &gone {
-                transaction.execute("DELETE FROM messages WHERE peer = ?1", [key.to_string()])?;
-                transaction.execute("DELETE FROM peers WHERE key = ?1", [key.to_string()])?;
-            }
-            transaction.commit()?;
-            Ok(gone)
-        })
-        .await
+        self.call(move |connection| keep(connection, person)).await
+    }
+
+    /// Keeps what a peer says of itself, as [`Store::keep_person`] does, not waiting for the disk: it will say so again.
+    pub(crate) async fn keep_met(&self, person: Person) -> Result<Vec<PeerKey>, StoreError> {
+        self.call_unsynced(move |connection| keep(connection, person)).await
     }
 }
 
+fn keep(connection: &mut Connection, person: Person) -> Result<Vec<PeerKey>, StoreError> {
+    let transaction = connection.transaction()?;
+    let sql = "INSERT INTO peers(key, given, trust, claimed, addresses, last_seen)
+        VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(key) DO UPDATE SET
+        given = ?2, trust = ?3, claimed = ?4, addresses = ?5, last_seen = ?6";
+    let Person { key, given, claimed, addresses, trust, last_seen, has_talked: _ } = person;
+    let addresses = serde_json::to_string(&addresses).expect("addresses can be written as JSON");
+    transaction.prepare_cached(sql)?.execute(params![
+        key.to_string(),
+        given,
+        trust_text(trust),
+        claimed,
+        addresses,
+        last_seen.micros()
+    ])?;
+    let gone = too_many(&transaction, key)?;
+    for key in &gone {
+        transaction.execute("DELETE FROM messages WHERE peer = ?1", [key.to_string()])?;
+        transaction.execute("DELETE FROM peers WHERE key = ?1", [key.to_string()])?;
+    }
+    transaction.commit()?;
+    Ok(gone)
+}
+
 fn too_many(connection: &Connection, but: PeerKey) -> Result<Vec<PeerKey>, StoreError> {
+    let count = "SELECT count(*) FROM peers";
+    let count: i64 = connection.prepare_cached(count)?.query_row([], |row| row.get(0))?;
+    if count <= MAX_STRANGERS {
+        return Ok(Vec::new());
+    }
     let sql = "SELECT key FROM peers WHERE trust IN ('clear', 'new', 'changed') AND given = '' AND out_seq = 0
         AND key <> ?1 ORDER BY coalesce((SELECT max(row) FROM messages WHERE peer = key), 0) DESC, last_seen DESC
         LIMIT -1 OFFSET ?2";

@@ -1,5 +1,6 @@
 //! Presence: what goes out to everybody on UDP port 5000. A hint, never a proof: anybody can send it under any address.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,9 @@ pub const PRESENCE: &[u8] = b"HEY THERE..";
 pub const PRESENCE_EVERY: Duration = Duration::from_secs(2);
 /// A peer that was silent for this long is gone.
 pub const SILENCE: Duration = Duration::from_secs(10);
+/// Who is told by IPv6, which has no broadcast: a group of this link alone (RFC 4291, 2.7) that is nobody's by register, with an ID of
+/// those that anybody may choose (RFC 3307, 4.3).
+pub const GROUP: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0xf2f2, 0xc4a7);
 /// Longest datagram that we read; a beacon is shorter.
 pub const DATAGRAM_BYTES: usize = 512;
 
@@ -77,6 +81,7 @@ mod tests {
         let text = format!("P2PCHAT1 {{\"id\":\"{}\",\"port\":47600,\"boot\":7}}", "ab".repeat(32));
         assert_eq!(beacon.to_bytes(), text.as_bytes());
         assert!(beacon.to_bytes().is_ascii() && beacon.to_bytes().len() <= DATAGRAM_BYTES);
+        assert_eq!(GROUP.to_string(), "ff12::f2f2:c4a7");
     }
 
     proptest! {

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::super::pulse::ANSWER;
 use super::{Peer, SessionError, run};
 use crate::config::Config;
 use crate::node::{Node, Place};
@@ -169,7 +170,7 @@ async fn half_a_message_is_none_and_whoever_never_finishes_one_is_cut_off() {
         tokio::time::sleep(Duration::from_secs(4)).await;
     }
     assert!(matches!(other.ended().await, SessionError::Silent));
-    assert!(begun.elapsed() >= super::DEAD);
+    assert!(begun.elapsed() >= ANSWER);
     tokio::time::resume();
     assert!(node.store.texts(10).await.unwrap().is_empty());
 }

@@ -1,0 +1,94 @@
+//! The sockets of presence: one for each of IPv4 and IPv6 that hears and answers, and one for each announcement.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use protocol::lan::datagram::GROUP;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::UdpSocket;
+
+use crate::interfaces::Segment;
+
+/// Where presence comes in.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    v4: UdpSocket,
+    /// Not where the system has no IPv6.
+    v6: Option<UdpSocket>,
+}
+
+/// Opens the port; another program of this machine that hears presence may have it, too.
+pub(crate) fn open(port: u16) -> std::io::Result<Sockets> {
+    let v4 = bind(Ipv4Addr::UNSPECIFIED.into(), port)?;
+    let v6 = bind(Ipv6Addr::UNSPECIFIED.into(), port)
+        .inspect_err(|error| tracing::info!(port, %error, "no beacons by IPv6"))
+        .ok();
+    Ok(Sockets { v4, v6 })
+}
+
+fn bind(ip: IpAddr, port: u16) -> std::io::Result<UdpSocket> {
+    let address = SocketAddr::new(ip, port);
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    if ip.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // What the system gives of it; it is room for a burst, and bounded by the system.
+    let _ = socket.set_recv_buffer_size(1 << 20);
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+impl Sockets {
+    /// Listens to the group on these interfaces. One that is gone takes its membership with it.
+    pub(super) fn join(&self, segments: &[Segment]) {
+        let Some(v6) = &self.v6 else { return };
+        for Segment { index, .. } in segments {
+            match SockRef::from(v6).join_multicast_v6(&GROUP, *index) {
+                Ok(()) => {}
+                // We listen there already.
+                Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+                Err(error) => tracing::info!(index, %error, "no beacons by IPv6 on this interface"),
+            }
+        }
+    }
+
+    /// Waits until there is something to read.
+    pub(super) async fn readable(&self) -> std::io::Result<()> {
+        match &self.v6 {
+            Some(v6) => tokio::select! {
+                ready = self.v4.readable() => ready,
+                ready = v6.readable() => ready,
+            },
+            None => self.v4.readable().await,
+        }
+    }
+
+    /// The next datagram: its length, and where it comes from. In turns, for a flood on one is not to drown the other.
+    pub(super) fn read(&self, buffer: &mut [u8], is_v6_first: bool) -> std::io::Result<(usize, SocketAddr)> {
+        let Some(v6) = &self.v6 else { return self.v4.try_recv_from(buffer) };
+        let (first, second) = if is_v6_first { (v6, &self.v4) } else { (&self.v4, v6) };
+        match first.try_recv_from(buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => second.try_recv_from(buffer),
+            read => read,
+        }
+    }
+
+    /// Answers to one address.
+    pub(super) fn answer(&self, bytes: &[u8], to: SocketAddr) -> std::io::Result<()> {
+        let socket = if to.is_ipv6() { self.v6.as_ref() } else { Some(&self.v4) };
+        socket.ok_or(ErrorKind::Unsupported)?.try_send_to(bytes, to).map(drop)
+    }
+}
+
+/// Sends once, from this address of ours, which is what makes the system choose the network.
+pub(super) fn shout(from: IpAddr, to: SocketAddr, bytes: &[u8]) -> std::io::Result<()> {
+    let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    if to.is_ipv4() {
+        socket.set_broadcast(true)?;
+    }
+    socket.bind(&SocketAddr::new(from, 0).into())?;
+    socket.send_to(bytes, &to.into()).map(drop)
+}
