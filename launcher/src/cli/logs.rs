@@ -62,16 +62,7 @@ pub(super) fn logs(place: &Where, args: &Args) -> Result<Exit, Failure> {
     }
     let names = chosen(args, &known(&directory)?, &directory)?;
     let mut printer = Printer::new(&names);
-    let mut logs = match &args.since {
-        Some(since) => print_since(&mut printer, &names, &directory, since, args.lines)?,
-        None => print_last(&mut printer, &names, &directory, args.lines.unwrap_or(LINES))?,
-    };
-    if !args.follow {
-        // A prompt has no end; whoever follows sees it when it has stood for a while.
-        for (log, follower) in logs.iter_mut().enumerate() {
-            timed(log, follower.take_partial().into_iter().collect()).iter().for_each(|it| printer.print(it));
-        }
-    }
+    let mut logs = begin(&mut printer, &names, &directory, args)?;
     let mut open = printer.flush();
     while args.follow && open {
         std::thread::sleep(LOOK);
@@ -115,13 +106,35 @@ fn chosen(args: &Args, known: &[String], directory: &Path) -> Result<Vec<String>
     Ok(args.components.clone())
 }
 
-/// The last lines of all together.
-fn print_last(
+/// Prints what is there, as much of it as is wanted.
+fn begin(
     printer: &mut Printer,
     names: &[String],
     directory: &Path,
-    count: usize,
+    args: &Args,
 ) -> Result<Vec<Follower>, Failure> {
+    let count = args.lines.or(args.since.is_none().then_some(LINES));
+    let (mut last, mut logs) = match &args.since {
+        Some(since) => since_then(printer, names, directory, since, count)?,
+        None => last_lines(names, directory, count.unwrap_or(LINES))?,
+    };
+    if !args.follow {
+        // A prompt has no end; whoever follows sees it when it has stood for a while.
+        for (log, follower) in logs.iter_mut().enumerate() {
+            last.extend(timed(log, follower.take_partial().into_iter().collect()));
+        }
+    }
+    let surplus = count.map_or(0, |count| last.len().saturating_sub(count));
+    last.iter().skip(surplus).for_each(|line| printer.print(line));
+    Ok(logs)
+}
+
+/// The last lines of all together, or more, and who reads on.
+fn last_lines(
+    names: &[String],
+    directory: &Path,
+    count: usize,
+) -> Result<(VecDeque<Line>, Vec<Follower>), Failure> {
     let mut followers = Vec::new();
     let mut lines = Vec::new();
     for name in names {
@@ -130,19 +143,18 @@ fn print_last(
         followers.push(follower);
     }
     lines.sort_by(|one, other| one.time.cmp(&other.time));
-    let surplus = lines.len().saturating_sub(count);
-    lines.iter().skip(surplus).for_each(|line| printer.print(line));
-    Ok(followers)
+    Ok((lines.into(), followers))
 }
 
-/// What was said since a time, or the last lines of it. The logs are read side by side, so it may be as much as there is.
-fn print_since(
+/// The last lines of what was said since a time, and who reads on; without a count all is printed at once. The logs are read side by
+/// side, so it may be as much as there is.
+fn since_then(
     printer: &mut Printer,
     names: &[String],
     directory: &Path,
     since: &str,
     count: Option<usize>,
-) -> Result<Vec<Follower>, Failure> {
+) -> Result<(VecDeque<Line>, Vec<Follower>), Failure> {
     let open = |(log, name): (usize, &String)| Ahead::new(log, Reader::since(directory, name, since)?, since);
     let mut logs: Vec<Ahead> = names.iter().enumerate().map(open).collect::<io::Result<_>>()?;
     let mut last = VecDeque::new();
@@ -159,8 +171,7 @@ fn print_since(
             }
         }
     }
-    last.iter().for_each(|line| printer.print(line));
-    Ok(logs.into_iter().map(|log| log.reader.into_follower()).collect())
+    Ok((last, logs.into_iter().map(|log| log.reader.into_follower()).collect()))
 }
 
 /// One log of several that are read side by side: its next line, and that line's time.
@@ -293,12 +304,11 @@ mod tests {
         write("a.log", "2026-11-21T10:03:00Z a3\n");
         write("b.log", "b0\n{\"time\":\"2026-11-21T10:02:00Z\",\"line\":\"b1\"}\n");
         let names = ["a".to_owned(), "b".to_owned()];
-        let printed = |since: Option<&str>, count| {
+        let printed = |since: Option<&str>, lines| {
             let mut printer = Printer::new(&names);
-            match since {
-                Some(since) => print_since(&mut printer, &names, directory.path(), since, count).unwrap(),
-                None => print_last(&mut printer, &names, directory.path(), count.unwrap()).unwrap(),
-            };
+            let since = since.map(str::to_owned);
+            let args = Args { components: Vec::new(), follow: false, lines, since, verify: false };
+            begin(&mut printer, &names, directory.path(), &args).unwrap();
             let text = String::from_utf8(printer.out).unwrap();
             text.lines().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
         };
@@ -308,5 +318,9 @@ mod tests {
         assert_eq!(printed(Some("2026-11-21T10:01:00"), None), ["b0", "a2", "a2", b1, "a3"]);
         assert_eq!(printed(Some("2026-11-21T10:01:00"), Some(1)), ["a3"]);
         assert_eq!(printed(Some("2026-11-21T11"), None), ["b0"]);
+
+        write("a.log", "2026-11-21T10:03:00Z a3\nname?");
+        assert_eq!(printed(None, Some(2)), ["a3", "name?"], "what has no end is a line, too");
+        assert_eq!(printed(Some("2026-11-21T10:01:00"), Some(2)), ["a3", "name?"]);
     }
 }
