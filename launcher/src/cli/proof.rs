@@ -35,16 +35,22 @@ fn told(component: &str, verdict: &Verdict, coloured: bool) -> Vec<String> {
         (true, true) => ("whole", Colour::Green),
     };
     let Verdict { files, lines, bytes, .. } = verdict;
-    let amount = format!("{lines} lines, {bytes} bytes in {files} files");
+    let amount =
+        format!("{}, {} in {}", many(*lines, "line"), many(*bytes, "byte"), many(*files as u64, "file"));
     let mut told = vec![format!("{component}: {}, {amount}", paint(word, colour, coloured))];
     let place = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     told.extend(verdict.flaws.iter().map(|(path, what)| format!("  {}: {what}", place(path))));
     told.extend(verdict.lost.iter().map(|lost| {
-        let (lines, bytes) = (lost.lines, lost.bytes);
-        format!("  lost: {lines} lines, {bytes} bytes from {} to {}: {}", lost.since, lost.until, lost.cause)
+        let (lines, bytes) = (many(lost.lines, "line"), many(lost.bytes, "byte"));
+        format!("  lost: {lines}, {bytes} from {} to {}: {}", lost.since, lost.until, lost.cause)
     }));
     told.extend(verdict.unproven.iter().map(|(path, what)| format!("  unproven: {}: {what}", place(path))));
     told
+}
+
+/// So many of something.
+fn many(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -68,7 +74,7 @@ mod tests {
         let expected = [
             "chat: NOT AS IT WAS WRITTEN, 7 lines, 70 bytes in 2 files",
             "  chat.log: is missing",
-            "  lost: 1 lines, 4 bytes from a to b: full",
+            "  lost: 1 line, 4 bytes from a to b: full",
         ];
         assert_eq!(told("chat", &verdict, false), expected);
     }

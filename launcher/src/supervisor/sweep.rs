@@ -22,8 +22,9 @@ pub const RUN: &str = "P2P_RUN";
 /// How long they may take to end after TERM.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long they may take after the end of their launcher. Components drain within 1.5 s.
-const ORPHANS_GRACE: Duration = Duration::from_secs(2);
+/// How long they may take after the end of their launcher. Components drain within 1.5 s, and all of it is to be over within 3 s, on
+/// a machine that has much else to do, too.
+const ORPHANS_GRACE: Duration = Duration::from_millis(1600);
 
 /// How long the kernel may take to end them after KILL.
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
