@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use protocol::lan::datagram::GROUP;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -52,6 +53,14 @@ impl Sockets {
                 Err(error) => tracing::info!(index, %error, "no beacons by IPv6 on this interface"),
             }
         }
+    }
+
+    /// For so long we are not even told that there is something: in a flood that would wake us for each datagram, which costs more than
+    /// to read it.
+    pub(super) async fn rest(self, pause: Duration) -> std::io::Result<Self> {
+        let (v4, v6) = (self.v4.into_std()?, self.v6.map(UdpSocket::into_std).transpose()?);
+        tokio::time::sleep(pause).await;
+        Ok(Self { v4: UdpSocket::from_std(v4)?, v6: v6.map(UdpSocket::from_std).transpose()? })
     }
 
     /// Waits until there is something to read.
