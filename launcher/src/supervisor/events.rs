@@ -177,7 +177,12 @@ impl Clock {
 
     /// Now.
     pub(super) fn now(&self) -> Moment {
-        Moment { wall: OffsetDateTime::now_utc(), since_start: self.0.elapsed() }
+        self.at(Instant::now())
+    }
+
+    /// A moment that has been, after the start.
+    pub(super) fn at(&self, moment: Instant) -> Moment {
+        Moment { wall: OffsetDateTime::now_utc() - moment.elapsed(), since_start: moment - self.0 }
     }
 }
 

@@ -16,8 +16,8 @@ const TRIGGERS: [&str; 7] = ["INT", "TERM", "HUP", "QUIT", "INT INT", "stop", "r
 /// How long they may take to end by themselves, in milliseconds.
 const GRACE: u64 = 1000;
 
-/// A change of state is written down when it is done, for several at once some milliseconds after it was decided.
-const STAMP: u64 = 50;
+/// Moments are written down in whole milliseconds.
+const STAMP: u64 = 1;
 
 /// What may be added. The short form runs beside other tests.
 fn margin() -> Duration {

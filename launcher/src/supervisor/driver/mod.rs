@@ -187,16 +187,18 @@ impl Driver {
         let mut events = VecDeque::from([event]);
         // Doing may make further events: what is started has started, or has not.
         while let Some(event) = events.pop_front() {
-            for action in self.machine.step(Instant::now(), event) {
+            let now = Instant::now();
+            for action in self.machine.step(now, event) {
                 finished |= action == Action::Finish;
-                self.act(action, &mut end, &mut events);
+                self.act(action, now, &mut end, &mut events);
             }
         }
         self.settle();
         finished
     }
 
-    fn act(&mut self, action: Action, end: &mut Option<Burial>, events: &mut VecDeque<Event>) {
+    /// Does what was decided `now`.
+    fn act(&mut self, action: Action, now: Instant, end: &mut Option<Burial>, events: &mut VecDeque<Event>) {
         match action {
             Action::Spawn { name, epoch } => self.spawn(name, epoch, events),
             Action::Terminate { name, epoch } => {
@@ -224,7 +226,8 @@ impl Driver {
             Action::Changed { name, epoch, from, to, why } => {
                 self.close_if_stopped(&name);
                 let ended = end.take_if(|end| end.name == name);
-                self.tell_of_change(Change { name, epoch, from, to, why }, ended);
+                let at = self.clock.at(now);
+                self.tell_of_change(Change { at, name, epoch, from, to, why }, ended);
             }
             Action::Forget { name } => {
                 self.alarms.remove(&name);

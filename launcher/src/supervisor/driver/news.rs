@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Driver;
-use crate::supervisor::events::{Ended, Observation, Transition};
+use crate::supervisor::events::{Ended, Moment, Observation, Transition};
 use crate::supervisor::hooks::Progress;
 use crate::supervisor::machine::{Phase, ceil_seconds};
 use crate::supervisor::status::{Awaited, State};
@@ -17,6 +17,8 @@ pub(super) struct Burial {
 
 /// A component's change of state.
 pub(super) struct Change {
+    /// When it was decided; doing it, and telling of others, may have taken a while.
+    pub(super) at: Moment,
     pub(super) name: String,
     pub(super) epoch: u64,
     pub(super) from: State,
@@ -39,7 +41,7 @@ impl Driver {
     }
 
     pub(super) fn tell_of_change(&mut self, change: Change, end: Option<Burial>) {
-        let Change { name, epoch, from, to, why } = change;
+        let Change { at, name, epoch, from, to, why } = change;
         // One that a reload took out is forgotten by now; its last change is told all the same.
         let component = self.machine.component(&name);
         let reason = component.and_then(|component| self.machine.reason(component, Instant::now()));
@@ -48,7 +50,7 @@ impl Driver {
             component.map(|component| component.spec.config_digest.clone()).unwrap_or_default();
         tracing::info!(component = name, %from, %to, pid, why, reason, "changed");
         self.observe(Observation::Transition(Transition {
-            at: self.clock.now(),
+            at,
             component: name.clone(),
             epoch,
             from,
