@@ -129,6 +129,14 @@ impl MongoStore {
         result
     }
 
+    /// Waits until a read finds everything that was published.
+    async fn can_be_read(&self) -> Result<(), StoreError> {
+        match &self.followed {
+            Some(followed) => Ok(followed.progress.can_be_read(&self.collections).await?),
+            None => Ok(()),
+        }
+    }
+
     /// Waits until what was read is published too.
     async fn has_shown(&self, read: &[Event]) {
         if let Some(followed) = &self.followed {
@@ -179,6 +187,7 @@ impl Store for MongoStore {
 
     fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen> {
         Box::pin(async move {
+            self.can_be_read().await?;
             let page = query::unseen(&self.collections, user, after, limit).await?;
             self.has_shown(&page.events).await;
             Ok(page)
@@ -186,7 +195,10 @@ impl Store for MongoStore {
     }
 
     fn conversations<'a>(&'a self, user: &'a UserName, limit: usize) -> Answer<'a, Vec<ConversationSummary>> {
-        Box::pin(query::conversations(&self.collections, user, limit))
+        Box::pin(async move {
+            self.can_be_read().await?;
+            query::conversations(&self.collections, user, limit).await
+        })
     }
 
     fn events<'a>(
@@ -196,6 +208,7 @@ impl Store for MongoStore {
         limit: usize,
     ) -> Answer<'a, EventPage> {
         Box::pin(async move {
+            self.can_be_read().await?;
             let page = query::events(&self.collections, conversation, range, limit).await?;
             self.has_shown(&page.events).await;
             Ok(page)
