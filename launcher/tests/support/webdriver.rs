@@ -98,15 +98,26 @@ fn port_in(line: &str) -> Option<u16> {
 }
 
 async fn ask(client: &reqwest::Client, port: u16, method: &str, path: &str, body: Value) -> Value {
+    let answer = attempt(client, port, method, path, &body).await;
+    answer.unwrap_or_else(|error| panic!("{path} {body}: {}: {}", error["error"], error["message"]))
+}
+
+/// As [`ask`], where the driver may say that it cannot.
+async fn attempt(
+    client: &reqwest::Client,
+    port: u16,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Result<Value, Value> {
     let url = format!("http://127.0.0.1:{port}{path}");
     let request = match method {
         "GET" => client.get(url),
-        _ => client.post(url).json(&body),
+        _ => client.post(url).json(body),
     };
     let answer: Value = request.send().await.unwrap().json().await.unwrap();
-    let error = &answer["value"]["error"];
-    assert!(!error.is_string(), "{path} {body}: {error}: {}", answer["value"]["message"]);
-    answer["value"].clone()
+    let value = answer["value"].clone();
+    if value["error"].is_string() { Err(value) } else { Ok(value) }
 }
 
 impl Browser {
@@ -156,16 +167,28 @@ impl Browser {
         id.expect("an element has an id").to_owned()
     }
 
+    /// Does something with an element; where the page has drawn it anew since it was found, with the new one.
+    async fn act_on(&self, selector: &str, action: &str, body: Value) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let element = self.element(selector).await;
+            let path = format!("/session/{}/element/{element}/{action}", self.session);
+            match attempt(&self.client, self.port, "POST", &path, &body).await {
+                Ok(_) => return,
+                Err(error) if error["error"] == "stale element reference" && Instant::now() < deadline => {}
+                Err(error) => panic!("{action} {selector}: {}: {}", error["error"], error["message"]),
+            }
+        }
+    }
+
     /// Clicks as a person would: where the element is, and nothing may lie over it.
     pub(crate) async fn click(&self, selector: &str) {
-        let element = self.element(selector).await;
-        self.post(&format!("/element/{element}/click"), json!({})).await;
+        self.act_on(selector, "click", json!({})).await;
     }
 
     /// Types into an element, key by key.
     pub(crate) async fn type_into(&self, selector: &str, text: &str) {
-        let element = self.element(selector).await;
-        self.post(&format!("/element/{element}/value"), json!({ "text": text })).await;
+        self.act_on(selector, "value", json!({ "text": text })).await;
     }
 
     /// The size of the window, in CSS pixels.
