@@ -164,14 +164,13 @@ impl Migration {
     async fn end(&self, conversation: &ConversationId) -> Result<u64, MigrateError> {
         let last = self.new.events(conversation, Range::Before(u64::MAX), 1).await?.events;
         let Some(last) = last.first() else { return Ok(0) };
-        let oldest = self.old.events(conversation, Range::After(0), 1).await?.events;
         let same = self.old.events(conversation, Range::After(last.seq - 1), 1).await?.events;
-        let was_let_go = oldest.first().is_none_or(|oldest| oldest.seq > last.seq);
-        if was_let_go || same.first() == Some(last) {
-            Ok(last.seq)
-        } else {
-            Err(MigrateError::Apart(conversation.clone()))
+        if same.first() == Some(last) {
+            return Ok(last.seq);
         }
+        let oldest = self.old.events(conversation, Range::After(0), 1).await?.events;
+        let was_let_go = oldest.first().is_none_or(|oldest| oldest.seq > last.seq);
+        if was_let_go { Ok(last.seq) } else { Err(MigrateError::Apart(conversation.clone())) }
     }
 
     async fn compare(&self) -> Result<Migrated, MigrateError> {
