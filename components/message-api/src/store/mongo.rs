@@ -1,8 +1,8 @@
 //! The store in MongoDB, for those who run one, and for several machines: a standalone server or a replica set, from 4.4 on.
 //!
 //! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends, [`query`] reads, [`records`] moves
-//! cursors and keeps users and state, [`whole`] reads and [`import`] takes all that a store holds, [`document`] is how an event stands in a document, [`call`] bounds every wait. [`stream`]
-//! tells what was stored, and [`progress`] how far it has come.
+//! cursors and keeps users and state, [`whole`] reads and [`import`] takes all that a store holds, [`document`] is how an event stands in a document. [`call`] bounds every wait, and
+//! [`session`] sees to it that nothing old is read. [`stream`] tells what was stored, and [`progress`] how far it has come.
 //!
 //! Several processes may write to one database: the unique index on `(conversation, seq)` is the fence between them. On a replica
 //! set each publishes what any of them stored; a standalone server has no change streams, and there a process publishes only what
@@ -15,6 +15,7 @@ mod import;
 mod progress;
 mod query;
 mod records;
+mod session;
 mod stream;
 mod whole;
 mod writer;
@@ -129,14 +130,6 @@ impl MongoStore {
         result
     }
 
-    /// Waits until a read finds everything that was published.
-    async fn can_be_read(&self) -> Result<(), StoreError> {
-        match &self.followed {
-            Some(followed) => Ok(followed.progress.can_be_read(&self.collections).await?),
-            None => Ok(()),
-        }
-    }
-
     /// Waits until what was read is published too.
     async fn has_shown(&self, read: &[Event]) {
         if let Some(followed) = &self.followed {
@@ -187,7 +180,6 @@ impl Store for MongoStore {
 
     fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen> {
         Box::pin(async move {
-            self.can_be_read().await?;
             let page = query::unseen(&self.collections, user, after, limit).await?;
             self.has_shown(&page.events).await;
             Ok(page)
@@ -195,10 +187,7 @@ impl Store for MongoStore {
     }
 
     fn conversations<'a>(&'a self, user: &'a UserName, limit: usize) -> Answer<'a, Vec<ConversationSummary>> {
-        Box::pin(async move {
-            self.can_be_read().await?;
-            query::conversations(&self.collections, user, limit).await
-        })
+        Box::pin(query::conversations(&self.collections, user, limit))
     }
 
     fn events<'a>(
@@ -208,7 +197,6 @@ impl Store for MongoStore {
         limit: usize,
     ) -> Answer<'a, EventPage> {
         Box::pin(async move {
-            self.can_be_read().await?;
             let page = query::events(&self.collections, conversation, range, limit).await?;
             self.has_shown(&page.events).await;
             Ok(page)

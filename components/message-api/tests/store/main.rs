@@ -6,6 +6,7 @@ mod backup;
 mod bench;
 mod contract;
 mod disk;
+mod elections;
 mod migrate;
 mod mongo;
 mod mongod;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use kit::Exit;
 use message_api::StoreConfig;
-use message_api::store;
+use message_api::store::{self, Range};
 use protocol::Event;
 
 use crate::bench::{Bench, Opened, Published, draft, name};
 use crate::contract;
 use crate::mongod::Mongod;
 
-fn bench(url: String) -> Bench {
+pub(crate) fn bench(url: String) -> Bench {
     Bench { config: StoreConfig { url, ..StoreConfig::default() }, data: PathBuf::new() }
 }
 
@@ -172,6 +172,48 @@ async fn a_feed_that_cannot_go_on_says_so_and_begins_again() {
     opened.say("alice", "carol", "two").await;
     let events = opened.published.at_least(2).await;
     assert_eq!(events[1].body.to_string(), "two");
+}
+
+/// Told by the server itself, which notes every command.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_read_says_from_which_time_on_it_must_be() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let opened = bench(mongod.url("profiled")).open().await;
+    let said = opened.say("alice", "bob", "hello").await;
+    let client = mongodb::Client::with_uri_str(mongod.url("profiled")).await.unwrap();
+    let database = client.default_database().unwrap();
+    database.run_command(bson::doc! { "profile": 2 }).await.unwrap();
+    assert_eq!(opened.unseen("bob", 10).await, ["hello"]);
+    let page = opened.store.events(&said.conversation, Range::After(0), 10).await.unwrap();
+    assert_eq!(page.events.len(), 1);
+    assert_eq!(opened.store.conversations(&name("bob"), 10).await.unwrap()[0].unseen, 1);
+    database.run_command(bson::doc! { "profile": 0 }).await.unwrap();
+    let ours = bson::doc! {
+        "appName": "p2p-chat message-api",
+        "$or": [{ "command.find": { "$exists": true } }, { "command.aggregate": { "$exists": true } }],
+    };
+    let noted = database.collection::<bson::Document>("system.profile").find(ours).await.unwrap();
+    let noted: Vec<_> = futures_util::TryStreamExt::try_collect(noted).await.unwrap();
+    // Of `unseen` cursors, heads and events; of `events` the events; of `conversations` these, heads, cursors, the last event and a count.
+    assert_eq!(noted.len(), 3 + 1 + 5, "{noted:#?}");
+    for read in noted {
+        let concern = read.get_document("command").unwrap().get_document("readConcern").unwrap();
+        assert_eq!(concern.get_str("level").unwrap(), "majority");
+        assert!(concern.get_timestamp("afterClusterTime").is_ok(), "{read}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_alone_tells_no_times_and_is_asked_for_none() {
+    let Some(mongod) = Mongod::start_alone().await else { return };
+    let opened = bench(mongod.url("alone")).open().await;
+    let said = opened.append(vec![draft("alice", "bob", "one"), draft("alice", "bob", "two")]).await;
+    opened.see("bob", "alice", 1).await;
+    assert_eq!(opened.unseen("bob", 10).await, ["two"]);
+    let page = opened.store.events(&said[0].conversation, Range::After(0), 10).await.unwrap();
+    assert_eq!(page.events.len(), 2);
+    assert_eq!(opened.store.conversations(&name("bob"), 10).await.unwrap()[0].unseen, 1);
+    assert_eq!(opened.published.events().len(), 2);
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! A real `mongod` of our own: `$P2P_TEST_MONGOD`, or `target/tools/mongod`, or the one on the `PATH`; on a free port with a
-//! temporary directory, as a replica set of one.
+//! temporary directory, alone or in a replica set.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bson::doc;
+use bson::{Document, doc};
 use mongodb::Client;
 
 /// A running server; it is killed and its data deleted when this is dropped.
@@ -14,14 +14,39 @@ pub(crate) struct Mongod {
     process: Child,
     port: u16,
     directory: tempfile::TempDir,
+    arguments: &'static [&'static str],
 }
 
+const MEMBER: &[&str] = &["--replSet", "test"];
+/// A member that does what a test tells it.
+const PUPPET: &[&str] = &["--replSet", "test", "--setParameter", "enableTestCommands=1"];
+
 impl Mongod {
-    /// Starts one and waits until it takes writes. `None` when the tests were told to do without.
+    /// Starts a replica set of one and waits until it takes writes. `None` when the tests were told to do without.
     ///
     /// # Panics
     /// When there is none and `P2P_TEST_SKIP_MONGO=1` is not set: a test that does not run is not one that passes.
     pub(crate) async fn start() -> Option<Self> {
+        let mut this = Self::launch(MEMBER)?;
+        initiate(std::slice::from_mut(&mut this)).await;
+        Some(this)
+    }
+
+    /// The same with a server that belongs to no set.
+    pub(crate) async fn start_alone() -> Option<Self> {
+        let this = Self::launch(&[])?;
+        until("mongod is ready", async || this.is_primary().await).await;
+        Some(this)
+    }
+
+    /// The same with a set of three, each of which takes [`switch`](Self::switch)es.
+    pub(crate) async fn start_three() -> Option<[Self; 3]> {
+        let mut three = [Self::launch(PUPPET)?, Self::launch(PUPPET)?, Self::launch(PUPPET)?];
+        initiate(&mut three).await;
+        Some(three)
+    }
+
+    fn launch(arguments: &'static [&'static str]) -> Option<Self> {
         if std::env::var("P2P_TEST_SKIP_MONGO").is_ok_and(|skip| skip == "1") {
             #[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
             {
@@ -29,13 +54,10 @@ impl Mongod {
             }
             return None;
         }
-        let program = program();
         let directory = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = spawn(&program, directory.path(), port);
-        let mut this = Self { process, port, directory };
-        this.initiate().await;
-        Some(this)
+        let process = spawn(&program(), directory.path(), port, arguments);
+        Some(Self { process, port, directory, arguments })
     }
 
     /// The URL of a database of its own.
@@ -47,26 +69,67 @@ impl Mongod {
     pub(crate) fn kill_and_restart(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        self.process = spawn(&program(), self.directory.path(), self.port);
+        self.process = spawn(&program(), self.directory.path(), self.port, self.arguments);
     }
 
-    async fn initiate(&mut self) {
+    /// As the others name it.
+    pub(crate) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Runs a command on this server, whatever its part in the set.
+    pub(crate) async fn run(&self, command: Document) -> mongodb::error::Result<Document> {
         let client = Client::with_uri_str(self.url("admin")).await.unwrap();
-        let admin = client.database("admin");
-        let member = format!("127.0.0.1:{}", self.port);
-        let config = doc! { "_id": "test", "members": [{ "_id": 0, "host": member }] };
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            assert!(Instant::now() < deadline, "mongod did not become ready within 30 s");
-            assert!(self.process.try_wait().unwrap().is_none(), "mongod ended at once");
-            // Refused while it starts, and as already done the next time round.
-            let _ = admin.run_command(doc! { "replSetInitiate": config.clone() }).await;
-            let hello = admin.run_command(doc! { "hello": 1 }).await;
-            if hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false)) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        client.database("admin").run_command(command).await
+    }
+
+    pub(crate) async fn is_primary(&self) -> bool {
+        let hello = self.run(doc! { "hello": 1 }).await;
+        hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false))
+    }
+
+    /// Makes the server fail at a point that its makers provided, or no longer.
+    pub(crate) async fn switch(&self, point: &str, on: bool) {
+        let mode = if on { "alwaysOn" } else { "off" };
+        self.run(doc! { "configureFailPoint": point, "mode": mode }).await.unwrap();
+    }
+
+    /// Makes this server the primary.
+    pub(crate) async fn step_up(&self) {
+        // Refused while it is not as far as the others.
+        until("the server is elected", async || {
+            let _ = self.run(doc! { "replSetStepUp": 1 }).await;
+            self.is_primary().await
+        })
+        .await;
+    }
+}
+
+/// Makes a replica set of these servers; the first is its primary.
+async fn initiate(members: &mut [Mongod]) {
+    let hosts = (0_i32..).zip(&*members).map(|(id, member)| doc! { "_id": id, "host": member.host() });
+    let settings = doc! { "heartbeatIntervalMillis": 200 };
+    let config = doc! { "_id": "test", "members": hosts.collect::<Vec<_>>(), "settings": settings };
+    until("the servers are ready", async || {
+        let ended = members.iter_mut().any(|member| member.process.try_wait().unwrap().is_some());
+        assert!(!ended, "mongod ended at once");
+        // Refused while they start, and as already done the next time round. Of several, none would stand for election at once.
+        let _ = members[0].run(doc! { "replSetInitiate": config.clone() }).await;
+        let _ = members[0].run(doc! { "replSetStepUp": 1 }).await;
+        members[0].is_primary().await
+    })
+    .await;
+}
+
+/// Waits until something is so.
+///
+/// # Panics
+/// When it is not within 30 s.
+pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "not within 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -77,18 +140,10 @@ impl Drop for Mongod {
     }
 }
 
-fn spawn(program: &Path, directory: &Path, port: u16) -> Child {
+fn spawn(program: &Path, directory: &Path, port: u16, arguments: &[&str]) -> Child {
     let mut command = Command::new(program);
-    command.args([
-        "--bind_ip",
-        "127.0.0.1",
-        "--replSet",
-        "test",
-        "--wiredTigerCacheSizeGB",
-        "0.25",
-        "--port",
-    ]);
-    command.arg(port.to_string()).arg("--dbpath").arg(directory);
+    command.args(["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25", "--port"]);
+    command.arg(port.to_string()).arg("--dbpath").arg(directory).args(arguments);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())

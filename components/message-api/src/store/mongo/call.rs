@@ -6,10 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
-use mongodb::Cursor;
 use mongodb::error::{Error, ErrorKind};
-use serde::de::DeserializeOwned;
 
 use crate::store::StoreError;
 
@@ -73,11 +70,4 @@ pub(super) async fn call<T: Send + 'static>(
         // The task was cancelled, which only the end of the runtime does.
         Ok(Err(_)) | Err(_) => Err(CallError::Timeout),
     }
-}
-
-/// Runs a call that answers with a cursor, and reads all of it: the query bounds it.
-pub(super) async fn collect<T: DeserializeOwned + Send + Sync + Unpin + 'static>(
-    doing: impl Future<Output = Result<Cursor<T>, Error>> + Send + 'static,
-) -> Result<Vec<T>, CallError> {
-    call(async { doing.await?.try_collect().await }).await
 }

@@ -8,11 +8,12 @@ use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{
     Acknowledgment, ClientOptions, IndexOptions, ReadConcern, SelectionCriteria, WriteConcern,
 };
-use mongodb::{Client, Collection, Database, IndexModel};
+use mongodb::{Client, Collection, IndexModel};
 
 use super::call::{self, CallError};
 use super::document::EventDocument;
 use super::import::RESTORING;
+use super::session::Clock;
 
 /// Where the URL names no database.
 const DATABASE: &str = "messaging_db";
@@ -135,6 +136,8 @@ pub(super) struct Collections {
     pub(super) state: Collection<Document>,
     /// The version of all this, and whether it is being restored.
     pub(super) schema: Collection<Document>,
+    /// What every read of them knows of.
+    pub(super) clock: Clock,
 }
 
 /// Asks the server whether it is there and lets us in; changes nothing.
@@ -151,7 +154,6 @@ pub(super) async fn open(url: &str) -> Result<(Collections, String), MongoOpenEr
     let (client, servers) = connect(url).await?;
     ping(&client, &servers).await?;
     let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
-    check_version(&database, &servers).await?;
     let collections = Collections {
         events: database.collection("events"),
         conversations: database.collection("conversations"),
@@ -161,7 +163,9 @@ pub(super) async fn open(url: &str) -> Result<(Collections, String), MongoOpenEr
         counters: database.collection("counters"),
         state: database.collection("state"),
         schema: database.collection("schema"),
+        clock: Clock::default(),
     };
+    check_version(&collections, &servers).await?;
     create_indexes(&collections).await.map_err(|error| explain(error, &servers))?;
     Ok((collections, servers))
 }
@@ -196,31 +200,23 @@ async fn ping(client: &Client, servers: &str) -> Result<(), MongoOpenError> {
     call::call(greeting).await.map(drop).map_err(|error| explain(error, servers))
 }
 
-async fn check_version(database: &Database, servers: &str) -> Result<(), MongoOpenError> {
-    let schema: Collection<Document> = database.collection("schema");
-    let found = {
-        let schema = schema.clone();
-        call::call(async move { schema.find_one(doc! { "_id": "version" }).await })
-    };
-    let found = found.await.map_err(|error| explain(error, servers))?;
-    let version = found.and_then(|found| found.get_i32("version").ok());
-    if let Some(found) = version
-        && found > SCHEMA
-    {
-        return Err(MongoOpenError::Newer { database: database.name().to_owned(), found });
+/// Begins with a write: whatever any process had confirmed before is found from then on.
+async fn check_version(collections: &Collections, servers: &str) -> Result<(), MongoOpenError> {
+    let (schema, database) = (&collections.schema, || collections.schema.namespace().db);
+    let (version, ours) = (doc! { "_id": "version" }, doc! { "$max": { "version": SCHEMA } });
+    let marked = collections.update(schema, version, ours, true).await;
+    marked.map_err(|error| explain(error, servers))?;
+    let found = collections.find(schema, doc! {}, None).await.map_err(|error| explain(error, servers))?;
+    for document in found {
+        match (document.get_str("_id"), document.get_i32("version")) {
+            (Ok(RESTORING), _) => return Err(MongoOpenError::HalfRestored(database())),
+            (_, Ok(found)) if found > SCHEMA => {
+                return Err(MongoOpenError::Newer { database: database(), found });
+            }
+            _ => {}
+        }
     }
-    let restoring = {
-        let schema = schema.clone();
-        call::call(async move { schema.find_one(doc! { "_id": RESTORING }).await })
-    };
-    if restoring.await.map_err(|error| explain(error, servers))?.is_some() {
-        return Err(MongoOpenError::HalfRestored(database.name().to_owned()));
-    }
-    let set = async move {
-        let update = doc! { "$max": { "version": SCHEMA } };
-        schema.update_one(doc! { "_id": "version" }, update).upsert(true).await
-    };
-    call::call(set).await.map(drop).map_err(|error| explain(error, servers))
+    Ok(())
 }
 
 /// `log` is the fence between writers, `sent` what makes a repeated draft one message, `inbox` finds the last event for a user in

@@ -8,11 +8,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use bson::doc;
+use mongodb::options::FindOptions;
 use protocol::api::{BackupTotals, CursorMove, User};
 use protocol::{ConversationId, Event};
 use tokio::sync::mpsc;
 
-use super::call;
 use super::connect::Collections;
 use super::document::EventDocument;
 use super::records;
@@ -43,7 +43,7 @@ impl Importer {
             let floor = i64::try_from(floor).expect("no log has so many events");
             update.insert("$max", doc! { "floor": floor });
         }
-        records::upsert(&self.0.conversations, id.as_str().to_owned(), update).await?;
+        records::upsert(&self.0, &self.0.conversations, id.as_str().to_owned(), update).await?;
         Ok(())
     }
 
@@ -60,8 +60,7 @@ impl Importer {
 
     async fn insert(&self, mut documents: Vec<EventDocument>) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS {
-            let (events, batch) = (self.0.events.clone(), documents.clone());
-            let result = call::call(async move { events.insert_many(batch).ordered(true).await }).await;
+            let result = self.0.insert(&self.0.events, documents.clone(), true).await;
             let Err(error) = result else { return Ok(()) };
             let before = documents.len();
             let there = self.which_are_there(&documents).await?;
@@ -82,8 +81,7 @@ impl Importer {
 
     async fn which_are_there(&self, documents: &[EventDocument]) -> Result<HashSet<bson::Uuid>, StoreError> {
         let ids: Vec<_> = documents.iter().map(|document| document.id).collect();
-        let events = self.0.events.clone();
-        let found = call::collect(async move { events.find(doc! { "_id": { "$in": ids } }).await }).await?;
+        let found = self.0.find(&self.0.events, doc! { "_id": { "$in": ids } }, None).await?;
         Ok(found.into_iter().map(|document| document.id).collect())
     }
 
@@ -111,8 +109,8 @@ pub(super) async fn restore(collections: &Collections, backup: &Path) -> Result<
     let path = backup.to_owned();
     let verified = tokio::task::spawn_blocking(move || archive::verify(&path)).await;
     verified.map_err(|_| StoreError::unavailable("the restore ended badly"))?.map_err(|e| refuse(&e))?;
-    let events = collections.events.clone();
-    if call::call(async move { events.find_one(doc! {}).await }).await?.is_some() {
+    let any = FindOptions::builder().limit(1).build();
+    if !collections.find(&collections.events, doc! {}, any).await?.is_empty() {
         let detail = "there are messages in this database; name a new one in store.url and restore into that";
         return Err(StoreError::refused("store", detail));
     }
@@ -169,12 +167,11 @@ async fn import(
 }
 
 async fn mark(collections: &Collections, restoring: bool) -> Result<(), StoreError> {
-    let schema = collections.schema.clone();
     if restoring {
         let set = doc! { "$set": { "since": protocol::Timestamp::now().micros() } };
-        records::upsert(&collections.schema, RESTORING.to_owned(), set).await?;
+        records::upsert(collections, &collections.schema, RESTORING.to_owned(), set).await?;
     } else {
-        call::call(async move { schema.delete_one(doc! { "_id": RESTORING }).await }).await?;
+        collections.delete(&collections.schema, doc! { "_id": RESTORING }).await?;
     }
     Ok(())
 }

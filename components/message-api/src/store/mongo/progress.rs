@@ -13,7 +13,7 @@ use bson::{Timestamp as ClusterTime, doc};
 use protocol::{ConversationId, Event, Timestamp};
 use tokio::sync::watch;
 
-use super::call::{self, CallError};
+use super::call;
 use super::connect::Collections;
 use crate::store::recent::Recent;
 
@@ -63,24 +63,6 @@ impl Progress {
     /// The next events to be shown end at this time.
     pub(super) fn will_reach(&self, time: ClusterTime) {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).time = time;
-    }
-
-    /// Waits until what is read from now on holds all that was shown. A majority's state is durable, not fresh: a primary that was
-    /// just elected may not have learnt yet that what the one before it had confirmed, and the stream had shown, is with a
-    /// majority; then it leaves that out of what it answers, and whoever relied on finding it would never be told of it.
-    pub(super) async fn can_be_read(&self, collections: &Collections) -> Result<(), CallError> {
-        let time = self.shown.lock().unwrap_or_else(PoisonError::into_inner).time;
-        if time.time == 0 {
-            return Ok(());
-        }
-        // Of whatever: the server answers once what it knows to be with a majority reaches that time.
-        let question = doc! {
-            "find": collections.counters.name(), "filter": { "_id": "streams" }, "limit": 1, "singleBatch": true,
-            "maxTimeMS": i64::try_from(PATIENCE.as_millis()).expect("two seconds"),
-            "readConcern": { "level": "majority", "afterClusterTime": time },
-        };
-        let database = collections.events.client().database(&collections.events.namespace().db);
-        call::call(async move { database.run_command(question).await }).await.map(drop)
     }
 
     /// These were published.

@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use bson::{Bson, Document, doc};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use mongodb::options::FindOptions;
 use protocol::api::EventPage;
 use protocol::native::ConversationSummary;
 use protocol::{ConversationId, Event, UserName};
 
-use super::call;
 use super::connect::Collections;
 use super::document::{EventDocument, damaged};
 use crate::store::{Range, StoreError, Unseen};
@@ -89,21 +89,10 @@ async fn unseen_documents(
     cursors: HashMap<String, Cursor>,
     limit: usize,
 ) -> Result<Vec<EventDocument>, StoreError> {
-    let events = collections.events.clone();
     let batch = u32::try_from(limit).unwrap_or(u32::MAX);
-    let reading = async move {
-        let mut found = events.find(filter).sort(doc! { "at": 1, "_id": 1 }).batch_size(batch).await?;
-        let mut unseen = Vec::new();
-        while unseen.len() < limit
-            && let Some(document) = found.try_next().await?
-        {
-            if document.seq > seen(&cursors, &document.conversation).seq {
-                unseen.push(document);
-            }
-        }
-        Ok(unseen)
-    };
-    Ok(call::call(reading).await?)
+    let options = FindOptions::builder().sort(doc! { "at": 1, "_id": 1 }).batch_size(batch).build();
+    let is_unseen = move |document: &EventDocument| document.seq > seen(&cursors, &document.conversation).seq;
+    Ok(collections.find_first(&collections.events, filter, options, limit, is_unseen).await?)
 }
 
 fn seen(cursors: &HashMap<String, Cursor>, conversation: &str) -> Cursor {
@@ -111,8 +100,7 @@ fn seen(cursors: &HashMap<String, Cursor>, conversation: &str) -> Cursor {
 }
 
 async fn cursors(collections: &Collections, user: &UserName) -> Result<HashMap<String, Cursor>, StoreError> {
-    let (cursors, user) = (collections.cursors.clone(), user.key().to_owned());
-    let found = call::collect(async move { cursors.find(doc! { "user": user }).await }).await?;
+    let found = collections.find(&collections.cursors, doc! { "user": user.key() }, None).await?;
     let read = |document: &Document| -> Result<_, bson::error::Error> {
         let cursor = Cursor { seq: document.get_i64("seen")?, at: document.get_i64("seen_at")? };
         Ok((document.get_str("conversation")?.to_owned(), cursor))
@@ -123,13 +111,12 @@ async fn cursors(collections: &Collections, user: &UserName) -> Result<HashMap<S
 /// The last event for the user in each conversation. One index seek a conversation (a `DISTINCT_SCAN` of `inbox`), however long
 /// they are.
 async fn received(collections: &Collections, user: &UserName) -> Result<HashMap<String, i64>, StoreError> {
-    let pipeline = [
+    let pipeline = vec![
         doc! { "$match": { "destination_key": user.key() } },
         doc! { "$sort": { "destination_key": 1, "conversation": 1, "seq": -1 } },
         doc! { "$group": { "_id": "$conversation", "seq": { "$first": "$seq" } } },
     ];
-    let events = collections.events.clone();
-    let found = call::collect(async move { events.aggregate(pipeline).await }).await?;
+    let found = collections.aggregate(&collections.events, pipeline).await?;
     let read = |document: &Document| -> Result<_, bson::error::Error> {
         Ok((document.get_str("_id")?.to_owned(), document.get_i64("seq")?))
     };
@@ -144,9 +131,8 @@ pub(super) async fn floors(
     let keys: Vec<&str> = conversations.map(ConversationId::as_str).collect();
     let mut floors = HashMap::new();
     for keys in keys.chunks(MANY) {
-        let (all, filter) =
-            (collections.conversations.clone(), doc! { "_id": { "$in": keys }, "floor": { "$gt": 0 } });
-        for document in call::collect(async move { all.find(filter).await }).await? {
+        let filter = doc! { "_id": { "$in": keys }, "floor": { "$gt": 0 } };
+        for document in collections.find(&collections.conversations, filter, None).await? {
             let floor = u64::try_from(document.get_i64("floor").map_err(damaged)?).map_err(damaged)?;
             floors.insert(document.get_str("_id").map_err(damaged)?.to_owned(), floor);
         }
@@ -162,15 +148,14 @@ pub(super) async fn heads<'c>(
     let keys: Vec<&str> = conversations.map(ConversationId::as_str).collect();
     let mut heads = HashMap::new();
     for keys in keys.chunks(MANY) {
-        let pipeline = [
+        let pipeline = vec![
             doc! { "$match": { "conversation": { "$in": keys } } },
             doc! { "$sort": { "conversation": 1, "seq": -1 } },
             doc! { "$group": {
                 "_id": "$conversation", "seq": { "$first": "$seq" }, "at": { "$first": "$at" },
             } },
         ];
-        let events = collections.events.clone();
-        for document in call::collect(async move { events.aggregate(pipeline).await }).await? {
+        for document in collections.aggregate(&collections.events, pipeline).await? {
             let seq = u64::try_from(document.get_i64("seq").map_err(damaged)?).map_err(damaged)?;
             let at = document.get_i64("at").map_err(damaged)?;
             heads.insert(document.get_str("_id").map_err(damaged)?.to_owned(), (seq, at));
@@ -185,8 +170,8 @@ pub(super) async fn conversations(
     user: &UserName,
     limit: usize,
 ) -> Result<Vec<ConversationSummary>, StoreError> {
-    let (all, key) = (collections.conversations.clone(), user.key().to_owned());
-    let found = call::collect(async move { all.find(doc! { "members": key }).await }).await?;
+    let own = doc! { "members": user.key() };
+    let found = collections.find(&collections.conversations, own, None).await?;
     let ids = found.iter().map(|document| {
         let id = document.get_str("_id").map_err(damaged)?;
         ConversationId::parse(id).map_err(damaged)
@@ -210,13 +195,11 @@ async fn summary(
     head: u64,
     seen: i64,
 ) -> Result<ConversationSummary, StoreError> {
-    let events = collections.events.clone();
     let last = doc! { "conversation": &conversation, "seq": number(head) };
     let unseen =
         doc! { "destination_key": user.key(), "conversation": &conversation, "seq": { "$gt": seen } };
-    let (last, unseen) =
-        call::call(async move { Ok((events.find_one(last).await?, events.count_documents(unseen).await?)) })
-            .await?;
+    let last = collections.find(&collections.events, last, None).await?.pop();
+    let unseen = collections.count(&collections.events, unseen, None).await?;
     let last = last.ok_or_else(|| StoreError::unavailable("an event is gone from MongoDB"))?.into_event()?;
     let with = if last.sender == *user { &last.destination } else { &last.sender };
     Ok(ConversationSummary {
@@ -241,12 +224,11 @@ pub(super) async fn events(
         Range::Before(seq) => (doc! { "$lt": number(seq) }, -1),
     };
     let filter = doc! { "conversation": conversation.as_str(), "seq": edge };
-    let events = collections.events.clone();
     let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-    let found = call::collect(async move {
-        events.find(filter).sort(doc! { "conversation": order, "seq": order }).limit(most).await
-    });
-    let found = found.await?.into_iter().map(EventDocument::into_event);
+    let sort = doc! { "conversation": order, "seq": order };
+    let options = FindOptions::builder().sort(sort).limit(most).build();
+    let found = collections.find(&collections.events, filter, options).await?;
+    let found = found.into_iter().map(EventDocument::into_event);
     let mut events: Vec<Event> = found.collect::<Result<_, _>>()?;
     let more = events.len() > limit;
     events.truncate(limit);

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use bson::{Document, doc};
-use mongodb::options::ReturnDocument;
+use mongodb::Collection;
+use mongodb::options::{FindOptions, ReturnDocument};
 use protocol::api::{CursorMove, RegisterUser, User};
 use protocol::native::Device;
 use protocol::{Timestamp, UserName};
@@ -30,16 +31,17 @@ async fn move_cursor(collections: &Collections, to: &CursorMove) -> Result<(), S
     let (user, conversation) = (to.user.key(), to.conversation.as_str());
     // The last event up to there: a cursor past the end is one at the end.
     let filter = doc! { "conversation": conversation, "seq": { "$lte": number(to.seq) } };
-    let events = collections.events.clone();
-    let reached = async move { events.find_one(filter).sort(doc! { "conversation": -1, "seq": -1 }).await };
-    let Some(reached) = call::call(reached).await? else { return Ok(()) };
+    let last = FindOptions::builder().sort(doc! { "conversation": -1, "seq": -1 }).limit(1).build();
+    let Some(reached) = collections.find(&collections.events, filter, last).await?.pop() else {
+        return Ok(());
+    };
     // Both grow along the log, so each maximum belongs to the same event.
     let update = doc! {
         "$max": { "seen": reached.seq, "seen_at": reached.at },
         "$setOnInsert": { "user": user, "conversation": conversation },
     };
     let id = format!("{user} {conversation}");
-    upsert(&collections.cursors, id, update).await?;
+    upsert(collections, &collections.cursors, id, update).await?;
     match &to.device {
         Some(device) => move_device_cursor(collections, user, device, conversation, reached.seq).await,
         None => Ok(()),
@@ -58,19 +60,18 @@ async fn move_device_cursor(
         "$setOnInsert": { "user": user, "device": device.as_str(), "conversation": conversation },
     };
     let id = format!("{user} {device} {conversation}");
-    let is_new = upsert(&collections.device_cursors, id, update).await?;
+    let is_new = upsert(collections, &collections.device_cursors, id, update).await?;
     if is_new { forget_old_devices(collections, user).await } else { Ok(()) }
 }
 
 async fn forget_old_devices(collections: &Collections, user: &str) -> Result<(), StoreError> {
-    let pipeline = [
+    let pipeline = vec![
         doc! { "$match": { "user": user } },
         doc! { "$group": { "_id": "$device", "used": { "$max": "$used" } } },
         doc! { "$sort": { "used": -1, "_id": 1 } },
         doc! { "$skip": i64::try_from(DEVICES).expect("a small constant") },
     ];
-    let cursors = collections.device_cursors.clone();
-    let old = call::collect(async move { cursors.aggregate(pipeline).await }).await?;
+    let old = collections.aggregate(&collections.device_cursors, pipeline).await?;
     let old: Vec<_> = old.iter().filter_map(|document| document.get_str("_id").ok()).collect();
     if old.is_empty() {
         return Ok(());
@@ -83,14 +84,12 @@ async fn forget_old_devices(collections: &Collections, user: &str) -> Result<(),
 
 /// Updates one document, made where there is none. Answers whether it was made.
 pub(super) async fn upsert(
-    collection: &mongodb::Collection<Document>,
+    collections: &Collections,
+    collection: &Collection<Document>,
     id: String,
     update: Document,
 ) -> Result<bool, CallError> {
-    let attempt = || {
-        let (collection, id, update) = (collection.clone(), id.clone(), update.clone());
-        call::call(async move { collection.update_one(doc! { "_id": id }, update).upsert(true).await })
-    };
+    let attempt = || collections.update(collection, doc! { "_id": &id }, update.clone(), true);
     let result = match attempt().await {
         // Two made it at the same time; the second attempt finds it.
         Err(error) if error.is_duplicate_key() => attempt().await,
@@ -106,31 +105,30 @@ pub(super) async fn register(collections: &Collections, user: RegisterUser) -> R
     if let Some(address) = &user.address {
         update.insert("$set", doc! { "address": address });
     }
-    let (users, key, known) = (collections.users.clone(), user.name.key().to_owned(), update.clone());
-    let found = call::call(async move { users.update_one(doc! { "_id": key }, known).await }).await?;
+    let known = doc! { "_id": user.name.key() };
+    let found = collections.update(&collections.users, known, update.clone(), false).await?;
     if found.matched_count == 1 {
         return Ok(());
     }
     let ordinal = next_ordinal(collections).await?;
     let first = doc! { "name": user.name.as_str(), "first_seen": now, "ordinal": ordinal };
     update.insert("$setOnInsert", first);
-    upsert(&collections.users, user.name.key().to_owned(), update).await?;
+    upsert(collections, &collections.users, user.name.key().to_owned(), update).await?;
     Ok(())
 }
 
 /// Registers somebody as they were registered elsewhere.
 pub(super) async fn import_user(collections: &Collections, user: &User) -> Result<(), StoreError> {
-    let (users, key) = (collections.users.clone(), user.name.key().to_owned());
     let mut times = doc! { "$max": { "last_seen": user.last_seen.micros() }, "$min": { "first_seen": user.first_seen.micros() } };
     if let Some(address) = &user.address {
         times.insert("$set", doc! { "address": address });
     }
-    let known = times.clone();
-    let found = call::call(async move { users.update_one(doc! { "_id": key }, known).await }).await?;
+    let known = doc! { "_id": user.name.key() };
+    let found = collections.update(&collections.users, known, times.clone(), false).await?;
     if found.matched_count == 0 {
         let ordinal = next_ordinal(collections).await?;
         times.insert("$setOnInsert", doc! { "name": user.name.as_str(), "ordinal": ordinal });
-        upsert(&collections.users, user.name.key().to_owned(), times).await?;
+        upsert(collections, &collections.users, user.name.key().to_owned(), times).await?;
     }
     Ok(())
 }
@@ -148,8 +146,8 @@ async fn next_ordinal(collections: &Collections) -> Result<i64, StoreError> {
 
 /// Everybody ever registered.
 pub(super) async fn users(collections: &Collections) -> Result<Vec<User>, StoreError> {
-    let users = collections.users.clone();
-    let found = call::collect(async move { users.find(doc! {}).sort(doc! { "ordinal": 1 }).await }).await?;
+    let in_order = FindOptions::builder().sort(doc! { "ordinal": 1 }).build();
+    let found = collections.find(&collections.users, doc! {}, in_order).await?;
     found.iter().map(user).collect()
 }
 
@@ -158,12 +156,9 @@ pub(super) async fn known(
     collections: &Collections,
     mut names: Vec<UserName>,
 ) -> Result<Vec<UserName>, StoreError> {
-    let users = collections.users.clone();
-    let keys: Vec<String> = names.iter().map(|name| name.key().to_owned()).collect();
-    let found = call::collect(async move {
-        users.find(doc! { "_id": { "$in": keys } }).projection(doc! { "_id": 1 }).await
-    });
-    let found = found.await?;
+    let keys: Vec<&str> = names.iter().map(UserName::key).collect();
+    let only_keys = FindOptions::builder().projection(doc! { "_id": 1 }).build();
+    let found = collections.find(&collections.users, doc! { "_id": { "$in": keys } }, only_keys).await?;
     let found: HashSet<&str> = found.iter().filter_map(|document| document.get_str("_id").ok()).collect();
     names.retain(|name| found.contains(name.key()));
     Ok(names)
@@ -184,8 +179,7 @@ pub(super) async fn state(
     collections: &Collections,
     owner: &UserName,
 ) -> Result<BTreeMap<String, Value>, StoreError> {
-    let (state, owner) = (collections.state.clone(), owner.key().to_owned());
-    let found = call::collect(async move { state.find(doc! { "owner": owner }).await }).await?;
+    let found = collections.find(&collections.state, doc! { "owner": owner.key() }, None).await?;
     let entry = |document: &Document| {
         let value = document.get_str("value").map_err(damaged)?;
         let value = serde_json::from_str(value).map_err(damaged)?;
@@ -196,24 +190,20 @@ pub(super) async fn state(
 
 /// Keeps or forgets a value. Two processes that add keys at the same moment may together go a few past the limit.
 pub(super) async fn put_state(collections: &Collections, put: StatePut) -> Result<(), StoreError> {
-    let (state, filter) = (collections.state.clone(), doc! { "owner": put.owner.key(), "key": &put.key });
+    let (state, filter) = (&collections.state, doc! { "owner": put.owner.key(), "key": &put.key });
     let Some(value) = put.value else {
-        call::call(async move { state.delete_one(filter).await }).await?;
-        return Ok(());
+        return Ok(collections.delete(state, filter).await?);
     };
     let change = doc! { "$set": { "value": value } };
-    let (known, update) = (filter.clone(), change.clone());
-    let found = call::call(async move { state.update_one(known, update).await }).await?;
+    let found = collections.update(state, filter.clone(), change.clone(), false).await?;
     if found.matched_count == 1 {
         return Ok(());
     }
-    let (state, owned) = (collections.state.clone(), doc! { "owner": put.owner.key() });
-    let count = call::call(async move { state.count_documents(owned).limit(STATE_KEYS).await }).await?;
+    let count = collections.count(state, doc! { "owner": put.owner.key() }, Some(STATE_KEYS)).await?;
     if count >= STATE_KEYS {
         let detail = format!("{} keeps {STATE_KEYS} keys already, which is the most there may be", put.owner);
         return Err(StoreError::refused("key", detail));
     }
-    let state = collections.state.clone();
-    call::call(async move { state.update_one(filter, change).upsert(true).await }).await?;
+    collections.update(state, filter, change, true).await?;
     Ok(())
 }

@@ -113,6 +113,7 @@ impl Follower {
             match self.changes.next_if_any().await {
                 Ok(Some(change)) => {
                     if let Some(time) = change.cluster_time {
+                        self.collections.clock.advance(time);
                         self.progress.will_reach(time);
                     }
                     chunk.extend(change.full_document.and_then(event));
@@ -193,15 +194,11 @@ async fn open_stream(collections: &Collections, token: Option<ResumeToken>) -> R
 }
 
 /// A write that a majority confirms, and with it everything before it. A stream begins at the end of the server's log, where there
-/// may be events that no majority has yet: neither the stream shows them, nor would a reader find them without this.
+/// may be events that no majority has yet: neither the stream shows them, nor would a reader find them without this. Readers look
+/// past its time from now on.
 async fn barrier(collections: &Collections) -> Result<(), CallError> {
-    let counters = collections.counters.clone();
-    call::call(async move {
-        let update = doc! { "$inc": { "opened": 1_i64 } };
-        counters.update_one(doc! { "_id": "streams" }, update).upsert(true).await
-    })
-    .await
-    .map(drop)
+    let (stream, update) = (doc! { "_id": "streams" }, doc! { "$inc": { "opened": 1_i64 } });
+    collections.update(&collections.counters, stream, update, true).await.map(drop)
 }
 
 /// An event that cannot be read is left out: the next one's `seq` shows that there is one, and reading it says what is wrong.

@@ -1,11 +1,11 @@
 //! What is read of the database when all of it is wanted.
 
 use bson::{Document, doc};
+use mongodb::options::FindOptions;
 use protocol::api::CursorMove;
 use protocol::native::Device;
 use protocol::{ConversationId, UserName};
 
-use super::call;
 use super::connect::Collections;
 use super::document::damaged;
 use crate::store::{StatePut, StoreError};
@@ -17,10 +17,9 @@ pub(super) async fn all_conversations(
     limit: usize,
 ) -> Result<Vec<ConversationId>, StoreError> {
     let filter = doc! { "_id": { "$gt": after.map_or("", ConversationId::as_str) } };
-    let (all, most) = (collections.conversations.clone(), i64::try_from(limit).unwrap_or(i64::MAX));
-    let found = call::collect(async move { all.find(filter).sort(doc! { "_id": 1 }).limit(most).await });
+    let found = collections.find(&collections.conversations, filter, page(doc! { "_id": 1 }, limit)).await?;
     let id = |document: &Document| ConversationId::parse(text(document, "_id")?).map_err(damaged);
-    found.await?.iter().map(id).collect()
+    found.iter().map(id).collect()
 }
 
 /// Users' own cursors in a conversation, then those of their devices.
@@ -30,10 +29,10 @@ pub(super) async fn cursors(
 ) -> Result<Vec<CursorMove>, StoreError> {
     let (one, other) = conversation.members();
     let ids = [format!("{one} {conversation}"), format!("{other} {conversation}")];
-    let (own, devices) = (collections.cursors.clone(), collections.device_cursors.clone());
-    let filter = doc! { "conversation": conversation.as_str() };
-    let mut found = call::collect(async move { own.find(doc! { "_id": { "$in": &ids[..] } }).await }).await?;
-    found.extend(call::collect(async move { devices.find(filter).await }).await?);
+    let (own, devices) =
+        (doc! { "_id": { "$in": &ids[..] } }, doc! { "conversation": conversation.as_str() });
+    let mut found = collections.find(&collections.cursors, own, None).await?;
+    found.extend(collections.find(&collections.device_cursors, devices, None).await?);
     let cursor = |document: &Document| {
         let device = document.get_str("device").ok().map(Device::parse).transpose().map_err(damaged)?;
         let seq = u64::try_from(document.get_i64("seen").map_err(damaged)?).map_err(damaged)?;
@@ -53,17 +52,18 @@ pub(super) async fn all_state(
         let owner = owner.key();
         doc! { "$or": [{ "owner": { "$gt": owner } }, { "owner": owner, "key": { "$gt": key } }] }
     });
-    let (state, most) = (collections.state.clone(), i64::try_from(limit).unwrap_or(i64::MAX));
-    let found =
-        call::collect(
-            async move { state.find(filter).sort(doc! { "owner": 1, "key": 1 }).limit(most).await },
-        );
+    let in_order = page(doc! { "owner": 1, "key": 1 }, limit);
+    let found = collections.find(&collections.state, filter, in_order).await?;
     let put = |document: &Document| {
         let owner = UserName::parse(text(document, "owner")?).map_err(damaged)?;
         let (key, value) = (text(document, "key")?.to_owned(), text(document, "value")?.to_owned());
         Ok(StatePut { owner, key, value: Some(value) })
     };
-    found.await?.iter().map(put).collect()
+    found.iter().map(put).collect()
+}
+
+fn page(sort: Document, limit: usize) -> FindOptions {
+    FindOptions::builder().sort(sort).limit(i64::try_from(limit).unwrap_or(i64::MAX)).build()
 }
 
 fn text<'d>(document: &'d Document, field: &str) -> Result<&'d str, StoreError> {

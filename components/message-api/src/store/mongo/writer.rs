@@ -18,10 +18,11 @@ use protocol::api::Appended;
 use protocol::{ConversationId, Draft, Event, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
-use super::call::{self, CallError, DUPLICATE_KEY};
+use super::call::{CallError, DUPLICATE_KEY};
 use super::connect::Collections;
 use super::document::EventDocument;
 use super::progress::Progress;
+use super::query;
 use crate::store::recent::Recent;
 use crate::store::{Committed, StoreError};
 
@@ -195,8 +196,10 @@ impl Writer {
         if missing.is_empty() {
             return Ok(());
         }
-        let heads = super::query::heads(&self.collections, missing.keys()).await?;
-        let floors = super::query::floors(&self.collections, missing.keys()).await?;
+        let (heads, floors) = tokio::try_join!(
+            query::heads(&self.collections, missing.keys()),
+            query::floors(&self.collections, missing.keys())
+        )?;
         let new: Vec<_> = missing.iter().filter(|(id, _)| !heads.contains_key(id.as_str())).collect();
         let new = new.into_iter().map(|(id, (one, other))| {
             let members = if one == other { vec![one] } else { vec![one, other] };
@@ -217,10 +220,8 @@ impl Writer {
         if new.is_empty() {
             return Ok(());
         }
-        let conversations = self.collections.conversations.clone();
-        let result = call::call(async move { conversations.insert_many(new).ordered(false).await }).await;
-        match result {
-            Ok(_) => Ok(()),
+        match self.collections.insert(&self.collections.conversations, new, false).await {
+            Ok(()) => Ok(()),
             Err(error) if only_duplicates(&error) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -233,11 +234,9 @@ impl Writer {
         pending: &[usize],
         documents: Vec<EventDocument>,
     ) -> Result<bool, StoreError> {
-        let events = self.collections.events.clone();
-        let batch = documents.clone();
-        let inserted = call::call(async move { events.insert_many(batch).ordered(true).await }).await;
+        let inserted = self.collections.insert(&self.collections.events, documents.clone(), true).await;
         let (confirmed, look_up) = match &inserted {
-            Ok(_) => (documents.len(), false),
+            Ok(()) => (documents.len(), false),
             Err(error) => match first_duplicate(error) {
                 Some((index, sent)) => (index, sent),
                 None => {
@@ -287,8 +286,8 @@ impl Writer {
         if keys.is_empty() {
             return Ok(());
         }
-        let events = self.collections.events.clone();
-        let found = call::collect(async move { events.find(doc! { "$or": keys }).await }).await?;
+        let events = &self.collections.events;
+        let found = self.collections.find(events, doc! { "$or": keys }, None).await?;
         let mut found: HashMap<SentKey, EventDocument> = found
             .into_iter()
             .map(|document| ((document.sender_key.clone(), document.client_id.clone()), document))

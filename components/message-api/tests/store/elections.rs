@@ -1,0 +1,66 @@
+//! What is read from a primary that was just elected, while it does not know yet what a majority has.
+
+use std::time::Duration;
+
+use bson::doc;
+use message_api::store::{Range, StoreError};
+
+use crate::bench::{Opened, dm, name};
+use crate::mongo::bench;
+use crate::mongod::{Mongod, until};
+
+/// On a server with this, what a majority is known to have does not grow.
+const LEARNS_NOTHING: &str = "disableSnapshotting";
+
+/// What bob has not seen, the log of alice and bob, and the end of that in bob's list of conversations.
+type Read = (Vec<String>, Vec<String>, u64);
+
+async fn read(opened: Opened) -> Result<Read, StoreError> {
+    let (bob, log) = (name("bob"), dm("alice", "bob"));
+    let (unseen, events, conversations) = tokio::join!(
+        opened.store.unseen(&bob, None, 10),
+        opened.store.events(&log, Range::After(0), 10),
+        opened.store.conversations(&bob, 10),
+    );
+    let bodies = |events: &[protocol::Event]| events.iter().map(|event| event.body.to_string()).collect();
+    Ok((bodies(&unseen?.events), bodies(&events?.events), conversations?[0].head))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_new_primary_has_not_learnt_of_is_waited_for_and_never_left_out() {
+    let Some([first, next, third]) = Mongod::start_three().await else { return };
+    let hosts = [&first, &next, &third].map(Mongod::host).join(",");
+    let bench = bench(format!("mongodb://{hosts}/elected?replicaSet=test"));
+    let opened = bench.open().await;
+    opened.say("alice", "bob", "seen").await;
+    next.switch(LEARNS_NOTHING, true).await;
+    opened.say("alice", "bob", "shown").await;
+    opened.published.at_least(2).await;
+    opened.see("bob", "alice", 1).await;
+    // One has shown all of it, the other began afterwards and has shown nothing.
+    let opened = [opened, bench.open().await];
+    next.step_up().await;
+
+    let begun = std::time::Instant::now();
+    for answer in futures_util::future::join_all(opened.clone().map(read)).await {
+        let error = kit::failure::chain(&answer.unwrap_err());
+        assert!(error.contains("MaxTimeMSExpired"), "{error}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8), "whoever waits is told in time");
+
+    let reading = opened.clone().map(|opened| tokio::spawn(read(opened)));
+    let waiting = doc! { "currentOp": 1, "command.readConcern.afterClusterTime": { "$exists": true } };
+    until("the reads wait", async || {
+        let waiting = next.run(waiting.clone()).await.unwrap();
+        waiting.get_array("inprog").unwrap().len() >= 6
+    })
+    .await;
+    next.switch(LEARNS_NOTHING, false).await;
+    // It learns with the next entry of its log.
+    next.run(doc! { "appendOplogNote": 1, "data": {} }).await.unwrap();
+    for reading in reading {
+        let (unseen, log, head) = reading.await.unwrap().unwrap();
+        assert_eq!((unseen, log, head), (vec!["shown".into()], vec!["seen".into(), "shown".into()], 2));
+    }
+    assert_eq!(opened[1].say("alice", "bob", "later").await.seq, 3);
+}
