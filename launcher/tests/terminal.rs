@@ -38,8 +38,12 @@ fn a_script_must_say_who_it_is() {
     assert_eq!(output.status.code(), Some(64), "{}", error(&output));
     assert!(error(&output).contains("--name"), "{}", error(&output));
     let output = chat(&["--name", "two words"], "bob: hi\n");
-    assert_eq!(output.status.code(), Some(1), "{}", error(&output));
-    assert!(error(&output).contains("cannot hold a space"), "{}", error(&output));
+    assert_eq!(output.status.code(), Some(64), "{}", error(&output));
+    assert!(
+        error(&output).contains("'two words' is no name: a name cannot hold a space"),
+        "{}",
+        error(&output)
+    );
 }
 
 #[test]
@@ -71,5 +75,6 @@ fn what_was_piped_without_a_server_is_in_the_history_which_needs_none() {
     assert_eq!(json[0]["body"], "by the way");
     let text = launcher(&["history", "--with", "carol"], "");
     assert_eq!((text.status.code(), text.stdout.as_slice()), (Some(0), &b""[..]));
+    assert_eq!(error(&text), "launcher: nothing like that is kept\n");
     assert!(home.path().join(".local/state/p2p-chat/chat_history_alice.db").is_file());
 }

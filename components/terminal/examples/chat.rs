@@ -1,4 +1,4 @@
-//! The terminal client by itself, without the launcher: `cargo run -p terminal --example chat -- [SERVER [NAME [plain|json]]]`. The
+//! The terminal client by itself, without the launcher: `cargo run -p terminal --example chat -- [SERVER [NAME [plain|json|quiet]]]`. The
 //! tests run it too. It keeps its history in `$XDG_STATE_HOME`. The signal USR1 makes it panic where it chats, USR2 beside that.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 async fn main() -> ExitCode {
     kit::log::to_stderr();
     let mut arguments = std::env::args().skip(1);
+    let (server, name, mode) = (arguments.next(), arguments.next(), arguments.next());
     let options = terminal::Options {
-        server: arguments.next(),
-        name: arguments.next(),
+        server,
+        name,
         default_server: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
-        mode: match arguments.next().as_deref() {
+        mode: match mode.as_deref() {
             Some("plain") => terminal::Mode::Plain,
             Some("json") => terminal::Mode::Json,
             _ => terminal::Mode::Auto,
@@ -25,6 +26,7 @@ async fn main() -> ExitCode {
         history: std::env::var_os("XDG_STATE_HOME").map(|state| PathBuf::from(state).join("p2p-chat")),
         theme: terminal::Theme::default(),
         mouse: false,
+        bell: mode.as_deref() != Some("quiet"),
     };
     let shutdown = CancellationToken::new();
     if let Err(error) = kit::shutdown::on_signals(shutdown.clone()) {

@@ -1,14 +1,11 @@
-//! Which chat server: `HOST:PORT` or `HOST` as people write it, and where that is.
+//! Which chat server: `HOST:PORT` or `HOST` as people write it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
-use tokio::net::TcpStream;
+use transport::Endpoint;
 
 /// The port where none is named.
 const PORT: u16 = 5000;
-/// How long one of a host's several addresses may take to answer before the next is tried.
-const TRY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A chat server's address as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,16 +14,10 @@ pub(crate) struct Address {
     port: u16,
 }
 
-/// Why there is no such server.
+/// What was written names no server.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AddressError {
-    #[error("'{0}' is not a server: use HOST:PORT, as in 127.0.0.1:5000")]
-    Syntax(String),
-    #[error("cannot find the server '{host}'")]
-    Unknown { host: String, source: std::io::Error },
-    #[error("the server '{0}' has no address")]
-    Nowhere(String),
-}
+#[error("'{0}' is not a server: use HOST:PORT, as in 127.0.0.1:5000")]
+pub(crate) struct AddressError(String);
 
 impl Address {
     /// Reads `HOST`, `HOST:PORT`, an IPv6 address or `[IPV6]:PORT`.
@@ -38,7 +29,7 @@ impl Address {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self::from(address));
         }
-        let syntax = || AddressError::Syntax(text.chars().filter(|c| !c.is_control()).take(80).collect());
+        let syntax = || AddressError(text.chars().filter(|c| !c.is_control()).take(80).collect());
         let (host, port) = match text.split_once(':') {
             Some((host, port)) => (host, port.parse().map_err(|_| syntax())?),
             None => (text, PORT),
@@ -50,22 +41,9 @@ impl Address {
         Ok(Self { host: host.to_owned(), port })
     }
 
-    /// Where it is. Of several addresses the first that answers: `localhost` is often two, and the server listens on one.
-    pub(crate) async fn resolve(&self) -> Result<SocketAddr, AddressError> {
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
-        let found = found.map_err(|source| AddressError::Unknown { host: self.host.clone(), source })?;
-        let mut candidates: Vec<SocketAddr> = found.collect();
-        candidates.dedup();
-        if candidates.len() > 1 {
-            for candidate in &candidates {
-                let attempt = tokio::time::timeout(TRY_TIMEOUT, TcpStream::connect(candidate));
-                if matches!(attempt.await, Ok(Ok(_))) {
-                    return Ok(*candidate);
-                }
-            }
-        }
-        // None answers: the client says so, and goes on trying.
-        candidates.first().copied().ok_or_else(|| AddressError::Nowhere(self.host.clone()))
+    /// Where it is.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint::new(&self.host, self.port)
     }
 }
 
@@ -108,13 +86,7 @@ mod tests {
         assert_eq!(parsed("[::1]:6000"), "[::1]:6000");
         assert_eq!(parsed("0.0.0.0:5000"), "127.0.0.1:5000");
         for wrong in ["", ":5000", "host:", "host:x", "host:0", "host:70000", "a b", "http://x", "x\u{1b}"] {
-            assert!(matches!(Address::parse(wrong), Err(AddressError::Syntax(_))), "{wrong:?}");
+            assert!(matches!(Address::parse(wrong), Err(AddressError(_))), "{wrong:?}");
         }
-    }
-
-    #[tokio::test]
-    async fn an_address_is_where_it_says() {
-        let address = Address::parse("127.0.0.1:5001").unwrap().resolve().await.unwrap();
-        assert_eq!(address.to_string(), "127.0.0.1:5001");
     }
 }

@@ -175,10 +175,12 @@ impl Chat<'_> {
         ready && self.leaving == Leaving::No
     }
 
-    /// Shows what is around the messages, on the screen the messages too, and loads what is looked at.
+    /// Shows what is around the messages, on the screen the messages too, loads what is looked at, and notes what was shown: were
+    /// that left for later, a client that is killed would show it again.
     async fn look(&mut self) -> Result<(), Failure> {
         self.follow_partner().await?;
-        if !self.console.keep_current(&mut self.model, self.leaving != Leaving::No)? {
+        let drawn = self.console.keep_current(&mut self.model, self.leaving != Leaving::No)?;
+        if self.console.full().is_some() && !drawn {
             return Ok(());
         }
         let mut effects = self.shown();
@@ -276,10 +278,13 @@ impl Chat<'_> {
         let kept = self.keeper.keeps();
         let interactive = self.console.is_interactive();
         let me = self.model.me();
+        let server = self.model.server();
         let waiting = match (unanswered, kept) {
             (0, _) => "nothing was sent".to_owned(),
             (n, true) => {
-                format!("{} in the history of {me}, and goes out with the next 'launcher chat'", wait(n))
+                let (it, goes) = if n == 1 { ("it", "goes") } else { ("they", "go") };
+                let waits = wait(n);
+                format!("{waits} in the history of {me}; {it} {goes} out when {me} next chats with {server}")
             }
             (n, false) => format!("{} no answer and may not be saved", got(n)),
         };
@@ -290,7 +295,9 @@ impl Chat<'_> {
             return Ok(Ending::Rejected(error));
         }
         if !self.model.was_connected() && !interactive {
-            return Err(Failure::new(Exit::Unavailable, format!("no chat server answers; {waiting}")));
+            let text =
+                format!("no chat server answers at {server} (see launcher status, or --server); {waiting}");
+            return Err(Failure::new(Exit::Unavailable, text));
         }
         if unanswered > 0 && interactive && kept {
             return Ok(Ending::Left(Some(waiting)));

@@ -52,16 +52,17 @@ pub(crate) struct Setup {
 impl Editor {
     /// Starts the thread; it asks for nothing yet. Also gives the way to print beside the line, where the terminal has one.
     pub(crate) fn start(setup: Setup) -> Result<(Self, Option<Beside>), ReadlineError> {
-        let before = quieten();
         let mut line = Line::with_history(config(setup.palette)?, history(setup.history.as_deref())?)?;
         line.set_helper(Some(Helper::new(Arc::clone(&setup.gate), setup.names, setup.palette)));
-        // A terminal that cannot move its cursor has no line that could be torn.
+        // A terminal that cannot move its cursor has no line that could be torn; the system edits what is typed there.
         let beside = line.create_external_printer().ok().map(beside);
+        let before = beside.as_ref().and_then(|_| quieten());
+        let prompts_chat = beside.is_some();
         let prompts = Arc::<PromptSlot>::default();
         let thread = std::thread::Builder::new().name("editor".to_owned()).spawn({
             let prompts = Arc::clone(&prompts);
             let (gate, typed, history) = (setup.gate, setup.typed, setup.history);
-            move || edit(line, &prompts, &gate, &typed, history.as_deref())
+            move || edit(line, prompts_chat, &prompts, &gate, &typed, history.as_deref())
         })?;
         Ok((Self { prompts, thread, before }, beside))
     }
@@ -81,10 +82,11 @@ impl Drop for Editor {
     /// The terminal is left as it was found, even while a line is being edited.
     fn drop(&mut self) {
         self.prompts.finish();
-        if !self.thread.is_finished() {
-            crate::output::leave_line();
-        }
+        // Where nothing was changed, nothing is put back.
         if let Some(before) = &self.before {
+            if !self.thread.is_finished() {
+                crate::output::leave_line();
+            }
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, before);
         }
     }
@@ -129,15 +131,18 @@ fn beside(mut printer: impl ExternalPrinter + Send + 'static) -> Beside {
     Box::new(move |text| printer.print(text).map_err(std::io::Error::other))
 }
 
+/// Without `prompts_chat` only questions have a prompt: one that asks for chat would stand before the next message.
 fn edit(
     mut line: Line,
+    prompts_chat: bool,
     prompts: &PromptSlot,
     gate: &Gate,
     typed: &mpsc::Sender<Typed>,
     history: Option<&Path>,
 ) {
     while let Some(prompt) = prompts.next() {
-        let read = line.readline(prompt.text.as_str());
+        let shown = if prompts_chat || !prompt.chat { prompt.text.as_str() } else { "" };
+        let read = line.readline(shown);
         gate.idle();
         let read = match read {
             Ok(text) => {

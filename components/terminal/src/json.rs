@@ -162,7 +162,9 @@ mod tests {
             Item::Presence { name: "bob".into(), online: false, partner: true },
             Item::Link(Link::Lost { reason: "the server closed the connection".into(), waiting: 1 }),
             Item::Answer("online: bob, alice".into()),
-            Item::Notice("not connected: this message waits and goes out by itself".into()),
+            Item::Notice(
+                "not connected: what you say waits, and goes out by itself once the server is back".into(),
+            ),
             Item::Error("there is no /dance; /help shows what there is".into()),
         ];
         let document = include_str!("../../../docs/terminal.md");

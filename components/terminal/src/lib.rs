@@ -62,6 +62,8 @@ pub struct Options {
     pub theme: Theme,
     /// Whether the mouse is used on the whole screen.
     pub mouse: bool,
+    /// Whether the bell rings for what comes while nobody looks at it, on the whole screen.
+    pub bell: bool,
 }
 
 /// The colours of the whole screen. `NO_COLOR` in the environment means [`Theme::Mono`], whatever is chosen.

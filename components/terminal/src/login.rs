@@ -31,6 +31,7 @@ struct Desk {
     full: bool,
     theme: Theme,
     mouse: bool,
+    bell: bool,
     history: Option<PathBuf>,
     /// Where questions are asked and, without the whole screen, everything happens.
     lines: Option<Console>,
@@ -38,12 +39,14 @@ struct Desk {
 
 impl Desk {
     fn new(options: &Options) -> Self {
-        let simple = std::env::var("TERM").map_or(true, |term| term.is_empty() || term == "dumb");
+        let term = std::env::var("TERM").unwrap_or_default();
+        let simple = matches!(term.as_str(), "" | "dumb" | "emacs" | "cons25");
         Self {
             mode: options.mode,
             full: options.mode == Mode::Auto && is_terminal() && !simple,
             theme: options.theme,
             mouse: options.mouse,
+            bell: options.bell,
             history: options.history.clone(),
             lines: None,
         }
@@ -68,7 +71,10 @@ impl Desk {
     fn console(&mut self, me: &UserName, server: &Address) -> Result<Console, Failure> {
         if self.full {
             self.lines = None;
-            let full = Full::open(self.theme, self.mouse, me.clone(), server.to_string())?;
+            let mut full = Full::open(self.theme, self.bell, me.clone(), server.to_string())?;
+            if self.mouse {
+                full.use_mouse(true)?;
+            }
             return Ok(Console::Full(Box::new(full)));
         }
         self.lines()?;
@@ -134,9 +140,8 @@ async fn insist(
 ) -> Result<Ending, Failure> {
     let mut retries = 0;
     loop {
-        let server = address.resolve().await.map_err(|error| Failure::new(Exit::Unavailable, error))?;
         let keeper = Keeper::open(desk.history.clone(), name.clone(), address.to_string())?;
-        let options = NativeOptions::user(server, name.clone());
+        let options = NativeOptions::user(address.endpoint(), name.clone());
         let ending = chat(console, keeper, options, address.to_string(), shutdown).await?;
         match &ending {
             Ending::Rejected(refused)
@@ -161,7 +166,7 @@ fn say(farewell: &str) {
 
 /// The server and the name, from the options or from the user; `None` when the user would rather leave.
 async fn login(options: Options, desk: &mut Desk) -> Result<Option<(Address, UserName)>, Failure> {
-    let usage = |error| Failure::new(Exit::Usage, error);
+    let usage = |error: String| Failure::new(Exit::Usage, error);
     let asks = desk.asks();
     let name = options.name.as_deref().map(UserName::parse).transpose();
     let default = Address::from(options.default_server);
@@ -182,8 +187,13 @@ async fn login(options: Options, desk: &mut Desk) -> Result<Option<(Address, Use
             complain(desk.lines()?, error.to_string()).await?;
             Ok(ask_name(desk.lines()?).await?.map(|name| (address, name)))
         }
-        Err(error) => Err(Failure::new(Exit::Failure, error)),
+        Err(error) => Err(no_name(&options.name.unwrap_or_default(), &error)),
     }
+}
+
+/// The command line names somebody who cannot be.
+pub(crate) fn no_name(name: &str, error: &impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Usage, format!("'{}' is no name: {error}", clean::one_line(name)))
 }
 
 async fn ask_server(console: &mut Console, default: Address) -> Result<Option<Address>, Failure> {

@@ -45,6 +45,8 @@ pub(crate) struct Model {
     pages: usize,
     /// What went wrong: lines not understood, messages refused.
     failures: usize,
+    /// The user was told, since the connection was lost, that what they say waits.
+    told_to_wait: bool,
 }
 
 type Effects = Vec<Effect>;
@@ -67,6 +69,7 @@ impl Model {
             cursors: Cursors::default(),
             pages: 0,
             failures: 0,
+            told_to_wait: false,
         }
     }
 
@@ -94,6 +97,11 @@ impl Model {
     /// Everybody online.
     pub(crate) fn online(&self) -> Vec<String> {
         self.people.online()
+    }
+
+    /// The server as the user knows it.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
     }
 
     /// Who chats.
@@ -202,9 +210,9 @@ impl Model {
             return vec![show(Item::Stored { entry, online: true, delayed: false })];
         }
         let mut effects = vec![show(Item::Said(entry))];
-        if !self.is_connected() {
-            effects
-                .push(show(Item::Notice("not connected: this message waits and goes out by itself".into())));
+        if !self.is_connected() && !std::mem::replace(&mut self.told_to_wait, true) {
+            let text = "not connected: what you say waits, and goes out by itself once the server is back";
+            effects.push(show(Item::Notice(text.to_owned())));
         }
         effects
     }

@@ -13,8 +13,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::gate::{Gate, Way};
 use crate::transcript::Stream;
 
-/// Lines not written yet. Overflow rule: whoever prints waits, so the server is not read from, and it feeds us from its store.
-const QUEUE: usize = 256;
+/// Lines not written yet. Overflow rule: whoever prints waits, so the server is not read from, and it feeds us from its store. As many
+/// may be written and not yet noted as shown when the client is killed, so they are few.
+const QUEUE: usize = 64;
 
 /// Nobody reads what we print any more.
 #[derive(Debug, thiserror::Error)]

@@ -94,6 +94,106 @@ async fn without_a_server_one_reads_searches_and_writes_and_it_goes_out_once() {
     assert_eq!(servers.conversation("alice", "bob", 2).await.len(), 2);
 }
 
+/// Has somebody write until the bell has rung so often: it rings no more than once a second.
+fn ring(servers: &FakeServers, terminal: &Tmux, from: &str, bells: usize) {
+    let mut n = 0;
+    terminal.until("the bell", |_| {
+        n += 1;
+        servers.say(from, "alice", Chat, &format!("ring {n}"));
+        terminal.bells() == bells
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bell_rings_and_the_title_counts_for_what_nobody_looks_at_and_for_nothing_else() {
+    let servers = FakeServers::start().await;
+    servers.say("bob", "alice", Chat, "before");
+    let Some(terminal) = client(&servers.chat.to_string(), 80, 24) else { return };
+    servers.seen("alice", "bob", 1).await;
+    terminal.until("nothing is unseen", |_| terminal.title() == "P2P Chat: alice");
+    terminal.record();
+    terminal.type_text("mine");
+    terminal.press(&["Enter"]);
+    servers.conversation("alice", "bob", 2).await;
+    servers.say("alice", "dave", Chat, "mine, from another machine");
+    servers.say("bob", "alice", Chat, "looked at");
+    servers.seen("alice", "bob", 3).await;
+    terminal.until("dave", |rows| rows.iter().any(|row| row.starts_with(" ○ dave")));
+    assert_eq!((terminal.bells(), terminal.titles()), (0, Vec::new()));
+    servers.say("carol", "alice", Chat, "in another conversation");
+    terminal.until("carol waits", |rows| rows.iter().any(|row| row.starts_with(" ○ carol        1 │")));
+    terminal.until("the title", |_| terminal.titles() == ["(1) P2P Chat: alice"]);
+    assert_eq!(terminal.bells(), 1);
+    terminal.press(&["Tab"]);
+    terminal
+        .until("it is read", |_| terminal.titles().last().is_some_and(|title| title == "P2P Chat: alice"));
+    terminal.focus(false);
+    ring(&servers, &terminal, "carol", 2);
+    terminal.until("the title", |_| terminal.title().starts_with('('));
+    terminal.focus(true);
+    terminal.press(&["Escape"]);
+    terminal.until("it is looked at", |_| terminal.title() == "P2P Chat: alice");
+    assert_eq!(terminal.bells(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bell_that_is_not_wanted_never_rings_and_the_title_counts_all_the_same() {
+    let servers = FakeServers::start().await;
+    let command = format!("{} {} alice quiet", support::client().display(), servers.chat);
+    let Some(terminal) = Tmux::sized(&command, 80, 24) else { return };
+    terminal.until("the screen", |rows| shows(rows, "connected to"));
+    terminal.record();
+    terminal.type_text("bob: hi");
+    terminal.press(&["Enter"]);
+    servers.conversation("alice", "bob", 1).await;
+    servers.say("carol", "alice", Chat, "psst");
+    terminal.until("the title", |_| terminal.titles() == ["(1) P2P Chat: alice"]);
+    terminal.focus(false);
+    servers.say("bob", "alice", Chat, "are you there?");
+    terminal.until("the title", |_| terminal.titles().len() == 2);
+    terminal.until("bob's", |rows| shows(rows, "bob    are you there?"));
+    assert_eq!(terminal.bells(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_stays_of_a_flag_or_a_family_that_the_terminal_finds_wider_than_we_do() {
+    let servers = FakeServers::start().await;
+    let Some(terminal) = client(&servers.chat.to_string(), 80, 24) else { return };
+    terminal.until("the screen", |rows| shows(rows, "connected to"));
+    let signs = "👩\u{200d}👩\u{200d}👧 🇩🇪 ❤\u{fe0f} 👍🏽 end";
+    terminal.paste(&format!("bob: {signs}"));
+    terminal.until("the line", |rows| rows.last().is_some_and(|row| row.ends_with("end")));
+    terminal.press(&["Enter"]);
+    assert_eq!(servers.conversation("alice", "bob", 1).await[0].body.as_str(), signs);
+    // Typed, they come a part at a time.
+    terminal.type_text(signs);
+    terminal.press(&["Enter"]);
+    assert_eq!(servers.conversation("alice", "bob", 2).await[1].body.as_str(), signs);
+    let rows = terminal.until("both", |rows| rows.iter().filter(|row| row.ends_with("end")).count() == 2);
+    assert_eq!(rows.last().map(String::as_str), Some("›"), "{rows:#?}");
+    terminal.type_text("carol: plain");
+    terminal.press(&["Enter"]);
+    let rows = terminal.until("carol's", |rows| shows(rows, "✓ alice  plain"));
+    let ascii = |row: &String| row.chars().all(|c| c.is_ascii() || "─│●○✓›·".contains(c));
+    assert!(rows.iter().all(ascii), "{rows:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_name_is_not_known_here_is_tried_again_while_one_reads_and_writes() {
+    let Some(terminal) = client("chat.invalid:5000", 80, 24) else { return };
+    terminal.until("what is wrong", |rows| {
+        rows.join("")
+            .contains("cannot reach chat.invalid:5000 (no address is found for the name chat.invalid)")
+    });
+    terminal.type_text("bob: later");
+    terminal.press(&["Enter"]);
+    terminal.until("it waits", |rows| shows(rows, "… alice  later") && shows(rows, "1 waiting"));
+    terminal.press(&["C-d"]);
+    let farewell = "one message waits in the history of alice; it goes out when alice next chats with";
+    let rows = terminal.until("the end", |rows| shows(rows, "[ended 0]"));
+    assert!(rows.join("").contains(farewell), "{rows:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn older_messages_come_from_the_server_while_one_scrolls_back() {
     let servers = FakeServers::start().await;

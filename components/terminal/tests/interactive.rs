@@ -50,6 +50,28 @@ async fn a_message_that_arrives_while_typing_does_not_tear_the_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn on_a_terminal_that_can_do_nothing_lines_are_taken_and_nothing_but_text_is_written() {
+    let servers = FakeServers::start().await;
+    let command = format!("TERM=dumb {} {} alice", support::client().display(), servers.chat);
+    let Some(terminal) = Tmux::run(&command) else { return };
+    terminal.until_row("online: alice");
+    terminal.record();
+    terminal.type_text("bob: hi");
+    terminal.press(&["Enter"]);
+    assert_eq!(servers.conversation("alice", "bob", 1).await[0].body.as_str(), "hi");
+    servers.say("bob", "alice", Chat, "hello");
+    let rows = terminal.until_row("bob  hello");
+    assert!(rows.iter().any(|row| row == "bob: hi"), "what is typed is seen: {rows:#?}");
+    assert!(!rows.iter().any(|row| row.starts_with('>') || row.contains('→')), "{rows:#?}");
+    terminal.type_text("and on");
+    terminal.press(&["Enter"]);
+    assert_eq!(servers.conversation("alice", "bob", 3).await[2].body.as_str(), "and on");
+    terminal.press(&["C-d"]);
+    terminal.until("the end", |rows| rows.iter().any(|row| row == "[ended 0]"));
+    assert!(!terminal.recorded().contains('\u{1b}'), "{:?}", terminal.recorded());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flood_and_a_typist_do_not_mix() {
     let servers = FakeServers::start().await;
     let Some(terminal) = alice(&servers).await else { return };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use protocol::MessageType::Chat;
 use proxy::Wire;
 use support::{run_in, sql, start};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use transport::testing::FakeServers;
 
 const WAITING: &str = "SELECT count(*) FROM p2p_messages WHERE state = 'waiting'";
@@ -35,7 +35,12 @@ async fn what_is_piped_without_a_server_waits_and_goes_out_with_the_next_session
     let arguments = [&wire.address.to_string(), "alice"];
     let run = run_in(home.path(), &arguments, "bob: one\nbob: two\n").await;
     assert_eq!(run.code, Some(69), "{}", run.err);
-    assert!(run.err.contains("2 messages wait"), "{}", run.err);
+    assert_eq!(run.err.matches("what you say waits").count(), 1, "it is said once: {}", run.err);
+    let end = format!(
+        "2 messages wait in the history of alice; they go out when alice next chats with {}",
+        wire.address
+    );
+    assert!(run.err.contains("no chat server answers at") && run.err.contains(&end), "{}", run.err);
     assert_eq!(sql(home.path(), "alice", WAITING), "2");
     wire.mend();
     for _ in 0..2 {
@@ -45,6 +50,46 @@ async fn what_is_piped_without_a_server_waits_and_goes_out_with_the_next_session
     let said = servers.conversation("alice", "bob", 2).await;
     assert_eq!(said.iter().map(|event| event.body.as_str()).collect::<Vec<_>>(), ["one", "two"]);
     assert_eq!(sql(home.path(), "alice", WAITING), "0");
+}
+
+#[tokio::test]
+async fn a_program_is_told_once_that_what_it_says_waits() {
+    let home = tempfile::tempdir().unwrap();
+    let run =
+        run_in(home.path(), &["127.0.0.1:9", "alice", "json"], "bob: one\nbob: two\nbob: three\n").await;
+    assert_eq!((run.code, run.out.matches("\"notice\"").count()), (Some(69), 1), "{}", run.out);
+    assert_eq!(run.out.matches("\"state\":\"waiting\"").count(), 3, "{}", run.out);
+    assert!(run.err.contains("3 messages wait in the history of alice; they go out"), "{}", run.err);
+}
+
+#[tokio::test]
+async fn what_was_shown_before_a_crash_is_hardly_shown_again() {
+    const SAID: usize = 3000;
+    let (servers, home) = (FakeServers::start().await, tempfile::tempdir().unwrap());
+    for n in 0..SAID {
+        servers.say("bob", "alice", Chat, &format!("line {n}."));
+    }
+    let arguments = [&servers.chat.to_string(), "alice"];
+    let mut shown = Vec::new();
+    // What is new, and then what an earlier session kept without coming to show it.
+    for stop in [800, 1600] {
+        let mut client = start(home.path(), &arguments);
+        let mut output = BufReader::new(client.stdout.take().unwrap()).lines();
+        while shown.len() < stop {
+            shown.push(output.next_line().await.unwrap().unwrap());
+        }
+        client.start_kill().unwrap();
+        while let Some(line) = output.next_line().await.unwrap() {
+            shown.push(line);
+        }
+    }
+    let last = run_in(home.path(), &arguments, "").await;
+    assert_eq!(last.code, Some(0), "{}", last.err);
+    shown.extend(last.out.lines().map(str::to_owned));
+    let all: std::collections::BTreeSet<&String> = shown.iter().collect();
+    assert_eq!(all.len(), SAID, "nothing is lost");
+    // Each time no more than what is printed at once.
+    assert!(shown.len() - all.len() < 400, "{} of {SAID} were shown twice", shown.len() - all.len());
 }
 
 #[tokio::test]

@@ -97,7 +97,10 @@ async fn a_name_is_needed_and_must_be_one() {
         Command::new(support::client()).arg("127.0.0.1:9").stdin(Stdio::null()).output().await.unwrap();
     assert_eq!(output.status.code(), Some(64));
     let run = run(SocketAddr::from(([127, 0, 0, 1], 9)), "two words", "").await;
-    assert_eq!((run.code, run.err.contains("cannot hold a space")), (Some(1), true));
+    assert_eq!(
+        (run.code, run.err.contains("'two words' is no name: a name cannot hold a space")),
+        (Some(64), true)
+    );
 }
 
 #[tokio::test]

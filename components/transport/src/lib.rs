@@ -17,10 +17,12 @@ pub mod service;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+mod endpoint;
 mod outbox;
 mod progress;
 
 pub use api::{ApiClient, ApiError};
+pub use endpoint::Endpoint;
 pub use feed::{Feed, FeedError};
 pub use insist::insist;
 pub use lan::LanClient;

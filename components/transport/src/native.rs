@@ -8,7 +8,6 @@
 //! Leaves out any storage: what must survive this process is the caller's to keep.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use kit::Secret;
@@ -19,16 +18,15 @@ use protocol::native::{
 };
 use protocol::{ConversationId, UserName};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::endpoint::Endpoint;
 use crate::lines::{Line, Lines};
 use crate::outbox::{Done, Outbox};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection on which nothing moves is asked whether it is alive this often, and given up after three times that.
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -49,7 +47,7 @@ const FRAMES: usize = 256;
 #[derive(Debug, Clone)]
 pub struct NativeOptions {
     /// The chat server.
-    pub server: SocketAddr,
+    pub server: Endpoint,
     /// The user.
     pub name: UserName,
     /// A service's token, or that of an earlier welcome.
@@ -69,15 +67,15 @@ pub struct NativeOptions {
 impl NativeOptions {
     /// For a service: no presence, no list, back within a second or two of its server.
     #[must_use]
-    pub fn service(server: SocketAddr, name: UserName, token: Secret) -> Self {
+    pub fn service(server: impl Into<Endpoint>, name: UserName, token: Secret) -> Self {
         Self { token: Some(token), presence: false, conversations: false, ..Self::user(server, name) }
     }
 
     /// For a person.
     #[must_use]
-    pub fn user(server: SocketAddr, name: UserName) -> Self {
+    pub fn user(server: impl Into<Endpoint>, name: UserName) -> Self {
         Self {
-            server,
+            server: server.into(),
             name,
             token: None,
             device: None,
@@ -300,7 +298,7 @@ impl Connection {
                     Some(Err(error)) => {
                         tracing::debug!(%error, "a frame that is not understood is passed over")
                     }
-                    None => return Err(lost("the server does not speak the native dialect")),
+                    None => return Err(lost("no chat server answers there; is it the right port?")),
                 },
             }
         }
@@ -379,8 +377,7 @@ impl Actor {
     }
 
     async fn connect(&mut self) -> Result<Connection, End> {
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(self.options.server));
-        let stream = connecting.await.map_err(|_| lost("the server does not answer"))??;
+        let stream = self.options.server.connect().await?;
         stream.set_nodelay(true)?;
         let (reader, writer) = stream.into_split();
         let mut connection = Connection { lines: Lines::new(reader, SERVER_FRAME_BYTES), writer };

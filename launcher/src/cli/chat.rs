@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// Use the mouse; without this it is the terminal's, which selects text with it
     #[arg(long)]
     mouse: bool,
+    /// Ring no bell for what comes while you look elsewhere; the window's title counts it all the same
+    #[arg(long)]
+    no_bell: bool,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -74,11 +77,15 @@ pub(super) fn chat(place: &Where, args: Args) -> Result<Exit, Failure> {
         history: place.history(args.history)?,
         theme: args.theme.into(),
         mouse: args.mouse,
+        bell: !args.no_bell,
     };
     let shutdown = CancellationToken::new();
-    small_runtime()?.block_on(async {
+    let runtime = small_runtime()?;
+    let ended = runtime.block_on(async {
         kit::shutdown::on_signals(shutdown.clone())?;
         terminal::run(options, shutdown).await
-    })?;
-    Ok(Exit::Fine)
+    });
+    // A host name that is being looked up where nobody answers is not waited for.
+    runtime.shutdown_background();
+    ended.map(|()| Exit::Fine)
 }

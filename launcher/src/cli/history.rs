@@ -7,6 +7,7 @@ use kit::{Exit, Failure};
 use terminal::{Format, HistoryOptions};
 
 use super::options::Where;
+use super::output;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
@@ -52,6 +53,9 @@ pub(super) fn history(place: &Where, args: Args) -> Result<Exit, Failure> {
         Some(Export::Txt) | None => Format::Txt,
     };
     let options = HistoryOptions { directory, name: args.name, with: args.with, search: args.search, format };
-    terminal::print(&options, std::io::stdout().lock())?;
+    let any = terminal::print(&options, std::io::stdout().lock())?;
+    if !any && args.export.is_none() {
+        output::error("nothing like that is kept");
+    }
     Ok(Exit::Fine)
 }

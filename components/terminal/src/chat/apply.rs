@@ -13,8 +13,8 @@ use crate::model::Effect;
 
 /// Messages that a search shows, the latest ones.
 const FOUND: usize = 200;
-/// Messages of an earlier session that are read at once.
-const PAGE: usize = 500;
+/// Messages of an earlier session that are read and shown at once; how far is noted then.
+const PAGE: usize = 100;
 
 impl Chat<'_> {
     pub(super) async fn apply(&mut self, effects: Vec<Effect>) -> Result<(), Failure> {
@@ -99,6 +99,9 @@ impl Chat<'_> {
             for entry in entries {
                 self.show(Item::News(entry)).await?;
             }
+            let shown = self.shown();
+            // What was shown has no more to show, but the future does not know.
+            Box::pin(self.apply(shown)).await?;
         }
     }
 

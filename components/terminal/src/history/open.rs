@@ -33,7 +33,7 @@ pub(crate) enum OpenError {
 }
 
 impl OpenError {
-    fn from_sqlite(path: &Path, error: rusqlite::Error) -> Self {
+    pub(super) fn from_sqlite(path: &Path, error: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match (error.sqlite_error_code(), &error) {
             (Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt), _) => Self::Foreign(path),

@@ -7,8 +7,9 @@ use kit::{Exit, Failure};
 use protocol::UserName;
 
 use super::export::{Format, Writer};
-use super::open::path;
+use super::open::{OpenError, path};
 use super::{History, entry::Entry};
+use crate::login::no_name;
 
 /// Which part of whose history is wanted.
 #[derive(Debug, Clone)]
@@ -25,19 +26,19 @@ pub struct HistoryOptions {
     pub format: Format,
 }
 
-/// Writes a history to `out`, the oldest message first.
+/// Writes a history to `out`, the oldest message first. Whether there was any.
 ///
 /// # Errors
 /// When there is no such history, or it cannot be read or written out. That nobody reads any more is none.
-pub fn print(options: &HistoryOptions, out: impl Write) -> Result<(), Failure> {
+pub fn print(options: &HistoryOptions, out: impl Write) -> Result<bool, Failure> {
     let file = file(options)?;
     let history = History::open_to_read(&file)?;
     let mut out = BufWriter::new(out);
     match write(&history, options, &mut out) {
-        Err(Stop::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(Stop::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),
         Err(Stop::Io(error)) => Err(error.into()),
-        Err(Stop::History(error)) => Err(error.into()),
-        Ok(()) => Ok(()),
+        Err(Stop::History(error)) => Err(OpenError::from_sqlite(&file, error).into()),
+        Ok(any) => Ok(any),
     }
 }
 
@@ -46,27 +47,29 @@ enum Stop {
     History(rusqlite::Error),
 }
 
-fn write(history: &History, options: &HistoryOptions, out: &mut impl Write) -> Result<(), Stop> {
+fn write(history: &History, options: &HistoryOptions, out: &mut impl Write) -> Result<bool, Stop> {
     let mut writer = Writer::start(options.format, out).map_err(Stop::Io)?;
     let needle = options.search.as_deref().map(str::to_lowercase);
     let matches =
         |entry: &Entry| needle.as_ref().is_none_or(|needle| entry.text.to_lowercase().contains(needle));
-    let mut result = Ok(());
+    let (mut result, mut any) = (Ok(()), false);
     history
         .each(options.with.as_deref(), false, |entry| {
             if matches(&entry) {
                 result = writer.write(&entry);
+                any = true;
             }
             result.is_ok()
         })
         .map_err(Stop::History)?;
-    result.and_then(|()| writer.end()).map_err(Stop::Io)
+    result.and_then(|()| writer.end()).map_err(Stop::Io)?;
+    Ok(any)
 }
 
 fn file(options: &HistoryOptions) -> Result<PathBuf, Failure> {
     let nothing = |what: String| Failure::new(Exit::Failure, what);
     if let Some(name) = &options.name {
-        let user = UserName::parse(name)?;
+        let user = UserName::parse(name).map_err(|error| no_name(name, &error))?;
         let file = path(&options.directory, &user);
         if file.exists() {
             return Ok(file);

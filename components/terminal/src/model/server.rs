@@ -23,6 +23,7 @@ impl Model {
     fn connected(&mut self, welcome: Welcome) -> Effects {
         let tried = std::mem::replace(&mut self.connection, Connection::Up) != Connection::Opening;
         self.live = false;
+        self.told_to_wait = false;
         self.me = welcome.name;
         self.people.come(welcome.online);
         let mut unseen: u64 = 0;

@@ -149,7 +149,9 @@ fn what_is_said_offline_waits_and_is_told_of_once_it_is_out() {
     let effects = model.typed("meanwhile");
     let [Effect::Say(send)] = effects.as_slice() else { panic!("{effects:?}") };
     assert!(send.timestamp.is_some());
-    assert_eq!(texts(&model.said(entry(send))), ["not connected: this message waits and goes out by itself"]);
+    let waits = "not connected: what you say waits, and goes out by itself once the server is back";
+    assert_eq!(texts(&model.said(entry(send))), [waits]);
+    assert_eq!(texts(&model.said(entry(send))), Vec::<String>::new(), "it is said once");
     assert_eq!(texts(&model.heard(welcome(&["alice"], Vec::new()))), ["connected again"]);
     assert_eq!(texts(&stored(&mut model, &before, 1, true)), ["sent to bob: before"]);
     assert_eq!(model.unanswered(), 1);

@@ -42,15 +42,17 @@ impl Composer {
         std::mem::take(&mut self.text)
     }
 
-    /// Typed or pasted. What could steer a terminal stays out.
-    pub(super) fn insert(&mut self, text: &str) {
+    /// Typed or pasted. What could steer a terminal stays out. Whether there was room for it.
+    pub(super) fn insert(&mut self, text: &str) -> bool {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let lines: Vec<String> = clean::lines(&text).collect();
         let text = lines.join("\n");
-        if self.text.len() + text.len() <= LIMIT {
+        let fits = self.text.len() + text.len() <= LIMIT;
+        if fits {
             self.text.insert_str(self.cursor, &text);
             self.cursor += text.len();
         }
+        fits
     }
 
     /// Puts a completion in the place of what stands between `from` and the cursor.
@@ -251,7 +253,7 @@ mod tests {
         assert_eq!(composer.text(), "a\nb[2J c");
         assert_eq!(composer.rows(10), (vec!["a".to_owned(), "b[2J c".to_owned()], (1, 6)));
         let mut full = written(&"x".repeat(LIMIT));
-        full.insert("y");
+        assert!(!full.insert("y"));
         assert_eq!(full.text().len(), LIMIT);
     }
 
@@ -272,7 +274,7 @@ mod tests {
                     4 => composer.home(), 5 => composer.end(), 6 => composer.backspace(), 7 => composer.delete(),
                     8 => composer.delete_word(), 9 => composer.delete_to_start(), 10 => composer.delete_to_end(),
                     11 => composer.delete_word_on(), 12 => drop(composer.up()), 13 => drop(composer.down()),
-                    _ => composer.insert("é\n👍"),
+                    _ => drop(composer.insert("é\n👍")),
                 }
                 prop_assert!(composer.text.is_char_boundary(composer.cursor));
                 let (rows, (row, _)) = composer.rows(5);

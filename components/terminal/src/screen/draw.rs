@@ -5,14 +5,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
-use super::keys::HELP;
 use super::pane::Frame as PaneFrame;
-use super::results::Results;
 use super::wrap::{fit, wrap};
-use super::{Connection, Overlay, Screen};
+use super::{Connection, Screen};
 use crate::clean;
 
 /// Narrower screens show no list.
@@ -113,8 +110,13 @@ impl Screen {
         let left = match &self.pane {
             None => " P2P Chat".to_owned(),
             Some(pane) => {
-                let there = if self.list.is_online(&pane.partner) { "online" } else { "offline" };
-                format!(" {} · {there}", clean::one_line(&pane.partner))
+                let there = match (self.connection, self.list.is_online(&pane.partner)) {
+                    (Connection::Up, true) => " · online",
+                    (Connection::Up, false) => " · offline",
+                    // Nobody knows.
+                    (Connection::Connecting | Connection::Down, _) => "",
+                };
+                format!(" {}{there}", clean::one_line(&pane.partner))
             }
         };
         buffer.set_stringn(area.x, area.y, fit(&left, room.saturating_sub(1)), room, look.selected());
@@ -136,10 +138,10 @@ impl Screen {
         for (y, (at, row)) in (area.y..).zip(shown) {
             let is_open = open == Some(at);
             let style = if row.unseen > 0 { self.look.bold() } else { Style::new() };
-            let sign = if row.online {
-                Span::styled(" ● ", self.look.good())
-            } else {
-                Span::styled(" ○ ", self.look.faint())
+            let sign = match (self.connection, row.online) {
+                (Connection::Up, true) => Span::styled(" ● ", self.look.good()),
+                (Connection::Up, false) => Span::styled(" ○ ", self.look.faint()),
+                (Connection::Connecting | Connection::Down, _) => Span::raw("   "),
             };
             let count = if row.unseen > 0 { format!("{} ", row.unseen) } else { " ".to_owned() };
             let room = usize::from(area.width).saturating_sub(3 + count.width());
@@ -173,7 +175,9 @@ impl Screen {
                 "Nothing was said yet between you and {}. Write something below.",
                 clean::one_line(&pane.partner)
             );
-            buffer.set_stringn(area.x, area.y, text, usize::from(area.width), look.faint());
+            for (y, row) in (area.y..area.y + area.height).zip(wrap(&text, width)) {
+                buffer.set_stringn(area.x, y, row, width, look.faint());
+            }
         }
         let top = area.y + area.height - u16::try_from(rows.len()).unwrap_or(area.height);
         for (y, row) in (top..).zip(&rows) {
@@ -229,69 +233,5 @@ impl Screen {
             }
             buffer.set_stringn(area.x, y, format!(" {row} "), width, style);
         }
-    }
-
-    /// What lies over the conversation.
-    fn over(&self, area: Rect, buffer: &mut Buffer) {
-        match &self.overlay {
-            Overlay::None => {}
-            Overlay::Help => {
-                let lines: Vec<Line<'_>> = HELP.iter().map(|line| Line::raw(*line)).collect();
-                self.boxed("Help; Esc closes it", &lines, area, buffer);
-            }
-            Overlay::Answers(answers) => {
-                let width = usize::from(area.width).saturating_sub(2);
-                let rows = answers.iter().flat_map(|answer| wrap(answer, width));
-                let lines: Vec<Line<'_>> = rows.map(Line::raw).collect();
-                self.boxed("Esc closes this", &lines, area, buffer);
-            }
-            Overlay::Results(results) => self.results(results, area, buffer),
-        }
-    }
-
-    fn results(&self, results: &Results, area: Rect, buffer: &mut Buffer) {
-        let room = usize::from(area.height).saturating_sub(2).max(1);
-        let first = (results.selected + 1).saturating_sub(room);
-        let shown = results.entries.iter().enumerate().skip(first).take(room);
-        let lines: Vec<Line<'_>> = shown
-            .map(|(at, entry)| {
-                let moment = self.zone.moment(entry.said);
-                let (from, to) = if entry.outgoing {
-                    (self.me.as_str(), entry.partner.as_str())
-                } else {
-                    (entry.partner.as_str(), "")
-                };
-                let arrow =
-                    if to.is_empty() { String::new() } else { format!(" → {}", clean::one_line(to)) };
-                let text = format!(
-                    "{} {moment}  {}{arrow}: {}",
-                    moment.day.short(),
-                    clean::one_line(from),
-                    clean::flatten(&entry.text)
-                );
-                let text = fit(&text, usize::from(area.width).saturating_sub(4));
-                Line::styled(text, if at == results.selected { self.look.selected() } else { Style::new() })
-            })
-            .collect();
-        let title = match results.entries.len() {
-            0 => format!("Nothing that this machine keeps holds '{}'; Esc", results.text),
-            n => format!("{n} with '{}'; Up, Down, Enter goes there, Esc", results.text),
-        };
-        self.boxed(&clean::one_line(&title), &lines, area, buffer);
-    }
-
-    fn boxed(&self, title: &str, lines: &[Line<'_>], area: Rect, buffer: &mut Buffer) {
-        let wanted = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
-        let area = Rect { height: wanted.min(area.height), ..area };
-        Clear.render(area, buffer);
-        let width = usize::from(area.width);
-        let title = fit(&format!("─ {title} "), width);
-        let rest = "─".repeat(width.saturating_sub(title.width()));
-        buffer.set_stringn(area.x, area.y, format!("{title}{rest}"), width, self.look.bold());
-        for (y, line) in (area.y + 1..(area.y + area.height).saturating_sub(1)).zip(lines) {
-            buffer.set_line(area.x + 1, y, line, area.width.saturating_sub(2));
-        }
-        let last = area.y + area.height - 1;
-        buffer.set_stringn(area.x, last, "─".repeat(width), width, self.look.faint());
     }
 }

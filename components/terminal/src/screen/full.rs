@@ -22,17 +22,13 @@ pub(crate) struct Full {
 
 impl Full {
     /// Takes the terminal.
-    pub(crate) fn open(theme: Theme, mouse: bool, me: UserName, server: String) -> std::io::Result<Self> {
+    pub(crate) fn open(theme: Theme, bell: bool, me: UserName, server: String) -> std::io::Result<Self> {
         let variable = |name: &str| std::env::var(name).ok();
         let look = Look::choose(theme, variable("NO_COLOR").as_deref());
         let zone = Zone::local(variable("TZ").as_deref());
         let names = Names::default();
         let screen = Screen::new(look, zone, me, server, names.clone());
-        let mut full = Self { screen, tty: Tty::take()?, names };
-        if mouse {
-            full.use_mouse(true)?;
-        }
-        Ok(full)
+        Ok(Self { screen, tty: Tty::take(bell)?, names })
     }
 
     /// The next key, or the moment in which something new can be drawn. Cancel-safe.

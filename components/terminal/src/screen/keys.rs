@@ -3,32 +3,18 @@
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
+use protocol::limits::BODY_BYTES;
 
+use super::reading::Reading;
 use super::{Act, Overlay, Pane, Screen};
 use crate::command;
 
+/// Rows that PgUp and PgDn move in what lies over the conversation: fewer than fit on most screens.
+const PAGE: usize = 10;
 /// Rows that one turn of the mouse's wheel moves.
 const WHEEL: usize = 3;
 /// Typed lines that are remembered here; the history keeps as many. Overflow rule: the oldest is forgotten.
 const TYPED: usize = 1000;
-
-/// What helps somebody who is lost; drawn over the conversation.
-pub(super) const HELP: &[&str] = &[
-    "Enter            send;  Alt-Enter or Ctrl-J: a new line",
-    "Tab              complete a name or a command;  alone: read on where something is",
-    "Up, Down         lines that were sent",
-    "PgUp, PgDn       older, newer;  Ctrl-Home: the oldest;  Esc: the newest",
-    "Ctrl-N, Ctrl-P   next, previous conversation;  also Alt-Down, Alt-Up",
-    "Ctrl-F           search all that was said",
-    "Ctrl-A, Ctrl-E   start, end of the line;  Alt-B, Alt-F: a word back, on",
-    "Ctrl-W, Alt-D    delete a word back, on;  Ctrl-U, Ctrl-K: to the start, end",
-    "Ctrl-L           draw again;  Ctrl-Z: suspend",
-    "Ctrl-D           leave;  also: exit, or Ctrl-C twice",
-    "",
-    "bob: hi          say hi to bob;  /to bob: talk with bob",
-    "/search TEXT     search;  /say TEXT: say TEXT as it stands",
-    "/who             who is online;  /mouse: use the mouse, or not",
-];
 
 impl Screen {
     /// A key, a paste, the mouse, another size.
@@ -40,11 +26,7 @@ impl Screen {
                 self.key(key)
             }
             Event::Key(_) => Vec::new(),
-            Event::Paste(text) => {
-                self.recalled = None;
-                self.composer.insert(&text);
-                Vec::new()
-            }
+            Event::Paste(text) => self.write(&text),
             Event::Mouse(mouse) => self.mouse(mouse),
             Event::FocusGained => {
                 self.focused = true;
@@ -59,9 +41,7 @@ impl Screen {
     }
 
     fn key(&mut self, key: KeyEvent) -> Vec<Act> {
-        if !matches!(self.overlay, Overlay::None)
-            && let Some(acts) = self.overlay_key(key)
-        {
+        if let Some(acts) = self.overlay_key(key) {
             return acts;
         }
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -74,7 +54,7 @@ impl Screen {
             KeyCode::Enter => self.enter(),
             KeyCode::Tab => self.tab(),
             KeyCode::F(1) => {
-                self.overlay = Overlay::Help;
+                self.overlay = Overlay::Help(Reading::help());
                 Vec::new()
             }
             KeyCode::Up if alt => self.neighbour(-1),
@@ -146,7 +126,10 @@ impl Screen {
 
     fn write(&mut self, text: &str) -> Vec<Act> {
         self.recalled = None;
-        self.composer.insert(text);
+        if !self.composer.insert(text) {
+            let more = format!("too long: a message holds {BODY_BYTES} bytes, so this was not taken");
+            self.notice(&more, true);
+        }
         Vec::new()
     }
 
@@ -163,7 +146,7 @@ impl Screen {
         }
         match line.trim() {
             "/help" | "/?" => {
-                self.overlay = Overlay::Help;
+                self.overlay = Overlay::Help(Reading::help());
                 Vec::new()
             }
             "/mouse" => vec![Act::Mouse(!self.mouse)],
@@ -261,17 +244,30 @@ impl Screen {
 
     /// What a key means to what lies over the conversation; `None` where it goes on to the line.
     fn overlay_key(&mut self, key: KeyEvent) -> Option<Vec<Act>> {
-        let Overlay::Results(results) = &mut self.overlay else {
-            self.overlay = Overlay::None;
-            // Keys that only close what lies over the conversation.
-            let closes = matches!(key.code, KeyCode::Esc | KeyCode::F(1) | KeyCode::Enter);
-            return closes.then(Vec::new);
+        let results = match &mut self.overlay {
+            Overlay::None => return None,
+            Overlay::Results(results) => results,
+            Overlay::Help(reading) | Overlay::Answers(reading) => {
+                match key.code {
+                    KeyCode::Up if reading.scrolls() => reading.up(1),
+                    KeyCode::Down if reading.scrolls() => reading.down(1),
+                    KeyCode::PageUp if reading.scrolls() => reading.up(PAGE),
+                    KeyCode::PageDown if reading.scrolls() => reading.down(PAGE),
+                    code => {
+                        self.overlay = Overlay::None;
+                        // Keys that only close what lies over the conversation.
+                        let closes = matches!(code, KeyCode::Esc | KeyCode::F(1) | KeyCode::Enter);
+                        return closes.then(Vec::new);
+                    }
+                }
+                return Some(Vec::new());
+            }
         };
         match key.code {
             KeyCode::Up => results.up(1),
             KeyCode::Down => results.down(1),
-            KeyCode::PageUp => results.up(10),
-            KeyCode::PageDown => results.down(10),
+            KeyCode::PageUp => results.up(PAGE),
+            KeyCode::PageDown => results.down(PAGE),
             KeyCode::Enter if self.composer.is_empty() => {
                 let chosen = results.chosen();
                 self.overlay = Overlay::None;

@@ -22,6 +22,8 @@ pub(super) struct List {
     /// Everybody online, as they write themselves.
     online: Vec<String>,
     me: String,
+    /// Whose conversation is open: they are listed also before anything was said.
+    open: Option<String>,
 }
 
 impl List {
@@ -42,6 +44,11 @@ impl List {
     pub(super) fn come(&mut self, online: Vec<String>) {
         self.online = online;
         self.mark();
+    }
+
+    /// Somebody's conversation is open now.
+    pub(super) fn open(&mut self, partner: &str) {
+        self.open = Some(partner.to_owned());
     }
 
     fn mark(&mut self) {
@@ -84,7 +91,13 @@ impl List {
         let listed = |key: &str| key == self.me || self.rows.iter().any(|row| row.key == key);
         let others = self.online.iter().map(|name| (name, key_of(name))).filter(|(_, key)| !listed(key));
         let others = others.map(|(name, key)| Row { partner: name.clone(), key, unseen: 0, online: true });
-        self.rows.iter().cloned().chain(others).collect()
+        let mut rows: Vec<Row> = self.rows.iter().cloned().chain(others).collect();
+        if let Some(open) = &self.open
+            && !rows.iter().any(|row| row.key == key_of(open))
+        {
+            rows.insert(0, Row { partner: open.clone(), key: key_of(open), unseen: 0, online: false });
+        }
+        rows
     }
 
     /// The conversation with the latest message.
@@ -141,5 +154,11 @@ mod tests {
         list.row("carol");
         assert_eq!(shown(&list), ["carol 0 true", "bob 0 false", "dave 0 true"]);
         assert_eq!(list.position("Dave"), Some(2));
+        list.open("DAVE");
+        assert_eq!(list.rows().len(), 3);
+        list.open("erin");
+        assert_eq!(shown(&list)[0], "erin 0 false", "also before anything was said");
+        list.open("bob");
+        assert_eq!(list.position("erin"), None);
     }
 }

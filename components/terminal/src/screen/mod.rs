@@ -9,8 +9,11 @@ mod full;
 mod keys;
 mod list;
 mod message;
+mod overlay;
 mod pane;
+mod reading;
 mod results;
+mod steady;
 mod theme;
 mod tty;
 mod wrap;
@@ -34,7 +37,9 @@ pub(crate) use pane::LOADED;
 
 use composer::Composer;
 use list::List;
+use overlay::Overlay;
 use pane::{Missing, Pane};
+use reading::Reading;
 use results::Results;
 use theme::Look;
 
@@ -81,16 +86,6 @@ struct Notice {
     error: bool,
 }
 
-/// What lies over the conversation.
-#[derive(Debug)]
-enum Overlay {
-    None,
-    Help,
-    /// Lines that answer a command.
-    Answers(Vec<String>),
-    Results(Results),
-}
-
 /// What is on the screen.
 #[derive(Debug)]
 pub(crate) struct Screen {
@@ -101,6 +96,8 @@ pub(crate) struct Screen {
     connection: Connection,
     /// What was said before the connection came has all come.
     live: bool,
+    /// It had once: from then on the user may look elsewhere.
+    settled: bool,
     waiting: usize,
     list: List,
     pane: Option<Pane>,
@@ -131,6 +128,7 @@ impl Screen {
             zone,
             connection: Connection::Connecting,
             live: false,
+            settled: false,
             waiting: 0,
             list: List::default(),
             pane: None,
@@ -171,6 +169,7 @@ impl Screen {
     /// Who is online, how many messages wait, and whether all that was said before has come.
     pub(crate) fn keep_current(&mut self, online: Option<Vec<String>>, waiting: usize, live: bool) {
         self.live = live;
+        self.settled |= live;
         if let Some(online) = online {
             self.list.come(online);
             self.dirty = true;
@@ -206,6 +205,7 @@ impl Screen {
             self.composer = draft;
         }
         self.recalled = None;
+        self.list.open(&page.partner);
         self.pane = Some(Pane::new(page, unseen));
         self.overlay = Overlay::None;
         self.dirty = true;
@@ -277,8 +277,9 @@ impl Screen {
 
     fn news(&mut self, entry: Entry) {
         let looked_at = self.focused && self.open_with(&entry).is_some_and(|pane| pane.is_following());
-        self.bell |= !entry.outgoing && !looked_at;
-        self.list.spoken(&entry, true);
+        self.bell |= self.settled && !entry.outgoing && !looked_at;
+        // What does not fit on the screen is counted when the picture is there.
+        self.list.spoken(&entry, !looked_at);
         let looked_at = looked_at && self.live;
         if let Some(pane) = self.open_with(&entry) {
             pane.put(entry, looked_at);
@@ -319,11 +320,11 @@ impl Screen {
 
     fn answer(&mut self, text: String) {
         let text = clean::one_line(&text);
-        match &mut self.overlay {
-            Overlay::Answers(answers) => answers.push(text),
-            Overlay::None | Overlay::Help | Overlay::Results(_) => {
-                self.overlay = Overlay::Answers(vec![text])
-            }
+        if !matches!(self.overlay, Overlay::Answers(_)) {
+            self.overlay = Overlay::Answers(Reading::default());
+        }
+        if let Overlay::Answers(answers) = &mut self.overlay {
+            answers.add(text);
         }
     }
 

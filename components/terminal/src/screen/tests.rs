@@ -252,7 +252,7 @@ fn what_is_not_looked_at_is_counted_rings_and_is_not_seen() {
     assert!(!screen.take_bell());
     screen.show(Item::News(message(20, "Carol", false, "2020-11-21T08:07:00Z", "not looked at")));
     assert!(screen.take_bell());
-    assert!(screen.title().starts_with("(14)"), "{}", screen.title());
+    assert!(screen.title().starts_with("(13)"), "what is looked at does not count: {}", screen.title());
     // Somebody who reads what is older is told, nothing moves under their eyes, and it is not seen yet.
     picture(&mut screen, 80, 24);
     screen.shown();
@@ -346,6 +346,60 @@ fn a_crowd_that_writes_while_one_reads_is_bounded() {
     }
     picture(&mut screen, 80, 24);
     assert!(screen.loaded() <= 2 * LOADED, "{}", screen.loaded());
+}
+
+#[test]
+fn without_a_connection_nobody_is_called_online_or_offline() {
+    let mut screen = screen();
+    screen.open(talk());
+    let list = |picture: &str| picture.lines().take(5).map(str::to_owned).collect::<Vec<_>>().join("\n");
+    let before = picture(&mut screen, 80, 24);
+    assert!(list(&before).contains(" ● bob") && before.starts_with(" bob · online"), "{before}");
+    screen.show(Item::Link(Link::Lost { reason: "gone".into(), waiting: 0 }));
+    let lost = picture(&mut screen, 80, 24);
+    assert!(!lost.contains('●') && !list(&lost).contains("○ bob") && lost.starts_with(" bob  "), "{lost}");
+    assert!(lost.contains("\n   bob") && lost.contains("\n   thermometer1"), "{lost}");
+    // The greeting says how it is now.
+    let online = vec!["alice".to_owned(), "Carol".to_owned()];
+    let again = Link::Again { server: "here".into(), me: "alice".into(), online: online.clone() };
+    screen.show(Item::Link(again));
+    screen.keep_current(Some(online), 0, true);
+    let back = picture(&mut screen, 80, 24);
+    assert!(
+        back.starts_with(" bob · offline") && back.contains(" ○ bob") && back.contains(" ● Carol"),
+        "{back}"
+    );
+    assert!(!back.contains("thermometer1"), "{back}");
+}
+
+#[test]
+fn what_is_too_long_to_be_sent_is_not_taken_and_that_is_said() {
+    let mut screen = screen();
+    write(&mut screen, "half");
+    screen.handle(Event::Paste("x".repeat(20_000)));
+    let shown = picture(&mut screen, 80, 24);
+    assert!(shown.contains("! too long: a message holds 16384 bytes"), "{shown}");
+    assert!(shown.contains("\n› half\n"), "{shown}");
+    let long = "a message that is pasted ".repeat(600);
+    screen.handle(Event::Paste(long.clone()));
+    assert_eq!(key(&mut screen, KeyCode::Enter), [Act::Line(format!("half{long}"))]);
+}
+
+#[test]
+fn on_a_small_screen_the_help_is_scrolled() {
+    let mut screen = screen();
+    key(&mut screen, KeyCode::F(1));
+    let first = picture(&mut screen, 40, 12);
+    assert!(first.contains("Help; Esc closes it; Up, Down") && first.contains("Enter "), "{first}");
+    key(&mut screen, KeyCode::PageDown);
+    key(&mut screen, KeyCode::PageDown);
+    key(&mut screen, KeyCode::PageDown);
+    let last = picture(&mut screen, 40, 12);
+    assert!(last.contains("use the mouse, or not") && !last.contains("Enter "), "{last}");
+    key(&mut screen, KeyCode::Up);
+    assert!(picture(&mut screen, 40, 12).contains("─ Help"));
+    key(&mut screen, KeyCode::Esc);
+    assert!(!picture(&mut screen, 40, 12).contains("─ Help"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossterm::cursor::Show;
 use crossterm::event::{
@@ -17,16 +17,18 @@ use crossterm::event::{
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{execute, queue};
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 use rustix::process::Signal;
 use tokio::sync::{Notify, mpsc};
 
 use super::Screen;
+use super::steady::Steady;
 
 /// Keys that were pressed and not dealt with yet. Overflow rule: the terminal waits.
 const KEYS: usize = 64;
 /// How often the thread that waits for keys looks whether it is still wanted.
 const GLANCE: Duration = Duration::from_millis(200);
+/// The bell rings no more often than this, however much comes.
+const RING: Duration = Duration::from_secs(1);
 /// How long the end waits for the last picture.
 const FLUSH: Duration = Duration::from_millis(500);
 /// Puts the window's title aside, and back (xterm's window operations 22 and 23).
@@ -42,12 +44,31 @@ static PANIC: Notify = Notify::const_new();
 /// The terminal, taken.
 #[derive(Debug)]
 pub(crate) struct Tty {
-    terminal: Terminal<CrosstermBackend<Pictures>>,
+    terminal: Terminal<Steady<Pictures>>,
     pictures: Pictures,
     keys: mpsc::Receiver<std::io::Result<Event>>,
     title: String,
     mouse: bool,
+    bell: Bell,
     _guard: Guard,
+}
+
+/// The bell: whether it is wanted, and when it rang last.
+#[derive(Debug)]
+struct Bell {
+    wanted: bool,
+    rang: Option<Instant>,
+}
+
+impl Bell {
+    /// Whether it rings now that there is a reason.
+    fn rings(&mut self) -> bool {
+        let rings = self.wanted && self.rang.is_none_or(|rang| rang.elapsed() >= RING);
+        if rings {
+            self.rang = Some(Instant::now());
+        }
+        rings
+    }
 }
 
 /// What a terminal does.
@@ -114,17 +135,18 @@ fn give_back() {
 }
 
 impl Tty {
-    /// Takes the terminal.
-    pub(crate) fn take() -> std::io::Result<Self> {
+    /// Takes the terminal; its bell is rung if that is wanted.
+    pub(crate) fn take(bell: bool) -> std::io::Result<Self> {
         let pictures = Pictures::start()?;
         take(std::io::stdout())?;
         let mut guard = Guard { over: Arc::default(), reader: None };
-        let terminal = Terminal::new(CrosstermBackend::new(pictures.clone()))?;
+        let terminal = Terminal::new(Steady::new(pictures.clone()))?;
         let (sender, keys) = mpsc::channel(KEYS);
+        let bell = Bell { wanted: bell, rang: None };
         let over = Arc::clone(&guard.over);
         let thread = std::thread::Builder::new().name("keys".to_owned());
         guard.reader = Some(thread.spawn(move || read_keys(&sender, &over))?);
-        Ok(Self { terminal, pictures, keys, title: String::new(), mouse: false, _guard: guard })
+        Ok(Self { terminal, pictures, keys, title: String::new(), mouse: false, bell, _guard: guard })
     }
 
     /// The next key, or, if there is something to draw, the moment in which that can be done. Cancel-safe.
@@ -149,7 +171,7 @@ impl Tty {
             queue!(self.pictures, crossterm::terminal::SetTitle(&title))?;
             self.title = title;
         }
-        if screen.take_bell() {
+        if screen.take_bell() && self.bell.rings() {
             self.pictures.write_all(b"\x07")?;
         }
         self.pictures.flush()?;

@@ -64,6 +64,39 @@ impl Tmux {
         self.tmux(&["display-message", "-p", flags]).trim().to_owned()
     }
 
+    /// Writes down everything that the program writes from now on.
+    pub(crate) fn record(&self) {
+        let file = self.recording();
+        self.tmux(&["pipe-pane", &format!("cat >> '{}'", file.display())]);
+        std::fs::write(file, "").unwrap();
+    }
+
+    /// How often the bell rang since; the end of a window's title is none.
+    pub(crate) fn bells(&self) -> usize {
+        self.recorded().matches('\x07').count() - self.titles().len()
+    }
+
+    /// The titles that the program gave the window since.
+    pub(crate) fn titles(&self) -> Vec<String> {
+        let written = self.recorded();
+        let titles = written.split("\x1b]0;").skip(1);
+        titles.map(|rest| rest.split('\x07').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// All that the program wrote since.
+    pub(crate) fn recorded(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.recording()).unwrap()).into_owned()
+    }
+
+    fn recording(&self) -> PathBuf {
+        self.directory.path().join("recording")
+    }
+
+    /// Tells the program that its window got or lost the user's attention, as a terminal does.
+    pub(crate) fn focus(&self, focused: bool) {
+        self.tmux(&["send-keys", "-H", "1b", "5b", if focused { "49" } else { "4f" }]);
+    }
+
     /// Pastes as a terminal does, in brackets where the program asked for them.
     pub(crate) fn paste(&self, text: &str) {
         self.tmux(&["set-buffer", text]);
