@@ -25,6 +25,7 @@ use crate::screen::{Act, Full};
 
 mod act;
 mod apply;
+mod farewell;
 
 /// How long somebody who leaves waits for what they said to be stored.
 const LEAVING: Duration = Duration::from_secs(3);
@@ -276,18 +277,10 @@ impl Chat<'_> {
         self.client.close().await;
         let unanswered = self.model.unanswered();
         let kept = self.keeper.keeps();
+        self.keeper.close().await;
         let interactive = self.console.is_interactive();
-        let me = self.model.me();
-        let server = self.model.server();
-        let waiting = match (unanswered, kept) {
-            (0, _) => "nothing was sent".to_owned(),
-            (n, true) => {
-                let (it, goes) = if n == 1 { ("it", "goes") } else { ("they", "go") };
-                let waits = wait(n);
-                format!("{waits} in the history of {me}; {it} {goes} out when {me} next chats with {server}")
-            }
-            (n, false) => format!("{} no answer and may not be saved", got(n)),
-        };
+        let (me, server) = (self.model.me(), self.model.server());
+        let waiting = farewell::unanswered(unanswered, kept, me, server);
         if let Some(error) = self.rejected {
             if unanswered > 0 {
                 self.console.show(Item::Error(waiting), self.model.me()).await?;
@@ -295,9 +288,7 @@ impl Chat<'_> {
             return Ok(Ending::Rejected(error));
         }
         if !self.model.was_connected() && !interactive {
-            let text =
-                format!("no chat server answers at {server} (see launcher status, or --server); {waiting}");
-            return Err(Failure::new(Exit::Unavailable, text));
+            return Err(Failure::new(Exit::Unavailable, farewell::nobody(server, &waiting)));
         }
         if unanswered > 0 && interactive && kept {
             return Ok(Ending::Left(Some(waiting)));
@@ -306,19 +297,8 @@ impl Chat<'_> {
             return Err(Failure::new(Exit::Failure, waiting));
         }
         match self.model.failures() {
-            failures @ 1.. if !interactive => Err(Failure::new(
-                Exit::Failure,
-                format!("not everything worked: {failures} errors, see above"),
-            )),
+            failures @ 1.. if !interactive => Err(Failure::new(Exit::Failure, farewell::failed(failures))),
             _ => Ok(Ending::Left(None)),
         }
     }
-}
-
-fn wait(count: usize) -> String {
-    if count == 1 { "one message waits".to_owned() } else { format!("{count} messages wait") }
-}
-
-fn got(count: usize) -> String {
-    if count == 1 { "one message got".to_owned() } else { format!("{count} messages got") }
 }

@@ -131,8 +131,8 @@ async fn on_the_whole_screen_it_stays_until_a_key_is_pressed() {
     terminal.press(&["Enter"]);
     let what = "what is wrong and what to do";
     let rows = terminal.until(what, |rows| {
-        let all = rows.join("");
-        all.contains("history is not kept any more: ") && all.contains("end that program, then")
+        let all = rows.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+        all.contains("history is not kept any more: ") && all.contains("end that program, then start again")
     });
     assert!(rows.iter().any(|row| row.contains("Esc closes this")), "{rows:#?}");
     terminal.press(&["Escape"]);

@@ -164,6 +164,17 @@ async fn a_chat_goes_on_without_a_history_that_cannot_be_kept() {
 }
 
 #[tokio::test]
+async fn when_a_chat_is_over_its_history_is_one_file_with_everything_in_it() {
+    let (servers, home) = (FakeServers::start().await, tempfile::tempdir().unwrap());
+    let run = run_in(home.path(), &[&servers.chat.to_string(), "alice"], "bob: hi\n").await;
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    let files = std::fs::read_dir(home.path().join("p2p-chat")).unwrap();
+    let files: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(files, ["chat_history_alice.db"]);
+    assert_eq!(sql(home.path(), "alice", "SELECT message FROM messages"), "hi");
+}
+
+#[tokio::test]
 async fn a_name_with_a_hyphen_has_a_history_like_any_other() {
     let (servers, home) = (FakeServers::start().await, tempfile::tempdir().unwrap());
     let run = run_in(home.path(), &[&servers.chat.to_string(), "mary-jane"], "jean-luc: hi-there\n").await;

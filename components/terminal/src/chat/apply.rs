@@ -7,6 +7,7 @@ use protocol::native::{Ack, ConversationSummary, HistoryPage, Send};
 use protocol::{ClientId, ConversationId, Event, Timestamp, UserName};
 use tokio::time::Instant;
 
+use super::farewell::wait;
 use super::{Chat, LEAVING, Leaving};
 use crate::item::Item;
 use crate::model::Effect;
@@ -195,7 +196,7 @@ impl Chat<'_> {
         self.console.finish();
         let unanswered = self.model.unanswered();
         if unanswered > 0 && self.model.is_connected() {
-            let text = format!("{} to be saved", super::wait(unanswered));
+            let text = format!("{} to be saved", wait(unanswered));
             self.show(Item::Notice(text)).await?;
         }
         Ok(Vec::new())

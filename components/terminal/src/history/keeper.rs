@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::UserName;
 use rusqlite::ErrorCode;
@@ -12,13 +13,15 @@ use super::open::path;
 
 /// Questions that wait. Overflow rule: who asks waits.
 const QUEUE: usize = 64;
+/// How long the end waits for the file to be closed.
+const CLOSING: Duration = Duration::from_secs(1);
 /// How often something is tried that another program's lock is in the way of; each try waits as long as SQLite does.
 const TRIES: usize = 2;
 
 type Job = Box<dyn FnOnce(&mut History, &Path, &watch::Sender<Option<String>>) + Send>;
 
 /// A history, seen from outside its thread.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Keeper {
     jobs: mpsc::Sender<Job>,
     trouble: watch::Receiver<Option<String>>,
@@ -52,6 +55,8 @@ impl Keeper {
             while let Some(job) = queue.blocking_recv() {
                 job(&mut history, &file, &news);
             }
+            drop(history);
+            drop(news);
         })?;
         Ok(Self { jobs, trouble })
     }
@@ -103,6 +108,15 @@ impl Keeper {
     pub(crate) fn untold_trouble(&mut self) -> Option<String> {
         let is_news = self.trouble.has_changed().unwrap_or(false);
         is_news.then(|| self.trouble.borrow_and_update().clone())?
+    }
+
+    /// Closes the file, which then is a single one with everything in it.
+    pub(crate) async fn close(self) {
+        let Self { jobs, mut trouble } = self;
+        drop(jobs);
+        // The thread holds the other end of this for longer than the file.
+        let closed = async { while trouble.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout(CLOSING, closed).await;
     }
 
     /// Whether what is said outlives this process.

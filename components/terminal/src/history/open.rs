@@ -20,6 +20,12 @@ const COPY_BYTES: u64 = 64 * 1024 * 1024;
 pub(crate) enum OpenError {
     #[error("'{}' is not a chat history; move it away, and a new one is made at the next start", .0.display())]
     Foreign(PathBuf),
+    #[error(
+        "'{}' is damaged; move it away, and a new one is made at the next start ('sqlite3 FILE .recover' reads what is left)", .0.display()
+    )]
+    Damaged(PathBuf),
+    #[error("'{}' is no directory; name another one with --history", .0.display())]
+    NoDirectory(PathBuf),
     #[error("'{}' was made by a newer version of this program; use that, or another place with --history", .0.display())]
     Newer(PathBuf),
     #[error("'{}' cannot be written; allow it, or name another place with --history", .0.display())]
@@ -28,7 +34,7 @@ pub(crate) enum OpenError {
     Locked(PathBuf),
     #[error("no room is left on the disk of '{}'; make some, then start again", .0.display())]
     Full(PathBuf),
-    #[error("cannot open '{}'", .path.display())]
+    #[error("'{}' cannot be opened; mend that, or name another place with --history", .path.display())]
     Other { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
@@ -36,7 +42,8 @@ impl OpenError {
     pub(super) fn from_sqlite(path: &Path, error: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match (error.sqlite_error_code(), &error) {
-            (Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt), _) => Self::Foreign(path),
+            (Some(ErrorCode::NotADatabase), _) => Self::Foreign(path),
+            (Some(ErrorCode::DatabaseCorrupt), _) => Self::Damaged(path),
             (Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied), _) => {
                 Self::NotWritable(path)
             }
@@ -50,8 +57,11 @@ impl OpenError {
     }
 
     fn from_io(path: &Path, error: std::io::Error) -> Self {
-        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        use std::io::ErrorKind::{
+            AlreadyExists, NotADirectory, PermissionDenied, ReadOnlyFilesystem, StorageFull,
+        };
         match error.kind() {
+            AlreadyExists | NotADirectory => Self::NoDirectory(path.parent().unwrap_or(path).to_owned()),
             StorageFull => Self::Full(path.to_owned()),
             PermissionDenied | ReadOnlyFilesystem => Self::NotWritable(path.to_owned()),
             _ => Self::Other { path: path.to_owned(), source: Box::new(error) },

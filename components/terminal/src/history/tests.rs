@@ -298,6 +298,30 @@ fn bad_files_are_named_and_left_alone() {
 }
 
 #[test]
+fn what_is_wrong_with_a_file_comes_with_what_to_do() {
+    let said = |home: &Home| History::open(&home.file()).unwrap_err().to_string();
+    let home = Home::new();
+    drop(home.open());
+    home.sql("PRAGMA journal_mode = DELETE");
+    let mut bytes = std::fs::read(home.file()).unwrap();
+    bytes[4096..].fill(0xab);
+    std::fs::write(home.file(), &bytes).unwrap();
+    let damaged = said(&home);
+    assert!(damaged.contains("is damaged; move it away") && damaged.contains(".recover"), "{damaged}");
+    assert_eq!(std::fs::read(home.file()).unwrap(), bytes);
+
+    let home = Home::new();
+    std::fs::create_dir_all(home.file()).unwrap();
+    assert!(said(&home).ends_with("cannot be opened; mend that, or name another place with --history"));
+
+    let home = Home::new();
+    let file = home.file();
+    std::fs::write(&file, "").unwrap();
+    let below = History::open(&file.join("chat_history_alice.db")).unwrap_err().to_string();
+    assert_eq!(below, format!("'{}' is no directory; name another one with --history", file.display()));
+}
+
+#[test]
 fn a_locked_file_is_waited_for_and_then_done_without() {
     let home = Home::new();
     home.open().say(&[(words("bob", "kept"), at("2026-11-20T23:21:22Z"))]).unwrap();

@@ -8,7 +8,7 @@ pub(super) fn wrap(line: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut rows = Vec::new();
     let (mut row, mut used) = (String::new(), 0);
-    for word in line.split_word_bounds() {
+    for word in pieces(line) {
         let wide = word.width();
         if used + wide <= width {
             row.push_str(word);
@@ -37,6 +37,28 @@ pub(super) fn wrap(line: &str, width: usize) -> Vec<String> {
     }
     rows.push(row);
     rows
+}
+
+/// The pieces between which a row may break: words with what clings to them, the spaces between, and each wide character by itself, for
+/// scripts that put no spaces. (UAX #14 knows more; this is what shows in a chat.)
+fn pieces(line: &str) -> Vec<&str> {
+    const CLOSING: &str = "、。，．！？：；）」』】〉》〕…";
+    const OPENING: &str = "（「『【〈《〔";
+    let is_space = |piece: &str| piece.trim().is_empty();
+    let mut pieces = Vec::new();
+    let (mut start, mut before) = (0, "");
+    for (at, piece) in line.grapheme_indices(true) {
+        let wide = (before.width() > 1 || piece.width() > 1)
+            && !CLOSING.contains(piece)
+            && !OPENING.contains(before);
+        if at > start && (is_space(piece) != is_space(before) || wide) {
+            pieces.push(&line[start..at]);
+            start = at;
+        }
+        before = piece;
+    }
+    pieces.push(&line[start..]);
+    pieces
 }
 
 /// As much of a text as fits, with `…` where something is missing.
@@ -68,6 +90,16 @@ mod tests {
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("日本語です", 4), ["日本", "語で", "す"]);
         assert_eq!(wrap("a 👩\u{200d}👩\u{200d}👧 b", 4), ["a 👩\u{200d}👩\u{200d}👧", "b"]);
+        assert_eq!(
+            wrap("say hi, /to bob", 6),
+            ["say", "hi,", "/to", "bob"],
+            "punctuation clings to its word"
+        );
+        assert_eq!(
+            wrap("see https://example.org/a?b=c now", 10),
+            ["see https:", "//example.", "org/a?b=c", "now"]
+        );
+        assert_eq!(wrap("日本語。「です」", 6), ["日本", "語。", "「で", "す」"]);
         assert_eq!(fit("conversation", 6), "conve…");
         assert_eq!(fit("日本語", 4), "日…");
     }
