@@ -2,8 +2,9 @@
 //!
 //! Addresses come from everywhere (beacons, mDNS, the configuration, where a peer was last) and are hints: a connection counts when the
 //! other side has proved to be whom we meant. Of two nodes that hear of each other the one with the lower id dials at once and the other
-//! [`POLITE`] later, and not while the first one's handshake goes on, so that mostly there is one connection, and always at least one. Where there is IPv4 it is dialled before IPv6: an
-//! old program's presence has an IPv4 address, too, and so it is known whose it is.
+//! [`POLITE`] later, or more where there are many for whoever comes to dial, and not while the first one's handshake goes on, so that
+//! mostly there is one connection, and always at least one. Where there is IPv4 it is dialled before IPv6: an old program's presence has
+//! an IPv4 address, too, and so it is known whose it is.
 //!
 //! Bounds: [`MAX_TARGETS`] peers with [`MAX_ADDRESSES`] addresses each, the proved one among them; [`DIALS`] dials at once, [`RATE`] a
 //! second. Overflow rule: a peer that was only hinted at is not added; its announcement comes again.
@@ -38,8 +39,13 @@ const DIALS: usize = 32;
 const RATE: u32 = 50;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(2);
-/// What the higher id waits for the lower one.
+/// What the higher id waits for the lower one,
 const POLITE: Duration = Duration::from_millis(300);
+/// and so much more for each node that was heard of, for a newcomer has all of them to dial; a dial too many is what both can least
+/// afford then;
+const POLITE_EACH: Duration = Duration::from_millis(10);
+/// but no longer than this.
+const POLITEST: Duration = Duration::from_millis(900);
 /// What an IPv6 address waits for an IPv4 one, which is told in the same moment.
 const IPV6_LATER: Duration = Duration::from_millis(30);
 /// Nobody is dialled more often, whatever is hinted.
@@ -187,7 +193,8 @@ impl Dialler {
         if is_there || !self.has_room_for(&whom) {
             return;
         }
-        let wait = polite(self.node.me, id) + if address.is_ipv6() { IPV6_LATER } else { Duration::ZERO };
+        let wait = polite(self.node.me, id, patience(self.targets.len()))
+            + if address.is_ipv6() { IPV6_LATER } else { Duration::ZERO };
         let target = self.targets.entry(whom).or_insert_with(|| Target::new(now + wait));
         let is_new = !target.addresses.contains(&address);
         if is_new {
@@ -236,6 +243,7 @@ impl Dialler {
     fn dial_due(&mut self, now: Instant) {
         let mut due = Vec::new();
         let node = &self.node;
+        let patience = patience(self.targets.len());
         self.targets.retain(|whom, target| {
             let id = match whom {
                 Whom::Node(id) => Some(*id),
@@ -245,11 +253,11 @@ impl Dialler {
                 target.linked = Some(now);
                 target.is_wanted = false;
                 target.failures = 0;
-                target.next = now + id.map_or(Duration::ZERO, |id| polite(node.me, id));
+                target.next = now + id.map_or(Duration::ZERO, |id| polite(node.me, id, patience));
             } else if !target.is_dialling && now >= target.next && id != Some(node.me) {
                 let is_dialling_us = |address: &SocketAddr| node.handshakes.are_taken_from(address.ip());
                 if target.addresses.iter().any(is_dialling_us) {
-                    target.next = now + POLITE;
+                    target.next = now + patience;
                 } else {
                     due.push(whom.clone());
                 }
@@ -325,8 +333,13 @@ impl Dialler {
 }
 
 /// How long we wait for this peer to dial us.
-fn polite(me: NodeId, peer: NodeId) -> Duration {
-    if me < peer { Duration::ZERO } else { POLITE }
+fn polite(me: NodeId, peer: NodeId, patience: Duration) -> Duration {
+    if me < peer { Duration::ZERO } else { patience }
+}
+
+/// How long the higher id waits for the lower one where so many have been heard of.
+fn patience(nodes: usize) -> Duration {
+    (POLITE + POLITE_EACH * u32::try_from(nodes).unwrap_or(u32::MAX).min(1000)).min(POLITEST)
 }
 
 /// Addresses of one kind on one network are one machine's only one after the other, as a rule.

@@ -113,6 +113,11 @@ impl Links {
         self.lock().links.contains_key(&peer)
     }
 
+    /// Whether anybody is connected.
+    pub(crate) fn has_any(&self) -> bool {
+        !self.lock().links.is_empty()
+    }
+
     /// Everybody who is connected, and where.
     pub(crate) fn all(&self) -> Vec<(NodeId, SocketAddr)> {
         self.lock().links.iter().map(|(peer, link)| (*peer, link.remote)).collect()

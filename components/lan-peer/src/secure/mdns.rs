@@ -2,7 +2,9 @@
 
 use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
+use std::time::Duration;
 
+use kit::backoff::unit_random;
 use mdns_sd::{ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
 use protocol::lan::service::{ID, SERVICE, node_in};
 
@@ -10,11 +12,19 @@ use crate::node::Node;
 
 /// Addresses of one peer that are tried.
 const ADDRESSES: usize = 4;
+/// Where beacons are heard, somebody is connected after this; then it begins
+const ALONE: Duration = Duration::from_millis(100);
+/// this much later, or up to as much again: where many start together, mDNS would be most of the work while everybody meets everybody.
+const LATER: Duration = Duration::from_secs(2);
 
 /// Announces this node and looks for others, for ever. What is found is a hint, as everything that is not proved.
 pub(crate) async fn run(node: Arc<Node>) {
     if !node.config.mdns {
         return;
+    }
+    tokio::time::sleep(ALONE).await;
+    if node.links.has_any() {
+        tokio::time::sleep(LATER.mul_f64(1.0 + unit_random())).await;
     }
     let daemon = match start(&node) {
         Ok(daemon) => daemon,
