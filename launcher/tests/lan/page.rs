@@ -127,6 +127,8 @@ async fn prove(browser: &Browser, other: &Node, id: &str) {
 
     browser.click(".acts .verify").await;
     browser.type_into("#verify-proof", &format!("00000 11111 22222 33333{ENTER}")).await;
+    browser.shows("40 digits and nothing else, and here are 20").await;
+    fill(browser, "#verify-proof", "00000 11111 22222 33333 44444 55555 66666 77777").await;
     browser.shows("This is not their fingerprint").await;
     pictures(browser, "verify").await;
     let Value::String(fingerprint) = other.get("/api/v1/overview")["me"]["fingerprint"].clone() else {

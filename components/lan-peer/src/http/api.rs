@@ -14,7 +14,7 @@ use super::input::Input;
 use super::problem::{self, problem};
 use super::{App, old};
 use crate::doctor;
-use crate::secure::identity;
+use crate::secure::identity::{self, Unproved};
 use crate::store::StoreError;
 
 /// Most messages in one answer.
@@ -51,10 +51,12 @@ fn code(app: &App) -> QrCode {
 /// `POST trust`: people have found out how far a node can be believed.
 pub(super) async fn trust(State(app): State<App>, Input(request): Input<SetTrust>) -> Response {
     let SetTrust { peer, verdict, proof } = request;
-    if proof.is_some_and(|proof| !identity::proves(&peer, &proof)) {
-        let detail =
-            "this is not their fingerprint: somebody else may be in between; do not trust this connection";
-        return problem(StatusCode::CONFLICT, detail);
+    if let Some(Err(error)) = proof.map(|proof| identity::prove(&peer, &proof)) {
+        let status = match error {
+            Unproved::NotWhole(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Unproved::Another => StatusCode::CONFLICT,
+        };
+        return problem(status, error.to_string());
     }
     let trust = match verdict {
         Verdict::Verified => Trust::Verified,

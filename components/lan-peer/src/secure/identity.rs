@@ -83,23 +83,43 @@ pub(crate) fn fingerprint(id: &NodeId) -> String {
 }
 
 const LINK: &str = "p2pchat://";
+/// Of a fingerprint.
+const DIGITS: usize = 40;
 
 /// What the QR code says.
 pub(crate) fn link(id: &NodeId) -> String {
     format!("{LINK}{id}")
 }
 
+/// Why what people were told proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unproved {
+    /// A slip of whoever typed it, and no sign of anything else.
+    #[error(
+        "this is no whole fingerprint: it is {DIGITS} digits and nothing else, and here are {0}; nothing was compared"
+    )]
+    NotWhole(usize),
+    /// Somebody else's.
+    #[error("this is not their fingerprint: somebody else may be in between; do not trust this connection")]
+    Another,
+}
+
 /// Whether digits that somebody read out, or a link that they scanned, are those of this node.
-pub(crate) fn proves(id: &NodeId, proof: &str) -> bool {
+pub(crate) fn prove(id: &NodeId, proof: &str) -> Result<(), Unproved> {
     let proof = proof.trim();
     let told = proof.strip_prefix(LINK).unwrap_or(proof);
-    if let Ok(told) = told.parse::<NodeId>() {
-        return bool::from(told.as_bytes().ct_eq(id.as_bytes()));
-    }
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-    let separators = |c: char| c.is_ascii_digit() || c.is_whitespace() || c == '-';
-    proof.chars().all(separators)
-        && bool::from(digits(proof).as_bytes().ct_eq(digits(&fingerprint(id)).as_bytes()))
+    let is_theirs = if let Ok(told) = told.parse::<NodeId>() {
+        told.as_bytes().ct_eq(id.as_bytes())
+    } else {
+        let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+        let separators = |c: char| c.is_ascii_digit() || c.is_whitespace() || c == '-';
+        let told = digits(proof);
+        if told.len() != DIGITS || !proof.chars().all(separators) {
+            return Err(Unproved::NotWhole(told.len()));
+        }
+        told.as_bytes().ct_eq(digits(&fingerprint(id)).as_bytes())
+    };
+    if bool::from(is_theirs) { Ok(()) } else { Err(Unproved::Another) }
 }
 
 #[cfg(test)]
@@ -128,10 +148,14 @@ mod tests {
         let digits = fingerprint(&one);
         assert_eq!(digits.len(), 47);
         for proof in [digits.clone(), digits.replace(' ', "-"), link(&one), one.to_string()] {
-            assert!(proves(&one, &proof) && !proves(&other, &proof), "{proof}");
+            assert_eq!(prove(&one, &proof), Ok(()), "{proof}");
+            assert_eq!(prove(&other, &proof), Err(Unproved::Another), "{proof}");
         }
-        for proof in ["", "   ", "p2pchat://", "1", &digits[..46], &format!("x{digits}")] {
-            assert!(!proves(&one, proof), "{proof}");
+        let whole = |proof: &str| format!("{proof}{digits}");
+        for (proof, count) in
+            [("", 0), ("   ", 0), (LINK, 1), ("1", 1), (&digits[..46], 39), (&whole("x"), 40)]
+        {
+            assert_eq!(prove(&one, proof), Err(Unproved::NotWhole(count)), "{proof}");
         }
     }
 }
