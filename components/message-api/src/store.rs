@@ -40,7 +40,9 @@ pub trait Store: Send + Sync + 'static {
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>>;
 
     /// What a user has not seen, oldest first over all conversations: events for the user past the user's cursors.
-    /// `after` is the `end` of the page before. At most `limit` events. As with [`Store::events`], all of them were published.
+    /// `after` is the `end` of the page before. At most `limit` events, and those between them that were stored late: each
+    /// conversation's are without a gap over all pages. A store that cannot see to that begins with the first page again, so events may
+    /// come twice. As with [`Store::events`], all of them were published.
     fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen>;
 
     /// A user's conversations, the most recent first, at most `limit`.

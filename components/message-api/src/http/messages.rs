@@ -94,13 +94,16 @@ impl Handover {
         if self.empty {
             chunk.extend_from_slice(b"{\"messages\":[");
         }
-        self.service.metrics.handed_over.add(page.events.len());
         for event in page.events {
+            let seq = self.reached.entry(event.conversation.clone()).or_default();
+            if event.seq <= *seq {
+                continue;
+            }
+            *seq = event.seq;
             if !std::mem::take(&mut self.empty) {
                 chunk.push(b',');
             }
-            let seq = self.reached.entry(event.conversation.clone()).or_default();
-            *seq = event.seq.max(*seq);
+            self.service.metrics.handed_over.add(1);
             serde_json::to_writer(&mut chunk, &InboxMessage::from(event))
                 .expect("a message serialises into memory");
         }

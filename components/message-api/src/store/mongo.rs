@@ -1,6 +1,6 @@
 //! The store in MongoDB, for those who run one, and for several machines: a standalone server or a replica set, from 4.4 on.
 //!
-//! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends, [`query`] reads, [`records`] moves
+//! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends, [`query`] and [`unseen`] read, [`records`] moves
 //! cursors and keeps users and state, [`whole`] reads and [`import`] takes all that a store holds, [`document`] is how an event stands in a document. [`call`] bounds every wait, and
 //! [`session`] sees to it that nothing old is read. [`stream`] tells what was stored, and [`progress`] how far it has come.
 //!
@@ -17,6 +17,7 @@ mod query;
 mod records;
 mod session;
 mod stream;
+mod unseen;
 mod whole;
 mod writer;
 
@@ -29,7 +30,7 @@ use std::time::Duration;
 use bson::doc;
 use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, User};
 use protocol::native::{ConversationSummary, Durability};
-use protocol::{ConversationId, Draft, Event, UserName};
+use protocol::{ConversationId, Draft, UserName};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -129,13 +130,6 @@ impl MongoStore {
         self.committed.restart();
         result
     }
-
-    /// Waits until what was read is published too.
-    async fn has_shown(&self, read: &[Event]) {
-        if let Some(followed) = &self.followed {
-            followed.progress.has_shown(&self.collections, read).await;
-        }
-    }
 }
 
 impl Followed {
@@ -180,9 +174,8 @@ impl Store for MongoStore {
 
     fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen> {
         Box::pin(async move {
-            let page = query::unseen(&self.collections, user, after, limit).await?;
-            self.has_shown(&page.events).await;
-            Ok(page)
+            let progress = self.followed.as_ref().map(|followed| &*followed.progress);
+            unseen::unseen(&self.collections, progress, user, after, limit).await
         })
     }
 
@@ -198,7 +191,9 @@ impl Store for MongoStore {
     ) -> Answer<'a, EventPage> {
         Box::pin(async move {
             let page = query::events(&self.collections, conversation, range, limit).await?;
-            self.has_shown(&page.events).await;
+            if let Some(followed) = &self.followed {
+                followed.progress.has_shown(&self.collections, &page.events).await;
+            }
             Ok(page)
         })
     }

@@ -26,17 +26,32 @@ async fn read(opened: Opened) -> Result<Read, StoreError> {
     Ok((bodies(&unseen?.events), bodies(&events?.events), conversations?[0].head))
 }
 
+/// Reads once the server waits for what it does not know yet, which it then learns.
+async fn read_when_it_has_learnt(primary: &Mongod, opened: &[Opened]) -> Vec<Read> {
+    let reading: Vec<_> = opened.iter().map(|opened| tokio::spawn(read(opened.clone()))).collect();
+    let waiting = doc! { "currentOp": 1, "command.readConcern.afterClusterTime": { "$exists": true } };
+    until("all reads wait", async || {
+        let waiting = primary.run(waiting.clone()).await.unwrap();
+        waiting.get_array("inprog").unwrap().len() >= 3 * opened.len()
+    })
+    .await;
+    primary.switch(LEARNS_NOTHING, false).await;
+    // It learns with the next entry of its log.
+    primary.run(doc! { "appendOplogNote": 1, "data": {} }).await.unwrap();
+    let reads = futures_util::future::join_all(reading).await;
+    reads.into_iter().map(|read| read.unwrap().unwrap()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_new_primary_has_not_learnt_of_is_waited_for_and_never_left_out() {
     let Some([first, next, third]) = Mongod::start_three().await else { return };
     let hosts = [&first, &next, &third].map(Mongod::host).join(",");
     let bench = bench(format!("mongodb://{hosts}/elected?replicaSet=test"));
     let opened = bench.open().await;
-    opened.say("alice", "bob", "seen").await;
+    opened.say("alice", "bob", "one").await;
     next.switch(LEARNS_NOTHING, true).await;
-    opened.say("alice", "bob", "shown").await;
+    opened.say("alice", "bob", "two").await;
     opened.published.at_least(2).await;
-    opened.see("bob", "alice", 1).await;
     // One has shown all of it, the other began afterwards and has shown nothing.
     let opened = [opened, bench.open().await];
     next.step_up().await;
@@ -47,20 +62,18 @@ async fn what_a_new_primary_has_not_learnt_of_is_waited_for_and_never_left_out()
         assert!(error.contains("MaxTimeMSExpired"), "{error}");
     }
     assert!(begun.elapsed() < Duration::from_secs(8), "whoever waits is told in time");
-
-    let reading = opened.clone().map(|opened| tokio::spawn(read(opened)));
-    let waiting = doc! { "currentOp": 1, "command.readConcern.afterClusterTime": { "$exists": true } };
-    until("the reads wait", async || {
-        let waiting = next.run(waiting.clone()).await.unwrap();
-        waiting.get_array("inprog").unwrap().len() >= 6
-    })
-    .await;
-    next.switch(LEARNS_NOTHING, false).await;
-    // It learns with the next entry of its log.
-    next.run(doc! { "appendOplogNote": 1, "data": {} }).await.unwrap();
-    for reading in reading {
-        let (unseen, log, head) = reading.await.unwrap().unwrap();
-        assert_eq!((unseen, log, head), (vec!["shown".into()], vec!["seen".into(), "shown".into()], 2));
+    for (unseen, log, head) in read_when_it_has_learnt(&next, &opened).await {
+        assert_eq!(
+            (unseen, log, head),
+            (vec!["one".into(), "two".into()], vec!["one".into(), "two".into()], 2)
+        );
     }
-    assert_eq!(opened[1].say("alice", "bob", "later").await.seq, 3);
+
+    // What was only written counts as well: nobody is shown again what was seen.
+    third.switch(LEARNS_NOTHING, true).await;
+    opened[1].see("bob", "alice", 1).await;
+    third.step_up().await;
+    let (unseen, ..) = read_when_it_has_learnt(&third, &opened[1..]).await.remove(0);
+    assert_eq!(unseen, ["two"]);
+    assert_eq!(opened[1].say("alice", "bob", "three").await.seq, 3);
 }

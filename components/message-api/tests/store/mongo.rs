@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use kit::Exit;
 use message_api::StoreConfig;
-use message_api::store::{self, Range};
+use message_api::store::{self, Range, Unseen};
 use protocol::Event;
 
-use crate::bench::{Bench, Opened, Published, draft, name};
+use crate::bench::{Bench, Opened, Published, dm, draft, name};
 use crate::contract;
 use crate::mongod::Mongod;
 
@@ -174,12 +174,46 @@ async fn a_feed_that_cannot_go_on_says_so_and_begins_again() {
     assert_eq!(events[1].body.to_string(), "two");
 }
 
+/// Another process, whose clock is behind, stores an event just before it hears of ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_holds_what_was_stored_since_the_page_before_and_lies_before_its_end() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let bench = bench(mongod.url("late"));
+    let opened = bench.open().await;
+    opened.append(["one", "two"].map(|text| draft("carol", "bob", text)).into()).await;
+    let bob = name("bob");
+    let first = opened.store.unseen(&bob, None, 2).await.unwrap();
+    assert_eq!(first.events.len(), 2);
+
+    let client = mongodb::Client::with_uri_str(mongod.url("late")).await.unwrap();
+    let events = client.default_database().unwrap().collection::<bson::Document>("events");
+    let mut late = events.find_one(bson::doc! { "seq": 2 }).await.unwrap().unwrap();
+    let before = late.get_i64("at").unwrap() - 1;
+    late.extend(bson::doc! {
+        "_id": bson::Uuid::new(), "conversation": dm("alice", "bob").as_str(), "seq": 1_i64, "at": before,
+        "sender": "alice", "sender_key": "alice", "client_id": "late", "body": "late",
+    });
+    events.insert_one(late).await.unwrap();
+    opened.published.at_least(3).await;
+    opened.say("alice", "bob", "next").await;
+
+    let bodies = |page: &Unseen| page.events.iter().map(|e| e.body.to_string()).collect::<Vec<_>>();
+    let second = opened.store.unseen(&bob, Some(&first.end), 2).await.unwrap();
+    assert_eq!(bodies(&second), ["late", "next"], "nobody is shown the second before the first");
+    let third = opened.store.unseen(&bob, Some(&second.end), 2).await.unwrap();
+    assert_eq!((bodies(&third), third.more), (vec![], false), "and nothing twice");
+    // It cannot know what the other had handed over.
+    let elsewhere = bench.open().await.store.unseen(&bob, Some(&first.end), 9).await.unwrap();
+    assert_eq!(bodies(&elsewhere), ["one", "late", "two", "next"]);
+}
+
 /// Told by the server itself, which notes every command.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_read_says_from_which_time_on_it_must_be() {
     let Some(mongod) = Mongod::start().await else { return };
     let opened = bench(mongod.url("profiled")).open().await;
     let said = opened.say("alice", "bob", "hello").await;
+    opened.published.at_least(1).await;
     let client = mongodb::Client::with_uri_str(mongod.url("profiled")).await.unwrap();
     let database = client.default_database().unwrap();
     database.run_command(bson::doc! { "profile": 2 }).await.unwrap();

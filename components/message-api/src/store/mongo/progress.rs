@@ -4,22 +4,28 @@
 //! [`Store::events`](crate::store::Store::events). What is known of an event that was read: it was shown; or it is so old that it
 //! was before this process came; or the stream is asked: it has shown all there was when it is past the server's time of then, or
 //! was read to its end.
+//!
+//! The last events are also remembered one by one, for whoever reads in several steps and must know what came between.
 
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bson::{Timestamp as ClusterTime, doc};
-use protocol::{ConversationId, Event, Timestamp};
+use protocol::{ConversationId, Event, Timestamp, UserName};
 use tokio::sync::watch;
+use uuid::Uuid;
 
-use super::call;
 use super::connect::Collections;
 use crate::store::recent::Recent;
 
 /// Twice this many conversations are remembered.
 const HALF: usize = 8192;
-/// An event that was stored this long ago was shown, unless the stream stood still. Far more than clocks differ.
+/// Events that are remembered one by one: more than come between two pages that are read one after the other.
+const LAST: usize = 8192;
+/// An event that was stored this long ago was shown, unless the stream stood still, and no other is given such a time any more. Far
+/// more than clocks differ.
 const OLD: Duration = Duration::from_secs(600);
 /// While the stream stands still, readers do not: the store's word then comes before the feed's, and may come twice.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -38,6 +44,36 @@ struct Shown {
     heads: Recent<ConversationId, u64>,
     /// Of the last event that was taken from the stream.
     time: ClusterTime,
+    /// Bound: [`LAST`]. Overflow: the oldest goes, and [`Progress::late`] cannot tell of it.
+    last: VecDeque<Last>,
+    told: Told,
+}
+
+/// An event that was shown not long ago.
+#[derive(Debug)]
+struct Last {
+    destination: UserName,
+    at: i64,
+    id: Uuid,
+}
+
+/// How many events one stream has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Which stream: another process has another one, and so has whoever may have missed events.
+    pub(super) run: Uuid,
+    pub(super) count: u64,
+}
+
+/// The time before which nothing happens any more.
+pub(super) fn long_ago() -> i64 {
+    Timestamp::now().micros() - i64::try_from(OLD.as_micros()).expect("ten minutes")
+}
+
+impl Told {
+    fn nothing() -> Self {
+        Self { run: Uuid::new_v4(), count: 0 }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +86,7 @@ struct Passed {
 impl Default for Progress {
     fn default() -> Self {
         let time = ClusterTime { time: 0, increment: 0 };
-        let shown = Shown { heads: Recent::new(HALF), time };
+        let shown = Shown { heads: Recent::new(HALF), time, last: VecDeque::new(), told: Told::nothing() };
         Self {
             shown: Mutex::new(shown),
             latest: AtomicI64::new(0),
@@ -74,6 +110,12 @@ impl Progress {
         for event in events {
             self.latest.fetch_max(event.at.micros(), Ordering::Relaxed);
             shown.heads.insert(event.conversation.clone(), event.seq);
+            if shown.last.len() == LAST {
+                shown.last.pop_front();
+            }
+            let (destination, at) = (event.destination.clone(), event.at.micros());
+            shown.last.push_back(Last { destination, at, id: event.id });
+            shown.told.count += 1;
         }
         let time = shown.time;
         drop(shown);
@@ -86,23 +128,52 @@ impl Progress {
         self.latest.load(Ordering::Relaxed)
     }
 
+    /// Events may have been missed.
+    pub(super) fn restart(&self) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        (shown.told, shown.last) = (Told::nothing(), VecDeque::new());
+    }
+
+    /// What was shown up to now.
+    pub(super) fn told(&self) -> Told {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).told
+    }
+
+    /// What was shown since then for this user and does not come after a place in the order of times, and what was shown up to now.
+    /// `None` where that is no longer known.
+    pub(super) fn late(
+        &self,
+        since: Told,
+        user: &UserName,
+        end: (i64, Uuid),
+    ) -> Option<(HashSet<Uuid>, Told)> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = shown.told.count.checked_sub(since.count).filter(|_| since.run == shown.told.run)?;
+        let first = shown.last.len().checked_sub(usize::try_from(count).ok()?)?;
+        let news = shown.last.range(first..);
+        let late = news.filter(|last| last.destination == *user && (last.at, last.id) <= end);
+        Some((late.map(|last| last.id).collect(), shown.told))
+    }
+
     /// Nothing was left.
     pub(super) fn read_to_the_end(&self) {
         self.passed.send_modify(|passed| passed.ends += 1);
     }
 
-    /// Waits until these events, which were just read, are published.
-    pub(super) async fn has_shown(&self, collections: &Collections, read: &[Event]) {
+    /// Waits until these events, which were just read, are published. Answers whether they are.
+    pub(super) async fn has_shown(&self, collections: &Collections, read: &[Event]) -> bool {
         if !self.may_come(read) {
-            return;
+            return true;
         }
-        if tokio::time::timeout(PATIENCE, self.settled(collections)).await.is_err() {
+        let settled = tokio::time::timeout(PATIENCE, self.settled(collections)).await.unwrap_or(false);
+        if !settled {
             tracing::debug!("the change stream stands still; what was read may come again");
         }
+        settled
     }
 
     fn may_come(&self, read: &[Event]) -> bool {
-        let since = Timestamp::now().micros() - i64::try_from(OLD.as_micros()).expect("ten minutes");
+        let since = long_ago();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         read.iter().any(|event| {
             event.at.micros() > since
@@ -110,20 +181,48 @@ impl Progress {
         })
     }
 
-    async fn settled(&self, collections: &Collections) {
-        let mut passed = self.passed.subscribe();
+    async fn settled(&self, collections: &Collections) -> bool {
+        // Of whatever. A primary that was just elected takes the end of what it knows a majority to have for the end of everything;
+        // when it answers this, that holds what was read before.
+        let question = collections.find(&collections.counters, doc! { "_id": "streams" }, None);
+        if question.await.is_err() {
+            return false;
+        }
+        let (mut passed, now) = (self.passed.subscribe(), collections.clock.now());
         // The first end may belong to a question that was asked before.
         let ends = passed.borrow().ends + 2;
-        let now = server_time(collections).await;
         // The sender is in our hands.
         let _ =
             passed.wait_for(|passed| passed.ends >= ends || now.is_some_and(|now| passed.time > now)).await;
+        true
     }
 }
 
-/// The time of the last write that the server knows of.
-async fn server_time(collections: &Collections) -> Option<ClusterTime> {
-    let admin = collections.events.client().database("admin");
-    let answer = call::call(async move { admin.run_command(doc! { "ping": 1 }).await }).await.ok()?;
-    answer.get_timestamp("operationTime").ok()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn what_came_between_is_known_as_far_back_as_it_is_remembered() {
+        let progress = Progress::default();
+        let begun = progress.told();
+        let (first, second) = (sample::event(1), sample::event(2));
+        let (user, end) = (first.destination.clone(), (second.at.micros(), second.id));
+        progress.shown(&[first.clone(), second.clone()]);
+        let ids = |since, end| progress.late(since, &user, end).map(|(late, _)| late);
+        assert_eq!(ids(begun, end), Some(HashSet::from([first.id, second.id])));
+        assert_eq!(ids(begun, (first.at.micros() - 1, Uuid::max())), Some(HashSet::new()), "it comes later");
+        assert_eq!(progress.late(begun, &sample::name("carol"), end).unwrap().0, HashSet::new());
+        assert_eq!(ids(progress.told(), end), Some(HashSet::new()));
+        let other = Progress::default();
+        assert_eq!(ids(other.told(), end), None, "another process");
+
+        let since = progress.told();
+        (0..LAST).for_each(|_| progress.shown(std::slice::from_ref(&second)));
+        assert!(ids(since, end).is_some());
+        assert_eq!(ids(begun, end), None, "so much came since");
+        progress.restart();
+        assert_eq!(ids(since, end), None, "something may have been missed");
+    }
 }

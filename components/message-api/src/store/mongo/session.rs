@@ -40,7 +40,8 @@ impl Clock {
         self.0.fetch_max(u64::from(time.time) << 32 | u64::from(time.increment), Ordering::AcqRel);
     }
 
-    fn now(&self) -> Option<ClusterTime> {
+    /// The latest of those times.
+    pub(super) fn now(&self) -> Option<ClusterTime> {
         let now = self.0.load(Ordering::Acquire);
         let part = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).expect("32 bits");
         (now > 0).then(|| ClusterTime { time: part(now >> 32), increment: part(now) })

@@ -154,6 +154,7 @@ impl Follower {
             match open_at_end(&self.collections).await {
                 Ok(changes) => {
                     self.changes = changes;
+                    self.progress.restart();
                     self.committed.restart();
                     tracing::warn!("a new change stream; the feed begins a new epoch");
                     return;
