@@ -38,6 +38,7 @@ pub(super) async fn highest(bench: &mut Bench<'_>, system: System, running: &Run
         let row = outcome.map(|outcome| Row::closed(&scenario, system.label, &outcome));
         bench.report(&scenario, system, row);
     }
+    bench.highest.insert(system.label, highest);
     Ok(highest)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Bench;
+use super::{Bench, middle};
 use crate::Result;
 use crate::load::{Closed, Outcome, Pair, Until, closed};
 use crate::system::{Running, System};
@@ -29,17 +29,12 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
         without.push(once(bench, system, &empty, round).await?);
         with.push(once(bench, system, &full, round).await?);
     }
-    let (without, with) = (middle(without), middle(with));
+    let [without, with] = [without, with].map(|runs| middle(runs, |outcome| outcome.rate));
     let scenario = format!("{} stored", bench.options.stored);
     bench.report("none stored", system, Ok(Row::closed("none stored", system.label, &without)));
     bench.report(&scenario, system, Ok(Row { note, ..Row::closed(&scenario, system.label, &with) }));
     println!("{:<34} {:.1} % of the rate with none", "", 100.0 * with.rate / without.rate);
     Ok(())
-}
-
-fn middle(mut outcomes: Vec<Outcome>) -> Outcome {
-    outcomes.sort_by(|one, other| one.rate.total_cmp(&other.rate));
-    outcomes.swap_remove(ROUNDS / 2)
 }
 
 fn megabytes(bytes: u64) -> u64 {
