@@ -3,8 +3,6 @@
 //! The life of a message said here: typed → kept in the history, where it waits → handed to the connection by the [`Outbox`] →
 //! answered by the server → kept as stored. The life of one said by others: heard → kept → shown → its cursor moves.
 
-use std::time::Duration;
-
 use kit::{Exit, Failure};
 use protocol::UserName;
 use protocol::native::ErrorFrame;
@@ -26,17 +24,14 @@ use crate::screen::{Act, Full};
 mod act;
 mod apply;
 mod farewell;
+mod leaving;
 
-/// How long somebody who leaves waits for what they said to be stored.
-const LEAVING: Duration = Duration::from_secs(3);
-/// How long a pipe that ended waits for answers from a server that is there.
-const ANSWERS: Duration = Duration::from_secs(30);
-/// How long a pipe waits for a server that is not: a restarted one is back within a second or two.
-const SERVER: Duration = Duration::from_secs(5);
-/// How long what is under way may take when the process is told to end.
-const SHUTDOWN: Duration = Duration::from_secs(1);
+use leaving::{Leaving, SERVER};
+
 /// What the server says that is taken at once, so that it is kept with one commit.
 const BATCH: usize = 128;
+/// More messages than that may take a while to be saved: a server takes so many at once, and 20 a second after that, unless told otherwise.
+const MANY: usize = 100;
 
 /// How a chat ended.
 #[derive(Debug)]
@@ -45,19 +40,6 @@ pub(crate) enum Ending {
     Left(Option<String>),
     /// The server will not have this name.
     Rejected(Box<ErrorFrame>),
-}
-
-/// Why, and until when, the end is near.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leaving {
-    /// Not at all.
-    No,
-    /// The user said so.
-    User(Instant),
-    /// The pipe ended; what it asked for is still done, but not for ever by a server that comes and goes.
-    EndOfInput { at: Instant, latest: Instant },
-    /// The process was told to end.
-    Shutdown(Instant),
 }
 
 struct Chat<'a> {
@@ -122,10 +104,10 @@ impl Chat<'_> {
             let takes_input = self.takes_input();
             let waits_for_contact =
                 !self.console.is_interactive() && !self.model.was_connected() && !self.is_out_of_patience();
-            let deadline = self.deadline();
+            let deadline = self.leaving.deadline();
             let effects = tokio::select! {
                 () = shutdown.cancelled(), if !matches!(self.leaving, Leaving::Shutdown(_)) => {
-                    self.leaving = Leaving::Shutdown(Instant::now() + SHUTDOWN);
+                    self.leaving = Leaving::shutdown(Instant::now());
                     Vec::new()
                 }
                 Some(incoming) = self.incoming.recv() => self.heard(incoming),
@@ -134,6 +116,7 @@ impl Chat<'_> {
                     Happening::Shown => self.shown(),
                 },
                 Some(answers) = self.outbox.answers() => {
+                    self.leaving.answered(Instant::now());
                     answers.into_iter().flat_map(|(id, answer)| self.model.answered(id, answer)).collect()
                 }
                 trouble = self.keeper.trouble() => vec![Effect::Show(Item::Trouble(trouble))],
@@ -155,13 +138,6 @@ impl Chat<'_> {
                 Leaving::User(_) | Leaving::Shutdown(_) => answered || kept,
                 Leaving::EndOfInput { .. } => answered && self.model.is_up_to_date(),
             }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        match self.leaving {
-            Leaving::No => None,
-            Leaving::User(at) | Leaving::EndOfInput { at, .. } | Leaving::Shutdown(at) => Some(at),
-        }
     }
 
     fn is_out_of_patience(&self) -> bool {
@@ -196,15 +172,7 @@ impl Chat<'_> {
             let Ok(next) = self.incoming.try_recv() else { break };
             effects.extend(self.model.heard(next));
         }
-        // Who waits for a server that is there is more patient.
-        if let Leaving::EndOfInput { at, latest } = &mut self.leaving {
-            let now = Instant::now();
-            match (before, self.model.is_connected()) {
-                (false, true) => *at = (now + ANSWERS).min(*latest),
-                (true, false) => *at = (now + SERVER).min(*latest),
-                (true, true) | (false, false) => {}
-            }
-        }
+        self.leaving.connection(Instant::now(), before, self.model.is_connected());
         effects
     }
 
@@ -238,12 +206,9 @@ impl Chat<'_> {
             }
             Typed::End if self.console.is_interactive() => vec![Effect::Leave],
             Typed::End => {
-                let patience = if self.model.is_connected() { ANSWERS } else { SERVER };
-                let at = Instant::now() + patience;
-                // Who waited for a first connection already does not wait again.
-                let at = if self.model.was_connected() { at } else { at.min(self.contact) };
-                self.leaving = Leaving::EndOfInput { at, latest: Instant::now() + 2 * ANSWERS };
-                Vec::new()
+                let contact = (!self.model.was_connected()).then_some(self.contact);
+                self.leaving = Leaving::end_of_input(Instant::now(), self.model.is_connected(), contact);
+                self.many_wait()
             }
             Typed::Failed(error) => {
                 let mut effects = self.model.wrong(format!("cannot read what you type: {error}"));
@@ -251,6 +216,13 @@ impl Chat<'_> {
                 effects
             }
         }
+    }
+
+    /// Where so much waits that it may take a while, that is said.
+    fn many_wait(&self) -> Vec<Effect> {
+        let unanswered = self.model.unanswered();
+        let notice = Item::Notice(format!("{} to be saved", farewell::wait(unanswered)));
+        if unanswered > MANY && self.model.is_connected() { vec![Effect::Show(notice)] } else { Vec::new() }
     }
 
     fn line(&mut self, line: &str) -> Vec<Effect> {

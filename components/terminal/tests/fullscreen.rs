@@ -171,6 +171,14 @@ async fn nothing_stays_of_a_flag_or_a_family_that_the_terminal_finds_wider_than_
     assert_eq!(servers.conversation("alice", "bob", 2).await[1].body.as_str(), signs);
     let rows = terminal.until("both", |rows| rows.iter().filter(|row| row.ends_with("end")).count() == 2);
     assert_eq!(rows.last().map(String::as_str), Some("›"), "{rows:#?}");
+    // At the end of a row they do not go on in the next one, nor move the screen.
+    for sign in ["👩\u{200d}👩\u{200d}👧", "🇩🇪🇩🇪", "❤\u{fe0f}❤\u{fe0f}", "👍🏽"] {
+        terminal.paste(&format!("{}{sign}", "x".repeat(75)));
+        let rows = terminal.until("the line", |rows| rows.iter().any(|row| row.starts_with("› xxx")));
+        assert!(rows[0].starts_with(" bob · offline"), "{rows:#?}");
+        terminal.press(&["C-c"]);
+        terminal.until("it is gone", |rows| rows.last().is_some_and(|row| row == "›"));
+    }
     terminal.type_text("carol: plain");
     terminal.press(&["Enter"]);
     let rows = terminal.until("carol's", |rows| shows(rows, "✓ alice  plain"));

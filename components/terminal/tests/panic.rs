@@ -18,7 +18,8 @@ async fn after_a_panic_the_terminal_is_as_it_was_and_the_message_is_readable() {
         let Some(terminal) = Tmux::sized(&format!("sh -c '{command}'"), 80, 24) else { return };
         servers.online("alice").await;
         terminal.until("the screen", |rows| rows.iter().any(|row| row.contains("connected to")));
-        assert!(terminal.flags().starts_with("1 "), "it is on the alternate screen: {}", terminal.flags());
+        let flags = terminal.flags();
+        assert!(flags.starts_with("1 ") && flags.ends_with(" 0"), "alternate screen, no wrapping: {flags}");
         let pid = support::pid_of(&format!("{} alice", servers.chat));
         assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
         let rows = terminal.until("the end", |rows| rows.iter().any(|row| row == " echo"));
@@ -26,6 +27,10 @@ async fn after_a_panic_the_terminal_is_as_it_was_and_the_message_is_readable() {
         assert!(shown("before") && shown("panicked at") && shown("this is a bug"), "{signal}: {rows:#?}");
         assert!(!shown("[ended 0]"), "{signal}: {rows:#?}");
         assert!(shown(" icanon") && shown(" echo"), "{signal}: {rows:#?}");
-        assert_eq!(terminal.flags(), "0 1 0 0", "alternate screen, cursor, mouse, keys: {signal}");
+        assert_eq!(
+            terminal.flags(),
+            "0 1 0 0 1",
+            "alternate screen, cursor, mouse, keys, wrapping: {signal}"
+        );
     }
 }

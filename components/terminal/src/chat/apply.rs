@@ -7,8 +7,9 @@ use protocol::native::{Ack, ConversationSummary, HistoryPage, Send};
 use protocol::{ClientId, ConversationId, Event, Timestamp, UserName};
 use tokio::time::Instant;
 
+use super::Chat;
 use super::farewell::wait;
-use super::{Chat, LEAVING, Leaving};
+use super::leaving::Leaving;
 use crate::item::Item;
 use crate::model::Effect;
 
@@ -192,7 +193,7 @@ impl Chat<'_> {
     }
 
     async fn leave(&mut self) -> Result<Vec<Effect>, Failure> {
-        self.leaving = Leaving::User(Instant::now() + LEAVING);
+        self.leaving = Leaving::user(Instant::now());
         self.console.finish();
         let unanswered = self.model.unanswered();
         if unanswered > 0 && self.model.is_connected() {

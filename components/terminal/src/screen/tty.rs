@@ -14,7 +14,10 @@ use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableFocusChange,
     EnableMouseCapture, Event,
 };
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::terminal::{
+    DisableLineWrap, EnableLineWrap, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
+};
 use crossterm::{execute, queue};
 use ratatui::Terminal;
 use rustix::process::Signal;
@@ -112,7 +115,8 @@ fn take(mut out: impl Write) -> std::io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
     out.write_all(PUSH_TITLE.as_bytes())?;
-    execute!(out, EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)
+    // A sign at the end of a row that the terminal finds wider than we do must not go on in the next one.
+    execute!(out, EnterAlternateScreen, DisableLineWrap, EnableBracketedPaste, EnableFocusChange)
 }
 
 /// A terminal that is gone needs no care. Given back twice, it would forget what was written in between.
@@ -126,6 +130,7 @@ fn give_back() {
         DisableMouseCapture,
         DisableFocusChange,
         DisableBracketedPaste,
+        EnableLineWrap,
         LeaveAlternateScreen,
         Show
     );

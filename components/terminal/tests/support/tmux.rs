@@ -58,9 +58,9 @@ impl Tmux {
         self.tmux(&["display-message", "-p", "#{pane_title}"]).trim().to_owned()
     }
 
-    /// Whether the alternate screen, the cursor, the mouse and the keypad's own keys are on.
+    /// Whether the alternate screen, the cursor, the mouse, the keypad's own keys and the wrapping of rows are on.
     pub(crate) fn flags(&self) -> String {
-        let flags = "#{alternate_on} #{cursor_flag} #{mouse_any_flag} #{keypad_flag}";
+        let flags = "#{alternate_on} #{cursor_flag} #{mouse_any_flag} #{keypad_flag} #{wrap_flag}";
         self.tmux(&["display-message", "-p", flags]).trim().to_owned()
     }
 
