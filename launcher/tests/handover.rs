@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use support::dice::rounds;
 use support::{Home, Launcher, wait_for};
 
 /// One attempt each millisecond.
@@ -63,10 +64,6 @@ impl Visitors {
     }
 }
 
-fn rounds() -> usize {
-    if std::env::var_os("P2P_LONG").is_some() { 10 } else { 1 }
-}
-
 fn servers(launcher: &Launcher) -> [(&'static str, SocketAddr); 3] {
     let home = &launcher.home;
     [("message-api", home.api), ("chat-server", home.chat), ("web-adapter", home.page)]
@@ -77,7 +74,8 @@ fn neither_a_crash_nor_a_restart_refuses_a_connection() {
     let mut launcher = Home::new().set("thermometer.enabled=false").up();
     for (name, address) in servers(&launcher) {
         let visitors = Visitors::to(address);
-        for round in 0..rounds() {
+        let rounds = rounds(1, 10);
+        for round in 0..rounds {
             visitors.wait_for_more();
             launcher.kill_component(name);
             if round == 0 {
@@ -89,7 +87,7 @@ fn neither_a_crash_nor_a_restart_refuses_a_connection() {
         }
         visitors.wait_for_more();
         let (made, rate) = visitors.leave();
-        println!("{name}: {made} attempts, {rate:.0} a second, none refused, {} ends", 2 * rounds());
+        println!("{name}: {made} attempts, {rate:.0} a second, none refused, {} ends", 2 * rounds);
         assert!(made >= ATTEMPTS, "only {made} attempts");
     }
 }
