@@ -1,8 +1,9 @@
 //! The store in MongoDB, for those who run one, and for several machines: a standalone server or a replica set, from 4.4 on.
 //!
-//! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends, [`query`] and [`unseen`] read, [`records`] moves
-//! cursors and keeps users and state, [`whole`] reads and [`import`] takes all that a store holds, [`document`] is how an event stands in a document. [`call`] bounds every wait, and
-//! [`session`] sees to it that nothing old is read. [`stream`] tells what was stored, and [`progress`] how far it has come.
+//! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends, [`query`] and [`unseen`] read,
+//! [`records`] moves cursors and keeps users and state, [`whole`] reads and [`import`] takes all that a store holds, [`document`] is
+//! how an event stands in a document. [`call`] bounds every wait, and [`session`] sees to it that nothing old is read. [`stream`]
+//! tells what was stored, and [`progress`] how far it has come.
 //!
 //! Several processes may write to one database: the unique index on `(conversation, seq)` is the fence between them. On a replica
 //! set each publishes what any of them stored; a standalone server has no change streams, and there a process publishes only what

@@ -4,9 +4,9 @@
 //! A majority's state is durable, not fresh. A primary that was just elected may not have learnt yet that what the one before it had
 //! confirmed is with a majority; then it leaves that out of what it answers, and whoever relied on finding it would never be told of
 //! it. So each read carries the latest time of the servers' log that is known here, and a server answers once a majority has
-//! everything up to there (MongoDB's causal consistency: `afterClusterTime`). Known are the times of what the change stream showed, of what was confirmed
-//! to a writer, and of what was read; and from the beginning, that of the write which every process begins with: whatever any
-//! process had confirmed before lies before that.
+//! everything up to there (MongoDB's causal consistency: `afterClusterTime`). Known are the times of what the change stream showed,
+//! of what was confirmed to a writer, and of what was read; and from the beginning, that of the write which every process begins
+//! with: whatever any process had confirmed before lies before that.
 //!
 //! A standalone server tells no times, and is asked for none.
 
