@@ -10,8 +10,9 @@ pub(crate) enum Item {
     News(Entry),
     /// What the user says; it is kept, and waits.
     Said(Entry),
-    /// A message of the user's is stored. Whether its receiver was there, and whether it took longer than usual.
-    Stored { entry: Entry, online: bool, delayed: bool },
+    /// A message of the user's is stored. Whether its receiver was there, whether it took longer than usual, and whether the user knows
+    /// that already of the one before it.
+    Stored { entry: Entry, online: bool, delayed: bool, again: bool },
     /// The server will not have a message of the user's, for this reason.
     Refused { entry: Entry, reason: String },
     /// A message that was asked for.
@@ -50,7 +51,10 @@ impl Item {
     pub(crate) fn words(&self) -> Vec<Self> {
         match self {
             Self::News(_) | Self::Past(_) | Self::Said(_) => Vec::new(),
-            Self::Stored { entry, online, delayed } => stored(entry, *online, *delayed).into_iter().collect(),
+            Self::Stored { again: true, delayed: false, .. } => Vec::new(),
+            Self::Stored { entry, online, delayed, .. } => {
+                stored(entry, *online, *delayed).into_iter().collect()
+            }
             Self::Refused { entry, reason } => {
                 let (to, text) = (&entry.partner, preview(&entry.text));
                 vec![Self::Error(format!("not sent to {to}: {reason} ({text})"))]

@@ -157,7 +157,7 @@ mod tests {
             Item::News(entry("hello")),
             Item::News(reading),
             Item::Said(own("hi")),
-            Item::Stored { entry: stored, online: true, delayed: false },
+            Item::Stored { entry: stored, online: true, delayed: false, again: false },
             Item::Refused { entry: refused, reason: "the body is empty".into() },
             Item::Presence { name: "bob".into(), online: false, partner: true },
             Item::Link(Link::Lost { reason: "the server closed the connection".into(), waiting: 1 }),

@@ -47,6 +47,8 @@ pub(crate) struct Model {
     failures: usize,
     /// The user was told, since the connection was lost, that what they say waits.
     told_to_wait: bool,
+    /// Who was away when the last message was stored; to say so of each of many helps nobody.
+    away: Option<UserName>,
 }
 
 type Effects = Vec<Effect>;
@@ -70,6 +72,7 @@ impl Model {
             pages: 0,
             failures: 0,
             told_to_wait: false,
+            away: None,
         }
     }
 
@@ -207,7 +210,7 @@ impl Model {
         if let (State::Stored | State::Refused, Some(id)) = (entry.state, &entry.client_id) {
             // A program says under its own id what it said before: it is done already.
             self.pending.settle(id);
-            return vec![show(Item::Stored { entry, online: true, delayed: false })];
+            return vec![show(Item::Stored { entry, online: true, delayed: false, again: false })];
         }
         let mut effects = vec![show(Item::Said(entry))];
         if !self.is_connected() && !std::mem::replace(&mut self.told_to_wait, true) {

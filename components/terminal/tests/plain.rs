@@ -35,7 +35,8 @@ async fn a_piped_line_is_sent_and_answered_before_the_client_ends() {
 async fn many_lines_arrive_once_and_in_order() {
     let servers = FakeServers::start().await;
     let input: String = (0..1200).map(|n| format!("bob: line {n}\n")).collect();
-    assert_eq!(run(servers.chat, "alice", &input).await.code, Some(0));
+    let run = run(servers.chat, "alice", &input).await;
+    assert_eq!((run.code, run.err.matches("bob is offline; saved").count()), (Some(0), 1), "{}", run.err);
     let events = servers.conversation("alice", "bob", 1200).await;
     let said: Vec<&str> = events.iter().map(|event| event.body.as_str()).collect();
     assert_eq!(said, (0..1200).map(|n| format!("line {n}")).collect::<Vec<_>>());

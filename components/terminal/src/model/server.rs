@@ -24,6 +24,7 @@ impl Model {
         let tried = std::mem::replace(&mut self.connection, Connection::Up) != Connection::Opening;
         self.live = false;
         self.told_to_wait = false;
+        self.away = None;
         self.me = welcome.name;
         self.people.come(welcome.online);
         let mut unseen: u64 = 0;
@@ -108,6 +109,9 @@ impl Model {
     }
 
     fn presence(&mut self, name: UserName, online: bool) -> Effects {
+        if online && self.away.as_ref() == Some(&name) {
+            self.away = None;
+        }
         if !self.people.turn(name.clone(), online) {
             return Vec::new();
         }
@@ -150,7 +154,10 @@ impl Model {
         let mut effects = self.own(&ack.conversation, ack.seq);
         let waiting = self.pending.settle(&ack.client_id);
         if let (Some(waiting), Some(entry)) = (waiting, entry) {
-            effects.push(show(Item::Stored { entry, online: ack.online, delayed: waiting.delayed }));
+            let away = (!ack.online).then(|| waiting.to.clone());
+            let again = away.is_some() && self.away == away;
+            self.away = away;
+            effects.push(show(Item::Stored { entry, online: ack.online, delayed: waiting.delayed, again }));
         }
         effects
     }

@@ -134,6 +134,17 @@ fn a_message_that_goes_through_is_not_talked_about_and_one_that_waits_for_its_re
     let again = says(&mut model, "are you there?");
     assert_eq!(again.to, name("bob"));
     assert_eq!(texts(&stored(&mut model, &again, 2, false)), ["bob is offline; saved"]);
+    let more = says(&mut model, "bob: more");
+    assert_eq!(texts(&stored(&mut model, &more, 3, false)), Vec::<String>::new(), "it is said once");
+    let coming = |online| Incoming::Frame(Box::new(ServerFrame::Presence { name: name("bob"), online }));
+    model.heard(coming(true));
+    model.heard(coming(false));
+    let later = says(&mut model, "bob: later");
+    assert_eq!(
+        texts(&stored(&mut model, &later, 4, false)),
+        ["bob is offline; saved"],
+        "he was there meanwhile"
+    );
     assert_eq!((model.unanswered(), model.failures()), (0, 0));
 }
 
