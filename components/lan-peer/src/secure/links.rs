@@ -113,9 +113,9 @@ impl Links {
         self.lock().links.contains_key(&peer)
     }
 
-    /// Whether anybody is connected.
-    pub(crate) fn has_any(&self) -> bool {
-        !self.lock().links.is_empty()
+    /// How many are connected.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().links.len()
     }
 
     /// Everybody who is connected, and where.

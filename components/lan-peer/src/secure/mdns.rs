@@ -14,8 +14,11 @@ use crate::node::Node;
 const ADDRESSES: usize = 4;
 /// Where beacons are heard, somebody is connected after this; then it begins
 const ALONE: Duration = Duration::from_millis(100);
-/// this much later, or up to as much again: where many start together, mDNS would be most of the work while everybody meets everybody.
+/// once nobody has come for this long, or up to as much again: where many start together, mDNS would be most of the work while everybody
+/// meets everybody;
 const LATER: Duration = Duration::from_secs(2);
+/// or after so many times that, whoever comes.
+const TIMES: usize = 5;
 
 /// Announces this node and looks for others, for ever. What is found is a hint, as everything that is not proved.
 pub(crate) async fn run(node: Arc<Node>) {
@@ -23,7 +26,13 @@ pub(crate) async fn run(node: Arc<Node>) {
         return;
     }
     tokio::time::sleep(ALONE).await;
-    if node.links.has_any() {
+    let mut met = 0;
+    for _ in 0..TIMES {
+        let now = node.links.count();
+        if now <= met {
+            break;
+        }
+        met = now;
         tokio::time::sleep(LATER.mul_f64(1.0 + unit_random())).await;
     }
     let daemon = match start(&node) {
