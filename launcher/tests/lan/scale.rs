@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::network::Network;
 use crate::node::{Node, until_linked};
+use crate::support::dice::is_long;
 use crate::support::wait_for;
 
 /// All have found all this soon after the last one serves.
@@ -96,10 +97,6 @@ fn until_all_met(nodes: &[Node]) -> (Duration, Duration) {
         begun.elapsed()
     };
     (until("found"), until("connected"))
-}
-
-fn is_long() -> bool {
-    std::env::var_os("P2P_LONG").is_some()
 }
 
 /// Says what the first of them costs while nobody says anything.

@@ -18,14 +18,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use house::{House, TinyDisk};
+use support::dice::is_long;
 use talk::{BEGIN, END, HEADER, Talk};
 
 /// What the launcher may take, in KiB.
 const MEMORY: u64 = 32 * 1024;
-
-fn is_long() -> bool {
-    std::env::var_os("P2P_LONG").is_some()
-}
 
 #[test]
 fn a_flood_of_awkward_lines_comes_out_byte_for_byte_in_little_memory() {

@@ -151,9 +151,9 @@ mod tests {
             assert_eq!(prove(&one, &proof), Ok(()), "{proof}");
             assert_eq!(prove(&other, &proof), Err(Unproved::Another), "{proof}");
         }
-        let whole = |proof: &str| format!("{proof}{digits}");
+        let with_more = format!("x{digits}");
         for (proof, count) in
-            [("", 0), ("   ", 0), (LINK, 1), ("1", 1), (&digits[..46], 39), (&whole("x"), 40)]
+            [("", 0), ("   ", 0), (LINK, 1), ("1", 1), (&digits[..46], 39), (&with_more, 40)]
         {
             assert_eq!(prove(&one, proof), Err(Unproved::NotWhole(count)), "{proof}");
         }
