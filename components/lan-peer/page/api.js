@@ -3,7 +3,7 @@
 async function answer(response) {
   if (response.status === 204) return null;
   const body = await response.json().catch(() => ({ detail: `the answer was ${response.status}` }));
-  if (!response.ok) throw new Error(body.detail);
+  if (!response.ok) throw Object.assign(new Error(body.detail), { status: response.status });
   return body;
 }
 

@@ -121,6 +121,17 @@ function state(connected) {
   if (connected) attempt(async () => { await look(); await load(); });
 }
 
+// What was a node's address gets nothing unencrypted until people say that it may.
+async function send(message) {
+  try {
+    return await post("send", message);
+  } catch (error) {
+    const question = "A node that encrypts is or was at this address. Send this unencrypted, for anybody on this network to read?";
+    if (error.status !== 409 || !message.peer.startsWith("old:") || !confirm(question)) throw error;
+    return post("send", { ...message, unencrypted: true });
+  }
+}
+
 find("composer").addEventListener("submit", (submitted) => {
   submitted.preventDefault();
   const [peer, text] = [chosen, find("text").value];
@@ -128,7 +139,7 @@ find("composer").addEventListener("submit", (submitted) => {
   find("text").value = "";
   attempt(async () => {
     try {
-      const entry = await post("send", { peer, text });
+      const entry = await send({ peer, text });
       if (entry.state === "failed") throw new Error(`Not sent: ${entry.remark}`);
     } catch (error) {
       if (!find("text").value) find("text").value = text;

@@ -6,12 +6,15 @@ use kit::{Exit, Failure};
 use protocol::lan::{NodeId, PeerKey};
 use serde::{Deserialize, Serialize};
 
+use crate::choice::Choice;
 use crate::name;
 
 /// The port of the secure protocol where an address names none.
 const SECURE_PORT: u16 = 47600;
 /// Most addresses given by hand.
 const MAX_PEERS: usize = 256;
+/// Most interfaces named.
+const MAX_INTERFACES: usize = 64;
 
 /// The part of the configuration that is this component's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,9 @@ pub struct Config {
     pub secure_port: u16,
     /// Whether this node is announced and others are looked for by mDNS, too.
     pub mdns: bool,
+    /// The network interfaces that are used: `NAME` for only these, `!NAME` for all but these, `*` at the end for every name that
+    /// begins so. Empty is every interface but point-to-point links and tunnels.
+    pub interfaces: Vec<String>,
     /// Peers that no announcement reaches: `HOST`, `HOST:PORT`, `ID@HOST:PORT`; of the old kind, `old:IP`.
     pub peers: Vec<String>,
 }
@@ -45,6 +51,7 @@ impl Default for Config {
             tcp_port: 6000,
             secure_port: SECURE_PORT,
             mdns: true,
+            interfaces: Vec::new(),
             peers: Vec::new(),
         }
     }
@@ -103,6 +110,17 @@ impl Config {
             let key = if self.udp_port == 0 { "udp-port" } else { "tcp-port" };
             return wrong(format!("{key} must be the port that the others use, not 0"));
         }
+        if let Some(bad) = self.interfaces.iter().find(|text| !Choice::is_pattern(text)) {
+            return wrong(format!(
+                "interfaces: '{bad}' is not the name of an interface, as in \"eth0\", \"!docker0\" or \"!veth*\"; 'ip link' lists them"
+            ));
+        }
+        if self.interfaces.len() > MAX_INTERFACES {
+            return wrong(format!(
+                "interfaces may name {MAX_INTERFACES}, and names {}",
+                self.interfaces.len()
+            ));
+        }
         if let Some(bad) = self.peers.iter().find(|text| old(text).is_none() && Place::parse(text).is_none())
         {
             return wrong(format!("peers: '{bad}' is not HOST, HOST:PORT, ID@HOST:PORT or old:IP"));
@@ -154,6 +172,16 @@ mod tests {
         assert!(Config::default().validate().is_ok());
         let open = Config { listen: "0.0.0.0:8001".parse().unwrap(), ..Config::default() };
         assert!(open.validate().unwrap_err().to_string().starts_with("lan-peer.listen"));
+    }
+
+    #[test]
+    fn interfaces_are_chosen_by_their_names() {
+        let with = |name: &str| Config { interfaces: vec![name.to_owned()], ..Config::default() };
+        for good in ["eth0", "!wlan0", "!docker*"] {
+            assert!(with(good).validate().is_ok(), "{good}");
+        }
+        let error = with("eth 0").validate().unwrap_err().to_string();
+        assert!(error.starts_with("lan-peer.interfaces: 'eth 0'"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use protocol::lan::view::{Check, Finding};
 pub(crate) struct Facts {
     /// Our networks, as `e0 10.0.0.7`.
     pub(crate) networks: Vec<String>,
+    /// Interfaces that are up and not used, by their names.
+    pub(crate) left_out: Vec<String>,
     /// Whether one of them is IPv4, which alone has broadcasts.
     pub(crate) can_broadcast: bool,
     /// Whether this is inside a container.
@@ -60,12 +62,17 @@ fn bad(what: String, advice: String) -> Check {
 }
 
 fn networks(facts: &Facts) -> Vec<Check> {
+    let left_out = if facts.left_out.is_empty() {
+        String::new()
+    } else {
+        format!("; not used: {} (lan-peer.interfaces chooses)", facts.left_out.join(", "))
+    };
     let found = if facts.networks.is_empty() {
         let advice =
             "connect a cable or a Wi-Fi; 'ip addr' should show an interface that is up and has an address";
-        bad("this machine is on no network".to_owned(), advice.to_owned())
+        bad(format!("this machine is on no network{left_out}"), advice.to_owned())
     } else {
-        good(format!("on these networks: {}", facts.networks.join(", ")))
+        good(format!("on these networks: {}{left_out}", facts.networks.join(", ")))
     };
     let advice = "a container's own network keeps announcements inside: run it with the host's network (docker run \
         --network host), or name the others in lan-peer.peers";
@@ -216,6 +223,12 @@ mod tests {
     #[test]
     fn when_somebody_is_there_nothing_is_bad() {
         assert!(examine(&fine()).iter().all(|check| check.finding == Finding::Good));
+    }
+
+    #[test]
+    fn interfaces_that_are_not_used_are_named() {
+        let facts = Facts { left_out: vec!["wg0".to_owned(), "tun0".to_owned()], ..fine() };
+        assert!(examine(&facts)[0].what.ends_with("not used: wg0, tun0 (lan-peer.interfaces chooses)"));
     }
 
     #[test]

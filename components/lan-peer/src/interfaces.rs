@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use if_addrs::{IfAddr, IfOperStatus};
 
+use crate::choice::Choice;
 use crate::node::Node;
 
 /// How often. A machine that moves to another network is announced there this much later.
@@ -26,9 +27,22 @@ pub(crate) struct Interface {
     prefix: u8,
 }
 
-/// All of them.
+/// Those that are used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Interfaces(Vec<Interface>);
+pub(crate) struct Interfaces {
+    used: Vec<Interface>,
+    /// The names of those that are up and not used.
+    left_out: BTreeSet<String>,
+}
+
+/// The way to a machine on one of our networks: from this address of ours, through this interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Our address there.
+    pub(crate) from: IpAddr,
+    /// The number of our interface there.
+    pub(crate) index: u32,
+}
 
 /// Where everybody on one network can be told something, by IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,11 +100,14 @@ fn mask(prefix: u8) -> u32 {
 
 impl Interfaces {
     /// As they are now; those that are down or lead to nobody are left out.
-    pub(crate) fn look() -> std::io::Result<Self> {
+    pub(crate) fn look(choice: &Choice) -> std::io::Result<Self> {
         let found = if_addrs::get_if_addrs()?.into_iter().filter(|interface| {
             !interface.is_loopback() && !matches!(interface.oper_status, IfOperStatus::Down)
         });
-        let mut all: Vec<Interface> = found
+        let (taken, left): (Vec<_>, Vec<_>) =
+            found.partition(|interface| choice.takes(&interface.name, interface.is_p2p()));
+        let mut all: Vec<Interface> = taken
+            .into_iter()
             .map(|interface| {
                 let (ip, prefix) = match interface.addr {
                     IfAddr::V4(address) => (IpAddr::V4(address.ip), address.prefixlen),
@@ -102,17 +119,19 @@ impl Interfaces {
         // Where there are too many, those that can be told of us are kept.
         all.sort_by_key(|one| (one.ip.is_ipv6(), one.is_link_local()));
         all.truncate(MAX);
-        Ok(Self(all))
+        let left_out = left.into_iter().map(|interface| interface.name).take(MAX).collect();
+        Ok(Self { used: all, left_out })
     }
 
     /// Where to announce ourselves by IPv4.
     pub(crate) fn broadcasts(&self) -> impl Iterator<Item = Broadcast> {
-        self.0.iter().filter_map(Interface::broadcast)
+        self.used.iter().filter_map(Interface::broadcast)
     }
 
     /// Where to announce ourselves by IPv6, and to listen.
     pub(crate) fn segments(&self) -> Vec<Segment> {
-        let on = |is_ipv6| self.0.iter().filter(move |one| one.ip.is_ipv6() == is_ipv6).map(|one| one.index);
+        let on =
+            |is_ipv6| self.used.iter().filter(move |one| one.ip.is_ipv6() == is_ipv6).map(|one| one.index);
         let with_ipv4: HashSet<u32> = on(false).collect();
         let indexes: BTreeSet<u32> = on(true).collect();
         indexes
@@ -123,14 +142,25 @@ impl Interfaces {
 
     /// As people read them: `e0 10.0.0.7`. Addresses that every interface gives itself are left out where there are better ones.
     pub(crate) fn names(&self) -> Vec<String> {
-        let has_better = !self.0.iter().all(Interface::is_link_local);
-        let shown = self.0.iter().filter(|one| !(has_better && one.is_link_local()));
+        let has_better = !self.used.iter().all(Interface::is_link_local);
+        let shown = self.used.iter().filter(|one| !(has_better && one.is_link_local()));
         shown.map(|one| format!("{} {}", one.name, one.ip)).collect()
+    }
+
+    /// The names of the interfaces that are up and not used.
+    pub(crate) fn left_out(&self) -> impl Iterator<Item = &str> {
+        self.left_out.iter().map(String::as_str)
+    }
+
+    /// The way to an address that is on one of our networks.
+    pub(crate) fn way_to(&self, ip: IpAddr) -> Option<Way> {
+        let there = self.used.iter().find(|one| one.holds(ip)).filter(|_| !self.are_at(ip))?;
+        Some(Way { from: there.ip, index: there.index })
     }
 
     /// Whether an address is ours.
     pub(crate) fn are_at(&self, ip: IpAddr) -> bool {
-        self.0.iter().any(|one| one.ip == ip)
+        self.used.iter().any(|one| one.ip == ip)
     }
 
     /// Whether an address was ours and is not any more.
@@ -140,16 +170,17 @@ impl Interfaces {
 
     /// Whether a machine on one of our networks, and not this one, can have this address.
     pub(crate) fn can_be_peer(&self, ip: IpAddr) -> bool {
-        self.0.iter().any(|one| one.holds(ip)) && !self.are_at(ip)
+        self.way_to(ip).is_some()
     }
 }
 
 /// Keeps the node's list as it is.
 pub(crate) async fn watch(node: Arc<Node>) {
     let mut ticks = tokio::time::interval(LOOK);
+    let choice = Choice::of(&node.config.interfaces);
     loop {
         ticks.tick().await;
-        match Interfaces::look() {
+        match Interfaces::look(&choice) {
             Ok(now) => {
                 node.interfaces.send_if_modified(|known| {
                     let is_new = *known != now;
@@ -173,10 +204,14 @@ mod tests {
         Interface { name: "e0".into(), index: 2, ip: ip.parse().unwrap(), prefix }
     }
 
+    fn all(used: Vec<Interface>) -> Interfaces {
+        Interfaces { used, ..Interfaces::default() }
+    }
+
     #[test]
     fn each_interface_is_told_once_and_it_is_known_where_ipv6_is_all_there_is() {
         let beside = Interface { index: 3, ..interface("fe80::8", 64) };
-        let all = Interfaces(vec![
+        let all = all(vec![
             interface("10.0.3.7", 22),
             interface("fe80::7", 64),
             interface("2001:db8:1::7", 64),
@@ -189,7 +224,7 @@ mod tests {
 
     #[test]
     fn only_a_machine_on_our_network_can_be_a_peer() {
-        let all = Interfaces(vec![
+        let all = all(vec![
             interface("10.0.3.7", 22),
             interface("192.0.2.7", 32),
             interface("2001:db8:1::7", 64),
@@ -215,6 +250,8 @@ mod tests {
         ] {
             assert!(!all.can_be_peer(bad.parse().unwrap()), "{bad}");
         }
+        let way = Way { from: [10, 0, 3, 7].into(), index: 2 };
+        assert_eq!(all.way_to([10, 0, 0, 1].into()), Some(way));
         assert!(all.have_lost([10, 0, 0, 1].into()) && !all.have_lost([10, 0, 3, 7].into()));
         let told: Vec<Ipv4Addr> = all.broadcasts().map(|one| one.to).collect();
         assert_eq!(told, [Ipv4Addr::new(10, 0, 3, 255), Ipv4Addr::new(192, 0, 2, 7)]);
@@ -223,8 +260,8 @@ mod tests {
     #[test]
     fn addresses_of_one_link_are_shown_where_there_are_no_others() {
         let (plain, link) = (interface("10.0.3.7", 22), interface("fe80::7", 64));
-        assert_eq!(Interfaces(vec![plain, link.clone()]).names(), ["e0 10.0.3.7"]);
-        assert_eq!(Interfaces(vec![link]).names(), ["e0 fe80::7"]);
+        assert_eq!(all(vec![plain, link.clone()]).names(), ["e0 10.0.3.7"]);
+        assert_eq!(all(vec![link]).names(), ["e0 fe80::7"]);
         assert!(Interfaces::default().names().is_empty());
     }
 }

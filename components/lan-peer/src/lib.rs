@@ -1,7 +1,8 @@
 //! lan-peer: people on one network talk without any server.
 //!
 //! * [`config`] is what an operator may set. `node` is what all parts share: the `store`, the `book` of who is there, counters.
-//! * `presence` tells the network that we are here and hears who else is; `interfaces` are the networks that we are on.
+//! * `presence` tells the network that we are here and hears who else is; `interfaces` are the networks that
+//!   we are on, by the `choice` of the operator.
 //! * `secure` is what our own nodes speak among each other: encrypted, proved, acknowledged.
 //! * `old` speaks with programs of the old kind: one TCP connection a message, in the clear.
 //! * `doctor` says why nobody is found.
@@ -12,6 +13,7 @@
 pub mod config;
 
 mod book;
+mod choice;
 mod doctor;
 mod gate;
 mod http;

@@ -21,5 +21,6 @@ mod old_peer;
 mod old_protocol;
 mod page;
 mod partition;
+mod routes;
 mod scale;
 mod secure;

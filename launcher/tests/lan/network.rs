@@ -111,6 +111,13 @@ impl Network {
         Host { ip: after, ..self.host(n) }
     }
 
+    /// Puts a host on another network, by its address there alone; the cable is the same.
+    pub fn readdress(&self, n: u32, address: &str) {
+        let commands =
+            format!("addr flush dev e0\naddr add {address}/16 brd + dev e0\nroute add default dev e0\n");
+        ip(&["-n", &self.name(n)], &commands);
+    }
+
     /// Takes a host's address away.
     pub fn unaddress(&self, n: u32) {
         ip(&["-n", &self.name(n)], "addr flush dev e0\n");
@@ -129,11 +136,17 @@ impl Network {
 
     /// Wires a host to another network, too; says what its address is there.
     pub fn also_wire(&self, n: u32, other: &Self) -> String {
+        self.also_wire_as("e1", n, other)
+    }
+
+    /// The same, by an interface of this name.
+    pub fn also_wire_as(&self, interface: &str, n: u32, other: &Self) -> String {
         let (switch, address) = (other.name(0), other.address(200 + n));
         let name = self.name(n);
-        ip(&[], &format!("link add e1 netns {name} type veth peer name x{n} netns {switch}\n"));
+        ip(&[], &format!("link add {interface} netns {name} type veth peer name x{n} netns {switch}\n"));
         ip(&["-n", &switch], &format!("link set x{n} master br0 up\n"));
-        ip(&["-n", &name], &format!("addr add {address}/16 brd + dev e1\nlink set e1 up\n"));
+        let inside = format!("addr add {address}/16 brd + dev {interface}\nlink set {interface} up\n");
+        ip(&["-n", &name], &inside);
         address
     }
 

@@ -3,11 +3,12 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::network::Host;
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, kill};
 
 const PROGRAM: &str = include_str!("old_peer.py");
 
@@ -43,6 +44,22 @@ impl OldPeer {
                 return value.clone();
             }
         }
+    }
+
+    /// Stops it as it is, or lets it go on: its system takes connections for it all the same.
+    pub fn stop(&self, is_stopped: bool) {
+        kill(self.child.id(), if is_stopped { "-STOP" } else { "-CONT" });
+    }
+
+    /// Whether it says something of this kind within the time, such as that a message came.
+    pub fn says(&self, what: &str, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        while let Ok(said) = self.said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            if said.get(what).is_some() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Sends a text, as it does that.

@@ -1,6 +1,7 @@
 //! One peer as the book knows it.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use protocol::lan::PeerKey;
 use protocol::lan::datagram::SILENCE;
@@ -10,11 +11,20 @@ use tokio::time::Instant;
 use crate::secure::identity::fingerprint;
 use crate::store::Person;
 
+use super::Evidence;
+
+/// A peer of the old kind whose announcements do not reach us, and whose message did, counts as online for this long: time enough to
+/// answer, and short enough that its address is hardly anybody else's by then.
+pub(super) const ANSWERABLE: Duration = Duration::from_secs(600);
+
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) person: Person,
     pub(super) is_kept: bool,
+    /// When its presence was heard last.
     pub(super) heard: Option<Instant>,
+    /// When a message came from it last, while its presence was not heard.
+    pub(super) spoke: Option<Instant>,
     /// A node of ours is there as long as it is connected.
     pub(super) is_linked: bool,
     /// When it went.
@@ -24,11 +34,28 @@ pub(super) struct Known {
 impl Known {
     /// Not heard yet, and not kept.
     pub(super) fn new(person: Person) -> Self {
-        Self { person, is_kept: false, heard: None, is_linked: false, left: None }
+        Self { person, is_kept: false, heard: None, spoke: None, is_linked: false, left: None }
     }
 
     pub(super) fn is_online(&self, now: Instant) -> bool {
-        self.is_linked || self.heard.is_some_and(|heard| now.duration_since(heard) < SILENCE)
+        let is_within = |at: Option<Instant>, time| at.is_some_and(|at| now.duration_since(at) < time);
+        self.is_linked || is_within(self.heard, SILENCE) || is_within(self.spoke, ANSWERABLE)
+    }
+
+    /// It gave a sign of life.
+    pub(super) fn felt(&mut self, by: Evidence, now: Instant) {
+        match by {
+            Evidence::Presence => (self.heard, self.spoke) = (Some(now), None),
+            Evidence::Message => {
+                let is_announced = self.heard.is_some_and(|heard| now.duration_since(heard) < SILENCE);
+                self.spoke = (!is_announced).then_some(now);
+            }
+        }
+    }
+
+    /// Whether a sign of life is on record, however old.
+    pub(super) fn was_felt(&self) -> bool {
+        self.heard.is_some() || self.spoke.is_some()
     }
 
     /// Where this node is, or was until lately: what is heard from there of the old kind is its own presence.

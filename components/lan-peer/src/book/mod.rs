@@ -48,6 +48,15 @@ pub(crate) struct Met {
     pub(crate) is_suspect: bool,
 }
 
+/// How a peer of the old kind showed that it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// By a datagram, which anybody can send under any address.
+    Presence,
+    /// By a message over TCP, which only whoever is at the address can send.
+    Message,
+}
+
 /// What a sign of life has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sign {
@@ -71,10 +80,10 @@ impl Book {
     }
 
     /// Somebody gave a sign of life.
-    pub(crate) fn sign(&mut self, key: PeerKey, now: Instant, at: Timestamp) -> Sign {
+    pub(crate) fn sign(&mut self, key: PeerKey, by: Evidence, now: Instant, at: Timestamp) -> Sign {
         if let Some(known) = self.peers.get_mut(&key) {
             let was_online = known.is_online(now);
-            known.heard = Some(now);
+            known.felt(by, now);
             known.person.last_seen = at;
             return if was_online { Sign::Known } else { Sign::New };
         }
@@ -82,8 +91,9 @@ impl Book {
             return Sign::NoRoom;
         }
         self.heard += 1;
-        let person = Person::new(key, at);
-        self.peers.insert(key, Known { heard: Some(now), ..Known::new(person) });
+        let mut known = Known::new(Person::new(key, at));
+        known.felt(by, now);
+        self.peers.insert(key, known);
         Sign::New
     }
 
@@ -200,11 +210,11 @@ impl Book {
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
         let mut went = false;
         self.peers.retain(|_, known| {
-            if known.heard.is_some() && !known.is_online(now) {
-                known.heard = None;
+            if known.was_felt() && !known.is_online(now) {
+                (known.heard, known.spoke) = (None, None);
                 went = true;
             }
-            known.is_kept || known.heard.is_some() || known.is_linked
+            known.is_kept || known.was_felt() || known.is_linked
         });
         self.heard = self.peers.values().filter(|known| !known.is_kept).count();
         went
@@ -213,6 +223,22 @@ impl Book {
     /// Whether this peer is known, there or not.
     pub(crate) fn knows(&self, key: PeerKey) -> bool {
         self.peers.contains_key(&key)
+    }
+
+    /// Whether this peer is there now.
+    pub(crate) fn is_online(&self, key: PeerKey, now: Instant) -> bool {
+        self.peers.get(&key).is_some_and(|known| known.is_online(now))
+    }
+
+    /// The nodes of ours that were at this address, by what is known of them; those that are turned away do not count.
+    pub(crate) fn nodes_at(&self, ip: IpAddr) -> Vec<NodeId> {
+        let there = self.peers.values().filter(|known| known.person.trust != Trust::Blocked);
+        let there = there.filter(|known| known.person.addresses.iter().any(|place| place.ip() == ip));
+        let nodes = there.filter_map(|known| match known.person.key {
+            PeerKey::Node(id) => Some(id),
+            PeerKey::Old(_) => None,
+        });
+        nodes.collect()
     }
 
     /// Whether somebody announces themselves from this address, up to the last time but one.

@@ -1,12 +1,13 @@
 //! The book, told the time.
 
 use super::*;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use protocol::lan::datagram::SILENCE;
 
 fn key(n: u32) -> PeerKey {
-    PeerKey::Old(std::net::Ipv4Addr::from(0x0a00_0000 + n).into())
+    PeerKey::Old(Ipv4Addr::from(0x0a00_0000 + n).into())
 }
 
 fn at() -> Timestamp {
@@ -17,31 +18,64 @@ fn at() -> Timestamp {
 fn whoever_is_silent_is_gone_and_whoever_is_kept_is_away() {
     let start = Instant::now();
     let mut book = Book::new(Vec::new(), start);
-    assert_eq!(book.sign(key(1), start, at()), Sign::New);
-    assert_eq!(book.sign(key(2), start, at()), Sign::New);
+    assert_eq!(book.sign(key(1), Evidence::Presence, start, at()), Sign::New);
+    assert_eq!(book.sign(key(2), Evidence::Presence, start, at()), Sign::New);
     assert!(book.talked(key(2), at()).is_some() && book.talked(key(2), at()).is_none());
     let later = start + SILENCE - Duration::from_millis(1);
     assert!(!book.expire(later) && book.present(later).len() == 2);
-    assert_eq!(book.sign(key(1), later, at()), Sign::Known);
+    assert_eq!(book.sign(key(1), Evidence::Presence, later, at()), Sign::Known);
     let end = start + SILENCE;
     assert!(book.expire(end) && !book.expire(end));
     assert!(book.expire(later + SILENCE));
     let left = book.list(end);
     assert_eq!(left.iter().map(|peer| (peer.key, peer.online)).collect::<Vec<_>>(), [(key(2), false)]);
-    assert_eq!(book.sign(key(2), end, at()), Sign::New);
+    assert_eq!(book.sign(key(2), Evidence::Presence, end, at()), Sign::New);
+}
+
+#[test]
+fn whoever_is_not_heard_but_writes_can_be_answered_for_a_while() {
+    let start = Instant::now();
+    let mut book = Book::new(Vec::new(), start);
+    assert_eq!(book.sign(key(1), Evidence::Message, start, at()), Sign::New);
+    let later = start + 30 * SILENCE;
+    assert!(!book.expire(later) && book.is_online(key(1), later));
+    assert!(!book.is_present(Ipv4Addr::new(10, 0, 0, 1).into(), start), "presence is another thing");
+    assert_eq!(book.sign(key(1), Evidence::Message, later, at()), Sign::Known);
+    // Once its announcements come they count, and a message among them adds nothing.
+    assert_eq!(book.sign(key(1), Evidence::Presence, later, at()), Sign::Known);
+    assert_eq!(book.sign(key(1), Evidence::Message, later, at()), Sign::Known);
+    let end = later + SILENCE;
+    assert!(!book.is_online(key(1), end) && book.expire(end) && !book.knows(key(1)));
+    book.sign(key(1), Evidence::Message, end, at());
+    assert!(book.expire(end + known::ANSWERABLE) && !book.knows(key(1)));
+}
+
+#[test]
+fn an_address_stays_a_nodes_after_it_has_left() {
+    let now = Instant::now();
+    let mut book = Book::new(Vec::new(), now);
+    meet(&mut book, ONE, "alice");
+    let ip = Ipv4Addr::new(10, 0, 0, 1).into();
+    assert_eq!(book.nodes_at(ip), [ONE]);
+    book.link(ONE, true, now, at());
+    book.link(ONE, false, now, at());
+    assert_eq!(book.nodes_at(ip), [ONE]);
+    assert!(book.nodes_at(Ipv4Addr::new(10, 0, 0, 2).into()).is_empty());
+    book.judge(ONE, Trust::Blocked);
+    assert!(book.nodes_at(ip).is_empty());
 }
 
 #[test]
 fn forged_presence_pushes_nobody_out_and_takes_bounded_room() {
     let start = Instant::now();
     let mut book = Book::new(Vec::new(), start);
-    book.sign(key(1), start, at());
+    book.sign(key(1), Evidence::Presence, start, at());
     let mut now = start;
     for n in 0..100_000 {
         now = start + Duration::from_micros(100 * u64::from(n));
-        book.sign(key(1 + n), now, at());
+        book.sign(key(1 + n), Evidence::Presence, now, at());
         if n % 1000 == 0 {
-            book.sign(key(1), now, at());
+            book.sign(key(1), Evidence::Presence, now, at());
             book.expire(now);
         }
     }
@@ -50,7 +84,7 @@ fn forged_presence_pushes_nobody_out_and_takes_bounded_room() {
     now += SILENCE;
     book.expire(now);
     assert_eq!((book.list(now).len(), book.heard), (0, 0));
-    assert_eq!(book.sign(key(7), now, at()), Sign::New);
+    assert_eq!(book.sign(key(7), Evidence::Presence, now, at()), Sign::New);
 }
 
 const ONE: NodeId = NodeId::from_bytes([1; 32]);
@@ -114,7 +148,7 @@ fn a_name_given_here_stays() {
     let now = Instant::now();
     let mut book = Book::new(Vec::new(), now);
     assert!(book.rename(key(1), "printer".into()).is_none());
-    book.sign(key(1), now, at());
+    book.sign(key(1), Evidence::Presence, now, at());
     let person = book.rename(key(1), "printer".into()).unwrap();
     let book = Book::new(vec![person], now);
     assert_eq!(book.list(now)[0].name, "printer");
@@ -128,7 +162,7 @@ fn whoever_is_found_as_a_node_is_listed_once() {
     let keys = |book: &Book, now| -> Vec<(PeerKey, bool)> {
         book.list(now).into_iter().map(|peer| (peer.key, peer.online)).collect()
     };
-    book.sign(key(1), start, at());
+    book.sign(key(1), Evidence::Presence, start, at());
     book.met(ONE, "alice", ([10, 0, 0, 1], 47600).into(), at());
     assert_eq!(keys(&book, start), [(key(1), true), (PeerKey::Node(ONE), false)]);
     book.link(ONE, true, start, at());
@@ -136,7 +170,7 @@ fn whoever_is_found_as_a_node_is_listed_once() {
     book.link(ONE, false, start, at());
     assert_eq!(keys(&book, start), [(PeerKey::Node(ONE), false)], "its last presence is still its own");
     let later = start + SILENCE;
-    book.sign(key(1), later, at());
+    book.sign(key(1), Evidence::Presence, later, at());
     assert_eq!(keys(&book, later), [(key(1), true), (PeerKey::Node(ONE), false)]);
     // What was said in the clear is not hidden.
     book.talked(key(1), at());

@@ -87,7 +87,7 @@ pub(super) async fn history(State(app): State<App>, which: Result<Query<Which>, 
 
 /// `POST send`: the answer is what became of it.
 pub(super) async fn send(State(app): State<App>, Input(request): Input<Send>) -> Response {
-    match old::hand_over(&app, request.peer, &request.text).await {
+    match old::hand_over(&app, &request).await {
         Ok(entry) => Json(entry).into_response(),
         Err(refusal) => refusal,
     }

@@ -16,6 +16,7 @@ use protocol::lan::view;
 use super::App;
 use super::input::Input;
 use super::problem::{self, problem};
+use crate::node::Owner;
 use crate::old::outlet;
 
 /// The latest texts, at most so many.
@@ -24,6 +25,13 @@ const TEXTS: usize = 1000;
 /// What is said where nothing is sent.
 const SUSPECT: &str = "nothing is sent to them: they are turned away, or somebody else was known under this name; compare \
     fingerprints and say that they are verified, or that you know them as somebody new";
+
+/// What is said where an address was a node's.
+const ENCRYPTED_BEFORE: &str = "a node that encrypts is or was at this address, so nothing was sent there unencrypted; write to that \
+    node, or block it, or send with \"unencrypted\": true ('launcher lan send --unencrypted') if a program of the old kind has the address now";
+
+/// What is said where an address was several nodes'.
+const SEVERAL: &str = "several nodes that encrypt are or were at this address; say which one is meant, by its key ('launcher lan peers')";
 
 /// `GET /peers`: who is there, and when they were heard, in Unix seconds.
 pub(super) async fn peers(State(app): State<App>) -> Json<BTreeMap<String, f64>> {
@@ -45,25 +53,37 @@ pub(super) async fn send(State(app): State<App>, Input(request): Input<SendReque
     let Ok(ip) = request.ip.parse::<IpAddr>() else {
         return problem(StatusCode::UNPROCESSABLE_ENTITY, "ip: not an IP address");
     };
-    // A node of ours at this address gets it encrypted.
-    let peer = app.node.node_at(ip).map_or(PeerKey::Old(ip), PeerKey::Node);
-    match hand_over(&app, peer, &request.msg).await {
+    // A node of ours at this address gets it encrypted, now or when it is back.
+    let peer = match app.node.owner_of(ip) {
+        Owner::Nobody => PeerKey::Old(ip),
+        Owner::Node(id) => PeerKey::Node(id),
+        Owner::Several => return problem(StatusCode::CONFLICT, SEVERAL),
+    };
+    match hand_over(&app, &view::Send { peer, text: request.msg, unencrypted: false }).await {
         Ok(view::Entry { state: view::State::Failed, remark, .. }) => {
             problem(StatusCode::BAD_GATEWAY, remark.unwrap_or_default())
         }
-        Ok(_) => Json(SendAnswer { status: "sent".to_owned() }).into_response(),
+        Ok(_) if app.node.is_offline_node(peer) => (StatusCode::ACCEPTED, answer("queued")).into_response(),
+        Ok(_) => answer("sent").into_response(),
         Err(refusal) => refusal,
     }
 }
 
+fn answer(status: &str) -> Json<SendAnswer> {
+    Json(SendAnswer { status: status.to_owned() })
+}
+
 /// Sends, to a peer that we know.
-pub(super) async fn hand_over(app: &App, peer: PeerKey, text: &str) -> Result<view::Entry, Response> {
-    let body =
-        Body::parse(text).map_err(|error| problem(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
-    if !app.node.may_send(peer) {
+pub(super) async fn hand_over(app: &App, request: &view::Send) -> Result<view::Entry, Response> {
+    let body = Body::parse(&request.text)
+        .map_err(|error| problem(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+    if !app.node.may_send(request.peer) {
         return Err(problem::nobody());
     }
-    let sent = match peer {
+    let sent = match request.peer {
+        PeerKey::Old(ip) if !request.unencrypted && app.node.owner_of(ip) != Owner::Nobody => {
+            return Err(problem(StatusCode::CONFLICT, ENCRYPTED_BEFORE));
+        }
         PeerKey::Old(ip) => outlet::send(&app.node, ip, &body).await,
         PeerKey::Node(id) if app.node.is_trusted(id) => app.node.enqueue(id, body).await,
         PeerKey::Node(_) => return Err(problem(StatusCode::CONFLICT, SUSPECT)),

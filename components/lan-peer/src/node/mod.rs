@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::book::Book;
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::interfaces::Interfaces;
 use crate::metrics::Counters;
@@ -32,7 +33,7 @@ use crate::secure::listener;
 use crate::secure::tls::Tls;
 use crate::store::Store;
 
-pub(crate) use people::{Heard, Welcome};
+pub(crate) use people::{Heard, Owner, Route, Welcome};
 pub(crate) use view::tell_changes;
 
 /// Where messages are kept, below the data directory.
@@ -107,10 +108,10 @@ impl Node {
         let beacon = Beacon { id: identity.id, port: place.port, boot };
         Ok(Self {
             given: config.old().collect(),
+            interfaces: watch::channel(Interfaces::look(&Choice::of(&config.interfaces))?).0,
             config,
             store,
             counters: Counters::default(),
-            interfaces: watch::channel(Interfaces::look()?).0,
             turns: Turns::default(),
             me: identity.id,
             tls: Tls::new(&identity)?,

@@ -8,7 +8,8 @@ use protocol::{Body, Timestamp};
 use tokio::time::Instant;
 
 use super::Node;
-use crate::book::{Met, Sign};
+use crate::book::{Evidence, Met, Sign};
+use crate::interfaces::Way;
 use crate::name;
 use crate::secure::dialler::Hint;
 use crate::store::{Person, StoreError};
@@ -20,6 +21,37 @@ pub(crate) enum Welcome {
     Fine,
     /// It is turned away.
     Blocked,
+}
+
+/// How a peer of the old kind is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// As the system likes: the operator has named the address.
+    Any,
+    /// On the network that it was heard on, and no other.
+    Through(Way),
+}
+
+/// Why nothing is sent to a peer of the old kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoRoute {
+    /// Another network has the address.
+    #[error("the address is on none of this machine's networks; nothing was sent")]
+    Elsewhere,
+    /// The address may have passed on.
+    #[error("not heard for 10 s, so somebody else may have the address; nothing was sent")]
+    Silent,
+}
+
+/// To which node of ours an address belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// To none.
+    Nobody,
+    /// To this one, connected or not.
+    Node(NodeId),
+    /// To several, one after another, and none is connected.
+    Several,
 }
 
 /// What became of a sign of life.
@@ -37,11 +69,11 @@ pub(crate) enum Heard {
 
 impl Node {
     /// Somebody at this address gave a sign of life.
-    pub(crate) fn heard(&self, ip: IpAddr) -> Heard {
+    pub(crate) fn heard(&self, ip: IpAddr, by: Evidence) -> Heard {
         if !self.is_peer(ip) {
             return Heard::Nobody;
         }
-        match self.book().sign(PeerKey::Old(ip), Instant::now(), Timestamp::now()) {
+        match self.book().sign(PeerKey::Old(ip), by, Instant::now(), Timestamp::now()) {
             Sign::New => {
                 self.changed.notify_one();
                 Heard::New
@@ -58,6 +90,28 @@ impl Node {
 
     fn is_peer(&self, ip: IpAddr) -> bool {
         self.interfaces.borrow().can_be_peer(ip) || self.is_given(ip)
+    }
+
+    /// The way to a peer of the old kind, as long as it can be taken for whom it was: what is sent there can be read by anybody who has
+    /// the address by then.
+    pub(crate) fn way_to_old(&self, ip: IpAddr) -> Result<Route, NoRoute> {
+        if self.is_given(ip) {
+            return Ok(Route::Any);
+        }
+        let way = self.interfaces.borrow().way_to(ip).ok_or(NoRoute::Elsewhere)?;
+        let is_online = self.book().is_online(PeerKey::Old(ip), Instant::now());
+        if is_online { Ok(Route::Through(way)) } else { Err(NoRoute::Silent) }
+    }
+
+    /// Which node of ours an address belongs to. Once it was one's it stays so: what is meant for it never goes out unencrypted.
+    pub(crate) fn owner_of(&self, ip: IpAddr) -> Owner {
+        let known = if self.is_given(ip) { Vec::new() } else { self.book().nodes_at(ip) };
+        match (self.node_at(ip), known.as_slice()) {
+            (Some(id), _) => Owner::Node(id),
+            (None, []) => Owner::Nobody,
+            (None, [id]) => Owner::Node(*id),
+            (None, _) => Owner::Several,
+        }
     }
 
     fn is_given(&self, ip: IpAddr) -> bool {
@@ -78,6 +132,14 @@ impl Node {
         let mut there = self.links.all().into_iter().filter(|(_, remote)| remote.ip() == ip);
         let (first, second) = (there.next(), there.next());
         first.filter(|_| second.is_none()).map(|(id, _)| id)
+    }
+
+    /// Whether what is written to this peer waits until it is back.
+    pub(crate) fn is_offline_node(&self, peer: PeerKey) -> bool {
+        match peer {
+            PeerKey::Old(_) => false,
+            PeerKey::Node(id) => !self.links.has(id),
+        }
     }
 
     /// Writes a message to a node of ours; it goes out when it can, now or later.
@@ -104,6 +166,12 @@ impl Node {
             let _ = self.hints.try_send(Hint::At(id, address));
         }
         can_be
+    }
+
+    /// Whether a node of ours can be at this address now: it is on one of our networks, or the operator has named it.
+    pub(crate) fn can_be_dialled(&self, ip: IpAddr) -> bool {
+        let is_named = || self.config.places().any(|place| place.host.parse() == Ok(ip));
+        self.interfaces.borrow().can_be_peer(ip) || is_named()
     }
 
     /// The nodes of ours that are known, and where they were last.

@@ -61,6 +61,7 @@ impl Node {
         let Troubles { deaf, closed } = &*self.troubles();
         Facts {
             networks: self.interfaces.borrow().names(),
+            left_out: self.interfaces.borrow().left_out().map(str::to_owned).collect(),
             can_broadcast: self.interfaces.borrow().broadcasts().next().is_some(),
             is_container: ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
             udp_port: self.config.udp_port,

@@ -17,6 +17,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::book::Evidence;
 use crate::gate::Gate;
 use crate::node::{Heard, Node};
 use crate::store::Draft;
@@ -68,8 +69,8 @@ async fn accept(node: &Arc<Node>, listener: &TcpListener, gate: &mut Gate) {
 
 /// One connection, one message. Bounded in time, so that it need not be told when everything ends.
 async fn take(node: Arc<Node>, stream: TcpStream, ip: IpAddr, place: Place) {
-    // Presence can be lost; whoever speaks is there.
-    if matches!(node.heard(ip), Heard::Nobody) {
+    // Its presence may not reach us; whoever speaks is there, at the address that TCP has proved.
+    if matches!(node.heard(ip, Evidence::Message), Heard::Nobody) {
         node.counters.old_refused.add(1);
         return;
     }

@@ -1,9 +1,14 @@
 //! Hands messages over: each part a connection of its own, one after another, so that they arrive in order.
 //!
 //! Nothing is ever sent to find out whether somebody is there: the old kind shows each connection as a message, an empty one, too.
+//!
+//! What is sent is plain text, so it leaves only through the interface of the network that the peer is on and only while the peer is
+//! heard: an address that is on none of our networks would be somebody's behind the default route.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,11 +16,13 @@ use protocol::Body;
 use protocol::lan::PeerKey;
 use protocol::lan::old::parts;
 use protocol::lan::view::{Entry, State};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::node::Node;
+use crate::interfaces::Way;
+use crate::node::{Node, Route};
 use crate::store::{Draft, StoreError};
 
 /// How long a connection may take; beyond it the peer is not there.
@@ -43,7 +50,11 @@ pub(crate) async fn send(node: &Node, ip: IpAddr, body: &Body) -> Result<Entry, 
     let mut gone = 0;
     let mut failure = None;
     for part in &parts {
-        match hand_over((ip, node.config.tcp_port).into(), part.as_bytes()).await {
+        let sent = match node.way_to_old(ip) {
+            Ok(route) => hand_over(route, (ip, node.config.tcp_port).into(), part.as_bytes()).await,
+            Err(no_route) => Err(std::io::Error::other(no_route)),
+        };
+        match sent {
             Ok(()) => gone += 1,
             Err(error) => {
                 failure = Some(error);
@@ -71,12 +82,67 @@ pub(crate) async fn send(node: &Node, ip: IpAddr, body: &Body) -> Result<Entry, 
 }
 
 /// In one segment, for the other side reads once and no more.
-async fn hand_over(to: SocketAddr, part: &[u8]) -> std::io::Result<()> {
-    let mut stream = timeout(CONNECT, TcpStream::connect(to)).await??;
+async fn hand_over(route: Route, to: SocketAddr, part: &[u8]) -> std::io::Result<()> {
+    let mut stream = timeout(CONNECT, connect(route, to)).await??;
     stream.set_nodelay(true)?;
     timeout(CONNECT, stream.write_all(part)).await??;
     stream.shutdown().await?;
     // What it answers, if anything, is not for us.
     let _ = timeout(CLOSE, stream.read(&mut [0; 64])).await;
     Ok(())
+}
+
+async fn connect(route: Route, to: SocketAddr) -> std::io::Result<TcpStream> {
+    match route {
+        Route::Any => TcpStream::connect(to).await,
+        Route::Through(way) => connect_through(way, to).await,
+    }
+}
+
+/// Connects through one interface, or not at all.
+async fn connect_through(way: Way, mut to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = match &mut to {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(to) => {
+            if to.ip().is_unicast_link_local() {
+                to.set_scope_id(way.index);
+            }
+            TcpSocket::new_v6()?
+        }
+    };
+    if tie(&socket, way).is_err() {
+        // Older systems want special rights for that; then the route that the system would take has to be the right one.
+        is_route_through(way, to)?;
+    }
+    socket.bind(match way.from {
+        IpAddr::V6(from) if from.is_unicast_link_local() => SocketAddrV6::new(from, 0, 0, way.index).into(),
+        from => SocketAddr::new(from, 0),
+    })?;
+    socket.connect(to).await
+}
+
+/// Lets the socket use this interface alone, whatever the routes say.
+fn tie(socket: &TcpSocket, way: Way) -> std::io::Result<()> {
+    let index = NonZeroU32::new(way.index).ok_or(ErrorKind::NotFound)?;
+    let socket = SockRef::from(socket);
+    if way.from.is_ipv4() {
+        socket.bind_device_by_index_v4(Some(index))
+    } else {
+        socket.bind_device_by_index_v6(Some(index))
+    }
+}
+
+/// Whether the system would leave from our address there on its own accord; a UDP socket that is connected tells without sending.
+fn is_route_through(way: Way, to: SocketAddr) -> std::io::Result<()> {
+    let probe = std::net::UdpSocket::bind(match way.from {
+        IpAddr::V4(_) => SocketAddr::from(([0, 0, 0, 0], 0)),
+        IpAddr::V6(_) => SocketAddr::from(([0u16; 8], 0)),
+    })?;
+    probe.connect(to)?;
+    if probe.local_addr()?.ip() == way.from {
+        return Ok(());
+    }
+    Err(std::io::Error::other(
+        "the way there does not lead through the network that they were heard on; nothing was sent",
+    ))
 }

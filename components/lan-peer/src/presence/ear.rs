@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::sockets::Sockets;
 use super::{note, open};
+use crate::book::Evidence;
 use crate::node::{Heard, Node};
 
 /// Datagrams read at once.
@@ -128,7 +129,7 @@ impl Ear {
 
     fn presence(&mut self, sockets: &Sockets, from: SocketAddr) {
         let node = Arc::clone(&self.node);
-        match node.heard(from.ip()) {
+        match node.heard(from.ip(), Evidence::Presence) {
             Heard::New => {
                 node.counters.datagrams_others.add(1);
                 if !self.ours.contains(&from.ip()) {

@@ -296,7 +296,10 @@ impl Dialler {
             let found = match &whom {
                 Whom::Node(id) if node.is_blocked(*id) => None,
                 Whom::Node(id) => {
-                    let is_free = |address: &SocketAddr| !node.is_place_of_another(*id, *address);
+                    // One that is on another network now is somebody else's behind the default route.
+                    let is_free = |address: &SocketAddr| {
+                        node.can_be_dialled(address.ip()) && !node.is_place_of_another(*id, *address)
+                    };
                     let addresses: Vec<SocketAddr> = addresses.into_iter().filter(is_free).collect();
                     dial_any(&node, Some(*id), &addresses).await
                 }

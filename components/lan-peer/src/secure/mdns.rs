@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::backoff::unit_random;
-use mdns_sd::{ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
+use mdns_sd::{IfKind, IfPredicate, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
 use protocol::lan::service::{ID, SERVICE, node_in};
 
+use crate::choice::Choice;
 use crate::node::Node;
 
 /// Addresses of one peer that are tried.
@@ -53,6 +54,9 @@ pub(crate) async fn run(node: Arc<Node>) {
 
 fn start(node: &Node) -> mdns_sd::Result<ServiceDaemon> {
     let daemon = ServiceDaemon::new()?;
+    let choice = Choice::of(&node.config.interfaces);
+    let is_left_out = IfPredicate::new(move |one| !choice.takes(&one.name, one.is_p2p()));
+    daemon.disable_interface(IfKind::Predicate(is_left_out))?;
     let name = node.me.short();
     let id = node.me.to_string();
     let host = format!("p2pchat-{name}.local.");

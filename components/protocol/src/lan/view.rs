@@ -122,6 +122,9 @@ pub struct Send {
     pub peer: PeerKey,
     /// The text.
     pub text: String,
+    /// Send it to a peer of the old kind although the address was one of our nodes', whose messages are encrypted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unencrypted: bool,
 }
 
 /// The body of `POST /api/v1/trust`.

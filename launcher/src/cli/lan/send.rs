@@ -12,6 +12,9 @@ use crate::cli::output;
 pub(super) struct Args {
     /// To whom: a name, an address, or the beginning of a key
     whom: String,
+    /// Send unencrypted to an address that was a node's, because a program of the old kind has it now
+    #[arg(long)]
+    unencrypted: bool,
     /// The message
     #[arg(required = true)]
     text: Vec<String>,
@@ -19,7 +22,7 @@ pub(super) struct Args {
 
 pub(super) async fn send(client: &LanClient, args: &Args) -> Result<Exit, Failure> {
     let peer = find(client, &args.whom).await?;
-    let request = view::Send { peer: peer.key, text: args.text.join(" ") };
+    let request = view::Send { peer: peer.key, text: args.text.join(" "), unencrypted: args.unencrypted };
     let entry = client.send(&request).await.map_err(failed)?;
     let said = match entry.state {
         State::Sent => "sent, in the clear; whether it was read nobody says",
