@@ -1,50 +1,65 @@
 //! Moves cursors: the latest place of each is kept and sent to the message API in batches.
 //!
 //! The life of a move: [`Cursors::advance`] → merged with an earlier one of the same cursor → within [`GATHER`] posted with the
-//! others → on failure kept, and posted again. A move that is lost means that an event is shown again, never that one is not shown.
+//! others → on failure kept, and posted again. A login posts what waits for its user in a request of its own ([`Cursors::flush`]): it
+//! waits for moves of that user alone, however many of others there are. A move that is lost means that an event is shown again,
+//! never that one is not shown.
 
-use std::collections::HashMap;
+mod waiting;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use protocol::api::CursorMove;
 use protocol::native::Device;
 use protocol::{ConversationId, UserName};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::backend::Backend;
+use waiting::{Batch, Waiting};
 
 /// Moves gather for this long, so that a lively conversation costs one write and not hundreds.
 const GATHER: Duration = Duration::from_millis(50);
-/// Cursors that wait to be moved. Overflow rule: others stay where they are, and those events are shown again.
-const LIMIT: usize = 64 * 1024;
-/// Moves in one request.
-const BATCH: usize = 1024;
+/// Moves in one request. A login waits for a whole request where it carries a move of its user, so not more.
+const BATCH: usize = 256;
+/// Requests of logins at once. When everybody comes back at the same time, a few at a time do.
+const FLUSHES: usize = 8;
 /// How long a login waits for moves of its user to get there.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
-/// Between two attempts while the message API is away.
+/// Between two attempts while the message API is unavailable.
 const RETRY: Duration = Duration::from_millis(250);
-
-type Cursor = (UserName, Option<Device>, ConversationId);
 
 /// Cursors on their way to the store.
 #[derive(Debug)]
 pub(crate) struct Cursors {
     backend: Arc<Backend>,
-    waiting: Mutex<HashMap<Cursor, u64>>,
-    /// Held while moves are on their way, so that whoever has it knows that none are.
-    posting: tokio::sync::Mutex<()>,
+    waiting: Mutex<Waiting>,
+    flushes: Semaphore,
+    landed: watch::Sender<Landed>,
     wake: Notify,
+}
+
+/// How many batches came to an end.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Landed {
+    all: u64,
+    /// Those of which nobody knows that they are stored.
+    failed: u64,
 }
 
 impl Cursors {
     /// Nothing waits.
     pub(crate) fn new(backend: Arc<Backend>) -> Arc<Self> {
-        let (waiting, posting, wake) = (Mutex::default(), tokio::sync::Mutex::default(), Notify::new());
-        Arc::new(Self { backend, waiting, posting, wake })
+        Arc::new(Self {
+            backend,
+            waiting: Mutex::default(),
+            flushes: Semaphore::new(FLUSHES),
+            landed: watch::Sender::default(),
+            wake: Notify::new(),
+        })
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Cursor, u64>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().expect("nobody panics while holding this lock")
     }
 
@@ -56,17 +71,8 @@ impl Cursors {
         conversation: ConversationId,
         seq: u64,
     ) {
-        self.keep((user.clone(), device.cloned(), conversation), seq);
+        self.waiting().add((user.clone(), device.cloned(), conversation), seq);
         self.wake.notify_one();
-    }
-
-    fn keep(&self, cursor: Cursor, seq: u64) {
-        let mut waiting = self.waiting();
-        if let Some(known) = waiting.get_mut(&cursor) {
-            *known = seq.max(*known);
-        } else if waiting.len() < LIMIT {
-            waiting.insert(cursor, seq);
-        }
     }
 
     /// Posts what gathers, for ever.
@@ -74,85 +80,118 @@ impl Cursors {
         loop {
             self.wake.notified().await;
             tokio::time::sleep(GATHER).await;
-            while !self.post(None).await {
-                tokio::time::sleep(RETRY).await;
+            while let Some(batch) = self.take() {
+                if !self.post(batch).await {
+                    tokio::time::sleep(RETRY).await;
+                }
             }
         }
     }
 
-    /// Waits until a user's moves are in the store, but not for long; says whether they are.
+    /// Waits until a user's moves are in the store, at most [`FLUSH_TIMEOUT`]; says whether they are.
     pub(crate) async fn flush(&self, user: &UserName) -> bool {
-        // A store that is away keeps the moves waiting here, and they are posted when it is back.
-        tokio::time::timeout(FLUSH_TIMEOUT, self.post(Some(user))).await.unwrap_or(false)
+        // While the store is unavailable the moves wait here, and they are posted when it is back.
+        tokio::time::timeout(FLUSH_TIMEOUT, self.flush_own(user)).await.unwrap_or(false)
     }
 
-    /// Waits until everything is in the store, but not for long.
-    pub(crate) async fn flush_all(&self) {
-        let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.post(None)).await;
-    }
-
-    /// Posts a user's moves, or everybody's; says whether that worked.
-    async fn post(&self, user: Option<&UserName>) -> bool {
-        let _posting = self.posting.lock().await;
-        loop {
-            let batch = InFlight { cursors: self, moves: self.take(user) };
-            if batch.moves.is_empty() {
-                return true;
+    /// What waits is posted; what is in flight already is waited for. Moves that come in meanwhile are not: a client that sends
+    /// `seen` all the time does not hold up its user's other sessions.
+    async fn flush_own(&self, user: &UserName) -> bool {
+        let mut landed = self.landed.subscribe();
+        let before = *landed.borrow_and_update();
+        let (own, earlier) = self.waiting().take_own(user);
+        if let Some(batch) = own {
+            let batch = InFlight { cursors: self, batch };
+            let _place = self.flushes.acquire().await.expect("the semaphore is never closed");
+            if !self.post(batch).await {
+                return false;
             }
-            let moves = batch.moves.iter().map(|((user, device, conversation), seq)| CursorMove {
+        }
+        while self.waiting().any_in_flight(user, &earlier) {
+            // The sender is in our hands.
+            let _ = landed.changed().await;
+        }
+        earlier.is_empty() || landed.borrow().failed == before.failed
+    }
+
+    /// Waits until everything is in the store, at most [`FLUSH_TIMEOUT`].
+    pub(crate) async fn flush_all(&self) {
+        let all = async {
+            let mut landed = self.landed.subscribe();
+            loop {
+                landed.borrow_and_update();
+                if let Some(batch) = self.take() {
+                    if !self.post(batch).await {
+                        return;
+                    }
+                } else if self.waiting().is_empty() {
+                    return;
+                } else {
+                    // Others are in flight; the sender is in our hands.
+                    let _ = landed.changed().await;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(FLUSH_TIMEOUT, all).await;
+    }
+
+    fn take(&self) -> Option<InFlight<'_>> {
+        let batch = self.waiting().take(BATCH)?;
+        Some(InFlight { cursors: self, batch })
+    }
+
+    /// Posts a batch, in several requests where it is a large one; says whether that worked.
+    async fn post(&self, batch: InFlight<'_>) -> bool {
+        for part in batch.batch.moves.chunks(BATCH) {
+            let moves = part.iter().map(|((user, device, conversation), seq)| CursorMove {
                 user: user.clone(),
                 device: device.clone(),
                 conversation: conversation.clone(),
                 seq: *seq,
             });
             match self.backend.api.move_cursors(moves.collect()).await {
-                Ok(()) => batch.done(),
+                Ok(()) => {}
                 // What breaks a rule would break it again.
                 Err(transport::ApiError::Refused(detail)) => {
                     tracing::warn!(detail, "cursors were refused");
-                    batch.done();
                 }
                 Err(_) => return false,
             }
         }
-    }
-
-    fn take(&self, user: Option<&UserName>) -> Vec<(Cursor, u64)> {
-        let mut waiting = self.waiting();
-        let wanted = |cursor: &Cursor| user.is_none_or(|user| cursor.0 == *user);
-        let mut left = BATCH;
-        let batch = waiting
-            .extract_if(|cursor, _| {
-                let take = left > 0 && wanted(cursor);
-                left -= usize::from(take);
-                take
-            })
-            .collect();
-        if waiting.is_empty() {
-            *waiting = HashMap::new();
-        }
-        batch
+        batch.end();
+        true
     }
 }
 
 /// Moves that are being posted. They wait again if that fails or is given up.
 struct InFlight<'a> {
     cursors: &'a Cursors,
-    moves: Vec<(Cursor, u64)>,
+    batch: Batch,
 }
 
 impl InFlight<'_> {
-    fn done(mut self) {
-        self.moves.clear();
+    /// They need not be posted again.
+    fn end(mut self) {
+        self.land(true);
+    }
+
+    fn land(&mut self, stored: bool) {
+        self.cursors.waiting().landed(std::mem::take(&mut self.batch), stored);
+        self.cursors.landed.send_modify(|landed| {
+            landed.all += 1;
+            landed.failed += u64::from(!stored);
+        });
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        if self.moves.is_empty() {
-            return;
+        if !self.batch.moves.is_empty() {
+            self.land(false);
+            self.cursors.wake.notify_one();
         }
-        self.moves.drain(..).for_each(|(cursor, seq)| self.cursors.keep(cursor, seq));
-        self.cursors.wake.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

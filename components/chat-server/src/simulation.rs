@@ -22,11 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use api::{SimulatedApi, SimulatedFeed};
-use dice::Dice;
+pub(crate) use dice::Dice;
 use person::{Person, Planted};
 
 use crate::api::Api;
-use crate::appender::{Appender, Outcome};
+use crate::appender::{self, Appender, Outcome};
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::cursors::Cursors;
@@ -67,30 +67,36 @@ fn name(text: &str) -> UserName {
     UserName::parse(text).unwrap()
 }
 
+/// A server that nobody listens for, on a simulated message API, and the workers of its appender.
+pub(crate) fn server(api: &SimulatedApi, outbox_bytes: usize) -> (Arc<Server>, Vec<appender::Worker>) {
+    let backend = Arc::new(Backend::new(Api::Simulated(api.clone())));
+    let (metrics, traces) = (Arc::new(Metrics::default()), Arc::new(Traces::default()));
+    let (appender, workers) = Appender::new(&backend, &metrics, &traces);
+    let server = Server {
+        hub: Hub::new(outbox_bytes),
+        cursors: Cursors::new(Arc::clone(&backend)),
+        reserved: HashSet::new(),
+        service_token: Secret::new("token".to_owned()),
+        send_queue: SendQueue::open(),
+        journal: Journal::new(),
+        metrics,
+        traces,
+        shutdown: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+        config: Config::default(),
+        registrar: Registrar::new(Arc::clone(&backend)).0,
+        backend,
+        appender,
+    };
+    (Arc::new(server), workers)
+}
+
 impl World {
     fn start(dice: &Arc<Dice>, planted: Option<Planted>) -> (Self, JoinSet<()>) {
         let api = SimulatedApi::new(Arc::clone(dice));
-        let backend = Arc::new(Backend::new(Api::Simulated(api.clone())));
-        let (metrics, traces) = (Arc::new(Metrics::default()), Arc::new(Traces::default()));
-        let (appender, workers) = Appender::new(&backend, &metrics, &traces);
         // With the smallest, hardly an event fits into an inbox that catches up.
         let outbox_bytes = [1_500, 6_000, 1 << 20][usize::try_from(dice.below(3)).unwrap()];
-        let server = Arc::new(Server {
-            hub: Hub::new(outbox_bytes),
-            cursors: Cursors::new(Arc::clone(&backend)),
-            reserved: HashSet::new(),
-            service_token: Secret::new("token".to_owned()),
-            send_queue: SendQueue::open(),
-            journal: Journal::new(),
-            metrics,
-            traces,
-            shutdown: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-            config: Config::default(),
-            registrar: Registrar::new(Arc::clone(&backend)).0,
-            backend,
-            appender,
-        });
+        let (server, workers) = server(&api, outbox_bytes);
         let mut tasks = JoinSet::new();
         workers.into_iter().for_each(|worker| _ = tasks.spawn(worker.run()));
         let following = Arc::clone(&server);

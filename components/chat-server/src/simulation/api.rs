@@ -26,9 +26,9 @@ pub(crate) struct SimulatedApi {
 }
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(crate) struct State {
     /// Whether anything is lost or dies.
-    pub(super) faults: bool,
+    pub(crate) faults: bool,
     up: bool,
     run: u64,
     epoch: Uuid,
@@ -39,7 +39,9 @@ pub(super) struct State {
     pub(super) order: Vec<Event>,
     heads: HashMap<ConversationId, u64>,
     results: HashMap<(UserName, ClientId), Appended>,
-    pub(super) cursors: BTreeMap<(UserName, ConversationId), u64>,
+    pub(crate) cursors: BTreeMap<(UserName, ConversationId), u64>,
+    /// How many moves of cursors were asked for, request by request.
+    pub(crate) move_requests: Vec<usize>,
 }
 
 /// An open feed.
@@ -68,11 +70,12 @@ impl SimulatedApi {
             heads: HashMap::new(),
             results: HashMap::new(),
             cursors: BTreeMap::new(),
+            move_requests: Vec::new(),
         };
         Self { dice, state: Arc::new(Mutex::new(state)), changed: Arc::new(watch::Sender::new(0)) }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
@@ -186,6 +189,7 @@ impl SimulatedApi {
 
     pub(crate) async fn move_cursors(&self, moves: Vec<CursorMove>) -> Result<(), ApiError> {
         self.ask(|state| {
+            state.move_requests.push(moves.len());
             for to in moves {
                 let end = state.heads.get(&to.conversation).copied().unwrap_or(0);
                 let cursor = state.cursors.entry((to.user, to.conversation)).or_default();

@@ -5,15 +5,24 @@ use std::time::Duration;
 
 /// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
 #[derive(Debug)]
-pub(crate) struct Dice(Mutex<u64>);
+pub(crate) struct Dice {
+    state: Mutex<u64>,
+    /// Nothing is left to chance: every delay is this long, and nothing that may happen does.
+    steady: Option<Duration>,
+}
 
 impl Dice {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(Mutex::new(seed))
+        Self { state: Mutex::new(seed), steady: None }
+    }
+
+    /// For tests of one thing: every step takes this long, and nothing goes wrong.
+    pub(crate) fn steady(delay: Duration) -> Self {
+        Self { state: Mutex::new(0), steady: Some(delay) }
     }
 
     pub(crate) fn next(&self) -> u64 {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = *state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,7 +35,7 @@ impl Dice {
     }
 
     pub(crate) fn one_in(&self, n: u64) -> bool {
-        self.below(n) == 0
+        self.steady.is_none() && self.below(n) == 0
     }
 
     pub(crate) async fn pause(&self, most_ms: u64) {
@@ -35,6 +44,9 @@ impl Dice {
 
     /// Mostly short, sometimes long, rarely longer than anybody waits.
     pub(crate) async fn delay(&self) {
+        if let Some(delay) = self.steady {
+            return tokio::time::sleep(delay).await;
+        }
         let most = match self.below(100) {
             0 => 2500,
             1..=5 => 400,

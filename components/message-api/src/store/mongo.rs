@@ -1,7 +1,7 @@
 //! The store in MongoDB, for those who run one, and for several machines: a standalone server or a replica set, from 4.4 on.
 //!
 //! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends, [`query`] and [`unseen`] read,
-//! [`records`] moves cursors and keeps users and state, [`whole`] reads and [`import`] takes all that a store holds, [`document`] is
+//! [`cursor_moves`] moves cursors, [`records`] keeps users and state, [`whole`] reads and [`import`] takes all that a store holds, [`document`] is
 //! how an event stands in a document. [`call`] bounds every wait, and [`session`] sees to it that nothing old is read. [`stream`]
 //! tells what was stored, and [`progress`] how far it has come.
 //!
@@ -11,6 +11,7 @@
 
 mod call;
 mod connect;
+mod cursor_moves;
 mod document;
 mod import;
 mod progress;
@@ -200,7 +201,7 @@ impl Store for MongoStore {
     }
 
     fn move_cursors(&self, moves: Vec<CursorMove>) -> Answer<'_, ()> {
-        Box::pin(records::move_cursors(&self.collections, moves))
+        Box::pin(cursor_moves::move_cursors(&self.collections, moves))
     }
 
     fn register(&self, user: RegisterUser) -> Answer<'_, ()> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use message_api::StoreConfig;
 use message_api::retention::{self, Rule};
 use message_api::store::{DEVICES, Range, StatePut, StoreError};
-use protocol::api::RegisterUser;
+use protocol::api::{CursorMove, RegisterUser};
+use protocol::native::Device;
 use protocol::{ClientId, Draft, Event, MessageType, Metadata, Timestamp};
 use serde_json::json;
 
@@ -32,6 +33,7 @@ macro_rules! cases {
             cursors_move_forward_only_and_not_past_the_end
             cursors_of_strangers_and_of_nothing_do_nothing
             every_device_may_move_the_users_cursor
+            many_cursors_move_at_once
             what_one_says_to_oneself_is_unseen_once
             a_page_token_of_somebody_else_is_refused
             conversations_come_most_recent_first
@@ -368,6 +370,41 @@ pub(crate) async fn every_device_may_move_the_users_cursor(bench: &Bench) {
         opened.try_see("bob", "alice", 3, Some(&format!("device-{n}"))).await.unwrap();
     }
     assert!(opened.unseen("bob", 10).await.is_empty());
+}
+
+pub(crate) async fn many_cursors_move_at_once(bench: &Bench) {
+    let opened = bench.open().await;
+    let drafts = |n: usize| (1..=3).map(move |k| draft(&format!("friend{n}"), "bob", &format!("{n}.{k}")));
+    for part in (0..600).collect::<Vec<_>>().chunks(100) {
+        opened.append(part.iter().flat_map(|n| drafts(*n)).collect()).await;
+    }
+    opened.store.forget(&dm("bob", "friend0"), 2).await.unwrap();
+    let to = |n: usize, seq, device: Option<&str>| CursorMove {
+        user: name("bob"),
+        device: device.map(|device| Device::parse(device).unwrap()),
+        conversation: dm("bob", &format!("friend{n}")),
+        seq,
+    };
+    // To an event, past the end, into what was deleted, where nothing is, and one of them several times.
+    let mut moves: Vec<CursorMove> = (1..598).map(|n| to(n, 2, (n % 2 == 0).then_some("phone"))).collect();
+    moves.extend([
+        to(598, 900, None),
+        to(0, 1, None),
+        to(4000, 1, None),
+        to(5, 3, None),
+        to(5, 1, Some("tv")),
+    ]);
+    opened.store.move_cursors(moves).await.unwrap();
+    let mut expected: Vec<String> = (0..600).map(|n| format!("{n}.3")).collect();
+    expected.retain(|body| !["5.3", "598.3"].contains(&body.as_str()));
+    expected.extend(["599.1".to_owned(), "599.2".to_owned()]);
+    expected.sort();
+    let mut unseen = opened.unseen("bob", 200).await;
+    unseen.sort();
+    assert_eq!(unseen, expected);
+    let cursors = opened.store.cursors(&dm("bob", "friend5")).await.unwrap();
+    let cursors: Vec<_> = cursors.iter().map(|at| (at.device.as_ref().map(|d| d.as_str()), at.seq)).collect();
+    assert!(cursors.contains(&(None, 3)) && cursors.contains(&(Some("tv"), 1)), "{cursors:?}");
 }
 
 pub(crate) async fn what_one_says_to_oneself_is_unseen_once(bench: &Bench) {

@@ -24,7 +24,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// A majority that takes longer is not there; the outcome is then looked up.
-const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
 /// One for the writer, the rest for reads.
 const CONNECTIONS: u32 = 16;
 /// The layout of the documents.

@@ -14,6 +14,7 @@ use protocol::{ConversationId, Event};
 use tokio::sync::mpsc;
 
 use super::connect::Collections;
+use super::cursor_moves;
 use super::document::EventDocument;
 use super::records;
 use crate::archive::{self, Archive, ArchiveError, Record};
@@ -87,7 +88,7 @@ impl Importer {
 
     /// Moves cursors.
     pub(crate) async fn cursors(&self, moves: Vec<CursorMove>) -> Result<(), StoreError> {
-        records::move_cursors(&self.0, moves).await
+        cursor_moves::move_cursors(&self.0, moves).await
     }
 
     /// Registers somebody as they were registered.

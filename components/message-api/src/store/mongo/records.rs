@@ -1,86 +1,18 @@
-//! What is kept beside the logs: cursors, users, the state of services.
+//! What is kept beside the logs and the cursors: users, the state of services.
 
 use std::collections::{BTreeMap, HashSet};
 
 use bson::{Document, doc};
 use mongodb::Collection;
 use mongodb::options::{FindOptions, ReturnDocument};
-use protocol::api::{CursorMove, RegisterUser, User};
-use protocol::native::Device;
+use protocol::api::{RegisterUser, User};
 use protocol::{Timestamp, UserName};
 use serde_json::Value;
 
 use super::call::{self, CallError};
 use super::connect::Collections;
 use super::document::damaged;
-use super::query::number;
-use crate::store::{DEVICES, STATE_KEYS, StatePut, StoreError};
-
-/// Moves cursors, one after another. Each is a maximum, so it does not matter who else moves the same one.
-pub(super) async fn move_cursors(
-    collections: &Collections,
-    moves: Vec<CursorMove>,
-) -> Result<(), StoreError> {
-    for to in &moves {
-        move_cursor(collections, to).await?;
-    }
-    Ok(())
-}
-
-async fn move_cursor(collections: &Collections, to: &CursorMove) -> Result<(), StoreError> {
-    let (user, conversation) = (to.user.key(), to.conversation.as_str());
-    // The last event up to there: a cursor past the end is one at the end.
-    let filter = doc! { "conversation": conversation, "seq": { "$lte": number(to.seq) } };
-    let last = FindOptions::builder().sort(doc! { "conversation": -1, "seq": -1 }).limit(1).build();
-    let Some(reached) = collections.find(&collections.events, filter, last).await?.pop() else {
-        return Ok(());
-    };
-    // Both grow along the log, so each maximum belongs to the same event.
-    let update = doc! {
-        "$max": { "seen": reached.seq, "seen_at": reached.at },
-        "$setOnInsert": { "user": user, "conversation": conversation },
-    };
-    let id = format!("{user} {conversation}");
-    upsert(collections, &collections.cursors, id, update).await?;
-    match &to.device {
-        Some(device) => move_device_cursor(collections, user, device, conversation, reached.seq).await,
-        None => Ok(()),
-    }
-}
-
-async fn move_device_cursor(
-    collections: &Collections,
-    user: &str,
-    device: &Device,
-    conversation: &str,
-    seq: i64,
-) -> Result<(), StoreError> {
-    let update = doc! {
-        "$max": { "seen": seq, "used": Timestamp::now().micros() },
-        "$setOnInsert": { "user": user, "device": device.as_str(), "conversation": conversation },
-    };
-    let id = format!("{user} {device} {conversation}");
-    let is_new = upsert(collections, &collections.device_cursors, id, update).await?;
-    if is_new { forget_old_devices(collections, user).await } else { Ok(()) }
-}
-
-async fn forget_old_devices(collections: &Collections, user: &str) -> Result<(), StoreError> {
-    let pipeline = vec![
-        doc! { "$match": { "user": user } },
-        doc! { "$group": { "_id": "$device", "used": { "$max": "$used" } } },
-        doc! { "$sort": { "used": -1, "_id": 1 } },
-        doc! { "$skip": i64::try_from(DEVICES).expect("a small constant") },
-    ];
-    let old = collections.aggregate(&collections.device_cursors, pipeline).await?;
-    let old: Vec<_> = old.iter().filter_map(|document| document.get_str("_id").ok()).collect();
-    if old.is_empty() {
-        return Ok(());
-    }
-    let filter = doc! { "user": user, "device": { "$in": old } };
-    let cursors = collections.device_cursors.clone();
-    call::call(async move { cursors.delete_many(filter).await }).await?;
-    Ok(())
-}
+use crate::store::{STATE_KEYS, StatePut, StoreError};
 
 /// Updates one document, made where there is none. Answers whether it was made.
 pub(super) async fn upsert(

@@ -48,7 +48,7 @@ impl Clock {
     }
 
     /// A session that knows what is known now.
-    async fn session(&self, client: &Client) -> Result<ClientSession, Error> {
+    pub(super) async fn session(&self, client: &Client) -> Result<ClientSession, Error> {
         let mut session = client.start_session().await?;
         if let Some(now) = self.now() {
             session.advance_operation_time(now);
@@ -57,7 +57,7 @@ impl Clock {
     }
 
     /// Learns from a session what it was told. Not after a write that was not confirmed: no majority may ever reach its time.
-    fn learn(&self, session: &ClientSession) {
+    pub(super) fn learn(&self, session: &ClientSession) {
         if let Some(time) = session.operation_time() {
             self.advance(time);
         }

@@ -1,0 +1,116 @@
+use std::sync::Arc;
+
+use protocol::{Body, Draft};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::*;
+use crate::catch_up::{self, Lap, Page};
+use crate::server::Server;
+use crate::simulation::{self, Dice, SimulatedApi};
+
+fn name(text: &str) -> UserName {
+    UserName::parse(text).unwrap()
+}
+
+fn dm(with: &str, n: u64) -> ConversationId {
+    ConversationId::dm(&name(with), &name(&format!("peer{n}")))
+}
+
+/// A server whose message API takes `latency` for each step: a request is two of them, there and back.
+fn world(latency: Duration) -> (SimulatedApi, Arc<Server>, JoinSet<()>) {
+    let api = SimulatedApi::new(Arc::new(Dice::steady(latency)));
+    api.state().faults = false;
+    let (server, workers) = simulation::server(&api, 1 << 20);
+    let mut tasks = JoinSet::new();
+    workers.into_iter().for_each(|worker| _ = tasks.spawn(worker.run()));
+    let posting = Arc::clone(&server.cursors);
+    tasks.spawn(async move { posting.run().await });
+    (api, server, tasks)
+}
+
+async fn say(api: &SimulatedApi, from: &str, to: &str) {
+    let draft = Draft::chat(name(from), name(to), Body::parse("hi").unwrap());
+    api.append(vec![draft]).await.unwrap();
+}
+
+/// Reads what is unread as a login does; answers how many events that were.
+async fn log_in(server: &Arc<Server>, who: &str) -> usize {
+    let lap = Lap { user: name(who), known: [].into(), unseen: true, gaps: [].into() };
+    let mut pages = catch_up::start(server, lap);
+    let mut events = 0;
+    while let Some(page) = pages.recv().await {
+        match page {
+            Page::Unseen(_) => {}
+            Page::Events(page) => events += page.len(),
+            Page::End(_) => return events,
+        }
+    }
+    panic!("the catch-up broke off");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_moves_are_stored_in_a_few_requests() {
+    let (api, server, _tasks) = world(Duration::from_millis(5));
+    for n in 0..1024 {
+        server.cursors.advance(&name("alice"), None, dm("alice", n), 3);
+    }
+    let began = Instant::now();
+    while !server.cursors.flush(&name("alice")).await {}
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(api.state().move_requests.iter().sum::<usize>(), 1024);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_send_seen_without_end_delay_nobodys_stored_messages() {
+    let (api, server, mut tasks) = world(Duration::from_millis(5));
+    for n in 0..100 {
+        say(&api, &format!("friend{n}"), "bob").await;
+    }
+    for who in ["ann", "cyd", "dan", "eve"] {
+        let server = Arc::clone(&server);
+        tasks.spawn(async move {
+            for n in 0.. {
+                (0..20).for_each(|k| server.cursors.advance(&name(who), None, dm(who, n * 20 + k), 1));
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+    }
+    // Long enough for the posting to be in the middle of it.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.cursors.advance(&name("bob"), None, ConversationId::dm(&name("bob"), &name("friend7")), 1);
+    let began = Instant::now();
+    let events = tokio::time::timeout(Duration::from_secs(60), log_in(&server, "bob")).await;
+    assert_eq!(events.ok(), Some(99), "the login waits for its own moves, and for nobody else's");
+    assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_seen_without_end_delays_no_other_session_of_their_own() {
+    let (api, server, mut tasks) = world(Duration::from_millis(5));
+    say(&api, "friend", "bob").await;
+    let flooding = Arc::clone(&server);
+    tasks.spawn(async move {
+        for n in 0.. {
+            flooding.cursors.advance(&name("bob"), None, dm("bob", n), 1);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let events = tokio::time::timeout(Duration::from_secs(60), log_in(&server, "bob")).await;
+    assert_eq!(events.ok(), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_flushes_waits_for_moves_of_their_own_that_are_in_flight() {
+    let (api, server, _tasks) = world(Duration::from_millis(100));
+    for n in 0..40 {
+        say(&api, &format!("peer{n}"), "bob").await;
+        server.cursors.advance(&name("bob"), None, dm("bob", n), 1);
+        // Now some of them wait, some are in flight, and some are there.
+        assert!(server.cursors.flush(&name("bob")).await);
+        assert_eq!(api.state().cursors.get(&(name("bob"), dm("bob", n))), Some(&1));
+        server.cursors.advance(&name("bob"), None, dm("bob", n + 1), 1);
+        tokio::time::sleep(Duration::from_millis(30 * (n % 8))).await;
+    }
+}

@@ -1,0 +1,233 @@
+//! Moves cursors, many with each command: every write waits for a majority, so one at a time would be a hundred or two a second.
+
+use std::collections::{BTreeSet, HashMap};
+
+use bson::{Document, doc};
+use mongodb::Collection;
+use mongodb::options::FindOptions;
+use protocol::Timestamp;
+use protocol::api::CursorMove;
+
+use super::call::{self, DUPLICATE_KEY};
+use super::connect::{Collections, MAJORITY_TIMEOUT};
+use super::document::damaged;
+use super::query::{heads, number};
+use crate::store::{DEVICES, StoreError};
+
+/// Moves in one command.
+const COMMAND: usize = 256;
+
+/// An event that a cursor may stand at.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    seq: i64,
+    at: i64,
+}
+
+/// Moves cursors. Each is a maximum, so it does not matter who else moves the same one, nor in which order.
+pub(super) async fn move_cursors(
+    collections: &Collections,
+    moves: Vec<CursorMove>,
+) -> Result<(), StoreError> {
+    for part in moves.chunks(COMMAND) {
+        move_some(collections, part).await?;
+    }
+    Ok(())
+}
+
+async fn move_some(collections: &Collections, moves: &[CursorMove]) -> Result<(), StoreError> {
+    let (mut of_users, mut of_devices, mut owners) = (Vec::new(), Vec::new(), Vec::new());
+    for (to, reached) in moves.iter().zip(reached(collections, moves).await?) {
+        let Some(Reached { seq, at }) = reached else { continue };
+        let (user, conversation) = (to.user.key(), to.conversation.as_str());
+        // Both grow along the log, so each maximum belongs to the same event.
+        let change = doc! {
+            "$max": { "seen": seq, "seen_at": at },
+            "$setOnInsert": { "user": user, "conversation": conversation },
+        };
+        of_users.push(upsert(format!("{user} {conversation}"), change));
+        if let Some(device) = &to.device {
+            let change = doc! {
+                "$max": { "seen": seq, "used": Timestamp::now().micros() },
+                "$setOnInsert": { "user": user, "device": device.as_str(), "conversation": conversation },
+            };
+            of_devices.push(upsert(format!("{user} {device} {conversation}"), change));
+            owners.push(user);
+        }
+    }
+    update_all(collections, &collections.cursors, of_users).await?;
+    let made = update_all(collections, &collections.device_cursors, of_devices).await?;
+    let have_new: BTreeSet<&str> = made.into_iter().filter_map(|index| owners.get(index).copied()).collect();
+    for user in have_new {
+        forget_old_devices(collections, user).await?;
+    }
+    Ok(())
+}
+
+fn upsert(id: String, change: Document) -> Document {
+    doc! { "q": { "_id": id }, "u": change, "upsert": true }
+}
+
+/// Where each move leads: the last event up to its place, so that a cursor past the end is one at the end. Most lead to an event that
+/// is there, or to the end.
+async fn reached(
+    collections: &Collections,
+    moves: &[CursorMove],
+) -> Result<Vec<Option<Reached>>, StoreError> {
+    let exact = exact(collections, moves).await?;
+    let known = |to: &CursorMove| {
+        let seq = i64::try_from(to.seq).unwrap_or(i64::MAX);
+        exact.get(&(to.conversation.as_str(), seq)).map(|at| Reached { seq, at: *at })
+    };
+    let others: Vec<&CursorMove> = moves.iter().filter(|to| known(to).is_none()).collect();
+    let ends = heads(collections, others.iter().map(|to| &to.conversation)).await?;
+    let mut reached = Vec::with_capacity(moves.len());
+    for to in moves {
+        reached.push(match (known(to), ends.get(to.conversation.as_str())) {
+            (Some(event), _) => Some(event),
+            (None, None) => None,
+            (None, Some((seq, at))) if *seq <= to.seq => {
+                Some(Reached { seq: i64::try_from(*seq).map_err(damaged)?, at: *at })
+            }
+            // In a gap of a log: what stood there was deleted, or given away before a restore.
+            (None, Some(_)) => last_before(collections, to).await?,
+        });
+    }
+    Ok(reached)
+}
+
+/// The times of the events that moves name exactly.
+async fn exact<'m>(
+    collections: &Collections,
+    moves: &'m [CursorMove],
+) -> Result<HashMap<(&'m str, i64), i64>, StoreError> {
+    let places =
+        moves.iter().map(|to| doc! { "conversation": to.conversation.as_str(), "seq": number(to.seq) });
+    let filter = doc! { "$or": places.collect::<Vec<_>>() };
+    let fields = doc! { "_id": 0, "conversation": 1, "seq": 1, "at": 1 };
+    let events = collections.events.clone_with_type::<Document>();
+    let options = FindOptions::builder().projection(fields).build();
+    let names: HashMap<&str, &str> =
+        moves.iter().map(|to| (to.conversation.as_str(), to.conversation.as_str())).collect();
+    let mut exact = HashMap::new();
+    for found in collections.find(&events, filter, options).await? {
+        let conversation = found.get_str("conversation").map_err(damaged)?;
+        if let Some(name) = names.get(conversation) {
+            let (seq, at) = (found.get_i64("seq"), found.get_i64("at"));
+            exact.insert((*name, seq.map_err(damaged)?), at.map_err(damaged)?);
+        }
+    }
+    Ok(exact)
+}
+
+async fn last_before(collections: &Collections, to: &CursorMove) -> Result<Option<Reached>, StoreError> {
+    let filter = doc! { "conversation": to.conversation.as_str(), "seq": { "$lte": number(to.seq) } };
+    let last = FindOptions::builder().sort(doc! { "conversation": -1, "seq": -1 }).limit(1).build();
+    let found = collections.find(&collections.events, filter, last).await?.pop();
+    Ok(found.map(|event| Reached { seq: event.seq, at: event.at }))
+}
+
+/// Does all these updates with one command; answers the places of those that made a document. What two processes make at the same
+/// time is refused to one of them, which tries again and finds it.
+async fn update_all(
+    collections: &Collections,
+    of: &Collection<Document>,
+    updates: Vec<Document>,
+) -> Result<Vec<usize>, StoreError> {
+    if updates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut outcome = collections.update_many_with_one_command(of, updates.clone()).await?;
+    let again: Vec<Document> =
+        outcome.duplicates.iter().filter_map(|index| updates.get(*index).cloned()).collect();
+    if !again.is_empty() {
+        let second = collections.update_many_with_one_command(of, again).await?;
+        if !second.duplicates.is_empty() {
+            return Err(StoreError::unavailable("MongoDB refused an update twice because of another one"));
+        }
+        outcome.made.extend(second.made.iter().filter_map(|index| outcome.duplicates.get(*index)));
+    }
+    Ok(outcome.made)
+}
+
+/// What became of many updates, by their place.
+#[derive(Debug, Default)]
+struct Outcome {
+    made: Vec<usize>,
+    duplicates: Vec<usize>,
+}
+
+impl Outcome {
+    fn read(answer: &Document) -> Result<Self, StoreError> {
+        let unconfirmed =
+            || StoreError::unavailable("a majority of MongoDB's servers did not confirm a write");
+        if answer.contains_key("writeConcernError") {
+            return Err(unconfirmed());
+        }
+        let documents =
+            |field| answer.get_array(field).into_iter().flatten().filter_map(bson::Bson::as_document);
+        let place = |document: &Document| {
+            document.get_i32("index").ok().and_then(|index| usize::try_from(index).ok())
+        };
+        let mut outcome =
+            Self { made: documents("upserted").filter_map(place).collect(), duplicates: Vec::new() };
+        for error in documents("writeErrors") {
+            match (error.get_i32("code"), place(error)) {
+                (Ok(DUPLICATE_KEY), Some(index)) => outcome.duplicates.push(index),
+                (Ok(code), _) => {
+                    return Err(StoreError::unavailable(format!(
+                        "MongoDB refuses a write with error {code}"
+                    )));
+                }
+                (Err(_), _) => return Err(unconfirmed()),
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+impl Collections {
+    /// The `update` command itself: the driver's `bulk_write` needs a server of version 8. A command takes its write concern from
+    /// nowhere but itself.
+    async fn update_many_with_one_command(
+        &self,
+        of: &Collection<Document>,
+        updates: Vec<Document>,
+    ) -> Result<Outcome, StoreError> {
+        let timeout = i64::try_from(MAJORITY_TIMEOUT.as_millis()).expect("a few seconds");
+        let command = doc! {
+            "update": of.name(),
+            "updates": updates,
+            "ordered": false,
+            "writeConcern": { "w": "majority", "j": true, "wtimeout": timeout },
+        };
+        let (client, database, clock) = (of.client().clone(), of.namespace().db, self.clock.clone());
+        let answer = call::call(async move {
+            let mut session = clock.session(&client).await?;
+            let answer = client.database(&database).run_command(command).session(&mut session).await?;
+            if !answer.contains_key("writeConcernError") {
+                clock.learn(&session);
+            }
+            Ok(answer)
+        });
+        Outcome::read(&answer.await?)
+    }
+}
+
+async fn forget_old_devices(collections: &Collections, user: &str) -> Result<(), StoreError> {
+    let pipeline = vec![
+        doc! { "$match": { "user": user } },
+        doc! { "$group": { "_id": "$device", "used": { "$max": "$used" } } },
+        doc! { "$sort": { "used": -1, "_id": 1 } },
+        doc! { "$skip": i64::try_from(DEVICES).expect("a small constant") },
+    ];
+    let old = collections.aggregate(&collections.device_cursors, pipeline).await?;
+    let old: Vec<_> = old.iter().filter_map(|document| document.get_str("_id").ok()).collect();
+    if old.is_empty() {
+        return Ok(());
+    }
+    let filter = doc! { "user": user, "device": { "$in": old } };
+    let cursors = collections.device_cursors.clone();
+    call::call(async move { cursors.delete_many(filter).await }).await?;
+    Ok(())
+}
