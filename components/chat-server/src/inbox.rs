@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use protocol::api::FeedPosition;
-use protocol::{ConversationId, Event, Timestamp};
+use protocol::{ConversationId, Event};
 
 use crate::positions::Lanes;
 use crate::rendered::Rendered;
@@ -46,10 +46,11 @@ pub(crate) struct Bounds {
 /// How what is read from the store is shown in the text dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// As kept for somebody who was away.
+    /// As kept for somebody who was offline.
     Stored,
-    /// As kept where it was stored before this time, that of the login; what came later came while they were there.
-    KeptBefore(Timestamp),
+    /// As kept, but for what the feed has brought since the session began to read ([`Inbox::came_since`]): that came while the user was
+    /// online. Told by the place in the log; a clock would have to agree with the store's.
+    SinceLogin,
     /// As it would have looked live: the session was there, and slow.
     Live,
 }
@@ -117,6 +118,10 @@ pub(crate) struct Inbox {
     /// Until the feed is past this, what it brings may have been shown.
     overlap: Option<FeedPosition>,
     floor: Floor,
+    /// The first event of each conversation that the feed brought past the floor, until the session is live.
+    ///
+    /// Bound: [`BACKLOG`]. Overflow rule: those of further conversations pass for kept.
+    came: BTreeMap<ConversationId, u64>,
 }
 
 #[derive(Debug)]
@@ -160,17 +165,18 @@ impl Inbox {
         let state = if backlog.is_empty() { State::Live } else { State::CatchingUp };
         let floor = if lines { Floor::Awaited } else { Floor::None };
         let (queue, shown) = (VecDeque::new(), Lanes::new(SHOWN));
-        Self { state, queue, cost: 0, bounds, backlog, shown, overlap: None, floor }
+        Self { state, queue, cost: 0, bounds, backlog, shown, overlap: None, floor, came: BTreeMap::new() }
     }
 
     /// The feed brings an event at this position; `own` says that the user sent it elsewhere. Returns whether there is something
     /// new to do.
     pub(crate) fn offer(&mut self, event: &Arc<Rendered>, own: bool, at: FeedPosition) -> bool {
         self.forget_overlap_before(at);
-        if self.floor.covers(at)
-            || was_shown(&self.shown, event.event(), own)
-            || self.backlog.names(&event.event().conversation)
-        {
+        if self.floor.covers(at) {
+            return false;
+        }
+        self.note_came(event.event());
+        if was_shown(&self.shown, event.event(), own) || self.backlog.names(&event.event().conversation) {
             return false;
         }
         if !self.fits(event.cost()) {
@@ -181,6 +187,18 @@ impl Inbox {
         self.cost += event.cost();
         self.queue.push_back(Queued { event: Arc::clone(event), own, at });
         self.state == State::Live
+    }
+
+    /// What comes before the floor is known is noted when it is.
+    fn note_came(&mut self, event: &Event) {
+        if self.state != State::Live && matches!(self.floor, Floor::At(_)) {
+            note_first(&mut self.came, event);
+        }
+    }
+
+    /// Whether an event that the lap read came since the session began to read.
+    pub(crate) fn came_since(&self, event: &Event) -> bool {
+        self.came.get(&event.conversation).is_some_and(|first| event.seq >= *first)
     }
 
     fn forget_overlap_before(&mut self, at: FeedPosition) {
@@ -272,6 +290,7 @@ impl Inbox {
         let floor = Floor::At(position);
         self.floor = floor;
         self.retain(|_, queued| !floor.covers(queued.at));
+        self.queue.iter().for_each(|queued| note_first(&mut self.came, queued.event.event()));
     }
 
     /// The session was sent a lane of a conversation up to here before this lap.
@@ -296,6 +315,7 @@ impl Inbox {
             return false;
         }
         self.state = State::Live;
+        self.came = BTreeMap::new();
         self.retain(|shown, queued| !was_shown(shown, queued.event.event(), queued.own));
         self.overlap = Some(position);
         if passed {
@@ -313,6 +333,12 @@ impl Inbox {
     /// Whether everything the store had was shown.
     pub(crate) fn is_live(&self) -> bool {
         self.state == State::Live
+    }
+}
+
+fn note_first(came: &mut BTreeMap<ConversationId, u64>, event: &Event) {
+    if came.len() < BACKLOG && !came.contains_key(&event.conversation) {
+        came.insert(event.conversation.clone(), event.seq);
     }
 }
 

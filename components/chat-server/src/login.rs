@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::native::{ClientFrame, ErrorCode, Hello, parse_client_frame};
-use protocol::{Timestamp, UserName, book, text};
+use protocol::{UserName, book, text};
 use tokio::time::Instant;
 
 use crate::framing::{Message, Rest};
@@ -103,7 +103,7 @@ impl Entrant {
     fn backlog(&self) -> Backlog {
         match self {
             Self::Text(_) | Self::Book(_) => {
-                Backlog { unseen: Some(Style::KeptBefore(Timestamp::now())), ..Backlog::default() }
+                Backlog { unseen: Some(Style::SinceLogin), ..Backlog::default() }
             }
             Self::Native(hello) if hello.replay => Backlog {
                 known: hello.cursors.clone().into_iter().filter(|(c, _)| c.has_member(&hello.name)).collect(),

@@ -315,3 +315,24 @@ fn an_overflow_before_the_floor_is_known_is_left_to_the_cursor() {
     let backlog = inbox.begin().unwrap();
     assert_eq!((backlog.unseen, backlog.gaps.len()), (Some(Style::Live), 0));
 }
+
+#[test]
+fn what_was_kept_is_told_from_what_came_since_by_its_place_and_not_by_its_time() {
+    let backlog = Backlog { unseen: Some(Style::SinceLogin), ..Backlog::default() };
+    let mut inbox = Inbox::new(Bounds { events: 100, bytes: 1 << 20 }, backlog, true);
+    let events: Vec<Event> = (1..=5).map(|seq| event("anna", seq, false)).collect();
+    let offer = |inbox: &mut Inbox, n: usize| {
+        inbox.offer(&Arc::new(Rendered::new(events[n].clone())), false, at(n as u64 + 1));
+    };
+    assert!(inbox.begin().is_some());
+    // The feed lags: it brings what was stored before the login, and it brings one more before the place is known.
+    (0..2).for_each(|n| offer(&mut inbox, n));
+    offer(&mut inbox, 3);
+    inbox.reads_unseen_from(at(3));
+    offer(&mut inbox, 4);
+    let came: Vec<bool> = events.iter().map(|event| inbox.came_since(event)).collect();
+    assert_eq!(came, [false, false, false, true, true]);
+    assert!(!inbox.came_since(&event("ben", 9, false)), "another conversation");
+    assert!(inbox.finish(at(5), true));
+    assert!(!inbox.came_since(&events[4]), "a later lap has nothing that was kept before a login");
+}

@@ -176,7 +176,7 @@ impl Session {
         }
         let kept = match self.replay.style {
             Style::Stored => true,
-            Style::KeptBefore(login) => event.at < login,
+            Style::SinceLogin => !self.member.outlet.mail().inbox.came_since(event),
             Style::Live => false,
         };
         let line = match self.dialect() {
