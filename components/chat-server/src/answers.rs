@@ -47,6 +47,8 @@ impl Said {
 pub(crate) enum Answer {
     /// These bytes.
     Bytes(Bytes),
+    /// These bytes, of which there may be many however short the question was.
+    Page(Bytes),
     /// What became of a message.
     Outcome(Said, Outcome),
 }

@@ -30,13 +30,13 @@ pub(crate) fn interpret(message: Message) -> Request {
         Message::Text(line) => line,
         Message::TooLong => {
             let answer = format!("Line too long: at most {LINE_BYTES} bytes. It was not sent.\n");
-            return Request::Answer(answer.into());
+            return Request::TooLong(answer.into());
         }
     };
     // If nobody is registered, all that can be said without asking who is comes out.
     match book::parse_line(&line, |_| false) {
-        Line::Blank => Request::Answer(Bytes::new()),
-        Line::FormatError => Request::Answer(Bytes::from_static(book::FORMAT_ERROR.as_bytes())),
+        Line::Blank => Request::Mistake(Bytes::new()),
+        Line::FormatError => Request::Mistake(Bytes::from_static(book::FORMAT_ERROR.as_bytes())),
         Line::Message { .. } | Line::NotFound => Request::BookLine(line),
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
     let line = match message {
         Message::Text(line) if line.trim().is_empty() => return Request::Nothing,
         Message::Text(line) => line,
-        Message::TooLong => return Request::Answer(too_long()),
+        Message::TooLong => return Request::TooLong(too_long()),
     };
     match native::parse_client_frame(line) {
         Ok(ClientFrame::Hello(_)) => {
@@ -40,8 +40,8 @@ pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
         }
         Ok(ClientFrame::Seen(seen)) => Request::Seen(seen),
         Ok(ClientFrame::History(request)) => Request::History(request),
-        Ok(ClientFrame::Ping { nonce }) => Request::Answer(frame(&ServerFrame::Pong { nonce })),
-        Err(error) => Request::Answer(frame(&ServerFrame::Error(*error))),
+        Ok(ClientFrame::Ping { nonce }) => Request::Ping(nonce),
+        Err(error) => Request::Mistake(frame(&ServerFrame::Error(*error))),
     }
 }
 
@@ -51,7 +51,7 @@ fn draft(user: &UserName, send: Send) -> Draft {
 }
 
 fn answer(code: ErrorCode, message: &str, client_id: Option<ClientId>) -> Request {
-    Request::Answer(error(code, message, client_id, None))
+    Request::Mistake(error(code, message, client_id, None))
 }
 
 /// The answer to a frame that is too long.
@@ -89,6 +89,11 @@ pub(crate) fn outcome(said: &Said, outcome: Outcome, online: bool) -> Bytes {
             error(ErrorCode::Retry, message, Some(client_id), Some(RETRY_AFTER_MS))
         }
     }
+}
+
+/// The answer to `ping`.
+pub(crate) fn pong(nonce: Option<u64>) -> Bytes {
+    frame(&ServerFrame::Pong { nonce })
 }
 
 /// The answer to where a message has been.
@@ -204,7 +209,7 @@ mod tests {
     #[test]
     fn strangers_cannot_move_a_cursor() {
         let line = Message::Text(r#"{"type":"seen","conversation":"dm:bob:carol","seq":3}"#.to_owned());
-        let Request::Answer(answer) = interpret(&name("alice"), &line) else { panic!() };
+        let Request::Mistake(answer) = interpret(&name("alice"), &line) else { panic!() };
         assert!(matches!(parse(&answer), ServerFrame::Error(ErrorFrame { code: ErrorCode::Refused, .. })));
         assert!(matches!(interpret(&name("bob"), &line), Request::Seen(_)));
     }

@@ -9,8 +9,12 @@ use protocol::native::{HistoryRequest, Seen, TraceRequest};
 pub(crate) enum Request {
     /// Nothing.
     Nothing,
-    /// Nothing more than this answer.
-    Answer(Bytes),
+    /// Nothing more than this answer, which says what was wrong.
+    Mistake(Bytes),
+    /// The same, for what was longer than a line may be.
+    TooLong(Bytes),
+    /// A sign of life.
+    Ping(Option<u64>),
     /// Store a message, and remember its way if that is asked for.
     Say(Box<Draft>, bool),
     /// Where a message has been.
@@ -28,16 +32,52 @@ pub(crate) enum Request {
 }
 
 impl Request {
-    /// Whether it counts against the session's allowance. What is cheap and sent by programs of their own accord does not.
-    pub(crate) fn costs(&self) -> bool {
+    /// What it takes from the session's allowance, in messages. Nothing that a client can send as often as it likes is free; what
+    /// programs send of their own accord is cheap. What is over the allowance waits, and nothing is read behind it.
+    ///
+    /// Answers of a size that somebody else decides cost by their bytes as well, once these are known: see [`bytes`].
+    pub(crate) fn cost(&self) -> f64 {
         match self {
-            Self::Say(..)
-            | Self::BookLine(_)
-            | Self::Check
-            | Self::History(_)
-            | Self::Trace(_)
-            | Self::Answer(_) => true,
-            Self::Nothing | Self::Seen(_) | Self::Exit => false,
+            // It closes the connection, so it comes once.
+            Self::Exit => 0.0,
+            Self::Nothing | Self::Seen(_) | Self::Ping(_) => 0.1,
+            Self::Say(..) | Self::BookLine(_) | Self::Trace(_) | Self::History(_) | Self::Mistake(_) => 1.0,
+            // Everything unread is read once more; a line that is too long was read, too.
+            Self::Check | Self::TooLong(_) => 4.0,
         }
+    }
+}
+
+/// What so many bytes that a client made us send cost: those of a page of history, of a list of everybody.
+pub(crate) fn bytes(count: usize) -> f64 {
+    // As much as the longest message.
+    const ONE: f64 = 16.0 * 1024.0;
+    u32::try_from(count).map_or(f64::from(u32::MAX), f64::from) / ONE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{Body, ConversationId, UserName};
+
+    #[test]
+    fn nothing_that_can_be_sent_again_is_free() {
+        let name = |text| UserName::parse(text).unwrap();
+        let conversation = ConversationId::dm(&name("a"), &name("b"));
+        let draft = Draft::chat(name("a"), name("b"), Body::parse("hi").unwrap());
+        let requests = [
+            Request::Nothing,
+            Request::Mistake(Bytes::new()),
+            Request::TooLong(Bytes::new()),
+            Request::Ping(None),
+            Request::Say(Box::new(draft), false),
+            Request::Trace(TraceRequest { message: "m".to_owned(), token: None }),
+            Request::BookLine("b-hi".to_owned()),
+            Request::Check,
+            Request::Seen(Seen { conversation, seq: 1 }),
+            Request::History(HistoryRequest { with: name("b"), before: None, limit: None }),
+        ];
+        assert!(requests.iter().all(|request| request.cost() > 0.0));
+        assert!(bytes(1024 * 1024) > 50.0);
     }
 }

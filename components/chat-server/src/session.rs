@@ -30,7 +30,7 @@ use crate::marks::Marks;
 use crate::outlet::Dialect;
 use crate::places::Place;
 use crate::positions::Lanes;
-use crate::request::Request;
+use crate::request::{self, Request};
 use crate::server::Server;
 use crate::unsure::Unsure;
 use crate::wire::{LINGER, Wire};
@@ -164,7 +164,10 @@ impl Session {
 
     fn new(server: Arc<Server>, member: Membership, wire: Wire, style: Style) -> Self {
         let now = Instant::now();
-        let allowance = Allowance::new(server.config.messages_per_second, server.config.burst, now);
+        let mut allowance = Allowance::new(server.config.messages_per_second, server.config.burst, now);
+        // A greeting names everybody online, and in the book dialect everybody at all.
+        let greeting = request::bytes(usize::try_from(wire.out.end()).unwrap_or(usize::MAX));
+        allowance.charge(now, greeting.min(f64::from(server.config.burst)));
         Self {
             greeting: match member.outlet.dialect {
                 Dialect::Book => Greeting::Until(now + GREETING),

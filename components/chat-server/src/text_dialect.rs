@@ -20,7 +20,7 @@ pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
         Message::Text(line) => line,
         Message::TooLong => {
             let answer = format!("Line too long: at most {LINE_BYTES} bytes. It was not sent.\n");
-            return Request::Answer(answer.into());
+            return Request::TooLong(answer.into());
         }
     };
     match text::parse_line(line) {
@@ -28,7 +28,7 @@ pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
         Line::Check => Request::Check,
         Line::Exit => Request::Exit,
         Line::Blank => Request::Nothing,
-        Line::Invalid(answer) => Request::Answer(answer.into()),
+        Line::Invalid(answer) => Request::Mistake(answer.into()),
     }
 }
 

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// Less than this is nothing: sums of fractions are not exact.
+const ROUNDING: f64 = 1e-6;
+
 /// Fills at `rate` a second up to `burst`; each message takes one.
 #[derive(Debug, Clone)]
 pub struct Allowance {
@@ -25,19 +28,41 @@ impl Allowance {
     /// # Errors
     /// When there is none now.
     pub fn take(&mut self, now: Instant) -> Result<(), Instant> {
+        self.take_cost(now, 1.0)
+    }
+
+    /// Takes so many, or says when there will be as many. What costs more than the whole bucket holds is taken once that is full,
+    /// and what comes next waits for the rest.
+    ///
+    /// # Errors
+    /// When there are not so many now.
+    pub fn take_cost(&mut self, now: Instant, cost: f64) -> Result<(), Instant> {
         if self.rate == 0 {
             return Ok(());
         }
+        self.fill(now);
+        let missing = cost.min(f64::from(self.burst)) - self.left;
+        if missing > ROUNDING {
+            // Rounded up to the timer's millisecond, so that there is enough when it fires.
+            let wait = missing / f64::from(self.rate);
+            return Err(now + Duration::from_secs_f64(wait) + Duration::from_millis(1));
+        }
+        self.left -= cost;
+        Ok(())
+    }
+
+    /// Takes so many for what was had already, such as a page whose size is known once it was read: what comes next waits for that.
+    pub fn charge(&mut self, now: Instant, cost: f64) {
+        if self.rate > 0 {
+            self.fill(now);
+            self.left -= cost;
+        }
+    }
+
+    fn fill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.counted_at).as_secs_f64();
         self.counted_at = now;
         self.left = (self.left + elapsed * f64::from(self.rate)).min(f64::from(self.burst));
-        if self.left < 1.0 {
-            // Rounded up to the timer's millisecond, so that there is one when it fires.
-            let missing = (1.0 - self.left) / f64::from(self.rate);
-            return Err(now + Duration::from_secs_f64(missing) + Duration::from_millis(1));
-        }
-        self.left -= 1.0;
-        Ok(())
     }
 }
 
@@ -58,6 +83,20 @@ mod tests {
         }
         let took = now - start;
         assert!((Duration::from_millis(1950)..Duration::from_millis(2100)).contains(&took), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_costs_more_takes_longer_and_debts_are_paid_first() {
+        let now = Instant::now();
+        let mut allowance = Allowance::new(10, 20, now);
+        assert!((0..10).all(|_| allowance.take_cost(now, 0.1).is_ok()));
+        allowance.take_cost(now, 19.0).unwrap();
+        let at = allowance.take_cost(now, 30.0).unwrap_err();
+        assert!((1.9..2.1).contains(&(at - now).as_secs_f64()), "a full bucket is enough for anything");
+        allowance.take_cost(at, 30.0).unwrap();
+        allowance.charge(at, 9.0);
+        let next = allowance.take(at).unwrap_err();
+        assert!((1.9..2.1).contains(&(next - at).as_secs_f64()), "ten and nine are owed");
     }
 
     #[tokio::test(start_paused = true)]

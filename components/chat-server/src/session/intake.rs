@@ -123,15 +123,14 @@ impl Session {
     }
 
     async fn request(&mut self, request: Request, now: Instant) {
-        if request.costs()
-            && let Err(at) = self.allowance.take(now)
-        {
+        if let Err(at) = self.allowance.take_cost(now, request.cost()) {
             self.intake.over = Some((request, at));
             return;
         }
         match request {
             Request::Nothing => {}
-            Request::Answer(bytes) => self.answers.bytes(bytes),
+            Request::Mistake(bytes) | Request::TooLong(bytes) => self.answers.bytes(bytes),
+            Request::Ping(nonce) => self.answers.bytes(native_dialect::pong(nonce)),
             Request::Say(draft, traced) => self.say(*draft, traced).await,
             Request::Trace(request) => self.trace(&request),
             Request::BookLine(line) => self.book_line(line),
@@ -202,7 +201,7 @@ impl Session {
                 Ok(Err(_)) | Err(_) => native_dialect::ask_again(),
             };
             // A session that is gone needs no page.
-            let _ = page.send(Answer::Bytes(answer));
+            let _ = page.send(Answer::Page(answer));
         });
         self.answers.pending(receiver);
     }

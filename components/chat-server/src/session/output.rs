@@ -15,6 +15,7 @@ use crate::inbox::{Backlog, Style};
 use crate::native_dialect;
 use crate::outlet::Dialect;
 use crate::rendered::{event_frame, frame};
+use crate::request;
 use crate::text_dialect;
 
 /// Changes of presence that are told at once; the next ones follow when these are written.
@@ -43,6 +44,10 @@ impl Session {
         match self.answers.take() {
             None => return false,
             Some(Answer::Bytes(bytes)) => self.wire.out.push(&bytes),
+            Some(Answer::Page(bytes)) => {
+                self.allowance.charge(Instant::now(), request::bytes(bytes.len()));
+                self.wire.out.push(&bytes);
+            }
             Some(Answer::Outcome(said, outcome)) => self.outcome(&said, outcome),
         }
         if self.dialect() == Dialect::Book {
@@ -79,7 +84,9 @@ impl Session {
 
     /// The book dialect: who else is online, and the request for a line.
     fn prompt(&mut self) {
-        self.wire.out.push(self.server.hub.others_online(&self.member.name).as_bytes());
+        let online = self.server.hub.others_online(&self.member.name);
+        self.allowance.charge(Instant::now(), request::bytes(online.len()));
+        self.wire.out.push(online.as_bytes());
         self.wire.out.push(book::TARGET_PROMPT.as_bytes());
     }
 

@@ -245,3 +245,27 @@ async fn both_dialects_are_one_chat() {
     assert_eq!(alice.live().await, ("bob".to_owned(), "from native with two lines".to_owned()));
     assert_eq!(bob.frame_of("ack").await["online"], json!(true));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_a_client_sends_costs_something_of_its_allowance() {
+    let world = World::with(|config| (config.messages_per_second, config.burst) = (100, 10)).await;
+    let page = "{\"type\":\"history\",\"with\":\"bob\"}\n".to_owned();
+    let frames = [
+        ("{\"type\":\"seen\",\"conversation\":\"dm:al0:bob\",\"seq\":1}\n".to_owned(), 1000),
+        ("{\"type\":\"ping\"}\n".to_owned(), 1000),
+        ("\n".to_owned(), 1000),
+        ("{\"type\":\"dance\"}\n".to_owned(), 100),
+        ("{\"type\":\"trace\",\"message\":\"m\"}\n".to_owned(), 100),
+        (page, 100),
+    ];
+    for (n, (frame, times)) in frames.into_iter().enumerate() {
+        let hello = format!("{{\"type\":\"hello\",\"name\":\"al{n}\",\"presence\":false}}");
+        let (mut peer, _) = world.hello(&hello).await;
+        peer.frame_of("live").await;
+        let began = std::time::Instant::now();
+        peer.send(&format!("{}{{\"type\":\"ping\",\"nonce\":7}}\n", frame.repeat(times))).await;
+        while peer.frame().await["nonce"] != json!(7) {}
+        // A hundred messages' worth at a hundred a second, of which ten are free.
+        assert!(began.elapsed() >= std::time::Duration::from_millis(850), "{frame}: {:?}", began.elapsed());
+    }
+}
