@@ -63,6 +63,7 @@ pub struct MongoStore {
     /// `None` on a standalone server.
     followed: Option<Followed>,
     committed: Arc<dyn Committed>,
+    kept: unseen::Kept,
     /// Nothing is appended meanwhile.
     restoring: AtomicBool,
 }
@@ -103,7 +104,8 @@ impl MongoStore {
         let writer = tokio::spawn(Writer::new(collections.clone(), own_news, progress).run(batches));
         let (queue, writer) = (Mutex::new(Some(queue)), Mutex::new(Some(writer)));
         let restoring = AtomicBool::new(false);
-        Self { collections, queue, writer, followed, committed, restoring }
+        let kept = unseen::Kept::default();
+        Self { collections, queue, writer, followed, committed, kept, restoring }
     }
 
     async fn write(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
@@ -177,7 +179,7 @@ impl Store for MongoStore {
     fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen> {
         Box::pin(async move {
             let progress = self.followed.as_ref().map(|followed| &*followed.progress);
-            unseen::unseen(&self.collections, progress, user, after, limit).await
+            unseen::unseen(&self.collections, &self.kept, progress, user, after, limit).await
         })
     }
 

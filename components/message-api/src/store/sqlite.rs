@@ -1,7 +1,7 @@
 //! The store in one SQLite file: nothing to install, nothing to run.
 //!
 //! [`writer`] is the one thread that writes, [`reader`] the few connections that read beside it, [`ledger`] what is written,
-//! [`query`] and [`whole`] what is read, [`restore`] how a backup takes its place, [`schema`] the tables, [`file`] how the file is opened, [`inspect`](mod@inspect) how it
+//! [`query`], [`unread`] and [`whole`] what is read, [`restore`] how a backup takes its place, [`schema`] the tables, [`file`] how the file is opened, [`inspect`](mod@inspect) how it
 //! is looked at before.
 
 mod cache;
@@ -14,6 +14,7 @@ mod reader;
 mod restore;
 mod row;
 mod schema;
+mod unread;
 mod whole;
 mod writer;
 
@@ -32,10 +33,19 @@ use tokio::sync::{mpsc, oneshot};
 use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Unseen};
 use progress::Progress;
 use reader::Readers;
+use unread::{Draft as Unfinished, Plan, Plans};
 use writer::{Command, Publishing, QUEUE, Writer};
 
 pub use file::SqliteOpenError;
 pub use inspect::inspect;
+
+/// What came of the beginning of a plan.
+enum Begun {
+    /// It was short: this is its first page.
+    Page(Unseen),
+    /// There is more to look at; the file was of this generation.
+    Long(Unfinished, u64),
+}
 
 /// A store in one file.
 ///
@@ -49,6 +59,7 @@ pub struct SqliteStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
     progress: Arc<Progress>,
+    plans: Plans,
 }
 
 impl SqliteStore {
@@ -78,6 +89,7 @@ impl SqliteStore {
             writer: Mutex::new(Some(thread)),
             readers: Readers::new(path.to_owned()),
             progress,
+            plans: Plans::default(),
         })
     }
 
@@ -96,6 +108,69 @@ impl SqliteStore {
         let (answer, pos) = reading.await?;
         self.progress.published(pos).await;
         Ok(answer)
+    }
+
+    async fn unread(&self, user: &UserName, after: i64, limit: usize) -> Result<Unseen, StoreError> {
+        let of = user.clone();
+        if after > 0
+            && let Some(page) =
+                self.read_published(move |connection| unread::news(connection, &of, after, limit)).await?
+        {
+            return Ok(page);
+        }
+        let plan = match self.plans.get(user, after) {
+            Some(plan) => plan,
+            None => match self.begin_plan(user, after, limit).await? {
+                Begun::Page(page) => return Ok(page),
+                Begun::Long(draft, generation) => self.make_plan(user, draft, generation, limit).await?,
+            },
+        };
+        let of = user.clone();
+        self.read_published(move |connection| plan.page(connection, &of, after, limit))
+            .await
+            .map(|(page, _)| page)
+    }
+
+    /// Makes a plan, and reads the first page with it, where that is soon done.
+    async fn begin_plan(&self, user: &UserName, after: i64, limit: usize) -> Result<Begun, StoreError> {
+        let (of, generation) = (user.clone(), self.plans.generation());
+        let reading = self.read_published(move |connection| {
+            let draft = Unfinished::begin(connection, &of, after)?;
+            if draft.is_long() {
+                return Ok(Err(draft));
+            }
+            let plan = draft.go_on(connection)?.finish();
+            let (page, _) = plan.page(connection, &of, after, limit)?;
+            Ok(Ok((Arc::new(plan), page)))
+        });
+        match reading.await? {
+            Ok((plan, page)) => {
+                self.plans.keep(user, &plan, limit, generation);
+                Ok(Begun::Page(page))
+            }
+            Err(draft) => Ok(Begun::Long(draft, generation)),
+        }
+    }
+
+    /// Makes a long plan, bit by bit. The user's other sessions wait for it instead of making the same.
+    async fn make_plan(
+        &self,
+        user: &UserName,
+        mut draft: Unfinished,
+        generation: u64,
+        limit: usize,
+    ) -> Result<Arc<Plan>, StoreError> {
+        let making = self.plans.making(user);
+        let _making = making.lock().await;
+        if let Some(plan) = self.plans.get(user, draft.after()) {
+            return Ok(plan);
+        }
+        while !draft.is_done() {
+            draft = self.readers.read(move |connection| draft.go_on(connection)).await?;
+        }
+        let plan = Arc::new(draft.finish());
+        self.plans.keep(user, &plan, limit, generation);
+        Ok(plan)
     }
 
     async fn ask<T>(
@@ -123,8 +198,7 @@ impl Store for SqliteStore {
                 })?,
                 None => 0,
             };
-            let user = user.clone();
-            self.read_published(move |connection| query::unseen(connection, &user, after, limit)).await
+            self.unread(user, after, limit).await
         })
     }
 
@@ -202,6 +276,7 @@ impl Store for SqliteStore {
             let built = building.await.map_err(|_| StoreError::unavailable("the restore ended badly"))??;
             let totals = built.totals;
             self.ask(|reply| Command::Restore(built, reply)).await?;
+            self.plans.clear();
             Ok(totals)
         })
     }

@@ -1,7 +1,6 @@
 //! What is read from the file. Every query costs in proportion to its answer, not to the history.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use protocol::api::{EventPage, User};
 use protocol::native::ConversationSummary;
@@ -10,88 +9,11 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::row::{self, EVENT_COLUMNS, EVENT_JOINS};
-use crate::store::{Range, Unseen};
+use crate::store::Range;
 
-fn user_id(connection: &Connection, user: &UserName) -> rusqlite::Result<Option<i64>> {
+pub(super) fn user_id(connection: &Connection, user: &UserName) -> rusqlite::Result<Option<i64>> {
     let mut find = connection.prepare_cached("SELECT id FROM users WHERE key = ?1")?;
     find.query_row([user.key()], |row| row.get(0)).optional()
-}
-
-/// Merges the unread parts of the user's conversations by position: a heap holds the next unseen event of each, and every event
-/// taken is replaced by its conversation's next.
-pub(super) fn unseen(
-    connection: &Connection,
-    user: &UserName,
-    after: i64,
-    limit: usize,
-) -> rusqlite::Result<Unseen> {
-    let Some(user) = user_id(connection, user)? else {
-        return Ok(Unseen { events: Vec::new(), end: after.to_string(), more: false });
-    };
-    let mut unread = connection.prepare_cached(
-        "SELECT conversation, max(seen, read_to) FROM members INDEXED BY unread WHERE user = ?1 AND unread = 1",
-    )?;
-    let unread = unread.query_map([user], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut next = BinaryHeap::new();
-    for conversation in unread {
-        let (conversation, read): (i64, u64) = conversation?;
-        let read = last_before(connection, conversation, read, after)?;
-        if let Some((pos, seq)) = next_for(connection, user, conversation, read)? {
-            next.push(Reverse((pos, conversation, seq)));
-        }
-    }
-    let mut events = Vec::new();
-    let mut last = after;
-    while events.len() < limit
-        && let Some(Reverse((pos, conversation, seq))) = next.pop()
-    {
-        events.push(event_at(connection, pos)?);
-        last = pos;
-        if let Some((pos, seq)) = next_for(connection, user, conversation, seq)? {
-            next.push(Reverse((pos, conversation, seq)));
-        }
-    }
-    Ok(Unseen { events, end: last.to_string(), more: !next.is_empty() })
-}
-
-/// The first event for the user behind a place in a log. What the user said in between is passed over one by one.
-fn next_for(
-    connection: &Connection,
-    user: i64,
-    conversation: i64,
-    after: u64,
-) -> rusqlite::Result<Option<(i64, u64)>> {
-    let mut find = connection.prepare_cached(
-        "SELECT pos, seq FROM events INDEXED BY log WHERE conversation = ?1 AND seq > ?2 AND recipient = ?3
-         ORDER BY seq LIMIT 1",
-    )?;
-    find.query_row(params![conversation, after, user], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-}
-
-/// The last place of a log, from `from` on, that is not behind `pos` in the order of commits. Both grow together, so it is found
-/// by doubling and halving: Bentley and Yao, "An almost optimal algorithm for unbounded searching", 1976.
-fn last_before(connection: &Connection, conversation: i64, from: u64, pos: i64) -> rusqlite::Result<u64> {
-    let mut find = connection.prepare_cached(
-        "SELECT seq, pos FROM events WHERE conversation = ?1 AND seq >= ?2 ORDER BY seq LIMIT 1",
-    )?;
-    let mut at_most = |seq: u64| -> rusqlite::Result<Option<u64>> {
-        let found = find.query_row(params![conversation, seq], |row| Ok((row.get(0)?, row.get(1)?)));
-        Ok(found.optional()?.filter(|(_, at): &(u64, i64)| *at <= pos).map(|(seq, _)| seq))
-    };
-    let (mut low, mut step) = (from, 1);
-    while pos > 0
-        && let Some(reached) = at_most(low + step)?
-    {
-        low = reached;
-        step *= 2;
-    }
-    while step > 1 {
-        step /= 2;
-        if let Some(reached) = at_most(low + step)? {
-            low = reached;
-        }
-    }
-    Ok(low)
 }
 
 fn event_at(connection: &Connection, pos: i64) -> rusqlite::Result<Event> {
@@ -99,7 +21,7 @@ fn event_at(connection: &Connection, pos: i64) -> rusqlite::Result<Event> {
     connection.prepare_cached(&sql)?.query_row([pos], row::event)
 }
 
-fn event_query(rest: &str) -> String {
+pub(super) fn event_query(rest: &str) -> String {
     format!("SELECT {EVENT_COLUMNS} FROM events AS e {EVENT_JOINS} {rest}")
 }
 

@@ -204,7 +204,9 @@ mod tests {
         migrate(&mut connection, 2).unwrap();
         let unseen = |who, after, limit| {
             let who = protocol::UserName::parse(who).unwrap();
-            let page = super::super::query::unseen(&connection, &who, after, limit).unwrap();
+            let draft = super::super::unread::Draft::begin(&connection, &who, after).unwrap();
+            let plan = draft.go_on(&connection).unwrap().finish();
+            let (page, _) = plan.page(&connection, &who, after, limit).unwrap();
             page.events.iter().map(|event| event.body.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(unseen("bob", 0, 9), ["two", "three"]);
