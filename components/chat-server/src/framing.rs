@@ -7,12 +7,12 @@ use protocol::limits::LINE_BYTES;
 
 /// What came in and is no whole message yet. Holds no memory while that is nothing.
 ///
-/// Bound: the reader stops while a whole message is in it, so it holds one message and one read. Overflow rule: a message of more than
+/// Bound: nothing is read while [`Framer::has_line`], so it holds one message and one read. Overflow rule: a message of more than
 /// [`LINE_BYTES`] is thrown away as it comes, and [`Message::TooLong`] stands in its place.
 #[derive(Debug, Default)]
 pub(crate) struct Framer {
     buffer: BytesMut,
-    /// How much of `buffer` is known to hold no newline.
+    /// So many bytes at the start of `buffer` are known to hold no newline.
     scanned: usize,
     /// The message that is coming in is too long; what comes of it is dropped.
     skipping: bool,
@@ -44,17 +44,24 @@ impl Framer {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Whether a message that ends with a newline lies here. While it does, whoever reads must not read more: this is what bounds the
+    /// buffer.
+    pub(crate) fn has_line(&mut self) -> bool {
+        let newline = self.buffer[self.scanned..].iter().position(|b| *b == b'\n');
+        self.scanned = newline.map_or(self.buffer.len(), |offset| self.scanned + offset);
+        newline.is_some()
+    }
+
     /// The next message that ends with a newline.
     pub(crate) fn next_line(&mut self) -> Option<Message> {
-        let Some(offset) = self.buffer[self.scanned..].iter().position(|b| *b == b'\n') else {
-            self.scanned = self.buffer.len();
+        if !self.has_line() {
             if self.skipping || self.scanned > LINE_BYTES {
                 self.skipping = true;
                 self.clear();
             }
             return None;
-        };
-        let line = self.buffer.split_to(self.scanned + offset);
+        }
+        let line = self.buffer.split_to(self.scanned);
         self.buffer.advance(1);
         self.scanned = 0;
         self.shrink();
@@ -92,6 +99,11 @@ impl Framer {
     /// Whether anything lies here that is no whole message yet.
     pub(crate) fn has_rest(&self) -> bool {
         self.skipping || !self.buffer.is_empty()
+    }
+
+    /// Whether the message that is coming in is longer than it may be.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.skipping
     }
 
     /// The first byte that lies here.

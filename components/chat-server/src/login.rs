@@ -136,7 +136,7 @@ pub(crate) async fn ask(server: &Server, wire: &mut Wire, door: Door) -> Result<
 
 async fn read(wire: &mut Wire, deadline: Instant) -> Result<(), Parting> {
     match wire.read_until(deadline).await? {
-        Read::Some => Ok(()),
+        Read::Some(_) => Ok(()),
         Read::Nothing => Err(Parting::text(TOO_SLOW)),
         Read::End => Err(Parting::Gone),
     }
@@ -165,8 +165,12 @@ async fn text_message(wire: &mut Wire, quiet: Duration, deadline: Instant) -> Re
         if let Some(message) = wire.framer.next_line() {
             return Ok(message);
         }
+        if wire.framer.is_too_long() {
+            // No name is that long; what more may come is not waited for.
+            return Ok(Message::TooLong);
+        }
         match wire.read_until(deadline.min(Instant::now() + patience)).await? {
-            Read::Some => patience = quiet,
+            Read::Some(_) => patience = quiet,
             Read::End => return wire.framer.finish().ok_or(Parting::Gone),
             Read::Nothing if patience > quiet || Instant::now() >= deadline => {
                 return wire.framer.finish().ok_or(Parting::Gone);

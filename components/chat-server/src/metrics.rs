@@ -43,6 +43,7 @@ impl Metrics {
             .counter("events_total", "Events that the feed brought.", &self.events)
             .counter("turned_away_total", "Connections turned away before they were in.", &self.turned_away)
             .timer("append_seconds", "From a batch's start to its answer.", &self.appends)
+            .runtime_stall()
             .finish()
     }
 }

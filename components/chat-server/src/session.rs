@@ -102,6 +102,8 @@ struct Intake {
     cut: bool,
     /// Nothing was read since, for whatever reason: quiet then says nothing.
     held_up: bool,
+    /// More than a person types was read in this turn.
+    read_much: bool,
     /// Asked for, and over the allowance until then.
     over: Option<(Request, Instant)>,
     /// The peer will send no more.
@@ -184,7 +186,14 @@ impl Session {
             answers: Answers::default(),
             lane: Lane::default(),
             unsure: Unsure::default(),
-            intake: Intake { quiet_at: Some(now), cut: false, held_up: true, over: None, ended: false },
+            intake: Intake {
+                quiet_at: Some(now),
+                cut: false,
+                held_up: true,
+                read_much: false,
+                over: None,
+                ended: false,
+            },
             replay: Replay {
                 pages: None,
                 page: Vec::new().into_iter(),
@@ -266,13 +275,14 @@ impl Session {
             if let Some(why) = self.end(now) {
                 return Ok(why);
             }
-            // Room that came free meanwhile is used before waiting; others have their turn between.
+            // Room that came free meanwhile is used at once.
             let room = was_full && !self.answers.is_full() || was_filled && !self.wire.out.has_enough();
-            if room {
+            if room || std::mem::take(&mut self.intake.read_much) {
+                // A peer that never pauses must not keep a worker to itself: others have their turn between.
                 tokio::task::yield_now().await;
-            } else {
-                self.wait().await?;
             }
+            // Also with something to do: whether the server stops is known by waiting only.
+            self.wait(room).await?;
         }
     }
 
@@ -318,8 +328,8 @@ impl Session {
         }
     }
 
-    /// Waits until any part of the session can go on.
-    async fn wait(&mut self) -> std::io::Result<()> {
+    /// Waits until any part of the session can go on, which it can at once where there is `room`.
+    async fn wait(&mut self, room: bool) -> std::io::Result<()> {
         let (reads, writes) = (self.reads(), !self.wire.out.is_empty());
         // While the outgoing buffer is full, what could fill it further is no reason to wake.
         let fills = !self.wire.out.has_enough();
@@ -338,6 +348,7 @@ impl Session {
             () = changed(&mut self.presence), if fills => {}
             () = self.alarm.stops.as_mut(), if !self.stopping => self.server_stops(),
             () = self.alarm.timer.as_mut(), if wakes_at.is_some() => {}
+            () = std::future::ready(()), if room => {}
         }
         Ok(())
     }

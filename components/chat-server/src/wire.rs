@@ -1,14 +1,15 @@
 //! One TCP connection: its socket, what came in, what goes out.
 
+use std::future::poll_fn;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -29,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// last words with it (RFC 1122, 4.2.2.13).
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 /// How much of it.
-const LINGER_BYTES: usize = 16 * 1024 * 1024;
+const LINGER_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A connection.
 #[derive(Debug)]
@@ -44,8 +45,8 @@ pub(crate) struct Wire {
 /// What a read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// Bytes.
-    Some,
+    /// So many bytes.
+    Some(usize),
     /// None for now.
     Nothing,
     /// The end: the peer will send no more.
@@ -74,35 +75,32 @@ impl Wire {
         Ok(Self { stream, local, peer, framer: Framer::default(), out: Outgoing::default() })
     }
 
-    /// Takes what is there to be read, without waiting.
+    /// Takes what is there to be read, without waiting. A task that has used up its budget is told that there is nothing: it must wait
+    /// by something that yields then, as `tokio::select!` does, and not ask again by itself.
     pub(crate) fn read(&mut self) -> std::io::Result<Read> {
-        let mut space = [MaybeUninit::uninit(); READ];
-        let mut buffer = ReadBuf::uninit(&mut space);
-        // Unlike `try_read` it knows that a read which did not fill the buffer took everything: the system is not asked again.
         // Whoever waits for more does so by `readable`, so nobody needs to be woken by this.
-        let mut context = Context::from_waker(Waker::noop());
-        match Pin::new(&mut self.stream).poll_read(&mut context, &mut buffer)? {
+        match self.poll_read(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => Ok(Read::Nothing),
-            Poll::Ready(()) if buffer.filled().is_empty() => Ok(Read::End),
-            Poll::Ready(()) => {
-                self.framer.push(buffer.filled());
-                Ok(Read::Some)
-            }
+            Poll::Ready(read) => read,
         }
     }
 
     /// Waits for something to read until `deadline`; [`Read::Nothing`] says that it passed.
     pub(crate) async fn read_until(&mut self, deadline: Instant) -> std::io::Result<Read> {
-        loop {
-            match tokio::time::timeout_at(deadline, self.stream.readable()).await {
-                Err(_) => return Ok(Read::Nothing),
-                Ok(readable) => readable?,
-            }
-            match self.read()? {
-                Read::Nothing => {}
-                read @ (Read::Some | Read::End) => return Ok(read),
-            }
-        }
+        // Polled with the task's own context, so that a peer that never pauses leaves others their turn.
+        let read = poll_fn(|context| self.poll_read(context));
+        tokio::time::timeout_at(deadline, read).await.unwrap_or(Ok(Read::Nothing))
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<Read>> {
+        // On the stack and not in the future, so that an idle connection holds no buffer.
+        let mut space = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        // Unlike `try_read` it knows that a read which did not fill the buffer took everything: the system is not asked again.
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        let bytes = buffer.filled();
+        self.framer.push(bytes);
+        Poll::Ready(Ok(if bytes.is_empty() { Read::End } else { Read::Some(bytes.len()) }))
     }
 
     /// Writes what waits and `bytes`, while nothing else is to be done.
@@ -137,20 +135,9 @@ impl Wire {
         if self.stream.shutdown().await.is_err() {
             return;
         }
-        let deadline = Instant::now() + linger;
-        let mut heard = 0;
-        let mut buffer = [0; 1024];
-        while heard < LINGER_BYTES {
-            let readable = tokio::time::timeout_at(deadline, self.stream.readable()).await;
-            if !matches!(readable, Ok(Ok(()))) {
-                return;
-            }
-            match self.stream.try_read(&mut buffer) {
-                Ok(0) => return,
-                Ok(count) => heard += count,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(_) => return,
-            }
-        }
+        let (mut rest, mut thrown_away) = (self.stream.take(LINGER_BYTES), tokio::io::sink());
+        let discard = tokio::io::copy(&mut rest, &mut thrown_away);
+        // Nothing depends on how it ends: the connection is over.
+        let _ = tokio::time::timeout(linger, discard).await;
     }
 }

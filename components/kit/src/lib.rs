@@ -17,6 +17,7 @@ pub mod notify;
 pub mod places;
 pub mod secret;
 pub mod shutdown;
+pub mod stall;
 
 pub use context::Context;
 pub use exit::Exit;

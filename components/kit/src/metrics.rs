@@ -117,6 +117,14 @@ impl Exposition {
         self.sample(name, help, "gauge", value)
     }
 
+    /// How long a task has held a worker of this process's runtime, at most, within the last minute: see [`crate::stall`].
+    #[must_use]
+    pub fn runtime_stall(self) -> Self {
+        let help = "Longest time within the last minute that a task held a worker thread.";
+        let worst = crate::stall::worst().as_secs_f64();
+        self.family("runtime_stall_seconds", help, Kind::Gauge, [(Labels::default(), worst)])
+    }
+
     /// Count and sum of times; its name ends in `_seconds`.
     #[must_use]
     pub fn timer(mut self, name: &str, help: &str, timer: &Timer) -> Self {

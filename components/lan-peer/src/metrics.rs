@@ -129,6 +129,7 @@ impl Counters {
             .counter("old_lost_total", "Messages that the store did not take.", &self.old_lost)
             .counter("old_sent_total", "Messages handed to peers of the old kind.", &self.old_sent)
             .counter("old_failed_total", "Messages that could not be handed to them.", &self.old_failed)
+            .runtime_stall()
             .finish()
     }
 }

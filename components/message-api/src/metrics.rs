@@ -43,6 +43,7 @@ impl Metrics {
             .gauge("feed_readers", "Readers of the feed.", self.feed_readers.get())
             .gauge("store_failing", "Whether the last write failed.", u64::from(self.is_failing()))
             .timer("commit_seconds", "From a batch's arrival to its commit.", &self.commits)
+            .runtime_stall()
             .finish()
     }
 }

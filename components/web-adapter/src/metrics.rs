@@ -28,6 +28,7 @@ impl Metrics {
             .counter("frames_in_total", "Frames taken from browsers.", &self.frames_in)
             .counter("frames_out_total", "Frames handed to browsers.", &self.frames_out)
             .counter("chat_away_total", chat_away, &self.chat_away)
+            .runtime_stall()
             .finish()
     }
 }

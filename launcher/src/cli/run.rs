@@ -38,7 +38,9 @@ pub(super) fn run(place: &Where, args: &Args) -> Result<Exit, Failure> {
         service_token: service_token(&data)?,
         data,
     };
-    let result = runtime(component.runtime)?.block_on(async {
+    let runtime = runtime(component.runtime)?;
+    kit::stall::watch(runtime.handle())?;
+    let result = runtime.block_on(async {
         kit::shutdown::on_signals(shutdown)?;
         tokio::spawn(context.notifier.clone().keep_watchdog_quiet());
         component.run(settings, key, context)?.await
@@ -95,5 +97,5 @@ fn runtime(kind: Runtime) -> std::io::Result<tokio::runtime::Runtime> {
         Runtime::Threads => tokio::runtime::Builder::new_multi_thread(),
         Runtime::OneThread => tokio::runtime::Builder::new_current_thread(),
     };
-    builder.enable_all().build()
+    builder.enable_all().event_interval(kit::stall::EVENT_INTERVAL).build()
 }

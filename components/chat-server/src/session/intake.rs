@@ -23,6 +23,8 @@ use crate::wire::Read;
 
 /// A character whose second half does not come within this time is broken.
 const CUT_CHARACTER: Duration = Duration::from_millis(500);
+/// So many bytes in one read may be thousands of messages.
+const MUCH: usize = 1024;
 /// A page of history that is not there by then is asked for again by the client.
 const HISTORY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -50,7 +52,8 @@ impl Session {
     pub(super) async fn intake(&mut self) -> std::io::Result<()> {
         let now = Instant::now();
         self.retry_held(now).await;
-        if self.reads() {
+        // What lies here comes first: a peer that sends faster than its allowance is held back by its TCP and fills no memory of ours.
+        if self.reads() && !self.wire.framer.has_line() {
             self.read(now)?;
         } else {
             self.intake.held_up = true;
@@ -75,7 +78,8 @@ impl Session {
     fn read(&mut self, now: Instant) -> std::io::Result<()> {
         let quiet_at = now + self.server.config.quiet;
         match self.wire.read()? {
-            Read::Some => {
+            Read::Some(count) => {
+                self.intake.read_much |= count >= MUCH;
                 self.intake.quiet_at = Some(quiet_at);
                 self.intake.cut = false;
             }

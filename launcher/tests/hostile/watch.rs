@@ -1,0 +1,180 @@
+//! Runs an attack on the whole system, watches it, and says which promise was broken.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::attack::Attack;
+use super::innocent::{self, Account};
+use super::process;
+use crate::support::dice::is_long;
+use crate::support::{Home, Launcher, PATIENCE, free_address, http, kill, wait_for};
+
+/// No task holds a worker for longer.
+const MOST_STALL: Duration = Duration::from_millis(100);
+/// No process takes more memory of its own than this above what it takes when idle.
+const MOST_MEMORY_KIB: u64 = 64 * 1024;
+/// The least that two innocent people get done during an attack.
+const LEAST_ROUNDS: u32 = 3;
+/// A component that is told to end is gone within this time, whatever is done to it.
+const ENDS_WITHIN: Duration = Duration::from_secs(8);
+/// An idle process takes less than this share of one processor, in a debug build, over [`IDLE_FOR`].
+const IDLE_SHARE: u32 = 5;
+const IDLE_FOR: Duration = Duration::from_millis(400);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Everything in one place, ready, and known from its idle side.
+pub struct System {
+    pub launcher: Launcher,
+    /// Where the chat server tells its metrics.
+    pub chat_http: SocketAddr,
+    most_memory_kib: u64,
+    idle: Vec<(&'static str, u64)>,
+}
+
+/// What was seen during an attack.
+#[derive(Debug, Default)]
+struct Seen {
+    stall: Vec<(&'static str, Duration)>,
+    memory: Vec<(&'static str, u64)>,
+}
+
+impl System {
+    /// The usual components, with nothing changed but addresses.
+    pub fn start() -> Self {
+        Self::with(Home::new())
+    }
+
+    /// As [`Self::start`], with settings.
+    pub fn with(home: Home) -> Self {
+        let chat_http = free_address();
+        let home = home.set(&format!("chat-server.http-listen={chat_http}")).argument("--no-thermometer");
+        let launcher = home.up();
+        let mut system = Self { launcher, chat_http, most_memory_kib: MOST_MEMORY_KIB, idle: Vec::new() };
+        // Once round, so that what is set up at the first use counts as idle.
+        let once = Attack::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| innocent::talk(system.launcher.home.chat, &once));
+            std::thread::sleep(Duration::from_millis(200));
+            once.stop();
+        });
+        let memory = |(name, _)| (name, process::memory(system.pid(name)).unwrap());
+        system.idle = system.servers().map(memory).to_vec();
+        system
+    }
+
+    /// With a narrower bound for memory, where three seconds of an attack take less than the usual one.
+    #[must_use]
+    pub fn within_mib(mut self, most: u64) -> Self {
+        self.most_memory_kib = most * 1024;
+        self
+    }
+
+    /// Those that tell how they are, and where.
+    fn servers(&self) -> [(&'static str, SocketAddr); 3] {
+        let Home { api, page, .. } = self.launcher.home;
+        [("chat-server", self.chat_http), ("message-api", api), ("web-adapter", page)]
+    }
+
+    pub fn pid(&self, name: &str) -> u32 {
+        wait_for("the component", || self.launcher.component_pid(name))
+    }
+
+    /// Attacks while everything is watched; `target` is told to end while the attack goes on.
+    pub fn withstands(self, target: &'static str, attacker: impl Fn(&Self, &Attack) + Sync) {
+        let attack = Attack::default();
+        let (system, attacker) = (&self, &attacker);
+        let lasts = Duration::from_secs(if is_long() { 30 } else { 3 });
+        std::thread::scope(|scope| {
+            // However this ends, the attackers end.
+            let _end = StopOnDrop(&attack);
+            scope.spawn(|| attacker(system, &attack));
+            let talking = scope.spawn(|| innocent::talk(system.launcher.home.chat, &attack));
+            let stolen = process::stolen();
+            let seen = system.look(lasts);
+            let stolen = process::stolen() - stolen;
+            attack.stop();
+            let account = talking.join().expect("others are served while the attack goes on");
+            println!("{target}: {} bytes, {account:?}, {seen:?}, stolen {stolen:?}", attack.bytes());
+            assert!(attack.bytes() > 0, "nothing was done");
+            self.judge(&account, &seen, stolen);
+        });
+        self.falls_idle();
+        self.honours_term(target, attacker);
+    }
+
+    fn look(&self, lasts: Duration) -> Seen {
+        let pids = self.servers().map(|(name, _)| (name, self.pid(name)));
+        let mut memory = pids.map(|(name, _)| (name, 0));
+        let until = Instant::now() + lasts;
+        while Instant::now() < until {
+            for ((_, most), (name, pid)) in memory.iter_mut().zip(pids) {
+                let now = process::memory(pid).unwrap_or_else(|| panic!("{name} ended"));
+                *most = now.max(*most);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        let stall = self.servers().map(|(name, address)| (name, stall(address))).to_vec();
+        Seen { stall, memory: memory.to_vec() }
+    }
+
+    fn judge(&self, account: &Account, seen: &Seen, stolen: Duration) {
+        for (name, stall) in &seen.stall {
+            assert!(*stall <= MOST_STALL + stolen, "{name}: a task held a worker for {stall:?}");
+        }
+        for ((name, idle), (_, most)) in self.idle.iter().zip(&seen.memory) {
+            let grown = most.saturating_sub(*idle);
+            assert!(
+                grown <= self.most_memory_kib,
+                "{name} took {grown} KiB more than the {idle} of an idle one"
+            );
+        }
+        assert!(account.rounds >= LEAST_ROUNDS, "others were hardly served: {account:?}");
+    }
+
+    /// What was left behind keeps no processor busy.
+    fn falls_idle(&self) {
+        for (name, _) in self.servers() {
+            let pid = self.pid(name);
+            wait_for(&format!("{name} to fall idle"), || {
+                let before = process::time_on_processors(pid)?;
+                std::thread::sleep(IDLE_FOR);
+                (process::time_on_processors(pid)? - before < IDLE_FOR / IDLE_SHARE).then_some(())
+            });
+        }
+    }
+
+    /// Told to end while the attack goes on, it ends.
+    fn honours_term(&self, target: &str, attacker: &(impl Fn(&Self, &Attack) + Sync)) {
+        let (attack, pid) = (Attack::default(), self.pid(target));
+        let _ended = std::thread::scope(|scope| {
+            let _end = StopOnDrop(&attack);
+            scope.spawn(|| attacker(self, &attack));
+            wait_for("the attack to begin again", || (attack.bytes() > 0).then_some(()));
+            kill(pid, "-TERM");
+            let asked = Instant::now();
+            while process::is_alive(pid) {
+                assert!(asked.elapsed() < ENDS_WITHIN, "{target} does not end when it is told to");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+    }
+}
+
+/// Ends the attack also where an assertion fails, for a scope waits for its threads.
+struct StopOnDrop<'a>(&'a Attack);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// `runtime_stall_seconds` of the server at this address. One that does not answer is stalled.
+fn stall(address: SocketAddr) -> Duration {
+    let asked = Instant::now();
+    let metrics = http::get(address, "/metrics").body;
+    assert!(asked.elapsed() < PATIENCE, "{address} takes {:?} to tell its metrics", asked.elapsed());
+    let worst = metrics.lines().find_map(|line| line.split_once("_runtime_stall_seconds ")?.1.parse().ok());
+    Duration::from_secs_f64(worst.unwrap_or_else(|| panic!("no stall in {metrics}")))
+}
