@@ -14,7 +14,7 @@ use protocol::api::{
     Users,
 };
 use protocol::{ConversationId, Draft, UserName};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -29,7 +29,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct ApiClient {
     http: reqwest::Client,
-    base: String,
+    base: Url,
     token: Secret,
 }
 
@@ -39,15 +39,26 @@ pub enum ApiError {
     /// The message API could not be reached, or the connection broke: what was asked may or may not have been done.
     #[error("reach the message API")]
     Unreachable(#[source] reqwest::Error),
-    /// It is there and cannot do it now: nothing was done, or nobody knows (status 5xx).
+    /// It is there and cannot do it now: nothing was done, or nobody knows (status 5xx, 408, 425 or 429).
     #[error("the message API cannot do this now: {0}")]
     Unavailable(String),
-    /// It refuses: asking again will not help (status 4xx).
+    /// It refuses: asking again will not help (any other status 4xx).
     #[error("the message API refuses: {0}")]
     Refused(String),
     /// Its answer is not what it should be.
     #[error("understand the message API's answer")]
     Malformed(#[source] reqwest::Error),
+}
+
+impl ApiError {
+    /// Whether the same request may be answered otherwise later. One that may not must never be repeated.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Unavailable(_) => true,
+            Self::Refused(_) | Self::Malformed(_) => false,
+        }
+    }
 }
 
 /// Which part of a conversation to read.
@@ -73,7 +84,7 @@ impl ApiClient {
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .expect("a client without files or proxies can always be built once TLS is installed");
-        Self { http, base: format!("http://{address}/v1"), token }
+        Self { http, base: crate::url::base(address, &["v1"]), token }
     }
 
     /// Stores a batch, in order. When this returns, all of it is durable.
@@ -81,7 +92,7 @@ impl ApiClient {
     /// # Errors
     /// See [`ApiError`]; the same drafts may be sent again, for they carry their ids.
     pub async fn append(&self, drafts: Vec<Draft>) -> Result<AppendResponse, ApiError> {
-        self.post("append", &AppendRequest { drafts }).await
+        self.post(&["append"], &AppendRequest { drafts }).await
     }
 
     /// A page of what a user has not seen, oldest first; `after` is the last page's `next`.
@@ -94,7 +105,8 @@ impl ApiClient {
         after: Option<&str>,
         limit: usize,
     ) -> Result<UnseenPage, ApiError> {
-        let request = self.request(Method::GET, &format!("users/{user}/unseen")).query(&[("limit", limit)]);
+        let request =
+            self.request(Method::GET, &["users", user.as_str(), "unseen"])?.query(&[("limit", limit)]);
         let request = if let Some(after) = after { request.query(&[("after", after)]) } else { request };
         self.fetch(request).await
     }
@@ -104,7 +116,7 @@ impl ApiClient {
     /// # Errors
     /// See [`ApiError`].
     pub async fn conversations(&self, user: &UserName) -> Result<Conversations, ApiError> {
-        self.get(&format!("users/{user}/conversations")).await
+        self.get(&["users", user.as_str(), "conversations"]).await
     }
 
     /// A page of a conversation.
@@ -118,7 +130,7 @@ impl ApiClient {
         limit: usize,
     ) -> Result<EventPage, ApiError> {
         let request = self
-            .request(Method::GET, &format!("conversations/{conversation}/events"))
+            .request(Method::GET, &["conversations", conversation.as_str(), "events"])?
             .query(&[("limit", limit)]);
         let request = match range {
             Range::After(seq) => request.query(&[("after", seq)]),
@@ -133,7 +145,7 @@ impl ApiClient {
     /// # Errors
     /// See [`ApiError`]; moving a cursor twice is harmless.
     pub async fn move_cursors(&self, moves: Vec<CursorMove>) -> Result<(), ApiError> {
-        self.post::<_, serde_json::Value>("cursors", &CursorMoves { moves }).await.map(drop)
+        self.post::<_, serde_json::Value>(&["cursors"], &CursorMoves { moves }).await.map(drop)
     }
 
     /// Everybody ever registered, in order of first registration.
@@ -141,7 +153,7 @@ impl ApiClient {
     /// # Errors
     /// See [`ApiError`].
     pub async fn users(&self) -> Result<Vec<User>, ApiError> {
-        self.get::<Users>("users").await.map(|answer| answer.users)
+        self.get::<Users>(&["users"]).await.map(|answer| answer.users)
     }
 
     /// Those of some names that are registered.
@@ -149,7 +161,7 @@ impl ApiClient {
     /// # Errors
     /// See [`ApiError`]; [`KNOWN_NAMES`](protocol::limits::KNOWN_NAMES) may be asked for at once.
     pub async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {
-        self.post::<_, Names>("users/known", &Names { names }).await.map(|answer| answer.names)
+        self.post::<_, Names>(&["users", "known"], &Names { names }).await.map(|answer| answer.names)
     }
 
     /// Notes that somebody logged in.
@@ -157,7 +169,7 @@ impl ApiClient {
     /// # Errors
     /// See [`ApiError`].
     pub async fn register(&self, name: UserName, address: Option<String>) -> Result<(), ApiError> {
-        self.post::<_, serde_json::Value>("users", &RegisterUser { name, address }).await.map(drop)
+        self.post::<_, serde_json::Value>(&["users"], &RegisterUser { name, address }).await.map(drop)
     }
 
     /// What a service keeps between its runs.
@@ -165,7 +177,7 @@ impl ApiClient {
     /// # Errors
     /// See [`ApiError`].
     pub async fn state(&self, owner: &UserName) -> Result<StateEntries, ApiError> {
-        self.get(&format!("state/{owner}")).await
+        self.get(&["state", owner.as_str()]).await
     }
 
     /// Keeps a value under a user's name, or forgets it with `None`.
@@ -178,8 +190,8 @@ impl ApiClient {
         key: &UserName,
         value: Option<serde_json::Value>,
     ) -> Result<(), ApiError> {
-        let request =
-            self.request(Method::PUT, &format!("state/{owner}/{}", key.key())).json(&StateValue { value });
+        let request = self.request(Method::PUT, &["state", owner.as_str(), key.key()])?;
+        let request = request.json(&StateValue { value });
         self.fetch::<serde_json::Value>(request).await.map(drop)
     }
 
@@ -188,7 +200,7 @@ impl ApiClient {
     /// # Errors
     /// See [`ApiError`]. Only the last line says that the backup is whole.
     pub async fn backup(&self) -> Result<impl Stream<Item = Result<Bytes, ApiError>>, ApiError> {
-        let request = self.http.get(format!("{}/backup", self.base)).bearer_auth(self.token.expose());
+        let request = self.lasting(Method::GET, &["backup"])?;
         let response = check(request.send().await.map_err(ApiError::Unreachable)?).await?;
         Ok(response.bytes_stream().map_err(ApiError::Unreachable))
     }
@@ -198,7 +210,7 @@ impl ApiClient {
     /// # Errors
     /// See [`ApiError`].
     pub async fn restore(&self, file: PathBuf) -> Result<BackupTotals, ApiError> {
-        let request = self.http.post(format!("{}/restore", self.base)).bearer_auth(self.token.expose());
+        let request = self.lasting(Method::POST, &["restore"])?;
         self.fetch(request.json(&RestoreRequest { file })).await
     }
 
@@ -207,7 +219,7 @@ impl ApiClient {
     /// # Errors
     /// When it cannot be opened.
     pub async fn feed(&self, position: Option<FeedPosition>) -> Result<Feed, FeedError> {
-        let request = self.http.get(format!("{}/feed", self.base)).bearer_auth(self.token.expose());
+        let request = self.lasting(Method::GET, &["feed"])?;
         let request = match position {
             Some(FeedPosition { epoch, index }) => {
                 request.query(&[("epoch", epoch.to_string()), ("after", index.to_string())])
@@ -218,17 +230,23 @@ impl ApiClient {
         Ok(Feed::new(response))
     }
 
-    async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, ApiError> {
-        self.fetch(self.request(Method::GET, path)).await
+    async fn get<A: DeserializeOwned>(&self, path: &[&str]) -> Result<A, ApiError> {
+        self.fetch(self.request(Method::GET, path)?).await
     }
 
-    async fn post<Q: Serialize, A: DeserializeOwned>(&self, path: &str, body: &Q) -> Result<A, ApiError> {
-        self.fetch(self.request(Method::POST, path).json(body)).await
+    async fn post<Q: Serialize, A: DeserializeOwned>(&self, path: &[&str], body: &Q) -> Result<A, ApiError> {
+        self.fetch(self.request(Method::POST, path)?.json(body)).await
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}/{path}", self.base));
-        request.bearer_auth(self.token.expose()).timeout(REQUEST_TIMEOUT)
+    fn request(&self, method: Method, path: &[&str]) -> Result<RequestBuilder, ApiError> {
+        Ok(self.lasting(method, path)?.timeout(REQUEST_TIMEOUT))
+    }
+
+    /// A request that may take as long as it takes.
+    fn lasting(&self, method: Method, path: &[&str]) -> Result<RequestBuilder, ApiError> {
+        let url =
+            crate::url::below(&self.base, path).map_err(|error| ApiError::Refused(error.to_string()))?;
+        Ok(self.http.request(method, url).bearer_auth(self.token.expose()))
     }
 
     async fn fetch<A: DeserializeOwned>(&self, request: RequestBuilder) -> Result<A, ApiError> {
@@ -249,6 +267,23 @@ async fn check(response: Response) -> Result<Response, ApiError> {
         Ok(problem) => problem.detail,
         Err(_) => status.to_string(),
     };
-    let now = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-    Err(if now { ApiError::Unavailable(detail) } else { ApiError::Refused(detail) })
+    Err(if is_passing(status) { ApiError::Unavailable(detail) } else { ApiError::Refused(detail) })
+}
+
+/// Whether a status says that the same request may be answered otherwise later (RFC 9110; 425: RFC 8470; 429: RFC 6585).
+fn is_passing(status: StatusCode) -> bool {
+    let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    status.is_server_error() || later.contains(&status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_change_is_asked_again() {
+        let passing = |code: u16| is_passing(StatusCode::from_u16(code).unwrap());
+        assert!([408, 425, 429, 500, 502, 503, 504].into_iter().all(passing));
+        assert!(![400, 401, 403, 404, 405, 409, 410, 413, 422, 431].into_iter().any(passing));
+    }
 }

@@ -21,12 +21,11 @@ where
     let mut backoff = Backoff::new(LONGEST_WAIT / 10, LONGEST_WAIT);
     loop {
         match ask().await {
-            Err(error @ (ApiError::Unreachable(_) | ApiError::Unavailable(_))) => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(error = chain(&error), "the message API does not answer now, trying again");
                 tokio::time::sleep(backoff.next_delay()).await;
             }
-            Err(error @ (ApiError::Refused(_) | ApiError::Malformed(_))) => return Err(error),
-            Ok(answer) => return Ok(answer),
+            result => return result,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use protocol::lan::view::{Check, Entry, Overview, Problem, Send, SetTrust};
-use reqwest::{RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 
 /// A request may take this long: parts of a long text go one after another.
@@ -16,7 +16,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct LanClient {
     http: reqwest::Client,
-    base: String,
+    base: Url,
 }
 
 /// Why a request failed.
@@ -39,7 +39,7 @@ impl LanClient {
     pub fn new(address: SocketAddr) -> Self {
         let http = reqwest::Client::builder().no_proxy().build();
         let http = http.expect("a client without files or proxies can always be built once TLS is installed");
-        Self { http, base: format!("http://{address}/api/v1") }
+        Self { http, base: crate::url::base(address, &["api", "v1"]) }
     }
 
     /// This node and everybody it knows.
@@ -55,7 +55,7 @@ impl LanClient {
     /// # Errors
     /// See [`LanError`].
     pub async fn send(&self, request: &Send) -> Result<Entry, LanError> {
-        self.json(self.http.post(format!("{}/send", self.base)).json(request)).await
+        self.json(self.request(Method::POST, "send").json(request)).await
     }
 
     /// Says how far a node can be believed.
@@ -63,9 +63,8 @@ impl LanClient {
     /// # Errors
     /// See [`LanError`].
     pub async fn trust(&self, request: &SetTrust) -> Result<(), LanError> {
-        self.answer(self.http.post(format!("{}/trust", self.base)).json(request).timeout(REQUEST_TIMEOUT))
-            .await
-            .map(drop)
+        let request = self.request(Method::POST, "trust").json(request).timeout(REQUEST_TIMEOUT);
+        self.answer(request).await.map(drop)
     }
 
     /// Why nobody is found.
@@ -95,7 +94,12 @@ impl LanClient {
     }
 
     fn get(&self, what: &str) -> RequestBuilder {
-        self.http.get(format!("{}/{what}", self.base))
+        self.request(Method::GET, what)
+    }
+
+    fn request(&self, method: Method, what: &str) -> RequestBuilder {
+        let url = crate::url::below(&self.base, &[what]).expect("our own words are segments of a path");
+        self.http.request(method, url)
     }
 
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, LanError> {

@@ -20,6 +20,7 @@ pub mod testing;
 mod endpoint;
 mod outbox;
 mod progress;
+mod url;
 
 pub use api::{ApiClient, ApiError};
 pub use endpoint::Endpoint;
