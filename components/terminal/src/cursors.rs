@@ -2,18 +2,25 @@
 //!
 //! Without the latter, every message of one's own would come back as news at the next login.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use protocol::ConversationId;
+use transport::Recent;
 
-/// Conversations kept. Overflow rule: the first by name is forgotten, and its cursor moves again with the next message shown.
+/// Conversations kept. Overflow rule: the one longest unchanged is forgotten, and its cursor moves again with the next message shown.
 const CONVERSATIONS: usize = 1024;
 /// Own messages of one conversation that lie past one not shown yet. Overflow rule: the oldest is forgotten.
 const AHEAD: usize = 1024;
 
 /// The cursors of this user.
-#[derive(Debug, Default)]
-pub(crate) struct Cursors(BTreeMap<ConversationId, Cursor>);
+#[derive(Debug)]
+pub(crate) struct Cursors(Recent<ConversationId, Cursor>);
+
+impl Default for Cursors {
+    fn default() -> Self {
+        Self(Recent::new(CONVERSATIONS))
+    }
+}
 
 #[derive(Debug, Default)]
 struct Cursor {
@@ -26,19 +33,19 @@ struct Cursor {
 impl Cursors {
     /// The server knows that everything up to `seq` was shown. How far it is known here.
     pub(crate) fn known(&mut self, conversation: &ConversationId, seq: u64) -> u64 {
-        let cursor = self.cursor(conversation);
+        let cursor = self.0.touch(conversation);
         cursor.raise(seq);
         cursor.shown
     }
 
     /// Everything up to `seq` was shown here. The new cursor, if it moved.
     pub(crate) fn shown(&mut self, conversation: &ConversationId, seq: u64) -> Option<u64> {
-        self.cursor(conversation).raise(seq)
+        self.0.touch(conversation).raise(seq)
     }
 
     /// The user said `seq`. The new cursor, if nothing before it is still to be shown.
     pub(crate) fn own(&mut self, conversation: &ConversationId, seq: u64) -> Option<u64> {
-        let cursor = self.cursor(conversation);
+        let cursor = self.0.touch(conversation);
         if seq > cursor.shown {
             cursor.own.insert(seq);
         }
@@ -46,13 +53,6 @@ impl Cursors {
             cursor.own.pop_first();
         }
         cursor.raise(0)
-    }
-
-    fn cursor(&mut self, conversation: &ConversationId) -> &mut Cursor {
-        if self.0.len() >= CONVERSATIONS && !self.0.contains_key(conversation) {
-            self.0.pop_first();
-        }
-        self.0.entry(conversation.clone()).or_default()
     }
 }
 
@@ -93,6 +93,19 @@ mod tests {
         for seq in 2..5000 {
             cursors.own(&conversation, seq);
         }
-        assert!(cursors.0[&conversation].own.len() <= AHEAD);
+        assert!(cursors.0.touch(&conversation).own.len() <= AHEAD);
+    }
+
+    #[test]
+    fn the_conversation_longest_unchanged_is_forgotten_and_not_the_first_by_name() {
+        let dm = |n: usize| ConversationId::parse(&format!("dm:alice:user{n:05}")).unwrap();
+        let mut cursors = Cursors::default();
+        for n in 1..=CONVERSATIONS {
+            cursors.shown(&dm(n), 5);
+        }
+        cursors.shown(&dm(0), 5);
+        assert_eq!(cursors.shown(&dm(0), 5), None, "the latest one is remembered");
+        assert_eq!(cursors.shown(&dm(2), 5), None);
+        assert_eq!(cursors.shown(&dm(1), 5), Some(5), "the oldest one is not");
     }
 }

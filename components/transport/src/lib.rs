@@ -3,7 +3,8 @@
 //! * [`api`]: one request of the message API a call. [`feed`]: its stream of committed events.
 //! * [`insist`]: a request asked again until there is an answer.
 //! * [`lan`]: a lan-peer on this machine, as the terminal uses it.
-//! * [`native`]: a connection to the chat server that reconnects by itself and sends nothing twice.
+//! * [`native`]: a connection to the chat server that reconnects and sends nothing twice.
+//! * [`recent`]: a bounded map that forgets what is oldest.
 //! * [`service`]: a user that is a program and answers each message exactly once.
 //! * [`lines`]: lines of bounded length from a byte stream.
 
@@ -13,6 +14,7 @@ pub mod insist;
 pub mod lan;
 pub mod lines;
 pub mod native;
+pub mod recent;
 pub mod service;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -28,4 +30,5 @@ pub use feed::{Feed, FeedError};
 pub use insist::insist;
 pub use lan::LanClient;
 pub use native::{Incoming, NativeClient, NativeOptions, SendError};
+pub use recent::Recent;
 pub use service::{Question, Service};

@@ -14,7 +14,11 @@ const LIMIT: usize = 1024;
 
 /// Messages in the order they were said. The server tells those written twice by their `client_id`.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox(VecDeque<Entry>);
+pub(crate) struct Outbox {
+    entries: VecDeque<Entry>,
+    /// So many at the front are written and wait for their answer.
+    written: usize,
+}
 
 /// Tells whoever said a message what became of it.
 pub(crate) type Done = Option<oneshot::Sender<Result<Ack, SendError>>>;
@@ -35,37 +39,41 @@ enum State {
 
 impl Outbox {
     pub(crate) fn is_full(&self) -> bool {
-        self.0.len() >= LIMIT
+        self.entries.len() >= LIMIT
     }
 
     pub(crate) fn push(&mut self, send: Send, done: Done) {
-        self.0.push_back(Entry { send, state: State::Unwritten, done });
+        self.entries.push_back(Entry { send, state: State::Unwritten, done });
     }
 
     /// A new connection: everything has to be written again.
     pub(crate) fn rewind(&mut self) {
-        for entry in &mut self.0 {
+        self.written = 0;
+        for entry in &mut self.entries {
             entry.state = State::Unwritten;
         }
     }
 
-    /// What has to be written now, in order; it counts as written afterwards. Nothing overtakes a message that waits to be sent
+    /// The next message to write, in order; it counts as written afterwards. Nothing overtakes a message that waits to be sent
     /// again.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Send> {
-        let waits = |entry: &Entry| matches!(entry.state, State::RetryAt(at) if at > now);
-        let front = self.0.iter().position(waits).unwrap_or(self.0.len());
-        let entries = self.0.iter_mut().take(front).filter(|entry| entry.state != State::Written);
-        entries
-            .map(|entry| {
-                entry.state = State::Written;
-                entry.send.clone()
-            })
-            .collect()
+    pub(crate) fn next_due(&mut self, now: Instant) -> Option<Send> {
+        while let Some(entry) = self.entries.get_mut(self.written) {
+            match entry.state {
+                State::RetryAt(at) if at > now => return None,
+                State::Unwritten | State::RetryAt(_) => {
+                    entry.state = State::Written;
+                    self.written += 1;
+                    return Some(entry.send.clone());
+                }
+                State::Written => self.written += 1,
+            }
+        }
+        None
     }
 
     /// When the first message is due that the server asked to be sent again later.
     pub(crate) fn next_retry(&self) -> Option<Instant> {
-        self.0.iter().find_map(|entry| match entry.state {
+        self.entries.iter().skip(self.written).find_map(|entry| match entry.state {
             State::RetryAt(at) => Some(at),
             State::Unwritten | State::Written => None,
         })
@@ -73,18 +81,23 @@ impl Outbox {
 
     /// The server could not take the message now.
     pub(crate) fn retry_at(&mut self, id: &ClientId, at: Instant) {
-        if let Some(entry) = self.0.iter_mut().find(|entry| entry.send.client_id == *id) {
-            entry.state = State::RetryAt(at);
-        }
+        let Some(place) = self.find(id) else { return };
+        self.entries[place].state = State::RetryAt(at);
+        self.written = self.written.min(place);
     }
 
     /// The message has its answer. Answers come about in order, so the search is short.
     pub(crate) fn settle(&mut self, id: &ClientId, result: Result<Ack, SendError>) {
-        let Some(at) = self.0.iter().position(|entry| entry.send.client_id == *id) else { return };
-        if let Some(done) = self.0.remove(at).and_then(|entry| entry.done) {
+        let Some(place) = self.find(id) else { return };
+        self.written -= usize::from(place < self.written);
+        if let Some(done) = self.entries.remove(place).and_then(|entry| entry.done) {
             // Whoever asked may have stopped waiting.
             let _ = done.send(result);
         }
+    }
+
+    fn find(&self, id: &ClientId) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.send.client_id == *id)
     }
 }
 
@@ -109,7 +122,7 @@ mod tests {
     }
 
     fn due(outbox: &mut Outbox, now: Instant) -> Vec<String> {
-        outbox.take_due(now).iter().map(|send| send.client_id.to_string()).collect()
+        std::iter::from_fn(|| outbox.next_due(now)).map(|send| send.client_id.to_string()).collect()
     }
 
     #[test]
@@ -124,7 +137,10 @@ mod tests {
         assert_eq!(due(&mut outbox, later(450)), [""; 0]);
         assert_eq!(outbox.next_retry(), Some(later(500)), "the third is due, and waits for the second");
         assert_eq!(due(&mut outbox, later(500)), ["2", "3", "4"]);
+        outbox.settle(&ClientId::parse("2").unwrap(), Err(SendError::Ended));
+        outbox.push(send("5"), None);
+        assert_eq!(due(&mut outbox, now), ["5"], "an answer moves no other message");
         outbox.rewind();
-        assert_eq!(due(&mut outbox, now), ["1", "2", "3", "4"], "a new connection gets everything, in order");
+        assert_eq!(due(&mut outbox, now), ["1", "3", "4", "5"], "a new connection gets everything, in order");
     }
 }

@@ -1,0 +1,36 @@
+//! The reading half of a connection: frames from bytes.
+
+use protocol::limits::SERVER_FRAME_BYTES;
+use protocol::native::ServerFrame;
+use tokio::net::tcp::OwnedReadHalf;
+
+use super::state::{End, lost};
+use crate::lines::{Line, Lines};
+
+/// What the server sends.
+pub(super) struct Reader(Lines<OwnedReadHalf>);
+
+impl Reader {
+    pub(super) fn new(half: OwnedReadHalf) -> Self {
+        Self(Lines::new(half, SERVER_FRAME_BYTES))
+    }
+
+    /// The next frame. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Result<ServerFrame, End> {
+        loop {
+            match self.0.next().await? {
+                None => return Err(lost("the server closed the connection")),
+                Some(Line::TooLong) => return Err(lost("the server sent a frame that is too long")),
+                // Anything before the first brace is the prompt for people.
+                Some(Line::Text(line)) => match line.find('{').map(|at| serde_json::from_str(&line[at..])) {
+                    Some(Ok(frame)) => return Ok(frame),
+                    // A newer server may send what we do not know.
+                    Some(Err(error)) => {
+                        tracing::debug!(%error, "a frame that is not understood is ignored")
+                    }
+                    None => return Err(lost("no chat server answers there; is it the right port?")),
+                },
+            }
+        }
+    }
+}

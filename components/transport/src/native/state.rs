@@ -1,0 +1,309 @@
+//! What a native client knows and decides, without a socket or a clock: what the caller wants goes in and frames come out; frames
+//! go in and what the caller is told comes out.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use kit::Secret;
+use protocol::ConversationId;
+use protocol::native::{ClientFrame, ErrorCode, ErrorFrame, EventFrame, Hello, Seen, Send, ServerFrame};
+use tokio::time::Instant;
+
+use super::{Incoming, NativeOptions, SendError};
+use crate::outbox::{Done, Outbox};
+use crate::recent::Recent;
+
+/// Conversations whose last `seq` is remembered across a reconnection. Overflow rule: the one longest without an event is forgotten
+/// and starts at the user's cursor.
+const CURSORS: usize = 256;
+/// Frames other than messages that wait to be written. Overflow rule: later ones are dropped.
+const FRAMES: usize = 256;
+
+/// The state of one client, across its connections.
+#[derive(Debug)]
+pub(super) struct State {
+    token: Option<Secret>,
+    /// Whether the token is a service's, which no welcome replaces.
+    is_service: bool,
+    outbox: Outbox,
+    /// The last event passed on, by conversation.
+    known: Recent<ConversationId, u64>,
+    /// Cursors to move, at most `CURSORS`. Overflow rule: the oldest is dropped; its events come again and are told by their seq.
+    seen: Recent<ConversationId, u64>,
+    /// Cursors that are being written. A connection that is lost meanwhile loses none: moving one twice is harmless.
+    writing: Vec<Seen>,
+    frames: VecDeque<ClientFrame>,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Try again, for this reason, not before this long.
+    Lost(String, Duration),
+    /// The server refuses this user.
+    Rejected(Box<ErrorFrame>),
+    /// The caller wants no connection any more.
+    Unwanted,
+}
+
+impl From<std::io::Error> for End {
+    fn from(error: std::io::Error) -> Self {
+        Self::Lost(error.to_string(), Duration::ZERO)
+    }
+}
+
+pub(super) fn lost(reason: &str) -> End {
+    End::Lost(reason.to_owned(), Duration::ZERO)
+}
+
+fn left(reason: String, reconnect_after_ms: Option<u64>) -> End {
+    End::Lost(reason, Duration::from_millis(reconnect_after_ms.unwrap_or(0)))
+}
+
+impl State {
+    pub(super) fn new(options: &NativeOptions) -> Self {
+        let mut known = Recent::new(CURSORS.max(options.cursors.len()));
+        for (conversation, seq) in &options.cursors {
+            *known.touch(conversation) = *seq;
+        }
+        Self {
+            token: options.token.clone(),
+            is_service: options.token.is_some(),
+            outbox: Outbox::default(),
+            known,
+            seen: Recent::new(CURSORS),
+            writing: Vec::new(),
+            frames: VecDeque::new(),
+        }
+    }
+
+    /// Whether one more message can be taken.
+    pub(super) fn has_room(&self) -> bool {
+        !self.outbox.is_full()
+    }
+
+    /// The caller says something.
+    pub(super) fn say(&mut self, send: Send, done: Done) {
+        self.outbox.push(send, done);
+    }
+
+    /// The caller has dealt with a conversation up to here.
+    pub(super) fn seen(&mut self, Seen { conversation, seq }: Seen) {
+        let cursor = self.seen.touch(&conversation);
+        *cursor = seq.max(*cursor);
+    }
+
+    /// The caller asks something.
+    pub(super) fn ask(&mut self, frame: ClientFrame) {
+        // Only while nothing can be written do they pile up, and then nobody waits for their answer.
+        if self.frames.len() < FRAMES {
+            self.frames.push_back(frame);
+        }
+    }
+
+    /// The first frame of a connection.
+    pub(super) fn hello(&self, options: &NativeOptions) -> Hello {
+        Hello {
+            token: self.token.as_ref().map(|token| token.expose().to_owned()),
+            device: options.device.clone(),
+            cursors: self.known.iter().map(|(conversation, seq)| (conversation.clone(), *seq)).collect(),
+            presence: options.presence,
+            conversations: options.conversations,
+            ..Hello::new(options.name.clone())
+        }
+    }
+
+    /// The server's first frame.
+    pub(super) fn greeted(&mut self, frame: ServerFrame) -> Result<Incoming, End> {
+        match frame {
+            ServerFrame::Welcome(welcome) => {
+                if !self.is_service {
+                    self.token = Some(Secret::new(welcome.token.clone()));
+                }
+                // What was asked of a connection that is gone has nobody to answer it.
+                self.frames.clear();
+                self.outbox.rewind();
+                Ok(Incoming::Connected(Box::new(welcome)))
+            }
+            ServerFrame::Error(error) => Err(self.rejected(error)),
+            ServerFrame::Bye { reason, reconnect_after_ms } => Err(left(reason, reconnect_after_ms)),
+            ServerFrame::Event(_)
+            | ServerFrame::Live
+            | ServerFrame::Ack(_)
+            | ServerFrame::Presence { .. }
+            | ServerFrame::History(_)
+            | ServerFrame::Trace(_)
+            | ServerFrame::Seen(_)
+            | ServerFrame::Pong { .. } => Err(lost("the server did not answer the greeting")),
+        }
+    }
+
+    /// Our own session may still be open on the server after a cut: a name that was ours is tried again.
+    fn rejected(&self, error: ErrorFrame) -> End {
+        match error.code {
+            ErrorCode::Taken if self.token.is_some() => End::Lost(error.message, Duration::from_millis(500)),
+            ErrorCode::Full | ErrorCode::Retry => {
+                End::Lost(error.message, Duration::from_millis(error.retry_after_ms.unwrap_or(1000)))
+            }
+            ErrorCode::Taken
+            | ErrorCode::BadFrame
+            | ErrorCode::UnknownType
+            | ErrorCode::TooLong
+            | ErrorCode::Refused
+            | ErrorCode::ExpectedHello
+            | ErrorCode::BadName
+            | ErrorCode::Reserved => End::Rejected(Box::new(error)),
+        }
+    }
+
+    /// Any later frame: what the caller is told of it.
+    pub(super) fn heard(&mut self, frame: ServerFrame, now: Instant) -> Result<Option<Incoming>, End> {
+        match frame {
+            ServerFrame::Ack(ack) => {
+                let id = ack.client_id.clone();
+                self.outbox.settle(&id, Ok(ack));
+                Ok(None)
+            }
+            ServerFrame::Error(error) => Ok(self.failed(error, now)),
+            ServerFrame::Event(event) => Ok(self.is_new(&event).then(|| Incoming::Event(Box::new(event)))),
+            ServerFrame::Bye { reason, reconnect_after_ms } => Err(left(reason, reconnect_after_ms)),
+            ServerFrame::Pong { .. } => Ok(None),
+            other @ (ServerFrame::Welcome(_)
+            | ServerFrame::Live
+            | ServerFrame::Presence { .. }
+            | ServerFrame::History(_)
+            | ServerFrame::Trace(_)
+            | ServerFrame::Seen(_)) => Ok(Some(Incoming::Frame(Box::new(other)))),
+        }
+    }
+
+    fn failed(&mut self, error: ErrorFrame, now: Instant) -> Option<Incoming> {
+        match (error.code, error.client_id.clone()) {
+            (ErrorCode::Retry, Some(id)) => {
+                let wait = Duration::from_millis(error.retry_after_ms.unwrap_or(500));
+                self.outbox.retry_at(&id, now + wait);
+                None
+            }
+            (_, Some(id)) => {
+                self.outbox.settle(&id, Err(SendError::Refused(Box::new(error))));
+                None
+            }
+            (_, None) => Some(Incoming::Frame(Box::new(ServerFrame::Error(error)))),
+        }
+    }
+
+    /// Whether an event was not passed on before; notes it.
+    fn is_new(&mut self, frame: &EventFrame) -> bool {
+        let known = self.known.touch(&frame.event.conversation);
+        let is_new = frame.event.seq > *known;
+        *known = frame.event.seq.max(*known);
+        is_new
+    }
+
+    /// The next frame to write: questions, then cursors, then messages, each in order.
+    pub(super) fn next_frame(&mut self, now: Instant) -> Option<ClientFrame> {
+        if let Some(frame) = self.frames.pop_front() {
+            return Some(frame);
+        }
+        if let Some((conversation, seq)) = self.seen.pop_oldest() {
+            let seen = Seen { conversation, seq };
+            self.writing.push(seen.clone());
+            return Some(ClientFrame::Seen(seen));
+        }
+        self.outbox.next_due(now).map(ClientFrame::Send)
+    }
+
+    /// When the next message is due that must be sent again.
+    pub(super) fn next_retry(&self) -> Option<Instant> {
+        self.outbox.next_retry()
+    }
+
+    /// Everything handed out was written.
+    pub(super) fn written(&mut self) {
+        self.writing.clear();
+    }
+
+    /// The connection is gone.
+    pub(super) fn disconnected(&mut self) {
+        for seen in std::mem::take(&mut self.writing) {
+            self.seen(seen);
+        }
+    }
+
+    /// The caller let events go by: everything past the server's cursors is wanted again.
+    pub(super) fn forget_known(&mut self) {
+        self.known.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{Event, UserName};
+
+    use super::*;
+
+    fn state() -> State {
+        let name = UserName::parse("alice").unwrap();
+        State::new(&NativeOptions::user(std::net::SocketAddr::from(([127, 0, 0, 1], 9)), name))
+    }
+
+    fn conversation(name: &str) -> ConversationId {
+        ConversationId::parse(&format!("dm:alice:{name}")).unwrap()
+    }
+
+    fn event(other: &str, seq: u64) -> ServerFrame {
+        let event = format!(
+            r#"{{"id":"01890a5d-ac96-774b-bcce-b302099a8057","conversation":"dm:alice:{other}","seq":{seq},
+            "at":"2026-11-20T23:21:22Z","sender":"{other}","destination":"alice","body":"hi","type":"chat",
+            "client_id":"x{seq}","timestamp":"2026-11-20T23:21:22Z"}}"#
+        );
+        let event: Event = serde_json::from_str(&event).unwrap();
+        ServerFrame::Event(EventFrame { event, replayed: false })
+    }
+
+    fn is_told(state: &mut State, frame: ServerFrame) -> bool {
+        matches!(state.heard(frame, Instant::now()).unwrap(), Some(Incoming::Event(_)))
+    }
+
+    #[test]
+    fn the_conversation_longest_without_an_event_is_forgotten_and_not_the_first_by_name() {
+        let mut state = state();
+        assert!(is_told(&mut state, event("bob", 1)));
+        for n in 0..CURSORS {
+            assert!(is_told(&mut state, event(&format!("user{n}"), 1)));
+            // An old conversation that goes on.
+            assert!(is_told(&mut state, event("bob", 2 + n as u64)));
+        }
+        assert!(!is_told(&mut state, event("bob", 1)), "it was told of a moment ago");
+        assert!(!is_told(&mut state, event(&format!("user{}", CURSORS - 1), 1)));
+        assert!(is_told(&mut state, event("user0", 1)), "forgotten: it comes again rather than never");
+    }
+
+    #[test]
+    fn cursors_to_move_are_dropped_by_age_and_not_by_name() {
+        let mut state = state();
+        for n in (0..=CURSORS).rev() {
+            state.seen(Seen { conversation: conversation(&format!("user{n:04}")), seq: 7 });
+        }
+        let mut written = Vec::new();
+        while let Some(ClientFrame::Seen(seen)) = state.next_frame(Instant::now()) {
+            written.push(seen.conversation);
+        }
+        assert_eq!(written.len(), CURSORS);
+        assert_eq!(written.last(), Some(&conversation("user0000")), "the latest one stays");
+        assert!(!written.contains(&conversation(&format!("user{CURSORS:04}"))), "the oldest one went");
+    }
+
+    #[test]
+    fn a_cursor_that_was_being_written_when_the_connection_broke_is_written_again() {
+        let mut state = state();
+        let seen = |seq| Seen { conversation: conversation("bob"), seq };
+        state.seen(seen(3));
+        assert_eq!(state.next_frame(Instant::now()), Some(ClientFrame::Seen(seen(3))));
+        state.disconnected();
+        assert_eq!(state.next_frame(Instant::now()), Some(ClientFrame::Seen(seen(3))));
+        state.written();
+        state.disconnected();
+        assert_eq!(state.next_frame(Instant::now()), None);
+    }
+}

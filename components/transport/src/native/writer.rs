@@ -1,0 +1,53 @@
+//! The writing half of a connection: bytes of frames, as fast as the server takes them.
+
+use std::io::{Error, ErrorKind, Result};
+
+use bytes::{BufMut, BytesMut};
+use protocol::native::ClientFrame;
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+
+/// Bytes that are held for a server that does not take them. Enough for one system call to carry many messages.
+const AHEAD: usize = 64 * 1024;
+
+/// What goes to the server.
+///
+/// Bound: [`AHEAD`] bytes and one frame. Overflow rule: whoever has more to write keeps it until [`Writer::has_room`].
+pub(super) struct Writer {
+    half: OwnedWriteHalf,
+    buffer: BytesMut,
+}
+
+impl Writer {
+    pub(super) fn new(half: OwnedWriteHalf) -> Self {
+        Self { half, buffer: BytesMut::new() }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.buffer.len() < AHEAD
+    }
+
+    /// Whether the system has taken everything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    pub(super) fn push(&mut self, frame: &ClientFrame) {
+        let mut writer = (&mut self.buffer).writer();
+        serde_json::to_writer(&mut writer, frame).expect("frames serialise into memory");
+        self.buffer.put_u8(b'\n');
+    }
+
+    /// Writes what the system takes now. Cancel-safe.
+    pub(super) async fn write(&mut self) -> Result<()> {
+        match self.half.write_buf(&mut self.buffer).await? {
+            0 => Err(Error::new(ErrorKind::WriteZero, "the server takes nothing more")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the server that nothing more comes.
+    pub(super) async fn shutdown(&mut self) -> Result<()> {
+        self.half.shutdown().await
+    }
+}
