@@ -15,6 +15,7 @@ use crate::chat::{Ending, chat};
 use crate::clean;
 use crate::console::{Console, is_terminal};
 use crate::history::keeper::Keeper;
+use crate::history::open::make_private;
 use crate::item::Item;
 use crate::screen::Full;
 use crate::{Mode, Options, Theme};
@@ -93,8 +94,16 @@ impl Desk {
 
 /// Where the line editor remembers what was typed, in a directory that is the user's alone.
 fn typed_lines(directory: &Path) -> Option<PathBuf> {
-    match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory) {
-        Ok(()) => Some(directory.join("chat-history")),
+    let file = directory.join("chat-history");
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    let is_private = made.and_then(|()| match std::fs::File::open(&file) {
+        Ok(file) => make_private(&file),
+        // The editor makes it, for its owner alone.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    });
+    match is_private {
+        Ok(()) => Some(file),
         Err(error) => {
             tracing::debug!(%error, "typed lines are not remembered");
             None

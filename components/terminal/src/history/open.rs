@@ -1,7 +1,7 @@
 //! Finds and opens the file, and says what is wrong with one that cannot be used. It is never overwritten.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -179,12 +179,31 @@ fn percent_encoded(path: &Path) -> Option<String> {
     Some(path.to_str()?.bytes().map(encode).collect())
 }
 
-/// Made by us rather than by SQLite, so that nobody else may read what is said.
+/// Made by us rather than by SQLite, so that nobody else may read what is said, whatever the umask; a file that another program made,
+/// and what SQLite keeps beside it, become as private.
 fn create(path: &Path) -> std::io::Result<()> {
     if let Some(directory) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    // SQLite gives the files that it makes from here on the mode of this one.
+    let made_before = ["-wal", "-shm", "-journal"].map(|suffix| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        File::open(PathBuf::from(name))
+    });
+    [Ok(file)].into_iter().chain(made_before).flatten().try_for_each(|file| make_private(&file))
+}
+
+/// Only its owner may read and write a file. One of somebody else's, who lets us use it, is theirs to protect.
+pub(crate) fn make_private(file: &File) -> std::io::Result<()> {
+    if file.metadata()?.permissions().mode() & 0o7777 == 0o600 {
+        return Ok(());
+    }
+    match file.set_permissions(Permissions::from_mode(0o600)) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        result => result,
+    }
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {

@@ -1,7 +1,7 @@
 //! A history in a file, seen from here and from other programs.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use protocol::native::{Ack, ConversationSummary, Durability, Send};
 use protocol::{Body, ClientId, ConversationId, Event, MessageType, Metadata, Timestamp, UserName};
@@ -112,6 +112,23 @@ fn other_programs_find_the_table_that_they_know() {
     let output = std::process::Command::new("python3").args(["-c", &python]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "[('bob-1', 'hi'), ('Me', 'hello')]\n");
     assert_eq!(std::fs::metadata(home.file()).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn what_is_said_is_private_even_where_another_program_made_the_file_for_everybody() {
+    let home = Home::new();
+    home.sql("CREATE TABLE x(y)");
+    let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", home.file().display()));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    std::fs::write(beside("-wal"), "").unwrap();
+    for path in [home.file(), beside("-wal")] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    }
+    let mut history = home.open();
+    history.say(&[(words("bob", "hi"), at("2026-11-20T23:21:30Z"))]).unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        assert_eq!(mode(&beside(suffix)), 0o600, "{suffix}");
+    }
 }
 
 #[test]
