@@ -20,9 +20,6 @@ export class Conversation {
   last = null;
   /** Set while a page of history is asked for. */
   loading = false;
-  /** By client id: whether the receiver was online when the message was stored. */
-  delivered = new Map();
-
   constructor(name) {
     this.name = name;
     this.key = keyOf(name);
@@ -134,7 +131,6 @@ export class Store {
   /** What this page said is stored. */
   ack(ack, entry) {
     const conversation = this.with(entry.to);
-    conversation.delivered.set(ack.client_id, ack.online);
     this.event({
       id: ack.id,
       conversation: ack.conversation,
@@ -165,9 +161,15 @@ export class Store {
     const conversation = [...this.conversations.values()].find((candidate) => candidate.id === id);
     if (conversation === undefined || seq <= conversation.seen) return;
     conversation.seen = seq;
-    const others = conversation.log.events.filter((event) => event.seq > seq && !this.isMe(event.sender));
-    conversation.unseen = seq >= conversation.head ? 0 : Math.min(conversation.unseen, others.length);
+    conversation.unseen = Math.min(conversation.unseen, this.#unreadPast(conversation, seq));
     this.#changed("seen", conversation);
+  }
+
+  /** How many messages of others lie past `seq`: counted where the log holds all of them, at most so many where it does not. */
+  #unreadPast({ log, head }, seq) {
+    const past = log.events.filter((event) => event.seq > seq);
+    const isWhole = past.length === head - seq;
+    return isWhole ? past.filter((event) => !this.isMe(event.sender)).length : Math.max(0, head - seq);
   }
 
   open(conversation) {

@@ -39,12 +39,12 @@ function waitingOf(entry, me) {
 
 /** The items of a conversation: its log, then `entries` of the outbox that go there. */
 export function timelineOf({ conversation, entries, me, isMe }) {
-  const { log, delivered, marker } = conversation;
+  const { log, marker } = conversation;
   const stored = new Set(log.events.map((event) => event.client_id));
   const messages = [
     ...log.events.map((event) => {
       const message = messageOf(event, isMe);
-      return { ...message, state: message.own ? (delivered.get(event.client_id) ? "delivered" : "saved") : null };
+      return { ...message, state: message.own ? "saved" : null };
     }),
     ...entries.filter(({ client_id }) => !stored.has(client_id)).map((entry) => waitingOf(entry, me)),
   ];

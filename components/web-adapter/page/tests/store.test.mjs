@@ -44,6 +44,23 @@ test("another session that saw a part leaves the rest unseen", () => {
   assert.equal(store.unseen, 1, "a cursor never goes back");
 });
 
+test("what was read elsewhere is read here, also where this page holds none of it", () => {
+  const summary = (head, seen, unseen) => ({ conversation: ID, with: "bob", head, seen, unseen, last: event(head, "bob") });
+  const store = joined({ conversations: [summary(100, 10, 90)] });
+  store.seen(ID, 40);
+  assert.equal(store.unseen, 60, "a part was read: the rest stays unread");
+  store.seen(ID, 100);
+  assert.equal(store.unseen, 0, "as a read by REST or by another client does");
+  assert.equal(store.with("bob").unseen, 0);
+});
+
+test("a message is saved, and not delivered, because its receiver is online", () => {
+  const store = joined({ online: ["Alice", "bob"] });
+  store.ack({ client_id: "x", conversation: ID, seq: 1, id: "i", at: "2026-11-20T10:00:00Z", online: true }, { to: "bob", body: "hi", kind: "chat" });
+  const items = timelineOf({ conversation: store.with("bob"), entries: [], me: "Alice", isMe: store.isMe });
+  assert.deepEqual(items.filter(({ kind }) => kind === "message").map(({ state }) => state), ["saved"]);
+});
+
 test("what one says oneself is never unseen, here or in another session", () => {
   const store = joined();
   store.event(event(1, "Alice"));

@@ -9,7 +9,6 @@ import { readingCard } from "./reading.js";
 const STATES = {
   waiting: ["clock", "Waiting for the connection"],
   saved: ["check", "Saved"],
-  delivered: ["double", "Saved and delivered"],
   refused: ["warn", "Not sent"],
 };
 
