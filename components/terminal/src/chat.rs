@@ -3,6 +3,8 @@
 //! The life of a message said here: typed → kept in the history, where it waits → handed to the connection by the [`Outbox`] →
 //! answered by the server → kept as stored. The life of one said by others: heard → kept → shown → its cursor moves.
 
+use std::time::Duration;
+
 use kit::{Exit, Failure};
 use protocol::UserName;
 use protocol::native::ErrorFrame;
@@ -25,11 +27,15 @@ mod act;
 mod apply;
 mod farewell;
 mod leaving;
+mod remainder;
 
 use leaving::{Leaving, SERVER};
+use remainder::Remainder;
 
 /// What the server says that is taken at once, so that it is kept with one commit.
 const BATCH: usize = 128;
+/// How long the server may take to greet before the user is told that it has not.
+const GREETING: Duration = Duration::from_millis(800);
 /// More messages than that may take a while to be saved: a server takes so many at once, and 20 a second after that, unless told otherwise.
 const MANY: usize = 100;
 
@@ -50,8 +56,12 @@ struct Chat<'a> {
     incoming: mpsc::Receiver<Incoming>,
     outbox: Outbox,
     leaving: Leaving,
+    /// A pipe said `exit`; what it holds behind that.
+    remainder: Option<Remainder>,
     /// Until when a pipe waits for the first connection before it takes its input all the same.
     contact: Instant,
+    /// When the user is told that there is no connection yet.
+    late: Instant,
     /// Ctrl-C was pressed, and nothing since.
     interrupted: bool,
     /// Whose conversation was opened last on the screen because lines go there.
@@ -86,7 +96,9 @@ pub(crate) async fn chat(
         incoming,
         outbox,
         leaving: Leaving::No,
+        remainder: None,
         contact: Instant::now() + SERVER,
+        late: Instant::now() + GREETING,
         interrupted: false,
         followed: None,
         rejected: None,
@@ -105,6 +117,7 @@ impl Chat<'_> {
             let waits_for_contact =
                 !self.console.is_interactive() && !self.model.was_connected() && !self.is_out_of_patience();
             let deadline = self.leaving.deadline();
+            let more_input = self.more_input();
             let effects = tokio::select! {
                 () = shutdown.cancelled(), if !matches!(self.leaving, Leaving::Shutdown(_)) => {
                     self.leaving = Leaving::shutdown(Instant::now());
@@ -120,7 +133,9 @@ impl Chat<'_> {
                     answers.into_iter().flat_map(|(id, answer)| self.model.answered(id, answer)).collect()
                 }
                 trouble = self.keeper.trouble() => vec![Effect::Show(Item::Trouble(trouble))],
+                () = tokio::time::sleep_until(self.late), if !self.model.has_tried() => self.model.late(),
                 () = tokio::time::sleep_until(self.contact), if waits_for_contact => Vec::new(),
+                () = tokio::time::sleep_until(more_input.unwrap_or(self.contact)), if more_input.is_some() => Vec::new(),
                 () = tokio::time::sleep_until(deadline.unwrap_or(self.contact)), if deadline.is_some() => break,
             };
             self.apply(effects).await?;
@@ -136,7 +151,9 @@ impl Chat<'_> {
             || match self.leaving {
                 Leaving::No => false,
                 Leaving::User(_) | Leaving::Shutdown(_) => answered || kept,
-                Leaving::EndOfInput { .. } => answered && self.model.is_up_to_date(),
+                Leaving::EndOfInput { .. } => {
+                    answered && self.model.is_up_to_date() && self.more_input().is_none()
+                }
             }
     }
 
@@ -149,7 +166,12 @@ impl Chat<'_> {
     fn takes_input(&self) -> bool {
         let reachable = self.model.was_connected() || self.is_out_of_patience();
         let ready = self.console.is_interactive() || (reachable && !self.model.is_full());
-        ready && self.leaving == Leaving::No
+        ready && self.leaving == Leaving::No || self.more_input().is_some()
+    }
+
+    /// Until when a pipe that said `exit` is looked at for more.
+    fn more_input(&self) -> Option<Instant> {
+        self.remainder.as_ref()?.deadline(Instant::now())
     }
 
     /// Shows what is around the messages, on the screen the messages too, loads what is looked at, and notes what was shown: were
@@ -187,6 +209,10 @@ impl Chat<'_> {
     }
 
     fn typed(&mut self, typed: Typed) -> Vec<Effect> {
+        if let Some(remainder) = &mut self.remainder {
+            remainder.typed(&typed);
+            return Vec::new();
+        }
         self.console.dealt();
         let again = self.interrupted;
         let interrupt = [Act::Interrupt];
@@ -205,17 +231,20 @@ impl Chat<'_> {
                 vec![Effect::Show(Item::Hint("ctrl-C once more, or exit, to leave".to_owned()))]
             }
             Typed::End if self.console.is_interactive() => vec![Effect::Leave],
-            Typed::End => {
-                let contact = (!self.model.was_connected()).then_some(self.contact);
-                self.leaving = Leaving::end_of_input(Instant::now(), self.model.is_connected(), contact);
-                self.many_wait()
-            }
+            Typed::End => self.no_more_input(),
             Typed::Failed(error) => {
-                let mut effects = self.model.wrong(format!("cannot read what you type: {error}"));
+                let mut effects = self.model.wrong(format!("cannot read the input: {error}"));
                 effects.push(Effect::Leave);
                 effects
             }
         }
+    }
+
+    /// A pipe says nothing more: what it said is still done.
+    fn no_more_input(&mut self) -> Vec<Effect> {
+        let contact = (!self.model.was_connected()).then_some(self.contact);
+        self.leaving = Leaving::end_of_input(Instant::now(), self.model.is_connected(), contact);
+        self.many_wait()
     }
 
     /// Where so much waits that it may take a while, that is said.
@@ -267,6 +296,9 @@ impl Chat<'_> {
         }
         if unanswered > 0 {
             return Err(Failure::new(Exit::Failure, waiting));
+        }
+        if let Some(complaint) = self.remainder.as_ref().and_then(Remainder::complaint) {
+            return Err(Failure::new(Exit::Failure, complaint));
         }
         match self.model.failures() {
             failures @ 1.. if !interactive => Err(Failure::new(Exit::Failure, farewell::failed(failures))),

@@ -1,11 +1,11 @@
 //! Where lines come from: a person at an editor, or a pipe.
 
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
-use protocol::limits::LINE_BYTES;
 use tokio::sync::mpsc;
 
 use crate::editor::Editor;
+use crate::pipe::{Line, Pipe};
 use crate::prompt::Prompt;
 use crate::screen::Act;
 
@@ -79,65 +79,18 @@ impl Input {
     }
 }
 
-fn read_lines(mut reader: impl BufRead, sender: &mpsc::Sender<Typed>) {
+fn read_lines(reader: impl BufRead, sender: &mpsc::Sender<Typed>) {
+    let mut pipe = Pipe::new(reader);
     loop {
-        let typed = read_line(&mut reader).unwrap_or_else(|error| Typed::Failed(error.to_string()));
+        let typed = match pipe.next() {
+            Ok(Some(Line::Text(line))) => Typed::Line(line),
+            Ok(Some(Line::TooLong)) => Typed::TooLong,
+            Ok(None) => Typed::End,
+            Err(error) => Typed::Failed(error.to_string()),
+        };
         let is_last = matches!(typed, Typed::End | Typed::Failed(_));
         if sender.blocking_send(typed).is_err() || is_last {
             return;
         }
-    }
-}
-
-fn read_line(reader: &mut impl BufRead) -> std::io::Result<Typed> {
-    let mut line = Vec::new();
-    reader.by_ref().take(LINE_BYTES as u64 + 1).read_until(b'\n', &mut line)?;
-    if line.is_empty() {
-        return Ok(Typed::End);
-    }
-    if line.last() != Some(&b'\n') && line.len() > LINE_BYTES {
-        skip_line(reader)?;
-        return Ok(Typed::TooLong);
-    }
-    Ok(Typed::Line(String::from_utf8_lossy(&line).into_owned()))
-}
-
-fn skip_line(reader: &mut impl BufRead) -> std::io::Result<()> {
-    loop {
-        let buffer = reader.fill_buf()?;
-        let (length, ends) = match buffer.iter().position(|byte| *byte == b'\n') {
-            Some(at) => (at + 1, true),
-            None => (buffer.len(), buffer.is_empty()),
-        };
-        reader.consume(length);
-        if ends {
-            return Ok(());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(mut input: &[u8]) -> Vec<Typed> {
-        let mut all = Vec::new();
-        while all.last() != Some(&Typed::End) {
-            all.push(read_line(&mut input).unwrap());
-        }
-        all
-    }
-
-    #[test]
-    fn every_line_is_read_the_last_one_too_and_one_too_long_is_skipped() {
-        let line = |text: &str| Typed::Line(text.to_owned());
-        assert_eq!(
-            read(b"bob: hi\n\nbob: last"),
-            [line("bob: hi\n"), line("\n"), line("bob: last"), Typed::End]
-        );
-        let mut long = vec![b'x'; 1_000_000];
-        long.extend_from_slice(b"\nnext\n");
-        assert_eq!(read(&long), [Typed::TooLong, line("next\n"), Typed::End]);
-        assert_eq!(read(b"\xff"), [line("\u{fffd}"), Typed::End]);
     }
 }

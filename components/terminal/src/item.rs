@@ -42,7 +42,9 @@ pub(crate) enum Link {
     Again { server: String, me: String, online: Vec<String> },
     /// It is gone, for this reason; so many messages wait.
     Lost { reason: String, waiting: usize },
-    /// There is none yet.
+    /// There is none yet, and nobody knows whether there will be.
+    Late { server: String, waiting: usize },
+    /// There is none yet, for this reason.
     Unreachable { server: String, reason: String, waiting: usize },
 }
 
@@ -100,6 +102,9 @@ impl Link {
                 "connection lost ({reason}); trying to get it back{}",
                 wait(*waiting)
             ))],
+            Self::Late { server, waiting } => {
+                vec![Item::Hint(format!("{server} has not answered yet; still trying{}", wait(*waiting)))]
+            }
             Self::Unreachable { server, reason, waiting } => {
                 vec![Item::Notice(format!("cannot reach {server} ({reason}); trying on{}", wait(*waiting)))]
             }

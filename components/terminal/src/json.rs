@@ -58,7 +58,7 @@ pub(crate) fn line(item: &Item) -> Option<String> {
         Item::Said(entry) => Output::Said(record(entry)),
         Item::Stored { entry, online, .. } => Output::Sent { online: *online, message: record(entry) },
         Item::Refused { entry, reason } => Output::Refused { reason, message: record(entry) },
-        Item::Link(link) => self::link(link),
+        Item::Link(link) => self::link(link)?,
         Item::Presence { name, online, .. } => Output::Presence { name, online: *online },
         Item::Answer(text) => Output::Answer { text },
         Item::Notice(text) | Item::Trouble(text) => Output::Notice { text },
@@ -68,14 +68,15 @@ pub(crate) fn line(item: &Item) -> Option<String> {
     Some(format!("{}\n", clean::json(&output)))
 }
 
-fn link(link: &Link) -> Output<'_> {
-    match link {
+fn link(link: &Link) -> Option<Output<'_>> {
+    Some(match link {
         Link::Up { server, me, online, .. } => Output::Connected { server, name: me, online, again: false },
         Link::Again { server, me, online } => Output::Connected { server, name: me, online, again: true },
         Link::Lost { reason, waiting } | Link::Unreachable { reason, waiting, .. } => {
             Output::Disconnected { reason, waiting: *waiting }
         }
-    }
+        Link::Late { .. } => return None,
+    })
 }
 
 /// What a program says.
@@ -162,9 +163,7 @@ mod tests {
             Item::Presence { name: "bob".into(), online: false, partner: true },
             Item::Link(Link::Lost { reason: "the server closed the connection".into(), waiting: 1 }),
             Item::Answer("online: bob, alice".into()),
-            Item::Notice(
-                "not connected: what you say waits, and goes out by itself once the server is back".into(),
-            ),
+            Item::Notice("not connected: what you say is kept and sent once the server is back".into()),
             Item::Error("there is no /dance; /help shows what there is".into()),
         ];
         let document = include_str!("../../../docs/terminal.md");

@@ -29,6 +29,7 @@ mod output;
 mod palette;
 mod pending;
 mod people;
+mod pipe;
 mod prompt;
 mod screen;
 mod transcript;

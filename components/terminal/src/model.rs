@@ -23,6 +23,8 @@ pub(crate) use effect::Effect;
 enum Connection {
     /// Not yet, and no attempt has failed.
     Opening,
+    /// Not yet, and the user was told that it takes long.
+    Late,
     Up,
     Down,
 }
@@ -142,7 +144,7 @@ impl Model {
         self.greeted
     }
 
-    /// Whether it is known how the first attempt to connect went.
+    /// Whether the user was told how the first attempt to connect goes.
     pub(crate) fn has_tried(&self) -> bool {
         self.connection != Connection::Opening
     }
@@ -214,7 +216,7 @@ impl Model {
         }
         let mut effects = vec![show(Item::Said(entry))];
         if !self.is_connected() && !std::mem::replace(&mut self.told_to_wait, true) {
-            let text = "not connected: what you say waits, and goes out by itself once the server is back";
+            let text = "not connected: what you say is kept and sent once the server is back";
             effects.push(show(Item::Notice(text.to_owned())));
         }
         effects

@@ -210,3 +210,21 @@ async fn a_refused_name_is_asked_for_again() {
     terminal.press(&["C-c"]);
     terminal.until_row("[ended 0]");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_greet_is_told_of_and_lines_are_taken_meanwhile() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    for mode in ["plain", ""] {
+        let command = format!("{} {address} alice {mode}", support::client().display());
+        let Some(terminal) = Tmux::sized(&command, 80, 24) else { return };
+        // It takes the connection and the greeting, and says nothing; nor does it close.
+        let (_silent, _) = listener.accept().await.unwrap();
+        let shows = |text: String| terminal.until(&text, |rows| rows.iter().any(|row| row.contains(&text)));
+        shows(format!("{address} has not answered yet; still trying"));
+        terminal.type_text("bob: hi");
+        terminal.press(&["Enter"]);
+        let rows = shows("not connected: what you say is kept and sent once the server is back".to_owned());
+        assert!(!rows.iter().any(|row| row.contains("cannot reach")), "{rows:#?}");
+    }
+}

@@ -35,7 +35,7 @@ async fn what_is_piped_without_a_server_waits_and_goes_out_with_the_next_session
     let arguments = [&wire.address.to_string(), "alice"];
     let run = run_in(home.path(), &arguments, "bob: one\nbob: two\n").await;
     assert_eq!(run.code, Some(69), "{}", run.err);
-    assert_eq!(run.err.matches("what you say waits").count(), 1, "it is said once: {}", run.err);
+    assert_eq!(run.err.matches("what you say is kept").count(), 1, "it is said once: {}", run.err);
     let end = format!(
         "2 messages wait in the history of alice; they go out when alice next chats with {}",
         wire.address

@@ -57,11 +57,65 @@ async fn unseen_messages_are_printed_one_a_line_and_only_once() {
 #[tokio::test]
 async fn commands_are_answered_on_standard_output() {
     let servers = FakeServers::start().await;
-    let run =
-        run(servers.chat, "alice", "bob: hi\n/who\n/history bob 5\n!check\nexit\nbob: not this\n").await;
+    let run = run(servers.chat, "alice", "bob: hi\n/who\n/history bob 5\n!check\nexit\n").await;
     assert_eq!(run.code, Some(0), "{}", run.err);
     assert!(run.out.starts_with("online: alice\n"), "{}", run.out);
     assert_eq!(servers.conversation("alice", "bob", 1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_exit_in_a_pipe_comes_after_all_that_stands_before_it_and_drops_nothing_without_a_word() {
+    let servers = FakeServers::start().await;
+    let before: String = (0..300).map(|n| format!("bob: line {n}\n")).collect();
+    let done = run(servers.chat, "alice", &format!("{before}exit\n\r\n")).await;
+    assert_eq!((done.code, done.err.contains("exit")), (Some(0), false), "{}", done.err);
+    assert_eq!(servers.conversation("alice", "bob", 300).await.len(), 300);
+    for behind in ["bob: not this\n\ncarol: nor this", "{\"to\":\"bob\",\"body\":\"nor this\"}\nexit\n"] {
+        let left = run(servers.chat, "alice", &format!("bob: hi\nexit\n{behind}")).await;
+        assert_eq!(
+            (left.code, left.err.contains("2 lines after 'exit' were not sent")),
+            (Some(1), true),
+            "{}",
+            left.err
+        );
+    }
+    assert_eq!(servers.conversation("alice", "bob", 302).await.len(), 302);
+}
+
+#[tokio::test]
+async fn a_pipe_that_stays_open_after_exit_keeps_nobody_waiting() {
+    let servers = FakeServers::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let mut child = start(home.path(), &[&servers.chat.to_string(), "alice"]);
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"bob: hi\nexit\n").await.unwrap();
+    assert!(child.wait().await.unwrap().success());
+    servers.conversation("alice", "bob", 1).await;
+}
+
+#[tokio::test]
+async fn input_is_taken_whatever_wrote_it_and_utf_16_is_named() {
+    let servers = FakeServers::start().await;
+    let home = tempfile::tempdir().unwrap();
+    for (mode, input) in [
+        ("plain", "\u{feff}bob: one\r\nbob: two\r\0bob: three\r"),
+        ("json", "\u{feff}{\"to\":\"bob\",\"body\":\"four\"}\r\n{\"to\":\"bob\",\"body\":\"five\"}\r\0"),
+    ] {
+        let run = run_in(home.path(), &[&servers.chat.to_string(), "alice", mode], input).await;
+        assert_eq!(run.code, Some(0), "{mode}: {} {}", run.out, run.err);
+    }
+    let events = servers.conversation("alice", "bob", 5).await;
+    let said: Vec<&str> = events.iter().map(|event| event.body.as_str()).collect();
+    assert_eq!(said, ["one", "two", "three", "four", "five"]);
+    // Each of its bytes is one of UTF-8, too.
+    let wide: String = "bob: hi\n".chars().flat_map(|c| [c, '\0']).collect();
+    for (mode, at) in [("plain", "standard error"), ("json", "standard output")] {
+        let run = run_in(home.path(), &[&servers.chat.to_string(), "alice", mode], &wide).await;
+        let told = if mode == "plain" { &run.err } else { &run.out };
+        let why = "cannot read the input: it is UTF-16; convert it to UTF-8 first";
+        assert_eq!((run.code, told.matches(why).count()), (Some(1), 1), "{at}: {told}");
+    }
+    assert_eq!(servers.conversation("alice", "bob", 5).await.len(), 5);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Chat;
 use super::farewell::wait;
 use super::leaving::Leaving;
+use super::remainder::Remainder;
 use crate::item::Item;
 use crate::model::Effect;
 
@@ -193,6 +194,10 @@ impl Chat<'_> {
     }
 
     async fn leave(&mut self) -> Result<Vec<Effect>, Failure> {
+        if !self.console.is_interactive() {
+            self.remainder.get_or_insert_with(|| Remainder::new(Instant::now()));
+            return Ok(self.no_more_input());
+        }
         self.leaving = Leaving::user(Instant::now());
         self.console.finish();
         let unanswered = self.model.unanswered();

@@ -53,6 +53,18 @@ impl Model {
         effects
     }
 
+    /// The server has neither answered nor refused for longer than one should wait without a word.
+    pub(crate) fn late(&mut self) -> Effects {
+        match self.connection {
+            Connection::Opening => {
+                self.connection = Connection::Late;
+                let link = Link::Late { server: self.server.clone(), waiting: self.pending.len() };
+                vec![show(Item::Link(link)), Effect::Unseen]
+            }
+            Connection::Late | Connection::Up | Connection::Down => Vec::new(),
+        }
+    }
+
     fn event(&mut self, event: Event) -> Effects {
         let other = if event.sender == self.me { &event.destination } else { &event.sender };
         self.people.met(other);
@@ -131,9 +143,11 @@ impl Model {
         let (reason, waiting) = (reason.to_owned(), self.pending.delay());
         match before {
             Connection::Down => Vec::new(),
-            Connection::Opening => {
+            Connection::Opening | Connection::Late => {
                 let link = Link::Unreachable { server: self.server.clone(), reason, waiting };
-                vec![show(Item::Link(link)), Effect::Unseen]
+                let mut effects = vec![show(Item::Link(link))];
+                effects.extend((before == Connection::Opening).then_some(Effect::Unseen));
+                effects
             }
             Connection::Up => vec![show(Item::Link(Link::Lost { reason, waiting }))],
         }

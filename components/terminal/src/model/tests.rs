@@ -160,7 +160,7 @@ fn what_is_said_offline_waits_and_is_told_of_once_it_is_out() {
     let effects = model.typed("meanwhile");
     let [Effect::Say(send)] = effects.as_slice() else { panic!("{effects:?}") };
     assert!(send.timestamp.is_some());
-    let waits = "not connected: what you say waits, and goes out by itself once the server is back";
+    let waits = "not connected: what you say is kept and sent once the server is back";
     assert_eq!(texts(&model.said(entry(send))), [waits]);
     assert_eq!(texts(&model.said(entry(send))), Vec::<String>::new(), "it is said once");
     assert_eq!(texts(&model.heard(welcome(&["alice"], Vec::new()))), ["connected again"]);
@@ -289,4 +289,23 @@ fn too_many_messages_without_an_answer_are_refused_here() {
     }
     assert!(model.is_full());
     assert!(texts(&model.typed("bob: one more"))[0].starts_with("not sent: 10000 messages wait"));
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_told_of_once_and_what_is_kept_unseen_is_shown_once() {
+    let late = ["here:5000 has not answered yet; still trying"];
+    let mut model = alice();
+    let effects = model.late();
+    assert_eq!(
+        (texts(&effects), effects.contains(&Effect::Unseen)),
+        (late.map(str::to_owned).to_vec(), true)
+    );
+    assert!(model.has_tried() && !model.was_connected());
+    assert_eq!(model.late(), []);
+    let effects = model.heard(lost());
+    assert_eq!(texts(&effects), ["cannot reach here:5000 (gone); trying on"], "the reason is news");
+    assert!(!effects.contains(&Effect::Unseen));
+    let effects = model.heard(welcome(&["alice"], Vec::new()));
+    assert!(!effects.contains(&Effect::Unseen));
+    assert_eq!(model.late(), [], "it has answered");
 }

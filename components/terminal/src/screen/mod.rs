@@ -21,9 +21,8 @@ mod wrap;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use protocol::{ConversationId, Timestamp, UserName};
+use transport::Recent;
 
 use crate::clean;
 use crate::clock::Zone;
@@ -43,7 +42,7 @@ use reading::Reading;
 use results::Results;
 use theme::Look;
 
-/// Unfinished lines that are remembered, one for each conversation. Overflow rule: the first by name is forgotten.
+/// Unfinished lines that are remembered, one for each conversation. Overflow rule: the one longest left is forgotten.
 const DRAFTS: usize = 100;
 
 /// What the user wants that the screen cannot do alone.
@@ -102,7 +101,7 @@ pub(crate) struct Screen {
     list: List,
     pane: Option<Pane>,
     composer: Composer,
-    drafts: BTreeMap<String, Composer>,
+    drafts: Recent<String, Composer>,
     /// Lines that were sent, the latest last, and where the arrow keys are among them.
     typed: Vec<String>,
     recalled: Option<usize>,
@@ -133,7 +132,7 @@ impl Screen {
             list: List::default(),
             pane: None,
             composer: Composer::default(),
-            drafts: BTreeMap::new(),
+            drafts: Recent::new(DRAFTS),
             typed: Vec::new(),
             recalled: None,
             unfinished: String::new(),
@@ -195,10 +194,7 @@ impl Screen {
         if let Some(pane) = self.pane.take() {
             let draft = std::mem::take(&mut self.composer);
             if !draft.is_empty() {
-                self.drafts.insert(key_of(&pane.partner), draft);
-            }
-            if self.drafts.len() > DRAFTS {
-                self.drafts.pop_first();
+                *self.drafts.touch(&key_of(&pane.partner)) = draft;
             }
         }
         if let Some(draft) = self.drafts.remove(&key_of(&page.partner)) {
@@ -292,6 +288,7 @@ impl Screen {
                 self.live = false;
                 Connection::Up
             }
+            Link::Late { .. } => Connection::Connecting,
             Link::Lost { .. } | Link::Unreachable { .. } => Connection::Down,
         };
         if let Some(pane) = &mut self.pane {
@@ -305,6 +302,9 @@ impl Screen {
                 self.notice(&format!("connected to {server} as {me}"), false)
             }
             Link::Again { .. } => self.notice("connected again", false),
+            Link::Late { server, .. } => {
+                self.notice(&format!("{server} has not answered yet; still trying"), false)
+            }
             Link::Lost { reason, .. } => {
                 self.notice(&format!("connection lost ({reason}); trying to get it back"), true)
             }

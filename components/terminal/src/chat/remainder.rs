@@ -1,0 +1,68 @@
+//! What a pipe holds behind `exit`: it is not sent, and not dropped without a word either.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::input::Typed;
+
+/// How long a pipe that stays open is looked at after `exit`. What was written together with it is there long before.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The lines behind `exit`.
+#[derive(Debug)]
+pub(super) struct Remainder {
+    until: Instant,
+    ended: bool,
+    lines: usize,
+}
+
+impl Remainder {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { until: now + LOOK, ended: false, lines: 0 }
+    }
+
+    /// Notes what comes.
+    pub(super) fn typed(&mut self, typed: &Typed) {
+        match typed {
+            Typed::Line(line) => self.lines += usize::from(!line.trim().is_empty()),
+            Typed::TooLong => self.lines += 1,
+            Typed::End | Typed::Failed(_) => self.ended = true,
+            Typed::Acts(_) | Typed::Interrupt => {}
+        }
+    }
+
+    /// Until when more may come; `None` once it is known what there is.
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        (!self.ended && now < self.until).then_some(self.until)
+    }
+
+    /// What to say about the lines that were not sent.
+    pub(super) fn complaint(&self) -> Option<String> {
+        match self.lines {
+            0 => None,
+            1 => Some("a line after 'exit' was not sent".to_owned()),
+            lines => Some(format!("{lines} lines after 'exit' were not sent")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_behind_exit_are_counted_until_the_pipe_ends_or_falls_silent() {
+        let now = Instant::now();
+        let mut remainder = Remainder::new(now);
+        assert_eq!((remainder.deadline(now), remainder.deadline(now + LOOK)), (Some(now + LOOK), None));
+        remainder.typed(&Typed::Line("\r\n".to_owned()));
+        assert_eq!(remainder.complaint(), None);
+        remainder.typed(&Typed::Line("bob: hi".to_owned()));
+        assert_eq!(remainder.complaint().unwrap(), "a line after 'exit' was not sent");
+        remainder.typed(&Typed::TooLong);
+        remainder.typed(&Typed::End);
+        assert_eq!(remainder.complaint().unwrap(), "2 lines after 'exit' were not sent");
+        assert_eq!(remainder.deadline(now), None);
+    }
+}
