@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use protocol::limits::LINE_BYTES;
 use protocol::text::{self, Line};
-use protocol::{Draft, UserName};
+use protocol::{Draft, UserName, sanitise};
 
 use crate::answers::Said;
 use crate::appender::Outcome;
@@ -37,10 +37,7 @@ pub(crate) fn outcome(said: &Said, outcome: &Outcome, online: bool) -> Option<By
     match outcome {
         Outcome::Stored(..) if online => None,
         Outcome::Stored(..) => Some(text::saved(&said.to).into()),
-        Outcome::Refused(reason) => {
-            let reason: String = reason.chars().filter(|c| !c.is_control()).collect();
-            Some(format!("Message not saved: {reason}.\n").into())
-        }
+        Outcome::Refused(reason) => Some(format!("Message not saved: {}.\n", sanitise::line(reason)).into()),
         Outcome::Later => Some(Bytes::from_static(NOT_CONFIRMED.as_bytes())),
     }
 }

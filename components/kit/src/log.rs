@@ -1,5 +1,6 @@
 //! A component's own log: text lines on standard error, which the launcher's pump writes to `logs/`.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use tracing_subscriber::fmt::MakeWriter;
@@ -7,13 +8,19 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{filter, fmt};
 
+/// How a line of the log is cleaned of what steers a terminal; a line end within it is what forges a line.
+pub type Clean = fn(&str) -> Cow<'_, str>;
+
 /// Standard error that never fails: when nobody reads it any more the line is lost, and nothing else.
 #[derive(Debug, Clone, Copy)]
-pub struct Stderr;
+struct Stderr(Clean);
 
 impl Write for Stderr {
+    /// A whole line at a time, as the formatter writes.
     fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
-        let _ = std::io::stderr().write_all(buffer);
+        let text = String::from_utf8_lossy(buffer);
+        let line = format!("{}\n", (self.0)(text.trim_end_matches('\n')));
+        let _ = std::io::stderr().write_all(line.as_bytes());
         Ok(buffer.len())
     }
 
@@ -26,14 +33,14 @@ impl MakeWriter<'_> for Stderr {
     type Writer = Self;
 
     fn make_writer(&self) -> Self {
-        Self
+        *self
     }
 }
 
 /// Sends this process's log to standard error: `RUST_LOG` where it is set (`info`, or `chat_server=debug,info`), else `info`.
-pub fn to_stderr() {
+pub fn to_stderr(clean: Clean) {
     let targets = filter();
-    let layer = fmt::layer().with_writer(Stderr).with_ansi(false).log_internal_errors(false);
+    let layer = fmt::layer().with_writer(Stderr(clean)).with_ansi(false).log_internal_errors(false);
     // A second initialisation, as in tests, keeps the first.
     let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
 }

@@ -1,5 +1,7 @@
 //! Names, fit to be shown.
 
+use protocol::sanitise;
+
 /// Longest name, in characters.
 const CHARS: usize = 40;
 
@@ -10,8 +12,7 @@ pub(crate) fn tidy(name: &str) -> String {
 }
 
 fn is_seen(c: char) -> bool {
-    let invisible = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    !c.is_control() && !invisible
+    c != '\t' && !sanitise::steers(c) && !sanitise::is_invisible(c)
 }
 
 /// What this machine is called.

@@ -17,6 +17,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware;
+use protocol::sanitise;
 
 use crate::service::Service;
 use problem::Refusal;
@@ -49,7 +50,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
 
 async fn no_such_path(request: Request) -> Refusal {
     // The path comes back cleaned, for it may be printed on a terminal.
-    let path: String = request.uri().path().chars().filter(|c| !c.is_control()).take(100).collect();
+    let path = sanitise::short_line(request.uri().path(), 100);
     Refusal::new(StatusCode::NOT_FOUND, format!("there is nothing at '{path}'; see /docs"))
 }
 

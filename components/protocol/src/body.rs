@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::limits::BODY_BYTES;
+use crate::sanitise;
 use crate::validated::string_type;
 
-/// A message's text: 1 to [`BODY_BYTES`] bytes of UTF-8 without control characters other than newline and tab.
+/// A message's text: 1 to [`BODY_BYTES`] bytes of UTF-8 without what steers a terminal ([`sanitise::steers`]) other than newlines.
+/// One that an earlier version stored may hold more, so a body is cleaned again where it is shown.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Body(Arc<str>);
 
@@ -21,21 +23,25 @@ pub enum BodyError {
 }
 
 impl Body {
-    /// Cleans and checks a text: line ends become `\n`, control and direction-override characters go, white space around it goes.
+    /// Cleans and checks a text: what [`sanitise::text`] removes goes, and white space around it.
     ///
     /// # Errors
     /// When nothing is left, or more than [`BODY_BYTES`] bytes are.
     pub fn parse(text: &str) -> Result<Self, BodyError> {
         let text = text.trim();
-        // Most texts are of printable ASCII, which is told without decoding characters.
-        if text.bytes().all(|b| (b' '..=b'~').contains(&b)) || text.chars().all(is_plain) {
-            return Self::bounded(text);
-        }
-        // Control characters only ever shrink a text; a bound before the copy keeps one message from costing more than a few.
+        // Cleaning only ever shrinks a text; a bound before it keeps one message from costing more than a few.
         if text.len() > 4 * BODY_BYTES {
             return Err(BodyError::TooLong);
         }
-        Self::bounded(clean(text).trim())
+        Self::bounded(sanitise::text(text).trim())
+    }
+
+    /// Reads a body that was stored, as it is: earlier versions let more characters through, and what is stored can always be read.
+    ///
+    /// # Errors
+    /// When it is empty, or longer than [`BODY_BYTES`] bytes.
+    pub fn stored(text: &str) -> Result<Self, BodyError> {
+        Self::bounded(text)
     }
 
     fn bounded(text: &str) -> Result<Self, BodyError> {
@@ -51,28 +57,6 @@ impl Body {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Whether a character may stay. Bidirectional overrides and isolates (UAX #9) go with the control characters: they let a
-/// message rewrite how the line around it reads.
-fn is_plain(c: char) -> bool {
-    matches!(c, '\n' | '\t')
-        || !(c.is_control()
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}'))
-}
-
-fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\r' if chars.peek() == Some(&'\n') => {}
-            '\r' | '\u{2028}' | '\u{2029}' => out.push('\n'),
-            c if is_plain(c) => out.push(c),
-            _ => {}
-        }
-    }
-    out
 }
 
 impl std::fmt::Debug for Body {
@@ -111,7 +95,7 @@ mod tests {
         #[test]
         fn a_parsed_body_is_clean_and_parses_to_itself(text in any::<String>()) {
             if let Ok(body) = Body::parse(&text) {
-                prop_assert!(body.as_str().chars().all(is_plain));
+                prop_assert!(body.as_str().chars().all(|c| !sanitise::steers(c) || c == '\n'));
                 prop_assert_eq!(Body::parse(body.as_str()).unwrap(), body);
             }
         }

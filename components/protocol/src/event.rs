@@ -22,6 +22,7 @@ pub struct Event {
     /// To whom.
     pub destination: UserName,
     /// What was said.
+    #[serde(deserialize_with = "crate::validated::stored_body")]
     pub body: Body,
     /// What kind of message it is.
     #[serde(rename = "type", default)]

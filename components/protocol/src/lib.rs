@@ -4,6 +4,7 @@
 //! once, at the border, into these types.
 //!
 //! * [`name`], [`body`], [`metadata`], [`message`], [`conversation`], [`event`], [`time`]: the data.
+//! * [`sanitise`]: what of all this may be shown on a terminal or in a log.
 //! * [`text`] and [`book`]: the line dialects. [`native`]: JSON lines. [`web`]: the browser's frames.
 //! * [`lan`]: what machines on one network say to each other without a server.
 //! * [`api`]: the bodies of the message API's requests and answers.
@@ -19,6 +20,7 @@ pub mod message;
 pub mod metadata;
 pub mod name;
 pub mod native;
+pub mod sanitise;
 pub mod text;
 pub mod time;
 pub mod web;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::limits::{METADATA_BYTES, METADATA_DEPTH};
+use crate::sanitise;
 
 /// A JSON object of at most [`METADATA_BYTES`] bytes, nested at most [`METADATA_DEPTH`] deep. Empty unless a sender says otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -53,6 +54,12 @@ impl Metadata {
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(&self.0).expect("a JSON object of strings and values serialises into memory")
+    }
+
+    /// The same for a line dialect, a log or a terminal: what could steer one stands there as an escape.
+    #[must_use]
+    pub fn to_shown_json(&self) -> String {
+        sanitise::json(&self.to_json()).into_owned()
     }
 }
 

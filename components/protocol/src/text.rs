@@ -73,7 +73,7 @@ pub fn live(event: &Event) -> String {
     if metadata.is_empty() {
         format!("[{sender}][{timestamp}] {body}\n")
     } else {
-        format!("[{sender}][{timestamp}] {body} Metadata: {}\n", metadata.to_json())
+        format!("[{sender}][{timestamp}] {body} Metadata: {}\n", metadata.to_shown_json())
     }
 }
 
@@ -86,7 +86,7 @@ pub fn stored(event: &Event) -> String {
     if metadata.is_empty() {
         format!("[Stored] [{kind}][{timestamp}][{sender}] {body} \n")
     } else {
-        format!("[Stored] [{kind}][{timestamp}][{sender}] {body} Metadata: {}\n", metadata.to_json())
+        format!("[Stored] [{kind}][{timestamp}][{sender}] {body} Metadata: {}\n", metadata.to_shown_json())
     }
 }
 
@@ -98,14 +98,13 @@ pub fn saved(to: &UserName) -> String {
 
 /// The answer to a name that cannot be one.
 #[must_use]
-pub fn invalid_name(error: &crate::name::NameError) -> String {
+pub fn invalid_name(error: &impl std::fmt::Display) -> String {
     format!("Invalid username: {error}. Disconnecting...\n")
 }
 
-/// A body may hold newlines when it came from elsewhere; here they would forge lines of their own.
+/// A body may hold newlines, which would forge lines of their own here.
 pub(crate) fn one_line(body: &Body) -> std::borrow::Cow<'_, str> {
-    let text = body.as_str();
-    if text.contains('\n') { text.replace('\n', " ").into() } else { text.into() }
+    crate::sanitise::line(body.as_str())
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use serde::de::{Error, Visitor};
 
+use crate::{Body, UserName};
+
 /// Reads a string with a parser, without a copy of the text between them.
 pub(crate) struct Parser<T, E>(pub(crate) fn(&str) -> Result<T, E>);
 
@@ -19,9 +21,23 @@ impl<T, E: Display> Visitor<'_> for Parser<T, E> {
     }
 }
 
-/// Implements serde and JSON Schema for a type that has `parse(&str) -> Result<Self, impl Display>` and `as_str()`.
+/// For `#[serde(deserialize_with)]`: a name that somebody can be written to.
+pub(crate) fn checked_name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<UserName, D::Error> {
+    deserializer.deserialize_str(Parser(UserName::parse))
+}
+
+/// For `#[serde(deserialize_with)]`: a body as it was stored.
+pub(crate) fn stored_body<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Body, D::Error> {
+    deserializer.deserialize_str(Parser(Body::stored))
+}
+
+/// Implements serde and JSON Schema for a type that has `as_str()` and a parser: `parse(&str) -> Result<Self, impl Display>`, or the one
+/// named.
 macro_rules! string_type {
     ($type:ty, $name:literal, $description:literal) => {
+        $crate::validated::string_type!($type, $name, $description, <$type>::parse);
+    };
+    ($type:ty, $name:literal, $description:literal, $parser:expr) => {
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
@@ -30,7 +46,7 @@ macro_rules! string_type {
 
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str($crate::validated::Parser(<$type>::parse))
+                deserializer.deserialize_str($crate::validated::Parser($parser))
             }
         }
 

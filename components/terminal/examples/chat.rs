@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    kit::log::to_stderr();
+    kit::log::to_stderr(protocol::sanitise::line);
     let mut arguments = std::env::args().skip(1);
     let (server, name, mode) = (arguments.next(), arguments.next(), arguments.next());
     let options = terminal::Options {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use protocol::sanitise;
 use transport::Endpoint;
 
 /// The port where none is named.
@@ -29,7 +30,7 @@ impl Address {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self::from(address));
         }
-        let syntax = || AddressError(text.chars().filter(|c| !c.is_control()).take(80).collect());
+        let syntax = || AddressError(sanitise::short_line(text, 80).into_owned());
         let (host, port) = match text.split_once(':') {
             Some((host, port)) => (host, port.parse().map_err(|_| syntax())?),
             None => (text, PORT),

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use protocol::sanitise;
 use protocol::web::Port;
 
 /// The chat servers, our own first.
@@ -47,9 +48,8 @@ fn names(host: &str, ip: IpAddr) -> bool {
 
 /// What was named, cut to a length and to characters that cannot disturb whoever reads it.
 fn describe(host: Option<&str>, port: Option<&Port>) -> String {
-    let host = host.unwrap_or("(the usual host)").chars().filter(|c| !c.is_control()).take(64);
-    let port = port.map(|port| format!(":{}", port.0));
-    host.chain(port.iter().flat_map(|port| port.chars())).collect()
+    let host = sanitise::short_line(host.unwrap_or("(the usual host)"), 64);
+    port.map_or_else(|| host.to_string(), |port| format!("{host}:{}", port.0))
 }
 
 #[cfg(test)]

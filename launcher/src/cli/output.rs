@@ -4,6 +4,8 @@
 
 use std::io::{IsTerminal, Write};
 
+use protocol::sanitise;
+
 /// Writes a line for the operator.
 pub(super) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
@@ -84,5 +86,5 @@ pub(super) fn without_colour(text: &str) -> String {
 
 /// Keeps text of other programs from steering the terminal.
 pub(super) fn tame(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    sanitise::mark(text).into_owned()
 }

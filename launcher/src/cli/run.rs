@@ -28,7 +28,7 @@ pub(super) fn run(place: &Where, args: &Args) -> Result<Exit, Failure> {
     // From the main thread: the parent-death signal belongs to the thread, and this one stays.
     let shutdown = CancellationToken::new();
     kit::lifeline::hold(&shutdown);
-    kit::log::to_stderr();
+    kit::log::to_stderr(protocol::sanitise::line);
     kit::context::install_tls();
     kit::listen::raise_file_limit();
     let (settings, key, data) = surroundings(place)?;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
+use protocol::sanitise;
+
 /// The state of a listening socket in `/proc/net/tcp`.
 const LISTEN: &str = "0A";
 /// More of a command line than this says nothing.
@@ -101,11 +103,7 @@ fn command(pid: u32) -> String {
         line => line.to_owned(),
     };
     // A process may call itself anything; nothing of it steers a terminal.
-    let mut shown: String = line.trim().chars().filter(|c| !c.is_control()).take(COMMAND_CHARS).collect();
-    if line.trim().chars().count() > COMMAND_CHARS {
-        shown.push('…');
-    }
-    shown
+    sanitise::short_line(line.trim(), COMMAND_CHARS).into_owned()
 }
 
 #[cfg(test)]

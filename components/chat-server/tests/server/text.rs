@@ -56,6 +56,19 @@ async fn metadata_and_types_are_shown() {
 }
 
 #[tokio::test]
+async fn what_metadata_holds_does_not_steer_the_terminal() {
+    use protocol::{Body, Draft};
+    let world = World::start().await;
+    let mut al = world.login("al").await;
+    let mut draft =
+        Draft::chat(crate::world::name("eve"), crate::world::name("al"), Body::parse("t").unwrap());
+    draft.metadata = serde_json::from_str(r#"{"k\u202e":"\u009b31m\u0000\u2028"}"#).unwrap();
+    world.api.append(vec![draft]).await.unwrap();
+    let line = al.line().await;
+    assert!(line.ends_with("] t Metadata: {\"k\\u202e\":\"\\u009b31m\\u0000\\u2028\"}\n"), "{line}");
+}
+
+#[tokio::test]
 async fn what_was_kept_comes_in_order_and_once() {
     let world = World::start().await;
     for n in 0..150 {

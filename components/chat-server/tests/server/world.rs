@@ -65,7 +65,7 @@ impl World {
     /// With a configuration of its own.
     pub(crate) async fn with(configure: impl FnOnce(&mut Config)) -> Self {
         kit::context::install_tls();
-        kit::log::to_stderr();
+        kit::log::to_stderr(protocol::sanitise::line);
         let api_address = free_address();
         let token = Secret::random().unwrap();
         let mut world = Self {

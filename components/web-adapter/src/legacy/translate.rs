@@ -2,7 +2,7 @@
 
 use protocol::native::{Ack, ErrorCode, ErrorFrame, EventFrame};
 use protocol::web::{AdapterFrame, PageFrame, Said};
-use protocol::{Body, MessageType, UserName, text};
+use protocol::{Body, MessageType, UserName, sanitise, text};
 use transport::SendError;
 
 use crate::frame::{Outline, system};
@@ -66,7 +66,7 @@ pub(crate) fn explain(frame: &str, error: &serde_json::Error) -> String {
             format!("Not understood: {error}.")
         }
         Ok(Outline { kind: Some(kind) }) => {
-            let kind: String = kind.chars().filter(|c| !c.is_control()).take(32).collect();
+            let kind = sanitise::short_line(&kind, 32);
             format!("Not understood: unknown type '{kind}'; one of login, chat, command.")
         }
     }

@@ -7,6 +7,7 @@
 
 use std::io;
 
+use protocol::sanitise;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -170,5 +171,5 @@ pub(super) fn last_line(lines: &[String]) -> Option<String> {
     let says_something =
         |line: &&String| !line.trim().is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE");
     let line = lines.iter().rev().find(says_something)?;
-    Some(line.trim().chars().filter(|c| !c.is_control()).take(MAX_LAST_LINE).collect())
+    Some(sanitise::line(line.trim()).chars().take(MAX_LAST_LINE).collect())
 }

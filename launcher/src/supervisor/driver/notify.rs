@@ -13,6 +13,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use protocol::sanitise;
 use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
@@ -191,9 +192,7 @@ fn parse(datagram: &[u8]) -> Vec<Said> {
         ("WATCHDOG", "1") => Some(Said::Alive),
         ("WATCHDOG", "trigger") => Some(Said::Stuck),
         ("EXTEND_TIMEOUT_USEC", micros) => micros.parse().ok().map(Duration::from_micros).map(Said::Extend),
-        ("STATUS", status) => {
-            Some(Said::Status(status.chars().filter(|c| !c.is_control()).take(MAX_STATUS).collect()))
-        }
+        ("STATUS", status) => Some(Said::Status(sanitise::line(status).chars().take(MAX_STATUS).collect())),
         _ => None,
     });
     said.collect()
