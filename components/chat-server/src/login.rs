@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::native::{ClientFrame, ErrorCode, Hello, parse_client_frame};
-use protocol::{UserName, book, text};
+use protocol::{NewName, UserName, book, text};
 use tokio::time::Instant;
 
 use crate::framing::{Message, Rest};
@@ -29,6 +29,8 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const CUT_CHARACTER: Duration = Duration::from_millis(500);
 /// Frames before `hello` that are answered; then whoever sends them is not a client of ours.
 const BAD_FRAMES: usize = 16;
+/// How long the message API may take to say whether an unusual name is registered.
+const KNOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a name is waited for whose session is just ending: its peer has closed, and we are about to notice.
 const GRACE: Duration = Duration::from_millis(60);
 /// …and if it is known to be ending.
@@ -233,12 +235,19 @@ pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membersh
         Some(token) => Claim::Token(token),
         None => Claim::None,
     };
+    if claim != Claim::Service {
+        check_new(server, dialect, name).await?;
+    }
     let began = Instant::now();
     loop {
         let backlog = entrant.backlog();
         let leaving = match server.hub.join(name, claim, dialect, backlog) {
             Ok(member) => return Ok(member),
             Err(JoinError::TooMany) => return Err(refusal(dialect, ErrorCode::Full, name.as_str())),
+            Err(JoinError::LooksLike(other)) => {
+                let words = format!("'{name}' looks like '{other}', who is online; choose another name");
+                return Err(bad_name(dialect, &words));
+            }
             Err(JoinError::Taken { leaving }) => leaving,
         };
         if began.elapsed() >= if leaving { LEAVING_GRACE } else { GRACE } {
@@ -246,6 +255,28 @@ pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membersh
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Refuses a name that is made to be taken for another. One that mixes scripts and was registered by an earlier version goes on.
+async fn check_new(server: &Server, dialect: Dialect, name: &UserName) -> Result<(), Parting> {
+    if let Some(other) = server.reserved.lookalike(name) {
+        let words =
+            format!("'{name}' looks like '{other}', which is reserved for a service; choose another name");
+        return Err(bad_name(dialect, &words));
+    }
+    let Err(error) = NewName::new(name.clone()) else { return Ok(()) };
+    let asked = server.backend.read_once(server.backend.api.known(vec![name.clone()]));
+    match tokio::time::timeout(KNOWN_TIMEOUT, asked).await {
+        Ok(Ok(known)) if known.contains(name) => Ok(()),
+        Ok(Ok(_) | Err(_)) | Err(_) => Err(bad_name(dialect, &error)),
+    }
+}
+
+fn bad_name(dialect: Dialect, why: &impl std::fmt::Display) -> Parting {
+    Parting::Because(match dialect {
+        Dialect::Text | Dialect::Book => text::invalid_name(why).into(),
+        Dialect::Native => native_dialect::error(ErrorCode::BadName, &why.to_string(), None, None),
+    })
 }
 
 /// Why somebody cannot come in, in their dialect.

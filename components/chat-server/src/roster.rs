@@ -21,6 +21,8 @@ pub(crate) struct Roster {
     people: HashMap<UserName, Person>,
     /// In the order they came.
     order: BTreeMap<u64, UserName>,
+    /// Who is online, by what their name looks like.
+    skeletons: HashMap<Arc<str>, UserName>,
     listing: Listing,
     arrivals: u64,
     presence: Presence,
@@ -58,13 +60,15 @@ pub(crate) struct Joined {
 }
 
 /// Why a session is not in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum JoinError {
     /// Somebody is online under this name and the token is not theirs.
     Taken {
         /// All of their sessions are ending.
         leaving: bool,
     },
+    /// Somebody is online whose name looks the same and is another.
+    LooksLike(UserName),
     /// The user has as many sessions as one may have.
     TooMany,
 }
@@ -92,15 +96,20 @@ impl Roster {
             }
             person.sessions.push(Arc::clone(outlet));
         } else {
-            self.arrive(name, outlet, token);
+            let skeleton = name.skeleton();
+            match self.skeletons.get(&skeleton) {
+                Some(other) if claim != Claim::Service => return Err(JoinError::LooksLike(other.clone())),
+                Some(_) | None => self.arrive(name, skeleton, outlet, token),
+            }
         }
         let person = &self.people[name];
         let (name, token) = (person.name.clone(), person.token.clone());
         Ok(Joined { name, token, presence: self.presence.latest() })
     }
 
-    fn arrive(&mut self, name: &UserName, outlet: &Arc<Outlet>, token: Secret) {
+    fn arrive(&mut self, name: &UserName, skeleton: Arc<str>, outlet: &Arc<Outlet>, token: Secret) {
         self.arrivals += 1;
+        self.skeletons.insert(skeleton, name.clone());
         let (arrival, sessions) = (self.arrivals, vec![Arc::clone(outlet)]);
         self.order.insert(arrival, name.clone());
         self.listing.push(name);
@@ -118,6 +127,11 @@ impl Roster {
         let arrival = person.arrival;
         if let Some(person) = self.people.remove(name) {
             self.listing.remove(&person.name);
+            // Two services may look alike, and the second one took the place.
+            let skeleton = person.name.skeleton();
+            if self.skeletons.get(&skeleton) == Some(name) {
+                self.skeletons.remove(&skeleton);
+            }
         }
         self.order.remove(&arrival);
         self.presence.change(name, false);
@@ -219,6 +233,23 @@ mod tests {
         assert!(!roster.leave(&name("z"), &second), "leaving twice is harmless");
         assert_eq!(online(&roster), ["a", "m"]);
         assert_eq!(roster.counts(), (2, 2));
+    }
+
+    #[test]
+    fn a_name_that_looks_like_one_online_is_refused_until_that_one_left() {
+        let mut roster = Roster::default();
+        let bob = outlet(1);
+        roster.join(&name("bob1"), Claim::None, &bob, token("t")).unwrap();
+        let mut try_as = |claim| roster.join(&name("BobI"), claim, &outlet(2), token("u")).map(|j| j.name);
+        assert_eq!(try_as(Claim::None), Err(JoinError::LooksLike(name("bob1"))));
+        assert_eq!(try_as(Claim::Token("t")), Err(JoinError::LooksLike(name("bob1"))));
+        assert!(roster.leave(&name("bob1"), &bob));
+        let like = outlet(3);
+        roster.join(&name("BobI"), Claim::None, &like, token("u")).unwrap();
+        roster.join(&name("bob1"), Claim::Service, &bob, token("t")).unwrap();
+        assert!(roster.leave(&name("bobi"), &like));
+        let third = roster.join(&name("bobl"), Claim::None, &outlet(4), token("v"));
+        assert_eq!(third.unwrap_err(), JoinError::LooksLike(name("bob1")));
     }
 
     #[test]

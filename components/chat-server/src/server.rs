@@ -1,10 +1,9 @@
 //! What every connection shares.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use kit::Secret;
-use protocol::UserName;
+use protocol::Reserved;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,8 +22,8 @@ use crate::traces::Traces;
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) config: Config,
-    /// Names that only a service may take.
-    pub(crate) reserved: HashSet<UserName>,
+    /// Names that only a service may take, and what looks like them.
+    pub(crate) reserved: Reserved,
     /// What a service says to take them.
     pub(crate) service_token: Secret,
     pub(crate) backend: Arc<Backend>,

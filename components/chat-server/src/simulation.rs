@@ -75,7 +75,7 @@ pub(crate) fn server(api: &SimulatedApi, outbox_bytes: usize) -> (Arc<Server>, V
     let server = Server {
         hub: Hub::new(outbox_bytes),
         cursors: Cursors::new(Arc::clone(&backend)),
-        reserved: HashSet::new(),
+        reserved: protocol::Reserved::default(),
         service_token: Secret::new("token".to_owned()),
         send_queue: SendQueue::open(),
         journal: Journal::new(),

@@ -34,8 +34,10 @@ use crate::{Body, ConversationId, Draft, Event, MessageType, Metadata, Timestamp
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PostMessage {
     /// Who says it.
+    #[serde(deserialize_with = "crate::validated::checked_name")]
     pub sender: UserName,
     /// To whom.
+    #[serde(deserialize_with = "crate::validated::checked_name")]
     pub destination: UserName,
     /// What is said.
     pub message: Body,
@@ -83,6 +85,7 @@ pub struct InboxMessage {
     /// To whom.
     pub destination: UserName,
     /// What was said.
+    #[serde(deserialize_with = "crate::validated::stored_body")]
     pub message: Body,
     /// When.
     pub timestamp: Timestamp,

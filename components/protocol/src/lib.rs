@@ -32,5 +32,5 @@ pub use conversation::ConversationId;
 pub use event::Event;
 pub use message::{ClientId, Draft, MessageType};
 pub use metadata::Metadata;
-pub use name::UserName;
+pub use name::{NewName, Reserved, UserName};
 pub use time::Timestamp;

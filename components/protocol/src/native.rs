@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::limits::DEVICE_BYTES;
+use crate::sanitise;
 use crate::validated::string_type;
 use crate::{Body, ClientId, ConversationId, Event, MessageType, Metadata, Timestamp, UserName};
 
@@ -77,6 +78,7 @@ pub enum ClientFrame {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hello {
     /// The user's name.
+    #[serde(deserialize_with = "crate::validated::checked_name")]
     pub name: UserName,
     /// The token of an earlier `welcome`, to join the user's other sessions, or a service's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,6 +128,7 @@ pub struct Send {
     #[serde(default = "ClientId::fresh")]
     pub client_id: ClientId,
     /// To whom.
+    #[serde(deserialize_with = "crate::validated::checked_name")]
     pub to: UserName,
     /// What.
     pub body: Body,
@@ -413,7 +416,7 @@ fn explain(line: &str, error: &serde_json::Error) -> ErrorFrame {
     let (kind, client_id) = outline.map_or((None, None), |outline| (outline.kind, outline.client_id));
     let (code, message) = match kind {
         Some(kind) if !CLIENT_TYPES.contains(&kind.as_str()) => {
-            let kind: String = kind.chars().filter(|c| !c.is_control()).take(32).collect();
+            let kind = sanitise::short_line(&kind, 32);
             (ErrorCode::UnknownType, format!("unknown type '{kind}'; one of {}", CLIENT_TYPES.join(", ")))
         }
         Some(kind) if kind == "hello" && error.to_string().starts_with("a name") => {

@@ -33,6 +33,51 @@ async fn names() {
 }
 
 #[tokio::test]
+async fn names_that_are_made_to_be_taken_for_another() {
+    let world = World::start().await;
+    let _bob = world.login("bob1").await;
+    let invalid = |why: &str| format!("Invalid username: {why}. Disconnecting...\n");
+    let like = "'BobI' looks like 'bob1', who is online; choose another name";
+    refused(&world, b"BobI\n", &invalid(like)).await;
+    let service =
+        "'thermometerl' looks like 'thermometer1', which is reserved for a service; choose another name";
+    refused(&world, b"thermometerl\n", &invalid(service)).await;
+    let (mut peer, answer) = world.hello(r#"{"type":"hello","name":"BobI"}"#).await;
+    assert_eq!((&answer["code"], &answer["message"]), (&"bad_name".into(), &like.into()));
+    peer.closed().await;
+    let hidden = "a name cannot hold U+1160; use letters, digits, '_', '-' and '.'";
+    refused(&world, "thermometer1\u{3164}\n".as_bytes(), &invalid(hidden)).await;
+    let dots = "a name cannot be made of dots alone; add a letter or a digit";
+    refused(&world, b"..\n", &invalid(dots)).await;
+    let mixed = "\u{430}lice";
+    let mut peer = world.connect().await;
+    peer.send(&format!("{mixed}\n")).await;
+    let answer = peer.line().await;
+    assert!(answer.starts_with("Invalid username: a name cannot mix scripts"), "{answer}");
+    // One that an earlier version registered goes on.
+    world.api.register(crate::world::name(mixed), None).await.unwrap();
+    world.login(mixed).await;
+}
+
+#[tokio::test]
+async fn names_with_combining_marks_come_in_and_dots_are_no_receivers() {
+    let world = World::start().await;
+    let mut one = world.login("สมศักดิ์").await;
+    let mut other = world.login("हिन्दी").await;
+    world.login("İstanbul").await;
+    one.send("हिन्दी: นี่\n").await;
+    assert_eq!(other.live().await, ("สมศักดิ์".to_owned(), "นี่".to_owned()));
+    one.send("..: hi\n").await;
+    one.expect("Invalid recipient: a name cannot be made of dots alone; add a letter or a digit.\n").await;
+    let (mut native, _) =
+        world.hello(r#"{"type":"hello","name":"al","presence":false,"replay":false}"#).await;
+    native.send("{\"type\":\"send\",\"client_id\":\"c\",\"to\":\".\",\"body\":\"x\"}\n").await;
+    assert_eq!(native.frame().await["type"], "live");
+    let answer = native.frame().await;
+    assert_eq!((&answer["code"], &answer["client_id"]), (&"bad_frame".into(), &"c".into()));
+}
+
+#[tokio::test]
 async fn what_speaks_http_or_tls() {
     let world = World::start().await;
     let http = "This is a chat server, not a web server. Disconnecting...\n";

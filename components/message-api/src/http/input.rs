@@ -7,6 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use protocol::UserName;
 use protocol::api::PostMessage;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -64,13 +65,20 @@ fn parse_message(bytes: &[u8]) -> Result<PostMessage, Refusal> {
         return Err(Refusal::field("body", "the body must be a JSON object"));
     };
     Ok(PostMessage {
-        sender: required(&mut body, "sender")?,
-        destination: required(&mut body, "destination")?,
+        sender: name(&mut body, "sender")?,
+        destination: name(&mut body, "destination")?,
         message: required(&mut body, "message")?,
         timestamp: optional(&mut body, "timestamp")?,
         kind: optional(&mut body, "type")?.unwrap_or_default(),
         metadata: optional(&mut body, "metadata")?.unwrap_or_default(),
     })
+}
+
+/// JSON reads every name that any version ever took; here one is to be written to.
+fn name(body: &mut Map<String, Value>, field: &'static str) -> Result<UserName, Refusal> {
+    let name: UserName = required(body, field)?;
+    name.check().map_err(|error| Refusal::field(field, format!("{field}: {error}")))?;
+    Ok(name)
 }
 
 fn required<T: DeserializeOwned>(body: &mut Map<String, Value>, field: &'static str) -> Result<T, Refusal> {

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use protocol::api::{CursorMove, Health, InboxMessage, Stored, StoredStatus};
 use protocol::limits::PAGE_EVENTS;
-use protocol::{ClientId, ConversationId, Draft, UserName};
+use protocol::{ClientId, ConversationId, Draft, NewName, UserName};
 
 use super::input::{self, Posted};
 use super::problem::Refusal;
@@ -23,6 +23,7 @@ pub(super) async fn post(
     State(service): State<Arc<Service>>,
     Posted(message): Posted,
 ) -> Result<Json<Stored>, Refusal> {
+    check_sender(&service, &message.sender).await?;
     let draft = Draft {
         sender: message.sender,
         destination: message.destination,
@@ -34,6 +35,15 @@ pub(super) async fn post(
     };
     service.append(vec![draft]).await?;
     Ok(Json(Stored { status: StoredStatus::Stored }))
+}
+
+/// A new name must not be made to be taken for another. One that mixes scripts and was registered by an earlier version goes on.
+async fn check_sender(service: &Service, sender: &UserName) -> Result<(), Refusal> {
+    let Err(error) = NewName::new(sender.clone()) else { return Ok(()) };
+    if service.store.known(vec![sender.clone()]).await?.contains(sender) {
+        return Ok(());
+    }
+    Err(Refusal::field("sender", format!("sender: {error}")))
 }
 
 /// `GET /health`.

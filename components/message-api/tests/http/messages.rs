@@ -179,3 +179,24 @@ async fn who_is_cut_off_before_the_end_gets_everything_again() {
     assert_eq!(numbers(&inbox), (0..LARGE).collect::<Vec<_>>(), "all of it, in order");
     assert_eq!(server.ask("GET", "/messages/bob", "").await.body, r#"{"messages":[]}"#);
 }
+
+#[tokio::test]
+async fn names_that_nobody_can_have_are_refused_with_their_field() {
+    let server = Server::start().await;
+    for (field, name, why) in [
+        ("destination", "..", "dots alone"),
+        ("sender", ".", "dots alone"),
+        ("destination", "bob\u{3164}", "U+1160"),
+        ("sender", "\u{430}lice", "cannot mix scripts"),
+    ] {
+        let mut message = hi("hi");
+        message[field] = name.into();
+        let answer = post(&server, &message).await;
+        assert_eq!((answer.status, &answer.json()["field"]), (422, &json!(field)), "{name}");
+        assert!(answer.body.contains(why), "{}", answer.body);
+    }
+    let mut message = hi("hi");
+    message["sender"] = "İstanbul".into();
+    message["destination"] = "สมศักดิ์".into();
+    assert_eq!(post(&server, &message).await.status, 200);
+}

@@ -59,11 +59,11 @@ pub(crate) struct Entry {
 impl Entry {
     /// The conversation it is in, where its partner is one.
     pub(crate) fn conversation(&self, me: &UserName) -> Option<ConversationId> {
-        Some(ConversationId::dm(me, &UserName::parse(&self.partner).ok()?))
+        Some(ConversationId::dm(me, &UserName::stored(&self.partner).ok()?))
     }
 }
 
 /// Two spellings of one name have one key; what is no name is its own.
 pub(crate) fn key_of(partner: &str) -> String {
-    UserName::parse(partner).map_or_else(|_| partner.to_owned(), |name| name.key().to_owned())
+    UserName::stored(partner).map_or_else(|_| partner.to_owned(), |name| name.key().to_owned())
 }

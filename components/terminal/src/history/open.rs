@@ -77,7 +77,7 @@ pub(crate) fn path(directory: &Path, user: &UserName) -> PathBuf {
     }
     let is_theirs = |file: &str| {
         let name = file.strip_prefix("chat_history_").and_then(|rest| rest.strip_suffix(".db"));
-        name.and_then(|name| UserName::parse(name).ok()).is_some_and(|name| name == *user)
+        name.and_then(|name| UserName::stored(name).ok()).is_some_and(|name| name == *user)
     };
     let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
     files

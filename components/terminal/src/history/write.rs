@@ -325,5 +325,5 @@ fn detach(connection: &Connection, key: Option<&str>) -> rusqlite::Result<()> {
 
 /// The conversation a partner's messages are in.
 pub(crate) fn conversation(me: &UserName, partner: &str) -> Option<ConversationId> {
-    Some(ConversationId::dm(me, &UserName::parse(partner).ok()?))
+    Some(ConversationId::dm(me, &UserName::stored(partner).ok()?))
 }

@@ -2,7 +2,10 @@
 
 /** What two names have in common when they are the same person (`protocol::name`). */
 export function keyOf(name) {
-  return name.trim().normalize("NFKC").toLowerCase().normalize("NFKC");
+  let key = name.trim();
+  // Folding can make what folds again; the server goes round as often.
+  for (let round = 0; round < 4; round += 1) key = key.normalize("NFKC").toLowerCase().normalize("NFKC");
+  return key;
 }
 
 const LIMIT = 32;
@@ -13,9 +16,12 @@ export function problemWith(text) {
   const characters = [...name];
   if (characters.length === 0) return "Type a name.";
   if (characters.length > LIMIT) return `A name has at most ${LIMIT} characters.`;
-  const bad = characters.find((c) => !/[\p{Alphabetic}\p{N}_.-]/u.test(c));
+  if (characters.every((c) => c === ".")) return "A name needs a letter or a digit beside its dots.";
+  const fits = (c) => /[\p{Alphabetic}\p{N}\p{Mn}\p{Mc}_.-]/u.test(c) && !/\p{Default_Ignorable_Code_Point}/u.test(c);
+  const bad = characters.find((c) => !fits(c));
   if (bad === undefined) return null;
-  const what = bad === " " ? "a space" : `“${bad}”`;
+  const isSeen = /[\p{L}\p{N}\p{P}\p{S}]/u.test(bad) && !/\p{Default_Ignorable_Code_Point}/u.test(bad);
+  const what = bad === " " ? "a space" : isSeen ? `“${bad}”` : `U+${bad.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
   return `A name cannot hold ${what}. Use letters, digits, “_”, “-” and “.”.`;
 }
 

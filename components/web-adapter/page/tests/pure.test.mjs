@@ -31,7 +31,9 @@ test("names are compared as the server compares them", () => {
   assert.equal(keyOf("ÅSA"), keyOf("a\u030asa"));
   assert.equal(problemWith("Ada.Lovelace-2_b"), null);
   assert.equal(problemWith("דנה"), null);
-  for (const bad of ["", "  ", "two words", "a:b", "a\u200db", "<b>", "x".repeat(33)]) assert.notEqual(problemWith(bad), null, bad);
+  for (const good of ["สมศักดิ์", "हिन्दी", "İstanbul", "..x"]) assert.equal(problemWith(good), null, good);
+  assert.equal(keyOf("İstanbul"), keyOf("i\u0307stanbul"));
+  for (const bad of ["..", "thermometer1\u3164", "a\u034fb", "", "  ", "two words", "a:b", "a\u200db", "<b>", "x".repeat(33)]) assert.notEqual(problemWith(bad), null, bad);
 });
 
 test("a name has letters and a colour that stay the same", () => {

@@ -99,7 +99,7 @@ pub(super) async fn known(
 fn user(document: &Document) -> Result<User, StoreError> {
     let time = |field| document.get_i64(field).map(Timestamp::from_micros).map_err(damaged);
     Ok(User {
-        name: UserName::parse(document.get_str("name").map_err(damaged)?).map_err(damaged)?,
+        name: UserName::stored(document.get_str("name").map_err(damaged)?).map_err(damaged)?,
         address: document.get_str("address").ok().map(str::to_owned),
         first_seen: time("first_seen")?,
         last_seen: time("last_seen")?,

@@ -36,7 +36,7 @@ pub(super) async fn cursors(
     let cursor = |document: &Document| {
         let device = document.get_str("device").ok().map(Device::parse).transpose().map_err(damaged)?;
         let seq = u64::try_from(document.get_i64("seen").map_err(damaged)?).map_err(damaged)?;
-        let user = UserName::parse(text(document, "user")?).map_err(damaged)?;
+        let user = UserName::stored(text(document, "user")?).map_err(damaged)?;
         Ok(CursorMove { user, device, conversation: conversation.clone(), seq })
     };
     found.iter().map(cursor).collect()
@@ -55,7 +55,7 @@ pub(super) async fn all_state(
     let in_order = page(doc! { "owner": 1, "key": 1 }, limit);
     let found = collections.find(&collections.state, filter, in_order).await?;
     let put = |document: &Document| {
-        let owner = UserName::parse(text(document, "owner")?).map_err(damaged)?;
+        let owner = UserName::stored(text(document, "owner")?).map_err(damaged)?;
         let (key, value) = (text(document, "key")?.to_owned(), text(document, "value")?.to_owned());
         Ok(StatePut { owner, key, value: Some(value) })
     };

@@ -106,7 +106,7 @@ pub(super) fn users(connection: &Connection) -> rusqlite::Result<Vec<User>> {
 
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
-        name: row::parse(row, 0, UserName::parse)?,
+        name: row::parse(row, 0, UserName::stored)?,
         address: row.get(1)?,
         first_seen: Timestamp::from_micros(row.get(2)?),
         last_seen: Timestamp::from_micros(row.get(3)?),

@@ -179,7 +179,7 @@ fn keep_floors(old: &Connection, new: &mut Connection) -> rusqlite::Result<()> {
     while let Some(row) = logs.next()? {
         let conversation = row::parse(row, 0, ConversationId::parse)?;
         let floor: u64 = row.get(1)?;
-        let member = |key: &str| UserName::parse(key).expect("a conversation's key holds two names");
+        let member = |key: &str| UserName::stored(key).expect("a conversation's key holds two names");
         let (one, other) = conversation.members();
         let (one, other) = (ledger.user(&member(one))?.id, ledger.user(&member(other))?.id);
         let id = ledger.head(&conversation, one, other)?.conversation;

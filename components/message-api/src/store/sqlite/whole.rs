@@ -47,7 +47,7 @@ pub(super) fn cursors(
             Some(_) => Some(row::parse(row, 1, Device::parse)?),
             None => None,
         };
-        let user = row::parse(row, 0, UserName::parse)?;
+        let user = row::parse(row, 0, UserName::stored)?;
         Ok(CursorMove { user, device, conversation: conversation.clone(), seq: row.get(2)? })
     };
     query.query_map([conversation.as_str()], cursor)?.collect()
@@ -65,7 +65,7 @@ pub(super) fn all_state(
     )?;
     let (owner, key) = after.map_or_else(Default::default, |(owner, key)| (owner.key().to_owned(), key));
     let put = |row: &Row<'_>| {
-        Ok(StatePut { owner: row::parse(row, 0, UserName::parse)?, key: row.get(1)?, value: row.get(2)? })
+        Ok(StatePut { owner: row::parse(row, 0, UserName::stored)?, key: row.get(1)?, value: row.get(2)? })
     };
     query.query_map(params![owner, key, limit], put)?.collect()
 }
