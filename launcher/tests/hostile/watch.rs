@@ -147,7 +147,7 @@ impl System {
     /// Told to end while the attack goes on, it ends.
     fn honours_term(&self, target: &str, attacker: &(impl Fn(&Self, &Attack) + Sync)) {
         let (attack, pid) = (Attack::default(), self.pid(target));
-        let _ended = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let _end = StopOnDrop(&attack);
             scope.spawn(|| attacker(self, &attack));
             wait_for("the attack to begin again", || (attack.bytes() > 0).then_some(()));
