@@ -24,11 +24,11 @@ pub(super) fn crashes(place: &Where, args: &Args) -> Result<Exit, Failure> {
     match &args.id {
         Some(id) => {
             let report = crash::find(&logs, id)?.ok_or_else(|| unknown(id))?;
-            if args.json { output::line(&json(&report)) } else { show(&report) }
+            if args.json { output::json(&report) } else { show(&report) }
         }
         None => {
             let reports = crash::all(&logs)?;
-            if args.json { output::line(&json(&reports)) } else { list(&reports) }
+            if args.json { output::json(&reports) } else { list(&reports) }
         }
     }
     Ok(Exit::Fine)
@@ -37,10 +37,6 @@ pub(super) fn crashes(place: &Where, args: &Args) -> Result<Exit, Failure> {
 fn unknown(id: &str) -> Failure {
     let what = format!("there is no report that begins with '{id}'; 'launcher crashes' lists all");
     Failure::new(Exit::Failure, what)
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string_pretty(value).expect("a report can be written as JSON")
 }
 
 fn list(reports: &[Report]) {

@@ -24,7 +24,7 @@ pub(super) fn doctor(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let running = status::ask(place).ok().map(|snapshot| snapshot.launcher_pid);
     let findings = small_runtime()?.block_on(doctor::examine(&loaded, running));
     if args.json {
-        output::line(&serde_json::to_string_pretty(&findings)?);
+        output::json(&findings);
     } else {
         findings
             .iter()

@@ -1,6 +1,7 @@
 //! What the operator reads: lines on standard output, complaints on standard error.
 //!
-//! Writing never fails: when nobody reads any more, there is nobody to tell. Colour only on a terminal, and not with `NO_COLOR`.
+//! Writing never fails: when nobody reads any more, there is nobody to tell. Colour only on a terminal, and not with `NO_COLOR`. Names,
+//! errors and log lines are other people's texts: nothing in them steers the terminal, whoever forgot to [`tame`] them.
 
 use std::io::{IsTerminal, Write};
 
@@ -9,7 +10,13 @@ use protocol::sanitise;
 /// Writes a line for the operator.
 pub(super) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    let _ = writeln!(out, "{}", harmless(text)).and_then(|()| out.flush());
+}
+
+/// Writes a value as JSON, for programs; what could steer a terminal that shows it stands there as an escape.
+pub(super) fn json(value: &impl serde::Serialize) {
+    let text = serde_json::to_string_pretty(value).expect("what is shown can be written as JSON");
+    line(&sanitise::json(&text));
 }
 
 /// Writes lines as they are; false when nobody reads any more.
@@ -20,7 +27,7 @@ pub(super) fn raw(bytes: &[u8]) -> bool {
 
 /// Says what went wrong.
 pub(super) fn error(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "launcher: {text}");
+    let _ = writeln!(std::io::stderr().lock(), "launcher: {}", sanitise::text(text));
 }
 
 /// A colour of the terminal's own palette, by its ANSI number.
@@ -84,7 +91,59 @@ pub(super) fn without_colour(text: &str) -> String {
     out + rest
 }
 
-/// Keeps text of other programs from steering the terminal.
+/// Keeps a text of others on its line and from steering the terminal.
 pub(super) fn tame(text: &str) -> String {
     sanitise::mark(text).into_owned()
+}
+
+/// Colours that we write ourselves: those of [`paint`], their end, and black on white for a QR code.
+const OWN_COLOURS: [&str; 9] = ["0", "31", "32", "33", "34", "35", "36", "90", "30;107"];
+
+/// Lines in which nothing but our own colours steers the terminal.
+pub(super) fn harmless(text: &str) -> String {
+    let mut pieces = text.split("\x1b[");
+    let mut out = sanitise::text(pieces.next().unwrap_or_default()).into_owned();
+    for piece in pieces {
+        let own = piece.split_once('m').filter(|(code, _)| OWN_COLOURS.contains(code));
+        if let Some((code, _)) = own {
+            out.push_str(&format!("\x1b[{code}m"));
+        }
+        out.push_str(&sanitise::text(own.map_or(piece, |(_, rest)| rest)));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str = "a\x1b]0;owned\x07\x1b[2J\x1b[8m\u{9b}31m\u{202e}b\u{2066}c";
+
+    #[test]
+    fn nothing_but_our_own_colours_reaches_the_terminal() {
+        let painted = paint(HOSTILE, Colour::Red, true);
+        assert_eq!(harmless(&painted), "\x1b[31ma]0;owned2J8m31mbc\x1b[0m");
+        assert_eq!(harmless("a\n\tb"), "a\n\tb");
+        for colour in [
+            Colour::Red,
+            Colour::Green,
+            Colour::Yellow,
+            Colour::Blue,
+            Colour::Magenta,
+            Colour::Cyan,
+            Colour::Grey,
+        ] {
+            let painted = paint("x", colour, true);
+            assert_eq!(harmless(&painted), painted);
+        }
+        assert_eq!(harmless("\x1b[30;107m█\x1b[0m"), "\x1b[30;107m█\x1b[0m");
+    }
+
+    #[test]
+    fn a_text_of_others_is_one_line() {
+        assert_eq!(
+            tame("one\nlauncher: all is well\u{2028}two"),
+            "one\u{fffd}launcher: all is well\u{fffd}two"
+        );
+    }
 }

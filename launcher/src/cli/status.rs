@@ -29,7 +29,7 @@ pub(super) fn status(place: &Where, args: &Args) -> Result<Exit, Failure> {
     }
     let snapshot = measured(place, &mut meter)?;
     if args.json {
-        output::line(&serde_json::to_string_pretty(&as_json(&snapshot)?)?);
+        output::json(&as_json(&snapshot)?);
         return Ok(Exit::Fine);
     }
     for line in overview(&snapshot, style()) {

@@ -36,7 +36,7 @@ pub(super) fn trace(place: &Where, args: &Args) -> Result<Exit, Failure> {
     })?;
     match answer {
         ServerFrame::Trace(trace) if args.json => {
-            output::line(&serde_json::to_string_pretty(&trace).expect("a trace can be written as JSON"));
+            output::json(&trace);
             Ok(Exit::Fine)
         }
         ServerFrame::Trace(trace) => {

@@ -21,7 +21,7 @@ pub(super) fn users(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let api = Api::of_running(place)?;
     let users = small_runtime()?.block_on(api.client.users()).map_err(|error| api.failure(&error))?;
     if args.json {
-        output::line(&serde_json::to_string_pretty(&users).expect("users can be written as JSON"));
+        output::json(&users);
     } else {
         table(&users).lines(false).iter().for_each(|line| output::line(line));
     }

@@ -21,7 +21,9 @@ impl Waiting {
         }
         match output::terminal_size() {
             // One column less: at the edge some terminals begin a new line.
-            Some((columns, _)) => print(&format!("\r\x1b[K{}", cut(&text, columns.saturating_sub(1)))),
+            Some((columns, _)) => {
+                print(&format!("\r\x1b[K{}", cut(&output::tame(&text), columns.saturating_sub(1))))
+            }
             None if text.is_empty() => {}
             None => output::line(&text),
         }

@@ -39,7 +39,7 @@ impl Screen {
         let mut text = String::from("\x1b[H");
         for (index, line) in lines.iter().take(rows).enumerate() {
             text.push_str(if index > 0 { "\r\n" } else { "" });
-            text.push_str(line);
+            text.push_str(&output::harmless(line));
             text.push_str("\x1b[K");
         }
         text.push_str("\x1b[J");
@@ -94,6 +94,10 @@ pub(super) fn watch(place: &Where, json: bool, mut meter: Meter) -> Result<Exit,
 
 /// Prints one look where there is no screen; false when nobody reads any more.
 fn print_look(snapshot: &Snapshot, json: bool) -> Result<bool, Failure> {
-    let lines = if json { vec![as_json(snapshot)?.to_string()] } else { overview(snapshot, style()) };
+    let lines = if json {
+        vec![protocol::sanitise::json(&as_json(snapshot)?.to_string()).into_owned()]
+    } else {
+        overview(snapshot, style()).iter().map(|line| output::harmless(line)).collect()
+    };
     Ok(lines.iter().all(|line| output::raw(format!("{line}\n").as_bytes())))
 }

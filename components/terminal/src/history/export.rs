@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use protocol::sanitise;
 use serde::Serialize;
 
 use super::entry::Entry;
@@ -102,15 +103,16 @@ fn csv(entry: &Entry, out: &mut impl Write) -> std::io::Result<()> {
     let seq = entry.seq.map(|seq| seq.to_string()).unwrap_or_default();
     let said = entry.said.to_string();
     let id = entry.row.to_string();
+    let body = sanitise::text(&entry.text);
     let fields = [
         &id,
-        &entry.partner,
+        &clean::one_line(&entry.partner),
         direction(entry),
         &said,
         entry.state.as_str(),
         &seq,
         entry.kind.as_str(),
-        &entry.text,
+        &body,
     ];
     let line: Vec<String> = fields.into_iter().map(quoted).collect();
     write!(out, "{}\r\n", line.join(","))
@@ -136,4 +138,39 @@ fn text(entry: &Entry, out: &mut impl Write) -> std::io::Result<()> {
         entry.said.to_seconds_text(),
         clean::flatten(&entry.text)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{MessageType, Metadata, Timestamp};
+
+    use super::*;
+    use crate::history::entry::State;
+
+    #[test]
+    fn a_text_that_another_program_kept_steers_no_terminal_in_any_format() {
+        let hostile = "a\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}b\nc";
+        let entry = Entry {
+            row: 1,
+            place: 0,
+            partner: hostile.to_owned(),
+            outgoing: false,
+            text: hostile.to_owned(),
+            said: Timestamp::from_micros(0),
+            state: State::Stored,
+            seq: None,
+            kind: MessageType::Chat,
+            metadata: Metadata::default(),
+            client_id: None,
+        };
+        for format in [Format::Json, Format::Csv, Format::Txt] {
+            let mut out = Vec::new();
+            let mut writer = Writer::start(format, &mut out).unwrap();
+            writer.write(&entry).unwrap();
+            writer.end().unwrap();
+            let out = String::from_utf8(out).unwrap();
+            let steers = |c: char| sanitise::steers(c) && !matches!(c, '\n' | '\r');
+            assert!(!out.contains(steers), "{format:?}: {out:?}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub(super) struct Args {
 pub(super) async fn peers(client: &LanClient, args: &Args) -> Result<Exit, Failure> {
     let overview = client.overview().await.map_err(failed)?;
     if args.json {
-        output::line(&serde_json::to_string_pretty(&overview).expect("an overview can be written as JSON"));
+        output::json(&overview);
         return Ok(Exit::Fine);
     }
     let mut table = Table::new(&["NAME", "", "TRUST", "WAITING", "ADDRESS", "KEY"]);
@@ -47,7 +47,7 @@ fn row(peer: &Peer) -> Vec<Cell> {
         presence,
         trust(peer.trust),
         Cell::number(peer.waiting.to_string()),
-        Cell::plain(peer.addresses.first().map_or("-", String::as_str)),
+        Cell::plain(output::tame(peer.addresses.first().map_or("-", String::as_str))),
         Cell::plain(key),
     ]
 }

@@ -30,7 +30,7 @@ pub(super) async fn send(client: &LanClient, args: &Args) -> Result<Exit, Failur
         State::Queued => "kept; it goes when they are back",
         State::Delivered | State::Received => "delivered",
         State::Failed => {
-            let why = format!("not sent: {}", entry.remark.unwrap_or_default());
+            let why = format!("not sent: {}", output::tame(&entry.remark.unwrap_or_default()));
             return Err(Failure::new(Exit::Failure, why));
         }
     };

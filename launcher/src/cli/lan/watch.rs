@@ -57,7 +57,8 @@ async fn show(client: &LanClient, entry: &Entry) -> Result<(), Failure> {
         .iter()
         .find(|peer| peer.key == entry.peer)
         .map_or_else(|| entry.peer.to_string(), |peer: &Peer| peer.name.clone());
-    let remark = entry.remark.as_ref().map(|remark| format!(" ({remark})")).unwrap_or_default();
+    let remark =
+        entry.remark.as_ref().map(|remark| format!(" ({})", output::tame(remark))).unwrap_or_default();
     let text = entry.body.replace('\n', "\n    ");
     let text: Vec<String> = text.lines().map(output::tame).collect();
     output::line(&format!(
