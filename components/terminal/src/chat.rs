@@ -275,6 +275,8 @@ impl Chat<'_> {
         let mut effects = self.shown();
         effects.extend(self.keeper.untold_trouble().map(|trouble| Effect::Show(Item::Trouble(trouble))));
         self.apply(effects).await?;
+        // The process may end before the output's thread has written what came last.
+        self.console.flush().await;
         self.client.close().await;
         let unanswered = self.model.unanswered();
         let kept = self.keeper.keeps();
@@ -285,6 +287,7 @@ impl Chat<'_> {
         if let Some(error) = self.rejected {
             if unanswered > 0 {
                 self.console.show(Item::Error(waiting), self.model.me()).await?;
+                self.console.flush().await;
             }
             return Ok(Ending::Rejected(error));
         }
