@@ -5,6 +5,7 @@
 pub mod allowance;
 pub mod backoff;
 pub mod context;
+pub mod durable;
 pub mod duration;
 pub mod exit;
 pub mod failure;

@@ -1,6 +1,6 @@
 //! `launcher backup`: everything that is kept, in one file, while people write.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -29,28 +29,19 @@ pub(super) fn backup(place: &Where, args: &Args) -> Result<Exit, Failure> {
         let what = format!("'{}' is there already; name another file", args.file.display());
         return Err(Failure::new(Exit::Usage, what));
     }
-    let part = Part::beside(&args.file);
+    let part = Part(kit::durable::part_of(&args.file));
     let bytes = small_runtime()?.block_on(fetch(&api, &part.0))?;
     let totals = archive::verify(&part.0).map_err(|error| {
         let error = kit::failure::chain(&error);
         Failure::new(Exit::Failure, format!("the backup was not finished: {error}"))
     })?;
-    std::fs::rename(&part.0, &args.file).map_err(|error| cannot(&args.file, &error))?;
-    sync_directory(&args.file).map_err(|error| cannot(&args.file, &error))?;
+    kit::durable::rename(&part.0, &args.file).map_err(|error| cannot(&args.file, &error))?;
     output::line(&format!("{}: {}, {bytes} bytes", args.file.display(), say(&totals)));
     Ok(Exit::Fine)
 }
 
 /// A file that is not finished; it goes when this is dropped.
 struct Part(PathBuf);
-
-impl Part {
-    fn beside(file: &Path) -> Self {
-        let mut name = file.as_os_str().to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        Self(name.into())
-    }
-}
 
 impl Drop for Part {
     fn drop(&mut self) {
@@ -71,12 +62,6 @@ async fn fetch(api: &Api, part: &Path) -> Result<u64, Failure> {
     }
     file.sync_all().map_err(|error| cannot(part, &error))?;
     Ok(bytes)
-}
-
-/// The name is on the disk only with its directory.
-fn sync_directory(file: &Path) -> std::io::Result<()> {
-    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn cannot(file: &Path, error: &std::io::Error) -> Failure {

@@ -1,8 +1,7 @@
 //! The service token's file: how a component that is run by itself is let in by the others.
 
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use kit::{Exit, Failure, Secret};
@@ -44,12 +43,9 @@ fn cannot(data: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Failure, what)
 }
 
-/// Written beside and renamed, so that nobody reads half a token.
+/// Replaced as a whole, so that nobody reads half a token.
 fn write(data: &Path, token: &Secret) -> std::io::Result<()> {
-    let new = data.join(format!("{FILE}.{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(token.expose().as_bytes())?;
-    std::fs::rename(&new, data.join(FILE))
+    kit::durable::replace(&data.join(FILE), 0o600, token.expose().as_bytes())
 }
 
 fn read(data: &Path) -> std::io::Result<Secret> {

@@ -2,8 +2,8 @@
 //! it to. What is in it was known at that moment, so that it can be read when everything has long gone on.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -194,10 +194,7 @@ impl Chronicle {
 fn write(directory: &Path, report: &Report) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let text = serde_json::to_vec_pretty(report)?;
-    let new = directory.join(format!("{}.tmp", report.id));
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).open(&new)?.write_all(&text)?;
-    std::fs::rename(&new, directory.join(format!("{}.json", report.id)))
+    kit::durable::replace(&directory.join(format!("{}.json", report.id)), 0o600, &text)
 }
 
 fn prune(directory: &Path) -> io::Result<()> {

@@ -157,7 +157,8 @@ fn compress(path: &Path) -> io::Result<()> {
         let _ = std::fs::remove_file(&unfinished);
         return Err(error);
     }
-    std::fs::rename(&unfinished, &finished)?;
+    // The name of the compressed file must be on the disk before the lines that it holds are deleted.
+    kit::durable::rename(&unfinished, &finished)?;
     remove(path)
 }
 

@@ -291,6 +291,7 @@ impl Journal {
         let new = live.with_extension("live-new");
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o640).open(&new);
+        // Not durable: after a power failure the log's last lines may be missing just so, and what is there is checked anew.
         let replaced =
             file.and_then(|mut file| file.write_all(&text)).and_then(|()| std::fs::rename(&new, &live));
         if replaced.is_ok() {

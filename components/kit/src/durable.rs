@@ -1,0 +1,97 @@
+//! Gives files their names so that they are still there after a power failure.
+//!
+//! A rename is on the disk only with the directory that holds the name; until that is synced, a crash may bring the old file back,
+//! or leave neither (Pillai et al., "All File Systems Are Not Created Equal", 2014). Files that may be lost are renamed with
+//! `std::fs::rename`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The ending of a file that is not complete.
+const PART: &str = "part";
+
+/// Renames a file, whose content is synced already, and syncs the directories of both names.
+///
+/// # Errors
+/// When it cannot be renamed, or a directory cannot be synced; then the new name may be lost in a crash.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    sync_directory_of(to)?;
+    if directory_of(from) == directory_of(to) { Ok(()) } else { sync_directory_of(from) }
+}
+
+/// Replaces the content of a file: after a crash at any moment the file holds all of the old content or all of the new. The mode
+/// is set whatever the umask and whatever mode an earlier file had.
+///
+/// # Errors
+/// When it cannot be written, renamed or synced.
+pub fn replace(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+    let part = part_of(path);
+    let written = write(&part, mode, content).and_then(|()| rename(&part, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&part);
+    }
+    written
+}
+
+/// Where a file is written before it gets its name: beside it, and with the process id, for another process may do the same.
+#[must_use]
+pub fn part_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.{PART}", std::process::id()));
+    name.into()
+}
+
+/// Syncs the directory that holds a name, after the name was made, changed or removed.
+///
+/// # Errors
+/// When the directory cannot be opened or synced.
+pub fn sync_directory_of(path: &Path) -> io::Result<()> {
+    File::open(directory_of(path))?.sync_all()
+}
+
+fn write(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_completely_and_with_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        replace(&path, 0o600, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn what_cannot_take_its_place_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let taken = directory.path().join("taken");
+        std::fs::create_dir_all(taken.join("by a directory")).unwrap();
+        replace(&taken, 0o600, b"new").unwrap_err();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_name_without_a_directory_is_in_the_current_one() {
+        assert_eq!(directory_of(Path::new("chat.db")), Path::new("."));
+        assert_eq!(directory_of(Path::new("/data/chat.db")), Path::new("/data"));
+    }
+}
