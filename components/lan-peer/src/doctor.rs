@@ -21,6 +21,8 @@ pub(crate) struct Facts {
     /// Why presence cannot be heard, or messages of the old kind cannot come in.
     pub(crate) deaf: Option<String>,
     pub(crate) closed: Option<String>,
+    /// Why something that came was not kept.
+    pub(crate) unstored: Option<String>,
     /// Whether mDNS is on, and how many answers of nodes it brought.
     pub(crate) mdns: Option<u64>,
     /// Datagrams of ours that the system did not take, that came back to ourselves by IPv4 and by IPv6, and that others sent.
@@ -45,7 +47,8 @@ impl Facts {
 
 /// All checks, in the order in which things have to work.
 pub(crate) fn examine(facts: &Facts) -> Vec<Check> {
-    let checks = [networks, hearing, old_messages, secure_port, sending, echo, hearsay, connecting, mdns];
+    let checks =
+        [networks, hearing, old_messages, secure_port, storing, sending, echo, hearsay, connecting, mdns];
     checks.into_iter().flat_map(|check| check(facts)).collect()
 }
 
@@ -114,6 +117,14 @@ fn secure_port(facts: &Facts) -> Vec<Check> {
             "a firewall that was opened for the usual port does not let them in",
         )
     }]
+}
+
+fn storing(facts: &Facts) -> Vec<Check> {
+    let advice =
+        "look at the disk; conversations with people you know take the room, and go by the thousand messages";
+    let failed =
+        facts.unstored.as_ref().map(|why| bad(format!("messages were not kept: {why}"), advice.to_owned()));
+    failed.into_iter().collect()
 }
 
 fn sending(facts: &Facts) -> Vec<Check> {

@@ -23,6 +23,7 @@ mod name;
 mod node;
 mod old;
 mod presence;
+mod private;
 mod secure;
 mod store;
 

@@ -2,6 +2,8 @@
 
 use kit::metrics::{Counter, Exposition};
 
+use crate::store::Store;
+
 /// Counters since the start of the process.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -23,6 +25,8 @@ pub(crate) struct Counters {
     pub(crate) peers_refused: Counter,
     /// Answers of mDNS that name a node.
     pub(crate) mdns: Counter,
+    /// Floods of mDNS, in which it was paused.
+    pub(crate) mdns_pauses: Counter,
     /// Dials to nodes of ours.
     pub(crate) dials: Counter,
     /// Connections refused before their handshake, for want of a place or for their number.
@@ -76,7 +80,7 @@ pub(crate) struct Present {
 
 impl Counters {
     /// The text for Prometheus.
-    pub(crate) fn render(&self, present: &Present) -> String {
+    pub(crate) fn render(&self, present: &Present, store: &Store) -> String {
         Exposition::new("lan_peer")
             .gauge("online", "Peers that are there now.", present.online as u64)
             .gauge("found", "Nodes of ours that were heard of.", present.found as u64)
@@ -103,6 +107,7 @@ impl Counters {
             .counter("datagrams_unsent_total", "Datagrams that could not be sent.", &self.datagrams_unsent)
             .counter("peers_refused_total", "Peers refused because there are too many.", &self.peers_refused)
             .counter("mdns_total", "Answers of mDNS that name a node.", &self.mdns)
+            .counter("mdns_pauses_total", "Floods in which mDNS was paused.", &self.mdns_pauses)
             .counter("dials_total", "Dials to nodes of ours.", &self.dials)
             .counter("refused_total", "Connections refused before their handshake.", &self.refused)
             .counter("broken_total", "Connections that broke.", &self.broken)
@@ -111,6 +116,8 @@ impl Counters {
             .counter("wrong_keys_total", "Dials answered with another key.", &self.wrong_keys)
             .counter("changed_names_total", "Names that came with another key.", &self.changed_names)
             .counter("received_total", "Messages taken in from nodes of ours.", &self.received)
+            .counter("strangers_dropped_total", "Messages of strangers dropped to make room.", &store.dropped)
+            .counter("damaged_total", "Rows of the store that could not be read.", store.damage.counter())
             .counter("delivered_total", "Messages acknowledged by nodes of ours.", &self.delivered)
             .counter("old_refused_total", "Connections of the old kind refused.", &self.old_refused)
             .counter("old_received_total", "Messages of the old kind taken in.", &self.old_received)

@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 use crate::network::Network;
 use crate::node::{Node, until_linked};
 use crate::old_peer::OldPeer;
-use crate::support::wait_for;
+use crate::support::{kill, wait_for};
 
 /// Memory that an attack may cost.
 const GROWTH_KIB: u64 = 16 * 1024;
 
 const FLOOD: &str = include_str!("flood.py");
 const FLOOD_IPV6: &str = include_str!("flood_ipv6.py");
+const FLOOD_MDNS: &str = include_str!("flood_mdns.py");
+const BEACONS: &str = include_str!("beacons.py");
+const HANDSHAKES: &str = include_str!("handshakes.py");
 
 /// What a node spends from here on.
 struct Cost<'n> {
@@ -97,4 +100,97 @@ fn connections_by_the_hundred_cost_little_and_keep_nobody_out() {
     wait_for("an honest node to be connected meanwhile", || node.is_linked(&other.id()).then_some(()));
     cost.is_little(&format!("{} connections", held.len()));
     assert!(held.len() > 300 && node.metric("refused_total") > 100);
+}
+
+#[test]
+fn forged_beacons_make_hardly_any_connections() {
+    let Some(network) = Network::of(3) else { return };
+    (1..=3).for_each(|n| network.only_ipv6(n));
+    let node = Node::start(network.host(1), &["lan-peer.mdns=false"]);
+    let begun = Instant::now();
+    let flood = |rate: &str, seconds: &str| {
+        network.host(3).within(|| {
+            Command::new("python3").args(["-c", FLOOD_IPV6, "fd77::1", rate, seconds]).output().unwrap()
+        });
+    };
+    // Five hundred nodes at five hundred addresses, none of which is there.
+    flood("250", "2");
+    node.wait_for_metric("datagrams_total", 400);
+    let (dials, seconds) = (node.metric("dials_total"), begun.elapsed().as_secs());
+    eprintln!("{dials} dials in {seconds} s");
+    assert!(dials <= 4 + 2 * (seconds + 2), "{dials} dials in {seconds} s");
+    let honest = Node::start(network.host(2), &["lan-peer.mdns=false"]);
+    eprintln!("an honest node is connected in {:?}", until_linked(&node, &honest));
+}
+
+#[test]
+fn one_machine_that_is_many_nodes_is_hardly_dialled() {
+    let Some(network) = Network::of(3) else { return };
+    let node = Node::start(network.host(1), &["lan-peer.mdns=false"]);
+    let attacker = network.host(3);
+    let begun = Instant::now();
+    let many = attacker
+        .within(|| Command::new("python3").args(["-c", BEACONS, "10.77.0.1", "500", "6"]).output().unwrap());
+    let connected: u64 = String::from_utf8(many.stdout).unwrap().trim().parse().unwrap();
+    let (dials, seconds) = (node.metric("dials_total"), begun.elapsed().as_secs());
+    eprintln!("{dials} dials, {connected} connections in {seconds} s");
+    assert!(dials <= 16 + 4 + 4 * (seconds + 2), "{dials} dials in {seconds} s");
+    let honest = Node::start(network.host(2), &["lan-peer.mdns=false"]);
+    eprintln!("an honest node is connected in {:?}", until_linked(&node, &honest));
+}
+
+#[test]
+fn a_flood_of_handshakes_keeps_nobody_out() {
+    let Some(network) = Network::of(3) else { return };
+    let (node, mut known) = (Node::start(network.host(1), &[]), Node::start(network.host(2), &[]));
+    until_linked(&node, &known);
+    let id = known.id();
+    node.say(&id, "hello");
+    known.wait_for_texts(&["hello".to_owned()]);
+    known.stop();
+    network.also_at(3, 100..140);
+    let cost = Cost::of(&node);
+    let mut command = Command::new("python3");
+    command.args(["-c", HANDSHAKES, "10.77.0.1", "1500", "20", "47600,6000"]).stdout(Stdio::piped());
+    let mut flood = network.host(3).within(|| command.spawn().unwrap());
+    node.wait_for_metric("refused_total", 500);
+    let begun = Instant::now();
+    known.start_again();
+    let served = begun.elapsed();
+    until_linked(&node, &known);
+    let back = begun.elapsed();
+    node.say(&id, "again");
+    wait_for("the message", || known.texts().contains(&"again".to_owned()).then_some(()));
+    let still_flooded = flood.try_wait().unwrap().is_none();
+    eprintln!(
+        "serves after {served:?}, is connected after {back:?}; {} refused",
+        node.metric("refused_total")
+    );
+    kill(flood.id(), "-KILL");
+    flood.wait().unwrap();
+    cost.is_little("a flood of handshakes");
+    assert!(still_flooded, "it took {back:?}");
+}
+
+#[test]
+fn a_flood_of_mdns_is_paused_and_keeps_nobody_out() {
+    let Some(network) = Network::of(3) else { return };
+    let node = Node::start(network.host(1), &[]);
+    // Where nobody is it has begun by then, and its announcements are out.
+    std::thread::sleep(Duration::from_secs(3));
+    let cost = Cost::of(&node);
+    let mut command = Command::new("python3");
+    command.args(["-c", FLOOD_MDNS, "10.77.0.3", "2000", "20"]).stdout(Stdio::piped());
+    let flood = network.host(3).within(|| command.spawn().unwrap());
+    node.wait_for_metric("mdns_pauses_total", 1);
+    let paused = cost.begun.elapsed();
+    let honest = Node::start(network.host(2), &["lan-peer.mdns=false"]);
+    let found = until_linked(&node, &honest);
+    let sent = String::from_utf8(flood.wait_with_output().unwrap().stdout).unwrap();
+    cost.is_little(&format!(
+        "mDNS is paused after {paused:?}, an honest node connected in {found:?}; {} packets",
+        sent.trim()
+    ));
+    let dials = node.metric("dials_total");
+    assert!(dials <= 4 + 2 * (cost.begun.elapsed().as_secs() + 2), "{dials} dials");
 }

@@ -118,6 +118,13 @@ impl Network {
         ip(&["-n", &self.name(n)], &commands);
     }
 
+    /// Gives a host more addresses of the network beside its own.
+    pub fn also_at(&self, n: u32, more: std::ops::Range<u32>) {
+        let commands: String =
+            more.map(|other| format!("addr add {}/16 dev e0\n", self.address(other))).collect();
+        ip(&["-n", &self.name(n)], &commands);
+    }
+
     /// Takes a host's address away.
     pub fn unaddress(&self, n: u32) {
         ip(&["-n", &self.name(n)], "addr flush dev e0\n");

@@ -81,6 +81,12 @@ impl Known {
         self.is_node() && self.is_believed() && is_familiar
     }
 
+    /// Whether people here have nothing to do with this peer: that it talks to them costs nothing, and makes it nobody they know.
+    pub(super) fn is_stranger(&self) -> bool {
+        let Person { has_been_written_to, given, trust, .. } = &self.person;
+        !(*has_been_written_to || !given.is_empty() || *trust == Trust::Verified)
+    }
+
     /// Whether it is called so, here or by itself.
     pub(super) fn goes_by(&self, name: &str) -> bool {
         let is_same = |text: &String| text.to_lowercase() == name.to_lowercase();

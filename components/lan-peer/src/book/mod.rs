@@ -97,11 +97,12 @@ impl Book {
         Sign::New
     }
 
-    /// Something was said between this peer and us: from now on it is kept, whoever it is. Returns it for the disk when it was not.
-    pub(crate) fn talked(&mut self, key: PeerKey, at: Timestamp) -> Option<Person> {
+    /// Something was said between this peer and us, by us where `is_ours`: from now on it is kept, whoever it is. Returns it for the disk when it was not.
+    pub(crate) fn talked(&mut self, key: PeerKey, is_ours: bool, at: Timestamp) -> Option<Person> {
         let was_kept = self.peers.get(&key).is_some_and(|known| known.is_kept);
         let known = self.keep(key, at);
         known.person.has_talked = true;
+        known.person.has_been_written_to |= is_ours;
         (!was_kept).then(|| known.person.clone())
     }
 
@@ -133,7 +134,7 @@ impl Book {
         for key in gone {
             if let Some(known) = self.peers.get_mut(key).filter(|known| known.is_kept) {
                 known.is_kept = false;
-                known.person.has_talked = false;
+                (known.person.has_talked, known.person.has_been_written_to) = (false, false);
                 self.heard += 1;
             }
         }
@@ -175,7 +176,7 @@ impl Book {
 
     /// Whether people here have nothing to do with a node.
     pub(crate) fn is_stranger(&self, id: NodeId) -> bool {
-        !self.peers.get(&PeerKey::Node(id)).is_some_and(Known::is_acquainted)
+        self.peers.get(&PeerKey::Node(id)).is_none_or(Known::is_stranger)
     }
 
     /// How far a node is believed; a stranger's key is taken on first use.
@@ -239,6 +240,16 @@ impl Book {
             PeerKey::Old(_) => None,
         });
         nodes.collect()
+    }
+
+    /// Whether somebody was at this address with whom people here have to do.
+    pub(crate) fn is_familiar_place(&self, ip: IpAddr) -> bool {
+        let familiar = self.peers.values().filter(|known| known.is_kept && !known.is_stranger());
+        let is_there = |known: &Known| match known.person.key {
+            PeerKey::Old(place) => place == ip,
+            PeerKey::Node(_) => known.person.addresses.iter().any(|place| place.ip() == ip),
+        };
+        familiar.filter(|known| known.person.trust != Trust::Blocked).any(is_there)
     }
 
     /// Whether somebody announces themselves from this address, up to the last time but one.

@@ -20,7 +20,7 @@ fn whoever_is_silent_is_gone_and_whoever_is_kept_is_away() {
     let mut book = Book::new(Vec::new(), start);
     assert_eq!(book.sign(key(1), Evidence::Presence, start, at()), Sign::New);
     assert_eq!(book.sign(key(2), Evidence::Presence, start, at()), Sign::New);
-    assert!(book.talked(key(2), at()).is_some() && book.talked(key(2), at()).is_none());
+    assert!(book.talked(key(2), false, at()).is_some() && book.talked(key(2), false, at()).is_none());
     let later = start + SILENCE - Duration::from_millis(1);
     assert!(!book.expire(later) && book.present(later).len() == 2);
     assert_eq!(book.sign(key(1), Evidence::Presence, later, at()), Sign::Known);
@@ -48,6 +48,23 @@ fn whoever_is_not_heard_but_writes_can_be_answered_for_a_while() {
     assert!(!book.is_online(key(1), end) && book.expire(end) && !book.knows(key(1)));
     book.sign(key(1), Evidence::Message, end, at());
     assert!(book.expire(end + known::ANSWERABLE) && !book.knows(key(1)));
+}
+
+#[test]
+fn whoever_only_talks_stays_a_stranger() {
+    let acquaint: [fn(&mut Book); 3] = [
+        |book| drop(book.talked(PeerKey::Node(ONE), true, at())),
+        |book| drop(book.judge(ONE, Trust::Verified)),
+        |book| drop(book.rename(PeerKey::Node(ONE), "alice".into())),
+    ];
+    for acquainted in acquaint {
+        let mut book = Book::new(Vec::new(), Instant::now());
+        meet(&mut book, ONE, "alice");
+        book.talked(PeerKey::Node(ONE), false, at());
+        assert!(book.is_stranger(ONE));
+        acquainted(&mut book);
+        assert!(!book.is_stranger(ONE));
+    }
 }
 
 #[test]
@@ -101,7 +118,7 @@ fn names(book: &Book) -> Vec<String> {
 #[test]
 fn a_known_name_with_another_key_is_suspect_until_people_have_looked() {
     let acquaint: [fn(&mut Book); 3] = [
-        |book| drop(book.talked(PeerKey::Node(ONE), at())),
+        |book| drop(book.talked(PeerKey::Node(ONE), false, at())),
         |book| drop(book.judge(ONE, Trust::Verified)),
         |book| drop(book.rename(PeerKey::Node(ONE), "ALICE".into())),
     ];
@@ -132,7 +149,7 @@ fn strangers_of_one_name_are_shown_apart_and_nobody_is_warned() {
     assert_eq!((book.trust(ONE), book.trust(OTHER)), (Trust::New, Trust::New));
     assert_eq!(names(&book), ["Debian (02020202)", "debian (01010101)"]);
     // Whom we talk with is known from then on; the other one was there before and is not new.
-    book.talked(PeerKey::Node(ONE), at());
+    book.talked(PeerKey::Node(ONE), false, at());
     assert!(!meet(&mut book, OTHER, "Debian"));
     assert!(meet(&mut book, NodeId::from_bytes([3; 32]), "debian"));
     book.rename(PeerKey::Node(OTHER), "printer".into());
@@ -173,7 +190,7 @@ fn whoever_is_found_as_a_node_is_listed_once() {
     book.sign(key(1), Evidence::Presence, later, at());
     assert_eq!(keys(&book, later), [(key(1), true), (PeerKey::Node(ONE), false)]);
     // What was said in the clear is not hidden.
-    book.talked(key(1), at());
+    book.talked(key(1), false, at());
     book.link(ONE, true, later, at());
     assert_eq!(keys(&book, later), [(PeerKey::Node(ONE), true), (key(1), false)]);
 }

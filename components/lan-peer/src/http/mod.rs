@@ -37,7 +37,8 @@ pub(crate) fn router(node: Arc<Node>, shutdown: CancellationToken) -> Router {
     let followers = Arc::new(Semaphore::new(FOLLOWERS));
     let app = App { node, followers: Arc::clone(&followers), shutdown };
     let following = move || FOLLOWERS - followers.available_permits();
-    let health = kit::http::health(|| true, move || told.counters.render(&told.counts(following())));
+    let health =
+        kit::http::health(|| true, move || told.counters.render(&told.counts(following()), &told.store));
     Router::new()
         .route("/peers", get(old::peers))
         .route("/messages", get(old::messages))

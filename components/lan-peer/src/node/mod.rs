@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use kit::Failure;
 use kit::places::Places;
@@ -26,12 +27,13 @@ use crate::interfaces::Interfaces;
 use crate::metrics::Counters;
 use crate::name;
 use crate::old::outlet::Turns;
+use crate::presence::Proofs;
 use crate::secure::dialler::Hint;
 use crate::secure::identity::Identity;
 use crate::secure::links::Links;
 use crate::secure::listener;
 use crate::secure::tls::Tls;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 pub(crate) use people::{Heard, Owner, Route, Welcome};
 pub(crate) use view::tell_changes;
@@ -40,6 +42,8 @@ pub(crate) use view::tell_changes;
 const STORE: &str = "lan-peer.db";
 /// Where the identity is kept.
 const IDENTITY: &str = "lan-peer.key";
+/// That messages are not kept is logged this often.
+const COMPLAIN: Duration = Duration::from_secs(60);
 /// Events that a page may be behind; one that is further behind is told so and asks again.
 const EVENTS: usize = 256;
 
@@ -60,7 +64,9 @@ pub(crate) struct Node {
     /// The TCP port at which nodes of ours reach us.
     pub(crate) port: u16,
     /// What we send to tell them.
-    pub(crate) beacon: Box<[u8]>,
+    pub(crate) beacon: Beacon,
+    /// How others show that they are where their beacons come from.
+    pub(crate) proofs: Proofs,
     /// Peers of the old kind that the operator named.
     given: HashSet<IpAddr>,
     hints: mpsc::Sender<Hint>,
@@ -83,6 +89,8 @@ pub(crate) struct Troubles {
     pub(crate) deaf: Option<String>,
     /// Why messages of the old kind cannot come in.
     pub(crate) closed: Option<String>,
+    /// Why something that came was not kept, and when that was logged.
+    pub(crate) unstored: Option<(String, Instant)>,
 }
 
 /// Where a node works, beside its configuration.
@@ -105,7 +113,7 @@ impl Node {
         let store = Store::open(&place.data.join(STORE))?;
         let people = store.people().await?;
         let boot = getrandom::u64().map_err(std::io::Error::other)? >> 11;
-        let beacon = Beacon { id: identity.id, port: place.port, boot };
+        let beacon = Beacon::new(identity.id, place.port, boot);
         Ok(Self {
             given: config.old().collect(),
             interfaces: watch::channel(Interfaces::look(&Choice::of(&config.interfaces))?).0,
@@ -118,7 +126,8 @@ impl Node {
             links: Links::default(),
             handshakes: Places::new(listener::TOTAL, listener::PER_ADDRESS),
             port: place.port,
-            beacon: beacon.to_bytes().into(),
+            beacon,
+            proofs: Proofs::new()?,
             hints: place.hints,
             found: AtomicUsize::new(0),
             crowd: Notify::new(),
@@ -151,6 +160,18 @@ impl Node {
     /// What does not work.
     pub(crate) fn troubles(&self) -> MutexGuard<'_, Troubles> {
         self.troubles.lock().expect("nobody panics while holding this lock")
+    }
+
+    /// Something that came was not kept. It is logged at once, and once a minute while it goes on.
+    pub(crate) fn not_kept(&self, error: &StoreError) {
+        let now = Instant::now();
+        let mut troubles = self.troubles();
+        let is_logged = troubles.unstored.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < COMPLAIN);
+        if !is_logged {
+            let why = kit::failure::chain(error);
+            tracing::error!("messages that come are not kept, nor acknowledged: {why}");
+            troubles.unstored = Some((why, now));
+        }
     }
 
     /// What happens from now on.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use protocol::lan::view::{Entry, Event, Trust};
+use protocol::lan::view::{Entry, Event, State, Trust};
 use protocol::lan::{NodeId, PeerKey};
 use protocol::{Body, Timestamp};
 use tokio::time::Instant;
@@ -158,14 +158,21 @@ impl Node {
         }
     }
 
-    /// A node of ours may be at this address. Returns whether it can be.
-    pub(crate) fn hint(&self, id: NodeId, address: SocketAddr) -> bool {
-        let can_be = self.interfaces.borrow().can_be_peer(address.ip());
+    /// A node of ours may be at this address; `is_proved` when somebody there has said so. Returns whether it can be.
+    pub(crate) fn hint(&self, id: NodeId, address: SocketAddr, is_proved: bool) -> bool {
+        // Ports below 1024 are the system's services, and the old kind shows whatever comes to its port as a message.
+        let is_port = address.port() >= 1024 && address.port() != self.config.tcp_port;
+        let can_be = is_port && self.interfaces.borrow().can_be_peer(address.ip());
         if can_be {
             // One that does not fit comes again.
-            let _ = self.hints.try_send(Hint::At(id, address));
+            let _ = self.hints.try_send(Hint::At(id, address, is_proved));
         }
         can_be
+    }
+
+    /// Whether somebody was at this address whom people here know.
+    pub(crate) fn is_familiar_place(&self, ip: IpAddr) -> bool {
+        self.book().is_familiar_place(ip)
     }
 
     /// Whether a node of ours can be at this address now: it is on one of our networks, or the operator has named it.
@@ -250,7 +257,7 @@ impl Node {
 
     /// A message came or went: its peer is kept from now on, and the pages are told.
     pub(crate) async fn said(&self, entry: Entry) -> Result<(), StoreError> {
-        let person = self.book().talked(entry.peer, Timestamp::now());
+        let person = self.book().talked(entry.peer, entry.state != State::Received, Timestamp::now());
         if let Some(person) = person {
             self.keep_person(person).await?;
         }

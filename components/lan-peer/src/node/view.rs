@@ -19,6 +19,8 @@ use crate::store::StoreError;
 
 /// Pages hear of changes among the peers at most this often.
 const CHANGES: Duration = Duration::from_millis(250);
+/// The doctor tells of what was not kept for this long.
+const LATELY: Duration = Duration::from_secs(600);
 /// Who went is noticed this often.
 const EXPIRE: Duration = Duration::from_secs(1);
 
@@ -58,7 +60,7 @@ impl Node {
     /// What the doctor looks at.
     pub(crate) fn facts(&self) -> Facts {
         let counters = &self.counters;
-        let Troubles { deaf, closed } = &*self.troubles();
+        let Troubles { deaf, closed, unstored } = &*self.troubles();
         Facts {
             networks: self.interfaces.borrow().names(),
             left_out: self.interfaces.borrow().left_out().map(str::to_owned).collect(),
@@ -70,6 +72,7 @@ impl Node {
             wanted_port: self.config.secure_port,
             deaf: deaf.clone(),
             closed: closed.clone(),
+            unstored: unstored.as_ref().filter(|(_, at)| at.elapsed() < LATELY).map(|(why, _)| why.clone()),
             mdns: self.config.mdns.then(|| counters.mdns.get()),
             unsent: counters.datagrams_unsent.get(),
             own: counters.datagrams_own.get(),

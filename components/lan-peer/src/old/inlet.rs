@@ -24,6 +24,8 @@ use crate::store::Draft;
 
 /// Connections at once.
 const TOTAL: usize = 64;
+/// The same from addresses with which people here have talked; strangers do not get these places.
+const FAMILIAR: usize = 32;
 /// Connections from one address at once.
 const PER_ADDRESS: usize = 8;
 /// Messages a second from one address, for long; the largest text in parts fits into the burst.
@@ -43,7 +45,8 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
 
 /// Takes messages in, for ever; where the port could not be opened, once it can.
 pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, ListenError>) {
-    let mut gate = Gate::new(Places::new(TOTAL, PER_ADDRESS), MESSAGES, BURST);
+    let [strangers, familiar] = [TOTAL, FAMILIAR].map(|total| Places::new(total, PER_ADDRESS));
+    let mut gate = Gate::new(strangers, familiar, MESSAGES, BURST);
     loop {
         match opened {
             Ok(listener) => {
@@ -61,8 +64,10 @@ pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, List
 }
 
 async fn accept(node: &Arc<Node>, listener: &TcpListener, gate: &mut Gate) {
+    Gate::shorten(listener);
     loop {
-        let (stream, ip, place) = gate.admit(listener, &node.counters.old_refused).await;
+        let is_familiar = |ip| node.is_familiar_place(ip);
+        let (stream, ip, place) = gate.admit(listener, &node.counters.old_refused, is_familiar).await;
         tokio::spawn(take(Arc::clone(node), stream, ip, place));
     }
 }
@@ -101,7 +106,7 @@ async fn take(node: Arc<Node>, stream: TcpStream, ip: IpAddr, place: Place) {
         Ok(()) => counters.old_received.add(1),
         Err(error) => {
             counters.old_lost.add(1);
-            tracing::error!(%ip, "a message is lost: {}", kit::failure::chain(&error));
+            node.not_kept(&error);
         }
     }
 }

@@ -49,9 +49,10 @@ pub(crate) async fn run(node: Arc<Node>) {
 /// The `count`th time since something changed. The beacon is first: whoever has heard it need not take us for a program of the old kind.
 fn tell(node: &Node, interfaces: &Interfaces, count: u32) {
     let (is_first, port) = (count < BEACONS_AT_FIRST, node.config.udp_port);
+    let beacon = node.beacon.to_bytes();
     let with_beacon = is_first || count.is_multiple_of(BEACON_EVERY);
     for Broadcast { from, to } in interfaces.broadcasts() {
-        for bytes in [with_beacon.then_some(&*node.beacon), Some(PRESENCE)].into_iter().flatten() {
+        for bytes in [with_beacon.then_some(&*beacon), Some(PRESENCE)].into_iter().flatten() {
             let all = [Ipv4Addr::BROADCAST, to].map(|to| SocketAddr::from((to, port)));
             note(node, shout(from.into(), all[0], bytes).or_else(|_| shout(from.into(), all[1], bytes)));
         }
@@ -60,7 +61,7 @@ fn tell(node: &Node, interfaces: &Interfaces, count: u32) {
     for segment in interfaces.segments() {
         if is_first || (with_beacon && segment.is_ipv6_only) {
             let group = SocketAddrV6::new(GROUP, port, 0, segment.index);
-            note(node, shout(Ipv6Addr::UNSPECIFIED.into(), group.into(), &node.beacon));
+            note(node, shout(Ipv6Addr::UNSPECIFIED.into(), group.into(), &beacon));
         }
     }
     for ip in node.config.old() {

@@ -34,6 +34,10 @@ const ANSWERS: u32 = 20;
 /// Nodes whose start was not heard of before, a second; a flood of them is not to keep the dialler busy. Overflow rule: further ones are
 /// passed over, and hear of us by the next announcement.
 const NEW: u32 = 200;
+/// Nodes that are asked whether they are where their beacons come from, a second; and answers to that question. A question is a little
+/// longer than the beacon that it answers, so whoever forges beacons gains nothing by it. Overflow rule: further ones are passed over, and
+/// the next beacon is as good.
+const QUESTIONS: u32 = 100;
 /// Starts of nodes that were answered. Overflow rule: all are forgotten, and answered once more.
 const ANSWERED: usize = 1024;
 /// A port that is taken is tried again after this.
@@ -42,8 +46,10 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Hears who else is there, for ever; where the port could not be opened, once it can.
 pub(crate) async fn run(node: Arc<Node>, mut opened: std::io::Result<Sockets>) {
     let now = Instant::now();
-    let [answers, beacons, fresh] = [ANSWERS, BEACONS, NEW].map(|rate| Allowance::new(rate, rate, now));
-    let mut ear = Ear { node, answers, beacons, fresh, answered: HashMap::new(), ours: HashSet::new() };
+    let [answers, beacons, fresh, asked, told] =
+        [ANSWERS, BEACONS, NEW, QUESTIONS, QUESTIONS].map(|rate| Allowance::new(rate, rate, now));
+    let (answered, ours) = (HashMap::new(), HashSet::new());
+    let mut ear = Ear { node, answers, beacons, fresh, asked, told, answered, ours };
     loop {
         let port = ear.node.config.udp_port;
         let error = match opened {
@@ -65,6 +71,8 @@ struct Ear {
     answers: Allowance,
     beacons: Allowance,
     fresh: Allowance,
+    asked: Allowance,
+    told: Allowance,
     /// Which start of a node was answered.
     answered: HashMap<NodeId, u64>,
     /// Where nodes of ours say that they are; they need no answer as to the old kind.
@@ -142,39 +150,54 @@ impl Ear {
         }
     }
 
-    /// A node that has just started is told of us at once.
+    /// A node that has just started is told of us at once; one that we have to dial is asked first whether it is there.
     fn beacon(&mut self, sockets: &Sockets, beacon: Beacon, from: SocketAddr) {
-        let Beacon { id, port, boot } = beacon;
-        let is_new = self.answered.get(&id) != Some(&boot);
-        if is_new && self.fresh.take(Instant::now()).is_err() {
-            self.node.counters.peers_refused.add(1);
-            return self.node.crowd.notify_one();
+        let Beacon { id, port, boot, ask, told } = beacon;
+        let node = Arc::clone(&self.node);
+        let number = node.proofs.number(from.ip(), &id);
+        let (is_proved, is_new) = (told == Some(number), self.answered.get(&id) != Some(&boot));
+        if is_new && !is_proved && self.fresh.take(Instant::now()).is_err() {
+            node.counters.peers_refused.add(1);
+            return node.crowd.notify_one();
         }
         let mut place = from;
         place.set_port(port);
-        if id == self.node.me || !self.node.hint(id, place) {
-            self.node.counters.datagrams_strange.add(1);
-            return;
+        if id == node.me || !node.hint(id, place, is_proved) {
+            return node.counters.datagrams_strange.add(1);
         }
-        self.node.counters.datagrams_others.add(1);
+        node.counters.datagrams_others.add(1);
         if self.answered.len().max(self.ours.len()) >= ANSWERED {
             self.answered.clear();
             self.ours.clear();
         }
         self.ours.insert(from.ip());
         self.answered.insert(id, boot);
-        if is_new {
-            let node = Arc::clone(&self.node);
-            self.answer(sockets, &node.beacon, from);
+        // Of two nodes the lower one dials, so it is the one to ask.
+        let is_to_ask =
+            node.me < id && !is_proved && !node.links.has(id) && self.asked.take(Instant::now()).is_ok();
+        let is_to_tell = ask.is_some() && self.told.take(Instant::now()).is_ok();
+        if is_to_ask || is_to_tell {
+            let answer = Beacon {
+                ask: is_to_ask.then_some(number),
+                told: ask.filter(|_| is_to_tell),
+                ..node.beacon.clone()
+            };
+            self.reply(sockets, &answer.to_bytes(), from);
+        } else if is_new {
+            self.answer(sockets, &node.beacon.to_bytes(), from);
         }
     }
 
-    fn answer(&mut self, sockets: &Sockets, bytes: &[u8], mut to: SocketAddr) {
+    fn answer(&mut self, sockets: &Sockets, bytes: &[u8], to: SocketAddr) {
         if self.answers.take(Instant::now()).is_ok() {
-            to.set_port(self.node.config.udp_port);
-            note(&self.node, sockets.answer(bytes, to));
+            self.reply(sockets, bytes, to);
         } else {
             self.node.crowd.notify_one();
         }
+    }
+
+    fn reply(&self, sockets: &Sockets, bytes: &[u8], mut to: SocketAddr) {
+        to.set_port(self.node.config.udp_port);
+        note(&self.node, sockets.answer(bytes, to));
     }
 }

@@ -1,15 +1,18 @@
 //! Makes connections: to whom, at which addresses, and when.
 //!
 //! Addresses come from everywhere (beacons, mDNS, the configuration, where a peer was last) and are hints: a connection counts when the
-//! other side has proved to be whom we meant. Of two nodes that hear of each other the one with the lower id dials at once and the other
+//! other side has proved to be whom we meant. A hint alone makes hardly anybody connect: an address where nobody has shown to be is dialled
+//! only after [`UNPROVED_LATER`], by [`UNPROVED`] a second on each network, so that forged hints cannot make us knock at every door. Of two nodes that hear of each other the one with the lower id dials at once and the other
 //! [`POLITE`] later, or more where there are many for whoever comes to dial, and not while the first one's handshake goes on, so that
 //! mostly there is one connection, and always at least one. Where there is IPv4 it is dialled before IPv6: an old program's presence has
 //! an IPv4 address, too, and so it is known whose it is.
 //!
-//! Bounds: [`MAX_TARGETS`] peers with [`MAX_ADDRESSES`] addresses each, the proved one among them; [`DIALS`] dials at once, [`RATE`] a
-//! second. Overflow rule: a peer that was only hinted at is not added; its announcement comes again.
+//! Bounds: [`MAX_TARGETS`] peers with [`MAX_ADDRESSES`] addresses each, the proved one among them, [`MAX_UNPROVED`] of them without any
+//! that is proved; [`DIALS`] dials at once, [`RATE`] a second. Overflow rule: a peer that was only hinted at is not added; its
+//! announcement comes again.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,8 +38,19 @@ use crate::node::Node;
 pub(crate) const HINTS: usize = 256;
 const MAX_TARGETS: usize = 512;
 const MAX_ADDRESSES: usize = 4;
+const MAX_UNPROVED: usize = 32;
 const DIALS: usize = 32;
 const RATE: u32 = 50;
+/// Dials a second to addresses that nobody has proved, on one network, and at once. Older nodes prove none, nor does mDNS.
+const UNPROVED: u32 = 2;
+const UNPROVED_BURST: u32 = 4;
+/// What such a dial waits for the proof, which takes two datagrams.
+const UNPROVED_LATER: Duration = Duration::from_millis(200);
+/// Peers that were never connected and that prove to be at one address: dials a second, and at once. One machine is seldom many nodes.
+const ONE_ADDRESS: u32 = 2;
+const ONE_ADDRESS_BURST: u32 = 16;
+/// Networks and addresses whose dials are counted. Overflow rule: all counts begin anew.
+const COUNTED: usize = 1024;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(2);
 /// What the higher id waits for the lower one,
@@ -58,8 +72,10 @@ const SOON: Duration = Duration::from_secs(2);
 const LATE: Duration = Duration::from_secs(60);
 /// How long somebody was there lately.
 const LATELY: Duration = Duration::from_secs(600);
-/// A peer that was only hinted at is forgotten after so many failures.
+/// A peer that was only hinted at is forgotten after so many failures,
 const FAILURES: u32 = 5;
+/// or sooner when nobody has shown to be at its address.
+const UNPROVED_FAILURES: u32 = 2;
 /// Due dials are looked for at least this often, for connections end without telling us,
 const LONGEST: Duration = Duration::from_millis(250);
 /// and at most this often.
@@ -68,8 +84,8 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// What the dialler is told.
 #[derive(Debug)]
 pub(crate) enum Hint {
-    /// This peer may be at this address.
-    At(NodeId, SocketAddr),
+    /// This peer may be at this address; the flag says whether somebody there has said so.
+    At(NodeId, SocketAddr, bool),
     /// It is connected, and says that it can be dialled there.
     Met(NodeId, SocketAddr),
     /// Something waits for this peer.
@@ -85,10 +101,18 @@ enum Whom {
     Place(Place),
 }
 
+/// Where a peer may be.
+#[derive(Debug, Clone, Copy)]
+struct Address {
+    place: SocketAddr,
+    /// Whether somebody there has said so, or was connected from there.
+    is_proved: bool,
+}
+
 #[derive(Debug)]
 struct Target {
-    /// The one that was proved last is first and stays.
-    addresses: Vec<SocketAddr>,
+    /// The one from which it was connected last is first and stays.
+    addresses: Vec<Address>,
     /// Whether we know more of it than a hint.
     is_known: bool,
     /// Of a place: who was there.
@@ -116,13 +140,35 @@ impl Target {
         }
     }
 
-    /// One more address that is only a hint, behind the one that was proved.
-    fn add(&mut self, address: SocketAddr) {
-        let proved = usize::from(!self.addresses.is_empty() && self.linked.is_some());
-        self.addresses.insert(proved, address);
-        self.addresses[proved..].sort_by_key(SocketAddr::is_ipv6);
+    /// It may be at this address, behind the one from which it was connected. Returns whether that is news.
+    fn add(&mut self, address: Address) -> bool {
+        if let Some(known) = self.addresses.iter_mut().find(|known| known.place == address.place) {
+            let is_news = address.is_proved && !known.is_proved;
+            known.is_proved |= address.is_proved;
+            return is_news;
+        }
+        let first = usize::from(!self.addresses.is_empty() && self.linked.is_some());
+        self.addresses.insert(first, address);
+        // What is proved is kept, whatever else is hinted at.
+        self.addresses[first..].sort_by_key(|one| (!one.is_proved, one.place.is_ipv6()));
         self.addresses.truncate(MAX_ADDRESSES);
         self.failures = 0;
+        true
+    }
+
+    /// Whether anything but hints is known of it.
+    fn is_proved(&self) -> bool {
+        self.is_known || self.linked.is_some() || self.addresses.iter().any(|address| address.is_proved)
+    }
+
+    /// The addresses to dial now: those that are proved; when they fail, one that is not, too.
+    fn due(&self) -> (Vec<SocketAddr>, Option<SocketAddr>) {
+        let of = |is_proved| {
+            self.addresses.iter().filter(move |one| one.is_proved == is_proved).map(|address| address.place)
+        };
+        let proved: Vec<SocketAddr> = of(true).collect();
+        let hinted = of(false).next().filter(|_| proved.is_empty() || self.failures > 0);
+        (proved, hinted)
     }
 
     /// The next pause, with jitter so that not everybody comes at once.
@@ -144,6 +190,10 @@ struct Dialler {
     targets: HashMap<Whom, Target>,
     dials: JoinSet<Done>,
     allowance: Allowance,
+    /// Dials to addresses that are only hints, by the network: the number of our interface there.
+    unproved: HashMap<u32, Allowance>,
+    /// Dials to peers that were never connected, by the address at which they prove to be.
+    by_address: HashMap<IpAddr, Allowance>,
     /// When due dials were looked for, and when to look again.
     looked: Instant,
     look: Instant,
@@ -154,12 +204,16 @@ pub(crate) async fn run(node: Arc<Node>, mut hints: mpsc::Receiver<Hint>) {
     let now = Instant::now();
     let allowance = Allowance::new(RATE, RATE, now);
     let (targets, dials) = (HashMap::new(), JoinSet::new());
-    let mut dialler = Dialler { node, targets, dials, allowance, looked: now, look: now };
+    let (unproved, by_address) = (HashMap::new(), HashMap::new());
+    let mut dialler =
+        Dialler { node, targets, dials, allowance, unproved, by_address, looked: now, look: now };
     dialler.remember(now);
     loop {
         tokio::select! {
             hint = hints.recv() => match hint {
-                Some(Hint::At(id, address)) => dialler.hint(id, address, Instant::now()),
+                Some(Hint::At(id, place, is_proved)) => {
+                    dialler.hint(id, Address { place, is_proved }, Instant::now());
+                }
                 Some(Hint::Met(id, place)) => dialler.met(id, place, Instant::now()),
                 Some(Hint::Wanted(id)) => dialler.wanted(id, Instant::now()),
                 None => return,
@@ -174,6 +228,7 @@ impl Dialler {
     /// Who was known at the start, and the places of the configuration.
     fn remember(&mut self, now: Instant) {
         for (id, addresses) in self.node.known_addresses() {
+            let addresses = addresses.into_iter().map(|place| Address { place, is_proved: true }).collect();
             let target = Target { addresses, is_known: true, linked: Some(now), ..Target::new(now) };
             self.targets.insert(Whom::Node(id), target);
         }
@@ -182,35 +237,38 @@ impl Dialler {
         }
     }
 
-    fn has_room_for(&self, whom: &Whom) -> bool {
-        self.targets.contains_key(whom) || self.targets.len() < MAX_TARGETS
+    fn has_room_for(&self, whom: &Whom, is_proved: bool) -> bool {
+        if self.targets.contains_key(whom) {
+            return true;
+        }
+        let unproved = || self.targets.values().filter(|target| !target.is_proved()).count();
+        self.targets.len() < MAX_TARGETS && (is_proved || unproved() < MAX_UNPROVED)
     }
 
-    fn hint(&mut self, id: NodeId, address: SocketAddr, now: Instant) {
+    fn hint(&mut self, id: NodeId, address: Address, now: Instant) {
         let whom = Whom::Node(id);
+        let Address { place, is_proved } = address;
         let link = self.node.links.of(id);
-        let is_there = link.as_ref().is_some_and(|link| link.remote.ip() == address.ip());
-        if is_there || !self.has_room_for(&whom) {
+        let is_there = link.as_ref().is_some_and(|link| link.remote.ip() == place.ip());
+        if is_there || !self.has_room_for(&whom, is_proved) {
             return;
         }
         let wait = polite(self.node.me, id, patience(self.targets.len()))
-            + if address.is_ipv6() { IPV6_LATER } else { Duration::ZERO };
+            + if place.is_ipv6() { IPV6_LATER } else { Duration::ZERO }
+            + if is_proved { Duration::ZERO } else { UNPROVED_LATER };
         let target = self.targets.entry(whom).or_insert_with(|| Target::new(now + wait));
-        let is_new = !target.addresses.contains(&address);
-        if is_new {
-            target.add(address);
-        }
+        let is_new = target.add(address);
         let apart = if link.is_some() { ELSEWHERE } else { APART };
         let earliest = target.tried.map_or(now, |tried| tried + apart);
         target.next = target.next.min((now + wait).max(earliest));
         let next = target.next;
         // A machine with two networks, or with IPv6 beside IPv4, is at several places at once, and one connection is enough.
-        let has_moved = link.is_some_and(|link| is_new && kind(link.remote.ip()) == kind(address.ip()));
-        if has_moved && now >= earliest && !target.is_dialling {
+        let has_moved = link.is_some_and(|link| is_new && kind(link.remote.ip()) == kind(place.ip()));
+        if has_moved && is_proved && now >= earliest && !target.is_dialling {
             // They say that they are elsewhere now, though the old connection has not ended: see whether it is so.
             target.tried = Some(now);
             target.is_dialling = true;
-            self.spawn(Whom::Node(id), vec![address]);
+            self.spawn(Whom::Node(id), vec![place]);
         }
         self.look_at(next);
     }
@@ -222,10 +280,10 @@ impl Dialler {
 
     fn met(&mut self, id: NodeId, place: SocketAddr, now: Instant) {
         let whom = Whom::Node(id);
-        if self.has_room_for(&whom) {
+        if self.has_room_for(&whom, true) {
             let target = self.targets.entry(whom).or_insert_with(|| Target::new(now));
-            target.addresses.retain(|address| *address != place);
-            target.addresses.insert(0, place);
+            target.addresses.retain(|address| address.place != place);
+            target.addresses.insert(0, Address { place, is_proved: true });
             target.addresses.truncate(MAX_ADDRESSES);
             target.linked = Some(now);
         }
@@ -255,7 +313,7 @@ impl Dialler {
                 target.failures = 0;
                 target.next = now + id.map_or(Duration::ZERO, |id| polite(node.me, id, patience));
             } else if !target.is_dialling && now >= target.next && id != Some(node.me) {
-                let is_dialling_us = |address: &SocketAddr| node.handshakes.are_taken_from(address.ip());
+                let is_dialling_us = |address: &Address| node.handshakes.are_taken_from(address.place.ip());
                 if target.addresses.iter().any(is_dialling_us) {
                     target.next = now + patience;
                 } else {
@@ -265,7 +323,7 @@ impl Dialler {
             let was_there_lately = target.linked.is_some_and(|at| now.duration_since(at) < LATELY);
             target.is_known
                 || was_there_lately
-                || target.failures < FAILURES
+                || target.failures < if target.is_proved() { FAILURES } else { UNPROVED_FAILURES }
                 || target.is_dialling
                 || (target.linked.is_some() && id.is_some_and(|id| !node.is_stranger(id)))
         });
@@ -276,11 +334,34 @@ impl Dialler {
             if self.dials.len() >= DIALS || self.allowance.take(now).is_err() {
                 return;
             }
+            let addresses = self.allowed(&whom, now);
             let Some(target) = self.targets.get_mut(&whom) else { continue };
+            if addresses.is_empty() && matches!(whom, Whom::Node(_)) {
+                target.next = now + LONGEST;
+                continue;
+            }
             (target.is_dialling, target.tried) = (true, Some(now));
-            let addresses = target.addresses.clone();
             self.spawn(whom, addresses);
         }
+    }
+
+    /// Where a peer may be dialled now: everywhere that was proved, and at one place that was not as far as the network's allowance goes.
+    fn allowed(&mut self, whom: &Whom, now: Instant) -> Vec<SocketAddr> {
+        let Some(target) = self.targets.get(whom) else { return Vec::new() };
+        let (mut addresses, hinted) = target.due();
+        if target.linked.is_none() && !target.is_known {
+            addresses.retain(|place| {
+                is_allowed(&mut self.by_address, place.ip(), (ONE_ADDRESS, ONE_ADDRESS_BURST), now)
+            });
+        }
+        let network =
+            |place: &SocketAddr| self.node.interfaces.borrow().way_to(place.ip()).map(|way| way.index);
+        let is_within = |place: &SocketAddr| {
+            network(place)
+                .is_some_and(|index| is_allowed(&mut self.unproved, index, (UNPROVED, UNPROVED_BURST), now))
+        };
+        addresses.extend(hinted.filter(is_within));
+        addresses
     }
 
     /// When to look for due dials again.
@@ -333,6 +414,19 @@ impl Dialler {
         }
         self.look_at(now);
     }
+}
+
+/// Takes one of what this network or address is allowed.
+fn is_allowed<K: Eq + Hash>(
+    counts: &mut HashMap<K, Allowance>,
+    of: K,
+    limit: (u32, u32),
+    now: Instant,
+) -> bool {
+    if counts.len() >= COUNTED && !counts.contains_key(&of) {
+        counts.clear();
+    }
+    counts.entry(of).or_insert_with(|| Allowance::new(limit.0, limit.1, now)).take(now).is_ok()
 }
 
 /// How long we wait for this peer to dial us.

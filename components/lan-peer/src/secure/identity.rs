@@ -1,14 +1,22 @@
 //! Who this node is: an Ed25519 key (RFC 8032) that is made at the first start and kept in a file that only its owner can read.
 
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use kit::durable;
 use protocol::lan::NodeId;
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair};
+use rustix::process::geteuid;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+use crate::private;
+
+/// A key's file is much shorter; what is longer is none.
+const MAX_KEY: u64 = 4096;
 
 /// The key, and who it makes us.
 pub(crate) struct Identity {
@@ -30,7 +38,9 @@ pub(crate) enum IdentityError {
         source: std::io::Error,
     },
     /// Others can read the file.
-    #[error("others can read the identity {0}; say: chmod 600 {0}")]
+    #[error(
+        "others can read the identity {0}, or it is another user's; say: chown \"$USER\" {0}; chmod 600 {0}"
+    )]
     Open(PathBuf),
     /// The file holds no key.
     #[error(
@@ -43,12 +53,16 @@ impl Identity {
     /// Reads the key, or makes it.
     pub(crate) fn load(path: &Path) -> Result<Self, IdentityError> {
         let file = |source| IdentityError::File { path: path.to_owned(), source };
-        let pkcs8 = match std::fs::read(path) {
-            Ok(bytes) => {
-                let mode = std::fs::metadata(path).map_err(file)?.permissions().mode();
-                if mode & 0o077 != 0 {
+        private::refuse_foreign_link(path).map_err(file)?;
+        let pkcs8 = match File::open(path) {
+            Ok(mut opened) => {
+                // Of the file that is open, whatever the name leads to by now.
+                let found = opened.metadata().map_err(file)?;
+                if found.permissions().mode() & 0o077 != 0 || found.uid() != geteuid().as_raw() {
                     return Err(IdentityError::Open(path.to_owned()));
                 }
+                let mut bytes = Vec::new();
+                opened.by_ref().take(MAX_KEY).read_to_end(&mut bytes).map_err(file)?;
                 bytes
             }
             Err(error) if error.kind() == ErrorKind::NotFound => make(path).map_err(file)?,
@@ -60,16 +74,12 @@ impl Identity {
     }
 }
 
-/// Written beside its place and then moved there: a crash leaves a whole key or none.
+/// Written beside its place, synced and then moved there, and the directory synced: a crash leaves the key or none, and never takes it
+/// away once others know it.
 fn make(path: &Path) -> std::io::Result<Vec<u8>> {
     let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
         .map_err(|_| std::io::Error::other("the system has no randomness"))?;
-    let beside = path.with_extension("new");
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(key.as_ref())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
+    durable::replace(path, private::MODE, key.as_ref())?;
     Ok(key.as_ref().to_vec())
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::listen::ListenError;
-use kit::places::Place;
+use kit::places::{Place, Places};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -19,11 +19,15 @@ use crate::node::Node;
 pub(crate) const TOTAL: usize = 64;
 /// Handshakes at once from one address.
 pub(crate) const PER_ADDRESS: usize = 4;
+/// Handshakes at once from addresses at which people here know somebody, and from one of those; strangers do not get these places.
+const FAMILIAR: usize = 32;
 /// Handshakes a second from one address, for long: each costs about a millisecond of work.
 const RATE: u32 = 4;
 const BURST: u32 = 16;
 /// How long a handshake may take.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
+/// The same for one that a stranger has begun: it takes milliseconds, and a place that is held in silence is another's.
+const STRANGERS_HANDSHAKE: Duration = Duration::from_secs(2);
 /// What was sent and is not taken by the other side's system for this long ends the connection (RFC 5482).
 #[cfg(target_os = "linux")]
 const UNTAKEN: Duration = Duration::from_secs(5);
@@ -44,9 +48,11 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
 
 /// Takes connections in, for ever.
 pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) {
-    let mut gate = Gate::new(node.handshakes.clone(), RATE, BURST);
+    let mut gate = Gate::new(node.handshakes.clone(), Places::new(FAMILIAR, PER_ADDRESS), RATE, BURST);
+    Gate::shorten(&listener);
     loop {
-        let (stream, ip, place) = gate.admit(&listener, &node.counters.refused).await;
+        let is_familiar = |ip| node.is_familiar_place(ip);
+        let (stream, ip, place) = gate.admit(&listener, &node.counters.refused, is_familiar).await;
         let served = Arc::clone(&node);
         node.spawn(async move {
             if let Err(error) = serve(&served, stream, place).await {
@@ -59,7 +65,8 @@ pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) {
 async fn serve(node: &Node, stream: TcpStream, place: Place) -> Result<(), SessionError> {
     let (remote, local) = prepare(&stream)?;
     let acceptor = TlsAcceptor::from(node.tls.server());
-    let accepted = timeout(HANDSHAKE, acceptor.accept(stream)).await;
+    let patience = if node.is_familiar_place(remote.ip()) { HANDSHAKE } else { STRANGERS_HANDSHAKE };
+    let accepted = timeout(patience, acceptor.accept(stream)).await;
     let stream = accepted.map_err(|_| SessionError::Silent)??;
     drop(place);
     let id = peer_id(stream.get_ref().1.peer_certificates()).ok_or(SessionError::Protocol("no key"))?;
@@ -88,7 +95,10 @@ pub(super) fn log(node: &Node, ip: IpAddr, error: &SessionError) {
     match error {
         SessionError::Refused(_) | SessionError::Renumbered => {}
         SessionError::Io(_) => node.counters.broken.add(1),
-        SessionError::Store(_) => node.counters.unstored.add(1),
+        SessionError::Store(error) => {
+            node.counters.unstored.add(1);
+            node.not_kept(error);
+        }
         SessionError::Frame(_)
         | SessionError::Protocol(_)
         | SessionError::Version(_)

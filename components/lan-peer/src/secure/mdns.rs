@@ -1,13 +1,18 @@
-//! DNS-SD (RFC 6763) over mDNS (RFC 6762): `_p2pchat._tcp.local.` on every interface, IPv4 and IPv6. The library has a thread of its own.
+//! DNS-SD (RFC 6763) over mDNS (RFC 6762): `_p2pchat._tcp.local.` on every interface, IPv4 and IPv6. The library has a thread of its own,
+//! which is ended in a flood (see [`super::mdns_guard`]) and started again after [`PAUSE`], and later each time up to [`LONGEST`].
 
 use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
 
 use kit::backoff::unit_random;
-use mdns_sd::{IfKind, IfPredicate, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
+use mdns_sd::{
+    IfKind, IfPredicate, Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo,
+};
 use protocol::lan::service::{ID, SERVICE, node_in};
+use tokio::time::{Instant, MissedTickBehavior};
 
+use super::mdns_guard::{self, Guard, LOOK};
 use crate::choice::Choice;
 use crate::node::Node;
 
@@ -20,6 +25,12 @@ const ALONE: Duration = Duration::from_millis(100);
 const LATER: Duration = Duration::from_secs(2);
 /// or after so many times that, whoever comes.
 const TIMES: usize = 5;
+/// How long it is away after the first flood.
+const PAUSE: Duration = Duration::from_secs(30);
+/// How long after many.
+const LONGEST: Duration = Duration::from_secs(600);
+/// How long its thread may take to end.
+const END: Duration = Duration::from_secs(2);
 
 /// Announces this node and looks for others, for ever. What is found is a hint, as everything that is not proved.
 pub(crate) async fn run(node: Arc<Node>) {
@@ -36,19 +47,62 @@ pub(crate) async fn run(node: Arc<Node>) {
         met = now;
         tokio::time::sleep(LATER.mul_f64(1.0 + unit_random())).await;
     }
-    let daemon = match start(&node) {
-        Ok(daemon) => daemon,
-        Err(error) => return tracing::warn!(%error, "no mDNS; others are found by broadcast only"),
-    };
-    match daemon.browse(SERVICE) {
-        Ok(events) => {
-            while let Ok(event) = events.recv_async().await {
-                if let ServiceEvent::ServiceResolved(service) = event {
-                    found(&node, &service);
+    let mut pause = PAUSE;
+    loop {
+        let begun = Instant::now();
+        match start(&node).and_then(|daemon| daemon.browse(SERVICE).map(|events| (daemon, events))) {
+            Ok((daemon, events)) => {
+                follow(&node, &events).await;
+                end(&daemon).await;
+            }
+            Err(error) => return tracing::warn!(%error, "no mDNS; others are found by broadcast only"),
+        }
+        if begun.elapsed() > LONGEST {
+            pause = PAUSE;
+        }
+        node.counters.mdns_pauses.add(1);
+        tracing::warn!(
+            ?pause,
+            "too much comes by mDNS; it is paused, and others are found by broadcast only"
+        );
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(LONGEST);
+    }
+}
+
+/// Takes what is found, until that costs too much.
+async fn follow(node: &Node, events: &Receiver<ServiceEvent>) {
+    let (mut guard, mut looks) = (Guard::new(), tokio::time::interval(LOOK));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looked = Instant::now();
+    loop {
+        tokio::select! {
+            event = events.recv_async() => match event {
+                Ok(ServiceEvent::ServiceResolved(service)) => found(node, &service),
+                Ok(_) => {}
+                Err(_) => return,
+            },
+            now = looks.tick() => {
+                if guard.is_flooded(now.duration_since(looked)) {
+                    return;
                 }
+                looked = now;
             }
         }
-        Err(error) => tracing::warn!(%error, "cannot look for others by mDNS"),
+    }
+}
+
+/// Ends the library's thread, and waits for it.
+async fn end(daemon: &ServiceDaemon) {
+    mdns_guard::close_sockets();
+    loop {
+        if let Ok(ended) = daemon.shutdown()
+            && tokio::time::timeout(END, ended.recv_async()).await.is_ok()
+        {
+            return;
+        }
+        // There is still more to read than can be read; two of them at once would be no better.
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -73,7 +127,7 @@ fn found(node: &Node, service: &ResolvedService) {
     }
     node.counters.mdns.add(1);
     for address in service.addresses.iter().take(ADDRESSES).map(|ip| place(ip, service.port)) {
-        node.hint(id, address);
+        node.hint(id, address, false);
     }
 }
 

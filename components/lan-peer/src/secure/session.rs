@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use kit::allowance::Allowance;
+use protocol::Body;
 use protocol::lan::NodeId;
 use protocol::lan::frame::{Frame, FrameError, VERSION};
 use protocol::lan::view::Event;
@@ -30,6 +31,12 @@ const HELLO: Duration = Duration::from_secs(5);
 /// Messages a second that a peer may send for long, and at once; beyond that it is read more slowly.
 const MESSAGES: u32 = 500;
 const BURST: u32 = 2000;
+/// KiB of text a second that a stranger may send for long, each message at least one, and at once.
+const STRANGER: u32 = 64;
+const STRANGER_BURST: u32 = 2048;
+/// Frames of other kinds a second, and at once: an acknowledgement comes for each of our messages at most.
+const FRAMES: u32 = 2000;
+const FRAMES_BURST: u32 = 4000;
 
 /// With whom, and how it came about.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +77,8 @@ struct Session<'n, S> {
     /// The peer's numbering of what it sends.
     in_stream: u64,
     incoming: Allowance,
+    stranger: Allowance,
+    frames: Allowance,
     /// Our numbering of what we send; nothing is sent before they say how much of it they have.
     out_stream: u64,
     is_open: bool,
@@ -85,17 +94,19 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
     stream: S,
     peer: Peer,
 ) -> Result<(), SessionError> {
-    let position = node.store.position(peer.id).await?;
+    let (position, now) = (node.store.position(peer.id).await?, Instant::now());
     let mut session = Session {
         node,
         id: peer.id,
         wire: Wire::new(stream),
         in_stream: 0,
-        incoming: Allowance::new(MESSAGES, BURST, Instant::now()),
+        incoming: Allowance::new(MESSAGES, BURST, now),
+        stranger: Allowance::new(STRANGER, STRANGER_BURST, now),
+        frames: Allowance::new(FRAMES, FRAMES_BURST, now),
         out_stream: position.stream,
         is_open: false,
-        acknowledged: position.first - 1,
-        last_sent: position.first - 1,
+        acknowledged: position.first.saturating_sub(1),
+        last_sent: position.first.saturating_sub(1),
         last_given: position.last,
         has_more: true,
     };
@@ -186,7 +197,10 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
                 return Ok(());
             }
             let limit = usize::try_from(room.min(16)).expect("a small number");
-            let waiting = self.node.store.waiting(self.id, self.last_sent, limit).await?;
+            let waiting = match self.node.store.waiting(self.id, self.last_sent, limit).await {
+                Err(StoreError::Damaged(_)) => return Err(SessionError::Renumbered),
+                waiting => waiting?,
+            };
             self.has_more = waiting.len() == limit;
             for message in waiting {
                 let Outgoing { seq, id, sent, body } = message;
@@ -203,13 +217,14 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         let (mut batch, mut is_any) = (Vec::new(), false);
         while let Some(frame) = self.wire.next()? {
             is_any = true;
+            if !matches!(frame, Frame::Message { .. }) {
+                until_allowed(&mut self.frames).await;
+            }
             match frame {
                 Frame::Hello { .. } => return Err(SessionError::Protocol("a second hello")),
                 Frame::Ack { stream, seq } => self.acknowledged(stream, seq).await?,
                 Frame::Message { seq, id, sent, body } => {
-                    if let Err(at) = self.incoming.take(Instant::now()) {
-                        tokio::time::sleep_until(at).await;
-                    }
+                    self.admit(&body).await;
                     batch.push(Incoming { seq, id, sent, body });
                     if batch.len() >= BATCH {
                         self.take_in(std::mem::take(&mut batch)).await?;
@@ -223,6 +238,16 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
             self.take_in(batch).await?;
         }
         Ok(is_any)
+    }
+
+    /// Waits until the peer may say one more message.
+    async fn admit(&mut self, body: &Body) {
+        until_allowed(&mut self.incoming).await;
+        if self.node.is_stranger(self.id) {
+            for _ in 0..=body.as_str().len() / 1024 {
+                until_allowed(&mut self.stranger).await;
+            }
+        }
     }
 
     async fn take_in(&mut self, batch: Vec<Incoming>) -> Result<(), SessionError> {
@@ -259,6 +284,13 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         self.node.counters.delivered.add(delivered.len());
         delivered.into_iter().for_each(|entry| self.node.publish(Event::Message { entry }));
         Ok(())
+    }
+}
+
+/// Whoever sends too much is read more slowly.
+async fn until_allowed(allowance: &mut Allowance) {
+    while let Err(at) = allowance.take(Instant::now()) {
+        tokio::time::sleep_until(at).await;
     }
 }
 

@@ -1,11 +1,13 @@
 //! What was said.
 
+use std::sync::Arc;
+
 use protocol::Timestamp;
 use protocol::lan::PeerKey;
 use protocol::lan::view::{Entry, State};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Store, StoreError};
+use super::{Damage, Store, StoreError, quota};
 
 /// How many messages of one conversation are kept, beside those that wait; the oldest go.
 const MAX_KEPT: i64 = 1000;
@@ -30,6 +32,7 @@ pub(crate) struct Draft {
 impl Store {
     /// Keeps a message.
     pub(crate) async fn keep(&self, draft: Draft) -> Result<Entry, StoreError> {
+        let dropped = Arc::clone(&self.dropped);
         self.call(move |connection| {
             let transaction = connection.transaction()?;
             let Draft { peer, body, state, remark } = draft;
@@ -40,6 +43,11 @@ impl Store {
                 .execute(params![key, outgoing, body, sent.micros(), state_text(state), remark])?;
             let row = transaction.last_insert_rowid();
             trim(&transaction, &key, row)?;
+            if state == State::Received {
+                let known = "INSERT OR IGNORE INTO peers(key, trust) VALUES(?1, 'clear')";
+                transaction.prepare_cached(known)?.execute([&key])?;
+                dropped.add(quota::hold(&transaction, &key)?);
+            }
             transaction.commit()?;
             Ok(Entry { row, peer, body, sent, state, remark })
         })
@@ -53,13 +61,15 @@ impl Store {
         before: i64,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
+        let damage = self.damage.clone();
         self.call(move |connection| {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let sql = format!(
                 "SELECT {COLUMNS} FROM messages WHERE peer = ?1 AND row < ?2 ORDER BY row DESC LIMIT ?3"
             );
             let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![peer.to_string(), before, limit], read)?;
+            let rows =
+                statement.query_map(params![peer.to_string(), before, limit], |row| read(row, &damage))?;
             let mut found: Vec<Entry> = rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
             found.reverse();
             Ok(found)
@@ -69,12 +79,20 @@ impl Store {
 
     /// The texts of the last `limit` messages that came in, the oldest first.
     pub(crate) async fn texts(&self, limit: usize) -> Result<Vec<String>, StoreError> {
+        let damage = self.damage.clone();
         self.call(move |connection| {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let sql = "SELECT body FROM messages WHERE outgoing = 0 ORDER BY row DESC LIMIT ?1";
+            let sql = "SELECT row, body FROM messages WHERE outgoing = 0 ORDER BY row DESC LIMIT ?1";
             let mut statement = connection.prepare_cached(sql)?;
-            let texts = statement.query_map([limit], |row| row.get(0))?;
-            let mut texts = texts.collect::<Result<Vec<String>, _>>()?;
+            let texts = statement.query_map([limit], |row| {
+                let text: Option<String> = row.get(1).ok();
+                if text.is_none() {
+                    damage.note("message", &row.get::<_, i64>(0)?);
+                }
+                Ok(text)
+            })?;
+            let mut texts: Vec<String> =
+                texts.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
             texts.reverse();
             Ok(texts)
         })
@@ -82,18 +100,26 @@ impl Store {
     }
 }
 
-/// A row that a hand has spoilt is passed over.
-fn read(row: &Row<'_>) -> rusqlite::Result<Option<Entry>> {
-    let (peer, state): (String, String) = (row.get(1)?, row.get(4)?);
-    let (Ok(peer), Some(state)) = (peer.parse(), state_of(&state)) else { return Ok(None) };
-    Ok(Some(Entry {
-        row: row.get(0)?,
-        peer,
-        body: row.get(2)?,
-        sent: Timestamp::from_micros(row.get(3)?),
-        state,
-        remark: row.get(5)?,
-    }))
+/// The entry of a row; none of one that is damaged, which is named in the log and counted.
+fn read(row: &Row<'_>, damage: &Damage) -> rusqlite::Result<Option<Entry>> {
+    let number: i64 = row.get(0)?;
+    let found = entry(row, number);
+    if found.is_none() {
+        damage.note("message", &number);
+    }
+    Ok(found)
+}
+
+fn entry(row: &Row<'_>, number: i64) -> Option<Entry> {
+    let (peer, state): (String, String) = (row.get(1).ok()?, row.get(4).ok()?);
+    Some(Entry {
+        row: number,
+        peer: peer.parse().ok()?,
+        body: row.get(2).ok()?,
+        sent: Timestamp::from_micros(row.get(3).ok()?),
+        state: state_of(&state)?,
+        remark: row.get(5).ok()?,
+    })
 }
 
 fn state_text(state: State) -> &'static str {
@@ -113,9 +139,17 @@ fn state_of(text: &str) -> Option<State> {
 }
 
 /// The message of a row.
-pub(super) fn find(connection: &Connection, row: i64) -> Result<Option<Entry>, StoreError> {
+pub(super) fn find(connection: &Connection, row: i64, damage: &Damage) -> Result<Option<Entry>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM messages WHERE row = ?1");
-    Ok(connection.prepare_cached(&sql)?.query_row([row], read).optional()?.flatten())
+    let found = connection.prepare_cached(&sql)?.query_row([row], |row| read(row, damage)).optional()?;
+    Ok(found.flatten())
+}
+
+/// Drops the oldest messages that came from a peer, at most so many. Returns how many.
+pub(super) fn drop_oldest(connection: &Connection, peer: &str, count: usize) -> Result<usize, StoreError> {
+    let sql = "DELETE FROM messages WHERE row IN (SELECT row FROM messages WHERE peer = ?1 AND outgoing = 0 ORDER BY row LIMIT ?2)";
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    Ok(connection.prepare_cached(sql)?.execute(params![peer, count])?)
 }
 
 /// Drops the oldest messages of a conversation that has grown too long; never one that waits.

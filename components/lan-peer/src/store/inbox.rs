@@ -1,5 +1,7 @@
 //! What comes in: each message of a numbering once, and only when it is the next.
 
+use std::sync::Arc;
+
 use protocol::lan::view::{Entry, State};
 use protocol::lan::{NodeId, PeerKey};
 use protocol::{Body, Timestamp};
@@ -7,7 +9,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::history::trim;
-use super::{Store, StoreError, from_sql, to_sql};
+use super::{Store, StoreError, from_sql, quota, to_sql};
 
 /// A message that a node has sent us.
 #[derive(Debug, Clone)]
@@ -53,6 +55,7 @@ impl Store {
         stream: u64,
         batch: Vec<Incoming>,
     ) -> Result<Taken, StoreError> {
+        let dropped = Arc::clone(&self.dropped);
         self.call(move |connection| {
             let key = PeerKey::Node(peer);
             let transaction = connection.transaction()?;
@@ -72,6 +75,9 @@ impl Store {
                 trim(&transaction, &key.to_string(), last.row)?;
             }
             note(&transaction, &key.to_string(), stream, seq)?;
+            if !entries.is_empty() {
+                dropped.add(quota::hold(&transaction, &key.to_string())?);
+            }
             transaction.commit()?;
             Ok(Taken { seq, entries })
         })

@@ -4,16 +4,19 @@
 //! What was said is on the disk by then. Who was met outlives a crash of this process at once, and one of the machine once something is
 //! said: on a network of fifty everybody meets everybody at a start, and a disk that is waited for each time takes most of it.
 //! [`history`] is what was said; [`people`] is everybody who said something or was given a name. [`outbox`] numbers what goes out to
-//! our own nodes, and [`inbox`] takes in what is next.
+//! our own nodes, and [`inbox`] takes in what is next. [`quota`] bounds what strangers may take of the room.
 
 mod history;
 mod inbox;
 mod outbox;
 mod people;
+mod quota;
 mod schema;
 
 use std::path::Path;
+use std::sync::Arc;
 
+use kit::metrics::Counter;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -32,6 +35,27 @@ type Call = Box<dyn FnOnce(&mut Disk) + Send>;
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     calls: mpsc::Sender<Call>,
+    /// Messages of strangers that were dropped to make room.
+    pub(crate) dropped: Arc<Counter>,
+    /// Rows that could not be read.
+    pub(crate) damage: Damage,
+}
+
+/// Rows that the disk or somebody's hand has damaged: each is passed over, so that the others go on. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Damage(Arc<Counter>);
+
+impl Damage {
+    /// Counts one, and says which.
+    fn note(&self, what: &str, which: &dyn std::fmt::Display) {
+        self.0.add(1);
+        tracing::warn!("the {what} in row {which} of lan-peer.db is damaged and is left out");
+    }
+
+    /// How often one was met.
+    pub(crate) fn counter(&self) -> &Counter {
+        &self.0
+    }
 }
 
 /// The file, and whether commits wait until it is on the disk.
@@ -47,8 +71,11 @@ pub(crate) enum StoreError {
     #[error("{0} messages to this peer wait already")]
     QueueFull(u64),
     /// The file has the size that it may have, or the disk is full.
-    #[error("there is no room for more messages")]
+    #[error("the store is full (1 GiB), or its disk is: nothing more is taken in")]
     Full,
+    /// Messages that waited were damaged; they are marked as failed, and the numbering begins anew without them.
+    #[error("{0} messages that waited for this peer are damaged and will not be sent")]
+    Damaged(usize),
     /// SQLite says no.
     #[error("the store does not work")]
     Sqlite(#[source] rusqlite::Error),
@@ -77,7 +104,7 @@ impl Store {
             }
         };
         std::thread::Builder::new().name("lan-store".to_owned()).spawn(work).map_err(OpenError::Thread)?;
-        Ok(Self { calls })
+        Ok(Self { calls, dropped: Arc::default(), damage: Damage::default() })
     }
 
     /// Runs `work` on the thread, and waits for its result, which is on the disk.

@@ -3,7 +3,7 @@
 use protocol::lan::view::{Entry, State};
 use protocol::lan::{NodeId, PeerKey};
 use protocol::{Body, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
 use super::history::{find, trim};
@@ -39,11 +39,11 @@ impl Store {
             let key = PeerKey::Node(peer);
             let transaction = connection.transaction()?;
             let position = position(&transaction, &key.to_string())?;
-            let waiting = (position.last + 1).saturating_sub(position.first);
+            let waiting = position.last.saturating_add(1).saturating_sub(position.first);
             if waiting >= MAX_WAITING {
                 return Err(StoreError::QueueFull(waiting));
             }
-            let seq = position.last + 1;
+            let seq = position.last.saturating_add(1);
             transaction
                 .prepare_cached("UPDATE peers SET out_seq = ?2 WHERE key = ?1")?
                 .execute(params![key.to_string(), to_sql(seq)])?;
@@ -78,14 +78,32 @@ impl Store {
         .await
     }
 
-    /// The waiting messages after `seq`, in order; at most `limit`.
+    /// The waiting messages after `seq`, in order; at most `limit`. Where some are damaged they are marked as failed, the others are
+    /// numbered anew without them, and the answer is [`StoreError::Damaged`].
     pub(crate) async fn waiting(
         &self,
         peer: NodeId,
         seq: u64,
         limit: usize,
     ) -> Result<Vec<Outgoing>, StoreError> {
-        self.call(move |connection| waiting(connection, peer, seq, limit)).await
+        let damage = self.damage.clone();
+        self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            let (found, damaged) = waiting(&transaction, peer, seq, limit)?;
+            if damaged.is_empty() {
+                return Ok(found);
+            }
+            // The receiver takes only the next number, so that a gap would keep all that follows.
+            let sql = "UPDATE messages SET state = 'failed', remark = 'damaged on this disk; not sent' WHERE row = ?1";
+            for row in &damaged {
+                damage.note("message", row);
+                transaction.execute(sql, [row])?;
+            }
+            renumber(&transaction, &PeerKey::Node(peer).to_string())?;
+            transaction.commit()?;
+            Err(StoreError::Damaged(damaged.len()))
+        })
+        .await
     }
 
     /// The peer has all of `stream` up to `seq` on its disk. Returns what became delivered by that.
@@ -95,6 +113,7 @@ impl Store {
         stream: u64,
         seq: u64,
     ) -> Result<Vec<Entry>, StoreError> {
+        let damage = self.damage.clone();
         self.call(move |connection| {
             let key = PeerKey::Node(peer).to_string();
             let transaction = connection.transaction()?;
@@ -108,7 +127,7 @@ impl Store {
                 .prepare_cached(sql)?
                 .query_map(params![key, to_sql(seq.min(position.last))], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
-            let entries = rows.into_iter().filter_map(|row| find(&transaction, row).transpose());
+            let entries = rows.into_iter().filter_map(|row| find(&transaction, row, &damage).transpose());
             let entries = entries.collect::<Result<Vec<Entry>, _>>()?;
             transaction.commit()?;
             Ok(entries)
@@ -119,19 +138,8 @@ impl Store {
     /// Begins a new numbering: the peer has seen more of the present one than we know of, because our file is an older copy.
     pub(crate) async fn renumber(&self, peer: NodeId) -> Result<Position, StoreError> {
         self.call(move |connection| {
-            let key = PeerKey::Node(peer).to_string();
             let transaction = connection.transaction()?;
-            let rows: Vec<i64> = transaction
-                .prepare("SELECT row FROM messages WHERE peer = ?1 AND state = 'queued' ORDER BY seq")?
-                .query_map([&key], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            for (index, row) in (1i64..).zip(&rows) {
-                transaction.execute("UPDATE messages SET seq = ?2 WHERE row = ?1", [row, &index])?;
-            }
-            let last = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-            let sql = "UPDATE peers SET out_stream = ?2, out_seq = ?3 WHERE key = ?1";
-            transaction.execute(sql, params![key, to_sql(fresh_stream()), last])?;
-            let position = position(&transaction, &key)?;
+            let position = renumber(&transaction, &PeerKey::Node(peer).to_string())?;
             transaction.commit()?;
             Ok(position)
         })
@@ -139,29 +147,51 @@ impl Store {
     }
 }
 
+fn renumber(transaction: &Transaction<'_>, key: &str) -> Result<Position, StoreError> {
+    let rows: Vec<i64> = transaction
+        .prepare("SELECT row FROM messages WHERE peer = ?1 AND state = 'queued' ORDER BY seq")?
+        .query_map([key], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for (index, row) in (1i64..).zip(&rows) {
+        transaction.execute("UPDATE messages SET seq = ?2 WHERE row = ?1", [row, &index])?;
+    }
+    let last = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let sql = "UPDATE peers SET out_stream = ?2, out_seq = ?3 WHERE key = ?1";
+    transaction.execute(sql, params![key, to_sql(fresh_stream()), last])?;
+    position(transaction, key)
+}
+
+/// What waits, and the rows of what cannot be read.
 fn waiting(
     connection: &Connection,
     peer: NodeId,
     seq: u64,
     limit: usize,
-) -> Result<Vec<Outgoing>, StoreError> {
-    let sql = "SELECT seq, id, sent, body FROM messages
+) -> Result<(Vec<Outgoing>, Vec<i64>), StoreError> {
+    let sql = "SELECT row, seq, id, sent, body FROM messages
         WHERE peer = ?1 AND state = 'queued' AND seq > ?2 ORDER BY seq LIMIT ?3";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(params![PeerKey::Node(peer).to_string(), to_sql(seq), limit], |row| {
-        let id: String = row.get(1)?;
-        let body: String = row.get(3)?;
-        Ok((from_sql(row.get(0)?), id, Timestamp::from_micros(row.get(2)?), body))
-    })?;
-    let mut found = Vec::new();
-    for row in rows {
-        let (seq, id, sent, body) = row?;
-        let id = Uuid::parse_str(&id).expect("the ids of what goes out are ours");
-        let body = Body::parse(&body).expect("what goes out was a body when it was written");
-        found.push(Outgoing { seq, id, sent, body });
+    let mut rows = statement.query(params![PeerKey::Node(peer).to_string(), to_sql(seq), limit])?;
+    let (mut found, mut damaged) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        match outgoing(row) {
+            Some(message) => found.push(message),
+            None => damaged.push(row.get(0)?),
+        }
     }
-    Ok(found)
+    Ok((found, damaged))
+}
+
+/// A message as it was written; none when it is not that any more.
+fn outgoing(row: &Row<'_>) -> Option<Outgoing> {
+    let (id, body): (String, String) = (row.get(2).ok()?, row.get(4).ok()?);
+    Some(Outgoing {
+        seq: from_sql(row.get(1).ok()?),
+        id: Uuid::parse_str(&id).ok()?,
+        sent: Timestamp::from_micros(row.get(3).ok()?),
+        body: Body::parse(&body).ok()?,
+    })
 }
 
 /// The numbering as it is; begun where there is none.
@@ -178,7 +208,7 @@ fn position(transaction: &Transaction<'_>, key: &str) -> Result<Position, StoreE
     };
     let lowest = "SELECT min(seq) FROM messages WHERE peer = ?1 AND state = 'queued'";
     let first: Option<i64> = transaction.prepare_cached(lowest)?.query_row([key], |row| row.get(0))?;
-    Ok(Position { stream, first: first.map_or(last + 1, from_sql), last })
+    Ok(Position { stream, first: first.map_or(last.saturating_add(1), from_sql), last })
 }
 
 fn begin(transaction: &Transaction<'_>, key: &str) -> Result<u64, StoreError> {

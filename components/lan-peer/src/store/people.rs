@@ -1,17 +1,18 @@
 //! Everybody who said something, was said something to, or was given a name.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use protocol::Timestamp;
 use protocol::lan::PeerKey;
 use protocol::lan::view::Trust;
 use rusqlite::{Connection, Row, params};
 
-use super::{Store, StoreError};
+use super::{Damage, Store, StoreError};
 
 /// Most strangers that are kept: anybody can be many. A stranger has no name given here, was not verified or blocked, and nobody
-/// here ever wrote to them as to a node. Overflow rule: the one that is silent for longest goes with all that it said.
+/// here ever wrote to them. Overflow rule: of those at the address that has most of them, the one that is silent for longest goes with all
+/// that it said: whoever makes up many keys pushes out its own.
 const MAX_STRANGERS: i64 = 256;
 
 /// What is kept of one peer.
@@ -31,6 +32,8 @@ pub(crate) struct Person {
     pub(crate) last_seen: Timestamp,
     /// Whether there is a conversation.
     pub(crate) has_talked: bool,
+    /// Whether people here ever wrote to it.
+    pub(crate) has_been_written_to: bool,
 }
 
 impl Person {
@@ -41,19 +44,30 @@ impl Person {
             PeerKey::Node(_) => Trust::New,
         };
         let (given, claimed) = (String::new(), String::new());
-        Self { key, given, claimed, addresses: Vec::new(), trust, last_seen, has_talked: false }
+        Self {
+            key,
+            given,
+            claimed,
+            addresses: Vec::new(),
+            trust,
+            last_seen,
+            has_talked: false,
+            has_been_written_to: false,
+        }
     }
 }
 
 impl Store {
     /// Everybody.
     pub(crate) async fn people(&self) -> Result<Vec<Person>, StoreError> {
-        self.call(|connection| {
+        let damage = self.damage.clone();
+        self.call(move |connection| {
             let sql = "SELECT key, given, trust, claimed, addresses, max(last_seen, coalesce(
                 (SELECT sent FROM messages WHERE peer = key ORDER BY row DESC LIMIT 1), 0)),
-                EXISTS (SELECT 1 FROM messages WHERE peer = key) FROM peers";
+                EXISTS (SELECT 1 FROM messages WHERE peer = key),
+                out_seq <> 0 OR coalesce((SELECT wrote FROM room WHERE peer = key), 0) FROM peers";
             let mut statement = connection.prepare(sql)?;
-            let people = statement.query_map([], read)?;
+            let people = statement.query_map([], |row| Ok(read(row, &damage)))?;
             Ok(people.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
         })
         .await
@@ -65,8 +79,9 @@ impl Store {
             let sql = "SELECT peer, count(*) FROM messages WHERE state = 'queued' GROUP BY peer";
             let mut statement = connection.prepare_cached(sql)?;
             let counts =
-                statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+                statement.query_map([], |row| Ok((row.get::<_, String>(0).ok(), row.get::<_, i64>(1)?)))?;
             let counts = counts.collect::<Result<Vec<_>, _>>()?.into_iter();
+            let counts = counts.filter_map(|(key, count)| Some((key?, count)));
             Ok(counts.filter_map(|(key, count)| Some((key.parse().ok()?, count.unsigned_abs()))).collect())
         })
         .await
@@ -88,7 +103,8 @@ fn keep(connection: &mut Connection, person: Person) -> Result<Vec<PeerKey>, Sto
     let sql = "INSERT INTO peers(key, given, trust, claimed, addresses, last_seen)
         VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(key) DO UPDATE SET
         given = ?2, trust = ?3, claimed = ?4, addresses = ?5, last_seen = ?6";
-    let Person { key, given, claimed, addresses, trust, last_seen, has_talked: _ } = person;
+    let Person { key, given, claimed, addresses, trust, last_seen, has_talked: _, has_been_written_to: _ } =
+        person;
     let addresses = serde_json::to_string(&addresses).expect("addresses can be written as JSON");
     transaction.prepare_cached(sql)?.execute(params![
         key.to_string(),
@@ -102,39 +118,81 @@ fn keep(connection: &mut Connection, person: Person) -> Result<Vec<PeerKey>, Sto
     for key in &gone {
         transaction.execute("DELETE FROM messages WHERE peer = ?1", [key.to_string()])?;
         transaction.execute("DELETE FROM peers WHERE key = ?1", [key.to_string()])?;
+        transaction.execute("DELETE FROM room WHERE peer = ?1", [key.to_string()])?;
     }
     transaction.commit()?;
     Ok(gone)
 }
 
+/// Which strangers have to go, but not this one: see [`MAX_STRANGERS`].
 fn too_many(connection: &Connection, but: PeerKey) -> Result<Vec<PeerKey>, StoreError> {
     let count = "SELECT count(*) FROM peers";
     let count: i64 = connection.prepare_cached(count)?.query_row([], |row| row.get(0))?;
     if count <= MAX_STRANGERS {
         return Ok(Vec::new());
     }
-    let sql = "SELECT key FROM peers WHERE trust IN ('clear', 'new', 'changed') AND given = '' AND out_seq = 0
-        AND key <> ?1 ORDER BY coalesce((SELECT max(row) FROM messages WHERE peer = key), 0) DESC, last_seen DESC
-        LIMIT -1 OFFSET ?2";
+    let sql = "SELECT key, addresses FROM strangers
+        ORDER BY coalesce((SELECT max(row) FROM messages WHERE peer = key), 0), last_seen";
     let mut statement = connection.prepare_cached(sql)?;
-    let keys =
-        statement.query_map(params![but.to_string(), MAX_STRANGERS - 1], |row| row.get::<_, String>(0))?;
-    Ok(keys.collect::<Result<Vec<_>, _>>()?.iter().filter_map(|key| key.parse().ok()).collect())
+    let rows = statement.query_map([], |row| {
+        Ok((row.get::<_, String>(0).unwrap_or_default(), row.get::<_, String>(1).unwrap_or_default()))
+    })?;
+    // The most silent ones first.
+    let mut strangers = Vec::new();
+    for row in rows {
+        let (key, addresses) = row?;
+        let Ok(key) = key.parse::<PeerKey>() else { continue };
+        strangers.push((key, place(key, &addresses)));
+    }
+    let mut gone = Vec::new();
+    while i64::try_from(strangers.len()).unwrap_or(i64::MAX) > MAX_STRANGERS {
+        let Some(index) = most_crowded(&strangers, but) else { break };
+        gone.push(strangers.remove(index).0);
+    }
+    Ok(gone)
 }
 
-/// A row that a hand has spoilt is passed over.
-fn read(row: &Row<'_>) -> rusqlite::Result<Option<Person>> {
-    let (key, trust) = (row.get::<_, String>(0)?, row.get::<_, String>(2)?);
-    let (Ok(key), Some(trust)) = (key.parse(), trust_of(&trust)) else { return Ok(None) };
-    Ok(Some(Person {
-        key,
-        given: row.get(1)?,
-        claimed: row.get(3)?,
-        addresses: serde_json::from_str(&row.get::<_, String>(4)?).unwrap_or_default(),
-        trust,
-        last_seen: Timestamp::from_micros(row.get(5)?),
-        has_talked: row.get(6)?,
-    }))
+/// Where a stranger is, or was last.
+fn place(key: PeerKey, addresses: &str) -> Option<IpAddr> {
+    match key {
+        PeerKey::Old(ip) => Some(ip),
+        PeerKey::Node(_) => {
+            let addresses: Vec<SocketAddr> = serde_json::from_str(addresses).unwrap_or_default();
+            addresses.first().map(SocketAddr::ip)
+        }
+    }
+}
+
+/// Of those at the address that has most strangers, the first.
+fn most_crowded(strangers: &[(PeerKey, Option<IpAddr>)], but: PeerKey) -> Option<usize> {
+    let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
+    strangers.iter().for_each(|(_, place)| *counts.entry(*place).or_default() += 1);
+    let others = strangers.iter().enumerate().filter(|(_, (key, _))| *key != but);
+    others.rev().max_by_key(|(_, (_, place))| counts[place]).map(|(index, _)| index)
+}
+
+/// The person of a row; none of one that is damaged, which is named in the log and counted.
+fn read(row: &Row<'_>, damage: &Damage) -> Option<Person> {
+    let found = person(row);
+    if found.is_none() {
+        let key: String = row.get(0).unwrap_or_else(|_| "with a key that is no text".to_owned());
+        damage.note("peer", &key);
+    }
+    found
+}
+
+fn person(row: &Row<'_>) -> Option<Person> {
+    let (key, trust) = (row.get::<_, String>(0).ok()?, row.get::<_, String>(2).ok()?);
+    Some(Person {
+        key: key.parse().ok()?,
+        given: row.get(1).ok()?,
+        claimed: row.get(3).ok()?,
+        addresses: serde_json::from_str(&row.get::<_, String>(4).ok()?).unwrap_or_default(),
+        trust: trust_of(&trust)?,
+        last_seen: Timestamp::from_micros(row.get(5).ok()?),
+        has_talked: row.get(6).ok()?,
+        has_been_written_to: row.get(7).ok()?,
+    })
 }
 
 fn trust_text(trust: Trust) -> &'static str {

@@ -1,13 +1,17 @@
 //! The tables, and how the file is opened.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use kit::durable;
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::private;
+
 /// The newest version of the tables; `PRAGMA user_version` of the file.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// The file takes at most 1 GiB (pages of 4 KiB). Beyond that nothing more is taken in, and nobody is told that it was.
-const MAX_PAGES: i64 = 1 << 18;
+pub(super) const MAX_PAGES: i64 = 1 << 18;
 
 const TABLES: &str = "
 CREATE TABLE peers(
@@ -43,6 +47,27 @@ CREATE UNIQUE INDEX messages_by_id ON messages(peer, outgoing, id);
 CREATE INDEX messages_waiting ON messages(peer, seq) WHERE state = 'queued';
 ";
 
+/// What version 3 has besides: how much room the messages of each peer take, 512 bytes for each beside its text, and whether people here
+/// ever wrote to it.
+const COUNTED: &str = "
+CREATE TABLE room(
+    peer TEXT PRIMARY KEY,
+    bytes INTEGER NOT NULL,
+    wrote INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO room SELECT peer, sum(octet_length(body) + 512), max(outgoing) FROM messages GROUP BY peer;
+CREATE TRIGGER room_taken AFTER INSERT ON messages BEGIN
+    INSERT OR IGNORE INTO room VALUES(NEW.peer, 0, 0);
+    UPDATE room SET bytes = bytes + octet_length(NEW.body) + 512, wrote = max(wrote, NEW.outgoing) WHERE peer = NEW.peer;
+END;
+CREATE TRIGGER room_given AFTER DELETE ON messages BEGIN
+    UPDATE room SET bytes = bytes - octet_length(OLD.body) - 512 WHERE peer = OLD.peer;
+END;
+CREATE VIEW strangers AS
+    SELECT key, last_seen, addresses, coalesce(bytes, 0) AS bytes FROM peers LEFT JOIN room ON peer = key
+    WHERE trust IN ('clear', 'new', 'changed') AND given = '' AND out_seq = 0 AND coalesce(wrote, 0) = 0;
+";
+
 /// The store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
@@ -55,6 +80,9 @@ pub(crate) enum OpenError {
     /// The system has no thread for it.
     #[error("the store has no thread")]
     Thread(#[source] std::io::Error),
+    /// The file is not to be used, or cannot be copied.
+    #[error("the store {0}")]
+    File(PathBuf, #[source] std::io::Error),
     /// SQLite says no.
     #[error("the store cannot be opened")]
     Sqlite(#[source] rusqlite::Error),
@@ -71,6 +99,8 @@ impl From<rusqlite::Error> for OpenError {
 
 /// Opens the file for this process alone: what is committed is on the disk.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
+    // SQLite gives the files beside it the mode of this one.
+    private::close_to_others(path).map_err(|error| OpenError::File(path.to_owned(), error))?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_millis(500))?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
@@ -81,8 +111,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     // From the first look on the file is ours alone.
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let missing: &[&str] = match version {
-        0 => &[TABLES, NUMBERED],
-        1 => &[NUMBERED],
+        0 => &[TABLES, NUMBERED, COUNTED],
+        1 => &[NUMBERED, COUNTED],
+        2 => &[COUNTED],
         VERSION => &[],
         newer => return Err(OpenError::Newer(newer)),
     };
@@ -96,13 +127,24 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Copies the file as it is to `FILE.vN.bak` before it is changed. A copy that is there is of an attempt that did not end, and as good.
-fn back_up(connection: &Connection, path: &Path, version: i64) -> rusqlite::Result<()> {
+/// Copies the file as it is to `FILE.vN.bak` before it is changed. The copy has its name only once it is complete and on the disk.
+fn back_up(connection: &Connection, path: &Path, version: i64) -> Result<(), OpenError> {
     let copy = backup_path(path, version);
-    if !copy.exists() {
-        connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
-        tracing::info!(copy = %copy.display(), "the store is of an older version; it was copied first");
+    if copy.exists() {
+        return Ok(());
     }
+    let failed = |error| OpenError::File(copy.clone(), error);
+    let part = durable::part_of(&copy);
+    match std::fs::remove_file(&part) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    // SQLite copies into an empty file as into none.
+    let file = private::open(&part).map_err(failed)?;
+    connection.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
+    file.sync_all().and_then(|()| durable::rename(&part, &copy)).map_err(failed)?;
+    tracing::info!(copy = %copy.display(), "the store is of an older version; it was copied first");
     Ok(())
 }
 
@@ -114,6 +156,8 @@ fn backup_path(path: &Path, version: i64) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn texts(connection: &Connection) -> Vec<String> {
@@ -135,6 +179,8 @@ mod tests {
         )
         .unwrap();
         drop(old);
+        // What an attempt that was cut off has left is no copy.
+        std::fs::write(durable::part_of(&backup_path(&path, 1)), "half of it").unwrap();
         let taken_over = open(&path).unwrap();
         assert_eq!(texts(&taken_over), ["one", "two"]);
         let row: (String, String, i64) = taken_over
@@ -143,9 +189,23 @@ mod tests {
             })
             .unwrap();
         assert_eq!(row, ("printer".to_owned(), "[]".to_owned(), 0));
+        let room: (i64, i64) = taken_over
+            .query_row("SELECT bytes, wrote FROM room WHERE peer = 'old:10.0.0.7'", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(room, (2 * 512 + 6, 1));
         let version = "PRAGMA user_version";
         assert_eq!(taken_over.query_row(version, [], |row| row.get::<_, i64>(0)).unwrap(), VERSION);
         drop(taken_over);
+        for file in [path.clone(), backup_path(&path, 1)] {
+            assert_eq!(
+                std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+                0o600,
+                "{}",
+                file.display()
+            );
+        }
         let copy = Connection::open(backup_path(&path, 1)).unwrap();
         assert_eq!(copy.query_row(version, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
         assert_eq!(texts(&copy), ["one", "two"]);

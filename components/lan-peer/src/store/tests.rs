@@ -7,7 +7,7 @@ use protocol::lan::{NodeId, PeerKey};
 use protocol::{Body, Timestamp};
 use uuid::Uuid;
 
-use super::{Draft, Incoming, OpenError, Outgoing, Person, Store};
+use super::{Draft, Incoming, OpenError, Outgoing, Person, Store, StoreError};
 
 fn key(n: u32) -> PeerKey {
     PeerKey::Old(Ipv4Addr::from(0x0a00_0000 + n).into())
@@ -65,7 +65,7 @@ async fn a_long_conversation_loses_its_oldest_messages_and_many_peers_the_most_s
         }
         gone.extend(store.keep_person(person).await.unwrap());
     }
-    assert_eq!(gone, (2..=44).map(key).collect::<Vec<_>>());
+    assert_eq!(gone, [0].into_iter().chain(2..=44).map(key).collect::<Vec<_>>());
     assert!(store.history(key(2), i64::MAX, 10).await.unwrap().is_empty());
     assert_eq!(store.people().await.unwrap().len(), 257);
 }
@@ -141,4 +141,110 @@ async fn a_new_numbering_carries_on_with_what_still_waits() {
     let again = incoming(&here.waiting(PEER, 0, 10).await.unwrap());
     let taken = there.take_in(PEER, after.stream, again).await.unwrap();
     assert_eq!((taken.seq, taken.entries.len()), (2, 0), "what was there is not shown twice");
+}
+
+fn node(n: u8) -> NodeId {
+    NodeId::from_bytes([n; 32])
+}
+
+/// So many messages of 16 KiB from a node, after those that came from it before.
+async fn flood(store: &Store, from: NodeId, after: u64, count: u64) {
+    let text = "x".repeat(16 * 1024);
+    let one = |seq| Incoming { seq, id: Uuid::now_v7(), sent: Timestamp::now(), body: body(&text) };
+    let batch: Vec<Incoming> = (after + 1..=after + count).map(one).collect();
+    let taken = store.take_in(from, 7, batch).await.unwrap();
+    assert_eq!(taken.seq, after + count);
+}
+
+#[tokio::test]
+async fn strangers_cannot_take_the_room_of_those_whom_people_know() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("peers.db");
+    let store = Store::open(&path).unwrap();
+    // People here wrote to this one; another stranger said one word.
+    store.enqueue(node(1), body("hello")).await.unwrap();
+    store.joined(node(1), 7, 1).await.unwrap();
+    flood(&store, node(1), 0, 64).await;
+    flood(&store, node(1), 64, 64).await;
+    flood(&store, node(1), 128, 64).await;
+    store.joined(node(2), 7, 1).await.unwrap();
+    let word = Incoming { seq: 1, id: Uuid::now_v7(), sent: Timestamp::now(), body: body("a word") };
+    store.take_in(node(2), 7, vec![word]).await.unwrap();
+    let before = store.dropped.get();
+    for n in 3..43 {
+        store.joined(node(n), 7, 1).await.unwrap();
+        flood(&store, node(n), 0, 64).await;
+        flood(&store, node(n), 64, 64).await;
+    }
+    let size = std::fs::metadata(&path).unwrap().len();
+    assert!(size < 92 << 20, "{size} bytes for 80 MiB of strangers and 3 MiB of others");
+    assert!(store.dropped.get() > before);
+    let of = async |n| store.history(PeerKey::Node(node(n)), i64::MAX, 2000).await.unwrap();
+    assert_eq!(of(1).await.len(), 193, "who is known loses nothing");
+    assert_eq!(of(2).await.len(), 1, "nor does a stranger that said little");
+    flood(&store, node(3), 128, 64).await;
+    assert!(of(3).await.len() <= 128, "and one that floods has its own room only");
+    store.enqueue(node(1), body("still here")).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_makes_up_many_keys_pushes_out_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("peers.db")).unwrap();
+    let person = |n: u32, ip: [u8; 4]| {
+        let mut id = [9; 32];
+        id[..4].copy_from_slice(&n.to_be_bytes());
+        let key = PeerKey::Node(NodeId::from_bytes(id));
+        Person { addresses: vec![(ip, 47600).into()], ..Person::new(key, Timestamp::from_micros(n.into())) }
+    };
+    for n in 0..4 {
+        store.keep_person(person(n, [10, 0, 0, u8::try_from(n).unwrap() + 1])).await.unwrap();
+    }
+    let mut gone = Vec::new();
+    for n in 4..400 {
+        gone.extend(store.keep_person(person(n, [10, 0, 0, 99])).await.unwrap());
+    }
+    assert_eq!(store.people().await.unwrap().len(), 256);
+    assert_eq!(gone, (4..148).map(|n| person(n, [0; 4]).key).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn damaged_rows_are_left_out_and_the_others_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("peers.db");
+    let store = Store::open(&path).unwrap();
+    for text in ["one", "two", "three", "four"] {
+        store.enqueue(PEER, body(text)).await.unwrap();
+    }
+    store.keep(draft(1, "came", State::Received)).await.unwrap();
+    store.keep(draft(1, "spoilt", State::Received)).await.unwrap();
+    let before = store.position(PEER).await.unwrap();
+    let other = PeerKey::Node(NodeId::from_bytes([8; 32])).to_string();
+    store
+        .call(move |connection| {
+            connection.execute_batch(&format!(
+                "UPDATE messages SET id = 'no id' WHERE body = 'two';
+                 UPDATE messages SET body = CAST(x'ff' AS TEXT) WHERE body IN ('three', 'spoilt');
+                 INSERT INTO peers(key, trust) VALUES ('nobody', 'new'), ('{other}', CAST(x'ff' AS TEXT));"
+            ))?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let damaged = store.waiting(PEER, 0, 10).await;
+    assert!(matches!(damaged, Err(StoreError::Damaged(2))), "{damaged:?}");
+    let left = store.waiting(PEER, 0, 10).await.unwrap();
+    let left: Vec<(u64, &str)> = left.iter().map(|m| (m.seq, m.body.as_str())).collect();
+    assert_eq!(left, [(1, "one"), (2, "four")], "without a gap, in a new numbering");
+    assert_ne!(store.position(PEER).await.unwrap().stream, before.stream);
+    assert_eq!(store.texts(10).await.unwrap(), ["came"]);
+    assert_eq!(store.history(key(1), i64::MAX, 10).await.unwrap().len(), 1);
+    let said = store.history(PeerKey::Node(PEER), i64::MAX, 10).await.unwrap();
+    let states: Vec<State> = said.iter().map(|entry| entry.state).collect();
+    assert_eq!(states, [State::Queued, State::Failed, State::Queued]);
+    let known: Vec<PeerKey> = store.people().await.unwrap().into_iter().map(|person| person.key).collect();
+    assert_eq!(known.len(), 2, "{known:?}");
+    assert!(store.damage.counter().get() >= 6);
+    drop(store);
+    open_again(&path);
 }

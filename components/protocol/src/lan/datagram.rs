@@ -32,6 +32,9 @@ pub enum Datagram {
 }
 
 /// `P2PCHAT1 {"id":"…","port":47600,"boot":…}`: which node claims to be at the sender's address.
+///
+/// Anybody can send one under any address, so nobody is dialled for it: it is answered by one with `ask`, and only who is at that
+/// address can send the number back as `told`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beacon {
     /// Who it claims to be.
@@ -40,6 +43,12 @@ pub struct Beacon {
     pub port: u16,
     /// Made anew at each start, so that a restart is told from one more beacon.
     pub boot: u64,
+    /// To be sent back as `told`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<u64>,
+    /// The number that whoever this goes to has asked with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<u64>,
 }
 
 impl Datagram {
@@ -56,6 +65,12 @@ impl Datagram {
 }
 
 impl Beacon {
+    /// What is told to everybody.
+    #[must_use]
+    pub fn new(id: NodeId, port: u16, boot: u64) -> Self {
+        Self { id, port, boot, ask: None, told: None }
+    }
+
     /// The datagram.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -77,17 +92,24 @@ mod tests {
         {
             assert_eq!(Datagram::parse(other), None);
         }
-        let beacon = Beacon { id: NodeId::from_bytes([0xab; 32]), port: 47600, boot: 7 };
+        let beacon = Beacon::new(NodeId::from_bytes([0xab; 32]), 47600, 7);
         let text = format!("P2PCHAT1 {{\"id\":\"{}\",\"port\":47600,\"boot\":7}}", "ab".repeat(32));
         assert_eq!(beacon.to_bytes(), text.as_bytes());
+        let asking = Beacon { ask: Some(8), told: Some(9), ..beacon.clone() };
+        let text = text.replace("7}", "7,\"ask\":8,\"told\":9}");
+        assert_eq!(asking.to_bytes(), text.as_bytes());
+        let later = text.replace("\"ask\"", "\"new\"");
+        let Some(Datagram::Beacon(read)) = Datagram::parse(later.as_bytes()) else { panic!("{later}") };
+        assert_eq!(read, Beacon { ask: None, ..asking }, "what a later version says beside is passed over");
         assert!(beacon.to_bytes().is_ascii() && beacon.to_bytes().len() <= DATAGRAM_BYTES);
         assert_eq!(GROUP.to_string(), "ff12::f2f2:c4a7");
     }
 
     proptest! {
         #[test]
-        fn a_beacon_reads_back(id: [u8; 32], port in 1u16.., boot: u64) {
-            let beacon = Beacon { id: NodeId::from_bytes(id), port, boot };
+        fn a_beacon_reads_back(id: [u8; 32], port in 1u16.., boot: u64, ask: Option<u64>, told: Option<u64>) {
+            let beacon = Beacon { ask, told, ..Beacon::new(NodeId::from_bytes(id), port, boot) };
+            prop_assert!(beacon.to_bytes().len() <= DATAGRAM_BYTES);
             prop_assert_eq!(Datagram::parse(&beacon.to_bytes()), Some(Datagram::Beacon(beacon)));
         }
 
