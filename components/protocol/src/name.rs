@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
-pub use lookalike::{NewName, Reserved};
+pub use lookalike::{NewName, Reserved, is_of_one_writing, skeleton_of};
 pub use rules::NameError;
 
 use crate::limits::NAME_CHARS;

@@ -8,6 +8,7 @@ use protocol::lan::datagram::SILENCE;
 use protocol::lan::view::{Peer, Trust};
 use tokio::time::Instant;
 
+use crate::name;
 use crate::secure::identity::fingerprint;
 use crate::store::Person;
 
@@ -89,7 +90,7 @@ impl Known {
 
     /// Whether it is called so, here or by itself.
     pub(super) fn goes_by(&self, name: &str) -> bool {
-        let is_same = |text: &String| text.to_lowercase() == name.to_lowercase();
+        let is_same = |text: &str| !text.is_empty() && name::look_the_same(text, name);
         is_same(&self.person.given) || is_same(&self.person.claimed)
     }
 
@@ -105,12 +106,14 @@ impl Known {
 
     /// As pages see it; `is_shared` when another node has its name.
     pub(super) fn view(&self, now: Instant, is_shared: bool) -> Peer {
-        let Person { key, claimed, addresses, trust, last_seen, .. } = &self.person;
+        let Person { key, given, claimed, addresses, trust, last_seen, .. } = &self.person;
         let mut name = self.name();
         let (fingerprint, addresses) = match key {
             PeerKey::Old(ip) => (None, vec![ip.to_string()]),
             PeerKey::Node(id) => {
-                if is_shared || *trust == Trust::Changed {
+                // A name that was given here is people's own.
+                let is_doubtful = given.is_empty() && name::is_doubtful(claimed);
+                if is_shared || is_doubtful || *trust == Trust::Changed {
                     name = format!("{name} ({})", id.short());
                 }
                 (Some(fingerprint(id)), addresses.iter().map(ToString::to_string).collect())

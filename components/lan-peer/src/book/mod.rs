@@ -4,7 +4,7 @@
 //! as good as their last datagram; there are at most [`MAX_HEARD`], and they are forgotten when they are silent. Overflow rule: while all
 //! places are taken, who is new is not listed; who is listed or kept is never pushed out by it.
 //!
-//! Names are no proof. A name that people here know, because they have talked with whoever has it, verified them or named them, and
+//! Names are no proof, and names that look the same are the same (UTS 39). A name that people here know, because they have talked with whoever has it, verified them or named them, and
 //! that comes with another key, is a reason to warn. Two strangers of one name are none: many machines have the host name that they
 //! were sold with. They are shown apart.
 
@@ -20,6 +20,7 @@ use protocol::lan::view::{Peer, Trust};
 use protocol::lan::{NodeId, PeerKey};
 use tokio::time::Instant;
 
+use crate::name;
 use crate::store::Person;
 use known::Known;
 
@@ -275,7 +276,7 @@ impl Book {
     pub(crate) fn list(&self, now: Instant) -> Vec<Peer> {
         let mut bearers: HashMap<String, usize> = HashMap::new();
         for known in self.peers.values().filter(|known| known.is_node() && known.is_believed()) {
-            *bearers.entry(known.name().to_lowercase()).or_default() += 1;
+            *bearers.entry(name::shape(&known.name())).or_default() += 1;
         }
         let places: HashSet<IpAddr> = self.peers.values().filter_map(|known| known.place(now)).collect();
         let view = |known: &Known| {
@@ -283,7 +284,7 @@ impl Book {
             if is_node_too && !known.is_kept {
                 return None;
             }
-            let others = bearers.get(&known.name().to_lowercase()).copied().unwrap_or(0);
+            let others = bearers.get(&name::shape(&known.name())).copied().unwrap_or(0);
             let peer = known.view(now, others > usize::from(known.is_believed()));
             Some(Peer { online: peer.online && !is_node_too, ..peer })
         };

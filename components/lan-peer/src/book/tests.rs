@@ -161,6 +161,24 @@ fn strangers_of_one_name_are_shown_apart_and_nobody_is_warned() {
 }
 
 #[test]
+fn names_that_only_look_like_a_known_one_are_warned_of_and_shown_apart() {
+    let mut book = Book::new(Vec::new(), Instant::now());
+    meet(&mut book, ONE, "alice");
+    book.talked(PeerKey::Node(ONE), true, at());
+    // The first letter is Cyrillic.
+    assert!(meet(&mut book, OTHER, "\u{430}lice"));
+    assert_eq!(book.trust(OTHER), Trust::Changed);
+    let mut book = Book::new(Vec::new(), Instant::now());
+    meet(&mut book, ONE, "debian");
+    meet(&mut book, OTHER, "deb\u{456}an");
+    meet(&mut book, NodeId::from_bytes([3; 32]), "debian (02020202)");
+    let shown = names(&book);
+    assert!(shown.iter().any(|name| name == "debian (01010101)"), "{shown:?}");
+    assert!(shown.iter().any(|name| name == "deb\u{456}an (02020202)"), "{shown:?}");
+    assert!(shown.iter().any(|name| name == "debian (02020202) (03030303)"), "{shown:?}");
+}
+
+#[test]
 fn a_name_given_here_stays() {
     let now = Instant::now();
     let mut book = Book::new(Vec::new(), now);

@@ -16,7 +16,13 @@ pub(super) fn skeleton(name: &UserName) -> Arc<str> {
     if text.bytes().all(own) {
         return Arc::clone(&name.key);
     }
-    unicode_security::skeleton(text).collect::<String>().to_lowercase().into()
+    skeleton_of(text).into()
+}
+
+/// What two texts have in common when they look the same: for names that are not [`UserName`]s, such as those of devices.
+#[must_use]
+pub fn skeleton_of(text: &str) -> String {
+    unicode_security::skeleton(text).collect::<String>().to_lowercase()
 }
 
 /// A name that somebody can take who was not here before: of one script, or Latin beside Chinese, Japanese or Korean (the "highly
@@ -41,7 +47,9 @@ impl NewName {
     }
 }
 
-fn is_of_one_writing(name: &str) -> bool {
+/// Whether a text mixes no scripts that people do not write together, which is how one name is made to look like another.
+#[must_use]
+pub fn is_of_one_writing(name: &str) -> bool {
     let mut scripts = ScriptExtension::from(Script::Common);
     let (mut chinese, mut japanese, mut korean, mut is_latin) = (true, true, true, true);
     for c in name.chars() {
