@@ -1,4 +1,4 @@
-//! A model's stream gives the same events wherever its bytes are cut.
+//! A model's stream gives the same lines wherever its bytes are cut.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,5 +10,5 @@ fuzz_target!(|input: (u8, Vec<u8>)| {
     let mut decoder = Decoder::default();
     let pieces: Result<Vec<_>, _> =
         bytes.chunks(usize::from(size).max(1)).map(|piece| decoder.feed(piece)).collect();
-    assert_eq!(whole, pieces.map(|events| events.concat()));
+    assert_eq!(whole, pieces.map(|lines| lines.concat()));
 });

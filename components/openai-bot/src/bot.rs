@@ -39,8 +39,8 @@ pub(crate) async fn serve(
     context: Context,
 ) -> Result<(), Failure> {
     let Checked { name, endpoint } = checked;
-    let key = credentials.api_key;
-    let model = Model::new(&config, endpoint, &key).map_err(|error| Failure::new(Exit::Config, error))?;
+    let model = Model::new(&config, endpoint, &credentials.api_key)
+        .map_err(|error| Failure::new(Exit::Config, error))?;
     let api = ApiClient::new(upstream.api, context.service_token.clone());
     let load = Profiles::load(api.clone(), name.clone());
     let profiles = tokio::select! {
@@ -53,7 +53,6 @@ pub(crate) async fn serve(
     tasks.spawn(keep_choices(choices, Arc::clone(&profiles), tasks.clone(), context.shutdown.clone()));
     let mind = Mind {
         name,
-        key,
         model,
         api,
         profiles: Arc::clone(&profiles),
@@ -152,7 +151,6 @@ async fn keep_choices(
 /// Everything that answering a question takes.
 struct Mind {
     name: UserName,
-    key: kit::Secret,
     model: Model,
     api: ApiClient,
     profiles: Arc<Profiles>,
@@ -200,10 +198,9 @@ impl Mind {
         let Event { sender, body, .. } = &question.event;
         let text = match self.model.ask(&self.messages(sender, body.as_str())).await {
             Ok(answer) => {
-                // A model that repeats what it was sent must not tell the key.
-                let mut text = self.without_key(answer.text);
+                let mut text = answer.text;
                 self.remember(sender, body.as_str(), &text);
-                text.push_str(answer.broke_off.map_or("", words::remark));
+                text.push_str(&answer.broke_off.as_ref().map(words::remark).unwrap_or_default());
                 text
             }
             Err(error) => {
@@ -225,10 +222,5 @@ impl Mind {
     fn remember(&self, user: &UserName, question: &str, answer: &str) {
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         history.add(user, question.to_owned(), answer.to_owned());
-    }
-
-    fn without_key(&self, text: String) -> String {
-        let key = self.key.expose().trim();
-        if key.is_empty() || !text.contains(key) { text } else { text.replace(key, "***") }
     }
 }

@@ -1,7 +1,15 @@
-//! The JSON of chat completions: what is asked, and the pieces of what comes back. Only the fields that every compatible endpoint
-//! has are written, and whatever else comes back is passed over.
+//! The JSON of chat completions: what is asked, and the pieces of what comes back.
+//!
+//! Only the fields that every compatible endpoint has are written. What comes back is read by looking for what is known and passing
+//! over the rest, for no two endpoints agree on more than that: see the table in `tests/bot/endpoints.rs`.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::problem::Problem;
+
+/// Parts of one piece's content that are read, and how deep they may lie in each other.
+const CONTENT_DEPTH: usize = 3;
 
 /// Who said a part of the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -27,20 +35,34 @@ pub(crate) struct Completion<'a> {
     pub(crate) stream: bool,
 }
 
-/// A piece of an answer.
+/// What one object of an answer holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Piece {
-    /// Some words, and whether they are the last ones.
+pub(crate) enum Chunk {
+    /// Words, of one or several answers at once; none in what only counts or keeps the connection open.
     Words {
-        text: String,
-        /// The model thinks aloud, which is not for the user and shows that it is at work.
-        thinking: bool,
-        finish: Option<Finish>,
+        choices: Vec<Words>,
+        /// What the whole request cost so far, where the endpoint tells.
+        tokens: Option<u64>,
     },
-    /// The end of the stream.
-    Done,
-    /// The endpoint gave up in the middle.
-    Failed,
+    /// The endpoint gives up.
+    Problem(Problem),
+    /// Nothing that belongs to an answer.
+    Unknown,
+}
+
+/// Words of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// Which of several answers they belong to.
+    pub(crate) index: u64,
+    pub(crate) text: String,
+    /// It is the whole answer, and not a piece of it.
+    pub(crate) whole: bool,
+    /// The model thinks aloud, which is not for the user and shows that it is at work.
+    pub(crate) thinking: bool,
+    /// It wants to use a tool.
+    pub(crate) tools: bool,
+    pub(crate) finish: Option<Finish>,
 }
 
 /// Why an answer is at its end.
@@ -52,86 +74,133 @@ pub(crate) enum Finish {
     Length,
     /// The endpoint holds it back.
     Filtered,
+    /// The endpoint failed.
+    Failed,
 }
 
-/// What comes instead of a piece is not one.
-#[derive(Debug, thiserror::Error)]
-#[error("understand the model's answer")]
-pub(crate) struct NotAPiece(#[from] serde_json::Error);
-
-#[derive(Deserialize)]
-struct Chunk {
-    #[serde(default)]
-    choices: Vec<Choice>,
-    error: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(alias = "message")]
-    delta: Option<Delta>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-struct Delta {
-    content: Option<String>,
-    #[serde(alias = "reasoning")]
-    reasoning_content: Option<String>,
-}
-
-/// Reads the data of one event, or the whole body of an endpoint that does not stream.
-pub(crate) fn parse(data: &str) -> Result<Piece, NotAPiece> {
-    if data.trim() == "[DONE]" {
-        return Ok(Piece::Done);
+/// Reads one object.
+///
+/// # Errors
+/// When it is not JSON.
+pub(crate) fn parse(object: &str) -> serde_json::Result<Chunk> {
+    let object: Value = serde_json::from_str(object)?;
+    if let Some(problem) = Problem::in_place_of_answer(&object) {
+        return Ok(Chunk::Problem(problem));
     }
-    let chunk: Chunk = serde_json::from_str(data)?;
-    if chunk.error.is_some() {
-        return Ok(Piece::Failed);
-    }
-    let Some(choice) = chunk.choices.into_iter().next() else {
-        return Ok(Piece::Words { text: String::new(), thinking: false, finish: None });
+    let tokens = object.pointer("/usage/total_tokens").and_then(Value::as_u64);
+    let is_whole = object.get("object").and_then(Value::as_str) == Some("chat.completion");
+    let choices = match object.get("choices") {
+        Some(Value::Array(choices)) => choices.iter().map(|choice| words(choice, is_whole)).collect(),
+        Some(Value::Null) => Vec::new(),
+        // The formats that Ollama and llama.cpp had before this one.
+        None if ["message", "response", "content", "done"].iter().any(|key| object.get(key).is_some()) => {
+            vec![words(&object, false)]
+        }
+        None if tokens.is_some() => Vec::new(),
+        Some(_) | None => return Ok(Chunk::Unknown),
     };
-    let delta = choice.delta.unwrap_or_default();
-    let finish = choice.finish_reason.as_deref().map(|reason| match reason {
-        "length" => Finish::Length,
-        "content_filter" => Finish::Filtered,
-        _ => Finish::Whole,
-    });
-    let thinking = delta.reasoning_content.is_some_and(|text| !text.is_empty());
-    Ok(Piece::Words { text: delta.content.unwrap_or_default(), thinking, finish })
+    Ok(Chunk::Words { choices, tokens })
 }
 
-/// What an endpoint says beside an error's status, as far as it is a plain word: its own text may hold anything, even the key.
-pub(crate) fn error_code(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Problem {
-        error: Detail,
+fn words(choice: &Value, is_whole: bool) -> Words {
+    let delta = choice.get("delta").filter(|delta| !delta.is_null());
+    let holder = delta.or_else(|| choice.get("message").filter(|message| !message.is_null()));
+    let mut words = Words {
+        index: choice.get("index").and_then(Value::as_u64).unwrap_or(0),
+        whole: is_whole && delta.is_none(),
+        finish: finish(choice),
+        ..Words::default()
+    };
+    match holder {
+        Some(Value::Object(fields)) => {
+            let field = |key: &str| fields.get(key);
+            for content in [field("content"), field("text")].into_iter().flatten() {
+                add_content(content, CONTENT_DEPTH, &mut words);
+            }
+            if let Some(refusal) = field("refusal").and_then(Value::as_str) {
+                words.text.push_str(refusal);
+            }
+            words.tools = ["tool_calls", "function_call"].iter().any(|key| field(key).is_some_and(is_filled));
+        }
+        // Some send the text itself.
+        Some(content) => add_content(content, CONTENT_DEPTH, &mut words),
+        None => {
+            let texts = ["text", "content", "response"];
+            if let Some(content) =
+                texts.iter().find_map(|key| choice.get(key).filter(|value| !value.is_null()))
+            {
+                add_content(content, CONTENT_DEPTH, &mut words);
+            }
+        }
     }
-    #[derive(Deserialize)]
-    struct Detail {
-        code: Option<serde_json::Value>,
-        #[serde(rename = "type")]
-        kind: Option<serde_json::Value>,
+    let thoughts = ["reasoning", "reasoning_content", "reasoning_details", "thinking"];
+    words.thinking |= thoughts.iter().any(|key| holder.unwrap_or(choice).get(key).is_some_and(is_filled));
+    words
+}
+
+fn is_filled(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
     }
-    let detail = serde_json::from_slice::<Problem>(body).ok()?.error;
-    let word = |value: Option<serde_json::Value>| value?.as_str().map(str::to_owned);
-    let code = word(detail.code).or_else(|| word(detail.kind))?;
-    let plain = code.len() <= 40 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    plain.then_some(code)
+}
+
+/// Content is a text, or parts of which some are text: `[{"type":"text","text":"hi"}]`.
+fn add_content(content: &Value, depth: usize, words: &mut Words) {
+    match content {
+        Value::String(text) => words.text.push_str(text),
+        Value::Array(parts) if depth > 0 => {
+            for part in parts {
+                add_content(part, depth - 1, words);
+            }
+        }
+        Value::Object(part) if depth > 0 => {
+            let kind = part.get("type").and_then(Value::as_str).unwrap_or("text");
+            if kind.contains("thinking") || kind.contains("reasoning") {
+                words.thinking = true;
+                return;
+            }
+            let texts = ["text", "refusal", "content", "value"];
+            if let Some(text) = texts.iter().find_map(|key| part.get(*key)) {
+                add_content(text, depth - 1, words);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {}
+    }
+}
+
+fn finish(choice: &Value) -> Option<Finish> {
+    let text = |key: &str| choice.get(key).and_then(Value::as_str).filter(|reason| !reason.is_empty());
+    match text("finish_reason").or_else(|| text("done_reason")) {
+        Some("length" | "max_tokens" | "MAX_TOKENS") => Some(Finish::Length),
+        Some("content_filter" | "SAFETY" | "sensitive") => Some(Finish::Filtered),
+        Some("error") => Some(Finish::Failed),
+        Some("null") => None,
+        Some(_) => Some(Finish::Whole),
+        None => {
+            let ended =
+                ["done", "stop"].iter().any(|key| choice.get(key).and_then(Value::as_bool) == Some(true));
+            ended.then_some(Finish::Whole)
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn words(text: &str, finish: Option<Finish>) -> Piece {
-        Piece::Words { text: text.to_owned(), thinking: false, finish }
+    fn read(text: &str) -> Words {
+        match parse(text).unwrap() {
+            Chunk::Words { choices, .. } => choices.into_iter().next().unwrap_or_default(),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn pieces_of_an_answer() {
-        let read = |text: &str| parse(text).unwrap();
+        let words = |text: &str, finish| Words { text: text.to_owned(), finish, ..Words::default() };
         assert_eq!(read(r#"{"choices":[{"delta":{"content":"hi"},"index":0}]}"#), words("hi", None));
         assert_eq!(read(r#"{"choices":[{"delta":{"role":"assistant","content":null}}]}"#), words("", None));
         assert_eq!(
@@ -143,24 +212,14 @@ mod tests {
             read(r#"{"choices":[{"message":{"content":"all"},"finish_reason":"length"}]}"#),
             words("all", Some(Finish::Length))
         );
-        assert_eq!(read(" [DONE] "), Piece::Done);
-        assert_eq!(read(r#"{"error":{"message":"overloaded"}}"#), Piece::Failed);
-        assert!(matches!(
-            read(r#"{"choices":[{"delta":{"reasoning_content":"hm"}}]}"#),
-            Piece::Words { thinking: true, .. }
-        ));
-        for bad in ["", "<html>", "[]", r#"{"choices":7}"#] {
-            assert!(parse(bad).is_err(), "{bad}");
-        }
+        assert!(read(r#"{"choices":[{"delta":{"reasoning_content":"hm"}}]}"#).thinking);
+        assert_eq!(parse(r#"{"choices":7}"#).unwrap(), Chunk::Unknown);
+        assert!(parse("{]").is_err());
     }
 
     #[test]
-    fn only_plain_words_of_an_error_are_used() {
-        assert_eq!(
-            error_code(br#"{"error":{"message":"x","type":"t","code":"insufficient_quota"}}"#).as_deref(),
-            Some("insufficient_quota")
-        );
-        assert_eq!(error_code(br#"{"error":{"code":"sk-SECRET"}}"#), None);
-        assert_eq!(error_code(b"oops"), None);
+    fn what_a_request_cost_is_read_where_it_is_told() {
+        let chunk = parse(r#"{"choices":[],"usage":{"prompt_tokens":3,"total_tokens":7}}"#).unwrap();
+        assert_eq!(chunk, Chunk::Words { choices: Vec::new(), tokens: Some(7) });
     }
 }

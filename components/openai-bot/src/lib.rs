@@ -1,7 +1,8 @@
 //! openai-bot: a service that is a user like any other, and answers questions with a language model.
 //!
 //! `command` and `personality` are what may be asked beside questions, `bot` is how it all works together, `lanes` whose turn it
-//! is, `model` the client of the endpoint with [`sse`], `completion` and `retry`, `reply` how an answer is given exactly once.
+//! is, `model` the client of the endpoint, `reply` how an answer is given exactly once. What the endpoint sends passes `unpack`, `body`
+//! with [`sse`] and `objects`, `completion` or `problem`, and is put together by `answer` without `thoughts`.
 
 use std::net::SocketAddr;
 
@@ -10,6 +11,8 @@ use kit::Secret;
 pub mod config;
 pub mod sse;
 
+mod answer;
+mod body;
 mod bot;
 mod command;
 mod completion;
@@ -17,11 +20,15 @@ mod contact;
 mod history;
 mod lanes;
 mod model;
+mod objects;
 mod parts;
 mod personality;
+mod problem;
 mod profiles;
 mod reply;
 mod retry;
+mod thoughts;
+mod unpack;
 mod words;
 
 pub use config::Config;

@@ -1,25 +1,30 @@
 //! A client of the model's endpoint: one question, one answer, however long that takes within its limits.
 //!
-//! The life of a question: posted with `stream: true` → tried again while the endpoint says so and not a word has come → words
-//! are collected as they come → the answer is whole, or broke off for a reason that is told with it. Redirects are not
+//! The life of a question: posted with `stream: true` → sent again while the endpoint says so and not a word has come → words
+//! are collected as they come → the answer is complete, or broke off for a reason that is told with it. Redirects are not
 //! followed, so that the key goes to the configured endpoint and nowhere else.
 
 use std::time::{Duration, SystemTime};
 
 use kit::Secret;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Response, StatusCode, Url};
 use tokio::time::{Instant, timeout_at};
 
 use crate::Config;
-use crate::completion::{self, Completion, Finish, Message, Piece};
+use crate::answer::{Answer, BrokeOff, Collector};
+use crate::body::{BodyReader, NotAnAnswer, Part};
+use crate::completion::{self, Chunk, Completion, Message};
+use crate::problem::Problem;
 use crate::retry::{self, Retries};
-use crate::sse::Decoder;
+use crate::unpack::Unpacker;
 
-/// What is read of an error's body, for the word that tells what is wrong.
+/// What is read of an error's body, for the words that tell what is wrong.
 const ERROR_BYTES: usize = 16 * 1024;
-/// The body of an endpoint that does not stream: a long answer with every character escaped.
-const WHOLE_BYTES: usize = 4 * 1024 * 1024;
+/// How long an endpoint that said that its answer is complete may take to end it. Some never do.
+const AFTER_THE_END: Duration = Duration::from_secs(3);
 
 /// Asks one endpoint for one model's answers. Cheap to share behind an `Arc`; its connections are kept.
 #[derive(Debug)]
@@ -27,34 +32,12 @@ pub(crate) struct Model {
     http: reqwest::Client,
     endpoint: Url,
     authorization: Option<HeaderValue>,
+    key: Secret,
     name: String,
     first_token: Duration,
     idle: Duration,
     total: Duration,
     max_bytes: usize,
-}
-
-/// What the model said.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) text: String,
-    /// Why there is no more of it, when it is not whole.
-    pub(crate) broke_off: Option<BrokeOff>,
-}
-
-/// Why an answer is not whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BrokeOff {
-    /// The connection broke, or the endpoint gave up.
-    Connection,
-    /// Not a word for too long.
-    Silence,
-    /// The whole took too long.
-    Time,
-    /// It got as long as an answer may be here, or as the model may answer.
-    Length,
-    /// The endpoint held the rest back.
-    Filtered,
 }
 
 /// Why there is no answer at all.
@@ -75,14 +58,23 @@ pub(crate) enum ModelError {
         /// When it may have less to do.
         after: Option<Duration>,
     },
+    #[error("fit the conversation into the model's context")]
+    TooLong,
     #[error("get an answer: status {status}, code {code:?}")]
-    Refused { status: u16, code: Option<String> },
+    Refused {
+        status: u16,
+        code: Option<String>,
+        /// The endpoint's own words, or nothing.
+        says: String,
+    },
     #[error("get the first word in time")]
     Slow,
     #[error("understand the endpoint, which does not speak this protocol")]
     Malformed,
     #[error("get a single word: the answer is empty")]
     Empty,
+    #[error("get a single word: the model wants to use a tool")]
+    Tools,
     #[error("get a single word: the answer is held back")]
     Filtered,
 }
@@ -114,6 +106,7 @@ impl Model {
             http: client(config, &endpoint),
             endpoint,
             authorization: authorization(key)?,
+            key: key.clone(),
             name: config.model.clone(),
             first_token: config.first_token_timeout,
             idle: config.idle_timeout,
@@ -132,40 +125,53 @@ impl Model {
     /// # Errors
     /// When not a word came; see [`ModelError`].
     pub(crate) async fn ask(&self, messages: &[Message]) -> Result<Answer, ModelError> {
-        let mut answer = Answer::default();
         let deadline = Instant::now() + self.total;
-        let result = timeout_at(deadline, self.try_often(messages, &mut answer)).await;
+        let mut collector = Collector::new(self.max_bytes);
+        let result = timeout_at(deadline, self.try_often(messages, &mut collector)).await;
+        let tools = collector.tools;
+        let mut answer = collector.finish();
         if answer.text.trim().is_empty() {
-            let filtered = answer.broke_off == Some(BrokeOff::Filtered);
-            let empty = if filtered { ModelError::Filtered } else { ModelError::Empty };
-            return Err(result.unwrap_or(Err(ModelError::Slow)).err().unwrap_or(empty));
+            let error = match answer.broke_off {
+                Some(BrokeOff::Filtered) => ModelError::Filtered,
+                // The conversation has filled the context, and left no room for an answer.
+                Some(BrokeOff::Length) => ModelError::TooLong,
+                _ if tools => ModelError::Tools,
+                _ => ModelError::Empty,
+            };
+            return Err(result.unwrap_or(Err(ModelError::Slow)).err().unwrap_or(error));
         }
-        match result {
-            Ok(Ok(())) => {}
+        let broke_off = match result {
+            Ok(Ok(())) => None,
             // A word has come, so whatever went wrong since broke the answer off.
-            Ok(Err(_)) => answer.broke_off = Some(BrokeOff::Connection),
-            Err(_) => answer.broke_off = Some(BrokeOff::Time),
-        }
+            Ok(Err(ModelError::Refused { says, .. })) => Some(BrokeOff::Endpoint(says)),
+            Ok(Err(_)) => Some(BrokeOff::Connection),
+            Err(_) => Some(BrokeOff::Time),
+        };
+        answer.broke_off = broke_off.or(answer.broke_off);
+        // A model that repeats what it was sent must not tell the key.
+        answer.text = self.without_key(answer.text);
         Ok(answer)
     }
 
-    async fn try_often(&self, messages: &[Message], answer: &mut Answer) -> Result<(), ModelError> {
+    async fn try_often(&self, messages: &[Message], collector: &mut Collector) -> Result<(), ModelError> {
         let mut retries = Retries::default();
         loop {
-            let Err(failed) = self.try_once(messages, answer).await else { return Ok(()) };
-            if !failed.again || !answer.text.is_empty() {
+            let Err(failed) = self.try_once(messages, collector).await else { return Ok(()) };
+            if !failed.again || !collector.is_empty() {
                 return Err(failed.error);
             }
             let Some(wait) = retries.next(failed.after) else { return Err(failed.error) };
             tracing::info!(error = %failed.error, wait_ms = wait.as_millis(), "the model is asked again");
             tokio::time::sleep(wait).await;
+            *collector = Collector::new(self.max_bytes);
         }
     }
 
-    async fn try_once(&self, messages: &[Message], answer: &mut Answer) -> Result<(), Failed> {
+    async fn try_once(&self, messages: &[Message], collector: &mut Collector) -> Result<(), Failed> {
         let first = Instant::now() + self.first_token;
         let body = Completion { model: &self.name, messages, stream: true };
-        let request = self.http.post(self.endpoint.clone()).json(&body);
+        // A compressed stream would come in larger and later pieces.
+        let request = self.http.post(self.endpoint.clone()).json(&body).header(ACCEPT_ENCODING, "identity");
         let request = match &self.authorization {
             Some(value) => request.header(AUTHORIZATION, value.clone()),
             None => request,
@@ -173,95 +179,194 @@ impl Model {
         let slow = |_| Failed::for_good(ModelError::Slow);
         let response = timeout_at(first, request.send()).await.map_err(slow)?;
         let response = response.map_err(|_| Failed::for_now(ModelError::Unreachable))?;
-        if response.status() != StatusCode::OK {
-            return Err(timeout_at(first, refusal(response)).await.unwrap_or_else(slow));
+        if !response.status().is_success() {
+            return Err(timeout_at(first, self.refusal(response)).await.unwrap_or_else(slow));
         }
-        if is_kind(&response, "text/html") {
-            // The page of a proxy or of a hotel's network.
-            return Err(Failed::for_good(ModelError::Malformed));
-        }
-        if is_kind(&response, "application/json") {
-            let whole = read_whole(response, WHOLE_BYTES);
-            let whole = timeout_at(first, whole).await.map_err(slow)?;
-            return self.take_whole(&whole.ok_or(Failed::for_now(ModelError::Unreachable))?, answer);
-        }
-        self.read_stream(response, first, answer).await
+        self.read(response, first, collector).await
     }
 
-    /// An endpoint that does not stream sends everything at once.
-    fn take_whole(&self, body: &[u8], answer: &mut Answer) -> Result<(), Failed> {
-        let malformed = || Failed::for_good(ModelError::Malformed);
-        let text = std::str::from_utf8(body).map_err(|_| malformed())?;
-        match completion::parse(text).map_err(|_| malformed())? {
-            Piece::Words { text, finish, .. } => self.take_words(&text, finish, answer),
-            Piece::Done => {}
-            Piece::Failed => return Err(Failed::for_now(ModelError::Busy { after: None })),
-        }
-        Ok(())
-    }
-
-    async fn read_stream(
+    async fn read(
         &self,
         mut response: Response,
         first: Instant,
-        answer: &mut Answer,
+        collector: &mut Collector,
     ) -> Result<(), Failed> {
-        let mut decoder = Decoder::default();
+        let mut unpacker = Unpacker::new(header(response.headers(), &CONTENT_ENCODING));
+        let mut reading = Reading { model: self, body: BodyReader::default(), collector, understood: false };
         // Comments that only keep the connection open are no sign of a model at work, so they move no deadline.
         let mut deadline = first;
-        let mut finished = false;
         loop {
             let Ok(chunk) = timeout_at(deadline, response.chunk()).await else {
-                return self.fell_silent(answer);
+                return reading.fell_silent();
             };
-            let Ok(Some(chunk)) = chunk else {
-                // Some endpoints close after the last word without saying that it was the last.
-                return if finished { Ok(()) } else { Err(Failed::for_now(ModelError::Unreachable)) };
-            };
-            let malformed = Failed::for_good(ModelError::Malformed);
-            let Ok(events) = decoder.feed(&chunk) else { return Err(malformed) };
-            for event in events {
-                match completion::parse(&event).map_err(|_| Failed::for_good(ModelError::Malformed))? {
-                    Piece::Done => return Ok(()),
-                    Piece::Failed => return Err(Failed::for_now(ModelError::Busy { after: None })),
-                    Piece::Words { text, thinking, finish } => {
-                        if thinking || !text.is_empty() {
-                            deadline = Instant::now() + self.idle;
-                        }
-                        self.take_words(&text, finish, answer);
-                        finished |= finish.is_some();
-                    }
-                }
-                if answer.broke_off.is_some() {
-                    return Ok(());
-                }
+            let Ok(Some(chunk)) = chunk else { return reading.end(chunk.is_ok()) };
+            let mut state = State::Waits;
+            unpacker.feed(&chunk, |bytes| {
+                state = state.max(reading.take_bytes(bytes)?);
+                Ok::<_, Failed>(())
+            })?;
+            let is_complete = reading.collector.is_complete();
+            let patience = Instant::now() + if is_complete { AFTER_THE_END } else { self.idle };
+            match state {
+                State::Complete => return Ok(()),
+                State::AtWork => deadline = patience,
+                State::Waits if is_complete => deadline = deadline.min(patience),
+                State::Waits => {}
             }
         }
     }
 
-    fn fell_silent(&self, answer: &mut Answer) -> Result<(), Failed> {
-        if answer.text.is_empty() {
-            return Err(Failed::for_good(ModelError::Slow));
-        }
-        answer.broke_off = Some(BrokeOff::Silence);
-        Ok(())
+    /// What a status other than success means.
+    async fn refusal(&self, response: Response) -> Failed {
+        let status = response.status();
+        let after = header(response.headers(), &RETRY_AFTER);
+        let after = after.and_then(|value| retry::after(value, SystemTime::now()));
+        let encoding = header(response.headers(), &CONTENT_ENCODING).map(str::to_owned);
+        let problem = Problem::of_body(&read_error(response, encoding.as_deref()).await);
+        let error = match status.as_u16() {
+            _ if problem.is_too_long(status) => ModelError::TooLong,
+            401 | 403 => ModelError::Key(status.as_u16()),
+            402 => ModelError::NoCredit,
+            404 => ModelError::NotFound,
+            300..=399 => ModelError::Redirect(status.as_u16()),
+            429 if problem.is_no_credit() => ModelError::NoCredit,
+            408 | 409 | 429 | 500..=599 => ModelError::Busy { after },
+            _ => self.refused(status, &problem),
+        };
+        let again =
+            retry::is_worth_it(status) && !matches!(error, ModelError::NoCredit | ModelError::TooLong);
+        Failed { error, again, after }
     }
 
-    /// Words past the longest answer are dropped, and the answer is at its end.
-    fn take_words(&self, text: &str, finish: Option<Finish>, answer: &mut Answer) {
-        let room = self.max_bytes - answer.text.len();
-        if text.len() > room {
-            let end = (0..=room).rev().find(|at| text.is_char_boundary(*at)).expect("0 is a boundary");
-            answer.text.push_str(&text[..end]);
-            answer.broke_off = Some(BrokeOff::Length);
-            return;
+    fn refused(&self, status: StatusCode, problem: &Problem) -> ModelError {
+        // The endpoint's words may repeat the key it was sent, or the beginning of it.
+        let says = self.without_key(problem.says.clone());
+        let words = says.split(' ').map(|word| if word.contains("sk-") { "***" } else { word });
+        let says = words.collect::<Vec<_>>().join(" ");
+        ModelError::Refused { status: status.as_u16(), code: problem.plain_code(), says }
+    }
+
+    fn without_key(&self, text: String) -> String {
+        let key = self.key.expose().trim();
+        if key.is_empty() || !text.contains(key) { text } else { text.replace(key, "***") }
+    }
+}
+
+/// How far an answer is, the most telling last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    /// Nothing came that shows a model at work.
+    Waits,
+    AtWork,
+    Complete,
+}
+
+/// An answer that is being read.
+struct Reading<'a> {
+    model: &'a Model,
+    body: BodyReader,
+    collector: &'a mut Collector,
+    /// Something came that belongs to an answer.
+    understood: bool,
+}
+
+impl Reading<'_> {
+    fn take_bytes(&mut self, bytes: &[u8]) -> Result<State, Failed> {
+        let parts = self.body.feed(bytes)?;
+        self.take_parts(parts)
+    }
+
+    fn take_parts(&mut self, parts: Vec<Part>) -> Result<State, Failed> {
+        let mut state = State::Waits;
+        for part in parts {
+            state = state.max(self.take_part(part)?);
+            if state == State::Complete {
+                break;
+            }
         }
-        answer.text.push_str(text);
-        match finish {
-            Some(Finish::Length) => answer.broke_off = Some(BrokeOff::Length),
-            Some(Finish::Filtered) => answer.broke_off = Some(BrokeOff::Filtered),
-            Some(Finish::Whole) | None => {}
+        Ok(state)
+    }
+
+    fn take_part(&mut self, part: Part) -> Result<State, Failed> {
+        let object = match part {
+            Part::Done => {
+                self.understood = true;
+                return Ok(State::Complete);
+            }
+            Part::Error(data) => return Err(self.failed(&Problem::of_body(data.as_bytes()))),
+            Part::Object(object) => object,
+        };
+        let chunk = completion::parse(&object).map_err(|_| Failed::for_good(ModelError::Malformed))?;
+        let (choices, tokens) = match chunk {
+            Chunk::Problem(problem) => return Err(self.failed(&problem)),
+            Chunk::Unknown => return Ok(State::Waits),
+            Chunk::Words { choices, tokens } => (choices, tokens),
+        };
+        self.understood = true;
+        if let Some(tokens) = tokens {
+            self.collector.costs(tokens);
         }
+        let mut at_work = false;
+        for words in choices {
+            at_work |= self.collector.take(words);
+        }
+        Ok(match self.collector.broke_off() {
+            Some(_) => State::Complete,
+            None if at_work => State::AtWork,
+            None => State::Waits,
+        })
+    }
+
+    /// An endpoint that begins to answer and then tells of an error has decided: asking again would cost the same again.
+    fn failed(&self, problem: &Problem) -> Failed {
+        let error = match StatusCode::OK {
+            _ if problem.is_no_credit() => ModelError::NoCredit,
+            status if problem.is_too_long(status) => ModelError::TooLong,
+            status => self.model.refused(status, problem),
+        };
+        Failed::for_good(error)
+    }
+
+    /// The body has ended, cleanly or not. Many endpoints close after the last word without saying that it was the last.
+    fn end(mut self, cleanly: bool) -> Result<(), Failed> {
+        if self.collector.finished {
+            return Ok(());
+        }
+        let cut_off = Failed::for_now(ModelError::Unreachable);
+        if !cleanly {
+            return Err(cut_off);
+        }
+        let Ok(parts) = self.body.finish() else { return Err(cut_off) };
+        self.take_parts(parts)?;
+        match self.collector {
+            collector if !collector.is_empty() || collector.finished || collector.tools => Ok(()),
+            _ if self.understood || self.body.is_empty() => Err(cut_off),
+            _ => Err(Failed::for_good(ModelError::Malformed)),
+        }
+    }
+
+    fn fell_silent(self) -> Result<(), Failed> {
+        if self.collector.finished {
+            return Ok(());
+        }
+        if self.collector.is_empty() {
+            return Err(Failed::for_good(ModelError::Slow));
+        }
+        self.collector.break_off(BrokeOff::Silence);
+        Ok(())
+    }
+}
+
+impl From<NotAnAnswer> for Failed {
+    /// What breaks off may come whole the next time; anything else is the page of a proxy, or of a hotel's network.
+    fn from(_: NotAnAnswer) -> Self {
+        Self::for_good(ModelError::Malformed)
+    }
+}
+
+impl From<std::io::Error> for Failed {
+    fn from(_: std::io::Error) -> Self {
+        Self::for_good(ModelError::Malformed)
     }
 }
 
@@ -301,38 +406,23 @@ fn is_local(endpoint: &Url) -> bool {
     host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn is_kind(response: &Response, kind: &str) -> bool {
-    let header = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    header.is_some_and(|header| header.to_ascii_lowercase().starts_with(kind))
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// What an answer other than 200 means.
-async fn refusal(response: Response) -> Failed {
-    let status = response.status();
-    let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let after = header.and_then(|value| retry::after(value, SystemTime::now()));
-    let code = read_whole(response, ERROR_BYTES).await.and_then(|body| completion::error_code(&body));
-    let error = match (status.as_u16(), code) {
-        (401 | 403, _) => ModelError::Key(status.as_u16()),
-        (402, _) => ModelError::NoCredit,
-        (404, _) => ModelError::NotFound,
-        (300..=399, _) => ModelError::Redirect(status.as_u16()),
-        (429, Some(code)) if code == "insufficient_quota" => ModelError::NoCredit,
-        (408 | 409 | 429 | 500..=599, _) => ModelError::Busy { after },
-        (status, code) => ModelError::Refused { status, code },
-    };
-    let again = retry::is_worth_it(status) && error != ModelError::NoCredit;
-    Failed { error, again, after }
-}
-
-/// A body of at most `most` bytes; what is longer, or breaks off, is none.
-async fn read_whole(mut response: Response, most: usize) -> Option<Vec<u8>> {
+/// The beginning of an error's body.
+async fn read_error(mut response: Response, encoding: Option<&str>) -> Vec<u8> {
+    let mut unpacker = Unpacker::new(encoding);
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
-        if body.len() + chunk.len() > most {
-            return None;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let unpacked = unpacker.feed(&chunk, |bytes| {
+            let room = ERROR_BYTES.saturating_sub(body.len());
+            body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            std::io::Result::Ok(())
+        });
+        if unpacked.is_err() || body.len() >= ERROR_BYTES {
+            break;
         }
-        body.extend_from_slice(&chunk);
     }
-    Some(body)
+    body
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use protocol::UserName;
 
-use crate::model::{BrokeOff, ModelError};
+use crate::answer::BrokeOff;
+use crate::model::ModelError;
 use crate::personality::Personality;
 
 /// Answers a question that comes while too many of the same user's wait.
@@ -47,25 +48,22 @@ pub(crate) fn unknown_personality(current: Personality) -> String {
     )
 }
 
-/// Comes behind an answer that is not whole.
-pub(crate) fn remark(broke_off: BrokeOff) -> &'static str {
-    match broke_off {
+/// Comes behind an answer that is not complete.
+pub(crate) fn remark(broke_off: &BrokeOff) -> String {
+    let why = match broke_off {
         BrokeOff::Connection => {
-            "\n\n[The answer broke off here: the connection to the model was lost. Ask again for a whole one.]"
+            "the connection to the model was lost. Ask again for a complete one.".to_owned()
         }
-        BrokeOff::Silence => {
-            "\n\n[The answer broke off here: the model fell silent. Ask again for a whole one.]"
+        BrokeOff::Endpoint(says) if says.is_empty() => {
+            "the model's provider reports an error. Ask again for a complete one.".to_owned()
         }
-        BrokeOff::Time => {
-            "\n\n[The answer broke off here: it took too long. Ask for something shorter, or again.]"
-        }
-        BrokeOff::Length => {
-            "\n\n[The answer broke off here: it got too long. Ask for the rest, or for less.]"
-        }
-        BrokeOff::Filtered => {
-            "\n\n[The answer broke off here: the model's provider holds the rest back. Ask in other words.]"
-        }
-    }
+        BrokeOff::Endpoint(says) => format!("the model's provider says: {says}"),
+        BrokeOff::Silence => "the model fell silent. Ask again for a complete one.".to_owned(),
+        BrokeOff::Time => "it took too long. Ask for something shorter, or again.".to_owned(),
+        BrokeOff::Length => "it got too long. Ask for the rest, or for less.".to_owned(),
+        BrokeOff::Filtered => "the model's provider holds the rest back. Ask in other words.".to_owned(),
+    };
+    format!("\n\n[The answer broke off here: {why}]")
 }
 
 /// Why there is no answer, and what can be done.
@@ -89,9 +87,15 @@ pub(crate) fn apology(error: &ModelError) -> String {
         ModelError::Busy { after } => {
             format!("Sorry, the model has too much to do now. Please ask again {}.", when(*after))
         }
-        ModelError::Refused { .. } => "Sorry, the model refuses this question. It may be too long; please try a shorter one, or ask \
-             in other words."
+        ModelError::TooLong => {
+            "Sorry, this question is too long for the model. Please try a shorter one.".to_owned()
+        }
+        ModelError::Refused { says, .. } if says.is_empty() => "Sorry, the model refuses this question. It may be too long; please \
+             try a shorter one, or ask in other words."
             .to_owned(),
+        ModelError::Refused { says, .. } => format!(
+            "Sorry, the model's provider refuses this question. It says: {says}\nPlease try a shorter one, or ask in other words."
+        ),
         ModelError::Slow => {
             "Sorry, the model did not answer in time. Please ask again, perhaps something shorter.".to_owned()
         }
@@ -99,6 +103,7 @@ pub(crate) fn apology(error: &ModelError) -> String {
              this, whoever runs this chat should check openai-bot.base-url."
             .to_owned(),
         ModelError::Empty => "The model had nothing to say to that. Please ask in other words.".to_owned(),
+        ModelError::Tools => "Sorry, the model wants to use a tool for that, and I have none. Please ask in other words.".to_owned(),
         ModelError::Filtered => {
             "Sorry, the model's provider holds the answer back. Please ask in other words.".to_owned()
         }

@@ -147,14 +147,3 @@ async fn what_is_not_an_answer_is_told_politely() {
     assert!(stage.ask("?").await.contains("nothing to say"));
     assert!(stage.ask("?").await.contains("nothing that can be shown"));
 }
-
-#[tokio::test]
-async fn an_error_in_the_middle_of_the_stream_breaks_the_answer_off() {
-    let error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
-    let scripts =
-        [Script::stream().raw(error), Script::stream().word("Half an").raw(error), Script::says(&["never"])];
-    let stage = Stage::with(scripts).await;
-    let text = stage.ask("?").await;
-    assert!(text.starts_with("Half an") && text.contains("broke off"), "{text}");
-    assert_eq!(stage.endpoint.seen().len(), 2);
-}

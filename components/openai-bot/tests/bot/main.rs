@@ -3,6 +3,7 @@
 
 mod answers;
 mod commands;
+mod endpoints;
 mod failures;
 mod harness;
 mod restarts;

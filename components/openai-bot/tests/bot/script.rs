@@ -78,8 +78,18 @@ impl Script {
         self.raw(&format!("data: {last}\n\ndata: [DONE]\n\n"))
     }
 
-    pub(crate) fn raw(mut self, text: &str) -> Self {
-        self.steps.push_back(Step::Send(Bytes::copy_from_slice(text.as_bytes())));
+    pub(crate) fn raw(self, text: &str) -> Self {
+        self.bytes(text.as_bytes())
+    }
+
+    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.steps.push_back(Step::Send(Bytes::copy_from_slice(bytes)));
+        self
+    }
+
+    /// What another script sends.
+    pub(crate) fn append(mut self, other: Self) -> Self {
+        self.steps.extend(other.steps);
         self
     }
 
