@@ -1,10 +1,16 @@
 //! What a message carries beside its text: a JSON object of bounded size and depth.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::limits::{METADATA_BYTES, METADATA_DEPTH};
 use crate::sanitise;
+
+/// The key under which a program says that it wrote the message: `"automatic": true`. Programs do not answer such messages, so that
+/// two of them cannot keep each other talking. It is for programs only: clients that show metadata do not show this key.
+pub const AUTOMATIC: &str = "automatic";
 
 /// A JSON object of at most [`METADATA_BYTES`] bytes, nested at most [`METADATA_DEPTH`] deep. Empty unless a sender says otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -42,6 +48,32 @@ impl Metadata {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The same, marked as written by a program.
+    ///
+    /// # Errors
+    /// When there is no room for the mark.
+    pub fn into_automatic(mut self) -> Result<Self, MetadataError> {
+        self.0.insert(AUTOMATIC.to_owned(), Value::Bool(true));
+        Self::new(self.0)
+    }
+
+    /// Whether a program says that it wrote the message.
+    #[must_use]
+    pub fn is_automatic(&self) -> bool {
+        self.0.get(AUTOMATIC) == Some(&Value::Bool(true))
+    }
+
+    /// What people and programs that show metadata get to see: everything but [`AUTOMATIC`].
+    #[must_use]
+    pub fn shown(&self) -> Cow<'_, Self> {
+        if !self.0.contains_key(AUTOMATIC) {
+            return Cow::Borrowed(self);
+        }
+        let is_shown = |(key, _): &(&String, &Value)| *key != AUTOMATIC;
+        let shown = self.0.iter().filter(is_shown).map(|(key, value)| (key.clone(), value.clone()));
+        Cow::Owned(Self(shown.collect()))
     }
 
     /// The object itself.
@@ -96,5 +128,18 @@ mod tests {
         let deep = format!(r#"{{"a":{}1{}}}"#, "[".repeat(16), "]".repeat(16));
         assert!(serde_json::from_str::<Metadata>(&deep).unwrap_err().to_string().contains("16 deep"));
         assert!(serde_json::from_str::<Metadata>("[1]").is_err());
+    }
+
+    #[test]
+    fn the_mark_of_a_program_is_read_and_not_shown() {
+        let read = |text: &str| serde_json::from_str::<Metadata>(text).unwrap();
+        let marked = read(r#"{"unit":"C","time":"T"}"#).into_automatic().unwrap();
+        assert_eq!(marked.to_json(), r#"{"unit":"C","time":"T","automatic":true}"#);
+        assert!(marked.is_automatic() && !marked.shown().is_automatic());
+        assert_eq!(marked.shown().to_json(), r#"{"unit":"C","time":"T"}"#);
+        assert!(Metadata::default().into_automatic().unwrap().shown().is_empty());
+        assert!(!read(r#"{"automatic":false}"#).is_automatic());
+        let full = read(&format!(r#"{{"a":"{}"}}"#, "x".repeat(METADATA_BYTES - 8)));
+        assert!(full.into_automatic().is_err());
     }
 }

@@ -68,8 +68,8 @@ pub fn connected(online: &str) -> String {
 /// A message as it arrives live.
 #[must_use]
 pub fn live(event: &Event) -> String {
-    let Event { sender, timestamp, metadata, .. } = event;
-    let body = one_line(&event.body);
+    let Event { sender, timestamp, .. } = event;
+    let (body, metadata) = (one_line(&event.body), event.metadata.shown());
     if metadata.is_empty() {
         format!("[{sender}][{timestamp}] {body}\n")
     } else {
@@ -80,9 +80,9 @@ pub fn live(event: &Event) -> String {
 /// A message that was kept for its receiver. One space stands after the body, also before the line end.
 #[must_use]
 pub fn stored(event: &Event) -> String {
-    let Event { sender, timestamp, metadata, kind, .. } = event;
+    let Event { sender, timestamp, kind, .. } = event;
     let kind = kind.as_capitals();
-    let body = one_line(&event.body);
+    let (body, metadata) = (one_line(&event.body), event.metadata.shown());
     if metadata.is_empty() {
         format!("[Stored] [{kind}][{timestamp}][{sender}] {body} \n")
     } else {
@@ -168,6 +168,16 @@ mod tests {
             "[Stored] [CHAT][2026-11-20T23:21:22.277391+00:00][bob] t Metadata: {\"a\":1}\n"
         );
         assert_eq!(saved(&name("bob")), "User 'bob' is offline. Message saved.\n");
+    }
+
+    #[test]
+    fn the_mark_of_a_program_changes_no_byte() {
+        for metadata in ["{}", r#"{"temperature":22.9,"unit":"C"}"#] {
+            let plain = event("hi", metadata);
+            let mut marked = plain.clone();
+            marked.metadata = marked.metadata.into_automatic().unwrap();
+            assert_eq!((live(&marked), stored(&marked)), (live(&plain), stored(&plain)));
+        }
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl From<&Event> for Said {
             timestamp: event.timestamp,
             message: event.body.as_str().to_owned(),
             kind: event.kind,
-            metadata: event.metadata.clone(),
+            metadata: event.metadata.shown().into_owned(),
         }
     }
 }

@@ -62,10 +62,11 @@ impl Transcript {
 fn plain(item: &Item, me: &UserName) -> Option<(Stream, String)> {
     if let Item::News(entry) | Item::Past(entry) = item {
         let body = clean::flatten(&entry.text);
-        let metadata = if entry.metadata.is_empty() {
+        let metadata = entry.metadata.shown();
+        let metadata = if metadata.is_empty() {
             String::new()
         } else {
-            format!(" {}", clean::flatten(&entry.metadata.to_json()))
+            format!(" {}", clean::flatten(&metadata.to_json()))
         };
         return Some((Stream::Out, format!("{} {}: {body}{metadata}\n", entry.said, who(entry, me))));
     }
@@ -133,8 +134,9 @@ impl Screen {
         let body: Vec<String> =
             clean::lines(&entry.text).map(|line| palette.body(entry.kind, &line)).collect();
         text.push_str(&body.join(&separator));
-        if !entry.metadata.is_empty() {
-            let metadata = clean::flatten(&entry.metadata.to_json());
+        let metadata = entry.metadata.shown();
+        if !metadata.is_empty() {
+            let metadata = clean::flatten(&metadata.to_json());
             text.push_str(&format!(" {}", palette.faint(&metadata)));
         }
         text.push('\n');

@@ -101,8 +101,9 @@ fn head(entry: &Entry, found: bool, is_narrow: bool, frame: &Frame<'_>) -> (Vec<
 /// The rows of a message's text, and of what it carries.
 fn body(entry: &Entry, width: usize) -> Vec<String> {
     let mut rows: Vec<String> = clean::lines(&entry.text).flat_map(|line| wrap(&line, width)).collect();
-    if !entry.metadata.is_empty() {
-        rows.extend(wrap(&clean::flatten(&entry.metadata.to_json()), width));
+    let metadata = entry.metadata.shown();
+    if !metadata.is_empty() {
+        rows.extend(wrap(&clean::flatten(&metadata.to_json()), width));
     }
     rows
 }

@@ -84,7 +84,7 @@ pub(crate) fn event(user: &UserName, frame: &EventFrame) -> Option<AdapterFrame>
             sender: event.sender.clone(),
             timestamp: event.timestamp,
             message: event.body.as_str().to_owned(),
-            metadata: event.metadata.clone(),
+            metadata: event.metadata.shown().into_owned(),
         },
         (false, MessageType::Chat | MessageType::Command | MessageType::Subscription) => {
             AdapterFrame::Chat(Said::from(event))
@@ -168,6 +168,17 @@ mod tests {
             shown("notification", true, json!({"unit":"C"})),
             format!(r#"{{"type":"stored",{time},"kind":"notification","metadata":{{"unit":"C"}}}}"#)
         );
+    }
+
+    #[test]
+    fn the_mark_of_a_program_changes_no_byte() {
+        for kind in ["chat", "notification"] {
+            for (replayed, unit) in [(false, json!({})), (true, json!({})), (false, json!({"unit":"C"}))] {
+                let mut marked = unit.clone();
+                marked["automatic"] = json!(true);
+                assert_eq!(shown(kind, replayed, marked), shown(kind, replayed, unit));
+            }
+        }
     }
 
     #[test]
