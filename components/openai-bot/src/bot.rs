@@ -12,7 +12,8 @@ use protocol::{Event, MessageType, UserName};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use transport::{ApiClient, Question, Service};
+use transport::service::Role as ServiceRole;
+use transport::{ApiClient, Limits, Question, Service};
 
 use crate::command::{Request, parse};
 use crate::completion::{Message, Role};
@@ -47,7 +48,9 @@ pub(crate) async fn serve(
         () = context.shutdown.cancelled() => return Ok(()),
         profiles = load => Arc::new(profiles?),
     };
-    let mut service = Service::start(upstream.chat, name.clone(), KINDS, &context);
+    let limits = Limits { messages: config.messages_per_hour, cost: config.tokens_per_hour };
+    let role = ServiceRole { name: name.clone(), kinds: KINDS, answers: MessageType::Chat, limits };
+    let mut service = Service::start(upstream.chat, role, &context);
     let tasks = TaskTracker::new();
     let (clerk, choices) = mpsc::channel(CLERK_QUEUE);
     tasks.spawn(keep_choices(choices, Arc::clone(&profiles), tasks.clone(), context.shutdown.clone()));
@@ -196,8 +199,10 @@ impl Mind {
             }
         }
         let Event { sender, body, .. } = &question.event;
-        let text = match self.model.ask(&self.messages(sender, body.as_str())).await {
+        let messages = self.messages(sender, body.as_str());
+        let text = match self.model.ask(&messages).await {
             Ok(answer) => {
+                question.spend(answer.tokens.unwrap_or_else(|| estimate(&messages, &answer.text)));
                 let mut text = answer.text;
                 self.remember(sender, body.as_str(), &text);
                 text.push_str(&answer.broke_off.as_ref().map(words::remark).unwrap_or_default());
@@ -223,4 +228,10 @@ impl Mind {
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         history.add(user, question.to_owned(), answer.to_owned());
     }
+}
+
+/// What a request cost, where the endpoint does not tell: a token has about four bytes.
+fn estimate(messages: &[Message], answer: &str) -> u64 {
+    let bytes = messages.iter().map(|message| message.content.len()).sum::<usize>() + answer.len();
+    bytes.div_ceil(4) as u64
 }

@@ -38,6 +38,10 @@ pub struct Config {
     pub history_turns: usize,
     /// An answer is ended here, with a remark, whatever the model still had to say.
     pub max_reply_bytes: usize,
+    /// How many messages of one user are answered in an hour; 0 is no limit.
+    pub messages_per_hour: u32,
+    /// How many tokens of the model one user may spend in an hour; 0 is no limit.
+    pub tokens_per_hour: u64,
 }
 
 impl Default for Config {
@@ -54,6 +58,8 @@ impl Default for Config {
             max_concurrent: 4,
             history_turns: 10,
             max_reply_bytes: 64 * 1024,
+            messages_per_hour: 100,
+            tokens_per_hour: 500_000,
         }
     }
 }

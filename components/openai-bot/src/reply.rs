@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol::{Body, MessageType, Metadata, UserName};
+use protocol::{Body, Metadata, UserName};
 use transport::api::Range;
 use transport::{ApiClient, Question, SendError, insist};
 
@@ -35,7 +35,7 @@ pub(crate) async fn say(question: Question, reply: Reply) {
         bodies.push(Body::parse(words::UNSPEAKABLE).expect("our own words are a message"));
     }
     for (index, body) in bodies.into_iter().enumerate() {
-        match question.reply(reply.from + index, MessageType::Chat, body, Metadata::default()).await {
+        match question.reply(reply.from + index, body, Metadata::default()).await {
             Ok(_) => {}
             Err(SendError::Refused(error)) => {
                 tracing::warn!(error = error.message, "a part of an answer is refused");

@@ -20,11 +20,18 @@ pub struct Config {
     /// How often each subscriber is told the temperature.
     #[serde(with = "kit::duration")]
     pub interval: Duration,
+    /// How many messages of one user are answered in an hour; 0 is no limit.
+    pub messages_per_hour: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { enabled: true, name: "thermometer1".to_owned(), interval: Duration::from_secs(100) }
+        Self {
+            enabled: true,
+            name: "thermometer1".to_owned(),
+            interval: Duration::from_secs(100),
+            messages_per_hour: 100,
+        }
     }
 }
 
@@ -33,6 +40,7 @@ impl Default for Config {
 pub(crate) struct Checked {
     pub(crate) name: UserName,
     pub(crate) interval: Duration,
+    pub(crate) messages_per_hour: u32,
 }
 
 impl Config {
@@ -54,7 +62,7 @@ impl Config {
                 format!("thermometer.interval: must be at least {least}"),
             ));
         }
-        Ok(Checked { name, interval: self.interval })
+        Ok(Checked { name, interval: self.interval, messages_per_hour: self.messages_per_hour })
     }
 }
 

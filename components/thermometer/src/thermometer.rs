@@ -17,7 +17,8 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use transport::{ApiClient, NativeClient, Question, Service};
+use transport::service::Role;
+use transport::{ApiClient, Limits, NativeClient, Question, Service};
 
 use crate::command::{self, Command, Wish};
 use crate::config::Checked;
@@ -48,7 +49,13 @@ pub(crate) async fn serve(
         () = context.shutdown.cancelled() => return Ok(()),
         subscribers = load => Arc::new(subscribers?),
     };
-    let mut service = Service::start(upstream.chat, config.name, KINDS, &context);
+    let role = Role {
+        name: config.name,
+        kinds: KINDS,
+        answers: MessageType::Notification,
+        limits: Limits { messages: config.messages_per_hour, cost: 0 },
+    };
+    let mut service = Service::start(upstream.chat, role, &context);
     let readings = Arc::new(Readings::of(sensor));
     let tasks = TaskTracker::new();
     let (clerk, changes) = mpsc::channel(CLERK_QUEUE);
@@ -131,7 +138,7 @@ async fn keep_changes(
 }
 
 async fn answer(question: Question, text: &'static str, metadata: Metadata) {
-    match question.reply(1, MessageType::Notification, body(text), metadata).await {
+    match question.reply(1, body(text), metadata).await {
         Ok(_) => question.finish().await,
         Err(transport::SendError::Refused(error)) => {
             tracing::warn!(error = error.message, "an answer is refused");
@@ -180,7 +187,7 @@ fn notification(to: UserName, text: &str, metadata: Metadata) -> Send {
         to,
         body: body(text),
         kind: MessageType::Notification,
-        metadata,
+        metadata: metadata.into_automatic().expect("our own metadata leave room for the mark"),
         timestamp: None,
     }
 }

@@ -19,9 +19,12 @@ struct Running {
 
 impl Running {
     fn start(servers: &FakeServers, interval: Duration) -> Self {
+        Self::configured(servers, Config { interval, ..Config::default() })
+    }
+
+    fn configured(servers: &FakeServers, config: Config) -> Self {
         let shutdown = CancellationToken::new();
         let upstream = Upstream { chat: servers.chat, api: servers.api };
-        let config = Config { interval, ..Config::default() };
         let task = tokio::spawn(thermometer::run(config, upstream, servers.context(shutdown.clone())));
         Self { shutdown, task }
     }
@@ -52,12 +55,12 @@ async fn commands_are_answered_by_notifications() {
     let range = ask(&servers, " RANGE ").await;
     assert_eq!((range.body.as_str(), range.kind), ("Temperature range data", MessageType::Notification));
     let keys: Vec<_> = range.metadata.object().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["temps", "time"]);
+    assert_eq!(keys, ["temps", "time", "automatic"]);
     let temps = range.metadata.object()["temps"].as_array().unwrap();
     assert!(temps.len() == 5 && temps.iter().all(|t| (18.0..=26.0).contains(&t.as_f64().unwrap())));
     let unknown = ask(&servers, "dance").await;
     assert!(unknown.body.as_str().contains("subscribe, unsubscribe, range and reboot"));
-    assert!(unknown.metadata.is_empty());
+    assert!(unknown.metadata.shown().is_empty());
     running.stop().await;
 }
 
@@ -92,7 +95,7 @@ async fn a_subscription_is_kept_before_it_is_confirmed_and_survives_a_restart() 
         .await;
     assert_eq!(update.kind, MessageType::Notification);
     let keys: Vec<_> = update.metadata.object().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["temperature", "unit", "time"]);
+    assert_eq!(keys, ["temperature", "unit", "time", "automatic"]);
     assert_eq!(ask(&servers, "unsubscribe").await.body.as_str(), "Unsubscribed.");
     assert_eq!(servers.state(ME, "alice"), None);
     running.stop().await;
@@ -133,4 +136,17 @@ async fn a_wrong_service_token_ends_it_with_a_reason() {
     context.service_token = kit::Secret::new("wrong".to_owned());
     let failure = thermometer::run(Config::default(), upstream, context).await.unwrap_err();
     assert!(failure.to_string().contains("refuses"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_user_who_asks_without_end_is_not_answered_without_end() {
+    let servers = FakeServers::start().await;
+    let config = Config { interval: NEVER, messages_per_hour: 5, ..Config::default() };
+    let running = Running::configured(&servers, config);
+    for _ in 0..50 {
+        servers.say("alice", ME, MessageType::Chat, "hello?");
+    }
+    servers.seen(ME, "alice", 50).await;
+    assert_eq!(servers.conversation("alice", ME, 56).await.len(), 56);
+    running.stop().await;
 }

@@ -5,9 +5,10 @@
 //! * [`lan`]: a lan-peer on this machine, as the terminal uses it.
 //! * [`native`]: a connection to the chat server that reconnects and sends nothing twice.
 //! * [`recent`]: a bounded map that forgets what is oldest.
-//! * [`service`]: a user that is a program and answers each message exactly once.
+//! * [`service`]: a user that is a program and answers each message exactly once. [`allowance`]: how much each user may ask of it.
 //! * [`lines`]: lines of bounded length from a byte stream.
 
+pub mod allowance;
 pub mod api;
 pub mod feed;
 pub mod insist;
@@ -24,6 +25,7 @@ mod outbox;
 mod progress;
 mod url;
 
+pub use allowance::Limits;
 pub use api::{ApiClient, ApiError};
 pub use endpoint::Endpoint;
 pub use feed::{Feed, FeedError};

@@ -1,8 +1,9 @@
 //! A service: a user that is a program, and answers each message to it exactly once, whatever is restarted in between.
 //!
-//! The life of a message: an event comes → passed over if it is the service's own, another service's answer, or of a kind that
-//! asks for nothing → [`Service::next`] hands it out as a [`Question`] → [`Question::reply`] stores an answer under an id made
-//! from the event's → [`Question::finish`] → the service's cursor moves past it as soon as everything before it is finished.
+//! The life of a message: an event comes → passed over if it is the service's own, another program's answer, or of a kind that
+//! asks for nothing → answered with a polite refusal, once, or not at all where its sender has asked for too much this hour →
+//! [`Service::next`] hands it out as a [`Question`] → [`Question::reply`] stores an answer under an id made from the event's, marked
+//! as a program's → [`Question::finish`] → the service's cursor moves past it as soon as everything before it is finished.
 //! When the service dies before that, the event comes again, and its answer, sent again, is told by its id.
 //!
 //! Leaves out what the answers are, and any queue: the caller must take what comes and never wait for an answer to be stored
@@ -17,14 +18,16 @@ use kit::{Context, Exit, Failure, Notifier};
 use protocol::native::{Ack, ErrorCode, ErrorFrame, EventFrame, Send};
 use protocol::{Body, ClientId, Event, MessageType, Metadata, UserName};
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::allowance::{Allowance, Limits, Verdict};
 use crate::native::{Incoming, NativeClient, NativeOptions, REPLAY, SendError};
 use crate::progress::Progress;
 
-/// What every answer's client id begins with. Services do not answer what has such an id, so two of them cannot keep each other
-/// talking.
-const REPLY_PREFIX: &str = "re-";
+/// What every answer's client id begins with. Services do not answer what has such an id, nor what is marked as automatic
+/// ([`protocol::metadata::AUTOMATIC`]), so two of them cannot keep each other talking.
+pub const REPLY_PREFIX: &str = "re-";
 /// What is under way when the service is told to end gets this long.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(1200);
 
@@ -45,6 +48,9 @@ pub struct Service {
 struct Shared {
     client: NativeClient,
     progress: Mutex<Progress>,
+    allowance: Mutex<Allowance>,
+    /// What its answers are.
+    answers: MessageType,
     /// Something was finished.
     finished: Notify,
 }
@@ -53,22 +59,41 @@ impl Shared {
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().expect("nobody panics while holding this lock")
     }
+
+    fn allowance(&self) -> MutexGuard<'_, Allowance> {
+        self.allowance.lock().expect("nobody panics while holding this lock")
+    }
+}
+
+/// What a service is.
+#[derive(Debug, Clone)]
+pub struct Role {
+    /// Its name in the chat.
+    pub name: UserName,
+    /// The kinds of messages that ask for something.
+    pub kinds: &'static [MessageType],
+    /// The kind of its answers.
+    pub answers: MessageType,
+    /// How much each user may ask for in an hour.
+    pub limits: Limits,
 }
 
 impl Service {
-    /// Starts connecting as `name`; `kinds` are the messages that ask for something. Tells `context.notifier` when it is online.
+    /// Starts connecting. Tells `context.notifier` when it is online.
     #[must_use]
-    pub fn start(
-        server: SocketAddr,
-        name: UserName,
-        kinds: &'static [MessageType],
-        context: &Context,
-    ) -> Self {
+    pub fn start(server: SocketAddr, role: Role, context: &Context) -> Self {
+        let Role { name, kinds, answers, limits } = role;
         // Not a child of `context.shutdown`: what is under way then must still be stored.
         let connection = CancellationToken::new();
         let options = NativeOptions::service(server, name.clone(), context.service_token.clone());
         let (client, incoming) = NativeClient::start(options, connection.clone());
-        let shared = Shared { client, progress: Mutex::default(), finished: Notify::new() };
+        let shared = Shared {
+            client,
+            progress: Mutex::default(),
+            allowance: Mutex::new(Allowance::new(limits)),
+            answers,
+            finished: Notify::new(),
+        };
         Self {
             name,
             kinds,
@@ -151,7 +176,15 @@ impl Service {
             return None;
         }
         let begun = self.shared.progress().begin(&event.conversation, event.seq);
-        begun.then(|| Question { event, replayed, shared: Arc::clone(&self.shared) })
+        let question = begun.then(|| Question { event, replayed, shared: Arc::clone(&self.shared) })?;
+        let verdict = self.shared.allowance().ask(question.event.sender.key(), Instant::now());
+        match verdict {
+            Verdict::Granted => return Some(question),
+            // On tasks of their own: this one must go on taking what comes.
+            Verdict::Exceeded { again } => drop(tokio::spawn(question.refuse(again))),
+            Verdict::Silent => drop(tokio::spawn(question.finish())),
+        }
+        None
     }
 
     fn asks(&self, event: &Event) -> bool {
@@ -159,6 +192,7 @@ impl Service {
             && event.destination == self.name
             && self.kinds.contains(&event.kind)
             && !event.client_id.as_str().starts_with(REPLY_PREFIX)
+            && !event.metadata.is_automatic()
     }
 
     /// Lets what is under way come to its end, for a moment; call it after [`Service::next`] said `None`.
@@ -199,27 +233,40 @@ impl Question {
         ClientId::parse(&text).expect("a UUID and a number are short printable ASCII")
     }
 
-    /// Stores a part of the answer, and returns when it is durable.
+    /// Stores a part of the answer, marked as a program's, and returns when it is durable.
     ///
     /// # Errors
     /// When the server refuses it, or the connection ended for good.
-    pub async fn reply(
-        &self,
-        part: usize,
-        kind: MessageType,
-        body: Body,
-        metadata: Metadata,
-    ) -> Result<Ack, SendError> {
+    ///
+    /// # Panics
+    /// When the metadata are so large that the mark does not fit.
+    pub async fn reply(&self, part: usize, body: Body, metadata: Metadata) -> Result<Ack, SendError> {
+        let metadata = metadata.into_automatic().expect("a service's metadata leave room for the mark");
         let send = Send {
             client_id: self.reply_id(part),
             to: self.event.sender.clone(),
             body,
-            kind,
+            kind: self.shared.answers,
             metadata,
             timestamp: None,
             trace: false,
         };
         self.shared.client.send(send).await
+    }
+
+    /// Counts what an answer cost towards what its asker may spend in an hour.
+    pub fn spend(&self, cost: u64) {
+        self.shared.allowance().spend(self.event.sender.key(), cost, Instant::now());
+    }
+
+    /// Its sender has asked for too much.
+    async fn refuse(self, again: Duration) {
+        tracing::info!(user = %self.event.sender, "asked for too much in an hour, and is not answered until it is over");
+        match self.reply(1, too_much(again), Metadata::default()).await {
+            Ok(_) | Err(SendError::Refused(_)) => self.finish().await,
+            // It is told after the next start.
+            Err(SendError::Ended) => {}
+        }
     }
 
     /// It is dealt with: it need not come again.
@@ -231,4 +278,14 @@ impl Question {
         }
         shared.finished.notify_one();
     }
+}
+
+/// Answers the first message that is one too many.
+fn too_much(again: Duration) -> Body {
+    let minutes = again.as_secs().div_ceil(60).max(1);
+    let minutes = if minutes == 1 { "1 minute".to_owned() } else { format!("{minutes} minutes") };
+    let text = format!(
+        "You have reached my hourly limit for one user. Please come back in {minutes}; I do not answer before that."
+    );
+    Body::parse(&text).expect("our own words are a message")
 }

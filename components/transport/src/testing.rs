@@ -107,12 +107,20 @@ impl FakeServers {
     /// # Panics
     /// When the names or the text are not valid.
     pub fn say(&self, from: &str, to: &str, kind: MessageType, text: &str) -> Event {
+        self.say_with(from, to, kind, text, Metadata::default())
+    }
+
+    /// Somebody says something with metadata.
+    ///
+    /// # Panics
+    /// When the names or the text are not valid.
+    pub fn say_with(&self, from: &str, to: &str, kind: MessageType, text: &str, metadata: Metadata) -> Event {
         let draft = Draft {
             sender: name(from),
             destination: name(to),
             body: Body::parse(text).expect("a test says valid texts"),
             kind,
-            metadata: Metadata::default(),
+            metadata,
             client_id: ClientId::fresh(),
             timestamp: None,
         };
@@ -122,7 +130,7 @@ impl FakeServers {
     /// Waits until something is to be seen in the world, and returns it.
     ///
     /// # Panics
-    /// When it does not come within ten seconds.
+    /// When it does not come within a minute.
     pub async fn until<T>(&self, mut look: impl FnMut(&World) -> Option<T>) -> T {
         let mut changes = self.shared.changes.subscribe();
         let found = async {
@@ -133,7 +141,7 @@ impl FakeServers {
                 changes.changed().await.expect("the sender lives as long as we do");
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(10), found)
+        tokio::time::timeout(std::time::Duration::from_secs(60), found)
             .await
             .unwrap_or_else(|_| panic!("what was waited for did not happen in {:#?}", self.shared.world()))
     }

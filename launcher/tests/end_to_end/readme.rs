@@ -1,5 +1,9 @@
 //! The README's own examples.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::Command;
+
 use crate::support::Home;
 use crate::support::line_client::LineClient;
 
@@ -34,4 +38,26 @@ fn the_service_in_ten_lines_answers() {
     let answer = alice.line();
     assert!(answer.starts_with("[echo]"), "{answer:?}");
     assert!(answer.ends_with("] you said is anybody there?\n"), "{answer:?}");
+}
+
+#[test]
+fn the_service_in_ten_lines_answers_people_and_not_programs() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let program = block("python").replace("5000", &server.local_addr().unwrap().port().to_string());
+    let mut service = Command::new("python3").arg("-c").arg(program).spawn().unwrap();
+    let (mut stream, _) = server.accept().unwrap();
+    stream.write_all(b"Enter your username: ").unwrap();
+    let mut said = BufReader::new(stream.try_clone().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line, "echo\n");
+    for program in ["openai", "thermometer1"] {
+        stream.write_all(format!("[{program}][T] I do not know that command.\n").as_bytes()).unwrap();
+    }
+    stream.write_all(b"[alice][T] hello\n").unwrap();
+    line.clear();
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line, "alice: you said hello\n");
+    stream.shutdown(std::net::Shutdown::Both).unwrap();
+    service.wait().unwrap();
 }

@@ -6,5 +6,6 @@ mod commands;
 mod endpoints;
 mod failures;
 mod harness;
+mod limits;
 mod restarts;
 mod script;

@@ -4,8 +4,9 @@ use kit::{Exit, Secret};
 use openai_bot::{Config, Credentials, Upstream};
 use protocol::{Body, MessageType, Metadata};
 use tokio_util::sync::CancellationToken;
-use transport::Service;
+use transport::service::Role;
 use transport::testing::{FakeServers, name};
+use transport::{Limits, Service};
 
 use crate::harness::{ME, Stage};
 use crate::script::Script;
@@ -25,11 +26,17 @@ async fn a_question_under_way_at_a_restart_is_answered_once_after_it() {
 /// An earlier run that stored these parts of its answer, and died before it could mark the question as seen.
 async fn die_after(stage: &Stage, parts: &[&str]) {
     let context = stage.servers.context(CancellationToken::new());
-    let mut service = Service::start(stage.servers.chat, name(ME), &[MessageType::Chat], &context);
+    let role = Role {
+        name: name(ME),
+        kinds: &[MessageType::Chat],
+        answers: MessageType::Chat,
+        limits: Limits::default(),
+    };
+    let mut service = Service::start(stage.servers.chat, role, &context);
     let question = service.next().await.unwrap().unwrap();
     for (n, text) in (1..).zip(parts) {
         let body = Body::parse(text).unwrap();
-        question.reply(n, MessageType::Chat, body, Metadata::default()).await.unwrap();
+        question.reply(n, body, Metadata::default()).await.unwrap();
     }
 }
 
