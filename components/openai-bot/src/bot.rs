@@ -5,7 +5,7 @@
 //! stored in parts → the question marked as seen. The life of a command: it takes effect at once, the clerk has the choice kept,
 //! and then it is confirmed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kit::{Context, Exit, Failure};
 use protocol::{Event, MessageType, UserName};
@@ -15,16 +15,17 @@ use tokio_util::task::TaskTracker;
 use transport::service::Role as ServiceRole;
 use transport::{ApiClient, Limits, Question, Service};
 
+use crate::answer::Answer;
 use crate::command::{Request, parse};
 use crate::completion::{Message, Role};
 use crate::config::Checked;
-use crate::history::History;
+use crate::history::{History, Turn};
 use crate::lanes::{Lanes, Place};
-use crate::model::Model;
+use crate::model::{Model, ModelError};
 use crate::personality::Personality;
 use crate::profiles::Profiles;
 use crate::reply::{Earlier, Reply, earlier, say};
-use crate::{Config, Credentials, Upstream, words};
+use crate::{Config, Credentials, Upstream, recall, words};
 
 /// What may ask for something; what other services tell is none of them.
 const KINDS: &[MessageType] = &[MessageType::Chat, MessageType::Command];
@@ -103,6 +104,10 @@ impl Desk {
             Request::Personality(None) => self.say(question, words::unknown_personality(current)),
             Request::Personality(Some(personality)) => self.choose(question, personality),
             Request::Rotate => self.choose(question, current.next()),
+            Request::Forget => {
+                self.mind.history().forget(&question.event.sender, question.event.seq);
+                self.say(question, words::FORGOTTEN.to_owned());
+            }
             Request::Question(_) => self.ask(question),
         }
     }
@@ -198,13 +203,16 @@ impl Mind {
                 Earlier::UpTo(from) => return Some(Reply { text: words::REST_LOST.to_owned(), from }),
             }
         }
-        let Event { sender, body, .. } = &question.event;
-        let messages = self.messages(sender, body.as_str());
-        let text = match self.model.ask(&messages).await {
+        let Event { sender, seq, body, .. } = &question.event;
+        if self.history().must_recall(sender) {
+            let recalled = recall::recall(&self.api, &question.event).await;
+            recalled.tell(sender, &mut self.history());
+        }
+        let text = match self.ask(question).await {
             Ok(answer) => {
-                question.spend(answer.tokens.unwrap_or_else(|| estimate(&messages, &answer.text)));
                 let mut text = answer.text;
-                self.remember(sender, body.as_str(), &text);
+                let turn = Turn { seq: *seq, question: body.to_string(), answer: text.clone() };
+                self.history().add(sender, turn);
                 text.push_str(&answer.broke_off.as_ref().map(words::remark).unwrap_or_default());
                 text
             }
@@ -216,17 +224,38 @@ impl Mind {
         Some(text.into())
     }
 
+    /// Asks the model. When the conversation is longer than the model's context, its older half is forgotten, and the model is asked
+    /// again, until the question stands alone.
+    async fn ask(&self, question: &Question) -> Result<Answer, ModelError> {
+        let user = &question.event.sender;
+        loop {
+            let messages = self.messages(user, question.event.body.as_str());
+            let result = self.model.ask(&messages).await;
+            let turns = self.history().len(user);
+            match result {
+                Err(ModelError::TooLong) if turns > 0 => {
+                    tracing::info!(%user, turns, "the conversation is too long for the model, and its older half is forgotten");
+                    self.history().keep_newest(user, turns / 2);
+                }
+                Err(error) => return Err(error),
+                Ok(answer) => {
+                    question.spend(answer.tokens.unwrap_or_else(|| estimate(&messages, &answer.text)));
+                    return Ok(answer);
+                }
+            }
+        }
+    }
+
     fn messages(&self, user: &UserName, question: &str) -> Vec<Message> {
         let prompt = self.profiles.of(user).prompt().to_owned();
         let mut messages = vec![Message { role: Role::System, content: prompt }];
-        messages.extend(self.history.lock().unwrap_or_else(PoisonError::into_inner).messages(user));
+        messages.extend(self.history().messages(user));
         messages.push(Message { role: Role::User, content: question.to_owned() });
         messages
     }
 
-    fn remember(&self, user: &UserName, question: &str, answer: &str) {
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        history.add(user, question.to_owned(), answer.to_owned());
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

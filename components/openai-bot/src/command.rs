@@ -11,6 +11,8 @@ pub(crate) enum Request<'a> {
     Personality(Option<Personality>),
     /// To be the next one from now on.
     Rotate,
+    /// To forget what was said.
+    Forget,
     /// Anything else, as it was typed.
     Question(&'a str),
 }
@@ -23,6 +25,7 @@ pub(crate) fn parse(text: &str) -> Request<'_> {
     match (second, third) {
         (None, _) if is(first, "help") || is(first, "info") => Request::Help,
         (None, _) if is(first, "rotate") => Request::Rotate,
+        (None, _) if is(first, "forget") || is(first, "new") => Request::Forget,
         (name, None) if is(first, "personality") => Request::Personality(name.and_then(Personality::parse)),
         _ => Request::Question(text),
     }
@@ -37,6 +40,7 @@ mod tests {
         assert_eq!(parse(" HELP "), Request::Help);
         assert_eq!(parse("Info"), Request::Help);
         assert_eq!(parse("rotate"), Request::Rotate);
+        assert_eq!((parse(" Forget"), parse("NEW")), (Request::Forget, Request::Forget));
         assert_eq!(parse("Personality  ANGRY"), Request::Personality(Some(Personality::Angry)));
         assert_eq!(parse("personality grumpy"), Request::Personality(None));
         assert_eq!(parse("personality"), Request::Personality(None));
@@ -44,9 +48,14 @@ mod tests {
 
     #[test]
     fn everything_else_is_a_question_as_it_was_typed() {
-        for text in
-            ["help me with Rust", "What is  a monad?", "personality tests: any good?", "rotate it", "?"]
-        {
+        for text in [
+            "help me with Rust",
+            "What is  a monad?",
+            "personality tests: any good?",
+            "rotate it",
+            "new ideas?",
+            "?",
+        ] {
             assert_eq!(parse(text), Request::Question(text));
         }
     }

@@ -34,7 +34,7 @@ pub struct Config {
     pub total_timeout: Duration,
     /// How many questions are with the model at the same time; the others wait.
     pub max_concurrent: usize,
-    /// How many earlier questions and answers of a user go along with the next question. They are kept in memory only.
+    /// How many earlier questions and answers of a user go along with the next question.
     pub history_turns: usize,
     /// An answer is ended here, with a remark, whatever the model still had to say.
     pub max_reply_bytes: usize,

@@ -1,4 +1,5 @@
-//! What was said before, as far as the model is told: the last turns with each user, in memory only.
+//! What was said before, as far as the model is told: the last turns with each user. Kept in memory, and taken from the log for a
+//! user's first question after a start; see `recall`.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -28,13 +29,17 @@ struct Turns {
     turns: VecDeque<Turn>,
     bytes: usize,
     used: u64,
+    /// Where in the conversation the user said `forget`: a question before it is not remembered when its answer comes.
+    forgotten: u64,
 }
 
 /// A question and its answer.
-#[derive(Debug)]
-struct Turn {
-    question: String,
-    answer: String,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// The question's place in the conversation.
+    pub(crate) seq: u64,
+    pub(crate) question: String,
+    pub(crate) answer: String,
 }
 
 impl Turn {
@@ -49,6 +54,16 @@ impl History {
         Self { turns, users: BTreeMap::new(), bytes: 0, clock: 0 }
     }
 
+    /// Whether the log has more than is known here.
+    pub(crate) fn must_recall(&self, user: &UserName) -> bool {
+        self.turns > 0 && !self.users.contains_key(user.key())
+    }
+
+    /// How many turns with a user there are.
+    pub(crate) fn len(&self, user: &UserName) -> usize {
+        self.users.get(user.key()).map_or(0, |user| user.turns.len())
+    }
+
     /// What the model is told before a user's next question.
     pub(crate) fn messages(&self, user: &UserName) -> Vec<Message> {
         let turns = self.users.get(user.key()).into_iter().flat_map(|user| &user.turns);
@@ -60,25 +75,55 @@ impl History {
             .collect()
     }
 
-    /// Remembers a turn, if it is not too long to be.
-    pub(crate) fn add(&mut self, user: &UserName, question: String, answer: String) {
-        let turn = Turn { question, answer };
-        if self.turns == 0 || turn.bytes() > USER_BYTES {
+    /// Remembers a turn, if it is not too long to be, and the user has not said `forget` since.
+    pub(crate) fn add(&mut self, user: &UserName, turn: Turn) {
+        let most = self.turns;
+        if most == 0 || turn.bytes() > USER_BYTES {
             return;
+        }
+        let turns = self.user(user);
+        if turn.seq <= turns.forgotten {
+            return;
+        }
+        let bytes = turn.bytes();
+        turns.bytes += bytes;
+        turns.turns.push_back(turn);
+        self.bytes += bytes;
+        self.drop_oldest(user, |turns| turns.turns.len() > most || turns.bytes > USER_BYTES);
+        while self.bytes > TOTAL_BYTES {
+            self.forget_longest_ago();
+        }
+    }
+
+    /// Forgets all turns with a user but the newest ones.
+    pub(crate) fn keep_newest(&mut self, user: &UserName, count: usize) {
+        self.drop_oldest(user, |turns| turns.turns.len() > count);
+    }
+
+    /// Forgets what was said with a user before this place in the conversation.
+    pub(crate) fn forget(&mut self, user: &UserName, seq: u64) {
+        let turns = self.user(user);
+        turns.forgotten = turns.forgotten.max(seq);
+        self.drop_oldest(user, |turns| turns.turns.front().is_some_and(|turn| turn.seq <= seq));
+    }
+
+    /// A user's turns, of whom there may be none yet.
+    fn user(&mut self, user: &UserName) -> &mut Turns {
+        while self.users.len() >= USERS && !self.users.contains_key(user.key()) {
+            self.forget_longest_ago();
         }
         self.clock += 1;
         let turns = self.users.entry(user.key().to_owned()).or_default();
         turns.used = self.clock;
-        turns.bytes += turn.bytes();
-        self.bytes += turn.bytes();
-        turns.turns.push_back(turn);
-        while turns.turns.len() > self.turns || turns.bytes > USER_BYTES {
-            let bytes = turns.turns.pop_front().map_or(0, |turn| turn.bytes());
-            turns.bytes -= bytes;
-            self.bytes -= bytes;
-        }
-        while self.bytes > TOTAL_BYTES || self.users.len() > USERS {
-            self.forget_longest_ago();
+        turns
+    }
+
+    fn drop_oldest(&mut self, user: &UserName, is_too_much: impl Fn(&Turns) -> bool) {
+        let Some(turns) = self.users.get_mut(user.key()) else { return };
+        while is_too_much(turns) {
+            let Some(turn) = turns.turns.pop_front() else { break };
+            turns.bytes -= turn.bytes();
+            self.bytes -= turn.bytes();
         }
     }
 
@@ -98,11 +143,15 @@ mod tests {
         UserName::parse(&format!("user{n}")).unwrap()
     }
 
+    fn turn(seq: u64, question: &str, answer: &str) -> Turn {
+        Turn { seq, question: question.to_owned(), answer: answer.to_owned() }
+    }
+
     #[test]
     fn the_last_turns_are_told_in_order() {
         let mut history = History::new(2);
         for n in 1..=3 {
-            history.add(&user(1), format!("q{n}"), format!("a{n}"));
+            history.add(&user(1), turn(n, &format!("q{n}"), &format!("a{n}")));
         }
         let told: Vec<_> = history.messages(&user(1)).into_iter().map(|m| (m.role, m.content)).collect();
         let expected =
@@ -115,10 +164,25 @@ mod tests {
     fn who_asked_longest_ago_is_forgotten_first() {
         let mut history = History::new(2);
         for n in 0..=USERS {
-            history.add(&user(n), "q".into(), "a".into());
+            history.add(&user(n), turn(1, "q", "a"));
         }
         assert!(history.messages(&user(0)).is_empty());
         assert!(!history.messages(&user(1)).is_empty());
+    }
+
+    #[test]
+    fn what_was_said_before_forget_is_neither_told_nor_remembered_later() {
+        let mut history = History::new(5);
+        history.add(&user(1), turn(1, "q1", "a1"));
+        history.forget(&user(1), 4);
+        history.add(&user(1), turn(3, "q3", "its answer comes behind the word"));
+        assert_eq!(history.len(&user(1)), 0);
+        assert!(!history.must_recall(&user(1)) && history.must_recall(&user(2)));
+        for n in 5..9 {
+            history.add(&user(1), turn(n, "q", "a"));
+        }
+        history.keep_newest(&user(1), 2);
+        assert_eq!(history.len(&user(1)), 2);
     }
 
     proptest! {
@@ -127,7 +191,11 @@ mod tests {
         fn memory_stays_bounded_and_counted(turns in prop::collection::vec((0usize..200, 0usize..60_000), 0..300)) {
             let mut history = History::new(5);
             for (n, size) in turns {
-                history.add(&user(n), "x".repeat(size / 2), "y".repeat(size / 2));
+                history.add(&user(n), turn(1, &"x".repeat(size / 2), &"y".repeat(size / 2)));
+                if size % 7 == 0 {
+                    history.keep_newest(&user(n / 2), 1);
+                    history.forget(&user(n / 3), 0);
+                }
                 let counted: usize =
                     history.users.values().flat_map(|turns| &turns.turns).map(Turn::bytes).sum();
                 prop_assert_eq!(counted, history.bytes);

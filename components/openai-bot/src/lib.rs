@@ -1,7 +1,7 @@
 //! openai-bot: a service that is a user like any other, and answers questions with a language model.
 //!
 //! `command` and `personality` are what may be asked beside questions, `bot` is how it all works together, `lanes` whose turn it
-//! is, `model` the client of the endpoint, `reply` how an answer is given exactly once. What the endpoint sends passes `unpack`, `body`
+//! is, `history` and `recall` what the model is told of earlier questions, `model` the client of the endpoint, `reply` how an answer is given exactly once. What the endpoint sends passes `unpack`, `body`
 //! with [`sse`] and `objects`, `completion` or `problem`, and is put together by `answer` without `thoughts`.
 
 use std::net::SocketAddr;
@@ -25,6 +25,7 @@ mod parts;
 mod personality;
 mod problem;
 mod profiles;
+mod recall;
 mod reply;
 mod retry;
 mod thoughts;

@@ -29,6 +29,16 @@ pub(crate) fn count(first: &str) -> usize {
     number.and_then(|(count, _)| count.parse().ok()).unwrap_or(1)
 }
 
+/// A part as it was before it was numbered.
+pub(crate) fn without_number(part: &str) -> &str {
+    let numbered = part.strip_prefix('(').and_then(|rest| rest.split_once(") "));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match numbered.and_then(|(number, rest)| Some((number.split_once('/')?, rest))) {
+        Some(((at, count), rest)) if is_number(at) && is_number(count) => rest,
+        Some(_) | None => part,
+    }
+}
+
 /// Cuts behind the last line end, else behind the last space, else between two characters.
 fn chunks(text: &str, most: usize) -> impl Iterator<Item = &str> {
     let mut rest = text;
@@ -68,6 +78,10 @@ mod tests {
         let long = parts(&"word ".repeat(8000));
         assert_eq!(long.len(), 3);
         assert!(long[0].as_str().starts_with("(1/3) word") && long[2].as_str().starts_with("(3/3) word"));
+        assert_eq!(
+            (without_number("(2/3) b"), without_number("(b) c"), without_number("(1/x) d")),
+            ("b", "(b) c", "(1/x) d")
+        );
         assert_eq!((count(long[0].as_str()), count("(1/x) no"), count("hi")), (3, 1, 1));
     }
 

@@ -23,12 +23,32 @@ pub(crate) const REST_LOST: &str =
 pub(crate) const UNSPEAKABLE: &str =
     "The model's answer holds nothing that can be shown here. Please ask in other words.";
 
+/// Stands for an answer without a word.
+const EMPTY: &str = "The model had nothing to say to that. Please ask in other words.";
+/// Confirms that nothing of the conversation goes along with the next question.
+pub(crate) const FORGOTTEN: &str = "I have forgotten what we said. What is next?";
+/// What every apology begins with.
+const SORRY: &str = "Sorry, ";
+/// What comes between an answer and the remark that it is not complete.
+const REMARK: &str = "\n\n[The answer broke off here: ";
+
+/// Of an answer in the log, what the model said; nothing where it is one of our own notices. A model's answer that begins like an
+/// apology is taken for one, which only means that it is not told again.
+pub(crate) fn said_by_model(answer: &str) -> Option<&str> {
+    let own = [TOO_MANY, REST_LOST, UNSPEAKABLE, EMPTY];
+    if answer.starts_with(SORRY) || own.contains(&answer) {
+        return None;
+    }
+    Some(answer.rsplit_once(REMARK).map_or(answer, |(said, _)| said))
+}
+
 /// What it can do, and who it is now.
 pub(crate) fn help(me: &UserName, model: &str, personality: Personality) -> String {
     let names = Personality::ALL.map(Personality::as_str).join("|");
     format!(
         "I am {me}; ask me anything and I pass it on to the model {model}.\n\
-         Commands: help or info (this text), personality {names} (how I answer you), rotate (the next personality).\n\
+         Commands: help or info (this text), personality {names} (how I answer you), rotate (the next personality), \
+         forget or new (I forget what we said).\n\
          Current personality: {}",
         personality.as_str()
     )
@@ -63,7 +83,7 @@ pub(crate) fn remark(broke_off: &BrokeOff) -> String {
         BrokeOff::Length => "it got too long. Ask for the rest, or for less.".to_owned(),
         BrokeOff::Filtered => "the model's provider holds the rest back. Ask in other words.".to_owned(),
     };
-    format!("\n\n[The answer broke off here: {why}]")
+    format!("{REMARK}{why}]")
 }
 
 /// Why there is no answer, and what can be done.
@@ -102,7 +122,7 @@ pub(crate) fn apology(error: &ModelError) -> String {
         ModelError::Malformed => "Sorry, I did not understand what came back from the model. Please ask again; if it stays like \
              this, whoever runs this chat should check openai-bot.base-url."
             .to_owned(),
-        ModelError::Empty => "The model had nothing to say to that. Please ask in other words.".to_owned(),
+        ModelError::Empty => EMPTY.to_owned(),
         ModelError::Tools => "Sorry, the model wants to use a tool for that, and I have none. Please ask in other words.".to_owned(),
         ModelError::Filtered => {
             "Sorry, the model's provider holds the answer back. Please ask in other words.".to_owned()
@@ -127,12 +147,46 @@ mod tests {
     #[test]
     fn help_names_the_commands_and_the_current_personality() {
         let text = help(&UserName::parse("openai").unwrap(), "m", Personality::Spanish);
-        for word in
-            ["help", "info", "personality happy|angry|spanish", "rotate", "Current personality: spanish"]
-        {
+        for word in [
+            "help",
+            "info",
+            "personality happy|angry|spanish",
+            "rotate",
+            "forget",
+            "new",
+            "Current personality: spanish",
+        ] {
             assert!(text.contains(word), "{word} in {text}");
         }
         assert!(unknown_personality(Personality::Happy).contains("happy, angry, spanish"));
+    }
+
+    #[test]
+    fn what_the_model_said_is_told_from_our_own_notices() {
+        let errors = [
+            ModelError::Unreachable,
+            ModelError::Key(401),
+            ModelError::NoCredit,
+            ModelError::NotFound,
+            ModelError::Redirect(301),
+            ModelError::Busy { after: None },
+            ModelError::TooLong,
+            ModelError::Refused { status: 400, code: None, says: String::new() },
+            ModelError::Refused { status: 400, code: None, says: "no".to_owned() },
+            ModelError::Slow,
+            ModelError::Malformed,
+            ModelError::Empty,
+            ModelError::Tools,
+            ModelError::Filtered,
+        ];
+        for error in errors {
+            assert_eq!(said_by_model(&apology(&error)), None, "{error}");
+        }
+        for own in [TOO_MANY, REST_LOST, UNSPEAKABLE] {
+            assert_eq!(said_by_model(own), None);
+        }
+        assert_eq!(said_by_model(&format!("Half{}", remark(&BrokeOff::Silence))), Some("Half"));
+        assert_eq!(said_by_model("Whole."), Some("Whole."));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod answers;
 mod commands;
+mod context;
 mod endpoints;
 mod failures;
 mod harness;
