@@ -15,6 +15,9 @@ pub(crate) const UNKNOWN: &str =
     "I do not know that command. I know: subscribe, unsubscribe, range and reboot.";
 /// Answers `subscribe` when there is no room.
 pub(crate) const FULL: &str = "I have as many subscribers as I can serve. Please try again later.";
+/// Ends a subscription.
+pub(crate) const ENDED: &str =
+    "Your subscription has ended, because you were not online for too long. Send subscribe to go on.";
 /// Answers `subscribe` and `unsubscribe` when the message API refuses to keep them.
 pub(crate) const NOT_KEPT: &str =
     "I could not note that down, so nothing has changed. Please try again later.";

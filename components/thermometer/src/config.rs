@@ -6,8 +6,14 @@ use kit::{Exit, Failure};
 use protocol::UserName;
 use serde::{Deserialize, Serialize};
 
+use crate::subscribers::Bounds;
+
 /// Updates closer together than this are no news and only cost the store.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Each costs a stored message every interval.
+const MOST_SUBSCRIBERS: usize = 10_000;
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The part of the configuration that is this component's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +26,14 @@ pub struct Config {
     /// How often each subscriber is told the temperature.
     #[serde(with = "kit::duration")]
     pub interval: Duration,
+    /// How many subscribers there may be. One who has never been online gives way to whoever comes later.
+    pub max_subscribers: usize,
+    /// A subscription ends when its user was not online at an update for this long, counted while the thermometer runs.
+    #[serde(with = "kit::duration")]
+    pub subscription_expiry: Duration,
+    /// The same for a user who has never been online at an update.
+    #[serde(with = "kit::duration")]
+    pub never_online_expiry: Duration,
     /// How many messages of one user are answered in an hour; 0 is no limit.
     pub messages_per_hour: u32,
 }
@@ -30,6 +44,9 @@ impl Default for Config {
             enabled: true,
             name: "thermometer1".to_owned(),
             interval: Duration::from_secs(100),
+            max_subscribers: 1000,
+            subscription_expiry: 30 * DAY,
+            never_online_expiry: DAY,
             messages_per_hour: 100,
         }
     }
@@ -40,6 +57,7 @@ impl Default for Config {
 pub(crate) struct Checked {
     pub(crate) name: UserName,
     pub(crate) interval: Duration,
+    pub(crate) bounds: Bounds,
     pub(crate) messages_per_hour: u32,
 }
 
@@ -62,7 +80,27 @@ impl Config {
                 format!("thermometer.interval: must be at least {least}"),
             ));
         }
-        Ok(Checked { name, interval: self.interval, messages_per_hour: self.messages_per_hour })
+        if !(1..=MOST_SUBSCRIBERS).contains(&self.max_subscribers) {
+            let what = format!(
+                "thermometer.max-subscribers: must be from 1 to {MOST_SUBSCRIBERS}, not {}",
+                self.max_subscribers
+            );
+            return Err(Failure::new(Exit::Config, what));
+        }
+        let bounds = Bounds {
+            subscribers: self.max_subscribers,
+            offline: self.subscription_expiry,
+            never_online: self.never_online_expiry,
+        };
+        let expiries =
+            [("subscription-expiry", bounds.offline), ("never-online-expiry", bounds.never_online)];
+        if let Some((key, _)) = expiries.iter().find(|(_, expiry)| expiry.is_zero()) {
+            return Err(Failure::new(
+                Exit::Config,
+                format!("thermometer.{key}: must be longer than nothing"),
+            ));
+        }
+        Ok(Checked { name, interval: self.interval, bounds, messages_per_hour: self.messages_per_hour })
     }
 }
 
@@ -78,5 +116,9 @@ mod tests {
         assert!(bad.to_string().starts_with("thermometer.name: a name cannot hold a space"), "{bad}");
         let bad = Config { interval: Duration::ZERO, ..Config::default() }.check().unwrap_err();
         assert!(bad.to_string().contains("thermometer.interval"), "{bad}");
+        let bad = Config { max_subscribers: 0, ..Config::default() }.check().unwrap_err();
+        assert!(bad.to_string().contains("max-subscribers: must be from 1 to 10000, not 0"), "{bad}");
+        let bad = Config { never_online_expiry: Duration::ZERO, ..Config::default() }.check().unwrap_err();
+        assert!(bad.to_string().contains("never-online-expiry: must be longer than nothing"), "{bad}");
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! The life of a command: taken from the service → `range`, `reboot` and what is unknown are answered each on a task of their own →
 //! `subscribe` and `unsubscribe` go one after another to the clerk, who has them kept before the answer is said. The life of an
-//! update: a tick → one reading → one message to each subscriber, and the round is over when all of them are stored. Ticks that
-//! pass meanwhile are skipped: a temperature that nobody could be told is no news any more.
+//! update: a tick → one reading → one message to each subscriber, and the round is over when all of them are stored, and the
+//! subscriptions that nobody wants any more are ended. Ticks that pass meanwhile are skipped: a temperature that nobody could be told
+//! is no news any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use kit::{Context, Failure};
 use protocol::native::Send;
 use protocol::{Body, ClientId, MessageType, Metadata, UserName};
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transport::service::Role;
@@ -44,7 +45,7 @@ pub(crate) async fn serve(
     context: Context,
 ) -> Result<(), Failure> {
     let api = ApiClient::new(upstream.api, context.service_token.clone());
-    let load = Subscribers::load(api, config.name.clone());
+    let load = Subscribers::load(api, config.name.clone(), config.bounds);
     let subscribers = tokio::select! {
         () = context.shutdown.cancelled() => return Ok(()),
         subscribers = load => Arc::new(subscribers?),
@@ -126,7 +127,7 @@ async fn keep_changes(
         let text = match (result, wish) {
             (Ok(()), Wish::Subscribe) => command::SUBSCRIBED,
             (Ok(()), Wish::Unsubscribe) => command::UNSUBSCRIBED,
-            (Err(SubscribeError::Full), _) => command::FULL,
+            (Err(SubscribeError::Full(_)), _) => command::FULL,
             (Err(error @ SubscribeError::Refused(_)), _) => {
                 let error = kit::failure::chain(&error);
                 tracing::error!(error, "a subscription is not kept");
@@ -155,25 +156,38 @@ async fn update(
     subscribers: Arc<Subscribers>,
     readings: Arc<Readings>,
 ) {
-    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
+    let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut last = Instant::now();
     loop {
-        ticks.tick().await;
-        tell(&client, subscribers.all(), &readings.one()).await;
+        let now = ticks.tick().await;
+        let elapsed = now.duration_since(std::mem::replace(&mut last, now));
+        tell(&client, &subscribers, &readings.one(), elapsed).await;
+        for name in subscribers.tend().await {
+            tracing::info!(user = %name, "a subscription ends, because its user was not online for too long");
+            // Not waited for: it is no loss when it cannot be said.
+            let farewell = notification(name, command::ENDED, Metadata::default());
+            let client = client.clone();
+            tokio::spawn(async move { client.send(farewell).await });
+        }
     }
 }
 
 /// One round: the same reading to everybody.
-async fn tell(client: &NativeClient, subscribers: Vec<UserName>, reading: &Metadata) {
+async fn tell(client: &NativeClient, subscribers: &Subscribers, reading: &Metadata, elapsed: Duration) {
     let mut under_way = FuturesOrdered::new();
-    for subscriber in subscribers {
+    for subscriber in subscribers.names() {
         if under_way.len() >= UPDATES_UNDER_WAY {
             under_way.next().await;
         }
-        let send = notification(subscriber, command::UPDATE, reading.clone());
+        let send = notification(subscriber.clone(), command::UPDATE, reading.clone());
         under_way.push_back(async move {
-            if let Err(transport::SendError::Refused(error)) = client.send(send).await {
-                tracing::warn!(error = error.message, "an update is refused");
+            match client.send(send).await {
+                Ok(ack) => subscribers.saw(&subscriber, ack.online, elapsed),
+                Err(transport::SendError::Refused(error)) => {
+                    tracing::warn!(error = error.message, "an update is refused");
+                }
+                Err(transport::SendError::Ended) => {}
             }
         });
     }

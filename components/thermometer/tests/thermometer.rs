@@ -138,6 +138,70 @@ async fn a_wrong_service_token_ends_it_with_a_reason() {
     assert!(failure.to_string().contains("refuses"), "{failure}");
 }
 
+/// Updates often, and ends after these many milliseconds offline.
+fn short(never_online: u64, offline: u64) -> Config {
+    let millis = Duration::from_millis;
+    Config {
+        interval: millis(100),
+        never_online_expiry: millis(never_online),
+        subscription_expiry: millis(offline),
+        ..Config::default()
+    }
+}
+
+#[tokio::test]
+async fn an_invented_subscriber_is_forgotten_and_one_who_was_online_is_not() {
+    let servers = FakeServers::start().await;
+    servers.put_state(ME, "bob", json!({"name": "Bob", "was_online": true, "offline_hours": 3}));
+    servers.put_state(ME, "carol", json!("Carol"));
+    let running = Running::configured(&servers, short(300, 24 * 3_600_000));
+    let invented = servers.say("invented", ME, MessageType::Chat, "subscribe");
+    assert_eq!(answer(&servers, &invented).await.body.as_str(), "Subscription confirmed.");
+    servers.until(|world| (!world.state(&name(ME)).contains_key("invented")).then_some(())).await;
+    assert!(servers.state(ME, "bob").is_some() && servers.state(ME, "carol").is_some());
+    let told = |world: &transport::testing::World| {
+        let ended = |event: &&Event| event.body.as_str().starts_with("Your subscription has ended");
+        world.events_of(&name("invented")).any(|event| ended(&event)).then_some(())
+    };
+    servers.until(told).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_thermometer_takes_a_real_subscriber_in_place_of_an_invented_one() {
+    let servers = FakeServers::start().await;
+    servers.put_state(ME, "real", json!({"name": "real", "was_online": true, "offline_hours": 0}));
+    let running =
+        Running::configured(&servers, Config { interval: NEVER, max_subscribers: 2, ..Config::default() });
+    for user in ["invented1", "invented2"] {
+        let question = servers.say(user, ME, MessageType::Chat, "subscribe");
+        assert_eq!(answer(&servers, &question).await.body.as_str(), "Subscription confirmed.");
+    }
+    assert!(servers.state(ME, "real").is_some() && servers.state(ME, "invented1").is_none());
+    assert!(servers.state(ME, "invented2").is_some());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn subscribers_that_an_earlier_version_took_beyond_the_limit_are_ended_if_nobody_has_seen_them() {
+    let servers = FakeServers::start().await;
+    for n in 0..10 {
+        servers.put_state(ME, &format!("kept{n}"), json!(format!("kept{n}")));
+    }
+    for n in 0..10 {
+        let subscriber = format!("invented{n}");
+        servers.put_state(
+            ME,
+            &subscriber,
+            json!({"name": subscriber, "was_online": false, "offline_hours": 1}),
+        );
+    }
+    let config = Config { max_subscribers: 5, ..short(300, 24 * 3_600_000) };
+    let running = Running::configured(&servers, config);
+    servers.until(|world| (world.state(&name(ME)).len() == 5).then_some(())).await;
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn a_user_who_asks_without_end_is_not_answered_without_end() {
     let servers = FakeServers::start().await;
