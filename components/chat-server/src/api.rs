@@ -1,7 +1,7 @@
 //! What the server asks of the message API: the real one over HTTP, or in tests a simulated one that fails as it is told.
 
 use protocol::api::{
-    AppendResponse, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, UnseenPage, User,
+    AppendResponse, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, UnseenPage, Users,
 };
 use protocol::{ConversationId, Draft, UserName};
 use transport::api::Range;
@@ -75,8 +75,8 @@ impl Api {
         ask!(self.register(name, address))
     }
 
-    pub(crate) async fn users(&self) -> Result<Vec<User>, ApiError> {
-        ask!(self.users())
+    pub(crate) async fn users(&self, after: u64) -> Result<Users, ApiError> {
+        ask!(self.users(after))
     }
 
     pub(crate) async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {

@@ -1,17 +1,18 @@
 //! One accepted connection from the first byte to the last.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::native::{Hello, Welcome};
-use protocol::{UserName, book, text};
+use protocol::{book, text};
 use tokio::net::TcpStream;
+use uuid::Uuid;
 
 use crate::hub::Membership;
 use crate::login::{self, Door, Entrant, Parting};
 use crate::native_dialect;
+use crate::outlet::Client;
 use crate::places::Place;
 use crate::server::Server;
 use crate::session::Session;
@@ -71,14 +72,16 @@ async fn greet(server: &Arc<Server>, mut wire: Wire, entrant: Entrant, mut membe
         }
         Entrant::Native(hello) => {
             server.registrar.note(&member.name, wire.peer);
-            let welcome = welcome(server, &mut member, &hello).await;
+            let log = server.hub.log();
+            member.outlet.introduce(Client { log: log.or(hello.log), receipts: hello.receipts });
+            let welcome = welcome(server, &mut member, &hello, log).await;
             wire.out.push(&native_dialect::welcome(welcome));
             Session::native(Arc::clone(server), member, wire, &hello)
         }
     }
 }
 
-async fn welcome(server: &Server, member: &mut Membership, hello: &Hello) -> Welcome {
+async fn welcome(server: &Server, member: &mut Membership, hello: &Hello, log: Option<Uuid>) -> Welcome {
     let mut conversations = Vec::new();
     if hello.conversations {
         let read = async {
@@ -96,6 +99,7 @@ async fn welcome(server: &Server, member: &mut Membership, hello: &Hello) -> Wel
         online: member.online(),
         conversations,
         durability: server.backend.durability(),
+        log,
     }
 }
 
@@ -104,16 +108,12 @@ async fn welcome(server: &Server, member: &mut Membership, hello: &Hello) -> Wel
 async fn client_book(server: &Server, member: &mut Membership, peer: SocketAddr) -> String {
     let read = async {
         server.backend.api.register(member.name.clone(), Some(peer.to_string())).await?;
-        server.backend.read_once(server.backend.api.users()).await
+        server.client_book.read(&server.backend).await
     };
     let read = tokio::time::timeout(BOOK_TIMEOUT, read).await;
     let online = member.online();
     match read {
-        Ok(Ok(users)) => {
-            let registered: HashSet<&UserName> = users.iter().map(|user| &user.name).collect();
-            let unlisted = online.iter().filter(|name| !registered.contains(name));
-            book::client_book(users.iter().map(|user| &user.name).chain(unlisted))
-        }
+        Ok(Ok(listed)) => listed.with(&online),
         Ok(Err(_)) | Err(_) => book::client_book(online.iter()),
     }
 }

@@ -9,6 +9,7 @@ use transport::FeedError;
 
 use crate::api::ApiFeed;
 use crate::backend::Backend;
+use crate::client_book::ClientBook;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::traces::Traces;
@@ -32,6 +33,7 @@ pub(crate) enum Link {
 pub(crate) struct Noted<'s> {
     pub(crate) metrics: &'s Metrics,
     pub(crate) traces: &'s Traces,
+    pub(crate) client_book: &'s ClientBook,
 }
 
 /// Why a feed is left.
@@ -71,7 +73,7 @@ async fn connected(
     backoff: &mut Backoff,
 ) -> Result<std::convert::Infallible, End> {
     let mut feed = backend.api.feed(*position).await?;
-    let mut at = start(&mut feed, hub, *position).await?;
+    let mut at = start(&mut feed, hub, noted, *position).await?;
     *position = Some(at);
     // An empty batch stores nothing and tells what "stored" means there.
     if let Ok(answer) = backend.api.append(Vec::new()).await {
@@ -89,8 +91,15 @@ async fn connected(
                 hub.dispatch(*event, at);
                 *position = Some(at);
             }
+            FeedFrame::Seen { index, user, conversation, seq } if index == at.index + 1 => {
+                at.index = index;
+                hub.was_seen(&user, &conversation, seq, at);
+                *position = Some(at);
+            }
             FeedFrame::Heartbeat { index } if index == at.index => {}
-            FeedFrame::Event { index, .. } | FeedFrame::Heartbeat { index } => {
+            FeedFrame::Event { index, .. }
+            | FeedFrame::Seen { index, .. }
+            | FeedFrame::Heartbeat { index } => {
                 return Err(End::Gap(at.index, index));
             }
             FeedFrame::Start { .. } => return Err(End::NoStart),
@@ -99,10 +108,21 @@ async fn connected(
 }
 
 /// Reads the first frame. Unless it goes on where we were, every session must read from the store.
-async fn start(feed: &mut ApiFeed, hub: &Hub, wanted: Option<FeedPosition>) -> Result<FeedPosition, End> {
-    let FeedFrame::Start { epoch, index, resumed } = feed.next().await? else { return Err(End::NoStart) };
+async fn start(
+    feed: &mut ApiFeed,
+    hub: &Hub,
+    noted: Noted<'_>,
+    wanted: Option<FeedPosition>,
+) -> Result<FeedPosition, End> {
+    let FeedFrame::Start { epoch, index, resumed, log } = feed.next().await? else {
+        return Err(End::NoStart);
+    };
     let at = FeedPosition { epoch, index };
+    if let Some(log) = log {
+        hub.set_log(log);
+    }
     if !(resumed && wanted == Some(at)) {
+        noted.client_book.forget();
         hub.restart(at);
     }
     Ok(at)

@@ -10,6 +10,7 @@ use kit::Secret;
 use protocol::api::FeedPosition;
 use protocol::{ConversationId, Event, UserName, book};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::inbox::{Backlog, Bounds};
 use crate::outlet::{Dialect, Outlet};
@@ -25,6 +26,8 @@ pub(crate) struct Hub {
     roster: RwLock<Roster>,
     /// Set behind the last dispatched event, so that whoever reads it knows that event was offered.
     position: Mutex<Option<FeedPosition>>,
+    /// Which log the store keeps.
+    log: Mutex<Option<Uuid>>,
     /// The last change of presence that was announced.
     announced: watch::Sender<u64>,
     ids: AtomicU64,
@@ -51,6 +54,7 @@ impl Hub {
         Arc::new(Self {
             roster: RwLock::default(),
             position: Mutex::default(),
+            log: Mutex::default(),
             announced: watch::Sender::new(0),
             ids: AtomicU64::new(0),
             bounds: Bounds { events: QUEUED_EVENTS, bytes: outbox_bytes },
@@ -99,6 +103,35 @@ impl Hub {
         self.set_position(at);
     }
 
+    /// A user has seen a conversation in a way of which no session knows.
+    pub(crate) fn was_seen(
+        &self,
+        user: &UserName,
+        conversation: &ConversationId,
+        seq: u64,
+        at: FeedPosition,
+    ) {
+        let sessions: Vec<_> = self.roster().native_sessions(user).cloned().collect();
+        sessions.iter().for_each(|outlet| outlet.tell_seen(conversation, seq));
+        self.tell_delivered(user, conversation, seq);
+        self.set_position(at);
+    }
+
+    /// The log that the store keeps, where that is known.
+    pub(crate) fn log(&self) -> Option<Uuid> {
+        *self.log.lock().expect("nobody panics while holding this lock")
+    }
+
+    /// The store keeps this log. Clients that remember places in another one are sent away, to begin anew.
+    pub(crate) fn set_log(&self, log: Uuid) {
+        let before = self.log.lock().expect("nobody panics while holding this lock").replace(log);
+        if before.is_some_and(|before| before != log) {
+            tracing::warn!("the store keeps another log than before; clients begin anew");
+        }
+        let roster = self.roster();
+        roster.all().filter(|outlet| outlet.remembers_other_log(log)).for_each(|outlet| outlet.send_away());
+    }
+
     /// A feed began here and may have lost events: every session reads from the store.
     pub(crate) fn restart(&self, at: FeedPosition) {
         self.set_position(at);
@@ -131,6 +164,22 @@ impl Hub {
         let others: Vec<_> =
             self.roster().native_sessions(&by.name).filter(|s| s.id != by.outlet.id).cloned().collect();
         others.iter().for_each(|outlet| outlet.tell_seen(conversation, seq));
+    }
+
+    /// A user has a conversation up to here: the other user's sessions that want to know are told.
+    pub(crate) fn tell_delivered(&self, to: &UserName, conversation: &ConversationId, seq: u64) {
+        // What one says to oneself is not delivered to anybody else.
+        let Some(Ok(sender)) = conversation.other(to).map(UserName::parse) else { return };
+        if sender == *to {
+            return;
+        }
+        let sessions: Vec<_> = self
+            .roster()
+            .native_sessions(&sender)
+            .filter(|outlet| outlet.wants_receipts())
+            .cloned()
+            .collect();
+        sessions.iter().for_each(|outlet| outlet.tell_delivered(conversation, seq));
     }
 
     /// Says when there are changes of presence to be asked for.
@@ -182,7 +231,6 @@ impl Drop for Membership {
 mod tests {
     use super::*;
     use protocol::{Body, ClientId, MessageType, Metadata, Timestamp};
-    use uuid::Uuid;
 
     fn name(text: &str) -> UserName {
         UserName::parse(text).unwrap()

@@ -15,6 +15,7 @@ mod appender;
 mod backend;
 mod book_dialect;
 mod catch_up;
+mod client_book;
 mod connection;
 mod cursors;
 mod feed;
@@ -116,6 +117,7 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
         backend,
         appender,
         registrar,
+        client_book: Arc::default(),
     });
     let backstage = Backstage::start(&server, workers, book_keeper, &context.notifier);
     backstage.first_link().await;
@@ -160,12 +162,14 @@ impl Backstage {
         let (backend, hub, cursors) = (&server.backend, &server.hub, &server.cursors);
         let (backend, hub, metrics) = (Arc::clone(backend), Arc::clone(hub), Arc::clone(&server.metrics));
         let traces = Arc::clone(&server.traces);
+        let client_book = Arc::clone(&server.client_book);
         let (announcing, reporting, notifier) = (Arc::clone(&hub), Arc::clone(&hub), notifier.clone());
         let cursors = Arc::clone(cursors);
         let works: [std::pin::Pin<Box<dyn Future<Output = ()> + Send>>; 5] = [
             Box::pin(book_keeper.run()),
             Box::pin(async move {
-                feed::follow(&backend, &hub, Noted { metrics: &metrics, traces: &traces }, &link).await
+                let noted = Noted { metrics: &metrics, traces: &traces, client_book: &client_book };
+                feed::follow(&backend, &hub, noted, &link).await
             }),
             Box::pin(async move { cursors.run().await }),
             Box::pin(async move { announce(&announcing).await }),

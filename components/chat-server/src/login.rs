@@ -3,12 +3,14 @@
 //! The book dialect has a port of its own. On the other one the first byte tells the dialect: `{` is native, anything else text. Whoever comes with HTTP or TLS is at the wrong door, is told
 //! so in one line, and nothing they sent is looked at further.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::native::{ClientFrame, ErrorCode, Hello, parse_client_frame};
 use protocol::{NewName, UserName, book, text};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::framing::{Message, Rest};
 use crate::hub::Membership;
@@ -101,14 +103,18 @@ impl Entrant {
         }
     }
 
-    /// What they must be shown first.
-    fn backlog(&self) -> Backlog {
+    /// What they must be shown first. Places in another log than the store's mean nothing.
+    fn backlog(&self, log: Option<Uuid>) -> Backlog {
         match self {
             Self::Text(_) | Self::Book(_) => {
                 Backlog { unseen: Some(Style::SinceLogin), ..Backlog::default() }
             }
             Self::Native(hello) if hello.replay => Backlog {
-                known: hello.cursors.clone().into_iter().filter(|(c, _)| c.has_member(&hello.name)).collect(),
+                known: if hello.log.is_some() && log.is_some() && hello.log != log {
+                    BTreeMap::new()
+                } else {
+                    hello.cursors.clone().into_iter().filter(|(c, _)| c.has_member(&hello.name)).collect()
+                },
                 unseen: Some(Style::Stored),
                 ..Backlog::default()
             },
@@ -240,7 +246,7 @@ pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membersh
     }
     let began = Instant::now();
     loop {
-        let backlog = entrant.backlog();
+        let backlog = entrant.backlog(server.hub.log());
         let leaving = match server.hub.join(name, claim, dialect, backlog) {
             Ok(member) => return Ok(member),
             Err(JoinError::TooMany) => return Err(refusal(dialect, ErrorCode::Full, name.as_str())),

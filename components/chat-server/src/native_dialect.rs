@@ -200,6 +200,7 @@ mod tests {
             online: (0..20_000).map(|n| name(&format!("somebody-with-a-long-name-{n}"))).collect(),
             conversations: (0..200).map(summary).collect(),
             durability: Durability::Fsync,
+            log: None,
         });
         assert!(line.len() <= SERVER_FRAME_BYTES);
         let ServerFrame::Welcome(welcome) = parse(&line) else { panic!() };

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use protocol::api::FeedPosition;
 use protocol::{ClientId, ConversationId};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::inbox::{Backlog, Bounds, Inbox};
 use crate::rendered::Rendered;
 
-/// Conversations of which it can wait to be told that another session has shown them. Overflow rule: later ones are dropped;
+/// Conversations of which it can wait to be told that another session has shown them, or that the other user has them. Overflow rule: later ones are dropped;
 /// what they tell can be seen in the list of conversations.
 const NOTICES: usize = 256;
 /// Messages of this session that the feed has not brought back. Overflow rule: the oldest is forgotten, and comes back as an event
@@ -48,6 +49,19 @@ pub(crate) struct Outlet {
     pub(crate) wake: Notify,
     /// The session is on its way out and only keeps its name until it is gone.
     leaving: AtomicBool,
+    /// What its client remembers belongs to another log than the store's.
+    sent_away: AtomicBool,
+    /// What its client said of itself.
+    client: OnceLock<Client>,
+}
+
+/// What a native client said at its login.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client {
+    /// The log to which what it remembers belongs.
+    pub(crate) log: Option<Uuid>,
+    /// Whether it wants to be told what was delivered.
+    pub(crate) receipts: bool,
 }
 
 /// What is in it.
@@ -57,6 +71,8 @@ pub(crate) struct Mail {
     pub(crate) inbox: Inbox,
     /// What the user's other sessions have shown.
     pub(crate) seen_elsewhere: BTreeMap<ConversationId, u64>,
+    /// How much of each conversation the other user has.
+    pub(crate) delivered: BTreeMap<ConversationId, u64>,
     sent_here: VecDeque<ClientId>,
 }
 
@@ -64,9 +80,15 @@ impl Outlet {
     /// A mailbox for a session that has this to read first.
     pub(crate) fn new(id: u64, dialect: Dialect, bounds: Bounds, backlog: Backlog) -> Arc<Self> {
         let inbox = Inbox::new(bounds, backlog, dialect.is_lines());
-        let mail = Mail { inbox, seen_elsewhere: BTreeMap::new(), sent_here: VecDeque::new() };
+        let mail = Mail {
+            inbox,
+            seen_elsewhere: BTreeMap::new(),
+            delivered: BTreeMap::new(),
+            sent_here: VecDeque::new(),
+        };
         let (mail, wake) = (Mutex::new(mail), Notify::new());
-        Arc::new(Self { id, dialect, mail, wake, leaving: AtomicBool::new(false) })
+        let [leaving, sent_away] = [false, false].map(AtomicBool::new);
+        Arc::new(Self { id, dialect, mail, wake, leaving, sent_away, client: OnceLock::new() })
     }
 
     /// What is in it. Hold it for a few lines.
@@ -94,14 +116,41 @@ impl Outlet {
 
     /// Another session of the user has shown a conversation up to here.
     pub(crate) fn tell_seen(&self, conversation: &ConversationId, seq: u64) {
-        let mut mail = self.mail();
-        if let Some(known) = mail.seen_elsewhere.get_mut(conversation) {
-            *known = seq.max(*known);
-        } else if mail.seen_elsewhere.len() < NOTICES {
-            mail.seen_elsewhere.insert(conversation.clone(), seq);
-        }
-        drop(mail);
+        note(&mut self.mail().seen_elsewhere, conversation, seq);
         self.wake.notify_one();
+    }
+
+    /// The other user has a conversation up to here.
+    pub(crate) fn tell_delivered(&self, conversation: &ConversationId, seq: u64) {
+        note(&mut self.mail().delivered, conversation, seq);
+        self.wake.notify_one();
+    }
+
+    /// Notes what the client said of itself.
+    pub(crate) fn introduce(&self, client: Client) {
+        // It says so once.
+        let _ = self.client.set(client);
+    }
+
+    /// Whether its client wants to be told what was delivered.
+    pub(crate) fn wants_receipts(&self) -> bool {
+        self.client.get().is_some_and(|client| client.receipts)
+    }
+
+    /// Whether its client remembers places in another log than this one.
+    pub(crate) fn remembers_other_log(&self, log: Uuid) -> bool {
+        self.client.get().is_some_and(|client| client.log.is_some_and(|its| its != log))
+    }
+
+    /// Its client must begin anew.
+    pub(crate) fn send_away(&self) {
+        self.sent_away.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// Whether its client must begin anew.
+    pub(crate) fn is_sent_away(&self) -> bool {
+        self.sent_away.load(Ordering::Relaxed)
     }
 
     /// The session ends; its name is free in a moment.
@@ -112,6 +161,14 @@ impl Outlet {
     /// Whether the session is ending.
     pub(crate) fn is_leaving(&self) -> bool {
         self.leaving.load(Ordering::Relaxed)
+    }
+}
+
+fn note(notices: &mut BTreeMap<ConversationId, u64>, conversation: &ConversationId, seq: u64) {
+    if let Some(known) = notices.get_mut(conversation) {
+        *known = seq.max(*known);
+    } else if notices.len() < NOTICES {
+        notices.insert(conversation.clone(), seq);
     }
 }
 

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::appender::Appender;
 use crate::backend::Backend;
+use crate::client_book::ClientBook;
 use crate::config::Config;
 use crate::cursors::Cursors;
 use crate::hub::Hub;
@@ -30,6 +31,7 @@ pub(crate) struct Server {
     pub(crate) hub: Arc<Hub>,
     pub(crate) appender: Appender,
     pub(crate) registrar: Registrar,
+    pub(crate) client_book: Arc<ClientBook>,
     pub(crate) cursors: Arc<Cursors>,
     pub(crate) send_queue: SendQueue,
     pub(crate) journal: Journal,

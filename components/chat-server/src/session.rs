@@ -272,6 +272,9 @@ impl Session {
             self.write()?;
             let now = Instant::now();
             self.confirm_if_due(now);
+            if self.member.outlet.is_sent_away() && self.closing.is_none() {
+                self.close_with_bye("the server's log is another one than before; begin anew");
+            }
             if let Some(why) = self.end(now) {
                 return Ok(why);
             }
@@ -322,7 +325,12 @@ impl Session {
     fn server_stops(&mut self) {
         self.stopping = true;
         self.closing = None;
-        self.close("the server stops", LAST_ANSWERS, false);
+        self.close_with_bye("the server stops");
+    }
+
+    /// Ends it from our side: a native client is told why, and when to come back.
+    fn close_with_bye(&mut self, why: &'static str) {
+        self.close(why, LAST_ANSWERS, false);
         if let Some(closing) = &mut self.closing {
             closing.bye = !self.member.outlet.dialect.is_lines();
         }

@@ -85,6 +85,7 @@ pub(crate) fn server(api: &SimulatedApi, outbox_bytes: usize) -> (Arc<Server>, V
         tasks: TaskTracker::new(),
         config: Config::default(),
         registrar: Registrar::new(Arc::clone(&backend)).0,
+        client_book: Arc::default(),
         backend,
         appender,
     };
@@ -102,7 +103,11 @@ impl World {
         let following = Arc::clone(&server);
         tasks.spawn(async move {
             let link = watch::channel(Link::Untried).0;
-            let noted = Noted { metrics: &following.metrics, traces: &following.traces };
+            let noted = Noted {
+                metrics: &following.metrics,
+                traces: &following.traces,
+                client_book: &following.client_book,
+            };
             feed::follow(&following.backend, &following.hub, noted, &link).await;
         });
         let posting = Arc::clone(&server.cursors);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use protocol::api::{FeedFrame, FeedPosition};
-use protocol::{Event, UserName};
+use protocol::{ConversationId, Event, UserName};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -52,10 +52,15 @@ struct Ring {
 
 #[derive(Debug)]
 struct Entry {
-    id: Uuid,
-    destination: UserName,
-    /// The event as JSON; the frame around it is written for each reader.
+    what: What,
+    /// The frame as JSON behind its index, which is written for each reader.
     json: Bytes,
+}
+
+#[derive(Debug)]
+enum What {
+    Event { id: Uuid, destination: UserName },
+    Seen,
 }
 
 /// One reader's place in the feed.
@@ -93,14 +98,15 @@ impl Feed {
         self.lock().position()
     }
 
-    /// Starts reading right after `from`, or at the present end where that is not possible or not asked for.
+    /// Starts reading right after `from`, or at the present end where that is not possible or not asked for. `log` is what the first line
+    /// calls the store's log.
     #[must_use]
-    pub fn read_from(&self, from: Option<FeedPosition>) -> Reader<'_> {
+    pub fn read_from(&self, from: Option<FeedPosition>, log: Option<Uuid>) -> Reader<'_> {
         let end = self.end.subscribe();
         let ring = self.lock();
         let from = from.filter(|from| ring.reaches_back_to(*from));
         let (at, resumed) = from.map_or((ring.position(), false), |from| (from, true));
-        let start = line(&FeedFrame::Start { epoch: at.epoch, index: at.index, resumed });
+        let start = line(&FeedFrame::Start { epoch: at.epoch, index: at.index, resumed, log });
         Reader { feed: self, end, start: Some(start), at }
     }
 
@@ -109,9 +115,26 @@ impl Feed {
     pub fn has_other_for(&self, user: &UserName, from: FeedPosition, known: &[Event]) -> bool {
         let ring = self.lock();
         !ring.reaches_back_to(from)
-            || ring
-                .after(from)
-                .any(|entry| entry.destination == *user && !known.iter().any(|event| event.id == entry.id))
+            || ring.after(from).any(|entry| {
+                matches!(&entry.what, What::Event { id, destination }
+                    if destination == user && !known.iter().any(|event| event.id == *id))
+            })
+    }
+
+    /// A user has seen a conversation up to here, in a way of which no session knows.
+    pub fn tell_seen(&self, user: &UserName, conversation: &ConversationId, seq: u64) {
+        self.push(vec![Entry::seen(user, conversation, seq)]);
+    }
+
+    fn push(&self, entries: Vec<Entry>) {
+        let mut ring = self.lock();
+        for entry in entries {
+            ring.push(entry);
+        }
+        ring.shrink(self.events, self.bytes);
+        // Told while the ring is held: else the end of an epoch could be told after the next one began, and its readers would wake to
+        // nothing, again and again.
+        self.end.send_replace(ring.position());
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
@@ -124,37 +147,41 @@ impl Committed for Feed {
         if events.is_empty() {
             return;
         }
-        let entries: Vec<Entry> = events.iter().map(Entry::new).collect();
-        let end = {
-            let mut ring = self.lock();
-            for entry in entries {
-                ring.push(entry);
-            }
-            ring.shrink(self.events, self.bytes);
-            ring.position()
-        };
-        // Two publishers may get here in either order.
-        self.end.send_modify(|last| {
-            if last.epoch != end.epoch || last.index < end.index {
-                *last = end;
-            }
-        });
+        self.push(events.iter().map(Entry::event).collect());
     }
 
     fn restart(&self) {
-        let position = {
-            let mut ring = self.lock();
-            *ring = Ring { epoch: Uuid::new_v4(), entries: VecDeque::new(), end: 0, bytes: 0 };
-            ring.position()
-        };
-        self.end.send_replace(position);
+        let mut ring = self.lock();
+        *ring = Ring { epoch: Uuid::new_v4(), entries: VecDeque::new(), end: 0, bytes: 0 };
+        self.end.send_replace(ring.position());
     }
 }
 
 impl Entry {
-    fn new(event: &Event) -> Self {
-        let json = serde_json::to_vec(event).expect("an event serialises into memory");
-        Self { id: event.id, destination: event.destination.clone(), json: json.into() }
+    fn event(event: &Event) -> Self {
+        let mut json = br#""event":"#.to_vec();
+        serde_json::to_writer(&mut json, event).expect("an event serialises into memory");
+        json.push(b'}');
+        let what = What::Event { id: event.id, destination: event.destination.clone() };
+        Self { what, json: json.into() }
+    }
+
+    fn seen(user: &UserName, conversation: &ConversationId, seq: u64) -> Self {
+        #[derive(serde::Serialize)]
+        struct Seen<'s> {
+            user: &'s UserName,
+            conversation: &'s ConversationId,
+            seq: u64,
+        }
+        let json = serde_json::to_vec(&Seen { user, conversation, seq }).expect("it serialises into memory");
+        Self { what: What::Seen, json: Bytes::from(json).slice(1..) }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.what {
+            What::Event { .. } => "event",
+            What::Seen => "seen",
+        }
     }
 }
 
@@ -216,9 +243,10 @@ impl Reader<'_> {
                 break;
             }
             self.at.index += 1;
-            chunk.put_slice(format!(r#"{{"type":"event","index":{},"event":"#, self.at.index).as_bytes());
+            let (kind, index) = (entry.kind(), self.at.index);
+            chunk.put_slice(format!(r#"{{"type":"{kind}","index":{index},"#).as_bytes());
             chunk.put_slice(&entry.json);
-            chunk.put_slice(b"}\n");
+            chunk.put_slice(b"\n");
         }
         Ok(if chunk.is_empty() { None } else { Some(chunk.freeze()) })
     }
@@ -250,7 +278,9 @@ mod tests {
     fn indexes(frames: &[FeedFrame]) -> Vec<u64> {
         let index = |frame: &FeedFrame| match frame {
             FeedFrame::Event { index, .. } => *index,
-            FeedFrame::Start { .. } | FeedFrame::Heartbeat { .. } => panic!("not an event: {frame:?}"),
+            FeedFrame::Start { .. } | FeedFrame::Seen { .. } | FeedFrame::Heartbeat { .. } => {
+                panic!("not an event: {frame:?}")
+            }
         };
         frames.iter().map(index).collect()
     }
@@ -259,7 +289,7 @@ mod tests {
     async fn every_event_comes_once_and_in_order() {
         let feed = Feed::default();
         feed.publish(&[sample::event(1)]);
-        let mut reader = feed.read_from(None);
+        let mut reader = feed.read_from(None, None);
         let start = next(&mut reader).await;
         assert!(matches!(start[..], [FeedFrame::Start { index: 1, resumed: false, .. }]));
         let events = [sample::event(2), sample::event(3)];
@@ -275,29 +305,29 @@ mod tests {
         let feed = Feed::default();
         feed.publish(&[sample::event(1), sample::event(2), sample::event(3)]);
         let at = |index| Some(FeedPosition { index, ..feed.position() });
-        let mut reader = feed.read_from(at(1));
+        let mut reader = feed.read_from(at(1), None);
         assert!(matches!(next(&mut reader).await[..], [FeedFrame::Start { index: 1, resumed: true, .. }]));
         assert_eq!(indexes(&next(&mut reader).await), [2, 3]);
-        let mut other_run = feed.read_from(Some(FeedPosition { epoch: Uuid::new_v4(), index: 1 }));
+        let mut other_run = feed.read_from(Some(FeedPosition { epoch: Uuid::new_v4(), index: 1 }), None);
         let start = next(&mut other_run).await;
         assert!(matches!(start[..], [FeedFrame::Start { index: 3, resumed: false, .. }]));
-        let mut future = feed.read_from(at(4));
+        let mut future = feed.read_from(at(4), None);
         assert!(matches!(next(&mut future).await[..], [FeedFrame::Start { index: 3, resumed: false, .. }]));
     }
 
     #[tokio::test]
     async fn who_falls_off_the_ring_is_cut_off_and_told_at_its_return() {
         let feed = Feed::with_bounds(2, usize::MAX);
-        let mut slow = feed.read_from(None);
+        let mut slow = feed.read_from(None, None);
         next(&mut slow).await;
         for seq in 1..=3 {
             feed.publish(&[sample::event(seq)]);
         }
         assert_eq!(slow.next().await, Err(Lagged));
         let at = |index| Some(FeedPosition { index, ..feed.position() });
-        let mut back = feed.read_from(at(0));
+        let mut back = feed.read_from(at(0), None);
         assert!(matches!(next(&mut back).await[..], [FeedFrame::Start { index: 3, resumed: false, .. }]));
-        let mut near = feed.read_from(at(1));
+        let mut near = feed.read_from(at(1), None);
         assert!(matches!(next(&mut near).await[..], [FeedFrame::Start { index: 1, resumed: true, .. }]));
         assert_eq!(indexes(&next(&mut near).await), [2, 3]);
     }
@@ -307,14 +337,50 @@ mod tests {
         let feed = Feed::default();
         feed.publish(&[sample::event(1)]);
         let old = feed.position();
-        let mut reader = feed.read_from(Some(old));
+        let mut reader = feed.read_from(Some(old), None);
         next(&mut reader).await;
         let waiting = tokio::join!(reader.next(), async { feed.restart() });
         assert_eq!(waiting.0, Err(Lagged));
         feed.publish(&[sample::event(2)]);
-        let mut back = feed.read_from(Some(old));
+        let mut back = feed.read_from(Some(old), None);
         assert!(matches!(next(&mut back).await[..], [FeedFrame::Start { index: 1, resumed: false, .. }]));
         assert!(feed.has_other_for(&sample::name("carol"), old, &[]), "it can no longer be told");
+    }
+
+    #[test]
+    fn the_end_that_is_told_is_that_of_the_present_epoch() {
+        let feed = Feed::default();
+        let events: Vec<Event> = (1..=20).map(sample::event).collect();
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..20_000).for_each(|n| feed.publish(&events[n % 20..=n % 20])));
+            for _ in 0..20_000 {
+                feed.restart();
+            }
+        });
+        feed.restart();
+        for _ in 0..2000 {
+            std::thread::scope(|scope| {
+                scope.spawn(|| feed.publish(&events));
+                feed.restart();
+            });
+            assert_eq!(*feed.end.borrow(), feed.position(), "its readers would wake again and again");
+        }
+    }
+
+    #[tokio::test]
+    async fn that_something_was_seen_is_told_in_its_place() {
+        let feed = Feed::default();
+        let mut reader = feed.read_from(None, Some(Uuid::nil()));
+        let start = next(&mut reader).await;
+        assert!(matches!(start[..], [FeedFrame::Start { log: Some(log), .. }] if log == Uuid::nil()));
+        let event = sample::event(1);
+        feed.publish(std::slice::from_ref(&event));
+        let (user, conversation) = (event.destination.clone(), event.conversation.clone());
+        feed.tell_seen(&user, &conversation, 1);
+        let got = next(&mut reader).await;
+        assert_eq!(got[1], FeedFrame::Seen { index: 2, user: user.clone(), conversation, seq: 1 });
+        let at = |index| FeedPosition { index, ..feed.position() };
+        assert!(!feed.has_other_for(&user, at(1), &[]), "that is nothing to read");
     }
 
     #[tokio::test]
@@ -331,7 +397,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_is_broken_by_heartbeats() {
         let feed = Feed::default();
-        let mut reader = feed.read_from(None);
+        let mut reader = feed.read_from(None, None);
         next(&mut reader).await;
         let before = tokio::time::Instant::now();
         assert_eq!(next(&mut reader).await, [FeedFrame::Heartbeat { index: 0 }]);

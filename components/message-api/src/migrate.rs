@@ -9,6 +9,7 @@
 
 use std::path::Path;
 
+use protocol::limits::PAGE_USERS;
 use protocol::native::Durability;
 use protocol::{ConversationId, Event};
 
@@ -113,8 +114,16 @@ impl Migration {
 
     /// Copies what is new, and answers how many events that were.
     async fn pass(&self) -> Result<u64, MigrateError> {
-        for user in self.old.users().await? {
-            self.importer.user(&user).await?;
+        let mut after = 0;
+        loop {
+            let page = self.old.users(after, PAGE_USERS).await?;
+            for user in &page.users {
+                self.importer.user(user).await?;
+            }
+            if !page.more {
+                break;
+            }
+            after = page.last;
         }
         self.states().await?;
         let (mut copied, mut after) = (0, None);

@@ -15,11 +15,12 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, User};
+use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, Users};
 use protocol::limits::METADATA_BYTES;
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, Event, UserName};
 use serde_json::Value;
+use uuid::Uuid;
 
 pub use open::{OpenError, inspect, open};
 
@@ -63,8 +64,11 @@ pub trait Store: Send + Sync + 'static {
     /// Notes that a user logged in.
     fn register(&self, user: RegisterUser) -> Answer<'_, ()>;
 
-    /// Everybody ever registered, in order of first registration.
-    fn users(&self) -> Answer<'_, Vec<User>>;
+    /// Those who ever registered, in order of first registration, behind the one of this number; at most `limit`.
+    fn users(&self, after: u64, limit: usize) -> Answer<'_, Users>;
+
+    /// Which log this is: made with the store, and another one after a restore.
+    fn log(&self) -> Answer<'_, Uuid>;
 
     /// Those of these names that are registered, at most [`KNOWN_NAMES`](protocol::limits::KNOWN_NAMES) of them.
     fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>>;

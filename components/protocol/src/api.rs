@@ -11,7 +11,7 @@
 //! | `GET /v1/users/{user}/conversations` | | [`Conversations`] | yes |
 //! | `POST /v1/cursors` | [`CursorMoves`] | `{}` | yes |
 //! | `GET /v1/conversations/{id}/events?after=&before=&limit=` | | [`EventPage`] | yes |
-//! | `GET /v1/users` | | [`Users`] | yes |
+//! | `GET /v1/users?after=&limit=` | | [`Users`] | yes |
 //! | `POST /v1/users/known` | [`Names`] | [`Names`] | yes |
 //! | `POST /v1/users` | [`RegisterUser`] | `{}` | yes |
 //! | `GET /v1/state/{owner}` | | [`StateEntries`] | yes |
@@ -162,6 +162,9 @@ pub enum FeedFrame {
         /// Whether it goes on right after the position that was asked for. If not, events may have been missed and must be read
         /// from the store.
         resumed: bool,
+        /// Which log the store keeps. It is another one after a restore: then what readers remember of places in it means nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<Uuid>,
     },
     /// A committed event.
     Event {
@@ -169,6 +172,17 @@ pub enum FeedFrame {
         index: u64,
         /// The event.
         event: Box<Event>,
+    },
+    /// A user has seen a conversation up to `seq`, without a session: by `GET /messages/{user}`.
+    Seen {
+        /// Its position, one more than the one before.
+        index: u64,
+        /// Who.
+        user: UserName,
+        /// What.
+        conversation: ConversationId,
+        /// How far.
+        seq: u64,
     },
     /// Nothing happened for a while; the feed is alive. Sent every few seconds.
     Heartbeat {
@@ -237,11 +251,17 @@ pub struct EventPage {
     pub more: bool,
 }
 
-/// Everybody ever registered, in order of first registration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Registered users, in order of first registration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Users {
-    /// The users.
+    /// At most [`PAGE_USERS`](crate::limits::PAGE_USERS).
     pub users: Vec<User>,
+    /// The number of the last one in that order.
+    #[serde(default)]
+    pub last: u64,
+    /// Whether there are users behind it; ask for those after `last`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 /// A registered user.

@@ -25,3 +25,5 @@ pub const KNOWN_NAMES: usize = 4 * NAME_CHARS + 1;
 pub const BATCH_DRAFTS: usize = 2048;
 /// Largest request body the message API takes, in bytes: 512 of the largest drafts.
 pub const BATCH_BYTES: usize = 32 * 1024 * 1024;
+/// Most users in one answer of the message API.
+pub const PAGE_USERS: usize = 5000;

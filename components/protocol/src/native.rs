@@ -90,6 +90,10 @@ pub struct Hello {
     /// start at the user's cursor.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cursors: BTreeMap<ConversationId, u64>,
+    /// The `log` of the welcome that came with those cursors. Where the server keeps another log by now, they mean nothing in it and are
+    /// ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Uuid>,
     /// Whether unseen events are wanted at all. A bot that must not answer old questions says no.
     #[serde(default = "yes")]
     pub replay: bool,
@@ -99,6 +103,9 @@ pub struct Hello {
     /// Whether the list of conversations is wanted in `welcome`.
     #[serde(default = "yes")]
     pub conversations: bool,
+    /// Whether `delivered` frames are wanted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub receipts: bool,
 }
 
 fn yes() -> bool {
@@ -114,9 +121,11 @@ impl Hello {
             token: None,
             device: None,
             cursors: BTreeMap::new(),
+            log: None,
             replay: true,
             presence: true,
             conversations: true,
+            receipts: false,
         }
     }
 }
@@ -247,6 +256,9 @@ pub enum ServerFrame {
     History(HistoryPage),
     /// Another session of this user has shown a conversation up to `seq`.
     Seen(Seen),
+    /// The other user of a conversation has everything up to `seq`: a client of theirs said that it was shown, or acknowledged its last
+    /// byte, or fetched it.
+    Delivered(Seen),
     /// Where a message has been.
     Trace(Trace),
     /// The answer to `ping`.
@@ -278,6 +290,10 @@ pub struct Welcome {
     pub conversations: Vec<ConversationSummary>,
     /// What an `ack` promises.
     pub durability: Durability,
+    /// Which log this server keeps. It is another one after a restore: a client whose cursors belong to another log forgets them. Missing
+    /// while the store is not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Uuid>,
 }
 
 /// What "stored" means on this server.

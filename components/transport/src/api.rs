@@ -148,12 +148,28 @@ impl ApiClient {
         self.post::<_, serde_json::Value>(&["cursors"], &CursorMoves { moves }).await.map(drop)
     }
 
-    /// Everybody ever registered, in order of first registration.
+    /// A page of those who ever registered, in order of first registration, behind the one of this number.
     ///
     /// # Errors
     /// See [`ApiError`].
-    pub async fn users(&self) -> Result<Vec<User>, ApiError> {
-        self.get::<Users>(&["users"]).await.map(|answer| answer.users)
+    pub async fn users(&self, after: u64) -> Result<Users, ApiError> {
+        self.fetch(self.request(Method::GET, &["users"])?.query(&[("after", after)])).await
+    }
+
+    /// Everybody who ever registered.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn all_users(&self) -> Result<Vec<User>, ApiError> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.users(after).await?;
+            all.extend(page.users);
+            if !page.more {
+                return Ok(all);
+            }
+            after = page.last;
+        }
     }
 
     /// Those of some names that are registered.

@@ -19,7 +19,7 @@ pub(super) struct Args {
 /// Asks the message API, and prints its answer.
 pub(super) fn users(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let api = Api::of_running(place)?;
-    let users = small_runtime()?.block_on(api.client.users()).map_err(|error| api.failure(&error))?;
+    let users = small_runtime()?.block_on(api.client.all_users()).map_err(|error| api.failure(&error))?;
     if args.json {
         output::json(&users);
     } else {

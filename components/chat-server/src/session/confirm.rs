@@ -54,6 +54,7 @@ impl Session {
         let moved = self.receipts.marks.confirm(acknowledged);
         self.receipts.pause = if moved.is_empty() { (self.receipts.pause * 2).min(SLOWEST) } else { FIRST };
         for (conversation, seq) in moved {
+            self.server.hub.tell_delivered(&self.member.name, &conversation, seq);
             self.server.traces.seen(&self.member.name, &conversation, seq, || self.place());
             self.server.cursors.advance(&self.member.name, None, conversation, seq);
         }

@@ -184,6 +184,7 @@ impl Session {
     fn seen(&mut self, seen: Seen) {
         let Seen { conversation, seq } = seen;
         self.server.hub.tell_seen(&self.member, &conversation, seq);
+        self.server.hub.tell_delivered(&self.member.name, &conversation, seq);
         self.server.traces.seen(&self.member.name, &conversation, seq, || self.place());
         self.server.cursors.advance(&self.member.name, self.device.as_ref(), conversation, seq);
     }

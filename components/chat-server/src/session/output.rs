@@ -241,6 +241,11 @@ impl Session {
             self.wire.out.push(&frame(&ServerFrame::Seen(Seen { conversation, seq })));
             return true;
         }
+        let delivered = self.member.outlet.mail().delivered.pop_first();
+        if let Some((conversation, seq)) = delivered {
+            self.wire.out.push(&frame(&ServerFrame::Delivered(Seen { conversation, seq })));
+            return true;
+        }
         if self.presence.as_ref().is_none_or(|announced| *announced.borrow() <= self.member.presence) {
             return false;
         }
@@ -255,15 +260,17 @@ impl Session {
     /// Once everything is answered, a native client is told to come back.
     fn bye(&mut self) -> bool {
         let answered = self.answers.is_empty();
-        match &mut self.closing {
-            Some(closing) if answered && closing.bye => closing.bye = false,
+        let reason = match &mut self.closing {
+            Some(closing) if answered && closing.bye => {
+                closing.bye = false;
+                closing.why.to_owned()
+            }
             Some(_) | None => return false,
-        }
+        };
         let wait = (kit::backoff::unit_random() * COME_BACK_WITHIN_MS).round();
         // Between 0 and 500, so nothing is cut off.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 500")]
         let reconnect_after_ms = Some(wait as u64);
-        let reason = "the server stops".to_owned();
         self.wire.out.push(&frame(&ServerFrame::Bye { reason, reconnect_after_ms }));
         true
     }

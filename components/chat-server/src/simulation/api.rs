@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use protocol::api::{
-    AppendResponse, Appended, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, UnseenPage, User,
+    AppendResponse, Appended, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, UnseenPage,
+    Users,
 };
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ClientId, ConversationId, Draft, Event, Timestamp, UserName};
@@ -203,8 +204,8 @@ impl SimulatedApi {
         self.ask(|_| ()).await
     }
 
-    pub(crate) async fn users(&self) -> Result<Vec<User>, ApiError> {
-        self.ask(|_| Vec::new()).await
+    pub(crate) async fn users(&self, after: u64) -> Result<Users, ApiError> {
+        self.ask(|_| Users { last: after, ..Users::default() }).await
     }
 
     pub(crate) async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {
@@ -219,7 +220,7 @@ impl SimulatedApi {
             (resumed.unwrap_or(end), resumed.is_some())
         });
         let ((at, resumed), run) = opened.await.map_err(FeedError::Open)?;
-        let start = Some(FeedFrame::Start { epoch: at.epoch, index: at.index, resumed });
+        let start = Some(FeedFrame::Start { epoch: at.epoch, index: at.index, resumed, log: None });
         Ok(SimulatedFeed { api: self.clone(), changed, run, at, start })
     }
 }

@@ -8,7 +8,7 @@ use crate::world::World;
 const DOCUMENT: &str = include_str!("../../../../docs/protocol.md");
 
 /// What differs from run to run.
-const CHANGING: [&str; 4] = ["id", "at", "timestamp", "token"];
+const CHANGING: [&str; 5] = ["id", "at", "timestamp", "token", "log"];
 
 fn without_changing(mut value: Value) -> Value {
     if let Some(object) = value.as_object_mut() {

@@ -269,3 +269,69 @@ async fn everything_a_client_sends_costs_something_of_its_allowance() {
         assert!(began.elapsed() >= std::time::Duration::from_millis(850), "{frame}: {:?}", began.elapsed());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_is_told_what_was_delivered_and_not_before() {
+    let world = World::start().await;
+    let hello =
+        |name: &str| json!({"type": "hello", "name": name, "presence": false, "receipts": true}).to_string();
+    let (mut al, _) = world.hello(&hello("al")).await;
+    al.frame_of("live").await;
+    let (mut bob, _) = world.hello(&hello("bob")).await;
+    bob.frame_of("live").await;
+    al.send(&send("c1", "bob", "hi")).await;
+    assert_eq!(al.frame_of("ack").await["online"], json!(true));
+    assert_eq!(bob.frame_of("event").await["event"]["seq"], json!(1));
+    // A ping's answer would come after it.
+    al.send("{\"type\":\"ping\"}\n").await;
+    assert_eq!(al.frame().await["type"], json!("pong"), "it was sent, and nobody has said that it arrived");
+    bob.send("{\"type\":\"seen\",\"conversation\":\"dm:al:bob\",\"seq\":1}\n").await;
+    assert_eq!(al.frame().await, json!({"type": "delivered", "conversation": "dm:al:bob", "seq": 1}));
+    // A text client's TCP says so.
+    let mut cyd = world.login("cyd").await;
+    al.send(&send("c2", "cyd", "hi")).await;
+    assert_eq!(cyd.live().await.1, "hi");
+    assert_eq!(al.frame_of("delivered").await["conversation"], json!("dm:al:cyd"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_fetched_by_rest_is_told_to_the_users_sessions_and_to_the_sender() {
+    let world = World::start().await;
+    let (mut al, _) = world.hello(r#"{"type":"hello","name":"al","presence":false,"receipts":true}"#).await;
+    al.frame_of("live").await;
+    let (mut bob, _) = world.hello(&hello("bob")).await;
+    bob.frame_of("live").await;
+    al.send(&send("c1", "bob", "hi")).await;
+    bob.frame_of("event").await;
+    assert!(world.fetch("/messages/bob").await.contains("\"hi\""));
+    assert_eq!(bob.frame_of("seen").await, json!({"type": "seen", "conversation": "dm:al:bob", "seq": 1}));
+    assert_eq!(al.frame_of("delivered").await["seq"], json!(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cursors_of_another_log_are_ignored_and_clients_learn_its_name() {
+    let mut world = World::start().await;
+    world.post("ann", "bob", "one").await;
+    let (mut bob, welcome) = world.hello(&hello("bob")).await;
+    let log = welcome["log"].clone();
+    assert!(log.is_string(), "{welcome}");
+    bob.frame_of("live").await;
+    bob.send("{\"type\":\"seen\",\"conversation\":\"dm:ann:bob\",\"seq\":1}\n").await;
+    world.nothing_unseen("bob").await;
+    let with = |log: &Value| {
+        json!({"type": "hello", "name": "bob", "token": welcome["token"], "device": "d", "presence": false,
+            "cursors": {"dm:ann:bob": 0}, "log": log})
+        .to_string()
+    };
+    let (mut same, _) = world.hello(&with(&log)).await;
+    assert_eq!(seqs(&same.frame_of("event").await), (1, true), "its cursors count");
+    let (mut other, told) = world.hello(&with(&json!("00000000-0000-4000-8000-000000000000"))).await;
+    assert_eq!(told["log"], log);
+    assert_eq!(other.frame().await["type"], json!("live"), "nothing is past the user's cursor");
+    // A backup is restored: the log is another one.
+    world.restore().await;
+    let bye = bob.frame_of("bye").await;
+    assert!(bye["reason"].as_str().unwrap().contains("log"), "{bye}");
+    let (_, welcome) = world.hello(&hello("zoe")).await;
+    assert!(welcome["log"].is_string() && welcome["log"] != log);
+}

@@ -148,6 +148,27 @@ impl World {
         self.api.append(vec![draft]).await.unwrap();
     }
 
+    /// What the message API answers to a GET of this path.
+    pub(crate) async fn fetch(&self, path: &str) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = TcpStream::connect(self.api_address).await.unwrap();
+        let host = self.api_address;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    /// Takes a backup, and restores it.
+    pub(crate) async fn restore(&mut self) {
+        use futures_util::TryStreamExt;
+        let backup: Vec<bytes::Bytes> = self.api.backup().await.unwrap().try_collect().await.unwrap();
+        let file = self.data.path().join("backup");
+        std::fs::write(&file, backup.concat()).unwrap();
+        self.api.restore(file).await.unwrap();
+    }
+
     /// What a user has not seen.
     pub(crate) async fn unseen(&self, user: &str) -> Vec<Event> {
         self.api.unseen(&name(user), None, 200).await.unwrap().events

@@ -1,6 +1,7 @@
 //! Everything that a store holds, as the lines of a backup.
 
 use bytes::Bytes;
+use protocol::limits::PAGE_USERS;
 use protocol::{ConversationId, Timestamp};
 use tokio::sync::mpsc;
 
@@ -33,8 +34,16 @@ pub enum ExportError {
 pub async fn export(store: &dyn Store, chunks: mpsc::Sender<Bytes>) -> Result<(), ExportError> {
     let mut out = Out { seal: Seal::default(), waiting: Vec::new(), chunks };
     out.write(&Record::Backup { version: VERSION, at: Timestamp::now() }).await?;
-    for user in store.users().await? {
-        out.write(&Record::User(user)).await?;
+    let mut after = 0;
+    loop {
+        let page = store.users(after, PAGE_USERS).await?;
+        for user in page.users {
+            out.write(&Record::User(user)).await?;
+        }
+        if !page.more {
+            break;
+        }
+        after = page.last;
     }
     states(store, &mut out).await?;
     let mut after: Option<ConversationId> = None;

@@ -34,9 +34,10 @@ pub(super) async fn feed(
         (Some(_), None) => return Err(Refusal::field("after", "epoch and after go together")),
         (None, Some(_)) => return Err(Refusal::field("epoch", "epoch and after go together")),
     };
+    let log = log(&service).await?;
     // One chunk is on its way while the next is made; a reader that takes none holds no more than these.
     let (chunks, waiting) = mpsc::channel::<Bytes>(1);
-    tokio::spawn(pump(service, position, chunks));
+    tokio::spawn(pump(service, position, log, chunks));
     let lines = stream::unfold(waiting, |mut waiting| async move {
         let chunk = waiting.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(chunk), waiting))
@@ -44,9 +45,20 @@ pub(super) async fn feed(
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
-async fn pump(service: Arc<Service>, position: Option<FeedPosition>, chunks: mpsc::Sender<Bytes>) {
+/// The log's name, from before the epoch ends in which the feed is read: a restore first changes the one and then the other.
+async fn log(service: &Service) -> Result<Uuid, Refusal> {
+    loop {
+        let epoch = service.feed.position().epoch;
+        let log = service.store.log().await?;
+        if service.feed.position().epoch == epoch {
+            return Ok(log);
+        }
+    }
+}
+
+async fn pump(service: Arc<Service>, position: Option<FeedPosition>, log: Uuid, chunks: mpsc::Sender<Bytes>) {
     let _counted = service.metrics.feed_readers.enter();
-    let mut reader = service.feed.read_from(position);
+    let mut reader = service.feed.read_from(position, Some(log));
     loop {
         let next = tokio::select! {
             () = service.shutdown.cancelled() => return,

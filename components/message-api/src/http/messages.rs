@@ -127,6 +127,14 @@ impl Handover {
             .into_iter()
             .map(|(conversation, seq)| CursorMove { user: user.clone(), device: None, conversation, seq })
             .collect();
-        if moves.is_empty() { Ok(()) } else { self.service.store.move_cursors(moves).await }
+        if moves.is_empty() {
+            return Ok(());
+        }
+        self.service.store.move_cursors(moves.clone()).await?;
+        // The user's sessions count what is unread, too.
+        for CursorMove { user, conversation, seq, .. } in &moves {
+            self.service.feed.tell_seen(user, conversation, *seq);
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use protocol::api::{
     AppendRequest, AppendResponse, Conversations, CursorMoves, EventPage, Names, RegisterUser, StateEntries,
     StateValue, UnseenPage, Users,
 };
-use protocol::limits::{BATCH_DRAFTS, KNOWN_NAMES, PAGE_EVENTS};
+use protocol::limits::{BATCH_DRAFTS, KNOWN_NAMES, PAGE_EVENTS, PAGE_USERS};
 use protocol::{ConversationId, UserName};
 use serde::Deserialize;
 
@@ -108,9 +108,20 @@ pub(super) async fn events(
     Ok(Json(service.store.events(&id, range, limit).await?))
 }
 
+/// Which of the users.
+#[derive(Debug, Deserialize)]
+pub(super) struct UsersQuery {
+    after: Option<u64>,
+    limit: Option<usize>,
+}
+
 /// `GET /v1/users`.
-pub(super) async fn users(State(service): Shared) -> Result<Json<Users>, Refusal> {
-    Ok(Json(Users { users: service.store.users().await? }))
+pub(super) async fn users(
+    State(service): Shared,
+    Asked(query): Asked<UsersQuery>,
+) -> Result<Json<Users>, Refusal> {
+    let limit = query.limit.unwrap_or(PAGE_USERS).clamp(1, PAGE_USERS);
+    Ok(Json(service.store.users(query.after.unwrap_or(0), limit).await?))
 }
 
 /// `POST /v1/users`.

@@ -90,8 +90,10 @@ fn users() -> [Route; 6] {
     let list = Operation::new(
         "get",
         "List registered users",
-        "Everybody who ever logged in, in order of first registration.",
+        "Those who ever logged in, in order of first registration, a page at a time.",
     )
+    .query("after", "The `last` of the page before.")
+    .query("limit", "Users at most, 1 to 5000.")
     .answer(schema::<api::Users>);
     let register = Operation::new("post", "Register a user", "Notes that somebody logged in.")
         .body(schema::<api::RegisterUser>)

@@ -30,13 +30,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bson::doc;
-use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, User};
+use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, Users};
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, UserName};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Unheard, Unseen};
 use call::CallError;
@@ -210,8 +211,12 @@ impl Store for MongoStore {
         Box::pin(records::register(&self.collections, user))
     }
 
-    fn users(&self) -> Answer<'_, Vec<User>> {
-        Box::pin(records::users(&self.collections))
+    fn users(&self, after: u64, limit: usize) -> Answer<'_, Users> {
+        Box::pin(records::users(&self.collections, after, limit))
+    }
+
+    fn log(&self) -> Answer<'_, Uuid> {
+        Box::pin(whole::log(&self.collections))
     }
 
     fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>> {

@@ -23,12 +23,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, User};
+use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, Users};
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, UserName};
 use rusqlite::Connection;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Unseen};
 use progress::Progress;
@@ -227,8 +228,12 @@ impl Store for SqliteStore {
         Box::pin(self.ask(|reply| Command::Register(user, reply)))
     }
 
-    fn users(&self) -> Answer<'_, Vec<User>> {
-        Box::pin(self.readers.read(query::users))
+    fn users(&self, after: u64, limit: usize) -> Answer<'_, Users> {
+        Box::pin(self.readers.read(move |connection| query::users(connection, after, limit)))
+    }
+
+    fn log(&self) -> Answer<'_, Uuid> {
+        Box::pin(self.readers.read(whole::log))
     }
 
     fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>> {

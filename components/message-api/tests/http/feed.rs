@@ -43,7 +43,7 @@ impl Feed {
 
     async fn start(&mut self) -> (FeedPosition, bool) {
         match self.next().await {
-            Some(FeedFrame::Start { epoch, index, resumed }) => (FeedPosition { epoch, index }, resumed),
+            Some(FeedFrame::Start { epoch, index, resumed, .. }) => (FeedPosition { epoch, index }, resumed),
             other => panic!("not a start: {other:?}"),
         }
     }

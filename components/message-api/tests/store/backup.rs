@@ -55,7 +55,7 @@ async fn contents(
         its.sort();
         cursors.extend(its);
     }
-    let users = store.users().await.unwrap().iter().map(|user| format!("{user:?}")).collect();
+    let users = store.users(0, 1000).await.unwrap().users.iter().map(|user| format!("{user:?}")).collect();
     (users, logs, cursors, store.all_state(None, 100).await.unwrap(), opened.unseen("bob", 7).await)
 }
 

@@ -479,7 +479,13 @@ pub(crate) async fn users_come_in_order_of_registration(bench: &Bench) {
     register("bird", None).await.unwrap();
     register("zoe", Some("127.0.0.1:2")).await.unwrap();
     register("ZOE", None).await.unwrap();
-    let users = bench.open().await.store.users().await.unwrap();
+    let again = bench.open().await;
+    let page = again.store.users(0, 2).await.unwrap();
+    assert!(page.more && page.users.len() == 2);
+    let rest = again.store.users(page.last, 2).await.unwrap();
+    assert!(!rest.more && rest.users.len() == 1);
+    assert_eq!(again.store.users(rest.last, 2).await.unwrap().users, []);
+    let users = again.store.users(0, 9).await.unwrap().users;
     let told: Vec<_> = users.iter().map(|user| (user.name.as_str(), user.address.as_deref())).collect();
     assert_eq!(told, [("Zoe", Some("127.0.0.1:2")), ("adam", None), ("bird", None)]);
     let asked = ["early", "zoe", "nobody", "bird"].map(name).to_vec();

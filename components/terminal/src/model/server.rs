@@ -111,6 +111,7 @@ impl Model {
             }
             // The client keeps these to itself; a server that sends them out of turn changes nothing.
             ServerFrame::Welcome(_)
+            | ServerFrame::Delivered(_)
             | ServerFrame::Ack(_)
             | ServerFrame::Event(_)
             | ServerFrame::Trace(_)

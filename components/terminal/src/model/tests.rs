@@ -25,6 +25,7 @@ fn alice() -> Model {
 
 fn welcome(online: &[&str], conversations: Vec<ConversationSummary>) -> Incoming {
     Incoming::Connected(Box::new(Welcome {
+        log: None,
         name: name("alice"),
         token: "secret".to_owned(),
         online: online.iter().map(|text| name(text)).collect(),

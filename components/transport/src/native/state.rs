@@ -8,6 +8,7 @@ use kit::Secret;
 use protocol::ConversationId;
 use protocol::native::{ClientFrame, ErrorCode, ErrorFrame, EventFrame, Hello, Seen, Send, ServerFrame};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{Incoming, NativeOptions, SendError};
 use crate::outbox::{Done, Outbox};
@@ -33,6 +34,8 @@ pub(super) struct State {
     /// Cursors that are being written. A connection that is lost meanwhile loses none: moving one twice is harmless.
     writing: Vec<Seen>,
     frames: VecDeque<ClientFrame>,
+    /// The log to which what is known belongs.
+    log: Option<Uuid>,
 }
 
 /// Why a connection ended.
@@ -74,6 +77,7 @@ impl State {
             seen: Recent::new(CURSORS),
             writing: Vec::new(),
             frames: VecDeque::new(),
+            log: None,
         }
     }
 
@@ -109,6 +113,7 @@ impl State {
             cursors: self.known.iter().map(|(conversation, seq)| (conversation.clone(), *seq)).collect(),
             presence: options.presence,
             conversations: options.conversations,
+            log: self.log,
             ..Hello::new(options.name.clone())
         }
     }
@@ -117,6 +122,12 @@ impl State {
     pub(super) fn greeted(&mut self, frame: ServerFrame) -> Result<Incoming, End> {
         match frame {
             ServerFrame::Welcome(welcome) => {
+                if self.log.is_some() && welcome.log.is_some() && self.log != welcome.log {
+                    // A backup was restored: the same places hold other events.
+                    (self.known, self.seen) = (Recent::new(CURSORS), Recent::new(CURSORS));
+                    self.writing.clear();
+                }
+                self.log = welcome.log.or(self.log);
                 if !self.is_service {
                     self.token = Some(Secret::new(welcome.token.clone()));
                 }
@@ -134,6 +145,7 @@ impl State {
             | ServerFrame::History(_)
             | ServerFrame::Trace(_)
             | ServerFrame::Seen(_)
+            | ServerFrame::Delivered(_)
             | ServerFrame::Pong { .. } => Err(lost("the server did not answer the greeting")),
         }
     }
@@ -173,7 +185,8 @@ impl State {
             | ServerFrame::Presence { .. }
             | ServerFrame::History(_)
             | ServerFrame::Trace(_)
-            | ServerFrame::Seen(_)) => Ok(Some(Incoming::Frame(Box::new(other)))),
+            | ServerFrame::Seen(_)
+            | ServerFrame::Delivered(_)) => Ok(Some(Incoming::Frame(Box::new(other)))),
         }
     }
 

@@ -51,6 +51,7 @@ async fn session(stream: TcpStream, shared: &Shared) -> Option<()> {
     }
     let _presence = Presence::come(shared, hello.name.clone());
     let welcome = Welcome {
+        log: None,
         name: hello.name.clone(),
         token: hello.token.clone().unwrap_or_else(|| shared.token.expose().to_owned()),
         online: shared.world().online().to_vec(),

@@ -220,6 +220,7 @@ impl Session<'_> {
             | ServerFrame::Seen(_)
             | ServerFrame::Trace(_)
             | ServerFrame::Pong { .. }
+            | ServerFrame::Delivered(_)
             | ServerFrame::Bye { .. } => Vec::new(),
         }
     }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::connect::Collections;
 use super::cursor_moves;
 use super::document::EventDocument;
-use super::records;
+use super::{records, whole};
 use crate::archive::{self, Archive, ArchiveError, Record};
 use crate::store::{StatePut, StoreError};
 
@@ -122,6 +122,7 @@ pub(super) async fn restore(collections: &Collections, backup: &Path) -> Result<
     let totals = import(&Importer(collections.clone()), &mut reading).await?;
     drop(reading);
     reader.await.map_err(|_| StoreError::unavailable("the restore ended badly"))?.map_err(|e| refuse(&e))?;
+    whole::rename_log(collections).await?;
     mark(collections, false).await?;
     Ok(totals)
 }

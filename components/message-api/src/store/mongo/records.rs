@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashSet};
 use bson::{Document, doc};
 use mongodb::Collection;
 use mongodb::options::{FindOptions, ReturnDocument};
-use protocol::api::{RegisterUser, User};
+use protocol::api::{RegisterUser, User, Users};
 use protocol::{Timestamp, UserName};
 use serde_json::Value;
 
 use super::call::{self, CallError};
 use super::connect::Collections;
 use super::document::damaged;
+use super::query::number;
 use crate::store::{STATE_KEYS, StatePut, StoreError};
 
 /// Updates one document, made where there is none. Answers whether it was made.
@@ -76,11 +77,19 @@ async fn next_ordinal(collections: &Collections) -> Result<i64, StoreError> {
     counter.get_i64("next").map_err(damaged)
 }
 
-/// Everybody ever registered.
-pub(super) async fn users(collections: &Collections) -> Result<Vec<User>, StoreError> {
-    let in_order = FindOptions::builder().sort(doc! { "ordinal": 1 }).build();
-    let found = collections.find(&collections.users, doc! {}, in_order).await?;
-    found.iter().map(user).collect()
+/// Those who ever registered, behind this ordinal.
+pub(super) async fn users(collections: &Collections, after: u64, limit: usize) -> Result<Users, StoreError> {
+    let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
+    let in_order = FindOptions::builder().sort(doc! { "ordinal": 1 }).limit(most).build();
+    let behind = doc! { "ordinal": { "$gt": number(after) } };
+    let mut found = collections.find(&collections.users, behind, in_order).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = match found.last() {
+        Some(last) => u64::try_from(last.get_i64("ordinal").map_err(damaged)?).map_err(damaged)?,
+        None => after,
+    };
+    Ok(Users { users: found.iter().map(user).collect::<Result<_, _>>()?, last, more })
 }
 
 /// Those of these names that are registered.

@@ -5,6 +5,7 @@ use mongodb::options::FindOptions;
 use protocol::api::CursorMove;
 use protocol::native::Device;
 use protocol::{ConversationId, UserName};
+use uuid::Uuid;
 
 use super::connect::Collections;
 use super::document::damaged;
@@ -68,4 +69,24 @@ fn page(sort: Document, limit: usize) -> FindOptions {
 
 fn text<'d>(document: &'d Document, field: &str) -> Result<&'d str, StoreError> {
     document.get_str(field).map_err(damaged)
+}
+
+/// Which log this database holds; it gets a name where it has none yet.
+pub(super) async fn log(collections: &Collections) -> Result<Uuid, StoreError> {
+    let this = doc! { "_id": "log" };
+    let name = doc! { "$setOnInsert": { "log": bson::Uuid::new() } };
+    super::records::upsert(collections, &collections.schema, "log".to_owned(), name).await?;
+    let found = collections.find(&collections.schema, this, None).await?.pop();
+    let found = found.ok_or_else(|| StoreError::unavailable("the log's name is gone from MongoDB"))?;
+    match found.get("log") {
+        Some(bson::Bson::Binary(binary)) => Ok(Uuid::from_bytes(binary.to_uuid().map_err(damaged)?.bytes())),
+        Some(_) | None => Err(StoreError::unavailable("the log's name in MongoDB is damaged")),
+    }
+}
+
+/// The log is another one from now on.
+pub(super) async fn rename_log(collections: &Collections) -> Result<(), StoreError> {
+    let name = doc! { "$set": { "log": bson::Uuid::new() } };
+    super::records::upsert(collections, &collections.schema, "log".to_owned(), name).await?;
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::api::{EventPage, User};
+use protocol::api::{EventPage, User, Users};
 use protocol::native::ConversationSummary;
 use protocol::{ConversationId, Event, Timestamp, UserName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -97,11 +97,20 @@ pub(super) fn events(
     Ok(EventPage { events, more })
 }
 
-/// Everybody ever registered.
-pub(super) fn users(connection: &Connection) -> rusqlite::Result<Vec<User>> {
-    let mut query = connection
-        .prepare_cached("SELECT name, address, first_seen, last_seen FROM registrations ORDER BY ordinal")?;
-    query.query_map([], user)?.collect()
+/// Those who ever registered, behind this ordinal.
+pub(super) fn users(connection: &Connection, after: u64, limit: usize) -> rusqlite::Result<Users> {
+    let mut query = connection.prepare_cached(
+        "SELECT name, address, first_seen, last_seen, ordinal FROM registrations WHERE ordinal > ?1
+         ORDER BY ordinal LIMIT ?2",
+    )?;
+    let after_or_end = i64::try_from(after).unwrap_or(i64::MAX);
+    let rows =
+        query.query_map(params![after_or_end, limit + 1], |row| Ok((user(row)?, row.get::<_, u64>(4)?)))?;
+    let mut rows: Vec<(User, u64)> = rows.collect::<Result<_, _>>()?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let last = rows.last().map_or(after, |(_, ordinal)| *ordinal);
+    Ok(Users { users: rows.into_iter().map(|(user, _)| user).collect(), last, more })
 }
 
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x5032_5063;
 
 /// Each entry takes a file from the version that is its index to the next. Entries are never changed, only added.
-const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// * `users`: every name ever seen, as an integer. `registrations`: those that logged in.
 /// * `events`: the logs. `pos` is the commit order over all of them; it ends every index, being the row id, so
@@ -100,6 +100,16 @@ UPDATE members SET read_to = coalesce((SELECT seq FROM events
     WHERE unread = 1;
 DROP INDEX inbox;
 ALTER TABLE members DROP COLUMN seen_pos;
+";
+
+/// `log` names the log in this file. It is made with the file, and so anew by a restore, which builds a new one: what clients remember of
+/// places in another log is not taken for places in this one.
+const VERSION_4: &str = "
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO meta(key, value) VALUES ('log', randomblob(16));
 ";
 
 /// What a file says of itself.

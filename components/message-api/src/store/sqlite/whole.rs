@@ -4,6 +4,7 @@ use protocol::api::CursorMove;
 use protocol::native::Device;
 use protocol::{ConversationId, UserName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
 
 use super::row;
 use crate::store::StatePut;
@@ -68,4 +69,10 @@ pub(super) fn all_state(
         Ok(StatePut { owner: row::parse(row, 0, UserName::stored)?, key: row.get(1)?, value: row.get(2)? })
     };
     query.query_map(params![owner, key, limit], put)?.collect()
+}
+
+/// Which log the file holds.
+pub(super) fn log(connection: &Connection) -> rusqlite::Result<Uuid> {
+    connection
+        .query_row("SELECT value FROM meta WHERE key = 'log'", [], |row| row.get(0).map(Uuid::from_bytes))
 }
