@@ -1,6 +1,6 @@
 //! What an operator may set, and what the chat server is connected to.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use kit::{Exit, Failure};
@@ -29,6 +29,9 @@ pub struct Config {
     /// A peer that takes nothing for this long, or acknowledges nothing of what was sent, is closed.
     #[serde(with = "kit::duration")]
     pub write_timeout: Duration,
+    /// Addresses of proxies that say for whom a connection is (PROXY protocol, version 1 or 2). From anywhere else such a header is not
+    /// taken.
+    pub proxies: Vec<IpAddr>,
     /// Most connections at once.
     pub max_connections: usize,
     /// Most connections from one address at once; loopback is exempt. 0 is no limit.
@@ -51,6 +54,7 @@ impl Default for Config {
             quiet: Duration::from_millis(20),
             login_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
+            proxies: Vec::new(),
             max_connections: 10_000,
             max_sessions_per_address: 64,
             messages_per_second: 20,

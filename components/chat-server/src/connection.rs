@@ -7,21 +7,87 @@ use std::time::Duration;
 use protocol::native::{Hello, Welcome};
 use protocol::{book, text};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::hub::Membership;
+use crate::listener;
 use crate::login::{self, Door, Entrant, Parting};
 use crate::native_dialect;
 use crate::outlet::Client;
 use crate::places::Place;
+use crate::proxy_header::{self, Parsed};
 use crate::server::Server;
 use crate::session::Session;
 use crate::wire::Wire;
 
+/// A proxy says at once for whom a connection is.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Where the proxy is on this machine, somebody without a header waits this long for the prompt.
+const LOCAL_HEADER_TIMEOUT: Duration = Duration::from_millis(300);
 /// A greeting does not wait longer for the list of conversations; without the store it comes without.
 const CONVERSATIONS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Nor for the client book.
 const BOOK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Serves a connection from a listed proxy, which first says for whom it is.
+pub(crate) async fn serve_proxied(
+    server: Arc<Server>,
+    door: Door,
+    stream: TcpStream,
+    proxy: SocketAddr,
+    mut place: Place,
+) {
+    // On the proxy's own machine there are other programs, ours among them.
+    let is_local = proxy.ip().to_canonical().is_loopback();
+    let patience = if is_local { LOCAL_HEADER_TIMEOUT } else { HEADER_TIMEOUT };
+    let begun = tokio::select! {
+        begun = read_header(&stream, Instant::now() + patience) => begun,
+        () = server.shutdown.cancelled() => return,
+    };
+    let (peer, is_proxied, rest) = match begun {
+        Begun::Proxied(client, rest) => (client.unwrap_or(proxy), true, rest),
+        Begun::Direct(rest) if is_local => (proxy, false, rest),
+        Begun::Direct(_) => {
+            let why = "this address is listed in chat-server.proxies and sent no PROXY header";
+            return server.journal.refused(proxy, why);
+        }
+    };
+    if let Err(no_place) = place.count_for(peer.ip()) {
+        return listener::turn_away(&server, &stream, peer, no_place);
+    }
+    let Ok(mut wire) = Wire::new(stream, peer, server.config.write_timeout) else { return };
+    wire.is_proxied = is_proxied;
+    wire.framer.push(&rest);
+    serve_wire(server, door, wire, place).await;
+}
+
+/// How a connection from a listed address begins, and what came in behind that.
+enum Begun {
+    /// With a header that tells the client's address, where the proxy knows it.
+    Proxied(Option<SocketAddr>, Vec<u8>),
+    /// Without.
+    Direct(Vec<u8>),
+}
+
+async fn read_header(stream: &TcpStream, deadline: Instant) -> Begun {
+    let mut read = Vec::new();
+    while let Ok(Ok(())) = tokio::time::timeout_at(deadline, stream.readable()).await {
+        let mut buffer = [0; 512];
+        match stream.try_read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => read.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+            Err(_) => break,
+        }
+        match proxy_header::parse(&read) {
+            Parsed::Header(client, length) => return Begun::Proxied(client, read.split_off(length)),
+            Parsed::Incomplete if read.len() < proxy_header::LONGEST => {}
+            Parsed::Incomplete | Parsed::Invalid => break,
+        }
+    }
+    Begun::Direct(read)
+}
 
 /// Serves a connection.
 pub(crate) async fn serve(
@@ -32,7 +98,12 @@ pub(crate) async fn serve(
     place: Place,
 ) {
     // A peer that is gone already needs no answer.
-    let Ok(mut wire) = Wire::new(stream, peer, server.config.write_timeout) else { return };
+    let Ok(wire) = Wire::new(stream, peer, server.config.write_timeout) else { return };
+    serve_wire(server, door, wire, place).await;
+}
+
+async fn serve_wire(server: Arc<Server>, door: Door, mut wire: Wire, place: Place) {
+    let peer = wire.peer;
     let login = async {
         let entrant = login::ask(&server, &mut wire, door).await?;
         let member = login::admit(&server, &entrant).await?;

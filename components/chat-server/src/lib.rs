@@ -3,12 +3,14 @@
 //!
 //! * In: [`listener`] → [`connection`] → [`login`] → [`session`] → [`appender`] → message API.
 //! * Out: message API → [`feed`] → [`hub`] → [`inbox`] → [`session`]; what an inbox could not hold, by [`catch_up`].
-//! * Pure parts: [`framing`], [`inbox`], [`roster`], [`presence`], [`listing`], [`marks`], [`positions`], [`lane`], [`unsure`], [`traces`].
+//! * Pure parts: [`framing`], [`inbox`], [`roster`], [`presence`], [`listing`], [`marks`], [`positions`], [`lane`], [`unsure`], [`traces`],
+//!   [`proxy_header`].
 //!
 //! `docs/protocol.md` shows what is spoken.
 
 pub mod config;
 
+mod answered;
 mod answers;
 mod api;
 mod appender;
@@ -36,6 +38,7 @@ mod outlet;
 mod places;
 mod positions;
 mod presence;
+mod proxy_header;
 mod registrar;
 mod rendered;
 mod request;

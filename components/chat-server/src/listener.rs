@@ -44,19 +44,27 @@ async fn accept_at(door: Door, server: &Arc<Server>, places: &Arc<Places>, liste
 }
 
 fn admit(door: Door, server: &Arc<Server>, places: &Arc<Places>, stream: TcpStream, peer: SocketAddr) {
-    match places.take(peer.ip()) {
+    let is_proxy = server.config.proxies.contains(&peer.ip().to_canonical());
+    // Which address it counts for is known when the proxy has said so.
+    let place = if is_proxy { places.take_any() } else { places.take(peer.ip()) };
+    match place {
+        Ok(place) if is_proxy => {
+            server.tasks.spawn(connection::serve_proxied(Arc::clone(server), door, stream, peer, place));
+        }
         Ok(place) => {
             server.tasks.spawn(connection::serve(Arc::clone(server), door, stream, peer, place));
         }
-        // A fresh connection's send buffer is empty, so one line fits; who is turned away costs nothing more.
-        Err(no_place) => {
-            let line = match no_place {
-                NoPlace::Full => FULL,
-                NoPlace::Address => ADDRESS_FULL,
-            };
-            let _ = stream.try_write(line.as_bytes());
-            server.metrics.turned_away.add(1);
-            server.journal.refused(peer, line.trim_end());
-        }
+        Err(no_place) => turn_away(server, &stream, peer, no_place),
     }
+}
+
+/// A fresh connection's send buffer is empty, so one line fits; who is turned away costs nothing more.
+pub(crate) fn turn_away(server: &Server, stream: &TcpStream, peer: SocketAddr, no_place: NoPlace) {
+    let line = match no_place {
+        NoPlace::Full => FULL,
+        NoPlace::Address => ADDRESS_FULL,
+    };
+    let _ = stream.try_write(line.as_bytes());
+    server.metrics.turned_away.add(1);
+    server.journal.refused(peer, line.trim_end());
 }

@@ -45,6 +45,11 @@ impl Marks {
         confirmed
     }
 
+    /// The event that waits longest is not waited for any more: its conversation's cursor moves with a later one, or not at all.
+    pub(crate) fn forget_oldest(&mut self) {
+        self.0.pop_front();
+    }
+
     /// What is not confirmed.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ConversationId, u64)> {
         self.0.iter().map(|mark| (&mark.conversation, mark.seq))

@@ -48,21 +48,38 @@ impl Places {
 
     /// A place for a connection from this address. Loopback is only counted in all: behind it are our own adapters.
     pub(crate) fn take(self: &Arc<Self>, ip: IpAddr) -> Result<Place, NoPlace> {
-        let ip = network_of(ip);
-        let address = (self.most_per_address > 0 && !ip.is_loopback()).then_some(ip);
+        let mut place = self.take_any()?;
+        place.count_for(ip)?;
+        Ok(place)
+    }
+
+    /// A place for a connection of which it is not known yet for which address it counts.
+    pub(crate) fn take_any(self: &Arc<Self>) -> Result<Place, NoPlace> {
         let mut counts = self.counts();
         if counts.all >= self.most {
             return Err(NoPlace::Full);
         }
-        if let Some(address) = address {
-            let here = counts.by_address.entry(address).or_default();
-            if *here >= self.most_per_address {
-                return Err(NoPlace::Address);
-            }
-            *here += 1;
-        }
         counts.all += 1;
-        Ok(Place { places: Arc::clone(self), address })
+        Ok(Place { places: Arc::clone(self), address: None })
+    }
+}
+
+impl Place {
+    /// Counts for this address from now on, if it may have one more.
+    pub(crate) fn count_for(&mut self, ip: IpAddr) -> Result<(), NoPlace> {
+        let (ip, most) = (network_of(ip), self.places.most_per_address);
+        if most == 0 || ip.is_loopback() || self.address.is_some() {
+            return Ok(());
+        }
+        let mut counts = self.places.counts();
+        let here = counts.by_address.entry(ip).or_default();
+        if *here >= most {
+            return Err(NoPlace::Address);
+        }
+        *here += 1;
+        drop(counts);
+        self.address = Some(ip);
+        Ok(())
     }
 }
 
@@ -109,6 +126,11 @@ mod tests {
         let loopback: Vec<_> = (0..4).map(|_| places.take(ip("127.0.0.1")).unwrap()).collect();
         assert_eq!(places.take(ip("10.0.0.3")).unwrap_err(), NoPlace::Full);
         drop(loopback);
+        let mut proxied = places.take_any().unwrap();
+        proxied.count_for(ip("10.0.0.2")).unwrap();
+        let mut second = places.take_any().unwrap();
+        assert_eq!(second.count_for(ip("10.0.0.2")).unwrap_err(), NoPlace::Address, "the client counts");
+        drop((proxied, second));
         assert_eq!(places.counts().all, 3);
         assert_eq!(places.counts().by_address.len(), 2);
     }

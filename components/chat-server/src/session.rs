@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use crate::answered::Answered;
 use crate::answers::Answers;
 use crate::catch_up::Page;
 use crate::hub::Membership;
@@ -128,6 +129,8 @@ struct Replay {
 struct Receipts {
     /// Text: events not confirmed by the peer's TCP.
     marks: Marks,
+    /// The same behind a proxy, by what the client says.
+    answered: Answered,
     confirm_at: Option<Instant>,
     confirmed_at: Option<Instant>,
     pause: Duration,
@@ -204,6 +207,7 @@ impl Session {
             },
             receipts: Receipts {
                 marks: Marks::default(),
+                answered: Answered::default(),
                 confirm_at: None,
                 confirmed_at: None,
                 pause: Duration::ZERO,
@@ -291,6 +295,9 @@ impl Session {
 
     fn write(&mut self) -> std::io::Result<()> {
         let progress = self.wire.out.write_to(&self.wire.stream)?;
+        if progress && self.wire.is_proxied {
+            self.receipts.answered.wrote(Instant::now(), self.wire.out.written());
+        }
         if self.wire.out.is_empty() {
             self.stalled_since = None;
         } else if progress || self.stalled_since.is_none() {
@@ -307,7 +314,7 @@ impl Session {
         let closing = self.closing.as_ref()?;
         let owes = !self.answers.is_empty()
             || !self.wire.out.is_empty()
-            || !self.receipts.marks.is_empty()
+            || !self.receipts.marks.is_empty() && !self.wire.is_proxied
             || closing.bye
             || (closing.owes_unseen && !self.member.outlet.mail().inbox.is_live());
         (!owes || now >= closing.deadline).then_some(closing.why)

@@ -40,6 +40,8 @@ pub(crate) struct Wire {
     pub(crate) peer: SocketAddr,
     pub(crate) framer: Framer,
     pub(crate) out: Outgoing,
+    /// Behind it is a proxy: `peer` is the client, and what TCP acknowledges says only what the proxy has.
+    pub(crate) is_proxied: bool,
 }
 
 /// What a read brought.
@@ -72,7 +74,14 @@ impl Wire {
             sockopt::set_tcp_user_timeout(socket, u32::try_from(patience.as_millis()).unwrap_or(u32::MAX));
         #[cfg(not(target_os = "linux"))]
         let _ = patience;
-        Ok(Self { stream, local, peer, framer: Framer::default(), out: Outgoing::default() })
+        Ok(Self {
+            stream,
+            local,
+            peer,
+            framer: Framer::default(),
+            out: Outgoing::default(),
+            is_proxied: false,
+        })
     }
 
     /// Takes what is there to be read, without waiting. A task that has used up its budget is told that there is nothing: it must wait

@@ -1,6 +1,9 @@
 //! Moves a text session's cursors: when the peer's TCP has acknowledged an event's last byte, it is seen.
 //!
 //! A peer that was cut off before that is shown the event again at its next login. Native clients say `seen` themselves.
+//!
+//! Behind a proxy TCP says what the proxy has, not the client. There an event is seen once the client has sent something a second or
+//! more after the event was written: a client that was cut off is shown again what it may have had, and loses nothing.
 
 use std::time::Duration;
 
@@ -18,8 +21,22 @@ const LIVELY: Duration = Duration::from_millis(100);
 const SLOWEST: Duration = Duration::from_millis(500);
 
 impl Session {
+    /// The client sent something.
+    pub(super) fn heard(&mut self, now: Instant) {
+        if self.wire.is_proxied {
+            self.confirm_up_to(self.receipts.answered.spoke(now));
+        }
+    }
+
     /// Something was sent that must be confirmed.
     pub(super) fn confirm_soon(&mut self) {
+        if self.wire.is_proxied {
+            // The oldest is shown once more, rather than that the session is sent nothing more.
+            while self.receipts.marks.is_full() {
+                self.receipts.marks.forget_oldest();
+            }
+            return;
+        }
         if self.receipts.confirm_at.is_none() {
             self.receipts.pause = FIRST;
             let lively = self.receipts.confirmed_at.map(|at| at + LIVELY);
@@ -37,7 +54,7 @@ impl Session {
 
     /// Asks what the peer has, and moves the cursors.
     pub(super) fn confirm(&mut self, now: Instant) {
-        if self.receipts.marks.is_empty() {
+        if self.receipts.marks.is_empty() || self.wire.is_proxied {
             return;
         }
         let written = self.wire.out.written();
@@ -51,14 +68,21 @@ impl Session {
                     0
                 }
             };
-        let moved = self.receipts.marks.confirm(acknowledged);
-        self.receipts.pause = if moved.is_empty() { (self.receipts.pause * 2).min(SLOWEST) } else { FIRST };
-        for (conversation, seq) in moved {
+        let moved = self.confirm_up_to(acknowledged);
+        self.receipts.pause = if moved { FIRST } else { (self.receipts.pause * 2).min(SLOWEST) };
+        self.receipts.confirmed_at = Some(now);
+        self.receipts.confirm_at = (!self.receipts.marks.is_empty()).then(|| now + self.receipts.pause);
+    }
+
+    /// The peer has everything up to this offset. Says whether that moved a cursor.
+    fn confirm_up_to(&mut self, offset: u64) -> bool {
+        let confirmed = self.receipts.marks.confirm(offset);
+        let moved = !confirmed.is_empty();
+        for (conversation, seq) in confirmed {
             self.server.hub.tell_delivered(&self.member.name, &conversation, seq);
             self.server.traces.seen(&self.member.name, &conversation, seq, || self.place());
             self.server.cursors.advance(&self.member.name, None, conversation, seq);
         }
-        self.receipts.confirmed_at = Some(now);
-        self.receipts.confirm_at = (!self.receipts.marks.is_empty()).then(|| now + self.receipts.pause);
+        moved
     }
 }

@@ -79,6 +79,10 @@ impl Session {
         let quiet_at = now + self.server.config.quiet;
         match self.wire.read()? {
             Read::Some(count) => {
+                // What lay in the kernel while nothing was read may be old.
+                if !self.intake.held_up {
+                    self.heard(now);
+                }
                 self.intake.read_much |= count >= MUCH;
                 self.intake.quiet_at = Some(quiet_at);
                 self.intake.cut = false;

@@ -47,6 +47,14 @@ impl Peer {
         assert_eq!(String::from_utf8_lossy(&got), text);
     }
 
+    /// Whether these bytes come next.
+    pub(crate) async fn hears(&mut self, text: &str) -> bool {
+        while self.read.len() < text.len() && self.fill().await {}
+        let found = self.read.starts_with(text.as_bytes());
+        self.read.drain(..self.read.len().min(text.len()));
+        found
+    }
+
     /// The next line, with its end.
     pub(crate) async fn line(&mut self) -> String {
         loop {

@@ -1,5 +1,6 @@
 //! The text dialect, to the byte.
 
+use crate::peer::Peer;
 use crate::world::World;
 
 #[tokio::test]
@@ -137,4 +138,45 @@ async fn what_was_said_before_the_peer_closed_its_side_is_answered() {
     bob.closed().await;
     assert_eq!(world.unseen("ann").await.len(), 2);
     world.nothing_unseen("bob").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_listed_proxy_the_client_counts_and_what_it_did_not_answer_comes_again() {
+    let world = World::with(|config| {
+        config.proxies = vec![std::net::Ipv4Addr::LOCALHOST.into()];
+        config.max_sessions_per_address = 1;
+    })
+    .await;
+    let connect = async |client: &str| {
+        let mut peer = Peer::connect(world.chat).await;
+        peer.send(&format!("PROXY TCP4 {client} 198.51.100.1 56324 5000\r\n")).await;
+        peer
+    };
+    let mut bob = connect("192.0.2.7").await;
+    bob.expect("Enter your username: ").await;
+    bob.send("bob\n").await;
+    bob.expect("Connected! Users online: bob\n").await;
+    let mut second = connect("192.0.2.7").await;
+    second.expect("Too many connections from your address. Disconnecting...\n").await;
+    world.post("ann", "bob", "one").await;
+    assert_eq!(bob.live().await.1, "one");
+    // The proxy has it; nobody knows whether Bob does.
+    drop(bob);
+    let mut bob = loop {
+        let mut back = connect("192.0.2.7").await;
+        if back.hears("Enter your username: ").await {
+            back.send("bob\n").await;
+            if back.line().await.starts_with("Connected!") {
+                break back;
+            }
+        }
+    };
+    assert_eq!(bob.stored().await.1, "one");
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    bob.send("!check\n").await;
+    world.nothing_unseen("bob").await;
+    // Others on the proxy's machine come as they always did.
+    let mut local = world.login("local").await;
+    local.send("bob: hi\n").await;
+    assert_eq!(bob.live().await.1, "hi");
 }
