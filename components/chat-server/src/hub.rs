@@ -154,6 +154,16 @@ impl Hub {
         book::online(self.roster().others(name))
     }
 
+    /// Has a user's sessions find out whether their peers live.
+    pub(crate) fn challenge(&self, name: &UserName) {
+        self.roster().sessions(name).iter().for_each(|outlet| outlet.challenge());
+    }
+
+    /// Whether the peer of one of a user's sessions has shown life since they were challenged.
+    pub(crate) fn lives(&self, name: &UserName) -> bool {
+        self.roster().sessions(name).iter().any(|outlet| outlet.lives())
+    }
+
     /// Whether a user is online.
     pub(crate) fn is_online(&self, name: &UserName) -> bool {
         self.roster().is_online(name)

@@ -19,6 +19,7 @@ use crate::native_dialect;
 use crate::outlet::Dialect;
 use crate::roster::{Claim, JoinError};
 use crate::server::Server;
+use crate::session::CHALLENGE_PATIENCE;
 use crate::wire::{Read, Wire};
 
 const NOT_HTTP: &str = "This is a chat server, not a web server. Disconnecting...\n";
@@ -35,6 +36,8 @@ const BAD_FRAMES: usize = 16;
 const KNOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a name is waited for whose session is just ending: its peer has closed, and we are about to notice.
 const GRACE: Duration = Duration::from_millis(60);
+/// …while it is found out whether the peer of the session lives; see [`session::challenge`](crate::session)…
+const CHALLENGE_GRACE: Duration = CHALLENGE_PATIENCE.saturating_add(Duration::from_secs(1));
 /// …and if it is known to be ending.
 const LEAVING_GRACE: Duration = Duration::from_secs(3);
 
@@ -244,7 +247,7 @@ pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membersh
     if claim != Claim::Service {
         check_new(server, dialect, name).await?;
     }
-    let began = Instant::now();
+    let (began, mut challenged) = (Instant::now(), false);
     loop {
         let backlog = entrant.backlog(server.hub.log());
         let leaving = match server.hub.join(name, claim, dialect, backlog) {
@@ -256,7 +259,13 @@ pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membersh
             }
             Err(JoinError::Taken { leaving }) => leaving,
         };
-        if began.elapsed() >= if leaving { LEAVING_GRACE } else { GRACE } {
+        if !leaving && !challenged && began.elapsed() >= GRACE {
+            // The client of who has it may have vanished, and this be the same person coming back.
+            server.hub.challenge(name);
+            challenged = true;
+        }
+        let patience = if leaving { LEAVING_GRACE } else { CHALLENGE_GRACE };
+        if challenged && server.hub.lives(name) || began.elapsed() >= patience {
             return Err(refusal(dialect, ErrorCode::Taken, name.as_str()));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

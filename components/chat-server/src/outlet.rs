@@ -49,6 +49,9 @@ pub(crate) struct Outlet {
     pub(crate) wake: Notify,
     /// The session is on its way out and only keeps its name until it is gone.
     leaving: AtomicBool,
+    /// Somebody else wants the name; whether the peer has shown life since.
+    challenged: AtomicBool,
+    lives: AtomicBool,
     /// What its client remembers belongs to another log than the store's.
     sent_away: AtomicBool,
     /// What its client said of itself.
@@ -87,8 +90,9 @@ impl Outlet {
             sent_here: VecDeque::new(),
         };
         let (mail, wake) = (Mutex::new(mail), Notify::new());
-        let [leaving, sent_away] = [false, false].map(AtomicBool::new);
-        Arc::new(Self { id, dialect, mail, wake, leaving, sent_away, client: OnceLock::new() })
+        let [leaving, sent_away, challenged, lives] = [false; 4].map(AtomicBool::new);
+        let client = OnceLock::new();
+        Arc::new(Self { id, dialect, mail, wake, leaving, challenged, lives, sent_away, client })
     }
 
     /// What is in it. Hold it for a few lines.
@@ -140,6 +144,29 @@ impl Outlet {
     /// Whether its client remembers places in another log than this one.
     pub(crate) fn remembers_other_log(&self, log: Uuid) -> bool {
         self.client.get().is_some_and(|client| client.log.is_some_and(|its| its != log))
+    }
+
+    /// Somebody wants the name: the session is to find out whether its peer lives.
+    pub(crate) fn challenge(&self) {
+        self.lives.store(false, Ordering::Relaxed);
+        self.challenged.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    /// Whether it is to find out whether its peer lives.
+    pub(crate) fn is_challenged(&self) -> bool {
+        self.challenged.load(Ordering::Acquire)
+    }
+
+    /// The peer lives.
+    pub(crate) fn shows_life(&self) {
+        self.challenged.store(false, Ordering::Relaxed);
+        self.lives.store(true, Ordering::Release);
+    }
+
+    /// Whether the peer has shown life since the last challenge.
+    pub(crate) fn lives(&self) -> bool {
+        self.lives.load(Ordering::Acquire)
     }
 
     /// Its client must begin anew.

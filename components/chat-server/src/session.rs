@@ -6,9 +6,12 @@
 //! A slow reader fills the outgoing buffer, then its inbox, which gives up its queue to the store; a fast writer fills the window of
 //! answers, and is not read any more. Neither holds up anybody else.
 
+mod challenge;
 mod confirm;
 mod intake;
 mod output;
+
+pub(crate) use challenge::PATIENCE as CHALLENGE_PATIENCE;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,6 +38,7 @@ use crate::request::{self, Request};
 use crate::server::Server;
 use crate::unsure::Unsure;
 use crate::wire::{LINGER, Wire};
+use challenge::{Challenge, VANISHED};
 
 /// After `exit`, or when the server stops: answers under way arrive within this time.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -68,6 +72,8 @@ pub(crate) struct Session {
     /// Nothing was written since then, though something waits.
     stalled_since: Option<Instant>,
     closing: Option<Closing>,
+    /// Somebody else wants the name.
+    challenge: Option<Challenge>,
     /// The server stops, and this session knows.
     stopping: bool,
     alarm: Alarm,
@@ -217,6 +223,7 @@ impl Session {
             device: None,
             stalled_since: None,
             closing: None,
+            challenge: None,
             stopping: false,
         }
     }
@@ -261,7 +268,7 @@ impl Session {
         self.server.journal.went(&self.member.name, why);
         let Self { member, wire, stopping, .. } = self;
         drop(member);
-        if why == TOOK_NOTHING {
+        if why == TOOK_NOTHING || why == VANISHED {
             return wire.abort();
         }
         wire.close(if stopping { LINGER_WHEN_STOPPING } else { LINGER }).await;
@@ -278,6 +285,9 @@ impl Session {
             self.confirm_if_due(now);
             if self.member.outlet.is_sent_away() && self.closing.is_none() {
                 self.close_with_bye("the server's log is another one than before; begin anew");
+            }
+            if self.is_vanished(now) {
+                return Ok(VANISHED);
             }
             if let Some(why) = self.end(now) {
                 return Ok(why);
@@ -375,7 +385,7 @@ impl Session {
             Greeting::Until(deadline) => Some(deadline),
             Greeting::Over => None,
         };
-        let others = [greeting, self.receipts.confirm_at, self.intake_wakes_at()];
+        let others = [greeting, self.receipts.confirm_at, self.intake_wakes_at(), self.challenge_wakes_at()];
         [closing, stalled].into_iter().chain(others).flatten().min()
     }
 }

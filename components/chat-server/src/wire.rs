@@ -19,9 +19,9 @@ use crate::outgoing::Outgoing;
 /// One read. Lives on the stack while reading, so that an idle connection holds no buffer.
 const READ: usize = 8 * 1024;
 /// A peer that is silent for this long is asked whether it lives…
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 /// …this often…
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(3);
 /// …and after so many unanswered questions it is gone, and its name is free.
 const KEEPALIVE_TRIES: u32 = 3;
 /// How long a peer may take to read our last words.
@@ -82,6 +82,23 @@ impl Wire {
             out: Outgoing::default(),
             is_proxied: false,
         })
+    }
+
+    /// Asks the peer every second whether it lives, beginning now, or as seldom as usual again. The kernel does not end the connection
+    /// because of this.
+    pub(crate) fn probe(&self, often: bool) {
+        use rustix::net::sockopt;
+        let second = Duration::from_secs(1);
+        let (tries, every, idle) = if often {
+            (KEEPALIVE_TRIES * 4, second, second)
+        } else {
+            (KEEPALIVE_TRIES, KEEPALIVE_EVERY, KEEPALIVE_IDLE)
+        };
+        let socket = self.stream.as_fd();
+        // What cannot be set costs promptness and nothing else.
+        let _ = sockopt::set_tcp_keepcnt(socket, tries);
+        let _ = sockopt::set_tcp_keepintvl(socket, every);
+        let _ = sockopt::set_tcp_keepidle(socket, idle);
     }
 
     /// Takes what is there to be read, without waiting. A task that has used up its budget is told that there is nothing: it must wait

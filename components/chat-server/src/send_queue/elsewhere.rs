@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use super::Unacknowledged;
 
@@ -17,5 +18,10 @@ impl SendQueue {
     /// How much of what went from `local` to `peer` through this socket is not acknowledged.
     pub(crate) fn ask(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Unacknowledged {
         Unacknowledged::Unknown
+    }
+
+    /// How long ago the peer's TCP acknowledged anything.
+    pub(crate) fn last_heard(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<Duration> {
+        None
     }
 }

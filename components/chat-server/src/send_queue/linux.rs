@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
@@ -19,6 +20,12 @@ const NLM_F_REQUEST: u16 = 1;
 const IPPROTO_TCP: u8 = 6;
 /// `nlmsghdr` and `inet_diag_req_v2`.
 const REQUEST_BYTES: usize = 16 + 56;
+/// `INET_DIAG_INFO`, as an extension that is asked for and as the attribute that answers it.
+const INFO: u16 = 2;
+/// Behind `nlmsghdr` and `inet_diag_msg`.
+const ATTRIBUTES_AT: usize = 16 + 72;
+/// Where `tcpi_last_ack_recv` stands in a `tcp_info`: milliseconds.
+const LAST_ACK_AT: usize = 56;
 /// Where `idiag_wqueue` stands: behind `nlmsghdr`, four bytes, `inet_diag_sockid`, `idiag_expires` and `idiag_rqueue`.
 const WQUEUE_AT: usize = 16 + 4 + 48 + 4 + 4;
 
@@ -44,11 +51,8 @@ impl SendQueue {
 
     /// How much of what went from `local` to `peer` through this socket is not acknowledged.
     pub(crate) fn ask(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Unacknowledged {
-        let ask = |cookie| match &self.socket {
-            Some(asker) => asker.lock().unwrap_or_else(PoisonError::into_inner).ask(cookie, local, peer),
-            None => Err(Errno::NOSYS),
-        };
-        match sockopt::socket_cookie(socket).and_then(ask) {
+        let bytes = |answer: &[u8]| u32_at(answer, WQUEUE_AT).ok_or(Errno::PROTO);
+        match self.ask_kernel(socket, local, peer, 0, bytes) {
             Ok(bytes) => Unacknowledged::Bytes(bytes.into()),
             // Where the connection is gone the kernel finds nothing, or the listening socket, or a later connection.
             Err(Errno::NOENT | Errno::STALE) => Unacknowledged::Gone,
@@ -59,6 +63,33 @@ impl SendQueue {
                 Unacknowledged::Unknown
             }
         }
+    }
+
+    /// How long ago the peer's TCP acknowledged anything, be it a keepalive. `None` where that cannot be told.
+    pub(crate) fn last_heard(
+        &self,
+        socket: impl AsFd,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> Option<Duration> {
+        let extensions = 1 << (INFO - 1);
+        let ago =
+            self.ask_kernel(socket, local, peer, extensions, |answer| last_ack(answer).ok_or(Errno::PROTO));
+        ago.ok().map(|ms| Duration::from_millis(ms.into()))
+    }
+
+    fn ask_kernel<T>(
+        &self,
+        socket: impl AsFd,
+        local: SocketAddr,
+        peer: SocketAddr,
+        extensions: u8,
+        read: impl FnOnce(&[u8]) -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<T> {
+        let cookie = sockopt::socket_cookie(socket)?;
+        let asker = self.socket.as_ref().ok_or(Errno::NOSYS)?;
+        let mut asker = asker.lock().unwrap_or_else(PoisonError::into_inner);
+        asker.ask(&|sequence| request(sequence, cookie, local, peer, extensions), read)
     }
 }
 
@@ -71,31 +102,46 @@ impl Asker {
         Ok(Self { socket, sequence: 0 })
     }
 
-    fn ask(&mut self, cookie: u64, local: SocketAddr, peer: SocketAddr) -> rustix::io::Result<u32> {
+    fn ask<T>(
+        &mut self,
+        request: &dyn Fn(u32) -> [u8; REQUEST_BYTES],
+        read: impl FnOnce(&[u8]) -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<T> {
         self.sequence = self.sequence.wrapping_add(1);
-        let request = request(self.sequence, cookie, local, peer);
-        rustix::net::send(&self.socket, &request, SendFlags::empty())?;
-        let mut buffer = [0u8; 512];
+        rustix::net::send(&self.socket, &request(self.sequence), SendFlags::empty())?;
+        let mut buffer = [0u8; 1024];
         // An answer to an earlier question may lie in front, left there by an error.
         for _ in 0..8 {
             let (_, length) = rustix::net::recv(&self.socket, &mut buffer[..], RecvFlags::empty())?;
             let answer = &buffer[..length.min(buffer.len())];
             if u32_at(answer, 8) == Some(self.sequence) {
-                return read(answer);
+                return check(answer).and_then(read);
             }
         }
         Err(Errno::PROTO)
     }
 }
 
-fn read(answer: &[u8]) -> rustix::io::Result<u32> {
+fn check(answer: &[u8]) -> rustix::io::Result<&[u8]> {
     match u16_at(answer, 4) {
-        Some(SOCK_DIAG_BY_FAMILY) => u32_at(answer, WQUEUE_AT).ok_or(Errno::PROTO),
+        Some(SOCK_DIAG_BY_FAMILY) => Ok(answer),
         Some(NLMSG_ERROR) => {
             let code = u32_at(answer, 16).ok_or(Errno::PROTO)?.cast_signed();
             Err(Errno::from_raw_os_error(code.saturating_neg()))
         }
         Some(_) | None => Err(Errno::PROTO),
+    }
+}
+
+/// `tcpi_last_ack_recv`, among the attributes of an answer (`rtnetlink(7)`: length and type, then the value, padded to four bytes).
+fn last_ack(answer: &[u8]) -> Option<u32> {
+    let mut at = ATTRIBUTES_AT;
+    loop {
+        let length = usize::from(u16_at(answer, at)?);
+        if u16_at(answer, at + 2)? == INFO {
+            return u32_at(answer.get(at + 4..at + length)?, LAST_ACK_AT);
+        }
+        at += length.max(4).next_multiple_of(4);
     }
 }
 
@@ -107,7 +153,13 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-fn request(sequence: u32, cookie: u64, local: SocketAddr, peer: SocketAddr) -> [u8; REQUEST_BYTES] {
+fn request(
+    sequence: u32,
+    cookie: u64,
+    local: SocketAddr,
+    peer: SocketAddr,
+    extensions: u8,
+) -> [u8; REQUEST_BYTES] {
     let mut bytes = [0u8; REQUEST_BYTES];
     let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
     let family = if local.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
@@ -116,7 +168,7 @@ fn request(sequence: u32, cookie: u64, local: SocketAddr, peer: SocketAddr) -> [
     put(6, &NLM_F_REQUEST.to_ne_bytes());
     put(8, &sequence.to_ne_bytes());
     // inet_diag_req_v2: family, protocol, extensions, padding, states.
-    put(16, &[u8::try_from(family.as_raw()).unwrap_or_default(), IPPROTO_TCP]);
+    put(16, &[u8::try_from(family.as_raw()).unwrap_or_default(), IPPROTO_TCP, extensions]);
     put(20, &u32::MAX.to_ne_bytes());
     // inet_diag_sockid: ports and addresses in network order, any interface, the cookie's lower half first.
     put(24, &local.port().to_be_bytes());
@@ -144,6 +196,23 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn an_idle_peer_answers_a_keepalive_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, peer_address) = listener.accept().unwrap();
+        let (local, queue) = (ours.local_addr().unwrap(), SendQueue::open());
+        let heard = || queue.last_heard(&ours, local, peer_address).unwrap();
+        while heard() < Duration::from_millis(1100) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        sockopt::set_socket_keepalive(&ours, true).unwrap();
+        sockopt::set_tcp_keepidle(&ours, Duration::from_secs(1)).unwrap();
+        while heard() >= Duration::from_millis(1100) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 
     #[test]
     fn the_kernel_tells_what_is_not_acknowledged() {

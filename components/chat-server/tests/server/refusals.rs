@@ -111,3 +111,66 @@ async fn one_connection_too_many() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_whose_client_is_idle_and_there_stays_taken_however_often_others_come_for_it() {
+    let world = World::start().await;
+    let mut bob = world.login("bob").await;
+    // Idle for so long that its TCP must be asked.
+    tokio::time::sleep(Duration::from_millis(1300)).await;
+    for _ in 0..3 {
+        refused(&world, b"bob\n", "Username already taken. Disconnecting...\n").await;
+        let hello = b"{\"type\":\"hello\",\"name\":\"bob\",\"token\":\"wrong\"}\n";
+        let mut other = world.connect().await;
+        other.send_bytes(hello).await;
+        assert_eq!(other.frame().await["code"], "taken");
+    }
+    world.post("ann", "bob", "still there").await;
+    assert_eq!(bob.live().await.1, "still there");
+}
+
+/// Logs in as Bob, and from then on drops whatever comes in, so that its TCP acknowledges nothing: as a client does whose machine
+/// lost power.
+const VANISH: &str = r#"
+import ctypes, socket, struct, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+s.recv(99)
+s.sendall(b"bob\n")
+s.recv(99)
+drop = (ctypes.c_uint8 * 8)(*struct.pack("HBBI", 6, 0, 0, 0))
+s.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HxxxxxxP", 1, ctypes.addressof(drop)))
+print("gone", flush=True)
+sys.stdin.read()
+"#;
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_whose_client_vanished_is_free_for_who_comes_for_it_and_what_it_was_sent_is_shown_again() {
+    use std::process::Stdio;
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    // What is sent and not acknowledged would otherwise be waited for so long.
+    let world = World::with(|config| config.write_timeout = Duration::from_secs(600)).await;
+    let (ip, port) = (world.chat.ip().to_string(), world.chat.port().to_string());
+    let python = tokio::process::Command::new("python3")
+        .args(["-c", VANISH, &ip, &port])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    // Where there is no Python there is no such client.
+    let Ok(mut client) = python else { return };
+    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("gone"));
+    world.post("ann", "bob", "did you get this?").await;
+    let coming_back = async {
+        loop {
+            let mut bob = world.connect().await;
+            bob.send("bob\n").await;
+            if bob.line().await.starts_with("Connected!") {
+                break bob;
+            }
+        }
+    };
+    let mut bob = tokio::time::timeout(Duration::from_secs(60), coming_back).await.expect("the name is free");
+    assert_eq!(bob.stored().await.1, "did you get this?");
+}
