@@ -49,7 +49,15 @@ export class Chat {
       url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
       hello: () => {
         token = tokenOf(this.#key);
-        return { type: "hello", name, ...(token === null ? {} : { token }), cursors: this.#store.cursors() };
+        const { serverLog } = this.#store;
+        return {
+          type: "hello",
+          name,
+          ...(token === null ? {} : { token }),
+          cursors: this.#store.cursors(),
+          ...(serverLog === null ? {} : { log: serverLog }),
+          receipts: true,
+        };
       },
       onFrame: (frame) => this.#take(frame),
       onStatus: (status) => this.#status(status),
@@ -101,6 +109,8 @@ export class Chat {
         return this.#store.presence(frame);
       case "history":
         return this.#history(frame);
+      case "delivered":
+        return this.#store.delivered(frame.conversation, frame.seq);
       case "seen":
         return this.#store.seen(frame.conversation, frame.seq);
       default:

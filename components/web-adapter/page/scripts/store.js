@@ -14,6 +14,8 @@ export class Conversation {
   head = 0;
   seen = 0;
   unseen = 0;
+  /** Up to where the other user has it, as far as this page was told. */
+  delivered = 0;
   /** The first event that was unseen when the conversation was opened: where the marker stands. */
   marker = null;
   /** Its newest event, also where the log holds none. */
@@ -32,6 +34,8 @@ export class Conversation {
 
 export class Store {
   me = null;
+  /** Which log the server keeps: what is held here are places in it. */
+  serverLog = null;
   /** Names by key, in the order they came. */
   online = new Map();
   conversations = new Map();
@@ -94,6 +98,10 @@ export class Store {
 
   welcome(frame) {
     this.me = frame.name;
+    if (frame.log !== undefined) {
+      if (this.serverLog !== null && this.serverLog !== frame.log) this.#forgetLog();
+      this.serverLog = frame.log;
+    }
     this.online = new Map(frame.online.map((name) => [keyOf(name), name]));
     for (const summary of frame.conversations) {
       const conversation = this.with(summary.with);
@@ -107,6 +115,14 @@ export class Store {
       });
     }
     this.#changed("everything");
+  }
+
+  /** A backup was restored: the same places hold other messages. */
+  #forgetLog() {
+    for (const conversation of this.conversations.values()) {
+      const { name, key } = conversation;
+      Object.assign(conversation, new Conversation(name), { key });
+    }
   }
 
   presence({ name, online }) {
@@ -163,6 +179,14 @@ export class Store {
     conversation.seen = seq;
     conversation.unseen = Math.min(conversation.unseen, this.#unreadPast(conversation, seq));
     this.#changed("seen", conversation);
+  }
+
+  /** The other user has everything up to `seq`. */
+  delivered(id, seq) {
+    const conversation = [...this.conversations.values()].find((candidate) => candidate.id === id);
+    if (conversation === undefined || seq <= conversation.delivered) return;
+    conversation.delivered = seq;
+    this.#changed("messages", conversation);
   }
 
   /** How many messages of others lie past `seq`: counted where the log holds all of them, at most so many where it does not. */

@@ -39,12 +39,13 @@ function waitingOf(entry, me) {
 
 /** The items of a conversation: its log, then `entries` of the outbox that go there. */
 export function timelineOf({ conversation, entries, me, isMe }) {
-  const { log, marker } = conversation;
+  const { log, marker, delivered = 0 } = conversation;
   const stored = new Set(log.events.map((event) => event.client_id));
   const messages = [
     ...log.events.map((event) => {
       const message = messageOf(event, isMe);
-      return { ...message, state: message.own ? "saved" : null };
+      const state = event.seq <= delivered ? "delivered" : "saved";
+      return { ...message, state: message.own ? state : null };
     }),
     ...entries.filter(({ client_id }) => !stored.has(client_id)).map((entry) => waitingOf(entry, me)),
   ];

@@ -61,6 +61,26 @@ test("a message is saved, and not delivered, because its receiver is online", ()
   assert.deepEqual(items.filter(({ kind }) => kind === "message").map(({ state }) => state), ["saved"]);
 });
 
+test("a message is delivered once the other user has it", () => {
+  const store = joined();
+  for (const seq of [1, 2]) store.ack({ client_id: `x${seq}`, conversation: ID, seq, id: `i${seq}`, at: "2026-11-20T10:00:00Z", online: true }, { to: "bob", body: "hi", kind: "chat" });
+  store.delivered(ID, 1);
+  store.delivered("dm:alice:nobody", 9);
+  const items = timelineOf({ conversation: store.with("bob"), entries: [], me: "Alice", isMe: store.isMe });
+  assert.deepEqual(items.filter(({ kind }) => kind === "message").map(({ state }) => state), ["delivered", "saved"]);
+});
+
+test("a restored log is not taken for the one before", () => {
+  const store = joined({ log: "one" });
+  for (const seq of [1, 2, 3]) store.event(event(seq, "bob"));
+  store.welcome(welcome({ log: "one" }));
+  assert.deepEqual(store.cursors(), { [ID]: 3 });
+  store.welcome(welcome({ log: "two" }));
+  assert.deepEqual(store.cursors(), {});
+  assert.notEqual(store.event(event(1, "bob")), null, "the same place holds another message");
+  assert.equal(store.unseen, 1);
+});
+
 test("what one says oneself is never unseen, here or in another session", () => {
   const store = joined();
   store.event(event(1, "Alice"));
