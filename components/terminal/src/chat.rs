@@ -80,6 +80,7 @@ pub(crate) async fn chat(
     let me = options.name.clone();
     let mut model = Model::new(me.clone(), server);
     options.cursors = keeper.ask(move |history| history.cursors(&me)).await?;
+    options.log = keeper.ask(|history| history.log()).await?;
     let waiting = keeper.ask(|history| history.waiting(0, pending::LIMIT)).await?;
     model.waits(&waiting.into_iter().map(|waiting| waiting.send).collect::<Vec<_>>());
     // Closing comes first when we are told to end, so the client has a token of its own.
@@ -123,7 +124,15 @@ impl Chat<'_> {
                     self.leaving = Leaving::shutdown(Instant::now());
                     Vec::new()
                 }
-                Some(incoming) = self.incoming.recv() => self.heard(incoming),
+                Some(incoming) = self.incoming.recv() => {
+                    if let Incoming::Connected(welcome) = &incoming
+                        && let Some(log) = welcome.log
+                    {
+                        // Before anything of that log is kept.
+                        self.keeper.ask(move |history| history.attach_log(log)).await?;
+                    }
+                    self.heard(incoming)
+                }
                 happening = self.console.next(takes_input) => match happening {
                     Happening::Typed(typed) => self.all_typed(typed),
                     Happening::Shown => self.shown(),

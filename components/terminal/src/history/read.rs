@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use protocol::native::Send;
 use protocol::{Body, ClientId, ConversationId, MessageType, Metadata, Timestamp, UserName};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
 
 use super::History;
 use super::entry::{Entry, State, key_of};
@@ -157,6 +158,13 @@ impl History {
     pub(crate) fn typed(&self) -> rusqlite::Result<Vec<String>> {
         let mut statement = self.connection.prepare_cached("SELECT line FROM p2p_typed ORDER BY id")?;
         statement.query_map([], |row| row.get(0))?.collect()
+    }
+
+    /// The log of the server to which what is held belongs.
+    pub(crate) fn log(&self) -> rusqlite::Result<Option<Uuid>> {
+        let log: Option<String> =
+            self.connection.query_row("SELECT log FROM p2p_log", [], |row| row.get(0)).optional()?;
+        Ok(log.and_then(|log| Uuid::try_parse(&log).ok()))
     }
 
     /// What is held of each conversation, for the server to go on from.

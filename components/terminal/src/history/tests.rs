@@ -219,6 +219,23 @@ fn what_waits_for_one_server_does_not_go_to_another() {
 }
 
 #[test]
+fn places_in_a_log_from_before_a_restore_mean_nothing_in_the_one_after() {
+    let home = Home::new();
+    let mut history = home.open();
+    let [one, two] = [1, 2].map(uuid::Uuid::from_u128);
+    assert_eq!(history.log().unwrap(), None);
+    history.attach_log(one).unwrap();
+    history.receive(&[event("bob", "alice", 7, "before")], &name("alice")).unwrap();
+    history.attach_log(one).unwrap();
+    assert_eq!(history.cursors(&name("alice")).unwrap().len(), 1);
+    history.attach_log(two).unwrap();
+    assert_eq!(history.log().unwrap(), Some(two));
+    assert!(history.cursors(&name("alice")).unwrap().is_empty());
+    history.receive(&[event("bob", "alice", 1, "after")], &name("alice")).unwrap();
+    assert_eq!(texts(&history, "bob"), ["before", "after"], "nothing is hidden");
+}
+
+#[test]
 fn nothing_is_kept_twice_and_the_order_is_the_server_s() {
     let home = Home::new();
     let mut history = home.open();

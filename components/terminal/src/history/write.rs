@@ -6,6 +6,7 @@
 use protocol::native::{Ack, ConversationSummary, Send};
 use protocol::{ClientId, ConversationId, Event, Timestamp, UserName};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use uuid::Uuid;
 
 use super::History;
 use super::entry::{Entry, key_of};
@@ -48,6 +49,22 @@ impl History {
         transaction.commit()?;
         self.server = Some(server.to_owned());
         Ok(())
+    }
+
+    /// The server keeps this log. Places in another one, which it kept before a backup was restored, mean nothing in it.
+    pub(crate) fn attach_log(&mut self, log: Uuid) -> rusqlite::Result<()> {
+        let transaction = self.begin()?;
+        let log = log.to_string();
+        let before: Option<String> =
+            transaction.query_row("SELECT log FROM p2p_log", [], |row| row.get(0)).optional()?;
+        if before.is_some_and(|before| before != log) {
+            detach(&transaction, None)?;
+        }
+        transaction.execute(
+            "INSERT INTO p2p_log(id, log) VALUES (1, ?1) ON CONFLICT DO UPDATE SET log = excluded.log",
+            [log],
+        )?;
+        transaction.commit()
     }
 
     /// The user says this: it is kept, and waits for the server. What is said twice under one id is said once.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kit::Secret;
 use protocol::native::Device;
 use protocol::{ConversationId, UserName};
+use uuid::Uuid;
 
 use crate::endpoint::Endpoint;
 
@@ -22,6 +23,8 @@ pub struct NativeOptions {
     pub device: Option<Device>,
     /// What this device holds already.
     pub cursors: BTreeMap<ConversationId, u64>,
+    /// The log of the server to which those cursors belong, where that is known.
+    pub log: Option<Uuid>,
     /// Whether `presence` frames are wanted.
     pub presence: bool,
     /// Whether the list of conversations is wanted.
@@ -46,6 +49,7 @@ impl NativeOptions {
             token: None,
             device: None,
             cursors: BTreeMap::new(),
+            log: None,
             presence: true,
             conversations: true,
             max_backoff: Duration::from_secs(2),

@@ -77,7 +77,7 @@ impl State {
             seen: Recent::new(CURSORS),
             writing: Vec::new(),
             frames: VecDeque::new(),
-            log: None,
+            log: options.log,
         }
     }
 
