@@ -95,6 +95,7 @@ impl Session {
             online: Vec::new(),
             conversations: Vec::new(),
             durability: Durability::Fsync,
+            log: None,
         };
         session.write(&ServerFrame::Welcome(welcome)).await;
         session
