@@ -69,8 +69,11 @@ async fn between(from: &Bench, to: &Bench) {
     assert_eq!(totals, BackupTotals { users: 2, states: 1, conversations: 2, events: 120 });
 
     let new = to.open().await;
+    let log = new.store.log().await.unwrap();
     assert_eq!(new.store.restore(file).await.unwrap(), totals);
     assert_eq!(contents(&new).await, contents(&old).await);
+    let restored = new.store.log().await.unwrap();
+    assert!(restored != log && restored != old.store.log().await.unwrap(), "its log has a name of its own");
     assert_eq!((new.published.restarts(), new.published.events().len()), (1, 0), "it is nobody's news");
     assert_eq!(new.say("alice", "bob", "after").await.seq, 41);
     assert_eq!(new.published.at_least(1).await.len(), 1);

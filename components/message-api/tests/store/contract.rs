@@ -39,6 +39,7 @@ macro_rules! cases {
             conversations_come_most_recent_first
             a_conversation_is_read_in_both_directions
             users_come_in_order_of_registration
+            the_log_keeps_its_name
             state_is_kept_by_owner_and_key
             everything_can_be_listed_page_by_page
             the_beginning_of_a_log_can_be_removed
@@ -492,6 +493,13 @@ pub(crate) async fn users_come_in_order_of_registration(bench: &Bench) {
     assert_eq!(opened.store.known(asked).await.unwrap(), ["zoe", "bird"].map(name));
     assert!(users[0].first_seen < users[0].last_seen);
     assert_eq!(users[1].first_seen, users[1].last_seen);
+}
+
+pub(crate) async fn the_log_keeps_its_name(bench: &Bench) {
+    let log = bench.open().await.store.log().await.unwrap();
+    let opened = bench.open().await;
+    opened.say("alice", "bob", "hi").await;
+    assert_eq!(opened.store.log().await.unwrap(), log);
 }
 
 pub(crate) async fn state_is_kept_by_owner_and_key(bench: &Bench) {
