@@ -222,7 +222,7 @@ fn what_waits_for_one_server_does_not_go_to_another() {
 fn places_in_a_log_from_before_a_restore_mean_nothing_in_the_one_after() {
     let home = Home::new();
     let mut history = home.open();
-    let [one, two] = [1, 2].map(uuid::Uuid::from_u128);
+    let [one, two] = [1, 2].map(Uuid::from_u128);
     assert_eq!(history.log().unwrap(), None);
     history.attach_log(one).unwrap();
     history.receive(&[event("bob", "alice", 7, "before")], &name("alice")).unwrap();
