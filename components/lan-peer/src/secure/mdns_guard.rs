@@ -25,22 +25,23 @@ const THREAD: &str = "mDNS_daemon";
 /// What the library's thread uses.
 #[derive(Debug)]
 pub(super) struct Guard {
-    /// Where the system tells it; none where it does not, and then nothing is ever too much.
+    /// Where the system tells it; none where it does not (yet), and then nothing is too much.
     statistics: Option<PathBuf>,
     used: Duration,
     looks: u32,
 }
 
 impl Guard {
-    /// Of the thread that runs now.
+    /// Of the thread that has just been started, which takes its name a moment later.
     pub(super) fn new() -> Self {
-        let mut guard = Self { statistics: thread(), used: Duration::ZERO, looks: 0 };
-        guard.used = guard.read();
-        guard
+        Self { statistics: None, used: Duration::ZERO, looks: 0 }
     }
 
     /// Whether it was too much for long enough; `elapsed` is the time since the last look.
     pub(super) fn is_flooded(&mut self, elapsed: Duration) -> bool {
+        if self.statistics.is_none() {
+            self.statistics = thread();
+        }
         let used = self.read();
         let more = used.saturating_sub(self.used);
         self.used = used;
@@ -120,12 +121,29 @@ mod tests {
 
     #[test]
     fn only_what_lasts_is_a_flood() {
-        let mut guard = Guard { statistics: None, used: Duration::ZERO, looks: 0 };
+        let mut guard = Guard::new();
         let [much, little] = [200, 20].map(Duration::from_millis);
         for used in [much, little, much] {
             assert!(!guard.count(used, LOOK));
         }
         assert!(guard.count(much, LOOK));
-        assert!(!guard.is_flooded(LOOK), "a system that tells nothing never has one");
+        assert!(!guard.is_flooded(LOOK), "where there is no such thread there is no flood");
+    }
+
+    #[test]
+    fn a_thread_is_measured_even_when_it_takes_its_name_later() {
+        let mut guard = Guard::new();
+        guard.is_flooded(LOOK);
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let busy = std::thread::Builder::new()
+            .name(THREAD.to_owned())
+            .spawn(move || while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {});
+        let is_measured = || {
+            guard.is_flooded(LOOK);
+            guard.used > Duration::ZERO
+        };
+        assert!(std::iter::repeat_with(is_measured).take(1_000_000).any(|is_measured| is_measured));
+        drop(stop);
+        busy.unwrap().join().unwrap();
     }
 }
