@@ -24,7 +24,6 @@ pub(super) struct KnownUser {
 pub(super) struct Head {
     pub(super) conversation: i64,
     pub(super) seq: u64,
-    pub(super) at: i64,
     /// What is known of its users. A dm has at most two.
     pub(super) members: [Option<Member>; 2],
 }
@@ -41,8 +40,8 @@ pub(super) struct Member {
 
 impl Head {
     /// The end of a log, with nothing known of its users.
-    pub(super) fn new(conversation: i64, seq: u64, at: i64) -> Self {
-        Self { conversation, seq, at, members: [None; 2] }
+    pub(super) fn new(conversation: i64, seq: u64) -> Self {
+        Self { conversation, seq, members: [None; 2] }
     }
 
     fn member(&self, user: i64) -> Option<&Member> {

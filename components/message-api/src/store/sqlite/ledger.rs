@@ -30,7 +30,8 @@ impl Ledger<'_> {
         let conversation = draft.conversation();
         let head = self.head(&conversation, sender.id, recipient.id)?;
         let pos = self.last_pos()? + 1;
-        let at = Timestamp::from_micros(Timestamp::now().micros().max(head.at + 1));
+        // For people. Whatever the clock does, order is `seq`, and `pos` between conversations.
+        let at = Timestamp::now();
         let event = draft.into_event(Uuid::now_v7(), conversation, head.seq + 1, at);
         if !self.insert(pos, head.conversation, &sender, &recipient, &event)? {
             return self.first_result(sender.id, &event);
@@ -113,7 +114,6 @@ impl Ledger<'_> {
         }
         head.set_last(recipient, event.seq);
         head.seq = event.seq;
-        head.at = event.at.micros();
         self.cache.heads.insert(event.conversation.clone(), head);
         self.cache.pos = Some(pos);
         Ok(())
@@ -180,13 +180,13 @@ impl Ledger<'_> {
 
     fn read_head(&self, conversation: i64, floor: u64) -> rusqlite::Result<Head> {
         let mut last = self.connection.prepare_cached(
-            "SELECT seq, at, recipient FROM events WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1",
+            "SELECT seq, recipient FROM events WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1",
         )?;
-        let last = last.query_row([conversation], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-        let Some((seq, at, recipient)): Option<(u64, _, _)> = last.optional()? else {
-            return Ok(Head::new(conversation, floor, 0));
+        let last = last.query_row([conversation], |row| Ok((row.get(0)?, row.get(1)?)));
+        let Some((seq, recipient)): Option<(u64, _)> = last.optional()? else {
+            return Ok(Head::new(conversation, floor));
         };
-        let mut head = Head::new(conversation, floor.max(seq), at);
+        let mut head = Head::new(conversation, floor.max(seq));
         head.set_last(recipient, seq);
         Ok(head)
     }
@@ -199,7 +199,7 @@ impl Ledger<'_> {
             .prepare_cached("INSERT OR IGNORE INTO members(user, conversation) VALUES (?1, ?2)")?;
         join.execute([one, conversation])?;
         join.execute([other, conversation])?;
-        Ok(Head::new(conversation, 0, 0))
+        Ok(Head::new(conversation, 0))
     }
 
     /// Moves a user's cursor, and the device's own.
@@ -290,7 +290,7 @@ impl Ledger<'_> {
         let id = self.user(&user.name)?.id;
         let mut upsert = self.connection.prepare_cached(
             "INSERT INTO registrations(user, name, address, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?4)
-             ON CONFLICT (user) DO UPDATE SET last_seen = max(last_seen, excluded.last_seen),
+             ON CONFLICT (user) DO UPDATE SET last_seen = excluded.last_seen,
                 address = coalesce(excluded.address, address)",
         )?;
         upsert.execute(params![id, user.name.as_str(), user.address, Timestamp::now().micros()])?;
