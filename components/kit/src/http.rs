@@ -91,11 +91,22 @@ pub fn health<S: Clone + Send + Sync + 'static>(
     ready: impl Fn() -> bool + Clone + Send + Sync + 'static,
     metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
 ) -> Router<S> {
+    health_with_reason(move || if ready() { None } else { Some(String::new()) }, metrics)
+}
+
+/// As [`health`], where `unready` knows why it is not ready; `/readyz` answers that in its first line.
+pub fn health_with_reason<S: Clone + Send + Sync + 'static>(
+    unready: impl Fn() -> Option<String> + Clone + Send + Sync + 'static,
+    metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
+) -> Router<S> {
     let readyz = move || {
-        let answer = if ready() {
-            (StatusCode::OK, "ready\n")
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+        let answer = match unready() {
+            None => (StatusCode::OK, "ready\n".to_owned()),
+            Some(reason) if reason.is_empty() => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
+            Some(reason) => {
+                let reason = reason.replace(['\n', '\r'], " ");
+                (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n"))
+            }
         };
         std::future::ready(answer)
     };

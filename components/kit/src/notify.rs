@@ -23,6 +23,13 @@ impl Notifier {
         self.send(&format!("READY=1\nSTATUS={}", single_line(status)));
     }
 
+    /// We do not serve now, for this reason, until [`ready`](Self::ready) says that we do. The protocol has no word for it; a
+    /// supervisor that does not know ours shows the status.
+    pub fn unready(&self, reason: &str) {
+        let reason = single_line(reason);
+        self.send(&format!("X_P2P_UNREADY={reason}\nSTATUS={reason}"));
+    }
+
     /// What we are doing, in one line, for `launcher status`.
     pub fn status(&self, status: &str) {
         self.send(&format!("STATUS={}", single_line(status)));

@@ -25,7 +25,10 @@ use problem::Refusal;
 /// Everything that is served.
 pub(crate) fn router(service: Arc<Service>) -> Router {
     let (ready, metrics) = (Arc::clone(&service), Arc::clone(&service));
-    let health = kit::http::health(move || !ready.metrics.is_failing(), move || metrics.metrics.render());
+    let health = kit::http::health_with_reason(
+        move || ready.health.reason(),
+        move || metrics.metrics.render(metrics.health.reason().is_some()),
+    );
     let mut router = Router::new();
     for route in routes::all() {
         let handler = match route.access {

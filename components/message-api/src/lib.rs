@@ -3,7 +3,7 @@
 //! * [`store`]: the logs, in SQLite or MongoDB.
 //! * [`feed`]: the stream of committed events.
 //! * [`archive`]: what a backup holds. * [`migrate`]: from one store to another. * [`retention`]: what is let go.
-//! * `http`: the endpoints; `service`: what they share.
+//! * `http`: the endpoints; `service`: what they share. * `health`: whether the store can be used; `observed`: what its users meet.
 //!
 //! Knows nothing of sessions, dialects or who is online.
 
@@ -14,8 +14,10 @@ pub mod migrate;
 pub mod retention;
 pub mod store;
 
+mod health;
 mod http;
 mod metrics;
+mod observed;
 mod service;
 
 #[cfg(test)]
@@ -54,12 +56,15 @@ pub async fn serve(
         store::open(&store, &context.data, feed.clone()).await.map_err(store::OpenError::into_failure)?;
     let service = Arc::new(Service::new(Arc::clone(&store), feed, &context));
     tracing::info!(%address, "serving the message API");
-    context.notifier.ready(&format!("serving on http://{address}"));
+    service.health.serving(&format!("serving on http://{address}"));
+    let watching = health::watch(Arc::clone(&service.health), Arc::clone(&store), context.shutdown.clone());
+    let watching = tokio::spawn(watching);
     let sweeping = rule.map(|rule| tokio::spawn(retention::run(Arc::clone(&service), rule)));
     kit::http::serve(listener, http::router(service), context.shutdown.clone()).await;
     context.notifier.stopping();
+    // They end with the shutdown; a panic in one was logged.
+    let _ = watching.await;
     if let Some(sweeping) = sweeping {
-        // It ends with the shutdown; a panic in it was logged.
         let _ = sweeping.await;
     }
     store.close().await?;

@@ -1,7 +1,5 @@
 //! What is counted, and how Prometheus reads it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use kit::metrics::{Counter, Exposition, Gauge, Timer};
 
 /// Counters since start.
@@ -16,32 +14,26 @@ pub(crate) struct Metrics {
     pub(crate) let_go: Counter,
     pub(crate) feed_readers: Gauge,
     pub(crate) feed_lagged: Counter,
-    failing: AtomicBool,
 }
 
 impl Metrics {
-    /// Notes whether the last write worked; answers whether that is news.
-    pub(crate) fn set_failing(&self, failing: bool) -> bool {
-        self.failing.swap(failing, Ordering::Relaxed) != failing
-    }
-
-    pub(crate) fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed)
-    }
-
     /// In the text format of Prometheus.
-    pub(crate) fn render(&self) -> String {
+    pub(crate) fn render(&self, failing: bool) -> String {
         let handed_over = "Messages handed over by GET /messages/{user}.";
         Exposition::new("message_api")
             .counter("appended_total", "Events stored.", &self.appended)
             .counter("duplicates_total", "Drafts that had been stored before.", &self.duplicates)
             .counter("refused_total", "Requests that broke a rule.", &self.refused)
-            .counter("failed_total", "Requests the store could not do.", &self.failed)
+            .counter(
+                "failed_total",
+                "Batches that were not stored, and other requests that the store could not do.",
+                &self.failed,
+            )
             .counter("handed_over_total", handed_over, &self.handed_over)
             .counter("let_go_total", "Old events removed.", &self.let_go)
             .counter("feed_lagged_total", "Readers of the feed that were too slow.", &self.feed_lagged)
             .gauge("feed_readers", "Readers of the feed.", self.feed_readers.get())
-            .gauge("store_failing", "Whether the last write failed.", u64::from(self.is_failing()))
+            .gauge("store_failing", "Whether messages cannot be stored or read now.", u64::from(failing))
             .timer("commit_seconds", "From a batch's arrival to its commit.", &self.commits)
             .runtime_stall()
             .finish()
@@ -53,10 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn that_storing_fails_is_news_once_and_told() {
-        let metrics = Metrics::default();
-        assert!(metrics.set_failing(true));
-        assert!(!metrics.set_failing(true));
-        assert!(metrics.render().contains("\nmessage_api_store_failing 1\n"));
+    fn that_storing_fails_is_told() {
+        assert!(Metrics::default().render(true).contains("\nmessage_api_store_failing 1\n"));
     }
 }

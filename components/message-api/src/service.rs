@@ -1,10 +1,9 @@
 //! What the endpoints share, and the operations that more than one of them needs.
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use kit::Secret;
 use kit::http::Hosts;
-use kit::{Notifier, Secret};
 use protocol::api::{Appended, UnseenPage};
 use protocol::limits::PAGE_EVENTS;
 use protocol::{Draft, UserName};
@@ -12,7 +11,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::Feed;
+use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::observed::Observed;
 use crate::store::{Store, StoreError};
 
 /// Batches read into memory at the same time; further ones wait before their body is read. Times the largest body, this is what
@@ -25,50 +26,34 @@ pub(crate) struct Service {
     pub(crate) feed: Arc<Feed>,
     pub(crate) token: Secret,
     pub(crate) hosts: Hosts,
-    pub(crate) metrics: Metrics,
-    pub(crate) notifier: Notifier,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Arc<Health>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) batches: Semaphore,
 }
 
 impl Service {
     pub(crate) fn new(store: Arc<dyn Store>, feed: Arc<Feed>, context: &kit::Context) -> Self {
+        let (metrics, health) = (Arc::default(), Arc::new(Health::new(context.notifier.clone())));
+        if store.was_left_open() {
+            health.was_left_open();
+        }
+        let observed = Observed { store, health: Arc::clone(&health), metrics: Arc::clone(&metrics) };
         Self {
-            store,
+            store: Arc::new(observed),
             feed,
             token: context.service_token.clone(),
             hosts: Hosts::default(),
-            metrics: Metrics::default(),
-            notifier: context.notifier.clone(),
+            metrics,
+            health,
             shutdown: context.shutdown.clone(),
             batches: Semaphore::new(BATCHES),
         }
     }
 
-    /// Stores a batch, counts it, and tells the supervisor when storing stops or starts to work.
+    /// Stores a batch.
     pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
-        let begun = Instant::now();
-        let result = self.store.append(drafts).await;
-        match &result {
-            Ok(results) => {
-                let duplicates = results.iter().filter(|result| result.duplicate).count();
-                self.metrics.commits.note(begun.elapsed());
-                self.metrics.appended.add(results.len() - duplicates);
-                self.metrics.duplicates.add(duplicates);
-                if self.metrics.set_failing(false) {
-                    tracing::info!("storing works again");
-                    self.notifier.status("ready");
-                }
-            }
-            Err(StoreError::Unavailable { detail, .. }) => {
-                if self.metrics.set_failing(true) {
-                    tracing::error!(%detail, "messages cannot be stored");
-                    self.notifier.status(&format!("degraded: {detail}"));
-                }
-            }
-            Err(StoreError::Refused { .. }) => {}
-        }
-        result
+        self.store.append(drafts).await
     }
 
     /// A page of unseen events with the feed's end before it was read and after. Whatever was published for the user up to that end is in this page or an

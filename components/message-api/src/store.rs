@@ -15,14 +15,14 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, Users};
+use protocol::api::{Appended, CursorMove, EventPage, RegisterUser, Restored, Users};
 use protocol::limits::METADATA_BYTES;
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, Event, UserName};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use open::{OpenError, inspect, open};
+pub use open::{OpenError, inspect, open, verify};
 
 /// Most keys a service keeps. Past it a new key is refused; the ones that are there can still be changed.
 pub const STATE_KEYS: u64 = 100_000;
@@ -97,7 +97,16 @@ pub trait Store: Send + Sync + 'static {
     fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64>;
 
     /// Becomes what a backup holds: all of it, or nothing has changed. The feed then begins a new epoch.
-    fn restore(&self, backup: PathBuf) -> Answer<'_, BackupTotals>;
+    fn restore(&self, backup: PathBuf) -> Answer<'_, Restored>;
+
+    /// Whether something could be stored now: does all that storing does, and stores nothing.
+    fn probe(&self) -> Answer<'_, ()>;
+
+    /// Reads all of the store and tells what is damaged in it; nothing where it is as it should be, or sees to that alone.
+    fn verify(&self) -> Answer<'_, Vec<String>>;
+
+    /// Whether the store was not closed by whoever had it open before.
+    fn was_left_open(&self) -> bool;
 
     /// What "durable" means here.
     fn durability(&self) -> Durability;
@@ -196,6 +205,15 @@ pub enum StoreError {
         #[source]
         source: Option<Arc<dyn Error + Send + Sync>>,
     },
+    /// What is kept cannot be read, or is not what was written. Asking again will not help before somebody repairs it.
+    #[error("{detail}")]
+    Damaged {
+        /// What the matter is, for people.
+        detail: String,
+        /// Where it comes from.
+        #[source]
+        source: Arc<dyn Error + Send + Sync>,
+    },
 }
 
 impl StoreError {
@@ -212,5 +230,10 @@ impl StoreError {
     /// It cannot be done now because of `source`.
     pub fn because(detail: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
         Self::Unavailable { detail: detail.into(), source: Some(Arc::new(source)) }
+    }
+
+    /// What was found is not what was written.
+    pub fn damaged(detail: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Damaged { detail: detail.into(), source: Arc::new(source) }
     }
 }

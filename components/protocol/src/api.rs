@@ -17,7 +17,7 @@
 //! | `GET /v1/state/{owner}` | | [`StateEntries`] | yes |
 //! | `PUT /v1/state/{owner}/{key}` | [`StateValue`] | `{}` | yes |
 //! | `GET /v1/backup` | | JSON lines: everything that is kept | yes |
-//! | `POST /v1/restore` | [`RestoreRequest`] | [`BackupTotals`] | yes |
+//! | `POST /v1/restore` | [`RestoreRequest`] | [`Restored`] | yes |
 //!
 //! Any error is a [`Problem`]. The token goes in `Authorization: Bearer …`.
 
@@ -327,6 +327,15 @@ pub struct BackupTotals {
     pub conversations: u64,
     /// Messages.
     pub events: u64,
+}
+
+/// What a restore has done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Restored {
+    /// How much the store holds now.
+    pub totals: BackupTotals,
+    /// The file that holds what was there before, where there is one.
+    pub kept: Option<std::path::PathBuf>,
 }
 
 /// Why a request could not be done.

@@ -9,9 +9,8 @@ use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use kit::Secret;
 use protocol::api::{
-    AppendRequest, AppendResponse, BackupTotals, Conversations, CursorMove, CursorMoves, EventPage,
-    FeedPosition, Names, Problem, RegisterUser, RestoreRequest, StateEntries, StateValue, UnseenPage, User,
-    Users,
+    AppendRequest, AppendResponse, Conversations, CursorMove, CursorMoves, EventPage, FeedPosition, Names,
+    Problem, RegisterUser, RestoreRequest, Restored, StateEntries, StateValue, UnseenPage, User, Users,
 };
 use protocol::{ConversationId, Draft, UserName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -225,9 +224,26 @@ impl ApiClient {
     ///
     /// # Errors
     /// See [`ApiError`].
-    pub async fn restore(&self, file: PathBuf) -> Result<BackupTotals, ApiError> {
+    pub async fn restore(&self, file: PathBuf) -> Result<Restored, ApiError> {
         let request = self.lasting(Method::POST, &["restore"])?;
         self.fetch(request.json(&RestoreRequest { file })).await
+    }
+
+    /// Why the message API is not ready, where it is not.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn unready(&self) -> Result<Option<String>, ApiError> {
+        let mut url = self.base.clone();
+        url.set_path("/readyz");
+        let response = self.http.get(url).timeout(REQUEST_TIMEOUT).send().await;
+        let response = response.map_err(ApiError::Unreachable)?;
+        if response.status().is_success() {
+            return Ok(None);
+        }
+        let text = response.text().await.map_err(ApiError::Unreachable)?;
+        let reason = text.trim().strip_prefix("not ready: ").unwrap_or(text.trim()).to_owned();
+        Ok(Some(reason))
     }
 
     /// Opens the feed right after `position`, or at its present end.

@@ -9,12 +9,22 @@ use super::status;
 use super::table::{Cell, Table};
 use crate::catalog;
 use crate::config::Loaded;
-use crate::preflight::{directories, mongodb, ports};
+use crate::preflight::{directories, mongodb, ports, store};
 use crate::supervisor::Launch;
 
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Read all of the database file, too, and say what is damaged in it
+    #[arg(long)]
+    deep: bool,
+    #[command(flatten)]
+    without: Without,
+}
+
 /// Checks, and prints what would start and every problem.
-pub(super) fn check(place: &Where, without: &Without) -> Result<Exit, Failure> {
-    let loaded = place.load(without)?;
+pub(super) fn check(place: &Where, without: &Without, args: &Args) -> Result<Exit, Failure> {
+    let loaded = place.load(&without.or(&args.without))?;
     match &loaded.file {
         Some(file) => output::line(&format!("configuration  {}", file.display())),
         None => output::line("configuration  the defaults; there is no file"),
@@ -25,7 +35,13 @@ pub(super) fn check(place: &Where, without: &Without) -> Result<Exit, Failure> {
         output::line(&line);
     }
     let running = status::ask(place).ok().map(|snapshot| snapshot.launcher_pid);
-    let problems = problems(&loaded, running.is_some())?;
+    let mut problems = problems(&loaded, running.is_some())?;
+    if args.deep {
+        problems.extend(store::damage(&loaded));
+    }
+    if running.is_some() {
+        problems.extend(small_runtime()?.block_on(store::unready(&loaded)));
+    }
     output::line("");
     if let Some(pid) = running {
         output::line(&format!("a launcher runs here already (pid {pid}); the ports were not tried"));

@@ -50,7 +50,7 @@ mod why;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use kit::{Exit, Failure};
 
-use options::{Nothing, Switches, Where, With, Without};
+use options::{Nothing, Switches, Where, With};
 
 /// Brings a whole self-hosted chat up with one command, and keeps it up.
 #[derive(Debug, Parser)]
@@ -69,7 +69,7 @@ enum Command {
     /// Start everything and keep it running until ctrl-C; this is what happens without a command
     Up(With<Switches>),
     /// Look at the configuration, the ports and MongoDB, and say what would start
-    Check(With<Without>),
+    Check(With<check::Args>),
     /// Say whether this machine is fit to run the chat, and what to do where it is not
     Doctor(With<doctor::Args>),
     /// Show how everything is
@@ -155,7 +155,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         None => up::up(&place, &first),
         Some(Command::Up(it)) => up::up(&place.then(it.place), &first.or(&it.args)),
-        Some(Command::Check(it)) => check::check(&place.then(it.place), &first.without.or(&it.args)),
+        Some(Command::Check(it)) => check::check(&place.then(it.place), &first.without, &it.args),
         Some(Command::Doctor(it)) => doctor::doctor(&place.then(it.place), &it.args),
         Some(Command::Status(it)) => status::status(&place.then(it.place), &it.args),
         Some(Command::Top(it)) => top::top(&place.then(it.place), &it.args),

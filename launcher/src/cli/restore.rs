@@ -1,8 +1,10 @@
 //! `launcher restore`: makes the store what a backup holds, while everything runs.
 
+use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use kit::{Exit, Failure};
+use message_api::archive;
 
 use super::api::Api;
 use super::backup::say;
@@ -14,16 +16,45 @@ use super::output;
 pub(super) struct Args {
     /// A file that 'launcher backup' wrote
     file: PathBuf,
+    /// Replace everything without asking
+    #[arg(long)]
+    yes: bool,
 }
 
-/// The message API reads the file, which must be whole; until the very end nothing has changed.
+/// The message API reads the file, which must be complete; until the very end nothing has changed.
 pub(super) fn restore(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let api = Api::of_running(place)?;
     let file = args.file.canonicalize().map_err(|error| {
         Failure::new(Exit::Usage, format!("'{}' cannot be read: {error}", args.file.display()))
     })?;
+    if !args.yes && !confirmed(&file)? {
+        output::line("nothing was changed");
+        return Ok(Exit::Failure);
+    }
     let restored = small_runtime()?.block_on(api.client.restore(file));
-    let totals = restored.map_err(|error| api.failure(&error))?;
-    output::line(&format!("restored {}", say(&totals)));
+    let restored = restored.map_err(|error| api.failure(&error))?;
+    output::line(&format!("restored {}", say(&restored.totals)));
+    if let Some(kept) = restored.kept {
+        output::line(&format!("what was there before is kept in {}", kept.display()));
+    }
     Ok(Exit::Fine)
+}
+
+/// Says what would come in the place of everything, and asks; only who sits at a terminal can answer.
+fn confirmed(file: &std::path::Path) -> Result<bool, Failure> {
+    let totals = archive::verify(file).map_err(|error| {
+        let error = kit::failure::chain(&error);
+        Failure::new(Exit::Failure, format!("'{}' cannot be restored: {error}", file.display()))
+    })?;
+    if !std::io::stdin().is_terminal() {
+        let what = "this replaces all messages of the running store, and there is no terminal to ask at; repeat it with --yes";
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    output::line(&format!("'{}' holds {}.", file.display(), say(&totals)));
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "Replace everything that the running store holds by it? [y/N] ")
+        .and_then(|()| out.flush());
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

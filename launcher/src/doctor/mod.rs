@@ -64,7 +64,7 @@ impl Finding {
 pub async fn examine(loaded: &Loaded, running: Option<u32>) -> Vec<Finding> {
     // First, for the rest looks into them.
     let directories = disk::directories(&loaded.directories);
-    let (store, bot) = tokio::join!(services::store(loaded), services::bot(loaded));
+    let (store, bot) = tokio::join!(services::store(loaded, running), services::bot(loaded));
     let (bot, clock_ahead_s) = bot;
     let mut findings = vec![clock::clock(&loaded.directories, clock_ahead_s)];
     findings.extend(directories);

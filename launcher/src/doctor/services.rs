@@ -6,7 +6,7 @@ use openai_bot::{Contact, ContactError, Credentials};
 use super::Finding;
 use crate::catalog;
 use crate::config::Loaded;
-use crate::preflight::{mongodb, ports};
+use crate::preflight::{mongodb, ports, store as store_check};
 
 /// Whether the ports are free, or ours already.
 pub(super) fn ports(loaded: &Loaded, running: Option<u32>) -> Finding {
@@ -23,9 +23,15 @@ pub(super) fn ports(loaded: &Loaded, running: Option<u32>) -> Finding {
     Finding::fail(CHECK, taken.join("\n"), "end the other program, or choose other addresses")
 }
 
-/// Whether the database can be worked with.
-pub(super) async fn store(loaded: &Loaded) -> Finding {
+/// Whether the database can be worked with: as the message API that runs says, where one does, and as it looks.
+pub(super) async fn store(loaded: &Loaded, running: Option<u32>) -> Finding {
     let store = &loaded.settings.store;
+    if running.is_some()
+        && let Some((exit, reason)) = store_check::unready(loaded).await
+    {
+        let advice = "'launcher status' shows when that is over; 'launcher logs message-api' has more";
+        return Finding::fail("store", reason, advice).with_exit(exit);
+    }
     if mongodb::is_mongodb(&store.url) {
         return match mongodb::greet(&store.url).await {
             Ok(()) => Finding::ok("MongoDB", "it answers, and accepts the user of the URL"),
@@ -37,7 +43,12 @@ pub(super) async fn store(loaded: &Loaded) -> Finding {
         };
     }
     match message_api::store::inspect(store, &loaded.directories.data) {
-        Ok(()) => Finding::ok("store", format!("{}; MongoDB is not used", store.url)),
+        Ok(()) => match store_check::damage(loaded) {
+            None => Finding::ok("store", format!("{}, not damaged; MongoDB is not used", store.url)),
+            Some((exit, problem)) => {
+                Finding::fail("store", problem, "restore a backup: launcher restore FILE").with_exit(exit)
+            }
+        },
         Err(error) => {
             let failure = error.into_failure();
             Finding::fail(

@@ -1,5 +1,7 @@
 //! `launcher backup` and `launcher restore` on a running system.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::Home;
 use crate::support::line_client::LineClient;
 
@@ -21,12 +23,19 @@ fn what_was_said_can_be_taken_away_and_brought_back() {
     alice.send("bob: after\n");
     assert_eq!(alice.line(), "User 'bob' is offline. Message saved.\n");
     if home.is_on_mongodb() {
-        let refused = home.run(&["restore", path]);
+        let refused = home.run(&["restore", "--yes", path]);
         assert!(String::from_utf8_lossy(&refused.stderr).contains("there are messages"), "{refused:?}");
         return;
     }
-    let restored = home.run(&["restore", path]);
+    let asked = home.run(&["restore", path]);
+    assert_eq!(asked.status.code(), Some(64), "without a terminal nothing is replaced: {asked:?}");
+    assert!(String::from_utf8_lossy(&asked.stderr).contains("repeat it with --yes"), "{asked:?}");
+    let restored = home.run(&["restore", "--yes", path]);
     assert!(restored.status.success(), "{restored:?}");
+    let said = String::from_utf8_lossy(&restored.stdout).into_owned();
+    let kept = said.trim().rsplit_once("is kept in ").unwrap().1;
+    let mode = std::fs::metadata(kept).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "{kept}");
     let (mut bob, _) = LineClient::login(home.chat, "bob");
     let line = bob.line();
     assert!(line.starts_with("[Stored]") && line.ends_with("] before \n"), "{line}");
@@ -37,7 +46,7 @@ fn what_was_said_can_be_taken_away_and_brought_back() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&file, bytes).unwrap();
-    let refused = home.run(&["restore", path]);
+    let refused = home.run(&["restore", "--yes", path]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("it is damaged: line"), "{refused:?}");
 }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use protocol::api::{BackupTotals, RestoreRequest};
+use protocol::api::{RestoreRequest, Restored};
 use tokio::sync::mpsc;
 
 use super::input;
@@ -40,7 +40,7 @@ pub(super) async fn backup(State(service): State<Arc<Service>>) -> Response {
 pub(super) async fn restore(
     State(service): State<Arc<Service>>,
     input::Body(RestoreRequest { file }): input::Body<RestoreRequest>,
-) -> Result<Json<BackupTotals>, Refusal> {
+) -> Result<Json<Restored>, Refusal> {
     if !file.is_absolute() {
         return Err(Refusal::field("file", "the file's whole path is needed, from the root"));
     }

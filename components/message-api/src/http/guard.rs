@@ -27,8 +27,6 @@ pub(super) async fn browser(State(service): State<Arc<Service>>, request: Reques
     let response = next.run(request).await;
     if response.status().is_client_error() {
         service.metrics.refused.add(1);
-    } else if response.status().is_server_error() {
-        service.metrics.failed.add(1);
     }
     response
 }

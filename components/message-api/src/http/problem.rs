@@ -41,7 +41,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Refused { field, detail } => Self::field(*field, detail),
-            StoreError::Unavailable { detail, .. } => {
+            StoreError::Unavailable { detail, .. } | StoreError::Damaged { detail, .. } => {
                 tracing::warn!(error = kit::failure::chain(&error), "the store could not do a request");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
             }

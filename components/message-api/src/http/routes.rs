@@ -138,7 +138,7 @@ fn copies() -> [Route; 2] {
         .lines(schema::<Record>);
     let restore = Operation::new("post", "Restore a backup", "The store becomes what the file holds, all of it or nothing. With SQLite what was there is kept in a file beside it; with MongoDB the database must have no messages.")
         .body(schema::<api::RestoreRequest>)
-        .answer(schema::<api::BackupTotals>);
+        .answer(schema::<api::Restored>);
     [
         route("/v1/backup", Access::Token, get(backup::backup), [backup]),
         route("/v1/restore", Access::Token, post(backup::restore), [restore]),

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bson::doc;
-use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, Users};
+use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, Restored, Users};
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, UserName};
 use serde_json::Value;
@@ -257,8 +257,22 @@ impl Store for MongoStore {
         })
     }
 
-    fn restore(&self, backup: PathBuf) -> Answer<'_, BackupTotals> {
-        Box::pin(async move { self.restore_from(&backup).await })
+    fn restore(&self, backup: PathBuf) -> Answer<'_, Restored> {
+        // The database was empty, so there is nothing to keep.
+        Box::pin(async move { Ok(Restored { totals: self.restore_from(&backup).await?, kept: None }) })
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(records::probe(&self.collections))
+    }
+
+    /// The server sees to its own files.
+    fn verify(&self) -> Answer<'_, Vec<String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn was_left_open(&self) -> bool {
+        false
     }
 
     fn durability(&self) -> Durability {

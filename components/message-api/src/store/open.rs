@@ -60,6 +60,19 @@ pub fn inspect(config: &StoreConfig, data: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Reads all of the file that the configuration names, and tells what is damaged in it. A store elsewhere sees to that alone.
+///
+/// # Errors
+/// When the URL is not one, or its file cannot be read.
+pub fn verify(config: &StoreConfig, data: &Path) -> Result<Vec<String>, OpenError> {
+    match locate(&config.url, data)? {
+        Location::Sqlite(path) if path.exists() => {
+            sqlite::verify(&path).map_err(|source| SqliteOpenError::from_sqlite(&path, source).into())
+        }
+        Location::Sqlite(_) | Location::Mongo(_) => Ok(Vec::new()),
+    }
+}
+
 /// Opens the store that the configuration names; `committed` hears of every event from then on.
 ///
 /// # Errors

@@ -1,11 +1,13 @@
 //! The store in one SQLite file: nothing to install, nothing to run.
 //!
 //! [`writer`] is the one thread that writes, [`reader`] the few connections that read beside it, [`ledger`] what is written,
-//! [`query`], [`unread`] and [`whole`] what is read, [`restore`] how a backup takes its place, [`schema`] the tables, [`file`] how the file is opened, [`inspect`](mod@inspect) how it
-//! is looked at before.
+//! [`query`], [`unread`] and [`whole`] what is read, [`restore`] how a backup takes its place, [`schema`] the tables, [`file`] how the
+//! file is opened, [`files`] whether it is still there, [`inspect`](mod@inspect) how it is looked at before, [`verify`](mod@verify)
+//! whether all of it can be read.
 
 mod cache;
 mod file;
+mod files;
 mod inspect;
 mod ledger;
 mod progress;
@@ -15,6 +17,7 @@ mod restore;
 mod row;
 mod schema;
 mod unread;
+mod verify;
 mod whole;
 mod writer;
 
@@ -23,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, Users};
+use protocol::api::{Appended, CursorMove, EventPage, RegisterUser, Restored, Users};
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, UserName};
 use rusqlite::Connection;
@@ -32,6 +35,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Unseen};
+use files::Files;
 use progress::Progress;
 use reader::Readers;
 use unread::{Draft as Unfinished, Plan, Plans};
@@ -39,6 +43,7 @@ use writer::{Command, Publishing, QUEUE, Writer};
 
 pub use file::SqliteOpenError;
 pub use inspect::inspect;
+pub use verify::verify;
 
 /// What came of the beginning of a plan.
 enum Begun {
@@ -61,6 +66,7 @@ pub struct SqliteStore {
     readers: Readers,
     progress: Arc<Progress>,
     plans: Plans,
+    was_left_open: bool,
 }
 
 impl SqliteStore {
@@ -74,10 +80,17 @@ impl SqliteStore {
         committed: Arc<dyn Committed>,
     ) -> Result<Self, SqliteOpenError> {
         let other = |source| SqliteOpenError::Other { path: path.to_owned(), source };
+        file::create(path)?;
+        // SQLite resolves links, too: the log lies beside the file itself.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        // Whoever closes a file deletes its log.
+        let was_left_open = std::fs::metadata(files::log_of(path)).is_ok_and(|log| log.len() > 0);
         let connection = file::open(path, durability)?;
+        let files = Files::opened(path).map_err(|lost| SqliteOpenError::Moved(Box::new(lost)))?;
         let progress = Arc::new(Progress::default());
         let publishing = Publishing { committed, progress: Arc::clone(&progress) };
-        let writer = Writer::new(path.to_owned(), durability, connection, publishing).map_err(other)?;
+        let writer =
+            Writer::new(path.to_owned(), durability, connection, files, publishing).map_err(other)?;
         let (queue, commands) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -91,6 +104,7 @@ impl SqliteStore {
             readers: Readers::new(path.to_owned()),
             progress,
             plans: Plans::default(),
+            was_left_open,
         })
     }
 
@@ -274,16 +288,34 @@ impl Store for SqliteStore {
         Box::pin(self.ask(move |reply| Command::Forget(conversation, up_to, reply)))
     }
 
-    fn restore(&self, backup: PathBuf) -> Answer<'_, BackupTotals> {
+    fn restore(&self, backup: PathBuf) -> Answer<'_, Restored> {
         Box::pin(async move {
             let path = self.path.clone();
             let building = tokio::task::spawn_blocking(move || restore::build(&backup, &path));
             let built = building.await.map_err(|_| StoreError::unavailable("the restore ended badly"))??;
             let totals = built.totals;
-            self.ask(|reply| Command::Restore(built, reply)).await?;
+            let kept = self.ask(|reply| Command::Restore(built, reply)).await?;
             self.plans.clear();
-            Ok(totals)
+            Ok(Restored { totals, kept: Some(kept) })
         })
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(self.ask(Command::Probe))
+    }
+
+    fn verify(&self) -> Answer<'_, Vec<String>> {
+        Box::pin(async move {
+            let path = self.path.clone();
+            let verifying = tokio::task::spawn_blocking(move || {
+                verify(&path).map_err(|error| writer::store_error(&path, error))
+            });
+            verifying.await.map_err(|_| StoreError::unavailable("the check ended badly"))?
+        })
+    }
+
+    fn was_left_open(&self) -> bool {
+        self.was_left_open
     }
 
     fn durability(&self) -> Durability {

@@ -70,7 +70,7 @@ async fn between(from: &Bench, to: &Bench) {
 
     let new = to.open().await;
     let log = new.store.log().await.unwrap();
-    assert_eq!(new.store.restore(file).await.unwrap(), totals);
+    assert_eq!(new.store.restore(file).await.unwrap().totals, totals);
     assert_eq!(contents(&new).await, contents(&old).await);
     let restored = new.store.log().await.unwrap();
     assert!(restored != log && restored != old.store.log().await.unwrap(), "its log has a name of its own");

@@ -7,6 +7,8 @@ mod bench;
 mod contract;
 mod disk;
 mod elections;
+mod health;
+mod lost;
 mod migrate;
 mod mongo;
 mod mongod;

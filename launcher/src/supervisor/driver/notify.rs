@@ -38,6 +38,8 @@ const MAX_STATUS: usize = 200;
 pub(super) enum Said {
     /// It serves.
     Ready,
+    /// It does not serve for now, for this reason: our own `X_P2P_UNREADY=…`.
+    Unready(String),
     /// It is on its way out.
     Stopping,
     /// What it does, in one line.
@@ -192,10 +194,15 @@ fn parse(datagram: &[u8]) -> Vec<Said> {
         ("WATCHDOG", "1") => Some(Said::Alive),
         ("WATCHDOG", "trigger") => Some(Said::Stuck),
         ("EXTEND_TIMEOUT_USEC", micros) => micros.parse().ok().map(Duration::from_micros).map(Said::Extend),
-        ("STATUS", status) => Some(Said::Status(sanitise::line(status).chars().take(MAX_STATUS).collect())),
+        ("STATUS", status) => Some(Said::Status(shown(status))),
+        ("X_P2P_UNREADY", reason) => Some(Said::Unready(shown(reason))),
         _ => None,
     });
     said.collect()
+}
+
+fn shown(text: &str) -> String {
+    sanitise::line(text).chars().take(MAX_STATUS).collect()
 }
 
 #[cfg(test)]
@@ -209,6 +216,7 @@ mod tests {
         assert_eq!(parse(b"READY=0\n\xFF\xFF=\nEXTEND_TIMEOUT_USEC=-1\nWATCHDOG=2"), []);
         let life = parse(b"WATCHDOG=1\nEXTEND_TIMEOUT_USEC=1500\nWATCHDOG=trigger");
         assert_eq!(life, [Said::Alive, Said::Extend(Duration::from_micros(1500)), Said::Stuck]);
+        assert_eq!(parse(b"X_P2P_UNREADY=no\x07 room"), [Said::Unready("no room".to_owned())]);
         let long = format!("STATUS={}", "x".repeat(4000));
         assert_eq!(parse(long.as_bytes()), [Said::Status("x".repeat(MAX_STATUS))]);
     }

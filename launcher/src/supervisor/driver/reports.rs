@@ -15,8 +15,11 @@ use crate::supervisor::spec::Readiness;
 impl Driver {
     pub(super) fn on_report(&mut self, Reported { name, epoch, report }: Reported) -> bool {
         let event = match report {
-            Report::Said(Said::Ready) if self.is_probed(&name) => return false,
+            Report::Said(Said::Ready | Said::Unready(_)) if self.is_probed(&name) => return false,
             Report::Said(Said::Ready) => Event::Ready { name, epoch },
+            Report::Said(Said::Unready(reason)) => {
+                Event::Unready { name, epoch, reason: self.masked(&reason) }
+            }
             Report::Said(Said::Status(text)) => Event::Said { name, epoch, text: self.masked(&text) },
             Report::Said(Said::Stopping) => Event::Leaving { name, epoch },
             Report::Said(Said::Alive) => Event::Alive { name, epoch },

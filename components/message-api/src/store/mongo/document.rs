@@ -97,5 +97,5 @@ impl EventDocument {
 
 /// A document that does not hold what we wrote.
 pub(super) fn damaged(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError::because("a document in MongoDB is damaged", error)
+    StoreError::damaged("a document in MongoDB is damaged", error)
 }

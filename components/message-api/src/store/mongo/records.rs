@@ -15,6 +15,13 @@ use super::document::damaged;
 use super::query::number;
 use crate::store::{STATE_KEYS, StatePut, StoreError};
 
+/// A write that a majority must confirm.
+pub(super) async fn probe(collections: &Collections) -> Result<(), StoreError> {
+    let (probe, now) = (doc! { "_id": "probe" }, doc! { "$set": { "at": Timestamp::now().micros() } });
+    collections.update(&collections.counters, probe, now, true).await?;
+    Ok(())
+}
+
 /// Updates one document, made where there is none. Answers whether it was made.
 pub(super) async fn upsert(
     collections: &Collections,

@@ -1,7 +1,7 @@
 //! Opens the database file: whether it is ours, of which version, and why not; and makes sure that what is found in it is on the disk.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,10 +10,12 @@ use protocol::native::Durability;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use super::files;
 use super::schema::{self, Version};
 
-/// Another process holds the file only for moments: a backup, or somebody looking into it.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Another process holds the file only for moments: a backup, or somebody looking into it. Whoever waits longer is told, and the
+/// supervisor within five seconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// More prepared statements than there are in this program.
 const STATEMENTS: usize = 64;
 
@@ -66,6 +68,18 @@ pub enum SqliteOpenError {
         #[source]
         source: std::io::Error,
     },
+    /// It is gone as soon as it was opened.
+    #[error(transparent)]
+    Moved(Box<dyn std::error::Error + Send + Sync>),
+    /// An older file is not migrated without a copy beside it.
+    #[error("'{}' is of an older version, and no copy of it can be made before it is migrated", .path.display())]
+    Copy {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
     /// SQLite says something else.
     #[error("cannot open '{}'", .path.display())]
     Other {
@@ -86,11 +100,11 @@ impl SqliteOpenError {
                 Exit::Config
             }
             Self::Full(_) => Exit::Unavailable,
-            Self::Log { .. } | Self::Other { .. } => Exit::Failure,
+            Self::Log { .. } | Self::Moved(_) | Self::Copy { .. } | Self::Other { .. } => Exit::Failure,
         }
     }
 
-    fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
+    pub(crate) fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::Foreign(path),
@@ -106,7 +120,6 @@ impl SqliteOpenError {
 
 /// Opens the file for writing, makes it where there is none, and migrates an older one.
 pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, SqliteOpenError> {
-    create(path)?;
     let mut connection = connect(path).map_err(|error| SqliteOpenError::from_sqlite(path, error))?;
     match schema::version(&connection).map_err(|error| SqliteOpenError::from_sqlite(path, error))? {
         Version::Foreign => return Err(SqliteOpenError::Foreign(path.to_owned())),
@@ -115,7 +128,8 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, Sq
         }
         Version::Empty | Version::Ours(_) => {}
     }
-    prepare(&mut connection, path, durability).map_err(|error| SqliteOpenError::from_sqlite(path, error))?;
+    prepare(&mut connection, durability).map_err(|error| SqliteOpenError::from_sqlite(path, error))?;
+    migrate(&mut connection, path)?;
     if durability == Durability::Fsync {
         distrust_log(&mut connection, path)?;
     }
@@ -130,10 +144,9 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, Sq
 /// Meanwhile we hold the lock of writers, so nobody else changes the log.
 fn distrust_log(connection: &mut Connection, path: &Path) -> Result<(), SqliteOpenError> {
     let sqlite = |error| SqliteOpenError::from_sqlite(path, error);
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
     let fence = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
-    write_again(Path::new(&name)).map_err(|source| SqliteOpenError::Log { path: path.to_owned(), source })?;
+    write_again(&files::log_of(path))
+        .map_err(|source| SqliteOpenError::Log { path: path.to_owned(), source })?;
     fence.rollback().map_err(sqlite)
 }
 
@@ -157,19 +170,67 @@ fn write_again(log: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Made by us rather than by SQLite, so that nobody else may read what is said; SQLite gives its other files the same rights.
-fn create(path: &Path) -> Result<(), SqliteOpenError> {
+/// Makes the file where there is none, and sees to it that only its owner may read what is said: it is made by us rather than by
+/// SQLite, which gives its other files the same mode. One that was made elsewhere, and the log beside it, get that mode, too.
+pub(super) fn create(path: &Path) -> Result<(), SqliteOpenError> {
+    let not_writable =
+        |source| SqliteOpenError::NotWritable { path: path.to_owned(), source: Box::new(source) };
     let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     match opened {
-        Ok(_) => Ok(()),
+        Ok(file) => {
+            make_private(&file).map_err(not_writable)?;
+            // SQLite holds no lock on the log, so closing it gives none up.
+            match OpenOptions::new().append(true).open(files::log_of(path)) {
+                Ok(log) => make_private(&log).map_err(not_writable),
+                Err(_) => Ok(()),
+            }
+        }
         Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
             Err(SqliteOpenError::Full(path.to_owned()))
         }
-        Err(source) => Err(SqliteOpenError::NotWritable { path: path.to_owned(), source: Box::new(source) }),
+        Err(source) => Err(not_writable(source)),
     }
 }
 
-fn prepare(connection: &mut Connection, path: &Path, durability: Durability) -> rusqlite::Result<()> {
+fn make_private(file: &File) -> std::io::Result<()> {
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 == 0 { Ok(()) } else { file.set_permissions(Permissions::from_mode(mode & 0o700)) }
+}
+
+/// A database could not be copied.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CopyError {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("the copy cannot be written")]
+    System(#[from] std::io::Error),
+}
+
+/// Copies the database, as it is now, into a file that is there complete or not at all, and that its owner alone may read.
+pub(super) fn copy(connection: &Connection, copy: &Path) -> Result<(), CopyError> {
+    let mut part = copy.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    // Of an attempt that was cut off.
+    match std::fs::remove_file(&part) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part)?;
+    // It takes an empty file.
+    let copied = connection.execute("VACUUM INTO ?1", [part.to_string_lossy()]).map_err(CopyError::from);
+    let copied = copied.and_then(|_| {
+        file.sync_all()?;
+        Ok(kit::durable::rename(&part, copy)?)
+    });
+    if copied.is_err() {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&part);
+    }
+    copied
+}
+
+fn prepare(connection: &mut Connection, durability: Durability) -> rusqlite::Result<()> {
     // Only a file that is still empty takes this. A commit writes every page it changed to the log, and each conversation's
     // index entries are on a page of their own: with small pages a commit is a fourth of the size, and twice as fast or more.
     connection.pragma_update(None, "page_size", 1024)?;
@@ -187,14 +248,21 @@ fn prepare(connection: &mut Connection, path: &Path, durability: Durability) -> 
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     // Every key we write was read from its table in the same transaction or cached since; checking again costs a third of
     // the speed.
-    connection.pragma_update(None, "foreign_keys", false)?;
-    match schema::version(connection)? {
+    connection.pragma_update(None, "foreign_keys", false)
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), SqliteOpenError> {
+    let sqlite = |error| SqliteOpenError::from_sqlite(path, error);
+    match schema::version(connection).map_err(sqlite)? {
         Version::Ours(version) if version < schema::current() => {
-            let copy = schema::back_up(connection, path, version)?;
+            let copy = schema::back_up(connection, path, version).map_err(|error| match error {
+                CopyError::Sqlite(error) => sqlite(error),
+                CopyError::System(source) => SqliteOpenError::Copy { path: path.to_owned(), source },
+            })?;
             tracing::info!(from = version, to = schema::current(), backup = %copy.display(), "migrating the store");
-            schema::migrate(connection, version)
+            schema::migrate(connection, version).map_err(sqlite)
         }
-        Version::Empty => schema::migrate(connection, 0),
+        Version::Empty => schema::migrate(connection, 0).map_err(sqlite),
         Version::Ours(_) | Version::Newer(_) | Version::Foreign => Ok(()),
     }
 }
@@ -202,6 +270,8 @@ fn prepare(connection: &mut Connection, path: &Path, durability: Durability) -> 
 /// Opens the file, which must be one of ours, for reading only.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path)?;
+    // The log is the writer's to write back and to delete, whoever closes last: at its path may be that of another file by then.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "cache_size", -2048)?;
     Ok(connection)

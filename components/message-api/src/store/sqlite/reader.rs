@@ -42,7 +42,7 @@ impl Readers {
         let this = self.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let _place = place;
-            this.read_blocking(read).map_err(store_error)
+            this.read_blocking(read).map_err(|error| store_error(&this.path, error))
         });
         reading.await.map_err(|_| closed())?
     }

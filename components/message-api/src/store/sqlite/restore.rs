@@ -4,13 +4,15 @@
 //!   has happened.
 //! * [`swap`], on the writer's thread: the present content is copied to `FILE.before-restore-TIME`, then the new one is copied over it
 //!   in one transaction (<https://www.sqlite.org/backup.html>): whoever reads, and whoever comes after a crash, sees all of the one
-//!   or all of the other.
+//!   or all of the other. All these files are for their owner alone.
 //!
 //! Places in a log that the backup does not know were given away all the same, so the log goes on behind them.
 //!
 //! A backup holds one conversation after the other, but the commit order runs through all of them: it is made anew from the times.
 
+use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use protocol::api::{BackupTotals, User};
@@ -19,6 +21,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, params};
 
 use super::cache::Cache;
+use super::file;
 use super::ledger::Ledger;
 use super::row;
 use super::schema;
@@ -74,6 +77,7 @@ fn read(archive: &Path, store: &Path, path: &Path) -> Result<BackupTotals, Build
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         Ok(()) | Err(_) => {}
     }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let mut connection = Connection::open(path)?;
     // The pages are copied one by one, so they must be of the same size.
     let page_size: i64 = Connection::open(store)?.pragma_query_value(None, "page_size", |row| row.get(0))?;
@@ -126,17 +130,22 @@ fn registered(ledger: &mut Ledger<'_>, user: &User) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Numbers all events by their time; within a conversation that is the order of its log. Then everything that follows from it.
+/// Numbers all events by their time, but those of a conversation always in the order of its log, whatever its clocks said: none comes
+/// before what stands before it. A time that is yet to come counts as now, or it would hold back all that follows it. Then everything
+/// that follows from the numbers.
 fn put_in_order(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(
+    connection.execute_batch(&format!(
         "CREATE TEMP TABLE place (pos INTEGER PRIMARY KEY, new INTEGER NOT NULL);
-         INSERT INTO place SELECT pos, row_number() OVER (ORDER BY at, conversation, seq) FROM events;
+         INSERT INTO place SELECT pos, row_number() OVER (ORDER BY reached, conversation, seq) FROM
+            (SELECT pos, conversation, seq, max(min(at, {now})) OVER
+                (PARTITION BY conversation ORDER BY seq) AS reached FROM events);
          UPDATE events SET pos = -(SELECT new FROM place WHERE place.pos = events.pos);
          UPDATE events SET pos = -pos;
          DROP TABLE place;
          UPDATE members SET unread = EXISTS (SELECT 1 FROM events INDEXED BY log
             WHERE conversation = members.conversation AND seq > members.seen AND recipient = members.user);",
-    )
+        now = Timestamp::now().micros()
+    ))
 }
 
 impl Ledger<'_> {
@@ -152,16 +161,19 @@ impl Ledger<'_> {
     }
 }
 
-/// Puts the new content in the place of the old, of which a copy is kept.
-pub(super) fn swap(connection: &mut Connection, store: &Path, built: &Built) -> Result<(), StoreError> {
+/// Puts the new content in the place of the old, of which a copy is kept; answers where.
+pub(super) fn swap(connection: &mut Connection, store: &Path, built: &Built) -> Result<PathBuf, StoreError> {
+    let of_sqlite = |error| store_error(store, error);
     let copy = beside(store, &format!("before-restore-{}", Timestamp::now().micros()));
-    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(store_error)?;
+    file::copy(connection, &copy).map_err(|error| {
+        StoreError::because("what there is cannot be kept, so nothing is restored", error)
+    })?;
     tracing::info!(copy = %copy.display(), "what the store held before the restore is kept");
-    let mut new = Connection::open(&built.path).map_err(store_error)?;
-    keep_floors(connection, &mut new).map_err(store_error)?;
-    let pages = Backup::new(&new, connection).map_err(store_error)?;
-    match pages.step(-1).map_err(store_error)? {
-        StepResult::Done => Ok(()),
+    let mut new = Connection::open(&built.path).map_err(of_sqlite)?;
+    keep_floors(connection, &mut new).map_err(of_sqlite)?;
+    let pages = Backup::new(&new, connection).map_err(of_sqlite)?;
+    match pages.step(-1).map_err(of_sqlite)? {
+        StepResult::Done => Ok(copy),
         _ => Err(StoreError::unavailable("another program holds the database file")),
     }
 }

@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
+
+use super::file::{self, CopyError};
+use super::verify::verify;
 
 /// `P2Pc` in ASCII: what `PRAGMA application_id` says of our files.
 pub(super) const APPLICATION_ID: i32 = 0x5032_5063;
@@ -157,21 +160,35 @@ fn migrate_with(connection: &mut Connection, version: usize, migrations: &[&str]
     transaction.commit()
 }
 
-/// Copies the file as it is to `FILE.vN.bak` before it is migrated. A copy that is there already is kept: it is of an
-/// attempt that did not end, and the file has not changed its version since.
-pub(super) fn back_up(connection: &Connection, path: &Path, version: usize) -> rusqlite::Result<PathBuf> {
+/// Copies the file as it is to `FILE.vN.bak` before it is migrated. A copy that is there already is kept if it holds the same: it is
+/// of an attempt that did not end. One that does not, or that is not complete, is replaced.
+pub(super) fn back_up(connection: &Connection, path: &Path, version: usize) -> Result<PathBuf, CopyError> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".v{version}.bak"));
     let copy = PathBuf::from(name);
-    if !copy.exists() {
-        connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+    if !is_copy(connection, &copy).unwrap_or(false) {
+        file::copy(connection, &copy)?;
     }
     Ok(copy)
+}
+
+fn is_copy(connection: &Connection, copy: &Path) -> rusqlite::Result<bool> {
+    let made = |connection: &Connection| -> rusqlite::Result<(Version, i64, i64)> {
+        let query = "SELECT count(*), coalesce(max(pos), 0) FROM events";
+        let (count, last) = connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok((version(connection)?, count, last))
+    };
+    if !copy.exists() || !verify(copy)?.is_empty() {
+        return Ok(false);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    Ok(made(&Connection::open_with_flags(copy, flags)?)? == made(connection)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     #[test]
     fn an_older_file_is_backed_up_and_migrated_whole() {
@@ -183,8 +200,14 @@ mod tests {
         assert_eq!(version(&connection).unwrap(), Version::Ours(1));
         connection.execute("INSERT INTO users(key, name) VALUES ('a', 'A')", []).unwrap();
 
+        let torn = directory.path().join("chat.db.v1.bak");
+        std::fs::write(&torn, &std::fs::read(&path).unwrap()[..5000]).unwrap();
         let copy = back_up(&connection, &path, 1).unwrap();
-        assert_eq!(copy.file_name().unwrap(), "chat.db.v1.bak");
+        assert_eq!(copy, torn, "one that is not complete is not trusted");
+        assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+        let made = std::fs::metadata(&copy).unwrap().ino();
+        back_up(&connection, &path, 1).unwrap();
+        assert_eq!(std::fs::metadata(&copy).unwrap().ino(), made, "one that holds the same is kept");
         let broken = [VERSION_1, "CREATE TABLE extra (id INTEGER); CREATE TABLE users (id INTEGER);"];
         migrate_with(&mut connection, 1, &broken).unwrap_err();
         assert_eq!(version(&connection).unwrap(), Version::Ours(1), "all or nothing");

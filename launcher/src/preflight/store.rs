@@ -1,0 +1,34 @@
+//! What the message API that runs says of its store, and what is damaged in a database file.
+
+use kit::{Exit, Secret};
+use transport::ApiClient;
+
+use crate::config::Loaded;
+
+/// Why the message API of the running launcher is not ready, where it is not; nothing where it cannot be asked.
+pub async fn unready(loaded: &Loaded) -> Option<(Exit, String)> {
+    kit::context::install_tls();
+    let address = kit::listen::reachable(loaded.settings.message_api.listen);
+    let client = ApiClient::new(address, Secret::new(String::new()));
+    let reason = client.unready().await.ok()??;
+    Some((Exit::Unavailable, format!("message-api is not ready: {reason}")))
+}
+
+/// Reads all of the database file. It may be in use meanwhile.
+#[must_use]
+pub fn damage(loaded: &Loaded) -> Option<(Exit, String)> {
+    match message_api::store::verify(&loaded.settings.store, &loaded.directories.data) {
+        Ok(problems) => {
+            let first = problems.first()?;
+            let others = match problems.len() {
+                1 => String::new(),
+                count => format!(", and {} more problems", count - 1),
+            };
+            Some((Exit::Config, format!("the database file is damaged: {first}{others}")))
+        }
+        Err(error) => {
+            let failure = error.into_failure();
+            Some((failure.exit(), failure.to_string()))
+        }
+    }
+}
