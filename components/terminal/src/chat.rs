@@ -124,15 +124,7 @@ impl Chat<'_> {
                     self.leaving = Leaving::shutdown(Instant::now());
                     Vec::new()
                 }
-                Some(incoming) = self.incoming.recv() => {
-                    if let Incoming::Connected(welcome) = &incoming
-                        && let Some(log) = welcome.log
-                    {
-                        // Before anything of that log is kept.
-                        self.keeper.ask(move |history| history.attach_log(log)).await?;
-                    }
-                    self.heard(incoming)
-                }
+                Some(incoming) = self.incoming.recv() => self.heard(incoming),
                 happening = self.console.next(takes_input) => match happening {
                     Happening::Typed(typed) => self.all_typed(typed),
                     Happening::Shown => self.shown(),

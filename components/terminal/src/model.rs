@@ -10,6 +10,7 @@ mod tests;
 
 use protocol::native::{ClientFrame, HistoryRequest, Send};
 use protocol::{Body, ClientId, MessageType, Metadata, Timestamp, UserName};
+use uuid::Uuid;
 
 use crate::command::{self, Command};
 use crate::cursors::Cursors;
@@ -43,6 +44,8 @@ pub(crate) struct Model {
     people: People,
     pending: Pending,
     cursors: Cursors,
+    /// The log that those are places in.
+    log: Option<Uuid>,
     /// Pages that were asked for and have not come.
     pages: usize,
     /// What went wrong: lines not understood, messages refused.
@@ -71,6 +74,7 @@ impl Model {
             people: People::default(),
             pending: Pending::default(),
             cursors: Cursors::default(),
+            log: None,
             pages: 0,
             failures: 0,
             told_to_wait: false,

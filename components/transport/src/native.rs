@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use driver::{Driver, Order, Said};
 pub use incoming::{Incoming, SendError};
 pub use options::NativeOptions;
+pub use state::is_another;
 
 /// How long a connection may take to end in good order.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

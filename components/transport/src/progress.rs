@@ -15,6 +15,8 @@ pub(crate) struct Progress {
     conversations: BTreeMap<ConversationId, Open>,
     open: usize,
     state: State,
+    /// Counts the logs that the messages came from.
+    epoch: u64,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +39,17 @@ enum State {
 }
 
 impl Progress {
+    /// The server keeps another log: what is being dealt with is no place in it.
+    pub(crate) fn restart(&mut self) {
+        let epoch = self.epoch + 1;
+        *self = Self { epoch, ..Self::default() };
+    }
+
+    /// The log that messages come from now.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Whether a message shall be dealt with now.
     ///
     /// One too many is let go by, and so is every later one, or a cursor could pass over it. They stay unseen, and come again
@@ -55,8 +68,11 @@ impl Progress {
         new
     }
 
-    /// A message is dealt with: how far the conversation is seen now, if that is further than before.
-    pub(crate) fn finish(&mut self, conversation: &ConversationId, seq: u64) -> Option<u64> {
+    /// A message of the log `epoch` is dealt with: how far the conversation is seen now, if that is further than before.
+    pub(crate) fn finish(&mut self, epoch: u64, conversation: &ConversationId, seq: u64) -> Option<u64> {
+        if epoch != self.epoch {
+            return None;
+        }
         let open = self.conversations.get_mut(conversation)?;
         let first = open.seqs.first().copied();
         if !open.seqs.remove(&seq) {
@@ -113,11 +129,11 @@ mod tests {
             assert!(progress.begin(&bob, seq));
         }
         assert!(!progress.begin(&bob, 4), "it is under way already");
-        assert_eq!(progress.finish(&bob, 4), None);
+        assert_eq!(progress.finish(0, &bob, 4), None);
         assert_eq!(progress.pass(&bob, 7), None);
-        assert_eq!(progress.finish(&bob, 3), Some(5));
-        assert_eq!(progress.finish(&bob, 6), Some(7));
-        assert_eq!(progress.finish(&bob, 6), None);
+        assert_eq!(progress.finish(0, &bob, 3), Some(5));
+        assert_eq!(progress.finish(0, &bob, 6), Some(7));
+        assert_eq!(progress.finish(0, &bob, 6), None);
         assert_eq!(progress.pass(&bob, 8), Some(8));
         assert_eq!(progress.open, 0);
     }
@@ -134,12 +150,24 @@ mod tests {
             assert!(!progress.must_ask());
             assert!(!progress.begin(&carol, 1 + seq), "a later one must not pass over the first");
             assert_eq!(progress.pass(&carol, 2000), None);
-            progress.finish(&bob, seq);
+            progress.finish(0, &bob, seq);
         }
         assert!(progress.must_ask());
         assert!(!progress.must_ask());
         assert!(!progress.begin(&carol, 3));
         progress.asked();
         assert!(progress.begin(&carol, 1));
+    }
+
+    #[test]
+    fn what_belongs_to_another_log_moves_no_cursor_in_this_one() {
+        let (mut progress, bob) = (Progress::default(), conversation("bob"));
+        assert!(progress.begin(&bob, 3) && progress.begin(&bob, 4));
+        progress.restart();
+        assert!(progress.begin(&bob, 3), "the same place holds another message");
+        assert_eq!(progress.finish(0, &bob, 3), None);
+        assert_eq!(progress.finish(0, &bob, 4), None);
+        assert_eq!(progress.finish(progress.epoch(), &bob, 3), Some(3));
+        assert_eq!(progress.open, 0);
     }
 }

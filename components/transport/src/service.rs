@@ -20,9 +20,10 @@ use protocol::{Body, ClientId, Event, MessageType, Metadata, UserName};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
 
 use crate::allowance::{Allowance, Limits, Verdict};
-use crate::native::{Incoming, NativeClient, NativeOptions, REPLAY, SendError};
+use crate::native::{Incoming, NativeClient, NativeOptions, REPLAY, SendError, is_another};
 use crate::progress::Progress;
 
 /// What every answer's client id begins with. Services do not answer what has such an id, nor what is marked as automatic
@@ -41,6 +42,8 @@ pub struct Service {
     shutdown: CancellationToken,
     notifier: Notifier,
     ready: bool,
+    /// The server's log, as far as it has said.
+    log: Option<Uuid>,
     _connection: DropGuard,
 }
 
@@ -102,6 +105,7 @@ impl Service {
             shutdown: context.shutdown.clone(),
             notifier: context.notifier.clone(),
             ready: false,
+            log: None,
             _connection: connection.drop_guard(),
         }
     }
@@ -140,6 +144,13 @@ impl Service {
             Incoming::Event(frame) => Ok(self.event(*frame)),
             Incoming::Connected(welcome) => {
                 tracing::info!(name = %welcome.name, "online");
+                if is_another(self.log, welcome.log) {
+                    tracing::warn!(
+                        "the server keeps another log: a backup was restored; its unread messages are read anew"
+                    );
+                    self.shared.progress().restart();
+                }
+                self.log = welcome.log.or(self.log);
                 self.online(&format!("online as {}", welcome.name));
                 Ok(None)
             }
@@ -175,8 +186,11 @@ impl Service {
             }
             return None;
         }
-        let begun = self.shared.progress().begin(&event.conversation, event.seq);
-        let question = begun.then(|| Question { event, replayed, shared: Arc::clone(&self.shared) })?;
+        let mut progress = self.shared.progress();
+        let (begun, epoch) = (progress.begin(&event.conversation, event.seq), progress.epoch());
+        drop(progress);
+        let question =
+            begun.then(|| Question { event, replayed, epoch, shared: Arc::clone(&self.shared) })?;
         let verdict = self.shared.allowance().ask(question.event.sender.key(), Instant::now());
         match verdict {
             Verdict::Granted => return Some(question),
@@ -220,6 +234,8 @@ pub struct Question {
     pub event: Event,
     /// Whether it was stored before the service came online, so that it may have been answered already.
     pub replayed: bool,
+    /// The log that it came from.
+    epoch: u64,
     shared: Arc<Shared>,
 }
 
@@ -271,8 +287,8 @@ impl Question {
 
     /// It is dealt with: it need not come again.
     pub async fn finish(self) {
-        let Self { event, shared, .. } = self;
-        let seen = shared.progress().finish(&event.conversation, event.seq);
+        let Self { event, epoch, shared, .. } = self;
+        let seen = shared.progress().finish(epoch, &event.conversation, event.seq);
         if let Some(seq) = seen {
             shared.client.seen(event.conversation, seq).await;
         }

@@ -6,11 +6,13 @@ use kit::Failure;
 use protocol::native::{Ack, ConversationSummary, HistoryPage, Send};
 use protocol::{ClientId, ConversationId, Event, Timestamp, UserName};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Chat;
 use super::farewell::wait;
 use super::leaving::Leaving;
 use super::remainder::Remainder;
+use crate::history::write::Logs;
 use crate::item::Item;
 use crate::model::Effect;
 
@@ -66,7 +68,7 @@ impl Chat<'_> {
             Effect::Recall(with, count) => self.recall(with, count).await,
             Effect::Search(text) => self.search(text).await,
             Effect::Refuse(id, reason) => self.refuse(id, reason).await,
-            Effect::Greet(conversations) => self.greet(conversations).await,
+            Effect::Greet(conversations, log) => self.greet(conversations, log).await,
             Effect::Seen(conversation, seq) => {
                 self.client.seen(conversation.clone(), seq).await;
                 self.see(&conversation, seq).await
@@ -176,12 +178,19 @@ impl Chat<'_> {
         Ok(self.model.refused(&id, reason, entry))
     }
 
-    async fn greet(&mut self, conversations: Vec<ConversationSummary>) -> Result<Vec<Effect>, Failure> {
+    async fn greet(
+        &mut self,
+        conversations: Vec<ConversationSummary>,
+        log: Option<Uuid>,
+    ) -> Result<Vec<Effect>, Failure> {
         let me = self.model.me().clone();
-        if self.keeper.ask(move |history| history.greet(&conversations, &me)).await? {
-            // The server's logs are new ones: what it has is asked for from the beginning.
-            self.client.replay().await;
-            self.reload(0).await?;
+        match self.keeper.ask(move |history| history.greet(&conversations, log, &me)).await? {
+            Logs::Same => {}
+            Logs::Replaced => self.reload(0).await?,
+            Logs::Shorter => {
+                self.client.replay().await;
+                self.reload(0).await?;
+            }
         }
         self.refill().await
     }

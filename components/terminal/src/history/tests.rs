@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::entry::State;
 use super::open::{OpenError, path};
+use super::write::Logs;
 use super::*;
 
 fn name(text: &str) -> UserName {
@@ -219,23 +220,6 @@ fn what_waits_for_one_server_does_not_go_to_another() {
 }
 
 #[test]
-fn places_in_a_log_from_before_a_restore_mean_nothing_in_the_one_after() {
-    let home = Home::new();
-    let mut history = home.open();
-    let [one, two] = [1, 2].map(Uuid::from_u128);
-    assert_eq!(history.log().unwrap(), None);
-    history.attach_log(one).unwrap();
-    history.receive(&[event("bob", "alice", 7, "before")], &name("alice")).unwrap();
-    history.attach_log(one).unwrap();
-    assert_eq!(history.cursors(&name("alice")).unwrap().len(), 1);
-    history.attach_log(two).unwrap();
-    assert_eq!(history.log().unwrap(), Some(two));
-    assert!(history.cursors(&name("alice")).unwrap().is_empty());
-    history.receive(&[event("bob", "alice", 1, "after")], &name("alice")).unwrap();
-    assert_eq!(texts(&history, "bob"), ["before", "after"], "nothing is hidden");
-}
-
-#[test]
 fn nothing_is_kept_twice_and_the_order_is_the_server_s() {
     let home = Home::new();
     let mut history = home.open();
@@ -291,10 +275,36 @@ fn a_server_that_begins_anew_is_asked_for_everything() {
         unseen: head,
         last: None,
     };
-    assert!(!history.greet(&[summary(9)], &me).unwrap());
-    assert!(history.greet(&[summary(1)], &me).unwrap());
+    assert_eq!(history.greet(&[summary(9)], None, &me).unwrap(), Logs::Same);
+    assert_eq!(history.greet(&[summary(1)], None, &me).unwrap(), Logs::Shorter);
     assert!(history.receive(&[event("bob", "alice", 1, "after")], &me).unwrap()[0].is_some());
     assert_eq!(texts(&history, "bob"), ["before", "after"]);
+}
+
+#[test]
+fn another_log_hides_nothing_though_it_is_as_long_as_the_one_before() {
+    let home = Home::new();
+    let mut history = home.open();
+    let me = name("alice");
+    let (first, second) = (Some(Uuid::now_v7()), Some(Uuid::now_v7()));
+    assert_eq!(history.greet(&[], first, &me).unwrap(), Logs::Same, "there was none before");
+    let kept = event("bob", "alice", 1, "in both");
+    history.receive(&[kept.clone(), event("bob", "alice", 2, "in the first")], &me).unwrap();
+    history.see("bob", 2).unwrap();
+    assert_eq!(history.cursors(&me).unwrap().len(), 1);
+    drop(history);
+    let mut history = home.open();
+    assert_eq!((history.log().unwrap(), history.greet(&[], first, &me).unwrap()), (first, Logs::Same));
+    assert_eq!(history.greet(&[], None, &me).unwrap(), Logs::Same, "a server that names none");
+    assert_eq!(history.greet(&[], second, &me).unwrap(), Logs::Replaced);
+    assert_eq!((history.log().unwrap(), history.cursors(&me).unwrap().len()), (second, 0));
+    let news = history.receive(&[kept, event("bob", "alice", 2, "in the second")], &me).unwrap();
+    assert!(news[1].is_some(), "the same place holds another message");
+    let texts = texts(&history, "bob");
+    assert!(texts.iter().any(|text| text == "in the second"), "{texts:?}");
+    assert_eq!(texts.iter().filter(|text| *text == "in both").count(), 1, "what is known is known by its id");
+    history.attach("elsewhere:5000").unwrap();
+    assert_eq!(history.log().unwrap(), None, "the log is that of one server");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use protocol::native::{Ack, ConversationSummary, Send};
 use protocol::{ClientId, ConversationId, Event, Timestamp, UserName};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use transport::native::is_another;
 use uuid::Uuid;
 
 use super::History;
@@ -37,6 +38,7 @@ impl History {
             transaction.query_row("SELECT address FROM p2p_server", [], |row| row.get(0)).optional()?;
         if before.is_some_and(|before| before != server) {
             detach(&transaction, None)?;
+            transaction.execute("DELETE FROM p2p_log", [])?;
         }
         transaction.execute(
             "INSERT INTO p2p_server(id, address) VALUES (1, ?1) ON CONFLICT DO UPDATE SET address = excluded.address",
@@ -49,22 +51,6 @@ impl History {
         transaction.commit()?;
         self.server = Some(server.to_owned());
         Ok(())
-    }
-
-    /// The server keeps this log. Places in another one, which it kept before a backup was restored, mean nothing in it.
-    pub(crate) fn attach_log(&mut self, log: Uuid) -> rusqlite::Result<()> {
-        let transaction = self.begin()?;
-        let log = log.to_string();
-        let before: Option<String> =
-            transaction.query_row("SELECT log FROM p2p_log", [], |row| row.get(0)).optional()?;
-        if before.is_some_and(|before| before != log) {
-            detach(&transaction, None)?;
-        }
-        transaction.execute(
-            "INSERT INTO p2p_log(id, log) VALUES (1, ?1) ON CONFLICT DO UPDATE SET log = excluded.log",
-            [log],
-        )?;
-        transaction.commit()
     }
 
     /// The user says this: it is kept, and waits for the server. What is said twice under one id is said once.
@@ -160,19 +146,30 @@ impl History {
         Ok(())
     }
 
-    /// What the server knows of the user's conversations. Whether its logs are other ones than those we know, in which case
-    /// everything has to be told again.
+    /// What the server knows of the user's conversations, and the name of its log where it has one.
     pub(crate) fn greet(
         &mut self,
         conversations: &[ConversationSummary],
+        log: Option<Uuid>,
         me: &UserName,
-    ) -> rusqlite::Result<bool> {
+    ) -> rusqlite::Result<Logs> {
+        let before = self.log()?;
         let transaction = self.begin()?;
-        let mut renewed = false;
+        let mut logs = Logs::Same;
+        if is_another(before, log) {
+            logs = Logs::Replaced;
+            detach(&transaction, None)?;
+        }
+        if let Some(log) = log {
+            transaction.execute(
+                "INSERT INTO p2p_log(id, log) VALUES (1, ?1) ON CONFLICT DO UPDATE SET log = excluded.log",
+                [log.to_string()],
+            )?;
+        }
         for summary in conversations {
             let key = summary.with.key();
             if summary.head < held(&transaction, key)? {
-                renewed = true;
+                logs = Logs::Shorter;
                 detach(&transaction, Some(key))?;
             }
             transaction.execute(
@@ -186,7 +183,7 @@ impl History {
             }
         }
         transaction.commit()?;
-        Ok(renewed)
+        Ok(logs)
     }
 
     /// Remembers a typed line.
@@ -198,6 +195,17 @@ impl History {
             .execute("DELETE FROM p2p_typed WHERE id <= (SELECT max(id) FROM p2p_typed) - ?1", [TYPED])?;
         transaction.commit()
     }
+}
+
+/// What the server's logs are to what is kept of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Logs {
+    /// The same.
+    Same,
+    /// Another one, of another name; the server sends everything past the user's cursors.
+    Replaced,
+    /// One ends before what is held of it, though nobody said that it was replaced: everything must be asked for again.
+    Shorter,
 }
 
 fn signed(seq: u64) -> i64 {

@@ -2,6 +2,7 @@
 
 use protocol::native::{Ack, ClientFrame, ConversationSummary, ErrorFrame, HistoryPage, Send};
 use protocol::{ClientId, ConversationId, Event, UserName};
+use uuid::Uuid;
 
 use crate::item::Item;
 use crate::screen::Act;
@@ -27,8 +28,8 @@ pub(crate) enum Effect {
     Refuse(ClientId, String),
     /// Show what an earlier session kept and did not come to show.
     Unseen,
-    /// Keep what the server knows of the conversations.
-    Greet(Vec<ConversationSummary>),
+    /// Keep what the server knows of the conversations, and the name of its log.
+    Greet(Vec<ConversationSummary>, Option<Uuid>),
     /// Keep, and tell the server, how far a conversation was shown.
     Seen(ConversationId, u64),
     /// Keep how far a conversation was shown elsewhere.

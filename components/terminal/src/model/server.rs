@@ -2,9 +2,11 @@
 
 use protocol::native::{Ack, HistoryPage, ServerFrame, Welcome};
 use protocol::{ClientId, ConversationId, Event, UserName};
+use transport::native::is_another;
 use transport::{Incoming, SendError};
 
 use super::{Connection, Effect, Effects, Model, show};
+use crate::cursors::Cursors;
 use crate::history::entry::Entry;
 use crate::item::{Item, Link};
 
@@ -26,6 +28,11 @@ impl Model {
         self.told_to_wait = false;
         self.away = None;
         self.me = welcome.name;
+        if is_another(self.log, welcome.log) {
+            // What was shown of the old one says nothing of the new one.
+            self.cursors = Cursors::default();
+        }
+        self.log = welcome.log.or(self.log);
         self.people.come(welcome.online);
         let mut unseen: u64 = 0;
         let mut effects = Vec::new();
@@ -40,7 +47,7 @@ impl Model {
                 unseen = unseen.saturating_add(summary.unseen);
             }
         }
-        effects.push(Effect::Greet(welcome.conversations));
+        effects.push(Effect::Greet(welcome.conversations, welcome.log));
         let (server, me, online) = (self.server.clone(), self.me.to_string(), self.people.online());
         if std::mem::replace(&mut self.greeted, true) {
             effects.push(show(Item::Link(Link::Again { server, me, online })));

@@ -48,7 +48,7 @@ fn lost() -> Incoming {
 fn event(from: &str, to: &str, seq: u64, client_id: ClientId) -> Incoming {
     let at = Timestamp::from_micros(0);
     let event = Event {
-        id: uuid::Uuid::nil(),
+        id: Uuid::nil(),
         conversation: ConversationId::dm(&name(from), &name(to)),
         seq,
         at,
@@ -68,7 +68,7 @@ fn ack(send: &Send, seq: u64, online: bool) -> Ack {
         client_id: send.client_id.clone(),
         conversation: ConversationId::dm(&name("alice"), &send.to),
         seq,
-        id: uuid::Uuid::nil(),
+        id: Uuid::nil(),
         at: Timestamp::from_micros(0),
         duplicate: false,
         durability: Durability::Fsync,
@@ -309,4 +309,25 @@ fn a_server_that_does_not_answer_is_told_of_once_and_what_is_kept_unseen_is_show
     let effects = model.heard(welcome(&["alice"], Vec::new()));
     assert!(!effects.contains(&Effect::Unseen));
     assert_eq!(model.late(), [], "it has answered");
+}
+
+#[test]
+fn what_was_shown_of_a_log_moves_no_cursor_in_another_one() {
+    let mut model = alice();
+    let with_log = |log: u128, head, seen| {
+        let Incoming::Connected(mut welcome) = welcome(&["alice"], vec![summary(head, seen)]) else {
+            panic!()
+        };
+        welcome.log = Some(Uuid::from_u128(log));
+        Incoming::Connected(welcome)
+    };
+    model.heard(with_log(1, 9, 5));
+    model.shown(&dm("bob"), 9);
+    assert!(
+        model.heard(with_log(1, 9, 5)).contains(&Effect::Seen(dm("bob"), 9)),
+        "the server did not hear of it"
+    );
+    let effects = model.heard(with_log(2, 9, 5));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Seen(..))), "{effects:?}");
+    assert_eq!(model.shown(&dm("bob"), 6), [Effect::Seen(dm("bob"), 6)]);
 }

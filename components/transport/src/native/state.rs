@@ -63,6 +63,12 @@ fn left(reason: String, reconnect_after_ms: Option<u64>) -> End {
     End::Lost(reason, Duration::from_millis(reconnect_after_ms.unwrap_or(0)))
 }
 
+/// Whether a welcome names another log than the one that is known: a backup was restored, and the same places hold other events.
+#[must_use]
+pub fn is_another(known: Option<Uuid>, welcome: Option<Uuid>) -> bool {
+    known.is_some() && welcome.is_some() && known != welcome
+}
+
 impl State {
     pub(super) fn new(options: &NativeOptions) -> Self {
         let mut known = Recent::new(CURSORS.max(options.cursors.len()));
@@ -122,9 +128,9 @@ impl State {
     pub(super) fn greeted(&mut self, frame: ServerFrame) -> Result<Incoming, End> {
         match frame {
             ServerFrame::Welcome(welcome) => {
-                if self.log.is_some() && welcome.log.is_some() && self.log != welcome.log {
-                    // A backup was restored: the same places hold other events.
-                    (self.known, self.seen) = (Recent::new(CURSORS), Recent::new(CURSORS));
+                if is_another(self.log, welcome.log) {
+                    self.known.clear();
+                    self.seen.clear();
                     self.writing.clear();
                 }
                 self.log = welcome.log.or(self.log);
@@ -251,6 +257,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use protocol::native::{Durability, Welcome};
     use protocol::{Event, UserName};
 
     use super::*;
@@ -318,5 +325,44 @@ mod tests {
         state.written();
         state.disconnected();
         assert_eq!(state.next_frame(Instant::now()), None);
+    }
+
+    fn welcome(log: Option<u128>) -> ServerFrame {
+        let name = UserName::parse("alice").unwrap();
+        let log = log.map(Uuid::from_u128);
+        let (token, durability) = ("secret".to_owned(), Durability::Fsync);
+        ServerFrame::Welcome(Welcome {
+            name,
+            token,
+            online: Vec::new(),
+            conversations: Vec::new(),
+            durability,
+            log,
+        })
+    }
+
+    #[test]
+    fn what_is_known_of_a_log_hides_nothing_of_another_one() {
+        let mut state = state();
+        state.greeted(welcome(Some(1))).unwrap();
+        assert!(is_told(&mut state, event("bob", 7)));
+        state.seen(Seen { conversation: conversation("bob"), seq: 7 });
+        for same in [Some(1), None] {
+            state.greeted(welcome(same)).unwrap();
+            assert!(!is_told(&mut state, event("bob", 7)), "{same:?}");
+        }
+        state.greeted(welcome(Some(2))).unwrap();
+        let options = NativeOptions::user(
+            std::net::SocketAddr::from(([127, 0, 0, 1], 9)),
+            UserName::parse("alice").unwrap(),
+        );
+        let hello = state.hello(&options);
+        assert_eq!((hello.cursors.len(), hello.log), (0, Some(Uuid::from_u128(2))));
+        assert_eq!(
+            state.next_frame(Instant::now()),
+            None,
+            "a cursor of the old log moves none in the new one"
+        );
+        assert!(is_told(&mut state, event("bob", 7)));
     }
 }
