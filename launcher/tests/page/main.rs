@@ -56,6 +56,7 @@ async fn two_people_talk_and_text_stays_text() {
     bob.until("document.title.startsWith('(1)')").await;
     bob.click("[data-key='alice']").await;
     bob.shows("Hi bob, are you there?").await;
+    alice.until("document.querySelector('.message.own.delivered') !== null").await;
     bob.until("!document.title.startsWith('(')").await;
 
     let hostile = "<img src=x onerror=\"document.title='owned'\"><script>alert(1)</script>";
@@ -265,7 +266,7 @@ async fn it_looks_as_it_should_on_a_desk_and_in_a_hand_in_light_and_dark() {
         alice.until(&all).await;
         bob.until(&all).await;
     }
-    alice.until("document.querySelectorAll('.message.own.saved').length === 3").await;
+    alice.until("document.querySelectorAll('.message.own.delivered').length === 3").await;
     for (scheme, width, height, name) in [
         ("light", 1280, 800, "desktop-light"),
         ("dark", 1280, 800, "desktop-dark"),

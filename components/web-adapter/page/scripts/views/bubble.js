@@ -9,7 +9,7 @@ import { readingCard } from "./reading.js";
 const STATES = {
   waiting: ["clock", "Waiting for the connection"],
   saved: ["check", "Saved"],
-  delivered: ["checks", "Saved and delivered"],
+  delivered: ["double", "Saved and delivered"],
   refused: ["warn", "Not sent"],
 };
 
