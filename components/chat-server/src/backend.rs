@@ -14,6 +14,8 @@ use crate::api::Api;
 const READS: usize = 16;
 /// A store that is away is asked again within this time.
 const RETRY_CAP: Duration = Duration::from_millis(500);
+/// A read that was refused is refused again until somebody changes the message API.
+const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
 /// A client of the message API, and what is known of its store.
 #[derive(Debug)]
@@ -49,7 +51,8 @@ impl Backend {
         read.await
     }
 
-    /// Reads something, again and again until it works. Whoever does not want it any more drops this.
+    /// Reads something, again and again until it works; seldom, and with an error in the log, where the answer is not one that
+    /// passes. Whoever does not want it any more drops this.
     pub(crate) async fn read<T, F: Future<Output = Result<T, ApiError>>>(&self, read: impl Fn() -> F) -> T {
         let mut backoff = Backoff::new(Duration::from_millis(50), RETRY_CAP);
         loop {
@@ -59,10 +62,18 @@ impl Backend {
             drop(place);
             match answer {
                 Ok(answer) => return answer,
-                Err(error) => {
+                Err(error) if error.is_passing() => {
                     let error = kit::failure::chain(&error);
                     tracing::debug!(error, "cannot read from the message API; will try again");
                     tokio::time::sleep(backoff.next_delay().max(Duration::from_millis(10))).await;
+                }
+                Err(error) => {
+                    let error = kit::failure::chain(&error);
+                    tracing::error!(
+                        error,
+                        "the message API refuses a read, so unread messages of a session are not shown"
+                    );
+                    tokio::time::sleep(REFUSED_PAUSE).await;
                 }
             }
         }
