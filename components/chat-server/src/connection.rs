@@ -15,11 +15,11 @@ use crate::listener;
 use crate::login::{self, Door, Entrant, Parting};
 use crate::native_dialect;
 use crate::outlet::Client;
-use crate::places::Place;
 use crate::proxy_header::{self, Parsed};
 use crate::server::Server;
 use crate::session::Session;
 use crate::wire::Wire;
+use kit::places::Place;
 
 /// A proxy says at once for whom a connection is.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -35,7 +35,6 @@ mod metrics;
 mod native_dialect;
 mod outgoing;
 mod outlet;
-mod places;
 mod positions;
 mod presence;
 mod proxy_header;
@@ -43,7 +42,6 @@ mod registrar;
 mod rendered;
 mod request;
 mod roster;
-mod send_queue;
 mod server;
 mod session;
 #[cfg(test)]
@@ -72,9 +70,9 @@ use cursors::Cursors;
 use feed::{Link, Noted};
 use hub::Hub;
 use journal::Journal;
+use kit::send_queue::SendQueue;
 use metrics::Metrics;
 use registrar::Registrar;
-use send_queue::SendQueue;
 use server::Server;
 use traces::Traces;
 

@@ -8,8 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::connection;
 use crate::login::Door;
-use crate::places::{NoPlace, Places};
 use crate::server::Server;
+use kit::places::{NoPlace, Places};
 
 const FULL: &str = "The server is full, please try again later. Disconnecting...\n";
 const ADDRESS_FULL: &str = "Too many connections from your address. Disconnecting...\n";
@@ -27,7 +27,7 @@ pub(crate) async fn accept(server: Arc<Server>, main: TcpListener, book: Option<
     tokio::join!(accept_at(Door::Main, &server, &places, main), book);
 }
 
-async fn accept_at(door: Door, server: &Arc<Server>, places: &Arc<Places>, listener: TcpListener) {
+async fn accept_at(door: Door, server: &Arc<Server>, places: &Places, listener: TcpListener) {
     loop {
         let accepted = tokio::select! {
             () = server.shutdown.cancelled() => return,
@@ -43,7 +43,7 @@ async fn accept_at(door: Door, server: &Arc<Server>, places: &Arc<Places>, liste
     }
 }
 
-fn admit(door: Door, server: &Arc<Server>, places: &Arc<Places>, stream: TcpStream, peer: SocketAddr) {
+fn admit(door: Door, server: &Arc<Server>, places: &Places, stream: TcpStream, peer: SocketAddr) {
     let is_proxy = server.config.proxies.contains(&peer.ip().to_canonical());
     // Which address it counts for is known when the proxy has said so.
     let place = if is_proxy { places.take_any() } else { places.take(peer.ip()) };

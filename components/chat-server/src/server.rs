@@ -16,8 +16,8 @@ use crate::hub::Hub;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::registrar::Registrar;
-use crate::send_queue::SendQueue;
 use crate::traces::Traces;
+use kit::send_queue::SendQueue;
 
 /// The parts of the server, put together by [`crate::run`].
 #[derive(Debug)]

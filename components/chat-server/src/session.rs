@@ -32,13 +32,13 @@ use crate::inbox::Style;
 use crate::lane::Lane;
 use crate::marks::Marks;
 use crate::outlet::Dialect;
-use crate::places::Place;
 use crate::positions::Lanes;
 use crate::request::{self, Request};
 use crate::server::Server;
 use crate::unsure::Unsure;
 use crate::wire::{LINGER, Wire};
 use challenge::{Challenge, VANISHED};
+use kit::places::Place;
 
 /// After `exit`, or when the server stops: answers under way arrive within this time.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);

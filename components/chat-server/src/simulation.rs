@@ -37,9 +37,9 @@ use crate::lane::Lane;
 use crate::metrics::Metrics;
 use crate::outlet::Dialect;
 use crate::registrar::Registrar;
-use crate::send_queue::SendQueue;
 use crate::server::Server;
 use crate::traces::Traces;
+use kit::send_queue::SendQueue;
 
 /// Seeds in a usual run.
 const SEEDS: u64 = 10_000;

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod notify;
 pub mod places;
 pub mod secret;
+pub mod send_queue;
 pub mod shutdown;
 pub mod stall;
 

@@ -1,56 +1,86 @@
 //! How many connections there may be: in all, and from one address, so that one machine cannot take every place.
+//!
+//! An IPv4 address is the same one in either notation (`::ffff:10.0.0.1`), and a whole IPv6 /64 counts as one address, for one
+//! customer commonly holds it. Loopback is only counted in all: behind it are a proxy that stands for everybody, and our own
+//! processes.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Counts the places taken. Cheap to clone. Overflow rule: whoever comes when all are taken gets none.
+/// Counts the places taken. Cheap to clone; clones share their places.
+///
+/// Bound: the table has at most one entry for each place. Overflow rule: when all are taken, the next connection gets none.
 #[derive(Debug, Clone)]
 pub struct Places {
     total: usize,
     per_address: usize,
+    of: fn(IpAddr) -> IpAddr,
     taken: Arc<Mutex<Taken>>,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
     total: usize,
-    /// At most as many entries as there are places, for each has one.
     by_address: HashMap<IpAddr, usize>,
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPlace {
+    /// All places are taken.
+    Full,
+    /// This address has as many as one address may have.
+    Address,
 }
 
 /// A place, free again when this is dropped.
 #[derive(Debug)]
 pub struct Place {
     places: Places,
-    address: IpAddr,
+    address: Option<IpAddr>,
 }
 
 impl Places {
-    /// So many in all, and so many for one address. Loopback is not bounded apart, for a proxy on this machine stands for
-    /// everybody.
+    /// So many in all, and so many for one address; 0 is no limit for one address.
     #[must_use]
     pub fn new(total: usize, per_address: usize) -> Self {
-        Self { total, per_address, taken: Arc::default() }
+        Self { total, per_address, of: network_of, taken: Arc::default() }
     }
 
-    /// Takes a place, if there is one.
+    /// As [`Places::new`], with every address counted alone: on a local network all machines share one /64.
     #[must_use]
-    pub fn take(&self, address: IpAddr) -> Option<Place> {
+    pub fn on_local_network(total: usize, per_address: usize) -> Self {
+        Self { of: |ip| ip.to_canonical(), ..Self::new(total, per_address) }
+    }
+
+    /// Takes a place for a connection from this address.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn take(&self, ip: IpAddr) -> Result<Place, NoPlace> {
+        let mut place = self.take_any()?;
+        place.count_for(ip)?;
+        Ok(place)
+    }
+
+    /// Takes a place for a connection of which it is not known yet for which address it counts.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn take_any(&self) -> Result<Place, NoPlace> {
         let mut taken = self.lock();
-        let here = taken.by_address.get(&address).copied().unwrap_or(0);
-        if taken.total >= self.total || (here >= self.per_address && !address.is_loopback()) {
-            return None;
+        if taken.total >= self.total {
+            return Err(NoPlace::Full);
         }
         taken.total += 1;
-        taken.by_address.insert(address, here + 1);
-        Some(Place { places: self.clone(), address })
+        Ok(Place { places: self.clone(), address: None })
     }
 
     /// Whether this address has any.
     #[must_use]
-    pub fn are_taken_from(&self, address: IpAddr) -> bool {
-        self.lock().by_address.contains_key(&address)
+    pub fn are_taken_from(&self, ip: IpAddr) -> bool {
+        self.lock().by_address.contains_key(&(self.of)(ip))
     }
 
     /// How many are taken.
@@ -64,16 +94,48 @@ impl Places {
     }
 }
 
+impl Place {
+    /// Counts for this address from now on, if it may have one more.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn count_for(&mut self, ip: IpAddr) -> Result<(), NoPlace> {
+        if self.address.is_some() {
+            return Ok(());
+        }
+        let (address, most) = ((self.places.of)(ip), self.places.per_address);
+        let mut taken = self.places.lock();
+        let here = taken.by_address.get(&address).copied().unwrap_or(0);
+        if most > 0 && here >= most && !address.is_loopback() {
+            return Err(NoPlace::Address);
+        }
+        taken.by_address.insert(address, here + 1);
+        drop(taken);
+        self.address = Some(address);
+        Ok(())
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
         taken.total -= 1;
-        let here = taken.by_address.get(&self.address).copied().unwrap_or(0);
-        if here > 1 {
-            taken.by_address.insert(self.address, here - 1);
-        } else {
-            taken.by_address.remove(&self.address);
+        if let Some(address) = self.address
+            && let Some(here) = taken.by_address.get_mut(&address)
+        {
+            *here -= 1;
+            if *here == 0 {
+                taken.by_address.remove(&address);
+            }
         }
+    }
+}
+
+/// The address in its one notation; of IPv6, its /64.
+fn network_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) if !ip.is_loopback() => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+        ip => ip,
     }
 }
 
@@ -81,26 +143,63 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_address_cannot_take_every_place_and_places_come_back() {
-        let places = Places::new(100, 5);
-        let one: IpAddr = "10.0.0.1".parse().unwrap();
-        let held: Vec<Place> = (0..5).map(|_| places.take(one).unwrap()).collect();
-        assert!(places.take(one).is_none());
-        let other: IpAddr = "10.0.0.2".parse().unwrap();
-        assert!(places.are_taken_from(one) && !places.are_taken_from(other));
-        assert!(places.take(other).is_some());
-        drop(held);
-        assert_eq!(places.taken(), 0);
-        assert!(places.lock().by_address.is_empty());
-        assert!(places.take(one).is_some());
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[test]
-    fn there_is_a_bound_for_loopback_too() {
-        let places = Places::new(100, 5);
-        let held: Vec<Place> = (0..100).map_while(|_| places.take([127, 0, 0, 1].into())).collect();
-        assert_eq!(held.len(), 100);
-        assert!(places.take([127, 0, 0, 1].into()).is_none());
+    fn one_address_cannot_take_every_place_and_places_come_back() {
+        let places = Places::new(7, 2);
+        let _one = places.take(ip("10.0.0.1")).unwrap();
+        let two = places.take(ip("::ffff:10.0.0.1")).unwrap();
+        assert_eq!(places.take(ip("10.0.0.1")).unwrap_err(), NoPlace::Address);
+        let _other = places.take(ip("10.0.0.2")).unwrap();
+        drop(two);
+        let _again = places.take(ip("10.0.0.1")).unwrap();
+        assert!(places.are_taken_from(ip("10.0.0.1")) && !places.are_taken_from(ip("10.0.0.3")));
+        let held: Vec<_> = (0..4).map(|_| places.take(ip("10.0.0.3")).ok()).collect();
+        assert_eq!(held.iter().flatten().count(), 2);
+        drop(held);
+        assert_eq!(places.taken(), 3);
+        assert_eq!(places.lock().by_address.len(), 2);
+    }
+
+    #[test]
+    fn behind_a_proxy_the_client_counts() {
+        let places = Places::new(9, 1);
+        let mut first = places.take_any().unwrap();
+        first.count_for(ip("10.0.0.2")).unwrap();
+        let mut second = places.take_any().unwrap();
+        assert_eq!(second.count_for(ip("10.0.0.2")).unwrap_err(), NoPlace::Address);
+        drop((first, second));
+        assert!(places.lock().by_address.is_empty() && places.taken() == 0);
+    }
+
+    #[test]
+    fn loopback_in_either_notation_is_only_counted_in_all() {
+        let places = Places::new(6, 2);
+        let held: Vec<_> = ["127.0.0.1", "::ffff:127.0.0.1", "::1"]
+            .into_iter()
+            .flat_map(|address| [address, address])
+            .map(|address| places.take(ip(address)).unwrap())
+            .collect();
+        assert_eq!(held.len(), 6);
+        assert_eq!(places.take(ip("127.0.0.1")).unwrap_err(), NoPlace::Full);
+    }
+
+    #[test]
+    fn a_network_of_version_six_counts_as_one_address() {
+        let places = Places::new(10, 1);
+        let _place = places.take(ip("2001:db8::1:2:3:4")).unwrap();
+        assert_eq!(places.take(ip("2001:db8::9")).unwrap_err(), NoPlace::Address);
+        assert!(places.take(ip("2001:db8:0:1::1")).is_ok());
+    }
+
+    #[test]
+    fn on_a_local_network_every_machine_counts_alone() {
+        let places = Places::on_local_network(10, 1);
+        let _place = places.take(ip("fe80::1")).unwrap();
+        assert!(places.take(ip("fe80::2")).is_ok());
+        assert_eq!(places.take(ip("fe80::1")).unwrap_err(), NoPlace::Address);
     }
 }

@@ -89,7 +89,10 @@ impl Gate {
         if allowance.take(now).is_err() {
             return None;
         }
-        self.places.take(ip).or_else(|| self.familiar.take(ip).filter(|_| is_familiar))
+        self.places
+            .take(ip)
+            .or_else(|no_place| if is_familiar { self.familiar.take(ip) } else { Err(no_place) })
+            .ok()
     }
 }
 
@@ -105,7 +108,7 @@ mod tests {
 
     #[tokio::test]
     async fn whom_people_know_gets_in_when_strangers_have_taken_all_places() {
-        let mut gate = Gate::new(Places::new(8, 4), Places::new(4, 2), 4, 16);
+        let mut gate = Gate::new(Places::on_local_network(8, 4), Places::on_local_network(4, 2), 4, 16);
         let ip = |n: u8| IpAddr::from([10, 0, 0, n]);
         let taken: Vec<Place> =
             (1..=3).flat_map(|n| [n; 4]).filter_map(|n| gate.place(ip(n), false)).collect();

@@ -103,7 +103,7 @@ async fn open(
         let detail = "pages from elsewhere may not connect; the operator can list them in web-adapter.allowed-origins\n";
         return (StatusCode::FORBIDDEN, detail).into_response();
     }
-    let Some(place) = app.places.take(peer.ip()) else {
+    let Ok(place) = app.places.take(peer.ip()) else {
         app.metrics.refused.add(1);
         let retry = [(header::RETRY_AFTER, "5")];
         return (StatusCode::SERVICE_UNAVAILABLE, retry, "too many connections\n").into_response();

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Session;
 use crate::marks::Marks;
-use crate::send_queue::Unacknowledged;
+use kit::send_queue::Unacknowledged;
 
 /// A peer acknowledges at once or within a delayed acknowledgement's 40 ms.
 const FIRST: Duration = Duration::from_millis(25);

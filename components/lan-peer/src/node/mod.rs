@@ -124,7 +124,7 @@ impl Node {
             me: identity.id,
             tls: Tls::new(&identity)?,
             links: Links::default(),
-            handshakes: Places::new(listener::TOTAL, listener::PER_ADDRESS),
+            handshakes: Places::on_local_network(listener::TOTAL, listener::PER_ADDRESS),
             port: place.port,
             beacon,
             proofs: Proofs::new()?,

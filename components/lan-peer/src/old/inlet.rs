@@ -45,7 +45,7 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
 
 /// Takes messages in, for ever; where the port could not be opened, once it can.
 pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, ListenError>) {
-    let [strangers, familiar] = [TOTAL, FAMILIAR].map(|total| Places::new(total, PER_ADDRESS));
+    let [strangers, familiar] = [TOTAL, FAMILIAR].map(|total| Places::on_local_network(total, PER_ADDRESS));
     let mut gate = Gate::new(strangers, familiar, MESSAGES, BURST);
     loop {
         match opened {

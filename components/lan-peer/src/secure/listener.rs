@@ -48,7 +48,8 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
 
 /// Takes connections in, for ever.
 pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) {
-    let mut gate = Gate::new(node.handshakes.clone(), Places::new(FAMILIAR, PER_ADDRESS), RATE, BURST);
+    let mut gate =
+        Gate::new(node.handshakes.clone(), Places::on_local_network(FAMILIAR, PER_ADDRESS), RATE, BURST);
     Gate::shorten(&listener);
     loop {
         let is_familiar = |ip| node.is_familiar_place(ip);

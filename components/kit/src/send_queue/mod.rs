@@ -6,14 +6,13 @@ mod elsewhere;
 mod linux;
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::SendQueue;
+pub use elsewhere::SendQueue;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::SendQueue;
+pub use linux::SendQueue;
 
 /// What the kernel knows of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "elsewhere it is always unknown"))]
-pub(crate) enum Unacknowledged {
+pub enum Unacknowledged {
     /// So many bytes are written and not acknowledged.
     Bytes(u64),
     /// The connection is gone, and with it the knowledge.

@@ -8,20 +8,24 @@ use super::Unacknowledged;
 
 /// Asks nobody.
 #[derive(Debug)]
-pub(crate) struct SendQueue;
+pub struct SendQueue;
 
 impl SendQueue {
-    pub(crate) fn open() -> Self {
+    /// Nothing to open.
+    #[must_use]
+    pub fn open() -> Self {
         Self
     }
 
     /// How much of what went from `local` to `peer` through this socket is not acknowledged.
-    pub(crate) fn ask(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Unacknowledged {
+    #[must_use]
+    pub fn ask(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Unacknowledged {
         Unacknowledged::Unknown
     }
 
     /// How long ago the peer's TCP acknowledged anything.
-    pub(crate) fn last_heard(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<Duration> {
+    #[must_use]
+    pub fn last_heard(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<Duration> {
         None
     }
 }

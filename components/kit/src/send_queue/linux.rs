@@ -31,7 +31,7 @@ const WQUEUE_AT: usize = 16 + 4 + 48 + 4 + 4;
 
 /// Asks the kernel about connections of this process.
 #[derive(Debug)]
-pub(crate) struct SendQueue {
+pub struct SendQueue {
     socket: Option<Mutex<Asker>>,
     complained: AtomicBool,
 }
@@ -44,13 +44,15 @@ struct Asker {
 
 impl SendQueue {
     /// Opens the way to the kernel, where there is one.
-    pub(crate) fn open() -> Self {
+    #[must_use]
+    pub fn open() -> Self {
         let socket = Asker::open().map(Mutex::new);
         Self { socket: socket.ok(), complained: AtomicBool::new(false) }
     }
 
     /// How much of what went from `local` to `peer` through this socket is not acknowledged.
-    pub(crate) fn ask(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Unacknowledged {
+    #[must_use]
+    pub fn ask(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Unacknowledged {
         let bytes = |answer: &[u8]| u32_at(answer, WQUEUE_AT).ok_or(Errno::PROTO);
         match self.ask_kernel(socket, local, peer, 0, bytes) {
             Ok(bytes) => Unacknowledged::Bytes(bytes.into()),
@@ -66,12 +68,8 @@ impl SendQueue {
     }
 
     /// How long ago the peer's TCP acknowledged anything, be it a keepalive. `None` where that cannot be told.
-    pub(crate) fn last_heard(
-        &self,
-        socket: impl AsFd,
-        local: SocketAddr,
-        peer: SocketAddr,
-    ) -> Option<Duration> {
+    #[must_use]
+    pub fn last_heard(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<Duration> {
         let extensions = 1 << (INFO - 1);
         let ago =
             self.ask_kernel(socket, local, peer, extensions, |answer| last_ack(answer).ok_or(Errno::PROTO));
