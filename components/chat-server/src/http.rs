@@ -24,5 +24,5 @@ pub(crate) async fn serve(listener: TcpListener, server: Arc<Server>, link: watc
     let is_up = move || *link.borrow() == Link::Up;
     let ready = is_up.clone();
     let router = kit::http::health(ready, move || server.metrics.render(&server.hub, is_up()));
-    kit::http::serve(listener, router, shutdown).await;
+    kit::http::serve(listener, kit::http::guarded(router), shutdown).await;
 }

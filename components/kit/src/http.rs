@@ -1,53 +1,172 @@
-//! Serves HTTP: bounded connections, bounded waiting for a request's head, an orderly end.
+//! Serves HTTP: bounded connections, bounded waiting for whatever a peer owes us, an orderly end.
 //!
-//! Leaves out TLS and HTTP/2. The life of a connection: accepted while fewer than `MAX_CONNECTIONS` are open; its request head
-//! must be whole within `HEAD_TIMEOUT`; requests are answered one after another; at shutdown the request under way is finished
-//! and the connection closed, within `DRAIN_TIMEOUT`.
+//! Leaves out TLS and HTTP/2. The life of a connection: it takes a place, or that of the one that has made us wait the longest
+//! ([`crowd`]); its request head must be whole within `HEAD_TIMEOUT`; a body must come, and an answer be taken, at a minimum rate
+//! ([`connection`]); requests are answered one after another; at shutdown the request in flight is finished and the connection
+//! closed, within `DRAIN_TIMEOUT`. An answer's fate is known to those who ask ([`receipt`]).
 
-use std::net::{IpAddr, SocketAddr};
+mod bodies;
+mod connection;
+mod crowd;
+mod health;
+mod hosts;
+mod receipt;
+mod wire;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request};
+use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-/// Connections past this one wait in the system's queue, so that a flood costs memory for these only.
-const MAX_CONNECTIONS: usize = 4096;
-/// A request's head comes in one or two segments; who takes longer is broken or holds the place on purpose.
+pub use connection::Connection;
+pub use health::{guarded, health, health_with_reason};
+pub use hosts::{Hosts, is_foreign, is_navigation};
+pub use receipt::Receipt;
+
+use crate::places::{NoPlace, Places};
+use crate::secret::Secret;
+use crowd::{Crowd, Member};
+use wire::Wire;
+
+/// Connections at once. A WebSocket needs none once it is open.
+const MAX_CONNECTIONS: usize = 1024;
+/// Connections from one address at once; loopback is exempt.
+const MAX_PER_ADDRESS: usize = 256;
+/// A request's head comes in one or two segments; a peer that takes longer is broken or holds the place on purpose.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// What is under way when we are told to end gets this long.
+/// A request's head, and what is read of a body at once.
+const BUFFER_BYTES: usize = 32 * 1024;
+/// What the system holds for a peer that does not read.
+const SEND_BUFFER_BYTES: usize = 128 * 1024;
+/// How often a place is looked for before a connection is refused.
+const LOOKS: usize = 64;
+/// Requests in flight at shutdown get this long.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// Serves `router` on `listener` until `shutdown`, then drains and returns. Handlers find the peer in `ConnectInfo<SocketAddr>`.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let connections = TaskTracker::new();
-    loop {
-        let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
-        let (stream, peer) = tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = accept(&listener) => accepted,
-        };
-        let (router, shutdown) = (router.clone(), shutdown.clone());
-        connections.spawn(async move {
-            let _place = place;
-            serve_connection(stream, peer, router, shutdown).await;
-        });
+/// Serves a router.
+#[derive(Debug, Clone)]
+pub struct Server {
+    router: Router,
+    token: Option<Secret>,
+    places: Places,
+}
+
+impl Server {
+    /// A server for `router`. Handlers find the peer in `ConnectInfo<SocketAddr>` and the connection in `Arc<Connection>`.
+    #[must_use]
+    pub fn new(router: Router) -> Self {
+        Self { router, token: None, places: Places::new(MAX_CONNECTIONS, MAX_PER_ADDRESS) }
     }
-    drop(listener);
-    connections.close();
-    // Whoever is not done by then is cut off; requests are small, so this is a peer that does not read.
-    let _ = tokio::time::timeout(DRAIN_TIMEOUT, connections.wait()).await;
+
+    /// Connections whose requests carry this token never give up their place.
+    #[must_use]
+    pub fn with_token(self, token: Secret) -> Self {
+        Self { token: Some(token), ..self }
+    }
+
+    /// As many connections as there are places.
+    #[must_use]
+    pub fn with_places(self, places: Places) -> Self {
+        Self { places, ..self }
+    }
+
+    /// Serves on `listener` until `shutdown`, then drains and returns.
+    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
+        let crowd = Crowd::new(self.places.clone());
+        let served = Arc::new(self);
+        let connections = TaskTracker::new();
+        loop {
+            let (stream, peer) = tokio::select! {
+                () = shutdown.cancelled() => break,
+                accepted = accept(&listener) => accepted,
+            };
+            // A peer that is gone already needs no place.
+            let Ok(connection) = Connection::new(stream, peer).map(Arc::new) else { continue };
+            let Some(member) = admit(&crowd, &connection).await else { continue };
+            connections.spawn(Arc::clone(&served).serve(connection, member, shutdown.clone()));
+        }
+        drop(listener);
+        connections.close();
+        // Connections that are not done by then are cut off; requests are small, so these are peers that do not read.
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, connections.wait()).await;
+    }
+
+    /// A connection's error is its peer's business: it went away, or sent what is not HTTP.
+    async fn serve(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        _member: Member,
+        shutdown: CancellationToken,
+    ) {
+        // Answers are written whole; waiting for more to fill a segment only delays them.
+        let _ = connection.stream.set_nodelay(true);
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&connection.stream, SEND_BUFFER_BYTES);
+        let service = service_fn(|request| Arc::clone(&self).answer(Arc::clone(&connection), request));
+        let http = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(BUFFER_BYTES)
+            .serve_connection(TokioIo::new(Wire::new(Arc::clone(&connection))), service)
+            .with_upgrades();
+        let mut http = std::pin::pin!(http);
+        tokio::select! {
+            _ = http.as_mut() => {}
+            () = connection.closed.cancelled() => connection.abort(),
+            () = shutdown.cancelled() => {
+                http.as_mut().graceful_shutdown();
+                let _ = http.await;
+            }
+        }
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        request: hyper::Request<Incoming>,
+    ) -> Result<axum::response::Response, std::convert::Infallible> {
+        connection.works();
+        if self.token.as_ref().is_some_and(|token| has_token(token, request.headers())) {
+            connection.is_our_own();
+        }
+        let body = Arc::clone(&connection);
+        let mut request = request.map(|incoming| Body::new(bodies::Request::new(incoming, body)));
+        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(connection.peer));
+        request.extensions_mut().insert(Arc::clone(&connection));
+        let answer = self.router.clone().oneshot(request).await?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            connection.is_upgraded();
+        }
+        Ok(answer.map(|body| Body::new(bodies::Answer::new(body, connection))))
+    }
+}
+
+/// Serves `router` on `listener` until `shutdown`, then drains and returns.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+    Server::new(router).run(listener, shutdown).await;
+}
+
+/// Of connections that come all at once nobody knows yet which of them make us wait: they are looked at before one is refused.
+async fn admit(crowd: &Arc<Crowd>, connection: &Arc<Connection>) -> Option<Member> {
+    for _ in 0..LOOKS {
+        match crowd.admit(connection) {
+            Ok(member) => return Some(member),
+            Err(NoPlace::Address) => break,
+            Err(NoPlace::Full) => tokio::task::yield_now().await,
+        }
+    }
+    crowd.refuse(connection);
+    None
 }
 
 /// Accepts, and waits a moment when the system is out of files or memory instead of spinning.
@@ -63,159 +182,14 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// A connection's error is its peer's business: it went away, or sent what is not HTTP.
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, shutdown: CancellationToken) {
-    // Answers are written whole; waiting for more to fill a segment only delays them.
-    let _ = stream.set_nodelay(true);
-    let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => {}
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
-        }
-    }
-}
-
-/// `/healthz` (the process answers), `/readyz` (`ready` says so) and `/metrics` (Prometheus text from `metrics`).
-pub fn health<S: Clone + Send + Sync + 'static>(
-    ready: impl Fn() -> bool + Clone + Send + Sync + 'static,
-    metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
-) -> Router<S> {
-    health_with_reason(move || if ready() { None } else { Some(String::new()) }, metrics)
-}
-
-/// As [`health`], where `unready` knows why it is not ready; `/readyz` answers that in its first line.
-pub fn health_with_reason<S: Clone + Send + Sync + 'static>(
-    unready: impl Fn() -> Option<String> + Clone + Send + Sync + 'static,
-    metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
-) -> Router<S> {
-    let readyz = move || {
-        let answer = match unready() {
-            None => (StatusCode::OK, "ready\n".to_owned()),
-            Some(reason) if reason.is_empty() => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
-            Some(reason) => {
-                let reason = reason.replace(['\n', '\r'], " ");
-                (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n"))
-            }
-        };
-        std::future::ready(answer)
-    };
-    let metrics = move || {
-        let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-        std::future::ready((kind, metrics()))
-    };
-    Router::new()
-        .route("/healthz", get(|| std::future::ready("ok\n")))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-}
-
-/// Which `Host` headers a server answers to: a page that a browser loaded elsewhere must not reach it under a name that was
-/// rebound to this machine (DNS rebinding).
-#[derive(Debug, Clone, Default)]
-pub struct Hosts {
-    names: Vec<String>,
-}
-
-impl Hosts {
-    /// Loopback addresses, `localhost`, any other IP address, and these names. An IP address in `Host` cannot be rebound.
-    #[must_use]
-    pub fn with_names(names: Vec<String>) -> Self {
-        Self { names: names.into_iter().map(|name| name.to_ascii_lowercase()).collect() }
-    }
-
-    /// Whether a request may be answered, by its `Host` header. A request without one is not from a browser.
-    #[must_use]
-    pub fn allow(&self, headers: &HeaderMap) -> bool {
-        let Some(host) = headers.get(header::HOST) else { return true };
-        let Ok(host) = host.to_str() else { return false };
-        let name = host_name(host).to_ascii_lowercase();
-        let bare = name.trim_start_matches('[').trim_end_matches(']');
-        name == "localhost" || bare.parse::<IpAddr>().is_ok() || self.names.contains(&name)
-    }
-
-    /// Middleware: answers 421 where the host is not allowed.
-    ///
-    /// # Errors
-    /// The answer to a request that is not for us.
-    pub fn check(&self, request: Request) -> Result<Request, Box<Response>> {
-        if self.allow(request.headers()) {
-            return Ok(request);
-        }
-        let detail = "this server does not answer to that Host name\n";
-        Err(Box::new((StatusCode::MISDIRECTED_REQUEST, detail).into_response()))
-    }
-}
-
-/// The name without the port: `localhost:8080`, `[::1]:8080`.
-fn host_name(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port))
-            if !name.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && !host.ends_with(']') =>
-        {
-            name
-        }
-        _ => host,
-    }
+/// Whether a request carries `token`: `Authorization: Bearer TOKEN`.
+#[must_use]
+pub fn has_token(token: &Secret, headers: &HeaderMap) -> bool {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some((scheme, given)) = value.and_then(|value| value.split_once(' ')) else { return false };
+    // An empty secret would be matched by anybody.
+    scheme.eq_ignore_ascii_case("bearer") && !token.expose().is_empty() && token.matches(given.trim())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    fn allowed(host: &str) -> bool {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().unwrap());
-        Hosts::with_names(vec!["Chat.example".into()]).allow(&headers)
-    }
-
-    #[test]
-    fn only_our_own_host_names_are_answered() {
-        for good in
-            ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080", "192.168.1.4", "chat.example:80"]
-        {
-            assert!(allowed(good), "{good}");
-        }
-        for bad in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80"] {
-            assert!(!allowed(bad), "{bad}");
-        }
-    }
-
-    #[tokio::test]
-    async fn serves_until_told_to_stop_and_then_returns() {
-        let listener = crate::listen::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let shutdown = CancellationToken::new();
-        let router = health(|| true, String::new);
-        let server = tokio::spawn(serve(listener, router, shutdown.clone()));
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-        let mut buffer = [0; 15];
-        stream.read_exact(&mut buffer).await.unwrap();
-        assert_eq!(&buffer, b"HTTP/1.1 200 OK");
-        shutdown.cancel();
-        server.await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_head_that_never_ends_is_not_waited_for() {
-        let listener = crate::listen::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, health(|| true, String::new), CancellationToken::new()));
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        let mut rest = Vec::new();
-        stream.read_to_end(&mut rest).await.unwrap();
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ mod backup;
 mod docs;
 mod feed;
 mod guard;
+mod inbox;
 mod input;
 mod messages;
 mod native;

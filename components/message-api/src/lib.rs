@@ -3,7 +3,8 @@
 //! * [`store`]: the logs, in SQLite or MongoDB.
 //! * [`feed`]: the stream of committed events.
 //! * [`archive`]: what a backup holds. * [`migrate`]: from one store to another. * [`retention`]: what is let go.
-//! * `http`: the endpoints; `service`: what they share. * `health`: whether the store can be used; `observed`: what its users meet.
+//! * `http`: the endpoints; `service`: what they share; `handovers`: what was answered and perhaps not read.
+//! * `health`: whether the store can be used; `observed`: what its users meet.
 //!
 //! Knows nothing of sessions, dialects or who is online.
 
@@ -14,6 +15,7 @@ pub mod migrate;
 pub mod retention;
 pub mod store;
 
+mod handovers;
 mod health;
 mod http;
 mod metrics;
@@ -26,6 +28,7 @@ mod sample;
 use std::sync::Arc;
 
 pub use config::{Config, StoreConfig};
+use protocol::UserName;
 use tokio::net::TcpListener;
 
 use feed::Feed;
@@ -36,8 +39,13 @@ use service::Service;
 /// # Errors
 /// When the store cannot be opened (exit 78 where the configuration must change, 69 where MongoDB is not there), or the address
 /// cannot be listened on.
-pub async fn run(config: Config, store: StoreConfig, context: kit::Context) -> Result<(), kit::Failure> {
-    serve(kit::listen::bind(config.listen).await?, store, context).await
+pub async fn run(
+    config: Config,
+    store: StoreConfig,
+    reserved: Vec<UserName>,
+    context: kit::Context,
+) -> Result<(), kit::Failure> {
+    serve(kit::listen::bind(config.listen).await?, store, reserved, context).await
 }
 
 /// As [`run`], on a listener that is bound already.
@@ -47,6 +55,7 @@ pub async fn run(config: Config, store: StoreConfig, context: kit::Context) -> R
 pub async fn serve(
     listener: TcpListener,
     store: StoreConfig,
+    reserved: Vec<UserName>,
     context: kit::Context,
 ) -> Result<(), kit::Failure> {
     let address = listener.local_addr()?;
@@ -54,14 +63,18 @@ pub async fn serve(
     let feed = Arc::new(Feed::default());
     let store =
         store::open(&store, &context.data, feed.clone()).await.map_err(store::OpenError::into_failure)?;
-    let service = Arc::new(Service::new(Arc::clone(&store), feed, &context));
+    let service = Arc::new(Service::new(Arc::clone(&store), feed, reserved, &context));
     tracing::info!(%address, "serving the message API");
     service.health.serving(&format!("serving on http://{address}"));
     let watching = health::watch(Arc::clone(&service.health), Arc::clone(&store), context.shutdown.clone());
     let watching = tokio::spawn(watching);
     let sweeping = rule.map(|rule| tokio::spawn(retention::run(Arc::clone(&service), rule)));
-    kit::http::serve(listener, http::router(service), context.shutdown.clone()).await;
+    kit::http::Server::new(http::router(Arc::clone(&service)))
+        .with_token(context.service_token.clone())
+        .run(listener, context.shutdown.clone())
+        .await;
     context.notifier.stopping();
+    service.handovers.finish().await;
     // They end with the shutdown; a panic in one was logged.
     let _ = watching.await;
     if let Some(sweeping) = sweeping {

@@ -1,16 +1,18 @@
 //! What the endpoints share, and the operations that more than one of them needs.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use kit::Secret;
 use kit::http::Hosts;
-use protocol::api::{Appended, UnseenPage};
+use protocol::api::{Appended, CursorMove, UnseenPage};
 use protocol::limits::PAGE_EVENTS;
 use protocol::{Draft, UserName};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::Feed;
+use crate::handovers::Handovers;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::observed::Observed;
@@ -30,10 +32,18 @@ pub(crate) struct Service {
     pub(crate) health: Arc<Health>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) batches: Semaphore,
+    /// Names that only a service with the token may speak as, or read for.
+    pub(crate) reserved: HashSet<UserName>,
+    pub(crate) handovers: Arc<Handovers>,
 }
 
 impl Service {
-    pub(crate) fn new(store: Arc<dyn Store>, feed: Arc<Feed>, context: &kit::Context) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        feed: Arc<Feed>,
+        reserved: Vec<UserName>,
+        context: &kit::Context,
+    ) -> Self {
         let (metrics, health) = (Arc::default(), Arc::new(Health::new(context.notifier.clone())));
         if store.was_left_open() {
             health.was_left_open();
@@ -48,12 +58,26 @@ impl Service {
             health,
             shutdown: context.shutdown.clone(),
             batches: Semaphore::new(BATCHES),
+            reserved: reserved.into_iter().collect(),
+            handovers: Arc::default(),
         }
     }
 
     /// Stores a batch.
     pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
         self.store.append(drafts).await
+    }
+
+    /// Moves cursors to what was read over REST. The user's sessions are told, for they count what is unread, too.
+    pub(crate) async fn read_over_rest(&self, moves: Vec<CursorMove>) -> Result<(), StoreError> {
+        if moves.is_empty() {
+            return Ok(());
+        }
+        self.store.move_cursors(moves.clone()).await?;
+        for CursorMove { user, conversation, seq, .. } in &moves {
+            self.feed.tell_seen(user, conversation, *seq);
+        }
+        Ok(())
     }
 
     /// A page of unseen events with the feed's end before it was read and after. Whatever was published for the user up to that end is in this page or an

@@ -3,7 +3,8 @@
 //! | method and path | asks | answers | token |
 //! | --- | --- | --- | --- |
 //! | `POST /messages/` | [`PostMessage`] | [`Stored`] | from loopback none |
-//! | `GET /messages/{user}` | | [`Inbox`] | from loopback none |
+//! | `GET /messages/{user}?ack=&limit=` | | [`Inbox`] | from loopback none |
+//! | `POST /messages/{user}/seen` | [`SeenMessages`] | `{}` | from loopback none |
 //! | `GET /health` | | [`Health`] | none |
 //! | `POST /v1/append` | [`AppendRequest`] | [`AppendResponse`] | yes |
 //! | `GET /v1/feed?epoch=&after=` | | JSON lines of [`FeedFrame`], without end | yes |
@@ -94,11 +95,31 @@ pub struct InboxMessage {
     pub kind: MessageType,
     /// What it carries beside its text.
     pub metadata: Metadata,
+    /// Where it stands, with `ack=manual` only: what `POST /messages/{user}/seen` takes.
+    #[serde(flatten)]
+    pub place: Option<SeenMessage>,
+}
+
+/// Messages that were read, as `GET /messages/{user}?ack=manual` answers them. Other fields are passed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SeenMessages {
+    /// The messages; the last of each conversation says it all.
+    pub messages: Vec<SeenMessage>,
+}
+
+/// A message that was read, and with it all earlier ones of its conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SeenMessage {
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// Its number there.
+    pub seq: u64,
 }
 
 impl From<Event> for InboxMessage {
     fn from(event: Event) -> Self {
         Self {
+            place: None,
             id: event.id.to_string(),
             sender: event.sender,
             destination: event.destination,

@@ -23,7 +23,7 @@ pub const KNOWN_NAMES: usize = 4 * NAME_CHARS + 1;
 /// Most drafts in one append to the message API: under load a commit costs the same for each conversation in it, so large ones
 /// are cheap.
 pub const BATCH_DRAFTS: usize = 2048;
-/// Largest request body the message API takes, in bytes: 512 of the largest drafts.
+/// Largest request body the message API takes, in bytes: more than a thousand of the largest drafts.
 pub const BATCH_BYTES: usize = 32 * 1024 * 1024;
 /// Most users in one answer of the message API.
 pub const PAGE_USERS: usize = 5000;

@@ -16,7 +16,7 @@ pub(super) static COMPONENTS: [Component; 6] = [
         purpose: "keeps the messages, and answers HTTP",
         runtime: Runtime::Threads,
         needs: &[],
-        sees: &["message-api", "store"],
+        sees: &["message-api", "store", "thermometer.name", "openai-bot.name"],
         listeners: |settings| vec![("listen", settings.message_api.listen)],
         address: |settings| format!("http://{}", reachable(settings.message_api.listen)),
         left_out: |_, _| None,
@@ -122,7 +122,8 @@ fn no_key() -> String {
 }
 
 fn message_api(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
-    Ok(Box::pin(message_api::run(settings.message_api, settings.store, context)))
+    let reserved = reserved(&settings)?;
+    Ok(Box::pin(message_api::run(settings.message_api, settings.store, reserved, context)))
 }
 
 fn chat_server(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {

@@ -54,7 +54,9 @@ impl MetricsServer {
         let serve = move || {
             runtime.block_on(async {
                 match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => kit::http::serve(listener, router(looker), ended).await,
+                    Ok(listener) => {
+                        kit::http::serve(listener, kit::http::guarded(router(looker)), ended).await;
+                    }
                     Err(error) => tracing::error!(%error, "the launcher's numbers cannot be served"),
                 }
             });

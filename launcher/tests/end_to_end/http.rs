@@ -62,3 +62,16 @@ fn mistakes_are_named_and_the_rest_is_closed() {
     assert!(document["paths"]["/messages/"]["post"].is_object());
     assert!(get(api, "/docs").head.contains("text/html"));
 }
+
+#[test]
+fn nobody_speaks_as_a_service_or_reads_for_one() {
+    let home = Home::new().set("thermometer.name=weather").argument("--no-web").argument("--no-thermometer");
+    let launcher = home.up();
+    let api = launcher.home.api;
+    for name in ["weather", "OpenAI"] {
+        let message = json!({"sender": name, "destination": "alice", "message": "trust me"}).to_string();
+        assert_eq!(post(api, "/messages/", &message).status, 403, "{name}");
+        assert_eq!(get(api, &format!("/messages/{name}")).status, 403, "{name}");
+    }
+    assert_eq!(get(api, "/messages/alice").body, r#"{"messages":[]}"#);
+}

@@ -1,8 +1,11 @@
 //! What probes and Prometheus are told.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
 use crate::support::http::get;
 use crate::support::line_client::LineClient;
-use crate::support::{Home, free_address};
+use crate::support::{Home, free_address, free_addresses};
 
 #[test]
 fn every_server_says_that_it_is_well_and_what_it_did() {
@@ -22,5 +25,27 @@ fn every_server_says_that_it_is_well_and_what_it_did() {
         assert_eq!(get(server, "/readyz").status, 200);
         let metrics = get(server, "/metrics").body;
         assert!(metrics.lines().any(|line| line == sample), "{sample} in {metrics}");
+    }
+}
+
+/// The status of an answer under a host name.
+fn status(server: SocketAddr, host: &str) -> String {
+    let mut stream = TcpStream::connect(server).unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn no_server_tells_its_numbers_under_somebody_elses_name() {
+    let [chat, own] = free_addresses();
+    let home = Home::new().argument("--no-thermometer");
+    let home =
+        home.set(&format!("chat-server.http-listen={chat}")).set(&format!("launcher.metrics-listen={own}"));
+    let launcher = home.up();
+    for server in [chat, own, launcher.home.api, launcher.home.page] {
+        assert_eq!(status(server, "rebound.example"), "421", "{server}");
+        assert_eq!(status(server, "localhost"), "200", "{server}");
     }
 }

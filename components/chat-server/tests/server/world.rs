@@ -103,7 +103,7 @@ impl World {
     pub(crate) async fn start_api(&mut self) {
         let config = message_api::Config { listen: self.api_address };
         self.message_api = Some(Running::start(self.context(), |context| {
-            message_api::run(config, StoreConfig::default(), context)
+            message_api::run(config, StoreConfig::default(), Vec::new(), context)
         }));
         reachable(self.api_address).await;
     }

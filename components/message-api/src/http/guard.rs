@@ -1,15 +1,18 @@
 //! Who may ask for what.
 //!
-//! * Nothing is answered under a host name that is not ours, nor to a page of another origin ([`browser`]).
+//! * Nothing is answered under a host name that is not ours, nor for a page of another origin, whatever the method ([`browser`]).
+//! * Services' names are for services ([`name`]).
 //! * `/v1` wants the service token ([`token`]); the endpoints that existing programs use want it from other machines ([`local`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use kit::http::{has_token, is_foreign, is_navigation};
+use protocol::UserName;
 
 use super::problem::Refusal;
 use crate::service::Service;
@@ -20,7 +23,7 @@ pub(super) async fn browser(State(service): State<Arc<Service>>, request: Reques
         let detail = "this server does not answer to that Host name";
         return Refusal::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response();
     }
-    if !is_same_origin(request.headers()) {
+    if is_foreign(request.headers()) && !is_link_to_docs(&request) {
         let detail = "pages of another origin may not use this server";
         return Refusal::new(StatusCode::FORBIDDEN, detail).into_response();
     }
@@ -31,15 +34,9 @@ pub(super) async fn browser(State(service): State<Arc<Service>>, request: Reques
     response
 }
 
-/// Only browsers send `Origin`; theirs is our own address when the page is ours.
-fn is_same_origin(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let (Ok(origin), Some(Ok(host))) = (origin.to_str(), headers.get(header::HOST).map(|host| host.to_str()))
-    else {
-        return false;
-    };
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+/// Somebody may follow a link to the documentation from anywhere.
+fn is_link_to_docs(request: &Request) -> bool {
+    *request.method() == Method::GET && request.uri().path() == "/docs" && is_navigation(request.headers())
 }
 
 /// Refuses a body that is announced as larger than `limit` before any of it is read. What is not announced is cut off while it
@@ -54,7 +51,7 @@ pub(super) async fn size(State(limit): State<usize>, request: Request, next: Nex
 
 /// Wants the service token.
 pub(super) async fn token(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    if has_token(&service, request.headers()) {
+    if has_token(&service.token, request.headers()) {
         return next.run(request).await;
     }
     Refusal::new(StatusCode::UNAUTHORIZED, "this needs the service token").into_response()
@@ -64,18 +61,24 @@ pub(super) async fn token(State(service): State<Arc<Service>>, request: Request,
 pub(super) async fn local(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let is_local = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
-    if is_local || has_token(&service, request.headers()) {
+    if is_local || has_token(&service.token, request.headers()) {
         return next.run(request).await;
     }
     let detail = "from another machine this needs the service token";
     Refusal::new(StatusCode::UNAUTHORIZED, detail).into_response()
 }
 
-fn has_token(service: &Service, headers: &HeaderMap) -> bool {
-    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some((scheme, token)) = value.and_then(|value| value.split_once(' ')) else { return false };
-    // An empty secret would be matched by anybody.
-    scheme.eq_ignore_ascii_case("bearer")
-        && !service.token.expose().is_empty()
-        && service.token.matches(token.trim())
+/// Wants the service token of who speaks as a service, or reads for one.
+pub(super) fn name(
+    service: &Service,
+    headers: &HeaderMap,
+    field: &'static str,
+    name: &UserName,
+) -> Result<(), Refusal> {
+    if !service.reserved.contains(name) || has_token(&service.token, headers) {
+        return Ok(());
+    }
+    let detail =
+        format!("{field}: the name '{name}' is reserved for a service, which needs the service token");
+    Err(Refusal::new(StatusCode::FORBIDDEN, detail).about(field))
 }

@@ -5,17 +5,27 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use protocol::UserName;
-use protocol::api::PostMessage;
+use protocol::api::{PostMessage, SeenMessages};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 
 use super::problem::Refusal;
 
 /// A body is sent at once; who takes longer is broken or holds the memory on purpose.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+/// Up to this length a body needs no place in memory of its own; nearly all messages are shorter.
+const SMALL_BODY: u64 = 8 * 1024;
+/// Longer bodies of programs without the token that are read at once. Overflow rule: one more waits before it is read, and is
+/// refused after [`BODY_TIMEOUT`].
+const LARGE_BODIES: usize = 64;
+
+static LARGE: Semaphore = Semaphore::const_new(LARGE_BODIES);
 
 /// A JSON body.
 pub(super) struct Body<T>(pub(super) T);
@@ -31,6 +41,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
 async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refusal> {
     match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await {
+        // Some editors and shells put a byte order mark before UTF-8, which JSON does not know.
+        Ok(Ok(bytes)) if bytes.starts_with(BYTE_ORDER_MARK) => Ok(bytes.slice(BYTE_ORDER_MARK.len()..)),
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Refusal::too_large()),
         Ok(Err(_)) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the body broke off")),
@@ -55,7 +67,34 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        parse_message(&read(request, state).await?).map(Self)
+        parse_message(&read_in_turn(request, state).await?).map(Self)
+    }
+}
+
+/// As [`read`], where long bodies wait until there is memory for them.
+async fn read_in_turn<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refusal> {
+    let announced =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length <= SMALL_BODY) {
+        return read(request, state).await;
+    }
+    let Ok(place) = tokio::time::timeout(BODY_TIMEOUT, LARGE.acquire()).await else {
+        let detail = "too many long messages are sent at once; try again in a moment";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    };
+    let _place = place.expect("the semaphore is never closed");
+    read(request, state).await
+}
+
+/// What was read of the messages of a user: [`SeenMessages`], read in turn.
+pub(super) struct Seen(pub(super) SeenMessages);
+
+impl<S: Send + Sync> FromRequest<S> for Seen {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let bytes = read_in_turn(request, state).await?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| malformed(&error))
     }
 }
 

@@ -55,6 +55,9 @@ pub(super) async fn unseen(
 ) -> Result<Json<UnseenPage>, Refusal> {
     let user = input::path("user", &user, UserName::parse)?;
     let limit = query.limit.unwrap_or(PAGE_EVENTS);
+    if query.after.is_none() {
+        service.handovers.settle(&user, None).await;
+    }
     Ok(Json(service.unseen(&user, query.after.as_deref(), limit).await?))
 }
 
@@ -64,6 +67,7 @@ pub(super) async fn conversations(
     Path(user): Path<String>,
 ) -> Result<Json<Conversations>, Refusal> {
     let user = input::path("user", &user, UserName::parse)?;
+    service.handovers.settle(&user, None).await;
     let conversations = service.store.conversations(&user, PAGE_EVENTS).await?;
     Ok(Json(Conversations { conversations }))
 }

@@ -24,19 +24,19 @@ pub(super) fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 pub(super) struct Operation {
     pub(super) method: &'static str,
     summary: &'static str,
-    description: &'static str,
-    query: Vec<(&'static str, &'static str)>,
+    description: String,
+    query: Vec<(&'static str, String)>,
     body: Option<SchemaOf>,
     answer: Option<(&'static str, SchemaOf)>,
 }
 
 impl Operation {
-    pub(super) fn new(method: &'static str, summary: &'static str, description: &'static str) -> Self {
-        Self { method, summary, description, query: Vec::new(), body: None, answer: None }
+    pub(super) fn new(method: &'static str, summary: &'static str, description: impl Into<String>) -> Self {
+        Self { method, summary, description: description.into(), query: Vec::new(), body: None, answer: None }
     }
 
-    pub(super) fn query(mut self, name: &'static str, description: &'static str) -> Self {
-        self.query.push((name, description));
+    pub(super) fn query(mut self, name: &'static str, description: impl Into<String>) -> Self {
+        self.query.push((name, description.into()));
         self
     }
 
@@ -102,6 +102,7 @@ impl Operation {
         };
         if access != Access::Open {
             problem("401", "The service token is missing or wrong.");
+            problem("403", "For a page of another origin, or under a service's name without its token.");
             problem("422", "Something breaks a rule; `field` names it.");
             problem("503", "The store cannot do it now.");
         }
@@ -204,6 +205,24 @@ mod tests {
         for reference in references {
             assert!(document.pointer(reference).is_some(), "{reference}");
         }
+    }
+
+    #[test]
+    fn the_numbers_are_those_that_are_checked() {
+        use protocol::limits::{BATCH_DRAFTS, METADATA_BYTES, PAGE_EVENTS};
+        let document = build();
+        let says = |path: &str, number: u64| {
+            let text = document["paths"][path].to_string();
+            let numbers: Vec<u64> =
+                text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
+            assert!(numbers.contains(&number), "{number} in {text}");
+        };
+        says("/v1/append", BATCH_DRAFTS as u64);
+        says("/v1/users/{user}/unseen", PAGE_EVENTS as u64);
+        says("/v1/users/{user}/conversations", PAGE_EVENTS as u64);
+        says("/v1/conversations/{id}/events", PAGE_EVENTS as u64);
+        says("/v1/state/{owner}/{key}", crate::store::STATE_KEYS);
+        says("/v1/state/{owner}/{key}", METADATA_BYTES as u64);
     }
 
     #[test]

@@ -25,6 +25,12 @@ impl Refusal {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, problem }
     }
 
+    /// The same, with the field that it is about.
+    pub(super) fn about(mut self, field: impl Into<String>) -> Self {
+        self.problem.field = Some(field.into());
+        self
+    }
+
     /// The body is larger than anything this path takes.
     pub(super) fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")

@@ -6,12 +6,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post, put};
 use protocol::api;
-use protocol::limits::{BATCH_BYTES, LINE_BYTES};
+use protocol::limits::{BATCH_BYTES, BATCH_DRAFTS, LINE_BYTES, METADATA_BYTES, PAGE_EVENTS};
 
 use super::openapi::{self, Operation, schema};
-use super::{backup, feed, guard, messages, native};
+use super::{backup, feed, guard, inbox, messages, native};
 use crate::archive::Record;
 use crate::service::Service;
+use crate::store::STATE_KEYS;
 
 /// A message with body and metadata at their largest, every byte of them escaped.
 const MESSAGE_BYTES: usize = 4 * LINE_BYTES;
@@ -46,7 +47,7 @@ fn route(
 ) -> Route {
     let limit = if path == "/v1/append" {
         BATCH_BYTES
-    } else if path == "/v1/cursors" {
+    } else if path == "/v1/cursors" || path == "/messages/{user}/seen" {
         CURSORS_BYTES
     } else {
         MESSAGE_BYTES
@@ -69,19 +70,25 @@ pub(super) fn all() -> Vec<Route> {
     routes
 }
 
-fn messages() -> [Route; 4] {
+fn messages() -> [Route; 5] {
     let send = Operation::new("post", "Send a message", "Stores a message for its destination. It is durable once this is answered, and reaches whoever is online at once.")
         .body(schema::<api::PostMessage>)
         .answer(schema::<api::Stored>);
-    let read = Operation::new("get", "Read and take unseen messages", "Hands over what the user has not seen, oldest first, and marks it as seen once the whole answer was taken. Asked again it answers an empty list.")
+    let read = Operation::new("get", "Read and take unread messages", "Hands over what the user has not read, oldest first, and marks it as seen once the client has read the whole answer. Asked again it answers an empty list. An answer that was not read to its end, or whose connection broke, comes again.")
+        .query("ack", "`auto`, or `manual`: then nothing is marked as seen until `POST /messages/{user}/seen` says so, and each message has its `conversation` and `seq`.")
+        .query("limit", "Messages at most; all of them where it is missing.")
         .answer(schema::<api::Inbox>);
+    let seen = Operation::new("post", "Mark messages as seen", format!("For messages that were handed over with `ack=manual`: takes that answer as it is, or only `conversation` and `seq` of its messages, of which the last in each conversation is enough. At most {CURSORS_BYTES} bytes."))
+        .body(schema::<api::SeenMessages>)
+        .answer(schema::<native::Done>);
     let health =
         Operation::new("get", "Ask whether the server answers", "Says nothing of the store; `/readyz` does.")
             .answer(schema::<api::Health>);
     [
         route("/messages/", Access::Local, post(messages::post), [send]),
         route("/messages", Access::Local, post(messages::post), []),
-        route("/messages/{user}", Access::Local, get(messages::inbox), [read]),
+        route("/messages/{user}", Access::Local, get(inbox::inbox), [read]),
+        route("/messages/{user}/seen", Access::Local, post(inbox::seen), [seen]),
         route("/health", Access::Open, get(messages::health), [health]),
     ]
 }
@@ -108,17 +115,22 @@ fn users() -> [Route; 6] {
         "Oldest first over all conversations. Nothing is marked as seen.",
     )
     .query("after", "The `next` of the page before.")
-    .query("limit", "Events at most, 1 to 200.")
+    .query("limit", format!("Events at most, 1 to {PAGE_EVENTS}."))
     .answer(schema::<api::UnseenPage>);
-    let conversations =
-        Operation::new("get", "List a user's conversations", "The most recent first, at most 200.")
-            .answer(schema::<api::Conversations>);
+    let conversations = Operation::new(
+        "get",
+        "List a user's conversations",
+        format!("The most recent first, at most {PAGE_EVENTS}."),
+    )
+    .answer(schema::<api::Conversations>);
     let state = Operation::new("get", "Read what a service keeps", "All keys of one owner.")
         .answer(schema::<api::StateEntries>);
     let put_state = Operation::new(
         "put",
         "Keep a value for a service",
-        "`null` forgets the key. At most 100,000 keys an owner, 8 KiB a value.",
+        format!(
+            "`null` deletes the key. At most {STATE_KEYS} keys an owner, {METADATA_BYTES} bytes a value."
+        ),
     )
     .body(schema::<api::StateValue>)
     .answer(schema::<native::Done>);
@@ -146,7 +158,7 @@ fn copies() -> [Route; 2] {
 }
 
 fn logs() -> [Route; 4] {
-    let append = Operation::new("post", "Store a batch", "Stores up to 512 drafts in order. All are durable once this is answered; a draft whose client id its sender used before yields the first result.")
+    let append = Operation::new("post", "Store a batch", format!("Stores up to {BATCH_DRAFTS} drafts in order. All are durable once this is answered; a draft whose client id its sender used before yields the first result."))
         .body(schema::<api::AppendRequest>)
         .answer(schema::<api::AppendResponse>);
     let feed = Operation::new("get", "Follow all events", "JSON lines without end: first where the feed begins, then every committed event, and a heartbeat every five seconds of silence.")
@@ -160,7 +172,7 @@ fn logs() -> [Route; 4] {
     )
     .query("after", "Only events after this `seq`, from there on.")
     .query("before", "Only the newest events before this `seq`.")
-    .query("limit", "Events at most, 1 to 200.")
+    .query("limit", format!("Events at most, 1 to {PAGE_EVENTS}."))
     .answer(schema::<api::EventPage>);
     let cursors = Operation::new(
         "post",

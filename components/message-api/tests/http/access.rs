@@ -107,3 +107,48 @@ async fn probes_and_metrics_answer() {
         assert!(metrics.lines().any(|got| got == line), "{line} in {metrics}");
     }
 }
+
+#[tokio::test]
+async fn a_page_in_a_local_browser_cannot_read_or_send() {
+    let server = Server::start().await;
+    let message = r#"{"sender":"alice","destination":"bob","message":"hi"}"#;
+    server.ask("POST", "/messages/", message).await;
+    for headers in ["Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n", "Origin: null\r\n"] {
+        for (method, path) in [
+            ("GET", "/messages/bob"),
+            ("HEAD", "/messages/bob"),
+            ("GET", "/messages/bob?ack=manual"),
+            ("POST", "/messages/bob/seen"),
+            ("POST", "/messages/"),
+            ("OPTIONS", "/messages/"),
+            ("GET", "/health"),
+            ("GET", "/metrics"),
+            ("GET", "/readyz"),
+            ("GET", "/openapi.json"),
+        ] {
+            let answer = server.ask_with(method, path, headers, message).await;
+            assert_eq!(answer.status, 403, "{method} {path} {headers}");
+        }
+    }
+    let link = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
+    assert_eq!(server.ask_with("GET", "/messages/bob", link, "").await.status, 403, "not even as a link");
+    assert_eq!(server.ask_with("GET", "/docs", link, "").await.status, 200);
+    assert!(server.ask("GET", "/messages/bob", "").await.body.contains("hi"), "it is all there");
+}
+
+#[tokio::test]
+async fn a_service_is_only_spoken_for_with_the_token() {
+    let server = Server::start().await;
+    let message = r#"{"sender":"Weather1","destination":"bob","message":"hot"}"#;
+    let refused = server.ask("POST", "/messages/", message).await;
+    assert_eq!((refused.status, refused.json()["field"].as_str()), (403, Some("sender")));
+    for (method, path) in [("GET", "/messages/weather1"), ("POST", "/messages/WEATHER1/seen")] {
+        let refused = server.ask(method, path, r#"{"messages":[]}"#).await;
+        assert_eq!((refused.status, refused.json()["field"].as_str()), (403, Some("user")), "{method}");
+    }
+    assert_eq!(server.ask("GET", "/messages/bob", "").await.body, r#"{"messages":[]}"#);
+    assert_eq!(server.ask_v1("POST", "/messages/", message).await.status, 200);
+    let to = r#"{"sender":"bob","destination":"weather1","message":"subscribe"}"#;
+    assert_eq!(server.ask("POST", "/messages/", to).await.status, 200, "everybody may write to it");
+    assert!(server.ask_v1("GET", "/messages/weather1", "").await.body.contains("subscribe"));
+}

@@ -200,3 +200,112 @@ async fn names_that_nobody_can_have_are_refused_with_their_field() {
     message["destination"] = "สมศักดิ์".into();
     assert_eq!(post(&server, &message).await.status, 200);
 }
+
+/// Stores small messages for bob.
+async fn store_small(server: &Server, count: usize) {
+    let drafts: Vec<_> = (0..count)
+        .map(|n| json!({"sender": "alice", "destination": "bob", "body": format!("{n} x"), "client_id": format!("s{n}")}))
+        .collect();
+    let answer = server.ask_v1("POST", "/v1/append", &json!({ "drafts": drafts }).to_string()).await;
+    assert_eq!(answer.status, 200);
+}
+
+const BOB: &str = "GET /messages/bob HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// Reads answers from a connection that stays open, until this many were read whole.
+async fn read_answers(stream: &mut TcpStream, count: usize) -> String {
+    let mut text = String::new();
+    let mut buffer = vec![0; 65536];
+    while text.matches("\r\n0\r\n\r\n").count() < count {
+        let count = stream.read(&mut buffer).await.unwrap();
+        assert!(count > 0, "closed after {text}");
+        text.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+    }
+    text
+}
+
+#[tokio::test]
+async fn an_answer_that_fits_into_buffers_and_was_not_read_comes_again() {
+    let server = Server::start().await;
+    store_small(&server, 200).await;
+    for read in [0, 12, 1000, 5000] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(BOB.as_bytes()).await.unwrap();
+        // Everything lies in the system's buffers of the client before it closes.
+        let mut peeked = vec![0; 1 << 20];
+        loop {
+            let count = stream.peek(&mut peeked).await.unwrap();
+            if peeked[..count].ends_with(b"0\r\n\r\n") {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        stream.read_exact(&mut vec![0; read]).await.unwrap();
+        drop(stream);
+    }
+    let inbox = server.ask("GET", "/messages/bob", "").await.json();
+    assert_eq!(numbers(&inbox), (0..200).collect::<Vec<_>>());
+    assert_eq!(server.ask("GET", "/messages/bob", "").await.body, r#"{"messages":[]}"#);
+}
+
+#[tokio::test]
+async fn a_second_answer_is_empty_however_soon_and_wherever_it_is_asked_for() {
+    let server = Server::start().await;
+    for round in 0..5 {
+        let message = json!({"sender": "alice", "destination": "bob", "message": format!("{round}")});
+        post(&server, &message).await;
+        // On the same connection, which is kept open.
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(BOB.as_bytes()).await.unwrap();
+        assert!(read_answers(&mut stream, 1).await.contains("alice"));
+        stream.write_all(BOB.as_bytes()).await.unwrap();
+        let again = read_answers(&mut stream, 1).await;
+        assert!(!again.contains("alice"), "{again}");
+        // On another one, while this is open.
+        post(&server, &message).await;
+        stream.write_all(BOB.as_bytes()).await.unwrap();
+        assert!(read_answers(&mut stream, 1).await.contains("alice"));
+        assert_eq!(server.ask("GET", "/messages/bob", "").await.body, r#"{"messages":[]}"#);
+        // In one segment.
+        post(&server, &message).await;
+        stream.write_all(BOB.repeat(2).as_bytes()).await.unwrap();
+        let both = read_answers(&mut stream, 2).await;
+        assert_eq!(both.matches("alice").count(), 1, "{both}");
+        // And where one of our own servers asks what is unread.
+        post(&server, &message).await;
+        stream.write_all(BOB.as_bytes()).await.unwrap();
+        read_answers(&mut stream, 1).await;
+        let unread = server.ask_v1("GET", "/v1/users/bob/unseen", "").await.json();
+        assert_eq!(unread["events"], json!([]));
+    }
+}
+
+#[tokio::test]
+async fn with_manual_acknowledgement_messages_come_until_the_client_says_so() {
+    let server = Server::start().await;
+    store_small(&server, 3).await;
+    for _ in 0..2 {
+        let inbox = server.ask("GET", "/messages/bob?ack=manual", "").await.json();
+        assert_eq!(numbers(&inbox), [0, 1, 2]);
+    }
+    let first = server.ask("GET", "/messages/bob?ack=manual&limit=2", "").await;
+    assert_eq!(numbers(&first.json()), [0, 1]);
+    assert_eq!(server.ask("POST", "/messages/bob/seen", &first.body).await.body, "{}", "as it is");
+    let rest = server.ask("GET", "/messages/bob?ack=manual", "").await.json();
+    assert_eq!(numbers(&rest), [2]);
+    let of = |seq: u64| json!({"messages": [{"conversation": "dm:alice:bob", "seq": seq}]}).to_string();
+    let stranger = server.ask("POST", "/messages/carol/seen", &of(3)).await;
+    assert_eq!((stranger.status, stranger.json()["field"].as_str()), (422, Some("conversation")));
+    assert_eq!(server.ask("POST", "/messages/bob/seen", &of(3)).await.status, 200);
+    assert_eq!(server.ask("GET", "/messages/bob", "").await.body, r#"{"messages":[]}"#);
+    let bad = server.ask("GET", "/messages/bob?ack=perhaps", "").await;
+    assert_eq!(bad.status, 422);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_a_body_is_passed_over() {
+    let server = Server::start().await;
+    let body = format!("\u{feff}{}", hi("marked"));
+    assert_eq!(server.ask("POST", "/messages/", &body).await.body, r#"{"status":"stored"}"#);
+    assert_eq!(server.ask("GET", "/messages/bob", "").await.json()["messages"][0]["message"], "marked");
+}

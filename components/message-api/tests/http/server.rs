@@ -54,7 +54,8 @@ impl Server {
             service_token: Secret::new(TOKEN.to_owned()),
             data: data.path().to_owned(),
         };
-        let running = tokio::spawn(message_api::serve(listener, StoreConfig::default(), context));
+        let reserved = vec![protocol::UserName::parse("weather1").unwrap()];
+        let running = tokio::spawn(message_api::serve(listener, StoreConfig::default(), reserved, context));
         Self { address, shutdown, running, data }
     }
 

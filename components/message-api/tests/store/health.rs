@@ -39,7 +39,7 @@ impl Api {
             data: data.to_owned(),
         };
         let store = StoreConfig { url: url.to_owned(), ..StoreConfig::default() };
-        tokio::spawn(message_api::serve(listener, store, context));
+        tokio::spawn(message_api::serve(listener, store, Vec::new(), context));
         let this = Self { address, shutdown };
         until("it serves", async || this.ask("GET /readyz", "").await.starts_with("HTTP/1.1 200")).await;
         this

@@ -1,0 +1,224 @@
+//! What the server knows of one connection: how long its peer makes it wait, whether it is one of our own, and how far its
+//! answers have gone.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A peer that takes less than this of what it is sent, or sends less of what it announced, falls behind. The slowest links in
+/// use carry several times as much.
+const BYTES_PER_SECOND: f64 = 1024.0;
+/// A peer that has fallen behind by this much is cut off.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// The same for what became a WebSocket, which lasts and may lose its network for a while.
+const UPGRADED_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The same for our own processes, among them a backup that somebody looks at page by page.
+const OWN_PATIENCE: Duration = Duration::from_secs(600);
+
+/// One connection. Handlers find it among the extensions of their requests.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) local: SocketAddr,
+    pub(super) peer: SocketAddr,
+    /// Cancelled when another connection needs this one's place.
+    pub(super) closed: CancellationToken,
+    pub(super) changed: Notify,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// For a request, or the rest of one.
+    request: Wait,
+    /// A request is the peer's to send; it makes us wait from when there was nothing to read.
+    is_idle: bool,
+    /// For the peer to take what is written.
+    answer: Wait,
+    patience: Duration,
+    is_own: bool,
+    progress: Progress,
+}
+
+/// Since when the peer makes us wait, put off by what it does meanwhile.
+#[derive(Debug, Default)]
+struct Wait(Option<Instant>);
+
+impl Wait {
+    fn begin(&mut self) {
+        self.0.get_or_insert_with(Instant::now);
+    }
+
+    fn moved(&mut self, bytes: usize) {
+        if let Some(since) = &mut self.0 {
+            #[expect(clippy::cast_precision_loss, reason = "a buffer's length is far below 2^52")]
+            let earned = Duration::from_secs_f64(bytes as f64 / BYTES_PER_SECOND);
+            *since = (*since + earned).min(Instant::now());
+        }
+    }
+
+    fn end(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// How far the connection has gone.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Progress {
+    /// Times that everything there was to write had been handed to the system.
+    pub(super) flushes: u64,
+    /// Reads that brought something.
+    pub(super) reads: u64,
+    /// The peer said that it sends nothing more.
+    pub(super) ended: bool,
+    /// The connection broke.
+    pub(super) broken: bool,
+    /// The HTTP side is done with it.
+    pub(super) released: bool,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr) -> std::io::Result<Self> {
+        let local = stream.local_addr()?;
+        let state = State {
+            request: Wait::default(),
+            is_idle: true,
+            answer: Wait::default(),
+            patience: PATIENCE,
+            is_own: false,
+            progress: Progress::default(),
+        };
+        let (closed, changed) = (CancellationToken::new(), Notify::new());
+        Ok(Self { stream, local, peer, closed, changed, state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics while holding this lock")
+    }
+
+    /// It carries the service token: its place is never given to another.
+    pub(super) fn is_our_own(&self) {
+        let mut state = self.state();
+        state.is_own = true;
+        state.patience = OWN_PATIENCE;
+    }
+
+    pub(super) fn is_upgraded(&self) {
+        self.has_patience(UPGRADED_PATIENCE);
+    }
+
+    pub(super) fn has_patience(&self, patience: Duration) {
+        self.state().patience = patience;
+    }
+
+    /// The rest of a request is the peer's to send.
+    pub(super) fn expects(&self) {
+        self.state().request.begin();
+    }
+
+    /// An answer has ended: the next request is the peer's to send.
+    pub(super) fn has_answered(&self) {
+        self.state().is_idle = true;
+    }
+
+    /// There was nothing to read.
+    pub(super) fn read_nothing(&self) {
+        let mut state = self.state();
+        if state.is_idle {
+            state.request.begin();
+        }
+    }
+
+    /// So many bytes of a body came.
+    pub(super) fn received(&self, bytes: usize) {
+        self.state().request.moved(bytes);
+    }
+
+    /// A request is here whole, or as far as it is wanted.
+    pub(super) fn works(&self) {
+        let mut state = self.state();
+        state.is_idle = false;
+        state.request.end();
+    }
+
+    /// The peer takes nothing now.
+    pub(super) fn blocked(&self) {
+        self.state().answer.begin();
+    }
+
+    /// The peer took so many bytes.
+    pub(super) fn took(&self, bytes: usize) {
+        self.state().answer.moved(bytes);
+    }
+
+    /// Everything there was to write was taken.
+    pub(super) fn flushed(&self) {
+        let mut state = self.state();
+        state.answer.end();
+        state.progress.flushes += 1;
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// When a peer is cut off that owes a part of a request.
+    pub(super) fn request_deadline(&self) -> Option<Instant> {
+        let state = self.state();
+        state.request.0.map(|since| since + state.patience)
+    }
+
+    /// When a peer is cut off that takes nothing.
+    pub(super) fn answer_deadline(&self) -> Option<Instant> {
+        let state = self.state();
+        state.answer.0.map(|since| since + state.patience)
+    }
+
+    /// Since when it makes us wait, where its place may be given to another.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let state = self.state();
+        let since = [state.request.0, state.answer.0].into_iter().flatten().min();
+        since.filter(|_| !state.is_own)
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.state().progress
+    }
+
+    pub(super) fn note(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.state().progress);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until everything handed over before was written, so that a peer that does not read makes nobody prepare more.
+    ///
+    /// `flushes` is what [`Connection::flushes`] said before that was handed over.
+    pub async fn flushed_since(&self, flushes: u64) {
+        loop {
+            let changed = self.changed.notified();
+            let mut changed = std::pin::pin!(changed);
+            changed.as_mut().enable();
+            let progress = self.progress();
+            if progress.flushes > flushes || progress.released || progress.broken {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// How often everything there was to write had been written.
+    #[must_use]
+    pub fn flushes(&self) -> u64 {
+        self.progress().flushes
+    }
+
+    /// Gives up what the peer has not taken: the system would hold it for minutes.
+    pub(super) fn abort(&self) {
+        // A connection that is closed already has nothing left to give up.
+        let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
+    }
+}

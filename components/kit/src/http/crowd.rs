@@ -1,0 +1,109 @@
+//! Who has a place, and who gives one up when all are taken.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use crate::places::{NoPlace, Place, Places};
+
+/// To look at all of them is worth this many places.
+const AT_ONCE: usize = 16;
+/// How often it is said that connections had to go.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// The open connections.
+///
+/// Bound: one entry for each place. Overflow rule: when all places are taken, the connections that have made us wait the longest are
+/// closed for the next ones, [`AT_ONCE`] of them or fewer. Connections that carried the service token, and those whose request is being
+/// worked on, are never chosen; where there are no others, the next one is closed.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    places: Places,
+    members: Mutex<Members>,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    last: u64,
+    open: HashMap<u64, (Arc<Connection>, Place)>,
+    said_at: Option<Instant>,
+    closed: u64,
+}
+
+/// A connection's place; free again when this is dropped.
+pub(super) struct Member {
+    crowd: Arc<Crowd>,
+    id: u64,
+}
+
+impl Crowd {
+    pub(super) fn new(places: Places) -> Arc<Self> {
+        Arc::new(Self { places, members: Mutex::default() })
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().expect("nobody panics while holding this lock")
+    }
+
+    /// Takes a connection in, if there is a place for it or one can be made.
+    pub(super) fn admit(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<Member, NoPlace> {
+        let mut members = self.members();
+        let place = match self.places.take(connection.peer.ip()) {
+            Err(NoPlace::Full) if members.close_slowest((self.places.taken() / 64).clamp(1, AT_ONCE)) => {
+                self.places.take(connection.peer.ip())
+            }
+            taken => taken,
+        };
+        let place = place?;
+        members.last += 1;
+        let id = members.last;
+        members.open.insert(id, (Arc::clone(connection), place));
+        Ok(Member { crowd: Arc::clone(self), id })
+    }
+
+    /// A connection gets no place.
+    pub(super) fn refuse(&self, connection: &Connection) {
+        self.members().say(connection.peer);
+    }
+}
+
+impl Members {
+    /// Closes so many, if there are any to close.
+    fn close_slowest(&mut self, count: usize) -> bool {
+        let waiting = |(id, (connection, _)): (&u64, &(Arc<Connection>, Place))| {
+            connection.idle_since().map(|since| (since, *id))
+        };
+        let mut waiting: Vec<_> = self.open.iter().filter_map(waiting).collect();
+        let count = count.min(waiting.len());
+        if count > 0 {
+            waiting.select_nth_unstable(count - 1);
+        }
+        for (_, id) in &waiting[..count] {
+            if let Some((connection, _place)) = self.open.remove(id) {
+                connection.closed.cancel();
+                self.say(connection.peer);
+            }
+        }
+        count > 0
+    }
+
+    fn say(&mut self, peer: SocketAddr) {
+        self.closed += 1;
+        if self.said_at.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
+            self.said_at = Some(Instant::now());
+            let count = std::mem::take(&mut self.closed);
+            tracing::warn!(%peer, count, "too many HTTP connections; the slowest are closed");
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let member = self.crowd.members().open.remove(&self.id);
+        drop(member);
+    }
+}

@@ -1,0 +1,130 @@
+//! A connection's bytes, as the HTTP implementation reads and writes them: every wait for the peer is noted, and has an end.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep_until};
+
+use super::connection::Connection;
+
+pub(super) struct Wire {
+    connection: Arc<Connection>,
+    /// Wakes us when the peer has made us wait too long.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Wire {
+    pub(super) fn new(connection: Arc<Connection>) -> Self {
+        Self { connection, alarm: None }
+    }
+
+    fn broken(&self, error: &io::Error) {
+        tracing::trace!(peer = %self.connection.peer, %error, "a connection broke");
+        self.connection.note(|progress| progress.broken = true);
+    }
+
+    /// The peer takes nothing now.
+    fn blocked(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.connection.blocked();
+        let Some(deadline) = self.connection.answer_deadline() else { return Poll::Pending };
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if alarm.deadline() != deadline {
+            alarm.as_mut().reset(deadline);
+        }
+        ready!(alarm.as_mut().poll(cx));
+        self.connection.abort();
+        self.connection.note(|progress| progress.broken = true);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read what it is sent")))
+    }
+
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&tokio::net::TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            match self.connection.stream.poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.blocked(cx),
+            }
+            match write(&self.connection.stream) {
+                Ok(count) => {
+                    self.connection.took(count);
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    self.broken(&error);
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let connection = &self.connection;
+        loop {
+            let Poll::Ready(ready) = connection.stream.poll_read_ready(cx) else {
+                connection.read_nothing();
+                return Poll::Pending;
+            };
+            ready?;
+            match connection.stream.try_read_buf(buffer) {
+                Ok(0) => connection.note(|progress| progress.ended = true),
+                Ok(_) => connection.note(|progress| progress.reads += 1),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => {
+                    self.broken(&error);
+                    return Poll::Ready(Err(error));
+                }
+            }
+            return Poll::Ready(Ok(()));
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.write(cx, |stream| stream.try_write(bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.write(cx, |stream| stream.try_write_vectored(pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Called when all there was to write has been written.
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.alarm = None;
+        self.connection.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = rustix::net::shutdown(&self.connection.stream, rustix::net::Shutdown::Write);
+        Poll::Ready(shut.map_err(io::Error::from))
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.connection.note(|progress| progress.released = true);
+    }
+}

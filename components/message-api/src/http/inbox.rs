@@ -1,0 +1,248 @@
+//! `GET /messages/{user}` and `POST /messages/{user}/seen` (`WIRE` §3).
+//!
+//! The life of an answer: what the user has not seen is read in pages of at most about [`CHUNK_BYTES`], each written before the next
+//! is read, so that a client that does not read costs no more than that → the last bracket is handed over → the client has read it
+//! ([`crate::handovers`]) → the cursors move. With `ack=manual` they move when the client says so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use kit::http::Connection;
+use protocol::api::{CursorMove, InboxMessage, SeenMessage};
+use protocol::limits::PAGE_EVENTS;
+use protocol::{ConversationId, Event, UserName};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use super::guard;
+use super::input::{self, Asked, Seen};
+use super::native::Done;
+use super::problem::Refusal;
+use crate::handovers::Ending;
+use crate::service::Service;
+use crate::store::{StoreError, Unseen};
+
+/// What is written at once, and so what a client that does not read makes us hold; a longer message is written alone.
+const CHUNK_BYTES: usize = 32 * 1024;
+/// Messages in the first page, before it is known how long they are.
+const FIRST_PAGE: usize = 64;
+/// Pages read into memory at once. Overflow rule: further ones wait.
+const PAGES: usize = 8;
+
+static READING: Semaphore = Semaphore::const_new(PAGES);
+
+/// How messages are to be handed over.
+#[derive(Debug, Deserialize)]
+pub(super) struct InboxQuery {
+    ack: Option<Ack>,
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Ack {
+    /// When the answer was read.
+    Auto,
+    /// When the client says so.
+    Manual,
+}
+
+/// Hands over what the user has not seen, however much it is.
+pub(super) async fn inbox(
+    State(service): State<Arc<Service>>,
+    connection: Option<Extension<Arc<Connection>>>,
+    headers: HeaderMap,
+    Path(user): Path<String>,
+    Asked(query): Asked<InboxQuery>,
+) -> Result<Response, Refusal> {
+    let user = input::path("user", &user, UserName::parse)?;
+    guard::name(&service, &headers, "user", &user)?;
+    let connection = connection.map(|Extension(connection)| connection);
+    service.handovers.settle(&user, connection.as_ref()).await;
+    let mut handover = Handover {
+        service,
+        user,
+        connection,
+        ack: query.ack.unwrap_or(Ack::Auto),
+        left: query.limit.unwrap_or(usize::MAX),
+        page: FIRST_PAGE,
+        flushes: None,
+        reached: BTreeMap::new(),
+        ending: None,
+        step: Step::Close,
+        is_begun: false,
+        is_empty: true,
+    };
+    // The first page is read before anything is answered, so that an error can still be one.
+    handover.step = Step::Page(handover.read(None).await?);
+    let body = Body::from_stream(stream::try_unfold(handover, Handover::next));
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// Marks messages as seen that were handed over with `ack=manual`.
+pub(super) async fn seen(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    Path(user): Path<String>,
+    Seen(seen): Seen,
+) -> Result<Json<Done>, Refusal> {
+    let user = input::path("user", &user, UserName::parse)?;
+    guard::name(&service, &headers, "user", &user)?;
+    let mut reached = BTreeMap::new();
+    for SeenMessage { conversation, seq } in seen.messages {
+        if !conversation.has_member(&user) {
+            let detail = format!("{user} takes no part in {conversation}");
+            return Err(Refusal::field("conversation", detail));
+        }
+        let last: &mut u64 = reached.entry(conversation).or_default();
+        *last = seq.max(*last);
+    }
+    service.read_over_rest(moves(&user, reached)).await?;
+    Ok(Json(Done {}))
+}
+
+fn moves(user: &UserName, reached: BTreeMap<ConversationId, u64>) -> Vec<CursorMove> {
+    reached
+        .into_iter()
+        .map(|(conversation, seq)| CursorMove { user: user.clone(), device: None, conversation, seq })
+        .collect()
+}
+
+/// An answer in the making.
+struct Handover {
+    service: Arc<Service>,
+    user: UserName,
+    /// None where the router is asked without a server.
+    connection: Option<Arc<Connection>>,
+    ack: Ack,
+    /// Messages that may still be handed over.
+    left: usize,
+    /// Messages to read at once.
+    page: usize,
+    /// The connection's flushes before the last chunk was handed over.
+    flushes: Option<u64>,
+    /// The last `seq` handed over of each conversation. Bound: one for each conversation of the user.
+    reached: BTreeMap<ConversationId, u64>,
+    ending: Option<Ending>,
+    step: Step,
+    /// The answer's beginning was handed over.
+    is_begun: bool,
+    /// No message was.
+    is_empty: bool,
+}
+
+enum Step {
+    Page(Unseen),
+    After(String),
+    Close,
+    Over,
+}
+
+impl Handover {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, StoreError> {
+        let chunk = match std::mem::replace(&mut self.step, Step::Over) {
+            Step::Page(page) => self.write(page),
+            Step::After(end) => {
+                self.wait_for_reader().await;
+                let page = self.read(Some(&end)).await?;
+                self.write(page)
+            }
+            Step::Close => {
+                self.close().await?;
+                Bytes::from_static(b"]}")
+            }
+            Step::Over => {
+                self.over();
+                return Ok(None);
+            }
+        };
+        Ok(Some((chunk, self)))
+    }
+
+    /// A page that is not much longer than [`CHUNK_BYTES`]. A longer one is read again with fewer messages: only the store can tell
+    /// where the next begins.
+    async fn read(&mut self, after: Option<&str>) -> Result<Unseen, StoreError> {
+        let _turn = READING.acquire().await.expect("the semaphore is never closed");
+        loop {
+            let limit = self.page.min(self.left).max(1);
+            let page = self.service.store.unseen(&self.user, after, limit).await?;
+            let bytes: usize = page.events.iter().map(size).sum();
+            let count = page.events.len();
+            self.page = (CHUNK_BYTES * count.max(1) / bytes.max(1)).clamp(1, PAGE_EVENTS);
+            if bytes <= CHUNK_BYTES + CHUNK_BYTES / 2 || count <= 1 || self.page >= limit {
+                return Ok(page);
+            }
+        }
+    }
+
+    fn write(&mut self, page: Unseen) -> Bytes {
+        let mut chunk = Vec::new();
+        if !std::mem::replace(&mut self.is_begun, true) {
+            chunk.extend_from_slice(b"{\"messages\":[");
+        }
+        for event in page.events {
+            let place = SeenMessage { conversation: event.conversation.clone(), seq: event.seq };
+            let seq = self.reached.entry(event.conversation.clone()).or_default();
+            if event.seq <= *seq {
+                continue;
+            }
+            *seq = event.seq;
+            if !std::mem::take(&mut self.is_empty) {
+                chunk.push(b',');
+            }
+            self.left = self.left.saturating_sub(1);
+            self.service.metrics.handed_over.add(1);
+            let mut message = InboxMessage::from(event);
+            message.place = (self.ack == Ack::Manual).then_some(place);
+            serde_json::to_writer(&mut chunk, &message).expect("a message serialises into memory");
+        }
+        self.step = if page.more && self.left > 0 { Step::After(page.end) } else { Step::Close };
+        self.flushes = self.connection.as_ref().map(|connection| connection.flushes());
+        chunk.into()
+    }
+
+    /// Waits until the chunk before was taken.
+    async fn wait_for_reader(&self) {
+        if let (Some(connection), Some(flushes)) = (&self.connection, self.flushes) {
+            connection.flushed_since(flushes).await;
+        }
+    }
+
+    /// The last bytes of the body are next.
+    async fn close(&mut self) -> Result<(), StoreError> {
+        match (&self.connection, self.ack) {
+            (_, Ack::Manual) => Ok(()),
+            (Some(connection), Ack::Auto) => {
+                let shutdown = &self.service.shutdown;
+                let ending = self.service.handovers.end(self.user.clone(), Arc::clone(connection), shutdown);
+                self.ending = Some(ending);
+                Ok(())
+            }
+            (None, Ack::Auto) => {
+                let moves = moves(&self.user, std::mem::take(&mut self.reached));
+                self.service.read_over_rest(moves).await
+            }
+        }
+    }
+
+    fn over(&mut self) {
+        if let Some(ending) = self.ending.take() {
+            let moves = moves(&self.user, std::mem::take(&mut self.reached));
+            ending.follow(Arc::clone(&self.service), moves);
+        }
+    }
+}
+
+/// About the bytes that a message takes.
+fn size(event: &Event) -> usize {
+    const FIELDS: usize = 250;
+    let metadata = if event.metadata.is_empty() { 0 } else { event.metadata.to_json().len() };
+    FIELDS + event.body.as_str().len() + metadata
+}
