@@ -136,6 +136,8 @@ impl Session<'_> {
                 self.socket.send(&bad.to_native()).await?;
                 return Err(End::Broken(code));
             }
+            // Only existing pages are asked.
+            Input::Taken(_) => return Ok(()),
             Input::Gone => return Err(End::Gone),
         };
         match line {

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use kit::http::Hosts;
+use kit::http::{Hosts, is_foreign, is_navigation};
 use kit::places::Places;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,15 +43,26 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(health)
         .fallback(asset)
         .layer(from_fn(harden))
-        .layer(from_fn_with_state(Arc::clone(&app), check_host))
+        .layer(from_fn_with_state(Arc::clone(&app), guard))
         .with_state(app)
 }
 
-async fn check_host(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match app.hosts.check(request) {
-        Ok(request) => next.run(request).await,
-        Err(refusal) => *refusal,
+/// Refuses what a browser sends under a name that is not ours, or for a page of another origin. `/ws` has a list of its own of those.
+async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let request = match app.hosts.check(request) {
+        Ok(request) => request,
+        Err(refusal) => return *refusal,
+    };
+    if request.uri().path() != "/ws" && is_foreign(request.headers()) && !is_link_to_page(&request) {
+        return (StatusCode::FORBIDDEN, "pages of other origins may not use this server\n").into_response();
     }
+    next.run(request).await
+}
+
+/// Somebody may follow a link to the page from anywhere.
+fn is_link_to_page(request: &Request) -> bool {
+    let is_page = matches!(request.uri().path(), "/" | "/index.html");
+    is_page && *request.method() == Method::GET && is_navigation(request.headers())
 }
 
 /// What the page may do, and where it may be shown. `connect-src 'self'` covers the WebSocket of the same host (CSP Level 3).

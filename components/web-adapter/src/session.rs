@@ -92,7 +92,8 @@ fn read(input: Input, app: &App) -> First {
         },
         Input::Bad(bad) => First::No(Answer::Native(bad.to_native())),
         Input::Broken(bad, code) => First::Never(Answer::Native(BadFrame::to_native(&bad)), code),
-        Input::Gone => First::Gone,
+        // Nothing was asked yet.
+        Input::Taken(_) | Input::Gone => First::Gone,
     }
 }
 

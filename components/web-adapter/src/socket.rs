@@ -1,5 +1,9 @@
 //! One browser's WebSocket: bounded frames, a heartbeat, and no waiting for ever on one that does not read.
 //!
+//! Everything that is queued for the browser waits until the one before was written: frames by [`Socket::feed`], the answers to its
+//! pings because nothing more is read until they are written. What a browser has got it tells by answering pings of ours, which
+//! it does without its page's doing ([`Socket::ask`]).
+//!
 //! The life of a frame: read whole → longer than a line may be, or binary: [`Input::Bad`] → otherwise [`Input::Text`]. A frame so
 //! long that it is not even read ends the connection, after a word about why.
 
@@ -7,9 +11,11 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use futures_util::SinkExt;
-use protocol::limits::LINE_BYTES;
+use kit::allowance::Allowance;
+use protocol::limits::{LINE_BYTES, SERVER_FRAME_BYTES};
 use serde::Serialize;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Error as WebSocketError;
 
 use crate::frame::BadFrame;
@@ -20,6 +26,13 @@ const READ_BYTES: usize = 4 * LINE_BYTES;
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// A browser that takes nothing for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Frames are handed to the system together up to this length.
+const WRITE_BYTES: usize = 16 * 1024;
+/// What may wait to be written: no more than the longest frame beside those, for each waits for the one before.
+const MAX_WRITE_BYTES: usize = WRITE_BYTES + 2 * SERVER_FRAME_BYTES;
+/// Pings that a browser may send in a second for long, and at once; past that it is read more slowly.
+const PINGS_PER_SECOND: u32 = 10;
+const PING_BURST: u32 = 50;
 /// How long a browser may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -40,6 +53,13 @@ pub(crate) struct Socket {
     web_socket: WebSocket,
     heard: Instant,
     ping: Interval,
+    pings: Allowance,
+    /// Until when the answer to a ping must be written; nothing is read before.
+    owes: Option<Instant>,
+    /// A browser that sends too many pings is not read until then.
+    rests: Option<Instant>,
+    /// The question that the browser has not answered.
+    asked: Option<u64>,
 }
 
 /// What came from the browser.
@@ -51,6 +71,8 @@ pub(crate) enum Input {
     Bad(BadFrame),
     /// The connection cannot go on; say why, and close with this code.
     Broken(BadFrame, u16),
+    /// The browser has got everything that was sent before this question of ours.
+    Taken(u64),
     /// The browser left.
     Gone,
 }
@@ -61,7 +83,12 @@ pub(crate) struct Gone;
 
 /// Sets the bounds of a WebSocket before it is accepted.
 pub(crate) fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
-    upgrade.max_message_size(READ_BYTES).max_frame_size(READ_BYTES).read_buffer_size(8 * 1024)
+    upgrade
+        .max_message_size(READ_BYTES)
+        .max_frame_size(READ_BYTES)
+        .read_buffer_size(8 * 1024)
+        .write_buffer_size(WRITE_BYTES)
+        .max_write_buffer_size(MAX_WRITE_BYTES)
 }
 
 impl Socket {
@@ -69,17 +96,29 @@ impl Socket {
         let heard = Instant::now();
         let mut ping = interval_at(heard + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { web_socket, heard, ping }
+        let pings = Allowance::new(PINGS_PER_SECOND, PING_BURST, heard);
+        Self { web_socket, heard, ping, pings, owes: None, rests: None, asked: None }
     }
 
     /// The next frame. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Input {
         loop {
+            if self.answer_ping().await.is_err() {
+                return Input::Gone;
+            }
+            // Thousands of small frames fit into one read, and others must have their turn between.
+            consume_budget().await;
             tokio::select! {
                 message = self.web_socket.recv() => {
                     self.heard = Instant::now();
-                    if let Some(input) = sort(message) {
-                        return input;
+                    match message {
+                        Some(Ok(Message::Ping(_))) => self.was_pinged(),
+                        Some(Ok(Message::Pong(payload))) => {
+                            if let Some(question) = self.answered(&payload) {
+                                return Input::Taken(question);
+                            }
+                        }
+                        message => return sort(message),
                     }
                 }
                 _ = self.ping.tick() => {
@@ -89,6 +128,38 @@ impl Socket {
                 }
             }
         }
+    }
+
+    /// The WebSocket has put an answer into its buffer.
+    fn was_pinged(&mut self) {
+        let now = Instant::now();
+        self.owes.get_or_insert(now + WRITE_TIMEOUT);
+        self.rests = self.pings.take(now).err();
+    }
+
+    /// Writes the answer to a ping before anything else is read.
+    async fn answer_ping(&mut self) -> Result<(), Gone> {
+        if let Some(deadline) = self.owes {
+            timeout_at(deadline, self.web_socket.flush()).await.map_err(|_| Gone)?.map_err(|_| Gone)?;
+            self.owes = None;
+        }
+        if let Some(until) = self.rests {
+            sleep_until(until).await;
+            self.rests = None;
+        }
+        Ok(())
+    }
+
+    /// Asks, behind everything that was handed over, whether the browser has got it; [`Input::Taken`] is the answer. The next
+    /// [`Socket::flush`] sends it. One question at a time.
+    pub(crate) async fn ask(&mut self, question: u64) -> Result<(), Gone> {
+        self.asked = Some(question);
+        in_time(self.web_socket.feed(Message::Ping(question.to_be_bytes().to_vec().into()))).await
+    }
+
+    fn answered(&mut self, payload: &[u8]) -> Option<u64> {
+        let answered = u64::from_be_bytes(payload.try_into().ok()?);
+        self.asked.take_if(|asked| *asked == answered)
     }
 
     /// Sends one frame and sees it on its way.
@@ -122,7 +193,9 @@ impl Socket {
         let farewell = async {
             let frame = CloseFrame { code, reason: reason.into() };
             if self.web_socket.send(Message::Close(Some(frame))).await.is_ok() {
-                while let Some(Ok(_)) = self.web_socket.recv().await {}
+                while let Some(Ok(_)) = self.web_socket.recv().await {
+                    consume_budget().await;
+                }
             }
         };
         let _ = timeout(CLOSE_TIMEOUT, farewell).await;
@@ -138,15 +211,17 @@ async fn in_time(write: impl Future<Output = Result<(), axum::Error>>) -> Result
     timeout(WRITE_TIMEOUT, write).await.map_or(Err(Gone), |result| result.map_err(|_| Gone))
 }
 
-/// What a message is, or nothing when it was part of the heartbeat.
-fn sort(message: Option<Result<Message, axum::Error>>) -> Option<Input> {
+/// What a message is that is not part of the heartbeat.
+fn sort(message: Option<Result<Message, axum::Error>>) -> Input {
     match message {
-        Some(Ok(Message::Text(text))) if text.len() > LINE_BYTES => Some(Input::Bad(BadFrame::TooLong)),
-        Some(Ok(Message::Text(text))) => Some(Input::Text(text.as_str().to_owned())),
-        Some(Ok(Message::Binary(_))) => Some(Input::Bad(BadFrame::Binary)),
-        Some(Ok(Message::Ping(_) | Message::Pong(_))) => None,
-        Some(Ok(Message::Close(_))) | None => Some(Input::Gone),
-        Some(Err(error)) => Some(explain(error)),
+        Some(Ok(Message::Text(text))) if text.len() > LINE_BYTES => Input::Bad(BadFrame::TooLong),
+        Some(Ok(Message::Text(text))) => {
+            // A byte order mark says nothing in UTF-8, and some programs write it.
+            Input::Text(text.as_str().trim_start_matches('\u{feff}').to_owned())
+        }
+        Some(Ok(Message::Binary(_))) => Input::Bad(BadFrame::Binary),
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) | None => Input::Gone,
+        Some(Err(error)) => explain(error),
     }
 }
 

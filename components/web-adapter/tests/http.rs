@@ -118,3 +118,62 @@ async fn a_wrong_configuration_is_named_and_is_not_tried_again() {
     assert_eq!(failure.exit(), kit::Exit::Config);
     assert!(failure.to_string().contains("web-adapter.allowed-origins: '*' is not an origin"), "{failure}");
 }
+
+#[tokio::test]
+async fn pages_of_other_sites_get_nothing_but_a_link_to_ours() {
+    let chat = FakeChat::start().await;
+    let adapter = Adapter::start(chat.address).await;
+    let cross = "Sec-Fetch-Site: cross-site\r\n";
+    for (path, headers, status) in [
+        ("/", "", "200"),
+        ("/", cross, "403"),
+        ("/metrics", cross, "403"),
+        ("/scripts/chat.js", cross, "403"),
+        ("/scripts/chat.js", "Sec-Fetch-Site: same-origin\r\n", "200"),
+        (
+            "/",
+            "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n",
+            "200",
+        ),
+        (
+            "/metrics",
+            "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n",
+            "403",
+        ),
+    ] {
+        let mut stream = TcpStream::connect(adapter.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head[9..], status.as_bytes(), "{path} {headers}");
+    }
+}
+
+/// A ping frame as a browser would send it (RFC 6455, 5.5.2), masked with zeroes.
+fn ping() -> Vec<u8> {
+    let mut frame = vec![0x89, 0x80 | 125, 0, 0, 0, 0];
+    frame.extend([b'p'; 125]);
+    frame
+}
+
+#[tokio::test]
+async fn pings_without_reading_are_not_read_without_end() {
+    let chat = FakeChat::start().await;
+    let adapter = Adapter::start(chat.address).await;
+    let mut stream = TcpStream::connect(adapter.address).await.unwrap();
+    let upgrade = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(upgrade.as_bytes()).await.unwrap();
+    let pings = ping().repeat(500);
+    let mut sent = 0;
+    // The system's buffers take some megabytes; then the adapter reads no more.
+    while let Ok(written) =
+        tokio::time::timeout(std::time::Duration::from_secs(1), stream.write(&pings)).await
+    {
+        sent += written.unwrap();
+        assert!(sent < 64 * 1024 * 1024, "{sent} bytes of pings were read");
+    }
+    let mut page = adapter.browser().await;
+    page.login(&chat, "alice", &["alice"]).await;
+}

@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::json;
-use support::{Adapter, FakeChat};
+use support::{Adapter, FakeChat, Network};
 
 const TIME: &str = r#""timestamp":"2026-11-20T23:21:22.277391+00:00""#;
 
@@ -24,7 +24,8 @@ async fn a_chat_between_a_page_and_the_others() {
 
     peer.event(1, "bob", "hello", json!({})).await;
     assert_eq!(page.hear().await, format!(r#"{{"type":"chat","sender":"bob",{TIME},"message":"hello"}}"#));
-    assert_eq!(peer.hear().await, json!({"type": "seen", "conversation": "dm:alice:bob", "seq": 1}));
+    let seen = json!({"type": "seen", "conversation": "dm:alice:bob", "seq": 1});
+    assert_eq!(page.until_heard_by(&mut peer).await, seen);
 
     page.say(r#"{"type":"chat","recipient":"bob","message":"hi"}"#).await;
     let send = peer.hear().await;
@@ -54,7 +55,7 @@ async fn kept_messages_and_notifications_have_frames_of_their_own() {
         page.hear().await,
         format!(r#"{{"type":"stored","sender":"bob",{TIME},"message":"see you"}}"#)
     );
-    assert_eq!(peer.hear().await["seq"], 7);
+    assert_eq!(page.until_heard_by(&mut peer).await["seq"], 7);
     let reading = json!({"type": "notification", "metadata": {"temperature": 22.9, "unit": "C"}});
     peer.event(1, "thermometer1", "Temperature update", reading).await;
     assert_eq!(
@@ -193,4 +194,34 @@ async fn what_is_said_just_before_leaving_is_still_stored() {
     assert_eq!(send["body"], "bye");
     peer.ack(&send, false).await;
     peer.ended().await;
+}
+
+#[tokio::test]
+async fn what_a_network_swallows_is_not_seen() {
+    let chat = FakeChat::start().await;
+    let adapter = Adapter::start(chat.address).await;
+    let network = Network::to(&adapter).await;
+    let mut page = adapter.browser_behind(&network).await;
+    let mut peer = page.login(&chat, "alice", &["alice"]).await;
+    peer.event(1, "bob", "before", json!({})).await;
+    assert!(page.hear().await.contains("before"));
+    assert_eq!(page.until_heard_by(&mut peer).await["seq"], 1);
+    network.swallow();
+    for seq in 2..7 {
+        peer.event(seq, "bob", "lost", json!({})).await;
+        // What the page says passes, and comes behind whatever the adapter said of the message.
+        page.say(r#"{"type":"chat","recipient":"bob","message":"on and on"}"#).await;
+        let heard = peer.hear().await;
+        assert_eq!(heard["type"], "send", "{heard}");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_a_frame_is_passed_over() {
+    let chat = FakeChat::start().await;
+    let adapter = Adapter::start(chat.address).await;
+    let mut page = adapter.browser().await;
+    let mut peer = page.login(&chat, "alice", &["alice"]).await;
+    page.say("\u{feff}{\"type\":\"chat\",\"recipient\":\"bob\",\"message\":\"hi\"}").await;
+    assert_eq!(peer.hear().await["body"], "hi");
 }

@@ -1,6 +1,7 @@
 //! Clients that know nothing of each other's ways talk: the book, the text dialect, a page's WebSocket and the message API, each with
 //! each, whether the other one is there or comes later.
 
+use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 
 use crate::support::Home;
@@ -88,6 +89,7 @@ impl Client {
             Self::Page(socket) => {
                 let frame = hear(socket, &[if kept { "stored" } else { "chat" }]).await;
                 assert_eq!((&frame["sender"], &frame["message"]), (&json!(from), &json!(text)));
+                answer_ping(socket).await;
             }
             Self::Rest => {
                 let answer: Value =
@@ -98,6 +100,15 @@ impl Client {
             }
         }
     }
+}
+
+/// Answers the ping behind a message, as browsers do: so the page has it.
+async fn answer_ping(socket: &mut Socket) {
+    let pinged = async {
+        while !socket.next().await.expect("it is open").unwrap().is_ping() {}
+        socket.flush().await.unwrap();
+    };
+    tokio::time::timeout(crate::support::PATIENCE, pinged).await.expect("a ping follows each message");
 }
 
 fn assert_text(line: &str, start: &str, end: &str) {

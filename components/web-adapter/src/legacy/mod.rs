@@ -1,13 +1,14 @@
 //! WIRE §4 over a WebSocket: pages that were written for other servers of this kind work with us unchanged.
 //!
-//! The life of a message to the browser: event → [`translate`] → written to the socket → its cursor moves. The life of one from it:
+//! The life of a message to the browser: event → [`translate`] → written to the socket → the browser has answered a ping behind it
+//! ([`receipts`]) → its cursor moves. The life of one from it:
 //! frame → [`translate::request`] → the outbox of a native client → `ack` → a word if the receiver is away. The native client
 //! rides over a restart of the chat server, which the page is told of in passing; only a long absence ends the session.
 
+mod receipts;
 mod roster;
 mod translate;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,12 +17,13 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use protocol::native::{Ack, EventFrame, Send, ServerFrame};
 use protocol::web::AdapterFrame;
-use protocol::{Body, ClientId, ConversationId, MessageType, Metadata, UserName};
+use protocol::{Body, ClientId, MessageType, Metadata, UserName};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use transport::{Incoming, NativeClient, NativeOptions, SendError};
 
+use self::receipts::Receipts;
 use self::roster::Roster;
 use self::translate::Request;
 pub(crate) use self::translate::{bad_name, explain};
@@ -80,6 +82,7 @@ pub(crate) async fn run(
         client,
         incoming,
         roster: Roster::new(user),
+        receipts: Receipts::default(),
         pending: FuturesUnordered::new(),
         away_since: None,
         metrics,
@@ -93,6 +96,7 @@ struct Session<'a> {
     client: NativeClient,
     incoming: mpsc::Receiver<Incoming>,
     roster: Roster,
+    receipts: Receipts,
     pending: FuturesUnordered<Pending>,
     away_since: Option<Instant>,
     metrics: &'a Metrics,
@@ -103,11 +107,14 @@ impl Session<'_> {
         loop {
             let listens = self.roster.is_greeted() && self.pending.len() < MAX_PENDING;
             let patience = self.away_since.map_or_else(Instant::now, |since| since + AWAY_LIMIT);
+            let told_at = self.roster.due();
+            let hears = self.receipts.has_room();
             let step = tokio::select! {
                 () = shutdown.cancelled() => Err(End::Shutdown),
                 () = sleep_until(patience), if self.away_since.is_some() => Err(End::Away),
                 Some((to, result)) = self.pending.next() => self.answer(&to, result).await,
-                incoming = self.incoming.recv() => self.hand_over(incoming).await,
+                () = sleep_until(told_at.unwrap_or(patience)), if told_at.is_some() => self.tell_presence().await,
+                incoming = self.incoming.recv(), if hears => self.hand_over(incoming).await,
                 input = self.socket.next(), if listens => self.take(input).await,
             };
             if let Err(end) = step {
@@ -126,6 +133,7 @@ impl Session<'_> {
                 self.socket.send(&bad.to_system()).await?;
                 return Err(End::Broken(code));
             }
+            Input::Taken(question) => return self.taken(question).await,
             Input::Gone => return Err(End::Gone),
         };
         match translate::request(&text) {
@@ -160,31 +168,46 @@ impl Session<'_> {
         }
     }
 
-    /// Something from the chat server, and whatever else has come already. Cursors move once it is all written.
+    /// The browser has got what was sent before a question: the cursors move.
+    async fn taken(&mut self, question: u64) -> Result<(), End> {
+        for (conversation, seq) in self.receipts.taken(question) {
+            self.client.seen(conversation, seq).await;
+        }
+        if let Some(question) = self.receipts.next_question() {
+            self.socket.ask(question).await?;
+            self.socket.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Who came and went lately.
+    async fn tell_presence(&mut self) -> Result<(), End> {
+        for frame in self.roster.tell() {
+            self.metrics.frames_out.add(1);
+            self.socket.feed(to_json(&frame).into()).await?;
+        }
+        Ok(self.socket.flush().await?)
+    }
+
+    /// Something from the chat server, and whatever else has come already.
     async fn hand_over(&mut self, incoming: Option<Incoming>) -> Result<(), End> {
-        let mut shown = BTreeMap::new();
         let mut next = incoming;
         for _ in 0..BATCH {
             let Some(incoming) = next.take() else { break };
-            let frames = self.read(incoming, &mut shown)?;
+            let frames = self.read(incoming)?;
             self.metrics.frames_out.add(frames.len());
             for frame in frames {
                 self.socket.feed(to_json(&frame).into()).await?;
             }
             next = self.incoming.try_recv().ok();
         }
-        self.socket.flush().await?;
-        for (conversation, seq) in shown {
-            self.client.seen(conversation, seq).await;
+        if let Some(question) = self.receipts.next_question() {
+            self.socket.ask(question).await?;
         }
-        Ok(())
+        Ok(self.socket.flush().await?)
     }
 
-    fn read(
-        &mut self,
-        incoming: Incoming,
-        shown: &mut BTreeMap<ConversationId, u64>,
-    ) -> Result<Vec<AdapterFrame>, End> {
+    fn read(&mut self, incoming: Incoming) -> Result<Vec<AdapterFrame>, End> {
         match incoming {
             Incoming::Connected(welcome) => {
                 self.away_since = None;
@@ -192,7 +215,7 @@ impl Session<'_> {
             }
             Incoming::Event(frame) => {
                 let EventFrame { event, .. } = &*frame;
-                shown.insert(event.conversation.clone(), event.seq);
+                self.receipts.sent(&event.conversation, event.seq);
                 Ok(translate::event(self.roster.user(), &frame).into_iter().collect())
             }
             Incoming::Frame(frame) => Ok(self.read_frame(*frame)),
@@ -209,7 +232,8 @@ impl Session<'_> {
     fn read_frame(&mut self, frame: ServerFrame) -> Vec<AdapterFrame> {
         match frame {
             ServerFrame::Presence { name, online } => {
-                self.roster.presence(name, online).into_iter().collect()
+                self.roster.presence(name, online);
+                Vec::new()
             }
             ServerFrame::Error(error) => vec![system(error.message)],
             ServerFrame::Welcome(_)

@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "this is part of the tests")]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use kit::{Context, Notifier, Secret};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -57,6 +59,14 @@ impl Adapter {
         self.browser_from(&[]).await.unwrap()
     }
 
+    /// A browser behind a network that can lose what it is sent.
+    pub(crate) async fn browser_behind(&self, network: &Network) -> Browser {
+        let stream = TcpStream::connect(network.address).await.unwrap();
+        let request = format!("ws://{}/ws", self.address).into_client_request().unwrap();
+        let stream = MaybeTlsStream::Plain(stream);
+        Browser(soon(tokio_tungstenite::client_async(request, stream)).await.unwrap().0)
+    }
+
     /// A browser that sends these headers; an error is the status that it was answered with.
     pub(crate) async fn browser_from(&self, headers: &[(&'static str, &str)]) -> Result<Browser, u16> {
         let mut request = format!("ws://{}/ws", self.address).into_client_request().unwrap();
@@ -74,6 +84,39 @@ impl Adapter {
 impl Drop for Adapter {
     fn drop(&mut self) {
         self.shutdown.cancel();
+    }
+}
+
+/// A network between a browser and the adapter. Both ends are acknowledged by it, as by a proxy.
+pub(crate) struct Network {
+    address: SocketAddr,
+    swallows: Arc<AtomicBool>,
+}
+
+impl Network {
+    pub(crate) async fn to(adapter: &Adapter) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, adapter) = (listener.local_addr().unwrap(), adapter.address);
+        let swallows = Arc::new(AtomicBool::new(false));
+        let lost = Arc::clone(&swallows);
+        tokio::spawn(async move {
+            let (browser, _) = listener.accept().await.unwrap();
+            let (mut from_browser, mut to_browser) = browser.into_split();
+            let (mut from_adapter, mut to_adapter) = TcpStream::connect(adapter).await.unwrap().into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_browser, &mut to_adapter).await });
+            let mut buffer = vec![0; 65536];
+            while let Ok(count @ 1..) = from_adapter.read(&mut buffer).await {
+                if !lost.load(Ordering::Relaxed) && to_browser.write_all(&buffer[..count]).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Self { address, swallows }
+    }
+
+    /// From now on nothing reaches the browser.
+    pub(crate) fn swallow(&self) {
+        self.swallows.store(true, Ordering::Relaxed);
     }
 }
 
@@ -98,6 +141,19 @@ impl Browser {
 
     pub(crate) async fn hear_json(&mut self) -> Value {
         serde_json::from_str(&self.hear().await).unwrap()
+    }
+
+    /// What the chat server hears next. Meanwhile the browser answers pings, as browsers do without their page's doing.
+    pub(crate) async fn until_heard_by(&mut self, peer: &mut Peer) -> Value {
+        loop {
+            tokio::select! {
+                frame = peer.hear() => return frame,
+                message = self.0.next() => match message {
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => self.0.flush().await.unwrap(),
+                    other => panic!("nothing was due: {other:?}"),
+                },
+            }
+        }
     }
 
     /// The code with which the adapter closes.
