@@ -27,6 +27,8 @@ mod support;
 
 mod attack;
 mod chat;
+mod http;
 mod innocent;
 mod process;
 mod watch;
+mod web;

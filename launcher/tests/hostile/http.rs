@@ -1,0 +1,84 @@
+//! Attacks on the message API's HTTP.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::attack::{Attack, connect};
+use super::watch::System;
+use crate::support::dice::is_long;
+use crate::support::http::post;
+
+const API: &str = "message-api";
+const THREADS: usize = 8;
+
+/// So many connections are held: more than the server has places for.
+fn held() -> usize {
+    if is_long() { 4096 } else { 1536 }
+}
+
+/// Holds connections that have sent `request` and do nothing more; the oldest make room for new ones.
+pub(super) fn hold(attack: &Attack, address: SocketAddr, request: &[u8]) {
+    kit::listen::raise_file_limit();
+    attack.at_once(THREADS, |_| {
+        let mut open = VecDeque::new();
+        while attack.goes_on() {
+            let Some(mut stream) = connect(address) else { continue };
+            if stream.write_all(request).is_ok() {
+                attack.note(request.len());
+            }
+            open.push_back(stream);
+            if open.len() > held() / THREADS {
+                open.pop_front();
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    });
+}
+
+/// An inbox of a megabyte.
+fn fill_inbox(system: &System) {
+    let body = format!(r#"{{"sender":"mallory","destination":"victim","message":"{}"}}"#, "x".repeat(16_000));
+    for _ in 0..64 {
+        assert_eq!(post(system.launcher.home.api, "/messages/", &body).status, 200);
+    }
+}
+
+#[test]
+fn answers_that_nobody_reads() {
+    let system = System::start();
+    fill_inbox(&system);
+    system.withstands(API, |system, attack| {
+        let request = b"GET /messages/victim HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        hold(attack, system.launcher.home.api, request);
+    });
+}
+
+#[test]
+fn heads_that_never_end() {
+    System::start().withstands(API, |system, attack| {
+        let request = format!("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: {}", "x".repeat(16_000));
+        hold(attack, system.launcher.home.api, request.as_bytes());
+    });
+}
+
+#[test]
+fn bodies_that_never_end() {
+    System::start().withstands(API, |system, attack| {
+        let body = "x".repeat(100_000);
+        let request =
+            format!("POST /messages/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\n\r\n{body}");
+        hold(attack, system.launcher.home.api, request.as_bytes());
+    });
+}
+
+#[test]
+fn small_bodies_that_never_end() {
+    System::start().withstands(API, |system, attack| {
+        let body = "x".repeat(7000);
+        let request =
+            format!("POST /messages/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8000\r\n\r\n{body}");
+        hold(attack, system.launcher.home.api, request.as_bytes());
+    });
+}
