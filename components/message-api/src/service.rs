@@ -22,6 +22,10 @@ use crate::store::{Store, StoreError};
 /// senders can make us hold.
 const BATCHES: usize = 16;
 
+/// Conversations of one read that the feed tells of. More would push out of it what others have not read yet; a session learns of them
+/// at its next login.
+const SEEN_TOLD: usize = 1000;
+
 /// Everything a request may touch.
 pub(crate) struct Service {
     pub(crate) store: Arc<dyn Store>,
@@ -74,7 +78,7 @@ impl Service {
             return Ok(());
         }
         self.store.move_cursors(moves.clone()).await?;
-        for CursorMove { user, conversation, seq, .. } in &moves {
+        for CursorMove { user, conversation, seq, .. } in moves.iter().take(SEEN_TOLD) {
             self.feed.tell_seen(user, conversation, *seq);
         }
         Ok(())
