@@ -187,7 +187,7 @@ ways! {
     an_empty_finish_reason: stream(&(hello(r#"{"choices":[{"finish_reason":"","delta":{"content":"#, "}}]}") + DONE)), SAYS_HELLO;
     a_finish_reason_with_every_piece: stream(&(hello(r#"{"choices":[{"finish_reason":"stop","delta":{"content":"#, "}}]}") + DONE)), SAYS_HELLO;
     a_finish_reason_with_every_piece_of_a_slow_answer:
-        finished("Hello").wait(1200).append(finished(" the")).wait(1200).append(finished("re")).wait(1200).append(finished(".")), SAYS_HELLO;
+        finished("Hello").wait(50).append(finished(" the")).wait(2000).append(finished("re")).wait(2000).append(finished(".")), SAYS_HELLO;
     the_end_with_the_last_words: events(&[
         r#"{"choices":[{"delta":{"content":"Hello "}}]}"#,
         r#"{"choices":[{"delta":{"content":"there."},"finish_reason":"stop"}]}"#]), SAYS_HELLO;
