@@ -6,6 +6,7 @@ use std::time::Duration;
 use kit::backoff::Backoff;
 use protocol::native::Durability;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use transport::ApiError;
 
 use crate::api::Api;
@@ -54,7 +55,17 @@ impl Backend {
     /// Reads something, again and again until it works; seldom, and with an error in the log, where the answer is not one that
     /// passes. Whoever does not want it any more drops this.
     pub(crate) async fn read<T, F: Future<Output = Result<T, ApiError>>>(&self, read: impl Fn() -> F) -> T {
+        self.read_or_tell(read, |_| ()).await
+    }
+
+    /// As [`Self::read`]; `refused` hears for how long the store has been saying that it cannot, each time that it does.
+    pub(crate) async fn read_or_tell<T, F: Future<Output = Result<T, ApiError>>>(
+        &self,
+        read: impl Fn() -> F,
+        mut refused: impl FnMut(Duration),
+    ) -> T {
         let mut backoff = Backoff::new(Duration::from_millis(50), RETRY_CAP);
+        let mut since = None;
         loop {
             let place = self.reads.acquire().await.expect("the semaphore is never closed");
             // Boxed, and not before there is a place: after a restart thousands of sessions wait here.
@@ -63,11 +74,15 @@ impl Backend {
             match answer {
                 Ok(answer) => return answer,
                 Err(error) if error.is_passing() => {
+                    if matches!(error, ApiError::Unavailable(_)) {
+                        refused(since.get_or_insert_with(Instant::now).elapsed());
+                    }
                     let error = kit::failure::chain(&error);
                     tracing::debug!(error, "cannot read from the message API; will try again");
                     tokio::time::sleep(backoff.next_delay().max(Duration::from_millis(10))).await;
                 }
                 Err(error) => {
+                    refused(since.get_or_insert_with(Instant::now).elapsed());
                     let error = kit::failure::chain(&error);
                     tracing::error!(
                         error,

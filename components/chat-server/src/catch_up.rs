@@ -18,6 +18,8 @@ use crate::server::Server;
 const PAGE: usize = 64;
 /// While the store is away.
 const FLUSH_AGAIN: Duration = Duration::from_millis(50);
+/// A store that has been saying for this long that it cannot read will not be able to in a moment, and the user is told.
+const TELL_AFTER: Duration = Duration::from_secs(3);
 /// From this many conversations on it pays to ask first which of them have anything new.
 const ASK_HEADS_FROM: usize = 4;
 
@@ -41,6 +43,8 @@ pub(crate) enum Page {
     Unseen(FeedPosition),
     /// Events, in order within their conversation.
     Events(Vec<Event>),
+    /// What is kept for the user cannot be read now; it will be tried until it can.
+    Unreadable,
     /// That was all, up to this position of the feed.
     End(FeedPosition),
 }
@@ -141,9 +145,13 @@ async fn read_unseen(
     user: &UserName,
     pages: &mpsc::Sender<Page>,
 ) -> Result<FeedPosition, Unwanted> {
-    let mut next: Option<String> = None;
+    let (mut next, mut told): (Option<String>, bool) = (None, false);
     loop {
-        let page = server.backend.read(|| server.backend.api.unseen(user, next.as_deref(), PAGE)).await;
+        let read = || server.backend.api.unseen(user, next.as_deref(), PAGE);
+        // Where a page waits for the session, it is told with a later attempt.
+        let refused =
+            |so_long| told = told || so_long >= TELL_AFTER && pages.try_send(Page::Unreadable).is_ok();
+        let page = server.backend.read_or_tell(read, refused).await;
         if next.is_none() {
             pages.send(Page::Unseen(page.began)).await.map_err(|_| Unwanted)?;
         }

@@ -41,7 +41,7 @@ async fn log_in(server: &Arc<Server>, who: &str) -> usize {
     let mut events = 0;
     while let Some(page) = pages.recv().await {
         match page {
-            Page::Unseen(_) => {}
+            Page::Unseen(_) | Page::Unreadable => {}
             Page::Events(page) => events += page.len(),
             Page::End(_) => return events,
         }

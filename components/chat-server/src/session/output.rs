@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::native::{Seen, ServerFrame};
+use protocol::native::{ErrorCode, Seen, ServerFrame};
 use protocol::{ConversationId, Event, book, text};
 use tokio::time::Instant;
 
@@ -22,6 +22,10 @@ use crate::text_dialect;
 const PRESENCE: usize = 64;
 /// Clients that a stopping server sends away come back spread over this time.
 const COME_BACK_WITHIN_MS: f64 = 500.0;
+
+/// What a user is told instead of their unread messages.
+const UNREADABLE: &str =
+    "Your unread messages cannot be read now. They are kept, and are shown as soon as they can be read.";
 
 impl Session {
     /// Fills the outgoing buffer with what is due.
@@ -160,6 +164,12 @@ impl Session {
         match page {
             Some(Page::Unseen(from)) => self.member.outlet.mail().inbox.reads_unseen_from(from),
             Some(Page::Events(events)) => self.replay.page = events.into_iter(),
+            Some(Page::Unreadable) => match self.dialect() {
+                Dialect::Text | Dialect::Book => self.wire.out.push(format!("{UNREADABLE}\n").as_bytes()),
+                Dialect::Native => {
+                    self.wire.out.push(&native_dialect::error(ErrorCode::Retry, UNREADABLE, None, None));
+                }
+            },
             Some(Page::End(position)) => {
                 self.replay.pages = None;
                 let passed = self.server.hub.has_passed(position);
