@@ -195,9 +195,10 @@ impl Store for MongoStore {
         limit: usize,
     ) -> Answer<'a, EventPage> {
         Box::pin(async move {
-            let page = query::events(&self.collections, conversation, range, limit).await?;
+            let (page, orders) = query::events(&self.collections, conversation, range, limit).await?;
             if let Some(followed) = &self.followed {
-                followed.progress.has_shown(&self.collections, &page.events).await;
+                let read = page.events.iter().zip(orders);
+                followed.progress.has_shown(&self.collections, read).await;
             }
             Ok(page)
         })

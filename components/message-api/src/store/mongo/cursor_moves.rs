@@ -124,7 +124,7 @@ async fn last_before(collections: &Collections, to: &CursorMove) -> Result<Optio
     let filter = doc! { "conversation": to.conversation.as_str(), "seq": { "$lte": number(to.seq) } };
     let last = FindOptions::builder().sort(doc! { "conversation": -1, "seq": -1 }).limit(1).build();
     let found = collections.find(&collections.events, filter, last).await?.pop();
-    Ok(found.map(|event| Reached { seq: event.seq, at: event.at }))
+    Ok(found.map(|event| Reached { seq: event.seq, at: event.order }))
 }
 
 /// Does all these updates with one command; answers the places of those that made a document. What two processes make at the same

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
 
+/// From here on a place in the order of all events and the time at which it was taken are told apart.
+const OFF: u64 = 1_000_000;
+
 /// An event. Times are microseconds since 1970, for BSON's own dates end at milliseconds. Metadata is JSON text: a client's keys
 /// never become keys of ours.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -13,7 +16,14 @@ pub(super) struct EventDocument {
     pub(super) id: bson::Uuid,
     pub(super) conversation: String,
     pub(super) seq: i64,
-    pub(super) at: i64,
+    /// Its place in the order of all conversations' events, which is that of the log within each. It is the time by the clock of
+    /// who stored it, but more than that of every event that was known there: a logical clock (Kulkarni et al., "Logical Physical
+    /// Clocks", 2014). No person is shown it.
+    #[serde(rename = "at")]
+    pub(super) order: i64,
+    /// When it was stored, where `order` is far from that: some clock is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time: Option<i64>,
     sender: String,
     pub(super) sender_key: String,
     destination: String,
@@ -31,14 +41,22 @@ pub(super) struct EventDocument {
     imported: bool,
 }
 
+/// An event with its place in the order of all conversations' events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub(super) order: i64,
+    pub(super) event: Event,
+}
+
 impl EventDocument {
-    /// A draft at its place in the log.
-    pub(super) fn new(draft: &Draft, seq: u64, at: i64) -> Self {
+    /// A draft at its place in the log, stored `now`.
+    pub(super) fn new(draft: &Draft, seq: u64, order: i64, now: i64) -> Self {
         Self {
             id: bson::Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes()),
             conversation: draft.conversation().as_str().to_owned(),
             seq: i64::try_from(seq).expect("no log has 2^63 events"),
-            at,
+            order,
+            time: (order.abs_diff(now) > OFF).then_some(now),
             sender: draft.sender.as_str().to_owned(),
             sender_key: draft.sender.key().to_owned(),
             destination: draft.destination.as_str().to_owned(),
@@ -53,12 +71,13 @@ impl EventDocument {
     }
 
     /// An event of another store.
-    pub(super) fn imported(event: &Event) -> Self {
+    pub(super) fn imported(event: &Event, order: i64) -> Self {
         Self {
             id: bson::Uuid::from_bytes(event.id.into_bytes()),
             conversation: event.conversation.as_str().to_owned(),
             seq: i64::try_from(event.seq).expect("no log has 2^63 events"),
-            at: event.at.micros(),
+            order,
+            time: (order != event.at.micros()).then(|| event.at.micros()),
             sender: event.sender.as_str().to_owned(),
             sender_key: event.sender.key().to_owned(),
             destination: event.destination.as_str().to_owned(),
@@ -72,9 +91,14 @@ impl EventDocument {
         }
     }
 
+    /// The event and its place.
+    pub(super) fn into_placed(self) -> Result<Placed, StoreError> {
+        Ok(Placed { order: self.order, event: self.into_event()? })
+    }
+
     /// The event, with its parts checked again: others may write to the database.
     pub(super) fn into_event(self) -> Result<Event, StoreError> {
-        let at = Timestamp::from_micros(self.at);
+        let at = Timestamp::from_micros(self.time.unwrap_or(self.order));
         let metadata = match self.metadata {
             Some(json) => serde_json::from_str::<Metadata>(&json).map_err(damaged)?,
             None => Metadata::default(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bson::doc;
 use mongodb::options::FindOptions;
 use protocol::api::{BackupTotals, CursorMove, User};
-use protocol::{ConversationId, Event};
+use protocol::{ConversationId, Event, Timestamp};
 use tokio::sync::mpsc;
 
 use super::connect::Collections;
@@ -53,8 +53,17 @@ impl Importer {
     /// # Errors
     /// When one of their places holds another event.
     pub(crate) async fn events(&self, events: &[Event]) -> Result<(), StoreError> {
+        let Some(first) = events.first() else { return Ok(()) };
+        let heads = query::heads(&self.0, std::iter::once(&first.conversation)).await?;
+        let mut last = heads.get(first.conversation.as_str()).map_or(0, |(_, order)| *order);
+        let now = Timestamp::now().micros();
+        let mut placed = |event: &Event| {
+            // A time that is yet to come counts as now, or it would hold back all that follows it.
+            last = event.at.micros().min(now).max(last + 1);
+            EventDocument::imported(event, last)
+        };
         for part in events.chunks(INSERT) {
-            self.insert(part.iter().map(EventDocument::imported).collect()).await?;
+            self.insert(part.iter().map(&mut placed).collect()).await?;
         }
         Ok(())
     }
@@ -170,7 +179,7 @@ async fn import(
 
 async fn mark(collections: &Collections, restoring: bool) -> Result<(), StoreError> {
     if restoring {
-        let set = doc! { "$set": { "since": protocol::Timestamp::now().micros() } };
+        let set = doc! { "$set": { "since": Timestamp::now().micros() } };
         records::upsert(collections, &collections.schema, RESTORING.to_owned(), set).await?;
     } else {
         collections.delete(&collections.schema, doc! { "_id": RESTORING }).await?;

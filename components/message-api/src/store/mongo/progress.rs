@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Progress {
     shown: Mutex<Shown>,
-    /// The latest time of any event that was shown.
+    /// The last place of any event that was shown.
     latest: AtomicI64,
     passed: watch::Sender<Passed>,
 }
@@ -53,7 +53,7 @@ struct Shown {
 #[derive(Debug)]
 struct Last {
     destination: UserName,
-    at: i64,
+    order: i64,
     id: Uuid,
 }
 
@@ -101,20 +101,19 @@ impl Progress {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).time = time;
     }
 
-    /// These were published.
-    pub(super) fn shown(&self, events: &[Event]) {
+    /// These were published, with these places in the order of all.
+    pub(super) fn shown(&self, events: &[Event], orders: &[i64]) {
         if events.is_empty() {
             return;
         }
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        for event in events {
-            self.latest.fetch_max(event.at.micros(), Ordering::Relaxed);
+        for (event, order) in events.iter().zip(orders.iter().copied()) {
+            self.latest.fetch_max(order, Ordering::Relaxed);
             shown.heads.insert(event.conversation.clone(), event.seq);
             if shown.last.len() == LAST {
                 shown.last.pop_front();
             }
-            let (destination, at) = (event.destination.clone(), event.at.micros());
-            shown.last.push_back(Last { destination, at, id: event.id });
+            shown.last.push_back(Last { destination: event.destination.clone(), order, id: event.id });
             shown.told.count += 1;
         }
         let time = shown.time;
@@ -122,7 +121,7 @@ impl Progress {
         self.passed.send_modify(|passed| passed.time = time);
     }
 
-    /// Whoever writes next takes a later time than this: then events that follow each other have times that do, though the clocks of
+    /// Whoever writes next takes a later place than this: then events that follow each other have places that do, though the clocks of
     /// two processes differ (Kulkarni et al., "Logical Physical Clocks", 2014).
     pub(super) fn latest(&self) -> i64 {
         self.latest.load(Ordering::Relaxed)
@@ -151,7 +150,7 @@ impl Progress {
         let count = shown.told.count.checked_sub(since.count).filter(|_| since.run == shown.told.run)?;
         let first = shown.last.len().checked_sub(usize::try_from(count).ok()?)?;
         let news = shown.last.range(first..);
-        let late = news.filter(|last| last.destination == *user && (last.at, last.id) <= end);
+        let late = news.filter(|last| last.destination == *user && (last.order, last.id) <= end);
         Some((late.map(|last| last.id).collect(), shown.told))
     }
 
@@ -161,7 +160,11 @@ impl Progress {
     }
 
     /// Waits until these events, which were just read, are published. Answers whether they are.
-    pub(super) async fn has_shown(&self, collections: &Collections, read: &[Event]) -> bool {
+    pub(super) async fn has_shown<'e>(
+        &self,
+        collections: &Collections,
+        read: impl Iterator<Item = (&'e Event, i64)>,
+    ) -> bool {
         if !self.may_come(read) {
             return true;
         }
@@ -172,12 +175,11 @@ impl Progress {
         settled
     }
 
-    fn may_come(&self, read: &[Event]) -> bool {
+    fn may_come<'e>(&self, mut read: impl Iterator<Item = (&'e Event, i64)>) -> bool {
         let since = long_ago();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        read.iter().any(|event| {
-            event.at.micros() > since
-                && shown.heads.get(&event.conversation).is_none_or(|head| *head < event.seq)
+        read.any(|(event, order)| {
+            order > since && shown.heads.get(&event.conversation).is_none_or(|head| *head < event.seq)
         })
     }
 
@@ -209,7 +211,8 @@ mod tests {
         let begun = progress.told();
         let (first, second) = (sample::event(1), sample::event(2));
         let (user, end) = (first.destination.clone(), (second.at.micros(), second.id));
-        progress.shown(&[first.clone(), second.clone()]);
+        let orders = [&first, &second].map(|event| event.at.micros());
+        progress.shown(&[first.clone(), second.clone()], &orders);
         let ids = |since, end| progress.late(since, &user, end).map(|(late, _)| late);
         assert_eq!(ids(begun, end), Some(HashSet::from([first.id, second.id])));
         assert_eq!(ids(begun, (first.at.micros() - 1, Uuid::max())), Some(HashSet::new()), "it comes later");
@@ -219,7 +222,7 @@ mod tests {
         assert_eq!(ids(other.told(), end), None, "another process");
 
         let since = progress.told();
-        (0..LAST).for_each(|_| progress.shown(std::slice::from_ref(&second)));
+        (0..LAST).for_each(|_| progress.shown(std::slice::from_ref(&second), &orders[1..]));
         assert!(ids(since, end).is_some());
         assert_eq!(ids(begun, end), None, "so much came since");
         progress.restart();

@@ -7,10 +7,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::options::FindOptions;
 use protocol::api::EventPage;
 use protocol::native::ConversationSummary;
-use protocol::{ConversationId, Event, UserName};
+use protocol::{ConversationId, UserName};
 
 use super::connect::Collections;
-use super::document::{EventDocument, damaged};
+use super::document::{EventDocument, Placed, damaged};
 use crate::store::{Range, StoreError};
 
 /// Conversations asked for in one query; BSON documents have a limit, and so has patience.
@@ -132,13 +132,13 @@ async fn summary(
     })
 }
 
-/// A page of a conversation.
+/// A page of a conversation, and the places of its events in the order of all.
 pub(super) async fn events(
     collections: &Collections,
     conversation: &ConversationId,
     range: Range,
     limit: usize,
-) -> Result<EventPage, StoreError> {
+) -> Result<(EventPage, Vec<i64>), StoreError> {
     let (edge, order) = match range {
         Range::After(seq) => (doc! { "$gt": number(seq) }, 1),
         Range::Before(seq) => (doc! { "$lt": number(seq) }, -1),
@@ -148,14 +148,15 @@ pub(super) async fn events(
     let sort = doc! { "conversation": order, "seq": order };
     let options = FindOptions::builder().sort(sort).limit(most).build();
     let found = collections.find(&collections.events, filter, options).await?;
-    let found = found.into_iter().map(EventDocument::into_event);
-    let mut events: Vec<Event> = found.collect::<Result<_, _>>()?;
-    let more = events.len() > limit;
-    events.truncate(limit);
+    let found = found.into_iter().map(EventDocument::into_placed);
+    let mut placed: Vec<Placed> = found.collect::<Result<_, _>>()?;
+    let more = placed.len() > limit;
+    placed.truncate(limit);
     if matches!(range, Range::Before(_)) {
-        events.reverse();
+        placed.reverse();
     }
-    Ok(EventPage { events, more })
+    let (events, orders) = placed.into_iter().map(|placed| (placed.event, placed.order)).unzip();
+    Ok((EventPage { events, more }, orders))
 }
 
 /// Of whatever size, what is past the end is past the end.

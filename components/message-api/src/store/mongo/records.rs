@@ -41,10 +41,11 @@ pub(super) async fn upsert(
 /// Notes that a user logged in. The first time, the user gets the next number.
 pub(super) async fn register(collections: &Collections, user: RegisterUser) -> Result<(), StoreError> {
     let now = Timestamp::now().micros();
-    let mut update = doc! { "$max": { "last_seen": now } };
+    let mut changed = doc! { "last_seen": now };
     if let Some(address) = &user.address {
-        update.insert("$set", doc! { "address": address });
+        changed.insert("address", address);
     }
+    let mut update = doc! { "$set": changed };
     let known = doc! { "_id": user.name.key() };
     let found = collections.update(&collections.users, known, update.clone(), false).await?;
     if found.matched_count == 1 {

@@ -16,12 +16,11 @@ use kit::backoff::Backoff;
 use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::{ChangeStreamEvent, ResumeToken};
 use mongodb::error::{Error, ErrorKind};
-use protocol::Event;
 use tokio_util::sync::CancellationToken;
 
 use super::call::{self, CallError};
 use super::connect::Collections;
-use super::document::{EventDocument, damaged};
+use super::document::{EventDocument, Placed, damaged};
 use super::progress::Progress;
 use crate::store::{Committed, StoreError};
 
@@ -98,8 +97,10 @@ impl Follower {
         while !self.stop.is_cancelled() {
             let mut chunk = Vec::new();
             let end = self.fill(&mut chunk).await;
-            self.committed.publish(&chunk);
-            self.progress.shown(&chunk);
+            let (events, orders): (Vec<_>, Vec<_>) =
+                chunk.into_iter().map(|placed| (placed.event, placed.order)).unzip();
+            self.committed.publish(&events);
+            self.progress.shown(&events, &orders);
             if !end? {
                 self.progress.read_to_the_end();
             }
@@ -108,7 +109,7 @@ impl Follower {
     }
 
     /// Takes what is there. Answers whether there may be more of it.
-    async fn fill(&mut self, chunk: &mut Vec<Event>) -> Result<bool, End> {
+    async fn fill(&mut self, chunk: &mut Vec<Placed>) -> Result<bool, End> {
         while chunk.len() < CHUNK {
             match self.changes.next_if_any().await {
                 Ok(Some(change)) => {
@@ -203,9 +204,9 @@ async fn barrier(collections: &Collections) -> Result<(), CallError> {
 }
 
 /// An event that cannot be read is left out: the next one's `seq` shows that there is one, and reading it says what is wrong.
-fn event(document: Document) -> Option<Event> {
+fn event(document: Document) -> Option<Placed> {
     let parsed = bson::deserialize_from_document::<EventDocument>(document);
-    let parsed = parsed.map_err(damaged).and_then(EventDocument::into_event);
+    let parsed = parsed.map_err(damaged).and_then(EventDocument::into_placed);
     let log =
         |error: &StoreError| tracing::error!(error = kit::failure::chain(error), "an event is not published");
     parsed.inspect_err(log).ok()

@@ -19,7 +19,7 @@ use protocol::{Event, UserName};
 use uuid::Uuid;
 
 use super::connect::Collections;
-use super::document::{EventDocument, damaged};
+use super::document::{EventDocument, Placed, damaged};
 use super::progress::{Progress, Told, long_ago};
 use super::query::{Cursor, MANY, cursors, seen};
 use crate::store::{StoreError, Unseen};
@@ -67,7 +67,7 @@ impl std::fmt::Display for Place {
 
 /// A page as it was read.
 struct Page {
-    events: Vec<Event>,
+    events: Vec<Placed>,
     end: Place,
     more: bool,
 }
@@ -127,7 +127,10 @@ pub(super) async fn unseen(
     loop {
         let begun = progress.told();
         let mut page = read(collections, kept, user, after, limit).await?;
-        let shown = progress.has_shown(collections, &page.events).await;
+        let shown = {
+            let read = page.events.iter().map(|placed| (&placed.event, placed.order));
+            progress.has_shown(collections, read).await
+        };
         let since = after.told.unwrap_or(begun);
         let late = if shown { progress.late(since, user, (page.end.at, page.end.id)) } else { None };
         match late {
@@ -211,9 +214,9 @@ async fn read_page(
     };
     let found = collections.find_first(&collections.events, filter, options, limit + 1, is_unseen).await?;
     let more = found.len() > limit;
-    let events = found.into_iter().take(limit).map(EventDocument::into_event);
-    let events: Vec<Event> = events.collect::<Result<_, _>>()?;
-    let end = events.last().map_or(after, |last| Place { at: last.at.micros(), id: last.id, told: None });
+    let events = found.into_iter().take(limit).map(EventDocument::into_placed);
+    let events: Vec<Placed> = events.collect::<Result<_, _>>()?;
+    let end = events.last().map_or(after, |last| Place { at: last.order, id: last.event.id, told: None });
     Ok(Page { events, end, more })
 }
 
@@ -236,10 +239,11 @@ async fn cursors_of<'c>(
 impl Page {
     /// Leaves out what was seen since the conversations were looked at.
     async fn without_seen(mut self, collections: &Collections, user: &UserName) -> Result<Self, StoreError> {
-        let conversations = self.events.iter().map(|event| event.conversation.as_str());
+        let conversations = self.events.iter().map(|placed| placed.event.conversation.as_str());
         let seen = cursors_of(collections, user, conversations).await?;
         let seen = |event: &Event| seen.get(event.conversation.as_str()).copied().unwrap_or(0);
-        self.events.retain(|event| i64::try_from(event.seq).is_ok_and(|seq| seq > seen(event)));
+        self.events
+            .retain(|Placed { event, .. }| i64::try_from(event.seq).is_ok_and(|seq| seq > seen(event)));
         Ok(self)
     }
 
@@ -250,7 +254,7 @@ impl Page {
         user: &UserName,
         mut late: HashSet<Uuid>,
     ) -> Result<(), StoreError> {
-        self.events.iter().for_each(|event| _ = late.remove(&event.id));
+        self.events.iter().for_each(|placed| _ = late.remove(&placed.event.id));
         if late.is_empty() {
             return Ok(());
         }
@@ -260,10 +264,10 @@ impl Page {
         let seen = cursors_of(collections, user, conversations).await?;
         for document in found {
             if document.seq > seen.get(&document.conversation).copied().unwrap_or(0) {
-                self.events.push(document.into_event()?);
+                self.events.push(document.into_placed()?);
             }
         }
-        self.events.sort_by_key(|event| (event.at, event.id));
+        self.events.sort_by_key(|placed| (placed.order, placed.event.id));
         Ok(())
     }
 
@@ -271,7 +275,8 @@ impl Page {
         // Nobody's clock is so far behind.
         let told = told.filter(|_| self.end.at > long_ago());
         let end = Place { told, ..self.end }.to_string();
-        Unseen { events: self.events, end, more: self.more }
+        let events = self.events.into_iter().map(|placed| placed.event).collect();
+        Unseen { events, end, more: self.more }
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::call::{CallError, DUPLICATE_KEY};
 use super::connect::Collections;
-use super::document::EventDocument;
+use super::document::{EventDocument, Placed};
 use super::progress::Progress;
 use super::query;
 use crate::store::recent::Recent;
@@ -50,7 +50,7 @@ pub(super) struct Batch {
 #[derive(Debug, Clone, Copy)]
 struct Head {
     seq: u64,
-    at: i64,
+    order: i64,
 }
 
 /// Who sent what: unique over all events.
@@ -66,7 +66,7 @@ pub(super) struct Writer {
     heads: Recent<ConversationId, Head>,
     /// Bound: [`UNKNOWN`]. Overflow: all are forgotten; readers of the feed then find those events by the gap they leave.
     unknown: HashSet<SentKey>,
-    last_at: i64,
+    last_order: i64,
 }
 
 /// What became of the drafts of one insert, by their place in it.
@@ -83,7 +83,7 @@ impl Writer {
         progress: Option<Arc<Progress>>,
     ) -> Self {
         let (heads, unknown) = (Recent::new(HEADS), HashSet::new());
-        Self { collections, committed, progress, heads, unknown, last_at: 0 }
+        Self { collections, committed, progress, heads, unknown, last_order: 0 }
     }
 
     /// Writes until the queue is closed and empty.
@@ -171,12 +171,14 @@ impl Writer {
         for draft in pending.iter().map(|index| group.drafts[*index]) {
             let conversation = draft.conversation();
             let cached = self.heads.get(&conversation).copied();
-            let end = ends.entry(conversation).or_insert(cached.unwrap_or(Head { seq: 0, at: 0 }));
-            // Growing over all conversations too, so that a batch is handed over in its order.
-            let at = Timestamp::now().micros().max(end.at + 1).max(self.last_at + 1).max(others + 1);
-            self.last_at = at;
-            *end = Head { seq: end.seq + 1, at };
-            documents.push(EventDocument::new(draft, end.seq, at));
+            let end = ends.entry(conversation).or_insert(cached.unwrap_or(Head { seq: 0, order: 0 }));
+            let now = Timestamp::now().micros();
+            // Growing over all conversations too, so that a batch is handed over in its order, and whoever reads page by page is
+            // given nothing that belongs before the pages that they have. People are shown `now`.
+            let order = now.max(end.order + 1).max(self.last_order + 1).max(others + 1);
+            self.last_order = order;
+            *end = Head { seq: end.seq + 1, order };
+            documents.push(EventDocument::new(draft, end.seq, order, now));
         }
         Ok(documents)
     }
@@ -207,9 +209,9 @@ impl Writer {
         });
         self.start_conversations(new.collect()).await?;
         for id in missing.into_keys() {
-            let (seq, at) = heads.get(id.as_str()).copied().unwrap_or_default();
+            let (seq, order) = heads.get(id.as_str()).copied().unwrap_or_default();
             let seq = seq.max(floors.get(id.as_str()).copied().unwrap_or(0));
-            let head = Head { seq, at };
+            let head = Head { seq, order };
             self.heads.insert(id, head);
         }
         Ok(())
@@ -250,8 +252,8 @@ impl Writer {
             },
         };
         for (document, index) in documents.into_iter().zip(pending).take(confirmed) {
-            let event = document.into_event()?;
-            self.heads.insert(event.conversation.clone(), Head { seq: event.seq, at: event.at.micros() });
+            let Placed { order, event } = document.into_placed()?;
+            self.heads.insert(event.conversation.clone(), Head { seq: event.seq, order });
             group.results[*index] = Some(appended(&event, false));
             group.stored.push(event);
         }
@@ -297,15 +299,15 @@ impl Writer {
             let key = sent_key(group.drafts[index]);
             let was_unknown = self.unknown.remove(&key);
             if let Some(document) = found.remove(&key) {
-                let event = document.into_event()?;
-                group.results[index] = Some(appended(&event, !was_unknown));
+                let placed = document.into_placed()?;
+                group.results[index] = Some(appended(&placed.event, !was_unknown));
                 if was_unknown {
-                    late.push(event);
+                    late.push(placed);
                 }
             }
         }
-        late.sort_by_key(|event| (event.at, event.seq));
-        group.stored.extend(late);
+        late.sort_by_key(|placed| (placed.order, placed.event.seq));
+        group.stored.extend(late.into_iter().map(|placed| placed.event));
         group.copy_repeated();
         Ok(())
     }
