@@ -12,11 +12,15 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Where it serves HTTP. Port 0 asks the system for a free one.
     pub listen: SocketAddr,
+    /// How many MiB one sender may have stored in a day; 0 is no limit.
+    pub sender_mib_per_day: u64,
+    /// Messages are refused while the disk has less left than this, or than a fiftieth of a small disk; 0 uses all of it.
+    pub reserve_mib: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 8000).into() }
+        Self { listen: (Ipv4Addr::LOCALHOST, 8000).into(), sender_mib_per_day: 256, reserve_mib: 256 }
     }
 }
 

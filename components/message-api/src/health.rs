@@ -36,6 +36,8 @@ struct State {
     stored_at: Option<Instant>,
     /// Why the last write failed.
     write: Option<String>,
+    /// Why no message is taken, where the disk is nearly full.
+    full: Option<String>,
     /// What was found damaged, and when.
     damage: Option<(Instant, String)>,
     /// What the last check of the whole store found.
@@ -48,7 +50,7 @@ struct State {
 impl State {
     fn reason(&self) -> Option<&String> {
         let damage = self.damage.as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED);
-        self.write.as_ref().or(self.check.as_ref()).or(damage.map(|(_, what)| what))
+        self.write.as_ref().or(self.full.as_ref()).or(self.check.as_ref()).or(damage.map(|(_, what)| what))
     }
 }
 
@@ -82,7 +84,7 @@ impl Health {
     /// A write failed.
     pub(crate) fn not_stored(&self, error: &StoreError) {
         match error {
-            StoreError::Refused { .. } => return,
+            StoreError::Refused { .. } | StoreError::Full { .. } | StoreError::Limited { .. } => return,
             StoreError::Damaged { .. } => return self.damaged(error),
             StoreError::Unavailable { .. } => self.lock().write = Some(kit::failure::chain(error)),
         }
@@ -93,6 +95,12 @@ impl Health {
     fn hangs(&self) {
         let hangs = format!("the store has not answered for {} seconds", PATIENCE.as_secs());
         self.lock().write.get_or_insert(hangs);
+        self.tell();
+    }
+
+    /// Whether the disk is nearly full, and how much is left.
+    pub(crate) fn disk(&self, full: Option<String>) {
+        self.lock().full = full;
         self.tell();
     }
 

@@ -2,9 +2,9 @@
 //!
 //! * [`store`]: the logs, in SQLite or MongoDB.
 //! * [`feed`]: the stream of committed events.
-//! * [`archive`]: what a backup holds. * [`migrate`]: from one store to another. * [`retention`]: what is let go.
+//! * [`archive`]: what a backup holds. * [`migrate`]: from one store to another. * [`retention`]: what is deleted.
 //! * `http`: the endpoints; `service`: what they share; `handovers`: what was answered and perhaps not read.
-//! * `health`: whether the store can be used; `observed`: what its users meet.
+//! * `health`: whether the store can be used; `observed`: what its users meet; `budget`: how much may be stored.
 //!
 //! Knows nothing of sessions, dialects or who is online.
 
@@ -15,6 +15,7 @@ pub mod migrate;
 pub mod retention;
 pub mod store;
 
+mod budget;
 mod handovers;
 mod health;
 mod http;
@@ -45,10 +46,10 @@ pub async fn run(
     reserved: Vec<UserName>,
     context: kit::Context,
 ) -> Result<(), kit::Failure> {
-    serve(kit::listen::bind(config.listen).await?, store, reserved, context).await
+    serve_with(&config, kit::listen::bind(config.listen).await?, store, reserved, context).await
 }
 
-/// As [`run`], on a listener that is bound already.
+/// As [`run`], on a listener that is bound already, and otherwise with the defaults.
 ///
 /// # Errors
 /// When the store cannot be opened.
@@ -58,17 +59,36 @@ pub async fn serve(
     reserved: Vec<UserName>,
     context: kit::Context,
 ) -> Result<(), kit::Failure> {
+    serve_with(&Config::default(), listener, store, reserved, context).await
+}
+
+/// As [`run`], on a listener that is bound already.
+///
+/// # Errors
+/// When the store cannot be opened.
+pub async fn serve_with(
+    config: &Config,
+    listener: TcpListener,
+    store: StoreConfig,
+    reserved: Vec<UserName>,
+    context: kit::Context,
+) -> Result<(), kit::Failure> {
     let address = listener.local_addr()?;
-    let rule = retention::Rule::of(&store);
+    let (rule, budget) = (retention::Rule::of(&store), budget::Budget::new(config, &reserved));
+    let directory = store::directory(&store, &context.data);
     let feed = Arc::new(Feed::default());
     let store =
         store::open(&store, &context.data, feed.clone()).await.map_err(store::OpenError::into_failure)?;
-    let service = Arc::new(Service::new(Arc::clone(&store), feed, reserved, &context));
+    let service = Arc::new(Service::new(Arc::clone(&store), feed, reserved, (rule, budget), &context));
     tracing::info!(%address, "serving the message API");
     service.health.serving(&format!("serving on http://{address}"));
     let watching = health::watch(Arc::clone(&service.health), Arc::clone(&store), context.shutdown.clone());
     let watching = tokio::spawn(watching);
-    let sweeping = rule.map(|rule| tokio::spawn(retention::run(Arc::clone(&service), rule)));
+    if let Some(directory) = directory {
+        let (service, shutdown) = (Arc::clone(&service), context.shutdown.clone());
+        tokio::spawn(async move { service.budget.watch(directory, &service.health, shutdown).await });
+    }
+    let sweeping = rule.map(|_| tokio::spawn(retention::run(Arc::clone(&service))));
     kit::http::Server::new(http::router(Arc::clone(&service)))
         .with_token(context.service_token.clone())
         .run(listener, context.shutdown.clone())

@@ -12,6 +12,8 @@ pub(crate) struct Metrics {
     pub(crate) commits: Timer,
     pub(crate) handed_over: Counter,
     pub(crate) let_go: Counter,
+    pub(crate) over_budget: Counter,
+    pub(crate) no_room: Counter,
     pub(crate) feed_readers: Gauge,
     pub(crate) feed_lagged: Counter,
 }
@@ -30,6 +32,12 @@ impl Metrics {
                 &self.failed,
             )
             .counter("handed_over_total", handed_over, &self.handed_over)
+            .counter(
+                "over_budget_total",
+                "Batches refused: a sender had sent too much today.",
+                &self.over_budget,
+            )
+            .counter("no_room_total", "Batches refused: the disk was nearly full.", &self.no_room)
             .counter("let_go_total", "Old events removed.", &self.let_go)
             .counter("feed_lagged_total", "Readers of the feed that were too slow.", &self.feed_lagged)
             .gauge("feed_readers", "Readers of the feed.", self.feed_readers.get())

@@ -48,7 +48,7 @@ impl Observed {
 
     fn count(&self, error: &StoreError) {
         match error {
-            StoreError::Refused { .. } => {}
+            StoreError::Refused { .. } | StoreError::Full { .. } | StoreError::Limited { .. } => {}
             StoreError::Unavailable { .. } | StoreError::Damaged { .. } => self.metrics.failed.add(1),
         }
     }

@@ -11,11 +11,13 @@ use protocol::{Draft, UserName};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::Budget;
 use crate::feed::Feed;
 use crate::handovers::Handovers;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::observed::Observed;
+use crate::retention::Rule;
 use crate::store::{Store, StoreError};
 
 /// Batches read into memory at the same time; further ones wait before their body is read. Times the largest body, this is what
@@ -34,11 +36,16 @@ pub(crate) struct Service {
     pub(crate) hosts: Hosts,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Arc<Health>,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) batches: Semaphore,
     /// Names that only a service with the token may speak as, or read for.
     pub(crate) reserved: HashSet<UserName>,
     pub(crate) handovers: Arc<Handovers>,
+    /// What is too old to be kept, where the operator says so.
+    pub(crate) retention: Option<Rule>,
+    /// Held by who deletes old messages.
+    pub(crate) sweeping: tokio::sync::Mutex<()>,
 }
 
 impl Service {
@@ -46,6 +53,7 @@ impl Service {
         store: Arc<dyn Store>,
         feed: Arc<Feed>,
         reserved: Vec<UserName>,
+        (retention, budget): (Option<Rule>, Budget),
         context: &kit::Context,
     ) -> Self {
         let (metrics, health) = (Arc::default(), Arc::new(Health::new(context.notifier.clone())));
@@ -60,15 +68,28 @@ impl Service {
             hosts: Hosts::default(),
             metrics,
             health,
+            budget: Arc::new(budget),
             shutdown: context.shutdown.clone(),
             batches: Semaphore::new(BATCHES),
             reserved: reserved.into_iter().collect(),
             handovers: Arc::default(),
+            retention,
+            sweeping: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Stores a batch.
+    /// Stores a batch, unless somebody in it has sent too much or the disk is nearly full.
     pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
+        if let Err(error) = self.budget.spend(&drafts) {
+            match &error {
+                StoreError::Full { .. } => self.metrics.no_room.add(1),
+                StoreError::Refused { .. }
+                | StoreError::Limited { .. }
+                | StoreError::Unavailable { .. }
+                | StoreError::Damaged { .. } => self.metrics.over_budget.add(1),
+            }
+            return Err(error);
+        }
         self.store.append(drafts).await
     }
 

@@ -22,6 +22,7 @@ use protocol::{ConversationId, Draft, Event, UserName};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub(crate) use open::directory;
 pub use open::{OpenError, inspect, open, verify};
 
 /// Most keys a service keeps. Past it a new key is refused; the ones that are there can still be changed.
@@ -204,6 +205,20 @@ pub enum StoreError {
         /// Where it comes from.
         #[source]
         source: Option<Arc<dyn Error + Send + Sync>>,
+    },
+    /// The disk is nearly full: nothing was stored, and nothing will be before an operator makes room.
+    #[error("{detail}")]
+    Full {
+        /// How much is left, for people.
+        detail: String,
+    },
+    /// Somebody has sent as much as they may.
+    #[error("{detail}")]
+    Limited {
+        /// Who, and how much that is.
+        detail: String,
+        /// When they may send again.
+        again: std::time::Duration,
     },
     /// What is kept cannot be read, or is not what was written. Asking again will not help before somebody repairs it.
     #[error("{detail}")]

@@ -18,6 +18,7 @@
 //! | `GET /v1/state/{owner}` | | [`StateEntries`] | yes |
 //! | `PUT /v1/state/{owner}/{key}` | [`StateValue`] | `{}` | yes |
 //! | `GET /v1/backup` | | JSON lines: everything that is kept | yes |
+//! | `POST /v1/retention` | [`RetentionRequest`] | [`Retention`] | yes |
 //! | `POST /v1/restore` | [`RestoreRequest`] | [`Restored`] | yes |
 //!
 //! Any error is a [`Problem`]. The token goes in `Authorization: Bearer …`.
@@ -348,6 +349,26 @@ pub struct BackupTotals {
     pub conversations: u64,
     /// Messages.
     pub events: u64,
+}
+
+/// Asks for what is too old to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RetentionRequest {
+    /// Delete it, however much it is; otherwise it is only counted.
+    pub confirmed: bool,
+}
+
+/// What is too old to be kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Retention {
+    /// All messages that are kept.
+    pub messages: u64,
+    /// Those of them that are too old, or too many.
+    pub expired: u64,
+    /// Those that were deleted now.
+    pub deleted: u64,
+    /// Why nothing was deleted, where something would have been.
+    pub held: Option<String>,
 }
 
 /// What a restore has done.

@@ -10,7 +10,8 @@ use futures_util::{Stream, TryStreamExt};
 use kit::Secret;
 use protocol::api::{
     AppendRequest, AppendResponse, Conversations, CursorMove, CursorMoves, EventPage, FeedPosition, Names,
-    Problem, RegisterUser, RestoreRequest, Restored, StateEntries, StateValue, UnseenPage, User, Users,
+    Problem, RegisterUser, RestoreRequest, Restored, Retention, RetentionRequest, StateEntries, StateValue,
+    UnseenPage, User, Users,
 };
 use protocol::{ConversationId, Draft, UserName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -227,6 +228,15 @@ impl ApiClient {
     pub async fn restore(&self, file: PathBuf) -> Result<Restored, ApiError> {
         let request = self.lasting(Method::POST, &["restore"])?;
         self.fetch(request.json(&RestoreRequest { file })).await
+    }
+
+    /// Counts what is too old to be kept, or deletes it, however long that takes.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn retention(&self, confirmed: bool) -> Result<Retention, ApiError> {
+        let request = self.lasting(Method::POST, &["retention"])?;
+        self.fetch(request.json(&RetentionRequest { confirmed })).await
     }
 
     /// Why the message API is not ready, where it is not.

@@ -43,6 +43,9 @@ pub(super) fn check(place: &Where, without: &Without, args: &Args) -> Result<Exi
         problems.extend(small_runtime()?.block_on(store::unready(&loaded)));
     }
     output::line("");
+    if let Some(legacy) = small_runtime()?.block_on(store::legacy(&loaded)) {
+        output::line(&legacy);
+    }
     if let Some(pid) = running {
         output::line(&format!("a launcher runs here already (pid {pid}); the ports were not tried"));
     }

@@ -13,6 +13,7 @@ mod doctor;
 mod down;
 mod guard;
 mod history;
+mod import;
 mod itself;
 mod lan;
 mod launcher_log;
@@ -29,6 +30,7 @@ mod proof;
 mod reload;
 mod report;
 mod restore;
+mod retention;
 mod run;
 mod running;
 #[cfg(test)]
@@ -102,6 +104,10 @@ enum Command {
     Backup(With<backup::Args>),
     /// Make the store what a backup holds
     Restore(With<restore::Args>),
+    /// Take over what an older program left in the database
+    Import(With<import::Args>),
+    /// Count the messages that are too old to be kept, or delete them
+    Retention(With<retention::Args>),
     /// Take everything from a SQLite file to MongoDB
     Migrate(With<migrate::Args>),
     /// Print the launcher's own numbers, for Prometheus
@@ -174,6 +180,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Trace(it)) => trace::trace(&place.then(it.place), &it.args),
         Some(Command::Backup(it)) => backup::backup(&place.then(it.place), &it.args),
         Some(Command::Restore(it)) => restore::restore(&place.then(it.place), &it.args),
+        Some(Command::Import(it)) => import::import(&place.then(it.place), &it.args),
+        Some(Command::Retention(it)) => retention::retention(&place.then(it.place), &it.args),
         Some(Command::History(it)) => history::history(&place.then(it.place), it.args),
         Some(Command::Migrate(it)) => migrate::migrate(&place.then(it.place), &it.args),
         Some(Command::Metrics(it)) => metrics::metrics(&place.then(it.place)),

@@ -32,3 +32,15 @@ pub fn damage(loaded: &Loaded) -> Option<(Exit, String)> {
         }
     }
 }
+
+/// What an older program left in the database, where it did and where that can be seen now.
+pub async fn legacy(loaded: &Loaded) -> Option<String> {
+    let url = &loaded.settings.store.url;
+    if !super::mongodb::is_mongodb(url) {
+        return None;
+    }
+    let count = message_api::store::mongo::legacy_waiting(url).await.ok()??;
+    Some(format!(
+        "the older program left {count} messages in the collection 'messages'; they are taken over at the next start"
+    ))
+}

@@ -108,6 +108,7 @@ fn on_a_full_disk_nothing_is_acknowledged_the_rest_works_and_all_is_well_once_th
     let mut launcher = home
         .set(&format!("store.url=sqlite:{}/chat.db", disk.path().display()))
         .set("chat-server.messages-per-second=0")
+        .set("message-api.reserve-mib=0")
         .argument("--no-thermometer")
         .up();
     let (alice, _) = LineClient::login(launcher.home.chat, "alice");

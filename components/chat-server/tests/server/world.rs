@@ -101,7 +101,7 @@ impl World {
     }
 
     pub(crate) async fn start_api(&mut self) {
-        let config = message_api::Config { listen: self.api_address };
+        let config = message_api::Config { listen: self.api_address, ..message_api::Config::default() };
         self.message_api = Some(Running::start(self.context(), |context| {
             message_api::run(config, StoreConfig::default(), Vec::new(), context)
         }));

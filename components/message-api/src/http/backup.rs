@@ -8,13 +8,14 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use protocol::api::{RestoreRequest, Restored};
+use protocol::api::{RestoreRequest, Restored, Retention, RetentionRequest};
 use tokio::sync::mpsc;
 
 use super::input;
 use super::problem::Refusal;
 use crate::archive;
 use crate::service::Service;
+use crate::store::StoreError;
 
 /// Streams everything that is kept. Where it breaks off, its last line is missing.
 pub(super) async fn backup(State(service): State<Arc<Service>>) -> Response {
@@ -45,4 +46,14 @@ pub(super) async fn restore(
         return Err(Refusal::field("file", "the file's whole path is needed, from the root"));
     }
     Ok(Json(service.store.restore(file).await?))
+}
+
+/// `POST /v1/retention`. It goes on when whoever asked is gone: what is half deleted is deleted.
+pub(super) async fn retention(
+    State(service): State<Arc<Service>>,
+    input::Body(RetentionRequest { confirmed }): input::Body<RetentionRequest>,
+) -> Result<Json<Retention>, Refusal> {
+    let sweeping = tokio::spawn(async move { crate::retention::by_hand(&service, confirmed).await });
+    let swept = sweeping.await.unwrap_or_else(|_| Err(StoreError::unavailable("the sweep ended badly")));
+    Ok(Json(swept?))
 }

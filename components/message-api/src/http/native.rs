@@ -36,7 +36,11 @@ pub(super) async fn append(
     if drafts.len() > BATCH_DRAFTS {
         return Err(Refusal::field("drafts", format!("a batch has at most {BATCH_DRAFTS} drafts")));
     }
-    let results = if drafts.is_empty() { Vec::new() } else { service.append(drafts).await? };
+    let results = if drafts.is_empty() {
+        Vec::new()
+    } else {
+        service.append(drafts).await.map_err(Refusal::of_batch)?
+    };
     Ok(Json(AppendResponse { results, durability: service.store.durability() }))
 }
 

@@ -12,17 +12,19 @@ use crate::store::StoreError;
 pub(super) struct Refusal {
     status: StatusCode,
     problem: Problem,
+    /// `Retry-After`, in seconds.
+    again: Option<u64>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, problem: Problem { detail: detail.into(), field: None } }
+        Self { status, problem: Problem { detail: detail.into(), field: None }, again: None }
     }
 
     /// A body, path or query that breaks a rule: 422.
     pub(super) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
         let problem = Problem { detail: detail.into(), field: Some(field.into()) };
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, problem }
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, problem, again: None }
     }
 
     /// The same, with the field that it is about.
@@ -36,6 +38,17 @@ impl Refusal {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
     }
 
+    /// What our own servers are told of a batch. What its sender must change, or wait long for, is refused: the others in the batch
+    /// need not wait with them.
+    pub(super) fn of_batch(error: StoreError) -> Self {
+        match error {
+            StoreError::Full { detail } | StoreError::Limited { detail, .. } => Self::field("drafts", detail),
+            error @ (StoreError::Refused { .. }
+            | StoreError::Unavailable { .. }
+            | StoreError::Damaged { .. }) => error.into(),
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
@@ -47,6 +60,11 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Refused { field, detail } => Self::field(*field, detail),
+            StoreError::Full { detail } => Self::new(StatusCode::INSUFFICIENT_STORAGE, detail),
+            StoreError::Limited { detail, again } => {
+                let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
+                Self { again: Some(again.as_secs()), ..refusal }
+            }
             StoreError::Unavailable { detail, .. } | StoreError::Damaged { detail, .. } => {
                 tracing::warn!(error = kit::failure::chain(&error), "the store could not do a request");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
@@ -58,6 +76,9 @@ impl From<StoreError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.problem)).into_response();
+        if let Some(again) = self.again {
+            response.headers_mut().insert(header::RETRY_AFTER, again.into());
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             response
                 .headers_mut()

@@ -145,15 +145,19 @@ fn users() -> [Route; 6] {
     ]
 }
 
-fn copies() -> [Route; 2] {
+fn copies() -> [Route; 3] {
     let backup = Operation::new("get", "Take a backup", "JSON lines: everything that is kept, while people write. A backup whose last line is missing is not whole.")
         .lines(schema::<Record>);
     let restore = Operation::new("post", "Restore a backup", "The store becomes what the file holds, all of it or nothing. With SQLite what was there is kept in a file beside it; with MongoDB the database must have no messages.")
         .body(schema::<api::RestoreRequest>)
         .answer(schema::<api::Restored>);
+    let retention = Operation::new("post", "Count or delete old messages", "What store.retention-age and store.retention-count no longer keep: counted, or deleted, however much it is.")
+        .body(schema::<api::RetentionRequest>)
+        .answer(schema::<api::Retention>);
     [
         route("/v1/backup", Access::Token, get(backup::backup), [backup]),
         route("/v1/restore", Access::Token, post(backup::restore), [restore]),
+        route("/v1/retention", Access::Token, post(backup::retention), [retention]),
     ]
 }
 

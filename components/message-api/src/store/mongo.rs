@@ -2,7 +2,7 @@
 //!
 //! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends, [`query`] and [`unseen`] read,
 //! [`cursor_moves`] moves cursors, [`records`] keeps users and state, [`whole`] reads and [`import`] takes all that a store holds, [`document`] is
-//! how an event stands in a document. [`call`] bounds every wait, and [`session`] sees to it that nothing old is read. [`stream`]
+//! how an event stands in a document. [`legacy`] takes over what an older program left. [`call`] bounds every wait, and [`session`] sees to it that nothing old is read. [`stream`]
 //! tells what was stored, and [`progress`] how far it has come.
 //!
 //! Several processes may write to one database: the unique index on `(conversation, seq)` is the fence between them. On a replica
@@ -14,6 +14,7 @@ mod connect;
 mod cursor_moves;
 mod document;
 mod import;
+mod legacy;
 mod progress;
 mod query;
 mod records;
@@ -46,8 +47,9 @@ use progress::Progress;
 use stream::Follower;
 use writer::{Batch, QUEUE, Writer};
 
-pub use connect::{MongoOpenError, greet};
+pub use connect::{MongoOpenError, greet, legacy_waiting};
 pub(crate) use import::Importer;
+pub use legacy::Legacy;
 
 /// How long closing waits for the change stream.
 const CLOSING: Duration = Duration::from_millis(300);
@@ -84,6 +86,7 @@ impl MongoStore {
     /// When the URL is none, the server is not there or does not let us in, or a newer program made the database.
     pub async fn open(url: &str, committed: Arc<dyn Committed>) -> Result<Self, MongoOpenError> {
         let (collections, servers) = connect::open(url).await?;
+        legacy::import_once(&collections).await.map_err(MongoOpenError::Legacy)?;
         let followed = Followed::start(&collections, Arc::clone(&committed)).await;
         let followed = followed.map_err(|error| connect::explain(error, &servers))?;
         Ok(Self::on(collections, followed, committed))
@@ -96,6 +99,15 @@ impl MongoStore {
     pub(crate) async fn open_without_feed(url: &str) -> Result<Self, MongoOpenError> {
         let (collections, _) = connect::open(url).await?;
         Ok(Self::on(collections, None, Arc::new(Unheard)))
+    }
+
+    /// Takes over the messages of the older program, whether that was done before or not.
+    ///
+    /// # Errors
+    /// When the database cannot be opened or written; what was taken over until then is there.
+    pub async fn import_legacy(url: &str) -> Result<Legacy, MongoOpenError> {
+        let (collections, _) = connect::open(url).await?;
+        legacy::import(&collections).await.map_err(MongoOpenError::Legacy)
     }
 
     fn on(collections: Collections, followed: Option<Followed>, committed: Arc<dyn Committed>) -> Self {

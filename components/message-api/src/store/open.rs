@@ -60,6 +60,14 @@ pub fn inspect(config: &StoreConfig, data: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// The directory whose disk the messages fill; nothing where a server keeps them, which knows its own disk.
+pub(crate) fn directory(config: &StoreConfig, data: &Path) -> Option<PathBuf> {
+    match locate(&config.url, data).ok()? {
+        Location::Sqlite(path) => path.parent().map(Path::to_owned),
+        Location::Mongo(_) => None,
+    }
+}
+
 /// Reads all of the file that the configuration names, and tells what is damaged in it. A store elsewhere sees to that alone.
 ///
 /// # Errors

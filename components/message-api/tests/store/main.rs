@@ -8,6 +8,7 @@ mod contract;
 mod disk;
 mod elections;
 mod health;
+mod legacy;
 mod lost;
 mod migrate;
 mod mongo;

@@ -33,3 +33,20 @@ async fn nobody_who_writes_is_stopped() {
     assert!(written > 50, "{written} were written meanwhile");
     assert!(slowest < Duration::from_millis(500), "the slowest took {slowest:?}");
 }
+
+#[tokio::test]
+async fn what_a_sweep_would_delete_is_counted_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let bench = Bench { config: StoreConfig::default(), data: directory.path().to_owned() };
+    let opened = bench.open().await;
+    opened.append((0..450).map(|n| draft("alice", "bob", &n.to_string())).collect()).await;
+    opened.append((0..3).map(|n| draft("carol", "bob", &n.to_string())).collect()).await;
+    let config = StoreConfig { retention_count: 10, retention_unseen: true, ..StoreConfig::default() };
+    let rule = Rule::of(&config).unwrap();
+    let tomorrow = Timestamp::from_micros(Timestamp::now().micros() + 86_400_000_000);
+    let planned = retention::plan(&*opened.store, rule, tomorrow).await.unwrap();
+    assert_eq!((planned.messages, planned.expired), (453, 440));
+    assert_eq!(retention::sweep(&*opened.store, rule, tomorrow).await.unwrap(), 440);
+    let after = retention::plan(&*opened.store, rule, tomorrow).await.unwrap();
+    assert_eq!((after.messages, after.expired), (13, 0));
+}

@@ -13,7 +13,9 @@ use mongodb::{Client, Collection, IndexModel};
 use super::call::{self, CallError};
 use super::document::EventDocument;
 use super::import::RESTORING;
+use super::legacy;
 use super::session::Clock;
+use crate::store::StoreError;
 
 /// Where the URL names no database.
 const DATABASE: &str = "messaging_db";
@@ -78,6 +80,9 @@ pub enum MongoOpenError {
         "the restore into the database '{0}' was cut off; drop the database, or name a new one in store.url, and restore again"
     )]
     HalfRestored(String),
+    /// What an older program left there cannot be taken over.
+    #[error("the messages of the older program cannot be taken over")]
+    Legacy(#[source] StoreError),
     /// It answers with something else.
     #[error("MongoDB at {servers} cannot be used")]
     Other {
@@ -104,6 +109,7 @@ impl MongoOpenError {
             | Self::Unreachable { .. }
             | Self::Login { .. }
             | Self::NotMongo { .. }
+            | Self::Legacy(_)
             | Self::Other { .. } => Exit::Unavailable,
         }
     }
@@ -149,22 +155,38 @@ pub async fn greet(url: &str) -> Result<(), MongoOpenError> {
     ping(&client, &servers).await
 }
 
+/// How many messages of an older program will be taken over at the next start.
+///
+/// # Errors
+/// As [`greet`].
+pub async fn legacy_waiting(url: &str) -> Result<Option<u64>, MongoOpenError> {
+    let (client, _) = connect(url).await?;
+    let collections = Collections::of(&client);
+    legacy::waiting(&collections).await.map_err(MongoOpenError::Legacy)
+}
+
+impl Collections {
+    fn of(client: &Client) -> Self {
+        let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
+        Self {
+            events: database.collection("events"),
+            conversations: database.collection("conversations"),
+            cursors: database.collection("cursors"),
+            device_cursors: database.collection("device_cursors"),
+            users: database.collection("users"),
+            counters: database.collection("counters"),
+            state: database.collection("state"),
+            schema: database.collection("schema"),
+            clock: Clock::default(),
+        }
+    }
+}
+
 /// Finds the server, and prepares the database on it. Also says which servers were asked.
 pub(super) async fn open(url: &str) -> Result<(Collections, String), MongoOpenError> {
     let (client, servers) = connect(url).await?;
     ping(&client, &servers).await?;
-    let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
-    let collections = Collections {
-        events: database.collection("events"),
-        conversations: database.collection("conversations"),
-        cursors: database.collection("cursors"),
-        device_cursors: database.collection("device_cursors"),
-        users: database.collection("users"),
-        counters: database.collection("counters"),
-        state: database.collection("state"),
-        schema: database.collection("schema"),
-        clock: Clock::default(),
-    };
+    let collections = Collections::of(&client);
     check_version(&collections, &servers).await?;
     create_indexes(&collections).await.map_err(|error| explain(error, &servers))?;
     Ok((collections, servers))

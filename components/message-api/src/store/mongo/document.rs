@@ -70,6 +70,11 @@ impl EventDocument {
         }
     }
 
+    /// The same, which nobody is told of.
+    pub(super) fn without_news(self) -> Self {
+        Self { imported: true, ..self }
+    }
+
     /// An event of another store.
     pub(super) fn imported(event: &Event, order: i64) -> Self {
         Self {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::connect::Collections;
 use super::cursor_moves;
 use super::document::EventDocument;
-use super::{records, whole};
+use super::{query, records, whole};
 use crate::archive::{self, Archive, ArchiveError, Record};
 use crate::store::{StatePut, StoreError};
 

@@ -97,7 +97,18 @@ pub(super) async fn users(collections: &Collections, after: u64, limit: usize) -
         Some(last) => u64::try_from(last.get_i64("ordinal").map_err(damaged)?).map_err(damaged)?,
         None => after,
     };
-    Ok(Users { users: found.iter().map(user).collect::<Result<_, _>>()?, last, more })
+    let users = found.iter().filter_map(|document| ours("users", document, user(document))).collect();
+    Ok(Users { users, last, more })
+}
+
+/// Others may write to the database: what is not a document of ours is named and left out, and the rest goes on.
+pub(super) fn ours<T>(collection: &str, document: &Document, read: Result<T, StoreError>) -> Option<T> {
+    let id = document.get("_id").map(ToString::to_string).unwrap_or_default();
+    let name = |error: &StoreError| {
+        let why = kit::failure::chain(error);
+        tracing::warn!(collection, id, why, "a document of another program is left out");
+    };
+    read.inspect_err(name).ok()
 }
 
 /// Those of these names that are registered.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::connect::Collections;
 use super::document::damaged;
+use super::records::ours;
 use crate::store::{StatePut, StoreError};
 
 /// The conversations behind `after`, in order of their keys.
@@ -17,10 +18,21 @@ pub(super) async fn all_conversations(
     after: Option<&ConversationId>,
     limit: usize,
 ) -> Result<Vec<ConversationId>, StoreError> {
-    let filter = doc! { "_id": { "$gt": after.map_or("", ConversationId::as_str) } };
-    let found = collections.find(&collections.conversations, filter, page(doc! { "_id": 1 }, limit)).await?;
     let id = |document: &Document| ConversationId::parse(text(document, "_id")?).map_err(damaged);
-    found.iter().map(id).collect()
+    let mut after = after.map_or_else(String::new, |after| after.as_str().to_owned());
+    loop {
+        let filter = doc! { "_id": { "$gt": &after } };
+        let found =
+            collections.find(&collections.conversations, filter, page(doc! { "_id": 1 }, limit)).await?;
+        let Some(last) = found.last() else { return Ok(Vec::new()) };
+        text(last, "_id")?.clone_into(&mut after);
+        let ids: Vec<_> =
+            found.iter().filter_map(|document| ours("conversations", document, id(document))).collect();
+        // Where all of it is another program's, what comes behind it is not.
+        if !ids.is_empty() {
+            return Ok(ids);
+        }
+    }
 }
 
 /// Users' own cursors in a conversation, then those of their devices.
@@ -40,7 +52,7 @@ pub(super) async fn cursors(
         let user = UserName::stored(text(document, "user")?).map_err(damaged)?;
         Ok(CursorMove { user, device, conversation: conversation.clone(), seq })
     };
-    found.iter().map(cursor).collect()
+    Ok(found.iter().filter_map(|document| ours("cursors", document, cursor(document))).collect())
 }
 
 /// What services keep behind this owner and key, in their order.
@@ -60,7 +72,7 @@ pub(super) async fn all_state(
         let (key, value) = (text(document, "key")?.to_owned(), text(document, "value")?.to_owned());
         Ok(StatePut { owner, key, value: Some(value) })
     };
-    found.iter().map(put).collect()
+    Ok(found.iter().filter_map(|document| ours("state", document, put(document))).collect())
 }
 
 fn page(sort: Document, limit: usize) -> FindOptions {

@@ -67,6 +67,8 @@ pub(super) struct Writer {
     /// Bound: [`UNKNOWN`]. Overflow: all are forgotten; readers of the feed then find those events by the gap they leave.
     unknown: HashSet<SentKey>,
     last_order: i64,
+    /// Whether what is stored is told to anybody.
+    news: bool,
 }
 
 /// What became of the drafts of one insert, by their place in it.
@@ -83,7 +85,19 @@ impl Writer {
         progress: Option<Arc<Progress>>,
     ) -> Self {
         let (heads, unknown) = (Recent::new(HEADS), HashSet::new());
-        Self { collections, committed, progress, heads, unknown, last_order: 0 }
+        Self { collections, committed, progress, heads, unknown, last_order: 0, news: true }
+    }
+
+    /// What it stores was said long ago.
+    pub(super) fn without_news(self) -> Self {
+        Self { news: false, ..self }
+    }
+
+    /// Writes these, outside of any queue.
+    pub(super) async fn write_now(&mut self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.write(vec![Batch { drafts, reply }]).await;
+        answer.await.map_err(|_| StoreError::unavailable("the writer ended badly"))?
     }
 
     /// Writes until the queue is closed and empty.
@@ -178,7 +192,8 @@ impl Writer {
             let order = now.max(end.order + 1).max(self.last_order + 1).max(others + 1);
             self.last_order = order;
             *end = Head { seq: end.seq + 1, order };
-            documents.push(EventDocument::new(draft, end.seq, order, now));
+            let document = EventDocument::new(draft, end.seq, order, now);
+            documents.push(if self.news { document } else { document.without_news() });
         }
         Ok(documents)
     }

@@ -1,0 +1,37 @@
+//! `launcher import legacy`: takes over what an older program left in the database.
+
+use kit::{Exit, Failure};
+use message_api::store::mongo::MongoStore;
+
+use super::options::{Where, Without, small_runtime};
+use super::output;
+use crate::preflight::mongodb;
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Take over the collection 'messages' of the older program; done before, it takes what is new
+    Legacy,
+}
+
+/// Takes it over, while people write or not, and says how much it was.
+pub(super) fn import(place: &Where, args: &Args) -> Result<Exit, Failure> {
+    let What::Legacy = args.what;
+    let loaded = place.load(&Without::default())?;
+    let url = &loaded.settings.store.url;
+    if !mongodb::is_mongodb(url) {
+        let what = "the older program kept its messages in MongoDB; name that database in store.url";
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    kit::context::install_tls();
+    let imported = small_runtime()?.block_on(MongoStore::import_legacy(url));
+    let legacy = imported.map_err(|error| Failure::new(error.exit(), error))?;
+    output::line(&legacy.to_string());
+    Ok(Exit::Fine)
+}

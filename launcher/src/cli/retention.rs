@@ -1,0 +1,29 @@
+//! `launcher retention`: how many messages are too old to be kept, and deleting them.
+
+use kit::{Exit, Failure};
+use protocol::api::Retention;
+
+use super::api::Api;
+use super::options::{Where, small_runtime};
+use super::output;
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Delete them now, however many there are, and trust the clock as it is
+    #[arg(long)]
+    yes: bool,
+}
+
+/// The message API counts, and deletes.
+pub(super) fn retention(place: &Where, args: &Args) -> Result<Exit, Failure> {
+    let api = Api::of_running(place)?;
+    let asked = small_runtime()?.block_on(api.client.retention(args.yes));
+    let Retention { messages, expired, deleted, held: _ } = asked.map_err(|error| api.failure(&error))?;
+    if args.yes {
+        output::line(&format!("{deleted} of {messages} messages deleted"));
+    } else {
+        output::line(&format!("{expired} of {messages} messages are too old; delete them with --yes"));
+    }
+    Ok(Exit::Fine)
+}
