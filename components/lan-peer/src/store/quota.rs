@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::schema::MAX_PAGES;
 use super::{StoreError, history};
 
-/// Bytes of one stranger's messages, [`schema::ROW`](super::schema) for each counted in.
+/// Bytes of one stranger's messages, 512 for each message beside its text.
 pub(super) const STRANGER: i64 = 2 << 20;
 /// Bytes of all strangers' messages together.
 pub(super) const STRANGERS: i64 = 64 << 20;
