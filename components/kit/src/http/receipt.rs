@@ -87,8 +87,13 @@ impl Receipt {
             return Some(false);
         }
         match SEND_QUEUE.ask(&connection.stream, connection.local, connection.peer) {
-            // Both sides have closed, and ours is closed in good order only when everything before was acknowledged.
-            Unacknowledged::Gone => return Some(now.ended),
+            // Both sides have closed, and ours is closed in good order only when everything before was acknowledged. HTTP may not
+            // have noticed yet; there is nothing left to read that it could miss.
+            Unacknowledged::Gone => {
+                connection.listen();
+                let end = connection.progress();
+                return Some(end.ended && !end.broken);
+            }
             Unacknowledged::Bytes(1..) => return None,
             Unacknowledged::Bytes(0) | Unacknowledged::Unknown => {}
         }

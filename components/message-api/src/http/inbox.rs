@@ -31,10 +31,10 @@ use crate::store::{StoreError, Unseen};
 
 /// What is written at once, and so what a client that does not read makes us hold; a longer message is written alone.
 const CHUNK_BYTES: usize = 32 * 1024;
-/// Messages in the first page, before it is known how long they are.
-const FIRST_PAGE: usize = 64;
+/// Messages in the first page, before it is known how long they are: a request that nobody reads the answer of costs no more.
+const FIRST_PAGE: usize = 8;
 /// Pages read into memory at once. Overflow rule: further ones wait.
-const PAGES: usize = 8;
+const PAGES: usize = 4;
 
 static READING: Semaphore = Semaphore::const_new(PAGES);
 
