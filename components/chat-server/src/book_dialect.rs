@@ -41,6 +41,11 @@ pub(crate) fn interpret(message: Message) -> Request {
     }
 }
 
+/// Whether bytes without a newline could be a line as they stand.
+pub(crate) fn looks_whole(bytes: &[u8]) -> bool {
+    crate::text_dialect::names_and_says(bytes.trim_ascii(), b'-')
+}
+
 /// Looks up whom a line is for, and stores what it says.
 pub(crate) async fn say(server: &Server, sender: UserName, line: &str, unsure: &Unsure) -> Answer {
     let deadline = Instant::now() + ANSWER_WITHIN;

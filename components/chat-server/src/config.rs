@@ -20,7 +20,8 @@ pub struct Config {
     pub book_listen: SocketAddr,
     /// Where it answers `/healthz`, `/readyz` and `/metrics` over HTTP; nowhere if not set.
     pub http_listen: Option<SocketAddr>,
-    /// How long a text connection must be quiet until bytes without a line end count as a whole message.
+    /// How long a connection whose client ends no message with a newline must be silent until what it sent counts as a whole message.
+    /// What looks unfinished is waited for longer, and where a newline ended a message once, silence ends none.
     #[serde(with = "kit::duration")]
     pub quiet: Duration,
     /// How long somebody may take to say who they are. People type.
@@ -51,7 +52,7 @@ impl Default for Config {
             book: true,
             book_listen: (Ipv4Addr::LOCALHOST, 5555).into(),
             http_listen: None,
-            quiet: Duration::from_millis(20),
+            quiet: Duration::from_millis(100),
             login_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
             proxies: Vec::new(),

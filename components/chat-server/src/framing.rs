@@ -1,21 +1,28 @@
-//! Cuts a connection's bytes into messages: at newlines, and in the text dialect also where the connection falls quiet.
+//! Cuts a connection's bytes into messages: at newlines, and in the dialects of lines also where the connection falls silent.
 //!
-//! Knows nothing of clocks and sockets: whoever reads says when it was quiet.
+//! Knows nothing of clocks and sockets: whoever reads says when it was silent for long enough ([`Framer::patience`]).
+
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use protocol::limits::LINE_BYTES;
+
+use crate::silence::{Look, Silence};
 
 /// What came in and is no whole message yet. Holds no memory while that is nothing.
 ///
 /// Bound: nothing is read while [`Framer::has_line`], so it holds one message and one read. Overflow rule: a message of more than
 /// [`LINE_BYTES`] is thrown away as it comes, and [`Message::TooLong`] stands in its place.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Framer {
     buffer: BytesMut,
     /// So many bytes at the start of `buffer` are known to hold no newline.
     scanned: usize,
     /// The message that is coming in is too long; what comes of it is dropped.
     skipping: bool,
+    /// Silence ended the last message. A newline that comes next is its end, which was late.
+    is_newline_due: bool,
+    silence: Silence,
 }
 
 /// One message.
@@ -27,20 +34,28 @@ pub(crate) enum Message {
     TooLong,
 }
 
-/// What lies there when a connection has been quiet.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
-    /// Nothing.
-    Nothing,
-    /// A message whose sender ends none with a newline.
-    Message(Message),
-    /// The last character is not whole: its other half is on its way.
-    CutCharacter,
-}
-
 impl Framer {
+    /// Nothing has come.
+    pub(crate) fn new(quiet: Duration) -> Self {
+        let (buffer, silence) = (BytesMut::new(), Silence::new(quiet));
+        Self { buffer, scanned: 0, skipping: false, is_newline_due: false, silence }
+    }
+
+    /// The first byte came this long after the prompt.
+    pub(crate) fn answered_after(&mut self, lag: Duration) {
+        self.silence.answered_after(lag);
+    }
+
+    /// The name is known; what comes now is messages.
+    pub(crate) fn named(&mut self) {
+        self.silence.named();
+    }
+
     /// Bytes arrived.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.silence.came(bytes.len());
+        }
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -65,31 +80,45 @@ impl Framer {
         self.buffer.advance(1);
         self.scanned = 0;
         self.shrink();
-        Some(if std::mem::take(&mut self.skipping) || line.len() > LINE_BYTES {
-            Message::TooLong
+        self.silence.newline(self.buffer.len());
+        let line = line.strip_suffix(b"\r").unwrap_or(&line);
+        let is_late_newline = std::mem::take(&mut self.is_newline_due) && line.is_empty();
+        if std::mem::take(&mut self.skipping) || line.len() > LINE_BYTES {
+            return Some(Message::TooLong);
+        }
+        if is_late_newline { self.next_line() } else { Some(text(line)) }
+    }
+
+    /// How long nothing must come until what lies here is a message; `None` where it never is. `is_whole` says whether these bytes
+    /// could be one as they stand.
+    pub(crate) fn patience(&self, is_whole: impl FnOnce(&[u8]) -> bool) -> Option<Duration> {
+        self.silence.patience(if ends_within_character(&self.buffer) {
+            Look::CutCharacter
+        } else if self.skipping || is_whole(&self.buffer) {
+            Look::Whole
         } else {
-            text(line.strip_suffix(b"\r").unwrap_or(&line))
+            Look::Part
         })
     }
 
-    /// The connection was quiet: what has no newline is a message, unless it ends within a character.
-    pub(crate) fn rest(&mut self) -> Rest {
-        if !self.skipping && ends_within_character(&self.buffer) {
-            return Rest::CutCharacter;
-        }
-        self.finish().map_or(Rest::Nothing, Rest::Message)
+    /// Whether a message has shown what ends this session's messages.
+    pub(crate) fn knows_what_ends_messages(&self) -> bool {
+        self.silence.is_known()
     }
 
-    /// Nothing more will come: whatever lies there is a message.
+    /// It was silent for long enough, or nothing more will come: whatever lies here is a message.
     pub(crate) fn finish(&mut self) -> Option<Message> {
         if let Some(line) = self.next_line() {
             return Some(line);
         }
-        if std::mem::take(&mut self.skipping) {
-            return Some(Message::TooLong);
-        }
-        if self.buffer.is_empty() {
+        if !self.has_rest() {
             return None;
+        }
+        self.silence.silence();
+        self.is_newline_due = true;
+        if std::mem::take(&mut self.skipping) {
+            self.clear();
+            return Some(Message::TooLong);
         }
         let message = text(&self.buffer);
         self.clear();
@@ -153,39 +182,62 @@ mod tests {
         std::iter::from_fn(|| framer.next_line()).collect()
     }
 
+    fn framer() -> Framer {
+        Framer::new(Duration::from_millis(100))
+    }
+
+    fn after_the_name() -> Framer {
+        let mut framer = framer();
+        framer.push(b"alice\n");
+        assert_eq!(framer.next_line(), Some(said("alice")));
+        framer.named();
+        framer
+    }
+
     #[test]
-    fn newlines_end_messages_and_quiet_ends_the_rest() {
-        let mut framer = Framer::default();
+    fn newlines_end_messages_and_the_end_ends_the_rest() {
+        let mut framer = framer();
         framer.push(b"a: 1\r\nb: 2\nc: 3");
         assert_eq!(lines(&mut framer), [said("a: 1"), said("b: 2")]);
-        assert_eq!(framer.rest(), Rest::Message(said("c: 3")));
-        assert_eq!(framer.rest(), Rest::Nothing);
+        assert_eq!(framer.finish(), Some(said("c: 3")));
+        assert_eq!(framer.finish(), None);
         assert!(!framer.has_rest());
     }
 
     #[test]
     fn a_cut_character_is_waited_for() {
-        let mut framer = Framer::default();
+        let mut framer = after_the_name();
         let bytes = "bob: 😀".as_bytes();
         framer.push(&bytes[..bytes.len() - 1]);
-        assert_eq!(framer.rest(), Rest::CutCharacter);
+        let cut = framer.patience(|_| true);
         framer.push(&bytes[bytes.len() - 1..]);
-        assert_eq!(framer.rest(), Rest::Message(said("bob: 😀")));
+        assert!(cut > framer.patience(|_| true));
+        assert_eq!(framer.finish(), Some(said("bob: 😀")));
     }
 
     #[test]
-    fn what_is_no_text_is_replaced_and_not_waited_for() {
-        let mut framer = Framer::default();
+    fn what_is_no_text_is_replaced() {
+        let mut framer = framer();
         framer.push(b"bob: \xff\xfe");
-        assert_eq!(framer.rest(), Rest::Message(said("bob: \u{fffd}\u{fffd}")));
+        assert_eq!(framer.finish(), Some(said("bob: \u{fffd}\u{fffd}")));
         framer.push(b"bob: \xf0\x9f");
-        assert_eq!(framer.rest(), Rest::CutCharacter);
         assert_eq!(framer.finish(), Some(said("bob: \u{fffd}")));
     }
 
     #[test]
+    fn a_newline_that_comes_after_silence_ended_its_message_is_no_message() {
+        let mut framer = after_the_name();
+        framer.push(b"bob: hi");
+        assert!(framer.patience(|_| true).is_some());
+        assert_eq!(framer.finish(), Some(said("bob: hi")));
+        framer.push(b"\r\nbob: ho\n\nbob: h");
+        assert_eq!(lines(&mut framer), [said("bob: ho"), said("")]);
+        assert_eq!(framer.patience(|_| true), None, "it ends lines after all");
+    }
+
+    #[test]
     fn a_message_that_is_too_long_costs_no_memory_and_the_next_one_is_read() {
-        let mut framer = Framer::default();
+        let mut framer = framer();
         for _ in 0..1000 {
             framer.push(&[b'x'; 10_000]);
             assert_eq!(framer.next_line(), None);
@@ -195,7 +247,7 @@ mod tests {
         assert_eq!(lines(&mut framer), [Message::TooLong, said("bob: hi")]);
         framer.push(&[b'x'; LINE_BYTES + 1]);
         assert_eq!(framer.next_line(), None);
-        assert_eq!(framer.rest(), Rest::Message(Message::TooLong));
+        assert_eq!(framer.finish(), Some(Message::TooLong));
         framer.push(&[b'x'; LINE_BYTES]);
         framer.push(b"\n");
         assert!(matches!(framer.next_line(), Some(Message::Text(text)) if text.len() == LINE_BYTES));
@@ -203,7 +255,7 @@ mod tests {
 
     #[test]
     fn an_empty_framer_keeps_nothing() {
-        let mut framer = Framer::default();
+        let mut framer = framer();
         framer.push(&[b'\n'; 60_000]);
         assert_eq!(lines(&mut framer).len(), 60_000);
         assert_eq!(framer.buffer.capacity(), 0);
@@ -216,7 +268,7 @@ mod tests {
             cuts in prop::collection::vec(1usize..9, 1..64),
         ) {
             let stream: String = messages.iter().map(|message| format!("{message}\n")).collect();
-            let mut framer = Framer::default();
+            let mut framer = framer();
             let mut got = Vec::new();
             let (mut rest, mut cuts) = (stream.as_bytes(), cuts.iter().cycle());
             while !rest.is_empty() {

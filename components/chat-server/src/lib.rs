@@ -3,7 +3,7 @@
 //!
 //! * In: [`listener`] → [`connection`] → [`login`] → [`session`] → [`appender`] → message API.
 //! * Out: message API → [`feed`] → [`hub`] → [`inbox`] → [`session`]; what an inbox could not hold, by [`catch_up`].
-//! * Pure parts: [`framing`], [`inbox`], [`roster`], [`presence`], [`listing`], [`marks`], [`positions`], [`lane`], [`unsure`], [`traces`],
+//! * Pure parts: [`framing`], [`silence`], [`inbox`], [`roster`], [`presence`], [`listing`], [`marks`], [`positions`], [`lane`], [`unsure`], [`traces`],
 //!   [`proxy_header`].
 //!
 //! `docs/protocol.md` shows what is spoken.
@@ -44,6 +44,7 @@ mod request;
 mod roster;
 mod server;
 mod session;
+mod silence;
 #[cfg(test)]
 mod simulation;
 mod text_dialect;

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kit::send_queue::Unacknowledged;
 use protocol::native::{ClientFrame, ErrorCode, Hello, parse_client_frame};
 use protocol::{NewName, UserName, book, text};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::framing::{Message, Rest};
+use crate::framing::Message;
 use crate::hub::Membership;
 use crate::inbox::{Backlog, Style};
 use crate::native_dialect;
@@ -28,8 +29,6 @@ const TOO_SLOW: &str = "No username was given in time. Disconnecting...\n";
 const TOO_MANY: &str = "Too many sessions under this username. Disconnecting...\n";
 /// The first byte of a TLS record that holds a handshake (RFC 8446, 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
-/// A character whose second half does not come within this time is broken.
-const CUT_CHARACTER: Duration = Duration::from_millis(500);
 /// Frames before `hello` that are answered; then whoever sends them is not a client of ours.
 const BAD_FRAMES: usize = 16;
 /// How long the message API may take to say whether an unusual name is registered.
@@ -133,10 +132,12 @@ pub(crate) async fn ask(server: &Server, wire: &mut Wire, door: Door) -> Result<
         Door::Book => book::PROMPT,
     };
     wire.write(prompt.as_bytes()).await?;
-    let deadline = Instant::now() + server.config.login_timeout;
+    let asked = Instant::now();
+    let deadline = asked + server.config.login_timeout;
     while wire.framer.first_byte().is_none() {
         read(wire, deadline).await?;
     }
+    wire.framer.answered_after(asked.elapsed());
     match (door, wire.framer.first_byte()) {
         (Door::Main, Some(b'{')) => ask_native(server, wire, deadline).await,
         (_, Some(TLS_HANDSHAKE)) => Err(Parting::text(NOT_TLS)),
@@ -154,12 +155,14 @@ async fn read(wire: &mut Wire, deadline: Instant) -> Result<(), Parting> {
 }
 
 async fn ask_name(server: &Server, wire: &mut Wire, deadline: Instant) -> Result<UserName, Parting> {
-    let message = text_message(wire, server.config.quiet, deadline).await?;
+    let message = text_message(server, wire, deadline).await?;
     let Message::Text(line) = message else { return Err(refused_name(&"x".repeat(64))) };
     if is_http(&line) {
         return Err(Parting::text(NOT_HTTP));
     }
-    UserName::parse(&line).map_err(|_| refused_name(&line))
+    let name = UserName::parse(&line).map_err(|_| refused_name(&line))?;
+    wire.framer.named();
+    Ok(name)
 }
 
 fn refused_name(line: &str) -> Parting {
@@ -170,8 +173,8 @@ fn refused_name(line: &str) -> Parting {
 }
 
 /// The first message, which may come without a newline and in pieces.
-async fn text_message(wire: &mut Wire, quiet: Duration, deadline: Instant) -> Result<Message, Parting> {
-    let mut patience = quiet;
+async fn text_message(server: &Server, wire: &mut Wire, deadline: Instant) -> Result<Message, Parting> {
+    let mut read_at = Instant::now();
     loop {
         if let Some(message) = wire.framer.next_line() {
             return Ok(message);
@@ -180,18 +183,24 @@ async fn text_message(wire: &mut Wire, quiet: Duration, deadline: Instant) -> Re
             // No name is that long; what more may come is not waited for.
             return Ok(Message::TooLong);
         }
-        match wire.read_until(deadline.min(Instant::now() + patience)).await? {
-            Read::Some(_) => patience = quiet,
+        let patience = wire.framer.patience(|_| false).filter(|_| wire.framer.has_rest());
+        let silent_at = patience.map_or(deadline, |patience| deadline.min(read_at + patience));
+        match wire.read_until(silent_at).await? {
+            Read::Some(_) => read_at = Instant::now(),
             Read::End => return wire.framer.finish().ok_or(Parting::Gone),
-            Read::Nothing if patience > quiet || Instant::now() >= deadline => {
-                return wire.framer.finish().ok_or(Parting::Gone);
+            // Until the prompt has arrived, what was sent in answer to our acknowledgement cannot have come.
+            Read::Nothing if Instant::now() < deadline && is_in_flight(server, wire) => {
+                read_at = Instant::now();
             }
-            Read::Nothing => match wire.framer.rest() {
-                Rest::Message(message) => return Ok(message),
-                Rest::CutCharacter | Rest::Nothing => patience = CUT_CHARACTER.max(quiet * 2),
-            },
+            Read::Nothing => return wire.framer.finish().ok_or(Parting::text(TOO_SLOW)),
         }
     }
+}
+
+/// Whether something that was sent to the peer is not acknowledged.
+pub(crate) fn is_in_flight(server: &Server, wire: &Wire) -> bool {
+    let unacknowledged = server.send_queue.ask(&wire.stream, wire.local, wire.peer);
+    matches!(unacknowledged, Unacknowledged::Bytes(1..))
 }
 
 fn is_http(line: &str) -> bool {

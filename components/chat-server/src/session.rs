@@ -103,10 +103,12 @@ impl Greeting {
 
 /// How far reading is.
 struct Intake {
+    /// When something was read last, or reading went on.
+    read_at: Instant,
     /// When bytes without a newline count as a message.
-    quiet_at: Option<Instant>,
-    /// They end within a character, and the rest of it is waited for.
-    cut: bool,
+    silent_at: Option<Instant>,
+    /// How often that was put off.
+    extensions: u8,
     /// Nothing was read since, for whatever reason: quiet then says nothing.
     held_up: bool,
     /// More than a person types was read in this turn.
@@ -196,8 +198,9 @@ impl Session {
             lane: Lane::default(),
             unsure: Unsure::default(),
             intake: Intake {
-                quiet_at: Some(now),
-                cut: false,
+                read_at: now,
+                silent_at: None,
+                extensions: 0,
                 held_up: true,
                 read_much: false,
                 over: None,

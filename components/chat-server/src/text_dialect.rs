@@ -32,6 +32,19 @@ pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
     }
 }
 
+/// Whether bytes without a newline could be a message as they stand: they name somebody and say something, or are a command.
+pub(crate) fn looks_whole(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii();
+    bytes.eq_ignore_ascii_case(b"exit") || bytes == b"!check" || names_and_says(bytes, b':')
+}
+
+/// Whether a name stands before the first `separator`, and anything behind it. Cheap however long the bytes are.
+pub(crate) fn names_and_says(bytes: &[u8], separator: u8) -> bool {
+    let Some(at) = bytes.iter().position(|byte| *byte == separator) else { return false };
+    let is_name = std::str::from_utf8(&bytes[..at]).is_ok_and(|name| UserName::parse(name).is_ok());
+    is_name && !bytes[at + 1..].trim_ascii_start().is_empty()
+}
+
 /// What the sender of a message is told: nothing where it went to somebody online.
 pub(crate) fn outcome(said: &Said, outcome: &Outcome, online: bool) -> Option<Bytes> {
     match outcome {
@@ -39,5 +52,20 @@ pub(crate) fn outcome(said: &Said, outcome: &Outcome, online: bool) -> Option<By
         Outcome::Stored(..) => Some(text::saved(&said.to).into()),
         Outcome::Refused(reason) => Some(format!("Message not saved: {}.\n", sanitise::line(reason)).into()),
         Outcome::Later => Some(Bytes::from_static(NOT_CONFIRMED.as_bytes())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_be_a_message_is_told_from_a_part_of_one() {
+        for whole in ["bob: hi", " bob:h", "exit", "EXIT ", "!check", "bob: a: b"] {
+            assert!(looks_whole(whole.as_bytes()), "{whole}");
+        }
+        for part in ["", "b", "bob", "bob:", "bob: ", ": hi", "two words: hi", "!chec", "exi"] {
+            assert!(!looks_whole(part.as_bytes()), "{part}");
+        }
     }
 }

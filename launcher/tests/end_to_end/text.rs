@@ -38,7 +38,7 @@ fn two_people_talk_and_what_is_said_to_the_absent_is_kept() {
 
     bob.send("!check\n");
     assert!(bob.has_nothing_more(), "what was shown is not shown again");
-    bob.send("EXIT");
+    bob.send("EXIT\n");
     assert_eq!(bob.rest(), "");
 }
 

@@ -13,16 +13,17 @@ use transport::api::Range;
 use super::{HALF_CLOSED, LAST_ANSWERS, Session};
 use crate::answers::{Answer, Said};
 use crate::book_dialect;
-use crate::framing::{Message, Rest};
+use crate::framing::Message;
 use crate::lane::Lane;
+use crate::login::is_in_flight;
 use crate::native_dialect;
 use crate::outlet::Dialect;
 use crate::request::Request;
 use crate::text_dialect;
 use crate::wire::Read;
 
-/// A character whose second half does not come within this time is broken.
-const CUT_CHARACTER: Duration = Duration::from_millis(500);
+/// So often is a first message waited for again because something is in flight to its sender, who may not read at all.
+const EXTENSIONS: u8 = 3;
 /// So many bytes in one read may be thousands of messages.
 const MUCH: usize = 1024;
 /// A page of history that is not there by then is asked for again by the client.
@@ -44,8 +45,7 @@ impl Session {
         if let Some((_, at)) = &self.intake.over {
             return Some(*at);
         }
-        let waits_for_quiet = self.is_lines() && self.takes_requests() && self.wire.framer.has_rest();
-        self.intake.quiet_at.filter(|_| waits_for_quiet)
+        self.intake.silent_at.filter(|_| self.takes_requests())
     }
 
     /// Takes what came in, as far as there is room for the answers.
@@ -76,7 +76,6 @@ impl Session {
     }
 
     fn read(&mut self, now: Instant) -> std::io::Result<()> {
-        let quiet_at = now + self.server.config.quiet;
         match self.wire.read()? {
             Read::Some(count) => {
                 // What lay in the kernel while nothing was read may be old.
@@ -84,10 +83,11 @@ impl Session {
                     self.heard(now);
                 }
                 self.intake.read_much |= count >= MUCH;
-                self.intake.quiet_at = Some(quiet_at);
-                self.intake.cut = false;
+                self.intake.read_at = now;
+                self.intake.extensions = 0;
             }
-            Read::Nothing if self.intake.held_up => self.intake.quiet_at = Some(quiet_at),
+            // While nothing was read, silence said nothing.
+            Read::Nothing if self.intake.held_up => self.intake.read_at = now,
             Read::Nothing => {}
             Read::End => self.intake.ended = true,
         }
@@ -96,6 +96,7 @@ impl Session {
     }
 
     fn next_message(&mut self, now: Instant) -> Option<Message> {
+        self.intake.silent_at = None;
         let line = self.wire.framer.next_line();
         if line.is_some() || !self.is_lines() || !self.wire.framer.has_rest() {
             return line;
@@ -103,21 +104,35 @@ impl Session {
         if self.intake.ended {
             return self.wire.framer.finish();
         }
-        if self.intake.quiet_at.is_some_and(|at| now < at) {
+        let silent_at = self.intake.read_at + self.patience()?;
+        if now < silent_at {
+            self.intake.silent_at = Some(silent_at);
             return None;
         }
-        if self.intake.cut {
-            return self.wire.framer.finish();
+        if self.extends_silence() {
+            (self.intake.read_at, self.intake.extensions) = (now, self.intake.extensions + 1);
+            self.intake.silent_at = Some(now + self.patience()?);
+            return None;
         }
-        match self.wire.framer.rest() {
-            Rest::Message(message) => Some(message),
-            Rest::Nothing => None,
-            Rest::CutCharacter => {
-                self.intake.cut = true;
-                self.intake.quiet_at = Some(now + CUT_CHARACTER);
-                None
-            }
-        }
+        self.wire.framer.finish()
+    }
+
+    /// How long nothing must come until what lies there is a message.
+    fn patience(&self) -> Option<Duration> {
+        let is_whole = match self.dialect() {
+            Dialect::Text => text_dialect::looks_whole,
+            Dialect::Book => book_dialect::looks_whole,
+            // Only a newline ends a frame.
+            Dialect::Native => return None,
+        };
+        self.wire.framer.patience(is_whole)
+    }
+
+    /// Until the greeting has arrived, what is sent in answer to our acknowledgement cannot have come either.
+    fn extends_silence(&self) -> bool {
+        !self.wire.framer.knows_what_ends_messages()
+            && self.intake.extensions < EXTENSIONS
+            && is_in_flight(&self.server, &self.wire)
     }
 
     /// Goes on with what was over the allowance.

@@ -101,3 +101,69 @@ async fn a_fast_sender_is_slowed_down_and_loses_nothing() {
     }
     assert!(began.elapsed() >= Duration::from_millis(550), "{:?}", began.elapsed());
 }
+
+/// What Java's `DataOutputStream`, several small writes or a lossy link do to a line.
+#[tokio::test]
+async fn a_line_in_pieces_is_one_message() {
+    let world = World::start().await;
+    let mut bob = world.login("bob").await;
+    let mut alice = world.connect().await;
+    for piece in ["a", "lice\n"] {
+        alice.send(piece).await;
+        tokio::time::sleep(Duration::from_millis(120)).await;
+    }
+    alice.expect("Connected! Users online: bob, alice\n").await;
+    for piece in ["b", "ob: one\n", "bob", ": ", "two", "\n", "bob: three, which is ", "cut in its body\n"] {
+        alice.send(piece).await;
+        tokio::time::sleep(Duration::from_millis(120)).await;
+    }
+    for whole in ["one", "two", "three, which is cut in its body"] {
+        assert_eq!(bob.live().await.1, whole);
+    }
+    alice.heard_nothing().await;
+}
+
+#[tokio::test]
+async fn silence_ends_nothing_where_a_newline_did() {
+    let world = World::start().await;
+    let (mut alice, mut bob) = (world.login("alice").await, world.login("bob").await);
+    alice.send("bob: one\nbob: tw").await;
+    assert_eq!(bob.live().await.1, "one");
+    // Longer than silence lasts anywhere else.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    alice.send("o\n").await;
+    assert_eq!(bob.live().await.1, "two");
+}
+
+#[tokio::test]
+async fn a_client_that_never_sends_a_newline_is_answered() {
+    let world = World::start().await;
+    let mut alice = world.connect().await;
+    let mut slowest = Duration::ZERO;
+    let said = ["alice", "bob: first", "bob: second", "no colon", "bob: third"];
+    for said in said {
+        let asked = std::time::Instant::now();
+        alice.send(said).await;
+        alice.line().await;
+        slowest = asked.elapsed().max(slowest);
+    }
+    println!("slowest answer: {slowest:?}");
+    alice.send("exit").await;
+    alice.closed().await;
+    let unseen: Vec<_> = world.unseen("bob").await.into_iter().map(|event| event.body.to_string()).collect();
+    assert_eq!(unseen, ["first", "second", "third"]);
+}
+
+#[tokio::test]
+async fn keys_are_waited_for() {
+    let world = World::start().await;
+    let mut bob = world.login("bob").await;
+    let mut alice = world.connect().await;
+    for key in "alice\r\nbob: hi there\r\n".as_bytes() {
+        alice.send_bytes(&[*key]).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    assert_eq!(bob.live().await, ("alice".to_owned(), "hi there".to_owned()));
+    alice.expect("Connected! Users online: bob, alice\n").await;
+    alice.heard_nothing().await;
+}

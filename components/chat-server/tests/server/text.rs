@@ -28,7 +28,7 @@ async fn a_first_conversation() {
 
     bob.send("!check").await;
     bob.heard_nothing().await;
-    bob.send("EXIT").await;
+    bob.send("EXIT\n").await;
     bob.closed().await;
     alice.send("bob: gone?\n").await;
     alice.expect("User 'bob' is offline. Message saved.\n").await;

@@ -1,0 +1,235 @@
+//! When bytes without a newline count as a message.
+//!
+//! Some clients end no message with a newline: one write is one message, and silence is its end. Others end every line, but their lines
+//! arrive in pieces: written in several small writes, typed key by key, held up by a link that loses segments. Nobody says which kind a
+//! client is; this decides from what its bytes looked like. Knows nothing of clocks: it is told what came, and tells how long to wait.
+//!
+//! | the session so far | what lies there | silence is a message after |
+//! | --- | --- | --- |
+//! | a message after the name ended with a newline | anything | never |
+//! | a message ended by silence | looks whole, came in one piece | `quiet` |
+//! | no message yet | looks whole, came in one piece | [`FIRST`], more on a slow link |
+//! | | looks unfinished, or came in pieces, or is the name | [`PART`], more on a slow link |
+//! | | was typed key by key | [`TYPED`] |
+
+use std::time::Duration;
+
+/// The first message of a session is waited for longer than a retransmission takes at least (200 ms, `TCP_RTO_MIN` of Linux), for it
+/// shows for the rest of the session whether silence ends messages.
+const FIRST: Duration = Duration::from_millis(220);
+/// The same for what looks unfinished. An answer still comes within 300 ms where the link is short.
+const PART: Duration = Duration::from_millis(240);
+/// …and on a slow link, never longer than this.
+const LONGEST: Duration = Duration::from_secs(5);
+/// A person at a terminal that sends each key may look for the next one.
+const TYPED: Duration = Duration::from_secs(10);
+/// A character whose second half does not come within this time is broken.
+const CUT_CHARACTER: Duration = Duration::from_millis(500);
+/// A peer that took longer than this for its first byte is a person, whose pace says nothing of the link.
+const PERSON: Duration = Duration::from_secs(1);
+
+/// What ends a session's messages, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// There was no message yet, only a name. Clients that end nothing else end that with a newline, so it says nothing.
+    Unknown,
+    /// Silence did.
+    Silence,
+    /// A newline did, once. Silence ends nothing from then on.
+    Newline,
+}
+
+/// What is known of how a client sends.
+#[derive(Debug, Clone)]
+pub(crate) struct Silence {
+    quiet: Duration,
+    /// How long the peer took for its first byte after the prompt: at least one round trip.
+    lag: Duration,
+    ends: Ends,
+    is_naming: bool,
+    /// How the name came.
+    name: Pieces,
+    /// How what lies there came.
+    rest: Pieces,
+}
+
+/// In how many reads how many bytes came.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pieces {
+    count: usize,
+    bytes: usize,
+}
+
+impl Pieces {
+    fn are_several(self) -> bool {
+        self.count > 1
+    }
+
+    /// Hardly more than one key each.
+    fn are_keys(self) -> bool {
+        self.count > 2 && self.bytes <= 2 * self.count
+    }
+}
+
+/// What lies there without a newline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It could be a message as it stands.
+    Whole,
+    /// It could not.
+    Part,
+    /// It ends within a character.
+    CutCharacter,
+}
+
+impl Silence {
+    /// Nothing has come.
+    pub(crate) fn new(quiet: Duration) -> Self {
+        let (name, rest) = (Pieces::default(), Pieces::default());
+        Self { quiet, lag: Duration::ZERO, ends: Ends::Unknown, is_naming: true, name, rest }
+    }
+
+    /// The first byte came this long after the prompt.
+    pub(crate) fn answered_after(&mut self, lag: Duration) {
+        self.lag = lag;
+    }
+
+    /// The name is known; what comes now is messages.
+    pub(crate) fn named(&mut self) {
+        self.is_naming = false;
+    }
+
+    /// So many bytes came in one read.
+    pub(crate) fn came(&mut self, bytes: usize) {
+        self.rest.count += 1;
+        self.rest.bytes += bytes;
+    }
+
+    /// A newline ended a message, behind which so many bytes lie.
+    pub(crate) fn newline(&mut self, left: usize) {
+        self.ended(Ends::Newline, left);
+    }
+
+    /// Silence ended a message, and nothing lies there.
+    pub(crate) fn silence(&mut self) {
+        if self.ends != Ends::Newline {
+            self.ended(Ends::Silence, 0);
+        }
+    }
+
+    fn ended(&mut self, ends: Ends, left: usize) {
+        if self.is_naming {
+            self.name = self.rest;
+        } else {
+            self.ends = ends;
+        }
+        self.rest = Pieces { count: usize::from(left > 0), bytes: left };
+    }
+
+    /// Whether a message has shown what ends this session's messages.
+    pub(crate) fn is_known(&self) -> bool {
+        self.ends != Ends::Unknown
+    }
+
+    /// How long nothing must come until what lies there is a message; `None` where it never is.
+    pub(crate) fn patience(&self, look: Look) -> Option<Duration> {
+        let name_was_typed = !self.is_known() && self.name.are_keys();
+        let in_pieces = self.rest.are_several() || !self.is_known() && self.name.are_several();
+        Some(match (self.ends, look) {
+            (Ends::Newline, _) => return None,
+            (Ends::Unknown | Ends::Silence, _) if name_was_typed || self.rest.are_keys() => TYPED,
+            (Ends::Unknown | Ends::Silence, Look::CutCharacter) => self.for_a_part().max(CUT_CHARACTER),
+            (Ends::Unknown | Ends::Silence, Look::Part) => self.for_a_part(),
+            (Ends::Unknown | Ends::Silence, Look::Whole) if in_pieces => self.for_a_part(),
+            (Ends::Unknown, Look::Whole) if self.lag < PERSON => self.quiet.max(FIRST) + 4 * self.lag,
+            (Ends::Unknown, Look::Whole) => self.quiet.max(FIRST),
+            (Ends::Silence, Look::Whole) => self.quiet,
+        })
+    }
+
+    fn for_a_part(&self) -> Duration {
+        let patience = (self.quiet.max(PART) + 10 * self.lag).min(self.quiet.max(LONGEST));
+        // Whoever writes a single byte writes byte by byte.
+        if self.rest.bytes == 1 { 4 * patience } else { patience }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Somebody whose name came in these pieces.
+    fn named(pieces: &[usize]) -> Silence {
+        let mut silence = Silence::new(100 * MS);
+        pieces.iter().for_each(|bytes| silence.came(*bytes));
+        silence.newline(0);
+        silence.named();
+        silence
+    }
+
+    fn with(mut silence: Silence, pieces: &[usize]) -> Silence {
+        pieces.iter().for_each(|bytes| silence.came(*bytes));
+        silence
+    }
+
+    #[test]
+    fn silence_ends_nothing_once_a_newline_ended_a_message() {
+        let mut silence = with(named(&[6]), &[8]);
+        silence.newline(0);
+        for look in [Look::Whole, Look::Part, Look::CutCharacter] {
+            assert_eq!(with(silence.clone(), &[3]).patience(look), None);
+        }
+        silence.silence();
+        assert_eq!(silence.patience(Look::Whole), None, "the end of the stream changes nothing");
+    }
+
+    #[test]
+    fn a_client_that_sends_no_newline_is_answered_soon() {
+        let mut silence = with(named(&[6]), &[7]);
+        let first = silence.patience(Look::Whole).unwrap();
+        let part = silence.patience(Look::Part).unwrap();
+        assert!(first < 300 * MS && part < 300 * MS, "{first:?} {part:?}");
+        silence.silence();
+        assert_eq!(with(silence.clone(), &[7]).patience(Look::Whole), Some(100 * MS));
+        assert_eq!(with(silence, &[5, 9]).patience(Look::Whole), Some(PART), "a piece of one that was cut");
+    }
+
+    #[test]
+    fn a_name_without_a_newline_is_answered_soon_and_not_cut_on_a_slow_link() {
+        let mut silence = with(Silence::new(100 * MS), &[5]);
+        assert!(silence.patience(Look::Part).unwrap() < 300 * MS);
+        silence.answered_after(600 * MS);
+        assert_eq!(silence.patience(Look::Part), Some(LONGEST));
+        let byte = with(Silence::new(100 * MS), &[1]);
+        assert_eq!(byte.patience(Look::Part), Some(4 * PART));
+    }
+
+    #[test]
+    fn a_slow_link_is_waited_for_and_a_person_is_not() {
+        let mut silence = with(named(&[6]), &[7]);
+        silence.answered_after(300 * MS);
+        assert_eq!(silence.patience(Look::Whole), Some(FIRST + 1200 * MS));
+        silence.answered_after(7000 * MS);
+        assert_eq!(silence.patience(Look::Whole), Some(FIRST));
+        assert_eq!(silence.patience(Look::Part), Some(LONGEST));
+    }
+
+    #[test]
+    fn keys_are_waited_for() {
+        let typed = with(named(&[1, 1, 1, 1]), &[6]);
+        assert_eq!(typed.patience(Look::Whole), Some(TYPED), "the name was typed");
+        let typing = with(named(&[6]), &[1, 1, 1, 1, 1, 1]);
+        assert_eq!(typing.patience(Look::Whole), Some(TYPED));
+        assert_eq!(with(named(&[1, 5]), &[7]).patience(Look::Whole), Some(PART), "a name in two writes");
+    }
+
+    #[test]
+    fn the_operator_may_wait_longer() {
+        let mut silence = Silence::new(8000 * MS);
+        silence.named();
+        assert_eq!(with(silence.clone(), &[7]).patience(Look::Whole), Some(8000 * MS));
+        assert_eq!(with(silence, &[7]).patience(Look::Part), Some(8000 * MS));
+    }
+}
