@@ -9,6 +9,7 @@ pub mod durable;
 pub mod duration;
 pub mod exit;
 pub mod failure;
+pub mod files;
 pub mod http;
 pub mod lifeline;
 pub mod listen;

@@ -27,6 +27,8 @@ pub struct Process {
     pub executable: PathBuf,
     /// Opens the message API's own endpoints.
     pub token: Secret,
+    /// The umask of the operator's own programs, where it is not ours.
+    pub umask: Option<u32>,
     /// The names of our environment's variables that are settings or secrets, which no child gets unless it is given them.
     pub settings_variables: Vec<OsString>,
 }
@@ -144,7 +146,7 @@ fn secrets(loaded: &Loaded, process: &Process) -> Vec<Secret> {
 }
 
 /// Whether a variable of this name holds a secret, as people name them.
-fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD"].iter().any(|word| name.ends_with(word))
 }
@@ -195,6 +197,7 @@ mod tests {
             run_id: Uuid::nil(),
             executable: "launcher".into(),
             token: Secret::new("token".to_owned()),
+            umask: None,
             settings_variables: vec![OPENAI_API_KEY.into()],
         };
         plan(&loaded, &process, Vec::new())

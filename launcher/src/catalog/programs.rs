@@ -75,7 +75,9 @@ pub(super) fn program(
 
 /// A foreign command as the supervisor starts it: our executable ties the process to us and becomes the command.
 pub(super) fn shimmed(command: &[String], process: &Process) -> (PathBuf, Vec<OsString>) {
-    let own = ["shim", "--"].into_iter().map(OsString::from);
+    // Ours is for what we write.
+    let umask = process.umask.map(|umask| format!("--umask={umask:o}").into());
+    let own = [Some("shim".into()), umask, Some("--".into())].into_iter().flatten();
     (process.executable.clone(), own.chain(command.iter().map(OsString::from)).collect())
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 
@@ -52,7 +51,7 @@ impl Drop for Part {
 
 /// People's messages: readable by their owner alone.
 async fn fetch(api: &Api, part: &Path) -> Result<u64, Failure> {
-    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part);
+    let opened = kit::files::open(part, OpenOptions::new().write(true).create(true).truncate(true));
     let mut file = opened.map_err(|error| cannot(part, &error))?;
     let mut chunks = pin!(api.client.backup().await.map_err(|error| api.failure(&error))?);
     let mut bytes = 0;

@@ -49,6 +49,9 @@ pub(super) fn check(place: &Where, without: &Without, args: &Args) -> Result<Exi
     if let Some(pid) = running {
         output::line(&format!("a launcher runs here already (pid {pid}); the ports were not tried"));
     }
+    for (found, advice) in directories::exposed(&loaded.directories, &loaded.dotenvs) {
+        output::error(&format!("warning: {found}: {advice}"));
+    }
     match problems.first() {
         None => {
             output::line("all is well");

@@ -1,7 +1,6 @@
 //! `launcher --detach`: starts the launcher in the background, waits until everything is up, and leaves it there.
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,11 +46,17 @@ pub(super) fn detach(loaded: &Loaded, look: &[String]) -> Result<Exit, Failure> 
 
 /// The same command line once more, with a mark that makes it the background process. It leaves our session by itself.
 fn spawn(errors: &Path) -> Result<Child, Failure> {
-    let stderr = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(errors)?;
+    let stderr = kit::files::open(errors, OpenOptions::new().write(true).create(true).truncate(true))?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(std::env::args_os().skip(1).filter(|argument| argument != "--detach"));
     command.arg("--background").stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
-    Ok(command.spawn()?)
+    // It finds out for itself what the umask of the operator's programs is.
+    if let Some(umask) = super::UMASK.get() {
+        kit::files::set_umask(*umask);
+    }
+    let child = command.spawn();
+    kit::files::keep_private();
+    Ok(child?)
 }
 
 /// Leaves the session of the terminal, so that its end is not ours. Called in the background process.

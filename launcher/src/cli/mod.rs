@@ -49,6 +49,8 @@ mod waiting;
 mod watch;
 mod why;
 
+use std::sync::OnceLock;
+
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use kit::{Exit, Failure};
 
@@ -151,6 +153,9 @@ pub fn main() -> Exit {
     }
 }
 
+/// The umask that this process was started with. Ours is stricter; the operator's own programs get this one.
+static UMASK: OnceLock<u32> = OnceLock::new();
+
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let place = cli.place;
     if let Some(flag) = misplaced(&cli.switches, cli.command.as_ref()) {
@@ -158,6 +163,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, what));
     }
     let first = cli.switches;
+    match cli.command {
+        // What these make is for others to read or to run.
+        Some(Command::Shim(_) | Command::Man(_) | Command::Completions(_)) => {}
+        _ => _ = UMASK.set(kit::files::keep_private()),
+    }
     match cli.command {
         None => up::up(&place, &first),
         Some(Command::Up(it)) => up::up(&place.then(it.place), &first.or(&it.args)),

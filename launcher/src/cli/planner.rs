@@ -117,6 +117,7 @@ pub(super) fn process(token: Secret) -> Result<Process, Failure> {
         run_id: Uuid::now_v7(),
         executable: std::env::current_exe()?,
         token,
+        umask: super::UMASK.get().copied(),
         settings_variables: names
             .filter(|name| name.to_str().is_some_and(config::is_settings_variable))
             .collect(),

@@ -10,6 +10,9 @@ use kit::{Exit, Failure};
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// The umask it gets, in octal digits
+    #[arg(long, value_parser = |text: &str| u32::from_str_radix(text, 8))]
+    umask: Option<u32>,
     /// The program and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
@@ -19,6 +22,9 @@ pub(super) struct Args {
 pub(super) fn shim(args: &Args) -> Result<Exit, Failure> {
     if !kit::lifeline::tie() {
         return Ok(Exit::Fine);
+    }
+    if let Some(umask) = args.umask {
+        kit::files::set_umask(umask);
     }
     let (program, arguments) = args.command.split_first().expect("the command line asks for a program");
     let error = Command::new(program).args(arguments).exec();

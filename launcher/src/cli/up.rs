@@ -71,6 +71,10 @@ fn run(
     small_runtime()?.block_on(async {
         let claim = lock.claim().await?;
         preflight(loaded).await?;
+        for (found, advice) in directories::exposed(&loaded.directories, &loaded.dotenvs) {
+            tracing::warn!("{found}: {advice}");
+            output::error(&format!("warning: {found}: {advice}"));
+        }
         let process = process(token::fresh(&loaded.directories.data)?)?;
         let planner = Arc::new(Planner::new(place.request(&switches.without), environment, process));
         let plan = planner.first(loaded);

@@ -2,8 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kit::Failure;
@@ -28,7 +27,7 @@ const SLOW: Duration = Duration::from_millis(30);
 const STALL: Duration = Duration::from_millis(500);
 
 /// Whether they can be used, and whether the data are ours alone.
-pub(super) fn directories(directories: &Directories) -> Vec<Finding> {
+pub(super) fn directories(directories: &Directories, dotenvs: &[PathBuf]) -> Vec<Finding> {
     const CHECK: &str = "directories";
     if let Err(errors) = directories::prepare(directories) {
         let fail = |error| {
@@ -36,13 +35,12 @@ pub(super) fn directories(directories: &Directories) -> Vec<Finding> {
         };
         return errors.into_iter().map(fail).collect();
     }
-    let open = std::fs::metadata(&directories.data).is_ok_and(|it| it.permissions().mode() & 0o007 != 0);
-    let data = directories.data.display();
-    if open {
-        let found = format!("every user of this machine can look into {data}");
-        return vec![Finding::warn(CHECK, found, format!("chmod 700 '{data}'"))];
+    let exposed = directories::exposed(directories, dotenvs);
+    if !exposed.is_empty() {
+        return exposed.into_iter().map(|(found, advice)| Finding::warn(CHECK, found, advice)).collect();
     }
-    vec![Finding::ok(CHECK, format!("data in {data}, logs in {}", directories.logs.display()))]
+    let (data, logs) = (directories.data.display(), directories.logs.display());
+    vec![Finding::ok(CHECK, format!("data in {data}, logs in {logs}"))]
 }
 
 /// The room on the disks of the data and the logs.
@@ -118,7 +116,7 @@ pub(super) fn sync_time(data: &Path) -> Finding {
 /// Sorted.
 fn times(data: &Path) -> io::Result<Vec<Duration>> {
     let path = data.join(format!(".doctor-{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let mut file = kit::files::open(&path, OpenOptions::new().write(true).create_new(true))?;
     // It goes away with us, whatever happens.
     std::fs::remove_file(&path)?;
     let once = |_| {
@@ -153,6 +151,8 @@ fn is_memory(_: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::super::Verdict;
     use super::*;
 
@@ -172,11 +172,16 @@ mod tests {
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
         let both = |path: &Path| Directories { data: path.to_owned(), logs: path.to_owned() };
-        assert_eq!(directories(&both(&file)).len(), 2);
+        assert_eq!(directories(&both(&file), &[]).len(), 2);
         let open = dir.path().join("open");
         std::fs::create_dir(&open).unwrap();
         std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let found = directories(&both(&open));
-        assert_eq!((found[0].verdict, found[0].advice.starts_with("chmod 700")), (Verdict::Warn, true));
+        let secrets = dir.path().join(".env");
+        std::fs::write(&secrets, "").unwrap();
+        std::fs::set_permissions(&secrets, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let found = directories(&both(&open), std::slice::from_ref(&secrets));
+        assert!(found.iter().all(|finding| finding.verdict == Verdict::Warn), "{found:?}");
+        let advice: Vec<&str> = found.iter().map(|finding| &finding.advice[..10]).collect();
+        assert_eq!(advice, ["chmod 700 ", "chmod 700 ", "chmod 600 "]);
     }
 }

@@ -63,7 +63,7 @@ impl Finding {
 /// about ten seconds, when servers do not answer. TLS must be installed.
 pub async fn examine(loaded: &Loaded, running: Option<u32>) -> Vec<Finding> {
     // First, for the rest looks into them.
-    let directories = disk::directories(&loaded.directories);
+    let directories = disk::directories(&loaded.directories, &loaded.dotenvs);
     let (store, bot) = tokio::join!(services::store(loaded, running), services::bot(loaded));
     let (bot, clock_ahead_s) = bot;
     let mut findings = vec![clock::clock(&loaded.directories, clock_ahead_s)];

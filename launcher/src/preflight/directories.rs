@@ -1,7 +1,8 @@
 //! The directories that we write to: made where they are missing, tried where they are not.
 
+use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Directories;
@@ -32,10 +33,28 @@ pub fn prepare(directories: &Directories) -> Result<(), Vec<DirectoryError>> {
 
 /// Messages and logs are their owner's business, so a directory that we make is closed to others.
 fn try_directory(path: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    kit::files::make_directory(path)?;
     let probe = path.join(format!(".probe-{}", std::process::id()));
-    std::fs::write(&probe, b"")?;
+    // One that a process of the same id left behind is in nobody's way.
+    let _ = std::fs::remove_file(&probe);
+    kit::files::open(&probe, OpenOptions::new().write(true).create_new(true))?;
     std::fs::remove_file(&probe)
+}
+
+/// What others could read of them though it is not theirs, with what to do.
+#[must_use]
+pub fn exposed(directories: &Directories, dotenvs: &[PathBuf]) -> Vec<(String, String)> {
+    let mode = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.permissions().mode());
+    let closed = [&directories.data, &directories.logs].into_iter().filter(|path| mode(path) & 0o007 != 0);
+    let directories = closed.map(|path| {
+        let path = path.display();
+        (format!("every user of this machine can look into {path}"), format!("chmod 700 '{path}'"))
+    });
+    let secrets = dotenvs.iter().filter(|path| mode(path) & 0o044 != 0).map(|path| {
+        let path = path.display();
+        (format!("others can read {path}, which is for secrets"), format!("chmod 600 '{path}'"))
+    });
+    directories.chain(secrets).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -192,7 +191,7 @@ impl Chronicle {
 
 /// Whole or not at all.
 fn write(directory: &Path, report: &Report) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    kit::files::make_directory(directory)?;
     let text = serde_json::to_vec_pretty(report)?;
     kit::durable::replace(&directory.join(format!("{}.json", report.id)), 0o600, &text)
 }

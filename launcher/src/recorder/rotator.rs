@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::supervisor::LogPolicy;
@@ -51,7 +50,7 @@ impl SizeRotator {
 }
 
 fn append_to(path: &Path) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let file = kit::files::open(path, OpenOptions::new().append(true).create(true))?;
     let size = file.metadata()?.len();
     Ok((file, size))
 }

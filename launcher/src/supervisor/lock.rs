@@ -8,7 +8,6 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -106,7 +105,7 @@ impl Claim {
 
 /// What is made anew is ours alone; a directory that is there keeps its mode, but for `run`.
 fn make_directories(data: &Path, run: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+    kit::files::make_directory(data)?;
     private_dir(run)
 }
 
@@ -161,8 +160,8 @@ async fn is_free(file: &File, path: &Path, patience: Duration) -> Result<bool, C
 
 fn open(path: &Path) -> Result<File, ClaimError> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.open(path).map_err(|source| ClaimError::Lock { path: path.to_owned(), source })
+    options.read(true).write(true).create(true).truncate(false);
+    kit::files::open(path, &mut options).map_err(|source| ClaimError::Lock { path: path.to_owned(), source })
 }
 
 fn read_content(file: &mut File) -> String {

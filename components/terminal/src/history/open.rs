@@ -1,7 +1,7 @@
 //! Finds and opens the file, and says what is wrong with one that cannot be used. It is never overwritten.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -183,9 +183,9 @@ fn percent_encoded(path: &Path) -> Option<String> {
 /// and what SQLite keeps beside it, become as private.
 fn create(path: &Path) -> std::io::Result<()> {
     if let Some(directory) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        kit::files::make_directory(directory)?;
     }
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    let file = kit::files::open(path, OpenOptions::new().create(true).append(true))?;
     // SQLite gives the files that it makes from here on the mode of this one.
     let made_before = ["-wal", "-shm", "-journal"].map(|suffix| {
         let mut name = path.as_os_str().to_owned();

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -164,7 +163,7 @@ fn compress(path: &Path) -> io::Result<()> {
 
 fn write_compressed(from: File, to: &Path) -> io::Result<()> {
     let mut source = BufReader::with_capacity(64 * 1024, from);
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(to)?;
+    let file = kit::files::open(to, OpenOptions::new().write(true).create(true).truncate(true))?;
     let mut encoder = GzEncoder::new(BufWriter::new(file), Compression::fast());
     io::copy(&mut source, &mut encoder)?;
     encoder.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
@@ -215,7 +214,7 @@ mod tests {
         assert_eq!(files(dir.path()), expected);
         let mut text = String::new();
         let file = File::open(dir.path().join(expected[2])).unwrap();
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o007, 0, "others must not read it");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "others must not read it");
         flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
         assert_eq!(text, "chat 5\n");
         assert_eq!(names::next_sequence(dir.path(), "chat"), 6);

@@ -340,7 +340,7 @@ impl LogFile {
         }
         let opened = match Segment::open(&self.path, known.as_ref()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+                self.path.parent().map_or(Ok(()), kit::files::make_directory)?;
                 Segment::open(&self.path, known.as_ref())
             }
             other => other,

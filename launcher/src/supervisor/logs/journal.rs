@@ -13,7 +13,6 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -264,11 +263,11 @@ impl Journal {
     fn append(&mut self, text: &[u8]) -> io::Result<()> {
         let path = path(&self.logs, &self.component, None);
         let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o640);
-        let mut file = match options.open(&path) {
+        options.append(true).create(true);
+        let mut file = match kit::files::open(&path, &mut options) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                std::fs::create_dir_all(self.logs.join(DIRECTORY))?;
-                options.open(&path)?
+                kit::files::make_directory(&self.logs.join(DIRECTORY))?;
+                kit::files::open(&path, &mut options)?
             }
             other => other?,
         };
@@ -289,8 +288,7 @@ impl Journal {
         lost.chain([Record::Mark(mark)]).chain(unproven).for_each(|record| write(&record, &mut text));
         let live = path(&self.logs, &self.component, None);
         let new = live.with_extension("live-new");
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o640).open(&new);
+        let file = kit::files::open(&new, OpenOptions::new().write(true).create(true).truncate(true));
         // Not durable: after a power failure the log's last lines may be missing just so, and what is there is checked anew.
         let replaced =
             file.and_then(|mut file| file.write_all(&text)).and_then(|()| std::fs::rename(&new, &live));

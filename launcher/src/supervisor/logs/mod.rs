@@ -64,7 +64,7 @@ pub(crate) struct LastLines(oneshot::Sender<oneshot::Sender<Vec<String>>>);
 impl Logs {
     /// Starts the threads on a directory, which is made if need be.
     pub(crate) fn start(directory: &Path, policy: LogPolicy, secrets: &[Secret]) -> io::Result<Self> {
-        std::fs::create_dir_all(directory)?;
+        kit::files::make_directory(directory)?;
         let (commands, received) = mpsc::channel(COMMANDS);
         let jobs = writer::start(directory.to_owned(), policy)?;
         pump::start(policy, mask::Secrets::new(secrets), jobs, received)?;

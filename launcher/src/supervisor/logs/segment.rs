@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use super::journal::{Part, Written};
@@ -85,10 +85,9 @@ impl Segment {
     /// device, is taken as it is, but never waited for.
     pub(super) fn open(path: &Path, known: Option<&Written>) -> io::Result<(Self, Amount)> {
         let nonblocking = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-        let flags = i32::try_from(nonblocking.bits()).expect("the flags of open(2) fit an int");
         let mut options = OpenOptions::new();
-        options.append(true).read(true).create(true).mode(0o640).custom_flags(flags);
-        let file = options.open(path)?;
+        options.append(true).read(true).create(true);
+        let file = kit::files::open_with(path, &mut options, nonblocking)?;
         let meta = file.metadata()?;
         let mut segment = Self {
             file,

@@ -1,7 +1,7 @@
 //! Opens the database file: whether it is ours, of which version, and why not; and makes sure that what is found in it is on the disk.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -175,7 +175,7 @@ fn write_again(log: &Path) -> std::io::Result<()> {
 pub(super) fn create(path: &Path) -> Result<(), SqliteOpenError> {
     let not_writable =
         |source| SqliteOpenError::NotWritable { path: path.to_owned(), source: Box::new(source) };
-    let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    let opened = kit::files::open(path, OpenOptions::new().create(true).append(true));
     match opened {
         Ok(file) => {
             make_private(&file).map_err(not_writable)?;
