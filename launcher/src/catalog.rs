@@ -17,6 +17,7 @@ use protocol::UserName;
 use crate::config::{Loaded, Settings};
 
 pub use effective::{EFFECTIVE_CONFIG, effective};
+pub(crate) use plan::is_secret;
 pub use plan::{Process, launcher, log_policy, plan};
 
 /// A component at work.

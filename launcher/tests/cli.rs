@@ -67,7 +67,7 @@ fn every_mistake_in_the_configuration_is_told_at_once() {
         let output = home.run(&[command]);
         let expected = [
             "config/launcher.toml:2:1: unknown key 'chat-server.lissten'; did you mean 'listen'?",
-            "config/launcher.toml:5:12: thermometer.interval: 'often' is not a duration",
+            "config/launcher.toml:5:12: thermometer.interval: \"often\" is not a time with its unit, such as 20ms",
             "config/launcher.toml:6:8: thermometer.name: a name cannot hold a space",
         ];
         assert_ends(&output, 78, &expected);

@@ -10,11 +10,15 @@ use support::{Home, wait_for};
 
 /// A running server, unless the run was told to do without.
 fn mongo() -> Option<Mongo> {
-    if std::env::var("P2P_TEST_SKIP_MONGO").is_ok_and(|skip| skip == "1") {
+    (!mongo_is_skipped()).then(Mongo::start)
+}
+
+fn mongo_is_skipped() -> bool {
+    let is_skipped = std::env::var("P2P_TEST_SKIP_MONGO").is_ok_and(|skip| skip == "1");
+    if is_skipped {
         eprintln!("P2P_TEST_SKIP_MONGO=1: nothing is tested on MongoDB");
-        return None;
     }
-    Some(Mongo::start())
+    is_skipped
 }
 
 /// What `launcher check` says with this store, and its exit code.
@@ -43,6 +47,41 @@ fn mongodb_is_greeted_and_each_way_to_fail_has_its_own_words() {
         assert!(said.contains(words), "{url}: {said}");
         assert_eq!(code, Some(69), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn whoever_may_not_write_is_told_so_before_anything_starts() {
+    if mongo_is_skipped() {
+        return;
+    }
+    let mongo = Mongo::start_with_logins();
+    let host = mongo.url.strip_prefix("mongodb://").unwrap().trim_end_matches('/');
+    let (code, said) = check(&format!("mongodb://writer:hunter22@{host}/"));
+    assert_eq!(code, Some(0), "{said}");
+    let cases = [
+        (mongo.url.clone(), "wants a login, and store.url names no user"),
+        (
+            format!("mongodb://reader:hunter22@{host}/"),
+            "does not let the user 'reader' write to the database 'messaging_db'; grant the role readWrite",
+        ),
+        (
+            format!("mongodb://writer:hunter22@{host}/other?authSource=admin"),
+            "does not let the user 'writer' write to the database 'other'",
+        ),
+        (
+            format!("mongodb://owner:hunter22@{host}/{}?authSource=admin", "x".repeat(64)),
+            "MongoDB takes no such name: it has more than 63 bytes",
+        ),
+    ];
+    for (url, words) in cases {
+        for command in ["check", "up"] {
+            let output = Home::new().variable("MONGO_URL", &url).run(&[command]);
+            let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert!(said.contains(words), "{command} {url}: {said}");
+            assert_eq!(output.status.code(), Some(69), "{command} {said}");
+            assert!(!said.contains("hunter22"), "{said}");
+        }
     }
 }
 

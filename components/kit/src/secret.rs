@@ -5,6 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
+/// Fewest bytes of a secret. A shorter one cannot be masked in logs: it occurs in every other word.
+pub const SHORTEST: usize = 4;
+
 /// A secret: prints as `***`, compares in constant time. Serialises as itself, for it must reach our children's environment.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::misfit::Expansion;
 use super::mistake::Mistake;
 use super::nearest::nearest;
 use super::schema::{self, Section};
@@ -20,6 +21,8 @@ pub(crate) struct Assignment {
     pub(crate) key_source: Source,
     /// Where the value stands.
     pub(crate) value_source: Source,
+    /// What of the value was made of variables.
+    pub(crate) expansions: Vec<Expansion>,
 }
 
 /// A value as a layer gives it.
@@ -38,6 +41,7 @@ pub(crate) struct Checked {
     pub(crate) key: String,
     pub(crate) value: Value,
     pub(crate) source: Source,
+    pub(crate) expansions: Vec<Expansion>,
 }
 
 impl Assignment {
@@ -48,6 +52,7 @@ impl Assignment {
             value: Given::Text(value.to_owned()),
             key_source: source.clone(),
             value_source: source,
+            expansions: Vec::new(),
         }
     }
 
@@ -58,14 +63,17 @@ impl Assignment {
             Ok(found) => found,
             Err(what) => return Err(Mistake { source: self.key_source, what }),
         };
-        let wrong =
-            |what: String| Mistake { source: self.value_source.clone(), what: format!("{full}: {what}") };
         let value = match self.value {
             Given::Value(value) => value,
             Given::Text(ref text) => text::read(&section, &key, text),
         };
-        section.check(&key, &value).map_err(wrong)?;
-        Ok(Checked { table, key, value, source: self.value_source })
+        let (source, expansions) = (self.value_source, self.expansions);
+        match section.check(&key, &value) {
+            Ok(()) => Ok(Checked { table, key, value, source, expansions }),
+            Err(misfit) => {
+                Err(Mistake { source, what: format!("{full}: {}", misfit.describe(&value, &expansions)) })
+            }
+        }
     }
 
     fn locate(&self) -> Result<(Section, Vec<String>, String), String> {

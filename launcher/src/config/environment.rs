@@ -8,6 +8,7 @@ use kit::Secret;
 
 use super::assignment::Assignment;
 use super::mistake::Mistake;
+use super::rules::TOO_SHORT;
 use super::source::Source;
 
 /// Selects MongoDB: the same as `store.url`, under the name that everybody knows.
@@ -74,6 +75,13 @@ pub(crate) fn is_settings_variable(name: &str) -> bool {
 pub(crate) fn api_key(variables: &BTreeMap<String, String>) -> Option<Secret> {
     let key = variables.get(OPENAI_API_KEY).map(|key| key.trim()).filter(|key| !key.is_empty());
     key.map(|key| Secret::new(key.to_owned()))
+}
+
+/// What is wrong with a key that no log could be kept free of.
+pub(crate) fn short_key(key: &Secret) -> Option<Mistake> {
+    let what = format!("{TOO_SHORT}; for an endpoint that asks for none, write OPENAI_API_KEY=none");
+    let source = Source::Environment { name: OPENAI_API_KEY.to_owned() };
+    (key.expose().len() < kit::secret::SHORTEST).then_some(Mistake { source, what })
 }
 
 /// Reads a `.env` file; one that is not there is empty.

@@ -5,18 +5,29 @@
 
 use serde_json::Value;
 
-/// Expands every text in a value.
+use super::misfit::Expansion;
+
+/// Expands every text in a value; `expansions` hears of each.
 ///
 /// # Errors
 /// Says which variable is missing, or what is not understood; never what a variable holds.
-pub(super) fn expand(value: Value, get: &dyn Fn(&str) -> Option<String>) -> Result<Value, String> {
+pub(super) fn expand(
+    value: Value,
+    get: &dyn Fn(&str) -> Option<String>,
+    expansions: &mut Vec<Expansion>,
+) -> Result<Value, String> {
     Ok(match value {
-        Value::String(text) if text.contains("${") => Value::String(text_of(&text, get)?),
+        Value::String(written) if written.contains("${") => {
+            let value = text_of(&written, get)?;
+            expansions.push(Expansion { value: value.clone(), written });
+            Value::String(value)
+        }
         Value::Array(values) => {
-            Value::Array(values.into_iter().map(|value| expand(value, get)).collect::<Result<_, _>>()?)
+            let values = values.into_iter().map(|value| expand(value, get, expansions));
+            Value::Array(values.collect::<Result<_, _>>()?)
         }
         Value::Object(entries) => {
-            let entries = entries.into_iter().map(|(key, value)| Ok((key, expand(value, get)?)));
+            let entries = entries.into_iter().map(|(key, value)| Ok((key, expand(value, get, expansions)?)));
             Value::Object(entries.collect::<Result<_, String>>()?)
         }
         other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
@@ -73,7 +84,7 @@ mod tests {
             "TRICKY" => Some("${HOST}\"\n[store]".to_owned()),
             _ => None,
         };
-        expand(value, &get)
+        expand(value, &get, &mut Vec::new())
     }
 
     #[test]

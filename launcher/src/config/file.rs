@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use protocol::sanitise;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
@@ -26,8 +27,8 @@ pub(crate) fn read(
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut reader = Reader { path: path.into(), text, get, assignments: Vec::new(), mistakes: Vec::new() };
     for error in errors {
-        let source = reader.source(error.span().map_or(text.len(), |span| span.start));
-        reader.mistakes.push(Mistake { source, what: error.message().to_owned() });
+        let offset = error.span().map_or(text.len(), |span| span.start);
+        reader.mistake(offset, syntax(text, offset, error.message()));
     }
     let broken_lines: Vec<usize> =
         reader.mistakes.iter().filter_map(|mistake| line(&mistake.source)).collect();
@@ -40,6 +41,21 @@ pub(crate) fn read(
     let others = mistakes.split_off(syntax);
     mistakes.extend(others.into_iter().filter(|mistake| is_whole(&mistake.source)));
     (reader.assignments, mistakes)
+}
+
+/// What is not TOML, with the key of its line. The value is not shown: nothing is known of it yet.
+fn syntax(text: &str, offset: usize, message: &str) -> String {
+    let offset = offset.min(text.len());
+    let start = text[..offset].rfind('\n').map_or(0, |end| end + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    let message = sanitise::line(message);
+    let Some((key, value)) = line.split_once('=') else { return format!("not TOML: {message}") };
+    let (key, value) = (key.trim(), value.trim_start());
+    let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let key = if !key.is_empty() && key.chars().all(is_key) { key } else { "this line" };
+    let is_quoted = value.starts_with(['"', '\'', '[', '{']) || value.is_empty();
+    let advice = if is_quoted { "" } else { "; a text stands in quotation marks" };
+    format!("{key}: not TOML: {message}{advice}")
 }
 
 fn line(source: &Source) -> Option<usize> {
@@ -104,12 +120,14 @@ impl Reader<'_> {
             let full: Vec<String> =
                 path.iter().copied().chain([key.get_ref().as_ref()]).map(str::to_owned).collect();
             let json = to_json(value.get_ref()).ok_or_else(|| "the number is out of range".to_owned());
-            match json.and_then(|json| expand(json, self.get)) {
+            let mut expansions = Vec::new();
+            match json.and_then(|json| expand(json, self.get, &mut expansions)) {
                 Ok(json) => self.assignments.push(Assignment {
                     path: full,
                     value: Given::Value(json),
                     key_source: self.source(key.span().start),
                     value_source: self.source(value.span().start),
+                    expansions,
                 }),
                 Err(what) => self.mistake(value.span().start, format!("{}: {what}", full.join("."))),
             }

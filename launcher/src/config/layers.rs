@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::assignment::Assignment;
+use super::misfit::Expansion;
 use super::mistake::Mistake;
 use super::schema::{self, COMMAND};
 use super::settings::Settings;
@@ -12,13 +13,18 @@ use super::source::Source;
 
 /// Where each setting that is not a default comes from, by its full key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origins(BTreeMap<String, Source>);
+pub struct Origins(BTreeMap<String, (Source, Vec<Expansion>)>);
 
 impl Origins {
     /// Where a setting comes from, such as `chat-server.listen`.
     #[must_use]
     pub fn of(&self, key: &str) -> Source {
-        self.0.get(key).cloned().unwrap_or(Source::Default)
+        self.0.get(key).map_or(Source::Default, |(source, _)| source.clone())
+    }
+
+    /// What of its value was made of variables.
+    pub(crate) fn expansions(&self, key: &str) -> &[Expansion] {
+        self.0.get(key).map_or(&[], |(_, expansions)| expansions)
     }
 }
 
@@ -37,7 +43,7 @@ impl Layers {
             match assignment.check() {
                 Ok(checked) => {
                     let full = format!("{}.{}", checked.table.join("."), checked.key);
-                    self.origins.0.insert(full, checked.source);
+                    self.origins.0.insert(full, (checked.source, checked.expansions));
                     table(&mut self.tree, &checked.table).insert(checked.key, checked.value);
                 }
                 Err(mistake) => self.mistakes.push(mistake),

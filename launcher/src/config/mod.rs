@@ -11,6 +11,7 @@ mod expand;
 mod file;
 mod flag;
 mod layers;
+mod misfit;
 mod mistake;
 mod nearest;
 mod place;
@@ -104,13 +105,15 @@ pub fn load(request: &Request, environment: &Environment) -> Result<Loaded, Mist
     }
     let (settings, origins, mut mistakes) = layers.finish();
     mistakes.extend(rules::check(&settings, &origins));
+    let api_key = environment::api_key(&environment.variables).or(api_key);
+    mistakes.extend(api_key.as_ref().and_then(environment::short_key));
     Mistakes::check(mistakes)?;
     Ok(Loaded {
         settings,
         origins,
         file: place.file,
         dotenvs: place.dotenvs,
-        api_key: environment::api_key(&environment.variables).or(api_key),
+        api_key,
         directories: place::directories(request.data.as_deref(), request.logs.as_deref(), environment)?,
         without: request.without.clone(),
     })

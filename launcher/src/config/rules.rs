@@ -7,13 +7,23 @@ use std::net::SocketAddr;
 use kit::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::layers::Origins;
+use super::misfit;
 use super::mistake::Mistake;
 use super::settings::Settings;
+use super::source::Source;
 use crate::catalog;
+use crate::preflight::mongodb;
 
 pub(crate) use components::split_url;
+
+/// What is wrong with a secret that is too short.
+pub(super) const TOO_SHORT: &str =
+    "has fewer than 4 characters, and so short a secret cannot be kept out of logs; use a longer one";
+/// Its value may hold a password and is not shown.
+const STORE_URL: &str = "store.url";
 
 /// Everything that is wrong among settings whose types are right.
 pub(crate) fn check(settings: &Settings, origins: &Origins) -> Vec<Mistake> {
@@ -24,9 +34,39 @@ pub(crate) fn check(settings: &Settings, origins: &Origins) -> Vec<Mistake> {
     found.extend(names(settings));
     found.extend(components::check(settings, origins));
     found.extend(limits(settings));
-    let place =
-        |(key, what): (String, String)| Mistake { source: origins.of(&key), what: format!("{key}: {what}") };
-    found.into_iter().map(place).collect()
+    found.extend(short_secrets(settings));
+    let all = serde_json::to_value(settings).expect("settings can be written as JSON");
+    found.into_iter().map(|(key, what)| mistake(&all, origins, &key, what)).collect()
+}
+
+/// With its place, and with the value where the operator gave one that can be shown.
+fn mistake(all: &Value, origins: &Origins, key: &str, what: String) -> Mistake {
+    let (source, expansions) = (origins.of(key), origins.expansions(key));
+    let what = misfit::hide(what, expansions);
+    let given = value_of(all, key).filter(|value| !value.is_object() && source != Source::Default);
+    let what = match given.map(|value| misfit::shown(value, expansions)) {
+        Some(shown) if key != STORE_URL && !what.contains(shown.trim_matches('"')) => {
+            format!("{key}: {what}; it is {shown}")
+        }
+        Some(_) | None => format!("{key}: {what}"),
+    };
+    Mistake { source, what }
+}
+
+fn value_of<'a>(all: &'a Value, key: &str) -> Option<&'a Value> {
+    key.split('.').try_fold(all, |table, name| table.get(name))
+}
+
+/// Secrets that no log could be kept free of.
+fn short_secrets(settings: &Settings) -> Vec<(String, String)> {
+    let is_short = |secret: &str| (1..kit::secret::SHORTEST).contains(&secret.len());
+    let password = mongodb::password(&settings.store.url).filter(|password| is_short(password));
+    let store = password.map(|_| (STORE_URL.to_owned(), format!("the password in it {TOO_SHORT}")));
+    let components = settings.components.iter().flat_map(|(name, component)| {
+        let short = component.env.iter().filter(|(name, value)| catalog::is_secret(name) && is_short(value));
+        short.map(move |(variable, _)| (format!("components.{name}.env"), format!("{variable} {TOO_SHORT}")))
+    });
+    store.into_iter().chain(components).collect()
 }
 
 /// The URL itself is not shown: it may hold a password.
@@ -41,7 +81,7 @@ fn store(settings: &Settings) -> Option<(String, String)> {
     } else {
         "must be sqlite:FILE or mongodb://HOST:PORT"
     };
-    Some(("store.url".to_owned(), what.to_owned()))
+    Some((STORE_URL.to_owned(), what.to_owned()))
 }
 
 /// Two that listen on one address: the second would only fail later. And what others look for must have a place.

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::components::ComponentConfig;
+use super::misfit::Misfit;
 use super::settings::{LauncherConfig, LogsConfig};
 
 /// The key by which a component's section may name a program of its own.
@@ -76,25 +77,17 @@ impl Section {
     ///
     /// # Errors
     /// Says what is wrong with it.
-    pub(crate) fn check(&self, key: &str, value: &Value) -> Result<(), String> {
+    pub(crate) fn check(&self, key: &str, value: &Value) -> Result<(), Misfit> {
         if self.replaceable && key == COMMAND {
             let command = serde_json::from_value::<Vec<String>>(value.clone());
             return match command {
                 Ok(command) if !command.is_empty() => Ok(()),
-                _ => Err("must be a list of texts, the program first".to_owned()),
+                _ => Err(Misfit::expecting("a list of texts, the program first")),
             };
         }
         let mut table = (self.defaults)();
         let default = table.insert(key.to_owned(), value.clone()).unwrap_or(Value::Null);
-        (self.fits)(table).map_err(|error| describe(&error, &default))
-    }
-}
-
-/// What serde says, and what a right value looks like.
-fn describe(error: &serde_json::Error, default: &Value) -> String {
-    match default {
-        Value::Null => error.to_string(),
-        default => format!("{error}; the default is {default}"),
+        (self.fits)(table).map_err(|error| Misfit::of(&error, default))
     }
 }
 

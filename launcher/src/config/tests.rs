@@ -131,6 +131,62 @@ fn every_mistake_is_told_with_its_place_and_the_nearest_key() {
 }
 
 #[test]
+fn a_value_that_does_not_fit_is_shown_with_what_is_expected() {
+    let file = "[chat-server]\nlisten = '127.0.0.1'\nmax-connections = -1\nquiet = 20\n[launcher]\nwatch = 'yes'\nmetrics-listen = 'x'\n[logs]\nformat = 'jason'\n[web-adapter]\nchat-servers = ['a:1']\n[store]\nurl = 5\n";
+    let mistakes = Setup::new(file).set("message-api.listen=localhost:8000").mistakes();
+    let expected = [
+        "config/launcher.toml:2:10: chat-server.listen: \"127.0.0.1\" is not an IP address with a port, such as 127.0.0.1:5000; the default is \"127.0.0.1:5000\"",
+        "config/launcher.toml:3:19: chat-server.max-connections: -1 is not a whole number from 0 on, and not too large; the default is",
+        "config/launcher.toml:4:9: chat-server.quiet: 20 is not a time with its unit, such as 20ms, 5s, 2m, 1h or 7d; the default is",
+        "config/launcher.toml:6:9: launcher.watch: \"yes\" is not true or false; the default is true",
+        "config/launcher.toml:7:18: launcher.metrics-listen: \"x\" is not an IP address with a port",
+        "config/launcher.toml:9:10: logs.format: \"jason\" is not one of raw, text, json; did you mean 'json'?",
+        "config/launcher.toml:11:16: web-adapter.chat-servers: [\"a:1\"] holds what is not an IP address with a port",
+        "config/launcher.toml:13:7: store.url: 5 is not a text in quotation marks; the default is",
+        "--set message-api.listen: message-api.listen: \"localhost:8000\" is not an IP address with a port",
+    ];
+    for text in expected {
+        assert!(mistakes.iter().any(|mistake| mistake.starts_with(text)), "{text}\nis not in {mistakes:#?}");
+    }
+    assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
+}
+
+#[test]
+fn a_value_out_of_its_bounds_is_shown() {
+    let mistakes = Setup::new("chat-server.quiet = '11s'\nopenai-bot.base-url = 'nonsense'\n").mistakes();
+    assert!(
+        mistakes[0].ends_with("chat-server.quiet: must be from 1ms to 10s; it is \"11s\""),
+        "{mistakes:#?}"
+    );
+    assert!(mistakes[1].ends_with("; it is \"nonsense\""), "{mistakes:#?}");
+}
+
+#[test]
+fn what_variables_hold_is_in_no_error() {
+    let file = "chat-server.listen = '${SECRET}'\nopenai-bot.base-url = 'x-${SECRET}'\nlan-peer.peers = ['${SECRET} ']\nstore.url = '${SECRET}'\nchat-server.max-connections = '${SECRET}'\nthermometer.name = '${SECRET}!'\n";
+    let mistakes = Setup::new(file).variable("SECRET", "hunter 2").mistakes();
+    assert!(mistakes.len() >= 6, "{mistakes:#?}");
+    assert!(mistakes.iter().all(|mistake| !mistake.contains("hunter")), "{mistakes:#?}");
+    assert!(mistakes[0].contains("chat-server.listen: \"${SECRET}\" is not an IP address"), "{mistakes:#?}");
+}
+
+#[test]
+fn a_secret_too_short_to_be_masked_is_refused_by_its_name() {
+    let file = "store.url = 'mongodb://me:a@127.0.0.1/'\n[components.x]\ncommand = ['x']\nenv = { BOT_TOKEN = 'abc', MODE = 'a' }\n";
+    let setup = Setup::new(file).variable("OPENAI_API_KEY", "k");
+    let mistakes = setup.mistakes();
+    let short = "has fewer than 4 characters";
+    for text in [
+        format!("config/launcher.toml:1:13: store.url: the password in it {short}"),
+        format!("config/launcher.toml:4:7: components.x.env: BOT_TOKEN {short}"),
+        format!("environment variable OPENAI_API_KEY: {short}"),
+    ] {
+        assert!(mistakes.iter().any(|mistake| mistake.starts_with(&text)), "{text}\nis not in {mistakes:#?}");
+    }
+    assert_eq!(mistakes.len(), 3, "{mistakes:#?}");
+}
+
+#[test]
 fn what_is_not_toml_is_told_beside_the_other_mistakes() {
     let mistakes = Setup::new("[thermometer]\nname = \n[chat-server]\nquite = '5s'\n").mistakes();
     assert!(mistakes.iter().any(|mistake| mistake.starts_with("config/launcher.toml:2:")), "{mistakes:#?}");
@@ -223,12 +279,12 @@ fn what_is_wrong_with_a_component_is_said_with_its_place() {
     let expected = [
         ":3:9: components.bot.probe: http is written",
         ":4:12: components.bot.liveness: a line of the log",
-        ":5:11: components.bot.restart: unknown variant `sometimes`, expected one of `always`, `on-failure`, `never`",
+        ":5:11: components.bot.restart: \"sometimes\" is not one of always, on-failure, never; the default is",
         ":8:9: components.a.probe: names one of http, tcp, exec and log",
         "components.a.backoff-max: is less than backoff",
         ":11:11: components.chat-server.command: chat-server is one of ours",
         ":14:11: components.b.command: names no program",
-        ":15:9: components.b.probe: unknown field `intervall`",
+        ":15:9: components.b.probe: unknown key 'intervall'; did you mean 'interval'?",
         ":16:2: unknown section 'services'; your own programs are [components.NAME]",
     ];
     for text in expected {

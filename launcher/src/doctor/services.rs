@@ -34,7 +34,7 @@ pub(super) async fn store(loaded: &Loaded, running: Option<u32>) -> Finding {
     }
     if mongodb::is_mongodb(&store.url) {
         return match mongodb::greet(&store.url).await {
-            Ok(()) => Finding::ok("MongoDB", "it answers, and accepts the user of the URL"),
+            Ok(()) => Finding::ok("MongoDB", "it answers, and lets us write"),
             Err(error) => {
                 let failure = error.into_failure();
                 let advice = "see store.url, MONGO_URL and the server; 'sqlite:chat.db' needs no server";

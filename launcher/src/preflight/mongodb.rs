@@ -60,6 +60,34 @@ pub enum MongoError {
         /// Host and port.
         address: String,
     },
+    /// It wants a login and the URL holds none.
+    #[error(
+        "MongoDB at {address} wants a login, and store.url names no user; write mongodb://USER:PASSWORD@{address}/"
+    )]
+    NoLogin {
+        /// Host and port.
+        address: String,
+    },
+    /// The user may not do what a store must.
+    #[error(
+        "MongoDB at {address} does not let the user '{user}' write to the database '{database}'; grant the role readWrite on it, or name another database in store.url"
+    )]
+    ReadOnly {
+        /// Host and port.
+        address: String,
+        /// The user of the URL.
+        user: String,
+        /// The database.
+        database: String,
+    },
+    /// No database can have this name.
+    #[error("store.url names the database '{database}', and MongoDB takes no such name: {why}")]
+    Database {
+        /// The name.
+        database: String,
+        /// Which rule it breaks.
+        why: &'static str,
+    },
     /// It is a MongoDB, but not one to work with now.
     #[error("MongoDB at {address} answers, but cannot be used: {why}")]
     Unusable {
@@ -111,9 +139,10 @@ pub async fn greet(url: &str) -> Result<(), MongoError> {
 }
 
 async fn greet_with(options: ClientOptions) -> Result<(), MongoError> {
+    let database = database(&options)?;
     reach_any(&options.hosts).await?;
     let client = client(&options)?;
-    match ping(&client).await {
+    match try_to_write(&client, &database).await {
         Ok(()) => Ok(()),
         Err(error) => Err(explain(&error, &options).await),
     }
@@ -133,7 +162,31 @@ fn client(options: &ClientOptions) -> Result<Client, MongoError> {
     Client::with_options(options.clone()).map_err(|error| MongoError::Url(plain(&error, None)))
 }
 
-/// Reads nothing and writes nothing, but is refused without the rights to do so.
+/// The database that messages are kept in, if there can be one of this name.
+/// <https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions>
+fn database(options: &ClientOptions) -> Result<String, MongoError> {
+    const LONGEST: usize = 63;
+    let name = options.default_database.as_deref().unwrap_or(message_api::store::mongo::DATABASE);
+    let wrong = |why| Err(MongoError::Database { database: name.chars().take(100).collect(), why });
+    if name.len() > LONGEST {
+        return wrong("it has more than 63 bytes");
+    }
+    if name.contains(['/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?', '\0']) {
+        return wrong("it holds one of / \\ . \" $ * < > : | ? or a space");
+    }
+    Ok(name.to_owned())
+}
+
+/// Changes nothing, for nothing matches, but is refused without the rights that a store needs.
+async fn try_to_write(client: &Client, database: &str) -> Result<(), Error> {
+    let (database, nothing) = (client.database(database), doc! { "_id": "p2p-chat: matches nothing" });
+    let update = doc! { "q": nothing.clone(), "u": { "$set": { "checked": true } } };
+    database.run_command(doc! { "update": "schema", "updates": [update] }).await?;
+    let delete = doc! { "q": nothing, "limit": 1 };
+    database.run_command(doc! { "delete": "schema", "deletes": [delete] }).await.map(|_: Document| ())
+}
+
+/// Reads nothing and writes nothing.
 async fn ping(client: &Client) -> Result<(), Error> {
     client.database("admin").run_command(doc! { "ping": 1 }).await.map(|_: Document| ())
 }
@@ -174,6 +227,15 @@ async fn reach(host: &ServerAddress) -> Result<(), MongoError> {
 /// Why the driver could not work with a server that can be connected to.
 async fn explain(error: &Error, options: &ClientOptions) -> MongoError {
     let address = shown(options);
+    if is_unauthorized(error) {
+        let user =
+            options.credential.as_ref().map(|credential| credential.username.clone().unwrap_or_default());
+        let database = options.default_database.as_deref().unwrap_or(message_api::store::mongo::DATABASE);
+        return match user {
+            None => MongoError::NoLogin { address },
+            Some(user) => MongoError::ReadOnly { address, user, database: database.to_owned() },
+        };
+    }
     if is_authentication(error) {
         return MongoError::Credentials { address };
     }
@@ -194,6 +256,11 @@ async fn explain(error: &Error, options: &ClientOptions) -> MongoError {
         _ => plain(error, password),
     };
     MongoError::Unusable { address, why }
+}
+
+/// Code 13: logged in or not, this is not allowed.
+fn is_unauthorized(error: &Error) -> bool {
+    matches!(error.kind.as_ref(), ErrorKind::Command(command) if command.code == 13)
 }
 
 /// Codes 13, 18 and 8000: unauthorized, authentication failed, and what hosted MongoDB says for the same.
@@ -234,7 +301,8 @@ fn shown(options: &ClientOptions) -> String {
 fn plain(error: &Error, password: Option<String>) -> String {
     let text = error.kind.to_string().replace(['\n', '\r'], " ");
     let text = match password {
-        Some(password) if !password.is_empty() => text.replace(&password, "***"),
+        // A shorter one is refused with the configuration, and would riddle the text.
+        Some(password) if password.len() >= kit::secret::SHORTEST => text.replace(&password, "***"),
         _ => text,
     };
     text.chars().take(300).collect()

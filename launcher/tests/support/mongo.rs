@@ -14,6 +14,9 @@ pub struct Mongo {
     members: Vec<Member>,
 }
 
+/// What makes a server one of a set.
+const SET: [&str; 2] = ["--replSet", "rs0"];
+
 struct Member {
     address: SocketAddr,
     dir: tempfile::TempDir,
@@ -38,28 +41,43 @@ impl Mongo {
         mongo
     }
 
+    /// A server that wants a login. In it are `owner`, who may do everything, `writer` and `reader`, who may write and read the usual
+    /// database; the password of each is `hunter22`. The URL names nobody.
+    pub fn start_with_logins() -> Self {
+        let member = Member::start_with(&["--auth"]);
+        wait_for("mongod to listen", || std::net::TcpStream::connect(member.address).ok());
+        let host = member.address.to_string();
+        block_on(create_users(&host));
+        Self { url: format!("mongodb://{host}/"), members: vec![member] }
+    }
+
     /// Kills the primary, if there is one now, and starts it again.
     pub fn kill_primary(&mut self) {
         let is_primary = |member: &&mut Member| block_on(is_primary(&member.address.to_string()));
         if let Some(member) = self.members.iter_mut().find(is_primary) {
             let _ = member.child.kill();
             let _ = member.child.wait();
-            member.child = Member::run(member.address, member.dir.path());
+            member.child = Member::run(member.address, member.dir.path(), &SET);
         }
     }
 }
 
 impl Member {
     fn start() -> Self {
+        Self::start_with(&SET)
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let (address, dir) = (free_address(), tempfile::tempdir().unwrap());
-        let child = Self::run(address, dir.path());
+        let child = Self::run(address, dir.path(), arguments);
         Self { address, dir, child }
     }
 
-    fn run(address: SocketAddr, dir: &Path) -> Child {
+    fn run(address: SocketAddr, dir: &Path, arguments: &[&str]) -> Child {
         let program = std::env::var("P2P_TEST_MONGOD").unwrap_or_else(|_| "mongod".to_owned());
         Command::new(&program)
-            .args(["--replSet", "rs0", "--wiredTigerCacheSizeGB", "0.25"])
+            .args(arguments)
+            .args(["--wiredTigerCacheSizeGB", "0.25"])
             .args(["--bind_ip", &address.ip().to_string(), "--port", &address.port().to_string()])
             .arg("--dbpath")
             .arg(dir)
@@ -79,6 +97,17 @@ async fn admin(host: &str) -> mongodb::Database {
     let url = format!("mongodb://{host}/?directConnection=true&serverSelectionTimeoutMS=2000");
     let options = mongodb::options::ClientOptions::parse(url).await.unwrap();
     mongodb::Client::with_options(options).unwrap().database("admin")
+}
+
+/// The first user is made without a login, which the server allows from its own machine while there is none.
+async fn create_users(host: &str) {
+    let user = |name: &str, role: &str, database: &str| {
+        doc! { "createUser": name, "pwd": "hunter22", "roles": [{ "role": role, "db": database }] }
+    };
+    admin(host).await.run_command(user("owner", "root", "admin")).await.unwrap();
+    let owner = admin(&format!("owner:hunter22@{host}")).await;
+    owner.run_command(user("writer", "readWrite", "messaging_db")).await.unwrap();
+    owner.run_command(user("reader", "read", "messaging_db")).await.unwrap();
 }
 
 async fn is_primary(host: &str) -> bool {

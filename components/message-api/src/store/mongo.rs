@@ -47,7 +47,7 @@ use progress::Progress;
 use stream::Follower;
 use writer::{Batch, QUEUE, Writer};
 
-pub use connect::{MongoOpenError, greet, legacy_waiting};
+pub use connect::{DATABASE, MongoOpenError, greet, legacy_waiting};
 pub(crate) use import::Importer;
 pub use legacy::Legacy;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::catalog;
 use crate::config::components::{ComponentConfig, ProbeConfig};
 use crate::config::layers::Origins;
+use crate::config::nearest::nearest;
 use crate::config::settings::Settings;
 use crate::config::source::Source;
 
@@ -45,13 +46,22 @@ fn program(
     let known =
         |need: &&String| catalog::component(need).is_some() || settings.components.contains_key(*need);
     for need in component.needs.iter().filter(|need| !known(need)) {
-        complain("needs", format!("there is nothing called '{need}'"));
+        complain("needs", unknown(settings, need));
     }
     if needs_itself(settings, name) {
         complain("needs", "needs itself, if by a detour".to_owned());
     }
     if component.notify && component.probe.is_some() {
         complain("probe", "one of notify and probe will do: which is to say that it serves?".to_owned());
+    }
+}
+
+fn unknown(settings: &Settings, need: &str) -> String {
+    let mut names: Vec<&str> = catalog::names().collect();
+    names.extend(settings.components.keys().map(String::as_str));
+    match nearest(need, names) {
+        Some(near) => format!("there is nothing called '{need}'; did you mean '{near}'?"),
+        None => format!("there is nothing called '{need}'"),
     }
 }
 

@@ -12,9 +12,6 @@ use memchr::memmem::Finder;
 /// What stands in the place of a secret.
 const MASK: &[u8] = b"***";
 
-/// Shorter texts are not masked: they are no secrets, and would riddle the log.
-const MIN_SECRET: usize = 4;
-
 /// The secrets that are masked. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Secrets(Arc<[Finder<'static>]>);
@@ -22,7 +19,7 @@ pub(super) struct Secrets(Arc<[Finder<'static>]>);
 impl Secrets {
     pub(super) fn new(secrets: &[Secret]) -> Self {
         let mut texts: Vec<&str> = secrets.iter().map(Secret::expose).collect();
-        texts.retain(|text| text.len() >= MIN_SECRET && !text.contains(['\n', '\r']));
+        texts.retain(|text| text.len() >= kit::secret::SHORTEST && !text.contains(['\n', '\r']));
         // The longest first: of two that begin at one place it is the one to mask.
         texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
         texts.dedup();

@@ -18,7 +18,7 @@ use super::session::Clock;
 use crate::store::StoreError;
 
 /// Where the URL names no database.
-const DATABASE: &str = "messaging_db";
+pub const DATABASE: &str = "messaging_db";
 /// Somebody waits for the answer.
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -29,6 +29,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 pub(super) const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
 /// One for the writer, the rest for reads.
 const CONNECTIONS: u32 = 16;
+/// What the server says to who is not logged in, or may not do this.
+const UNAUTHORIZED: i32 = 13;
+/// What it says to a wrong user name or password.
+const AUTHENTICATION_FAILED: i32 = 18;
 /// The layout of the documents.
 const SCHEMA: i32 = 1;
 
@@ -56,6 +60,14 @@ pub enum MongoOpenError {
     /// It does not let us in.
     #[error("MongoDB at {servers} refuses the user name or password in store.url")]
     Login {
+        /// Who was asked.
+        servers: String,
+    },
+    /// It lets us in, or wants a login that the URL does not hold, and does not let us work.
+    #[error(
+        "MongoDB at {servers} does not let us work with the database: store.url must name a user with the role readWrite on it"
+    )]
+    Rights {
         /// Who was asked.
         servers: String,
     },
@@ -108,6 +120,7 @@ impl MongoOpenError {
             Self::Host { .. }
             | Self::Unreachable { .. }
             | Self::Login { .. }
+            | Self::Rights { .. }
             | Self::NotMongo { .. }
             | Self::Legacy(_)
             | Self::Other { .. } => Exit::Unavailable,
@@ -273,16 +286,17 @@ pub(super) fn explain(error: CallError, servers: &str) -> MongoOpenError {
     let servers = servers.to_owned();
     let text = error.to_string();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let refused_login = match &error {
-        // 13 Unauthorized, 18 AuthenticationFailed
+    let code = match &error {
         CallError::Driver(driver) => match &*driver.kind {
-            ErrorKind::Authentication { .. } => true,
-            ErrorKind::Command(command) => matches!(command.code, 13 | 18),
-            _ => false,
+            ErrorKind::Authentication { .. } => AUTHENTICATION_FAILED,
+            ErrorKind::Command(command) => command.code,
+            _ => 0,
         },
-        CallError::Timeout => false,
+        CallError::Timeout => 0,
     };
-    if refused_login || says(&["SCRAM failure", "Authentication failed"]) {
+    if code == UNAUTHORIZED {
+        MongoOpenError::Rights { servers }
+    } else if code == AUTHENTICATION_FAILED || says(&["SCRAM failure", "Authentication failed"]) {
         MongoOpenError::Login { servers }
     } else if says(&["failed to lookup address", "Name or service not known", "nodename nor servname"]) {
         MongoOpenError::Host { servers }

@@ -1,0 +1,167 @@
+//! A value that does not fit its key: what stands there, and what is expected, in an operator's words.
+
+use std::net::SocketAddr;
+
+use protocol::sanitise;
+use serde_json::Value;
+
+use super::nearest::nearest;
+
+/// Most characters of a value that are shown.
+const SHOWN: usize = 80;
+const ADDRESS: &str = "an IP address with a port, such as 127.0.0.1:5000";
+const DURATION: &str = "a time with its unit, such as 20ms, 5s, 2m, 1h or 7d";
+
+/// A text that was made of variables, and how it stands in the file. What variables hold may be a secret and is never shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expansion {
+    /// The text.
+    pub(crate) value: String,
+    /// With its `${NAME}`.
+    pub(crate) written: String,
+}
+
+/// Why a value does not fit.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Misfit {
+    /// What is expected, where that can be told.
+    expected: Option<String>,
+    /// What serde says, which may repeat the value.
+    reason: String,
+    default: Value,
+}
+
+impl Misfit {
+    /// From what serde says of a value for a key with this default.
+    pub(crate) fn of(error: &serde_json::Error, default: Value) -> Self {
+        let reason = error.to_string();
+        let expected = by_default(&default).map(str::to_owned).or_else(|| by_reason(&reason));
+        Self { expected, reason, default }
+    }
+
+    /// Where only this is expected.
+    pub(crate) fn expecting(what: &str) -> Self {
+        Self { expected: Some(what.to_owned()), reason: String::new(), default: Value::Null }
+    }
+
+    /// One sentence without the key.
+    pub(crate) fn describe(&self, value: &Value, expansions: &[Expansion]) -> String {
+        let value_shown = shown(value, expansions);
+        if let Some(unknown) = unknown_key(&self.reason) {
+            return unknown;
+        }
+        let what = match (&self.expected, value) {
+            (Some(expected), Value::Array(_)) => format!("{value_shown} holds what is not {expected}"),
+            (Some(expected), Value::Object(_)) => format!("holds what is not {expected}"),
+            (Some(expected), _) => format!("{value_shown} is not {expected}{}", self.near(value)),
+            (None, _) if expansions.is_empty() => {
+                format!("{value_shown} does not fit: {}", sanitise::short_line(&self.reason, 200))
+            }
+            (None, _) => format!("{value_shown} does not fit"),
+        };
+        match &self.default {
+            Value::Null => what,
+            default => format!("{what}; the default is {default}"),
+        }
+    }
+
+    fn near(&self, value: &Value) -> String {
+        let words = variants(&self.reason).unwrap_or_default();
+        let near = value.as_str().and_then(|text| nearest(text, words));
+        near.map(|near| format!("; did you mean '{near}'?")).unwrap_or_default()
+    }
+}
+
+/// A value as it may be shown: short, on one line, without what variables hold and without what looks like a password.
+pub(crate) fn shown(value: &Value, expansions: &[Expansion]) -> String {
+    let text = value.to_string();
+    if text.contains("://") && text.contains('@') {
+        return "the value (not shown: it may hold a password)".to_owned();
+    }
+    let written = expansions.iter().fold(text, |text, expansion| replace(&text, expansion));
+    sanitise::short_line(&written, SHOWN).into_owned()
+}
+
+/// A sentence about a value, without what variables hold. Texts shorter than any secret stay: they are in every other word.
+pub(crate) fn hide(text: String, expansions: &[Expansion]) -> String {
+    let long = expansions.iter().filter(|expansion| expansion.value.len() >= kit::secret::SHORTEST);
+    long.fold(text, |text, expansion| text.replace(&expansion.value, &expansion.written))
+}
+
+/// Within JSON, where both stand escaped.
+fn replace(json: &str, expansion: &Expansion) -> String {
+    let escaped = |text: &str| Value::from(text).to_string();
+    json.replace(&escaped(&expansion.value), &escaped(&expansion.written))
+}
+
+fn by_default(default: &Value) -> Option<&'static str> {
+    let text = default.as_str()?;
+    if text.parse::<SocketAddr>().is_ok() {
+        Some(ADDRESS)
+    } else if kit::duration::parse(text).is_ok() {
+        Some(DURATION)
+    } else {
+        None
+    }
+}
+
+fn by_reason(reason: &str) -> Option<String> {
+    if let Some(words) = variants(reason) {
+        return Some(format!("one of {}", words.join(", ")));
+    }
+    if reason.contains("is not a duration") {
+        return Some(DURATION.to_owned());
+    }
+    let known = match reason.split(" at line ").next()? {
+        "invalid socket address syntax" => ADDRESS,
+        "invalid IP address syntax" => "an IP address, such as 127.0.0.1",
+        _ => "",
+    };
+    if !known.is_empty() {
+        return Some(known.to_owned());
+    }
+    let (_, expected) = reason.rsplit_once(", expected ")?;
+    Some(match expected {
+        "a boolean" => "true or false".to_owned(),
+        "u16" => "a whole number from 0 to 65535".to_owned(),
+        "u8" | "u32" | "u64" | "usize" => "a whole number from 0 on, and not too large".to_owned(),
+        "a string" | "a borrowed string" => "a text in quotation marks".to_owned(),
+        "a sequence" => "a list, such as [\"a\", \"b\"]".to_owned(),
+        map if map == "a map" || map.starts_with("struct ") => {
+            "a table, such as { key = \"value\" }".to_owned()
+        }
+        other => other.to_owned(),
+    })
+}
+
+/// A key within a table, from "unknown field `x`, expected one of `a`, `b`".
+fn unknown_key(reason: &str) -> Option<String> {
+    let (key, expected) = reason.strip_prefix("unknown field `")?.split_once("`, expected ")?;
+    let keys: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    Some(match nearest(key, keys.iter().copied()) {
+        Some(near) => format!("unknown key '{}'; did you mean '{near}'?", sanitise::short_line(key, SHOWN)),
+        None => format!("unknown key '{}'; there are {}", sanitise::short_line(key, SHOWN), keys.join(", ")),
+    })
+}
+
+/// The words of an enumeration, from "unknown variant `x`, expected `a` or `b`".
+fn variants(reason: &str) -> Option<Vec<&str>> {
+    let (_, expected) = reason.strip_prefix("unknown variant ")?.split_once(", expected ")?;
+    Some(expected.split('`').skip(1).step_by(2).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_variables_hold_is_shown_as_it_is_written() {
+        let expansion = Expansion { value: "hunter2".to_owned(), written: "${PW}".to_owned() };
+        assert_eq!(shown(&Value::from("hunter2"), &[expansion.clone()]), "\"${PW}\"");
+        assert_eq!(hide("'hunter2' is bad".to_owned(), &[expansion]), "'${PW}' is bad");
+        let short = Expansion { value: "x".to_owned(), written: "${X}".to_owned() };
+        assert_eq!(shown(&Value::from("x"), &[short.clone()]), "\"${X}\"");
+        assert_eq!(hide("an example".to_owned(), &[short]), "an example");
+        assert!(!shown(&Value::from("http://u:hunter2@h"), &[]).contains("hunter2"));
+    }
+}
