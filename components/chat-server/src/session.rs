@@ -35,6 +35,7 @@ use crate::outlet::Dialect;
 use crate::positions::Lanes;
 use crate::request::{self, Request};
 use crate::server::Server;
+use crate::traces::Location;
 use crate::unsure::Unsure;
 use crate::wire::{LINGER, Wire};
 use challenge::{Challenge, VANISHED};
@@ -232,17 +233,17 @@ impl Session {
     }
 
     /// What this session is called in a trace.
-    fn place(&self) -> String {
+    fn place(&self) -> Location {
         let dialect = match self.dialect() {
             Dialect::Text => "text",
             Dialect::Book => "book",
             Dialect::Native => "native",
         };
         let device = self.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
-        format!(
-            "{}, {dialect} session {} from {}{device}",
-            self.member.name, self.member.outlet.id, self.wire.peer
-        )
+        let (name, id, peer) = (&self.member.name, self.member.outlet.id, self.wire.peer);
+        let short = format!("{name}, {dialect} session {id}");
+        let full = format!("{short} from {peer}{device}");
+        Location { short, full: Some((name.clone(), full)) }
     }
 
     fn dialect(&self) -> Dialect {

@@ -47,7 +47,45 @@ struct Traced {
     conversation: ConversationId,
     id: Option<uuid::Uuid>,
     seq: Option<u64>,
-    steps: Vec<TraceStep>,
+    steps: Vec<Step>,
+}
+
+/// Where something happened: at one of our parts, or in a user's session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Location {
+    /// For everybody who may see the trace.
+    pub(crate) short: String,
+    /// With the address and the device of the session, which are that user's business and the operator's.
+    pub(crate) full: Option<(UserName, String)>,
+}
+
+impl From<&str> for Location {
+    fn from(part: &str) -> Self {
+        Self { short: part.to_owned(), full: None }
+    }
+}
+
+impl Location {
+    /// For this user, or for the operator.
+    fn shown(&self, to: Option<&UserName>) -> String {
+        match &self.full {
+            Some((user, full)) if to.is_none_or(|to| to == user) => full.clone(),
+            Some(_) | None => self.short.clone(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Step {
+    stage: TraceStage,
+    at: Timestamp,
+    place: Location,
+}
+
+impl Step {
+    fn shown(&self, to: Option<&UserName>) -> TraceStep {
+        TraceStep { stage: self.stage, at: self.at, place: self.place.shown(to) }
+    }
 }
 
 impl Traces {
@@ -56,12 +94,12 @@ impl Traces {
     }
 
     /// A session took a message in.
-    pub(crate) fn accepted(&self, draft: &Draft, wanted: bool, place: impl FnOnce() -> String) {
+    pub(crate) fn accepted(&self, draft: &Draft, wanted: bool, place: impl FnOnce() -> Location) {
         let mut kept = self.kept();
         if wanted || kept.has_share_left() {
             let conversation = draft.conversation();
             let at = kept.begin(&draft.sender, &draft.client_id, conversation);
-            kept.step(at, TraceStage::Accepted, Timestamp::now(), &place());
+            kept.step(at, TraceStage::Accepted, Timestamp::now(), place());
         }
     }
 
@@ -70,7 +108,7 @@ impl Traces {
         let mut kept = self.kept();
         let Some(at) = kept.find(sender, client_id) else { return };
         kept.place(at, as_what.id, as_what.seq);
-        kept.step(at, TraceStage::Stored, as_what.at, "message-api");
+        kept.step(at, TraceStage::Stored, as_what.at, "message-api".into());
     }
 
     /// The feed brought it.
@@ -80,20 +118,20 @@ impl Traces {
             Some(at) => at,
             None if kept.has_share_left() => {
                 let at = kept.begin(&event.sender, &event.client_id, event.conversation.clone());
-                kept.step(at, TraceStage::Stored, event.at, "message-api");
+                kept.step(at, TraceStage::Stored, event.at, "message-api".into());
                 at
             }
             None => return,
         };
         kept.place(at, event.id, event.seq);
-        kept.step(at, TraceStage::Feed, Timestamp::now(), "chat-server");
+        kept.step(at, TraceStage::Feed, Timestamp::now(), "chat-server".into());
     }
 
     /// It was put on the way to a session.
-    pub(crate) fn written(&self, conversation: &ConversationId, seq: u64, place: impl FnOnce() -> String) {
+    pub(crate) fn written(&self, conversation: &ConversationId, seq: u64, place: impl FnOnce() -> Location) {
         let mut kept = self.kept();
         if let Some(at) = kept.by_place.get(conversation).and_then(|places| places.get(&seq)).copied() {
-            kept.step(at, TraceStage::Written, Timestamp::now(), &place());
+            kept.step(at, TraceStage::Written, Timestamp::now(), place());
         }
     }
 
@@ -103,7 +141,7 @@ impl Traces {
         user: &UserName,
         conversation: &ConversationId,
         up_to: u64,
-        place: impl FnOnce() -> String,
+        place: impl FnOnce() -> Location,
     ) {
         let mut kept = self.kept();
         let Some(places) = kept.by_place.get(conversation) else { return };
@@ -114,12 +152,13 @@ impl Traces {
         }
         let place = place();
         for (seq, at) in seen {
-            kept.step(at, TraceStage::Seen, Timestamp::now(), &place);
+            kept.step(at, TraceStage::Seen, Timestamp::now(), place.clone());
             kept.leave(conversation, seq);
         }
     }
 
-    /// What is known of a message, named by its id or by its sender's id of it. With a name, only of the messages of that user.
+    /// What is known of a message, named by its id or by its sender's id of it. With a name, only of the messages of that user, and
+    /// without the addresses of others.
     pub(crate) fn find(&self, message: &str, of: Option<&UserName>) -> Option<Trace> {
         let kept = self.kept();
         let newest_first = kept.order.iter().rev().filter_map(|at| kept.traces.get(at));
@@ -132,7 +171,7 @@ impl Traces {
             conversation: found.conversation.clone(),
             id: found.id,
             seq: found.seq,
-            steps: found.steps.clone(),
+            steps: found.steps.iter().map(|step| step.shown(of)).collect(),
         })
     }
 }
@@ -199,11 +238,11 @@ impl Kept {
     }
 
     /// The store is heard of twice: by its answer and by its feed.
-    fn step(&mut self, at: u64, stage: TraceStage, when: Timestamp, place: &str) {
+    fn step(&mut self, at: u64, stage: TraceStage, when: Timestamp, place: Location) {
         let Some(trace) = self.traces.get_mut(&at) else { return };
         let known = stage == TraceStage::Stored && trace.steps.iter().any(|step| step.stage == stage);
         if trace.steps.len() < STEPS && !known {
-            trace.steps.push(TraceStep { stage, at: when, place: place.to_owned() });
+            trace.steps.push(Step { stage, at: when, place });
             // The answer of the store may come behind its feed.
             trace.steps.sort_by_key(|step| step.at);
         }
@@ -223,6 +262,10 @@ mod tests {
 
     fn name(text: &str) -> UserName {
         UserName::parse(text).unwrap()
+    }
+
+    fn at(who: &str) -> Location {
+        Location { short: who.to_owned(), full: Some((name(who), format!("{who} from here"))) }
     }
 
     fn draft(n: u64) -> Draft {
@@ -245,12 +288,12 @@ mod tests {
         let traces = Traces::default();
         let (one, two) = (draft(1), draft(2));
         for (draft, seq) in [(&one, 1), (&two, 2)] {
-            traces.accepted(draft, false, || "alice".to_owned());
+            traces.accepted(draft, false, || at("alice"));
             stored(&traces, draft, seq);
         }
-        traces.written(&one.conversation(), 1, || "bob".to_owned());
+        traces.written(&one.conversation(), 1, || at("bob"));
         traces.seen(&name("alice"), &one.conversation(), 2, || unreachable!("it is her own"));
-        traces.seen(&name("bob"), &one.conversation(), 1, || "bob".to_owned());
+        traces.seen(&name("bob"), &one.conversation(), 1, || at("bob"));
         traces.seen(&name("bob"), &one.conversation(), 1, || unreachable!("it is known"));
         let trace = traces.find("c1", Some(&name("bob"))).unwrap();
         use TraceStage::{Accepted, Seen, Stored, Written};
@@ -259,13 +302,20 @@ mod tests {
         assert_eq!(traces.find(&by_id, None).unwrap(), trace);
         assert_eq!(stages(&traces.find("c2", None).unwrap()), [Accepted, Stored]);
         assert_eq!(traces.find("c1", Some(&name("carol"))), None, "it is none of hers");
+        let places = |of: Option<&str>| {
+            let trace = traces.find("c1", of.map(name).as_ref()).unwrap();
+            trace.steps.into_iter().map(|step| step.place).collect::<Vec<_>>()
+        };
+        assert_eq!(places(None), ["alice from here", "message-api", "bob from here", "bob from here"]);
+        assert_eq!(places(Some("alice")), ["alice from here", "message-api", "bob", "bob"]);
+        assert_eq!(places(Some("bob")), ["alice", "message-api", "bob from here", "bob from here"]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn memory_is_bounded_and_a_busy_second_is_not_traced_whole() {
         let traces = Traces::default();
         for n in 0..10_000 {
-            traces.accepted(&draft(n), true, || "alice".to_owned());
+            traces.accepted(&draft(n), true, || at("alice"));
             stored(&traces, &draft(n), n + 1);
         }
         {
@@ -274,10 +324,10 @@ mod tests {
             assert_eq!(kept.by_place.values().map(BTreeMap::len).sum::<usize>(), KEPT);
         }
         let traces = Traces::default();
-        (0..1000).for_each(|n| traces.accepted(&draft(n), false, || "alice".to_owned()));
+        (0..1000).for_each(|n| traces.accepted(&draft(n), false, || at("alice")));
         assert_eq!(traces.kept().order.len(), SHARE as usize);
         tokio::time::advance(SECOND).await;
-        traces.accepted(&draft(2000), false, || "alice".to_owned());
+        traces.accepted(&draft(2000), false, || at("alice"));
         assert!(traces.find("c2000", None).is_some());
     }
 }

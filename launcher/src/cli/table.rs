@@ -1,6 +1,6 @@
 //! Aligned columns.
 
-use super::output::{Colour, paint};
+use super::output::{Colour, paint, tame};
 
 /// Rows under a heading; columns are as wide as their widest cell.
 #[derive(Debug)]
@@ -8,7 +8,7 @@ pub(super) struct Table {
     rows: Vec<Vec<Cell>>,
 }
 
-/// A cell: its text, and what colour it has where there is colour.
+/// A cell: its text without what steers a terminal, and what colour it has where there is colour.
 #[derive(Debug, Clone)]
 pub(super) struct Cell {
     text: String,
@@ -19,17 +19,17 @@ pub(super) struct Cell {
 impl Cell {
     /// A text without colour.
     pub(super) fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), colour: None, to_the_right: false }
+        Self { text: tame(&text.into()), colour: None, to_the_right: false }
     }
 
     /// A text with a colour.
     pub(super) fn coloured(text: impl Into<String>, colour: Colour) -> Self {
-        Self { text: text.into(), colour: Some(colour), to_the_right: false }
+        Self { text: tame(&text.into()), colour: Some(colour), to_the_right: false }
     }
 
     /// A number, at the right edge of its column.
     pub(super) fn number(text: impl Into<String>) -> Self {
-        Self { text: text.into(), colour: None, to_the_right: true }
+        Self { text: tame(&text.into()), colour: None, to_the_right: true }
     }
 }
 

@@ -77,7 +77,7 @@ fn table(trace: &Trace) -> Table {
             Cell::plain(step.at.to_string()),
             Cell::number(format!("{}.{:03} ms", after / 1000, after % 1000)),
             Cell::plain(stage),
-            Cell::plain(output::tame(&step.place)),
+            Cell::plain(step.place.as_str()),
         ]);
     }
     table

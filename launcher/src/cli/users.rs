@@ -34,7 +34,7 @@ fn table(users: &[User]) -> Table {
         let address = user.address.as_deref().unwrap_or("-");
         table.row(vec![
             Cell::plain(user.name.as_str()),
-            Cell::plain(output::tame(address)),
+            Cell::plain(address),
             Cell::plain(user.first_seen.to_seconds_text()),
             Cell::plain(user.last_seen.to_seconds_text()),
         ]);

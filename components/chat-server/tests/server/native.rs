@@ -74,7 +74,9 @@ async fn a_message_can_be_traced_from_its_sender_to_who_sees_it() {
         let stages: Vec<_> = steps.iter().map(|step| step["stage"].as_str().unwrap()).collect();
         assert_eq!(stages, ["accepted", "stored", "feed", "written", "seen"]);
         assert!(steps[0]["place"].as_str().unwrap().starts_with("alice, native session "));
-        assert!(steps[4]["place"].as_str().unwrap().starts_with("bob, text session "));
+        assert!(steps[0]["place"].as_str().unwrap().contains(" from 127."), "it is her own");
+        let place = steps[4]["place"].as_str().unwrap();
+        assert!(place.starts_with("bob, text session ") && !place.contains(" from "), "{place}");
     }
     let (mut carol, _) = world.hello(&hello("carol")).await;
     carol.frame_of("live").await;
@@ -83,7 +85,9 @@ async fn a_message_can_be_traced_from_its_sender_to_who_sees_it() {
     let mut operator = world.connect().await;
     let request = json!({"type": "trace", "message": "c1", "token": world.token.expose()});
     operator.send(&format!("{request}\n")).await;
-    assert_eq!(operator.frame_of("trace").await["client_id"], json!("c1"));
+    let trace = operator.frame_of("trace").await;
+    assert_eq!(trace["client_id"], json!("c1"));
+    assert!(trace["steps"][4]["place"].as_str().unwrap().contains(" from 127."), "{trace}");
     operator.closed().await;
 }
 
