@@ -6,8 +6,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::files;
 
 /// The ending of a file that is not complete.
 const PART: &str = "part";
@@ -54,7 +56,7 @@ pub fn sync_directory_of(path: &Path) -> io::Result<()> {
 }
 
 fn write(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+    let mut file = files::open(path, OpenOptions::new().write(true).create(true).truncate(true))?;
     file.set_permissions(std::fs::Permissions::from_mode(mode))?;
     file.write_all(content)?;
     file.sync_all()
