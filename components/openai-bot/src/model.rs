@@ -248,7 +248,7 @@ impl Model {
 
     fn without_key(&self, text: String) -> String {
         let key = self.key.expose().trim();
-        if key.is_empty() || !text.contains(key) { text } else { text.replace(key, "***") }
+        if key.len() < kit::secret::SHORTEST || !text.contains(key) { text } else { text.replace(key, "***") }
     }
 }
 
