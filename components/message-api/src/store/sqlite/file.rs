@@ -216,7 +216,7 @@ pub(super) fn copy(connection: &Connection, copy: &Path) -> Result<(), CopyError
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
         Ok(()) | Err(_) => {}
     }
-    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part)?;
+    let file = kit::files::open(&part, OpenOptions::new().create_new(true).write(true))?;
     // It takes an empty file.
     let copied = connection.execute("VACUUM INTO ?1", [part.to_string_lossy()]).map_err(CopyError::from);
     let copied = copied.and_then(|_| {
