@@ -299,7 +299,7 @@ mod tests {
         use TraceStage::{Accepted, Seen, Stored, Written};
         assert_eq!(stages(&trace), [Accepted, Stored, Written, Seen]);
         let by_id = trace.id.unwrap().to_string();
-        assert_eq!(traces.find(&by_id, None).unwrap(), trace);
+        assert_eq!(traces.find(&by_id, Some(&name("bob"))).unwrap(), trace);
         assert_eq!(stages(&traces.find("c2", None).unwrap()), [Accepted, Stored]);
         assert_eq!(traces.find("c1", Some(&name("carol"))), None, "it is none of hers");
         let places = |of: Option<&str>| {
