@@ -8,6 +8,7 @@
 //! next of that queue, and behind a message that must be sent again the session's [`Lane`] is fenced.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub(crate) struct Appender {
     queues: Arc<[mpsc::Sender<Submission>]>,
     metrics: Arc<Metrics>,
 }
+
+/// A message's wait for a place in the queue. Dropped, the message is given up, and its outcome never comes.
+pub(crate) type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,12 +96,22 @@ impl Appender {
 
     /// Puts a message into the queue, waiting for a place if need be; its outcome comes within a second.
     pub(crate) async fn submit(&self, draft: Draft, lane: &Lane) -> oneshot::Receiver<Outcome> {
-        let (outcome, receiver) = oneshot::channel();
-        if let Some(submission) = self.try_submit(draft, lane, outcome) {
-            // Boxed, for each session holds this future, and few ever wait here.
-            Box::pin(self.wait_for_place(submission)).await;
+        let (outcome, waiting) = self.offer(draft, lane);
+        if let Some(waiting) = waiting {
+            waiting.await;
         }
-        receiver
+        outcome
+    }
+
+    /// As [`Self::submit`], without waiting: where there is no place, what is returned waits for one, and whoever offers the next message
+    /// of the same sender before that is done breaks their order.
+    pub(crate) fn offer(&self, draft: Draft, lane: &Lane) -> (oneshot::Receiver<Outcome>, Option<Waiting>) {
+        let (outcome, receiver) = oneshot::channel();
+        let waits = |submission| -> Waiting {
+            let appender = self.clone();
+            Box::pin(async move { appender.wait_for_place(submission).await })
+        };
+        (receiver, self.try_submit(draft, lane, outcome).map(waits))
     }
 
     /// Hands a message back if there is no place for it now.

@@ -46,6 +46,7 @@ pub(crate) struct Membership {
     pub(crate) token: Secret,
     /// Changes of presence after this one are news.
     pub(crate) presence: u64,
+    has_left: bool,
 }
 
 impl Hub {
@@ -84,7 +85,7 @@ impl Hub {
         let mut roster = self.roster_mut();
         let Joined { name, token, presence } = roster.join(name, claim, &outlet, token)?;
         drop(roster);
-        Ok(Membership { hub: Arc::clone(self), name, outlet, token, presence })
+        Ok(Membership { hub: Arc::clone(self), name, outlet, token, presence, has_left: false })
     }
 
     /// Brings an event to the sessions it concerns.
@@ -231,9 +232,18 @@ impl Membership {
     }
 }
 
+impl Membership {
+    /// Gives the name back before the session is over, which may still have to do with what its peer sent. Once is enough.
+    pub(crate) fn leave(&mut self) {
+        if !std::mem::replace(&mut self.has_left, true) {
+            self.hub.roster_mut().leave(&self.name, &self.outlet);
+        }
+    }
+}
+
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.hub.roster_mut().leave(&self.name, &self.outlet);
+        self.leave();
     }
 }
 

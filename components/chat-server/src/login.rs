@@ -147,7 +147,7 @@ pub(crate) async fn ask(server: &Server, wire: &mut Wire, door: Door) -> Result<
 }
 
 async fn read(wire: &mut Wire, deadline: Instant) -> Result<(), Parting> {
-    match wire.read_until(deadline).await? {
+    match wire.read_until(deadline).await {
         Read::Some(_) => Ok(()),
         Read::Nothing => Err(Parting::text(TOO_SLOW)),
         Read::End => Err(Parting::Gone),
@@ -185,7 +185,7 @@ async fn text_message(server: &Server, wire: &mut Wire, deadline: Instant) -> Re
         }
         let patience = wire.framer.patience(|_| false).filter(|_| wire.framer.has_rest());
         let silent_at = patience.map_or(deadline, |patience| deadline.min(read_at + patience));
-        match wire.read_until(silent_at).await? {
+        match wire.read_until(silent_at).await {
             Read::Some(_) => read_at = Instant::now(),
             Read::End => return wire.framer.finish().ok_or(Parting::Gone),
             // Until the prompt has arrived, what was sent in answer to our acknowledgement cannot have come.

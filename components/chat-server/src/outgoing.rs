@@ -9,17 +9,32 @@ const ENOUGH: usize = 32 * 1024;
 ///
 /// Holds no memory while nothing waits.
 ///
-/// Bound: [`ENOUGH`] and one frame. Overflow rule: while [`Outgoing::has_enough`], whoever fills it waits.
+/// Bound: [`ENOUGH`] and one frame. Overflow rule: while [`Outgoing::has_enough`], whoever fills it waits. Once the peer takes nothing any
+/// more, everything is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     buffer: BytesMut,
     written: u64,
+    is_broken: bool,
 }
 
 impl Outgoing {
     /// Puts bytes behind those that wait.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        if !self.is_broken {
+            self.buffer.extend_from_slice(bytes);
+        }
+    }
+
+    /// The peer takes nothing any more. What it sent before may still be read.
+    pub(crate) fn break_off(&mut self) {
+        self.is_broken = true;
+        self.buffer = BytesMut::new();
+    }
+
+    /// Whether the peer takes nothing any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     /// The connection's offset right behind what was put in last.
@@ -42,24 +57,24 @@ impl Outgoing {
         self.buffer.is_empty()
     }
 
-    /// Gives the kernel what it takes without waiting; says whether it took anything.
-    pub(crate) fn write_to(&mut self, stream: &TcpStream) -> std::io::Result<bool> {
+    /// Gives the kernel what it takes without waiting; says whether it took anything. An error breaks it off.
+    pub(crate) fn write_to(&mut self, stream: &TcpStream) -> bool {
         let before = self.written;
         while !self.buffer.is_empty() {
             match stream.try_write(&self.buffer) {
-                Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Ok(0) => self.break_off(),
                 Ok(count) => {
                     self.buffer.advance(count);
                     self.written += count as u64;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
+                Err(_) => self.break_off(),
             }
         }
         if self.buffer.is_empty() {
             // Its capacity would not tell how much it holds on to: what was written no longer counts there.
             self.buffer = BytesMut::new();
         }
-        Ok(self.written > before)
+        self.written > before
     }
 }

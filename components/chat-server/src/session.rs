@@ -26,6 +26,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::answered::Answered;
 use crate::answers::Answers;
+use crate::appender::Waiting;
 use crate::catch_up::Page;
 use crate::hub::Membership;
 use crate::inbox::Style;
@@ -52,6 +53,12 @@ const GREETING: Duration = Duration::from_secs(1);
 /// Conversations of which a native session remembers what it was sent; see [`Lanes`].
 const SENT: usize = 512;
 
+/// What a peer sent before it closed is done at the pace it may send at, for no longer than this: 12,000 messages with the usual limit. A
+/// peer that is gone takes a place and what the system holds of its bytes; both could be had as cheaply by staying.
+const DRAIN_WITHIN: Duration = Duration::from_secs(600);
+
+/// Why what a peer sent is not all done.
+const SENT_TOO_MUCH: &str = "it sent more before it closed than it may send in ten minutes";
 /// Why a peer that does not read is let go.
 const TOOK_NOTHING: &str = "it took nothing for too long";
 
@@ -116,8 +123,10 @@ struct Intake {
     read_much: bool,
     /// Asked for, and over the allowance until then.
     over: Option<(Request, Instant)>,
-    /// The peer will send no more.
-    ended: bool,
+    /// It waits for a place in the queue of what is to be stored.
+    place: Option<Waiting>,
+    /// The peer will send no more, since then.
+    ended_at: Option<Instant>,
 }
 
 /// What is read from the store for this session.
@@ -205,7 +214,8 @@ impl Session {
                 held_up: true,
                 read_much: false,
                 over: None,
-                ended: false,
+                place: None,
+                ended_at: None,
             },
             replay: Replay {
                 pages: None,
@@ -280,11 +290,11 @@ impl Session {
 
     async fn talk(&mut self) -> std::io::Result<&'static str> {
         loop {
-            self.intake().await?;
+            self.intake();
             let was_full = self.answers.is_full();
             self.fill();
             let was_filled = self.wire.out.has_enough();
-            self.write()?;
+            self.write();
             let now = Instant::now();
             self.confirm_if_due(now);
             if self.member.outlet.is_sent_away() && self.closing.is_none() {
@@ -307,8 +317,11 @@ impl Session {
         }
     }
 
-    fn write(&mut self) -> std::io::Result<()> {
-        let progress = self.wire.out.write_to(&self.wire.stream)?;
+    fn write(&mut self) {
+        let progress = self.wire.out.write_to(&self.wire.stream);
+        if self.wire.out.is_broken() {
+            self.peer_is_gone();
+        }
         if progress && self.wire.is_proxied {
             self.receipts.answered.wrote(Instant::now(), self.wire.out.written());
         }
@@ -317,7 +330,14 @@ impl Session {
         } else if progress || self.stalled_since.is_none() {
             self.stalled_since = Some(Instant::now());
         }
-        Ok(())
+    }
+
+    /// Nobody hears what is sent from now on. What the peer sent before is still done, at the pace it may send at: it cannot know that its
+    /// answers are lost. Meanwhile its name is free, and what it was sent without confirming it is shown again.
+    fn peer_is_gone(&mut self) {
+        self.receipts.marks = Marks::default();
+        self.receipts.confirm_at = None;
+        self.member.leave();
     }
 
     /// Whether the session is over, and why.
@@ -325,12 +345,17 @@ impl Session {
         if self.stalled_since.is_some_and(|since| now >= since + self.server.config.write_timeout) {
             return Some(TOOK_NOTHING);
         }
+        if self.closing.is_none() && self.intake.ended_at.is_some_and(|at| now >= at + DRAIN_WITHIN) {
+            return Some(SENT_TOO_MUCH);
+        }
         let closing = self.closing.as_ref()?;
         let owes = !self.answers.is_empty()
             || !self.wire.out.is_empty()
             || !self.receipts.marks.is_empty() && !self.wire.is_proxied
             || closing.bye
-            || (closing.owes_unseen && !self.member.outlet.mail().inbox.is_live());
+            || (closing.owes_unseen
+                && !self.wire.out.is_broken()
+                && !self.member.outlet.mail().inbox.is_live());
         (!owes || now >= closing.deadline).then_some(closing.why)
     }
 
@@ -377,6 +402,7 @@ impl Session {
             () = changed(&mut self.presence), if fills => {}
             () = self.alarm.stops.as_mut(), if !self.stopping => self.server_stops(),
             () = self.alarm.timer.as_mut(), if wakes_at.is_some() => {}
+            () = placed(&mut self.intake.place), if self.intake.place.is_some() => self.intake.place = None,
             () = std::future::ready(()), if room => {}
         }
         Ok(())
@@ -390,13 +416,21 @@ impl Session {
             Greeting::Over => None,
         };
         let others = [greeting, self.receipts.confirm_at, self.intake_wakes_at(), self.challenge_wakes_at()];
-        [closing, stalled].into_iter().chain(others).flatten().min()
+        let drained = self.intake.ended_at.map(|at| at + DRAIN_WITHIN);
+        [closing, stalled, drained].into_iter().chain(others).flatten().min()
     }
 }
 
 async fn next_page(pages: &mut Option<mpsc::Receiver<Page>>) -> Option<Page> {
     match pages {
         Some(pages) => pages.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn placed(place: &mut Option<Waiting>) {
+    match place {
+        Some(place) => place.await,
         None => std::future::pending().await,
     }
 }

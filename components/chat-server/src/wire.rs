@@ -105,33 +105,37 @@ impl Wire {
 
     /// Takes what is there to be read, without waiting. A task that has used up its budget is told that there is nothing: it must wait
     /// by something that yields then, as `tokio::select!` does, and not ask again by itself.
-    pub(crate) fn read(&mut self) -> std::io::Result<Read> {
+    pub(crate) fn read(&mut self) -> Read {
         // Whoever waits for more does so by `readable`, so nobody needs to be woken by this.
         match self.poll_read(&mut Context::from_waker(Waker::noop())) {
-            Poll::Pending => Ok(Read::Nothing),
+            Poll::Pending => Read::Nothing,
             Poll::Ready(read) => read,
         }
     }
 
     /// Waits for something to read until `deadline`; [`Read::Nothing`] says that it passed.
-    pub(crate) async fn read_until(&mut self, deadline: Instant) -> std::io::Result<Read> {
+    pub(crate) async fn read_until(&mut self, deadline: Instant) -> Read {
         // Polled with the task's own context, so that a peer that never pauses leaves others their turn.
         let read = poll_fn(|context| self.poll_read(context));
-        tokio::time::timeout_at(deadline, read).await.unwrap_or(Ok(Read::Nothing))
+        tokio::time::timeout_at(deadline, read).await.unwrap_or(Read::Nothing)
     }
 
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<Read>> {
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Read> {
         // On the stack and not in the future, so that an idle connection holds no buffer.
         let mut space = [MaybeUninit::uninit(); READ];
         let mut buffer = ReadBuf::uninit(&mut space);
         // Unlike `try_read` it knows that a read which did not fill the buffer took everything: the system is not asked again.
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        if ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)).is_err() {
+            // A reset. What came before it was read before it, at least from Linux, which keeps that for us.
+            self.out.break_off();
+            return Poll::Ready(Read::End);
+        }
         let bytes = buffer.filled();
         self.framer.push(bytes);
         if !bytes.is_empty() && !self.framer.has_line() {
             self.acknowledge_at_once();
         }
-        Poll::Ready(Ok(if bytes.is_empty() { Read::End } else { Read::Some(bytes.len()) }))
+        Poll::Ready(if bytes.is_empty() { Read::End } else { Read::Some(bytes.len()) })
     }
 
     /// A piece came of which there is more: the peer's system may hold the rest back until this is acknowledged (RFC 896), which ours
@@ -142,12 +146,13 @@ impl Wire {
         let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
     }
 
-    /// Writes what waits and `bytes`, while nothing else is to be done.
+    /// Writes what waits and `bytes`, while nothing else is to be done. That the peer is gone is no error: what it sent before is still
+    /// to be read.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.out.push(bytes);
         let deadline = Instant::now() + LAST_WORDS;
         while !self.out.is_empty() {
-            self.out.write_to(&self.stream)?;
+            self.out.write_to(&self.stream);
             if !self.out.is_empty() {
                 tokio::time::timeout_at(deadline, self.stream.writable()).await??;
             }

@@ -32,12 +32,15 @@ const HISTORY_TIMEOUT: Duration = Duration::from_secs(2);
 impl Session {
     /// Whether requests are taken now. While they are not, nothing is read, and the peer's TCP holds it back.
     fn takes_requests(&self) -> bool {
-        self.closing.is_none() && self.intake.over.is_none() && !self.answers.is_full()
+        self.closing.is_none()
+            && self.intake.over.is_none()
+            && self.intake.place.is_none()
+            && !self.answers.is_full()
     }
 
     /// Whether the peer is read now.
     pub(super) fn reads(&self) -> bool {
-        self.takes_requests() && !self.intake.ended
+        self.takes_requests() && self.intake.ended_at.is_none()
     }
 
     /// When something is due though nothing comes in.
@@ -49,18 +52,18 @@ impl Session {
     }
 
     /// Takes what came in, as far as there is room for the answers.
-    pub(super) async fn intake(&mut self) -> std::io::Result<()> {
+    pub(super) fn intake(&mut self) {
         let now = Instant::now();
-        self.retry_held(now).await;
+        self.retry_held(now);
         // What lies here comes first: a peer that sends faster than its allowance is held back by its TCP and fills no memory of ours.
         if self.reads() && !self.wire.framer.has_line() {
-            self.read(now)?;
+            self.read(now);
         } else {
             self.intake.held_up = true;
         }
         while self.takes_requests() {
             let Some(message) = self.next_message(now) else {
-                if self.intake.ended {
+                if self.intake.ended_at.is_some() {
                     self.close("it closed the connection", HALF_CLOSED, true);
                 }
                 break;
@@ -70,13 +73,12 @@ impl Session {
                 Dialect::Book => book_dialect::interpret(message),
                 Dialect::Native => native_dialect::interpret(&self.member.name, &message),
             };
-            self.request(request, now).await;
+            self.request(request, now);
         }
-        Ok(())
     }
 
-    fn read(&mut self, now: Instant) -> std::io::Result<()> {
-        match self.wire.read()? {
+    fn read(&mut self, now: Instant) {
+        match self.wire.read() {
             Read::Some(count) => {
                 // What lay in the kernel while nothing was read may be old.
                 if !self.intake.held_up {
@@ -89,10 +91,9 @@ impl Session {
             // While nothing was read, silence said nothing.
             Read::Nothing if self.intake.held_up => self.intake.read_at = now,
             Read::Nothing => {}
-            Read::End => self.intake.ended = true,
+            Read::End => self.intake.ended_at = Some(now),
         }
         self.intake.held_up = false;
-        Ok(())
     }
 
     fn next_message(&mut self, now: Instant) -> Option<Message> {
@@ -101,7 +102,7 @@ impl Session {
         if line.is_some() || !self.is_lines() || !self.wire.framer.has_rest() {
             return line;
         }
-        if self.intake.ended {
+        if self.intake.ended_at.is_some() {
             return self.wire.framer.finish();
         }
         let silent_at = self.intake.read_at + self.patience()?;
@@ -136,16 +137,16 @@ impl Session {
     }
 
     /// Goes on with what was over the allowance.
-    async fn retry_held(&mut self, now: Instant) {
+    fn retry_held(&mut self, now: Instant) {
         if self.closing.is_none()
             && self.intake.over.as_ref().is_some_and(|(_, at)| now >= *at)
             && let Some((request, _)) = self.intake.over.take()
         {
-            self.request(request, now).await;
+            self.request(request, now);
         }
     }
 
-    async fn request(&mut self, request: Request, now: Instant) {
+    fn request(&mut self, request: Request, now: Instant) {
         if let Err(at) = self.allowance.take_cost(now, request.cost()) {
             self.intake.over = Some((request, at));
             return;
@@ -154,7 +155,7 @@ impl Session {
             Request::Nothing => {}
             Request::Mistake(bytes) | Request::TooLong(bytes) => self.answers.bytes(bytes),
             Request::Ping(nonce) => self.answers.bytes(native_dialect::pong(nonce)),
-            Request::Say(draft, traced) => self.say(*draft, traced).await,
+            Request::Say(draft, traced) => self.say(*draft, traced),
             Request::Trace(request) => self.trace(&request),
             Request::BookLine(line) => self.book_line(line),
             Request::Check => self.check(now),
@@ -164,7 +165,7 @@ impl Session {
         }
     }
 
-    async fn say(&mut self, draft: Draft, traced: bool) {
+    fn say(&mut self, draft: Draft, traced: bool) {
         let draft = if self.is_lines() { self.unsure.recognise(draft) } else { draft };
         self.server.traces.accepted(&draft, traced, || self.place());
         let said = Said::of(&draft);
@@ -174,7 +175,9 @@ impl Session {
         }
         // A person at a line sees which messages were not saved; behind none of them is anything held back.
         let lane = if self.is_lines() { Lane::default() } else { self.lane.clone() };
-        let outcome = self.server.appender.submit(draft, &lane).await;
+        let (outcome, waiting) = self.server.appender.offer(draft, &lane);
+        // Meanwhile the session writes, and hears that the server stops; only its peer waits.
+        self.intake.place = waiting;
         self.answers.message(said, outcome);
     }
 

@@ -97,7 +97,8 @@ impl Session {
     /// The end of the book dialect's greeting, once everything kept is shown or it takes too long.
     fn greet(&mut self) -> bool {
         let Greeting::Until(deadline) = self.greeting else { return false };
-        if !self.member.outlet.mail().inbox.is_live() && Instant::now() < deadline {
+        let shows = !self.wire.out.is_broken() && !self.member.outlet.mail().inbox.is_live();
+        if shows && Instant::now() < deadline {
             return false;
         }
         self.greeting = Greeting::Over;
@@ -107,7 +108,9 @@ impl Session {
 
     /// Whether events are still sent: not when the session ends, unless it was promised what is unseen.
     fn sends_events(&self) -> bool {
-        self.closing.as_ref().is_none_or(|closing| closing.owes_unseen) && !self.receipts.marks.is_full()
+        self.closing.as_ref().is_none_or(|closing| closing.owes_unseen)
+            && !self.receipts.marks.is_full()
+            && !self.wire.out.is_broken()
     }
 
     /// Whether the next page of a lap is wanted.

@@ -4,6 +4,7 @@
 
 mod book;
 mod catching_up;
+mod closing;
 mod document;
 mod faults;
 mod framing;
