@@ -27,6 +27,7 @@ mod service;
 mod sample;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use config::{Config, StoreConfig};
 use protocol::UserName;
@@ -77,8 +78,9 @@ pub async fn serve_with(
     let (rule, budget) = (retention::Rule::of(&store), budget::Budget::new(config, &reserved));
     let directory = store::directory(&store, &context.data);
     let feed = Arc::new(Feed::default());
-    let store =
-        store::open(&store, &context.data, feed.clone()).await.map_err(store::OpenError::into_failure)?;
+    // Boxed, for it is large and soon over.
+    let opening = Box::pin(store::open(&store, &context.data, feed.clone()));
+    let store = opened(&context.notifier, opening).await.map_err(store::OpenError::into_failure)?;
     let service = Arc::new(Service::new(Arc::clone(&store), feed, reserved, (rule, budget), &context));
     tracing::info!(%address, "serving the message API");
     service.health.serving(&format!("serving on http://{address}"));
@@ -103,4 +105,16 @@ pub async fn serve_with(
     store.close().await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Opening takes long where an older file is migrated, or an older program's messages are taken over: the supervisor is asked for more
+/// time while it goes on.
+async fn opened<T>(notifier: &kit::Notifier, mut opening: impl Future<Output = T> + Unpin) -> T {
+    const EVERY: Duration = Duration::from_secs(10);
+    loop {
+        match tokio::time::timeout(EVERY, &mut opening).await {
+            Ok(opened) => return opened,
+            Err(_) => notifier.extend(EVERY * 3),
+        }
+    }
 }

@@ -86,7 +86,8 @@ impl MongoStore {
     /// When the URL is none, the server is not there or does not let us in, or a newer program made the database.
     pub async fn open(url: &str, committed: Arc<dyn Committed>) -> Result<Self, MongoOpenError> {
         let (collections, servers) = connect::open(url).await?;
-        legacy::import_once(&collections).await.map_err(MongoOpenError::Legacy)?;
+        // Boxed, for it is large and seldom has anything to do.
+        Box::pin(legacy::import_once(&collections)).await.map_err(MongoOpenError::Legacy)?;
         let followed = Followed::start(&collections, Arc::clone(&committed)).await;
         let followed = followed.map_err(|error| connect::explain(error, &servers))?;
         Ok(Self::on(collections, followed, committed))
