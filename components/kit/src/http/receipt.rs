@@ -91,8 +91,8 @@ impl Receipt {
             // have noticed yet; there is nothing left to read that it could miss.
             Unacknowledged::Gone => {
                 connection.listen();
-                let end = connection.progress();
-                return Some(end.ended && !end.broken);
+                // Until the runtime has heard of the end, too, nothing is known: that is looked at again.
+                return connection.progress().ended.then_some(true);
             }
             Unacknowledged::Bytes(1..) => return None,
             Unacknowledged::Bytes(0) | Unacknowledged::Unknown => {}
