@@ -56,9 +56,9 @@ pub(crate) async fn serve_proxied(
     if let Err(no_place) = place.count_for(peer.ip()) {
         return listener::turn_away(&server, &stream, peer, no_place);
     }
-    let Ok(mut wire) = Wire::new(stream, peer, &server.config) else { return };
+    let Ok(mut wire) = Wire::new(stream, peer, &server.config, door == Door::Main) else { return };
     wire.is_proxied = is_proxied;
-    wire.framer.push(&rest);
+    wire.framer.push(&rest, |_| {});
     serve_wire(server, door, wire, place).await;
 }
 
@@ -98,7 +98,7 @@ pub(crate) async fn serve(
     place: Place,
 ) {
     // A peer that is gone already needs no answer.
-    let Ok(wire) = Wire::new(stream, peer, &server.config) else { return };
+    let Ok(wire) = Wire::new(stream, peer, &server.config, door == Door::Main) else { return };
     serve_wire(server, door, wire, place).await;
 }
 

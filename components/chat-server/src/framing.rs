@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use protocol::limits::LINE_BYTES;
 
+use crate::decoder::{Decoder, Piece};
 use crate::silence::{Look, Silence};
 
 /// What came in and is no whole message yet. Holds no memory while that is nothing.
@@ -15,6 +16,7 @@ use crate::silence::{Look, Silence};
 /// [`LINE_BYTES`] is thrown away as it comes, and [`Message::TooLong`] stands in its place.
 #[derive(Debug)]
 pub(crate) struct Framer {
+    decoder: Decoder,
     buffer: BytesMut,
     /// So many bytes at the start of `buffer` are known to hold no newline.
     scanned: usize,
@@ -35,10 +37,10 @@ pub(crate) enum Message {
 }
 
 impl Framer {
-    /// Nothing has come.
-    pub(crate) fn new(quiet: Duration) -> Self {
-        let (buffer, silence) = (BytesMut::new(), Silence::new(quiet));
-        Self { buffer, scanned: 0, skipping: false, is_newline_due: false, silence }
+    /// Nothing has come. Where the native dialect is spoken, too, its first byte tells it.
+    pub(crate) fn new(quiet: Duration, may_be_native: bool) -> Self {
+        let (decoder, buffer, silence) = (Decoder::new(may_be_native), BytesMut::new(), Silence::new(quiet));
+        Self { decoder, buffer, scanned: 0, skipping: false, is_newline_due: false, silence }
     }
 
     /// The first byte came this long after the prompt.
@@ -51,12 +53,27 @@ impl Framer {
         self.silence.named();
     }
 
-    /// Bytes arrived.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.silence.came(bytes.len());
+    /// Bytes arrived. What a telnet client wants is refused through `answer`.
+    pub(crate) fn push(&mut self, bytes: &[u8], mut answer: impl FnMut([u8; 3])) {
+        let Self { decoder, buffer, scanned, silence, .. } = self;
+        let mut text = 0;
+        decoder.decode(bytes, &mut |piece| match piece {
+            Piece::Text(bytes) => {
+                text += bytes.len();
+                buffer.extend_from_slice(bytes);
+            }
+            Piece::EraseCharacter => erase_character(buffer),
+            Piece::EraseLine => erase_line(buffer),
+            Piece::Refuse(refusal) => {
+                silence.telnet();
+                answer(refusal);
+            }
+            Piece::Telnet => silence.telnet(),
+        });
+        *scanned = buffer.len().min(*scanned);
+        if text > 0 {
+            silence.came(text);
         }
-        self.buffer.extend_from_slice(bytes);
     }
 
     /// Whether a message that ends with a newline lies here. While it does, whoever reads must not read more: this is what bounds the
@@ -154,6 +171,21 @@ impl Framer {
     }
 }
 
+/// Takes back the last character of the line that is coming in, if it has any.
+fn erase_character(buffer: &mut BytesMut) {
+    let line = buffer.len() - line_start(buffer);
+    let continuation = buffer.iter().rev().take_while(|byte| **byte & 0b1100_0000 == 0b1000_0000).count();
+    buffer.truncate(buffer.len() - (continuation + 1).min(line));
+}
+
+fn erase_line(buffer: &mut BytesMut) {
+    buffer.truncate(line_start(buffer));
+}
+
+fn line_start(buffer: &BytesMut) -> usize {
+    buffer.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)
+}
+
 fn text(bytes: &[u8]) -> Message {
     Message::Text(String::from_utf8_lossy(bytes).into_owned())
 }
@@ -183,12 +215,12 @@ mod tests {
     }
 
     fn framer() -> Framer {
-        Framer::new(Duration::from_millis(100))
+        Framer::new(Duration::from_millis(100), true)
     }
 
     fn after_the_name() -> Framer {
         let mut framer = framer();
-        framer.push(b"alice\n");
+        framer.push(b"alice\n", |_| {});
         assert_eq!(framer.next_line(), Some(said("alice")));
         framer.named();
         framer
@@ -197,7 +229,7 @@ mod tests {
     #[test]
     fn newlines_end_messages_and_the_end_ends_the_rest() {
         let mut framer = framer();
-        framer.push(b"a: 1\r\nb: 2\nc: 3");
+        framer.push(b"a: 1\r\nb: 2\nc: 3", |_| {});
         assert_eq!(lines(&mut framer), [said("a: 1"), said("b: 2")]);
         assert_eq!(framer.finish(), Some(said("c: 3")));
         assert_eq!(framer.finish(), None);
@@ -208,9 +240,9 @@ mod tests {
     fn a_cut_character_is_waited_for() {
         let mut framer = after_the_name();
         let bytes = "bob: 😀".as_bytes();
-        framer.push(&bytes[..bytes.len() - 1]);
+        framer.push(&bytes[..bytes.len() - 1], |_| {});
         let cut = framer.patience(|_| true);
-        framer.push(&bytes[bytes.len() - 1..]);
+        framer.push(&bytes[bytes.len() - 1..], |_| {});
         assert!(cut > framer.patience(|_| true));
         assert_eq!(framer.finish(), Some(said("bob: 😀")));
     }
@@ -218,19 +250,19 @@ mod tests {
     #[test]
     fn what_is_no_text_is_replaced() {
         let mut framer = framer();
-        framer.push(b"bob: \xff\xfe");
+        framer.push(b"bob: \xfe\xfd", |_| {});
         assert_eq!(framer.finish(), Some(said("bob: \u{fffd}\u{fffd}")));
-        framer.push(b"bob: \xf0\x9f");
+        framer.push(b"bob: \xf0\x9f", |_| {});
         assert_eq!(framer.finish(), Some(said("bob: \u{fffd}")));
     }
 
     #[test]
     fn a_newline_that_comes_after_silence_ended_its_message_is_no_message() {
         let mut framer = after_the_name();
-        framer.push(b"bob: hi");
+        framer.push(b"bob: hi", |_| {});
         assert!(framer.patience(|_| true).is_some());
         assert_eq!(framer.finish(), Some(said("bob: hi")));
-        framer.push(b"\r\nbob: ho\n\nbob: h");
+        framer.push(b"\r\nbob: ho\n\nbob: h", |_| {});
         assert_eq!(lines(&mut framer), [said("bob: ho"), said("")]);
         assert_eq!(framer.patience(|_| true), None, "it ends lines after all");
     }
@@ -239,24 +271,41 @@ mod tests {
     fn a_message_that_is_too_long_costs_no_memory_and_the_next_one_is_read() {
         let mut framer = framer();
         for _ in 0..1000 {
-            framer.push(&[b'x'; 10_000]);
+            framer.push(&[b'x'; 10_000], |_| {});
             assert_eq!(framer.next_line(), None);
             assert!(framer.buffer.capacity() < 256 * 1024);
         }
-        framer.push(b"\nbob: hi\n");
+        framer.push(b"\nbob: hi\n", |_| {});
         assert_eq!(lines(&mut framer), [Message::TooLong, said("bob: hi")]);
-        framer.push(&[b'x'; LINE_BYTES + 1]);
+        framer.push(&[b'x'; LINE_BYTES + 1], |_| {});
         assert_eq!(framer.next_line(), None);
         assert_eq!(framer.finish(), Some(Message::TooLong));
-        framer.push(&[b'x'; LINE_BYTES]);
-        framer.push(b"\n");
+        framer.push(&[b'x'; LINE_BYTES], |_| {});
+        framer.push(b"\n", |_| {});
         assert!(matches!(framer.next_line(), Some(Message::Text(text)) if text.len() == LINE_BYTES));
+    }
+
+    #[test]
+    fn what_is_deleted_is_gone_within_its_line() {
+        let mut framer = framer();
+        framer.push("alice\nbobé\x7f: ho\x08i\r".as_bytes(), |_| {});
+        assert_eq!(lines(&mut framer), [said("alice"), said("bob: hi")]);
+        framer.push(b"\n\x7f\x7fbo", |_| {});
+        framer.push(b"\xff\xf8!check\r\0", |_| {});
+        assert_eq!(lines(&mut framer), [said("!check")]);
+    }
+
+    #[test]
+    fn a_telnet_client_ends_its_lines() {
+        let (mut framer, mut answers) = (framer(), Vec::new());
+        framer.push(b"\xff\xfd\x03al", |answer| answers.extend(answer));
+        assert_eq!((framer.patience(|_| true), &answers[..]), (None, &b"\xff\xfc\x03"[..]));
     }
 
     #[test]
     fn an_empty_framer_keeps_nothing() {
         let mut framer = framer();
-        framer.push(&[b'\n'; 60_000]);
+        framer.push(&[b'\n'; 60_000], |_| {});
         assert_eq!(lines(&mut framer).len(), 60_000);
         assert_eq!(framer.buffer.capacity(), 0);
     }
@@ -264,7 +313,7 @@ mod tests {
     proptest! {
         #[test]
         fn however_bytes_are_cut_the_messages_are_the_same(
-            messages in prop::collection::vec("[^\n\r]{0,20}", 0..8),
+            messages in prop::collection::vec("[^\n\r\x08\x7f\u{feff}]{0,20}", 0..8),
             cuts in prop::collection::vec(1usize..9, 1..64),
         ) {
             let stream: String = messages.iter().map(|message| format!("{message}\n")).collect();
@@ -273,7 +322,7 @@ mod tests {
             let (mut rest, mut cuts) = (stream.as_bytes(), cuts.iter().cycle());
             while !rest.is_empty() {
                 let (piece, behind) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));
-                framer.push(piece);
+                framer.push(piece, |_| {});
                 got.extend(lines(&mut framer));
                 rest = behind;
             }

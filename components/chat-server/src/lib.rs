@@ -3,7 +3,7 @@
 //!
 //! * In: [`listener`] → [`connection`] → [`login`] → [`session`] → [`appender`] → message API.
 //! * Out: message API → [`feed`] → [`hub`] → [`inbox`] → [`session`]; what an inbox could not hold, by [`catch_up`].
-//! * Pure parts: [`framing`], [`silence`], [`inbox`], [`roster`], [`presence`], [`listing`], [`marks`], [`positions`], [`lane`], [`unsure`], [`traces`],
+//! * Pure parts: [`decoder`], [`framing`], [`silence`], [`inbox`], [`roster`], [`presence`], [`listing`], [`marks`], [`positions`], [`lane`], [`unsure`], [`traces`],
 //!   [`proxy_header`].
 //!
 //! `docs/protocol.md` shows what is spoken.
@@ -20,6 +20,7 @@ mod catch_up;
 mod client_book;
 mod connection;
 mod cursors;
+mod decoder;
 mod feed;
 mod framing;
 mod http;

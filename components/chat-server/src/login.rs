@@ -25,10 +25,13 @@ use crate::wire::{Read, Wire};
 
 const NOT_HTTP: &str = "This is a chat server, not a web server. Disconnecting...\n";
 const NOT_TLS: &str = "This port does not speak TLS. Disconnecting...\n";
+const NOT_UTF8: &str = "This server takes UTF-8, and that looks like UTF-16. Disconnecting...\n";
 const TOO_SLOW: &str = "No username was given in time. Disconnecting...\n";
 const TOO_MANY: &str = "Too many sessions under this username. Disconnecting...\n";
 /// The first byte of a TLS record that holds a handshake (RFC 8446, 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
+/// Empty lines before a name that are asked again.
+const BLANK_LINES: usize = 16;
 /// Frames before `hello` that are answered; then whoever sends them is not a client of ours.
 const BAD_FRAMES: usize = 16;
 /// How long the message API may take to say whether an unusual name is registered.
@@ -155,8 +158,20 @@ async fn read(wire: &mut Wire, deadline: Instant) -> Result<(), Parting> {
 }
 
 async fn ask_name(server: &Server, wire: &mut Wire, deadline: Instant) -> Result<UserName, Parting> {
-    let message = text_message(server, wire, deadline).await?;
-    let Message::Text(line) = message else { return Err(refused_name(&"x".repeat(64))) };
+    let mut line = String::new();
+    for _ in 0..BLANK_LINES {
+        let message = text_message(server, wire, deadline).await?;
+        let Message::Text(text) = message else { return Err(refused_name(&"x".repeat(64))) };
+        line = text;
+        if !line.trim().is_empty() {
+            break;
+        }
+        // Some programs send an empty line first, and people press the key twice.
+        wire.write(text::PROMPT.as_bytes()).await?;
+    }
+    if line.contains('\0') {
+        return Err(Parting::text(NOT_UTF8));
+    }
     if is_http(&line) {
         return Err(Parting::text(NOT_HTTP));
     }

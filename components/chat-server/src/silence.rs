@@ -105,6 +105,11 @@ impl Silence {
         self.rest.bytes += bytes;
     }
 
+    /// A telnet client, which ends every line.
+    pub(crate) fn telnet(&mut self) {
+        self.ends = Ends::Newline;
+    }
+
     /// A newline ended a message, behind which so many bytes lie.
     pub(crate) fn newline(&mut self, left: usize) {
         self.ended(Ends::Newline, left);

@@ -14,6 +14,9 @@ use crate::request::Request;
 /// saved; the same line goes there under the same id.
 const NOT_CONFIRMED: &str = "Message not confirmed: the server's store does not answer. Please send the same line again; it will not come twice.\n";
 
+/// NUL is in no text, and in every other byte of UTF-16.
+const NOT_UTF8: &str = "This server takes UTF-8, and that looks like UTF-16. It was not sent.\n";
+
 /// What a message asks for.
 pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
     let line = match message {
@@ -23,6 +26,9 @@ pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
             return Request::TooLong(answer.into());
         }
     };
+    if line.contains('\0') {
+        return Request::Mistake(Bytes::from_static(NOT_UTF8.as_bytes()));
+    }
     match text::parse_line(line) {
         Line::Message { to, body } => Request::Say(Box::new(Draft::chat(user.clone(), to, body)), false),
         Line::Check => Request::Check,

@@ -60,7 +60,12 @@ impl Wire {
     /// Sets a fresh connection up. The kernel ends it once what was sent has not been acknowledged for `write-timeout`: while something
     /// is under way, keepalive asks nothing, and without this a peer that vanished would be online for another quarter of an hour
     /// (`tcp(7)`: `tcp_retries2`, `TCP_USER_TIMEOUT`; RFC 5482).
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr, config: &Config) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        config: &Config,
+        may_be_native: bool,
+    ) -> std::io::Result<Self> {
         use rustix::net::sockopt;
         let patience = config.write_timeout;
         let local = stream.local_addr()?;
@@ -80,7 +85,7 @@ impl Wire {
             stream,
             local,
             peer,
-            framer: Framer::new(config.quiet),
+            framer: Framer::new(config.quiet, may_be_native),
             out: Outgoing::default(),
             is_proxied: false,
         })
@@ -117,7 +122,9 @@ impl Wire {
     pub(crate) async fn read_until(&mut self, deadline: Instant) -> Read {
         // Polled with the task's own context, so that a peer that never pauses leaves others their turn.
         let read = poll_fn(|context| self.poll_read(context));
-        tokio::time::timeout_at(deadline, read).await.unwrap_or(Read::Nothing)
+        let read = tokio::time::timeout_at(deadline, read).await.unwrap_or(Read::Nothing);
+        self.out.write_to(&self.stream);
+        read
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Read> {
@@ -131,7 +138,13 @@ impl Wire {
             return Poll::Ready(Read::End);
         }
         let bytes = buffer.filled();
-        self.framer.push(bytes);
+        let out = &mut self.out;
+        // A peer that does not read its refusals gets no more of them.
+        self.framer.push(bytes, |refusal| {
+            if !out.has_enough() {
+                out.push(&refusal);
+            }
+        });
         if !bytes.is_empty() && !self.framer.has_line() {
             self.acknowledge_at_once();
         }

@@ -45,7 +45,7 @@ async fn a_character_cut_in_two_is_one_character() {
     assert_eq!(bob.live().await.1, "😀");
     alice.send_bytes(&bytes[..bytes.len() - 2]).await;
     assert_eq!(bob.live().await.1, "\u{fffd}", "what never becomes whole is replaced");
-    alice.send_bytes(b"bob: \xff\xfe!\n").await;
+    alice.send_bytes(b"bob: \xfe\xfd!\n").await;
     assert_eq!(bob.live().await.1, "\u{fffd}\u{fffd}!");
 }
 
@@ -166,4 +166,29 @@ async fn keys_are_waited_for() {
     assert_eq!(bob.live().await, ("alice".to_owned(), "hi there".to_owned()));
     alice.expect("Connected! Users online: bob, alice\n").await;
     alice.heard_nothing().await;
+}
+
+/// PuTTY, `telnet`, a terminal in raw mode, a file with a byte order mark.
+#[tokio::test]
+async fn what_clients_add_is_never_part_of_a_message() {
+    let world = World::start().await;
+    let mut bob = world.login("bob").await;
+    let mut alice = world.connect().await;
+    // An empty line, a mark, what telnet wants, a mistake that is taken back, two kinds of line ends.
+    alice.send_bytes(b"\r\n\xef\xbb\xbf\xff\xfb\x1f\xff\xfd\x03alicx\x7fe\r\0").await;
+    let refusals = [&b"Enter your username: "[..], b"\xff\xfe\x1f\xff\xfc\x03"];
+    let mut got = alice.bytes(refusals.concat().len()).await;
+    got.sort_unstable();
+    let mut expected = refusals.concat();
+    expected.sort_unstable();
+    assert_eq!(got, expected, "in either order");
+    alice.expect("Connected! Users online: bob, alice\n").await;
+    for byte in b"bob: on\x08\x08two\rbob: three\r\n" {
+        alice.send_bytes(&[*byte]).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bob.live().await.1, "two");
+    assert_eq!(bob.live().await.1, "three");
+    alice.send_bytes(b"b\0o\0b\0:\0h\0\n").await;
+    alice.expect("This server takes UTF-8, and that looks like UTF-16. It was not sent.\n").await;
 }

@@ -55,6 +55,14 @@ impl Peer {
         found
     }
 
+    /// The next bytes, whatever they are.
+    pub(crate) async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.read.len() < count {
+            assert!(self.fill().await, "closed after {:?}", String::from_utf8_lossy(&self.read));
+        }
+        self.read.drain(..count).collect()
+    }
+
     /// The next line, with its end.
     pub(crate) async fn line(&mut self) -> String {
         loop {

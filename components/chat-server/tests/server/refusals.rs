@@ -20,7 +20,13 @@ async fn names() {
     refused(&world, b"alice", "Username already taken. Disconnecting...\n").await;
     let reserved = "Username 'openai' is reserved for a service. Disconnecting...\n";
     refused(&world, b"OpenAI\n", &reserved.replace("openai", "OpenAI")).await;
-    refused(&world, b"\n", "Invalid username: a name cannot be empty. Disconnecting...\n").await;
+    let asked_again = "Enter your username: ".repeat(16);
+    let empty = "Invalid username: a name cannot be empty. Disconnecting...\n";
+    refused(&world, &[b'\n'; 16], &format!("{asked_again}{empty}")).await;
+    let utf16: Vec<u8> = "\u{feff}alice\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let not_utf8 = "This server takes UTF-8, and that looks like UTF-16. Disconnecting...\n";
+    refused(&world, &utf16, not_utf8).await;
+    refused(&world, &utf16[2..], not_utf8).await;
     let space = "a name cannot hold a space; use letters, digits, '_', '-' and '.'";
     refused(&world, b"two words\n", &format!("Invalid username: {space}. Disconnecting...\n")).await;
     let long = "Invalid username: a name has at most 32 characters. Disconnecting...\n";

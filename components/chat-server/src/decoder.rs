@@ -1,0 +1,333 @@
+//! What clients add to the text that a person types: telnet's commands (RFC 854), carriage returns, byte order marks, the keys that
+//! delete. Lines and characters come out.
+//!
+//! Works byte by byte and keeps what it must between reads, so that it makes no difference where bytes are cut. The native dialect is
+//! left as it is: its first byte tells. Leaves out options of telnet: all are refused, so a telnet client sends whole lines.
+
+/// A command of telnet follows.
+const IAC: u8 = 255;
+const DONT: u8 = 254;
+const DO: u8 = 253;
+const WONT: u8 = 252;
+const WILL: u8 = 251;
+/// Negotiation within an option begins…
+const SB: u8 = 250;
+/// …and ends.
+const SE: u8 = 240;
+const ERASE_CHARACTER: u8 = 247;
+const ERASE_LINE: u8 = 248;
+const BACKSPACE: u8 = 8;
+const DELETE: u8 = 127;
+/// The first bytes of UTF-8 by a program that says so, and of UTF-16 in both orders.
+const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+const UTF16_LE: [u8; 2] = [0xff, 0xfe];
+const UTF16_BE: [u8; 2] = [0xfe, 0xff];
+/// Options are negotiated in fewer bytes; what is longer was no negotiation, and text is taken again.
+const MOST_NEGOTIATION: usize = 512;
+
+/// What comes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// Text, in which newlines end lines. Not necessarily UTF-8.
+    Text(&'a [u8]),
+    /// The last character of the line is taken back.
+    EraseCharacter,
+    /// The whole line is.
+    EraseLine,
+    /// A telnet client wants an option: this is the answer.
+    Refuse([u8; 3]),
+    /// A telnet client said something that needs no answer.
+    Telnet,
+}
+
+/// Where the decoder is.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    state: State,
+    /// A carriage return ended a line; a line feed or NUL behind it is part of that end.
+    after_cr: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing has come that tells what this is; so many bytes of a mark have.
+    Start {
+        may_be_native: bool,
+        head: [u8; 3],
+        count: usize,
+    },
+    Text,
+    Command,
+    /// Of an option.
+    Option(u8),
+    /// So many bytes of a negotiation were passed over.
+    Negotiation(usize),
+    CommandInNegotiation(usize),
+    /// The native dialect: everything is handed on.
+    Native,
+}
+
+impl Decoder {
+    /// For the main port, where a first `{` means the native dialect, or for the book's.
+    pub(crate) fn new(may_be_native: bool) -> Self {
+        Self { state: State::Start { may_be_native, head: [0; 3], count: 0 }, after_cr: false }
+    }
+
+    /// Reads bytes.
+    pub(crate) fn decode(&mut self, mut bytes: &[u8], emit: &mut impl FnMut(Piece<'_>)) {
+        while let Some(first) = bytes.first() {
+            let taken = match self.state {
+                State::Native => {
+                    emit(Piece::Text(bytes));
+                    bytes.len()
+                }
+                State::Text if !self.after_cr => self.run_of_text(bytes, emit),
+                State::Start { .. } => {
+                    self.start(*first, emit);
+                    1
+                }
+                State::Text
+                | State::Command
+                | State::Option(_)
+                | State::Negotiation(_)
+                | State::CommandInNegotiation(_) => {
+                    self.byte(*first, emit);
+                    1
+                }
+            };
+            bytes = &bytes[taken..];
+        }
+    }
+
+    /// Everything up to the next byte that means something here.
+    fn run_of_text(&mut self, bytes: &[u8], emit: &mut impl FnMut(Piece<'_>)) -> usize {
+        let special = bytes.iter().position(|byte| matches!(*byte, BACKSPACE | b'\r' | DELETE | IAC));
+        let length = special.unwrap_or(bytes.len());
+        if length > 0 {
+            emit(Piece::Text(&bytes[..length]));
+            return length;
+        }
+        self.byte(bytes[0], emit);
+        1
+    }
+
+    fn start(&mut self, byte: u8, emit: &mut impl FnMut(Piece<'_>)) {
+        let State::Start { may_be_native, mut head, count } = self.state else { return };
+        let stay = |head, count| State::Start { may_be_native, head, count };
+        match (&head[..count], byte) {
+            ([], b'{') if may_be_native => {
+                self.state = State::Native;
+                return emit(Piece::Text(b"{"));
+            }
+            // Empty lines tell nothing yet.
+            ([], b'\n') => {
+                if !std::mem::take(&mut self.after_cr) {
+                    emit(Piece::Text(b"\n"));
+                }
+                return;
+            }
+            ([], b'\r') => {
+                self.after_cr = true;
+                return emit(Piece::Text(b"\n"));
+            }
+            ([], 0) if self.after_cr => {
+                self.after_cr = false;
+                return;
+            }
+            ([0xef, 0xbb], 0xbf) => {
+                self.state = stay([0; 3], 0);
+                return;
+            }
+            ([0xfe], 0xff) => return self.utf16(emit),
+            // After the mark, a character of UTF-16 ends with NUL; an option of telnet is followed by no NUL.
+            ([0xff, 0xfe, 1..=255], 0) => return self.utf16(emit),
+            ([], 0xef | 0xfe | 0xff) | ([0xef], 0xbb) | ([0xff], 0xfe) | ([0xff, 0xfe], _) => {
+                head[count] = byte;
+                self.state = stay(head, count + 1);
+                return;
+            }
+            _ => {}
+        }
+        debug_assert!(
+            BOM.starts_with(&head[..count]) || UTF16_BE.starts_with(&head[..count]) || head[0] == UTF16_LE[0]
+        );
+        self.state = State::Text;
+        head[..count].iter().chain([&byte]).for_each(|byte| self.byte(*byte, emit));
+    }
+
+    /// A line that nobody can have typed: whoever reads it sees by its NUL what came.
+    fn utf16(&mut self, emit: &mut impl FnMut(Piece<'_>)) {
+        self.state = State::Text;
+        emit(Piece::Text(b"\0\n"));
+    }
+
+    fn byte(&mut self, byte: u8, emit: &mut impl FnMut(Piece<'_>)) {
+        self.state = match self.state {
+            State::Text => return self.text(byte, emit),
+            State::Command => match byte {
+                DONT | DO | WONT | WILL => State::Option(byte),
+                SB => State::Negotiation(0),
+                _ => {
+                    self.command(byte, emit);
+                    State::Text
+                }
+            },
+            State::Option(command) => {
+                emit(match command {
+                    WILL => Piece::Refuse([IAC, DONT, byte]),
+                    DO => Piece::Refuse([IAC, WONT, byte]),
+                    _ => Piece::Telnet,
+                });
+                State::Text
+            }
+            State::Negotiation(_) if byte == IAC => State::CommandInNegotiation(0),
+            State::Negotiation(MOST_NEGOTIATION..) => State::Text,
+            State::Negotiation(count) => State::Negotiation(count + 1),
+            State::CommandInNegotiation(_) if byte == SE => {
+                emit(Piece::Telnet);
+                State::Text
+            }
+            State::CommandInNegotiation(count) => State::Negotiation(count + 1),
+            state @ (State::Start { .. } | State::Native) => state,
+        };
+    }
+
+    fn command(&mut self, byte: u8, emit: &mut impl FnMut(Piece<'_>)) {
+        match byte {
+            // Doubled, it stands for itself.
+            IAC => emit(Piece::Text(&[IAC])),
+            ERASE_CHARACTER => emit(Piece::EraseCharacter),
+            ERASE_LINE => emit(Piece::EraseLine),
+            // There is no such command: this is text in another encoding.
+            0..SE => {
+                emit(Piece::Text(&[IAC]));
+                self.state = State::Text;
+                self.text(byte, emit);
+            }
+            SE.. => emit(Piece::Telnet),
+        }
+    }
+
+    fn text(&mut self, byte: u8, emit: &mut impl FnMut(Piece<'_>)) {
+        if byte == IAC {
+            // It may stand within a line end.
+            self.state = State::Command;
+            return;
+        }
+        let after_cr = std::mem::take(&mut self.after_cr);
+        match byte {
+            b'\n' | 0 if after_cr => {}
+            b'\r' => {
+                self.after_cr = true;
+                emit(Piece::Text(b"\n"));
+            }
+            BACKSPACE | DELETE => emit(Piece::EraseCharacter),
+            _ => emit(Piece::Text(&[byte])),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What comes out of these reads: the text, and what was answered.
+    fn decode<'a>(reads: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<u8>) {
+        let mut decoder = Decoder::new(true);
+        let (mut text, mut answers) = (Vec::new(), Vec::new());
+        for read in reads {
+            decoder.decode(read, &mut |piece| match piece {
+                Piece::Text(bytes) => text.extend_from_slice(bytes),
+                Piece::EraseCharacter => text.push(b'<'),
+                Piece::EraseLine => text.extend_from_slice(b"<<"),
+                Piece::Refuse(answer) => answers.extend(answer),
+                Piece::Telnet => {}
+            });
+        }
+        (text, answers)
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(&decode([bytes]).0).into_owned()
+    }
+
+    #[test]
+    fn every_line_end_is_one() {
+        assert_eq!(text(b"a\r\nb\nc\rd\r\0e\r\r\nf"), "a\nb\nc\nd\ne\n\nf");
+        assert_eq!(text(b"\r\n\nalice\n"), "\n\nalice\n");
+    }
+
+    #[test]
+    fn telnet_is_refused_and_never_text() {
+        // PuTTY's first words: it will say its window's size, its speed and its kind, and wants us to suppress "go ahead".
+        let (text, answers) = decode([&b"\xff\xfb\x1f\xff\xfb\x20\xff\xfb\x18\xff\xfd\x03alice\r\n"[..]]);
+        assert_eq!(text, b"alice\n");
+        assert_eq!(answers, b"\xff\xfe\x1f\xff\xfe\x20\xff\xfe\x18\xff\xfc\x03");
+        let (text, answers) =
+            decode([&b"bo\xff\xfa\x1f\0\x50\xff\xff\0\xff\xf0b\xff\xf4\xff\xfd\x06: hi\r\xff\xf1\n"[..]]);
+        assert_eq!((&text[..], &answers[..]), (&b"bob: hi\n"[..], &b"\xff\xfc\x06"[..]));
+        assert_eq!(
+            decode([&b"\xff\xfc\x01\xff\xfe\x01x"[..]]),
+            (b"x".to_vec(), Vec::new()),
+            "nothing is asked"
+        );
+    }
+
+    #[test]
+    fn keys_that_delete_are_told() {
+        assert_eq!(text(b"bobb\x08: hi\x7f\xff\xf7\xff\xf8"), "bobb<: hi<<<<");
+    }
+
+    #[test]
+    fn marks_of_an_encoding_are_no_text() {
+        assert_eq!(text(b"\xef\xbb\xbfalice\n"), "alice\n");
+        assert_eq!(
+            text(b"\xef\xbb\xbf{\"type\":\"hello\"}\r\n"),
+            "{\"type\":\"hello\"}\r\n",
+            "native is left as it is"
+        );
+        assert_eq!(text(b"\xff\xfea\0l\0\n\0"), "\0\n\0l\0\n\0".replacen("\0l", "l", 1));
+        assert!(text(b"\xfe\xff\0a\0\n").starts_with("\0\n"));
+        assert_eq!(
+            decode([&b"\xff\xff\xffa"[..]]).0,
+            b"\xff\xffa",
+            "what is no telnet stays for whoever replaces it"
+        );
+        assert_eq!(decode([&b"\xef\xbbx"[..]]).0, b"\xef\xbbx");
+    }
+
+    #[test]
+    fn a_negotiation_without_an_end_does_not_swallow_everything() {
+        let mut bytes = b"\xff\xfa".to_vec();
+        bytes.resize(2000, b'x');
+        assert!(decode([&bytes[..]]).0.len() > 1000);
+    }
+
+    /// Bytes that mean something are more likely than others.
+    fn hostile() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![
+            3 => prop::sample::select(vec![255, 254, 253, 252, 251, 250, 240, 247, 0, 8, 10, 13, 127, 0xef, 0xbb, 0xbf]),
+            2 => any::<u8>(),
+        ];
+        prop::collection::vec(byte, 0..64)
+    }
+
+    proptest! {
+        #[test]
+        fn it_makes_no_difference_where_bytes_are_cut(bytes in hostile(), cuts in prop::collection::vec(1usize..5, 1..32)) {
+            let (mut reads, mut rest, mut cuts) = (Vec::new(), &bytes[..], cuts.iter().cycle());
+            while !rest.is_empty() {
+                let (read, behind) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));
+                reads.push(read);
+                rest = behind;
+            }
+            prop_assert_eq!(decode(reads), decode([&bytes[..]]));
+        }
+
+        #[test]
+        fn what_a_person_types_stays_as_it_is(text in "[^\\n\\r\\x08\\x7f\u{feff}{\\x00-\\x07][^\\r\\x08\\x7f]{0,40}") {
+            prop_assert_eq!(decode([text.as_bytes()]).0, text.as_bytes());
+        }
+    }
+}
