@@ -222,8 +222,8 @@ mod tests {
         let pairs = before.components.iter().zip(&after.components);
         let changed = pairs.filter(|(old, new)| old.config_digest != new.config_digest);
         let names: Vec<&str> = changed.map(|(old, _)| old.name.as_str()).collect();
-        // The chat server keeps the services' names for them.
-        assert_eq!(names, ["chat-server", "thermometer", "openai-bot"]);
+        // The message API and the chat server keep the services' names for them.
+        assert_eq!(names, ["message-api", "chat-server", "thermometer", "openai-bot"]);
     }
 
     #[test]

@@ -95,14 +95,14 @@ fn questions_as_fast_as_they_are_answered() {
 /// A session that is over its allowance is read no further than to its next message.
 #[test]
 fn many_sessions_that_send_faster_than_they_may() {
-    System::start().within_mib(20).withstands(CHAT, |system, attack| {
+    System::start().within_mib(20).that_owes_what_came().withstands(CHAT, |system, attack| {
         flood(system, attack, 64, |n| format!("greedy-{n}\n"), "nobody: more than is allowed\n");
     });
 }
 
 #[test]
 fn many_native_sessions_that_send_faster_than_they_may() {
-    System::start().within_mib(20).withstands(CHAT, |system, attack| {
+    System::start().within_mib(20).that_owes_what_came().withstands(CHAT, |system, attack| {
         let hello = |n| format!("{{\"type\":\"hello\",\"name\":\"greedy-{n}\",\"presence\":false}}\n");
         let say = "{\"type\":\"history\",\"with\":\"nobody\"}\n";
         flood(system, attack, 64, hello, say);

@@ -9,8 +9,9 @@ use super::process;
 use crate::support::dice::is_long;
 use crate::support::{Home, Launcher, PATIENCE, free_address, http, kill, wait_for};
 
-/// No task holds a worker for longer.
-const MOST_STALL: Duration = Duration::from_millis(100);
+/// No task holds a worker for longer. What is measured spans up to sixteen polls (`kit::stall`), which take several times as long in a
+/// debug build; the faults that this found there held a worker for 172 ms and more.
+const MOST_STALL: Duration = Duration::from_millis(if cfg!(debug_assertions) { 160 } else { 100 });
 /// No process takes more memory of its own than this above what it takes when idle.
 const MOST_MEMORY_KIB: u64 = 64 * 1024;
 /// The least that two innocent people get done during an attack.
@@ -29,6 +30,7 @@ pub struct System {
     /// Where the chat server tells its metrics.
     pub chat_http: SocketAddr,
     most_memory_kib: u64,
+    owes_what_came: bool,
     idle: Vec<(&'static str, u64)>,
 }
 
@@ -50,7 +52,13 @@ impl System {
         let chat_http = free_address();
         let home = home.set(&format!("chat-server.http-listen={chat_http}")).argument("--no-thermometer");
         let launcher = home.up();
-        let mut system = Self { launcher, chat_http, most_memory_kib: MOST_MEMORY_KIB, idle: Vec::new() };
+        let mut system = Self {
+            launcher,
+            chat_http,
+            most_memory_kib: MOST_MEMORY_KIB,
+            owes_what_came: false,
+            idle: Vec::new(),
+        };
         // Once round, so that what is set up at the first use counts as idle.
         let once = Attack::default();
         std::thread::scope(|scope| {
@@ -67,6 +75,13 @@ impl System {
     #[must_use]
     pub fn within_mib(mut self, most: u64) -> Self {
         self.most_memory_kib = most * 1024;
+        self
+    }
+
+    /// What the attackers sent before they left is handled at their pace (`docs/protocol.md`), so nothing falls idle soon.
+    #[must_use]
+    pub fn that_owes_what_came(mut self) -> Self {
+        self.owes_what_came = true;
         self
     }
 
@@ -99,7 +114,9 @@ impl System {
             assert!(attack.bytes() > 0, "nothing was done");
             self.judge(&account, &seen, stolen);
         });
-        self.falls_idle();
+        if !self.owes_what_came {
+            self.falls_idle();
+        }
         self.honours_term(target, attacker);
     }
 
