@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use protocol::api::FeedPosition;
-use protocol::{ConversationId, Event};
+use protocol::{ConversationId, Event, Timestamp};
 
 use crate::positions::Lanes;
 use crate::rendered::Rendered;
@@ -48,9 +48,10 @@ pub(crate) struct Bounds {
 pub(crate) enum Style {
     /// As kept for somebody who was offline.
     Stored,
-    /// As kept, but for what the feed has brought since the session began to read ([`Inbox::came_since`]): that came while the user was
-    /// online. Told by the place in the log; a clock would have to agree with the store's.
-    SinceLogin,
+    /// As kept, but for what the feed has brought since the session began to read ([`Inbox::came_since`]) and what is dated after the
+    /// login: that came while the user was online. The place in the log decides where feed and store agree, as with SQLite, so that no
+    /// clock has to be right; the change stream of MongoDB brings an event after it was acknowledged, and there the date must agree.
+    SinceLogin(Timestamp),
     /// As it would have looked live: the session was there, and slow.
     Live,
 }

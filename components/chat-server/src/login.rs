@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kit::send_queue::Unacknowledged;
 use protocol::native::{ClientFrame, ErrorCode, Hello, parse_client_frame};
-use protocol::{NewName, UserName, book, text};
+use protocol::{NewName, Timestamp, UserName, book, text};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -112,7 +112,7 @@ impl Entrant {
     fn backlog(&self, log: Option<Uuid>) -> Backlog {
         match self {
             Self::Text(_) | Self::Book(_) => {
-                Backlog { unseen: Some(Style::SinceLogin), ..Backlog::default() }
+                Backlog { unseen: Some(Style::SinceLogin(Timestamp::now())), ..Backlog::default() }
             }
             Self::Native(hello) if hello.replay => Backlog {
                 known: if hello.log.is_some() && log.is_some() && hello.log != log {

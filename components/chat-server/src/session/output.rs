@@ -196,7 +196,9 @@ impl Session {
         }
         let kept = match self.replay.style {
             Style::Stored => true,
-            Style::SinceLogin => !self.member.outlet.mail().inbox.came_since(event),
+            Style::SinceLogin(login) => {
+                event.at < login || !self.member.outlet.mail().inbox.came_since(event)
+            }
             Style::Live => false,
         };
         let line = match self.dialect() {

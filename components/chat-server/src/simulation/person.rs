@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use protocol::{ConversationId, Event, UserName};
+use protocol::{ConversationId, Event, Timestamp, UserName};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
@@ -77,7 +77,7 @@ impl Person {
         loop {
             let style = match self.dialect {
                 Dialect::Native => Style::Stored,
-                Dialect::Text | Dialect::Book => Style::SinceLogin,
+                Dialect::Text | Dialect::Book => Style::SinceLogin(Timestamp::from_micros(0)),
             };
             let backlog = Backlog { unseen: Some(style), ..Backlog::default() };
             let member = server.hub.join(&self.name, Claim::Service, self.dialect, backlog).unwrap();
