@@ -157,10 +157,10 @@ mod tests {
     #[test]
     fn what_variables_hold_is_shown_as_it_is_written() {
         let expansion = Expansion { value: "hunter2".to_owned(), written: "${PW}".to_owned() };
-        assert_eq!(shown(&Value::from("hunter2"), &[expansion.clone()]), "\"${PW}\"");
+        assert_eq!(shown(&Value::from("hunter2"), std::slice::from_ref(&expansion)), "\"${PW}\"");
         assert_eq!(hide("'hunter2' is bad".to_owned(), &[expansion]), "'${PW}' is bad");
         let short = Expansion { value: "x".to_owned(), written: "${X}".to_owned() };
-        assert_eq!(shown(&Value::from("x"), &[short.clone()]), "\"${X}\"");
+        assert_eq!(shown(&Value::from("x"), std::slice::from_ref(&short)), "\"${X}\"");
         assert_eq!(hide("an example".to_owned(), &[short]), "an example");
         assert!(!shown(&Value::from("http://u:hunter2@h"), &[]).contains("hunter2"));
     }
