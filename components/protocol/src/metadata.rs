@@ -131,6 +131,18 @@ mod tests {
     }
 
     #[test]
+    fn a_number_stays_the_same_over_any_number_of_hops() {
+        for number in
+            ["77700000000000000000000000000000000077777777777770.5", "0.1", "1e-7", "6.02214076e23", "-0.0"]
+        {
+            let first: Metadata = serde_json::from_str(&format!(r#"{{"n":{number}}}"#)).unwrap();
+            let again: Metadata = serde_json::from_str(&first.to_json()).unwrap();
+            assert_eq!(again, first, "{number}");
+            assert_eq!(first.object()["n"].as_f64(), number.parse().ok(), "{number}");
+        }
+    }
+
+    #[test]
     fn the_mark_of_a_program_is_read_and_not_shown() {
         let read = |text: &str| serde_json::from_str::<Metadata>(text).unwrap();
         let marked = read(r#"{"unit":"C","time":"T"}"#).into_automatic().unwrap();
