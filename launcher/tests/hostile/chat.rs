@@ -1,5 +1,7 @@
 //! Attacks on the chat server's two ports, in its three dialects.
 
+use std::net::SocketAddr;
+
 use super::attack::{Attack, connect, read_until};
 use super::watch::System;
 use crate::support::Home;
@@ -8,7 +10,7 @@ const CHAT: &str = "chat-server";
 const MIB: usize = 1024 * 1024;
 
 /// Bytes that never become a message: no newline, before anybody said who they are.
-fn endless_name(system: &System, attack: &Attack, at: impl Fn(&Home) -> std::net::SocketAddr + Sync) {
+fn endless_name(system: &System, attack: &Attack, at: impl Fn(&Home) -> SocketAddr + Sync) {
     let address = at(&system.launcher.home);
     attack.at_once(4, |_| {
         while attack.goes_on() {
@@ -40,7 +42,7 @@ fn a_hello_that_never_ends() {
     });
 }
 
-/// So many sessions that send the same as fast as it is taken; what they are told is read.
+/// So many sessions on the main port that send the same as fast as it is taken; what they are told is read.
 fn flood(
     system: &System,
     attack: &Attack,
@@ -48,10 +50,22 @@ fn flood(
     login: impl Fn(usize) -> String + Sync,
     say: &str,
 ) {
-    let bytes = say.repeat((64 * 1024 / say.len()).max(1));
+    flood_at(system.launcher.home.chat, attack, sessions, login, |_| say.to_owned());
+}
+
+/// The same at any port of lines.
+fn flood_at(
+    address: SocketAddr,
+    attack: &Attack,
+    sessions: usize,
+    login: impl Fn(usize) -> String + Sync,
+    say: impl Fn(usize) -> String + Sync,
+) {
     attack.at_once(sessions, |n| {
+        let say = say(n);
+        let bytes = say.repeat((64 * 1024 / say.len()).max(1));
         while attack.goes_on() {
-            let Some(mut stream) = connect(system.launcher.home.chat) else { continue };
+            let Some(mut stream) = connect(address) else { continue };
             if read_until(&mut stream, "username: ").is_none() {
                 continue;
             }
@@ -71,7 +85,6 @@ fn empty_lines_as_fast_as_they_are_taken() {
 #[test]
 fn native_frames_that_mean_nothing_as_fast_as_they_are_taken() {
     System::start().withstands(CHAT, |system, attack| {
-        let hello = |n| format!("{{\"type\":\"hello\",\"name\":\"native-{n}\",\"presence\":false}}\n");
         flood(system, attack, 4, hello, " \n");
     });
 }
@@ -103,8 +116,68 @@ fn many_sessions_that_send_faster_than_they_may() {
 #[test]
 fn many_native_sessions_that_send_faster_than_they_may() {
     System::start().within_mib(20).that_owes_what_came().withstands(CHAT, |system, attack| {
-        let hello = |n| format!("{{\"type\":\"hello\",\"name\":\"greedy-{n}\",\"presence\":false}}\n");
         let say = "{\"type\":\"history\",\"with\":\"nobody\"}\n";
         flood(system, attack, 64, hello, say);
+    });
+}
+
+/// A login in the native dialect.
+fn hello(n: usize) -> String {
+    format!("{{\"type\":\"hello\",\"name\":\"native-{n}\",\"presence\":false}}\n")
+}
+
+/// A frame that costs the client a few bytes and the server a cursor, a lookup or an answer.
+fn flood_frames(say: impl Fn(usize) -> String + Sync) {
+    System::start().within_mib(20).that_owes_what_came().withstands(CHAT, |system, attack| {
+        flood_at(system.launcher.home.chat, attack, 16, hello, &say);
+    });
+}
+
+#[test]
+fn seen_as_fast_as_it_is_taken() {
+    flood_frames(|n| {
+        let conversation = format!("dm:innocent-listener:native-{n}");
+        format!("{{\"type\":\"seen\",\"conversation\":\"{conversation}\",\"seq\":1}}\n")
+    });
+}
+
+#[test]
+fn pings_as_fast_as_they_are_taken() {
+    flood_frames(|n| format!("{{\"type\":\"ping\",\"nonce\":{n}}}\n"));
+}
+
+#[test]
+fn traces_as_fast_as_they_are_taken() {
+    flood_frames(|_| "{\"type\":\"trace\",\"message\":\"01890000-0000-7000-8000-000000000000\"}\n".to_owned());
+}
+
+#[test]
+fn book_lines_as_fast_as_they_are_taken() {
+    System::start().within_mib(20).that_owes_what_came().withstands(CHAT, |system, attack| {
+        let book = system.launcher.home.book;
+        flood_at(
+            book,
+            attack,
+            16,
+            |n| format!("reader-{n}\n"),
+            |_| "nobody-more than is allowed\n".to_owned(),
+        );
+    });
+}
+
+/// Each login of the book dialect is told of everybody there is.
+#[test]
+fn book_logins_without_end() {
+    System::start().withstands(CHAT, |system, attack| {
+        attack.at_once(8, |n| {
+            let mut round = 0;
+            while attack.goes_on() {
+                round += 1;
+                let Some(mut stream) = connect(system.launcher.home.book) else { continue };
+                let name = format!("guest-{n}-{}\n", round % 50);
+                attack.pour(&mut stream, name.as_bytes(), 1);
+                let _ = read_until(&mut stream, "\n");
+            }
+        });
     });
 }

@@ -7,11 +7,8 @@ use super::attack::Attack;
 use super::innocent::{self, Account};
 use super::process;
 use crate::support::dice::is_long;
-use crate::support::{Home, Launcher, free_address, http, kill, wait_for};
+use crate::support::{Home, Launcher, free_address, http, kill, stall, wait_for};
 
-/// No task holds a worker for longer. What is measured spans up to sixteen polls (`kit::stall`), which take several times as long in a
-/// debug build; the faults that this found there held a worker for 172 ms and more.
-const MOST_STALL: Duration = Duration::from_millis(if cfg!(debug_assertions) { 160 } else { 100 });
 /// No process takes more memory of its own than this above what it takes when idle.
 const MOST_MEMORY_KIB: u64 = 64 * 1024;
 /// The least that two innocent people get done during an attack.
@@ -131,13 +128,13 @@ impl System {
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        let stall = self.servers().map(|(name, address)| (name, stall(address))).to_vec();
+        let stall = self.servers().map(|(name, address)| (name, worst_stall(address))).to_vec();
         Seen { stall, memory: memory.to_vec() }
     }
 
     fn judge(&self, account: &Account, seen: &Seen, stolen: Duration) {
-        for (name, stall) in &seen.stall {
-            assert!(*stall <= MOST_STALL + stolen, "{name}: a task held a worker for {stall:?}");
+        for (name, held) in &seen.stall {
+            assert!(*held <= stall::MOST + stolen, "{name}: a task held a worker for {held:?}");
         }
         for ((name, idle), (_, most)) in self.idle.iter().zip(&seen.memory) {
             let grown = most.saturating_sub(*idle);
@@ -188,10 +185,8 @@ impl Drop for StopOnDrop<'_> {
 }
 
 /// `runtime_stall_seconds` of the server at this address. One that does not answer is stalled.
-fn stall(address: SocketAddr) -> Duration {
+fn worst_stall(address: SocketAddr) -> Duration {
     // A server without a free place may give up this connection for another.
-    let metrics =
-        wait_for("the metrics", || http::try_request(address, "GET", "/metrics", &[], "").ok()).body;
-    let worst = metrics.lines().find_map(|line| line.split_once("_runtime_stall_seconds ")?.1.parse().ok());
-    Duration::from_secs_f64(worst.unwrap_or_else(|| panic!("no stall in {metrics}")))
+    let metrics = wait_for("the metrics", || http::try_request(address, "GET", "/metrics", &[], "").ok());
+    stall::worst(&metrics.body)
 }

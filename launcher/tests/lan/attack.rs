@@ -41,6 +41,7 @@ impl<'n> Cost<'n> {
         // Built for tests it costs a few times what it costs as it is shipped.
         assert!(spent < if cfg!(debug_assertions) { 0.25 } else { 0.05 }, "{spent}");
         assert!(grown < GROWTH_KIB, "{grown} KiB");
+        self.node.holds_no_worker();
     }
 }
 
@@ -120,6 +121,7 @@ fn forged_beacons_make_hardly_any_connections() {
     let (dials, seconds) = (node.metric("dials_total"), begun.elapsed().as_secs());
     eprintln!("{dials} dials in {seconds} s");
     assert!(dials <= 4 + 2 * (seconds + 2), "{dials} dials in {seconds} s");
+    node.holds_no_worker();
     let honest = Node::start(network.host(2), &["lan-peer.mdns=false"]);
     eprintln!("an honest node is connected in {:?}", until_linked(&node, &honest));
 }
@@ -136,6 +138,7 @@ fn one_machine_that_is_many_nodes_is_hardly_dialled() {
     let (dials, seconds) = (node.metric("dials_total"), begun.elapsed().as_secs());
     eprintln!("{dials} dials, {connected} connections in {seconds} s");
     assert!(dials <= 16 + 4 + 4 * (seconds + 2), "{dials} dials in {seconds} s");
+    node.holds_no_worker();
     let honest = Node::start(network.host(2), &["lan-peer.mdns=false"]);
     eprintln!("an honest node is connected in {:?}", until_linked(&node, &honest));
 }
@@ -191,6 +194,7 @@ fn a_flood_of_handshakes_keeps_nobody_out_whom_people_know() {
         "{spent} ms for {refused}"
     );
     assert!(grown < GROWTH_KIB, "{grown} KiB");
+    node.holds_no_worker();
     assert!(is_still_flooded && linked + heard < Duration::from_secs(8), "{linked:?} and {heard:?}");
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::network::Host;
 use crate::support::http::{self, Answer};
-use crate::support::{self, Home, kill, wait_for};
+use crate::support::{self, Home, kill, stall, wait_for};
 
 /// A node at work; dropped, it is killed.
 pub struct Node {
@@ -147,6 +147,12 @@ impl Node {
         let text = self.host.within(|| http::get(page(), "/metrics")).body;
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("lan_peer_{name} ")));
         line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+    }
+
+    /// No task held a worker of its runtime for long.
+    pub fn holds_no_worker(&self) {
+        let held = stall::worst(&self.host.within(|| http::get(page(), "/metrics")).body);
+        assert!(held <= stall::MOST, "a task held a worker for {held:?}");
     }
 
     /// Waits until a number has reached a value.

@@ -13,6 +13,7 @@ pub mod dice;
 pub mod http;
 pub mod line_client;
 pub mod mongo;
+pub mod stall;
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};

@@ -36,6 +36,9 @@ const FIRST_PAGE: usize = 8;
 /// Pages read into memory at once. Overflow rule: further ones wait.
 const PAGES: usize = 4;
 
+/// Room for what stands before and between messages.
+const EDGES: usize = 64;
+
 static READING: Semaphore = Semaphore::const_new(PAGES);
 
 /// How messages are to be handed over.
@@ -183,7 +186,8 @@ impl Handover {
     }
 
     fn write(&mut self, page: Unseen) -> Bytes {
-        let mut chunk = Vec::new();
+        let bytes: usize = page.events.iter().map(size).sum();
+        let mut chunk = Vec::with_capacity(bytes + EDGES);
         if !std::mem::replace(&mut self.is_begun, true) {
             chunk.extend_from_slice(b"{\"messages\":[");
         }
@@ -205,7 +209,8 @@ impl Handover {
         }
         self.step = if page.more && self.left > 0 { Step::After(page.end) } else { Step::Close };
         self.flushes = self.connection.as_ref().map(|connection| connection.flushes());
-        chunk.into()
+        // Nothing is held but the bytes themselves: thousands of clients may read slowly.
+        chunk.into_boxed_slice().into()
     }
 
     /// Waits until the chunk before was taken.
