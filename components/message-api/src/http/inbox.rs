@@ -30,7 +30,7 @@ use crate::service::Service;
 use crate::store::{StoreError, Unseen};
 
 /// What is written at once, and so what a client that does not read makes us hold; a longer message is written alone.
-const CHUNK_BYTES: usize = 32 * 1024;
+const CHUNK_BYTES: usize = 16 * 1024;
 /// Messages in the first page, before it is known how long they are: a request that nobody reads the answer of costs no more.
 const FIRST_PAGE: usize = 8;
 /// Pages read into memory at once. Overflow rule: further ones wait.
