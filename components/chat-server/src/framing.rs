@@ -8,7 +8,7 @@ use bytes::{Buf, BytesMut};
 use protocol::limits::LINE_BYTES;
 
 use crate::decoder::{Decoder, Piece};
-use crate::silence::{Look, Silence};
+use crate::silence::{Distance, Look, Silence};
 
 /// What came in and is no whole message yet. Holds no memory while that is nothing.
 ///
@@ -24,8 +24,17 @@ pub(crate) struct Framer {
     skipping: bool,
     /// Silence ended the last message. A newline that comes next is its end, which was late.
     is_newline_due: bool,
+    /// A pause lay before what comes next.
+    paused: bool,
+    /// A pause ended the message that ends here, as what came after it shows.
+    ends_at: Option<usize>,
+    /// Whether bytes could be a message as they stand; a name never tells.
+    looks_whole: LooksWhole,
     silence: Silence,
 }
+
+/// Whether these bytes could be a message as they stand.
+type LooksWhole = fn(&[u8]) -> bool;
 
 /// One message.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,22 +49,39 @@ impl Framer {
     /// Nothing has come. Where the native dialect is spoken, too, its first byte tells it.
     pub(crate) fn new(quiet: Duration, may_be_native: bool) -> Self {
         let (decoder, buffer, silence) = (Decoder::new(may_be_native), BytesMut::new(), Silence::new(quiet));
-        Self { decoder, buffer, scanned: 0, skipping: false, is_newline_due: false, silence }
+        Self {
+            decoder,
+            buffer,
+            scanned: 0,
+            skipping: false,
+            is_newline_due: false,
+            paused: false,
+            ends_at: None,
+            looks_whole: |_| false,
+            silence,
+        }
     }
 
-    /// The first byte came this long after the prompt.
-    pub(crate) fn answered_after(&mut self, lag: Duration) {
-        self.silence.answered_after(lag);
+    /// So far is the peer.
+    pub(crate) fn comes_from(&mut self, distance: Distance) {
+        self.silence.comes_from(distance);
     }
 
-    /// The name is known; what comes now is messages.
-    pub(crate) fn named(&mut self) {
+    /// The name is known; what comes now is messages, which `looks_whole` tells from parts of them.
+    pub(crate) fn named(&mut self, looks_whole: LooksWhole) {
+        self.looks_whole = looks_whole;
         self.silence.named();
+    }
+
+    /// Nothing came for so long; now something does.
+    pub(crate) fn silent_for(&mut self, gap: Duration) {
+        self.paused = !self.buffer.is_empty() && !self.skipping && self.silence.paused(gap);
     }
 
     /// Bytes arrived. What a telnet client wants is refused through `answer`.
     pub(crate) fn push(&mut self, bytes: &[u8], mut answer: impl FnMut([u8; 3])) {
         let Self { decoder, buffer, scanned, silence, .. } = self;
+        let before = buffer.len();
         let mut text = 0;
         decoder.decode(bytes, &mut |piece| match piece {
             Piece::Text(bytes) => {
@@ -74,18 +100,41 @@ impl Framer {
         if text > 0 {
             silence.came(text);
         }
+        if std::mem::take(&mut self.paused) && self.begins_anew(before) {
+            self.ends_at = Some(before);
+        }
     }
 
-    /// Whether a message that ends with a newline lies here. While it does, whoever reads must not read more: this is what bounds the
+    /// Whether what came after a pause is a message of its own, and what lay there before it is one, too: it cannot go on a name, or
+    /// could itself be a message of a client that ends none with a newline.
+    fn begins_anew(&self, at: usize) -> bool {
+        let came = self.buffer.get(at..).unwrap_or_default();
+        if self.silence.is_naming() {
+            let line = came.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+            return line.iter().any(|byte| byte.is_ascii() && !is_of_names(*byte));
+        }
+        !came.contains(&b'\n') && (self.looks_whole)(&self.buffer[..at]) && (self.looks_whole)(came)
+    }
+
+    /// Whether a message lies here whose end is known. While it does, whoever reads must not read more: this is what bounds the
     /// buffer.
     pub(crate) fn has_line(&mut self) -> bool {
+        if self.ends_at.is_some() {
+            return true;
+        }
         let newline = self.buffer[self.scanned..].iter().position(|b| *b == b'\n');
         self.scanned = newline.map_or(self.buffer.len(), |offset| self.scanned + offset);
         newline.is_some()
     }
 
-    /// The next message that ends with a newline.
+    /// The next message whose end is known.
     pub(crate) fn next_line(&mut self) -> Option<Message> {
+        if let Some(end) = self.ends_at.take() {
+            let message = self.buffer.split_to(end);
+            self.scanned = 0;
+            self.silence.silence(self.buffer.len());
+            return Some(text(&message));
+        }
         if !self.has_line() {
             if self.skipping || self.scanned > LINE_BYTES {
                 self.skipping = true;
@@ -106,12 +155,11 @@ impl Framer {
         if is_late_newline { self.next_line() } else { Some(text(line)) }
     }
 
-    /// How long nothing must come until what lies here is a message; `None` where it never is. `is_whole` says whether these bytes
-    /// could be one as they stand.
-    pub(crate) fn patience(&self, is_whole: impl FnOnce(&[u8]) -> bool) -> Option<Duration> {
+    /// How long nothing must come until what lies here is a message; `None` where it never is.
+    pub(crate) fn patience(&self) -> Option<Duration> {
         self.silence.patience(if ends_within_character(&self.buffer) {
             Look::CutCharacter
-        } else if self.skipping || is_whole(&self.buffer) {
+        } else if self.skipping || (self.looks_whole)(&self.buffer) {
             Look::Whole
         } else {
             Look::Part
@@ -131,7 +179,7 @@ impl Framer {
         if !self.has_rest() {
             return None;
         }
-        self.silence.silence();
+        self.silence.silence(0);
         self.is_newline_due = true;
         if std::mem::take(&mut self.skipping) {
             self.clear();
@@ -190,6 +238,10 @@ fn text(bytes: &[u8]) -> Message {
     Message::Text(String::from_utf8_lossy(bytes).into_owned())
 }
 
+fn is_of_names(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
 /// Whether the bytes end in a character of which more must come. A character has at most four bytes.
 fn ends_within_character(bytes: &[u8]) -> bool {
     let tail = &bytes[bytes.len().saturating_sub(3)..];
@@ -222,7 +274,7 @@ mod tests {
         let mut framer = framer();
         framer.push(b"alice\n", |_| {});
         assert_eq!(framer.next_line(), Some(said("alice")));
-        framer.named();
+        framer.named(|_| true);
         framer
     }
 
@@ -236,14 +288,54 @@ mod tests {
         assert!(!framer.has_rest());
     }
 
+    /// From another machine, where it is waited for long; a message begins with `bob:`.
+    fn away() -> Framer {
+        let mut framer = framer();
+        framer.comes_from(Distance::Away(Duration::ZERO));
+        framer
+    }
+
+    fn push_after_a_pause(framer: &mut Framer, bytes: &[u8]) -> Vec<Message> {
+        framer.silent_for(Duration::from_secs(1));
+        framer.push(bytes, |_| {});
+        lines(framer)
+    }
+
+    #[test]
+    fn a_pause_ends_what_cannot_go_on() {
+        let mut framer = away();
+        framer.push(b"alice", |_| {});
+        assert_eq!(push_after_a_pause(&mut framer, b"bob: one"), [said("alice")]);
+        framer.named(|bytes| bytes.starts_with(b"bob:"));
+        assert!(framer.patience() > Some(Duration::from_secs(1)));
+        assert_eq!(push_after_a_pause(&mut framer, b"bob: two"), [said("bob: one")]);
+        assert_eq!(framer.patience(), Some(Duration::from_millis(100)), "silence ends its messages");
+        assert_eq!(framer.finish(), Some(said("bob: two")));
+    }
+
+    #[test]
+    fn a_pause_within_a_line_ends_nothing() {
+        let mut framer = away();
+        framer.push(b"al", |_| {});
+        assert_eq!(push_after_a_pause(&mut framer, b"ice\r\nbob"), [said("alice")]);
+        framer.named(|bytes| bytes.starts_with(b"bob:"));
+        assert_eq!(push_after_a_pause(&mut framer, b": one "), []);
+        assert_eq!(push_after_a_pause(&mut framer, b"of "), []);
+        assert_eq!(push_after_a_pause(&mut framer, b"bob: two\n"), [said("bob: one of bob: two")]);
+        assert_eq!(framer.patience(), None);
+        framer.push(b"bob: three", |_| {});
+        assert_eq!(push_after_a_pause(&mut framer, b"bob: four"), [], "it ends its lines");
+        assert_eq!(push_after_a_pause(&mut framer, b"\n"), [said("bob: threebob: four")]);
+    }
+
     #[test]
     fn a_cut_character_is_waited_for() {
         let mut framer = after_the_name();
         let bytes = "bob: 😀".as_bytes();
         framer.push(&bytes[..bytes.len() - 1], |_| {});
-        let cut = framer.patience(|_| true);
+        let cut = framer.patience();
         framer.push(&bytes[bytes.len() - 1..], |_| {});
-        assert!(cut > framer.patience(|_| true));
+        assert!(cut > framer.patience());
         assert_eq!(framer.finish(), Some(said("bob: 😀")));
     }
 
@@ -260,11 +352,11 @@ mod tests {
     fn a_newline_that_comes_after_silence_ended_its_message_is_no_message() {
         let mut framer = after_the_name();
         framer.push(b"bob: hi", |_| {});
-        assert!(framer.patience(|_| true).is_some());
+        assert!(framer.patience().is_some());
         assert_eq!(framer.finish(), Some(said("bob: hi")));
         framer.push(b"\r\nbob: ho\n\nbob: h", |_| {});
         assert_eq!(lines(&mut framer), [said("bob: ho"), said("")]);
-        assert_eq!(framer.patience(|_| true), None, "it ends lines after all");
+        assert_eq!(framer.patience(), None, "it ends lines after all");
     }
 
     #[test]
@@ -299,7 +391,7 @@ mod tests {
     fn a_telnet_client_ends_its_lines() {
         let (mut framer, mut answers) = (framer(), Vec::new());
         framer.push(b"\xff\xfd\x03al", |answer| answers.extend(answer));
-        assert_eq!((framer.patience(|_| true), &answers[..]), (None, &b"\xff\xfc\x03"[..]));
+        assert_eq!((framer.patience(), &answers[..]), (None, &b"\xff\xfc\x03"[..]));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use protocol::{NewName, Timestamp, UserName, book, text};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::book_dialect;
 use crate::framing::Message;
 use crate::hub::Membership;
 use crate::inbox::{Backlog, Style};
@@ -21,6 +22,8 @@ use crate::outlet::Dialect;
 use crate::roster::{Claim, JoinError};
 use crate::server::Server;
 use crate::session::CHALLENGE_PATIENCE;
+use crate::silence::Distance;
+use crate::text_dialect;
 use crate::wire::{Read, Wire};
 
 const NOT_HTTP: &str = "This is a chat server, not a web server. Disconnecting...\n";
@@ -42,6 +45,9 @@ const GRACE: Duration = Duration::from_millis(60);
 const CHALLENGE_GRACE: Duration = CHALLENGE_PATIENCE.saturating_add(Duration::from_secs(1));
 /// …and if it is known to be ending.
 const LEAVING_GRACE: Duration = Duration::from_secs(3);
+
+/// Who took longer than this for the first byte is a person, whose pace says nothing of the link.
+const PERSON: Duration = Duration::from_secs(1);
 
 /// Which of the server's ports a connection came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,13 +146,34 @@ pub(crate) async fn ask(server: &Server, wire: &mut Wire, door: Door) -> Result<
     while wire.framer.first_byte().is_none() {
         read(wire, deadline).await?;
     }
-    wire.framer.answered_after(asked.elapsed());
+    let distance = distance(server, wire, asked.elapsed());
+    wire.framer.comes_from(distance);
     match (door, wire.framer.first_byte()) {
         (Door::Main, Some(b'{')) => ask_native(server, wire, deadline).await,
         (_, Some(TLS_HANDSHAKE)) => Err(Parting::text(NOT_TLS)),
-        (Door::Main, Some(_) | None) => ask_name(server, wire, deadline).await.map(Entrant::Text),
-        (Door::Book, Some(_) | None) => ask_name(server, wire, deadline).await.map(Entrant::Book),
+        (Door::Main, Some(_) | None) => {
+            let name = ask_name(server, wire, deadline).await?;
+            wire.framer.named(text_dialect::looks_whole);
+            Ok(Entrant::Text(name))
+        }
+        (Door::Book, Some(_) | None) => {
+            let name = ask_name(server, wire, deadline).await?;
+            wire.framer.named(book_dialect::looks_whole);
+            Ok(Entrant::Book(name))
+        }
     }
+}
+
+/// How far the peer is: by what the kernel measured, or else by how long after the prompt its first byte came.
+fn distance(server: &Server, wire: &Wire, lag: Duration) -> Distance {
+    let (local, peer) = (wire.local.ip().to_canonical(), wire.peer.ip().to_canonical());
+    if !wire.is_proxied && (peer.is_loopback() || peer == local) {
+        return Distance::Here;
+    }
+    // What was measured behind a proxy is the way to the proxy; who takes longer to answer is a person.
+    let measured = server.send_queue.round_trip(&wire.stream, wire.local, wire.peer);
+    let answered = Some(lag).filter(|lag| *lag < PERSON);
+    Distance::Away(measured.filter(|_| !wire.is_proxied).or(answered).unwrap_or_default())
 }
 
 async fn read(wire: &mut Wire, deadline: Instant) -> Result<(), Parting> {
@@ -175,9 +202,7 @@ async fn ask_name(server: &Server, wire: &mut Wire, deadline: Instant) -> Result
     if is_http(&line) {
         return Err(Parting::text(NOT_HTTP));
     }
-    let name = UserName::parse(&line).map_err(|_| refused_name(&line))?;
-    wire.framer.named();
-    Ok(name)
+    UserName::parse(&line).map_err(|_| refused_name(&line))
 }
 
 fn refused_name(line: &str) -> Parting {
@@ -198,7 +223,7 @@ async fn text_message(server: &Server, wire: &mut Wire, deadline: Instant) -> Re
             // No name is that long; what more may come is not waited for.
             return Ok(Message::TooLong);
         }
-        let patience = wire.framer.patience(|_| false).filter(|_| wire.framer.has_rest());
+        let patience = wire.framer.patience().filter(|_| wire.framer.has_rest());
         let silent_at = patience.map_or(deadline, |patience| deadline.min(read_at + patience));
         match wire.read_until(silent_at).await {
             Read::Some(_) => read_at = Instant::now(),

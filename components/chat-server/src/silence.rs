@@ -8,25 +8,42 @@
 //! | --- | --- | --- |
 //! | a message after the name ended with a newline | anything | never |
 //! | a message ended by silence | looks whole, came in one piece | `quiet` |
-//! | no message yet | looks whole, came in one piece | [`FIRST`], more on a slow link |
-//! | | looks unfinished, or came in pieces, or is the name | [`PART`], more on a slow link |
+//! | | looks unfinished, or came in pieces | [`PART`], more on a slow link |
+//! | no message yet, from this machine | looks whole, came in one piece | [`FIRST`] |
+//! | | looks unfinished, or came in pieces, or is the name | [`PART`] |
+//! | no message yet, from another machine | anything | [`LOST`], more on a slow link |
 //! | | was typed key by key | [`TYPED`] |
+//!
+//! The first message of a session is waited for this long because it shows for the rest of the session what ends messages. Where the
+//! wait is long, a client that ends none with a newline may send the next one meanwhile: the framer tells the two apart ([`Silence::paused`]).
 
 use std::time::Duration;
 
-/// The first message of a session is waited for longer than a retransmission takes at least (200 ms, `TCP_RTO_MIN` of Linux), for it
-/// shows for the rest of the session whether silence ends messages.
+/// From a peer on this machine, where nothing is lost: longer than a program pauses between the writes of one line.
 const FIRST: Duration = Duration::from_millis(220);
-/// The same for what looks unfinished. An answer still comes within 300 ms where the link is short.
+/// The same for what looks unfinished. An answer still comes within 300 ms.
 const PART: Duration = Duration::from_millis(240);
-/// …and on a slow link, never longer than this.
-const LONGEST: Duration = Duration::from_secs(5);
+/// From anywhere else a segment may be lost, and so may be what is sent instead, and nothing shows that it was sent. On a link without
+/// delay Linux sends it again after 0.2, 0.4, 0.8 and 1.6 s (`TCP_RTO_MIN`, RFC 6298, RFC 8985 7.2): at 5 % loss, all of them are lost for
+/// one line of 100,000.
+const LOST: Duration = Duration::from_millis(1800);
+/// Each of these times grows with the round trip: before much was measured, the four last 24 of them.
+const LOST_ROUND_TRIPS: u32 = 20;
+/// …but it is never waited longer than this.
+const LONGEST: Duration = Duration::from_secs(8);
 /// A person at a terminal that sends each key may look for the next one.
 const TYPED: Duration = Duration::from_secs(10);
 /// A character whose second half does not come within this time is broken.
 const CUT_CHARACTER: Duration = Duration::from_millis(500);
-/// A peer that took longer than this for its first byte is a person, whose pace says nothing of the link.
-const PERSON: Duration = Duration::from_secs(1);
+
+/// How far the peer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Distance {
+    /// On this machine.
+    Here,
+    /// A round trip to it takes this long, and may lose something.
+    Away(Duration),
+}
 
 /// What ends a session's messages, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +60,7 @@ enum Ends {
 #[derive(Debug, Clone)]
 pub(crate) struct Silence {
     quiet: Duration,
-    /// How long the peer took for its first byte after the prompt: at least one round trip.
-    lag: Duration,
+    distance: Distance,
     ends: Ends,
     is_naming: bool,
     /// How the name came.
@@ -86,12 +102,17 @@ impl Silence {
     /// Nothing has come.
     pub(crate) fn new(quiet: Duration) -> Self {
         let (name, rest) = (Pieces::default(), Pieces::default());
-        Self { quiet, lag: Duration::ZERO, ends: Ends::Unknown, is_naming: true, name, rest }
+        Self { quiet, distance: Distance::Here, ends: Ends::Unknown, is_naming: true, name, rest }
     }
 
-    /// The first byte came this long after the prompt.
-    pub(crate) fn answered_after(&mut self, lag: Duration) {
-        self.lag = lag;
+    /// So far is the peer.
+    pub(crate) fn comes_from(&mut self, distance: Distance) {
+        self.distance = distance;
+    }
+
+    /// What comes now is the name.
+    pub(crate) fn is_naming(&self) -> bool {
+        self.is_naming
     }
 
     /// The name is known; what comes now is messages.
@@ -115,11 +136,16 @@ impl Silence {
         self.ended(Ends::Newline, left);
     }
 
-    /// Silence ended a message, and nothing lies there.
-    pub(crate) fn silence(&mut self) {
+    /// Silence ended a message, behind which so many bytes lie.
+    pub(crate) fn silence(&mut self, left: usize) {
         if self.ends != Ends::Newline {
-            self.ended(Ends::Silence, 0);
+            self.ended(Ends::Silence, left);
         }
+    }
+
+    /// Whether nothing came for so long that silence may have ended what lies there, though it was waited longer.
+    pub(crate) fn paused(&self, gap: Duration) -> bool {
+        !self.is_known() && gap >= self.quiet.max(FIRST)
     }
 
     fn ended(&mut self, ends: Ends, left: usize) {
@@ -146,16 +172,28 @@ impl Silence {
             (Ends::Unknown | Ends::Silence, Look::CutCharacter) => self.for_a_part().max(CUT_CHARACTER),
             (Ends::Unknown | Ends::Silence, Look::Part) => self.for_a_part(),
             (Ends::Unknown | Ends::Silence, Look::Whole) if in_pieces => self.for_a_part(),
-            (Ends::Unknown, Look::Whole) if self.lag < PERSON => self.quiet.max(FIRST) + 4 * self.lag,
-            (Ends::Unknown, Look::Whole) => self.quiet.max(FIRST),
+            (Ends::Unknown, Look::Whole) => self.for_the_first(FIRST),
             (Ends::Silence, Look::Whole) => self.quiet,
         })
     }
 
     fn for_a_part(&self) -> Duration {
-        let patience = (self.quiet.max(PART) + 10 * self.lag).min(self.quiet.max(LONGEST));
+        let patience = match (self.ends, self.distance) {
+            (Ends::Silence, Distance::Away(round_trip)) => {
+                self.quiet.max((PART + 10 * round_trip).min(LONGEST))
+            }
+            (Ends::Unknown | Ends::Silence | Ends::Newline, _) => self.for_the_first(PART),
+        };
         // Whoever writes a single byte writes byte by byte.
-        if self.rest.bytes == 1 { 4 * patience } else { patience }
+        if self.rest.bytes == 1 { patience.max(4 * self.quiet.max(PART)) } else { patience }
+    }
+
+    /// How long nothing must come until it is the first message, where nothing is lost on the way and where something may be.
+    fn for_the_first(&self, here: Duration) -> Duration {
+        self.quiet.max(match self.distance {
+            Distance::Here => here,
+            Distance::Away(round_trip) => (LOST + LOST_ROUND_TRIPS * round_trip).min(LONGEST),
+        })
     }
 }
 
@@ -186,7 +224,7 @@ mod tests {
         for look in [Look::Whole, Look::Part, Look::CutCharacter] {
             assert_eq!(with(silence.clone(), &[3]).patience(look), None);
         }
-        silence.silence();
+        silence.silence(0);
         assert_eq!(silence.patience(Look::Whole), None, "the end of the stream changes nothing");
     }
 
@@ -196,28 +234,40 @@ mod tests {
         let first = silence.patience(Look::Whole).unwrap();
         let part = silence.patience(Look::Part).unwrap();
         assert!(first < 300 * MS && part < 300 * MS, "{first:?} {part:?}");
-        silence.silence();
+        silence.silence(0);
         assert_eq!(with(silence.clone(), &[7]).patience(Look::Whole), Some(100 * MS));
         assert_eq!(with(silence, &[5, 9]).patience(Look::Whole), Some(PART), "a piece of one that was cut");
     }
 
     #[test]
-    fn a_name_without_a_newline_is_answered_soon_and_not_cut_on_a_slow_link() {
-        let mut silence = with(Silence::new(100 * MS), &[5]);
-        assert!(silence.patience(Look::Part).unwrap() < 300 * MS);
-        silence.answered_after(600 * MS);
-        assert_eq!(silence.patience(Look::Part), Some(LONGEST));
+    fn a_name_without_a_newline_is_answered_soon() {
+        assert_eq!(with(Silence::new(100 * MS), &[5]).patience(Look::Part), Some(PART));
         let byte = with(Silence::new(100 * MS), &[1]);
         assert_eq!(byte.patience(Look::Part), Some(4 * PART));
     }
 
+    /// What Linux makes of a link without delay, and of one with a round trip of 300 ms of which little was measured yet.
     #[test]
-    fn a_slow_link_is_waited_for_and_a_person_is_not() {
+    fn what_is_lost_four_times_is_waited_for_on_the_way_from_another_machine() {
+        for (round_trip, fourth) in [(Duration::ZERO, 1600 * MS), (300 * MS, 7100 * MS)] {
+            let mut silence = named(&[6]);
+            silence.comes_from(Distance::Away(round_trip));
+            for look in [Look::Whole, Look::Part, Look::CutCharacter] {
+                let patience = with(silence.clone(), &[7]).patience(look).unwrap();
+                assert!(patience > fourth + round_trip, "{round_trip:?}: {patience:?}");
+            }
+            let name = with(Silence { is_naming: true, ..silence.clone() }, &[5]);
+            assert!(name.patience(Look::Part).unwrap() > fourth, "{round_trip:?}");
+            silence.silence(0);
+            assert_eq!(with(silence, &[7]).patience(Look::Whole), Some(100 * MS), "it is known by then");
+        }
+    }
+
+    #[test]
+    fn no_distance_is_waited_for_for_ever() {
         let mut silence = with(named(&[6]), &[7]);
-        silence.answered_after(300 * MS);
-        assert_eq!(silence.patience(Look::Whole), Some(FIRST + 1200 * MS));
-        silence.answered_after(7000 * MS);
-        assert_eq!(silence.patience(Look::Whole), Some(FIRST));
+        silence.comes_from(Distance::Away(7000 * MS));
+        assert_eq!(silence.patience(Look::Whole), Some(LONGEST));
         assert_eq!(silence.patience(Look::Part), Some(LONGEST));
     }
 

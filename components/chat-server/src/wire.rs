@@ -43,6 +43,8 @@ pub(crate) struct Wire {
     pub(crate) out: Outgoing,
     /// Behind it is a proxy: `peer` is the client, and what TCP acknowledges says only what the proxy has.
     pub(crate) is_proxied: bool,
+    /// When something was read last.
+    read_at: Instant,
 }
 
 /// What a read brought.
@@ -88,6 +90,7 @@ impl Wire {
             framer: Framer::new(config.quiet, may_be_native),
             out: Outgoing::default(),
             is_proxied: false,
+            read_at: Instant::now(),
         })
     }
 
@@ -139,6 +142,9 @@ impl Wire {
         }
         let bytes = buffer.filled();
         let out = &mut self.out;
+        let read_at = Instant::now();
+        self.framer.silent_for(read_at.duration_since(self.read_at));
+        self.read_at = read_at;
         // A peer that does not read its refusals gets no more of them.
         self.framer.push(bytes, |refusal| {
             if !out.has_enough() {

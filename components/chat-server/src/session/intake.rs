@@ -120,13 +120,8 @@ impl Session {
 
     /// How long nothing must come until what lies there is a message.
     fn patience(&self) -> Option<Duration> {
-        let is_whole = match self.dialect() {
-            Dialect::Text => text_dialect::looks_whole,
-            Dialect::Book => book_dialect::looks_whole,
-            // Only a newline ends a frame.
-            Dialect::Native => return None,
-        };
-        self.wire.framer.patience(is_whole)
+        // Only a newline ends a frame.
+        if self.is_lines() { self.wire.framer.patience() } else { None }
     }
 
     /// Until the greeting has arrived, what is sent in answer to our acknowledgement cannot have come either.

@@ -28,4 +28,10 @@ impl SendQueue {
     pub fn last_heard(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<Duration> {
         None
     }
+
+    /// How long a round trip to the peer takes.
+    #[must_use]
+    pub fn round_trip(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<Duration> {
+        None
+    }
 }

@@ -26,6 +26,8 @@ const INFO: u16 = 2;
 const ATTRIBUTES_AT: usize = 16 + 72;
 /// Where `tcpi_last_ack_recv` stands in a `tcp_info`: milliseconds.
 const LAST_ACK_AT: usize = 56;
+/// Where `tcpi_rtt` stands: microseconds, 0 where nothing was measured.
+const ROUND_TRIP_AT: usize = 68;
 /// Where `idiag_wqueue` stands: behind `nlmsghdr`, four bytes, `inet_diag_sockid`, `idiag_expires` and `idiag_rqueue`.
 const WQUEUE_AT: usize = 16 + 4 + 48 + 4 + 4;
 
@@ -70,10 +72,21 @@ impl SendQueue {
     /// How long ago the peer's TCP acknowledged anything, be it a keepalive. `None` where that cannot be told.
     #[must_use]
     pub fn last_heard(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<Duration> {
+        self.info(socket, local, peer, LAST_ACK_AT).map(|ms| Duration::from_millis(ms.into()))
+    }
+
+    /// How long a round trip to the peer takes (RFC 6298: SRTT). `None` where that cannot be told.
+    #[must_use]
+    pub fn round_trip(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<Duration> {
+        let measured = self.info(socket, local, peer, ROUND_TRIP_AT).filter(|micros| *micros > 0);
+        measured.map(|micros| Duration::from_micros(micros.into()))
+    }
+
+    /// What stands at this place of the connection's `tcp_info`.
+    fn info(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr, at: usize) -> Option<u32> {
         let extensions = 1 << (INFO - 1);
-        let ago =
-            self.ask_kernel(socket, local, peer, extensions, |answer| last_ack(answer).ok_or(Errno::PROTO));
-        ago.ok().map(|ms| Duration::from_millis(ms.into()))
+        let read = |answer: &[u8]| info_at(answer, at).ok_or(Errno::PROTO);
+        self.ask_kernel(socket, local, peer, extensions, read).ok()
     }
 
     fn ask_kernel<T>(
@@ -131,13 +144,13 @@ fn check(answer: &[u8]) -> rustix::io::Result<&[u8]> {
     }
 }
 
-/// `tcpi_last_ack_recv`, among the attributes of an answer (`rtnetlink(7)`: length and type, then the value, padded to four bytes).
-fn last_ack(answer: &[u8]) -> Option<u32> {
+/// A field of the `tcp_info` among the attributes of an answer (`rtnetlink(7)`: length and type, then the value, padded to four bytes).
+fn info_at(answer: &[u8], field: usize) -> Option<u32> {
     let mut at = ATTRIBUTES_AT;
     loop {
         let length = usize::from(u16_at(answer, at)?);
         if u16_at(answer, at + 2)? == INFO {
-            return u32_at(answer.get(at + 4..at + length)?, LAST_ACK_AT);
+            return u32_at(answer.get(at + 4..at + length)?, field);
         }
         at += length.max(4).next_multiple_of(4);
     }
@@ -202,6 +215,8 @@ mod tests {
         let (ours, peer_address) = listener.accept().unwrap();
         let (local, queue) = (ours.local_addr().unwrap(), SendQueue::open());
         let heard = || queue.last_heard(&ours, local, peer_address).unwrap();
+        let round_trip = queue.round_trip(&ours, local, peer_address).unwrap();
+        assert!(round_trip < Duration::from_secs(1), "{round_trip:?} from here to here");
         while heard() < Duration::from_millis(1100) {
             std::thread::sleep(Duration::from_millis(50));
         }
