@@ -15,6 +15,11 @@ impl Dice {
         (Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1), seed)
     }
 
+    /// Dice of their own for a part of the test, so that what it draws depends on no other part.
+    pub fn split(&mut self) -> Self {
+        Self((self.roll(1 << 31) << 32 | self.roll(1 << 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
     /// One of so many numbers, from 0.
     pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 >> 12;

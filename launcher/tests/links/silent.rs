@@ -1,0 +1,62 @@
+//! Clients that never send a newline: each waits for the answer before it sends more.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::link::Quality;
+use crate::support::PATIENCE;
+use crate::support::dice::{Dice, is_long, rounds};
+use crate::world::World;
+
+/// On the server's own machine an answer to what was sent without a newline comes within this time.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(300);
+
+#[test]
+fn clients_that_send_no_newline_are_answered_soon() {
+    let (mut dice, _) = Dice::cast();
+    let Some(world) = World::start(1) else { return };
+    let here = (world.network.host(1), SocketAddr::from(([127, 0, 0, 1], 5000)));
+    let link = world.link(0, Quality { delay: 40, loss: 0 }, dice.split());
+    let there = (link.clients.clone(), link.server);
+    eprintln!("{:>12} {:>9} {:>9} {:>9} {:>9}", "", "answers", "p50 ms", "p99 ms", "worst ms");
+    for (place, (host, server), count) in
+        [("here", here, rounds(10, 400)), ("40 ms away", there, rounds(1, 20))]
+    {
+        let mut took: Vec<Duration> =
+            (0..count).flat_map(|n| host.within(|| talk(server, &format!("silent-{n}")))).collect();
+        took.sort_unstable();
+        let [median, p99, worst] =
+            [50, 99, 100].map(|percent| took[(took.len() * percent / 100).min(took.len() - 1)]);
+        let [in_ms, p99_ms, worst_ms] = [median, p99, worst].map(|took| took.as_secs_f64() * 1000.0);
+        eprintln!("{place:>12} {:>9} {in_ms:>9.1} {p99_ms:>9.1} {worst_ms:>9.1}", took.len());
+        if place == "here" {
+            // A loaded machine may be late with a few.
+            assert!(if is_long() { worst } else { median } < ANSWERED_WITHIN, "{took:?}");
+        }
+    }
+}
+
+/// How long the answers took: to the name, to the first message, to two more.
+fn talk(server: SocketAddr, name: &str) -> Vec<Duration> {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut buffer = [0; 4096];
+    let mut answer = |stream: &mut TcpStream| {
+        let count = stream.read(&mut buffer).unwrap();
+        assert!(count > 0, "the server left");
+        String::from_utf8_lossy(&buffer[..count]).into_owned()
+    };
+    answer(&mut stream);
+    let said = [name, "nobody: first", "nobody: second", "no colon"];
+    let answers = said.map(|said| {
+        let asked = Instant::now();
+        stream.write_all(said.as_bytes()).unwrap();
+        (answer(&mut stream), asked.elapsed())
+    });
+    let [(named, a), (first, b), (second, c), (wrong, d)] = answers;
+    assert!(named.starts_with("Connected!"), "{named}");
+    assert!(first.contains("offline. Message saved.") && second == first, "{first}{second}");
+    assert!(wrong.starts_with("Invalid format"), "{wrong}");
+    vec![a, b, c, d]
+}
