@@ -148,7 +148,9 @@ fn pings_as_fast_as_they_are_taken() {
 
 #[test]
 fn traces_as_fast_as_they_are_taken() {
-    flood_frames(|_| "{\"type\":\"trace\",\"message\":\"01890000-0000-7000-8000-000000000000\"}\n".to_owned());
+    flood_frames(|_| {
+        "{\"type\":\"trace\",\"message\":\"01890000-0000-7000-8000-000000000000\"}\n".to_owned()
+    });
 }
 
 #[test]
