@@ -7,7 +7,6 @@ use std::time::Duration;
 use protocol::native::{Hello, Welcome};
 use protocol::{book, text};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::hub::Membership;
@@ -15,16 +14,12 @@ use crate::listener;
 use crate::login::{self, Door, Entrant, Parting};
 use crate::native_dialect;
 use crate::outlet::Client;
-use crate::proxy_header::{self, Parsed};
 use crate::server::Server;
 use crate::session::Session;
 use crate::wire::Wire;
 use kit::places::Place;
+use kit::proxy::{self, Beginning, NoHeader};
 
-/// A proxy says at once for whom a connection is.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Where the proxy is on this machine, somebody without a header waits this long for the prompt.
-const LOCAL_HEADER_TIMEOUT: Duration = Duration::from_millis(300);
 /// A greeting does not wait longer for the list of conversations; without the store it comes without.
 const CONVERSATIONS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Nor for the client book.
@@ -34,21 +29,17 @@ const BOOK_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) async fn serve_proxied(
     server: Arc<Server>,
     door: Door,
-    stream: TcpStream,
+    mut stream: TcpStream,
     proxy: SocketAddr,
     mut place: Place,
 ) {
-    // On the proxy's own machine there are other programs, ours among them.
-    let is_local = proxy.ip().to_canonical().is_loopback();
-    let patience = if is_local { LOCAL_HEADER_TIMEOUT } else { HEADER_TIMEOUT };
     let begun = tokio::select! {
-        begun = read_header(&stream, Instant::now() + patience) => begun,
+        begun = proxy::begin(&mut stream, proxy) => begun,
         () = server.shutdown.cancelled() => return,
     };
-    let (peer, is_proxied, rest) = match begun {
-        Begun::Proxied(client, rest) => (client.unwrap_or(proxy), true, rest),
-        Begun::Direct(rest) if is_local => (proxy, false, rest),
-        Begun::Direct(_) => {
+    let Beginning { client: peer, is_proxied, rest } = match begun {
+        Ok(beginning) => beginning,
+        Err(NoHeader) => {
             let why = "this address is listed in chat-server.proxies and sent no PROXY header";
             return server.journal.refused(proxy, why);
         }
@@ -60,33 +51,6 @@ pub(crate) async fn serve_proxied(
     wire.is_proxied = is_proxied;
     wire.framer.push(&rest, |_| {});
     serve_wire(server, door, wire, place).await;
-}
-
-/// How a connection from a listed address begins, and what came in behind that.
-enum Begun {
-    /// With a header that tells the client's address, where the proxy knows it.
-    Proxied(Option<SocketAddr>, Vec<u8>),
-    /// Without.
-    Direct(Vec<u8>),
-}
-
-async fn read_header(stream: &TcpStream, deadline: Instant) -> Begun {
-    let mut read = Vec::new();
-    while let Ok(Ok(())) = tokio::time::timeout_at(deadline, stream.readable()).await {
-        let mut buffer = [0; 512];
-        match stream.try_read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => read.extend_from_slice(&buffer[..count]),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
-            Err(_) => break,
-        }
-        match proxy_header::parse(&read) {
-            Parsed::Header(client, length) => return Begun::Proxied(client, read.split_off(length)),
-            Parsed::Incomplete if read.len() < proxy_header::LONGEST => {}
-            Parsed::Incomplete | Parsed::Invalid => break,
-        }
-    }
-    Begun::Direct(read)
 }
 
 /// Serves a connection.

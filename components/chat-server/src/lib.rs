@@ -38,7 +38,6 @@ mod outgoing;
 mod outlet;
 mod positions;
 mod presence;
-mod proxy_header;
 mod registrar;
 mod rendered;
 mod request;

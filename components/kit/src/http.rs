@@ -13,7 +13,7 @@ mod hosts;
 mod receipt;
 mod wire;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,13 +60,15 @@ pub struct Server {
     router: Router,
     token: Option<Secret>,
     places: Places,
+    proxies: Vec<IpAddr>,
 }
 
 impl Server {
-    /// A server for `router`. Handlers find the peer in `ConnectInfo<SocketAddr>` and the connection in `Arc<Connection>`.
+    /// A server for `router`. Handlers find the client in `ConnectInfo<SocketAddr>` and the connection in `Arc<Connection>`.
     #[must_use]
     pub fn new(router: Router) -> Self {
-        Self { router, token: None, places: Places::new(MAX_CONNECTIONS, MAX_PER_ADDRESS) }
+        let places = Places::new(MAX_CONNECTIONS, MAX_PER_ADDRESS);
+        Self { router, token: None, places, proxies: Vec::new() }
     }
 
     /// Connections whose requests carry this token never give up their place.
@@ -81,6 +83,12 @@ impl Server {
         Self { places, ..self }
     }
 
+    /// Connections from these addresses begin with a PROXY header, and count for the clients that it names: see [`crate::proxy`].
+    #[must_use]
+    pub fn with_proxies(self, proxies: Vec<IpAddr>) -> Self {
+        Self { proxies, ..self }
+    }
+
     /// Serves on `listener` until `shutdown`, then drains and returns.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
         let crowd = Crowd::new(self.places.clone());
@@ -91,10 +99,16 @@ impl Server {
                 () = shutdown.cancelled() => break,
                 accepted = accept(&listener) => accepted,
             };
+            if served.proxies.contains(&peer.ip().to_canonical()) {
+                let (served, crowd) = (Arc::clone(&served), Arc::clone(&crowd));
+                connections.spawn(served.serve_proxied(crowd, stream, peer, shutdown.clone()));
+                continue;
+            }
             // A peer that is gone already needs no place.
-            let Ok(connection) = Connection::new(stream, peer).map(Arc::new) else { continue };
+            let Ok(connection) = Connection::new(stream, peer, peer).map(Arc::new) else { continue };
             let Some(member) = admit(&crowd, &connection).await else { continue };
-            connections.spawn(Arc::clone(&served).serve(connection, member, shutdown.clone()));
+            let wire = Wire::new(connection, Vec::new());
+            connections.spawn(Arc::clone(&served).serve(wire, member, shutdown.clone()));
         }
         drop(listener);
         connections.close();
@@ -102,13 +116,33 @@ impl Server {
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, connections.wait()).await;
     }
 
-    /// A connection's error is its peer's business: it went away, or sent what is not HTTP.
-    async fn serve(
+    /// A connection that a proxy hands on. It takes a place of the proxy's until it is known for whom it is.
+    async fn serve_proxied(
         self: Arc<Self>,
-        connection: Arc<Connection>,
-        _member: Member,
+        crowd: Arc<Crowd>,
+        mut stream: TcpStream,
+        proxy: SocketAddr,
         shutdown: CancellationToken,
     ) {
+        let Ok(place) = crowd.take_any() else { return crowd.refuse(proxy) };
+        let begun = tokio::select! {
+            begun = crate::proxy::begin(&mut stream, proxy) => begun,
+            () = shutdown.cancelled() => return,
+        };
+        drop(place);
+        let (client, rest) = match begun {
+            Ok(begun) => (begun.client, begun.rest),
+            Err(error) => return tracing::warn!(%proxy, %error, "a connection was closed"),
+        };
+        let Ok(connection) = Connection::new(stream, proxy, client).map(Arc::new) else { return };
+        if let Some(member) = admit(&crowd, &connection).await {
+            self.serve(Wire::new(connection, rest), member, shutdown).await;
+        }
+    }
+
+    /// A connection's error is its peer's business: it went away, or sent what is not HTTP.
+    async fn serve(self: Arc<Self>, wire: Wire, _member: Member, shutdown: CancellationToken) {
+        let connection = wire.connection();
         // Answers are written whole; waiting for more to fill a segment only delays them.
         let _ = connection.stream.set_nodelay(true);
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&connection.stream, SEND_BUFFER_BYTES);
@@ -117,7 +151,7 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(BUFFER_BYTES)
-            .serve_connection(TokioIo::new(Wire::new(Arc::clone(&connection))), service)
+            .serve_connection(TokioIo::new(wire), service)
             .with_upgrades();
         let mut http = std::pin::pin!(http);
         tokio::select! {
@@ -141,7 +175,7 @@ impl Server {
         }
         let body = Arc::clone(&connection);
         let mut request = request.map(|incoming| Body::new(bodies::Request::new(incoming, body)));
-        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(connection.peer));
+        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(connection.client));
         request.extensions_mut().insert(Arc::clone(&connection));
         let answer = self.router.clone().oneshot(request).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -165,7 +199,7 @@ async fn admit(crowd: &Arc<Crowd>, connection: &Arc<Connection>) -> Option<Membe
             Err(NoPlace::Full) => tokio::task::yield_now().await,
         }
     }
-    crowd.refuse(connection);
+    crowd.refuse(connection.client);
     None
 }
 

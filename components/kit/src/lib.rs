@@ -17,6 +17,7 @@ pub mod log;
 pub mod metrics;
 pub mod notify;
 pub mod places;
+pub mod proxy;
 pub mod secret;
 pub mod send_queue;
 pub mod shutdown;

@@ -1,6 +1,6 @@
 //! What an operator may set: `[web-adapter]`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use kit::{Exit, Failure};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,9 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Names (`chat.example`) under which browsers reach us, beside `localhost` and IP addresses.
     pub allowed_hosts: Vec<String>,
+    /// Addresses of proxies that say for whom a connection is (PROXY protocol, version 1 or 2). From anywhere else such a header is not
+    /// taken.
+    pub proxies: Vec<IpAddr>,
 }
 
 impl Config {
@@ -40,6 +43,7 @@ impl Default for Config {
             chat_servers: Vec::new(),
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
+            proxies: Vec::new(),
         }
     }
 }
@@ -54,6 +58,7 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         let lists = (config.chat_servers.len(), config.allowed_origins.len(), config.allowed_hosts.len());
         assert_eq!(lists, (0, 0, 0));
+        assert!(config.proxies.is_empty());
     }
 
     #[test]

@@ -82,7 +82,8 @@ pub async fn serve(
     });
     tracing::info!(%address, %chat, "serving the page");
     context.notifier.ready(&format!("serving http://{address}"));
-    kit::http::serve(listener, router::router(app), context.shutdown).await;
+    let server = kit::http::Server::new(router::router(app)).with_proxies(config.proxies);
+    server.run(listener, context.shutdown).await;
     sessions.close();
     // Whoever is not done by then does not read; the browser comes back by itself.
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, sessions.wait()).await;

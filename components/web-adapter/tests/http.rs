@@ -20,6 +20,46 @@ async fn ask(adapter: &Adapter, head: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// The status of an attempt to open a WebSocket behind a proxy, for this client; and the connection.
+async fn open_for(adapter: &Adapter, client: &str) -> (String, TcpStream) {
+    let mut stream = TcpStream::connect(adapter.address).await.unwrap();
+    let address = adapter.address;
+    let request = format!(
+        "PROXY TCP4 {client} 198.51.100.1 56324 8080\r\nGET /ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut status = vec![0; "HTTP/1.1 101".len()];
+    soon(stream.read_exact(&mut status)).await.unwrap();
+    (String::from_utf8(status).unwrap(), stream)
+}
+
+#[tokio::test]
+async fn behind_a_listed_proxy_the_client_counts_and_not_the_proxy() {
+    let chat = FakeChat::start().await;
+    let config = Config { proxies: vec![std::net::Ipv4Addr::LOCALHOST.into()], ..Config::default() };
+    let adapter = Adapter::with(chat.address, config).await;
+    let mut open = Vec::new();
+    for _ in 0..256 {
+        let (status, stream) = open_for(&adapter, "192.0.2.7").await;
+        assert_eq!(status, "HTTP/1.1 101");
+        open.push(stream);
+    }
+    assert_eq!(open_for(&adapter, "192.0.2.7").await.0, "HTTP/1.1 503", "one address has them all");
+    assert_eq!(open_for(&adapter, "192.0.2.8").await.0, "HTTP/1.1 101", "another one has its own");
+    let page = ask(&adapter, "GET / HTTP/1.1\r\nHost: HOST").await;
+    assert!(page.starts_with("HTTP/1.1 200"), "programs on the proxy's machine need no header: {page}");
+}
+
+#[tokio::test]
+async fn from_anywhere_else_a_proxy_header_is_no_request() {
+    let chat = FakeChat::start().await;
+    let adapter = Adapter::start(chat.address).await;
+    let answer =
+        ask(&adapter, "PROXY TCP4 192.0.2.7 198.51.100.1 56324 8080\r\nGET / HTTP/1.1\r\nHost: HOST").await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+}
+
 #[tokio::test]
 async fn the_page_comes_with_strict_headers_and_is_not_sent_twice() {
     let chat = FakeChat::start().await;

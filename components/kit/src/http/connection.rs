@@ -27,6 +27,8 @@ pub struct Connection {
     pub(super) stream: TcpStream,
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
+    /// For whom it is: the peer, or who is behind a proxy.
+    pub(super) client: SocketAddr,
     /// Cancelled when another connection needs this one's place.
     pub(super) closed: CancellationToken,
     pub(super) changed: Notify,
@@ -84,7 +86,7 @@ pub(super) struct Progress {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr) -> std::io::Result<Self> {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, client: SocketAddr) -> std::io::Result<Self> {
         let local = stream.local_addr()?;
         let state = State {
             request: Wait::default(),
@@ -95,7 +97,7 @@ impl Connection {
             progress: Progress::default(),
         };
         let (closed, changed) = (CancellationToken::new(), Notify::new());
-        Ok(Self { stream, local, peer, closed, changed, state: Mutex::new(state) })
+        Ok(Self { stream, local, peer, client, closed, changed, state: Mutex::new(state) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

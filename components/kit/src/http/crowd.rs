@@ -52,22 +52,35 @@ impl Crowd {
     /// Takes a connection in, if there is a place for it or one can be made.
     pub(super) fn admit(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<Member, NoPlace> {
         let mut members = self.members();
-        let place = match self.places.take(connection.peer.ip()) {
-            Err(NoPlace::Full) if members.close_slowest((self.places.taken() / 64).clamp(1, AT_ONCE)) => {
-                self.places.take(connection.peer.ip())
-            }
-            taken => taken,
-        };
-        let place = place?;
+        let place = self.take(&mut members, || self.places.take(connection.client.ip()))?;
         members.last += 1;
         let id = members.last;
         members.open.insert(id, (Arc::clone(connection), place));
         Ok(Member { crowd: Arc::clone(self), id })
     }
 
+    /// Takes a place for a connection of which it is not known yet for whom it is.
+    pub(super) fn take_any(&self) -> Result<Place, NoPlace> {
+        self.take(&mut self.members(), || self.places.take_any())
+    }
+
+    /// Takes a place, or one that is made.
+    fn take(
+        &self,
+        members: &mut Members,
+        take: impl Fn() -> Result<Place, NoPlace>,
+    ) -> Result<Place, NoPlace> {
+        match take() {
+            Err(NoPlace::Full) if members.close_slowest((self.places.taken() / 64).clamp(1, AT_ONCE)) => {
+                take()
+            }
+            taken => taken,
+        }
+    }
+
     /// A connection gets no place.
-    pub(super) fn refuse(&self, connection: &Connection) {
-        self.members().say(connection.peer);
+    pub(super) fn refuse(&self, client: SocketAddr) {
+        self.members().say(client);
     }
 }
 
@@ -85,18 +98,18 @@ impl Members {
         for (_, id) in &waiting[..count] {
             if let Some((connection, _place)) = self.open.remove(id) {
                 connection.closed.cancel();
-                self.say(connection.peer);
+                self.say(connection.client);
             }
         }
         count > 0
     }
 
-    fn say(&mut self, peer: SocketAddr) {
+    fn say(&mut self, client: SocketAddr) {
         self.closed += 1;
         if self.said_at.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
             self.said_at = Some(Instant::now());
             let count = std::mem::take(&mut self.closed);
-            tracing::warn!(%peer, count, "too many HTTP connections; the slowest are closed");
+            tracing::warn!(%client, count, "too many HTTP connections; the slowest are closed");
         }
     }
 }

@@ -12,13 +12,19 @@ use super::connection::Connection;
 
 pub(super) struct Wire {
     connection: Arc<Connection>,
+    /// What was read before, and comes first.
+    before: Vec<u8>,
     /// Wakes us when the peer has made us wait too long.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    pub(super) fn new(connection: Arc<Connection>) -> Self {
-        Self { connection, alarm: None }
+    pub(super) fn new(connection: Arc<Connection>, before: Vec<u8>) -> Self {
+        Self { connection, before, alarm: None }
+    }
+
+    pub(super) fn connection(&self) -> Arc<Connection> {
+        Arc::clone(&self.connection)
     }
 
     fn broken(&self, error: &io::Error) {
@@ -68,10 +74,17 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.before.is_empty() {
+            let count = self.before.len().min(buffer.remaining());
+            buffer.put_slice(&self.before[..count]);
+            self.before.drain(..count);
+            self.connection.note(|progress| progress.reads += 1);
+            return Poll::Ready(Ok(()));
+        }
         let connection = &self.connection;
         loop {
             let Poll::Ready(ready) = connection.stream.poll_read_ready(cx) else {

@@ -1,12 +1,12 @@
 //! Who is behind a proxy, as the proxy says before anything else: HAProxy's PROXY protocol, versions 1 and 2
-//! (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>). Read from listed addresses alone.
+//! (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>). To be read from listed addresses alone.
 //!
 //! Pure: bytes in, an address out. What version 2 says beside the addresses is passed over.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The longest header that is read. One of version 1 has at most 107 bytes; one of version 2 may have more than addresses need.
-pub(crate) const LONGEST: usize = 2048;
+pub const LONGEST: usize = 2048;
 
 const LONGEST_TEXT: usize = 107;
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -15,7 +15,7 @@ const FIXED: usize = 16;
 
 /// What was read so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parsed {
+pub enum Parsed {
     /// It goes on.
     Incomplete,
     /// The header has this many bytes. `None` where the proxy speaks for itself, as in a health check, or does not know for whom.
@@ -25,7 +25,8 @@ pub(crate) enum Parsed {
 }
 
 /// Reads a header at the beginning of what came in.
-pub(crate) fn parse(bytes: &[u8]) -> Parsed {
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Parsed {
     let begins_as = |what: &[u8]| {
         let count = what.len().min(bytes.len());
         bytes[..count] == what[..count]
