@@ -8,6 +8,8 @@ use libfuzzer_sys::fuzz_target;
 #[allow(dead_code, reason = "not all of it is used here")]
 #[path = "../../components/openai-bot/src/body.rs"]
 mod body;
+#[path = "../../components/openai-bot/src/body/drain.rs"]
+mod drain;
 #[allow(dead_code, reason = "not all of it is used here")]
 #[path = "../../components/openai-bot/src/objects.rs"]
 mod objects;
@@ -19,6 +21,7 @@ mod sse;
 mod thoughts;
 
 use body::{BodyReader, NotAnAnswer, Part};
+use drain::read;
 use thoughts::Thoughts;
 
 fuzz_target!(|input: &[u8]| {
@@ -46,16 +49,6 @@ fuzz_target!(|input: &[u8]| {
         }
     }
 });
-
-fn read(bytes: &[u8], size: usize) -> Result<Vec<Part>, NotAnAnswer> {
-    let mut reader = BodyReader::default();
-    let mut parts = Vec::new();
-    for piece in bytes.chunks(size) {
-        parts.extend(reader.feed(piece)?);
-    }
-    parts.extend(reader.finish()?);
-    Ok(parts)
-}
 
 fn show(pieces: impl Iterator<Item = String>) -> String {
     let (mut thoughts, mut text) = (Thoughts::default(), String::new());

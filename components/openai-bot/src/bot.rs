@@ -23,14 +23,15 @@ use crate::history::{History, Turn};
 use crate::lanes::{Lanes, Place};
 use crate::model::{Model, ModelError};
 use crate::personality::Personality;
-use crate::profiles::Profiles;
+use crate::profiles::{Chosen, Profiles};
 use crate::reply::{Earlier, Reply, earlier, say};
 use crate::{Config, Credentials, Upstream, recall, words};
 
 /// What may ask for something; what other services tell is none of them.
 const KINDS: &[MessageType] = &[MessageType::Chat, MessageType::Command];
-/// Choices that wait for the clerk: as many as a service has messages under way, so it is never full.
-const CLERK_QUEUE: usize = 512;
+/// Notes that wait for the clerk. Choices alone are no more than a service has messages under way; beside them stands one for each user
+/// who gave up a place, or was answered for the first time. Overflow rule: the choice is left for the next start.
+const CLERK_QUEUE: usize = 1024;
 
 /// Works until the context's shutdown.
 pub(crate) async fn serve(
@@ -53,13 +54,14 @@ pub(crate) async fn serve(
     let role = ServiceRole { name: name.clone(), kinds: KINDS, answers: MessageType::Chat, limits };
     let mut service = Service::start(upstream.chat, role, &context);
     let tasks = TaskTracker::new();
-    let (clerk, choices) = mpsc::channel(CLERK_QUEUE);
-    tasks.spawn(keep_choices(choices, Arc::clone(&profiles), tasks.clone(), context.shutdown.clone()));
+    let (clerk, notes) = mpsc::channel(CLERK_QUEUE);
+    tasks.spawn(keep_notes(notes, Arc::clone(&profiles), tasks.clone(), context.shutdown.clone()));
     let mind = Mind {
         name,
         model,
         api,
         profiles: Arc::clone(&profiles),
+        clerk: clerk.clone(),
         history: Mutex::new(History::new(config.history_turns)),
         places: Semaphore::new(config.max_concurrent),
         lanes: Lanes::default(),
@@ -81,16 +83,18 @@ pub(crate) async fn serve(
     result
 }
 
-/// A change of personality on its way to be kept.
-struct Choice {
-    question: Question,
-    personality: Personality,
+/// What the clerk has kept.
+enum Note {
+    /// A user chose; it is confirmed once it is kept.
+    Choice(Box<Question>, Personality),
+    /// What is kept of a user is not true any more.
+    Changed(UserName),
 }
 
 /// Gives each message to whoever deals with it.
 struct Desk {
     mind: Arc<Mind>,
-    clerk: mpsc::Sender<Choice>,
+    clerk: mpsc::Sender<Note>,
     tasks: TaskTracker,
 }
 
@@ -117,10 +121,16 @@ impl Desk {
     }
 
     fn choose(&self, question: Question, personality: Personality) {
-        if !self.mind.profiles.choose(&question.event.sender, personality) {
-            return self.say(question, words::NO_ROOM.to_owned());
-        }
-        if self.clerk.try_send(Choice { question, personality }).is_err() {
+        let user = &question.event.sender;
+        let answered = self.mind.history().len(user) > 0;
+        let notes = match self.mind.profiles.choose(user, personality, answered) {
+            Chosen::NoRoom => return self.say(question, words::NO_ROOM.to_owned()),
+            Chosen::Fits => [None, Some(Note::Choice(Box::new(question), personality))],
+            Chosen::InsteadOf(other) => {
+                [Some(Note::Changed(other)), Some(Note::Choice(Box::new(question), personality))]
+            }
+        };
+        if notes.into_iter().flatten().any(|note| self.clerk.try_send(note).is_err()) {
             tracing::warn!("a choice is left for the next start, for the clerk has too many");
         }
     }
@@ -138,21 +148,26 @@ impl Desk {
 }
 
 /// The clerk: has one choice after another kept, and only then says so.
-async fn keep_choices(
-    mut choices: mpsc::Receiver<Choice>,
+async fn keep_notes(
+    mut notes: mpsc::Receiver<Note>,
     profiles: Arc<Profiles>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 ) {
-    while let Some(Choice { question, personality }) = choices.recv().await {
-        let keep = profiles.keep(&question.event.sender, personality);
-        let Some(kept) = shutdown.run_until_cancelled(keep).await else { return };
-        let mut text = words::changed(personality);
-        if let Err(error) = kept {
-            tracing::error!(error = kit::failure::chain(&error), "a choice of personality is not kept");
-            text.push_str(words::NOT_KEPT);
+    while let Some(note) = notes.recv().await {
+        let user = match &note {
+            Note::Choice(question, _) => &question.event.sender,
+            Note::Changed(user) => user,
+        };
+        let Some(kept) = shutdown.run_until_cancelled(profiles.keep(user)).await else { return };
+        if let Err(error) = &kept {
+            tracing::error!(error = kit::failure::chain(error), "a choice of personality is not kept");
         }
-        tasks.spawn(say(question, text.into()));
+        if let Note::Choice(question, personality) = note {
+            let mut text = words::changed(personality);
+            text.push_str(if kept.is_ok() { "" } else { words::NOT_KEPT });
+            tasks.spawn(say(*question, text.into()));
+        }
     }
 }
 
@@ -162,6 +177,7 @@ struct Mind {
     model: Model,
     api: ApiClient,
     profiles: Arc<Profiles>,
+    clerk: mpsc::Sender<Note>,
     history: Mutex<History>,
     /// Questions that may be with the model at once. The others wait in the order they came.
     places: Semaphore,
@@ -213,6 +229,11 @@ impl Mind {
                 let mut text = answer.text;
                 let turn = Turn { seq: *seq, question: body.to_string(), answer: text.clone() };
                 self.history().add(sender, turn);
+                if self.profiles.answered(sender)
+                    && self.clerk.try_send(Note::Changed(sender.clone())).is_err()
+                {
+                    tracing::debug!(%sender, "that the user was answered is not kept, for the clerk has too many");
+                }
                 text.push_str(&answer.broke_off.as_ref().map(words::remark).unwrap_or_default());
                 text
             }

@@ -1,6 +1,7 @@
 //! Help and personalities.
 
 use serde_json::json;
+use transport::testing::name;
 
 use crate::harness::{ME, Stage};
 use crate::script::Script;
@@ -23,6 +24,8 @@ async fn a_personality_is_each_users_own_and_outlives_a_restart() {
     assert_eq!(stage.ask("Personality ANGRY").await, "Personality set to angry.");
     assert_eq!(stage.servers.state(ME, "alice"), Some(json!("angry")));
     stage.ask("why?").await;
+    let answered = json!({"personality": "angry", "answered": true});
+    stage.servers.until(|world| (world.state(&name(ME)).get("alice") == Some(&answered)).then_some(())).await;
     stage.stop_bot().await;
     stage.start_bot();
     assert!(stage.ask("help").await.ends_with("Current personality: angry"));
