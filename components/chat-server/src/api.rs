@@ -1,7 +1,8 @@
 //! What the server asks of the message API: the real one over HTTP, or in tests a simulated one that fails as it is told.
 
 use protocol::api::{
-    AppendResponse, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, UnseenPage, Users,
+    AppendResponse, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, Standing, UnseenPage,
+    Users,
 };
 use protocol::{ConversationId, Draft, UserName};
 use transport::api::Range;
@@ -81,6 +82,10 @@ impl Api {
 
     pub(crate) async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {
         ask!(self.known(names))
+    }
+
+    pub(crate) async fn standing(&self, name: UserName) -> Result<Standing, ApiError> {
+        ask!(self.standing(name))
     }
 
     pub(crate) async fn feed(&self, position: Option<FeedPosition>) -> Result<ApiFeed, FeedError> {

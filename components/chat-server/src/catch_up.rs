@@ -10,8 +10,10 @@ use std::time::Duration;
 use protocol::api::FeedPosition;
 use protocol::{ConversationId, Event, UserName};
 use tokio::sync::mpsc;
+use transport::ApiError;
 use transport::api::Range;
 
+use crate::backend::{Attempts, Trouble};
 use crate::server::Server;
 
 /// Events in one page. At most two pages are held for a session.
@@ -45,6 +47,8 @@ pub(crate) enum Page {
     Events(Vec<Event>),
     /// What is kept for the user cannot be read now; it will be tried until it can.
     Unreadable,
+    /// The store refuses to hand it out; it will be tried, but somebody must repair that first.
+    Refused,
     /// That was all, up to this position of the feed.
     End(FeedPosition),
 }
@@ -72,95 +76,121 @@ pub(crate) fn start(server: &Arc<Server>, lap: Lap) -> mpsc::Receiver<Page> {
 
 async fn read(server: &Server, lap: Lap, pages: &mpsc::Sender<Page>) -> Result<(), Unwanted> {
     let Lap { user, known, unseen, gaps } = lap;
-    read_conversations(server, &user, known, pages).await?;
+    let mut reader = Reader { server, user: &user, pages, told: false };
+    reader.conversations(known).await?;
     let mut position = None;
     if unseen {
         // What was seen and is still on its way to the store would be shown again.
         while !server.cursors.flush(&user).await {
             tokio::time::sleep(FLUSH_AGAIN).await;
         }
-        position = Some(read_unseen(server, &user, pages).await?);
+        position = Some(reader.unseen().await?);
     }
     if !gaps.is_empty() {
-        read_conversations(server, &user, gaps, pages).await?;
+        reader.conversations(gaps).await?;
         position = None;
     }
     // The position must lie behind everything that was read.
     let end = match position {
         Some(position) => position,
-        None => server.backend.read(|| server.backend.api.unseen(&user, None, 1)).await.position,
+        None => reader.ask(|| server.backend.api.unseen(&user, None, 1)).await.position,
     };
-    pages.send(Page::End(end)).await.map_err(|_| Unwanted)
+    reader.hand_on(Page::End(end)).await
 }
 
-async fn read_conversations(
-    server: &Server,
-    user: &UserName,
-    after: BTreeMap<ConversationId, u64>,
-    pages: &mpsc::Sender<Page>,
-) -> Result<(), Unwanted> {
-    for (conversation, seq) in with_news(server, user, after).await {
-        read_conversation(server, &conversation, seq, pages).await?;
-    }
-    Ok(())
+/// Reads for one session.
+struct Reader<'a> {
+    server: &'a Server,
+    user: &'a UserName,
+    pages: &'a mpsc::Sender<Page>,
+    /// The session knows that something cannot be read.
+    told: bool,
 }
 
-/// Leaves out the conversations that end where the session is.
-async fn with_news(
-    server: &Server,
-    user: &UserName,
-    mut after: BTreeMap<ConversationId, u64>,
-) -> BTreeMap<ConversationId, u64> {
-    if after.len() >= ASK_HEADS_FROM {
-        let recent = server.backend.read(|| server.backend.api.conversations(user)).await;
-        for summary in recent.conversations {
-            if after.get(&summary.conversation).is_some_and(|seq| *seq >= summary.head) {
-                after.remove(&summary.conversation);
+impl Reader<'_> {
+    /// Asks until there is an answer. What stands in the way is told once.
+    async fn ask<T, F: Future<Output = Result<T, ApiError>>>(&mut self, read: impl Fn() -> F) -> T {
+        let mut attempts = Attempts::default();
+        loop {
+            match self.server.backend.attempt(&mut attempts, &read).await {
+                Ok(answer) => return answer,
+                Err(failed) => {
+                    self.told = self.told || self.tell(failed.why).await;
+                    tokio::time::sleep(failed.pause).await;
+                }
             }
         }
     }
-    after
-}
 
-async fn read_conversation(
-    server: &Server,
-    conversation: &ConversationId,
-    mut after: u64,
-    pages: &mpsc::Sender<Page>,
-) -> Result<(), Unwanted> {
-    loop {
-        let read = || server.backend.api.events(conversation, Range::After(after), PAGE);
-        let page = server.backend.read(read).await;
-        let Some(last) = page.events.last() else { return Ok(()) };
-        after = last.seq;
-        pages.send(Page::Events(page.events)).await.map_err(|_| Unwanted)?;
-        if !page.more {
-            return Ok(());
+    /// Tells the session, where there is a reason to; says whether it was told.
+    async fn tell(&self, why: Trouble) -> bool {
+        match why {
+            Trouble::Unreachable => false,
+            // Where a page waits for the session, it is told with a later attempt.
+            Trouble::Unavailable(so_long) => {
+                so_long >= TELL_AFTER && self.pages.try_send(Page::Unreadable).is_ok()
+            }
+            // The next attempt is not soon, so it can wait until the session has taken the page before.
+            Trouble::Refused => self.pages.send(Page::Refused).await.is_ok(),
+        }
+    }
+
+    async fn hand_on(&self, page: Page) -> Result<(), Unwanted> {
+        self.pages.send(page).await.map_err(|_| Unwanted)
+    }
+
+    async fn conversations(&mut self, after: BTreeMap<ConversationId, u64>) -> Result<(), Unwanted> {
+        for (conversation, seq) in self.with_news(after).await {
+            self.conversation(&conversation, seq).await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves out the conversations that end where the session is.
+    async fn with_news(&mut self, mut after: BTreeMap<ConversationId, u64>) -> BTreeMap<ConversationId, u64> {
+        if after.len() >= ASK_HEADS_FROM {
+            let (api, user) = (&self.server.backend.api, self.user);
+            let recent = self.ask(|| api.conversations(user)).await;
+            for summary in recent.conversations {
+                if after.get(&summary.conversation).is_some_and(|seq| *seq >= summary.head) {
+                    after.remove(&summary.conversation);
+                }
+            }
+        }
+        after
+    }
+
+    async fn conversation(&mut self, conversation: &ConversationId, mut after: u64) -> Result<(), Unwanted> {
+        let api = &self.server.backend.api;
+        loop {
+            let page = self.ask(|| api.events(conversation, Range::After(after), PAGE)).await;
+            let Some(last) = page.events.last() else { return Ok(()) };
+            after = last.seq;
+            self.hand_on(Page::Events(page.events)).await?;
+            if !page.more {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn unseen(&mut self) -> Result<FeedPosition, Unwanted> {
+        let (api, user) = (&self.server.backend.api, self.user);
+        let mut next: Option<String> = None;
+        loop {
+            let page = self.ask(|| api.unseen(user, next.as_deref(), PAGE)).await;
+            if next.is_none() {
+                self.hand_on(Page::Unseen(page.began)).await?;
+            }
+            if !page.events.is_empty() {
+                self.hand_on(Page::Events(page.events)).await?;
+            }
+            next = page.next;
+            if next.is_none() {
+                return Ok(page.position);
+            }
         }
     }
 }
 
-async fn read_unseen(
-    server: &Server,
-    user: &UserName,
-    pages: &mpsc::Sender<Page>,
-) -> Result<FeedPosition, Unwanted> {
-    let (mut next, mut told): (Option<String>, bool) = (None, false);
-    loop {
-        let read = || server.backend.api.unseen(user, next.as_deref(), PAGE);
-        // Where a page waits for the session, it is told with a later attempt.
-        let refused =
-            |so_long| told = told || so_long >= TELL_AFTER && pages.try_send(Page::Unreadable).is_ok();
-        let page = server.backend.read_or_tell(read, refused).await;
-        if next.is_none() {
-            pages.send(Page::Unseen(page.began)).await.map_err(|_| Unwanted)?;
-        }
-        if !page.events.is_empty() {
-            pages.send(Page::Events(page.events)).await.map_err(|_| Unwanted)?;
-        }
-        next = page.next;
-        if next.is_none() {
-            return Ok(page.position);
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Moves cursors: the latest place of each is kept and sent to the message API in batches.
 //!
 //! The life of a move: [`Cursors::advance`] → merged with an earlier one of the same cursor → within [`GATHER`] posted with the
-//! others → on failure kept, and posted again. A login posts what waits for its user in a request of its own ([`Cursors::flush`]): it
+//! others → on failure kept, and posted again; a move that the message API refuses is dropped alone. A login posts what waits for its user in a request of its own ([`Cursors::flush`]): it
 //! waits for moves of that user alone, however many of others there are. A move that is lost means that an event is shown again,
 //! never that one is not shown.
 
@@ -16,7 +16,7 @@ use protocol::{ConversationId, UserName};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::backend::Backend;
-use waiting::{Batch, Waiting};
+use waiting::{Batch, Cursor, Waiting};
 
 /// Moves gather for this long, so that a lively conversation costs one write and not hundreds.
 const GATHER: Duration = Duration::from_millis(50);
@@ -140,27 +140,42 @@ impl Cursors {
         Some(InFlight { cursors: self, batch })
     }
 
-    /// Posts a batch, in several requests where it is a large one; says whether that worked.
+    /// Posts a batch, in several requests where it is a large one; says whether that worked. A refused move counts as posted: it
+    /// would be refused again.
     async fn post(&self, batch: InFlight<'_>) -> bool {
-        for part in batch.batch.moves.chunks(BATCH) {
-            let moves = part.iter().map(|((user, device, conversation), seq)| CursorMove {
-                user: user.clone(),
-                device: device.clone(),
-                conversation: conversation.clone(),
-                seq: *seq,
-            });
-            match self.backend.api.move_cursors(moves.collect()).await {
+        let (mut refused, mut why) = (0, None);
+        let mut parts: Vec<&[(Cursor, u64)]> = batch.batch.moves.rchunks(BATCH).collect();
+        while let Some(part) = parts.pop() {
+            match self.backend.api.move_cursors(part.iter().map(cursor_move).collect()).await {
                 Ok(()) => {}
-                // What breaks a rule would break it again.
-                Err(transport::ApiError::Refused(detail)) => {
-                    tracing::warn!(detail, "cursors were refused");
+                Err(error) if error.is_passing() => return false,
+                // One of them is refused: halved until it is alone, it takes a few requests, and the others are moved.
+                Err(_) if part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
                 }
-                Err(_) => return false,
+                Err(error) => {
+                    refused += 1;
+                    why.get_or_insert(error);
+                }
             }
+        }
+        if let Some(error) = why {
+            let error = kit::failure::chain(&error);
+            tracing::warn!(
+                error,
+                refused,
+                "the message API refuses to move cursors; their users are shown again what they have seen"
+            );
         }
         batch.end();
         true
     }
+}
+
+fn cursor_move(((user, device, conversation), seq): &(Cursor, u64)) -> CursorMove {
+    let (user, device, conversation) = (user.clone(), device.clone(), conversation.clone());
+    CursorMove { user, device, conversation, seq: *seq }
 }
 
 /// Moves that are being posted. They wait again if that fails or is given up.

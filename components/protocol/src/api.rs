@@ -14,6 +14,7 @@
 //! | `GET /v1/conversations/{id}/events?after=&before=&limit=` | | [`EventPage`] | yes |
 //! | `GET /v1/users?after=&limit=` | | [`Users`] | yes |
 //! | `POST /v1/users/known` | [`Names`] | [`Names`] | yes |
+//! | `POST /v1/users/standing` | [`NameAsked`] | [`Standing`] | yes |
 //! | `POST /v1/users` | [`RegisterUser`] | `{}` | yes |
 //! | `GET /v1/state/{owner}` | | [`StateEntries`] | yes |
 //! | `PUT /v1/state/{owner}/{key}` | [`StateValue`] | `{}` | yes |
@@ -305,6 +306,23 @@ pub struct User {
 pub struct Names {
     /// At most [`KNOWN_NAMES`](crate::limits::KNOWN_NAMES).
     pub names: Vec<UserName>,
+}
+
+/// A name that somebody wants to take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NameAsked {
+    /// The name.
+    pub name: UserName,
+}
+
+/// Whether somebody can take a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Standing {
+    /// It is registered: whoever comes with it comes back.
+    pub registered: bool,
+    /// It is new, and the name of this registered user looks the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks_like: Option<UserName>,
 }
 
 /// Somebody logged in.

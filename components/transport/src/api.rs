@@ -9,9 +9,9 @@ use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use kit::Secret;
 use protocol::api::{
-    AppendRequest, AppendResponse, Conversations, CursorMove, CursorMoves, EventPage, FeedPosition, Names,
-    Problem, RegisterUser, RestoreRequest, Restored, Retention, RetentionRequest, StateEntries, StateValue,
-    UnseenPage, User, Users,
+    AppendRequest, AppendResponse, Conversations, CursorMove, CursorMoves, EventPage, FeedPosition,
+    NameAsked, Names, Problem, RegisterUser, RestoreRequest, Restored, Retention, RetentionRequest, Standing,
+    StateEntries, StateValue, UnseenPage, User, Users,
 };
 use protocol::{ConversationId, Draft, UserName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -178,6 +178,14 @@ impl ApiClient {
     /// See [`ApiError`]; [`KNOWN_NAMES`](protocol::limits::KNOWN_NAMES) may be asked for at once.
     pub async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {
         self.post::<_, Names>(&["users", "known"], &Names { names }).await.map(|answer| answer.names)
+    }
+
+    /// Whether somebody can take a name.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn standing(&self, name: UserName) -> Result<Standing, ApiError> {
+        self.post(&["users", "standing"], &NameAsked { name }).await
     }
 
     /// Notes that somebody logged in.

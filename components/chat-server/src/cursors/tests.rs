@@ -41,7 +41,7 @@ async fn log_in(server: &Arc<Server>, who: &str) -> usize {
     let mut events = 0;
     while let Some(page) = pages.recv().await {
         match page {
-            Page::Unseen(_) | Page::Unreadable => {}
+            Page::Unseen(_) | Page::Unreadable | Page::Refused => {}
             Page::Events(page) => events += page.len(),
             Page::End(_) => return events,
         }
@@ -59,6 +59,27 @@ async fn many_moves_are_stored_in_a_few_requests() {
     while !server.cursors.flush(&name("alice")).await {}
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     assert_eq!(api.state().move_requests.iter().sum::<usize>(), 1024);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_that_is_refused_costs_only_itself() {
+    let (api, server, _tasks) = world(Duration::from_millis(5));
+    for n in 0..200 {
+        say(&api, &format!("peer{n}"), "bob").await;
+    }
+    api.state().refused_moves = [3, 77, 78, 199].map(|n| (name("bob"), dm("bob", n))).into();
+    for n in 0..200 {
+        server.cursors.advance(&name("bob"), None, dm("bob", n), 1);
+    }
+    while !server.cursors.flush(&name("bob")).await {}
+    let moved = |n| api.state().cursors.get(&(name("bob"), dm("bob", n))) == Some(&1);
+    let unmoved: Vec<_> = (0..200).filter(|n| !moved(*n)).collect();
+    assert_eq!(unmoved, [3, 77, 78, 199]);
+    assert!(api.state().move_requests.len() < 60, "{:?}", api.state().move_requests);
+    // Nothing is posted for ever.
+    let requests = api.state().move_requests.len();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(api.state().move_requests.len(), requests);
 }
 
 #[tokio::test(start_paused = true)]

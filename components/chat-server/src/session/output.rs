@@ -26,6 +26,9 @@ const COME_BACK_WITHIN_MS: f64 = 500.0;
 /// What a user is told instead of their unread messages.
 const UNREADABLE: &str =
     "Your unread messages cannot be read now. They are kept, and are shown as soon as they can be read.";
+/// …and where that will last.
+const REFUSED: &str = "Your unread messages cannot be read: the server's store refuses to hand them out. They are kept, but \
+    the server's operator must repair this first; please tell them.";
 
 impl Session {
     /// Fills the outgoing buffer with what is due.
@@ -167,12 +170,8 @@ impl Session {
         match page {
             Some(Page::Unseen(from)) => self.member.outlet.mail().inbox.reads_unseen_from(from),
             Some(Page::Events(events)) => self.replay.page = events.into_iter(),
-            Some(Page::Unreadable) => match self.dialect() {
-                Dialect::Text | Dialect::Book => self.wire.out.push(format!("{UNREADABLE}\n").as_bytes()),
-                Dialect::Native => {
-                    self.wire.out.push(&native_dialect::error(ErrorCode::Retry, UNREADABLE, None, None));
-                }
-            },
+            Some(Page::Unreadable) => self.say_unreadable(UNREADABLE),
+            Some(Page::Refused) => self.say_unreadable(REFUSED),
             Some(Page::End(position)) => {
                 self.replay.pages = None;
                 let passed = self.server.hub.has_passed(position);
@@ -183,6 +182,15 @@ impl Session {
             }
             // Only when the server's tasks are aborted: the session ends with them.
             None => self.replay.pages = None,
+        }
+    }
+
+    fn say_unreadable(&mut self, words: &str) {
+        match self.dialect() {
+            Dialect::Text | Dialect::Book => self.wire.out.push(format!("{words}\n").as_bytes()),
+            Dialect::Native => {
+                self.wire.out.push(&native_dialect::error(ErrorCode::Retry, words, None, None));
+            }
         }
     }
 

@@ -2,12 +2,12 @@
 //! two steps, as the dice say. Its promises are those of the real one: a page of unseen events says where the feed was when all of it
 //! had been published, and a new run has a new feed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use protocol::api::{
-    AppendResponse, Appended, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, UnseenPage,
-    Users,
+    AppendResponse, Appended, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, Standing,
+    UnseenPage, Users,
 };
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ClientId, ConversationId, Draft, Event, Timestamp, UserName};
@@ -43,6 +43,10 @@ pub(crate) struct State {
     pub(crate) cursors: BTreeMap<(UserName, ConversationId), u64>,
     /// How many moves of cursors were asked for, request by request.
     pub(crate) move_requests: Vec<usize>,
+    /// Whoever moves one of these is refused, with all that is moved at once.
+    pub(crate) refused_moves: BTreeSet<(UserName, ConversationId)>,
+    /// Whether reads of events are refused.
+    pub(crate) refuses_reads: bool,
 }
 
 /// An open feed.
@@ -56,6 +60,10 @@ pub(crate) struct SimulatedFeed {
 
 fn away() -> ApiError {
     ApiError::Unavailable("as the dice fell".to_owned())
+}
+
+fn refuse() -> ApiError {
+    ApiError::Refused("as the test wants it".to_owned())
 }
 
 impl SimulatedApi {
@@ -72,6 +80,8 @@ impl SimulatedApi {
             results: HashMap::new(),
             cursors: BTreeMap::new(),
             move_requests: Vec::new(),
+            refused_moves: BTreeSet::new(),
+            refuses_reads: false,
         };
         Self { dice, state: Arc::new(Mutex::new(state)), changed: Arc::new(watch::Sender::new(0)) }
     }
@@ -142,6 +152,9 @@ impl SimulatedApi {
         limit: usize,
     ) -> Result<UnseenPage, ApiError> {
         // A store that cannot tell what was stored since the page before begins again.
+        if self.state().refuses_reads {
+            return Err(refuse());
+        }
         let after = after.filter(|_| !self.dice.one_in(8)).map_or(0, |after| after.parse().unwrap());
         let ((began, events, end, more), run) =
             self.step(None, |state| state.unseen(user, after, limit)).await?;
@@ -161,6 +174,9 @@ impl SimulatedApi {
         limit: usize,
     ) -> Result<EventPage, ApiError> {
         let Range::After(after) = range else { unreachable!("nobody asks for history here") };
+        if self.state().refuses_reads {
+            return Err(refuse());
+        }
         self.ask(|state| {
             let its = state.order.iter().filter(|it| it.conversation == *conversation && it.seq > after);
             let mut events: Vec<Event> = its.take(limit + 1).cloned().collect();
@@ -191,13 +207,18 @@ impl SimulatedApi {
     pub(crate) async fn move_cursors(&self, moves: Vec<CursorMove>) -> Result<(), ApiError> {
         self.ask(|state| {
             state.move_requests.push(moves.len());
+            let cursor = |to: &CursorMove| (to.user.clone(), to.conversation.clone());
+            if moves.iter().any(|to| state.refused_moves.contains(&cursor(to))) {
+                return Err(refuse());
+            }
             for to in moves {
                 let end = state.heads.get(&to.conversation).copied().unwrap_or(0);
                 let cursor = state.cursors.entry((to.user, to.conversation)).or_default();
                 *cursor = to.seq.min(end).max(*cursor);
             }
+            Ok(())
         })
-        .await
+        .await?
     }
 
     pub(crate) async fn register(&self, _: UserName, _: Option<String>) -> Result<(), ApiError> {
@@ -210,6 +231,10 @@ impl SimulatedApi {
 
     pub(crate) async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {
         self.ask(|_| names).await
+    }
+
+    pub(crate) async fn standing(&self, _: UserName) -> Result<Standing, ApiError> {
+        self.ask(|_| Standing { registered: true, looks_like: None }).await
     }
 
     pub(crate) async fn feed(&self, from: Option<FeedPosition>) -> Result<SimulatedFeed, FeedError> {

@@ -136,7 +136,7 @@ impl Sitting<'_> {
             None => {}
             Some(Some(Page::Unseen(from))) => self.member.outlet.mail().inbox.reads_unseen_from(from),
             Some(Some(Page::Events(events))) => self.page = events.into_iter(),
-            Some(Some(Page::Unreadable)) => {}
+            Some(Some(Page::Unreadable | Page::Refused)) => {}
             Some(Some(Page::End(position))) => {
                 self.pages = None;
                 let passed = self.server.hub.has_passed(position);
