@@ -18,8 +18,8 @@ const ERASE_CHARACTER: u8 = 247;
 const ERASE_LINE: u8 = 248;
 const BACKSPACE: u8 = 8;
 const DELETE: u8 = 127;
-/// The first bytes of UTF-8 by a program that says so, and of UTF-16 in both orders.
-const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+/// The first bytes of UTF-8 by a program that says so, and of UTF-16 in both orders. Before a later line than the first, see the framer.
+pub(crate) const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 const UTF16_LE: [u8; 2] = [0xff, 0xfe];
 const UTF16_BE: [u8; 2] = [0xfe, 0xff];
 /// Options are negotiated in fewer bytes; what is longer was no negotiation, and text is taken again.
@@ -71,6 +71,11 @@ impl Decoder {
     /// For the main port, where a first `{` means the native dialect, or for the book's.
     pub(crate) fn new(may_be_native: bool) -> Self {
         Self { state: State::Start { may_be_native, head: [0; 3], count: 0 }, after_cr: false }
+    }
+
+    /// Whether this is the native dialect.
+    pub(crate) fn is_native(&self) -> bool {
+        self.state == State::Native
     }
 
     /// Reads bytes.

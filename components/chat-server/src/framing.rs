@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use protocol::limits::LINE_BYTES;
 
-use crate::decoder::{Decoder, Piece};
+use crate::decoder::{BOM, Decoder, Piece};
 use crate::silence::{Distance, Look, Silence};
 
 /// What came in and is no whole message yet. Holds no memory while that is nothing.
@@ -113,7 +113,8 @@ impl Framer {
             let line = came.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
             return line.iter().any(|byte| byte.is_ascii() && !is_of_names(*byte));
         }
-        !came.contains(&b'\n') && (self.looks_whole)(&self.buffer[..at]) && (self.looks_whole)(came)
+        let looks_whole = |bytes: &[u8]| (self.looks_whole)(self.without_marks(bytes));
+        !came.contains(&b'\n') && looks_whole(&self.buffer[..at]) && looks_whole(came)
     }
 
     /// Whether a message lies here whose end is known. While it does, whoever reads must not read more: this is what bounds the
@@ -133,7 +134,7 @@ impl Framer {
             let message = self.buffer.split_to(end);
             self.scanned = 0;
             self.silence.silence(self.buffer.len());
-            return Some(text(&message));
+            return Some(self.text(&message));
         }
         if !self.has_line() {
             if self.skipping || self.scanned > LINE_BYTES {
@@ -152,14 +153,14 @@ impl Framer {
         if std::mem::take(&mut self.skipping) || line.len() > LINE_BYTES {
             return Some(Message::TooLong);
         }
-        if is_late_newline { self.next_line() } else { Some(text(line)) }
+        if is_late_newline { self.next_line() } else { Some(self.text(line)) }
     }
 
     /// How long nothing must come until what lies here is a message; `None` where it never is.
     pub(crate) fn patience(&self) -> Option<Duration> {
         self.silence.patience(if ends_within_character(&self.buffer) {
             Look::CutCharacter
-        } else if self.skipping || (self.looks_whole)(&self.buffer) {
+        } else if self.skipping || (self.looks_whole)(self.without_marks(&self.buffer)) {
             Look::Whole
         } else {
             Look::Part
@@ -185,9 +186,23 @@ impl Framer {
             self.clear();
             return Some(Message::TooLong);
         }
-        let message = text(&self.buffer);
+        let message = self.text(&self.buffer);
         self.clear();
         Some(message)
+    }
+
+    fn text(&self, line: &[u8]) -> Message {
+        Message::Text(String::from_utf8_lossy(self.without_marks(line)).into_owned())
+    }
+
+    /// A line without the byte order marks at its beginning: of files that are sent one behind the other, each may have one.
+    fn without_marks<'l>(&self, mut line: &'l [u8]) -> &'l [u8] {
+        while !self.decoder.is_native()
+            && let Some(rest) = line.strip_prefix(&BOM)
+        {
+            line = rest;
+        }
+        line
     }
 
     /// Whether anything lies here that is no whole message yet.
@@ -232,10 +247,6 @@ fn erase_line(buffer: &mut BytesMut) {
 
 fn line_start(buffer: &BytesMut) -> usize {
     buffer.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)
-}
-
-fn text(bytes: &[u8]) -> Message {
-    Message::Text(String::from_utf8_lossy(bytes).into_owned())
 }
 
 fn is_of_names(byte: u8) -> bool {
@@ -385,6 +396,30 @@ mod tests {
         framer.push(b"\n\x7f\x7fbo", |_| {});
         framer.push(b"\xff\xf8!check\r\0", |_| {});
         assert_eq!(lines(&mut framer), [said("!check")]);
+    }
+
+    #[test]
+    fn a_mark_before_any_line_is_no_text() {
+        let mut framer = framer();
+        // As `cat a.txt b.txt` sends them.
+        framer.push(
+            "\u{feff}alice\n\u{feff}bob: one\r\n\u{feff}\u{feff}bob: \u{feff}two\n\u{feff}\n".as_bytes(),
+            |_| {},
+        );
+        assert_eq!(
+            lines(&mut framer),
+            [said("alice"), said("bob: one"), said("bob: \u{feff}two"), said("")],
+            "within a line it stays"
+        );
+        framer.push("\u{feff}bob: three".as_bytes(), |_| {});
+        assert_eq!(framer.finish(), Some(said("bob: three")), "whatever ends the line");
+        let mut native = Framer::new(Duration::from_millis(100), true);
+        native.push("{}\n\u{feff}{}\n".as_bytes(), |_| {});
+        assert_eq!(
+            lines(&mut native),
+            [said("{}"), said("\u{feff}{}")],
+            "native frames are left as they are"
+        );
     }
 
     #[test]
