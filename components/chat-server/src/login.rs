@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kit::send_queue::Unacknowledged;
+use protocol::api::Standing;
 use protocol::native::{ClientFrame, ErrorCode, Hello, parse_client_frame};
 use protocol::{NewName, Timestamp, UserName, book, text};
 use tokio::time::Instant;
@@ -37,8 +38,8 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const BLANK_LINES: usize = 16;
 /// Frames before `hello` that are answered; then whoever sends them is not a client of ours.
 const BAD_FRAMES: usize = 16;
-/// How long the message API may take to say whether an unusual name is registered.
-const KNOWN_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the message API may take to say whether a name is registered, or looks like one that is.
+const STANDING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a name is waited for whose session is just ending: its peer has closed, and we are about to notice.
 const GRACE: Duration = Duration::from_millis(60);
 /// …while it is found out whether the peer of the session lives; see [`session::challenge`](crate::session)…
@@ -321,19 +322,26 @@ pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membersh
     }
 }
 
-/// Refuses a name that is made to be taken for another. One that mixes scripts and was registered by an earlier version goes on.
+/// Refuses a new name that is made to be taken for another: for a service's, or for that of somebody registered, who may be offline; the
+/// roster compares it with those who are online. One that mixes scripts, or looks like another, and was registered by an earlier version
+/// goes on. While the store does not answer, people come in all the same.
 async fn check_new(server: &Server, dialect: Dialect, name: &UserName) -> Result<(), Parting> {
     if let Some(other) = server.reserved.lookalike(name) {
         let words =
             format!("'{name}' looks like '{other}', which is reserved for a service; choose another name");
         return Err(bad_name(dialect, &words));
     }
-    let Err(error) = NewName::new(name.clone()) else { return Ok(()) };
-    let asked = server.backend.read_once(server.backend.api.known(vec![name.clone()]));
-    match tokio::time::timeout(KNOWN_TIMEOUT, asked).await {
-        Ok(Ok(known)) if known.contains(name) => Ok(()),
-        Ok(Ok(_) | Err(_)) | Err(_) => Err(bad_name(dialect, &error)),
+    let asked = server.backend.read_once(server.backend.api.standing(name.clone()));
+    match tokio::time::timeout(STANDING_TIMEOUT, asked).await {
+        Ok(Ok(Standing { registered: true, .. })) => return Ok(()),
+        Ok(Ok(Standing { looks_like: Some(other), .. })) => {
+            let how = if server.hub.is_online(&other) { "online" } else { "registered" };
+            let words = format!("'{name}' looks like '{other}', who is {how}; choose another name");
+            return Err(bad_name(dialect, &words));
+        }
+        Ok(Ok(Standing { looks_like: None, .. }) | Err(_)) | Err(_) => {}
     }
+    NewName::new(name.clone()).map(drop).map_err(|error| bad_name(dialect, &error))
 }
 
 fn bad_name(dialect: Dialect, why: &impl std::fmt::Display) -> Parting {

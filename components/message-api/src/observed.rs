@@ -112,6 +112,10 @@ impl Store for Observed {
         self.noted(self.store.known(names))
     }
 
+    fn lookalike<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<UserName>> {
+        self.noted(self.store.lookalike(name))
+    }
+
     fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>> {
         self.noted(self.store.state(owner))
     }

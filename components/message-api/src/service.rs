@@ -1,13 +1,12 @@
 //! What the endpoints share, and the operations that more than one of them needs.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use kit::Secret;
 use kit::http::Hosts;
 use protocol::api::{Appended, CursorMove, UnseenPage};
 use protocol::limits::PAGE_EVENTS;
-use protocol::{Draft, UserName};
+use protocol::{Draft, Reserved, UserName};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +39,7 @@ pub(crate) struct Service {
     pub(crate) shutdown: CancellationToken,
     pub(crate) batches: Semaphore,
     /// Names that only a service with the token may speak as, or read for.
-    pub(crate) reserved: HashSet<UserName>,
+    pub(crate) reserved: Reserved,
     pub(crate) handovers: Arc<Handovers>,
     /// What is too old to be kept, where the operator says so.
     pub(crate) retention: Option<Rule>,

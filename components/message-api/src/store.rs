@@ -74,6 +74,9 @@ pub trait Store: Send + Sync + 'static {
     /// Those of these names that are registered, at most [`KNOWN_NAMES`](protocol::limits::KNOWN_NAMES) of them.
     fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>>;
 
+    /// Who registered first of those whose names look like this one and are others ([`UserName::skeleton`]).
+    fn lookalike<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<UserName>>;
+
     /// What a service keeps.
     fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>>;
 

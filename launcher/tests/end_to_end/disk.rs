@@ -35,6 +35,12 @@ impl SmallDisk {
         self.0.path()
     }
 
+    /// The bytes that are left on it.
+    fn free(&self) -> u64 {
+        let disk = rustix::fs::statvfs(self.path()).unwrap();
+        disk.f_bavail * disk.f_frsize
+    }
+
     fn filler(&self) -> PathBuf {
         self.path().join("filler")
     }
@@ -139,6 +145,44 @@ fn on_a_full_disk_nothing_is_acknowledged_the_rest_works_and_all_is_well_once_th
     launcher.up_again();
 }
 
+#[test]
+fn on_a_disk_that_is_nearly_full_nothing_is_taken_before_it_is_full_and_all_is_well_once_there_is_room() {
+    let home = Home::new();
+    if home.is_on_mongodb() {
+        return;
+    }
+    let Some(disk) = SmallDisk::mount("100m") else { return };
+    let launcher = home
+        .set(&format!("store.url=sqlite:{}/chat.db", disk.path().display()))
+        .set("chat-server.messages-per-second=0")
+        .argument("--no-thermometer")
+        .up();
+    let (alice, _) = LineClient::login(launcher.home.chat, "alice");
+    let mut talker = Talker { alice, next: 1, saved: Vec::new() };
+    assert_eq!(talker.say(), SAVED);
+    // Of a small disk a fiftieth is kept free; a quarter of that is left.
+    let room = usize::try_from(disk.free()).unwrap() - (512 << 10);
+    std::fs::write(disk.filler(), vec![0; room]).unwrap();
+    let says_so = || {
+        let text = launcher.component("message-api")?["status_text"].as_str()?.to_owned();
+        text.contains("which are kept free; its operator must make room").then_some(())
+    };
+    wait_for("the status to say why", says_so);
+    // More than would fit.
+    for _ in 0..300 {
+        let told = "Message not saved: the server's disk has 0 MiB left, which are kept free; its operator must make room.\n";
+        assert_eq!(talker.say(), told);
+    }
+    let posted =
+        post(launcher.home.api, "/messages/", r#"{"sender":"cron","destination":"bob","message":"0"}"#);
+    assert_eq!(posted.status, 507, "{}", posted.body);
+
+    std::fs::remove_file(disk.filler()).unwrap();
+    wait_for("a message to be saved again", || (talker.say() == SAVED).then_some(()));
+    assert_eq!(read_as_bob(&launcher, talker.saved.len()), talker.saved);
+    wait_for("the status to be well again", || says_so().is_none().then_some(()));
+}
+
 /// The numbers of the messages in the file, in order.
 fn stored(file: &Path) -> Vec<u32> {
     let database = rusqlite::Connection::open(file).unwrap();
@@ -151,7 +195,7 @@ fn stored(file: &Path) -> Vec<u32> {
 fn a_file_that_is_not_ours_or_newer_is_refused_and_stays_as_it_is() {
     let file_of = |home: &Home| home.dir.path().join("store.file");
     let not_ours = "is not a database of P2P Chat; name another file in store.url";
-    let newer = "was made by a newer P2P Chat (schema 99, this one knows 4); update this program";
+    let newer = "was made by a newer P2P Chat (schema 99, this one knows 5); update this program";
     let letter: fn(&Path) =
         |path| std::fs::write(path, "Dear operator, this is not a database.\n".repeat(50)).unwrap();
     let other: fn(&Path) =

@@ -36,6 +36,12 @@ pub(super) async fn post(
 
 /// A new name must not be made to be taken for another. One that mixes scripts and was registered by an earlier version goes on.
 async fn check_sender(service: &Service, sender: &UserName) -> Result<(), Refusal> {
+    if let Some(other) = service.reserved.lookalike(sender) {
+        let detail = format!(
+            "sender: '{sender}' looks like '{other}', which is reserved for a service; choose another name"
+        );
+        return Err(Refusal::field("sender", detail));
+    }
     let Err(error) = NewName::new(sender.clone()) else { return Ok(()) };
     if service.store.known(vec![sender.clone()]).await?.contains(sender) {
         return Ok(());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{FromRequest, Path, Request, State};
 use protocol::api::{
-    AppendRequest, AppendResponse, Conversations, CursorMoves, EventPage, Names, RegisterUser, StateEntries,
-    StateValue, UnseenPage, Users,
+    AppendRequest, AppendResponse, Conversations, CursorMoves, EventPage, NameAsked, Names, RegisterUser,
+    Standing, StateEntries, StateValue, UnseenPage, Users,
 };
 use protocol::limits::{BATCH_DRAFTS, KNOWN_NAMES, PAGE_EVENTS, PAGE_USERS};
 use protocol::{ConversationId, UserName};
@@ -154,6 +154,16 @@ pub(super) async fn known(
     }
     let names = if names.is_empty() { names } else { service.store.known(names).await? };
     Ok(Json(Names { names }))
+}
+
+/// `POST /v1/users/standing`.
+pub(super) async fn standing(
+    State(service): Shared,
+    Body(NameAsked { name }): Body<NameAsked>,
+) -> Result<Json<Standing>, Refusal> {
+    let registered = service.store.known(vec![name.clone()]).await?.contains(&name);
+    let looks_like = if registered { None } else { service.store.lookalike(&name).await? };
+    Ok(Json(Standing { registered, looks_like }))
 }
 
 /// `GET /v1/state/{owner}`.

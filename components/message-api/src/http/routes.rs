@@ -93,7 +93,7 @@ fn messages() -> [Route; 5] {
     ]
 }
 
-fn users() -> [Route; 6] {
+fn users() -> [Route; 7] {
     let list = Operation::new(
         "get",
         "List registered users",
@@ -109,6 +109,13 @@ fn users() -> [Route; 6] {
         Operation::new("post", "Ask which names are registered", "Answers those of the names that are.")
             .body(schema::<api::Names>)
             .answer(schema::<api::Names>);
+    let standing = Operation::new(
+        "post",
+        "Ask whether a name can be taken",
+        "Whether it is registered, and otherwise which registered name it looks like.",
+    )
+    .body(schema::<api::NameAsked>)
+    .answer(schema::<api::Standing>);
     let unseen = Operation::new(
         "get",
         "Page through unseen events",
@@ -138,6 +145,7 @@ fn users() -> [Route; 6] {
     [
         route("/v1/users", Access::Token, people, [list, register]),
         route("/v1/users/known", Access::Token, post(native::known), [known]),
+        route("/v1/users/standing", Access::Token, post(native::standing), [standing]),
         route("/v1/users/{user}/unseen", Access::Token, get(native::unseen), [unseen]),
         route("/v1/users/{user}/conversations", Access::Token, get(native::conversations), [conversations]),
         route("/v1/state/{owner}", Access::Token, get(native::state), [state]),

@@ -86,6 +86,7 @@ impl MongoStore {
     /// When the URL is none, the server is not there or does not let us in, or a newer program made the database.
     pub async fn open(url: &str, committed: Arc<dyn Committed>) -> Result<Self, MongoOpenError> {
         let (collections, servers) = connect::open(url).await?;
+        records::fill_skeletons(&collections).await.map_err(MongoOpenError::Users)?;
         // Boxed, for it is large and seldom has anything to do.
         Box::pin(legacy::import_once(&collections)).await.map_err(MongoOpenError::Legacy)?;
         let followed = Followed::start(&collections, Arc::clone(&committed)).await;
@@ -235,6 +236,10 @@ impl Store for MongoStore {
 
     fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>> {
         Box::pin(records::known(&self.collections, names))
+    }
+
+    fn lookalike<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<UserName>> {
+        Box::pin(records::lookalike(&self.collections, name))
     }
 
     fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>> {

@@ -254,6 +254,11 @@ impl Store for SqliteStore {
         Box::pin(self.readers.read(move |connection| query::known(connection, names)))
     }
 
+    fn lookalike<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<UserName>> {
+        let name = name.clone();
+        Box::pin(self.readers.read(move |connection| query::lookalike(connection, &name)))
+    }
+
     fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>> {
         let owner = owner.clone();
         Box::pin(self.readers.read(move |connection| query::state(connection, &owner)))

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 
 use crate::server::{Server, TOKEN, ask_raw};
 
-const NATIVE: [(&str, &str); 11] = [
+const NATIVE: [(&str, &str); 12] = [
     ("POST", "/v1/append"),
     ("GET", "/v1/feed"),
     ("GET", "/v1/users/bob/unseen"),
@@ -13,6 +13,7 @@ const NATIVE: [(&str, &str); 11] = [
     ("GET", "/v1/conversations/dm:alice:bob/events"),
     ("GET", "/v1/users"),
     ("POST", "/v1/users"),
+    ("POST", "/v1/users/standing"),
     ("GET", "/v1/state/openai"),
     ("PUT", "/v1/state/openai/key"),
     ("DELETE", "/v1/users"),

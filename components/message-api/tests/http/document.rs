@@ -46,6 +46,8 @@ async fn answers_have_the_fields_that_the_document_tells() {
         ("get", "/v1/conversations/{id}/events", "/v1/conversations/dm:alice:bob/events", Value::Null),
         ("post", "/v1/users", "/v1/users", json!({"name": "bob"})),
         ("get", "/v1/users", "/v1/users", Value::Null),
+        ("post", "/v1/users/standing", "/v1/users/standing", json!({"name": "b0b"})),
+        ("post", "/v1/users/standing", "/v1/users/standing", json!({"name": "bob"})),
         ("get", "/v1/state/{owner}", "/v1/state/openai", Value::Null),
         ("get", "/messages/{user}", "/messages/bob", Value::Null),
         ("post", "/messages/", "/messages/", json!({"sender": "a", "destination": "b", "message": "c"})),

@@ -188,6 +188,7 @@ async fn names_that_nobody_can_have_are_refused_with_their_field() {
         ("sender", ".", "dots alone"),
         ("destination", "bob\u{3164}", "U+1160"),
         ("sender", "\u{430}lice", "cannot mix scripts"),
+        ("sender", "WeatherI", "'WeatherI' looks like 'weather1', which is reserved for a service"),
     ] {
         let mut message = hi("hi");
         message[field] = name.into();

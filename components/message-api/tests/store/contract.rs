@@ -39,6 +39,7 @@ macro_rules! cases {
             conversations_come_most_recent_first
             a_conversation_is_read_in_both_directions
             users_come_in_order_of_registration
+            a_registered_name_is_found_by_what_it_looks_like
             the_log_keeps_its_name
             state_is_kept_by_owner_and_key
             everything_can_be_listed_page_by_page
@@ -498,6 +499,24 @@ pub(crate) async fn users_come_in_order_of_registration(bench: &Bench) {
     assert_eq!(opened.store.known(asked).await.unwrap(), ["zoe", "bird"].map(name));
     assert!(users[0].first_seen < users[0].last_seen);
     assert_eq!(users[1].first_seen, users[1].last_seen);
+}
+
+pub(crate) async fn a_registered_name_is_found_by_what_it_looks_like(bench: &Bench) {
+    let opened = bench.open().await;
+    opened.say("Bobl", "bob1", "who only writes is not registered").await;
+    for who in ["Ann", "bob1", "BobI"] {
+        opened.store.register(RegisterUser { name: name(who), address: None }).await.unwrap();
+    }
+    let again = bench.open().await;
+    let lookalike = async |who: &str| {
+        let found = again.store.lookalike(&name(who)).await.unwrap();
+        found.map(|name| name.to_string())
+    };
+    assert_eq!(lookalike("bobl").await.as_deref(), Some("bob1"), "the first of them");
+    assert_eq!(lookalike("bob1").await.as_deref(), Some("BobI"), "of the others");
+    assert_eq!(lookalike("\u{430}nn").await.as_deref(), Some("Ann"));
+    assert_eq!(lookalike("ANN").await, None, "itself");
+    assert_eq!(lookalike("bobby").await, None);
 }
 
 pub(crate) async fn the_log_keeps_its_name(bench: &Bench) {

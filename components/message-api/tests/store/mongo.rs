@@ -38,6 +38,30 @@ async fn the_contract_holds_on_mongodb() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_of_a_version_that_noted_no_skeletons_are_guarded_on_mongodb() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let url = mongod.url("skeletons");
+    let users = mongodb::Client::with_uri_str(&url).await.unwrap().database("skeletons");
+    let users = users.collection::<bson::Document>("users");
+    let user = |key: &str, name: &str, ordinal: i64| {
+        bson::doc! { "_id": key, "name": name, "ordinal": ordinal, "first_seen": 1_i64, "last_seen": 1_i64 }
+    };
+    // More than are written with one command, and a document of another program among them.
+    let mut all: Vec<bson::Document> =
+        (0..1200).map(|n| user(&format!("user{n}"), &format!("User{n}"), n + 1)).collect();
+    all.push(bson::doc! { "_id": "user5x", "colour": "red" });
+    users.insert_many(all).await.unwrap();
+    let opened = bench(url).open().await;
+    for n in [1, 117, 1199] {
+        let like = format!("user{n}").replace('1', "l");
+        let found = opened.store.lookalike(&name(&like)).await.unwrap();
+        assert_eq!(found, Some(name(&format!("user{n}"))), "{like}");
+    }
+    let foreign = users.find_one(bson::doc! { "_id": "user5x" }).await.unwrap().unwrap();
+    assert_eq!(foreign, bson::doc! { "_id": "user5x", "colour": "red" }, "it is left as it is");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     let Some(mut mongod) = Mongod::start().await else { return };
     let bench = bench(mongod.url("killed"));

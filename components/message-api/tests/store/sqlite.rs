@@ -67,7 +67,7 @@ async fn a_newer_database_is_left_alone() {
     drop(connection);
     let (exit, message) = open_error(directory.path(), "sqlite:chat.db").await;
     assert_eq!(exit, Exit::Config);
-    assert!(message.contains("newer P2P Chat (schema 99, this one knows 4)"), "{message}");
+    assert!(message.contains("newer P2P Chat (schema 99, this one knows 5)"), "{message}");
 }
 
 #[tokio::test]

@@ -95,6 +95,9 @@ pub enum MongoOpenError {
     /// What an older program left there cannot be taken over.
     #[error("the messages of the older program cannot be taken over")]
     Legacy(#[source] StoreError),
+    /// What registered names look like cannot be noted.
+    #[error("the users in the database cannot be brought to this version")]
+    Users(#[source] StoreError),
     /// It answers with something else.
     #[error("MongoDB at {servers} cannot be used")]
     Other {
@@ -123,6 +126,7 @@ impl MongoOpenError {
             | Self::Rights { .. }
             | Self::NotMongo { .. }
             | Self::Legacy(_)
+            | Self::Users(_)
             | Self::Other { .. } => Exit::Unavailable,
         }
     }
@@ -275,6 +279,7 @@ async fn create_indexes(collections: &Collections) -> Result<(), CallError> {
         all.device_cursors.create_index(index("device", doc! { "user": 1, "device": 1 }, false)).await?;
         all.device_cursors.create_index(index("conversation", doc! { "conversation": 1 }, false)).await?;
         all.users.create_index(index("ordinal", doc! { "ordinal": 1 }, false)).await?;
+        all.users.create_index(index("lookalikes", doc! { "skeleton": 1 }, false)).await?;
         all.state.create_index(index("owner", doc! { "owner": 1, "key": 1 }, true)).await
     })
     .await

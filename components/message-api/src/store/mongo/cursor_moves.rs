@@ -129,7 +129,7 @@ async fn last_before(collections: &Collections, to: &CursorMove) -> Result<Optio
 
 /// Does all these updates with one command; answers the places of those that made a document. What two processes make at the same
 /// time is refused to one of them, which tries again and finds it.
-async fn update_all(
+pub(super) async fn update_all(
     collections: &Collections,
     of: &Collection<Document>,
     updates: Vec<Document>,

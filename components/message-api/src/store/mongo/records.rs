@@ -11,9 +11,13 @@ use serde_json::Value;
 
 use super::call::{self, CallError};
 use super::connect::Collections;
+use super::cursor_moves;
 use super::document::damaged;
 use super::query::number;
 use crate::store::{STATE_KEYS, StatePut, StoreError};
+
+/// Users whose skeletons are written with one command.
+const FILLED_AT_ONCE: i64 = 500;
 
 /// A write that a majority must confirm.
 pub(super) async fn probe(collections: &Collections) -> Result<(), StoreError> {
@@ -52,7 +56,8 @@ pub(super) async fn register(collections: &Collections, user: RegisterUser) -> R
         return Ok(());
     }
     let ordinal = next_ordinal(collections).await?;
-    let first = doc! { "name": user.name.as_str(), "first_seen": now, "ordinal": ordinal };
+    let (name, skeleton) = (user.name.as_str(), &*user.name.skeleton());
+    let first = doc! { "name": name, "skeleton": skeleton, "first_seen": now, "ordinal": ordinal };
     update.insert("$setOnInsert", first);
     upsert(collections, &collections.users, user.name.key().to_owned(), update).await?;
     Ok(())
@@ -68,7 +73,8 @@ pub(super) async fn import_user(collections: &Collections, user: &User) -> Resul
     let found = collections.update(&collections.users, known, times.clone(), false).await?;
     if found.matched_count == 0 {
         let ordinal = next_ordinal(collections).await?;
-        times.insert("$setOnInsert", doc! { "name": user.name.as_str(), "ordinal": ordinal });
+        let (name, skeleton) = (user.name.as_str(), &*user.name.skeleton());
+        times.insert("$setOnInsert", doc! { "name": name, "skeleton": skeleton, "ordinal": ordinal });
         upsert(collections, &collections.users, user.name.key().to_owned(), times).await?;
     }
     Ok(())
@@ -122,6 +128,37 @@ pub(super) async fn known(
     let found: HashSet<&str> = found.iter().filter_map(|document| document.get_str("_id").ok()).collect();
     names.retain(|name| found.contains(name.key()));
     Ok(names)
+}
+
+/// Who registered first of those whose names look like this one and are others.
+pub(super) async fn lookalike(
+    collections: &Collections,
+    name: &UserName,
+) -> Result<Option<UserName>, StoreError> {
+    let filter = doc! { "skeleton": &*name.skeleton(), "_id": { "$ne": name.key() } };
+    let first = FindOptions::builder().sort(doc! { "ordinal": 1 }).limit(1).build();
+    let found = collections.find(&collections.users, filter, first).await?;
+    Ok(found.iter().find_map(|document| ours("users", document, user(document))).map(|user| user.name))
+}
+
+/// Notes what the names look like that were registered by a version which did not.
+pub(super) async fn fill_skeletons(collections: &Collections) -> Result<(), StoreError> {
+    let mut after = String::new();
+    loop {
+        let filter = doc! { "_id": { "$gt": &after }, "skeleton": { "$exists": false } };
+        let page = FindOptions::builder().sort(doc! { "_id": 1 }).limit(FILLED_AT_ONCE).build();
+        let found = collections.find(&collections.users, filter, page).await?;
+        let Some(last) = found.last() else { return Ok(()) };
+        after = last.get_str("_id").map_err(damaged)?.to_owned();
+        let change = |document: &Document| {
+            // What is no user of ours is left alone.
+            let (id, name) = (document.get_str("_id").ok()?, document.get_str("name").ok()?);
+            let skeleton = UserName::stored(name).ok()?.skeleton();
+            Some(doc! { "q": { "_id": id }, "u": { "$set": { "skeleton": &*skeleton } } })
+        };
+        let changes = found.iter().filter_map(change).collect();
+        cursor_moves::update_all(collections, &collections.users, changes).await?;
+    }
 }
 
 fn user(document: &Document) -> Result<User, StoreError> {

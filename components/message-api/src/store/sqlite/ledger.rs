@@ -289,11 +289,12 @@ impl Ledger<'_> {
     pub(super) fn register(&mut self, user: &RegisterUser) -> rusqlite::Result<()> {
         let id = self.user(&user.name)?.id;
         let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO registrations(user, name, address, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?4)
+            "INSERT INTO registrations(user, name, address, first_seen, last_seen, skeleton) VALUES (?1, ?2, ?3, ?4, ?4, ?5)
              ON CONFLICT (user) DO UPDATE SET last_seen = excluded.last_seen,
                 address = coalesce(excluded.address, address)",
         )?;
-        upsert.execute(params![id, user.name.as_str(), user.address, Timestamp::now().micros()])?;
+        let (now, skeleton) = (Timestamp::now().micros(), user.name.skeleton());
+        upsert.execute(params![id, user.name.as_str(), user.address, now, &*skeleton])?;
         Ok(())
     }
 

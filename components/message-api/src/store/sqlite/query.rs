@@ -131,6 +131,16 @@ pub(super) fn known(connection: &Connection, names: Vec<UserName>) -> rusqlite::
     names.into_iter().filter_map(keep).collect()
 }
 
+/// Who registered first of those whose names look like this one and are others.
+pub(super) fn lookalike(connection: &Connection, name: &UserName) -> rusqlite::Result<Option<UserName>> {
+    let mut query = connection.prepare_cached(
+        "SELECT r.name FROM registrations AS r JOIN users AS u ON u.id = r.user
+         WHERE r.skeleton = ?1 AND u.key <> ?2 ORDER BY r.ordinal LIMIT 1",
+    )?;
+    let found = query.query_row([&*name.skeleton(), name.key()], |row| row::parse(row, 0, UserName::stored));
+    found.optional()
+}
+
 /// What a service keeps.
 pub(super) fn state(connection: &Connection, owner: &UserName) -> rusqlite::Result<BTreeMap<String, Value>> {
     let mut query = connection.prepare_cached(

@@ -123,10 +123,11 @@ fn read(archive: &Path, store: &Path, path: &Path) -> Result<BackupTotals, Build
 fn registered(ledger: &mut Ledger<'_>, user: &User) -> rusqlite::Result<()> {
     let id = ledger.user(&user.name)?.id;
     let mut insert = ledger.connection.prepare_cached(
-        "INSERT INTO registrations(user, name, address, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO registrations(user, name, address, first_seen, last_seen, skeleton)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
     let (first, last) = (user.first_seen.micros(), user.last_seen.micros());
-    insert.execute(params![id, user.name.as_str(), user.address, first, last])?;
+    insert.execute(params![id, user.name.as_str(), user.address, first, last, &*user.name.skeleton()])?;
     Ok(())
 }
 

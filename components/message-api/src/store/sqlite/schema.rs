@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use protocol::UserName;
 use rusqlite::{Connection, OpenFlags};
 
 use super::file::{self, CopyError};
@@ -13,7 +14,7 @@ use super::verify::verify;
 pub(super) const APPLICATION_ID: i32 = 0x5032_5063;
 
 /// Each entry takes a file from the version that is its index to the next. Entries are never changed, only added.
-const MIGRATIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+const MIGRATIONS: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 /// * `users`: every name ever seen, as an integer. `registrations`: those that logged in.
 /// * `events`: the logs. `pos` is the commit order over all of them; it ends every index, being the row id, so
@@ -115,6 +116,15 @@ CREATE TABLE meta (
 INSERT INTO meta(key, value) VALUES ('log', randomblob(16));
 ";
 
+/// `skeleton`: what a registered name looks like ([`UserName::skeleton`]), so that nobody new is taken for somebody who is offline.
+/// SQLite cannot compute it: [`fill_skeletons`] does. Where a later Unicode changes skeletons, another version must fill them anew.
+const VERSION_5: &str = "
+ALTER TABLE registrations ADD COLUMN skeleton TEXT;
+CREATE INDEX lookalikes ON registrations(skeleton);
+";
+/// The version that brings the column.
+const WITH_SKELETONS: usize = 5;
+
 /// What a file says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
@@ -155,9 +165,27 @@ fn migrate_with(connection: &mut Connection, version: usize, migrations: &[&str]
     for migration in &migrations[version..] {
         transaction.execute_batch(migration)?;
     }
+    if version < WITH_SKELETONS && migrations.len() >= WITH_SKELETONS {
+        fill_skeletons(&transaction)?;
+    }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", migrations.len())?;
     transaction.commit()
+}
+
+/// A name that no version took stays without one: nobody can look like it.
+fn fill_skeletons(connection: &Connection) -> rusqlite::Result<()> {
+    let mut query = connection.prepare("SELECT ordinal, name FROM registrations")?;
+    let mut update = connection.prepare("UPDATE registrations SET skeleton = ?2 WHERE ordinal = ?1")?;
+    // In this order, a row that changes is not met again.
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let (ordinal, name): (i64, String) = (row.get(0)?, row.get(1)?);
+        if let Ok(name) = UserName::stored(&name) {
+            update.execute((ordinal, &*name.skeleton()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies the file as it is to `FILE.vN.bak` before it is migrated. A copy that is there already is kept if it holds the same: it is
@@ -222,6 +250,24 @@ mod tests {
     }
 
     #[test]
+    fn those_registered_before_version_5_are_guarded_against_lookalikes_from_it_on() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate_with(&mut connection, 0, &MIGRATIONS[..4]).unwrap();
+        // Two who look alike were let in before.
+        let rows = "INSERT INTO users(id, key, name) VALUES (1, 'bob1', 'Bob1'), (2, 'bobl', 'bobl'), (3, 'ann', 'ann');
+            INSERT INTO registrations(user, name, first_seen, last_seen) VALUES (1, 'Bob1', 1, 1), (2, 'bobl', 2, 2), (3, 'ann', 3, 3);";
+        connection.execute_batch(rows).unwrap();
+        migrate(&mut connection, 4).unwrap();
+        let lookalike = |name: &str| {
+            let name = UserName::parse(name).unwrap();
+            super::super::query::lookalike(&connection, &name).unwrap().map(|name| name.to_string())
+        };
+        assert_eq!(lookalike("BOBI"), Some("Bob1".to_owned()), "the first of them");
+        assert_eq!(lookalike("\u{430}nn"), Some("ann".to_owned()));
+        assert_eq!(lookalike("anna"), None);
+    }
+
+    #[test]
     fn what_is_unread_in_a_file_of_version_2_is_found_in_version_3() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate_with(&mut connection, 0, &[VERSION_1, VERSION_2]).unwrap();
@@ -236,7 +282,7 @@ mod tests {
         connection.execute_batch(rows).unwrap();
         migrate(&mut connection, 2).unwrap();
         let unseen = |who, after, limit| {
-            let who = protocol::UserName::parse(who).unwrap();
+            let who = UserName::parse(who).unwrap();
             let draft = super::super::unread::Draft::begin(&connection, &who, after).unwrap();
             let plan = draft.go_on(&connection).unwrap().finish();
             let (page, _) = plan.page(&connection, &who, after, limit).unwrap();
