@@ -47,6 +47,8 @@ pub(crate) struct Outlet {
     mail: Mutex<Mail>,
     /// Says that there is something new.
     pub(crate) wake: Notify,
+    /// Says what is heard also while there is no room for anything new: that somebody wants the name, or that the client must begin anew.
+    pub(crate) summons: Notify,
     /// The session is on its way out and only keeps its name until it is gone.
     leaving: AtomicBool,
     /// Somebody else wants the name; whether the peer has shown life since.
@@ -89,10 +91,10 @@ impl Outlet {
             delivered: BTreeMap::new(),
             sent_here: VecDeque::new(),
         };
-        let (mail, wake) = (Mutex::new(mail), Notify::new());
+        let (mail, wake, summons) = (Mutex::new(mail), Notify::new(), Notify::new());
         let [leaving, sent_away, challenged, lives] = [false; 4].map(AtomicBool::new);
         let client = OnceLock::new();
-        Arc::new(Self { id, dialect, mail, wake, leaving, challenged, lives, sent_away, client })
+        Arc::new(Self { id, dialect, mail, wake, summons, leaving, challenged, lives, sent_away, client })
     }
 
     /// What is in it. Hold it for a few lines.
@@ -150,7 +152,7 @@ impl Outlet {
     pub(crate) fn challenge(&self) {
         self.lives.store(false, Ordering::Relaxed);
         self.challenged.store(true, Ordering::Release);
-        self.wake.notify_one();
+        self.summons.notify_one();
     }
 
     /// Whether it is to find out whether its peer lives.
@@ -172,7 +174,7 @@ impl Outlet {
     /// Its client must begin anew.
     pub(crate) fn send_away(&self) {
         self.sent_away.store(true, Ordering::Relaxed);
-        self.wake.notify_one();
+        self.summons.notify_one();
     }
 
     /// Whether its client must begin anew.

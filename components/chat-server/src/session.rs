@@ -398,6 +398,7 @@ impl Session {
             () = self.answers.ready(), if fills && self.greeting.is_over() => {}
             // A session that is also full would be woken by every event that it cannot send.
             () = self.member.outlet.wake.notified(), if fills => {}
+            () = self.member.outlet.summons.notified() => {}
             page = next_page(&mut self.replay.pages), if wants_page => self.take_page(page),
             () = changed(&mut self.presence), if fills => {}
             () = self.alarm.stops.as_mut(), if !self.stopping => self.server_stops(),

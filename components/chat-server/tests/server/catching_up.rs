@@ -9,9 +9,9 @@ use crate::peer::Peer;
 use crate::world::{World, name};
 
 /// More than all buffers between the server and a peer that does not read.
-const FLOOD: usize = 3000;
+pub(crate) const FLOOD: usize = 3000;
 
-fn body(n: usize) -> String {
+pub(crate) fn body(n: usize) -> String {
     format!("{n} {}", "x".repeat(2000))
 }
 
@@ -133,7 +133,7 @@ async fn a_peer_that_takes_nothing_is_let_go_and_gets_the_rest_at_its_return() {
 }
 
 /// Many messages come in behind the chat server's back, so that all it asks for is what its sessions need.
-async fn flood_behind(world: &World, to: &str) {
+pub(crate) async fn flood_behind(world: &World, to: &str) {
     for batch in 0..FLOOD / 100 {
         let draft = |n| Draft::chat(name("sender"), name(to), Body::parse(&body(batch * 100 + n)).unwrap());
         world.api.append((0..100).map(draft).collect()).await.unwrap();

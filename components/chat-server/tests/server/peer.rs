@@ -27,6 +27,13 @@ impl Peer {
         Self { stream: socket.connect(address).await.unwrap(), read: Vec::new() }
     }
 
+    /// From now on whatever comes in is dropped, so that its TCP acknowledges nothing: as of a client whose machine lost power.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn vanish(&self) {
+        let drop_all = [socket2::SockFilter::new(6, 0, 0, 0)];
+        socket2::SockRef::from(&self.stream).attach_filter(&drop_all).unwrap();
+    }
+
     pub(crate) async fn send(&mut self, text: &str) {
         self.send_bytes(text.as_bytes()).await;
     }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::catching_up::{FLOOD, body, flood_behind};
 use crate::peer::Peer;
-use crate::world::World;
+use crate::world::{World, name};
 
 async fn refused(world: &World, login: &[u8], answer: &str) {
     let mut peer = world.connect().await;
@@ -39,6 +40,34 @@ async fn names() {
 }
 
 #[tokio::test]
+async fn names_that_look_like_those_of_people_who_are_offline() {
+    let mut world = World::start().await;
+    // Two who look alike came before anybody compared them.
+    for who in ["bob1", "bobl"] {
+        world.api.register(name(who), None).await.unwrap();
+    }
+    let like = "'BobI' looks like 'bob1', who is registered; choose another name";
+    refused(&world, b"BobI\n", &format!("Invalid username: {like}. Disconnecting...\n")).await;
+    let (mut peer, answer) = world.hello(r#"{"type":"hello","name":"BobI"}"#).await;
+    assert_eq!((&answer["code"], &answer["message"]), (&"bad_name".into(), &like.into()));
+    peer.closed().await;
+    let mut bobl = world.login("bobl").await;
+    bobl.send("exit\n").await;
+    bobl.closed().await;
+    let mut bob1 = world.connect().await;
+    while {
+        bob1.send("Bob1\n").await;
+        !bob1.line().await.starts_with("Connected!")
+    } {
+        // The other one is just leaving.
+        bob1 = world.connect().await;
+    }
+    world.stop_api().await;
+    // Nobody is kept out because the store is away.
+    let _carol = world.login("CaroI").await;
+}
+
+#[tokio::test]
 async fn names_that_are_made_to_be_taken_for_another() {
     let world = World::start().await;
     let _bob = world.login("bob1").await;
@@ -61,7 +90,7 @@ async fn names_that_are_made_to_be_taken_for_another() {
     let answer = peer.line().await;
     assert!(answer.starts_with("Invalid username: a name cannot mix scripts"), "{answer}");
     // One that an earlier version registered goes on.
-    world.api.register(crate::world::name(mixed), None).await.unwrap();
+    world.api.register(name(mixed), None).await.unwrap();
     world.login(mixed).await;
 }
 
@@ -135,39 +164,8 @@ async fn a_name_whose_client_is_idle_and_there_stays_taken_however_often_others_
     assert_eq!(bob.live().await.1, "still there");
 }
 
-/// Logs in as Bob, and from then on drops whatever comes in, so that its TCP acknowledges nothing: as a client does whose machine
-/// lost power.
-const VANISH: &str = r#"
-import ctypes, socket, struct, sys
-s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-s.recv(99)
-s.sendall(b"bob\n")
-s.recv(99)
-drop = (ctypes.c_uint8 * 8)(*struct.pack("HBBI", 6, 0, 0, 0))
-s.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HxxxxxxP", 1, ctypes.addressof(drop)))
-print("gone", flush=True)
-sys.stdin.read()
-"#;
-
-#[cfg(target_os = "linux")]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_name_whose_client_vanished_is_free_for_who_comes_for_it_and_what_it_was_sent_is_shown_again() {
-    use std::process::Stdio;
-    use tokio::io::{AsyncBufReadExt, BufReader};
-    // What is sent and not acknowledged would otherwise be waited for so long.
-    let world = World::with(|config| config.write_timeout = Duration::from_secs(600)).await;
-    let (ip, port) = (world.chat.ip().to_string(), world.chat.port().to_string());
-    let python = tokio::process::Command::new("python3")
-        .args(["-c", VANISH, &ip, &port])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn();
-    // Where there is no Python there is no such client.
-    let Ok(mut client) = python else { return };
-    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
-    assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("gone"));
-    world.post("ann", "bob", "did you get this?").await;
+/// Until somebody who comes for the name gets it. What is sent and not acknowledged would be waited for much longer.
+async fn take_the_name_of_bob(world: &World) -> Peer {
     let coming_back = async {
         loop {
             let mut bob = world.connect().await;
@@ -177,6 +175,43 @@ async fn a_name_whose_client_vanished_is_free_for_who_comes_for_it_and_what_it_w
             }
         }
     };
-    let mut bob = tokio::time::timeout(Duration::from_secs(60), coming_back).await.expect("the name is free");
+    tokio::time::timeout(Duration::from_secs(60), coming_back).await.expect("the name is free")
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_whose_client_vanished_is_free_for_who_comes_for_it_and_what_it_was_sent_is_shown_again() {
+    let world = World::with(|config| config.write_timeout = Duration::from_secs(600)).await;
+    let gone = world.login("bob").await;
+    gone.vanish();
+    world.post("ann", "bob", "did you get this?").await;
+    let mut bob = take_the_name_of_bob(&world).await;
     assert_eq!(bob.stored().await.1, "did you get this?");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_vanished_with_all_buffers_to_it_full_loses_its_name_too() {
+    let world = World::with(|config| config.write_timeout = Duration::from_secs(600)).await;
+    let gone = world.login("bob").await;
+    gone.vanish();
+    flood_behind(&world, "bob").await;
+    let mut bob = take_the_name_of_bob(&world).await;
+    assert!(bob.stored().await.1.starts_with("0 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_nothing_for_a_while_keeps_its_name() {
+    let world = World::with(|config| config.write_timeout = Duration::from_secs(600)).await;
+    let mut bob = Peer::connect_small(world.chat).await;
+    bob.expect("Enter your username: ").await;
+    bob.send("bob\n").await;
+    bob.expect("Connected! Users online: bob\n").await;
+    flood_behind(&world, "bob").await;
+    // The kernel asks for room after 0.2 s, and each time after twice as long: for long enough nothing is heard.
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    refused(&world, b"bob\n", "Username already taken. Disconnecting...\n").await;
+    for n in 0..FLOOD {
+        assert_eq!(bob.said().await, body(n));
+    }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::Unacknowledged;
+use super::{Pulse, Unacknowledged};
 
 /// Asks nobody.
 #[derive(Debug)]
@@ -23,9 +23,9 @@ impl SendQueue {
         Unacknowledged::Unknown
     }
 
-    /// How long ago the peer's TCP acknowledged anything.
+    /// Whether the peer's TCP lives.
     #[must_use]
-    pub fn last_heard(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<Duration> {
+    pub fn pulse(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<Pulse> {
         None
     }
 

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
-use super::Unacknowledged;
+use super::{Pulse, Unacknowledged};
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLMSG_ERROR: u16 = 2;
@@ -24,7 +24,11 @@ const REQUEST_BYTES: usize = 16 + 56;
 const INFO: u16 = 2;
 /// Behind `nlmsghdr` and `inet_diag_msg`.
 const ATTRIBUTES_AT: usize = 16 + 72;
-/// Where `tcpi_last_ack_recv` stands in a `tcp_info`: milliseconds.
+/// Where in a `tcp_info` it stands how many keepalives and questions for room are not answered (`tcpi_probes`)…
+const PROBES_AT: usize = 3;
+/// …how many segments are not acknowledged (`tcpi_unacked`)…
+const UNACKED_AT: usize = 24;
+/// …and how many milliseconds ago anything was (`tcpi_last_ack_recv`).
 const LAST_ACK_AT: usize = 56;
 /// Where `tcpi_rtt` stands: microseconds, 0 where nothing was measured.
 const ROUND_TRIP_AT: usize = 68;
@@ -69,23 +73,29 @@ impl SendQueue {
         }
     }
 
-    /// How long ago the peer's TCP acknowledged anything, be it a keepalive. `None` where that cannot be told.
+    /// Whether the peer's TCP lives. `None` where that cannot be told.
     #[must_use]
-    pub fn last_heard(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<Duration> {
-        self.info(socket, local, peer, LAST_ACK_AT).map(|ms| Duration::from_millis(ms.into()))
+    pub fn pulse(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<Pulse> {
+        self.info(socket, local, peer, pulse)
     }
 
     /// How long a round trip to the peer takes (RFC 6298: SRTT). `None` where that cannot be told.
     #[must_use]
     pub fn round_trip(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<Duration> {
-        let measured = self.info(socket, local, peer, ROUND_TRIP_AT).filter(|micros| *micros > 0);
-        measured.map(|micros| Duration::from_micros(micros.into()))
+        let measured = self.info(socket, local, peer, |info| u32_at(info, ROUND_TRIP_AT));
+        measured.filter(|micros| *micros > 0).map(|micros| Duration::from_micros(micros.into()))
     }
 
-    /// What stands at this place of the connection's `tcp_info`.
-    fn info(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr, at: usize) -> Option<u32> {
+    /// What the connection's `tcp_info` says.
+    fn info<T>(
+        &self,
+        socket: impl AsFd,
+        local: SocketAddr,
+        peer: SocketAddr,
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Option<T> {
         let extensions = 1 << (INFO - 1);
-        let read = |answer: &[u8]| info_at(answer, at).ok_or(Errno::PROTO);
+        let read = |answer: &[u8]| tcp_info(answer).and_then(read).ok_or(Errno::PROTO);
         self.ask_kernel(socket, local, peer, extensions, read).ok()
     }
 
@@ -144,16 +154,21 @@ fn check(answer: &[u8]) -> rustix::io::Result<&[u8]> {
     }
 }
 
-/// A field of the `tcp_info` among the attributes of an answer (`rtnetlink(7)`: length and type, then the value, padded to four bytes).
-fn info_at(answer: &[u8], field: usize) -> Option<u32> {
+/// The `tcp_info` among the attributes of an answer (`rtnetlink(7)`: length and type, then the value, padded to four bytes).
+fn tcp_info(answer: &[u8]) -> Option<&[u8]> {
     let mut at = ATTRIBUTES_AT;
     loop {
         let length = usize::from(u16_at(answer, at)?);
         if u16_at(answer, at + 2)? == INFO {
-            return u32_at(answer.get(at + 4..at + length)?, field);
+            return answer.get(at + 4..at + length);
         }
         at += length.max(4).next_multiple_of(4);
     }
+}
+
+fn pulse(info: &[u8]) -> Option<Pulse> {
+    let is_asked = *info.get(PROBES_AT)? > 0 || u32_at(info, UNACKED_AT)? > 0;
+    Some(Pulse { heard: Duration::from_millis(u32_at(info, LAST_ACK_AT)?.into()), is_asked })
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -214,7 +229,7 @@ mod tests {
         let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (ours, peer_address) = listener.accept().unwrap();
         let (local, queue) = (ours.local_addr().unwrap(), SendQueue::open());
-        let heard = || queue.last_heard(&ours, local, peer_address).unwrap();
+        let heard = || queue.pulse(&ours, local, peer_address).unwrap().heard;
         let round_trip = queue.round_trip(&ours, local, peer_address).unwrap();
         assert!(round_trip < Duration::from_secs(1), "{round_trip:?} from here to here");
         while heard() < Duration::from_millis(1100) {
@@ -223,6 +238,28 @@ mod tests {
         sockopt::set_socket_keepalive(&ours, true).unwrap();
         sockopt::set_tcp_keepidle(&ours, Duration::from_secs(1)).unwrap();
         while heard() >= Duration::from_millis(1100) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_peer_without_room_owes_nothing_until_it_is_asked_and_one_that_vanished_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, peer_address) = listener.accept().unwrap();
+        let (local, queue) = (ours.local_addr().unwrap(), SendQueue::open());
+        let pulse = || queue.pulse(&ours, local, peer_address).unwrap();
+        assert!(!pulse().is_asked);
+        ours.set_nonblocking(true).unwrap();
+        while (&ours).write(&[0; 65536]).is_ok() {}
+        // Each question is answered, and between two of them nothing is owed.
+        while pulse().is_asked || pulse().heard < Duration::from_millis(300) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // What comes in is dropped from now on.
+        let drop_all = [socket2::SockFilter::new(6, 0, 0, 0)];
+        socket2::SockRef::from(&peer).attach_filter(&drop_all).unwrap();
+        while !pulse().is_asked || pulse().heard < Duration::from_secs(1) {
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -5,10 +5,22 @@ mod elsewhere;
 #[cfg(target_os = "linux")]
 mod linux;
 
+use std::time::Duration;
+
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::SendQueue;
 #[cfg(target_os = "linux")]
 pub use linux::SendQueue;
+
+/// Whether a peer's TCP lives, as far as the kernel knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pulse {
+    /// How long ago it acknowledged anything, be it a keepalive.
+    pub heard: Duration,
+    /// Whether it owes an acknowledgement: of bytes, of a keepalive, or of the question whether it has room again. One that has no room
+    /// owes nothing between two such questions, and the kernel asks seldom (`tcp(7)`; RFC 9293, 3.8.6.1).
+    pub is_asked: bool,
+}
 
 /// What the kernel knows of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
