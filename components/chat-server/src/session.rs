@@ -447,6 +447,9 @@ async fn changed(presence: &mut Option<watch::Receiver<u64>>) {
 }
 
 #[cfg(test)]
+mod queue_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,0 +1,102 @@
+//! A session whose message waits for a place in the full queue of what is to be stored. Its socket is real; time stands still, so that
+//! the wait does not end by itself.
+
+use protocol::api::FeedPosition;
+use protocol::{Body, ConversationId, Draft, UserName};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::*;
+use crate::inbox::Backlog;
+use crate::roster::{Claim, JoinError};
+use crate::simulation::{self, Dice, SimulatedApi};
+use crate::text_dialect;
+use kit::places::Places;
+
+/// Turns of the runtime within which everything that can happen has happened.
+const TURNS: usize = 10_000;
+
+fn name(text: &str) -> UserName {
+    UserName::parse(text).unwrap()
+}
+
+fn chat(from: &str, to: &str, text: &str) -> Draft {
+    Draft::chat(name(from), name(to), Body::parse(text).unwrap())
+}
+
+/// A server whose appender never takes anything out of its queue, and a live session of Alice's on it.
+async fn world(tasks: &mut JoinSet<()>) -> (Arc<Server>, TcpStream) {
+    // A task that is always ready keeps the paused time where it is.
+    tasks.spawn(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
+    let api = SimulatedApi::new(Arc::new(Dice::steady(Duration::ZERO)));
+    api.state().faults = false;
+    let (server, workers) = simulation::server(&api, 1 << 20);
+    tasks.spawn(async move {
+        let _workers = workers;
+        std::future::pending().await
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (stream, peer) = listener.accept().await.unwrap();
+    let mut wire = Wire::new(stream, peer, &server.config, true).unwrap();
+    wire.framer.named(text_dialect::looks_whole);
+    let member = server.hub.join(&name("alice"), Claim::None, Dialect::Text, Backlog::default()).unwrap();
+    let session = Session::lines(Arc::clone(&server), member, wire);
+    tasks.spawn(session.run(Places::new(1, 0).take_any().unwrap()));
+    (server, client)
+}
+
+/// Fills the queue of Alice's messages.
+fn fill_the_queue(server: &Server) {
+    while server.appender.offer(chat("alice", "bob", "filler"), &Lane::default()).1.is_none() {}
+}
+
+async fn say(client: &TcpStream, line: &str) {
+    assert_eq!(client.try_write(line.as_bytes()).unwrap(), line.len());
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What comes within [`TURNS`].
+async fn heard(client: &TcpStream) -> String {
+    let (mut heard, mut buffer) = (Vec::new(), [0; 1024]);
+    for _ in 0..TURNS {
+        if let Ok(count) = client.try_read(&mut buffer) {
+            heard.extend_from_slice(&buffer[..count]);
+        }
+        tokio::task::yield_now().await;
+    }
+    String::from_utf8(heard).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_waits_for_a_place_in_the_queue_goes_on_writing_and_hears_the_shutdown() {
+    let mut tasks = JoinSet::new();
+    let (server, client) = world(&mut tasks).await;
+    fill_the_queue(&server);
+    say(&client, "bob: waits\n").await;
+    assert_eq!(heard(&client).await, "", "it waits");
+
+    let event = chat("carol", "alice", "meanwhile");
+    let conversation = ConversationId::dm(&name("alice"), &name("carol"));
+    let event = event.into_event(Uuid::from_u128(1), conversation, 1, Timestamp::from_micros(0));
+    server.hub.dispatch(event, FeedPosition { epoch: Uuid::from_u128(1), index: 1 });
+    let line = heard(&client).await;
+    assert!(line.ends_with("] meanwhile\n"), "it goes on writing: {line:?}");
+
+    server.shutdown.cancel();
+    assert_eq!(heard(&client).await, "", "its message is not answered yet");
+    let join = server.hub.join(&name("alice"), Claim::None, Dialect::Text, Backlog::default());
+    assert!(matches!(join, Err(JoinError::Taken { leaving: true })), "it hears the shutdown: {join:?}");
+
+    // Its time is up, and that of the session not yet.
+    tokio::time::advance(Duration::from_millis(950)).await;
+    let line = heard(&client).await;
+    assert!(line.starts_with("Message not confirmed: "), "and is told what became of its message: {line:?}");
+}
