@@ -35,6 +35,18 @@ fn write_config(home: &Home, text: &str) {
 }
 
 #[test]
+fn a_program_of_the_operators_gets_the_umask_that_it_is_given() {
+    let home = Home::new();
+    for (umask, expected) in [("0", "0000\n"), ("27", "0027\n"), ("777", "0777\n")] {
+        let output = home.run(&["shim", &format!("--umask={umask}"), "--", "sh", "-c", "umask"]);
+        assert_ends(&output, 0, &[]);
+        assert_eq!(said(&output), expected);
+    }
+    let output = home.run(&["shim", "--umask=8", "--", "sh", "-c", "umask"]);
+    assert_ends(&output, 64, &["invalid value '8' for '--umask"]);
+}
+
+#[test]
 fn help_ends_with_examples_and_the_exit_codes() {
     let output = Home::new().run(&["--help"]);
     assert_ends(&output, 0, &["Commands:", "restart", "--no-openai", "Examples:", "Exit codes:"]);

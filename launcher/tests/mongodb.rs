@@ -4,6 +4,7 @@
 
 mod support;
 
+use mongodb::bson::doc;
 use support::line_client::LineClient;
 use support::mongo::Mongo;
 use support::{Home, wait_for};
@@ -83,6 +84,53 @@ fn whoever_may_not_write_is_told_so_before_anything_starts() {
             assert!(!said.contains("hunter22"), "{said}");
         }
     }
+}
+
+#[test]
+fn what_an_older_program_left_is_told_taken_over_and_what_is_none_of_ours_is_left_out() {
+    let Some(mongo) = mongo() else { return };
+    let message = |from: &str, to: &str, text: &str, seen: bool| {
+        doc! { "sender": from, "destination": to, "message": text, "type": "chat", "metadata": {},
+        "timestamp": "2025-11-20T23:21:22.277391", "seen": seen }
+    };
+    let old = [
+        message("alice", "bob", "read long ago", true),
+        message("alice", "bob", "unread", false),
+        doc! { "sender": "a b", "destination": "bob", "message": "from nobody" },
+    ];
+    mongo.insert("messages", old.to_vec());
+    mongo.insert("events", vec![doc! { "_id": "aaa", "level": "info", "text": "another program's log" }]);
+    let (code, said) = check(&mongo.url);
+    let waiting = "the older program left 3 messages in the collection 'messages'; they are taken over at the next start";
+    assert!(said.contains(waiting), "{said}");
+    assert_eq!(code, Some(0), "{said}");
+
+    let import = || {
+        let output = Home::new().variable("MONGO_URL", &mongo.url).run(&["import", "legacy"]);
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    let first = import();
+    assert!(first.contains("2 messages of the older program: 1 seen, 1 unread; 1 left out: "), "{first}");
+    let second = import();
+    assert!(second.contains("1 seen, 1 unread, 2 of them taken over before"), "{second}");
+    let (_, said) = check(&mongo.url);
+    assert!(!said.contains("the older program left"), "{said}");
+
+    let home = Home::new().variable("MONGO_URL", &mongo.url);
+    let launcher = home.argument("--no-web").argument("--no-thermometer").up();
+    let (mut bob, _) = LineClient::login(launcher.home.chat, "bob");
+    let line = bob.line();
+    assert!(line.starts_with("[Stored]") && line.ends_with("[alice] unread \n"), "{line}");
+    assert!(bob.has_nothing_more(), "what was read there is not unread here");
+    let (mut alice, _) = LineClient::login(launcher.home.chat, "alice");
+    alice.send("bob: now\n");
+    assert!(bob.line().ends_with("] now\n"));
+    let backup = launcher.home.dir.path().join("all.backup");
+    let taken = launcher.home.run(&["backup", backup.to_str().unwrap()]);
+    let said = String::from_utf8(taken.stdout).unwrap();
+    assert!(taken.status.success() && said.contains("3 messages in 1 conversations"), "{said}");
 }
 
 #[test]

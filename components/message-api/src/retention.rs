@@ -305,6 +305,19 @@ mod tests {
         assert!(!rule(0, 1, true).lets_go(&event, 10, 7, soon), "its sender may still send it again");
     }
 
+    /// Twenty messages, which are kept for a day.
+    async fn of_a_day() -> (Service, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let config = StoreConfig {
+            retention_age: Duration::from_secs(86_400),
+            retention_unseen: true,
+            ..StoreConfig::default()
+        };
+        let service = service(directory.path(), &config).await;
+        say(&service, 20).await;
+        (service, directory)
+    }
+
     async fn service(data: &std::path::Path, config: &StoreConfig) -> Service {
         let context = kit::Context {
             shutdown: tokio_util::sync::CancellationToken::new(),
@@ -333,14 +346,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_clock_that_is_far_ahead_deletes_nothing_in_this_run_nor_in_the_next() {
-        let directory = tempfile::tempdir().unwrap();
-        let config = StoreConfig {
-            retention_age: Duration::from_secs(86_400),
-            retention_unseen: true,
-            ..StoreConfig::default()
-        };
-        let service = service(directory.path(), &config).await;
-        say(&service, 20).await;
+        let (service, _directory) = of_a_day().await;
         let mut looks = Looks::default();
         let first = sweep_if_safe(&service, &mut looks, in_days(0)).await.unwrap();
         assert_eq!(first, Retention::default());
@@ -360,14 +366,7 @@ mod tests {
 
     #[tokio::test]
     async fn more_than_a_tenth_is_deleted_only_when_an_operator_says_so() {
-        let directory = tempfile::tempdir().unwrap();
-        let config = StoreConfig {
-            retention_age: Duration::from_secs(86_400),
-            retention_unseen: true,
-            ..StoreConfig::default()
-        };
-        let service = service(directory.path(), &config).await;
-        say(&service, 20).await;
+        let (service, _directory) = of_a_day().await;
         let mut looks = Looks::default();
         sweep_if_safe(&service, &mut looks, in_days(3)).await.unwrap();
         let held = sweep_if_safe(&service, &mut looks, in_days(3)).await.unwrap();

@@ -2,8 +2,76 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::Home;
+use serde_json::{Value, json};
+
 use crate::support::line_client::LineClient;
+use crate::support::{Home, Launcher, wait_for};
+
+/// Logs in in the native dialect; answers the welcome.
+fn hello(launcher: &Launcher, hello: &Value) -> (LineClient, Value) {
+    let mut client = LineClient::connect(launcher.home.chat);
+    client.send(&format!("{hello}\n"));
+    let welcome = frame(&mut client);
+    assert_eq!(welcome["type"], "welcome", "{welcome}");
+    (client, welcome)
+}
+
+fn frame(client: &mut LineClient) -> Value {
+    serde_json::from_str(&client.line()).unwrap()
+}
+
+/// The texts of what a client is shown until it is live.
+fn shown(client: &mut LineClient) -> Vec<String> {
+    let frames = std::iter::from_fn(|| Some(frame(client)).filter(|frame| frame["type"] != "live"));
+    frames.map(|frame| frame["event"]["body"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_client_that_was_ahead_of_the_restored_log_begins_anew() {
+    let launcher = Home::new().argument("--no-web").argument("--no-thermometer").up();
+    if launcher.home.is_on_mongodb() {
+        return;
+    }
+    let (mut alice, _) = LineClient::login(launcher.home.chat, "alice");
+    let mut say = |text: &str| {
+        alice.send(&format!("bob: {text}\n"));
+        alice.line()
+    };
+    say("one");
+    let path = launcher.home.dir.path().join("all.backup");
+    let path = path.to_str().unwrap();
+    assert!(launcher.home.run(&["backup", path]).status.success());
+    say("two");
+    say("three");
+    let (mut bob, welcome) = hello(&launcher, &json!({"type": "hello", "name": "bob", "presence": false}));
+    assert_eq!(shown(&mut bob), ["one", "two", "three"]);
+    let log = &welcome["log"];
+    assert!(log.is_string(), "{welcome}");
+
+    let restored = launcher.home.run(&["restore", "--yes", path]);
+    assert!(restored.status.success(), "{restored:?}");
+    // It is told that what it knows is not true any more…
+    let bye = frame(&mut bob);
+    assert_eq!(bye["type"], "bye", "{bye}");
+    assert!(bye["reason"].as_str().unwrap().contains("another one than before"), "{bye}");
+    // …and where it says how far it had seen the other log, it is shown this one from its beginning.
+    let again = json!({"type": "hello", "name": "bob", "presence": false, "cursors": {"dm:alice:bob": 3}, "log": log});
+    let (mut bob, welcome) = wait_for("bob's name to be free", || {
+        let mut client = LineClient::connect(launcher.home.chat);
+        client.send(&format!("{again}\n"));
+        let welcome = frame(&mut client);
+        (welcome["type"] == "welcome").then_some((client, welcome))
+    });
+    assert_ne!(&welcome["log"], log);
+    assert_eq!(shown(&mut bob), ["one"]);
+    let mut say = |text: &str| {
+        alice.send(&format!("bob: {text}\n"));
+        frame(&mut bob)
+    };
+    let event = &say("four")["event"];
+    assert_eq!(event["body"], "four");
+    assert!(event["seq"].as_u64().unwrap() > 3, "no place of the log is given away twice: {event}");
+}
 
 #[test]
 fn what_was_said_can_be_taken_away_and_brought_back() {

@@ -11,6 +11,7 @@ mod disk;
 mod every_way;
 mod faults;
 mod http;
+mod lost_store;
 mod metrics;
 mod readme;
 mod running;

@@ -51,6 +51,15 @@ impl Mongo {
         Self { url: format!("mongodb://{host}/"), members: vec![member] }
     }
 
+    /// Puts documents into a collection of the usual database, as another program would.
+    pub fn insert(&self, collection: &str, documents: Vec<Document>) {
+        block_on(async {
+            let client = mongodb::Client::with_uri_str(&self.url).await.unwrap();
+            let collection = client.database("messaging_db").collection::<Document>(collection);
+            collection.insert_many(documents).await.unwrap();
+        });
+    }
+
     /// Kills the primary, if there is one now, and starts it again.
     pub fn kill_primary(&mut self) {
         let is_primary = |member: &&mut Member| block_on(is_primary(&member.address.to_string()));

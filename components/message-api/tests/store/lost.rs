@@ -124,6 +124,26 @@ async fn a_table_that_is_not_ours_any_more_is_not_written() {
 }
 
 #[tokio::test]
+async fn where_everybody_may_look_and_nothing_is_masked_the_file_and_what_sqlite_keeps_beside_it_are_its_owners_alone()
+ {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    // A test is a process of its own.
+    kit::files::set_umask(0);
+    for round in ["made", "found"] {
+        let (opened, path) = opened(&directory).await;
+        // A reader beside the writer: both files are in use.
+        assert!(!opened.unseen("bob", 10).await.is_empty());
+        for name in ["chat.db", "chat.db-wal", "chat.db-shm"] {
+            let mode = std::fs::metadata(path.with_file_name(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}, {round}");
+        }
+        opened.store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn copies_and_files_made_elsewhere_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
