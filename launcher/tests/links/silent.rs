@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::link::Quality;
+use crate::pattern::Line;
+use crate::session::{hear, judge};
 use crate::support::PATIENCE;
 use crate::support::dice::{Dice, is_long, rounds};
 use crate::world::World;
@@ -21,7 +23,7 @@ fn clients_that_send_no_newline_are_answered_soon() {
     let there = (link.clients.clone(), link.server);
     eprintln!("{:>12} {:>9} {:>9} {:>9} {:>9}", "", "answers", "p50 ms", "p99 ms", "worst ms");
     for (place, (host, server), count) in
-        [("here", here, rounds(10, 400)), ("40 ms away", there, rounds(1, 20))]
+        [("here", here, rounds(10, 200)), ("40 ms away", there, rounds(1, 20))]
     {
         let mut took: Vec<Duration> =
             (0..count).flat_map(|n| host.within(|| talk(server, &format!("silent-{n}")))).collect();
@@ -35,6 +37,26 @@ fn clients_that_send_no_newline_are_answered_soon() {
             assert!(if is_long() { worst } else { median } < ANSWERED_WITHIN, "{took:?}");
         }
     }
+}
+
+#[test]
+fn messages_that_only_pauses_part_are_told_apart() {
+    let (mut dice, _) = Dice::cast();
+    let Some(world) = World::start(1) else { return };
+    let link = world.link(0, Quality { delay: 10, loss: 0 }, dice.split());
+    let mut listener = world.hall.listen_to("alice");
+    let mut stream = link.clients.within(|| TcpStream::connect(link.server).unwrap());
+    let lines: Vec<Line> =
+        ["one", "two", "three"].map(|body| Line { to: "bob", body: body.to_owned() }).into();
+    // It waits for no answer, and each time for less than the first message is waited for.
+    for said in ["alice", "bob: one", "bob: two", "bob: three"] {
+        stream.write_all(said.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let heard = runtime.block_on(hear(&mut listener, &lines));
+    let report = judge(&lines, &[Instant::now(); 3], &heard);
+    assert!(report.wrong.is_empty(), "{}", report.wrong.join("\n"));
 }
 
 /// How long the answers took: to the name, to the first message, to two more.

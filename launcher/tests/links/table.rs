@@ -7,13 +7,13 @@ use crate::hall::Hall;
 use crate::link::{Link, Quality};
 use crate::pattern::{Line, Pattern};
 use crate::session::{Report, talk};
-use crate::support::dice::{Dice, is_long};
+use crate::support::dice::{Dice, is_long, rounds};
 use crate::world::World;
 
 /// Few a session: its first is the one that is cut most easily.
 const LINES: usize = 8;
 /// Sessions on one link at once.
-const AT_ONCE: usize = 48;
+const AT_ONCE: usize = 96;
 
 /// A part of the table: links of these qualities at once, so many sessions of each pattern on each.
 struct Batch {
@@ -22,14 +22,15 @@ struct Batch {
 }
 
 fn batches() -> Vec<Batch> {
+    let sessions = rounds(4, 180);
     if !is_long() {
         let qualities = [(0, 0), (0, 5), (40, 1), (100, 5), (300, 1)];
         let qualities = qualities.map(|(delay, loss)| Quality { delay, loss }).into();
-        return vec![Batch { qualities, sessions: 4 }];
+        return vec![Batch { qualities, sessions }];
     }
     let row = |loss| Batch {
         qualities: [0, 10, 40, 100, 300].map(|delay| Quality { delay, loss }).into(),
-        sessions: 180,
+        sessions,
     };
     [0, 1, 5].map(row).into()
 }

@@ -154,6 +154,18 @@ async fn a_client_that_never_sends_a_newline_is_answered() {
     assert_eq!(unseen, ["first", "second", "third"]);
 }
 
+/// Somebody who thinks, or a program that starts slowly, is not far away.
+#[tokio::test]
+async fn who_takes_their_time_for_the_name_is_answered_as_soon() {
+    let world = World::start().await;
+    let mut alice = world.connect().await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let asked = std::time::Instant::now();
+    alice.send("alice").await;
+    alice.expect("Connected! Users online: alice\n").await;
+    assert!(asked.elapsed() < Duration::from_millis(2500), "{:?}", asked.elapsed());
+}
+
 #[tokio::test]
 async fn keys_are_waited_for() {
     let world = World::start().await;
