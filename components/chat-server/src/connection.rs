@@ -62,7 +62,7 @@ pub(crate) async fn serve(
     place: Place,
 ) {
     // A peer that is gone already needs no answer.
-    let Ok(wire) = Wire::new(stream, peer, &server.config, door == Door::Main) else { return };
+    let Ok(wire) = Wire::new(stream, peer, &server.config, door != Door::Book) else { return };
     serve_wire(server, door, wire, place).await;
 }
 

@@ -11,14 +11,27 @@ use crate::login::Door;
 use crate::server::Server;
 use kit::places::{NoPlace, Places};
 
-const FULL: &str = "The server is full, please try again later. Disconnecting...\n";
+pub(crate) const FULL: &str = "The server is full, please try again later. Disconnecting...\n";
 const ADDRESS_FULL: &str = "Too many connections from your address. Disconnecting...\n";
+/// Places beside those of the configuration, for the services on this machine: the probe, the thermometer, the bot, and what is being
+/// asked whether it is one. Without them whoever takes every place takes away the way to see that the server is well.
+const SERVICE_PLACES: usize = 16;
 /// When the system is out of files or memory, waiting is better than spinning.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// The places behind the doors.
+struct Doors {
+    everybody: Places,
+    /// Overflow rule: who finds them taken is told that the server is full, as everybody else is.
+    services: Places,
+}
+
 /// Accepts at every door until the server stops. They share their places.
 pub(crate) async fn accept(server: Arc<Server>, main: TcpListener, book: Option<TcpListener>) {
-    let places = Places::new(server.config.max_connections, server.config.max_sessions_per_address);
+    let places = Doors {
+        everybody: Places::new(server.config.max_connections, server.config.max_sessions_per_address),
+        services: Places::new(SERVICE_PLACES, 0),
+    };
     let book = async {
         if let Some(book) = book {
             accept_at(Door::Book, &server, &places, book).await;
@@ -27,7 +40,7 @@ pub(crate) async fn accept(server: Arc<Server>, main: TcpListener, book: Option<
     tokio::join!(accept_at(Door::Main, &server, &places, main), book);
 }
 
-async fn accept_at(door: Door, server: &Arc<Server>, places: &Places, listener: TcpListener) {
+async fn accept_at(door: Door, server: &Arc<Server>, places: &Doors, listener: TcpListener) {
     loop {
         let accepted = tokio::select! {
             () = server.shutdown.cancelled() => return,
@@ -43,16 +56,26 @@ async fn accept_at(door: Door, server: &Arc<Server>, places: &Places, listener: 
     }
 }
 
-fn admit(door: Door, server: &Arc<Server>, places: &Places, stream: TcpStream, peer: SocketAddr) {
+fn admit(door: Door, server: &Arc<Server>, places: &Doors, stream: TcpStream, peer: SocketAddr) {
     let is_proxy = server.config.proxies.contains(&peer.ip().to_canonical());
     // Which address it counts for is known when the proxy has said so.
-    let place = if is_proxy { places.take_any() } else { places.take(peer.ip()) };
-    match place {
+    let taken = if is_proxy { places.everybody.take_any() } else { places.everybody.take(peer.ip()) };
+    match taken {
         Ok(place) if is_proxy => {
             server.tasks.spawn(connection::serve_proxied(Arc::clone(server), door, stream, peer, place));
         }
         Ok(place) => {
             server.tasks.spawn(connection::serve(Arc::clone(server), door, stream, peer, place));
+        }
+        Err(NoPlace::Full) if door == Door::Main && peer.ip().to_canonical().is_loopback() => {
+            match places.services.take_any() {
+                Ok(place) => {
+                    let server = Arc::clone(server);
+                    let tasks = server.tasks.clone();
+                    tasks.spawn(connection::serve(server, Door::Service, stream, peer, place));
+                }
+                Err(no_place) => turn_away(server, &stream, peer, no_place),
+            }
         }
         Err(no_place) => turn_away(server, &stream, peer, no_place),
     }

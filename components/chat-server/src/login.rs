@@ -18,6 +18,7 @@ use crate::book_dialect;
 use crate::framing::Message;
 use crate::hub::Membership;
 use crate::inbox::{Backlog, Style};
+use crate::listener::FULL;
 use crate::native_dialect;
 use crate::outlet::Dialect;
 use crate::roster::{Claim, JoinError};
@@ -38,6 +39,8 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const BLANK_LINES: usize = 16;
 /// Frames before `hello` that are answered; then whoever sends them is not a client of ours.
 const BAD_FRAMES: usize = 16;
+/// A service says at once who it is; nobody else is to keep its place from it for long.
+const SERVICE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long the message API may take to say whether a name is registered, or looks like one that is.
 const STANDING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a name is waited for whose session is just ending: its peer has closed, and we are about to notice.
@@ -57,6 +60,8 @@ pub(crate) enum Door {
     Main,
     /// The book dialect.
     Book,
+    /// The first one while all places are taken: for services in the native dialect alone.
+    Service,
 }
 
 /// Somebody who said who they are.
@@ -140,6 +145,7 @@ pub(crate) async fn ask(server: &Server, wire: &mut Wire, door: Door) -> Result<
     let prompt = match door {
         Door::Main => text::PROMPT,
         Door::Book => book::PROMPT,
+        Door::Service => return ask_service(server, wire).await,
     };
     wire.write(prompt.as_bytes()).await?;
     let asked = Instant::now();
@@ -152,7 +158,7 @@ pub(crate) async fn ask(server: &Server, wire: &mut Wire, door: Door) -> Result<
     match (door, wire.framer.first_byte()) {
         (Door::Main, Some(b'{')) => ask_native(server, wire, deadline).await,
         (_, Some(TLS_HANDSHAKE)) => Err(Parting::text(NOT_TLS)),
-        (Door::Main, Some(_) | None) => {
+        (Door::Main | Door::Service, Some(_) | None) => {
             let name = ask_name(server, wire, deadline).await?;
             wire.framer.named(text_dialect::looks_whole);
             Ok(Entrant::Text(name))
@@ -175,6 +181,21 @@ fn distance(server: &Server, wire: &Wire, lag: Duration) -> Distance {
     let measured = server.send_queue.round_trip(&wire.stream, wire.local, wire.peer);
     let answered = Some(lag).filter(|lag| *lag < PERSON);
     Distance::Away(measured.filter(|_| !wire.is_proxied).or(answered).unwrap_or_default())
+}
+
+/// There is no place for anybody else, who are told so without being asked.
+async fn ask_service(server: &Server, wire: &mut Wire) -> Result<Entrant, Parting> {
+    let full = || Parting::text(FULL);
+    let deadline = Instant::now() + SERVICE_TIMEOUT;
+    while wire.framer.first_byte().is_none() {
+        read(wire, deadline).await.map_err(|_| full())?;
+    }
+    if wire.framer.first_byte() != Some(b'{') {
+        return Err(full());
+    }
+    let entrant = ask_native(server, wire, deadline).await.map_err(|_| full())?;
+    let is_service = server.reserved.contains(entrant.name()) && is_service(server, entrant.token());
+    if is_service { Ok(entrant) } else { Err(full()) }
 }
 
 async fn read(wire: &mut Wire, deadline: Instant) -> Result<(), Parting> {

@@ -148,6 +148,42 @@ async fn one_connection_too_many() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_takes_in_services_and_nobody_else() {
+    let world = World::with(|config| config.max_connections = 1).await;
+    // Whoever saw that it listens may still have the place.
+    let _first = loop {
+        let mut first = Peer::connect(world.chat).await;
+        if first.line_or_prompt().await.starts_with("Enter") {
+            break first;
+        }
+    };
+    let full = "The server is full, please try again later. Disconnecting...\n";
+    let token = world.token.expose().to_owned();
+    for hello in [
+        r#"{"type":"hello","name":"second"}"#.to_owned(),
+        r#"{"type":"hello","name":"openai","token":"wrong"}"#.to_owned(),
+        format!(r#"{{"type":"hello","name":"second","token":"{token}"}}"#),
+        "second".to_owned(),
+        "GET / HTTP/1.1".to_owned(),
+    ] {
+        let mut other = Peer::connect(world.chat).await;
+        other.send(&format!("{hello}\n")).await;
+        other.expect(full).await;
+        other.closed().await;
+    }
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(Peer::connect(world.chat).await);
+    }
+    let mut service = Peer::connect(world.chat).await;
+    service.send(&format!("{{\"type\":\"hello\",\"name\":\"openai\",\"token\":\"{token}\"}}\n")).await;
+    assert_eq!(service.frame().await["type"], "welcome");
+    for mut other in silent {
+        other.expect(full).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_whose_client_is_idle_and_there_stays_taken_however_often_others_come_for_it() {
     let world = World::start().await;
     let mut bob = world.login("bob").await;
