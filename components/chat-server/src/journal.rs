@@ -1,4 +1,4 @@
-//! Logs who comes and goes, but not more lines than somebody would read.
+//! Logs who comes and goes, but not more lines than somebody would read, and none of the probe, which comes every half minute.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -44,14 +44,18 @@ impl Journal {
 
     /// Somebody is in.
     pub(crate) fn came(&self, name: &UserName, peer: SocketAddr, dialect: Dialect) {
-        if let Some(left_out) = self.may_write() {
+        if !name.is_probe()
+            && let Some(left_out) = self.may_write()
+        {
             tracing::info!(%name, %peer, ?dialect, left_out, "logged in");
         }
     }
 
     /// Somebody is out.
     pub(crate) fn went(&self, name: &UserName, why: &str) {
-        if let Some(left_out) = self.may_write() {
+        if !name.is_probe()
+            && let Some(left_out) = self.may_write()
+        {
             tracing::info!(%name, why, left_out, "logged out");
         }
     }

@@ -35,8 +35,11 @@ impl Registrar {
         (Self(queue), Worker { backend, waiting })
     }
 
-    /// A user logged in from here.
+    /// A user logged in from here. The probe is none.
     pub(crate) fn note(&self, name: &UserName, peer: SocketAddr) {
+        if name.is_probe() {
+            return;
+        }
         if self.0.try_send((name.clone(), peer)).is_err() {
             tracing::warn!(%name, "too many logins at once; this one is not noted in the book of users");
         }

@@ -108,12 +108,16 @@ impl Roster {
     }
 
     fn arrive(&mut self, name: &UserName, skeleton: Arc<str>, outlet: &Arc<Outlet>, token: Secret) {
-        self.arrivals += 1;
+        let (arrival, sessions) = (self.arrivals + 1, vec![Arc::clone(outlet)]);
+        self.arrivals = arrival;
+        self.people.insert(name.clone(), Person { name: name.clone(), arrival, token, sessions });
+        // Messages reach it, and nobody is told that it is there.
+        if name.is_probe() {
+            return;
+        }
         self.skeletons.insert(skeleton, name.clone());
-        let (arrival, sessions) = (self.arrivals, vec![Arc::clone(outlet)]);
         self.order.insert(arrival, name.clone());
         self.listing.push(name);
-        self.people.insert(name.clone(), Person { name: name.clone(), arrival, token, sessions });
         self.presence.change(name, true);
     }
 
@@ -125,6 +129,10 @@ impl Roster {
             return false;
         }
         let arrival = person.arrival;
+        if name.is_probe() {
+            self.people.remove(name);
+            return true;
+        }
         if let Some(person) = self.people.remove(name) {
             self.listing.remove(&person.name);
             // Two services may look alike, and the second one took the place.
@@ -168,9 +176,10 @@ impl Roster {
         self.sessions(name).iter().filter(|session| !session.dialect.is_lines())
     }
 
-    /// Every session, in the order their users came.
+    /// Every session, in the order their users came; then those of the probe.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Outlet>> {
-        self.online().flat_map(|name| self.sessions(name))
+        let shown = self.online().flat_map(|name| self.sessions(name));
+        shown.chain(self.sessions(&UserName::probe()))
     }
 
     /// Who came and went.
@@ -178,9 +187,10 @@ impl Roster {
         &self.presence
     }
 
-    /// How many sessions and users there are.
+    /// How many sessions and users there are, without the probe.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.people.values().map(|person| person.sessions.len()).sum(), self.people.len())
+        let people = self.people.values().filter(|person| !person.name.is_probe());
+        (people.map(|person| person.sessions.len()).sum(), self.order.len())
     }
 }
 
@@ -250,6 +260,24 @@ mod tests {
         assert!(roster.leave(&name("bobi"), &like));
         let third = roster.join(&name("bobl"), Claim::None, &outlet(4), token("v"));
         assert_eq!(third.unwrap_err(), JoinError::LooksLike(name("bob1")));
+    }
+
+    #[test]
+    fn the_probe_is_reached_and_stands_in_no_list_and_no_count() {
+        let mut roster = Roster::default();
+        let (probe, again) = (outlet(1), outlet(2));
+        roster.join(&name("bob"), Claim::None, &outlet(3), token("b")).unwrap();
+        let before = roster.presence().latest();
+        for session in [&probe, &again] {
+            roster.join(&UserName::probe(), Claim::Service, session, token("t")).unwrap();
+        }
+        assert_eq!(roster.sessions(&UserName::probe()).len(), 2);
+        assert_eq!(roster.all().count(), 3, "what concerns every session concerns its own, too");
+        assert_eq!((online(&roster), roster.counts()), (vec!["bob"], (1, 1)));
+        assert_eq!(roster.listing().up_to(&name("bob")), "bob");
+        assert!(!roster.leave(&UserName::probe(), &probe) && roster.leave(&UserName::probe(), &again));
+        assert_eq!((roster.sessions(&UserName::probe()).len(), roster.counts()), (0, (1, 1)));
+        assert_eq!(roster.presence().latest(), before, "nobody came and nobody went");
     }
 
     #[test]

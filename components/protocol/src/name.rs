@@ -23,6 +23,10 @@ pub use rules::NameError;
 use crate::limits::NAME_CHARS;
 use crate::validated::string_type;
 
+/// The name under which the launcher sends messages to itself, to see whether they arrive. It needs the service token and is shown to
+/// nobody: it stands in no list, no greeting and no count.
+pub const PROBE: &str = "p2p-probe";
+
 /// Most rounds of folding. A text that still changes has no key.
 const FOLDS: usize = 4;
 
@@ -65,6 +69,21 @@ impl UserName {
         rules::alphabet(&display)?;
         let key = if is_folded(&display) { Arc::clone(&display) } else { key_of(&display)? };
         Ok(Self { display, key })
+    }
+
+    /// The name [`PROBE`].
+    ///
+    /// # Panics
+    /// Never: letters and a hyphen are a name.
+    #[must_use]
+    pub fn probe() -> Self {
+        Self::stored(PROBE).expect("letters and a hyphen are a name")
+    }
+
+    /// Whether this is the name [`PROBE`].
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        &*self.key == PROBE
     }
 
     /// Whether somebody of this name can be written to, which is not so of some that earlier versions took.
