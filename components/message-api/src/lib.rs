@@ -5,6 +5,7 @@
 //! * [`archive`]: what a backup holds. * [`migrate`]: from one store to another. * [`retention`]: what is deleted.
 //! * `http`: the endpoints; `service`: what they share; `handovers`: what was answered and perhaps not read.
 //! * `health`: whether the store can be used; `observed`: what its users meet; `budget`: how much may be stored.
+//! * `probe_messages`: what the launcher's probe leaves.
 //!
 //! Knows nothing of sessions, dialects or who is online.
 
@@ -21,6 +22,7 @@ mod health;
 mod http;
 mod metrics;
 mod observed;
+mod probe_messages;
 mod service;
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::handovers::Handovers;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::observed::Observed;
+use crate::probe_messages;
 use crate::retention::Rule;
 use crate::store::{Store, StoreError};
 
@@ -89,7 +90,9 @@ impl Service {
             }
             return Err(error);
         }
-        self.store.append(drafts).await
+        let stored = self.store.append(drafts).await?;
+        probe_messages::trim(&self.store, &stored);
+        Ok(stored)
     }
 
     /// Moves cursors to what was read over REST. The user's sessions are told, for they count what is unread, too.
