@@ -4,6 +4,7 @@
 //! * [`insist`]: a request asked again until there is an answer.
 //! * [`lan`]: a lan-peer on this machine, as the terminal uses it.
 //! * [`native`]: a connection to the chat server that reconnects and sends nothing twice.
+//! * [`probe`]: whether a server serves, found out with a message.
 //! * [`recent`]: a bounded map that forgets what is oldest.
 //! * [`service`]: a user that is a program and answers each message exactly once. [`allowance`]: how much each user may ask of it.
 //! * [`lines`]: lines of bounded length from a byte stream.
@@ -15,6 +16,7 @@ pub mod insist;
 pub mod lan;
 pub mod lines;
 pub mod native;
+pub mod probe;
 pub mod recent;
 pub mod service;
 #[cfg(feature = "testing")]
