@@ -5,6 +5,7 @@
 
 mod effective;
 mod entries;
+mod message_probe;
 mod plan;
 mod programs;
 
@@ -15,6 +16,8 @@ use kit::{Context, Failure, Secret};
 use protocol::UserName;
 
 use crate::config::{Loaded, Settings};
+
+use message_probe::MessageProbe;
 
 pub use effective::{EFFECTIVE_CONFIG, effective};
 pub(crate) use plan::is_secret;
@@ -48,6 +51,8 @@ pub struct Component {
     look: fn(&Settings) -> Option<(&'static str, String)>,
     /// Whether it is given the key of the language model.
     wants_key: bool,
+    /// The message that it is asked for, to see whether it serves.
+    message: Option<MessageProbe>,
     /// Runs it until its context says stop.
     run: fn(Settings, Option<Secret>, Context) -> Result<Running, Failure>,
 }
@@ -122,6 +127,17 @@ pub fn where_to_look(loaded: &Loaded) -> Vec<(&'static str, String)> {
 #[must_use]
 pub fn chat_address(settings: &Settings) -> SocketAddr {
     kit::listen::reachable(settings.chat_server.listen)
+}
+
+/// Where the message API is.
+fn api(settings: &Settings) -> SocketAddr {
+    kit::listen::reachable(settings.message_api.listen)
+}
+
+/// Whether a component is one that can be asked for a message.
+#[must_use]
+pub fn takes_message(name: &str) -> bool {
+    component(name).is_some_and(|component| component.message.is_some())
 }
 
 /// Names that have a meaning in the plan already and are no component's.

@@ -1,12 +1,11 @@
 //! The entries of the catalog.
 
-use std::net::SocketAddr;
-
 use kit::listen::reachable;
 use kit::{Context, Exit, Failure, Secret};
 use protocol::UserName;
 
-use super::{Component, Running, Runtime, reserved_name};
+use super::message_probe::MessageProbe;
+use super::{Component, Running, Runtime, api, chat_address as chat, reserved_name};
 use crate::config::Settings;
 
 /// Every component, in start order.
@@ -23,6 +22,7 @@ pub(super) static COMPONENTS: [Component; 6] = [
         flag: None,
         look: |settings| Some(("api", format!("http://{}/docs", api(settings)))),
         wants_key: false,
+        message: Some(MessageProbe::IntoStore),
         run: message_api,
     },
     Component {
@@ -45,6 +45,7 @@ pub(super) static COMPONENTS: [Component; 6] = [
             Some(("chat", format!("nc {} {}   or: launcher chat", address.ip(), address.port())))
         },
         wants_key: false,
+        message: Some(MessageProbe::ThroughChat),
         run: chat_server,
     },
     Component {
@@ -59,6 +60,7 @@ pub(super) static COMPONENTS: [Component; 6] = [
         flag: Some("--no-web"),
         look: |settings| Some(("page", format!("http://{}", reachable(settings.web_adapter.listen)))),
         wants_key: false,
+        message: None,
         run: web_adapter,
     },
     Component {
@@ -73,6 +75,7 @@ pub(super) static COMPONENTS: [Component; 6] = [
         flag: Some("--no-thermometer"),
         look: |_| None,
         wants_key: false,
+        message: None,
         run: thermometer,
     },
     Component {
@@ -89,6 +92,7 @@ pub(super) static COMPONENTS: [Component; 6] = [
         flag: Some("--no-openai"),
         look: |_| None,
         wants_key: true,
+        message: None,
         run: openai_bot,
     },
     Component {
@@ -109,6 +113,7 @@ pub(super) static COMPONENTS: [Component; 6] = [
         flag: None,
         look: |settings| Some(("lan", format!("http://{}", settings.lan_peer.listen))),
         wants_key: false,
+        message: None,
         run: lan_peer,
     },
 ];
@@ -152,17 +157,9 @@ fn lan_peer(settings: Settings, _: Option<Secret>, context: Context) -> Result<R
     Ok(Box::pin(lan_peer::run(settings.lan_peer, context)))
 }
 
-fn api(settings: &Settings) -> SocketAddr {
-    reachable(settings.message_api.listen)
-}
-
-fn chat(settings: &Settings) -> SocketAddr {
-    reachable(settings.chat_server.listen)
-}
-
 /// The services' names are theirs even while they are away.
 fn reserved(settings: &Settings) -> Result<Vec<UserName>, Failure> {
     let names = [&settings.thermometer.name, &settings.openai_bot.name];
-    let named = names.into_iter().map(|name| reserved_name(name));
+    let named = names.into_iter().map(|name| reserved_name(name)).chain([Ok(UserName::probe())]);
     named.collect::<Result<_, _>>().map_err(|error| Failure::new(Exit::Config, error))
 }

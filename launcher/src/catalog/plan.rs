@@ -10,7 +10,7 @@ use kit::context::SERVICE_TOKEN;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Component, EFFECTIVE_CONFIG, components, effective, programs};
+use super::{Component, EFFECTIVE_CONFIG, components, effective, message_probe, programs};
 use crate::config::{LauncherConfig, Loaded, LogsConfig, OPENAI_API_KEY, Settings};
 use crate::preflight::mongodb;
 use crate::supervisor::{
@@ -98,6 +98,7 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
     };
     let supervision = settings.components.get(component.name).cloned().unwrap_or_default();
     programs::supervise(&mut spec, &supervision, programs::own_watchdog(replaced_by.is_some()));
+    spec.liveness = message_probe::liveness(component, supervision.liveness.as_ref(), loaded, process);
     spec
 }
 
@@ -246,6 +247,26 @@ mod tests {
         assert!(!component("web-adapter").required && component("web-adapter").watchdog.is_some());
         assert_eq!(component("chat-server").dependents, Dependents::Restart);
         assert_eq!(component("chat-server").liveness.as_ref().unwrap().period, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn the_servers_are_asked_for_a_message_unless_the_operator_says_otherwise() {
+        let liveness = |sets: &[&str], name: &str| {
+            plan_with(sets).components.into_iter().find(|c| c.name == name).unwrap().liveness
+        };
+        let chat = liveness(&[], "chat-server").unwrap();
+        assert!(matches!(&chat.ask, Ask::Call(_)), "{chat:?}");
+        assert_eq!((chat.period.as_secs(), chat.timeout.as_secs(), chat.failures), (30, 10, 3));
+        let api = liveness(&[], "message-api").unwrap();
+        assert_eq!((api.period.as_secs(), api.timeout.as_secs(), api.failures), (30, 30, 3));
+        assert_eq!(liveness(&[], "web-adapter"), None);
+        let set = ["components.chat-server.liveness={ interval = '1s' }"];
+        let often = liveness(&set, "chat-server").unwrap();
+        assert_eq!((often.period.as_secs(), often.timeout.as_secs(), &often.ask), (1, 10, &chat.ask));
+        assert_eq!(liveness(&["components.chat-server.liveness={ message = false }"], "chat-server"), None);
+        assert_eq!(liveness(&["chat-server.command=['python3']"], "chat-server"), None);
+        let other = liveness(&["chat-server.listen=127.0.0.1:15000"], "chat-server").unwrap();
+        assert_ne!(other.ask, often.ask, "a reload asks the new address");
     }
 
     #[test]

@@ -12,7 +12,12 @@ use crate::supervisor::{Ask, ComponentSpec, Launch, ProbeSpec, Readiness, Restar
 /// machine that is busy.
 const WATCHDOG: Duration = Duration::from_secs(30);
 
-/// Applies what `[components.NAME]` says of a component's supervision; it is as without that section where there is none.
+/// Between two questions of a probe.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// How long a probe's answer may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Applies what `[components.NAME]` says of a component's supervision but for its liveness, of which ours have one of their own; it is as without that section where there is none.
 pub(super) fn supervise(spec: &mut ComponentSpec, config: &ComponentConfig, watchdog: Option<Duration>) {
     spec.restart = RestartPolicy {
         when: config.restart,
@@ -26,7 +31,6 @@ pub(super) fn supervise(spec: &mut ComponentSpec, config: &ComponentConfig, watc
     spec.required = config.required;
     spec.dependents = config.dependents;
     spec.watchdog = config.watchdog.or(watchdog).filter(|patience| !patience.is_zero());
-    spec.liveness = config.liveness.as_ref().map(probe);
     spec.ready_timeout = config.ready_timeout.unwrap_or(spec.ready_timeout);
     spec.stop_grace = config.stop_grace.unwrap_or(spec.stop_grace);
 }
@@ -63,7 +67,7 @@ pub(super) fn program(
         required: config.required,
         dependents: config.dependents,
         watchdog: None,
-        liveness: None,
+        liveness: config.liveness.as_ref().map(probe),
         ready_timeout: launcher.ready_timeout,
         stop_grace: launcher.stop_grace,
         // Only what a process is started with; the rest is put into force without a restart.
@@ -89,7 +93,7 @@ fn readiness(config: &ComponentConfig) -> Readiness {
     }
 }
 
-fn probe(config: &ProbeConfig) -> ProbeSpec {
+pub(super) fn probe(config: &ProbeConfig) -> ProbeSpec {
     let url = config.http.as_deref().and_then(split_url);
     let http =
         url.map(|(authority, path)| Ask::Http { authority: authority.to_owned(), path: path.to_owned() });
@@ -98,8 +102,8 @@ fn probe(config: &ProbeConfig) -> ProbeSpec {
     let log = || config.log.clone().map(Ask::Log);
     ProbeSpec {
         ask: http.or_else(tcp).or_else(exec).or_else(log).expect("a probe that asks nothing is a mistake"),
-        period: config.interval,
-        timeout: config.timeout,
+        period: config.interval.unwrap_or(INTERVAL),
+        timeout: config.timeout.unwrap_or(TIMEOUT),
         successes: config.successes,
         failures: config.failures,
         start_period: config.start_period,

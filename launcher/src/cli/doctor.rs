@@ -21,8 +21,8 @@ pub(super) struct Args {
 pub(super) fn doctor(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let loaded = place.load(&args.without)?;
     kit::context::install_tls();
-    let running = status::ask(place).ok().map(|snapshot| snapshot.launcher_pid);
-    let findings = small_runtime()?.block_on(doctor::examine(&loaded, running));
+    let running = status::ask(place).ok();
+    let findings = small_runtime()?.block_on(doctor::examine(&loaded, running.as_ref()));
     if args.json {
         output::json(&findings);
     } else {

@@ -26,6 +26,7 @@ mod output;
 mod overview;
 mod past;
 mod planner;
+mod probe;
 mod proof;
 mod reload;
 mod report;
@@ -100,6 +101,8 @@ enum Command {
     Run(With<run::Args>),
     /// List everybody who ever logged in
     Users(With<users::Args>),
+    /// Send a message through the chat server and wait until it is back
+    Probe(With<probe::Args>),
     /// Show where a message has been
     Trace(With<trace::Args>),
     /// Write everything that is kept into a file
@@ -187,6 +190,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Users(it)) => users::users(&place.then(it.place), &it.args),
         Some(Command::Guard(args)) => guard::guard(&args),
         Some(Command::Shim(args)) => shim::shim(&args),
+        Some(Command::Probe(it)) => probe::probe(&place.then(it.place), &it.args),
         Some(Command::Trace(it)) => trace::trace(&place.then(it.place), &it.args),
         Some(Command::Backup(it)) => backup::backup(&place.then(it.place), &it.args),
         Some(Command::Restore(it)) => restore::restore(&place.then(it.place), &it.args),

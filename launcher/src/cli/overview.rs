@@ -1,7 +1,7 @@
 //! What `status` shows: a table that fits 80 columns, and below each component what there is to say of it. Pure.
 
 use super::output::{Colour, paint, tame};
-use super::report::{duration, optional, remark, state};
+use super::report::{self, duration, optional, remark, state};
 use super::table::{Cell, Table};
 use crate::supervisor::Snapshot;
 use crate::supervisor::load::Load;
@@ -92,6 +92,9 @@ pub(super) fn note(component: &ComponentStatus) -> String {
     }
     if !remark.is_empty() {
         parts.push(remark);
+    }
+    if component.pid.is_some() {
+        parts.extend(component.liveness.as_ref().map(report::liveness));
     }
     if component.state == State::Ready
         && let Some(error) = &component.last_error

@@ -1,9 +1,10 @@
 //! How everything is, in words: the table of `up`, and what all views of the state have in common.
 
 use crate::supervisor::Snapshot;
-use crate::supervisor::status::{ComponentStatus, State};
+use crate::supervisor::status::{ComponentStatus, LivenessStatus, State};
 
 use super::output::{Colour, tame};
+use super::overview::milliseconds;
 use super::table::{Cell, Table};
 
 /// The short table when everything has come up.
@@ -51,6 +52,17 @@ pub(super) fn remark(component: &ComponentStatus) -> String {
         remark.push_str(&format!(" ({} log lines lost)", component.log.dropped_lines));
     }
     remark
+}
+
+/// How it answered its liveness probe last.
+pub(super) fn liveness(liveness: &LivenessStatus) -> String {
+    let LivenessStatus { remark, error, took_ms, age_s, failures_in_a_row, failures: _ } = liveness;
+    let when = format!("in {}, {} ago", milliseconds(*took_ms), duration(*age_s));
+    match (error, remark) {
+        (Some(error), _) => format!("probe failed {when} ({failures_in_a_row} in a row): {}", tame(error)),
+        (None, Some(remark)) => format!("probe answered {when}: {}", tame(remark)),
+        (None, None) => format!("probe passed {when}"),
+    }
 }
 
 /// A number, or that there is none.

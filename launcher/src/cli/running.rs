@@ -17,6 +17,11 @@ pub(super) fn logs(place: &Where) -> Result<PathBuf, Failure> {
     }
 }
 
+/// Where the running chat server can be reached.
+pub(super) fn chat_server(place: &Where) -> Option<SocketAddr> {
+    ask(place).ok()?.component("chat-server")?.address.as_deref()?.parse().ok()
+}
+
 /// Where the running message API can be reached.
 pub(super) fn message_api(place: &Where) -> Option<SocketAddr> {
     let snapshot = ask(place).ok()?;

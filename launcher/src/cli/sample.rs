@@ -73,5 +73,6 @@ pub(crate) fn component(name: &str, state: State) -> ComponentStatus {
         required: true,
         same_crashes: 0,
         load: None,
+        liveness: None,
     }
 }

@@ -73,6 +73,7 @@ fn facts(snapshot: &Snapshot, component: &ComponentStatus) -> Vec<String> {
     }
     add("next try", next_try(component));
     add("it says", component.status_text.clone());
+    add("probe", component.liveness.as_ref().map(report::liveness));
     add("last end", component.last_error.clone());
     add("restarts", (component.restarts > 0).then(|| component.restarts.to_string()));
     add(

@@ -96,7 +96,7 @@ impl Default for ComponentConfig {
     }
 }
 
-/// How a component is asked: by exactly one of the first four, the others have good defaults.
+/// How a component is asked: by exactly one of the first five, the others have good defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ProbeConfig {
@@ -108,12 +108,14 @@ pub struct ProbeConfig {
     pub exec: Option<Vec<String>>,
     /// A text: well once a line of the log has it.
     pub log: Option<String>,
-    /// The time between two questions. Until the first good answer it is asked more often.
-    #[serde(with = "kit::duration")]
-    pub interval: Duration,
-    /// How long an answer may take.
-    #[serde(with = "kit::duration")]
-    pub timeout: Duration,
+    /// Whether a message is sent: the liveness of the chat server and of the message API unless another way is named.
+    pub message: Option<bool>,
+    /// The time between two questions, where it is not the way's own. Until the first good answer it is asked more often.
+    #[serde(with = "kit::duration::optional")]
+    pub interval: Option<Duration>,
+    /// How long an answer may take, likewise.
+    #[serde(with = "kit::duration::optional")]
+    pub timeout: Option<Duration>,
     /// How many good answers in a row make it well.
     pub successes: u32,
     /// How many bad ones make it unwell.
@@ -130,8 +132,9 @@ impl Default for ProbeConfig {
             tcp: None,
             exec: None,
             log: None,
-            interval: Duration::from_secs(10),
-            timeout: Duration::from_secs(3),
+            message: None,
+            interval: None,
+            timeout: None,
             successes: 1,
             failures: 3,
             start_period: Duration::ZERO,

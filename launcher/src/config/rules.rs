@@ -5,6 +5,7 @@ mod components;
 use std::net::SocketAddr;
 
 use kit::Failure;
+use protocol::UserName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -108,9 +109,18 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Two services under one name would throw each other out.
-fn names(settings: &Settings) -> Option<(String, String)> {
-    let same = settings.thermometer.name.to_lowercase() == settings.openai_bot.name.to_lowercase();
-    same.then(|| ("openai-bot.name".to_owned(), "the same as thermometer.name".to_owned()))
+fn names(settings: &Settings) -> Vec<(String, String)> {
+    let (thermometer, bot) = (&settings.thermometer.name, &settings.openai_bot.name);
+    let named = [("thermometer.name", thermometer), ("openai-bot.name", bot)];
+    let probes =
+        named.into_iter().filter(|(_, name)| UserName::parse(name).is_ok_and(|name| name.is_probe()));
+    let mut found: Vec<(String, String)> = probes
+        .map(|(key, _)| (key.to_owned(), "is the name of the launcher's probe; choose another".to_owned()))
+        .collect();
+    if thermometer.to_lowercase() == bot.to_lowercase() {
+        found.push(("openai-bot.name".to_owned(), "the same as thermometer.name".to_owned()));
+    }
+    found
 }
 
 /// What the components themselves say of their sections.

@@ -274,7 +274,8 @@ fn what_is_wrong_with_a_component_is_said_with_its_place() {
     let file = "[components.bot]\ncommand = 'bot'\nprobe = { http = 'https://a/' }\nliveness = { log = 'x' }\nrestart = 'sometimes'\n\
                 [components.a]\ncommand = 'a'\nprobe = { tcp = 'a:1', http = 'http://a:1' }\nbackoff = '1h'\n\
                 [components.chat-server]\ncommand = 'x'\nwatchdog = '1m'\n\
-                [components.b]\ncommand = ''\nprobe = { intervall = '1s' }\n[services.x]\n";
+                [components.b]\ncommand = ''\nprobe = { intervall = '1s' }\n[services.x]\n\
+                [components.c]\ncommand = 'c'\nliveness = { message = true }\n[thermometer]\nname = 'P2P-Probe'\n";
     let mistakes = Setup::new(file).mistakes();
     let expected = [
         ":3:9: components.bot.probe: http is written",
@@ -286,6 +287,8 @@ fn what_is_wrong_with_a_component_is_said_with_its_place() {
         ":14:11: components.b.command: names no program",
         ":15:9: components.b.probe: unknown key 'intervall'; did you mean 'interval'?",
         ":16:2: unknown section 'services'; your own programs are [components.NAME]",
+        ":19:12: components.c.liveness: only the liveness of chat-server and message-api takes message",
+        ":21:8: thermometer.name: is the name of the launcher's probe; choose another",
     ];
     for text in expected {
         assert!(mistakes.iter().any(|mistake| mistake.contains(text)), "{text}\nis not in {mistakes:#?}");

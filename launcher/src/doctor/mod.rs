@@ -6,12 +6,14 @@
 mod clock;
 mod disk;
 mod limits;
+mod probe;
 mod services;
 
 use kit::Exit;
 use serde::Serialize;
 
 use crate::config::Loaded;
+use crate::supervisor::Snapshot;
 
 /// How bad something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -59,9 +61,11 @@ impl Finding {
     }
 }
 
-/// Looks at everything; `running` is the process id of the launcher that runs on the data directory, if one does. Takes at most
+/// Looks at everything; `running` is how the launcher is that runs on the data directory, if one does. Takes at most
 /// about ten seconds, when servers do not answer. TLS must be installed.
-pub async fn examine(loaded: &Loaded, running: Option<u32>) -> Vec<Finding> {
+pub async fn examine(loaded: &Loaded, running: Option<&Snapshot>) -> Vec<Finding> {
+    let probes = running.map(probe::probes).unwrap_or_default();
+    let running = running.map(|snapshot| snapshot.launcher_pid);
     // First, for the rest looks into them.
     let directories = disk::directories(&loaded.directories, &loaded.dotenvs);
     let (store, bot) = tokio::join!(services::store(loaded, running), services::bot(loaded));
@@ -74,6 +78,7 @@ pub async fn examine(loaded: &Loaded, running: Option<u32>) -> Vec<Finding> {
     findings.push(limits::backlog());
     findings.push(services::ports(loaded, running));
     findings.push(store);
+    findings.extend(probes);
     findings.push(services::tls_roots());
     findings.push(bot);
     findings

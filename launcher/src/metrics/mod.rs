@@ -14,7 +14,7 @@ use crate::supervisor::status::{ComponentStatus, DependencyState, State};
 type Column = (&'static str, &'static str, Kind, fn(&ComponentStatus) -> Option<f64>);
 
 #[expect(clippy::cast_precision_loss, reason = "what Prometheus keeps is an f64; exact up to 2^53")]
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 15] = [
     ("component_ready", "1 while it serves.", Kind::Gauge, |it| Some(flag(it.state == State::Ready))),
     ("component_required", "1 where the whole is unhealthy while it is.", Kind::Gauge, |it| {
         Some(flag(it.required))
@@ -38,6 +38,15 @@ const COLUMNS: [Column; 12] = [
     }),
     ("component_memory_bytes", "Its share of memory.", Kind::Gauge, |it| {
         it.load.map(|load| load.memory_bytes as f64)
+    }),
+    ("component_probe_up", "1 where its last liveness probe passed.", Kind::Gauge, |it| {
+        it.liveness.as_ref().map(|probe| flag(probe.error.is_none()))
+    }),
+    ("component_probe_seconds", "How long its last liveness probe took.", Kind::Gauge, |it| {
+        it.liveness.as_ref().map(|probe| probe.took_ms as f64 / 1e3)
+    }),
+    ("component_probe_failures_total", "Liveness probes that failed.", Kind::Counter, |it| {
+        it.liveness.as_ref().map(|probe| probe.failures as f64)
     }),
     ("component_log_dropped_lines_total", "Lines that its log lacks.", Kind::Counter, |it| {
         Some(it.log.dropped_lines as f64)

@@ -29,8 +29,8 @@ pub use graph::PlanError;
 pub use hooks::{Hooks, Progress, Reloader};
 pub use lock::{Claim, DataLock};
 pub use spec::{
-    Ask, ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen, LogFormat, LogPolicy, Plan,
-    Probe, ProbeSpec, Readiness, RestartPolicy, RestartWhen,
+    Answered, Ask, Asking, Call, ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen,
+    LogFormat, LogPolicy, Plan, Probe, ProbeSpec, Readiness, RestartPolicy, RestartWhen,
 };
 pub use status::{Awaited, Snapshot};
 pub use sweep::{RUN, guard};

@@ -183,7 +183,38 @@ pub enum Ask {
     Exec(Vec<OsString>),
     /// Waits for a line of the component's log with this text in it; well from then on.
     Log(String),
+    /// Asks in our own process, from the moment on at which the component serves: what asks a starting one asks nobody.
+    Call(Call),
 }
+
+/// What a question comes to: the component is well, perhaps with a remark, or what is wrong with it, in words.
+pub type Answered = Result<Option<String>, String>;
+
+/// A question on its way.
+pub type Asking = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
+/// A question that our own process asks. What is to be known of a component stands in it; the supervisor only asks.
+#[derive(Clone)]
+pub struct Call {
+    /// Equal for calls that ask the same.
+    pub name: String,
+    /// Asks, and answers within the time given.
+    pub ask: Arc<dyn Fn(Duration) -> Asking + Send + Sync>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Call {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Call {}
 
 /// After which ends a component is started again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -89,6 +89,28 @@ pub struct ComponentStatus {
     /// What its processes take, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
+    /// How it answered its liveness probe last, where it has one and was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness: Option<LivenessStatus>,
+}
+
+/// How a component answered its liveness probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LivenessStatus {
+    /// What there is to say of it though it is live, such as that the store refuses messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+    /// Why the last answer is a failure, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// How long ago it was, in seconds.
+    pub age_s: u64,
+    /// How many failures there were in a row.
+    pub failures_in_a_row: u32,
+    /// How many there were since the launcher was started.
+    pub failures: u64,
 }
 
 impl ComponentStatus {

@@ -13,6 +13,7 @@ mod faults;
 mod http;
 mod lost_store;
 mod metrics;
+mod probe;
 mod readme;
 mod running;
 mod stopped;

@@ -1,11 +1,13 @@
 //! What probes and signs of life lead to.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use launcher::supervisor::control::{Request, Response};
-use launcher::supervisor::status::State;
-use launcher::supervisor::{Ask, ComponentSpec, Hooks, ProbeSpec, Readiness};
+use launcher::supervisor::status::{ComponentStatus, State};
+use launcher::supervisor::{Answered, Ask, Asking, Call, ComponentSpec, Hooks, ProbeSpec, Readiness};
 
 use crate::bench::{Bench, block_on, is_alive, plan};
 use crate::children::{mute, pinging, script, server};
@@ -25,6 +27,15 @@ fn probe(ask: Ask) -> ProbeSpec {
 /// Well as long as a file is there.
 fn by_file(path: &Path) -> ProbeSpec {
     probe(Ask::Exec(vec!["test".into(), "-e".into(), path.into()]))
+}
+
+/// Asked in our own process.
+fn by_call(ask: impl Fn() -> Answered + Send + Sync + 'static) -> ProbeSpec {
+    let ask = move |_| -> Asking {
+        let answer = ask();
+        Box::pin(std::future::ready(answer))
+    };
+    probe(Ask::Call(Call { name: "test".to_owned(), ask: Arc::new(ask) }))
 }
 
 fn running(name: &str) -> ComponentSpec {
@@ -78,6 +89,42 @@ fn who_is_not_live_is_started_anew_and_who_was_never_asked_is_not() {
         std::fs::write(&flag, "").unwrap();
         bench.until_state("web", State::Ready).await;
         assert_eq!(bench.component("calm").await.restarts, 0);
+        bench.stop().await;
+    });
+}
+
+#[test]
+fn a_call_begins_once_the_component_serves_and_who_refuses_in_time_is_not_restarted() {
+    block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let flag = dir.path().join("serves");
+        let (asked, silent) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let mut web = running("web");
+        web.readiness = Readiness::Probe(by_file(&flag));
+        web.restart.base = Duration::from_millis(1);
+        let (count, is_silent) = (Arc::clone(&asked), Arc::clone(&silent));
+        web.liveness = Some(by_call(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            if is_silent.load(Ordering::Relaxed) {
+                Err("is silent".to_owned())
+            } else {
+                Ok(Some("refuses".to_owned()))
+            }
+        }));
+        let bench = Bench::start(vec![web]).await;
+        bench.logged("web", "up").await;
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "it does not serve yet");
+        std::fs::write(&flag, "").unwrap();
+        bench.until_state("web", State::Ready).await;
+        let refuses = |web: &ComponentStatus| {
+            web.liveness.as_ref().is_some_and(|liveness| liveness.remark.as_deref() == Some("refuses"))
+        };
+        bench.until("web", |web| refuses(web) && asked.load(Ordering::Relaxed) > 5).await;
+        assert_eq!(bench.component("web").await.restarts, 0);
+        silent.store(true, Ordering::Relaxed);
+        let back = bench.until("web", |web| web.restarts > 0).await;
+        assert!(back.last_error.as_ref().is_some_and(|error| error.starts_with("is silent")), "{back:?}");
+        assert!(back.liveness.is_some_and(|liveness| liveness.failures >= 2));
         bench.stop().await;
     });
 }

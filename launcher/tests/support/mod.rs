@@ -122,6 +122,11 @@ impl Home {
         self.mongo.iter_mut().for_each(mongo::Mongo::kill_primary);
     }
 
+    /// Kills the database, where there is one.
+    pub fn kill_store(&mut self) {
+        self.mongo.iter_mut().for_each(mongo::Mongo::kill_all);
+    }
+
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }

@@ -60,6 +60,14 @@ impl Mongo {
         });
     }
 
+    /// Kills every member; nothing starts them again.
+    pub fn kill_all(&mut self) {
+        for member in &mut self.members {
+            let _ = member.child.kill();
+            let _ = member.child.wait();
+        }
+    }
+
     /// Kills the primary, if there is one now, and starts it again.
     pub fn kill_primary(&mut self) {
         let is_primary = |member: &&mut Member| block_on(is_primary(&member.address.to_string()));

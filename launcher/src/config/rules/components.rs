@@ -26,7 +26,9 @@ pub(super) fn check(settings: &Settings, origins: &Origins) -> Vec<(String, Stri
         }
         supervision(component, &mut complain);
         for (key, probe) in [("probe", &component.probe), ("liveness", &component.liveness)] {
-            if let Some(what) = probe.as_ref().and_then(|probe| problem(probe, key == "liveness")) {
+            let takes_message = key == "liveness" && catalog::takes_message(name);
+            let problem = |probe| problem(probe, key == "liveness", takes_message);
+            if let Some(what) = probe.as_ref().and_then(problem) {
                 complain(key, what);
             }
         }
@@ -82,9 +84,13 @@ fn supervision(component: &ComponentConfig, complain: &mut impl FnMut(&str, Stri
 }
 
 /// What is wrong with a probe, if something is.
-fn problem(probe: &ProbeConfig, is_liveness: bool) -> Option<String> {
+fn problem(probe: &ProbeConfig, is_liveness: bool, takes_message: bool) -> Option<String> {
+    if probe.message.is_some() && !takes_message {
+        return Some("only the liveness of chat-server and message-api takes message".to_owned());
+    }
     let ways = [probe.http.is_some(), probe.tcp.is_some(), probe.exec.is_some(), probe.log.is_some()];
-    if ways.iter().filter(|is_given| **is_given).count() != 1 {
+    let ways = ways.iter().filter(|is_given| **is_given).count() + usize::from(probe.message == Some(true));
+    if ways != 1 && !(takes_message && ways == 0) {
         return Some("names one of http, tcp, exec and log".to_owned());
     }
     if probe.http.as_ref().is_some_and(|url| split_url(url).is_none()) {
@@ -104,7 +110,7 @@ fn problem(probe: &ProbeConfig, is_liveness: bool) -> Option<String> {
             "a line of the log, once written, says nothing of later; use http, tcp or exec".to_owned(),
         );
     }
-    let is_zero = probe.interval.is_zero() || probe.timeout.is_zero();
+    let is_zero = [probe.interval, probe.timeout].into_iter().flatten().any(|time| time.is_zero());
     if is_zero || probe.successes == 0 || probe.failures == 0 {
         return Some("interval, timeout, successes and failures must be more than nothing".to_owned());
     }

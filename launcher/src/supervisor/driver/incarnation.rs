@@ -67,6 +67,11 @@ impl Incarnation {
         self.probes.set(spec, run_id, self.started, &self.reporter);
     }
 
+    /// It serves.
+    pub(super) fn serves(&self) {
+        self.probes.serves();
+    }
+
     /// Asks it to end.
     pub(super) fn terminate(&self) {
         let _ = self.orders.try_send(Order::Terminate);

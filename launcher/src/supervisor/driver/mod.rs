@@ -8,6 +8,7 @@ mod dependencies;
 mod groups;
 mod guard;
 mod incarnation;
+mod liveness;
 mod news;
 mod notify;
 mod operator;
@@ -29,6 +30,7 @@ use self::dependencies::{Dependencies, Probed};
 use self::groups::Groups;
 use self::guard::Guard;
 use self::incarnation::{Incarnation, Reported, Surroundings};
+use self::liveness::Liveness;
 use self::news::{Burial, Change};
 use self::notify::Directory;
 use self::upward::Upward;
@@ -67,6 +69,8 @@ pub(super) struct Driver {
     incarnations: BTreeMap<String, Incarnation>,
     /// The one alarm of each component that counts.
     alarms: BTreeMap<String, (Instant, u64)>,
+    /// How each component answered its liveness probe.
+    liveness: BTreeMap<String, Liveness>,
     dependencies: Dependencies,
     reports: mpsc::Sender<Reported>,
     outcome: Outcome,
@@ -125,6 +129,7 @@ impl Driver {
             _server: Server::bind(&run_dir, questions)?,
             incarnations: BTreeMap::new(),
             alarms: BTreeMap::new(),
+            liveness: BTreeMap::new(),
             dependencies,
             reports,
             outcome: Outcome::default(),
@@ -225,12 +230,18 @@ impl Driver {
             }
             Action::Changed { name, epoch, from, to, why } => {
                 self.close_if_stopped(&name);
+                if to == State::Ready
+                    && let Some(incarnation) = self.incarnation(&name, epoch)
+                {
+                    incarnation.serves();
+                }
                 let ended = end.take_if(|end| end.name == name);
                 let at = self.clock.at(now);
                 self.tell_of_change(Change { at, name, epoch, from, to, why }, ended);
             }
             Action::Forget { name } => {
                 self.alarms.remove(&name);
+                self.liveness.remove(&name);
                 tracing::info!(component = name, "is not in the plan any more");
             }
             Action::Finish => {}

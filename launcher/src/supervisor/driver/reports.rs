@@ -52,7 +52,14 @@ impl Driver {
             return false;
         }
         let Answer { kind, took, result, verdict } = answer;
-        let result = result.map_err(|reason| self.masked(&reason));
+        let result = match result {
+            Ok(remark) => Ok(remark.map(|remark| self.masked(&remark))),
+            Err(reason) => Err(self.masked(&reason)),
+        };
+        if kind == ProbeKind::Liveness {
+            self.liveness.entry(name.clone()).or_default().note(took, &result);
+        }
+        let result = result.map(drop);
         let reason = result.as_ref().err().cloned().unwrap_or_default();
         let at = self.clock.now();
         let component = name.clone();

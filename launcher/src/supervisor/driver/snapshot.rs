@@ -51,6 +51,7 @@ impl Driver {
             required: component.spec.required,
             same_crashes: component.same_crashes,
             log: self.logs.dropped(&component.spec.name),
+            liveness: self.liveness.get(&component.spec.name).and_then(|liveness| liveness.status(now)),
             load: None,
         }
     }

@@ -1,4 +1,4 @@
-//! Asks a component how it is, once: over HTTP or TCP, or by a program. What is wrong comes back in words.
+//! Asks a component how it is, once: over HTTP or TCP, by a program, or by a call. What is wrong comes back in words.
 
 use std::ffi::OsString;
 use std::io;
@@ -16,7 +16,7 @@ use crate::supervisor::driver::incarnation::last_line;
 use crate::supervisor::driver::process::dress;
 use crate::supervisor::driver::watch::Watch;
 use crate::supervisor::exit::ProcessExit;
-use crate::supervisor::spec::{Ask, ComponentSpec};
+use crate::supervisor::spec::{Answered, Ask, ComponentSpec, ProbeSpec};
 
 /// A status line is shorter; whoever sends more before its end is no HTTP server.
 const MAX_STATUS_LINE: usize = 1024;
@@ -25,11 +25,12 @@ const MAX_STATUS_LINE: usize = 1024;
 const MAX_OUTPUT: usize = 4096;
 
 /// Asks; an answer that takes too long is the caller's to give up by dropping this, which ends all that it has begun.
-pub(super) async fn ask(what: &Ask, spec: &ComponentSpec, run_id: Uuid) -> Result<(), String> {
-    match what {
-        Ask::Http { authority, path } => http(authority, path).await,
-        Ask::Tcp(address) => connect(address).await.map(drop),
-        Ask::Exec(command) => exec(command, spec, run_id).await,
+pub(super) async fn ask(probe: &ProbeSpec, spec: &ComponentSpec, run_id: Uuid) -> Answered {
+    match &probe.ask {
+        Ask::Http { authority, path } => http(authority, path).await.map(|()| None),
+        Ask::Tcp(address) => connect(address).await.map(|_| None),
+        Ask::Exec(command) => exec(command, spec, run_id).await.map(|()| None),
+        Ask::Call(call) => (call.ask)(probe.timeout).await,
         // Not asked, but listened for.
         Ask::Log(_) => std::future::pending().await,
     }

@@ -9,26 +9,29 @@ mod threshold;
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::incarnation::{Report, Reporter};
 use crate::supervisor::events::ProbeKind;
-use crate::supervisor::spec::{Ask, ComponentSpec, ProbeSpec, Readiness};
+use crate::supervisor::spec::{Answered, Ask, ComponentSpec, ProbeSpec, Readiness};
 
 pub(super) use threshold::Verdict;
 
 /// The wait between two questions at first: who is about to serve is asked often. It doubles up to the probe's period.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
+/// What answers in time by itself is given up this much later.
+const SLACK: Duration = Duration::from_secs(1);
+
 /// An answer.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) kind: ProbeKind,
     pub(super) took: Duration,
-    pub(super) result: Result<(), String>,
+    pub(super) result: Answered,
     /// What the row of answers says from now on.
     pub(super) verdict: Option<Verdict>,
 }
@@ -40,6 +43,8 @@ pub(super) struct Probes {
     listener: Option<JoinHandle<()>>,
     readiness: Option<ProbeSpec>,
     liveness: Option<ProbeSpec>,
+    /// Whether the process has ever said that it serves.
+    serves: watch::Sender<bool>,
 }
 
 impl Drop for Probes {
@@ -64,11 +69,16 @@ impl Probes {
         let kinds = [(ProbeKind::Readiness, readiness), (ProbeKind::Liveness, spec.liveness.clone())];
         for (kind, probe) in kinds {
             if let Some(probe) = probe.filter(|probe| !matches!(probe.ask, Ask::Log(_))) {
-                let asker =
-                    Asker { kind, probe, spec: spec.clone(), run_id, started, reporter: reporter.clone() };
+                let (spec, reporter, serves) = (spec.clone(), reporter.clone(), self.serves.subscribe());
+                let asker = Asker { kind, probe, spec, run_id, started, reporter, serves };
                 self.askers.push(tokio::spawn(asker.run()));
             }
         }
+    }
+
+    /// The process serves: what waited for that is asked from now on.
+    pub(super) fn serves(&self) {
+        self.serves.send_replace(true);
     }
 
     /// Reports that it serves as soon as the line that is waited for has been read.
@@ -77,7 +87,7 @@ impl Probes {
         self.listener = Some(tokio::spawn(async move {
             if found.await.is_ok() {
                 let (kind, verdict) = (ProbeKind::Readiness, Some(Verdict::Well));
-                let answer = Answer { kind, took: started.elapsed(), result: Ok(()), verdict };
+                let answer = Answer { kind, took: started.elapsed(), result: Ok(None), verdict };
                 reporter.tell(Report::Answered(answer)).await;
             }
         }));
@@ -99,16 +109,22 @@ struct Asker {
     run_id: Uuid,
     started: Instant,
     reporter: Reporter,
+    serves: watch::Receiver<bool>,
 }
 
 impl Asker {
-    async fn run(self) {
+    async fn run(mut self) {
+        if matches!(self.probe.ask, Ask::Call(_)) {
+            // Without a driver there is nobody to tell.
+            let _ = self.serves.wait_for(|serves| *serves).await;
+            tokio::time::sleep(self.probe.period).await;
+        }
         let mut row = threshold::Row::new(&self.probe);
         let mut wait = FIRST_WAIT.min(self.probe.period);
         loop {
             let asked = Instant::now();
-            let answer = ask::ask(&self.probe.ask, &self.spec, self.run_id);
-            let result = match tokio::time::timeout(self.probe.timeout, answer).await {
+            let answer = ask::ask(&self.probe, &self.spec, self.run_id);
+            let result = match tokio::time::timeout(self.patience(), answer).await {
                 Ok(result) => result,
                 Err(_) => {
                     Err(format!("does not answer within {}", kit::duration::format(self.probe.timeout)))
@@ -122,6 +138,13 @@ impl Asker {
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(self.probe.period);
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        match self.probe.ask {
+            Ask::Call(_) => self.probe.timeout.saturating_add(SLACK),
+            Ask::Http { .. } | Ask::Tcp(_) | Ask::Exec(_) | Ask::Log(_) => self.probe.timeout,
         }
     }
 }

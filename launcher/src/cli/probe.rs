@@ -1,0 +1,34 @@
+//! `launcher probe`: does a message come back?
+
+use std::time::{Duration, Instant};
+
+use kit::{Exit, Failure};
+
+use super::options::{Where, Without, small_runtime};
+use super::{output, running, token};
+use crate::catalog;
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  launcher probe                   does the chat take and deliver a message?
+  launcher probe --timeout 2s      is it back within two seconds?")]
+pub(super) struct Args {
+    /// How long it may take from the connection to the delivery
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = kit::duration::parse)]
+    timeout: Duration,
+}
+
+/// Sends the message, and waits for it. Whatever is wrong, it is one sentence and exit code 1.
+pub(super) fn probe(place: &Where, args: &Args) -> Result<Exit, Failure> {
+    let loaded = place.load(&Without::default())?;
+    let failed = |what: String| Failure::new(Exit::Failure, what);
+    let token = token::of_running(&loaded.directories.data).map_err(|failure| failed(failure.to_string()))?;
+    let address = running::chat_server(place).unwrap_or(catalog::chat_address(&loaded.settings));
+    let begun = Instant::now();
+    let back = small_runtime()?.block_on(transport::probe::chat(address, &token, args.timeout));
+    back.map_err(|error| failed(error.to_string()))?;
+    let took = super::overview::milliseconds(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+    output::line(&format!("a message came back through the chat server at {address} in {took}"));
+    Ok(Exit::Fine)
+}
