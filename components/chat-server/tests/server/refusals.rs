@@ -229,7 +229,8 @@ async fn a_name_whose_client_vanished_is_free_for_who_comes_for_it_and_what_it_w
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_vanished_with_all_buffers_to_it_full_loses_its_name_too() {
     let world = World::with(|config| config.write_timeout = Duration::from_secs(600)).await;
-    let gone = world.login("bob").await;
+    // One that nothing else wakes: a session of lines looks now and then what its peer has.
+    let (gone, _) = world.hello(r#"{"type":"hello","name":"bob","presence":false}"#).await;
     gone.vanish();
     flood_behind(&world, "bob").await;
     let mut bob = take_the_name_of_bob(&world).await;
