@@ -53,6 +53,9 @@ const LEAVING_GRACE: Duration = Duration::from_secs(3);
 /// Who took longer than this for the first byte is a person, whose pace says nothing of the link.
 const PERSON: Duration = Duration::from_secs(1);
 
+/// After so long the kernel sends its part of the handshake again (RFC 6298, 2.1).
+const HANDSHAKE_AGAIN: Duration = Duration::from_secs(1);
+
 /// Which of the server's ports a connection came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
@@ -178,7 +181,12 @@ fn distance(server: &Server, wire: &Wire, lag: Duration) -> Distance {
         return Distance::Here;
     }
     // What was measured behind a proxy is the way to the proxy; who takes longer to answer is a person.
-    let measured = server.send_queue.round_trip(&wire.stream, wire.local, wire.peer);
+    let queue = &server.send_queue;
+    // A peer that got our handshake late has measured that as a round trip, and is as slow to send again what is lost.
+    if queue.retransmitted(&wire.stream, wire.local, wire.peer).is_some_and(|count| count > 0) {
+        return Distance::Away(HANDSHAKE_AGAIN);
+    }
+    let measured = queue.round_trip(&wire.stream, wire.local, wire.peer);
     let answered = Some(lag).filter(|lag| *lag < PERSON);
     Distance::Away(measured.filter(|_| !wire.is_proxied).or(answered).unwrap_or_default())
 }

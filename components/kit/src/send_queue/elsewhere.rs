@@ -34,4 +34,10 @@ impl SendQueue {
     pub fn round_trip(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<Duration> {
         None
     }
+
+    /// How many segments were sent to the peer again.
+    #[must_use]
+    pub fn retransmitted(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<u32> {
+        None
+    }
 }

@@ -32,6 +32,8 @@ const UNACKED_AT: usize = 24;
 const LAST_ACK_AT: usize = 56;
 /// Where `tcpi_rtt` stands: microseconds, 0 where nothing was measured.
 const ROUND_TRIP_AT: usize = 68;
+/// Where `tcpi_total_retrans` stands.
+const RETRANSMITTED_AT: usize = 100;
 /// Where `idiag_wqueue` stands: behind `nlmsghdr`, four bytes, `inet_diag_sockid`, `idiag_expires` and `idiag_rqueue`.
 const WQUEUE_AT: usize = 16 + 4 + 48 + 4 + 4;
 
@@ -84,6 +86,12 @@ impl SendQueue {
     pub fn round_trip(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<Duration> {
         let measured = self.info(socket, local, peer, |info| u32_at(info, ROUND_TRIP_AT));
         measured.filter(|micros| *micros > 0).map(|micros| Duration::from_micros(micros.into()))
+    }
+
+    /// How many segments, the handshake's included, were sent to the peer again. `None` where that cannot be told.
+    #[must_use]
+    pub fn retransmitted(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<u32> {
+        self.info(socket, local, peer, |info| u32_at(info, RETRANSMITTED_AT))
     }
 
     /// What the connection's `tcp_info` says.
@@ -232,6 +240,7 @@ mod tests {
         let heard = || queue.pulse(&ours, local, peer_address).unwrap().heard;
         let round_trip = queue.round_trip(&ours, local, peer_address).unwrap();
         assert!(round_trip < Duration::from_secs(1), "{round_trip:?} from here to here");
+        assert_eq!(queue.retransmitted(&ours, local, peer_address), Some(0));
         while heard() < Duration::from_millis(1100) {
             std::thread::sleep(Duration::from_millis(50));
         }
