@@ -207,7 +207,7 @@ fn where_the_store_refuses_nobody_is_restarted_and_status_says_why() {
         (status.contains("not stored: the store refuses") && status.contains("not healthy")).then_some(())
     });
     let restarted = restarts(&launcher, "message-api");
-    // As long as three failures would take.
+    // A refusal takes a second at most, so there are several more; as failures three of them would be a restart.
     let until = Instant::now() + Duration::from_secs(4);
     while Instant::now() < until {
         std::thread::sleep(Duration::from_millis(100));
