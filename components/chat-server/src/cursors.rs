@@ -101,7 +101,7 @@ impl Cursors {
         let before = *landed.borrow_and_update();
         let (own, earlier) = self.waiting().take_own(user);
         if let Some(batch) = own {
-            let batch = InFlight { cursors: self, batch };
+            let batch = InFlight { cursors: self, batch, done: 0 };
             let _place = self.flushes.acquire().await.expect("the semaphore is never closed");
             if !self.post(batch).await {
                 return false;
@@ -137,17 +137,18 @@ impl Cursors {
 
     fn take(&self) -> Option<InFlight<'_>> {
         let batch = self.waiting().take(BATCH)?;
-        Some(InFlight { cursors: self, batch })
+        Some(InFlight { cursors: self, batch, done: 0 })
     }
 
     /// Posts a batch, in several requests where it is a large one; says whether that worked. A refused move counts as posted: it
     /// would be refused again.
-    async fn post(&self, batch: InFlight<'_>) -> bool {
+    async fn post(&self, mut batch: InFlight<'_>) -> bool {
         let (mut refused, mut why) = (0, None);
+        // From the first to the last, so that what is done is known when this is given up.
         let mut parts: Vec<&[(Cursor, u64)]> = batch.batch.moves.rchunks(BATCH).collect();
         while let Some(part) = parts.pop() {
             match self.backend.api.move_cursors(part.iter().map(cursor_move).collect()).await {
-                Ok(()) => {}
+                Ok(()) => batch.done += part.len(),
                 Err(error) if error.is_passing() => return false,
                 // One of them is refused: halved until it is alone, it takes a few requests, and the others are moved.
                 Err(_) if part.len() > 1 => {
@@ -156,6 +157,7 @@ impl Cursors {
                 }
                 Err(error) => {
                     refused += 1;
+                    batch.done += 1;
                     why.get_or_insert(error);
                 }
             }
@@ -168,7 +170,6 @@ impl Cursors {
                 "the message API refuses to move cursors; their users are shown again what they have seen"
             );
         }
-        batch.end();
         true
     }
 }
@@ -178,31 +179,24 @@ fn cursor_move(((user, device, conversation), seq): &(Cursor, u64)) -> CursorMov
     CursorMove { user, device, conversation, seq: *seq }
 }
 
-/// Moves that are being posted. They wait again if that fails or is given up.
+/// Moves that are being posted. Those that are not done wait again when this is dropped.
 struct InFlight<'a> {
     cursors: &'a Cursors,
     batch: Batch,
-}
-
-impl InFlight<'_> {
-    /// They need not be posted again.
-    fn end(mut self) {
-        self.land(true);
-    }
-
-    fn land(&mut self, stored: bool) {
-        self.cursors.waiting().landed(std::mem::take(&mut self.batch), stored);
-        self.cursors.landed.send_modify(|landed| {
-            landed.all += 1;
-            landed.failed += u64::from(!stored);
-        });
-    }
+    /// So many of them, from the first on, are stored or were refused.
+    done: usize,
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        if !self.batch.moves.is_empty() {
-            self.land(false);
+        let (batch, done) = (std::mem::take(&mut self.batch), self.done);
+        let failed = done < batch.moves.len();
+        self.cursors.waiting().landed(batch, done);
+        self.cursors.landed.send_modify(|landed| {
+            landed.all += 1;
+            landed.failed += u64::from(failed);
+        });
+        if failed {
             self.cursors.wake.notify_one();
         }
     }

@@ -75,7 +75,8 @@ async fn a_move_that_is_refused_costs_only_itself() {
     let moved = |n| api.state().cursors.get(&(name("bob"), dm("bob", n))) == Some(&1);
     let unmoved: Vec<_> = (0..200).filter(|n| !moved(*n)).collect();
     assert_eq!(unmoved, [3, 77, 78, 199]);
-    assert!(api.state().move_requests.len() < 60, "{:?}", api.state().move_requests);
+    // Each of the four is found in two requests a level of eight, and a look at all of them may be given up and gone on with.
+    assert!(api.state().move_requests.len() <= 4 * 2 * 8 + 4, "{:?}", api.state().move_requests);
     // Nothing is posted for ever.
     let requests = api.state().move_requests.len();
     tokio::time::sleep(Duration::from_secs(60)).await;

@@ -112,8 +112,8 @@ impl Waiting {
         }
     }
 
-    /// A batch is not in flight any more. What was not stored waits again.
-    pub(super) fn landed(&mut self, batch: Batch, stored: bool) {
+    /// A batch is not in flight any more. What is behind the first `done` of its moves waits again.
+    pub(super) fn landed(&mut self, batch: Batch, done: usize) {
         for of_user in batch.moves.chunk_by(|(one, _), (other, _)| one.0 == other.0) {
             let Some(((user, ..), _)) = of_user.first() else { continue };
             if let Some(batches) = self.in_flight.get_mut(user) {
@@ -123,9 +123,7 @@ impl Waiting {
                 }
             }
         }
-        if !stored {
-            batch.moves.into_iter().for_each(|(cursor, seq)| self.add(cursor, seq));
-        }
+        batch.moves.into_iter().skip(done).for_each(|(cursor, seq)| self.add(cursor, seq));
         if self.moves.is_empty() {
             // A flood's memory is given back.
             (self.moves, self.turns) = (HashMap::new(), VecDeque::new());
@@ -165,7 +163,7 @@ mod tests {
         let batch = waiting.take(256).unwrap();
         assert_eq!(batch.moves.len(), 256);
         assert_eq!(batch.moves.iter().filter(|((user, ..), _)| *user == name("ann")).count(), 1);
-        waiting.landed(batch, true);
+        waiting.landed(batch, usize::MAX);
         assert_eq!(waiting.count, 1000 - 255);
         assert!(waiting.in_flight.is_empty());
     }
@@ -177,10 +175,10 @@ mod tests {
         let batch = waiting.take(256).unwrap();
         assert_eq!(batch.moves, [(cursor("ann", 0), 9)]);
         waiting.add(cursor("ann", 0), 10);
-        waiting.landed(batch, false);
+        waiting.landed(batch, 0);
         let batch = waiting.take_own(&name("ann")).0.unwrap();
         assert_eq!(batch.moves, [(cursor("ann", 0), 10)], "what came meanwhile is not taken back");
-        waiting.landed(batch, true);
+        waiting.landed(batch, usize::MAX);
         assert!(waiting.is_empty() && waiting.turns.is_empty() && waiting.count == 0);
     }
 
@@ -198,10 +196,10 @@ mod tests {
         waiting.add(cursor("ann", 2), 1);
         let later = waiting.take(256).unwrap();
         assert!(waiting.any_in_flight(&ann, &earlier));
-        waiting.landed(batch, true);
+        waiting.landed(batch, usize::MAX);
         assert!(!waiting.any_in_flight(&ann, &earlier), "others of hers are");
-        waiting.landed(own, true);
-        waiting.landed(later, true);
+        waiting.landed(own, usize::MAX);
+        waiting.landed(later, usize::MAX);
         assert!(waiting.is_empty());
         assert!(waiting.take_own(&ann).0.is_none());
     }
