@@ -22,8 +22,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use protocol::api::FeedPosition;
-use protocol::{ConversationId, Event, Timestamp};
+use protocol::{ConversationId, Event};
 
+use crate::login_time::LoginTime;
 use crate::positions::Lanes;
 use crate::rendered::Rendered;
 
@@ -48,10 +49,8 @@ pub(crate) struct Bounds {
 pub(crate) enum Style {
     /// As kept for somebody who was offline.
     Stored,
-    /// As kept, but for what the feed has brought since the session began to read ([`Inbox::came_since`]) and what is dated after the
-    /// login: that came while the user was online. The place in the log decides where feed and store agree, as with SQLite, so that no
-    /// clock has to be right; the change stream of MongoDB brings an event after it was acknowledged, and there the date must agree.
-    SinceLogin(Timestamp),
+    /// As kept, but for what was stored since the login: that came while the user was online.
+    SinceLogin(LoginTime),
     /// As it would have looked live: the session was there, and slow.
     Live,
 }

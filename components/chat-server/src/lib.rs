@@ -31,6 +31,7 @@ mod lane;
 mod listener;
 mod listing;
 mod login;
+mod login_time;
 mod marks;
 mod metrics;
 mod native_dialect;

@@ -19,6 +19,7 @@ use crate::framing::Message;
 use crate::hub::Membership;
 use crate::inbox::{Backlog, Style};
 use crate::listener::FULL;
+use crate::login_time::LoginTime;
 use crate::native_dialect;
 use crate::outlet::Dialect;
 use crate::roster::{Claim, JoinError};
@@ -124,10 +125,10 @@ impl Entrant {
     }
 
     /// What they must be shown first. Places in another log than the store's mean nothing.
-    fn backlog(&self, log: Option<Uuid>) -> Backlog {
+    fn backlog(&self, log: Option<Uuid>, began: LoginTime) -> Backlog {
         match self {
             Self::Text(_) | Self::Book(_) => {
-                Backlog { unseen: Some(Style::SinceLogin(Timestamp::now())), ..Backlog::default() }
+                Backlog { unseen: Some(Style::SinceLogin(began)), ..Backlog::default() }
             }
             Self::Native(hello) if hello.replay => Backlog {
                 known: if hello.log.is_some() && log.is_some() && hello.log != log {
@@ -323,12 +324,14 @@ pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membersh
         Some(token) => Claim::Token(token),
         None => Claim::None,
     };
-    if claim != Claim::Service {
-        check_new(server, dialect, name).await?;
-    }
+    let login = match claim {
+        Claim::Service => None,
+        Claim::Token(_) | Claim::None => check_new(server, dialect, name).await?,
+    };
+    let login = login.unwrap_or_else(|| LoginTime::at(Timestamp::now()));
     let (began, mut challenged) = (Instant::now(), false);
     loop {
-        let backlog = entrant.backlog(server.hub.log());
+        let backlog = entrant.backlog(server.hub.log(), login);
         let leaving = match server.hub.join(name, claim, dialect, backlog) {
             Ok(member) => return Ok(member),
             Err(JoinError::TooMany) => return Err(refusal(dialect, ErrorCode::Full, name.as_str())),
@@ -353,24 +356,29 @@ pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membersh
 
 /// Refuses a new name that is made to be taken for another: for a service's, or for that of somebody registered, who may be offline; the
 /// roster compares it with those who are online. One that mixes scripts, or looks like another, and was registered by an earlier version
-/// goes on. While the store does not answer, people come in all the same.
-async fn check_new(server: &Server, dialect: Dialect, name: &UserName) -> Result<(), Parting> {
+/// goes on. While the store does not answer, people come in all the same; when it does, it tells its time, too.
+async fn check_new(server: &Server, dialect: Dialect, name: &UserName) -> Result<Option<LoginTime>, Parting> {
     if let Some(other) = server.reserved.lookalike(name) {
         let words =
             format!("'{name}' looks like '{other}', which is reserved for a service; choose another name");
         return Err(bad_name(dialect, &words));
     }
     let asked = server.backend.read_once(server.backend.api.standing(name.clone()));
-    match tokio::time::timeout(STANDING_TIMEOUT, asked).await {
-        Ok(Ok(Standing { registered: true, .. })) => return Ok(()),
-        Ok(Ok(Standing { looks_like: Some(other), .. })) => {
+    let standing = tokio::time::timeout(STANDING_TIMEOUT, asked).await.ok().and_then(Result::ok);
+    let login = standing.as_ref().map(|standing| LoginTime::at(standing.now));
+    match standing {
+        Some(Standing { registered: true, .. }) => return Ok(login),
+        Some(Standing { looks_like: Some(other), .. }) => {
             let how = if server.hub.is_online(&other) { "online" } else { "registered" };
             let words = format!("'{name}' looks like '{other}', who is {how}; choose another name");
             return Err(bad_name(dialect, &words));
         }
-        Ok(Ok(Standing { looks_like: None, .. }) | Err(_)) | Err(_) => {}
+        Some(Standing { looks_like: None, .. }) | None => {}
     }
-    NewName::new(name.clone()).map(drop).map_err(|error| bad_name(dialect, &error))
+    match NewName::new(name.clone()) {
+        Ok(_) => Ok(login),
+        Err(error) => Err(bad_name(dialect, &error)),
+    }
 }
 
 fn bad_name(dialect: Dialect, why: &impl std::fmt::Display) -> Parting {

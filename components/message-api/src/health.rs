@@ -17,6 +17,8 @@ use crate::store::{Store, StoreError};
 const EVERY: Duration = Duration::from_secs(1);
 /// A store that takes longer is not ready, whatever it answers in the end.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// A trial is smaller than a message, and may find room where a message did not: while messages failed this lately it proves nothing.
+const UNPROVED: Duration = Duration::from_secs(5);
 /// What was found damaged is said for this long: whoever looks once a minute sees it.
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// Between two checks of the whole store, which read all of it.
@@ -36,6 +38,8 @@ struct State {
     stored_at: Option<Instant>,
     /// Why the last write failed.
     write: Option<String>,
+    /// When a message could not be stored.
+    refused_at: Option<Instant>,
     /// Why no message is taken, where the disk is nearly full.
     full: Option<String>,
     /// What was found damaged, and when.
@@ -71,8 +75,31 @@ impl Health {
         self.lock().reason().cloned()
     }
 
-    /// A write succeeded.
+    /// Messages were stored.
     pub(crate) fn stored(&self) {
+        self.lock().refused_at = None;
+        self.wrote();
+    }
+
+    /// Messages could not be stored.
+    pub(crate) fn not_stored(&self, error: &StoreError) {
+        if matches!(error, StoreError::Unavailable { .. }) {
+            self.lock().refused_at = Some(Instant::now());
+        }
+        self.failed(error);
+    }
+
+    /// The store was tried.
+    fn tried(&self, answer: Result<(), StoreError>) {
+        let is_unproved = self.lock().refused_at.is_some_and(|at| at.elapsed() < UNPROVED);
+        match answer {
+            Ok(()) if is_unproved => {}
+            Ok(()) => self.wrote(),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn wrote(&self) {
         let mut state = self.lock();
         state.stored_at = Some(Instant::now());
         if state.write.take().is_some() {
@@ -81,8 +108,7 @@ impl Health {
         }
     }
 
-    /// A write failed.
-    pub(crate) fn not_stored(&self, error: &StoreError) {
+    fn failed(&self, error: &StoreError) {
         match error {
             StoreError::Refused { .. } | StoreError::Full { .. } | StoreError::Limited { .. } => return,
             StoreError::Damaged { .. } => return self.damaged(error),
@@ -173,10 +199,7 @@ async fn try_once(health: &Health, store: &dyn Store) {
         health.hangs();
         answer.await
     };
-    match answered {
-        Ok(()) => health.stored(),
-        Err(error) => health.not_stored(&error),
-    }
+    health.tried(answered);
 }
 
 async fn check_where_needed(health: &Health, store: &dyn Store) {
@@ -231,5 +254,23 @@ mod tests {
         assert_eq!(health.reason(), None);
         health.checked(Some("page 7".to_owned()));
         assert_eq!(health.reason().unwrap(), "page 7");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_something_small_finds_room_is_no_proof_while_messages_do_not() {
+        let health = Health::new(Notifier::default());
+        health.serving("here");
+        health.tried(Err(unavailable("hangs")));
+        health.tried(Ok(()));
+        assert_eq!(health.reason(), None, "no message failed");
+        health.not_stored(&unavailable("no room"));
+        health.tried(Ok(()));
+        assert_eq!(health.reason().unwrap(), "no room");
+        tokio::time::advance(UNPROVED).await;
+        health.tried(Ok(()));
+        assert_eq!(health.reason(), None);
+        health.not_stored(&unavailable("no room"));
+        health.stored();
+        assert_eq!(health.reason(), None, "a message was stored");
     }
 }

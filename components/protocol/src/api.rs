@@ -323,6 +323,8 @@ pub struct Standing {
     /// It is new, and the name of this registered user looks the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looks_like: Option<UserName>,
+    /// The time by the clock that dates messages.
+    pub now: Timestamp,
 }
 
 /// Somebody logged in.

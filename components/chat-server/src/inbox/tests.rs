@@ -318,8 +318,10 @@ fn an_overflow_before_the_floor_is_known_is_left_to_the_cursor() {
 
 #[test]
 fn what_was_kept_is_told_from_what_came_since_by_its_place_and_not_by_its_time() {
-    let backlog =
-        Backlog { unseen: Some(Style::SinceLogin(Timestamp::from_micros(0))), ..Backlog::default() };
+    let backlog = Backlog {
+        unseen: Some(Style::SinceLogin(LoginTime::at(Timestamp::from_micros(0)))),
+        ..Backlog::default()
+    };
     let mut inbox = Inbox::new(Bounds { events: 100, bytes: 1 << 20 }, backlog, true);
     let events: Vec<Event> = (1..=5).map(|seq| event("anna", seq, false)).collect();
     let offer = |inbox: &mut Inbox, n: usize| {

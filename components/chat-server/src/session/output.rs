@@ -204,9 +204,9 @@ impl Session {
         }
         let kept = match self.replay.style {
             Style::Stored => true,
-            Style::SinceLogin(login) => {
-                event.at < login || !self.member.outlet.mail().inbox.came_since(event)
-            }
+            Style::SinceLogin(login) => login
+                .is_before(event.at)
+                .unwrap_or_else(|| !self.member.outlet.mail().inbox.came_since(event)),
             Style::Live => false,
         };
         let line = match self.dialect() {

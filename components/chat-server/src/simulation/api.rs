@@ -234,7 +234,7 @@ impl SimulatedApi {
     }
 
     pub(crate) async fn standing(&self, _: UserName) -> Result<Standing, ApiError> {
-        self.ask(|_| Standing { registered: true, looks_like: None }).await
+        self.ask(|_| Standing { registered: true, looks_like: None, now: Timestamp::now() }).await
     }
 
     pub(crate) async fn feed(&self, from: Option<FeedPosition>) -> Result<SimulatedFeed, FeedError> {

@@ -15,6 +15,7 @@ use super::dice::Dice;
 use crate::catch_up::{self, Lap, Page};
 use crate::hub::Membership;
 use crate::inbox::{Backlog, Style};
+use crate::login_time::LoginTime;
 use crate::outlet::Dialect;
 use crate::roster::Claim;
 use crate::server::Server;
@@ -77,7 +78,7 @@ impl Person {
         loop {
             let style = match self.dialect {
                 Dialect::Native => Style::Stored,
-                Dialect::Text | Dialect::Book => Style::SinceLogin(Timestamp::from_micros(0)),
+                Dialect::Text | Dialect::Book => Style::SinceLogin(LoginTime::at(Timestamp::from_micros(0))),
             };
             let backlog = Backlog { unseen: Some(style), ..Backlog::default() };
             let member = server.hub.join(&self.name, Claim::Service, self.dialect, backlog).unwrap();

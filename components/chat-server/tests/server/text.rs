@@ -85,6 +85,18 @@ async fn what_was_kept_comes_in_order_and_once() {
     carl.heard_nothing().await;
 }
 
+/// The greeting goes out before what is unread is read.
+#[tokio::test]
+async fn what_is_stored_right_after_the_greeting_came_while_one_was_online() {
+    let world = World::start().await;
+    for n in 0..200 {
+        let who = format!("guest-{n}");
+        let mut guest = world.login(&who).await;
+        world.post("script", &who, "welcome").await;
+        assert_eq!(guest.live().await, ("script".to_owned(), "welcome".to_owned()), "{who}");
+    }
+}
+
 #[tokio::test]
 async fn a_message_to_oneself_comes_once_and_rest_messages_come_live() {
     let world = World::start().await;

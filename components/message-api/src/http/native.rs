@@ -9,7 +9,7 @@ use protocol::api::{
     Standing, StateEntries, StateValue, UnseenPage, Users,
 };
 use protocol::limits::{BATCH_DRAFTS, KNOWN_NAMES, PAGE_EVENTS, PAGE_USERS};
-use protocol::{ConversationId, UserName};
+use protocol::{ConversationId, Timestamp, UserName};
 use serde::Deserialize;
 
 use super::input::{self, Asked, Body};
@@ -161,9 +161,10 @@ pub(super) async fn standing(
     State(service): Shared,
     Body(NameAsked { name }): Body<NameAsked>,
 ) -> Result<Json<Standing>, Refusal> {
+    let now = Timestamp::now();
     let registered = service.store.known(vec![name.clone()]).await?.contains(&name);
     let looks_like = if registered { None } else { service.store.lookalike(&name).await? };
-    Ok(Json(Standing { registered, looks_like }))
+    Ok(Json(Standing { registered, looks_like, now }))
 }
 
 /// `GET /v1/state/{owner}`.
