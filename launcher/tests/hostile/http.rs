@@ -24,6 +24,11 @@ fn pause() -> Duration {
     Duration::from_millis(if is_long() { 10 } else { 100 })
 }
 
+/// Between two connections until so many are held, likewise.
+fn ramp() -> Duration {
+    Duration::from_millis(if is_long() { 0 } else { 5 })
+}
+
 /// Holds connections that have sent `request` and do nothing more; the oldest make room for new ones.
 pub(super) fn hold(attack: &Attack, address: SocketAddr, request: &[u8]) {
     kit::listen::raise_file_limit();
@@ -35,6 +40,7 @@ pub(super) fn hold(attack: &Attack, address: SocketAddr, request: &[u8]) {
                 attack.note(request.len());
             }
             open.push_back(stream);
+            std::thread::sleep(ramp());
             if open.len() > held() / THREADS {
                 open.pop_front();
                 std::thread::sleep(pause());
