@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::hub::Membership;
 use crate::listener;
 use crate::login::{self, Door, Entrant, Parting};
+use crate::login_time::LoginTime;
 use crate::native_dialect;
 use crate::outlet::Client;
 use crate::server::Server;
@@ -70,16 +71,16 @@ async fn serve_wire(server: Arc<Server>, door: Door, mut wire: Wire, place: Plac
     let peer = wire.peer;
     let login = async {
         let entrant = login::ask(&server, &mut wire, door).await?;
-        let member = login::admit(&server, &entrant).await?;
-        Ok((entrant, member))
+        let admitted = login::admit(&server, &entrant).await?;
+        Ok((entrant, admitted))
     };
     let login = tokio::select! {
         login = login => login,
         () = server.shutdown.cancelled() => return,
     };
     match login {
-        Ok((entrant, member)) => {
-            let session = Box::pin(greet(&server, wire, entrant, member)).await;
+        Ok((entrant, admitted)) => {
+            let session = Box::pin(greet(&server, wire, entrant, admitted)).await;
             // A task of its own, so that what the login needed is given back.
             server.tasks.spawn(session.run(place));
         }
@@ -92,7 +93,12 @@ async fn serve_wire(server: Arc<Server>, door: Door, mut wire: Wire, place: Plac
     }
 }
 
-async fn greet(server: &Arc<Server>, mut wire: Wire, entrant: Entrant, mut member: Membership) -> Session {
+async fn greet(
+    server: &Arc<Server>,
+    mut wire: Wire,
+    entrant: Entrant,
+    (mut member, login): (Membership, LoginTime),
+) -> Session {
     server.journal.came(&member.name, wire.peer, entrant.dialect());
     match entrant {
         Entrant::Text(_) => {
@@ -111,7 +117,7 @@ async fn greet(server: &Arc<Server>, mut wire: Wire, entrant: Entrant, mut membe
             member.outlet.introduce(Client { log: log.or(hello.log), receipts: hello.receipts });
             let welcome = welcome(server, &mut member, &hello, log).await;
             wire.out.push(&native_dialect::welcome(welcome));
-            Session::native(Arc::clone(server), member, wire, &hello)
+            Session::native(Arc::clone(server), member, wire, &hello, login)
         }
     }
 }

@@ -312,8 +312,8 @@ fn is_service(server: &Server, token: Option<&str>) -> bool {
     token.is_some_and(|token| server.service_token.matches(token))
 }
 
-/// Gives somebody their place, if the name is theirs to take.
-pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membership, Parting> {
+/// Gives somebody their place, if the name is theirs to take; tells when that was.
+pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<(Membership, LoginTime), Parting> {
     let (name, dialect) = (entrant.name(), entrant.dialect());
     let service = is_service(server, entrant.token());
     let claim = match entrant.token() {
@@ -333,7 +333,7 @@ pub(crate) async fn admit(server: &Server, entrant: &Entrant) -> Result<Membersh
     loop {
         let backlog = entrant.backlog(server.hub.log(), login);
         let leaving = match server.hub.join(name, claim, dialect, backlog) {
-            Ok(member) => return Ok(member),
+            Ok(member) => return Ok((member, login)),
             Err(JoinError::TooMany) => return Err(refusal(dialect, ErrorCode::Full, name.as_str())),
             Err(JoinError::LooksLike(other)) => {
                 let words = format!("'{name}' looks like '{other}', who is online; choose another name");

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::allowance::Allowance;
-use protocol::Timestamp;
 use protocol::native::{Device, Hello};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
@@ -31,6 +30,7 @@ use crate::catch_up::Page;
 use crate::hub::Membership;
 use crate::inbox::Style;
 use crate::lane::Lane;
+use crate::login_time::LoginTime;
 use crate::marks::Marks;
 use crate::outlet::Dialect;
 use crate::positions::Lanes;
@@ -136,7 +136,7 @@ struct Replay {
     /// Whether what is read looks as if kept, or as if live.
     style: Style,
     /// The client wants nothing that was said before this.
-    only_since: Option<Timestamp>,
+    only_since: Option<LoginTime>,
     /// The client was told that everything unseen has been sent.
     told_live: bool,
     /// Book: what was kept was announced.
@@ -173,11 +173,17 @@ impl Session {
     }
 
     /// A session in the native dialect.
-    pub(crate) fn native(server: Arc<Server>, member: Membership, wire: Wire, hello: &Hello) -> Self {
+    pub(crate) fn native(
+        server: Arc<Server>,
+        member: Membership,
+        wire: Wire,
+        hello: &Hello,
+        login: LoginTime,
+    ) -> Self {
         let mut session = Self::new(server, member, wire, Style::Stored);
         session.device.clone_from(&hello.device);
         session.presence = hello.presence.then(|| session.server.hub.watch_presence());
-        session.replay.only_since = (!hello.replay).then(Timestamp::now);
+        session.replay.only_since = (!hello.replay).then_some(login);
         if hello.token.as_deref().is_some_and(|token| session.server.service_token.matches(token)) {
             // A service answers everybody at once.
             session.allowance = Allowance::new(0, 0, Instant::now());

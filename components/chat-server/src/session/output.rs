@@ -197,7 +197,7 @@ impl Session {
     fn replay_event(&mut self, event: &Event) {
         let own = event.destination != self.member.name;
         let unwanted = self.is_lines() && own
-            || self.replay.only_since.is_some_and(|since| event.at < since)
+            || self.replay.only_since.is_some_and(|login| login.is_before(event.at) == Some(true))
             || !self.member.outlet.mail().inbox.show(event, own);
         if unwanted {
             return;

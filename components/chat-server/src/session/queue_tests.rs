@@ -2,7 +2,7 @@
 //! the wait does not end by itself.
 
 use protocol::api::FeedPosition;
-use protocol::{Body, ConversationId, Draft, UserName};
+use protocol::{Body, ConversationId, Draft, Timestamp, UserName};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use uuid::Uuid;
