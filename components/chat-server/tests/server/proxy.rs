@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -20,10 +21,17 @@ enum Way {
     Blocked,
 }
 
+/// What is asked, and how late it gets there.
+#[derive(Debug, Default)]
+struct Counts {
+    reads: AtomicUsize,
+    late_millis: AtomicU64,
+}
+
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     way: Arc<watch::Sender<Way>>,
-    reads: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -33,20 +41,25 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let way = Arc::new(watch::Sender::new(Way::Open));
         let watch = way.subscribe();
-        let reads = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&reads);
+        let counts = Arc::new(Counts::default());
+        let counter = Arc::clone(&counts);
         let task = tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
                 tokio::spawn(forward(client, target, watch.clone(), Arc::clone(&counter)));
             }
         });
-        Self { address, way, reads, _task: AbortOnDropHandle::new(task) }
+        Self { address, way, counts, _task: AbortOnDropHandle::new(task) }
     }
 
     /// How often something was read so far, the feed included.
     pub(crate) fn reads(&self) -> usize {
-        self.reads.load(Ordering::SeqCst)
+        self.counts.reads.load(Ordering::SeqCst)
+    }
+
+    /// Each question gets there so much later.
+    pub(crate) fn delay(&self, by: Duration) {
+        self.counts.late_millis.store(by.as_millis().try_into().unwrap(), Ordering::SeqCst);
     }
 
     pub(crate) fn open(&self) {
@@ -62,12 +75,7 @@ impl Proxy {
     }
 }
 
-async fn forward(
-    client: TcpStream,
-    target: SocketAddr,
-    mut way: watch::Receiver<Way>,
-    reads: Arc<AtomicUsize>,
-) {
+async fn forward(client: TcpStream, target: SocketAddr, mut way: watch::Receiver<Way>, counts: Arc<Counts>) {
     let now = *way.borrow_and_update();
     let forward = async {
         match now {
@@ -81,7 +89,7 @@ async fn forward(
                         copy(&mut answers, &mut hears).await?;
                         hears.shutdown().await
                     };
-                    let _ = tokio::try_join!(ask(asks, questions, &reads), answering);
+                    let _ = tokio::try_join!(ask(asks, questions, &counts), answering);
                 }
             }
         }
@@ -94,7 +102,7 @@ async fn forward(
 }
 
 /// Hands on what is asked. A question without a body is written in one piece.
-async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, reads: &AtomicUsize) -> std::io::Result<()> {
+async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, counts: &Counts) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = from.read(&mut buffer).await?;
@@ -102,8 +110,9 @@ async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, reads: &AtomicUsiz
             return to.shutdown().await;
         }
         if buffer.starts_with(b"GET ") {
-            reads.fetch_add(1, Ordering::SeqCst);
+            counts.reads.fetch_add(1, Ordering::SeqCst);
         }
+        tokio::time::sleep(Duration::from_millis(counts.late_millis.load(Ordering::SeqCst))).await;
         to.write_all(&buffer[..count]).await?;
     }
 }

@@ -1,5 +1,7 @@
 //! The text dialect, to the byte.
 
+use std::time::Duration;
+
 use crate::peer::Peer;
 use crate::world::World;
 
@@ -89,7 +91,8 @@ async fn what_was_kept_comes_in_order_and_once() {
 #[tokio::test]
 async fn what_is_stored_right_after_the_greeting_came_while_one_was_online() {
     let world = World::start().await;
-    for n in 0..200 {
+    world.proxy.delay(Duration::from_millis(20));
+    for n in 0..20 {
         let who = format!("guest-{n}");
         let mut guest = world.login(&who).await;
         world.post("script", &who, "welcome").await;
@@ -184,7 +187,7 @@ async fn behind_a_listed_proxy_the_client_counts_and_what_it_did_not_answer_come
         }
     };
     assert_eq!(bob.stored().await.1, "one");
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     bob.send("!check\n").await;
     world.nothing_unseen("bob").await;
     // Others on the proxy's machine come as they always did.
