@@ -36,7 +36,7 @@ pub(crate) struct Failed {
 /// Why a read does not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// The message API is away, or the connection to it broke.
+    /// The message API is unreachable, or the connection to it broke.
     Unreachable,
     /// The store has been saying for this long that it cannot.
     Unavailable(Duration),

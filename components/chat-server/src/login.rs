@@ -40,7 +40,7 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const BLANK_LINES: usize = 16;
 /// Frames before `hello` that are answered; then whoever sends them is not a client of ours.
 const BAD_FRAMES: usize = 16;
-/// A service says at once who it is; nobody else is to keep its place from it for long.
+/// A service identifies itself at once; nobody else may hold its place for longer.
 const SERVICE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long the message API may take to say whether a name is registered, or looks like one that is.
 const STANDING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -181,13 +181,13 @@ fn distance(server: &Server, wire: &Wire, lag: Duration) -> Distance {
     if !wire.is_proxied && (peer.is_loopback() || peer == local) {
         return Distance::Here;
     }
-    // What was measured behind a proxy is the way to the proxy; who takes longer to answer is a person.
-    let queue = &server.send_queue;
+    let link = server.send_queue.link(&wire.stream, wire.local, wire.peer);
     // A peer that got our handshake late has measured that as a round trip, and is as slow to send again what is lost.
-    if queue.retransmitted(&wire.stream, wire.local, wire.peer).is_some_and(|count| count > 0) {
+    if link.is_some_and(|link| link.retransmitted > 0) {
         return Distance::Away(HANDSHAKE_AGAIN);
     }
-    let measured = queue.round_trip(&wire.stream, wire.local, wire.peer);
+    // What was measured behind a proxy is the link to the proxy; who takes longer to answer is a person.
+    let measured = link.and_then(|link| link.round_trip);
     let answered = Some(lag).filter(|lag| *lag < PERSON);
     Distance::Away(measured.filter(|_| !wire.is_proxied).or(answered).unwrap_or_default())
 }
@@ -375,10 +375,7 @@ async fn check_new(server: &Server, dialect: Dialect, name: &UserName) -> Result
         }
         Some(Standing { looks_like: None, .. }) | None => {}
     }
-    match NewName::new(name.clone()) {
-        Ok(_) => Ok(login),
-        Err(error) => Err(bad_name(dialect, &error)),
-    }
+    NewName::new(name.clone()).map(|_| login).map_err(|error| bad_name(dialect, &error))
 }
 
 fn bad_name(dialect: Dialect, why: &impl std::fmt::Display) -> Parting {

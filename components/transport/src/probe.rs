@@ -18,6 +18,7 @@ use protocol::{Body, ClientId, Draft, MessageType, Metadata, UserName, sanitise}
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::error::Elapsed;
 
 use crate::lines::{Line, Lines};
 
@@ -118,12 +119,8 @@ impl fmt::Display for ProbeError {
 pub async fn chat(address: SocketAddr, token: &Secret, within: Duration) -> Result<(), ProbeError> {
     let mut step = Step::Connection;
     let done = tokio::time::timeout(within, through_chat(address, token, &mut step)).await;
-    let cause = match done {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(cause)) => cause,
-        Err(_) => Cause::Silence(within),
-    };
-    Err(ProbeError { server: "chat server", address, step, cause })
+    let cause = cause(done, within);
+    cause.map_or(Ok(()), |cause| Err(ProbeError { server: "chat server", address, step, cause }))
 }
 
 async fn through_chat(address: SocketAddr, token: &Secret, step: &mut Step) -> Result<(), Cause> {
@@ -243,6 +240,11 @@ fn body() -> Body {
     Body::parse("probe").expect("a word is a message")
 }
 
+/// Why it failed, where it did.
+fn cause(done: Result<Result<(), Cause>, Elapsed>, within: Duration) -> Option<Cause> {
+    done.unwrap_or(Err(Cause::Silence(within))).err()
+}
+
 fn refused(words: &str) -> Cause {
     Cause::Refused(sanitise::short_line(words.trim(), WORDS).into_owned())
 }
@@ -254,12 +256,8 @@ fn refused(words: &str) -> Cause {
 pub async fn store(address: SocketAddr, token: &Secret, within: Duration) -> Result<(), ProbeError> {
     let mut step = Step::Connection;
     let done = tokio::time::timeout(within, in_store(address, token, &mut step)).await;
-    let cause = match done {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(cause)) => cause,
-        Err(_) => Cause::Silence(within),
-    };
-    Err(ProbeError { server: "message API", address, step, cause })
+    let cause = cause(done, within);
+    cause.map_or(Ok(()), |cause| Err(ProbeError { server: "message API", address, step, cause }))
 }
 
 /// By hand, for the launcher keeps no client with its connections and certificates for this.

@@ -43,7 +43,7 @@ pub(crate) struct State {
     pub(crate) cursors: BTreeMap<(UserName, ConversationId), u64>,
     /// How many moves of cursors were asked for, request by request.
     pub(crate) move_requests: Vec<usize>,
-    /// Whoever moves one of these is refused, with all that is moved at once.
+    /// A request that moves one of these is refused as a whole.
     pub(crate) refused_moves: BTreeSet<(UserName, ConversationId)>,
     /// Whether reads of events are refused.
     pub(crate) refuses_reads: bool,

@@ -63,7 +63,7 @@ async fn names_that_look_like_those_of_people_who_are_offline() {
         bob1 = world.connect().await;
     }
     world.stop_api().await;
-    // Nobody is kept out because the store is away.
+    // A store that is unavailable keeps nobody out.
     let _carol = world.login("CaroI").await;
 }
 

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::time::Duration;
 
-use super::{Pulse, Unacknowledged};
+use super::{Link, Pulse, Unacknowledged};
 
 /// Asks nobody.
 #[derive(Debug)]
@@ -29,15 +28,9 @@ impl SendQueue {
         None
     }
 
-    /// How long a round trip to the peer takes.
+    /// What the link to the peer is like.
     #[must_use]
-    pub fn round_trip(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<Duration> {
-        None
-    }
-
-    /// How many segments were sent to the peer again.
-    #[must_use]
-    pub fn retransmitted(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<u32> {
+    pub fn link(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<Link> {
         None
     }
 }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
-use super::{Pulse, Unacknowledged};
+use super::{Link, Pulse, Unacknowledged};
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLMSG_ERROR: u16 = 2;
@@ -81,17 +81,10 @@ impl SendQueue {
         self.info(socket, local, peer, pulse)
     }
 
-    /// How long a round trip to the peer takes (RFC 6298: SRTT). `None` where that cannot be told.
+    /// What the link to the peer is like. `None` where that cannot be told.
     #[must_use]
-    pub fn round_trip(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<Duration> {
-        let measured = self.info(socket, local, peer, |info| u32_at(info, ROUND_TRIP_AT));
-        measured.filter(|micros| *micros > 0).map(|micros| Duration::from_micros(micros.into()))
-    }
-
-    /// How many segments, the handshake's included, were sent to the peer again. `None` where that cannot be told.
-    #[must_use]
-    pub fn retransmitted(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<u32> {
-        self.info(socket, local, peer, |info| u32_at(info, RETRANSMITTED_AT))
+    pub fn link(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<Link> {
+        self.info(socket, local, peer, link)
     }
 
     /// What the connection's `tcp_info` says.
@@ -179,6 +172,14 @@ fn pulse(info: &[u8]) -> Option<Pulse> {
     Some(Pulse { heard: Duration::from_millis(u32_at(info, LAST_ACK_AT)?.into()), is_asked })
 }
 
+fn link(info: &[u8]) -> Option<Link> {
+    let round_trip = Some(u32_at(info, ROUND_TRIP_AT)?).filter(|micros| *micros > 0);
+    Some(Link {
+        round_trip: round_trip.map(|micros| Duration::from_micros(micros.into())),
+        retransmitted: u32_at(info, RETRANSMITTED_AT)?,
+    })
+}
+
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
@@ -238,9 +239,10 @@ mod tests {
         let (ours, peer_address) = listener.accept().unwrap();
         let (local, queue) = (ours.local_addr().unwrap(), SendQueue::open());
         let heard = || queue.pulse(&ours, local, peer_address).unwrap().heard;
-        let round_trip = queue.round_trip(&ours, local, peer_address).unwrap();
+        let link = queue.link(&ours, local, peer_address).unwrap();
+        let round_trip = link.round_trip.unwrap();
         assert!(round_trip < Duration::from_secs(1), "{round_trip:?} from here to here");
-        assert_eq!(queue.retransmitted(&ours, local, peer_address), Some(0));
+        assert_eq!(link.retransmitted, 0);
         while heard() < Duration::from_millis(1100) {
             std::thread::sleep(Duration::from_millis(50));
         }

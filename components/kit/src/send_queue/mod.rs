@@ -22,6 +22,15 @@ pub struct Pulse {
     pub is_asked: bool,
 }
 
+/// What the link to a peer is like, as far as the kernel has measured it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// How long a round trip takes (RFC 6298: SRTT); `None` before one was measured.
+    pub round_trip: Option<Duration>,
+    /// How many segments, the handshake's included, were sent again.
+    pub retransmitted: u32,
+}
+
 /// What the kernel knows of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unacknowledged {
