@@ -35,9 +35,9 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// What a draft says.
-    pub(crate) fn of(draft: &Draft) -> Self {
-        let Draft { destination: to, client_id, body, .. } = draft.clone();
+    /// What a draft says to somebody.
+    pub(crate) fn new(to: UserName, draft: &Draft) -> Self {
+        let Draft { client_id, body, .. } = draft.clone();
         Self { to, client_id, body }
     }
 }
@@ -143,7 +143,8 @@ mod tests {
     async fn answers_come_in_the_order_of_the_questions() {
         let mut answers = Answers::default();
         let name = |text| UserName::parse(text).unwrap();
-        let said = Said::of(&Draft::chat(name("alice"), name("bob"), Body::parse("hi").unwrap()));
+        let said =
+            Said::new(name("bob"), &Draft::chat(name("alice"), &name("bob"), Body::parse("hi").unwrap()));
         let (outcome, receiver) = oneshot::channel();
         answers.message(said.clone(), receiver);
         answers.bytes(Bytes::from_static(b"later"));

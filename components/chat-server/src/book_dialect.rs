@@ -63,8 +63,8 @@ pub(crate) async fn say(server: &Server, sender: UserName, line: &str, unsure: &
     // Who has only just logged in may not be in the book yet.
     match book::parse_line(line, |name| known.contains(name) || server.hub.is_online(name)) {
         Line::Message { to, body } => {
-            let draft = unsure.recognise(Draft::chat(sender, to, body));
-            let said = Said::of(&draft);
+            let draft = unsure.recognise(Draft::chat(sender, &to, body));
+            let said = Said::new(to, &draft);
             let lane = Lane::default();
             let stored = async { server.appender.submit(draft, &lane).await.await };
             let outcome = tokio::time::timeout_at(deadline, stored).await;

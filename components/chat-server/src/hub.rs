@@ -1,6 +1,6 @@
 //! Brings each event to the sessions it concerns, and knows who they are.
 //!
-//! The life of an event: [`Hub::dispatch`], in the feed's order → the destination's sessions → the sender's other native sessions
+//! The life of an event: [`Hub::dispatch`], in the feed's order → its receiver's sessions → the sender's other native sessions
 //! → each one's inbox, where it is queued or left to the store. Nothing here waits for anybody.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -91,8 +91,8 @@ impl Hub {
     /// Brings an event to the sessions it concerns.
     pub(crate) fn dispatch(&self, event: Event, at: FeedPosition) {
         let roster = self.roster();
-        let to_self = event.sender == event.destination;
-        let receivers = roster.sessions(&event.destination).to_vec();
+        let to_self = event.conversation.is_note_to_self();
+        let receivers = event.dm_receiver().map_or(&[][..], |key| roster.sessions_of(key)).to_vec();
         let senders: Vec<_> =
             if to_self { Vec::new() } else { roster.native_sessions(&event.sender).cloned().collect() };
         drop(roster);
@@ -180,7 +180,7 @@ impl Hub {
     /// A user has a conversation up to here: the other user's sessions that want to know are told.
     pub(crate) fn tell_delivered(&self, to: &UserName, conversation: &ConversationId, seq: u64) {
         // What one says to oneself is not delivered to anybody else.
-        let Some(Ok(sender)) = conversation.other(to).map(UserName::parse) else { return };
+        let Some(Ok(sender)) = conversation.dm_partner(to).map(UserName::parse) else { return };
         if sender == *to {
             return;
         }
@@ -264,7 +264,6 @@ mod tests {
             seq,
             at,
             sender: name(from),
-            destination: name(to),
             body: Body::parse("x").unwrap(),
             kind: MessageType::Chat,
             metadata: Metadata::default(),

@@ -134,7 +134,7 @@ impl Entrant {
                 known: if hello.log.is_some() && log.is_some() && hello.log != log {
                     BTreeMap::new()
                 } else {
-                    hello.cursors.clone().into_iter().filter(|(c, _)| c.has_member(&hello.name)).collect()
+                    hello.cursors.clone().into_iter().filter(|(c, _)| c.is_dm_of(&hello.name)).collect()
                 },
                 unseen: Some(Style::Stored),
                 ..Backlog::default()

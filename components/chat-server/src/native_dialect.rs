@@ -5,13 +5,13 @@ use protocol::limits::{LINE_BYTES, SERVER_FRAME_BYTES};
 use protocol::native::{
     self, Ack, ClientFrame, ErrorCode, ErrorFrame, HistoryPage, Send, ServerFrame, Trace, Welcome,
 };
-use protocol::{ClientId, Draft, UserName};
+use protocol::{ClientId, ConversationId, Draft, UserName};
 
 use crate::answers::Said;
 use crate::appender::Outcome;
 use crate::framing::Message;
 use crate::rendered::frame;
-use crate::request::Request;
+use crate::request::{Outgoing, Request};
 
 /// How long a client waits before it sends again what could not be stored.
 const RETRY_AFTER_MS: u64 = 500;
@@ -29,12 +29,9 @@ pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
         Ok(ClientFrame::Hello(_)) => {
             answer(ErrorCode::BadFrame, "this connection has said hello already", None)
         }
-        Ok(ClientFrame::Send(send)) => {
-            let traced = send.trace;
-            Request::Say(Box::new(draft(user, send)), traced)
-        }
+        Ok(ClientFrame::Send(send)) => Request::Say(Box::new(outgoing(user, send))),
         Ok(ClientFrame::Trace(request)) => Request::Trace(request),
-        Ok(ClientFrame::Seen(seen)) if !seen.conversation.has_member(user) => {
+        Ok(ClientFrame::Seen(seen)) if !seen.conversation.is_dm_of(user) => {
             let message = format!("{user} takes no part in {}", seen.conversation);
             answer(ErrorCode::Refused, &message, None)
         }
@@ -45,9 +42,11 @@ pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
     }
 }
 
-fn draft(user: &UserName, send: Send) -> Draft {
-    let Send { client_id, to, body, kind, metadata, timestamp, trace: _ } = send;
-    Draft { sender: user.clone(), destination: to, body, kind, metadata, client_id, timestamp }
+fn outgoing(user: &UserName, send: Send) -> Outgoing {
+    let Send { client_id, to, body, kind, metadata, timestamp, trace: traced } = send;
+    let (sender, conversation) = (user.clone(), ConversationId::dm(user, &to));
+    let draft = Draft { sender, conversation, body, kind, metadata, client_id, timestamp };
+    Outgoing { to, draft, traced }
 }
 
 fn answer(code: ErrorCode, message: &str, client_id: Option<ClientId>) -> Request {
@@ -145,7 +144,7 @@ pub(crate) fn history(mut page: HistoryPage) -> Bytes {
 mod tests {
     use super::*;
     use protocol::native::{ConversationSummary, Durability};
-    use protocol::{Body, ConversationId, Event, MessageType, Metadata, Timestamp};
+    use protocol::{Body, Event, MessageType, Metadata, Timestamp};
     use uuid::Uuid;
 
     fn name(text: &str) -> UserName {
@@ -160,7 +159,6 @@ mod tests {
             seq,
             at,
             sender: name("bob"),
-            destination: name("alice"),
             body: Body::parse(&"\"".repeat(16 * 1024)).unwrap(),
             kind: MessageType::Chat,
             metadata: Metadata::default(),

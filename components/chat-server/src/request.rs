@@ -1,8 +1,8 @@
 //! What one message of a client asks for, whatever dialect it came in.
 
 use bytes::Bytes;
-use protocol::Draft;
 use protocol::native::{HistoryRequest, Seen, TraceRequest};
+use protocol::{Body, Draft, UserName};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,8 +15,8 @@ pub(crate) enum Request {
     TooLong(Bytes),
     /// A sign of life.
     Ping(Option<u64>),
-    /// Store a message, and remember its way if that is asked for.
-    Say(Box<Draft>, bool),
+    /// Store a message.
+    Say(Box<Outgoing>),
     /// Where a message has been.
     Trace(TraceRequest),
     /// A line of the book dialect that names a target; who is registered decides what it means.
@@ -29,6 +29,24 @@ pub(crate) enum Request {
     History(HistoryRequest),
     /// Close the connection.
     Exit,
+}
+
+/// A message that a client wants stored.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Outgoing {
+    /// To whom, as its sender wrote it.
+    pub(crate) to: UserName,
+    /// What is stored.
+    pub(crate) draft: Draft,
+    /// Its way is to be remembered, however busy the server is.
+    pub(crate) traced: bool,
+}
+
+impl Outgoing {
+    /// A chat message under an id of ours.
+    pub(crate) fn chat(from: UserName, to: UserName, body: Body) -> Self {
+        Self { draft: Draft::chat(from, &to, body), to, traced: false }
+    }
 }
 
 impl Request {
@@ -64,13 +82,13 @@ mod tests {
     fn nothing_that_can_be_sent_again_is_free() {
         let name = |text| UserName::parse(text).unwrap();
         let conversation = ConversationId::dm(&name("a"), &name("b"));
-        let draft = Draft::chat(name("a"), name("b"), Body::parse("hi").unwrap());
+        let outgoing = Outgoing::chat(name("a"), name("b"), Body::parse("hi").unwrap());
         let requests = [
             Request::Nothing,
             Request::Mistake(Bytes::new()),
             Request::TooLong(Bytes::new()),
             Request::Ping(None),
-            Request::Say(Box::new(draft), false),
+            Request::Say(Box::new(outgoing)),
             Request::Trace(TraceRequest { message: "m".to_owned(), token: None }),
             Request::BookLine("b-hi".to_owned()),
             Request::Check,

@@ -168,7 +168,12 @@ impl Roster {
 
     /// A user's sessions.
     pub(crate) fn sessions(&self, name: &UserName) -> &[Arc<Outlet>] {
-        self.people.get(name).map_or(&[], |person| &person.sessions)
+        self.sessions_of(name.key())
+    }
+
+    /// The sessions of the user whose name has this key.
+    pub(crate) fn sessions_of(&self, key: &str) -> &[Arc<Outlet>] {
+        self.people.get(key).map_or(&[], |person| &person.sessions)
     }
 
     /// A user's sessions that get what the user says elsewhere.

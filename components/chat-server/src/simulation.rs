@@ -170,7 +170,9 @@ impl World {
         for person in &self.people {
             let showings = person.showings.lock().unwrap();
             let shown: HashSet<_> = showings.iter().flatten().map(|(_, _, _, id)| *id).collect();
-            let its = state.order.iter().filter(|event| event.destination == person.name);
+            let its = state.order.iter().filter(|event| {
+                event.is_incoming_for(&person.name) && event.conversation.is_dm_of(&person.name)
+            });
             missing.extend(
                 its.filter(|event| !shown.contains(&event.id))
                     .map(|event| (event.conversation.to_string(), event.seq)),
@@ -186,7 +188,7 @@ impl World {
         let mut said: HashMap<(String, String), Vec<(u64, usize)>> = HashMap::new();
         for event in &state.order {
             let number = event.body.as_str().parse().unwrap();
-            let key = (event.sender.to_string(), event.destination.to_string());
+            let key = (event.sender.to_string(), event.dm_receiver().unwrap().to_owned());
             said.entry(key).or_default().push((event.seq, number));
         }
         assert_eq!(state.order.len(), 3 * MESSAGES, "each once");
@@ -230,7 +232,7 @@ impl Sender {
         let message = |n: usize| {
             let to = others[usize::try_from(self.dice.below(2)).unwrap()].clone();
             let client_id = ClientId::parse(&format!("{}-{n}", self.name)).unwrap();
-            Draft { client_id, ..Draft::chat(self.name.clone(), to, Body::parse(&n.to_string()).unwrap()) }
+            Draft { client_id, ..Draft::chat(self.name.clone(), &to, Body::parse(&n.to_string()).unwrap()) }
         };
         let drafts: Vec<Draft> = (0..MESSAGES).map(message).collect();
         let mut done = 0;
@@ -246,7 +248,10 @@ impl Sender {
                 match answer.await.unwrap() {
                     Outcome::Stored(stored, _) => {
                         assert!(!again, "{} overtook one that must be sent again", draft.client_id);
-                        let (from, to) = (self.name.to_string(), draft.destination.to_string());
+                        let (from, to) = (
+                            self.name.to_string(),
+                            draft.conversation.dm_partner(&self.name).unwrap().to_owned(),
+                        );
                         self.acknowledged.lock().unwrap().push((from, to, done, stored.seq));
                         done += 1;
                     }

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use protocol::limits::LINE_BYTES;
 use protocol::text::{self, Line};
-use protocol::{Draft, UserName, sanitise};
+use protocol::{UserName, sanitise};
 
 use crate::answers::Said;
 use crate::appender::Outcome;
 use crate::framing::Message;
-use crate::request::Request;
+use crate::request::{Outgoing, Request};
 
 /// The answer to a message that is not known to be stored. A store that hangs may have it all the same, so it is not said that it is not
 /// saved; the same line goes there under the same id.
@@ -30,7 +30,7 @@ pub(crate) fn interpret(user: &UserName, message: &Message) -> Request {
         return Request::Mistake(Bytes::from_static(NOT_UTF8.as_bytes()));
     }
     match text::parse_line(line) {
-        Line::Message { to, body } => Request::Say(Box::new(Draft::chat(user.clone(), to, body)), false),
+        Line::Message { to, body } => Request::Say(Box::new(Outgoing::chat(user.clone(), to, body))),
         Line::Check => Request::Check,
         Line::Exit => Request::Exit,
         Line::Blank => Request::Nothing,

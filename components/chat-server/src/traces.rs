@@ -97,7 +97,7 @@ impl Traces {
     pub(crate) fn accepted(&self, draft: &Draft, wanted: bool, place: impl FnOnce() -> Location) {
         let mut kept = self.kept();
         if wanted || kept.has_share_left() {
-            let conversation = draft.conversation();
+            let conversation = draft.conversation.clone();
             let at = kept.begin(&draft.sender, &draft.client_id, conversation);
             kept.step(at, TraceStage::Accepted, Timestamp::now(), place());
         }
@@ -162,7 +162,7 @@ impl Traces {
     pub(crate) fn find(&self, message: &str, of: Option<&UserName>) -> Option<Trace> {
         let kept = self.kept();
         let newest_first = kept.order.iter().rev().filter_map(|at| kept.traces.get(at));
-        let mut its = newest_first.filter(|trace| of.is_none_or(|user| trace.conversation.has_member(user)));
+        let mut its = newest_first.filter(|trace| of.is_none_or(|user| trace.conversation.is_dm_of(user)));
         let found = its.find(|trace| {
             trace.client_id.as_str() == message || trace.id.is_some_and(|id| id.to_string() == message)
         })?;
@@ -250,7 +250,7 @@ impl Kept {
 
     /// Whether this user is the one to see it.
     fn is_for(&self, at: u64, user: &UserName) -> bool {
-        let to = |trace: &Traced| trace.conversation.other(&trace.sender) == Some(user.key());
+        let to = |trace: &Traced| trace.conversation.dm_partner(&trace.sender) == Some(user.key());
         self.traces.get(&at).is_some_and(to)
     }
 }
@@ -270,12 +270,12 @@ mod tests {
 
     fn draft(n: u64) -> Draft {
         let client_id = ClientId::parse(&format!("c{n}")).unwrap();
-        Draft { client_id, ..Draft::chat(name("alice"), name("bob"), Body::parse("x").unwrap()) }
+        Draft { client_id, ..Draft::chat(name("alice"), &name("bob"), Body::parse("x").unwrap()) }
     }
 
     fn stored(traces: &Traces, draft: &Draft, seq: u64) {
         let (id, at) = (uuid::Uuid::from_u128(seq.into()), Timestamp::now());
-        let appended = Appended { conversation: draft.conversation(), seq, id, at, duplicate: false };
+        let appended = Appended { conversation: draft.conversation.clone(), seq, id, at, duplicate: false };
         traces.stored(&draft.sender, &draft.client_id, &appended);
     }
 
@@ -291,10 +291,10 @@ mod tests {
             traces.accepted(draft, false, || at("alice"));
             stored(&traces, draft, seq);
         }
-        traces.written(&one.conversation(), 1, || at("bob"));
-        traces.seen(&name("alice"), &one.conversation(), 2, || unreachable!("it is her own"));
-        traces.seen(&name("bob"), &one.conversation(), 1, || at("bob"));
-        traces.seen(&name("bob"), &one.conversation(), 1, || unreachable!("it is known"));
+        traces.written(&one.conversation, 1, || at("bob"));
+        traces.seen(&name("alice"), &one.conversation, 2, || unreachable!("it is her own"));
+        traces.seen(&name("bob"), &one.conversation, 1, || at("bob"));
+        traces.seen(&name("bob"), &one.conversation, 1, || unreachable!("it is known"));
         let trace = traces.find("c1", Some(&name("bob"))).unwrap();
         use TraceStage::{Accepted, Seen, Stored, Written};
         assert_eq!(stages(&trace), [Accepted, Stored, Written, Seen]);

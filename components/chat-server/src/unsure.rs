@@ -36,7 +36,9 @@ impl Unsure {
 
     /// The draft, under the id of the one that it says again.
     pub(crate) fn recognise(&self, draft: Draft) -> Draft {
-        let same = |unsure: &&Said| unsure.to == draft.destination && unsure.body == draft.body;
+        let same = |unsure: &&Said| {
+            draft.conversation.dm_partner(&draft.sender) == Some(unsure.to.key()) && unsure.body == draft.body
+        };
         match self.0.iter().find(same) {
             Some(unsure) => Draft { client_id: unsure.client_id.clone(), ..draft },
             None => draft,
@@ -51,14 +53,18 @@ mod tests {
 
     fn draft(to: &str, text: &str) -> Draft {
         let name = |text| UserName::parse(text).unwrap();
-        Draft::chat(name("alice"), name(to), Body::parse(text).unwrap())
+        Draft::chat(name("alice"), &name(to), Body::parse(text).unwrap())
+    }
+
+    fn said_to(to: &str, draft: &Draft) -> Said {
+        Said::new(UserName::parse(to).unwrap(), draft)
     }
 
     #[test]
     fn the_same_words_to_the_same_receiver_are_the_same_message_until_its_outcome_is_known() {
         let mut unsure = Unsure::default();
         let first = draft("bob", "hi");
-        let said = Said::of(&first);
+        let said = said_to("bob", &first);
         unsure.add(&said);
         unsure.add(&said);
         assert_eq!(unsure.0.len(), 1);
@@ -68,7 +74,7 @@ mod tests {
         }
         unsure.settle(&said);
         assert_ne!(unsure.recognise(draft("bob", "hi")).client_id, first.client_id);
-        (0..100).for_each(|n| unsure.add(&Said::of(&draft("bob", &n.to_string()))));
+        (0..100).for_each(|n| unsure.add(&said_to("bob", &draft("bob", &n.to_string()))));
         assert_eq!(unsure.0.len(), LIMIT);
     }
 }

@@ -48,7 +48,7 @@ async fn append(store: Arc<dyn Store>, count: Arc<AtomicU64>, caller: usize, siz
             return;
         }
         let first = (caller * 31 + batch) * size;
-        let draft = |n: usize| Draft::chat(name(first + n), name(first + n * 7 + 1), body.clone());
+        let draft = |n: usize| Draft::chat(name(first + n), &name(first + n * 7 + 1), body.clone());
         let results = store.append((0..size).map(draft).collect()).await;
         count.fetch_add(results.expect("the store works").len() as u64, Ordering::Relaxed);
     }

@@ -143,7 +143,7 @@ mod tests {
 
     fn draft(sender: &str, bytes: usize) -> Draft {
         let body = protocol::Body::parse(&"x".repeat(bytes)).unwrap();
-        Draft::chat(sample::name(sender), sample::name("bob"), body)
+        Draft::chat(sample::name(sender), &sample::name("bob"), body)
     }
 
     #[tokio::test(start_paused = true)]

@@ -59,7 +59,7 @@ struct Entry {
 
 #[derive(Debug)]
 enum What {
-    Event { id: Uuid, destination: UserName },
+    Event { id: Uuid, sender: UserName, conversation: ConversationId },
     Seen,
 }
 
@@ -116,8 +116,9 @@ impl Feed {
         let ring = self.lock();
         !ring.reaches_back_to(from)
             || ring.after(from).any(|entry| {
-                matches!(&entry.what, What::Event { id, destination }
-                    if destination == user && !known.iter().any(|event| event.id == *id))
+                let What::Event { id, sender, conversation } = &entry.what else { return false };
+                conversation.dm_partner(sender) == Some(user.key())
+                    && !known.iter().any(|event| event.id == *id)
             })
     }
 
@@ -162,7 +163,11 @@ impl Entry {
         let mut json = br#""event":"#.to_vec();
         serde_json::to_writer(&mut json, event).expect("an event serialises into memory");
         json.push(b'}');
-        let what = What::Event { id: event.id, destination: event.destination.clone() };
+        let what = What::Event {
+            id: event.id,
+            sender: event.sender.clone(),
+            conversation: event.conversation.clone(),
+        };
         Self { what, json: json.into() }
     }
 
@@ -375,7 +380,7 @@ mod tests {
         assert!(matches!(start[..], [FeedFrame::Start { log: Some(log), .. }] if log == Uuid::nil()));
         let event = sample::event(1);
         feed.publish(std::slice::from_ref(&event));
-        let (user, conversation) = (event.destination.clone(), event.conversation.clone());
+        let (user, conversation) = (sample::name("bob"), event.conversation.clone());
         feed.tell_seen(&user, &conversation, 1);
         let got = next(&mut reader).await;
         assert_eq!(got[1], FeedFrame::Seen { index: 2, user: user.clone(), conversation, seq: 1 });
@@ -408,7 +413,7 @@ mod tests {
     fn it_knows_what_a_page_missed() {
         let feed = Feed::with_bounds(2, usize::MAX);
         let (one, two) = (sample::event(1), sample::event(2));
-        let (alice, bob) = (one.sender.clone(), one.destination.clone());
+        let (alice, bob) = (sample::name("alice"), sample::name("bob"));
         let at = |index| FeedPosition { index, ..feed.position() };
         feed.publish(&[one.clone(), two.clone()]);
         assert!(feed.has_other_for(&bob, at(0), &[]));

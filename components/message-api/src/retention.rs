@@ -232,8 +232,8 @@ impl<'c> Log<'c> {
 
     fn goes(&self, event: &Event, rule: Rule, now: Timestamp) -> bool {
         let own = self.cursors.iter();
-        let own = own.filter(|cursor| cursor.device.is_none() && cursor.user == event.destination);
-        let seen = own.map(|cursor| cursor.seq).max().unwrap_or(0);
+        let own = own.filter(|cursor| cursor.device.is_none() && event.is_incoming_for(&cursor.user));
+        let seen = own.map(|cursor| cursor.seq).min().unwrap_or(0);
         rule.lets_go(event, self.head, seen, now)
     }
 
@@ -333,9 +333,8 @@ mod tests {
 
     async fn say(service: &Service, count: u32) {
         let (from, to) = (sample::name("alice"), sample::name("bob"));
-        let draft = |n: u32| {
-            protocol::Draft::chat(from.clone(), to.clone(), protocol::Body::parse(&n.to_string()).unwrap())
-        };
+        let draft =
+            |n: u32| protocol::Draft::chat(from.clone(), &to, protocol::Body::parse(&n.to_string()).unwrap());
         service.append((0..count).map(draft).collect()).await.unwrap();
     }
 

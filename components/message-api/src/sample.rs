@@ -8,13 +8,12 @@ pub(crate) fn name(text: &str) -> UserName {
 }
 
 pub(crate) fn draft(sender: &str, destination: &str, body: &str) -> Draft {
-    Draft::chat(name(sender), name(destination), Body::parse(body).unwrap())
+    Draft::chat(name(sender), &name(destination), Body::parse(body).unwrap())
 }
 
 /// The event `seq` of what alice says to bob.
 pub(crate) fn event(seq: u64) -> Event {
     let draft = draft("alice", "bob", &format!("message {seq}"));
     let at = protocol::Timestamp::from_micros(i64::try_from(seq).unwrap());
-    let conversation = draft.conversation();
-    draft.into_event(Uuid::now_v7(), conversation, seq, at)
+    draft.into_event(Uuid::now_v7(), seq, at)
 }

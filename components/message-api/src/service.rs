@@ -78,8 +78,12 @@ impl Service {
         }
     }
 
-    /// Stores a batch, unless somebody in it has sent too much or the disk is nearly full.
+    /// Stores a batch of direct messages, unless somebody in it has sent too much or the disk is nearly full.
     pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
+        if let Some(draft) = drafts.iter().find(|draft| !draft.conversation.is_dm_of(&draft.sender)) {
+            let detail = format!("{} takes no part in {}", draft.sender, draft.conversation);
+            return Err(StoreError::refused("conversation", detail));
+        }
         if let Err(error) = self.budget.spend(&drafts) {
             match &error {
                 StoreError::Full { .. } => self.metrics.no_room.add(1),

@@ -85,7 +85,7 @@ pub struct InboxMessage {
     pub id: String,
     /// Who said it.
     pub sender: UserName,
-    /// To whom.
+    /// Who reads it, as they were asked for.
     pub destination: UserName,
     /// What was said.
     #[serde(deserialize_with = "crate::validated::stored_body")]
@@ -118,13 +118,15 @@ pub struct SeenMessage {
     pub seq: u64,
 }
 
-impl From<Event> for InboxMessage {
-    fn from(event: Event) -> Self {
+impl InboxMessage {
+    /// An event as it is read by this user, whose name existing programs expect in it.
+    #[must_use]
+    pub fn new(event: Event, reader: &UserName) -> Self {
         Self {
             place: None,
             id: event.id.to_string(),
             sender: event.sender,
-            destination: event.destination,
+            destination: reader.clone(),
             message: event.body,
             timestamp: event.timestamp,
             kind: event.kind,

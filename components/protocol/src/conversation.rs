@@ -1,34 +1,61 @@
-//! Which log a message belongs to.
+//! Which log an event belongs to.
 
 use std::sync::Arc;
+
+use uuid::Uuid;
 
 use crate::name::UserName;
 use crate::validated::string_type;
 
-/// The key of one conversation's log: `dm:alice:bob`, the two users' name keys in order. Names cannot hold `:`.
+/// How the id of a direct conversation begins.
+const DM: &str = "dm:";
+/// How the id of a room begins.
+const ROOM: &str = "room:";
+
+/// The id of one conversation: `dm:alice:bob`, the two users' name keys in order, or `room:` and a UUID, for a room's name may change.
+/// Names cannot hold `:`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConversationId(Arc<str>);
 
-/// A text is not the key of a conversation.
+/// What kind of conversation an id belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind<'a> {
+    /// Two users, by the keys of their names; the same twice when somebody writes to themselves. They are its members for ever.
+    Dm(&'a str, &'a str),
+    /// A room. Its members are in the store.
+    Room(Uuid),
+}
+
+/// A text is not the id of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a conversation: expected dm:NAME:NAME with the names in lower case and in order")]
+#[error("not a conversation: expected dm:NAME:NAME with the names in lower case and in order, or room:UUID")]
 pub struct ConversationError;
 
 impl ConversationId {
-    /// The conversation of two users, the same whoever writes.
+    /// The conversation of two users, the same from both sides.
     #[must_use]
     pub fn dm(one: &UserName, other: &UserName) -> Self {
         let (first, second) = if one <= other { (one, other) } else { (other, one) };
-        Self(format!("dm:{}:{}", first.key(), second.key()).into())
+        Self(format!("{DM}{}:{}", first.key(), second.key()).into())
     }
 
-    /// Reads a key.
+    /// The conversation of a room.
+    #[must_use]
+    pub fn room(id: Uuid) -> Self {
+        Self(format!("{ROOM}{id}").into())
+    }
+
+    /// Reads an id.
     ///
     /// # Errors
-    /// When it is not exactly what [`ConversationId::dm`] makes of its two names.
+    /// When it is not exactly what [`ConversationId::dm`] makes of its two names, or [`ConversationId::room`] of its UUID.
     pub fn parse(text: &str) -> Result<Self, ConversationError> {
+        if let Some(id) = text.strip_prefix(ROOM) {
+            let room = Self::room(Uuid::try_parse(id).map_err(|_| ConversationError)?);
+            return if room.as_str() == text { Ok(room) } else { Err(ConversationError) };
+        }
         let (first, second) =
-            text.strip_prefix("dm:").and_then(|names| names.split_once(':')).ok_or(ConversationError)?;
+            text.strip_prefix(DM).and_then(|names| names.split_once(':')).ok_or(ConversationError)?;
         if UserName::is_plain_key(first) && UserName::is_plain_key(second) {
             return if first <= second { Ok(Self(text.into())) } else { Err(ConversationError) };
         }
@@ -37,32 +64,45 @@ impl ConversationId {
         if id.as_str() == text { Ok(id) } else { Err(ConversationError) }
     }
 
-    /// The key as text.
+    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name keys of its two users; the same twice when somebody writes to themselves.
+    /// What kind of conversation it is.
+    ///
+    /// # Panics
+    /// Never: an id was checked when it was made.
     #[must_use]
-    pub fn members(&self) -> (&str, &str) {
-        self.0["dm:".len()..].split_once(':').expect("a conversation key holds two names")
+    pub fn kind(&self) -> Kind<'_> {
+        if let Some(names) = self.0.strip_prefix(DM) {
+            let (first, second) =
+                names.split_once(':').expect("the id of a direct conversation holds two names");
+            return Kind::Dm(first, second);
+        }
+        Kind::Room(Uuid::try_parse(&self.0[ROOM.len()..]).expect("the id of a room holds a UUID"))
     }
 
-    /// Whether a user takes part in it.
+    /// Whether it is direct and this user is one of the two. Who is in a room only the store knows.
     #[must_use]
-    pub fn has_member(&self, user: &UserName) -> bool {
-        let (first, second) = self.members();
-        user.key() == first || user.key() == second
+    pub fn is_dm_of(&self, user: &UserName) -> bool {
+        self.dm_partner(user).is_some()
     }
 
-    /// The name key of the other user, or `None` when `user` takes no part in it.
+    /// Whether somebody writes to themselves in it.
     #[must_use]
-    pub fn other(&self, user: &UserName) -> Option<&str> {
-        match self.members() {
-            (first, second) if first == user.key() => Some(second),
-            (first, second) if second == user.key() => Some(first),
-            _ => None,
+    pub fn is_note_to_self(&self) -> bool {
+        matches!(self.kind(), Kind::Dm(first, second) if first == second)
+    }
+
+    /// The name key of the other user of a direct conversation, or `None` when it is a room or `user` takes no part in it.
+    #[must_use]
+    pub fn dm_partner(&self, user: &UserName) -> Option<&str> {
+        match self.kind() {
+            Kind::Dm(first, second) if first == user.key() => Some(second),
+            Kind::Dm(first, second) if second == user.key() => Some(first),
+            Kind::Dm(..) | Kind::Room(_) => None,
         }
     }
 }
@@ -76,7 +116,7 @@ impl std::fmt::Debug for ConversationId {
 string_type!(
     ConversationId,
     "ConversationId",
-    "dm:NAME:NAME, the two users' names in lower case and in order"
+    "dm:NAME:NAME, the two users' names in lower case and in order, or room:UUID"
 );
 
 #[cfg(test)]
@@ -88,23 +128,41 @@ mod tests {
     fn both_sides_name_the_same_conversation() {
         let (alice, bob) = (UserName::parse("Alice").unwrap(), UserName::parse("bob").unwrap());
         let id = ConversationId::dm(&bob, &alice);
-        assert_eq!(id.as_str(), "dm:alice:bob");
+        assert_eq!((id.as_str(), id.kind()), ("dm:alice:bob", Kind::Dm("alice", "bob")));
         assert_eq!(id, ConversationId::dm(&alice, &bob));
-        assert_eq!(id.other(&alice), Some("bob"));
-        assert_eq!(ConversationId::dm(&bob, &bob).other(&bob), Some("bob"));
+        assert_eq!(id.dm_partner(&alice), Some("bob"));
+        assert_eq!(id.dm_partner(&UserName::parse("carol").unwrap()), None);
+        assert!(!id.is_note_to_self() && ConversationId::dm(&bob, &bob).is_note_to_self());
+        assert_eq!(ConversationId::dm(&bob, &bob).dm_partner(&bob), Some("bob"));
         assert_eq!(ConversationId::parse("dm:alice:bob").unwrap(), id);
     }
 
     #[test]
-    fn only_the_canonical_key_is_one() {
-        for bad in ["", "dm:", "dm:bob:alice", "dm:Alice:bob", "dm:a:b:c", "room:x", "dm:a: b"] {
+    fn a_room_is_named_by_its_id_and_has_no_members_of_its_own() {
+        let text = "room:019aa3c2-7f10-7abc-8def-0123456789ab";
+        let room = ConversationId::parse(text).unwrap();
+        let Kind::Room(id) = room.kind() else { panic!("{room} is no room") };
+        assert_eq!((ConversationId::room(id), room.as_str()), (room.clone(), text));
+        assert!(!room.is_dm_of(&UserName::parse("alice").unwrap()) && !room.is_note_to_self());
+    }
+
+    #[test]
+    fn only_the_canonical_id_is_one() {
+        let rooms = [
+            "room:",
+            "room:x",
+            "room:019AA3C2-7f10-7abc-8def-0123456789ab",
+            "room:019aa3c27f107abc8def0123456789ab",
+        ];
+        for bad in ["", "dm:", "dm:bob:alice", "dm:Alice:bob", "dm:a:b:c", "dm:a: b"].into_iter().chain(rooms)
+        {
             assert!(ConversationId::parse(bad).is_err(), "{bad}");
         }
     }
 
     proptest! {
         #[test]
-        fn a_key_is_read_as_it_was_made(one in "[a-zA-Z0-9._-]{1,33}|\\PC{1,9}", other in "[a-zA-Z0-9._-]{1,33}|\\PC{1,9}") {
+        fn an_id_is_read_as_it_was_made(one in "[a-zA-Z0-9._-]{1,33}|\\PC{1,9}", other in "[a-zA-Z0-9._-]{1,33}|\\PC{1,9}") {
             let canonical = match (UserName::stored(&one), UserName::stored(&other)) {
                 (Ok(a), Ok(b)) => ConversationId::dm(&a, &b).as_str() == format!("dm:{one}:{other}"),
                 (Err(_), _) | (_, Err(_)) => false,

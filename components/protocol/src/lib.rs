@@ -3,12 +3,13 @@
 //! Nothing here knows about sockets, clocks or processes. A value that exists is valid: bytes from outside are parsed
 //! once, at the border, into these types.
 //!
-//! * [`name`], [`body`], [`metadata`], [`message`], [`conversation`], [`event`], [`time`]: the data.
+//! * [`name`], [`address`], [`body`], [`metadata`], [`message`], [`conversation`], [`event`], [`time`]: the data.
 //! * [`sanitise`]: what of all this may be shown on a terminal or in a log.
 //! * [`text`] and [`book`]: the line dialects. [`native`]: JSON lines. [`web`]: the browser's frames.
 //! * [`lan`]: what machines on one network say to each other without a server.
 //! * [`api`]: the bodies of the message API's requests and answers.
 
+pub mod address;
 pub mod api;
 pub mod body;
 pub mod book;
@@ -27,6 +28,7 @@ pub mod web;
 
 mod validated;
 
+pub use address::{Address, RoomName};
 pub use body::Body;
 pub use conversation::ConversationId;
 pub use event::Event;

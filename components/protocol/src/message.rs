@@ -100,12 +100,15 @@ impl std::fmt::Debug for ClientId {
 string_type!(ClientId, "ClientId", "1 to 64 printable ASCII characters, unique per sender");
 
 /// A message on its way to the store.
+///
+/// Its JSON form may name a user as `destination` instead of a direct conversation, as it did before there were rooms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "DraftForm")]
 pub struct Draft {
     /// Who says it.
     pub sender: UserName,
-    /// To whom.
-    pub destination: UserName,
+    /// Where it is said.
+    pub conversation: ConversationId,
     /// What is said.
     pub body: Body,
     /// What kind of message it is.
@@ -121,13 +124,41 @@ pub struct Draft {
     pub timestamp: Option<Timestamp>,
 }
 
+/// What [`Draft`] is read from.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Draft")]
+struct DraftForm {
+    sender: UserName,
+    conversation: Option<ConversationId>,
+    destination: Option<UserName>,
+    body: Body,
+    #[serde(rename = "type", default)]
+    kind: MessageType,
+    #[serde(default)]
+    metadata: Metadata,
+    client_id: ClientId,
+    timestamp: Option<Timestamp>,
+}
+
+impl TryFrom<DraftForm> for Draft {
+    type Error = &'static str;
+
+    fn try_from(form: DraftForm) -> Result<Self, Self::Error> {
+        let DraftForm { sender, conversation, destination, body, kind, metadata, client_id, timestamp } =
+            form;
+        let named = destination.map(|to| ConversationId::dm(&sender, &to));
+        let conversation = conversation.or(named).ok_or("missing field `conversation`")?;
+        Ok(Self { sender, conversation, body, kind, metadata, client_id, timestamp })
+    }
+}
+
 impl Draft {
-    /// A plain chat message with a fresh client id.
+    /// A plain chat message to a user, with a fresh client id.
     #[must_use]
-    pub fn chat(sender: UserName, destination: UserName, body: Body) -> Self {
+    pub fn chat(sender: UserName, to: &UserName, body: Body) -> Self {
         Self {
+            conversation: ConversationId::dm(&sender, to),
             sender,
-            destination,
             body,
             kind: MessageType::Chat,
             metadata: Metadata::default(),
@@ -136,27 +167,38 @@ impl Draft {
         }
     }
 
-    /// The conversation it belongs to.
+    /// What it is once it has its place: `seq` in its conversation, since `at`.
     #[must_use]
-    pub fn conversation(&self) -> ConversationId {
-        ConversationId::dm(&self.sender, &self.destination)
-    }
-
-    /// What it is once it has its place: `seq` in the conversation that it belongs to, which the caller knows already, since `at`.
-    #[must_use]
-    pub fn into_event(self, id: Uuid, conversation: ConversationId, seq: u64, at: Timestamp) -> Event {
+    pub fn into_event(self, id: Uuid, seq: u64, at: Timestamp) -> Event {
         Event {
             id,
-            conversation,
+            conversation: self.conversation,
             seq,
             at,
             sender: self.sender,
-            destination: self.destination,
             body: self.body,
             kind: self.kind,
             metadata: self.metadata,
             client_id: self.client_id,
             timestamp: self.timestamp.unwrap_or(at),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draft_names_its_conversation_or_as_before_a_user() {
+        let read = |place: &str| {
+            serde_json::from_str::<Draft>(&format!(
+                r#"{{"sender":"Bob",{place}"body":"hi","client_id":"c"}}"#
+            ))
+        };
+        let now = read(r#""conversation":"dm:alice:bob","#).unwrap();
+        assert_eq!(now, read(r#""destination":"Alice","#).unwrap());
+        assert_eq!(serde_json::from_str::<Draft>(&serde_json::to_string(&now).unwrap()).unwrap(), now);
+        assert!(read("").unwrap_err().to_string().contains("missing field `conversation`"));
     }
 }

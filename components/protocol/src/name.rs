@@ -12,6 +12,7 @@
 mod lookalike;
 mod rules;
 
+use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -153,6 +154,13 @@ impl Eq for UserName {}
 impl Hash for UserName {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.key.hash(state);
+    }
+}
+
+/// A name is found by its key.
+impl Borrow<str> for UserName {
+    fn borrow(&self) -> &str {
+        &self.key
     }
 }
 

@@ -125,7 +125,6 @@ mod tests {
             seq: 1,
             at,
             sender: name("bob"),
-            destination: name("alice"),
             body: Body::parse(body).unwrap(),
             kind: MessageType::Chat,
             metadata: serde_json::from_str::<Metadata>(metadata).unwrap(),

@@ -203,7 +203,6 @@ impl Service {
 
     fn asks(&self, event: &Event) -> bool {
         event.sender != self.name
-            && event.destination == self.name
             && self.kinds.contains(&event.kind)
             && !event.client_id.as_str().starts_with(REPLY_PREFIX)
             && !event.metadata.is_automatic()

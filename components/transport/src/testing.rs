@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use kit::{Context, Notifier, Secret};
-use protocol::{Body, ClientId, Draft, Event, MessageType, Metadata, UserName};
+use protocol::{Body, ClientId, ConversationId, Draft, Event, MessageType, Metadata, UserName};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -116,8 +116,8 @@ impl FakeServers {
     /// When the names or the text are not valid.
     pub fn say_with(&self, from: &str, to: &str, kind: MessageType, text: &str, metadata: Metadata) -> Event {
         let draft = Draft {
+            conversation: ConversationId::dm(&name(from), &name(to)),
             sender: name(from),
-            destination: name(to),
             body: Body::parse(text).expect("a test says valid texts"),
             kind,
             metadata,

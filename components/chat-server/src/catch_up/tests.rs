@@ -13,7 +13,7 @@ async fn world() -> (SimulatedApi, Arc<Server>) {
     let api = SimulatedApi::new(Arc::new(Dice::steady(Duration::from_millis(5))));
     api.state().faults = false;
     let (server, _workers) = simulation::server(&api, 1 << 20);
-    api.append(vec![Draft::chat(name("ann"), name("bob"), Body::parse("hi").unwrap())]).await.unwrap();
+    api.append(vec![Draft::chat(name("ann"), &name("bob"), Body::parse("hi").unwrap())]).await.unwrap();
     api.state().refuses_reads = true;
     (api, server)
 }

@@ -30,7 +30,7 @@ fn world(latency: Duration) -> (SimulatedApi, Arc<Server>, JoinSet<()>) {
 }
 
 async fn say(api: &SimulatedApi, from: &str, to: &str) {
-    let draft = Draft::chat(name(from), name(to), Body::parse("hi").unwrap());
+    let draft = Draft::chat(name(from), &name(to), Body::parse("hi").unwrap());
     api.append(vec![draft]).await.unwrap();
 }
 

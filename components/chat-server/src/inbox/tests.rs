@@ -20,7 +20,6 @@ fn event(with: &str, seq: u64, own: bool) -> Event {
         seq,
         at,
         sender: if own { me.clone() } else { other.clone() },
-        destination: if own { other } else { me },
         body: Body::parse("x").unwrap(),
         kind: MessageType::Chat,
         metadata: Metadata::default(),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::ConversationId;
 use protocol::limits::PAGE_EVENTS;
 use protocol::native::{HistoryPage, HistoryRequest, Seen, TraceRequest};
-use protocol::{ConversationId, Draft};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use transport::api::Range;
@@ -18,7 +18,7 @@ use crate::lane::Lane;
 use crate::login::is_in_flight;
 use crate::native_dialect;
 use crate::outlet::Dialect;
-use crate::request::Request;
+use crate::request::{Outgoing, Request};
 use crate::text_dialect;
 use crate::wire::Read;
 
@@ -150,7 +150,7 @@ impl Session {
             Request::Nothing => {}
             Request::Mistake(bytes) | Request::TooLong(bytes) => self.answers.bytes(bytes),
             Request::Ping(nonce) => self.answers.bytes(native_dialect::pong(nonce)),
-            Request::Say(draft, traced) => self.say(*draft, traced),
+            Request::Say(outgoing) => self.say(*outgoing),
             Request::Trace(request) => self.trace(&request),
             Request::BookLine(line) => self.book_line(line),
             Request::Check => self.check(now),
@@ -160,12 +160,12 @@ impl Session {
         }
     }
 
-    fn say(&mut self, draft: Draft, traced: bool) {
+    fn say(&mut self, Outgoing { to, draft, traced }: Outgoing) {
         let draft = if self.is_lines() { self.unsure.recognise(draft) } else { draft };
         self.server.traces.accepted(&draft, traced, || self.place());
-        let said = Said::of(&draft);
+        let said = Said::new(to, &draft);
         // What one says to oneself comes back as an event, as to anybody.
-        if !self.is_lines() && draft.sender != draft.destination {
+        if !self.is_lines() && !draft.conversation.is_note_to_self() {
             self.member.outlet.mail().sends(&draft.client_id);
         }
         // A person at a line sees which messages were not saved; behind none of them is anything held back.

@@ -195,7 +195,7 @@ impl Session {
     }
 
     fn replay_event(&mut self, event: &Event) {
-        let own = event.destination != self.member.name;
+        let own = !event.is_incoming_for(&self.member.name);
         let unwanted = self.is_lines() && own
             || self.replay.only_since.is_some_and(|login| login.is_before(event.at) == Some(true))
             || !self.member.outlet.mail().inbox.show(event, own);
@@ -254,7 +254,7 @@ impl Session {
             self.receipts.marks.add(self.wire.out.end(), conversation, seq);
             self.confirm_soon();
         } else {
-            self.receipts.sent.advance(conversation, seq, event.destination != self.member.name);
+            self.receipts.sent.advance(conversation, seq, !event.is_incoming_for(&self.member.name));
         }
     }
 

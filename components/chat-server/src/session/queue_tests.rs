@@ -2,7 +2,7 @@
 //! the wait does not end by itself.
 
 use protocol::api::FeedPosition;
-use protocol::{Body, ConversationId, Draft, Timestamp, UserName};
+use protocol::{Body, Draft, Timestamp, UserName};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -22,7 +22,7 @@ fn name(text: &str) -> UserName {
 }
 
 fn chat(from: &str, to: &str, text: &str) -> Draft {
-    Draft::chat(name(from), name(to), Body::parse(text).unwrap())
+    Draft::chat(name(from), &name(to), Body::parse(text).unwrap())
 }
 
 /// A server whose appender never takes anything out of its queue, and a live session of Alice's on it.
@@ -84,8 +84,7 @@ async fn a_session_that_waits_for_a_place_in_the_queue_goes_on_writing_and_hears
     assert_eq!(heard(&client).await, "", "it waits");
 
     let event = chat("carol", "alice", "meanwhile");
-    let conversation = ConversationId::dm(&name("alice"), &name("carol"));
-    let event = event.into_event(Uuid::from_u128(1), conversation, 1, Timestamp::from_micros(0));
+    let event = event.into_event(Uuid::from_u128(1), 1, Timestamp::from_micros(0));
     server.hub.dispatch(event, FeedPosition { epoch: Uuid::from_u128(1), index: 1 });
     let line = heard(&client).await;
     assert!(line.ends_with("] meanwhile\n"), "it goes on writing: {line:?}");

@@ -190,10 +190,10 @@ impl SimulatedApi {
 
     pub(crate) async fn conversations(&self, user: &UserName) -> Result<Conversations, ApiError> {
         self.ask(|state| {
-            let its = state.heads.iter().filter(|(conversation, _)| conversation.has_member(user));
+            let its = state.heads.iter().filter(|(conversation, _)| conversation.is_dm_of(user));
             let summary = |(conversation, head): (&ConversationId, &u64)| ConversationSummary {
                 conversation: conversation.clone(),
-                with: UserName::parse(conversation.other(user).unwrap()).unwrap(),
+                with: UserName::parse(conversation.dm_partner(user).unwrap()).unwrap(),
                 head: *head,
                 seen: 0,
                 unseen: 0,
@@ -256,11 +256,11 @@ impl State {
         if let Some(first) = self.results.get(&key) {
             return Appended { duplicate: true, ..first.clone() };
         }
-        let conversation = draft.conversation();
+        let conversation = draft.conversation.clone();
         let head = self.heads.entry(conversation.clone()).or_default();
         *head += 1;
         let at = Timestamp::from_micros(i64::try_from(self.order.len()).unwrap());
-        let event = draft.into_event(Uuid::from_u128(self.order.len() as u128), conversation, *head, at);
+        let event = draft.into_event(Uuid::from_u128(self.order.len() as u128), *head, at);
         let (conversation, seq, id) = (event.conversation.clone(), event.seq, event.id);
         let appended = Appended { conversation, seq, id, at, duplicate: false };
         self.order.push(event);
@@ -286,7 +286,8 @@ impl State {
         let began = self.position();
         let is_unseen = |event: &Event| {
             let cursor = (user.clone(), event.conversation.clone());
-            event.destination == *user && event.seq > self.cursors.get(&cursor).copied().unwrap_or(0)
+            event.dm_receiver() == Some(user.key())
+                && event.seq > self.cursors.get(&cursor).copied().unwrap_or(0)
         };
         let unseen = self.order.iter().enumerate().skip(after).filter(|(_, event)| is_unseen(event));
         let mut found: Vec<(usize, Event)> =
@@ -302,9 +303,9 @@ impl State {
     fn has_other_for(&self, user: &UserName, from: FeedPosition, known: &[Event]) -> bool {
         let since = self.base + usize::try_from(from.index).unwrap();
         from.epoch != self.epoch
-            || self.order[since..self.published]
-                .iter()
-                .any(|event| event.destination == *user && !known.iter().any(|it| it.id == event.id))
+            || self.order[since..self.published].iter().any(|event| {
+                event.dm_receiver() == Some(user.key()) && !known.iter().any(|it| it.id == event.id)
+            })
     }
 }
 

@@ -150,7 +150,7 @@ impl Sitting<'_> {
     /// Shows one event, if there is one.
     fn show_next(&mut self) -> bool {
         if let Some(event) = self.page.next() {
-            let own = event.destination != self.person.name;
+            let own = !event.is_incoming_for(&self.person.name);
             let unwanted = self.is_lines() && own || !self.member.outlet.mail().inbox.show(&event, own);
             if !unwanted {
                 self.show(&event, own);
@@ -164,7 +164,7 @@ impl Sitting<'_> {
             }
         }
         let Some(event) = self.member.outlet.mail().inbox.next() else { return false };
-        let own = event.event().destination != self.person.name;
+        let own = !event.event().is_incoming_for(&self.person.name);
         self.show(event.event(), own);
         true
     }

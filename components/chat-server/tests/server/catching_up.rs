@@ -135,7 +135,7 @@ async fn a_peer_that_takes_nothing_is_let_go_and_gets_the_rest_at_its_return() {
 /// Many messages come in behind the chat server's back, so that all it asks for is what its sessions need.
 pub(crate) async fn flood_behind(world: &World, to: &str) {
     for batch in 0..FLOOD / 100 {
-        let draft = |n| Draft::chat(name("sender"), name(to), Body::parse(&body(batch * 100 + n)).unwrap());
+        let draft = |n| Draft::chat(name("sender"), &name(to), Body::parse(&body(batch * 100 + n)).unwrap());
         world.api.append((0..100).map(draft).collect()).await.unwrap();
     }
 }

@@ -43,7 +43,7 @@ async fn metadata_and_types_are_shown() {
     use protocol::{Body, Draft, MessageType};
     let world = World::start().await;
     let mut draft =
-        Draft::chat(crate::world::name("thermometer1"), crate::world::name("al"), Body::parse("t").unwrap());
+        Draft::chat(crate::world::name("thermometer1"), &crate::world::name("al"), Body::parse("t").unwrap());
     draft.kind = MessageType::Notification;
     draft.metadata = serde_json::from_str(r#"{"temperature":22.9,"unit":"C"}"#).unwrap();
     world.api.append(vec![draft.clone()]).await.unwrap();
@@ -64,7 +64,7 @@ async fn what_metadata_holds_does_not_steer_the_terminal() {
     let world = World::start().await;
     let mut al = world.login("al").await;
     let mut draft =
-        Draft::chat(crate::world::name("eve"), crate::world::name("al"), Body::parse("t").unwrap());
+        Draft::chat(crate::world::name("eve"), &crate::world::name("al"), Body::parse("t").unwrap());
     draft.metadata = serde_json::from_str(r#"{"k\u202e":"\u009b31m\u0000\u2028"}"#).unwrap();
     world.api.append(vec![draft]).await.unwrap();
     let line = al.line().await;

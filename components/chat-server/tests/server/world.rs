@@ -144,7 +144,7 @@ impl World {
 
     /// A message comes in behind the chat server's back, as a REST client posts it.
     pub(crate) async fn post(&self, from: &str, to: &str, text: &str) {
-        let draft = Draft::chat(name(from), name(to), Body::parse(text).unwrap());
+        let draft = Draft::chat(name(from), &name(to), Body::parse(text).unwrap());
         self.api.append(vec![draft]).await.unwrap();
     }
 

@@ -102,7 +102,7 @@ impl<R: BufRead> Archive<R> {
             Part::Begin => ArchiveError::Foreign,
             Part::Between | Part::Log { .. } | Part::Over => self.damaged("is no record"),
         })?;
-        self.check(&record)?;
+        self.check(&record, &line)?;
         self.seal.note(&record, &line);
         Ok(Some(record))
     }
@@ -127,7 +127,7 @@ impl<R: BufRead> Archive<R> {
         ArchiveError::Damaged { line: self.line, what }
     }
 
-    fn check(&mut self, record: &Record) -> Result<(), ArchiveError> {
+    fn check(&mut self, record: &Record, line: &[u8]) -> Result<(), ArchiveError> {
         let part = std::mem::replace(&mut self.part, Part::Over);
         self.part = match (part, record) {
             (Part::Begin, Record::Backup { version: VERSION, .. }) => Part::Between,
@@ -141,7 +141,7 @@ impl<R: BufRead> Archive<R> {
             }
             (Part::Between, Record::End { .. }) => return self.check_end(record),
             (Part::Log { id, last, hash }, Record::Event(event)) => {
-                self.check_event(id, last, hash, event)?
+                self.check_event(id, last, hash, event, line)?
             }
             (Part::Log { hash, .. }, Record::Log { events, sha256 }) => {
                 if hash.finish() != (*events, sha256.clone()) {
@@ -160,12 +160,14 @@ impl<R: BufRead> Archive<R> {
         last: u64,
         mut hash: LogHash,
         event: &Event,
+        line: &[u8],
     ) -> Result<Part, ArchiveError> {
-        let its_own = ConversationId::dm(&event.sender, &event.destination);
-        if event.conversation != id || its_own != id || event.seq <= last {
+        if event.conversation != id || !id.is_dm_of(&event.sender) || event.seq <= last {
             return Err(self.damaged("is out of place"));
         }
-        hash.add(event);
+        // Earlier versions spelled the receiver's name as the sender did.
+        let json = line.strip_prefix(br#"{"event":"#).and_then(|rest| rest.strip_suffix(b"}\n"));
+        hash.add_json(json.ok_or_else(|| self.damaged("is not as it was written"))?);
         Ok(Part::Log { id, last: event.seq, hash })
     }
 
@@ -215,6 +217,43 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         assert_eq!(read(&backup()).unwrap(), 3);
+    }
+
+    /// The same as an earlier version wrote it: it spelled a receiver as the sender did.
+    fn backup_of_an_earlier_version() -> Vec<u8> {
+        let (mut seal, mut hash, mut bytes) = (Seal::default(), LogHash::default(), Vec::new());
+        for line in backup().split_inclusive(|byte| *byte == b'\n') {
+            let line = String::from_utf8(line.to_vec())
+                .unwrap()
+                .replace(r#""destination":"bob""#, r#""destination":"Bob""#);
+            let mut line = line.into_bytes();
+            let mut record: Record = serde_json::from_slice(&line).unwrap();
+            match &mut record {
+                Record::Event(_) => hash.add_json(&line[br#"{"event":"#.len()..line.len() - 2]),
+                Record::Log { sha256, .. } => {
+                    *sha256 = std::mem::take(&mut hash).finish().1;
+                    line = [serde_json::to_vec(&record).unwrap(), vec![b'\n']].concat();
+                }
+                Record::End { .. } => {
+                    bytes.extend(Seal::default().line(&seal.end()));
+                    break;
+                }
+                Record::Backup { .. }
+                | Record::User(_)
+                | Record::State { .. }
+                | Record::Conversation { .. } => {}
+            }
+            seal.note(&record, &line);
+            bytes.extend(line);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_backup_that_spells_receivers_is_read() {
+        let earlier = backup_of_an_earlier_version();
+        assert!(String::from_utf8_lossy(&earlier).contains(r#""destination":"Bob""#));
+        assert_eq!(read(&earlier).unwrap(), 3);
     }
 
     #[test]

@@ -16,7 +16,12 @@ pub(crate) struct LogHash {
 impl LogHash {
     /// The next event of the log.
     pub(crate) fn add(&mut self, event: &Event) {
-        self.hash.update(serde_json::to_vec(event).expect("an event serialises into memory"));
+        self.add_json(&serde_json::to_vec(event).expect("an event serialises into memory"));
+    }
+
+    /// The next event of the log as it was written, by whatever version.
+    pub(super) fn add_json(&mut self, event: &[u8]) {
+        self.hash.update(event);
         self.hash.update(b"\n");
         self.events += 1;
     }

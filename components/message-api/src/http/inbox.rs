@@ -100,7 +100,7 @@ pub(super) async fn seen(
     guard::name(&service, &headers, "user", &user)?;
     let mut reached = BTreeMap::new();
     for SeenMessage { conversation, seq } in seen.messages {
-        if !conversation.has_member(&user) {
+        if !conversation.is_dm_of(&user) {
             let detail = format!("{user} takes no part in {conversation}");
             return Err(Refusal::field("conversation", detail));
         }
@@ -203,7 +203,7 @@ impl Handover {
             }
             self.left = self.left.saturating_sub(1);
             self.service.metrics.handed_over.add(1);
-            let mut message = InboxMessage::from(event);
+            let mut message = InboxMessage::new(event, &self.user);
             message.place = (self.ack == Ack::Manual).then_some(place);
             serde_json::to_writer(&mut chunk, &message).expect("a message serialises into memory");
         }

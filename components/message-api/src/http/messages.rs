@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use protocol::api::{Health, Stored, StoredStatus};
-use protocol::{ClientId, Draft, NewName, UserName};
+use protocol::{ClientId, ConversationId, Draft, NewName, UserName};
 
 use super::guard;
 use super::input::Posted;
@@ -22,8 +22,8 @@ pub(super) async fn post(
     guard::name(&service, &headers, "sender", &message.sender)?;
     check_sender(&service, &message.sender).await?;
     let draft = Draft {
+        conversation: ConversationId::dm(&message.sender, &message.destination),
         sender: message.sender,
-        destination: message.destination,
         body: message.message,
         kind: message.kind,
         metadata: message.metadata,

@@ -81,7 +81,7 @@ pub(super) async fn cursors(
     State(service): Shared,
     Body(CursorMoves { moves }): Body<CursorMoves>,
 ) -> Result<Json<Done>, Refusal> {
-    if let Some(stranger) = moves.iter().find(|to| !to.conversation.has_member(&to.user)) {
+    if let Some(stranger) = moves.iter().find(|to| !to.conversation.is_dm_of(&to.user)) {
         let detail = format!("{} takes no part in {}", stranger.user, stranger.conversation);
         return Err(Refusal::field("conversation", detail));
     }

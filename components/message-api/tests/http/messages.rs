@@ -45,9 +45,9 @@ async fn every_field_is_kept() {
         "metadata": {"temperature": 22.9, "unit": "C"},
     });
     assert_eq!(post(&server, &full).await.status, 200);
-    let mut message = server.ask("GET", "/messages/bob", "").await.json()["messages"][0].take();
+    let mut message = server.ask("GET", "/messages/Bob", "").await.json()["messages"][0].take();
     message.as_object_mut().unwrap().remove("_id").unwrap();
-    assert_eq!(message, full);
+    assert_eq!(message, full, "its destination is spelled as its reader asked for it");
 }
 
 #[tokio::test]

@@ -143,7 +143,7 @@ pub(crate) fn dm(one: &str, other: &str) -> ConversationId {
 }
 
 pub(crate) fn draft(from: &str, to: &str, body: &str) -> Draft {
-    Draft::chat(name(from), name(to), Body::parse(body).unwrap())
+    Draft::chat(name(from), &name(to), Body::parse(body).unwrap())
 }
 
 pub(crate) fn draft_with_id(from: &str, to: &str, id: &str) -> Draft {

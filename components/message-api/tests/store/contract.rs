@@ -70,7 +70,6 @@ pub(crate) async fn an_event_is_what_its_draft_said(bench: &Bench) {
         assert_eq!((event.id, event.seq, event.at), (result.id, result.seq, result.at));
         assert_eq!(event.conversation, result.conversation);
         assert_eq!(event.sender.as_str(), draft.sender.as_str(), "spelled as it was sent");
-        assert_eq!(event.destination.as_str(), draft.destination.as_str());
         assert_eq!((&event.body, &event.client_id), (&draft.body, &draft.client_id));
         assert_eq!(event.kind, draft.kind);
         assert_eq!(event.metadata.to_json(), draft.metadata.to_json(), "in the order it was written");
@@ -120,7 +119,7 @@ pub(crate) async fn a_repeated_draft_yields_the_first_result(bench: &Bench) {
     };
     check(&opened.append(vec![one.clone(), two.clone()]).await);
     check(&bench.open().await.append(vec![one.clone(), two]).await);
-    let elsewhere = Draft { destination: name("carol"), ..one };
+    let elsewhere = Draft { conversation: dm("alice", "carol"), ..one };
     let elsewhere = opened.append(vec![elsewhere]).await.remove(0);
     assert_eq!((elsewhere.conversation, elsewhere.duplicate), (dm("alice", "bob"), true));
     assert_eq!(opened.unseen("bob", 10).await, ["one", "two", "three"]);
@@ -239,7 +238,8 @@ pub(crate) async fn events_are_published_once_and_in_order(bench: &Bench) {
     let published = opened.published.at_least(101).await;
     assert_eq!(published.len(), 101);
     for to in ["bob", "carol"] {
-        let seqs = published.iter().filter(|event| event.destination == name(to)).map(|event| event.seq);
+        let seqs =
+            published.iter().filter(|event| event.conversation.is_dm_of(&name(to))).map(|event| event.seq);
         assert!(seqs.clone().eq(1..=seqs.count() as u64), "in the order of the log");
     }
 }

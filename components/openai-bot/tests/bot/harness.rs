@@ -91,7 +91,7 @@ impl Stage {
     pub(crate) async fn ask(&self, text: &str) -> String {
         let question = self.say("alice", text);
         let answer = self.answer_to(&question).await;
-        assert_eq!((answer.kind, answer.destination), (MessageType::Chat, name("alice")));
+        assert_eq!((answer.kind, answer.dm_receiver()), (MessageType::Chat, Some("alice")));
         assert!(!answer.body.as_str().contains(KEY), "the key is told");
         answer.body.to_string()
     }

@@ -21,6 +21,9 @@ pub enum NameError {
     /// A character that no name may hold.
     #[error("a name cannot hold {}; use letters, digits, '_', '-' and '.'", describe(*.0))]
     Character(char),
+    /// The name of a room without its mark.
+    #[error("a name of a room begins with '#'")]
+    NoRoom,
     /// Dots and nothing else, which is a place in a path.
     #[error("a name cannot be made of dots alone; add a letter or a digit")]
     Dots,

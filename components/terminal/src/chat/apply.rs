@@ -196,7 +196,7 @@ impl Chat<'_> {
     }
 
     async fn see(&mut self, conversation: &ConversationId, seq: u64) -> Result<Vec<Effect>, Failure> {
-        if let Some(partner) = conversation.other(self.model.me()).map(str::to_owned) {
+        if let Some(partner) = conversation.dm_partner(self.model.me()).map(str::to_owned) {
             self.keeper.ask(move |history| history.see(&partner, seq)).await?;
         }
         Ok(Vec::new())

@@ -27,7 +27,6 @@ fn event(from: &str, to: &str, seq: u64, text: &str) -> Event {
         seq,
         at: at("2026-11-20T23:21:22Z"),
         sender: name(from),
-        destination: name(to),
         body: Body::parse(text).unwrap(),
         kind: MessageType::Chat,
         metadata: Metadata::default(),

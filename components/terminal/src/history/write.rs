@@ -112,7 +112,7 @@ impl History {
         let transaction = self.begin()?;
         let mut entries = Vec::with_capacity(events.len());
         for event in events {
-            let partner = partner_of(event, me);
+            let partner = partner_of(&transaction, event, me)?;
             // A page of the past may have brought it already; it was not told for that.
             let told = event.seq <= held(&transaction, partner.key())?;
             let said_here = event.sender == *me && row_of(&transaction, &event.client_id)?.is_some();
@@ -212,8 +212,19 @@ fn signed(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-fn partner_of<'a>(event: &'a Event, me: &UserName) -> &'a UserName {
-    if event.sender == *me { &event.destination } else { &event.sender }
+/// The other user of the conversation, spelled as they are known here.
+fn partner_of(connection: &Connection, event: &Event, me: &UserName) -> rusqlite::Result<UserName> {
+    if event.sender != *me {
+        return Ok(event.sender.clone());
+    }
+    let key = event.dm_receiver().unwrap_or(me.key());
+    let known = connection
+        .prepare_cached("SELECT partner FROM p2p_conversations WHERE partner_key = ?1")?
+        .query_row([key], |row| row.get::<_, String>(0))
+        .optional()?;
+    let known = known.and_then(|name| UserName::stored(&name).ok()).filter(|name| name.key() == key);
+    Ok(known
+        .unwrap_or_else(|| UserName::stored(key).expect("the id of a direct conversation holds two names")))
 }
 
 fn row_of(connection: &Connection, id: &ClientId) -> rusqlite::Result<Option<i64>> {
@@ -278,7 +289,7 @@ fn keep(connection: &Connection, event: &Event, me: &UserName) -> rusqlite::Resu
         settle(connection, row, &id, event.seq)?;
         return Ok(row);
     }
-    let partner = partner_of(event, me);
+    let partner = partner_of(connection, event, me)?;
     let (sender, receiver) = if outgoing { (ME, partner.as_str()) } else { (partner.as_str(), ME) };
     connection
         .prepare_cached("INSERT INTO messages(sender, receiver, message, timestamp) VALUES (?1, ?2, ?3, ?4)")?

@@ -73,8 +73,11 @@ impl Model {
     }
 
     fn event(&mut self, event: Event) -> Effects {
-        let other = if event.sender == self.me { &event.destination } else { &event.sender };
-        self.people.met(other);
+        let known = event.conversation.dm_partner(&self.me).and_then(|key| UserName::stored(key).ok());
+        match known {
+            Some(other) if event.sender == self.me => self.people.met(&self.people.spelling(other)),
+            Some(_) | None => self.people.met(&event.sender),
+        }
         vec![Effect::Keep(event)]
     }
 

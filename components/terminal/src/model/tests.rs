@@ -53,7 +53,6 @@ fn event(from: &str, to: &str, seq: u64, client_id: ClientId) -> Incoming {
         seq,
         at,
         sender: name(from),
-        destination: name(to),
         body: Body::parse("hi").unwrap(),
         kind: MessageType::Chat,
         metadata: Metadata::default(),

@@ -144,7 +144,7 @@ impl Session<'_> {
     fn store(&self, send: Send) -> Ack {
         let draft = Draft {
             sender: self.hello.name.clone(),
-            destination: send.to,
+            conversation: ConversationId::dm(&self.hello.name, &send.to),
             body: send.body,
             kind: send.kind,
             metadata: send.metadata,
@@ -160,7 +160,7 @@ impl Session<'_> {
             at: event.at,
             duplicate,
             durability: Durability::Fsync,
-            online: self.shared.world().online().contains(&event.destination),
+            online: self.shared.world().online().contains(&send.to),
         }
     }
 

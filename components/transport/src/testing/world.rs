@@ -30,7 +30,7 @@ impl World {
 
     /// Everything said in conversations that a user takes part in.
     pub fn events_of(&self, user: &UserName) -> impl Iterator<Item = &Event> {
-        self.logs.iter().filter(|(id, _)| id.has_member(user)).flat_map(|(_, events)| events)
+        self.logs.iter().filter(|(id, _)| id.is_dm_of(user)).flat_map(|(_, events)| events)
     }
 
     /// How far a user has seen their conversation with another.
@@ -81,14 +81,13 @@ impl World {
 
     /// Stores a message once; the same sender's same id yields the first result and `true`.
     pub(super) fn append(&mut self, draft: Draft) -> (Event, bool) {
-        let conversation = draft.conversation();
-        let log = self.logs.entry(conversation.clone()).or_default();
+        let log = self.logs.entry(draft.conversation.clone()).or_default();
         let is_same = |event: &&Event| event.sender == draft.sender && event.client_id == draft.client_id;
         if let Some(event) = log.iter().find(is_same) {
             return (event.clone(), true);
         }
         let at = Timestamp::now();
-        let event = draft.into_event(Uuid::now_v7(), conversation, log.len() as u64 + 1, at);
+        let event = draft.into_event(Uuid::now_v7(), log.len() as u64 + 1, at);
         log.push(event.clone());
         (event, false)
     }

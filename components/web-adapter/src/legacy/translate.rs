@@ -75,7 +75,7 @@ pub(crate) fn explain(frame: &str, error: &serde_json::Error) -> String {
 /// A message for the page; none for what its own user said elsewhere, which WIRE §4 has no frame for.
 pub(crate) fn event(user: &UserName, frame: &EventFrame) -> Option<AdapterFrame> {
     let event = &frame.event;
-    if event.sender == *user && event.destination != *user {
+    if !event.is_incoming_for(user) {
         return None;
     }
     Some(match (frame.replayed, event.kind) {
@@ -128,6 +128,7 @@ pub(crate) fn bad_name(error: &protocol::name::NameError) -> AdapterFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::ConversationId;
     use serde_json::json;
 
     fn name(text: &str) -> UserName {
@@ -185,8 +186,8 @@ mod tests {
     fn what_one_said_elsewhere_is_not_shown_but_what_one_said_to_oneself_is() {
         assert_eq!(event(&name("alice"), &frame("chat", false, "alice", json!({}))), None);
         assert!(event(&name("bob"), &frame("chat", false, "alice", json!({}))).is_some());
-        let mut to_self = frame("chat", false, "bob", json!({}));
-        to_self.event.sender = name("alice");
+        let mut to_self = frame("chat", false, "alice", json!({}));
+        to_self.event.conversation = ConversationId::dm(&name("alice"), &name("alice"));
         assert!(event(&name("alice"), &to_self).is_some());
     }
 

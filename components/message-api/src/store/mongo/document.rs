@@ -26,6 +26,7 @@ pub(super) struct EventDocument {
     time: Option<i64>,
     sender: String,
     pub(super) sender_key: String,
+    /// For programs of earlier versions on the same database; what it says is in the conversation's id.
     destination: String,
     destination_key: String,
     pub(super) client_id: String,
@@ -53,14 +54,14 @@ impl EventDocument {
     pub(super) fn new(draft: &Draft, seq: u64, order: i64, now: i64) -> Self {
         Self {
             id: bson::Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes()),
-            conversation: draft.conversation().as_str().to_owned(),
+            conversation: draft.conversation.as_str().to_owned(),
             seq: i64::try_from(seq).expect("no log has 2^63 events"),
             order,
             time: (order.abs_diff(now) > OFF).then_some(now),
             sender: draft.sender.as_str().to_owned(),
             sender_key: draft.sender.key().to_owned(),
-            destination: draft.destination.as_str().to_owned(),
-            destination_key: draft.destination.key().to_owned(),
+            destination: receiver(&draft.conversation, &draft.sender),
+            destination_key: receiver(&draft.conversation, &draft.sender),
             client_id: draft.client_id.as_str().to_owned(),
             body: draft.body.as_str().to_owned(),
             kind: draft.kind,
@@ -85,8 +86,8 @@ impl EventDocument {
             time: (order != event.at.micros()).then(|| event.at.micros()),
             sender: event.sender.as_str().to_owned(),
             sender_key: event.sender.key().to_owned(),
-            destination: event.destination.as_str().to_owned(),
-            destination_key: event.destination.key().to_owned(),
+            destination: receiver(&event.conversation, &event.sender),
+            destination_key: receiver(&event.conversation, &event.sender),
             client_id: event.client_id.as_str().to_owned(),
             body: event.body.as_str().to_owned(),
             kind: event.kind,
@@ -114,7 +115,6 @@ impl EventDocument {
             seq: u64::try_from(self.seq).map_err(damaged)?,
             at,
             sender: UserName::stored(&self.sender).map_err(damaged)?,
-            destination: UserName::stored(&self.destination).map_err(damaged)?,
             body: Body::stored(&self.body).map_err(damaged)?,
             kind: self.kind,
             metadata,
@@ -122,6 +122,12 @@ impl EventDocument {
             timestamp: self.timestamp.map_or(at, Timestamp::from_micros),
         })
     }
+}
+
+/// The name key of the user to whom somebody says something.
+fn receiver(conversation: &ConversationId, sender: &UserName) -> String {
+    let receiver = conversation.dm_partner(sender);
+    receiver.expect("what is stored is said in a direct conversation of its sender").to_owned()
 }
 
 /// A document that does not hold what we wrote.

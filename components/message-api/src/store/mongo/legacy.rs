@@ -128,14 +128,14 @@ fn skip(legacy: &mut Legacy, why: &'static str, id: Option<bson::RawBsonRef<'_>>
 async fn store(
     collections: &Collections,
     writer: &mut Writer,
-    drafts: Vec<Draft>,
+    messages: Vec<(UserName, Draft)>,
     seen: bool,
     legacy: &mut Legacy,
 ) -> Result<(), StoreError> {
-    if drafts.is_empty() {
+    if messages.is_empty() {
         return Ok(());
     }
-    let users: Vec<UserName> = drafts.iter().map(|draft| draft.destination.clone()).collect();
+    let (users, drafts): (Vec<UserName>, Vec<Draft>) = messages.into_iter().unzip();
     let stored = writer.write_now(drafts).await?;
     legacy.before += stored.iter().filter(|stored| stored.duplicate).count() as u64;
     if seen {
@@ -178,21 +178,24 @@ async fn mark_as_read(
     move_cursors(collections, moves).await
 }
 
-/// A message of the older program as one of ours, or why it cannot be one.
-fn draft(document: &Document) -> Result<Draft, &'static str> {
+/// A message of the older program as one of ours and its receiver, or why it cannot be one.
+fn draft(document: &Document) -> Result<(UserName, Draft), &'static str> {
     let text = |field| document.get_str(field);
     let name = |field, why| text(field).ok().and_then(|name| UserName::parse(name).ok()).ok_or(why);
     let id = document.get("_id").ok_or("it has no _id")?;
     let body = text("message").map_err(|_| "it has no text")?;
-    Ok(Draft {
-        sender: name("sender", "its sender's name cannot be one here")?,
-        destination: name("destination", "its receiver's name cannot be one here")?,
+    let sender = name("sender", "its sender's name cannot be one here")?;
+    let receiver = name("destination", "its receiver's name cannot be one here")?;
+    let draft = Draft {
+        conversation: ConversationId::dm(&sender, &receiver),
+        sender,
         body: Body::parse(body).map_err(|_| "its text is empty, too long or not printable")?,
         kind: kind(text("type").unwrap_or_default()),
         metadata: metadata(document.get("metadata")).ok_or("its metadata cannot be kept")?,
         client_id: client_id(id)?,
         timestamp: document.get("timestamp").and_then(time).or_else(|| made(id)),
-    })
+    };
+    Ok((receiver, draft))
 }
 
 /// Types that are not known here were shown as chat there.
@@ -260,13 +263,17 @@ mod tests {
             "2025-11-21T00:21:22+01:00",
             "2025-11-20T23:21:22Z",
         ] {
-            assert_eq!(draft(&message(doc! { "timestamp": text })).unwrap().timestamp, Some(told), "{text}");
+            assert_eq!(
+                draft(&message(doc! { "timestamp": text })).unwrap().1.timestamp,
+                Some(told),
+                "{text}"
+            );
         }
         let date = bson::DateTime::from_millis(told.micros() / 1000);
-        assert_eq!(draft(&message(doc! { "timestamp": date })).unwrap().timestamp, Some(told));
+        assert_eq!(draft(&message(doc! { "timestamp": date })).unwrap().1.timestamp, Some(told));
         let seconds = told.micros() / 1_000_000;
-        assert_eq!(draft(&message(doc! { "timestamp": seconds })).unwrap().timestamp, Some(told));
-        let made = draft(&message(doc! { "timestamp": "yesterday" })).unwrap().timestamp.unwrap();
+        assert_eq!(draft(&message(doc! { "timestamp": seconds })).unwrap().1.timestamp, Some(told));
+        let made = draft(&message(doc! { "timestamp": "yesterday" })).unwrap().1.timestamp.unwrap();
         assert!((Timestamp::now().micros() - made.micros()).abs() < 60_000_000, "when its _id was made");
     }
 
@@ -280,9 +287,9 @@ mod tests {
             "its text is empty, too long or not printable"
         );
         assert_eq!(why(doc! { "metadata": "text" }), "its metadata cannot be kept");
-        let fine = draft(&message(doc! { "type": "notification", "metadata": { "a": 1 } })).unwrap();
+        let (_, fine) = draft(&message(doc! { "type": "notification", "metadata": { "a": 1 } })).unwrap();
         assert_eq!((fine.kind, fine.metadata.to_json().as_str()), (MessageType::Notification, r#"{"a":1}"#));
-        let named = draft(&message(doc! { "_id": "some text" })).unwrap();
-        assert_eq!(named.client_id, draft(&message(doc! { "_id": "some text" })).unwrap().client_id);
+        let named = draft(&message(doc! { "_id": "some text" })).unwrap().1;
+        assert_eq!(named.client_id, draft(&message(doc! { "_id": "some text" })).unwrap().1.client_id);
     }
 }

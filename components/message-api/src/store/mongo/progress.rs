@@ -52,7 +52,8 @@ struct Shown {
 /// An event that was shown not long ago.
 #[derive(Debug)]
 struct Last {
-    destination: UserName,
+    /// The name key of the user to whom it was said.
+    receiver: Option<String>,
     order: i64,
     id: Uuid,
 }
@@ -113,7 +114,11 @@ impl Progress {
             if shown.last.len() == LAST {
                 shown.last.pop_front();
             }
-            shown.last.push_back(Last { destination: event.destination.clone(), order, id: event.id });
+            shown.last.push_back(Last {
+                receiver: event.dm_receiver().map(str::to_owned),
+                order,
+                id: event.id,
+            });
             shown.told.count += 1;
         }
         let time = shown.time;
@@ -150,7 +155,8 @@ impl Progress {
         let count = shown.told.count.checked_sub(since.count).filter(|_| since.run == shown.told.run)?;
         let first = shown.last.len().checked_sub(usize::try_from(count).ok()?)?;
         let news = shown.last.range(first..);
-        let late = news.filter(|last| last.destination == *user && (last.order, last.id) <= end);
+        let late =
+            news.filter(|last| last.receiver.as_deref() == Some(user.key()) && (last.order, last.id) <= end);
         Some((late.map(|last| last.id).collect(), shown.told))
     }
 
@@ -210,7 +216,7 @@ mod tests {
         let progress = Progress::default();
         let begun = progress.told();
         let (first, second) = (sample::event(1), sample::event(2));
-        let (user, end) = (first.destination.clone(), (second.at.micros(), second.id));
+        let (user, end) = (sample::name("bob"), (second.at.micros(), second.id));
         let orders = [&first, &second].map(|event| event.at.micros());
         progress.shown(&[first.clone(), second.clone()], &orders);
         let ids = |since, end| progress.late(since, &user, end).map(|(late, _)| late);

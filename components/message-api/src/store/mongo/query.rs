@@ -6,8 +6,9 @@ use bson::{Bson, Document, doc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::options::FindOptions;
 use protocol::api::EventPage;
+use protocol::conversation::Kind;
 use protocol::native::ConversationSummary;
-use protocol::{ConversationId, UserName};
+use protocol::{ConversationId, Event, UserName};
 
 use super::connect::Collections;
 use super::document::{EventDocument, Placed, damaged};
@@ -121,15 +122,46 @@ async fn summary(
     let last = collections.find(&collections.events, last, None).await?.pop();
     let unseen = collections.count(&collections.events, unseen, None).await?;
     let last = last.ok_or_else(|| StoreError::unavailable("an event is gone from MongoDB"))?.into_event()?;
-    let with = if last.sender == *user { &last.destination } else { &last.sender };
+    let with = partner(collections, &last, user).await?;
     Ok(ConversationSummary {
         conversation: last.conversation.clone(),
-        with: with.clone(),
+        with,
         head,
         seen: u64::try_from(seen).map_err(damaged)?,
         unseen,
         last: Some(last),
     })
+}
+
+/// How far back in a conversation one looks for how its other user spells their name.
+const SPELLINGS: u64 = 64;
+
+/// The other user of a direct conversation, spelled as they spelled it lately or when they registered.
+async fn partner(collections: &Collections, last: &Event, user: &UserName) -> Result<UserName, StoreError> {
+    if last.sender != *user {
+        return Ok(last.sender.clone());
+    }
+    let key = last.dm_receiver().unwrap_or(user.key());
+    let lately = doc! {
+        "conversation": last.conversation.as_str(), "seq": { "$gt": number(last.seq.saturating_sub(SPELLINGS)) },
+        "sender_key": key,
+    };
+    let latest = FindOptions::builder().sort(doc! { "conversation": 1, "seq": -1 }).limit(1).build();
+    if let Some(said) = collections.find(&collections.events, lately, latest).await?.pop() {
+        return Ok(said.into_event()?.sender);
+    }
+    let found = collections.find(&collections.users, doc! { "_id": key }, None).await?.pop();
+    let name = found.as_ref().and_then(|document| document.get_str("name").ok()).unwrap_or(key);
+    UserName::stored(name).map_err(damaged)
+}
+
+/// The name keys of the users of a direct conversation. Who is in a room is kept elsewhere.
+pub(super) fn members(conversation: &ConversationId) -> Vec<&str> {
+    match conversation.kind() {
+        Kind::Dm(one, other) if one == other => vec![one],
+        Kind::Dm(one, other) => vec![one, other],
+        Kind::Room(_) => Vec::new(),
+    }
 }
 
 /// A page of a conversation, and the places of its events in the order of all.

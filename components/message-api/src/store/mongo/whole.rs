@@ -40,10 +40,9 @@ pub(super) async fn cursors(
     collections: &Collections,
     conversation: &ConversationId,
 ) -> Result<Vec<CursorMove>, StoreError> {
-    let (one, other) = conversation.members();
-    let ids = [format!("{one} {conversation}"), format!("{other} {conversation}")];
-    let (own, devices) =
-        (doc! { "_id": { "$in": &ids[..] } }, doc! { "conversation": conversation.as_str() });
+    let ids: Vec<_> =
+        super::query::members(conversation).iter().map(|user| format!("{user} {conversation}")).collect();
+    let (own, devices) = (doc! { "_id": { "$in": ids } }, doc! { "conversation": conversation.as_str() });
     let mut found = collections.find(&collections.cursors, own, None).await?;
     found.extend(collections.find(&collections.device_cursors, devices, None).await?);
     let cursor = |document: &Document| {

@@ -183,9 +183,9 @@ impl Writer {
         let mut ends: HashMap<ConversationId, Head> = HashMap::new();
         let mut documents = Vec::with_capacity(pending.len());
         for draft in pending.iter().map(|index| group.drafts[*index]) {
-            let conversation = draft.conversation();
-            let cached = self.heads.get(&conversation).copied();
-            let end = ends.entry(conversation).or_insert(cached.unwrap_or(Head { seq: 0, order: 0 }));
+            let cached = self.heads.get(&draft.conversation).copied();
+            let end =
+                ends.entry(draft.conversation.clone()).or_insert(cached.unwrap_or(Head { seq: 0, order: 0 }));
             let now = Timestamp::now().micros();
             // Growing over all conversations too, so that a batch is handed over in its order, and whoever reads page by page is
             // given nothing that belongs before the pages that they have. People are shown `now`.
@@ -200,30 +200,23 @@ impl Writer {
 
     /// Reads the heads that are not remembered, and makes conversations that are not there.
     async fn read_heads(&mut self, group: &Group<'_>, pending: &[usize]) -> Result<(), StoreError> {
-        let mut missing = HashMap::new();
+        let mut missing = HashSet::new();
         for draft in pending.iter().map(|index| group.drafts[*index]) {
-            let conversation = draft.conversation();
-            if self.heads.get(&conversation).is_none() {
-                missing.insert(
-                    conversation,
-                    (draft.sender.key().to_owned(), draft.destination.key().to_owned()),
-                );
+            if self.heads.get(&draft.conversation).is_none() {
+                missing.insert(draft.conversation.clone());
             }
         }
         if missing.is_empty() {
             return Ok(());
         }
         let (heads, floors) = tokio::try_join!(
-            query::heads(&self.collections, missing.keys()),
-            query::floors(&self.collections, missing.keys())
+            query::heads(&self.collections, missing.iter()),
+            query::floors(&self.collections, missing.iter())
         )?;
-        let new: Vec<_> = missing.iter().filter(|(id, _)| !heads.contains_key(id.as_str())).collect();
-        let new = new.into_iter().map(|(id, (one, other))| {
-            let members = if one == other { vec![one] } else { vec![one, other] };
-            doc! { "_id": id.as_str(), "members": members }
-        });
+        let new = missing.iter().filter(|id| !heads.contains_key(id.as_str()));
+        let new = new.map(|id| doc! { "_id": id.as_str(), "members": query::members(id) });
         self.start_conversations(new.collect()).await?;
-        for id in missing.into_keys() {
+        for id in missing {
             let (seq, order) = heads.get(id.as_str()).copied().unwrap_or_default();
             let seq = seq.max(floors.get(id.as_str()).copied().unwrap_or(0));
             let head = Head { seq, order };
@@ -276,7 +269,7 @@ impl Writer {
             && let Some(index) = pending.get(confirmed)
         {
             // Where another process took the place, the head we knew is an old one.
-            self.heads.remove(&group.drafts[*index].conversation());
+            self.heads.remove(&group.drafts[*index].conversation);
         }
         Ok(look_up)
     }
@@ -287,7 +280,7 @@ impl Writer {
             self.unknown.clear();
         }
         for draft in pending.iter().map(|index| group.drafts[*index]) {
-            self.heads.remove(&draft.conversation());
+            self.heads.remove(&draft.conversation);
             self.unknown.insert(sent_key(draft));
         }
     }

@@ -26,17 +26,16 @@ impl Ledger<'_> {
     /// Appends one draft, or finds what the same client id was stored as before.
     pub(super) fn append(&mut self, draft: Draft) -> rusqlite::Result<Appended> {
         let sender = self.user(&draft.sender)?;
-        let recipient = self.user(&draft.destination)?;
-        let conversation = draft.conversation();
-        let head = self.head(&conversation, sender.id, recipient.id)?;
+        let recipient = self.receiver(&draft.conversation, &draft.sender)?;
+        let head = self.head(&draft.conversation, sender.id, recipient)?;
         let pos = self.last_pos()? + 1;
         // For people. Whatever the clock does, order is `seq`, and `pos` between conversations.
         let at = Timestamp::now();
-        let event = draft.into_event(Uuid::now_v7(), conversation, head.seq + 1, at);
-        if !self.insert(pos, head.conversation, &sender, &recipient, &event)? {
+        let event = draft.into_event(Uuid::now_v7(), head.seq + 1, at);
+        if !self.insert(pos, head.conversation, &sender, recipient, &event)? {
             return self.first_result(sender.id, &event);
         }
-        self.advance(pos, head, &event, recipient.id)?;
+        self.advance(pos, head, &event, recipient)?;
         let appended = Appended {
             conversation: event.conversation.clone(),
             seq: event.seq,
@@ -54,26 +53,24 @@ impl Ledger<'_> {
         pos: i64,
         conversation: i64,
         sender: &KnownUser,
-        recipient: &KnownUser,
+        recipient: i64,
         event: &Event,
     ) -> rusqlite::Result<bool> {
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO events(pos, conversation, seq, sender, recipient, id, at, timestamp, kind, client_id, body,
-                metadata, sender_name, recipient_name)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                metadata, sender_name)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
              ON CONFLICT (client_id, sender) DO NOTHING",
         )?;
         let timestamp = (event.timestamp != event.at).then(|| event.timestamp.micros());
         let metadata = (!event.metadata.is_empty()).then(|| event.metadata.to_json());
-        let other = |name: &UserName, known: &KnownUser| {
-            (name.as_str() != &*known.name).then(|| name.as_str().to_owned())
-        };
+        let spelling = (event.sender.as_str() != &*sender.name).then(|| event.sender.as_str());
         let inserted = insert.execute(params![
             pos,
             conversation,
             event.seq,
             sender.id,
-            recipient.id,
+            recipient,
             event.id.as_bytes(),
             event.at.micros(),
             timestamp,
@@ -81,8 +78,7 @@ impl Ledger<'_> {
             event.client_id.as_str(),
             event.body.as_str(),
             metadata,
-            other(&event.sender, sender),
-            other(&event.destination, recipient),
+            spelling,
         ])?;
         Ok(inserted == 1)
     }
@@ -146,6 +142,22 @@ impl Ledger<'_> {
         };
         self.cache.users.insert(Arc::from(name.key()), known.clone());
         Ok(known)
+    }
+
+    /// The row of the user to whom somebody says something in a direct conversation, made where there is none.
+    pub(super) fn receiver(
+        &mut self,
+        conversation: &ConversationId,
+        sender: &UserName,
+    ) -> rusqlite::Result<i64> {
+        let key = conversation
+            .dm_partner(sender)
+            .expect("what is stored is said in a direct conversation of its sender");
+        if let Some(known) = self.cache.users.get(key) {
+            return Ok(known.id);
+        }
+        let name = UserName::stored(key).expect("the id of a direct conversation holds two names");
+        Ok(self.user(&name)?.id)
     }
 
     /// The end of the conversation's log; the conversation is made where there is none.

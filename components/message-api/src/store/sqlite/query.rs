@@ -63,15 +63,25 @@ fn summary(
     )?;
     let unseen = params![membership.conversation, membership.read, id];
     let unseen = count.query_row(unseen, |row| row.get(0))?;
-    let with = if last.sender == *user { &last.destination } else { &last.sender };
     Ok(ConversationSummary {
         conversation: last.conversation.clone(),
-        with: with.clone(),
+        with: partner(connection, &last.conversation, user)?,
         head: last.seq,
         seen: membership.seen,
         unseen,
         last: Some(last),
     })
+}
+
+/// The other user of a direct conversation, spelled as they were first known.
+fn partner(
+    connection: &Connection,
+    conversation: &ConversationId,
+    user: &UserName,
+) -> rusqlite::Result<UserName> {
+    let key = conversation.dm_partner(user).unwrap_or(user.key());
+    let mut find = connection.prepare_cached("SELECT name FROM users WHERE key = ?1")?;
+    find.query_row([key], |row| row::parse(row, 0, UserName::stored))
 }
 
 /// A page of a conversation.

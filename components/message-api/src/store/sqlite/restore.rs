@@ -16,6 +16,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use protocol::api::{BackupTotals, User};
+use protocol::conversation::Kind;
 use protocol::{ConversationId, Event, Timestamp, UserName};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, params};
@@ -153,10 +154,10 @@ impl Ledger<'_> {
     /// Puts an event at its own place in its log, behind all others in the commit order.
     fn import(&mut self, event: &Event) -> rusqlite::Result<()> {
         let sender = self.user(&event.sender)?;
-        let recipient = self.user(&event.destination)?;
-        let head = self.head(&event.conversation, sender.id, recipient.id)?;
+        let recipient = self.receiver(&event.conversation, &event.sender)?;
+        let head = self.head(&event.conversation, sender.id, recipient)?;
         let pos = self.last_pos()? + 1;
-        self.insert(pos, head.conversation, &sender, &recipient, event)?;
+        self.insert(pos, head.conversation, &sender, recipient, event)?;
         self.cache.pos = Some(pos);
         Ok(())
     }
@@ -192,8 +193,9 @@ fn keep_floors(old: &Connection, new: &mut Connection) -> rusqlite::Result<()> {
     while let Some(row) = logs.next()? {
         let conversation = row::parse(row, 0, ConversationId::parse)?;
         let floor: u64 = row.get(1)?;
-        let member = |key: &str| UserName::stored(key).expect("a conversation's key holds two names");
-        let (one, other) = conversation.members();
+        let Kind::Dm(one, other) = conversation.kind() else { continue };
+        let member =
+            |key: &str| UserName::stored(key).expect("the id of a direct conversation holds two names");
         let (one, other) = (ledger.user(&member(one))?.id, ledger.user(&member(other))?.id);
         let id = ledger.head(&conversation, one, other)?.conversation;
         let mut raise = transaction.prepare_cached("UPDATE conversations SET floor = ?2 WHERE id = ?1")?;

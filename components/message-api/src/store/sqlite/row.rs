@@ -6,18 +6,17 @@ use rusqlite::types::Type;
 use uuid::Uuid;
 
 /// The columns of an event, from `events AS e` joined by [`EVENT_JOINS`]; read by [`event`].
-pub(super) const EVENT_COLUMNS: &str = "e.pos, e.id, c.key, e.seq, e.at, coalesce(e.sender_name, s.name), \
-     coalesce(e.recipient_name, r.name), e.body, e.kind, e.metadata, e.client_id, e.timestamp";
+pub(super) const EVENT_COLUMNS: &str = "e.pos, e.id, c.key, e.seq, e.at, coalesce(e.sender_name, s.name), e.body, e.kind, e.metadata, e.client_id, e.timestamp";
 
 /// What [`EVENT_COLUMNS`] are read from beside `events AS e`.
-pub(super) const EVENT_JOINS: &str = "JOIN conversations AS c ON c.id = e.conversation \
-     JOIN users AS s ON s.id = e.sender JOIN users AS r ON r.id = e.recipient";
+pub(super) const EVENT_JOINS: &str =
+    "JOIN conversations AS c ON c.id = e.conversation JOIN users AS s ON s.id = e.sender";
 
 /// Reads an event; its parts are checked again, so that a damaged file yields an error and not a wrong message.
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let at = Timestamp::from_micros(row.get(4)?);
-    let metadata = match row.get_ref(9)?.as_str_or_null().map_err(|error| damaged(9, error))? {
-        Some(json) => serde_json::from_str::<Metadata>(json).map_err(|error| damaged(9, error))?,
+    let metadata = match row.get_ref(8)?.as_str_or_null().map_err(|error| damaged(8, error))? {
+        Some(json) => serde_json::from_str::<Metadata>(json).map_err(|error| damaged(8, error))?,
         None => Metadata::default(),
     };
     Ok(Event {
@@ -26,12 +25,11 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         seq: row.get(3)?,
         at,
         sender: parse(row, 5, UserName::stored)?,
-        destination: parse(row, 6, UserName::stored)?,
-        body: parse(row, 7, Body::stored)?,
-        kind: kind(row.get(8)?).ok_or_else(|| damaged(8, "no such type of message"))?,
+        body: parse(row, 6, Body::stored)?,
+        kind: kind(row.get(7)?).ok_or_else(|| damaged(7, "no such type of message"))?,
         metadata,
-        client_id: parse(row, 10, ClientId::parse)?,
-        timestamp: row.get::<_, Option<i64>>(11)?.map_or(at, Timestamp::from_micros),
+        client_id: parse(row, 9, ClientId::parse)?,
+        timestamp: row.get::<_, Option<i64>>(10)?.map_or(at, Timestamp::from_micros),
     })
 }
 
