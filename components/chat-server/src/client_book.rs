@@ -100,3 +100,34 @@ impl Listed {
         book::client_book(self.names.in_order.iter().chain(unlisted))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::simulation::{self, Dice, SimulatedApi};
+
+    #[tokio::test(start_paused = true)]
+    async fn all_users_are_read_page_by_page_and_once_for_everybody() {
+        let name = |n: usize| UserName::parse(&format!("user{n}")).unwrap();
+        let api = SimulatedApi::new(Arc::new(Dice::steady(Duration::from_millis(5))));
+        api.state().faults = false;
+        let (server, _workers) = simulation::server(&api, 1 << 20);
+        let read = async || server.client_book.read(&server.backend).await.unwrap().names.in_order.clone();
+        api.state().users = (0..2500).map(name).collect();
+        assert_eq!(read().await, (0..2500).map(name).collect::<Vec<_>>());
+        assert_eq!(std::mem::take(&mut api.state().user_pages), [0, 1000, 2000]);
+        api.state().users.push(name(2500));
+        assert_eq!(read().await.last(), Some(&name(2500)));
+        assert_eq!(
+            std::mem::take(&mut api.state().user_pages),
+            [2500 - AGAIN],
+            "only who is new, and a few before"
+        );
+        // Many come at the same time: one reads while the others wait, and the next read is for all of those.
+        let all = futures_util::future::join_all((0..100).map(|_| read())).await;
+        assert!(all.iter().all(|names| names.len() == 2501));
+        assert!(api.state().user_pages.len() <= 2, "{:?}", api.state().user_pages);
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use protocol::api::{
     AppendResponse, Appended, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, Standing,
-    UnseenPage, Users,
+    UnseenPage, User, Users,
 };
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ClientId, ConversationId, Draft, Event, Timestamp, UserName};
@@ -47,6 +47,10 @@ pub(crate) struct State {
     pub(crate) refused_moves: BTreeSet<(UserName, ConversationId)>,
     /// Whether reads of events are refused.
     pub(crate) refuses_reads: bool,
+    /// Registered users, in their order.
+    pub(crate) users: Vec<UserName>,
+    /// Behind which of them pages of users were asked for.
+    pub(crate) user_pages: Vec<u64>,
 }
 
 /// An open feed.
@@ -82,6 +86,8 @@ impl SimulatedApi {
             move_requests: Vec::new(),
             refused_moves: BTreeSet::new(),
             refuses_reads: false,
+            users: Vec::new(),
+            user_pages: Vec::new(),
         };
         Self { dice, state: Arc::new(Mutex::new(state)), changed: Arc::new(watch::Sender::new(0)) }
     }
@@ -226,7 +232,7 @@ impl SimulatedApi {
     }
 
     pub(crate) async fn users(&self, after: u64) -> Result<Users, ApiError> {
-        self.ask(|_| Users { last: after, ..Users::default() }).await
+        self.ask(|state| state.page_of_users(after)).await
     }
 
     pub(crate) async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {
@@ -251,6 +257,19 @@ impl SimulatedApi {
 }
 
 impl State {
+    /// A page of a thousand.
+    fn page_of_users(&mut self, after: u64) -> Users {
+        const PAGE: usize = 1000;
+        self.user_pages.push(after);
+        let (at, known) = (Timestamp::from_micros(0), &self.users);
+        let behind = known.iter().skip(usize::try_from(after).unwrap());
+        let user =
+            |name: &UserName| User { name: name.clone(), address: None, first_seen: at, last_seen: at };
+        let users: Vec<User> = behind.take(PAGE).map(user).collect();
+        let last = after + users.len() as u64;
+        Users { users, last, more: last < known.len() as u64 }
+    }
+
     fn append(&mut self, draft: Draft) -> Appended {
         let key = (draft.sender.clone(), draft.client_id.clone());
         if let Some(first) = self.results.get(&key) {

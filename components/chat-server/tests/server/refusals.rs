@@ -245,8 +245,8 @@ async fn a_client_that_takes_nothing_for_a_while_keeps_its_name() {
     bob.send("bob\n").await;
     bob.expect("Connected! Users online: bob\n").await;
     flood_behind(&world, "bob").await;
-    // The kernel asks for room after 0.2 s, and each time after twice as long: for long enough nothing is heard.
-    tokio::time::sleep(Duration::from_secs(13)).await;
+    // The kernel asks for room after 0.2 s, and each time after twice as long: 12.6 s after the buffers were full, and then not for 12.8 s.
+    tokio::time::sleep(Duration::from_secs(16)).await;
     refused(&world, b"bob\n", "Username already taken. Disconnecting...\n").await;
     for n in 0..FLOOD {
         assert_eq!(bob.said().await, body(n));
