@@ -8,6 +8,7 @@ use kit::Exit;
 use message_api::StoreConfig;
 use message_api::store::{self, Range, Unseen};
 use protocol::Event;
+use protocol::api::CursorMove;
 
 use crate::bench::{Bench, Opened, Published, dm, draft, name};
 use crate::contract;
@@ -263,6 +264,37 @@ async fn every_read_says_from_which_time_on_it_must_be() {
         assert_eq!(concern.get_str("level").unwrap(), "majority");
         assert!(concern.get_timestamp("afterClusterTime").is_ok(), "{read}");
     }
+}
+
+/// Each command waits for a majority, which over a network takes some milliseconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_cursors_are_moved_with_a_few_commands() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let opened = bench(mongod.url("moved")).open().await;
+    let friends: Vec<_> = (0..1024).map(|n| format!("friend{n}")).collect();
+    for some in friends.chunks(256) {
+        opened.append(some.iter().map(|friend| draft(friend, "bob", "hi")).collect()).await;
+    }
+    let client = mongodb::Client::with_uri_str(mongod.url("moved")).await.unwrap();
+    let database = client.default_database().unwrap();
+    let commands = async || {
+        let status = database.run_command(bson::doc! { "serverStatus": 1 }).await.unwrap();
+        let all = status.get_document("metrics").unwrap().get_document("commands").unwrap();
+        let count = |command: &str| all.get_document(command).unwrap().get_i64("total").unwrap();
+        ["find", "aggregate", "update", "findAndModify", "insert"].map(count).iter().sum::<i64>()
+    };
+    let to = |friend: &String| CursorMove {
+        user: name("bob"),
+        device: None,
+        conversation: dm("bob", friend),
+        seq: 1,
+    };
+    let before = commands().await;
+    opened.store.move_cursors(friends.iter().map(to).collect()).await.unwrap();
+    let count = commands().await - before;
+    // At most 256 of them with each, which are looked for before.
+    assert!((1..=16).contains(&count), "{count} commands");
+    assert!(opened.unseen("bob", 10).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
