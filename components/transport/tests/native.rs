@@ -232,9 +232,12 @@ async fn closing_writes_what_was_said_before_and_waits_for_no_server_that_does_n
     let mut silent = BufReader::new(stream);
     let mut hello = String::new();
     soon("a greeting", silent.read_line(&mut hello)).await.unwrap();
-    client.close().await;
+    tokio::time::timeout(Duration::from_secs(5), client.close())
+        .await
+        .expect("it does not wait for a greeting");
     hello.clear();
-    assert_eq!(soon("the end", silent.read_line(&mut hello)).await.unwrap(), 0, "{hello}");
+    let end = tokio::time::timeout(Duration::from_secs(5), silent.read_line(&mut hello)).await;
+    assert_eq!(end.expect("the connection does not wait for one either").unwrap(), 0, "{hello}");
 }
 
 #[tokio::test]
