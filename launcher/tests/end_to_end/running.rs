@@ -1,5 +1,7 @@
 //! Commands that only know the data directory, and find the rest out from the launcher that runs on it.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::Home;
@@ -27,4 +29,36 @@ fn the_data_directory_is_enough_to_find_what_runs_on_it() {
     assert!(ask(home, &["users"]).starts_with("NAME"));
     let file = home.dir.path().join("kept");
     assert!(ask(home, &["backup", file.to_str().unwrap()]).contains("messages in"));
+}
+
+/// What lies below a directory and others may look into.
+fn open_to_others(directory: &Path) -> Vec<PathBuf> {
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        // What is gone by now is nobody's.
+        let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
+        if meta.is_dir() {
+            open.extend(open_to_others(&path));
+        }
+        if !meta.is_symlink() && meta.permissions().mode() & 0o077 != 0 {
+            open.push(path);
+        }
+    }
+    open
+}
+
+#[test]
+fn what_is_written_is_its_owners_alone() {
+    let launcher = Home::new().argument("--no-thermometer").argument("--no-openai").up();
+    let home = &launcher.home;
+    let (mut alice, _) = LineClient::login(home.chat, "alice");
+    alice.send("bob: hi\n");
+    assert_eq!(alice.line(), "User 'bob' is offline. Message saved.\n");
+    let backups = home.dir.path().join("backups");
+    std::fs::create_dir(&backups).unwrap();
+    assert!(ask(home, &["backup", backups.join("kept").to_str().unwrap()]).contains("messages in"));
+    for directory in [home.data(), home.logs(), backups] {
+        assert_eq!(open_to_others(&directory), [""; 0].map(PathBuf::from));
+    }
 }
