@@ -175,3 +175,45 @@ async fn a_backup_is_whole_while_people_write() {
         writer.await.unwrap();
     }
 }
+
+/// What the launcher's probe leaves: a conversation with itself whose beginning was removed.
+pub(crate) async fn talk_as_probe(opened: &Opened) {
+    let probe = || draft("p2p-probe", "p2p-probe", "probe");
+    opened.append((0..150).map(|_| probe()).collect()).await;
+    assert_eq!(opened.store.forget(&dm("p2p-probe", "p2p-probe"), 100).await.unwrap(), 100);
+}
+
+/// What is left of it is there, and its places go on.
+pub(crate) async fn assert_probe_goes_on(opened: &Opened) {
+    let probe = dm("p2p-probe", "p2p-probe");
+    let kept = opened.store.events(&probe, Range::After(0), 200).await.unwrap().events;
+    let seqs: Vec<u64> = kept.iter().map(|event| event.seq).collect();
+    assert_eq!(seqs, (101..=150).collect::<Vec<_>>());
+    assert_eq!(opened.say("p2p-probe", "p2p-probe", "probe").await.seq, 151);
+}
+
+async fn between_with_probe(from: &Bench, to: &Bench) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let old = from.open().await;
+    talk_as_probe(&old).await;
+    take(&old, file.path()).await;
+    let new = to.open().await;
+    new.store.restore(file.path().to_owned()).await.unwrap();
+    assert_probe_goes_on(&new).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversation_of_the_probe_whose_beginning_is_gone_is_restored_and_goes_on() {
+    let directories = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let [first, second, third] = directories.each_ref().map(|directory| sqlite(directory.path()));
+    between_with_probe(&first, &second).await;
+    // Over what was there, too: the probe has been further than the backup.
+    let opened = second.open().await;
+    let file = directories[0].path().join("b");
+    take(&opened, &file).await;
+    opened.say("p2p-probe", "p2p-probe", "probe").await;
+    opened.store.restore(file).await.unwrap();
+    assert_eq!(opened.say("p2p-probe", "p2p-probe", "probe").await.seq, 153, "no place is given away twice");
+    let Some(mongod) = Mongod::start().await else { return };
+    between_with_probe(&third, &mongo(&mongod, "probe")).await;
+}

@@ -7,6 +7,7 @@ use message_api::migrate::{MigrateError, Migrated, migrate};
 use message_api::store::{Range, StatePut};
 use protocol::api::RegisterUser;
 
+use crate::backup::talk_as_probe;
 use crate::bench::{Bench, Opened, dm, draft, name};
 use crate::mongod::Mongod;
 
@@ -123,4 +124,20 @@ async fn a_database_that_holds_something_else_is_left_alone() {
     let error = run(&to, data).await.unwrap_err();
     assert!(matches!(error, MigrateError::Apart(ref id) if *id == dm("alice", "bob")), "{error}");
     assert_eq!(new.unseen("bob", 9).await, ["there"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversation_of_the_probe_whose_beginning_is_gone_moves_and_goes_on() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (data, to) = (directory.path(), mongod.url("probe"));
+    let old = Bench { config: StoreConfig::default(), data: data.to_owned() }.open().await;
+    talk_as_probe(&old).await;
+    assert_eq!(run(&to, data).await.unwrap(), Migrated { copied: 50, conversations: 1, events: 50 });
+    // The launcher goes on asking meanwhile, and more is removed.
+    old.say("p2p-probe", "p2p-probe", "probe").await;
+    old.store.forget(&dm("p2p-probe", "p2p-probe"), 120).await.unwrap();
+    assert_eq!(run(&to, data).await.unwrap().copied, 1);
+    let new = Bench { config: StoreConfig { url: to, ..StoreConfig::default() }, data: data.to_owned() };
+    assert_eq!(new.open().await.say("p2p-probe", "p2p-probe", "probe").await.seq, 152);
 }
