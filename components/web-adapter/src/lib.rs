@@ -76,6 +76,7 @@ pub async fn serve(
         origins,
         servers: ChatServers::new(chat, &config.chat_servers),
         places: Places::new(MAX_SOCKETS, MAX_SOCKETS_PER_ADDRESS),
+        lists: Arc::default(),
         metrics: Metrics::default(),
         sessions: sessions.clone(),
         shutdown: context.shutdown.clone(),

@@ -15,6 +15,7 @@ use kit::places::Places;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::legacy::Lists;
 use crate::metrics::Metrics;
 use crate::origins::Origins;
 use crate::servers::ChatServers;
@@ -28,6 +29,8 @@ pub(crate) struct App {
     pub(crate) origins: Origins,
     pub(crate) servers: ChatServers,
     pub(crate) places: Places,
+    /// What existing pages are told of who is online.
+    pub(crate) lists: Arc<Lists>,
     pub(crate) metrics: Metrics,
     /// The WebSockets, which outlive the requests that opened them.
     pub(crate) sessions: TaskTracker,

@@ -44,7 +44,9 @@ pub(crate) async fn run(mut socket: Socket, app: &App) {
         First::Native(hello) => {
             native::run(socket, &hello, app.servers.own(), &app.metrics, &app.shutdown).await;
         }
-        First::Legacy(user, server) => legacy::run(socket, user, server, &app.metrics, &app.shutdown).await,
+        First::Legacy(user, server) => {
+            legacy::run(socket, user, server, &app.lists, &app.metrics, &app.shutdown).await;
+        }
         First::No(answer) => end(socket, &answer, code::POLICY).await,
         First::Never(answer, code) => end(socket, &answer, code).await,
         First::Gone => {}

@@ -5,13 +5,16 @@
 //! frame → [`translate::request`] → the outbox of a native client → `ack` → a word if the receiver is away. The native client
 //! rides over a restart of the chat server, which the page is told of in passing; only a long absence ends the session.
 
+mod lists;
 mod receipts;
 mod roster;
 mod translate;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::ws::Utf8Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -23,6 +26,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use transport::{Incoming, NativeClient, NativeOptions, SendError};
 
+pub(crate) use self::lists::Lists;
 use self::receipts::Receipts;
 use self::roster::Roster;
 use self::translate::Request;
@@ -70,6 +74,7 @@ pub(crate) async fn run(
     socket: Socket,
     user: UserName,
     server: SocketAddr,
+    lists: &Arc<Lists>,
     metrics: &Metrics,
     shutdown: &CancellationToken,
 ) {
@@ -81,7 +86,7 @@ pub(crate) async fn run(
         socket,
         client,
         incoming,
-        roster: Roster::new(user),
+        roster: Roster::new(user, Arc::clone(lists)),
         receipts: Receipts::default(),
         pending: FuturesUnordered::new(),
         away_since: None,
@@ -184,7 +189,7 @@ impl Session<'_> {
     async fn tell_presence(&mut self) -> Result<(), End> {
         for frame in self.roster.tell() {
             self.metrics.frames_out.add(1);
-            self.socket.feed(to_json(&frame).into()).await?;
+            self.socket.feed(frame).await?;
         }
         Ok(self.socket.flush().await?)
     }
@@ -197,7 +202,7 @@ impl Session<'_> {
             let frames = self.read(incoming)?;
             self.metrics.frames_out.add(frames.len());
             for frame in frames {
-                self.socket.feed(to_json(&frame).into()).await?;
+                self.socket.feed(frame).await?;
             }
             next = self.incoming.try_recv().ok();
         }
@@ -207,7 +212,7 @@ impl Session<'_> {
         Ok(self.socket.flush().await?)
     }
 
-    fn read(&mut self, incoming: Incoming) -> Result<Vec<AdapterFrame>, End> {
+    fn read(&mut self, incoming: Incoming) -> Result<Vec<Utf8Bytes>, End> {
         match incoming {
             Incoming::Connected(welcome) => {
                 self.away_since = None;
@@ -216,14 +221,15 @@ impl Session<'_> {
             Incoming::Event(frame) => {
                 let EventFrame { event, .. } = &*frame;
                 self.receipts.sent(&event.conversation, event.seq);
-                Ok(translate::event(self.roster.user(), &frame).into_iter().collect())
+                Ok(translate::event(self.roster.user(), &frame).iter().map(text).collect())
             }
-            Incoming::Frame(frame) => Ok(self.read_frame(*frame)),
+            Incoming::Frame(frame) => Ok(self.read_frame(*frame).iter().map(text).collect()),
             Incoming::Disconnected { .. } if !self.roster.is_greeted() => Err(End::Away),
             Incoming::Disconnected { .. } if self.away_since.is_some() => Ok(Vec::new()),
             Incoming::Disconnected { .. } => {
                 self.away_since = Some(Instant::now());
-                Ok(vec![system("The chat server is away; what you say now is sent when it is back.")])
+                let words = "The chat server is away; what you say now is sent when it is back.";
+                Ok(vec![text(&system(words))])
             }
             Incoming::Rejected(error) => Err(End::Rejected(translate::rejection(&error))),
         }
@@ -287,4 +293,8 @@ impl Session<'_> {
             }
         }
     }
+}
+
+fn text(frame: &AdapterFrame) -> Utf8Bytes {
+    to_json(frame).into()
 }

@@ -3,16 +3,19 @@
 //! A list costs what it is long, and one login is told to everybody, so both are bounded: a list names at most [`LISTED`] users, and
 //! within a window at most about [`NAMES`] names are sent. The first change after a quiet while is told at once; those that follow are
 //! told together at the end of the window. Where that would be too much, only the last ones have a frame of their own, and its list
-//! tells of the others.
+//! tells of the others. Lists and frames are made once for all pages ([`Lists`]).
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::ws::Utf8Bytes;
 use protocol::UserName;
-use protocol::web::AdapterFrame;
 use tokio::time::Instant;
 
-/// Users in a list at most: those that the chat server names first, the page's own user, and who came just now.
-const LISTED: usize = 1000;
+use super::lists::{Announced, Change, List, Lists};
+use crate::frame::system;
+use crate::socket::to_json;
+
 /// Changes are told this often at most, where the list is short and where it is long.
 const WINDOW: Duration = Duration::from_millis(100);
 const LONG_WINDOW: Duration = Duration::from_secs(1);
@@ -22,30 +25,27 @@ const LONG: usize = 100;
 const NAMES: usize = 512;
 /// Changes that wait to be told. Overflow rule: the oldest is only told by the lists.
 const WAITING: usize = 64;
+/// Changes that only the next list tells of. Overflow rule: they are put into the list, which costs what it is long.
+const SILENT: usize = 256;
 
 /// The users online, in the order they came.
 #[derive(Debug)]
 pub(super) struct Roster {
+    lists: Arc<Lists>,
     user: UserName,
-    list: List,
+    list: Arc<List>,
     greeted: bool,
+    /// What the page is not told of by a frame. Bound: [`SILENT`].
+    silent: Vec<Change>,
     /// What the page was not told. Bound: [`WAITING`].
-    changes: Vec<(UserName, bool)>,
+    changes: Vec<Change>,
     told_at: Option<Instant>,
 }
 
-/// Those who are listed.
-#[derive(Debug, Clone, Default)]
-struct List {
-    /// Bound: [`LISTED`].
-    online: Vec<UserName>,
-    /// There are more than are listed, so that a name that is not may be online.
-    is_partial: bool,
-}
-
 impl Roster {
-    pub(super) fn new(user: UserName) -> Self {
-        Self { user, list: List::default(), greeted: false, changes: Vec::new(), told_at: None }
+    pub(super) fn new(user: UserName, lists: Arc<Lists>) -> Self {
+        let list = Arc::default();
+        Self { lists, user, list, greeted: false, silent: Vec::new(), changes: Vec::new(), told_at: None }
     }
 
     /// Whose session it is.
@@ -59,32 +59,25 @@ impl Roster {
     }
 
     /// Connected with these online: a login the first time, afterwards who came and went while we were cut off.
-    pub(super) fn connected(&mut self, online: Vec<UserName>) -> Vec<AdapterFrame> {
-        let list = self.cut(online);
+    pub(super) fn connected(&mut self, online: Vec<UserName>) -> Vec<Utf8Bytes> {
+        let list = self.lists.of(online);
         if !std::mem::replace(&mut self.greeted, true) {
             self.list = list;
-            return vec![AdapterFrame::LoginSuccess { online_users: self.list.online.clone() }];
+            return vec![self.list.frame(&Announced::Login, &self.user)];
         }
+        let silent = std::mem::take(&mut self.silent);
+        self.list = self.lists.after(&self.list, silent.iter()).0;
         self.changes.clear();
-        let gone = self.list.online.iter().filter(|name| !list.online.contains(name));
-        let gone: Vec<_> = gone.map(|name| (name.clone(), false)).collect();
-        self.list.is_partial |= list.is_partial;
-        let changes = gone.into_iter().chain(list.online.into_iter().map(|name| (name, true))).collect();
-        let mut frames = vec![crate::frame::system("The chat server is back.")];
+        let gone = self.list.names().iter().filter(|name| !list.names().contains(name));
+        let gone = gone.map(|name| (name.clone(), false));
+        let changes = gone.chain(list.names().iter().map(|name| (name.clone(), true))).collect();
+        let mut frames = vec![to_json(&system("The chat server is back.")).into()];
         frames.extend(self.apply(changes));
-        frames
-    }
-
-    fn cut(&self, mut online: Vec<UserName>) -> List {
-        let is_partial = online.len() > LISTED;
-        if is_partial {
-            online.truncate(LISTED);
-            if !online.contains(&self.user) {
-                online.pop();
-                online.push(self.user.clone());
-            }
+        // The same ones, and what is known of how many there are beside them.
+        if list.is_partial() {
+            self.list = list;
         }
-        List { online, is_partial }
+        frames
     }
 
     /// Somebody came or went; [`Roster::tell`] says it when it is [`Roster::due`].
@@ -97,67 +90,49 @@ impl Roster {
         }
         self.changes.push((name, online));
         if self.changes.len() > WAITING {
-            let (name, online) = self.changes.remove(0);
-            self.list.change(&name, online);
+            self.silent.push(self.changes.remove(0));
+        }
+        if self.silent.len() >= SILENT {
+            let silent = std::mem::take(&mut self.silent);
+            self.list = self.lists.after(&self.list, silent.iter()).0;
         }
     }
 
-    /// When there is something to tell.
+    /// When there is something to tell: at once after a quiet while, otherwise at the end of the window.
     pub(super) fn due(&self) -> Option<Instant> {
         let now = Instant::now();
-        let window = if self.list.online.len() < LONG { WINDOW } else { LONG_WINDOW };
-        (!self.changes.is_empty()).then(|| self.told_at.map_or(now, |at| at + window))
+        let window = if self.list.len() < LONG { WINDOW } else { LONG_WINDOW };
+        let due = || self.told_at.map_or(now, |at| self.lists.window_end(at, window));
+        (!self.changes.is_empty()).then(due)
     }
 
     /// What the page is told of the changes since.
-    pub(super) fn tell(&mut self) -> Vec<AdapterFrame> {
-        let changes = std::mem::take(&mut self.changes);
+    pub(super) fn tell(&mut self) -> Vec<Utf8Bytes> {
+        let mut changes = std::mem::take(&mut self.silent);
+        changes.append(&mut self.changes);
         self.told_at = Some(Instant::now());
         self.apply(changes)
     }
 
-    fn apply(&mut self, mut changes: Vec<(UserName, bool)>) -> Vec<AdapterFrame> {
-        let mut ahead = self.list.clone();
-        changes.retain(|(name, online)| ahead.change(name, *online));
-        let frames = (NAMES / ahead.online.len().max(1)).max(1);
-        let silent = changes.len().saturating_sub(frames);
-        let mut told = Vec::new();
-        for (index, (username, online)) in changes.into_iter().enumerate() {
-            self.list.change(&username, online);
-            if index < silent {
-                continue;
-            }
-            let mut online_users = self.list.online.clone();
-            told.push(if online {
-                if !online_users.contains(&username) {
-                    online_users.push(username.clone());
-                }
-                AdapterFrame::UserJoined { username, online_users }
-            } else {
-                AdapterFrame::UserLeft { username, online_users }
-            });
+    fn apply(&mut self, changes: Vec<Change>) -> Vec<Utf8Bytes> {
+        let (last, news) = self.lists.after(&self.list, changes.iter());
+        let news: Vec<Change> =
+            changes.into_iter().zip(news).filter_map(|(change, is)| is.then_some(change)).collect();
+        let frames = (NAMES / last.len().max(1)).max(1);
+        let (silent, told) = news.split_at(news.len().saturating_sub(frames));
+        self.list = self.lists.after(&self.list, silent.iter()).0;
+        let mut frames = Vec::new();
+        for change in told {
+            self.list = self.lists.after(&self.list, std::iter::once(change)).0;
+            frames.push(self.list.frame(&Announced::of(change), &self.user));
         }
-        told
-    }
-}
-
-impl List {
-    /// Whether that is news.
-    fn change(&mut self, name: &UserName, online: bool) -> bool {
-        let known = self.online.iter().position(|listed| listed == name);
-        match (known, online) {
-            (None, true) if self.online.len() < LISTED => self.online.push(name.clone()),
-            (None, true) => self.is_partial = true,
-            (Some(at), false) => _ = self.online.remove(at),
-            (None, false) => return self.is_partial,
-            (Some(_), true) => return false,
-        }
-        true
+        frames
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lists::LISTED;
     use super::*;
 
     fn names(list: &[&str]) -> Vec<UserName> {
@@ -168,24 +143,32 @@ mod tests {
         (0..count).map(|n| UserName::parse(&format!("user{n}")).unwrap()).collect()
     }
 
-    fn json(frames: impl IntoIterator<Item = AdapterFrame>) -> Vec<String> {
-        frames.into_iter().map(|frame| serde_json::to_string(&frame).unwrap()).collect()
+    fn json(frames: impl IntoIterator<Item = Utf8Bytes>) -> Vec<String> {
+        frames.into_iter().map(|frame| frame.as_str().to_owned()).collect()
+    }
+
+    fn value(frame: &Utf8Bytes) -> serde_json::Value {
+        serde_json::from_str(frame).unwrap()
+    }
+
+    fn alice() -> Roster {
+        Roster::new(names(&["alice"])[0].clone(), Arc::default())
     }
 
     fn roster(online: Vec<UserName>) -> Roster {
-        let mut roster = Roster::new(names(&["alice"])[0].clone());
+        let mut roster = alice();
         roster.connected(online);
         roster
     }
 
     /// The names in a frame's list.
-    fn listed(frame: &AdapterFrame) -> usize {
-        serde_json::to_value(frame).unwrap()["online_users"].as_array().unwrap().len()
+    fn listed(frame: &Utf8Bytes) -> usize {
+        value(frame)["online_users"].as_array().unwrap().len()
     }
 
     #[test]
     fn every_change_comes_with_the_whole_list() {
-        let mut roster = Roster::new(names(&["alice"])[0].clone());
+        let mut roster = alice();
         assert!(!roster.is_greeted());
         let greeting = roster.connected(names(&["thermometer1", "alice"]));
         assert_eq!(json(greeting), [r#"{"type":"login_success","online_users":["thermometer1","alice"]}"#]);
@@ -209,7 +192,7 @@ mod tests {
             frames[1..],
             [
                 r#"{"type":"user_left","username":"bob","online_users":["alice"]}"#,
-                r#"{"type":"user_joined","username":"carol","online_users":["alice","carol"]}"#,
+                r#"{"type":"user_joined","username":"carol","online_users":["carol","alice"]}"#,
             ]
         );
     }
@@ -220,7 +203,7 @@ mod tests {
         let mut roster = roster(online.clone());
         online.remove(7);
         let frames = roster.connected(online);
-        assert_eq!(serde_json::to_value(&frames[1]).unwrap()["username"], "user7");
+        assert_eq!(value(&frames[1])["username"], "user7");
     }
 
     #[tokio::test(start_paused = true)]
@@ -246,25 +229,55 @@ mod tests {
             for n in 0..10_000 {
                 roster.presence(UserName::parse(&format!("new{n}")).unwrap(), true);
             }
-            assert!(roster.changes.len() <= WAITING && roster.list.online.len() <= LISTED);
+            assert!(
+                roster.changes.len() <= WAITING
+                    && roster.silent.len() <= SILENT
+                    && roster.list.len() <= LISTED
+            );
             let frames = roster.tell();
             let sent: usize = frames.iter().map(listed).sum();
-            assert!(!frames.is_empty() && sent <= 2 * LISTED, "{sent} names");
-            let last = serde_json::to_value(frames.last().unwrap()).unwrap();
+            assert!(!frames.is_empty() && sent <= 2 * (LISTED + 1), "{sent} names");
+            let last = value(frames.last().unwrap());
             assert_eq!(last["username"], "new9999");
-            assert_eq!(last["online_users"].as_array().unwrap().last().unwrap(), "new9999");
+            assert!(last["online_users"].as_array().unwrap().contains(&"new9999".into()));
         }
     }
 
     #[test]
     fn of_a_large_site_a_page_is_told_a_part_and_itself() {
-        let mut roster = Roster::new(names(&["alice"])[0].clone());
+        let mut roster = alice();
         let mut online = many(100_000);
         online.extend(names(&["alice"]));
         let greeting = roster.connected(online).remove(0);
-        assert_eq!(listed(&greeting), LISTED);
-        assert!(roster.list.online.contains(&names(&["alice"])[0]));
+        assert_eq!(listed(&greeting), LISTED + 1);
+        assert_eq!(value(&greeting)["online_users"][LISTED], "alice");
         roster.presence(UserName::parse("user99999").unwrap(), false);
         assert_eq!(json(roster.tell()).len(), 1, "who was not listed can leave");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_all_pages_are_told_is_written_once() {
+        let lists = Arc::new(Lists::default());
+        let mut pages: Vec<Roster> = (0..200)
+            .map(|n| Roster::new(UserName::parse(&format!("page{n}")).unwrap(), Arc::clone(&lists)))
+            .collect();
+        // Each came later than the one before, and heard of the next ones in its own way.
+        let everybody: Vec<UserName> = pages.iter().map(|page| page.user().clone()).collect();
+        for (n, page) in pages.iter_mut().enumerate() {
+            page.connected(everybody[..=n].to_vec());
+            everybody[n + 1..].iter().for_each(|name| page.presence(name.clone(), true));
+            page.tell();
+        }
+        let mut written = std::collections::HashSet::new();
+        for n in 0..100 {
+            for page in &mut pages {
+                page.presence(UserName::parse(&format!("new{n}")).unwrap(), true);
+                let frames = page.tell();
+                assert_eq!((frames.len(), listed(&frames[frames.len() - 1])), (frames.len().max(1), 201 + n));
+                written.extend(frames.iter().map(|frame| frame.as_ptr()));
+            }
+        }
+        // The memory of a frame that nobody has any more may be used for another, so there can be fewer.
+        assert!(written.len() <= 100, "{} frames were written for 100 changes and 200 pages", written.len());
     }
 }
