@@ -85,6 +85,7 @@ async fn serve_wire(server: Arc<Server>, door: Door, mut wire: Wire, place: Plac
             server.tasks.spawn(session.run(place));
         }
         Err(Parting::Gone) => {}
+        Err(Parting::Answered(answer)) => wire.part(answer).await,
         Err(Parting::Because(words)) => {
             server.metrics.turned_away.add(1);
             server.journal.refused(peer, String::from_utf8_lossy(&words).trim_end());

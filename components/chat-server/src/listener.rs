@@ -13,8 +13,8 @@ use kit::places::{NoPlace, Places};
 
 pub(crate) const FULL: &str = "The server is full, please try again later. Disconnecting...\n";
 const ADDRESS_FULL: &str = "Too many connections from your address. Disconnecting...\n";
-/// Places beside those of the configuration, for the services on this machine: the probe, the thermometer, the bot, and what is being
-/// asked whether it is one. Without them a client that holds every place also hides whether the server works.
+/// Places beside those of the configuration, for the services on this machine: the probe, the thermometer, the bot, `launcher trace`,
+/// and what is being asked whether it is one. Without them a client that holds every place also hides whether the server works.
 const SERVICE_PLACES: usize = 16;
 /// When the system is out of files or memory, waiting is better than spinning.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -86,6 +86,8 @@ pub(crate) enum Parting {
     Gone,
     /// The peer is told why.
     Because(Bytes),
+    /// It asked something, this is the answer, and that was all.
+    Answered(Bytes),
 }
 
 impl From<std::io::Error> for Parting {
@@ -202,7 +204,11 @@ async fn ask_service(server: &Server, wire: &mut Wire) -> Result<Entrant, Partin
     if wire.framer.first_byte() != Some(b'{') {
         return Err(full());
     }
-    let entrant = ask_native(server, wire, deadline).await.map_err(|_| full())?;
+    let entrant = match ask_native(server, wire, deadline).await {
+        Ok(entrant) => entrant,
+        Err(Parting::Answered(answer)) => return Err(Parting::Answered(answer)),
+        Err(Parting::Gone | Parting::Because(_)) => return Err(full()),
+    };
     let is_service = server.reserved.contains(entrant.name()) && is_service(server, entrant.token());
     if is_service { Ok(entrant) } else { Err(full()) }
 }
@@ -294,7 +300,7 @@ async fn ask_native(server: &Server, wire: &mut Wire, deadline: Instant) -> Resu
                 Ok(ClientFrame::Hello(hello)) => return Ok(Entrant::Native(Box::new(hello))),
                 Ok(ClientFrame::Trace(request)) if is_service(server, request.token.as_deref()) => {
                     let found = server.traces.find(&request.message, None);
-                    return Err(Parting::Because(native_dialect::trace(found)));
+                    return Err(Parting::Answered(native_dialect::trace(found)));
                 }
                 Ok(_) => return Err(refusal(Dialect::Native, ErrorCode::ExpectedHello, "")),
                 Err(error) if error.code == ErrorCode::BadName => {

@@ -261,15 +261,41 @@ fn by_hand_it_says_what_did_not_happen() {
     assert!(code == Some(1) && said.contains("cannot connect to the chat server at "), "{said}");
 }
 
+/// With as many places as there are by default.
 #[test]
-fn it_gets_in_where_others_have_every_place() {
-    let launcher = home().argument("--no-web").set("chat-server.max-connections=3").up();
-    let held: Vec<LineClient> = (0..3).map(|_| LineClient::connect(launcher.home.chat)).collect();
-    let mut other = TcpStream::connect(launcher.home.chat).unwrap();
-    let mut said = String::new();
-    std::io::Read::read_to_string(&mut other, &mut said).unwrap();
+fn it_gets_in_where_others_have_every_place_and_so_does_a_trace() {
+    const PLACES: usize = 10_000;
+    // A connection has two ends, and the server's are in another process.
+    kit::listen::raise_file_limit();
+    let launcher = home().argument("--no-web").up();
+    let (mut alice, _) = LineClient::login(launcher.home.chat, "alice");
+    alice.send("bob: where is this?\n");
+    assert_eq!(alice.line(), "User 'bob' is offline. Message saved.\n");
+    let id = unread_by_bob(&launcher.home);
+    let others: Vec<_> = (1..PLACES).map(|_| TcpStream::connect(launcher.home.chat).unwrap()).collect();
+    let said = wait_for("every place to be taken", || {
+        let mut other = TcpStream::connect(launcher.home.chat).unwrap();
+        other.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut said = [0; 64];
+        let count = std::io::Read::read(&mut other, &mut said).unwrap_or(0);
+        Some(String::from_utf8_lossy(&said[..count]).into_owned())
+            .filter(|said| said != "Enter your username: ")
+    });
     assert_eq!(said, "The server is full, please try again later. Disconnecting...\n");
     let (code, said) = probe(&launcher.home, &[]);
     assert_eq!(code, Some(0), "{said}");
-    drop(held);
+    let traced = launcher.home.run(&["trace", &id]);
+    let shown = String::from_utf8_lossy(&[traced.stdout, traced.stderr].concat()).into_owned();
+    assert!(traced.status.success() && shown.contains("alice, text session"), "{shown}");
+    drop(others);
+}
+
+/// The id of the only message that Bob has not seen.
+fn unread_by_bob(home: &Home) -> String {
+    let token = std::fs::read_to_string(home.data().join("service.token")).unwrap();
+    let bearer = format!("Bearer {}", token.trim());
+    let path = "/v1/conversations/dm:alice:bob/events?limit=1";
+    let answer = request(home.api, "GET", path, &[("Authorization", &bearer)], "");
+    let page: Value = serde_json::from_str(&answer.body).unwrap();
+    page["events"][0]["id"].as_str().unwrap().to_owned()
 }
