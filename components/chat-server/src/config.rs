@@ -37,6 +37,9 @@ pub struct Config {
     pub max_connections: usize,
     /// Most connections from one address at once; loopback is exempt. 0 is no limit.
     pub max_sessions_per_address: usize,
+    /// How many logins a minute one address may make for long, and at once; this machine has a limit that only a program that is stuck
+    /// reaches. 0 is no limit.
+    pub logins_per_minute: u32,
     /// How many messages a second one session may send for long; past that it is read more slowly. 0 is no limit.
     pub messages_per_second: u32,
     /// How many messages one session may send at once before the limit above counts.
@@ -58,6 +61,7 @@ impl Default for Config {
             proxies: Vec::new(),
             max_connections: 10_000,
             max_sessions_per_address: 64,
+            logins_per_minute: 300,
             messages_per_second: 20,
             burst: 100,
             outbox_bytes: SERVER_FRAME_BYTES,

@@ -48,7 +48,9 @@ pub(crate) async fn serve_proxied(
     if let Err(no_place) = place.count_for(peer.ip()) {
         return listener::turn_away(&server, &stream, peer, no_place);
     }
-    let Ok(mut wire) = Wire::new(stream, peer, &server.config, door == Door::Main) else { return };
+    let Ok(mut wire) = Wire::new(stream, peer, &server.config, &server.unfinished, door == Door::Main) else {
+        return;
+    };
     wire.is_proxied = is_proxied;
     wire.framer.push(&rest, |_| {});
     serve_wire(server, door, wire, place).await;
@@ -63,7 +65,9 @@ pub(crate) async fn serve(
     place: Place,
 ) {
     // A peer that is gone already needs no answer.
-    let Ok(wire) = Wire::new(stream, peer, &server.config, door != Door::Book) else { return };
+    let Ok(wire) = Wire::new(stream, peer, &server.config, &server.unfinished, door != Door::Book) else {
+        return;
+    };
     serve_wire(server, door, wire, place).await;
 }
 
@@ -71,6 +75,7 @@ async fn serve_wire(server: Arc<Server>, door: Door, mut wire: Wire, place: Plac
     let peer = wire.peer;
     let login = async {
         let entrant = login::ask(&server, &mut wire, door).await?;
+        login::count(&server, &entrant, peer.ip())?;
         let admitted = login::admit(&server, &entrant).await?;
         Ok((entrant, admitted))
     };

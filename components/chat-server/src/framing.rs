@@ -215,6 +215,18 @@ impl Framer {
         self.skipping
     }
 
+    /// How many bytes lie here.
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Nobody takes what lies here any more.
+    pub(crate) fn forget(&mut self) {
+        self.ends_at = None;
+        self.skipping = false;
+        self.clear();
+    }
+
     /// The first byte that lies here.
     pub(crate) fn first_byte(&self) -> Option<u8> {
         self.buffer.first().copied()

@@ -72,7 +72,9 @@ use cursors::Cursors;
 use feed::{Link, Noted};
 use hub::Hub;
 use journal::Journal;
+use kit::logins::Logins;
 use kit::send_queue::SendQueue;
+use kit::unfinished::UnfinishedInput;
 use metrics::Metrics;
 use registrar::Registrar;
 use server::Server;
@@ -111,6 +113,8 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
         reserved: upstream.reserved.into_iter().collect(),
         service_token: context.service_token.clone(),
         send_queue: SendQueue::open(),
+        unfinished: UnfinishedInput::default(),
+        logins: Logins::new(config.logins_per_minute),
         journal: Journal::new(),
         metrics,
         traces,

@@ -4,10 +4,13 @@
 //! so in one line, and nothing they sent is looked at further.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kit::logins;
 use kit::send_queue::Unacknowledged;
+use kit::unfinished::REFUSAL;
 use protocol::api::Standing;
 use protocol::native::{ClientFrame, ErrorCode, Hello, parse_client_frame};
 use protocol::{NewName, Timestamp, UserName, book, text};
@@ -218,7 +221,33 @@ async fn read(wire: &mut Wire, deadline: Instant) -> Result<(), Parting> {
         Read::Some(_) => Ok(()),
         Read::Nothing => Err(Parting::text(TOO_SLOW)),
         Read::End => Err(Parting::Gone),
+        Read::Refused => Err(unfinished(wire)),
     }
+}
+
+/// What was sent before the login and did not end holds too much.
+fn unfinished(wire: &Wire) -> Parting {
+    Parting::Because(match wire.framer.first_byte() {
+        Some(b'{') => native_dialect::error(ErrorCode::Full, REFUSAL, None, None),
+        Some(_) | None => format!("{REFUSAL}. Disconnecting...\n").into(),
+    })
+}
+
+/// Counts a login for where it comes from. A service's is free.
+pub(crate) fn count(server: &Server, entrant: &Entrant, ip: IpAddr) -> Result<(), Parting> {
+    if is_service(server, entrant.token()) {
+        return Ok(());
+    }
+    server.logins.take(ip).map_err(|wait| {
+        let words = logins::refusal(wait);
+        Parting::Because(match entrant.dialect() {
+            Dialect::Text | Dialect::Book => format!("{words}. Disconnecting...\n").into(),
+            Dialect::Native => {
+                let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                native_dialect::error(ErrorCode::Full, &words, None, Some(wait))
+            }
+        })
+    })
 }
 
 async fn ask_name(server: &Server, wire: &mut Wire, deadline: Instant) -> Result<UserName, Parting> {
@@ -265,6 +294,7 @@ async fn text_message(server: &Server, wire: &mut Wire, deadline: Instant) -> Re
         match wire.read_until(silent_at).await {
             Read::Some(_) => read_at = Instant::now(),
             Read::End => return wire.framer.finish().ok_or(Parting::Gone),
+            Read::Refused => return Err(unfinished(wire)),
             // Until the prompt has arrived, what was sent in answer to our acknowledgement cannot have come.
             Read::Nothing if Instant::now() < deadline && is_in_flight(server, wire) => {
                 read_at = Instant::now();

@@ -1,6 +1,7 @@
 //! What one message of a client asks for, whatever dialect it came in.
 
 use bytes::Bytes;
+use protocol::limits::METADATA_BYTES;
 use protocol::native::{HistoryRequest, Seen, TraceRequest};
 use protocol::{Body, Draft, UserName};
 
@@ -62,6 +63,28 @@ impl Request {
             Self::Say(..) | Self::BookLine(_) | Self::Trace(_) | Self::History(_) | Self::Mistake(_) => 1.0,
             // Everything unread is read once more; a line that is too long was read, too.
             Self::Check | Self::TooLong(_) => 4.0,
+        }
+    }
+}
+
+impl Request {
+    /// About how many bytes it holds.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Say(outgoing) => {
+                let draft = &outgoing.draft;
+                let metadata = if draft.metadata.is_empty() { 0 } else { METADATA_BYTES };
+                draft.body.as_str().len() + metadata
+            }
+            Self::BookLine(line) => line.len(),
+            Self::Mistake(bytes) | Self::TooLong(bytes) => bytes.len(),
+            Self::Nothing
+            | Self::Ping(_)
+            | Self::Trace(_)
+            | Self::Check
+            | Self::Seen(_)
+            | Self::History(_)
+            | Self::Exit => 0,
         }
     }
 }

@@ -17,7 +17,9 @@ use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::registrar::Registrar;
 use crate::traces::Traces;
+use kit::logins::Logins;
 use kit::send_queue::SendQueue;
+use kit::unfinished::UnfinishedInput;
 
 /// The parts of the server, put together by [`crate::run`].
 #[derive(Debug)]
@@ -34,6 +36,10 @@ pub(crate) struct Server {
     pub(crate) client_book: Arc<ClientBook>,
     pub(crate) cursors: Arc<Cursors>,
     pub(crate) send_queue: SendQueue,
+    /// What unfinished messages of all connections may hold.
+    pub(crate) unfinished: UnfinishedInput,
+    /// How often each address has logged in.
+    pub(crate) logins: Logins,
     pub(crate) journal: Journal,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) traces: Arc<Traces>,

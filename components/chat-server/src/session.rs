@@ -41,6 +41,7 @@ use crate::unsure::Unsure;
 use crate::wire::{LINGER, Wire};
 use challenge::{Challenge, VANISHED};
 use kit::places::Place;
+use kit::unfinished::REFUSAL;
 
 /// After `exit`, or when the server stops: answers under way arrive within this time.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -297,6 +298,9 @@ impl Session {
     async fn talk(&mut self) -> std::io::Result<&'static str> {
         loop {
             self.intake();
+            if self.wire.is_refused() && self.closing.is_none() {
+                self.refuse_unfinished();
+            }
             let was_full = self.answers.is_full();
             self.fill();
             let was_filled = self.wire.out.has_enough();
@@ -374,6 +378,16 @@ impl Session {
         }
     }
 
+    /// It holds more than its part of the memory for unfinished messages. What it holds is dropped at once.
+    fn refuse_unfinished(&mut self) {
+        self.wire.framer.forget();
+        self.intake.over = None;
+        if self.is_lines() {
+            self.wire.out.push(format!("{REFUSAL}\n").as_bytes());
+        }
+        self.close_with_bye(REFUSAL);
+    }
+
     fn server_stops(&mut self) {
         self.stopping = true;
         self.closing = None;
@@ -407,6 +421,7 @@ impl Session {
             () = self.member.outlet.summons.notified() => {}
             page = next_page(&mut self.replay.pages), if wants_page => self.take_page(page),
             () = changed(&mut self.presence), if fills => {}
+            () = self.wire.refused(), if self.closing.is_none() => {}
             () = self.alarm.stops.as_mut(), if !self.stopping => self.server_stops(),
             () = self.alarm.timer.as_mut(), if wakes_at.is_some() => {}
             () = placed(&mut self.intake.place), if self.intake.place.is_some() => self.intake.place = None,

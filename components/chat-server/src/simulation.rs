@@ -78,6 +78,8 @@ pub(crate) fn server(api: &SimulatedApi, outbox_bytes: usize) -> (Arc<Server>, V
         reserved: protocol::Reserved::default(),
         service_token: Secret::new("token".to_owned()),
         send_queue: SendQueue::open(),
+        unfinished: kit::unfinished::UnfinishedInput::default(),
+        logins: kit::logins::Logins::new(0),
         journal: Journal::new(),
         metrics,
         traces,

@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use kit::unfinished::{Unfinished, UnfinishedInput};
+
 use crate::config::Config;
 use crate::framing::Framer;
 use crate::outgoing::Outgoing;
@@ -43,6 +45,8 @@ pub(crate) struct Wire {
     pub(crate) out: Outgoing,
     /// Behind it is a proxy: `peer` is the client, and what TCP acknowledges says only what the proxy has.
     pub(crate) is_proxied: bool,
+    /// What is held of messages that are not whole, or wait for the peer's allowance.
+    unfinished: Unfinished,
     /// When something was read last.
     read_at: Instant,
 }
@@ -56,6 +60,8 @@ pub(crate) enum Read {
     Nothing,
     /// The end: the peer will send no more.
     End,
+    /// What it sent and did not finish is too much; see [`kit::unfinished`].
+    Refused,
 }
 
 impl Wire {
@@ -66,6 +72,7 @@ impl Wire {
         stream: TcpStream,
         peer: SocketAddr,
         config: &Config,
+        unfinished: &UnfinishedInput,
         may_be_native: bool,
     ) -> std::io::Result<Self> {
         use rustix::net::sockopt;
@@ -90,6 +97,7 @@ impl Wire {
             framer: Framer::new(config.quiet, may_be_native),
             out: Outgoing::default(),
             is_proxied: false,
+            unfinished: unfinished.of(peer.ip()),
             read_at: Instant::now(),
         })
     }
@@ -123,9 +131,14 @@ impl Wire {
 
     /// Waits for something to read until `deadline`; [`Read::Nothing`] says that it passed.
     pub(crate) async fn read_until(&mut self, deadline: Instant) -> Read {
+        let refused = self.unfinished.end();
         // Polled with the task's own context, so that a peer that never pauses leaves others their turn.
         let read = poll_fn(|context| self.poll_read(context));
-        let read = tokio::time::timeout_at(deadline, read).await.unwrap_or(Read::Nothing);
+        let read = tokio::select! {
+            biased;
+            () = refused.cancelled() => Read::Refused,
+            read = tokio::time::timeout_at(deadline, read) => read.unwrap_or(Read::Nothing),
+        };
         self.out.write_to(&self.stream);
         read
     }
@@ -154,7 +167,25 @@ impl Wire {
         if !bytes.is_empty() && !self.framer.has_line() {
             self.acknowledge_at_once();
         }
+        self.account(0);
         Poll::Ready(if bytes.is_empty() { Read::End } else { Read::Some(bytes.len()) })
+    }
+
+    /// Says what is held of this peer's: what came and is no whole message; and where a message of so many bytes waits until the peer
+    /// may send more, that one and all behind it.
+    pub(crate) fn account(&mut self, waits: usize) {
+        let is_waiting = waits == 0 && self.framer.has_line();
+        self.unfinished.holds(if is_waiting { 0 } else { self.framer.held() + waits });
+    }
+
+    /// Whether that is too much.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.unfinished.is_refused()
+    }
+
+    /// Waits until it is.
+    pub(crate) async fn refused(&self) {
+        self.unfinished.refused().await;
     }
 
     /// A piece came of which there is more: the peer's system may hold the rest back until this is acknowledged (RFC 896), which ours
@@ -181,6 +212,7 @@ impl Wire {
 
     /// Says why, and closes so that it arrives.
     pub(crate) async fn part(mut self, words: Bytes) {
+        self.framer.forget();
         // A peer that does not want to hear it is gone all the same.
         if self.write(&words).await.is_ok() {
             self.close(LINGER).await;
@@ -195,6 +227,7 @@ impl Wire {
 
     /// Closes: no more from us, and what the peer still says is not heard.
     pub(crate) async fn close(mut self, linger: Duration) {
+        self.framer.forget();
         if self.stream.shutdown().await.is_err() {
             return;
         }

@@ -2,7 +2,8 @@
 //!
 //! Leaves out TLS and HTTP/2. The life of a connection: it takes a place, or that of the one that has made us wait the longest
 //! ([`crowd`]); its request head must be whole within `HEAD_TIMEOUT`; a body must come, and an answer be taken, at a minimum rate
-//! ([`connection`]); requests are answered one after another; at shutdown the request in flight is finished and the connection
+//! ([`connection`]); what heads, bodies and WebSockets' frames hold while they are not whole has one bound for all connections
+//! ([`crate::unfinished`]); requests are answered one after another; at shutdown the request in flight is finished and the connection
 //! closed, within `DRAIN_TIMEOUT`. An answer's fate is known to those who ask ([`receipt`]).
 
 mod bodies;
@@ -36,6 +37,7 @@ pub use receipt::Receipt;
 
 use crate::places::{NoPlace, Places};
 use crate::secret::Secret;
+use crate::unfinished::UnfinishedInput;
 use crowd::{Crowd, Member};
 use wire::Wire;
 
@@ -61,6 +63,7 @@ pub struct Server {
     token: Option<Secret>,
     places: Places,
     proxies: Vec<IpAddr>,
+    unfinished: UnfinishedInput,
 }
 
 impl Server {
@@ -68,7 +71,7 @@ impl Server {
     #[must_use]
     pub fn new(router: Router) -> Self {
         let places = Places::new(MAX_CONNECTIONS, MAX_PER_ADDRESS);
-        Self { router, token: None, places, proxies: Vec::new() }
+        Self { router, token: None, places, proxies: Vec::new(), unfinished: UnfinishedInput::default() }
     }
 
     /// Connections whose requests carry this token never give up their place.
@@ -105,7 +108,8 @@ impl Server {
                 continue;
             }
             // A peer that is gone already needs no place.
-            let Ok(connection) = Connection::new(stream, peer, peer).map(Arc::new) else { continue };
+            let Ok(connection) = Connection::new(stream, peer, peer, &served.unfinished) else { continue };
+            let connection = Arc::new(connection);
             let Some(member) = admit(&crowd, &connection).await else { continue };
             let wire = Wire::new(connection, Vec::new());
             connections.spawn(Arc::clone(&served).serve(wire, member, shutdown.clone()));
@@ -134,7 +138,8 @@ impl Server {
             Ok(begun) => (begun.client, begun.rest),
             Err(error) => return tracing::warn!(%proxy, %error, "a connection was closed"),
         };
-        let Ok(connection) = Connection::new(stream, proxy, client).map(Arc::new) else { return };
+        let Ok(connection) = Connection::new(stream, proxy, client, &self.unfinished) else { return };
+        let connection = Arc::new(connection);
         if let Some(member) = admit(&crowd, &connection).await {
             self.serve(Wire::new(connection, rest), member, shutdown).await;
         }

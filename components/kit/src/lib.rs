@@ -14,6 +14,7 @@ pub mod http;
 pub mod lifeline;
 pub mod listen;
 pub mod log;
+pub mod logins;
 pub mod metrics;
 pub mod notify;
 pub mod places;
@@ -22,6 +23,7 @@ pub mod secret;
 pub mod send_queue;
 pub mod shutdown;
 pub mod stall;
+pub mod unfinished;
 
 pub use context::Context;
 pub use exit::Exit;

@@ -22,6 +22,9 @@ pub struct Config {
     /// Addresses of proxies that say for whom a connection is (PROXY protocol, version 1 or 2). From anywhere else such a header is not
     /// taken.
     pub proxies: Vec<IpAddr>,
+    /// How many logins a minute pages at one address may make for long, and at once; this machine has a limit that only a program that is
+    /// stuck reaches. 0 is no limit.
+    pub logins_per_minute: u32,
 }
 
 impl Config {
@@ -44,6 +47,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
             proxies: Vec::new(),
+            logins_per_minute: 300,
         }
     }
 }

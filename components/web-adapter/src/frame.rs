@@ -12,6 +12,8 @@ pub(crate) enum BadFrame {
     Binary,
     #[error("a frame has at most {} bytes", protocol::limits::LINE_BYTES)]
     TooLong,
+    #[error("{}", kit::unfinished::REFUSAL)]
+    Unfinished,
     #[error("the frame is not a JSON object: {0}")]
     NotJson(String),
 }
@@ -22,6 +24,7 @@ impl BadFrame {
         let code = match self {
             Self::Binary | Self::NotJson(_) => ErrorCode::BadFrame,
             Self::TooLong => ErrorCode::TooLong,
+            Self::Unfinished => ErrorCode::Full,
         };
         error(code, self.to_string())
     }

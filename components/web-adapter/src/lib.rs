@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::http::Hosts;
+use kit::logins::Logins;
 use kit::places::Places;
 use kit::{Context, Exit, Failure};
 use tokio::net::TcpListener;
@@ -76,6 +77,7 @@ pub async fn serve(
         origins,
         servers: ChatServers::new(chat, &config.chat_servers),
         places: Places::new(MAX_SOCKETS, MAX_SOCKETS_PER_ADDRESS),
+        logins: Logins::new(config.logins_per_minute),
         lists: Arc::default(),
         metrics: Metrics::default(),
         sessions: sessions.clone(),

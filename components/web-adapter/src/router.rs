@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use kit::http::{Hosts, is_foreign, is_navigation};
+use axum::{Extension, Router};
+use kit::http::{Connection, Hosts, is_foreign, is_navigation};
+use kit::logins::Logins;
 use kit::places::Places;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +30,7 @@ pub(crate) struct App {
     pub(crate) origins: Origins,
     pub(crate) servers: ChatServers,
     pub(crate) places: Places,
+    pub(crate) logins: Logins,
     /// What existing pages are told of who is online.
     pub(crate) lists: Arc<Lists>,
     pub(crate) metrics: Metrics,
@@ -104,6 +106,7 @@ async fn asset(request: Request) -> Response {
 async fn open(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(connection): Extension<Arc<Connection>>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response {
@@ -127,7 +130,7 @@ async fn open(
     socket::bounded(upgrade).on_upgrade(move |web_socket| {
         sessions.track_future(async move {
             let _place = place;
-            session::run(Socket::new(web_socket), &app).await;
+            session::run(Socket::new(web_socket, connection), peer.ip(), &app).await;
         })
     })
 }

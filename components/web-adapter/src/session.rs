@@ -1,9 +1,11 @@
 //! The first frame of a WebSocket, which decides how the rest is spoken: `hello` is native, `login` is WIRE §4.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use kit::logins;
 use protocol::UserName;
-use protocol::native::ErrorCode;
+use protocol::native::{ErrorCode, ErrorFrame, ServerFrame};
 use protocol::web::{AdapterFrame, PageFrame};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
@@ -34,13 +36,13 @@ enum First {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer {
-    Native(protocol::native::ServerFrame),
+    Native(ServerFrame),
     Legacy(AdapterFrame),
 }
 
 /// Runs one WebSocket from its first frame to its end.
-pub(crate) async fn run(mut socket: Socket, app: &App) {
-    match greet(&mut socket, app).await {
+pub(crate) async fn run(mut socket: Socket, client: IpAddr, app: &App) {
+    match counted(greet(&mut socket, app).await, client, app) {
         First::Native(hello) => {
             native::run(socket, &hello, app.servers.own(), &app.metrics, &app.shutdown).await;
         }
@@ -51,6 +53,25 @@ pub(crate) async fn run(mut socket: Socket, app: &App) {
         First::Never(answer, code) => end(socket, &answer, code).await,
         First::Gone => {}
     }
+}
+
+/// A login counts for the address that it comes from.
+fn counted(first: First, client: IpAddr, app: &App) -> First {
+    let is_native = match first {
+        First::Native(_) => true,
+        First::Legacy(..) => false,
+        First::No(_) | First::Never(..) | First::Gone => return first,
+    };
+    let Err(wait) = app.logins.take(client) else { return first };
+    let words = logins::refusal(wait);
+    let answer = if is_native {
+        let retry_after_ms = u64::try_from(wait.as_millis()).ok();
+        let full = ErrorFrame { code: ErrorCode::Full, message: words, client_id: None, retry_after_ms };
+        Answer::Native(ServerFrame::Error(full))
+    } else {
+        Answer::Legacy(system(format!("{words}.")))
+    };
+    First::Never(answer, code::TRY_AGAIN)
 }
 
 async fn end(mut socket: Socket, answer: &Answer, code: u16) {

@@ -4,14 +4,19 @@
 //! pings because nothing more is read until they are written. What a browser has got it tells by answering pings of ours, which
 //! it does without its page's doing ([`Socket::ask`]).
 //!
+//! What frames that are not whole hold has one bound for all browsers ([`kit::unfinished`]); the one that holds the most is told so
+//! and closed, and until then it can be waiting for anything here.
+//!
 //! The life of a frame: read whole → longer than a line may be, or binary: [`Input::Bad`] → otherwise [`Input::Text`]. A frame so
 //! long that it is not even read ends the connection, after a word about why.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use futures_util::SinkExt;
 use kit::allowance::Allowance;
+use kit::http::Connection;
 use protocol::limits::{LINE_BYTES, SERVER_FRAME_BYTES};
 use serde::Serialize;
 use tokio::task::coop::consume_budget;
@@ -33,6 +38,8 @@ const MAX_WRITE_BYTES: usize = WRITE_BYTES + 2 * SERVER_FRAME_BYTES;
 /// Pings that a browser may send in a second for long, and at once; past that it is read more slowly.
 const PINGS_PER_SECOND: u32 = 10;
 const PING_BURST: u32 = 50;
+/// The head of a browser's control frame: its kind, its length, its mask (RFC 6455, 5.2).
+const CONTROL_HEAD: usize = 6;
 /// How long a browser may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -51,6 +58,9 @@ pub(crate) mod code {
 #[derive(Debug)]
 pub(crate) struct Socket {
     web_socket: WebSocket,
+    connection: Arc<Connection>,
+    /// Its unfinished frame holds too much: nothing is waited for any more.
+    is_refused: bool,
     heard: Instant,
     ping: Interval,
     pings: Allowance,
@@ -92,16 +102,37 @@ pub(crate) fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
 }
 
 impl Socket {
-    pub(crate) fn new(web_socket: WebSocket) -> Self {
+    pub(crate) fn new(web_socket: WebSocket, connection: Arc<Connection>) -> Self {
         let heard = Instant::now();
         let mut ping = interval_at(heard + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let pings = Allowance::new(PINGS_PER_SECOND, PING_BURST, heard);
-        Self { web_socket, heard, ping, pings, owes: None, rests: None, asked: None }
+        Self {
+            web_socket,
+            connection,
+            is_refused: false,
+            heard,
+            ping,
+            pings,
+            owes: None,
+            rests: None,
+            asked: None,
+        }
     }
 
-    /// The next frame. Cancel-safe.
+    /// The next frame. Cancel-safe, for reading is: what was read of a frame stays with the WebSocket.
     pub(crate) async fn next(&mut self) -> Input {
+        let connection = Arc::clone(&self.connection);
+        tokio::select! {
+            () = connection.refused() => {
+                self.is_refused = true;
+                Input::Broken(BadFrame::Unfinished, code::TRY_AGAIN)
+            }
+            input = self.read() => input,
+        }
+    }
+
+    async fn read(&mut self) -> Input {
         loop {
             if self.answer_ping().await.is_err() {
                 return Input::Gone;
@@ -112,13 +143,20 @@ impl Socket {
                 message = self.web_socket.recv() => {
                     self.heard = Instant::now();
                     match message {
-                        Some(Ok(Message::Ping(_))) => self.was_pinged(),
+                        Some(Ok(Message::Ping(payload))) => {
+                            self.connection.took_control_frame(CONTROL_HEAD + payload.len());
+                            self.was_pinged();
+                        }
                         Some(Ok(Message::Pong(payload))) => {
+                            self.connection.took_control_frame(CONTROL_HEAD + payload.len());
                             if let Some(question) = self.answered(&payload) {
                                 return Input::Taken(question);
                             }
                         }
-                        message => return sort(message),
+                        message => {
+                            self.connection.took_message();
+                            return sort(message);
+                        }
                     }
                 }
                 _ = self.ping.tick() => {
@@ -154,7 +192,8 @@ impl Socket {
     /// [`Socket::flush`] sends it. One question at a time.
     pub(crate) async fn ask(&mut self, question: u64) -> Result<(), Gone> {
         self.asked = Some(question);
-        in_time(self.web_socket.feed(Message::Ping(question.to_be_bytes().to_vec().into()))).await
+        let ping = Message::Ping(question.to_be_bytes().to_vec().into());
+        in_time(&self.connection, self.is_refused, self.web_socket.feed(ping)).await
     }
 
     fn answered(&mut self, payload: &[u8]) -> Option<u64> {
@@ -169,15 +208,15 @@ impl Socket {
 
     /// Puts a frame beside others that [`Socket::flush`] sends together.
     pub(crate) async fn feed(&mut self, frame: Utf8Bytes) -> Result<(), Gone> {
-        in_time(self.web_socket.feed(Message::Text(frame))).await
+        in_time(&self.connection, self.is_refused, self.web_socket.feed(Message::Text(frame))).await
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), Gone> {
-        in_time(self.web_socket.flush()).await
+        in_time(&self.connection, self.is_refused, self.web_socket.flush()).await
     }
 
     async fn write(&mut self, message: Message) -> Result<(), Gone> {
-        in_time(self.web_socket.send(message)).await
+        in_time(&self.connection, self.is_refused, self.web_socket.send(message)).await
     }
 
     /// Says why it ends, and gives the browser a moment to hear it.
@@ -190,8 +229,18 @@ impl Socket {
                 (*length <= 123).then_some(c)
             })
             .collect();
+        let frame = CloseFrame { code, reason: reason.into() };
+        if self.is_refused {
+            // What it holds is given back at once; what it still sends is thrown away so that it hears why.
+            let is_told = self.write(Message::Close(Some(frame))).await.is_ok();
+            let Self { web_socket, connection, .. } = self;
+            drop(web_socket);
+            if is_told {
+                connection.linger(CLOSE_TIMEOUT).await;
+            }
+            return;
+        }
         let farewell = async {
-            let frame = CloseFrame { code, reason: reason.into() };
             if self.web_socket.send(Message::Close(Some(frame))).await.is_ok() {
                 while let Some(Ok(_)) = self.web_socket.recv().await {
                     consume_budget().await;
@@ -207,8 +256,18 @@ pub(crate) fn to_json(frame: &impl Serialize) -> String {
     serde_json::to_string(frame).expect("frames serialise into memory")
 }
 
-async fn in_time(write: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Gone> {
-    timeout(WRITE_TIMEOUT, write).await.map_or(Err(Gone), |result| result.map_err(|_| Gone))
+/// A browser that is to be closed for what it holds gets what fits at once, and whoever waits for it waits no longer.
+async fn in_time(
+    connection: &Connection,
+    is_refused: bool,
+    write: impl Future<Output = Result<(), axum::Error>>,
+) -> Result<(), Gone> {
+    let patience = if is_refused { Duration::ZERO } else { WRITE_TIMEOUT };
+    tokio::select! {
+        biased;
+        written = timeout(patience, write) => written.map_or(Err(Gone), |result| result.map_err(|_| Gone)),
+        () = connection.refused() => Err(Gone),
+    }
 }
 
 /// What a message is that is not part of the heartbeat.

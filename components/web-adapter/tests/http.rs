@@ -219,3 +219,71 @@ async fn pings_without_reading_are_not_read_without_end() {
     let mut page = adapter.browser().await;
     page.login(&chat, "alice", &["alice"]).await;
 }
+
+/// A text frame of a browser (RFC 6455, 5.2), masked with zeroes, with so many of its bytes.
+fn frame(text: &str, length: usize) -> Vec<u8> {
+    let mut frame = vec![0x81, 0x80 | 127];
+    frame.extend((length as u64).to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend(text.as_bytes());
+    frame
+}
+
+/// Everything that comes until the connection is closed.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut rest = Vec::new();
+    // A reset ends it as well; what came before it is there.
+    let _ = soon(stream.read_to_end(&mut rest)).await;
+    String::from_utf8_lossy(&rest).into_owned()
+}
+
+#[tokio::test]
+async fn an_address_that_logs_in_too_often_is_told_when_to_come_again() {
+    let chat = FakeChat::start().await;
+    let proxies = vec![std::net::Ipv4Addr::LOCALHOST.into()];
+    let config = Config { proxies, logins_per_minute: 2, ..Config::default() };
+    let adapter = Adapter::with(chat.address, config).await;
+    let (hello, login) = (r#"{"type":"hello","name":"alice"}"#, r#"{"type":"login","username":"alice"}"#);
+    let mut open = Vec::new();
+    for text in [hello, login] {
+        let (_, mut stream) = open_for(&adapter, "192.0.2.7").await;
+        stream.write_all(&frame(text, text.len())).await.unwrap();
+        open.push((stream, chat.accept().await));
+    }
+    for text in [hello, login] {
+        let (_, mut stream) = open_for(&adapter, "192.0.2.7").await;
+        stream.write_all(&frame(text, text.len())).await.unwrap();
+        let said = rest(&mut stream).await;
+        assert!(said.contains("Too many logins from your address; try again in "), "{said}");
+    }
+    let (_, mut other) = open_for(&adapter, "192.0.2.8").await;
+    other.write_all(&frame(hello, hello.len())).await.unwrap();
+    chat.accept().await;
+}
+
+#[tokio::test]
+async fn frames_that_never_end_share_one_bound_and_whole_ones_get_through() {
+    let chat = FakeChat::start().await;
+    let config = Config { proxies: vec![std::net::Ipv4Addr::LOCALHOST.into()], ..Config::default() };
+    let adapter = Adapter::with(chat.address, config).await;
+    let part = frame(&"x".repeat(250_000), 256 * 1024);
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        let (status, mut stream) = open_for(&adapter, "192.0.2.7").await;
+        assert_eq!(status, "HTTP/1.1 101");
+        stream.write_all(&part).await.unwrap();
+        held.push(stream);
+    }
+    let mut page = adapter.browser().await;
+    let hello = format!(r#"{{"type":"hello","name":"alice","future":"{}"}}"#, "x".repeat(60_000));
+    page.say(&hello).await;
+    chat.accept().await;
+    let mut told = 0;
+    for stream in &mut held {
+        let mut said = Vec::new();
+        let read = stream.read_to_end(&mut said);
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(10), read).await;
+        told += usize::from(String::from_utf8_lossy(&said).contains("Too many unfinished messages"));
+    }
+    assert!(told >= 90, "{told} of 200 were closed; together they held 50 MB");
+}

@@ -1,8 +1,10 @@
 //! Attacks on the message API's HTTP.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::attack::{Attack, connect};
@@ -31,12 +33,25 @@ fn ramp() -> Duration {
 
 /// Holds connections that have sent `request` and do nothing more; the oldest make room for new ones.
 pub(super) fn hold(attack: &Attack, address: SocketAddr, request: &[u8]) {
+    hold_each(attack, address, |_| Cow::Borrowed(request));
+}
+
+/// The same with a request for each, which is told its number.
+pub(super) fn hold_each<'r>(
+    attack: &Attack,
+    address: SocketAddr,
+    request: impl Fn(usize) -> Cow<'r, [u8]> + Sync,
+) {
     kit::listen::raise_file_limit();
+    let count = AtomicUsize::new(0);
     attack.at_once(THREADS, |_| {
         let mut open = VecDeque::new();
         while attack.goes_on() {
             let Some(mut stream) = connect(address) else { continue };
-            if stream.write_all(request).is_ok() {
+            let request = request(count.fetch_add(1, Ordering::Relaxed));
+            // Who reads no more of it must not hold the attacker up.
+            stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+            if stream.write_all(&request).is_ok() {
                 attack.note(request.len());
             }
             open.push_back(stream);

@@ -21,7 +21,11 @@ impl World {
     pub fn start(clients: u32) -> Option<Self> {
         let network = Network::of(clients + 1)?;
         let server = network.host(1);
-        let settings = ["chat-server.max-sessions-per-address=0", "thermometer.enabled=false"];
+        let settings = [
+            "chat-server.max-sessions-per-address=0",
+            "chat-server.logins-per-minute=0",
+            "thermometer.enabled=false",
+        ];
         let mut home = settings.iter().fold(Home::new(), |home, setting| home.set(setting));
         home.chat = ([0, 0, 0, 0], PORT).into();
         let launcher = server.within(|| home.up());

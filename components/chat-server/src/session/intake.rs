@@ -75,6 +75,7 @@ impl Session {
             };
             self.request(request, now);
         }
+        self.wire.account(self.intake.over.as_ref().map_or(0, |(request, _)| request.size()));
     }
 
     fn read(&mut self, now: Instant) {
@@ -92,6 +93,8 @@ impl Session {
             Read::Nothing if self.intake.held_up => self.intake.read_at = now,
             Read::Nothing => {}
             Read::End => self.intake.ended_at = Some(now),
+            // The session looks after that by itself.
+            Read::Refused => {}
         }
         self.intake.held_up = false;
     }

@@ -43,7 +43,7 @@ async fn world(tasks: &mut JoinSet<()>) -> (Arc<Server>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, peer) = listener.accept().await.unwrap();
-    let mut wire = Wire::new(stream, peer, &server.config, true).unwrap();
+    let mut wire = Wire::new(stream, peer, &server.config, &server.unfinished, true).unwrap();
     wire.framer.named(text_dialect::looks_whole);
     let member = server.hub.join(&name("alice"), Claim::None, Dialect::Text, Backlog::default()).unwrap();
     let session = Session::lines(Arc::clone(&server), member, wire);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::peer::Peer;
 use crate::world::World;
 
 #[tokio::test]
@@ -203,4 +204,35 @@ async fn what_clients_add_is_never_part_of_a_message() {
     assert_eq!(bob.live().await.1, "three");
     alice.send_bytes(b"b\0o\0b\0:\0h\0\n").await;
     alice.expect("This server takes UTF-8, and that looks like UTF-16. It was not sent.\n").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_that_never_end_share_one_bound_and_whole_ones_get_through() {
+    let world = World::start().await;
+    let part = format!("{{\"type\":\"send\",\"body\":\"{}", "x".repeat(60_000));
+    let mut held = Vec::new();
+    for n in 0..500 {
+        let mut peer = Peer::connect(world.chat).await;
+        peer.expect("Enter your username: ").await;
+        if n % 2 == 0 {
+            peer.send(&format!("{{\"type\":\"hello\",\"name\":\"held-{n}\",\"presence\":false}}\n")).await;
+            peer.frame_of("welcome").await;
+        }
+        peer.send(&part).await;
+        held.push(peer);
+    }
+    let mut bob = Peer::connect(world.chat).await;
+    bob.expect("Enter your username: ").await;
+    bob.send("bob\n").await;
+    assert!(bob.line().await.starts_with("Connected!"));
+    bob.send(&format!("held-1: {}\n", "y".repeat(16_000))).await;
+    assert!(bob.line().await.ends_with("Message saved.\n"));
+    let mut told = 0;
+    for peer in &mut held {
+        let mut said = [0; 4096];
+        let _ = tokio::time::timeout(Duration::from_millis(10), peer.stream.readable()).await;
+        let said = peer.stream.try_read(&mut said).map_or(&said[..0], |count| &said[..count]);
+        told += usize::from(String::from_utf8_lossy(said).contains("Too many unfinished messages"));
+    }
+    assert!(told >= 40, "{told} of 500 were closed; together they held 30 MB");
 }

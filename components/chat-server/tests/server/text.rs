@@ -195,3 +195,34 @@ async fn behind_a_listed_proxy_the_client_counts_and_what_it_did_not_answer_come
     local.send("bob: hi\n").await;
     assert_eq!(bob.live().await.1, "hi");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_logs_in_too_often_is_told_when_to_come_again() {
+    let world = World::with(|config| {
+        config.proxies = vec![std::net::Ipv4Addr::LOCALHOST.into()];
+        config.logins_per_minute = 2;
+    })
+    .await;
+    let login = async |address, client: &str, line: &str| {
+        let mut peer = Peer::connect(address).await;
+        peer.send(&format!("PROXY TCP6 {client} 2001:db8::1 56324 5000\r\n")).await;
+        peer.expect("Enter your username: ").await;
+        peer.send(line).await;
+        peer
+    };
+    let mut bob = login(world.chat, "2001:db8:1::7", "bob\n").await;
+    bob.expect("Connected! Users online: bob\n").await;
+    let mut native = login(world.chat, "2001:db8:1::8", "{\"type\":\"hello\",\"name\":\"ann\"}\n").await;
+    native.frame_of("welcome").await;
+    let mut third = login(world.chat, "2001:db8:1::9", "carol\n").await;
+    let refused = third.line().await;
+    assert!(refused.starts_with("Too many logins from your address; try again in "), "{refused}");
+    assert!(refused.ends_with(" seconds. Disconnecting...\n"), "{refused}");
+    third.closed().await;
+    let mut third = login(world.chat, "2001:db8:1::a", "{\"type\":\"hello\",\"name\":\"carol\"}\n").await;
+    let refused = third.frame_of("error").await;
+    assert_eq!(refused["code"], "full");
+    assert!(refused["retry_after_ms"].as_u64().unwrap() > 20_000, "{refused}");
+    let mut other = login(world.chat, "2001:db8:2::7", "carol\n").await;
+    assert!(other.line().await.starts_with("Connected!"));
+}

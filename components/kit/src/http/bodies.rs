@@ -51,6 +51,7 @@ impl HttpBody for Request {
             }
             Poll::Ready(end) => {
                 self.connection.works();
+                self.connection.is_whole();
                 Poll::Ready(end.map(|error| error.map_err(Into::into)))
             }
             Poll::Pending => self.blocked(cx),

@@ -10,6 +10,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::unfinished::{Unfinished, UnfinishedInput};
+
 /// A peer that takes less than this of what it is sent, or sends less of what it announced, falls behind. The slowest links in
 /// use carry several times as much.
 const BYTES_PER_SECOND: f64 = 1024.0;
@@ -17,6 +19,9 @@ const BYTES_PER_SECOND: f64 = 1024.0;
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// The same for what became a WebSocket, which lasts and may lose its network for a while.
 const UPGRADED_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How much of what a connection that is over still sends is thrown away before it is closed.
+const LINGER_BYTES: usize = 1024 * 1024;
 
 /// The same for our own processes, among them a backup that somebody looks at page by page.
 const OWN_PATIENCE: Duration = Duration::from_secs(600);
@@ -29,7 +34,7 @@ pub struct Connection {
     pub(super) peer: SocketAddr,
     /// For whom it is: the peer, or who is behind a proxy.
     pub(super) client: SocketAddr,
-    /// Cancelled when another connection needs this one's place.
+    /// Cancelled when another connection needs this one's place, or what it holds of the memory for unfinished input.
     pub(super) closed: CancellationToken,
     pub(super) changed: Notify,
     state: Mutex<State>,
@@ -46,6 +51,22 @@ struct State {
     patience: Duration,
     is_own: bool,
     progress: Progress,
+    input: Input,
+}
+
+/// What was read and is not known to be whole: a request's head and body, or a WebSocket's frame.
+#[derive(Debug)]
+struct Input {
+    bytes: usize,
+    is_upgraded: bool,
+    unfinished: Unfinished,
+}
+
+impl Input {
+    fn set(&mut self, bytes: usize) {
+        self.bytes = bytes;
+        self.unfinished.holds(bytes);
+    }
 }
 
 /// Since when the peer makes us wait, put off by what it does meanwhile.
@@ -86,8 +107,15 @@ pub(super) struct Progress {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, client: SocketAddr) -> std::io::Result<Self> {
+    pub(super) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        client: SocketAddr,
+        unfinished: &UnfinishedInput,
+    ) -> std::io::Result<Self> {
         let local = stream.local_addr()?;
+        let mut unfinished = unfinished.of(client.ip());
+        let closed = unfinished.end();
         let state = State {
             request: Wait::default(),
             is_idle: true,
@@ -95,8 +123,9 @@ impl Connection {
             patience: PATIENCE,
             is_own: false,
             progress: Progress::default(),
+            input: Input { bytes: 0, is_upgraded: false, unfinished },
         };
-        let (closed, changed) = (CancellationToken::new(), Notify::new());
+        let changed = Notify::new();
         Ok(Self { stream, local, peer, client, closed, changed, state: Mutex::new(state) })
     }
 
@@ -108,13 +137,75 @@ impl Connection {
     pub(super) fn is_our_own(&self) {
         let mut state = self.state();
         state.is_own = true;
+        state.input.set(0);
         state.patience = OWN_PATIENCE;
     }
 
+    /// What was read so far may be the beginning of its first frame.
     pub(super) fn is_upgraded(&self) {
-        self.has_patience(UPGRADED_PATIENCE);
+        let mut state = self.state();
+        state.patience = UPGRADED_PATIENCE;
+        state.input.is_upgraded = true;
     }
 
+    /// So many bytes were read, of whatever. What our own processes send is as long as we want it.
+    pub(super) fn read(&self, bytes: usize) {
+        let mut state = self.state();
+        state.progress.reads += 1;
+        if !state.is_own {
+            let bytes = state.input.bytes + bytes;
+            state.input.set(bytes);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// What was read is whole.
+    pub(super) fn is_whole(&self) {
+        self.state().input.set(0);
+    }
+
+    /// A WebSocket: everything that was read has been taken as whole messages, but for less than one read.
+    pub fn took_message(&self) {
+        self.is_whole();
+    }
+
+    /// A WebSocket: a control frame of so many bytes was taken, perhaps from between the parts of a message.
+    pub fn took_control_frame(&self, bytes: usize) {
+        let mut state = self.state();
+        let left = state.input.bytes.saturating_sub(bytes);
+        state.input.set(left);
+    }
+
+    /// A WebSocket: waits until it must be ended, because the unfinished messages of all together hold too much, and it the most.
+    pub async fn refused(&self) {
+        self.closed.cancelled().await;
+    }
+
+    /// What is still to come is thrown away for so long, so that what was said last arrives (RFC 1122, 4.2.2.13). To be called when
+    /// nobody else reads or writes any more.
+    pub async fn linger(&self, within: Duration) {
+        if rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write).is_err() {
+            return;
+        }
+        let discard = async {
+            let mut left = LINGER_BYTES;
+            let mut buffer = [0; 4096];
+            while left > 0 && self.stream.readable().await.is_ok() {
+                match self.stream.try_read(&mut buffer) {
+                    Ok(0) => return,
+                    Ok(count) => left = left.saturating_sub(count),
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                    Err(_) => return,
+                }
+                tokio::task::consume_budget().await;
+            }
+        };
+        // Nothing depends on how it ends: the connection is over.
+        let _ = tokio::time::timeout(within, discard).await;
+    }
+
+    #[cfg(test)]
     pub(super) fn has_patience(&self, patience: Duration) {
         self.state().patience = patience;
     }
@@ -126,7 +217,11 @@ impl Connection {
 
     /// An answer has ended: the next request is the peer's to send.
     pub(super) fn has_answered(&self) {
-        self.state().is_idle = true;
+        let mut state = self.state();
+        state.is_idle = true;
+        if !state.input.is_upgraded {
+            state.input.set(0);
+        }
     }
 
     /// There was nothing to read.

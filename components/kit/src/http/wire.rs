@@ -82,7 +82,7 @@ impl AsyncRead for Wire {
             let count = self.before.len().min(buffer.remaining());
             buffer.put_slice(&self.before[..count]);
             self.before.drain(..count);
-            self.connection.note(|progress| progress.reads += 1);
+            self.connection.read(count);
             return Poll::Ready(Ok(()));
         }
         let connection = &self.connection;
@@ -94,7 +94,7 @@ impl AsyncRead for Wire {
             ready?;
             match connection.stream.try_read_buf(buffer) {
                 Ok(0) => connection.note(|progress| progress.ended = true),
-                Ok(_) => connection.note(|progress| progress.reads += 1),
+                Ok(count) => connection.read(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => {
                     self.broken(&error);

@@ -1,0 +1,231 @@
+//! What input that is not whole yet may hold in one process, all connections together.
+//!
+//! Each connection's part is bounded by the longest frame; four thousand such parts are a gigabyte. So they share one budget. Whoever
+//! reads says how much a connection holds ([`Unfinished::holds`]), and ends the connection once [`Unfinished::refused`]. Leaves out
+//! frames of the usual size: below [`FREE`] nothing is counted and no lock is taken.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::places::network_of;
+
+/// So much of each connection is not counted: ten thousand connections hold 40 MiB of it.
+const FREE: usize = 4 * 1024;
+/// What all connections together may hold beyond that: nearly four hundred of the longest lines at the same time.
+const BUDGET: usize = 24 * 1024 * 1024;
+
+/// What is told to whose connection is ended.
+pub const REFUSAL: &str =
+    "Too many unfinished messages at once, and this connection holds the most of them; try again later";
+
+/// The budget of a process. Cheap to clone; clones share it.
+///
+/// Bound: 24 MiB, each connection's first 4 KiB not counted. Overflow rule: the address that holds the most loses its connection that
+/// holds the most, until everything fits (longest queue drop: Suter et al., "Design considerations for supporting TCP with per-flow
+/// queueing", INFOCOM 1998). So a frame is refused only if its connection holds more than every other of its address, and its address
+/// more than every other. What a refused connection held is given back when its task next runs, and is not counted until then: a process
+/// whose processors are all busy holds more for a moment.
+#[derive(Debug, Clone)]
+pub struct UnfinishedInput {
+    budget: usize,
+    held: Arc<Mutex<Held>>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    total: usize,
+    last_id: u64,
+    by_address: HashMap<IpAddr, Share>,
+    /// The same addresses by what they hold.
+    order: BTreeSet<(usize, IpAddr)>,
+}
+
+/// What one address holds.
+#[derive(Debug, Default)]
+struct Share {
+    total: usize,
+    /// Its connections by what they hold.
+    order: BTreeSet<(usize, u64)>,
+    ends: HashMap<u64, CancellationToken>,
+}
+
+/// One connection's part, given back when this is dropped.
+#[derive(Debug)]
+pub struct Unfinished {
+    input: UnfinishedInput,
+    address: IpAddr,
+    id: u64,
+    held: usize,
+    end: Option<CancellationToken>,
+}
+
+impl Default for UnfinishedInput {
+    fn default() -> Self {
+        Self { budget: BUDGET, held: Arc::default() }
+    }
+}
+
+impl UnfinishedInput {
+    /// A connection from this address, which holds nothing yet.
+    #[must_use]
+    pub fn of(&self, ip: IpAddr) -> Unfinished {
+        Unfinished { input: self.clone(), address: network_of(ip), id: 0, held: 0, end: None }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().expect("nobody panics while holding this lock")
+    }
+}
+
+impl Unfinished {
+    /// So many bytes of this connection are held now and are no whole frame.
+    pub fn holds(&mut self, bytes: usize) {
+        let bytes = bytes.saturating_sub(FREE);
+        if bytes == self.held {
+            return;
+        }
+        let end = self.end.get_or_insert_with(CancellationToken::new);
+        let mut held = self.input.held();
+        if self.id == 0 {
+            held.last_id += 1;
+            self.id = held.last_id;
+        }
+        held.set(self.address, self.id, self.held, bytes, end);
+        while held.total > self.input.budget {
+            held.drop_longest();
+        }
+        drop(held);
+        self.held = bytes;
+    }
+
+    /// Whether the connection is to be ended, because it holds more than its part.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.end.as_ref().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// Waits until the connection is to be ended.
+    pub async fn refused(&self) {
+        match &self.end {
+            Some(end) => end.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells others of the same: cancelled when the connection is to be ended.
+    pub fn end(&mut self) -> CancellationToken {
+        self.end.get_or_insert_with(CancellationToken::new).clone()
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.holds(0);
+    }
+}
+
+impl Held {
+    /// A connection that held `before` holds `now`. One that was dropped holds nothing more, whatever it says.
+    fn set(&mut self, address: IpAddr, id: u64, before: usize, now: usize, end: &CancellationToken) {
+        if end.is_cancelled() {
+            return;
+        }
+        let share = self.by_address.entry(address).or_default();
+        self.order.remove(&(share.total, address));
+        share.order.remove(&(before, id));
+        share.total = share.total - before + now;
+        self.total = self.total - before + now;
+        if now > 0 {
+            share.order.insert((now, id));
+            share.ends.insert(id, end.clone());
+        } else {
+            share.ends.remove(&id);
+        }
+        self.file(address);
+    }
+
+    /// Ends the connection that holds the most of the address that holds the most.
+    fn drop_longest(&mut self) {
+        let Some((_, address)) = self.order.pop_last() else { return };
+        let Some(share) = self.by_address.get_mut(&address) else { return };
+        if let Some((bytes, id)) = share.order.pop_last() {
+            share.total -= bytes;
+            self.total -= bytes;
+            if let Some(end) = share.ends.remove(&id) {
+                end.cancel();
+            }
+        }
+        self.file(address);
+    }
+
+    /// Puts an address where it belongs by what it holds.
+    fn file(&mut self, address: IpAddr) {
+        match self.by_address.get(&address).map_or(0, |share| share.total) {
+            0 => _ = self.by_address.remove(&address),
+            total => _ = self.order.insert((total, address)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIB: usize = 1024;
+
+    fn input(budget: usize) -> UnfinishedInput {
+        UnfinishedInput { budget, ..UnfinishedInput::default() }
+    }
+
+    fn holding(input: &UnfinishedInput, ip: &str, bytes: usize) -> Unfinished {
+        let mut unfinished = input.of(ip.parse().unwrap());
+        unfinished.holds(bytes);
+        unfinished
+    }
+
+    #[test]
+    fn thousands_of_long_frames_hold_no_more_than_the_budget_and_usual_ones_get_through() {
+        let input = UnfinishedInput::default();
+        let usual = holding(&input, "127.0.0.1", 16 * KIB);
+        let hostile: Vec<_> = (0..4096).map(|_| holding(&input, "127.0.0.1", 256 * KIB)).collect();
+        assert!(input.held().total <= BUDGET);
+        let held = hostile.iter().filter(|one| !one.is_refused()).count();
+        assert!((90..=98).contains(&held), "{held}");
+        assert!(!usual.is_refused(), "it holds less than the others");
+        drop((hostile, usual));
+        let held = input.held();
+        assert!(held.total == 0 && held.by_address.is_empty() && held.order.is_empty());
+    }
+
+    #[test]
+    fn the_address_that_holds_the_most_loses() {
+        let input = input(300 * KIB);
+        let other = holding(&input, "10.0.0.2", 64 * KIB);
+        let hostile: Vec<_> = (0..64).map(|_| holding(&input, "10.0.0.1", 20 * KIB)).collect();
+        assert!(!other.is_refused() && hostile.iter().any(Unfinished::is_refused));
+        assert!(input.held().total <= 300 * KIB);
+    }
+
+    #[test]
+    fn who_finishes_is_counted_no_more_and_who_was_refused_holds_nothing() {
+        let input = input(100 * KIB);
+        let mut first = holding(&input, "::1", 60 * KIB);
+        first.holds(0);
+        let mut second = holding(&input, "::1", 80 * KIB);
+        let third = holding(&input, "::1", 70 * KIB);
+        assert!(second.is_refused() && !first.is_refused() && !third.is_refused());
+        second.holds(90 * KIB);
+        second.holds(0);
+        assert_eq!(input.held().total, 66 * KIB);
+    }
+
+    #[test]
+    fn what_is_small_is_free() {
+        let input = input(0);
+        let small: Vec<_> = (0..100).map(|_| holding(&input, "10.0.0.1", FREE)).collect();
+        assert!(small.iter().all(|one| one.end.is_none() && !one.is_refused()));
+    }
+}
