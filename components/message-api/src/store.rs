@@ -6,8 +6,6 @@ pub mod mongo;
 pub mod open;
 pub mod sqlite;
 
-mod recent;
-
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::Future;

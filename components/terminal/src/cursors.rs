@@ -3,22 +3,23 @@
 //! Without the latter, every message of one's own would come back as news at the next login.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 
+use lru::LruCache;
 use protocol::ConversationId;
-use transport::Recent;
 
 /// Conversations kept. Overflow rule: the one longest unchanged is forgotten, and its cursor moves again with the next message shown.
-const CONVERSATIONS: usize = 1024;
+const CONVERSATIONS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// Own messages of one conversation that lie past one not shown yet. Overflow rule: the oldest is forgotten.
 const AHEAD: usize = 1024;
 
 /// The cursors of this user.
 #[derive(Debug)]
-pub(crate) struct Cursors(Recent<ConversationId, Cursor>);
+pub(crate) struct Cursors(LruCache<ConversationId, Cursor>);
 
 impl Default for Cursors {
     fn default() -> Self {
-        Self(Recent::new(CONVERSATIONS))
+        Self(LruCache::sparse(CONVERSATIONS))
     }
 }
 
@@ -33,19 +34,19 @@ struct Cursor {
 impl Cursors {
     /// The server knows that everything up to `seq` was shown. How far it is known here.
     pub(crate) fn known(&mut self, conversation: &ConversationId, seq: u64) -> u64 {
-        let cursor = self.0.touch(conversation);
+        let cursor = self.cursor(conversation);
         cursor.raise(seq);
         cursor.shown
     }
 
     /// Everything up to `seq` was shown here. The new cursor, if it moved.
     pub(crate) fn shown(&mut self, conversation: &ConversationId, seq: u64) -> Option<u64> {
-        self.0.touch(conversation).raise(seq)
+        self.cursor(conversation).raise(seq)
     }
 
     /// The user said `seq`. The new cursor, if nothing before it is still to be shown.
     pub(crate) fn own(&mut self, conversation: &ConversationId, seq: u64) -> Option<u64> {
-        let cursor = self.0.touch(conversation);
+        let cursor = self.cursor(conversation);
         if seq > cursor.shown {
             cursor.own.insert(seq);
         }
@@ -53,6 +54,10 @@ impl Cursors {
             cursor.own.pop_first();
         }
         cursor.raise(0)
+    }
+
+    fn cursor(&mut self, conversation: &ConversationId) -> &mut Cursor {
+        self.0.get_or_insert_mut_ref(conversation, Cursor::default)
     }
 }
 
@@ -93,14 +98,14 @@ mod tests {
         for seq in 2..5000 {
             cursors.own(&conversation, seq);
         }
-        assert!(cursors.0.touch(&conversation).own.len() <= AHEAD);
+        assert!(cursors.cursor(&conversation).own.len() <= AHEAD);
     }
 
     #[test]
     fn the_conversation_longest_unchanged_is_forgotten_and_not_the_first_by_name() {
         let dm = |n: usize| ConversationId::parse(&format!("dm:alice:user{n:05}")).unwrap();
         let mut cursors = Cursors::default();
-        for n in 1..=CONVERSATIONS {
+        for n in 1..=CONVERSATIONS.get() {
             cursors.shown(&dm(n), 5);
         }
         cursors.shown(&dm(0), 5);

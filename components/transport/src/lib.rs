@@ -5,7 +5,6 @@
 //! * [`lan`]: a lan-peer on this machine, as the terminal uses it.
 //! * [`native`]: a connection to the chat server that reconnects and sends nothing twice.
 //! * [`probe`]: whether a server serves, found out with a message.
-//! * [`recent`]: a bounded map that forgets what is oldest.
 //! * [`service`]: a user that is a program and answers each message exactly once. [`allowance`]: how much each user may ask of it.
 //! * [`lines`]: lines of bounded length from a byte stream.
 
@@ -17,7 +16,6 @@ pub mod lan;
 pub mod lines;
 pub mod native;
 pub mod probe;
-pub mod recent;
 pub mod service;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -34,5 +32,4 @@ pub use feed::{Feed, FeedError};
 pub use insist::insist;
 pub use lan::LanClient;
 pub use native::{Incoming, NativeClient, NativeOptions, SendError};
-pub use recent::Recent;
 pub use service::{Question, Service};

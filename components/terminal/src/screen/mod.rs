@@ -21,8 +21,10 @@ mod wrap;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
 use protocol::{ConversationId, Timestamp, UserName};
-use transport::Recent;
 
 use crate::clean;
 use crate::clock::Zone;
@@ -43,7 +45,7 @@ use results::Results;
 use theme::Look;
 
 /// Unfinished lines that are remembered, one for each conversation. Overflow rule: the one longest left is forgotten.
-const DRAFTS: usize = 100;
+const DRAFTS: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 
 /// What the user wants that the screen cannot do alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +103,7 @@ pub(crate) struct Screen {
     list: List,
     pane: Option<Pane>,
     composer: Composer,
-    drafts: Recent<String, Composer>,
+    drafts: LruCache<String, Composer>,
     /// Lines that were sent, the latest last, and where the arrow keys are among them.
     typed: Vec<String>,
     recalled: Option<usize>,
@@ -132,7 +134,7 @@ impl Screen {
             list: List::default(),
             pane: None,
             composer: Composer::default(),
-            drafts: Recent::new(DRAFTS),
+            drafts: LruCache::sparse(DRAFTS),
             typed: Vec::new(),
             recalled: None,
             unfinished: String::new(),
@@ -194,10 +196,10 @@ impl Screen {
         if let Some(pane) = self.pane.take() {
             let draft = std::mem::take(&mut self.composer);
             if !draft.is_empty() {
-                *self.drafts.touch(&key_of(&pane.partner)) = draft;
+                self.drafts.put(key_of(&pane.partner), draft);
             }
         }
-        if let Some(draft) = self.drafts.remove(&key_of(&page.partner)) {
+        if let Some(draft) = self.drafts.pop(&key_of(&page.partner)) {
             self.composer = draft;
         }
         self.recalled = None;

@@ -2,9 +2,11 @@
 //! go in and what the caller is told comes out.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use kit::Secret;
+use lru::LruCache;
 use protocol::ConversationId;
 use protocol::native::{ClientFrame, ErrorCode, ErrorFrame, EventFrame, Hello, Seen, Send, ServerFrame};
 use tokio::time::Instant;
@@ -12,7 +14,6 @@ use uuid::Uuid;
 
 use super::{Incoming, NativeOptions, SendError};
 use crate::outbox::{Done, Outbox};
-use crate::recent::Recent;
 
 /// Conversations whose last `seq` is remembered across a reconnection. Overflow rule: the one longest without an event is forgotten
 /// and starts at the user's cursor.
@@ -28,9 +29,9 @@ pub(super) struct State {
     is_service: bool,
     outbox: Outbox,
     /// The last event passed on, by conversation.
-    known: Recent<ConversationId, u64>,
+    known: LruCache<ConversationId, u64>,
     /// Cursors to move, at most `CURSORS`. Overflow rule: the oldest is dropped; its events come again and are told by their seq.
-    seen: Recent<ConversationId, u64>,
+    seen: LruCache<ConversationId, u64>,
     /// Cursors that are being written. A connection that is lost meanwhile loses none: moving one twice is harmless.
     writing: Vec<Seen>,
     frames: VecDeque<ClientFrame>,
@@ -71,16 +72,17 @@ pub fn is_another(known: Option<Uuid>, welcome: Option<Uuid>) -> bool {
 
 impl State {
     pub(super) fn new(options: &NativeOptions) -> Self {
-        let mut known = Recent::new(CURSORS.max(options.cursors.len()));
+        let places = CURSORS.max(options.cursors.len());
+        let mut known = LruCache::sparse(NonZeroUsize::new(places).expect("there are some places"));
         for (conversation, seq) in &options.cursors {
-            *known.touch(conversation) = *seq;
+            known.put(conversation.clone(), *seq);
         }
         Self {
             token: options.token.clone(),
             is_service: options.token.is_some(),
             outbox: Outbox::default(),
             known,
-            seen: Recent::new(CURSORS),
+            seen: LruCache::sparse(NonZeroUsize::new(CURSORS).expect("there are some places")),
             writing: Vec::new(),
             frames: VecDeque::new(),
             log: options.log,
@@ -99,7 +101,7 @@ impl State {
 
     /// The caller has dealt with a conversation up to here.
     pub(super) fn seen(&mut self, Seen { conversation, seq }: Seen) {
-        let cursor = self.seen.touch(&conversation);
+        let cursor = self.seen.get_or_insert_mut(conversation, || 0);
         *cursor = seq.max(*cursor);
     }
 
@@ -213,7 +215,7 @@ impl State {
 
     /// Whether an event was not passed on before; notes it.
     fn is_new(&mut self, frame: &EventFrame) -> bool {
-        let known = self.known.touch(&frame.event.conversation);
+        let known = self.known.get_or_insert_mut_ref(&frame.event.conversation, || 0);
         let is_new = frame.event.seq > *known;
         *known = frame.event.seq.max(*known);
         is_new
@@ -224,7 +226,7 @@ impl State {
         if let Some(frame) = self.frames.pop_front() {
             return Some(frame);
         }
-        if let Some((conversation, seq)) = self.seen.pop_oldest() {
+        if let Some((conversation, seq)) = self.seen.pop_lru() {
             let seen = Seen { conversation, seq };
             self.writing.push(seen.clone());
             return Some(ClientFrame::Seen(seen));

@@ -8,20 +8,21 @@
 //! The last events are also remembered one by one, for whoever reads in several steps and must know what came between.
 
 use std::collections::{HashSet, VecDeque};
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bson::{Timestamp as ClusterTime, doc};
+use lru::LruCache;
 use protocol::{ConversationId, Event, Timestamp, UserName};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::connect::Collections;
-use crate::store::recent::Recent;
 
-/// Twice this many conversations are remembered.
-const HALF: usize = 8192;
+/// So many conversations are remembered, the ones used last.
+const HEADS: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
 /// Events that are remembered one by one: more than come between two pages that are read one after the other.
 const LAST: usize = 8192;
 /// An event that was stored this long ago was shown, unless the stream stood still, and no other is given such a time any more. Far
@@ -41,7 +42,7 @@ pub(super) struct Progress {
 
 #[derive(Debug)]
 struct Shown {
-    heads: Recent<ConversationId, u64>,
+    heads: LruCache<ConversationId, u64>,
     /// Of the last event that was taken from the stream.
     time: ClusterTime,
     /// Bound: [`LAST`]. Overflow: the oldest goes, and [`Progress::late`] cannot tell of it.
@@ -87,7 +88,8 @@ struct Passed {
 impl Default for Progress {
     fn default() -> Self {
         let time = ClusterTime { time: 0, increment: 0 };
-        let shown = Shown { heads: Recent::new(HALF), time, last: VecDeque::new(), told: Told::nothing() };
+        let shown =
+            Shown { heads: LruCache::sparse(HEADS), time, last: VecDeque::new(), told: Told::nothing() };
         Self {
             shown: Mutex::new(shown),
             latest: AtomicI64::new(0),
@@ -110,7 +112,7 @@ impl Progress {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         for (event, order) in events.iter().zip(orders.iter().copied()) {
             self.latest.fetch_max(order, Ordering::Relaxed);
-            shown.heads.insert(event.conversation.clone(), event.seq);
+            shown.heads.put(event.conversation.clone(), event.seq);
             if shown.last.len() == LAST {
                 shown.last.pop_front();
             }

@@ -9,10 +9,12 @@
 //!   is not known in the end; sending them again tells.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bson::doc;
+use lru::LruCache;
 use mongodb::error::ErrorKind;
 use protocol::api::Appended;
 use protocol::{ConversationId, Draft, Event, Timestamp};
@@ -23,15 +25,14 @@ use super::connect::Collections;
 use super::document::{EventDocument, Placed};
 use super::progress::Progress;
 use super::query;
-use crate::store::recent::Recent;
 use crate::store::{Committed, StoreError};
 
 /// Batches that wait.
 pub(super) const QUEUE: usize = 256;
 /// Documents in one insert. More only makes the first wait for the last.
 const INSERT: usize = 100;
-/// Twice this many heads are remembered.
-const HEADS: usize = 8192;
+/// So many heads are remembered, the ones used last.
+const HEADS: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
 /// How long a group is tried before its callers are told that it does not work now; less than they wait.
 const PATIENCE: Duration = Duration::from_secs(6);
 /// After losing a place to another process we wait up to so long for each time it was lost: what took the place is seen only once
@@ -63,7 +64,7 @@ pub(super) struct Writer {
     committed: Option<Arc<dyn Committed>>,
     /// What the others stored, where there is a change stream.
     progress: Option<Arc<Progress>>,
-    heads: Recent<ConversationId, Head>,
+    heads: LruCache<ConversationId, Head>,
     /// Bound: [`UNKNOWN`]. Overflow: all are forgotten; readers of the feed then find those events by the gap they leave.
     unknown: HashSet<SentKey>,
     last_order: i64,
@@ -84,7 +85,7 @@ impl Writer {
         committed: Option<Arc<dyn Committed>>,
         progress: Option<Arc<Progress>>,
     ) -> Self {
-        let (heads, unknown) = (Recent::new(HEADS), HashSet::new());
+        let (heads, unknown) = (LruCache::sparse(HEADS), HashSet::new());
         Self { collections, committed, progress, heads, unknown, last_order: 0, news: true }
     }
 
@@ -220,7 +221,7 @@ impl Writer {
             let (seq, order) = heads.get(id.as_str()).copied().unwrap_or_default();
             let seq = seq.max(floors.get(id.as_str()).copied().unwrap_or(0));
             let head = Head { seq, order };
-            self.heads.insert(id, head);
+            self.heads.put(id, head);
         }
         Ok(())
     }
@@ -261,7 +262,7 @@ impl Writer {
         };
         for (document, index) in documents.into_iter().zip(pending).take(confirmed) {
             let Placed { order, event } = document.into_placed()?;
-            self.heads.insert(event.conversation.clone(), Head { seq: event.seq, order });
+            self.heads.put(event.conversation.clone(), Head { seq: event.seq, order });
             group.results[*index] = Some(appended(&event, false));
             group.stored.push(event);
         }
@@ -269,7 +270,7 @@ impl Writer {
             && let Some(index) = pending.get(confirmed)
         {
             // Where another process took the place, the head we knew is an old one.
-            self.heads.remove(&group.drafts[*index].conversation);
+            self.heads.pop(&group.drafts[*index].conversation);
         }
         Ok(look_up)
     }
@@ -280,7 +281,7 @@ impl Writer {
             self.unknown.clear();
         }
         for draft in pending.iter().map(|index| group.drafts[*index]) {
-            self.heads.remove(&draft.conversation);
+            self.heads.pop(&draft.conversation);
             self.unknown.insert(sent_key(draft));
         }
     }

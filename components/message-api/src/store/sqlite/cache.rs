@@ -3,14 +3,14 @@
 //! Everything in it was committed or is part of the transaction under way; when a transaction fails, or another process wrote
 //! to the file, all of it is forgotten.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use lru::LruCache;
 use protocol::ConversationId;
 
-use crate::store::recent::Recent;
-
-/// Twice this many users and conversations are remembered: some 4 MiB when full.
-const HALF: usize = 8192;
+/// So many users and so many conversations are remembered, the ones used last: some 4 MiB when full.
+const KNOWN: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
 
 /// A user as the file knows them.
 #[derive(Debug, Clone)]
@@ -78,19 +78,19 @@ impl Head {
     }
 }
 
-/// Bound: see [`Recent`].
+/// Bound: [`KNOWN`].
 #[derive(Debug)]
 pub(super) struct Cache {
     /// By name key.
-    pub(super) users: Recent<Arc<str>, KnownUser>,
-    pub(super) heads: Recent<ConversationId, Head>,
+    pub(super) users: LruCache<Arc<str>, KnownUser>,
+    pub(super) heads: LruCache<ConversationId, Head>,
     /// The commit order's last position.
     pub(super) pos: Option<i64>,
 }
 
 impl Cache {
     pub(super) fn new() -> Self {
-        Self { users: Recent::new(HALF), heads: Recent::new(HALF), pos: None }
+        Self { users: LruCache::sparse(KNOWN), heads: LruCache::sparse(KNOWN), pos: None }
     }
 
     pub(super) fn clear(&mut self) {

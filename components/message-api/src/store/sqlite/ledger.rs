@@ -110,7 +110,7 @@ impl Ledger<'_> {
         }
         head.set_last(recipient, event.seq);
         head.seq = event.seq;
-        self.cache.heads.insert(event.conversation.clone(), head);
+        self.cache.heads.put(event.conversation.clone(), head);
         self.cache.pos = Some(pos);
         Ok(())
     }
@@ -140,7 +140,7 @@ impl Ledger<'_> {
             let id = insert.insert([name.key(), name.as_str()])?;
             KnownUser { id, name: name.as_str().into() }
         };
-        self.cache.users.insert(Arc::from(name.key()), known.clone());
+        self.cache.users.put(Arc::from(name.key()), known.clone());
         Ok(known)
     }
 
@@ -171,7 +171,7 @@ impl Ledger<'_> {
             return Ok(head);
         }
         let head = self.start_conversation(conversation, one, other)?;
-        self.cache.heads.insert(conversation.clone(), head);
+        self.cache.heads.put(conversation.clone(), head);
         Ok(head)
     }
 
@@ -186,7 +186,7 @@ impl Ledger<'_> {
             find.query_row([conversation.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((id, floor)) = found else { return Ok(None) };
         let head = self.read_head(id, floor)?;
-        self.cache.heads.insert(conversation.clone(), head);
+        self.cache.heads.put(conversation.clone(), head);
         Ok(Some(head))
     }
 
@@ -235,7 +235,7 @@ impl Ledger<'_> {
              WHERE user = ?1 AND conversation = ?2 AND seen < ?3 RETURNING unread",
         )?;
         let unread = advance.query_row(params![user, head.conversation, seq, unread], |row| row.get(0));
-        if let (Some(unread), Some(head)) = (unread.optional()?, self.cache.heads.get(&to.conversation)) {
+        if let (Some(unread), Some(head)) = (unread.optional()?, self.cache.heads.get_mut(&to.conversation)) {
             head.set_unread(user, unread);
         }
         Ok(())
@@ -293,7 +293,7 @@ impl Ledger<'_> {
         )?;
         mark.execute([id])?;
         // It knew for whom there is something unread.
-        self.cache.heads.remove(conversation);
+        self.cache.heads.pop(conversation);
         Ok(removed as u64)
     }
 
