@@ -32,7 +32,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
 pub(super) async fn highest(bench: &mut Bench<'_>, system: System, running: &Running) -> Result<f64> {
     let mut highest = 0.0_f64;
     for window in bench.options.windows.clone() {
-        let scenario = format!("relay, {window} under way each");
+        let scenario = format!("relay, {window} in flight each");
         let outcome = at_most(bench, system, running, window).await;
         highest = highest.max(outcome.as_ref().map_or(0.0, |outcome| outcome.rate));
         let row = outcome.map(|outcome| Row::closed(&scenario, system.label, &outcome));

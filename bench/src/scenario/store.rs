@@ -13,7 +13,7 @@ const AT_ONCE: usize = 20;
 pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
     for system in bench.keeping() {
         for window in bench.options.windows.clone() {
-            let scenario = format!("store, {window} under way each");
+            let scenario = format!("store, {window} in flight each");
             let Some(running) = bench.start(&scenario, system).await else { continue };
             match stored(bench, system, &running, window).await {
                 Ok((stored, fetched)) => {
