@@ -17,7 +17,7 @@ pub(crate) struct Address {
 
 /// What was written names no server.
 #[derive(Debug, thiserror::Error)]
-#[error("'{0}' is not a server: use HOST:PORT, as in 127.0.0.1:5000")]
+#[error("invalid server '{0}': expected HOST:PORT, such as 127.0.0.1:5000")]
 pub(crate) struct AddressError(String);
 
 impl Address {

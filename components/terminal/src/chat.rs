@@ -225,11 +225,11 @@ impl Chat<'_> {
         };
         match typed {
             Typed::Line(line) => self.line(&line),
-            Typed::TooLong => self.model.wrong("a line is too long for a message; it was skipped".to_owned()),
+            Typed::TooLong => self.model.wrong("line skipped: too long for a message".to_owned()),
             Typed::Acts(acts) => acts.into_iter().map(Effect::Do).collect(),
             Typed::Interrupt if again => vec![Effect::Leave],
             Typed::Interrupt => {
-                vec![Effect::Show(Item::Hint("ctrl-C once more, or exit, to leave".to_owned()))]
+                vec![Effect::Show(Item::Hint("press ctrl-C again, or type exit, to leave".to_owned()))]
             }
             Typed::End if self.console.is_interactive() => vec![Effect::Leave],
             Typed::End => self.no_more_input(),

@@ -36,13 +36,13 @@ pub(crate) enum Command {
 
 /// What `/help` answers.
 pub(crate) const HELP: &[&str] = &[
-    "bob: hi        say hi to bob; after that a line without a name goes on to bob",
+    "bob: hi        say hi to bob; further lines without a name also go to bob",
     "/to bob        talk with bob",
     "/say TEXT      say TEXT as it stands, even if it looks like a command or a name",
     "/who           who is online",
     "/history [n]   the last n messages with whom you talk",
-    "/search TEXT   what was said with TEXT in it, from what this machine keeps",
-    "!check         what is still unseen",
+    "/search TEXT   search the local messages for TEXT",
+    "!check         show unread messages",
     "exit           leave (so does ctrl-D)",
     "Tab completes names and commands; the arrow keys bring back what you typed.",
 ];
@@ -51,7 +51,7 @@ pub(crate) const HELP: &[&str] = &[
 pub(crate) const NAMES: &[&str] =
     &["!check", "/exit", "/help", "/history ", "/say ", "/search ", "/to ", "/who"];
 
-const NOBODY: &str = "to whom? Start with a name, as in `bob: hi`; /help tells more";
+const NOBODY: &str = "no recipient: start with a name, as in `bob: hi`; see /help";
 
 /// Reads a typed line, where `partner` is whom the user talks with.
 pub(crate) fn parse(line: &str, partner: Option<&UserName>) -> Command {
@@ -95,7 +95,7 @@ fn without_message(line: &str, partner: Option<&UserName>) -> Command {
 fn why_nobody(line: &str) -> String {
     let name = line.split_once(':').map(|(to, _)| UserName::parse(to));
     match name {
-        Some(Err(error)) => format!("that is no receiver: {error}"),
+        Some(Err(error)) => format!("invalid recipient: {error}"),
         Some(Ok(_)) | None => NOBODY.to_owned(),
     }
 }
@@ -115,12 +115,14 @@ fn slash(command: &str, partner: Option<&UserName>) -> Command {
         "say" => partner.map_or_else(nobody, |partner| say(rest, partner.clone())),
         "who" => Command::Who,
         "history" => history(rest, partner),
-        "search" if rest.is_empty() => Command::Wrong("for what? A text, as in /search station".to_owned()),
+        "search" if rest.is_empty() => {
+            Command::Wrong("/search needs a text, as in /search station".to_owned())
+        }
         "search" => Command::Search(rest.to_owned()),
         "check" => Command::Check,
         "help" | "?" => Command::Help,
         "exit" | "quit" => Command::Leave,
-        _ => Command::Wrong(format!("there is no /{word}; /help shows what there is")),
+        _ => Command::Wrong(format!("unknown command /{word}; see /help")),
     }
 }
 
@@ -157,7 +159,7 @@ fn history(rest: &str, partner: Option<&UserName>) -> Command {
     };
     match count.map_or(Ok(HISTORY), str::parse) {
         Ok(count @ 1..) => Command::History { with, count },
-        Ok(0) | Err(_) => Command::Wrong("how many messages? A number, as in /history 50".to_owned()),
+        Ok(0) | Err(_) => Command::Wrong("/history needs a number, as in /history 50".to_owned()),
     }
 }
 

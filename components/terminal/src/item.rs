@@ -92,21 +92,20 @@ impl Link {
                 let mut items = vec![Item::Hint(hello), Item::Hint(format!("online: {}", online.join(", ")))];
                 match unseen {
                     0 => {}
-                    1 => items.push(Item::Hint("one message while you were away:".to_owned())),
-                    n => items.push(Item::Hint(format!("{n} messages while you were away:"))),
+                    1 => items.push(Item::Hint("1 message while you were offline:".to_owned())),
+                    n => items.push(Item::Hint(format!("{n} messages while you were offline:"))),
                 }
                 items
             }
-            Self::Again { .. } => vec![Item::Notice("connected again".to_owned())],
-            Self::Lost { reason, waiting } => vec![Item::Notice(format!(
-                "connection lost ({reason}); trying to get it back{}",
-                wait(*waiting)
-            ))],
+            Self::Again { .. } => vec![Item::Notice("reconnected".to_owned())],
+            Self::Lost { reason, waiting } => {
+                vec![Item::Notice(format!("connection lost ({reason}); reconnecting{}", wait(*waiting)))]
+            }
             Self::Late { server, waiting } => {
                 vec![Item::Hint(format!("{server} has not answered yet; still trying{}", wait(*waiting)))]
             }
             Self::Unreachable { server, reason, waiting } => {
-                vec![Item::Notice(format!("cannot reach {server} ({reason}); trying on{}", wait(*waiting)))]
+                vec![Item::Notice(format!("cannot reach {server} ({reason}); retrying{}", wait(*waiting)))]
             }
         }
     }
@@ -115,7 +114,7 @@ impl Link {
 fn wait(waiting: usize) -> String {
     match waiting {
         0 => String::new(),
-        1 => "; one message waits".to_owned(),
+        1 => "; 1 message waits".to_owned(),
         n => format!("; {n} messages wait"),
     }
 }

@@ -96,7 +96,7 @@ struct Order {
 /// Reads `{"to":"bob","body":"hi"}`, with `kind`, `metadata` and `client_id` where the program has its own.
 pub(crate) fn order(line: &str) -> Result<Send, String> {
     let order: Order = serde_json::from_str(line).map_err(|error| {
-        format!("{error}; a message is {{\"to\":\"bob\",\"body\":\"hi\"}}, with kind, metadata and client_id if you like")
+        format!("{error}; a message is {{\"to\":\"bob\",\"body\":\"hi\"}}, with optional kind, metadata and client_id")
     })?;
     let Order { to, body, kind, metadata, client_id } = order;
     Ok(Send { client_id, to, body, kind, metadata, timestamp: None, trace: false })
@@ -163,8 +163,8 @@ mod tests {
             Item::Presence { name: "bob".into(), online: false, partner: true },
             Item::Link(Link::Lost { reason: "the server closed the connection".into(), waiting: 1 }),
             Item::Answer("online: bob, alice".into()),
-            Item::Notice("not connected: what you say is kept and sent once the server is back".into()),
-            Item::Error("there is no /dance; /help shows what there is".into()),
+            Item::Notice("not connected: your messages are saved and sent once the server is back".into()),
+            Item::Error("unknown command /dance; see /help".into()),
         ];
         let document = include_str!("../../../docs/terminal.md");
         for item in shown {

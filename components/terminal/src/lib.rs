@@ -73,9 +73,9 @@ pub enum Theme {
     /// The terminal's eight colours, for any background.
     #[default]
     Basic,
-    /// Bright ones, for a dark background.
+    /// Bright colours, for a dark background.
     Dark,
-    /// Dark ones, for a light background.
+    /// Dark colours, for a light background.
     Light,
     /// None at all.
     Mono,
@@ -89,7 +89,7 @@ pub enum Mode {
     Auto,
     /// Line by line: for pipes, screen readers and terminals that can do no more.
     Plain,
-    /// One JSON object a line in both directions, for programs.
+    /// Read and write one JSON object per line.
     Json,
 }
 

@@ -191,7 +191,7 @@ async fn login(options: Options, desk: &mut Desk) -> Result<Option<(Address, Use
     match name {
         Ok(Some(name)) => Ok(Some((address, name))),
         Ok(None) if asks => Ok(ask_name(desk.lines()?).await?.map(|name| (address, name))),
-        Ok(None) => Err(usage("who are you? Say --name NAME; nobody can be asked here".to_owned())),
+        Ok(None) => Err(usage("no name given; set one with --name NAME".to_owned())),
         Err(error) if asks => {
             complain(desk.lines()?, error.to_string()).await?;
             Ok(ask_name(desk.lines()?).await?.map(|name| (address, name)))
@@ -202,7 +202,7 @@ async fn login(options: Options, desk: &mut Desk) -> Result<Option<(Address, Use
 
 /// The command line names somebody who cannot be.
 pub(crate) fn no_name(name: &str, error: &impl std::fmt::Display) -> Failure {
-    Failure::new(Exit::Usage, format!("'{}' is no name: {error}", clean::one_line(name)))
+    Failure::new(Exit::Usage, format!("invalid name '{}': {error}", clean::one_line(name)))
 }
 
 async fn ask_server(console: &mut Console, default: Address) -> Result<Option<Address>, Failure> {
@@ -235,7 +235,7 @@ async fn another_name(
     refused: &ErrorFrame,
     shutdown: &CancellationToken,
 ) -> Result<Option<UserName>, Failure> {
-    let error = format!("the server refuses the name {name}: {}", clean::one_line(&refused.message));
+    let error = format!("the server rejected the name {name}: {}", clean::one_line(&refused.message));
     if !desk.asks() {
         return Err(Failure::new(Exit::Failure, error));
     }

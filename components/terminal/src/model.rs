@@ -220,7 +220,7 @@ impl Model {
         }
         let mut effects = vec![show(Item::Said(entry))];
         if !self.is_connected() && !std::mem::replace(&mut self.told_to_wait, true) {
-            let text = "not connected: what you say is kept and sent once the server is back";
+            let text = "not connected: your messages are saved and sent once the server is back";
             effects.push(show(Item::Notice(text.to_owned())));
         }
         effects
@@ -254,11 +254,11 @@ impl Model {
     /// Every unseen message is shown as it comes, so there is nothing left to fetch.
     fn check(&self) -> Item {
         if !self.is_connected() {
-            Item::Notice("not connected: what is unseen comes when the connection is back".to_owned())
+            Item::Notice("not connected: unread messages arrive after reconnecting".to_owned())
         } else if self.live {
-            Item::Hint("nothing is unseen: every message is above".to_owned())
+            Item::Hint("no unread messages: everything is shown above".to_owned())
         } else {
-            Item::Hint("unseen messages are still coming".to_owned())
+            Item::Hint("unread messages are still loading".to_owned())
         }
     }
 

@@ -66,7 +66,7 @@ impl<R: BufRead> Pipe<R> {
     fn finish(&mut self, line: Vec<u8>, length: usize, any: bool) -> Result<Option<Line>> {
         let is_first = std::mem::take(&mut self.first);
         if is_first && is_utf16(&line) {
-            let what = "it is UTF-16; convert it to UTF-8 first, as with 'iconv -f UTF-16 -t UTF-8'";
+            let what = "it is UTF-16; convert it to UTF-8 first: 'iconv -f UTF-16 -t UTF-8'";
             return Err(Error::new(ErrorKind::InvalidData, what));
         }
         let mark = if is_first && line.starts_with(UTF8_MARK) { UTF8_MARK.len() } else { 0 };

@@ -68,7 +68,7 @@ async fn a_file_that_another_program_holds_is_named_and_left_alone() {
     let run = run_in(home.path(), &[&servers.chat.to_string(), "alice"], "bob: hi\n").await;
     assert_eq!(run.code, Some(0), "{}", run.err);
     let trouble = format!(
-        "history is not kept: another program holds '{}' locked; end that program, then start again\n",
+        "history is not saved: '{}' is locked by another program; stop that program, then start again\n",
         home.path().join(FILE).display()
     );
     assert!(run.err.contains(&trouble), "{}", run.err);
@@ -92,7 +92,9 @@ async fn a_file_that_can_only_be_read_is_read() {
     assert!(found.ends_with(" bob: from before\n"), "{found}");
     let said = told(output, &servers, &["hi".to_owned()]).await;
     assert!(
-        said.contains("chat_history_alice.db' cannot be written; allow it, or name another place"),
+        said.contains(
+            "chat_history_alice.db' is not writable; change its permissions, or use another directory"
+        ),
         "{said}"
     );
 }
@@ -103,8 +105,8 @@ async fn on_a_disk_without_room_the_chat_goes_on() {
     let full = "dd if=/dev/zero of=ballast bs=1k 2>/dev/null || true";
     let Some(output) = on_a_disk("200k", full, &servers, "bob: hi\n").await else { return };
     let said = told(output, &servers, &["hi".to_owned()]).await;
-    assert!(said.contains("history is not kept: no room is left on the disk of '"), "{said}");
-    assert!(said.contains("chat_history_alice.db'; make some, then start again\n"), "{said}");
+    assert!(said.contains("history is not saved: the disk of '"), "{said}");
+    assert!(said.contains("chat_history_alice.db' is full; free some space, then start again\n"), "{said}");
 }
 
 #[tokio::test]
@@ -114,7 +116,7 @@ async fn a_disk_that_becomes_full_loses_and_doubles_nothing_that_is_said() {
     let input: String = bodies.iter().map(|body| format!("bob: {body}\n")).collect();
     let Some(output) = on_a_disk("400k", "true", &servers, &input).await else { return };
     let said = told(output, &servers, &bodies).await;
-    assert!(said.contains("history is not kept any more: no room is left on the disk of '"), "{said}");
+    assert!(said.contains("history is no longer saved: the disk of '"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +134,8 @@ async fn on_the_whole_screen_it_stays_until_a_key_is_pressed() {
     let what = "what is wrong and what to do";
     let rows = terminal.until(what, |rows| {
         let all = rows.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
-        all.contains("history is not kept any more: ") && all.contains("end that program, then start again")
+        all.contains("history is no longer saved: ")
+            && all.contains("is locked by another program; stop that program, then start again")
     });
     assert!(rows.iter().any(|row| row.contains("Esc closes this")), "{rows:#?}");
     terminal.press(&["Escape"]);

@@ -41,7 +41,8 @@ async fn a_conversation_is_held_and_another_one_waits_until_it_is_opened() {
     let rows = terminal.until("carol's", |rows| shows(rows, "carol  psst") && shows(rows, "── new ──"));
     assert!(!shows(&rows, "are you there?"), "{rows:#?}");
     servers.seen("alice", "carol", 2).await;
-    terminal.until("nothing is unseen", |rows| rows.iter().any(|row| row.starts_with(" ○ carol          │")));
+    terminal
+        .until("no unread messages", |rows| rows.iter().any(|row| row.starts_with(" ○ carol          │")));
     terminal.paste("pasted\nlines");
     terminal.until("both lines", |rows| shows(rows, "› pasted") && shows(rows, "  lines"));
     terminal.press(&["Enter"]);
@@ -110,7 +111,7 @@ async fn the_bell_rings_and_the_title_counts_for_what_nobody_looks_at_and_for_no
     servers.say("bob", "alice", Chat, "before");
     let Some(terminal) = client(&servers.chat.to_string(), 80, 24) else { return };
     servers.seen("alice", "bob", 1).await;
-    terminal.until("nothing is unseen", |_| terminal.title() == "P2P Chat: alice");
+    terminal.until("no unread messages", |_| terminal.title() == "P2P Chat: alice");
     terminal.record();
     terminal.type_text("mine");
     terminal.press(&["Enter"]);
@@ -197,7 +198,7 @@ async fn a_server_whose_name_is_not_known_here_is_tried_again_while_one_reads_an
     terminal.press(&["Enter"]);
     terminal.until("it waits", |rows| shows(rows, "… alice  later") && shows(rows, "1 waiting"));
     terminal.press(&["C-d"]);
-    let farewell = "one message waits in the history of alice; it goes out when alice next chats with";
+    let farewell = "1 message waits in the history of alice; it goes out when alice next chats with";
     let rows = terminal.until("the end", |rows| shows(rows, "[ended 0]"));
     assert!(rows.join("").contains(farewell), "{rows:#?}");
 }
@@ -233,7 +234,7 @@ async fn suspended_the_terminal_is_the_shell_s_and_afterwards_ours_again() {
     terminal.type_text(&format!("{} {} alice", support::client().display(), servers.chat));
     terminal.press(&["Enter"]);
     servers.online("alice").await;
-    terminal.until("the screen", |rows| shows(rows, "Nobody to talk with yet"));
+    terminal.until("the screen", |rows| shows(rows, "No conversations yet"));
     terminal.type_text("bob: half");
     terminal.until("the line", |rows| shows(rows, "› bob: half"));
     terminal.press(&["C-z"]);

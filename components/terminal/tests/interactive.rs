@@ -145,7 +145,7 @@ async fn a_lost_connection_is_said_and_what_is_typed_meanwhile_goes_out_once() {
     terminal.press(&["Enter"]);
     terminal.until_row("bob is offline; saved");
     servers.drop_connections();
-    terminal.until_row("connected again");
+    terminal.until_row("reconnected");
     let rows = terminal.rows();
     assert!(rows.iter().any(|row| row.starts_with("· connection lost")), "{rows:#?}");
     terminal.type_text("after");
@@ -164,7 +164,7 @@ async fn leaving_gives_the_terminal_back() {
             "ctrl-D" => terminal.press(&["C-d"]),
             "ctrl-C twice" => {
                 terminal.press(&["C-c"]);
-                terminal.until("the hint", |rows| rows.iter().any(|row| row.contains("ctrl-C once more")));
+                terminal.until("the hint", |rows| rows.iter().any(|row| row.contains("press ctrl-C again")));
                 terminal.press(&["C-c"]);
             }
             _ => {
@@ -186,7 +186,7 @@ async fn who_is_not_told_is_asked() {
     terminal.until_row("server [127.0.0.1:5000]:");
     terminal.type_text("no server");
     terminal.press(&["Enter"]);
-    terminal.until_row("use HOST:PORT, as in 127.0.0.1:5000");
+    terminal.until_row("expected HOST:PORT, such as 127.0.0.1:5000");
     terminal.type_text(&servers.chat.to_string());
     terminal.press(&["Enter"]);
     terminal.until_row("your name:");
@@ -206,7 +206,7 @@ async fn a_refused_name_is_asked_for_again() {
         return;
     };
     let rows = terminal.until_row("your name:");
-    assert!(rows[0].starts_with("! the server refuses the name openai"), "{rows:#?}");
+    assert!(rows[0].starts_with("! the server rejected the name openai"), "{rows:#?}");
     terminal.press(&["C-c"]);
     terminal.until_row("[ended 0]");
 }
@@ -224,7 +224,8 @@ async fn a_server_that_does_not_greet_is_told_of_and_lines_are_taken_meanwhile()
         shows(format!("{address} has not answered yet; still trying"));
         terminal.type_text("bob: hi");
         terminal.press(&["Enter"]);
-        let rows = shows("not connected: what you say is kept and sent once the server is back".to_owned());
+        let rows =
+            shows("not connected: your messages are saved and sent once the server is back".to_owned());
         assert!(!rows.iter().any(|row| row.contains("cannot reach")), "{rows:#?}");
     }
 }

@@ -35,12 +35,12 @@ async fn what_is_piped_without_a_server_waits_and_goes_out_with_the_next_session
     let arguments = [&wire.address.to_string(), "alice"];
     let run = run_in(home.path(), &arguments, "bob: one\nbob: two\n").await;
     assert_eq!(run.code, Some(69), "{}", run.err);
-    assert_eq!(run.err.matches("what you say is kept").count(), 1, "it is said once: {}", run.err);
+    assert_eq!(run.err.matches("your messages are saved").count(), 1, "it is said once: {}", run.err);
     let end = format!(
         "2 messages wait in the history of alice; they go out when alice next chats with {}",
         wire.address
     );
-    assert!(run.err.contains("no chat server answers at") && run.err.contains(&end), "{}", run.err);
+    assert!(run.err.contains("cannot reach a chat server at") && run.err.contains(&end), "{}", run.err);
     assert_eq!(sql(home.path(), "alice", WAITING), "2");
     wire.mend();
     for _ in 0..2 {
@@ -155,7 +155,7 @@ async fn a_chat_goes_on_without_a_history_that_cannot_be_kept() {
     let run = run_in(home.path(), &[&servers.chat.to_string(), "alice"], "bob: hi\n").await;
     assert_eq!(run.code, Some(0), "{}", run.err);
     assert!(
-        run.err.contains("history is not kept: ") && run.err.contains("is not a chat history"),
+        run.err.contains("history is not saved: ") && run.err.contains("is not a chat history"),
         "{}",
         run.err
     );

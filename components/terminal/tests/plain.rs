@@ -123,7 +123,7 @@ async fn a_line_that_cannot_be_sent_is_an_error_and_the_others_are_sent() {
     let servers = FakeServers::start().await;
     let run = run(servers.chat, "alice", "no receiver\nbob: hi\n").await;
     assert_eq!(run.code, Some(1));
-    assert!(run.err.contains("error: to whom?"), "{}", run.err);
+    assert!(run.err.contains("error: no recipient"), "{}", run.err);
     servers.conversation("alice", "bob", 1).await;
 }
 
@@ -140,7 +140,7 @@ async fn a_refused_name_is_an_error_and_cannot_steer_the_terminal() {
         support::refusing(ErrorCode::Reserved, "this name is \u{1b}]0;taken\u{7} by a service").await;
     let run = run(server, "openai", "bob: hi\n").await;
     assert_eq!(run.code, Some(1));
-    assert!(run.err.contains("refuses the name openai: this name is ]0;taken by a service"), "{}", run.err);
+    assert!(run.err.contains("rejected the name openai: this name is ]0;taken by a service"), "{}", run.err);
     let server = support::refusing(ErrorCode::Taken, "somebody is online under this name").await;
     let run = self::run(server, "alice", "bob: hi\n").await;
     assert_eq!((run.code, run.err.contains("somebody is online")), (Some(1), true), "{}", run.err);
@@ -153,7 +153,7 @@ async fn a_name_is_needed_and_must_be_one() {
     assert_eq!(output.status.code(), Some(64));
     let run = run(SocketAddr::from(([127, 0, 0, 1], 9)), "two words", "").await;
     assert_eq!(
-        (run.code, run.err.contains("'two words' is no name: a name cannot hold a space")),
+        (run.code, run.err.contains("invalid name 'two words': a name cannot hold a space")),
         (Some(64), true)
     );
 }
@@ -182,7 +182,7 @@ async fn a_lost_connection_comes_back_and_nothing_is_lost_or_doubled() {
         said.push(line);
     }
     assert!(said.iter().any(|line| line.starts_with("connection lost")), "{said:?}");
-    assert!(said.iter().any(|line| line == "connected again"), "{said:?}");
+    assert!(said.iter().any(|line| line == "reconnected"), "{said:?}");
     let events = servers.conversation("alice", "bob", 21).await;
     let mine =
         events.iter().filter(|event| event.sender.as_str() == "alice").map(|event| event.body.as_str());

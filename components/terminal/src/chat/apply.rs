@@ -160,7 +160,7 @@ impl Chat<'_> {
             return Ok(Vec::new());
         }
         if entries.is_empty() {
-            let nothing = format!("nothing that this machine keeps holds '{text}'");
+            let nothing = format!("no local messages match '{text}'");
             return Ok(vec![Effect::Show(Item::Answer(nothing))]);
         }
         Ok(entries.into_iter().map(|entry| Effect::Show(Item::Past(entry))).collect())
@@ -239,7 +239,7 @@ fn run<T>(
 
 fn past(with: &UserName, entries: Vec<crate::history::entry::Entry>) -> Vec<Effect> {
     if entries.is_empty() {
-        let nothing = format!("nothing was said yet between you and {with}");
+        let nothing = format!("no messages yet with {with}");
         return vec![Effect::Show(Item::Answer(nothing))];
     }
     entries.into_iter().map(|entry| Effect::Show(Item::Past(entry))).collect()

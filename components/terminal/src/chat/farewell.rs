@@ -4,33 +4,33 @@ use protocol::UserName;
 
 /// So many messages wait.
 pub(super) fn wait(count: usize) -> String {
-    if count == 1 { "one message waits".to_owned() } else { format!("{count} messages wait") }
+    if count == 1 { "1 message waits".to_owned() } else { format!("{count} messages wait") }
 }
 
 /// What becomes of so many messages without an answer, which the history keeps or does not.
 pub(super) fn unanswered(count: usize, kept: bool, me: &UserName, server: &str) -> String {
     let goes = if count == 1 { "it goes" } else { "they go" };
-    let got = if count == 1 { "one message got".to_owned() } else { format!("{count} messages got") };
+    let got = if count == 1 { "1 message got".to_owned() } else { format!("{count} messages got") };
     match (count, kept) {
         (0, _) => "nothing was sent".to_owned(),
         (_, true) => {
             format!("{} in the history of {me}; {goes} out when {me} next chats with {server}", wait(count))
         }
-        (_, false) => format!("{got} no answer and may not be saved"),
+        (_, false) => format!("{got} no answer and may not have been stored"),
     }
 }
 
 /// There never was a connection; `rest` is what becomes of what was said.
 pub(super) fn nobody(server: &str, rest: &str) -> String {
     format!(
-        "no chat server answers at {server} ('launcher' starts one on this machine, --server names another); {rest}"
+        "cannot reach a chat server at {server} ('launcher' starts one on this machine, --server names another); {rest}"
     )
 }
 
 /// Some of what was asked for did not work.
 pub(super) fn failed(failures: usize) -> String {
-    let failures = if failures == 1 { "one error".to_owned() } else { format!("{failures} errors") };
-    format!("not everything worked: {failures}, see above")
+    let failures = if failures == 1 { "1 error".to_owned() } else { format!("{failures} errors") };
+    format!("failed: {failures}, see above")
 }
 
 #[cfg(test)]
@@ -43,15 +43,15 @@ mod tests {
         let told = |count, kept| unanswered(count, kept, &me, "here:5000");
         assert_eq!(
             told(1, true),
-            "one message waits in the history of alice; it goes out when alice next chats with here:5000"
+            "1 message waits in the history of alice; it goes out when alice next chats with here:5000"
         );
         assert_eq!(
             told(2, true),
             "2 messages wait in the history of alice; they go out when alice next chats with here:5000"
         );
-        assert_eq!(told(2, false), "2 messages got no answer and may not be saved");
+        assert_eq!(told(2, false), "2 messages got no answer and may not have been stored");
         assert_eq!(told(0, true), "nothing was sent");
-        assert_eq!(failed(1), "not everything worked: one error, see above");
-        assert_eq!(failed(2), "not everything worked: 2 errors, see above");
+        assert_eq!(failed(1), "failed: 1 error, see above");
+        assert_eq!(failed(2), "failed: 2 errors, see above");
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Keeper {
 
 /// A question to the history that has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the history does not work")]
+#[error("the history database failed")]
 pub(crate) struct HistoryError(#[source] Arc<rusqlite::Error>);
 
 impl Keeper {
@@ -41,7 +41,7 @@ impl Keeper {
             let file = directory.map(|directory| path(&directory, &user)).unwrap_or_default();
             let mut history = if file.as_os_str().is_empty() {
                 History::in_memory(
-                    "history is not kept: there is no home directory; name a place with --history".to_owned(),
+                    "history is not saved: cannot find the home directory; set one with --history".to_owned(),
                 )
             } else {
                 History::open_or_do_without(&file)

@@ -18,23 +18,23 @@ const COPY_BYTES: u64 = 64 * 1024 * 1024;
 /// The history cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    #[error("'{}' is not a chat history; move it away, and a new one is made at the next start", .0.display())]
+    #[error("'{}' is not a chat history; move it away, and a new one is created at the next start", .0.display())]
     Foreign(PathBuf),
     #[error(
-        "'{}' is damaged; move it away, and a new one is made at the next start ('sqlite3 FILE .recover' reads what is left)", .0.display()
+        "'{}' is damaged; move it away, and a new one is created at the next start ('sqlite3 FILE .recover' reads what is left)", .0.display()
     )]
     Damaged(PathBuf),
-    #[error("'{}' is no directory; name another one with --history", .0.display())]
+    #[error("'{}' is not a directory; choose another one with --history", .0.display())]
     NoDirectory(PathBuf),
-    #[error("'{}' was made by a newer version of this program; use that, or another place with --history", .0.display())]
+    #[error("'{}' was written by a newer version of this program; use that version, or another directory with --history", .0.display())]
     Newer(PathBuf),
-    #[error("'{}' cannot be written; allow it, or name another place with --history", .0.display())]
+    #[error("'{}' is not writable; change its permissions, or use another directory with --history", .0.display())]
     NotWritable(PathBuf),
-    #[error("another program holds '{}' locked; end that program, then start again", .0.display())]
+    #[error("'{}' is locked by another program; stop that program, then start again", .0.display())]
     Locked(PathBuf),
-    #[error("no room is left on the disk of '{}'; make some, then start again", .0.display())]
+    #[error("the disk of '{}' is full; free some space, then start again", .0.display())]
     Full(PathBuf),
-    #[error("'{}' cannot be opened; mend that, or name another place with --history", .path.display())]
+    #[error("'{}' cannot be opened; fix that, or use another directory with --history", .path.display())]
     Other { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
@@ -107,7 +107,7 @@ impl History {
         match Self::open(path) {
             Ok(history) => history,
             Err(error) => {
-                let trouble = Some(format!("history is not kept: {}", kit::failure::chain(&error)));
+                let trouble = Some(format!("history is not saved: {}", kit::failure::chain(&error)));
                 Self { connection: copy(path).unwrap_or_else(memory), server: None, trouble }
             }
         }
@@ -116,7 +116,7 @@ impl History {
     /// The file cannot be used any more: goes on in memory with what can still be read of it.
     pub(crate) fn do_without(&mut self, path: &Path, error: rusqlite::Error) {
         let error = OpenError::from_sqlite(path, error);
-        self.trouble = Some(format!("history is not kept any more: {}", kit::failure::chain(&error)));
+        self.trouble = Some(format!("history is no longer saved: {}", kit::failure::chain(&error)));
         let copied = Connection::open_in_memory().and_then(|mut target| {
             backup(&self.connection, &mut target)?;
             Ok(target)

@@ -18,7 +18,7 @@ pub struct HistoryOptions {
     pub directory: PathBuf,
     /// Whose. Where it is missing there must be only one.
     pub name: Option<String>,
-    /// Only what was said with this one.
+    /// Only the conversation with this user.
     pub with: Option<String>,
     /// Only what holds this text, whatever its case.
     pub search: Option<String>,
@@ -74,17 +74,17 @@ fn file(options: &HistoryOptions) -> Result<PathBuf, Failure> {
         if file.exists() {
             return Ok(file);
         }
-        return Err(nothing(format!("nothing is kept of {user} in {}", options.directory.display())));
+        return Err(nothing(format!("no history of {user} in {}", options.directory.display())));
     }
     let mut files = kept(&options.directory);
     match (files.pop(), files.is_empty()) {
         (Some((_, file)), true) => Ok(file),
-        (None, _) => Err(nothing(format!("nothing is kept in {}", options.directory.display()))),
+        (None, _) => Err(nothing(format!("no history in {}", options.directory.display()))),
         (Some((last, _)), false) => {
             let mut names: Vec<String> = files.into_iter().map(|(name, _)| name).collect();
             names.push(last);
             names.sort();
-            let what = format!("whose? Say --name with one of {}", names.join(", "));
+            let what = format!("several people chat from here; choose one with --name: {}", names.join(", "));
             Err(Failure::new(Exit::Usage, what))
         }
     }

@@ -320,7 +320,7 @@ fn bad_files_are_named_and_left_alone() {
     let history = History::open_or_do_without(&home.file());
     let trouble = history.trouble.unwrap();
     assert!(
-        trouble.starts_with("history is not kept: '") && trouble.contains("is not a chat history"),
+        trouble.starts_with("history is not saved: '") && trouble.contains("is not a chat history"),
         "{trouble}"
     );
     assert_eq!(std::fs::read(home.file()).unwrap(), before);
@@ -355,13 +355,13 @@ fn what_is_wrong_with_a_file_comes_with_what_to_do() {
 
     let home = Home::new();
     std::fs::create_dir_all(home.file()).unwrap();
-    assert!(said(&home).ends_with("cannot be opened; mend that, or name another place with --history"));
+    assert!(said(&home).ends_with("cannot be opened; fix that, or use another directory with --history"));
 
     let home = Home::new();
     let file = home.file();
     std::fs::write(&file, "").unwrap();
     let below = History::open(&file.join("chat_history_alice.db")).unwrap_err().to_string();
-    assert_eq!(below, format!("'{}' is no directory; name another one with --history", file.display()));
+    assert_eq!(below, format!("'{}' is not a directory; choose another one with --history", file.display()));
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn a_full_disk_ends_the_keeping_and_not_the_chat() {
     let error = history.say(&[(words("bob", &long), at("2026-11-20T23:21:23Z"))]).unwrap_err();
     history.do_without(&home.file(), error);
     assert!(
-        history.trouble.as_ref().unwrap().contains("no room is left on the disk"),
+        history.trouble.as_ref().unwrap().contains("is full; free some space, then start again"),
         "{:?}",
         history.trouble
     );

@@ -152,18 +152,15 @@ fn a_message_that_goes_through_is_not_talked_about_and_one_that_waits_for_its_re
 fn what_is_said_offline_waits_and_is_told_of_once_it_is_out() {
     let mut model = connected(&["alice"]);
     let before = says(&mut model, "bob: before");
-    assert_eq!(
-        texts(&model.heard(lost())),
-        ["connection lost (gone); trying to get it back; one message waits"]
-    );
+    assert_eq!(texts(&model.heard(lost())), ["connection lost (gone); reconnecting; 1 message waits"]);
     assert_eq!(model.heard(lost()), [], "said once");
     let effects = model.typed("meanwhile");
     let [Effect::Say(send)] = effects.as_slice() else { panic!("{effects:?}") };
     assert!(send.timestamp.is_some());
-    let waits = "not connected: what you say is kept and sent once the server is back";
+    let waits = "not connected: your messages are saved and sent once the server is back";
     assert_eq!(texts(&model.said(entry(send))), [waits]);
     assert_eq!(texts(&model.said(entry(send))), Vec::<String>::new(), "it is said once");
-    assert_eq!(texts(&model.heard(welcome(&["alice"], Vec::new()))), ["connected again"]);
+    assert_eq!(texts(&model.heard(welcome(&["alice"], Vec::new()))), ["reconnected"]);
     assert_eq!(texts(&stored(&mut model, &before, 1, true)), ["sent to bob: before"]);
     assert_eq!(model.unanswered(), 1);
 }
@@ -217,7 +214,7 @@ fn a_greeting_tells_who_is_there_and_what_was_missed() {
     assert!(!model.has_tried());
     let effects = model.heard(welcome(&["bob", "alice"], vec![summary(9, 7)]));
     let texts = texts(&effects);
-    assert_eq!(texts[1..], ["online: bob, alice", "2 messages while you were away:"]);
+    assert_eq!(texts[1..], ["online: bob, alice", "2 messages while you were offline:"]);
     assert_eq!(effects.last(), Some(&Effect::Unseen), "what was kept and not shown comes behind");
     assert!(!model.is_up_to_date(), "until they have come");
     model.heard(Incoming::Frame(Box::new(ServerFrame::Live)));
@@ -303,7 +300,7 @@ fn a_server_that_does_not_answer_is_told_of_once_and_what_is_kept_unseen_is_show
     assert!(model.has_tried() && !model.was_connected());
     assert_eq!(model.late(), []);
     let effects = model.heard(lost());
-    assert_eq!(texts(&effects), ["cannot reach here:5000 (gone); trying on"], "the reason is news");
+    assert_eq!(texts(&effects), ["cannot reach here:5000 (gone); retrying"], "the reason is news");
     assert!(!effects.contains(&Effect::Unseen));
     let effects = model.heard(welcome(&["alice"], Vec::new()));
     assert!(!effects.contains(&Effect::Unseen));

@@ -171,10 +171,7 @@ impl Screen {
         let frame = PaneFrame { look, zone: &self.zone, today, me: &me, width, focused };
         let rows = pane.rows(&frame, usize::from(area.height));
         if rows.is_empty() {
-            let text = format!(
-                "Nothing was said yet between you and {}. Write something below.",
-                clean::one_line(&pane.partner)
-            );
+            let text = format!("No messages yet with {}. Type one below.", clean::one_line(&pane.partner));
             for (y, row) in (area.y..area.y + area.height).zip(wrap(&text, width)) {
                 buffer.set_stringn(area.x, y, row, width, look.faint());
             }
@@ -187,7 +184,7 @@ impl Screen {
 
     fn welcome(&self, area: Rect, buffer: &mut Buffer) {
         let lines = [
-            "Nobody to talk with yet.",
+            "No conversations yet.",
             "",
             "bob: hi     says hi to bob",
             "/to bob     talks with bob",
@@ -217,7 +214,7 @@ impl Screen {
                 ("↓ older messages; Esc goes back to the newest".to_owned(), self.look.faint())
             }
             (None, None) => (
-                "F1 help   Tab next unseen   Ctrl-N/P conversations   PgUp older   Ctrl-F search".to_owned(),
+                "F1 help   Tab next unread   Ctrl-N/P conversations   PgUp older   Ctrl-F search".to_owned(),
                 self.look.faint(),
             ),
         };

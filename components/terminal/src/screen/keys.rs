@@ -187,7 +187,7 @@ impl Screen {
         }
         let next = self.list.first_unseen(self.partner());
         if next.is_none() {
-            self.notice("nothing is unseen", false);
+            self.notice("no unread messages", false);
         }
         next.map(Act::Open).into_iter().collect()
     }

@@ -303,15 +303,15 @@ impl Screen {
             Link::Up { server, me, unseen: 0, .. } => {
                 self.notice(&format!("connected to {server} as {me}"), false)
             }
-            Link::Again { .. } => self.notice("connected again", false),
+            Link::Again { .. } => self.notice("reconnected", false),
             Link::Late { server, .. } => {
                 self.notice(&format!("{server} has not answered yet; still trying"), false)
             }
             Link::Lost { reason, .. } => {
-                self.notice(&format!("connection lost ({reason}); trying to get it back"), true)
+                self.notice(&format!("connection lost ({reason}); reconnecting"), true)
             }
             Link::Unreachable { server, reason, .. } => {
-                self.notice(&format!("cannot reach {server} ({reason}); trying on"), true);
+                self.notice(&format!("cannot reach {server} ({reason}); retrying"), true);
             }
         }
     }

@@ -62,7 +62,7 @@ fn found(
         Line::styled(text, if at == results.selected { look.selected() } else { Style::new() })
     });
     let title = match results.entries.len() {
-        0 => format!("Nothing that this machine keeps holds '{}'; Esc", results.text),
+        0 => format!("No local messages match '{}'; Esc", results.text),
         n => format!("{n} with '{}'; Up, Down, Enter goes there, Esc", results.text),
     };
     (clean::one_line(&title), lines.collect())

@@ -9,7 +9,7 @@ const HELP: &[&str] = &[
     "Up, Down         lines that were sent",
     "PgUp, PgDn       older, newer;  Ctrl-Home: the oldest;  Esc: the newest",
     "Ctrl-N, Ctrl-P   next, previous conversation;  also Alt-Down, Alt-Up",
-    "Ctrl-F           search all that was said",
+    "Ctrl-F           search all messages",
     "Ctrl-A, Ctrl-E   start, end of the line;  Alt-B, Alt-F: a word back, on",
     "Ctrl-W, Alt-D    delete a word back, on;  Ctrl-U, Ctrl-K: to the start, end",
     "Ctrl-L           draw again;  Ctrl-Z: suspend",

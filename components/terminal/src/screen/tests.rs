@@ -238,7 +238,7 @@ fn conversations_are_left_and_come_back_with_their_drafts() {
     picture(&mut screen, 80, 24);
     screen.shown();
     assert_eq!(key(&mut screen, KeyCode::Tab), []);
-    assert!(picture(&mut screen, 80, 24).contains("nothing is unseen"));
+    assert!(picture(&mut screen, 80, 24).contains("no unread messages"));
 }
 
 #[test]
@@ -301,7 +301,7 @@ fn more_than_fits_is_read_from_its_beginning_and_nothing_is_skipped() {
         seen.push(screen.shown().unwrap().1);
     }
     assert_eq!(seen, [60, 79, 98, 100]);
-    assert!(screen.title().starts_with("P2P"), "nothing is unseen: {}", screen.title());
+    assert!(screen.title().starts_with("P2P"), "no unread messages: {}", screen.title());
     // More at once than fits, while the newest are looked at: it stays at the first of them.
     for n in 101..150 {
         screen.show(Item::News(message(n, "bob", false, "2020-11-21T08:08:00Z", &format!("line {n}."))));
@@ -407,7 +407,7 @@ fn long_words_about_the_chat_are_shown_whole() {
     let mut screen = screen();
     screen.open(talk());
     let trouble = format!(
-        "history is not kept: another program holds '/{}.db' locked; end that program",
+        "history is not saved: '/{}.db' is locked by another program; stop that program, then start again",
         "x".repeat(60)
     );
     screen.show(Item::Trouble(trouble));
@@ -474,7 +474,7 @@ fn older_messages_are_asked_for_where_the_top_is_looked_at() {
     assert_eq!(screen.missing(), Some(Act::Ask(Some(251))));
     assert_eq!(screen.missing(), None, "asked once");
     screen.open(page("nobody", Vec::new()));
-    assert!(picture(&mut screen, 80, 24).contains("Nothing was said yet between you and nobody"));
+    assert!(picture(&mut screen, 80, 24).contains("No messages yet with nobody"));
     assert_eq!(screen.missing(), Some(Act::Ask(None)));
     // A hole in the middle, as another machine leaves it.
     screen.open(lines((1..50).chain(60..80)));

@@ -166,7 +166,7 @@ impl Tty {
     /// Draws what is new, if the last picture is written. Whether it did.
     pub(crate) fn draw(&mut self, screen: &mut Screen) -> std::io::Result<bool> {
         if !TAKEN.load(Ordering::SeqCst) {
-            return Err(std::io::Error::other("a part of the program failed, as it said"));
+            return Err(std::io::Error::other("a part of the program failed; see the error above"));
         }
         if !self.pictures.is_written() {
             return Ok(false);
