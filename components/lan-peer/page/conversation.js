@@ -3,7 +3,7 @@
 import { element, find, icon } from "./dom.js";
 import { avatar, trustText } from "./people.js";
 
-const STATES = { queued: "waits until they are here", delivered: "on their disk", sent: "sent", failed: "not sent" };
+const STATES = { queued: "waiting until they are online", delivered: "delivered", sent: "sent", failed: "not sent" };
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
@@ -29,9 +29,9 @@ function judgements(peer, acts) {
   const block = button("Block", () => acts.judge("blocked"), "block");
   switch (peer.trust) {
     case "new": return [verify, block];
-    case "changed": return [verify, button("It is somebody new", () => acts.judge("new"), "stranger"), block];
-    case "verified": return [button("Not verified any more", () => acts.judge("new"))];
-    case "blocked": return [button("Let in again", () => acts.judge("new"))];
+    case "changed": return [verify, button("This is a new contact", () => acts.judge("new"), "stranger"), block];
+    case "verified": return [button("Remove verification", () => acts.judge("new"))];
+    case "blocked": return [button("Unblock", () => acts.judge("new"))];
     default: return [];
   }
 }
@@ -40,7 +40,7 @@ const NOTICES = {
   changed: "This is not the device that had this name before: same name, another key. Somebody may be in between. "
     + "Nothing is sent until you have compared fingerprints.",
   clear: "Not private: anybody on this network can read this conversation, and forge it.",
-  blocked: "You have turned them away: nothing is sent to them, and nothing of theirs is taken in.",
+  blocked: "You have blocked this peer: nothing is sent to it, and its messages are rejected.",
 };
 
 export function head(peer, acts) {
@@ -51,7 +51,7 @@ export function head(peer, acts) {
   find("notice").className = peer.trust;
   find("notice").textContent = NOTICES[peer.trust] ?? "";
   const back = element("button", { type: "button", className: "back", ariaLabel: "Back to everybody", onclick: acts.back }, icon("back"));
-  const where = `${peer.online ? "here" : "away"} · ${trustText(peer)} · ${peer.addresses.join(", ")}`;
+  const where = `${peer.online ? "online" : "offline"} · ${trustText(peer)} · ${peer.addresses.join(", ")}`;
   find("with").replaceChildren(back, avatar(peer),
     element("span", { className: "who" },
       element("h2", { textContent: peer.name }),

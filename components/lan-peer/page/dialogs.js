@@ -21,8 +21,8 @@ export function showOwn(me) {
 
 export function rename(peer) {
   find("rename-what").textContent = peer.claimed
-    ? `They call themselves ${peer.claimed}. Nobody but you sees the name that you give.`
-    : "Nobody but you sees the name that you give.";
+    ? `They call themselves ${peer.claimed}. Only you see this name.`
+    : "Only you see this name.";
   return ask(find("rename"), find("rename-name"), peer.name);
 }
 

@@ -3,11 +3,11 @@
 import { element, find, icon } from "./dom.js";
 
 const TRUST = {
-  clear: "unverified, in the clear",
+  clear: "unverified, unencrypted",
   new: "encrypted, not verified",
   verified: "encrypted, verified",
-  changed: "ANOTHER KEY THAN BEFORE",
-  blocked: "turned away",
+  changed: "KEY CHANGED",
+  blocked: "blocked",
 };
 
 export const trustText = (peer) => TRUST[peer.trust] ?? peer.trust;
@@ -46,7 +46,7 @@ function row(peer, chosen, unread, choose) {
     element("span", { className: "who" },
       element("span", { className: "name", textContent: peer.name }),
       element("span", { className: "note" }, icon(peer.trust),
-        element("span", { textContent: `${peer.online ? "here" : "away"} · ${trustText(peer)}${waiting}` }))));
+        element("span", { textContent: `${peer.online ? "online" : "offline"} · ${trustText(peer)}${waiting}` }))));
   if (unread > 0) button.append(element("span", { className: "badge", ariaLabel: `${unread} unread`, textContent: unread }));
   button.setAttribute("aria-current", String(peer.key === chosen));
   const item = element("li", { className: peer.trust }, button);

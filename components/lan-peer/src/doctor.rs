@@ -99,9 +99,9 @@ fn hearing(facts: &Facts) -> Vec<Check> {
 fn old_messages(facts: &Facts) -> Vec<Check> {
     let port = facts.tcp_port;
     vec![match &facts.closed {
-        None => good(format!("taking messages of the old kind on TCP port {port}")),
+        None => good(format!("accepting unencrypted messages on TCP port {port}")),
         Some(error) => note(
-            format!("messages of the old kind cannot come in: {error}"),
+            format!("cannot accept unencrypted messages: {error}"),
             "end the program that has the port (X11 servers use 6000, too); our own nodes do not need it",
         ),
     }]
@@ -123,12 +123,12 @@ fn storing(facts: &Facts) -> Vec<Check> {
     let advice =
         "look at the disk; conversations with people you know take the room, and go by the thousand messages";
     let failed =
-        facts.unstored.as_ref().map(|why| bad(format!("messages were not kept: {why}"), advice.to_owned()));
+        facts.unstored.as_ref().map(|why| bad(format!("messages were not stored: {why}"), advice.to_owned()));
     failed.into_iter().collect()
 }
 
 fn sending(facts: &Facts) -> Vec<Check> {
-    let advice = "a network that was away for a moment does that; if it grows, look at the routes and the firewall's outgoing rules";
+    let advice = "a brief network outage causes this; if the number grows, check the routes and the firewall's outgoing rules";
     let found =
         (facts.unsent > 0).then(|| note(format!("{} announcements could not be sent", facts.unsent), advice));
     found.into_iter().collect()
@@ -139,7 +139,7 @@ fn echo(facts: &Facts) -> Vec<Check> {
     if facts.networks.is_empty() || facts.deaf.is_some() {
         return Vec::new();
     }
-    let advice = "nodes of ours find each other all the same; programs of the old kind need IPv4";
+    let advice = "encrypted nodes still find each other; unencrypted peers need IPv4";
     let is_ipv6 = (!facts.can_broadcast).then(|| note("there is only IPv6 here".to_owned(), advice));
     let echoes = facts.echoes();
     let comes_back = if echoes > 0 {
@@ -173,7 +173,8 @@ fn hearsay(facts: &Facts) -> Vec<Check> {
             machine: --set 'lan-peer.peers=[\"10.0.0.7\"]'";
         bad("nobody else was heard".to_owned(), advice.to_owned())
     };
-    let advice = "another network shares the cable, or somebody's network mask is wrong; name such machines in lan-peer.peers";
+    let advice =
+        "another network shares the link, or a network mask is wrong; list such machines in lan-peer.peers";
     let strange = (facts.strange > 0).then(|| {
         note(format!("{} datagrams came from addresses on none of our networks", facts.strange), advice)
     });
@@ -181,13 +182,16 @@ fn hearsay(facts: &Facts) -> Vec<Check> {
 }
 
 fn connecting(facts: &Facts) -> Vec<Check> {
-    let advice =
-        "somebody else answered where a node was expected; if it happens again, somebody may be in between";
+    let advice = "another node answered at the address of an expected one; if this repeats, the connection may be intercepted";
     let wrong = (facts.wrong_keys > 0)
         .then(|| note(format!("{} answers with another key", facts.wrong_keys), advice));
     let in_vain = (facts.dials > 0 && facts.online == 0).then(|| {
-        let advice = "a firewall, theirs or the network's, does not let TCP through; the other machine's doctor says which port to open";
-        bad(format!("{} dials to nodes that announced themselves, and none is connected", facts.dials), advice.to_owned())
+        let advice =
+            "a firewall blocks TCP; 'launcher lan doctor' on the other machine shows which port to open";
+        bad(
+            format!("{} dials to nodes that announced themselves, and none is connected", facts.dials),
+            advice.to_owned(),
+        )
     });
     in_vain.into_iter().chain(wrong).collect()
 }
@@ -196,7 +200,7 @@ fn mdns(facts: &Facts) -> Vec<Check> {
     vec![match facts.mdns {
         None => note(
             "mDNS is switched off".to_owned(),
-            "lan-peer.mdns = true finds others where broadcasts are kept apart",
+            "lan-peer.mdns = true finds peers where broadcasts are blocked",
         ),
         Some(0) => note(
             "mDNS has not named any node".to_owned(),

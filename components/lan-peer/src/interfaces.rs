@@ -185,7 +185,7 @@ pub(crate) async fn watch(node: Arc<Node>) {
                 node.interfaces.send_if_modified(|known| {
                     let is_new = *known != now;
                     if is_new {
-                        tracing::info!(networks = now.names().join(", "), "on these networks now");
+                        tracing::info!(networks = now.names().join(", "), "using these networks");
                         *known = now;
                     }
                     is_new

@@ -83,8 +83,8 @@ impl Counters {
     pub(crate) fn render(&self, present: &Present, store: &Store) -> String {
         Exposition::new("lan_peer")
             .gauge("online", "Peers that are there now.", present.online as u64)
-            .gauge("found", "Nodes of ours that were heard of.", present.found as u64)
-            .gauge("connected", "Nodes of ours that are connected.", present.connected as u64)
+            .gauge("found", "Known encrypted nodes.", present.found as u64)
+            .gauge("connected", "Connected encrypted nodes.", present.connected as u64)
             .gauge("followers", "Pages and terminals that follow.", present.followers as u64)
             .counter("datagrams_total", "Datagrams read.", &self.datagrams)
             .counter("datagrams_ignored_total", "Datagrams that mean nothing.", &self.datagrams_ignored)
@@ -108,33 +108,25 @@ impl Counters {
             .counter("peers_refused_total", "Peers refused because there are too many.", &self.peers_refused)
             .counter("mdns_total", "Answers of mDNS that name a node.", &self.mdns)
             .counter("mdns_pauses_total", "Floods in which mDNS was paused.", &self.mdns_pauses)
-            .counter("dials_total", "Dials to nodes of ours.", &self.dials)
+            .counter("dials_total", "Dials to encrypted nodes.", &self.dials)
             .counter("refused_total", "Connections refused before their handshake.", &self.refused)
             .counter("broken_total", "Connections that broke.", &self.broken)
             .counter("faulty_total", "Connections that did not keep to the protocol.", &self.faulty)
             .counter("unstored_total", "Connections ended for the store.", &self.unstored)
             .counter("wrong_keys_total", "Dials answered with another key.", &self.wrong_keys)
             .counter("changed_names_total", "Names that came with another key.", &self.changed_names)
-            .counter("received_total", "Messages taken in from nodes of ours.", &self.received)
+            .counter("received_total", "Messages received from encrypted nodes.", &self.received)
             .counter("strangers_dropped_total", "Messages of strangers dropped to make room.", &store.dropped)
             .counter("damaged_total", "Rows of the store that could not be read.", store.damage.counter())
-            .counter("delivered_total", "Messages acknowledged by nodes of ours.", &self.delivered)
-            .counter("old_refused_total", "Connections of the old kind refused.", &self.old_refused)
-            .counter("old_received_total", "Messages of the old kind taken in.", &self.old_received)
-            .counter("old_empty_total", "Connections of the old kind without a text.", &self.old_empty)
-            .counter("old_cut_total", "Messages of the old kind that were too long.", &self.old_cut)
-            .counter(
-                "old_not_utf8_total",
-                "Messages of the old kind that were not UTF-8.",
-                &self.old_not_utf8,
-            )
-            .counter(
-                "old_unfinished_total",
-                "Messages of the old kind left unfinished.",
-                &self.old_unfinished,
-            )
+            .counter("delivered_total", "Messages acknowledged by encrypted nodes.", &self.delivered)
+            .counter("old_refused_total", "Unencrypted connections rejected.", &self.old_refused)
+            .counter("old_received_total", "Unencrypted messages received.", &self.old_received)
+            .counter("old_empty_total", "Unencrypted connections without a message.", &self.old_empty)
+            .counter("old_cut_total", "Unencrypted messages that were too long.", &self.old_cut)
+            .counter("old_not_utf8_total", "Unencrypted messages that were not UTF-8.", &self.old_not_utf8)
+            .counter("old_unfinished_total", "Unencrypted messages left incomplete.", &self.old_unfinished)
             .counter("old_lost_total", "Messages that the store did not take.", &self.old_lost)
-            .counter("old_sent_total", "Messages handed to peers of the old kind.", &self.old_sent)
+            .counter("old_sent_total", "Messages sent to unencrypted peers.", &self.old_sent)
             .counter("old_failed_total", "Messages that could not be handed to them.", &self.old_failed)
             .runtime_stall()
             .finish()

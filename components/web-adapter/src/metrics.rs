@@ -20,7 +20,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn render(&self, open: usize) -> String {
         let refused = "WebSockets refused for their origin or for want of a place.";
-        let chat_away = "Sessions ended because the chat server was away.";
+        let chat_away = "Sessions closed because the connection to the chat server was lost.";
         Exposition::new("web_adapter")
             .gauge("sessions", "WebSockets open now.", open as u64)
             .counter("opened_total", "WebSockets opened.", &self.opened)

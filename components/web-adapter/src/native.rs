@@ -72,7 +72,7 @@ pub(crate) async fn run(
 
 async fn say_away(socket: Socket, metrics: &Metrics) {
     metrics.chat_away.add(1);
-    say_bye(socket, code::TRY_AGAIN, "the chat server is away").await;
+    say_bye(socket, code::TRY_AGAIN, "lost connection to the chat server").await;
 }
 
 async fn say_bye(mut socket: Socket, code: u16, reason: &str) {

@@ -116,8 +116,9 @@ async fn open(
     };
     if !app.origins.allow(&headers) {
         app.metrics.refused.add(1);
-        tracing::warn!(%peer, "a WebSocket was refused for its Origin");
-        let detail = "pages from elsewhere may not connect; the operator can list them in web-adapter.allowed-origins\n";
+        tracing::warn!(%peer, "rejected a WebSocket: its Origin is not allowed");
+        let detail =
+            "this page's origin may not connect; the operator can add it to web-adapter.allowed-origins\n";
         return (StatusCode::FORBIDDEN, detail).into_response();
     }
     let Ok(place) = app.places.take(peer.ip()) else {

@@ -147,7 +147,7 @@ fn login(text: &str, app: &App) -> First {
     match app.servers.find(host.as_deref(), port.as_ref()) {
         Ok(server) => First::Legacy(user, server),
         Err(error) => {
-            tracing::warn!("a page named a chat server that is not listed");
+            tracing::warn!("a page asked for a chat server that is not in web-adapter.chat-servers");
             First::No(Answer::Legacy(system(error.to_string())))
         }
     }

@@ -103,7 +103,7 @@ async fn a_server_that_goes_away_sends_the_page_back_later() {
     let adapter = Adapter::start(chat.address).await;
     let (mut page, peer) = joined(&adapter, &chat).await;
     drop(peer);
-    assert_eq!(page.hear().await, r#"{"type":"bye","reason":"the chat server is away"}"#);
+    assert_eq!(page.hear().await, r#"{"type":"bye","reason":"lost connection to the chat server"}"#);
     assert_eq!(page.closed().await, 1013);
 
     let (mut page, mut peer) = joined(&adapter, &chat).await;

@@ -24,7 +24,7 @@ fn the_terminal_lists_sends_watches_and_verifies() {
     assert_says(
         one.lan(&["peers"]),
         0,
-        &["bert", "here", "encrypted, not verified", "10.77.0.2:47600", &id[..8]],
+        &["bert", "online", "encrypted, not verified", "10.77.0.2:47600", &id[..8]],
     );
     let mut watching = other.watch();
     assert_says(one.lan(&["send", "bert", "hello", "there"]), 0, &["on its way, encrypted"]);
@@ -33,7 +33,7 @@ fn the_terminal_lists_sends_watches_and_verifies() {
     assert!(line.ends_with(" anna: hello there\n"), "{line}");
     kill(watching.id(), "-TERM");
     assert!(watching.wait().unwrap().success());
-    assert_says(one.lan(&["send", "carl", "hi"]), 1, &["nobody here is 'carl'"]);
+    assert_says(one.lan(&["send", "carl", "hi"]), 1, &["no peer matches 'carl'"]);
 
     let (_, own) = other.lan(&["verify"]);
     let digits = own.lines().rev().nth(1).unwrap().to_owned();
@@ -67,7 +67,7 @@ fn when_nobody_is_found_the_doctor_says_why() {
     wait_for("the doctor to miss the network", || {
         one.lan(&["doctor"]).1.contains("on no network").then_some(())
     });
-    assert_says(one.lan(&["peers"]), 0, &["nobody is here; 'launcher lan doctor' says why"]);
+    assert_says(one.lan(&["peers"]), 0, &["no peers found; 'launcher lan doctor' shows why"]);
     one.kill();
     assert_says(one.lan(&["peers"]), 69, &["start it with 'launcher --lan'"]);
 }

@@ -44,13 +44,13 @@ async fn in_a_browser(network: &Network, one: &Node) {
     let mut other = Node::start(network.host(2), &["lan-peer.name=bert"]);
     let mut old = OldPeer::start(&network.host(3));
     let id = other.id();
-    says(&browser, &id, "here · encrypted, not verified").await;
-    says(&browser, "old:10.77.0.3", "here · unverified, in the clear").await;
+    says(&browser, &id, "online · encrypted, not verified").await;
+    says(&browser, "old:10.77.0.3", "online · unverified, unencrypted").await;
     talk(&browser, one, &other, &mut old).await;
     prove(&browser, &other, &id).await;
 
     other.kill();
-    says(&browser, &id, "away").await;
+    says(&browser, &id, "offline").await;
     browser.type_into("#text", &format!("Read this when you are back{ENTER}")).await;
     browser.until("document.querySelector('.own.queued') !== null").await;
     says(&browser, &id, "1 waiting").await;
@@ -64,13 +64,13 @@ async fn in_a_browser(network: &Network, one: &Node) {
     let twin = Node::start(network.host(4), &["lan-peer.name=BERT"]);
     until_linked(one, &twin);
     let twin_id = twin.id();
-    says(&browser, &twin_id, "ANOTHER KEY THAN BEFORE").await;
+    says(&browser, &twin_id, "KEY CHANGED").await;
     browser.click(&format!("[data-key='{twin_id}'] button")).await;
     browser.shows("This is not the device that had this name before").await;
     assert_eq!(browser.eval("document.querySelector('#composer').checkVisibility()").await, false);
     pictures(&browser, "another-key").await;
     browser.click(".acts .block").await;
-    says(&browser, &twin_id, "turned away").await;
+    says(&browser, &twin_id, "blocked").await;
     assert_eq!(one.peer(&twin_id).unwrap()["trust"], "blocked");
     // That a fingerprint was not whole, and then the wrong one, is what was tried.
     let complaints = browser.complaints().await;
@@ -125,7 +125,7 @@ async fn prove(browser: &Browser, other: &Node, id: &str) {
 
     browser.click(".acts .verify").await;
     browser.type_into("#verify-proof", &format!("00000 11111 22222 33333{ENTER}")).await;
-    browser.shows("40 digits and nothing else, and here are 20").await;
+    browser.shows("expected 40 digits, got 20").await;
     fill(browser, "#verify-proof", "00000 11111 22222 33333 44444 55555 66666 77777").await;
     browser.shows("This is not their fingerprint").await;
     pictures(browser, "verify").await;
@@ -133,7 +133,7 @@ async fn prove(browser: &Browser, other: &Node, id: &str) {
         panic!()
     };
     fill(browser, "#verify-proof", &fingerprint).await;
-    says(browser, id, "here · encrypted, verified").await;
+    says(browser, id, "online · encrypted, verified").await;
     browser.until("document.querySelector('dialog[open]') === null").await;
 
     browser.click(".acts .rename").await;

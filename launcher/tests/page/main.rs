@@ -154,7 +154,7 @@ async fn the_thermometer_is_asked_with_buttons() {
     alice.click("[data-command='unsubscribe']").await;
     alice.shows("Unsubscribed.").await;
     alice.click("#check").await;
-    alice.shows("you are up to date").await;
+    alice.shows("No unread messages").await;
     assert_eq!(alice.complaints().await, [""; 0]);
 }
 
@@ -215,8 +215,8 @@ async fn the_login_says_what_is_wrong() {
     other.prefer("dark").await;
     other.go(&address(&launcher)).await;
     for (name, problem) in [
-        ("two words", "A name cannot hold a space"),
-        ("Alice", "Somebody is using this name right now"),
+        ("two words", "A name cannot contain a space"),
+        ("Alice", "This name is in use"),
         ("thermometer1", "belongs to a service"),
     ] {
         other.eval("document.querySelector('#name').value = ''").await;

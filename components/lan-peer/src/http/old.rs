@@ -28,7 +28,7 @@ const SUSPECT: &str = "nothing is sent to them: they are turned away, or somebod
 
 /// What is said where an address was a node's.
 const ENCRYPTED_BEFORE: &str = "a node that encrypts is or was at this address, so nothing was sent there unencrypted; write to that \
-    node, or block it, or send with \"unencrypted\": true ('launcher lan send --unencrypted') if a program of the old kind has the address now";
+    node, or block it, or send with \"unencrypted\": true ('launcher lan send --unencrypted') if an unencrypted peer has the address now";
 
 /// What is said where an address was several nodes'.
 const SEVERAL: &str = "several nodes that encrypt are or were at this address; say which one is meant, by its key ('launcher lan peers')";

@@ -20,8 +20,5 @@ pub(super) fn store(error: &StoreError) -> Response {
 
 /// Nobody of that name.
 pub(super) fn nobody() -> Response {
-    problem(
-        StatusCode::NOT_FOUND,
-        "there is no such peer; it has to be discovered, or named in lan-peer.peers",
-    )
+    problem(StatusCode::NOT_FOUND, "unknown peer; it must be discovered, or listed in lan-peer.peers")
 }

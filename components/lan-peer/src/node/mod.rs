@@ -169,7 +169,7 @@ impl Node {
         let is_logged = troubles.unstored.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < COMPLAIN);
         if !is_logged {
             let why = kit::failure::chain(error);
-            tracing::error!("messages that come are not kept, nor acknowledged: {why}");
+            tracing::error!("incoming messages are neither stored nor acknowledged: {why}");
             troubles.unstored = Some((why, now));
         }
     }

@@ -39,7 +39,7 @@ pub(crate) enum NoRoute {
     #[error("the address is on none of this machine's networks; nothing was sent")]
     Elsewhere,
     /// The address may have passed on.
-    #[error("not heard for 10 s, so somebody else may have the address; nothing was sent")]
+    #[error("not heard for 10 s, so another machine may have the address; nothing was sent")]
     Silent,
 }
 
@@ -218,7 +218,7 @@ impl Node {
             tracing::warn!(
                 name,
                 id = id.short(),
-                "THIS NAME CAME WITH ANOTHER KEY THAN BEFORE: somebody else may be behind it; nothing is sent to it until you have compared fingerprints"
+                "KEY CHANGED: this name now has another key and may be somebody else; nothing is sent to it until you have compared fingerprints"
             );
         }
         let gone = self.store.keep_met(person).await?;
@@ -240,7 +240,7 @@ impl Node {
     pub(crate) fn went(&self, id: NodeId) {
         self.book().link(id, false, Instant::now(), Timestamp::now());
         self.changed.notify_one();
-        tracing::info!(id = id.short(), "not connected any more");
+        tracing::info!(id = id.short(), "disconnected");
     }
 
     /// People have found out how far a node can be believed. Returns whether there is such a node.

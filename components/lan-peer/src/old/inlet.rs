@@ -55,7 +55,7 @@ pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, List
             }
             Err(error) => {
                 node.troubles().closed = Some(error.to_string());
-                tracing::warn!("{error}; nobody of the old kind can write to us; trying again");
+                tracing::warn!("{error}; cannot receive unencrypted messages; retrying");
                 tokio::time::sleep(RETRY).await;
             }
         }

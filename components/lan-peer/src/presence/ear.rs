@@ -60,7 +60,7 @@ pub(crate) async fn run(node: Arc<Node>, mut opened: std::io::Result<Sockets>) {
             Err(error) => error,
         };
         ear.node.troubles().deaf = Some(error.to_string());
-        tracing::warn!(port, %error, "cannot hear who else is on the network; trying again");
+        tracing::warn!(port, %error, "cannot receive presence announcements; retrying");
         tokio::time::sleep(RETRY).await;
         opened = open(port);
     }

@@ -452,7 +452,7 @@ async fn dial_any(node: &Arc<Node>, expected: Option<NodeId>, addresses: &[Socke
             Err(error) => {
                 if is_wrong_key(&error) {
                     node.counters.wrong_keys.add(1);
-                    tracing::warn!(%address, "somebody else answers there, with another key; nothing was sent");
+                    tracing::warn!(%address, "another node answers at this address, with another key; nothing was sent");
                 }
                 tracing::debug!(%address, %error, "not reached");
             }

@@ -44,7 +44,7 @@ pub(crate) enum IdentityError {
     Open(PathBuf),
     /// The file holds no key.
     #[error(
-        "the identity {0} holds no Ed25519 key; put it back from a copy, or move it away to become somebody new"
+        "the identity {0} is not an Ed25519 key; restore it from a copy, or move it away to get a new identity"
     )]
     Corrupt(PathBuf),
 }
@@ -105,9 +105,7 @@ pub(crate) fn link(id: &NodeId) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unproved {
     /// A slip of whoever typed it, and no sign of anything else.
-    #[error(
-        "this is no whole fingerprint: it is {DIGITS} digits and nothing else, and here are {0}; nothing was compared"
-    )]
+    #[error("incomplete fingerprint: expected {DIGITS} digits, got {0}; nothing was compared")]
     NotWhole(usize),
     /// Somebody else's.
     #[error("this is not their fingerprint: somebody else may be in between; do not trust this connection")]

@@ -55,16 +55,15 @@ pub(crate) async fn run(node: Arc<Node>) {
                 follow(&node, &events).await;
                 end(&daemon).await;
             }
-            Err(error) => return tracing::warn!(%error, "no mDNS; others are found by broadcast only"),
+            Err(error) => {
+                return tracing::warn!(%error, "mDNS is unavailable; finding peers by broadcast only");
+            }
         }
         if begun.elapsed() > LONGEST {
             pause = PAUSE;
         }
         node.counters.mdns_pauses.add(1);
-        tracing::warn!(
-            ?pause,
-            "too much comes by mDNS; it is paused, and others are found by broadcast only"
-        );
+        tracing::warn!(?pause, "mDNS flood; pausing mDNS and finding peers by broadcast only");
         tokio::time::sleep(pause).await;
         pause = (2 * pause).min(LONGEST);
     }

@@ -50,19 +50,19 @@ pub(super) struct Peer {
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionError {
-    #[error("the connection broke")]
+    #[error("connection lost")]
     Io(#[from] std::io::Error),
-    #[error("they speak nonsense")]
+    #[error("malformed frame")]
     Frame(#[from] FrameError),
-    #[error("they do not keep to the protocol: {0}")]
+    #[error("protocol violation: {0}")]
     Protocol(&'static str),
-    #[error("they speak version {0} of the protocol")]
+    #[error("unsupported protocol version {0}")]
     Version(u32),
-    #[error("they said nothing for too long")]
+    #[error("peer timed out")]
     Silent,
-    #[error("the numbering begins anew")]
+    #[error("message numbering restarted")]
     Renumbered,
-    #[error("they are turned away")]
+    #[error("peer rejected")]
     Blocked,
     #[error(transparent)]
     Refused(#[from] Refused),

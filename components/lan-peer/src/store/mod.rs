@@ -49,7 +49,7 @@ impl Damage {
     /// Counts one, and says which.
     fn note(&self, what: &str, which: &dyn std::fmt::Display) {
         self.0.add(1);
-        tracing::warn!("the {what} in row {which} of lan-peer.db is damaged and is left out");
+        tracing::warn!("the {what} in row {which} of lan-peer.db is damaged; skipping it");
     }
 
     /// How often one was met.

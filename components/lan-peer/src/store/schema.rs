@@ -144,7 +144,7 @@ fn back_up(connection: &Connection, path: &Path, version: i64) -> Result<(), Ope
     let file = private::open(&part).map_err(failed)?;
     connection.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
     file.sync_all().and_then(|()| durable::rename(&part, &copy)).map_err(failed)?;
-    tracing::info!(copy = %copy.display(), "the store is of an older version; it was copied first");
+    tracing::info!(copy = %copy.display(), "migrating the store of an older version; made a copy first");
     Ok(())
 }
 

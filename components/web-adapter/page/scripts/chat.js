@@ -182,7 +182,7 @@ export class Chat {
       at: new Date().toISOString(),
     };
     if (!this.#outbox.add(entry)) {
-      this.#notices.toast("Too much is waiting to be sent. Wait for the connection.");
+      this.#notices.toast("Too many unsent messages. Wait until the connection is back.");
       return false;
     }
     this.#send(entry);
@@ -243,9 +243,9 @@ export class Chat {
   #check() {
     this.#connection.hurry();
     const waiting = this.#store.recent().filter(({ unseen }) => unseen > 0);
-    if (waiting.length === 0) return this.#notices.toast("Nothing unseen: you are up to date.");
+    if (waiting.length === 0) return this.#notices.toast("No unread messages.");
     const sum = waiting.reduce((total, { unseen }) => total + unseen, 0);
-    this.#notices.toast(`${sum} unseen in ${waiting.length === 1 ? waiting[0].name : `${waiting.length} conversations`}`);
+    this.#notices.toast(`${sum} unread in ${waiting.length === 1 ? waiting[0].name : `${waiting.length} conversations`}`);
     return this.#open((waiting.find((conversation) => conversation !== this.#store.active) ?? waiting[0]).name);
   }
 
@@ -255,7 +255,7 @@ export class Chat {
       unsent === 0 ||
       (await ask({
         title: "Log out?",
-        text: `${unsent === 1 ? "One message has" : `${unsent} messages have`} not been sent yet and will be dropped.`,
+        text: `${unsent === 1 ? "1 message has" : `${unsent} messages have`} not been sent yet and will be dropped.`,
         yes: "Log out",
       }));
     if (!sure) return;

@@ -11,7 +11,7 @@ const root = document.getElementById("root");
 const messages = notices();
 
 const ERRORS = {
-  taken: "Somebody is using this name right now. Choose another one, or log out where you are logged in.",
+  taken: "This name is in use. Choose another one, or log out on your other device.",
   reserved: "This name belongs to a service. Choose another one.",
 };
 
@@ -56,7 +56,7 @@ function join(name, login) {
       if (login === null) return messages.connection(status, () => location.reload());
       chat.stop();
       login.busy(false);
-      login.fail(sentence(`The chat cannot be reached: ${status.reason}. Try again in a moment`));
+      login.fail(sentence(`Cannot reach the chat server: ${status.reason}. Try again in a moment`));
     },
   });
   if (login === null) {

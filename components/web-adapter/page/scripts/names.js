@@ -14,15 +14,15 @@ const LIMIT = 32;
 export function problemWith(text) {
   const name = text.trim().normalize("NFKC");
   const characters = [...name];
-  if (characters.length === 0) return "Type a name.";
-  if (characters.length > LIMIT) return `A name has at most ${LIMIT} characters.`;
-  if (characters.every((c) => c === ".")) return "A name needs a letter or a digit beside its dots.";
+  if (characters.length === 0) return "Enter a name.";
+  if (characters.length > LIMIT) return `A name can have at most ${LIMIT} characters.`;
+  if (characters.every((c) => c === ".")) return "A name needs at least one letter or digit.";
   const fits = (c) => /[\p{Alphabetic}\p{N}\p{Mn}\p{Mc}_.-]/u.test(c) && !/\p{Default_Ignorable_Code_Point}/u.test(c);
   const bad = characters.find((c) => !fits(c));
   if (bad === undefined) return null;
   const isSeen = /[\p{L}\p{N}\p{P}\p{S}]/u.test(bad) && !/\p{Default_Ignorable_Code_Point}/u.test(bad);
   const what = bad === " " ? "a space" : isSeen ? `“${bad}”` : `U+${bad.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
-  return `A name cannot hold ${what}. Use letters, digits, “_”, “-” and “.”.`;
+  return `A name cannot contain ${what}. Use letters, digits, “_”, “-” and “.”.`;
 }
 
 /** One or two letters that stand for a name: `alice` → A, `Ada.Lovelace` → AL, `bob2` → B. */

@@ -5,12 +5,12 @@ import { keyOf } from "./names.js";
 const THERMOMETER = {
   label: "Thermometer",
   icon: "thermometer",
-  about: "Tells the temperature, once or every now and then.",
+  about: "Reports the temperature, on request or regularly.",
   commands: [
-    { label: "Subscribe", body: "subscribe", kind: "subscription", icon: "bell", about: "Be told the temperature from time to time" },
-    { label: "Unsubscribe", body: "unsubscribe", kind: "subscription", icon: "bell-off", about: "No more temperatures" },
+    { label: "Subscribe", body: "subscribe", kind: "subscription", icon: "bell", about: "Get regular temperature updates" },
+    { label: "Unsubscribe", body: "unsubscribe", kind: "subscription", icon: "bell-off", about: "Stop the temperature updates" },
     { label: "Range", body: "range", kind: "command", icon: "bars", about: "The last five temperatures" },
-    { label: "Reboot", body: "reboot", kind: "command", icon: "refresh", about: "Start the thermometer again" },
+    { label: "Reboot", body: "reboot", kind: "command", icon: "refresh", about: "Restart the thermometer" },
   ],
 };
 

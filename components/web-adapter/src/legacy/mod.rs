@@ -228,7 +228,7 @@ impl Session<'_> {
             Incoming::Disconnected { .. } if self.away_since.is_some() => Ok(Vec::new()),
             Incoming::Disconnected { .. } => {
                 self.away_since = Some(Instant::now());
-                let words = "The chat server is away; what you say now is sent when it is back.";
+                let words = "Lost connection to the chat server. Your messages will be sent when it is back.";
                 Ok(vec![text(&system(words))])
             }
             Incoming::Rejected(error) => Err(End::Rejected(translate::rejection(&error))),
@@ -263,7 +263,7 @@ impl Session<'_> {
             End::Shutdown => self.socket.send(&system("The web adapter is restarting.")).await,
             End::Away => {
                 self.metrics.chat_away.add(1);
-                self.socket.send(&system("The chat server is away. Try again in a moment.")).await
+                self.socket.send(&system("Lost connection to the chat server. Try again in a moment.")).await
             }
             End::Rejected(message) => self.socket.send(&system(message)).await,
         };
@@ -273,7 +273,7 @@ impl Session<'_> {
                 End::Gone => {}
                 End::Exit => self.socket.close(code::NORMAL, "").await,
                 End::Shutdown => self.socket.close(code::GOING_AWAY, "restarting").await,
-                End::Away => self.socket.close(code::TRY_AGAIN, "the chat server is away").await,
+                End::Away => self.socket.close(code::TRY_AGAIN, "lost connection to the chat server").await,
                 End::Rejected(_) => self.socket.close(code::POLICY, "login refused").await,
                 End::Broken(code) => self.socket.close(code, "the frame cannot be read").await,
             }

@@ -7,7 +7,7 @@ import { el, icon } from "./dom.js";
 import { readingCard } from "./reading.js";
 
 const STATES = {
-  waiting: ["clock", "Waiting for the connection"],
+  waiting: ["clock", "Waiting to be sent"],
   saved: ["check", "Saved"],
   delivered: ["double", "Saved and delivered"],
   refused: ["warn", "Not sent"],

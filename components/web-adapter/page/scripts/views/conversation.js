@@ -37,8 +37,8 @@ export function conversationView({ store, outbox, drafts, actions }) {
     "section.nothing",
     { "aria-label": "No conversation" },
     el("img.logo", { src: "/favicon.svg", alt: "", width: 72, height: 72 }),
-    el("h2", {}, "Pick somebody to talk to"),
-    el("p", {}, "Choose a conversation on the left, or type a name above it to begin one. Whoever is away reads it when they come."),
+    el("h2", {}, "Select a conversation"),
+    el("p", {}, "Choose a conversation on the left, or type a name above it to begin one. People who are offline get your messages when they return."),
   );
   const node = el("main.stage", {}, nothing);
 
@@ -93,10 +93,10 @@ export function conversationView({ store, outbox, drafts, actions }) {
     const words = store.isMe(shown.name)
       ? "Notes to yourself"
       : !live
-        ? "Waiting for the connection…"
+        ? "Connecting…"
         : online
           ? "Online"
-          : "Away · what you write is kept until they come";
+          : "Offline · will get your messages later";
     fill(header, avatar(shown.name, online), el("div.who", {}, el("h1.name", { dir: "auto" }, shown.name), el(`span.sub${online ? ".online" : ""}`, {}, words)));
   }
 
@@ -139,7 +139,7 @@ export function conversationView({ store, outbox, drafts, actions }) {
     if (list.length > 0) return;
     const service = serviceOf(conversation.name);
     if (conversation.loading) fill(empty, el("span.spinner"), el("p", {}, "Loading…"));
-    else fill(empty, avatar(conversation.name), el("p", {}, service?.about ?? `Nothing said yet. Say hello to ${conversation.name}.`));
+    else fill(empty, avatar(conversation.name), el("p", {}, service?.about ?? `No messages yet. Say hello to ${conversation.name}.`));
   }
 
   function countMissed(log) {

@@ -44,12 +44,12 @@ export function loginView({ lastName, submit }) {
     { onsubmit, novalidate: true },
     logo,
     el("h1", {}, "P2P Chat"),
-    el("p.tagline", {}, "A chat that belongs to you. Nothing you say gets lost."),
+    el("p.tagline", {}, "Your own chat. No message gets lost."),
     el("label.label", { for: "name" }, "Name"),
     field,
     problem,
     button,
-    el("p.hint", { id: "name-hint" }, "Letters, digits, “_”, “-” and “.” are fine. No password; messages wait for you until you come back."),
+    el("p.hint", { id: "name-hint" }, "Letters, digits, “_”, “-” and “.” are fine. No password needed. Messages are stored while you are offline."),
   );
   const node = el("main.login", {}, form);
   return { node, fail, busy, focus: () => (field.focus(), field.select()) };

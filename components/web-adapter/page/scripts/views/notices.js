@@ -27,7 +27,7 @@ export function notices() {
     const tell = () => {
       const seconds = Math.ceil((retryAt - Date.now()) / 1000);
       const when = state === "waiting" && seconds > 1 ? ` in ${seconds} s` : "";
-      words.textContent = `${why}Reconnecting${when}… What you write is kept and sent then.`;
+      words.textContent = `${why}Reconnecting${when}… Your messages will be sent then.`;
     };
     tell();
     if (state === "waiting") ticking = setInterval(tell, 1000);

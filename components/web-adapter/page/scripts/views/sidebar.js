@@ -7,7 +7,7 @@ import { previewOf } from "../text.js";
 import { avatar } from "./avatar.js";
 import { el, fill, icon } from "./dom.js";
 
-const THEMES = { auto: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" };
+const THEMES = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
 const THEME_ICONS = { auto: "auto", light: "sun", dark: "moon" };
 
 /** The view, with `render()` and `search()`. */
@@ -16,7 +16,7 @@ export function sidebarView({ store, drafts, actions, theme }) {
   const themeButton = el("button.round", { type: "button", id: "theme", onclick: () => (theme.next(), renderTheme()) });
   const check = el(
     "button.round",
-    { type: "button", id: "check", title: "Check for unseen messages", "aria-label": "Check for unseen messages", onclick: actions.check },
+    { type: "button", id: "check", title: "Check for unread messages", "aria-label": "Check for unread messages", onclick: actions.check },
     icon("inbox"),
   );
   const leave = el(
@@ -138,7 +138,7 @@ export function sidebarView({ store, drafts, actions, theme }) {
   }
 
   function lonely() {
-    return el("p.lonely", {}, "Nobody else is here yet. Type a name above: what you write waits until they come.");
+    return el("p.lonely", {}, "Nobody else is online yet. Type a name above: they get your messages when they return.");
   }
 
   function found(typed) {
@@ -157,7 +157,7 @@ export function sidebarView({ store, drafts, actions, theme }) {
         "button.row",
         { type: "button", "data-key": `new:${keyOf(name)}`, onclick: () => go(name) },
         el("span.avatar.plain", { "aria-hidden": "true" }, icon("plus")),
-        el("span.middle", {}, el("span.name", { dir: "auto" }, name), el("span.preview", {}, "Write to them; it waits until they come")),
+        el("span.middle", {}, el("span.name", { dir: "auto" }, name), el("span.preview", {}, "Gets your messages when they are online")),
       ),
     ]);
   }
@@ -193,8 +193,8 @@ export function sidebarView({ store, drafts, actions, theme }) {
   }
 
   function spoken(name, online, unseen) {
-    const count = unseen === 0 ? "" : `, ${unseen} unseen`;
-    return `${name}, ${online ? "online" : "away"}${count}`;
+    const count = unseen === 0 ? "" : `, ${unseen} unread`;
+    return `${name}, ${online ? "online" : "offline"}${count}`;
   }
 
   function preview(name, conversation) {
