@@ -52,9 +52,17 @@ fn help_ends_with_examples_and_the_exit_codes() {
     assert_ends(&output, 0, &["Commands:", "restart", "--no-openai", "Examples:", "Exit codes:"]);
     let text = said(&output);
     let last = text.trim_end().lines().last().unwrap();
-    assert_eq!(last.trim(), "78  the configuration is wrong");
+    assert_eq!(last.trim(), "78  configuration error");
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
-    assert_ends(&Home::new().run(&["logs", "--help"]), 0, &["--follow", "--data"]);
+    assert_ends(
+        &Home::new().run(&["logs", "--help"]),
+        0,
+        &["--follow", "Examples:", "options for all commands"],
+    );
+    assert!(
+        !said(&Home::new().run(&["logs", "--help"])).contains("--data"),
+        "shared options are listed once"
+    );
     assert_ends(&Home::new().run(&["--version"]), 0, &["launcher 0."]);
 }
 
@@ -64,8 +72,8 @@ fn a_wrong_command_line_ends_with_64() {
     assert_ends(&home.run(&["frobnicate"]), 64, &["frobnicate"]);
     assert_ends(&home.run(&["--frobnicate"]), 64, &["--frobnicate"]);
     assert_ends(&home.run(&["restart"]), 64, &["COMPONENT"]);
-    assert_ends(&home.run(&["--no-web", "status"]), 64, &["--no-web does not go with this command"]);
-    assert_ends(&home.run(&["run", "chatserver"]), 64, &["no component 'chatserver'", "chat-server"]);
+    assert_ends(&home.run(&["--no-web", "status"]), 64, &["--no-web cannot be used with this command"]);
+    assert_ends(&home.run(&["run", "chatserver"]), 64, &["unknown component 'chatserver'", "chat-server"]);
 }
 
 #[test]
@@ -109,12 +117,12 @@ fn check_says_what_would_start_and_what_would_not() {
             "left out by --no-web",
             "no OPENAI_API_KEY",
             "off unless asked for: --lan",
-            "all is well",
+            "no problems found",
         ],
     );
     let page = support::free_address();
     let output = home.run(&["check", "--lan", "--set", &format!("lan-peer.listen={page}")]);
-    assert_ends(&output, 0, &[&format!("http://{page}"), "all is well"]);
+    assert_ends(&output, 0, &[&format!("http://{page}"), "no problems found"]);
     assert!(!String::from_utf8_lossy(&output.stdout).contains("off unless asked for"));
 }
 
@@ -137,7 +145,7 @@ fn the_doctor_looks_at_everything_and_says_what_to_do() {
     assert_ends(
         &output,
         0,
-        &["ok    ports        free: ", "warn  OpenAI key   none", "→ put OPENAI_API_KEY=… into .env"],
+        &["ok    ports        free: ", "warn  OpenAI key   not set", "→ put OPENAI_API_KEY=… into .env"],
     );
     let _taken = TcpListener::bind(home.api).unwrap();
     let output = home.run(&["doctor", "--json", "--no-openai"]);
@@ -152,7 +160,7 @@ fn the_doctor_looks_at_everything_and_says_what_to_do() {
 fn the_doctor_tells_a_mongodb_that_is_not_there() {
     let home = Home::new().variable("MONGO_URL", "mongodb://joe:hunter2@127.0.0.1:9/");
     let output = home.run(&["doctor", "--no-openai"]);
-    assert_ends(&output, 69, &["fail  MongoDB", "MongoDB at 127.0.0.1:9 cannot be reached"]);
+    assert_ends(&output, 69, &["fail  MongoDB", "cannot reach MongoDB at 127.0.0.1:9"]);
     assert!(!said(&output).contains("hunter2"));
 }
 
@@ -168,7 +176,7 @@ fn the_owners_of_all_taken_ports_are_named() {
     }
     // Whose port is not needed may have it.
     let output = home.run(&["check", "--set", "message-api.command=x", "--set", "chat-server.command=x"]);
-    assert_ends(&output, 0, &["all is well"]);
+    assert_ends(&output, 0, &["no problems found"]);
 }
 
 #[test]
@@ -176,7 +184,7 @@ fn a_mongodb_that_is_not_there_ends_with_69_and_shows_no_password() {
     let home = Home::new().variable("MONGO_URL", "mongodb://joe:hunter2@127.0.0.1:9/");
     for command in ["up", "check"] {
         let output = home.run(&[command]);
-        assert_ends(&output, 69, &["MongoDB at 127.0.0.1:9 cannot be reached", "is it started?"]);
+        assert_ends(&output, 69, &["cannot reach MongoDB at 127.0.0.1:9", "is it running?"]);
         assert!(!said(&output).contains("hunter2"));
     }
 }
@@ -216,12 +224,16 @@ fn the_operator_is_answered_and_a_stop_ends_with_0() {
     assert_ne!(launcher.component_pid("thermometer").unwrap(), before);
     assert_ends(&home.run(&["stop", "thermometer"]), 0, &["thermometer is stopped"]);
     let why = home.run(&["why", "thermometer"]);
-    assert_ends(&why, 0, &["thermometer is stopped", "next try   when you say: launcher start thermometer"]);
+    assert_ends(
+        &why,
+        0,
+        &["thermometer is stopped", "next try   none; start it with: launcher start thermometer"],
+    );
     let json = launcher.status().unwrap();
     assert_eq!((&json["healthy"], json["load"]["processes"].as_u64()), (&false.into(), Some(1)));
     assert_ends(&home.run(&["start", "thermometer"]), 0, &["thermometer is ready"]);
-    assert_ends(&home.run(&["restart", "thermomter"]), 64, &["no component 'thermomter'"]);
-    assert_ends(&home.run(&["check"]), 0, &["a launcher runs here already"]);
+    assert_ends(&home.run(&["restart", "thermomter"]), 64, &["unknown component 'thermomter'"]);
+    assert_ends(&home.run(&["check"]), 0, &["a launcher is already running here"]);
     assert_ends(&home.run(&["logs", "launcher", "-n", "5"]), 0, &["thermometer"]);
     assert_ends(&home.run(&["logs", "nobody"]), 1, &["no log of 'nobody'"]);
     assert_eq!(launcher.end("-INT").code(), Some(0));
@@ -274,7 +286,7 @@ fn the_launchers_numbers_are_printed_and_served_where_that_is_wanted() {
     wait_for("it to be told", || (support::http::get(address, "/readyz").status == 503).then_some(()));
     let home = Home::new();
     let setting = format!("launcher.metrics-listen={}", home.api);
-    assert_ends(&home.run(&["check", "--set", &setting]), 78, &["is that of message-api.listen, too"]);
+    assert_ends(&home.run(&["check", "--set", &setting]), 78, &["is already used by message-api.listen"]);
 }
 
 #[test]

@@ -28,12 +28,18 @@ fn a_chat_moves_to_mongodb_and_nothing_is_lost() {
         String::from_utf8(output.stdout).unwrap()
     };
     say("one");
-    assert!(migrate(&launcher.home).contains("1 messages copied; 1 conversations"));
+    assert!(
+        migrate(&launcher.home).contains(
+            "copied 1 message; verified that both stores hold the same 1 message in 1 conversation"
+        )
+    );
     say("two");
     assert!(launcher.home.run(&["stop", "message-api"]).status.success());
     let said = migrate(&launcher.home);
     assert!(
-        said.contains("1 messages copied; 1 conversations with 2 messages are the same in both"),
+        said.contains(
+            "copied 1 message; verified that both stores hold the same 2 messages in 1 conversation"
+        ),
         "{said}"
     );
     assert!(launcher.end("-TERM").success());

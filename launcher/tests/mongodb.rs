@@ -40,8 +40,8 @@ fn mongodb_is_greeted_and_each_way_to_fail_has_its_own_words() {
     let cases = [
         (format!("mongodb://joe:hunter2@{host}/"), "does not accept the user name and password"),
         (format!("mongodb://joe:hunter2@{host}/?replicaSet=other"), "replica set called 'other'"),
-        ("mongodb://joe:hunter2@no-such-host.invalid/".to_owned(), "no host called 'no-such-host.invalid'"),
-        ("mongodb://joe:hunter2@127.0.0.1:9/".to_owned(), "cannot be reached"),
+        ("mongodb://joe:hunter2@no-such-host.invalid/".to_owned(), "unknown host 'no-such-host.invalid'"),
+        ("mongodb://joe:hunter2@127.0.0.1:9/".to_owned(), "cannot reach MongoDB"),
     ];
     for (url, words) in cases {
         let (code, said) = check(&url);
@@ -61,7 +61,7 @@ fn whoever_may_not_write_is_told_so_before_anything_starts() {
     let (code, said) = check(&format!("mongodb://writer:hunter22@{host}/"));
     assert_eq!(code, Some(0), "{said}");
     let cases = [
-        (mongo.url.clone(), "wants a login, and store.url names no user"),
+        (mongo.url.clone(), "requires a login, but store.url has no user"),
         (
             format!("mongodb://reader:hunter22@{host}/"),
             "does not let the user 'reader' write to the database 'messaging_db'; grant the role readWrite",
@@ -72,7 +72,7 @@ fn whoever_may_not_write_is_told_so_before_anything_starts() {
         ),
         (
             format!("mongodb://owner:hunter22@{host}/{}?authSource=admin", "x".repeat(64)),
-            "MongoDB takes no such name: it has more than 63 bytes",
+            "in store.url: it is longer than 63 bytes",
         ),
     ];
     for (url, words) in cases {
@@ -101,7 +101,8 @@ fn what_an_older_program_left_is_told_taken_over_and_what_is_none_of_ours_is_lef
     mongo.insert("messages", old.to_vec());
     mongo.insert("events", vec![doc! { "_id": "aaa", "level": "info", "text": "another program's log" }]);
     let (code, said) = check(&mongo.url);
-    let waiting = "the older program left 3 messages in the collection 'messages'; they are taken over at the next start";
+    let waiting =
+        "the older program left 3 messages in the collection 'messages'; they are imported at the next start";
     assert!(said.contains(waiting), "{said}");
     assert_eq!(code, Some(0), "{said}");
 
@@ -130,7 +131,7 @@ fn what_an_older_program_left_is_told_taken_over_and_what_is_none_of_ours_is_lef
     let backup = launcher.home.dir.path().join("all.backup");
     let taken = launcher.home.run(&["backup", backup.to_str().unwrap()]);
     let said = String::from_utf8(taken.stdout).unwrap();
-    assert!(taken.status.success() && said.contains("3 messages in 1 conversations"), "{said}");
+    assert!(taken.status.success() && said.contains("3 messages in 1 conversation, "), "{said}");
 }
 
 #[test]

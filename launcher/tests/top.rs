@@ -125,7 +125,7 @@ fn top_shows_the_components_and_their_logs_and_its_keys_work() {
     terminal.until_text("stop chat-server? y/n");
     terminal.press("y");
     terminal.until("the stop", |rows| rows[3].contains("stopped"));
-    terminal.until_text("not healthy: chat-server");
+    terminal.until_text("unhealthy: chat-server");
     terminal.press("s");
     terminal.until("the start", |rows| rows[3].contains("ready"));
 
@@ -157,7 +157,7 @@ fn a_watched_status_is_drawn_anew_and_the_terminal_given_back() {
     let Some(terminal) = Terminal::run(&launcher, "status --watch", "") else { return };
     terminal.until_text("healthy");
     assert!(launcher.home.run(&["stop", "thermometer"]).status.success());
-    terminal.until_text("not healthy: thermometer");
+    terminal.until_text("unhealthy: thermometer");
     terminal.press("C-c");
     terminal.until_given_back();
 }

@@ -76,14 +76,14 @@ fn it_is_told_of_the_start_of_every_change_of_life_and_of_the_end() {
     let mut launcher = idle(&above.path).set(stubborn).set(deaf).set("launcher.stop-grace=2s").up();
     let start = above.until("READY=1");
     assert!(start.iter().any(|told| told.starts_with("EXTEND_TIMEOUT_USEC=")), "{start:?}");
-    assert!(start.last().unwrap().ends_with("STATUS=all is well"), "{start:?}");
+    assert!(start.last().unwrap().ends_with("STATUS=healthy"), "{start:?}");
 
     above.until("WATCHDOG=1");
     above.until("WATCHDOG=1");
     assert!(launcher.home.run(&["stop", "thermometer"]).status.success());
     above.until("STATUS=thermometer is stopped");
     assert!(launcher.home.run(&["start", "thermometer"]).status.success());
-    above.until("STATUS=all is well");
+    above.until("STATUS=healthy");
 
     assert_eq!(launcher.end("-TERM").code(), Some(0));
     above.until("STOPPING=1");

@@ -127,7 +127,7 @@ impl Hub {
     pub(crate) fn set_log(&self, log: Uuid) {
         let before = self.log.lock().expect("nobody panics while holding this lock").replace(log);
         if before.is_some_and(|before| before != log) {
-            tracing::warn!("the store keeps another log than before; clients begin anew");
+            tracing::warn!("the store was replaced or restored; clients start over");
         }
         let roster = self.roster();
         roster.all().filter(|outlet| outlet.remembers_other_log(log)).for_each(|outlet| outlet.send_away());

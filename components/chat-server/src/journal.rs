@@ -63,7 +63,7 @@ impl Journal {
     /// Somebody was turned away.
     pub(crate) fn refused(&self, peer: SocketAddr, why: &str) {
         if let Some(left_out) = self.may_write() {
-            tracing::info!(%peer, why, left_out, "turned away");
+            tracing::info!(%peer, why, left_out, "rejected");
         }
     }
 }

@@ -41,7 +41,7 @@ impl Metrics {
             .counter("refused_total", "Messages that the message API refused.", &self.refused)
             .counter("unsaved_total", "Messages that could not be stored in time.", &self.unsaved)
             .counter("events_total", "Events that the feed brought.", &self.events)
-            .counter("turned_away_total", "Connections turned away before they were in.", &self.turned_away)
+            .counter("turned_away_total", "Connections rejected before login.", &self.turned_away)
             .timer("append_seconds", "From a batch's start to its answer.", &self.appends)
             .runtime_stall()
             .finish()

@@ -277,7 +277,7 @@ impl Session {
     #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
     pub(crate) fn run(mut self, place: Place) -> impl Future<Output = ()> + Send {
         async move {
-            let why = self.talk().await.unwrap_or("the connection broke");
+            let why = self.talk().await.unwrap_or("connection lost");
             Box::pin(self.leave(why)).await;
             drop(place);
         }

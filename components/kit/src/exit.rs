@@ -20,12 +20,12 @@ pub enum Exit {
 impl Exit {
     /// Every way to end, with its number and meaning, in order of the number.
     pub const TABLE: [(Self, u8, &'static str); 6] = [
-        (Self::Fine, 0, "fine"),
+        (Self::Fine, 0, "success"),
         (Self::Failure, 1, "failure"),
-        (Self::Usage, 64, "the command line is wrong"),
+        (Self::Usage, 64, "usage error"),
         (Self::Unavailable, 69, "MongoDB or another dependency is unavailable"),
         (Self::AlreadyRunning, 75, "a launcher is already running on this data directory"),
-        (Self::Config, 78, "the configuration is wrong"),
+        (Self::Config, 78, "configuration error"),
     ];
 
     /// The number the system sees.

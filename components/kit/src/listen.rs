@@ -28,7 +28,7 @@ fn hint(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::AddrInUse => "the port is taken by another program".to_owned(),
         std::io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "ports below 1024 need special rights".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 need special permissions".to_owned(),
         _ => error.to_string(),
     }
 }

@@ -58,7 +58,7 @@ impl Notifier {
 
     /// Says again and again that we make progress, three times as often as `$WATCHDOG_USEC` asks for; at once done where nobody
     /// asks, or `$WATCHDOG_PID` asks another process. Spawn it beside the work: it falls silent when the runtime is stuck.
-    pub async fn keep_watchdog_quiet(self) {
+    pub async fn feed_watchdog(self) {
         let asked = std::env::var("WATCHDOG_PID").ok();
         if asked.is_some_and(|pid| pid != std::process::id().to_string()) {
             return;

@@ -117,9 +117,9 @@ impl Budget {
         match (&*full, &now) {
             (None, Some(_)) => {
                 let directory = directory.display();
-                tracing::error!(%directory, free, reserve, "the disk is nearly full: no message is stored");
+                tracing::error!(%directory, free, reserve, "the disk is nearly full; rejecting messages");
             }
-            (Some(_), None) => tracing::info!("the disk has room again"),
+            (Some(_), None) => tracing::info!("the disk has free space again"),
             (None, None) | (Some(_), Some(_)) => {}
         }
         *full = now;

@@ -117,10 +117,10 @@ impl Ending {
         }
         handovers.tasks.spawn(async move {
             if !receipt.is_read().await {
-                tracing::debug!(user = %self.user, "an answer was not read whole; its messages come again");
+                tracing::debug!(user = %self.user, "a response was not read completely; its messages stay unread");
             } else if let Err(error) = service.read_over_rest(moves).await {
                 let error = kit::failure::chain(&error);
-                tracing::warn!(user = %self.user, error, "cursors could not be moved; read messages come again");
+                tracing::warn!(user = %self.user, error, "cannot move cursors; read messages will be delivered again");
             }
             drop(self);
         });

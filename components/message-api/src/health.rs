@@ -213,11 +213,11 @@ async fn check_where_needed(health: &Health, store: &dyn Store) {
 }
 
 async fn check(health: &Health, store: &dyn Store) {
-    tracing::info!("checking the store, for it was not closed, or something in it is damaged");
+    tracing::info!("checking the store: it was not closed cleanly or is damaged");
     match store.verify().await {
         Ok(problems) => match problems.first() {
             None => {
-                tracing::info!("the store was checked and is as it should be");
+                tracing::info!("the store is intact");
                 health.checked(None);
             }
             Some(first) => {
@@ -226,7 +226,7 @@ async fn check(health: &Health, store: &dyn Store) {
                 health.checked(Some(format!("the store is damaged ({first}); {advice}")));
             }
         },
-        Err(error) => tracing::warn!(error = kit::failure::chain(&error), "the store could not be checked"),
+        Err(error) => tracing::warn!(error = kit::failure::chain(&error), "cannot check the store"),
     }
 }
 

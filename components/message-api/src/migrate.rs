@@ -31,7 +31,7 @@ pub enum MigrateError {
     #[error("a migration goes from 'sqlite:FILE' to 'mongodb://HOST'")]
     Way,
     /// There is no such file.
-    #[error("there is no file '{0}'")]
+    #[error("no such file: '{0}'")]
     NoFile(String),
     /// One of the two cannot be opened.
     #[error(transparent)]

@@ -30,7 +30,7 @@ pub(crate) fn trim(store: &Arc<dyn Store>, stored: &[Appended]) {
     let store = Arc::clone(store);
     tokio::spawn(async move {
         if let Err(error) = store.forget(&conversation, up_to).await {
-            tracing::warn!(error = kit::failure::chain(&error), "old messages of the probe are not removed");
+            tracing::warn!(error = kit::failure::chain(&error), "cannot delete old probe messages");
         }
     });
 }

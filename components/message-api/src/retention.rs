@@ -84,15 +84,15 @@ pub(crate) async fn run(service: Arc<Service>) {
             tokio::time::sleep(EVERY).await;
             match sweep_if_safe(&service, &mut looks, Timestamp::now()).await {
                 Ok(Retention { held: Some(why), .. }) => {
-                    tracing::warn!(why, "old messages are not deleted");
+                    tracing::warn!(why, "expired messages are not deleted");
                     tokio::time::sleep(HELD).await;
                 }
                 Ok(Retention { deleted, .. }) if deleted > 0 => {
-                    tracing::info!(deleted, "old messages were deleted");
+                    tracing::info!(deleted, "deleted expired messages");
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(error = kit::failure::chain(&error), "old messages could not be deleted");
+                    tracing::warn!(error = kit::failure::chain(&error), "cannot delete expired messages");
                 }
             }
         }
@@ -153,7 +153,7 @@ pub(crate) async fn by_hand(service: &Service, confirmed: bool) -> Result<Retent
         retention.deleted = sweep(store, rule, now).await?;
         service.metrics.let_go.add(usize::try_from(retention.deleted).unwrap_or(usize::MAX));
         keep(store, now).await?;
-        tracing::warn!(retention.deleted, "old messages were deleted, for an operator said so");
+        tracing::warn!(retention.deleted, "deleted expired messages on the operator's request");
     }
     Ok(retention)
 }

@@ -131,7 +131,7 @@ impl Desk {
             }
         };
         if notes.into_iter().flatten().any(|note| self.clerk.try_send(note).is_err()) {
-            tracing::warn!("a choice is left for the next start, for the clerk has too many");
+            tracing::warn!("too many unsaved choices; this one is saved at the next start");
         }
     }
 
@@ -161,7 +161,7 @@ async fn keep_notes(
         };
         let Some(kept) = shutdown.run_until_cancelled(profiles.keep(user)).await else { return };
         if let Err(error) = &kept {
-            tracing::error!(error = kit::failure::chain(error), "a choice of personality is not kept");
+            tracing::error!(error = kit::failure::chain(error), "cannot save the chosen personality");
         }
         if let Note::Choice(question, personality) = note {
             let mut text = words::changed(personality);
@@ -232,13 +232,13 @@ impl Mind {
                 if self.profiles.answered(sender)
                     && self.clerk.try_send(Note::Changed(sender.clone())).is_err()
                 {
-                    tracing::debug!(%sender, "that the user was answered is not kept, for the clerk has too many");
+                    tracing::debug!(%sender, "too many unsaved changes; not saving that the user was answered");
                 }
                 text.push_str(&answer.broke_off.as_ref().map(words::remark).unwrap_or_default());
                 text
             }
             Err(error) => {
-                tracing::warn!(%error, "no answer from the model");
+                tracing::warn!(%error, "the model failed to answer");
                 words::apology(&error)
             }
         };
@@ -255,7 +255,7 @@ impl Mind {
             let turns = self.history().len(user);
             match result {
                 Err(ModelError::TooLong) if turns > 0 => {
-                    tracing::info!(%user, turns, "the conversation is too long for the model, and its older half is forgotten");
+                    tracing::info!(%user, turns, "the conversation is too long for the model; dropping its older half");
                     self.history().keep_newest(user, turns / 2);
                 }
                 Err(error) => return Err(error),

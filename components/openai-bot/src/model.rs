@@ -161,7 +161,7 @@ impl Model {
                 return Err(failed.error);
             }
             let Some(wait) = retries.next(failed.after) else { return Err(failed.error) };
-            tracing::info!(error = %failed.error, wait_ms = wait.as_millis(), "the model is asked again");
+            tracing::info!(error = %failed.error, wait_ms = wait.as_millis(), "retrying the model");
             tokio::time::sleep(wait).await;
             *collector = Collector::new(self.max_bytes);
         }

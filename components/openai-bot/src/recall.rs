@@ -41,7 +41,7 @@ pub(crate) async fn recall(api: &ApiClient, question: &Event) -> Recalled {
         Ok(page) => turns(&question.sender, &page.events),
         Err(error) => {
             let error = kit::failure::chain(&error);
-            tracing::warn!(error, "what was said before is not known");
+            tracing::warn!(error, "cannot read the conversation so far");
             Recalled::default()
         }
     }

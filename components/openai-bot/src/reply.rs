@@ -38,7 +38,7 @@ pub(crate) async fn say(question: Question, reply: Reply) {
         match question.reply(reply.from + index, body, Metadata::default()).await {
             Ok(_) => {}
             Err(SendError::Refused(error)) => {
-                tracing::warn!(error = error.message, "a part of an answer is refused");
+                tracing::warn!(error = error.message, "part of an answer was rejected");
             }
             // We end; the question is not seen, and comes again.
             Err(SendError::Ended) => return,

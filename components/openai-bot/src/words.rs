@@ -90,13 +90,13 @@ pub(crate) fn remark(broke_off: &BrokeOff) -> String {
 pub(crate) fn apology(error: &ModelError) -> String {
     match error {
         ModelError::Unreachable => "Sorry, I cannot reach the model now. Please ask again in a while; if it stays like this, \
-             whoever runs this chat should check openai-bot.base-url and the network."
+             the operator of this chat should check openai-bot.base-url and the network."
             .to_owned(),
         ModelError::Key(_) => "Sorry, I cannot answer: the model's provider does not accept my key. \
              Whoever runs this chat should check OPENAI_API_KEY and restart me."
             .to_owned(),
         ModelError::NoCredit => "Sorry, I cannot answer: my account with the model's provider has no credit left. \
-             Please tell whoever runs this chat."
+             Please tell the operator of this chat."
             .to_owned(),
         ModelError::NotFound => "Sorry, I cannot answer: the model's provider does not know the model or the address I was given. \
              Whoever runs this chat should check openai-bot.model and openai-bot.base-url."
@@ -120,7 +120,7 @@ pub(crate) fn apology(error: &ModelError) -> String {
             "Sorry, the model did not answer in time. Please ask again, perhaps something shorter.".to_owned()
         }
         ModelError::Malformed => "Sorry, I did not understand what came back from the model. Please ask again; if it stays like \
-             this, whoever runs this chat should check openai-bot.base-url."
+             this, the operator of this chat should check openai-bot.base-url."
             .to_owned(),
         ModelError::Empty => EMPTY.to_owned(),
         ModelError::Tools => "Sorry, the model wants to use a tool for that, and I have none. Please ask in other words.".to_owned(),

@@ -103,7 +103,7 @@ impl Subscribers {
             Subscriber::read(&key, kept).map(|subscriber| (subscriber.name.key().to_owned(), subscriber))
         };
         let all: BTreeMap<_, _> = entries.into_iter().filter_map(read).collect();
-        tracing::info!(subscribers = all.len(), "the subscriptions are read");
+        tracing::info!(subscribers = all.len(), "loaded the subscriptions");
         Ok(Self { api, owner, bounds, all: Mutex::new(all), writing: tokio::sync::Mutex::default() })
     }
 
@@ -155,10 +155,7 @@ impl Subscribers {
                 self.keep_learned(&subscriber).await
             };
             if let Err(error) = result {
-                tracing::error!(
-                    error = kit::failure::chain(&error),
-                    "what is known of a subscriber is not kept"
-                );
+                tracing::error!(error = kit::failure::chain(&error), "cannot save a subscriber's state");
             }
         }
         ended

@@ -91,7 +91,7 @@ impl Desk {
         match parse(question.event.body.as_str()) {
             Command::Subscription(wish) => {
                 if self.clerk.try_send((question, wish)).is_err() {
-                    tracing::warn!("a subscription is left for the next start, for the clerk has too many");
+                    tracing::warn!("too many unsaved subscriptions; this one is saved at the next start");
                 }
             }
             Command::Range => {
@@ -130,7 +130,7 @@ async fn keep_changes(
             (Err(SubscribeError::Full(_)), _) => command::FULL,
             (Err(error @ SubscribeError::Refused(_)), _) => {
                 let error = kit::failure::chain(&error);
-                tracing::error!(error, "a subscription is not kept");
+                tracing::error!(error, "cannot save a subscription");
                 command::NOT_KEPT
             }
         };
@@ -142,7 +142,7 @@ async fn answer(question: Question, text: &'static str, metadata: Metadata) {
     match question.reply(1, body(text), metadata).await {
         Ok(_) => question.finish().await,
         Err(transport::SendError::Refused(error)) => {
-            tracing::warn!(error = error.message, "an answer is refused");
+            tracing::warn!(error = error.message, "an answer was rejected");
             question.finish().await;
         }
         // It is answered after the next start.
@@ -164,7 +164,7 @@ async fn update(
         let elapsed = now.duration_since(std::mem::replace(&mut last, now));
         tell(&client, &subscribers, &readings.one(), elapsed).await;
         for name in subscribers.tend().await {
-            tracing::info!(user = %name, "a subscription ends, because its user was not online for too long");
+            tracing::info!(user = %name, "subscription expired: its user was offline for too long");
             // Not waited for: it is no loss when it cannot be said.
             let farewell = notification(name, command::ENDED, Metadata::default());
             let client = client.clone();
@@ -185,7 +185,7 @@ async fn tell(client: &NativeClient, subscribers: &Subscribers, reading: &Metada
             match client.send(send).await {
                 Ok(ack) => subscribers.saw(&subscriber, ack.online, elapsed),
                 Err(transport::SendError::Refused(error)) => {
-                    tracing::warn!(error = error.message, "an update is refused");
+                    tracing::warn!(error = error.message, "an update was rejected");
                 }
                 Err(transport::SendError::Ended) => {}
             }

@@ -22,7 +22,7 @@ where
     loop {
         match ask().await {
             Err(error) if error.is_passing() => {
-                tracing::warn!(error = chain(&error), "the message API does not answer now, trying again");
+                tracing::warn!(error = chain(&error), "the message API does not answer; retrying");
                 tokio::time::sleep(backoff.next_delay()).await;
             }
             result => return result,

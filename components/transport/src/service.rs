@@ -146,7 +146,7 @@ impl Service {
                 tracing::info!(name = %welcome.name, "online");
                 if is_another(self.log, welcome.log) {
                     tracing::warn!(
-                        "the server keeps another log: a backup was restored; its unread messages are read anew"
+                        "the server's store was restored from a backup; reading unread messages again"
                     );
                     self.shared.progress().restart();
                 }
@@ -158,7 +158,7 @@ impl Service {
                 if reason == REPLAY {
                     self.shared.progress().asked();
                 }
-                tracing::warn!(reason, "the connection to the chat server is gone, another attempt follows");
+                tracing::warn!(reason, "lost connection to the chat server; reconnecting");
                 self.notifier.status(&format!("not connected: {reason}"));
                 Ok(None)
             }
@@ -276,7 +276,7 @@ impl Question {
 
     /// Its sender has asked for too much.
     async fn refuse(self, again: Duration) {
-        tracing::info!(user = %self.event.sender, "asked for too much in an hour, and is not answered until it is over");
+        tracing::info!(user = %self.event.sender, "throttled: too many requests this hour");
         match self.reply(1, too_much(again), Metadata::default()).await {
             Ok(_) | Err(SendError::Refused(_)) => self.finish().await,
             // It is told after the next start.

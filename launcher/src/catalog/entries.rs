@@ -12,7 +12,7 @@ use crate::config::Settings;
 pub(super) static COMPONENTS: [Component; 6] = [
     Component {
         name: "message-api",
-        purpose: "keeps the messages, and answers HTTP",
+        purpose: "stores the messages, serves HTTP",
         runtime: Runtime::Threads,
         needs: &[],
         sees: &["message-api", "store", "thermometer.name", "openai-bot.name"],

@@ -34,7 +34,9 @@ impl Api {
                 let address = self.address;
                 Failure::new(
                     Exit::Unavailable,
-                    format!("the message API at {address} does not answer: {error}"),
+                    format!(
+                        "cannot reach the message API at {address}: {error}; is it running? See 'launcher status'"
+                    ),
                 )
             }
         }

@@ -12,12 +12,12 @@ use protocol::api::BackupTotals;
 
 use super::api::Api;
 use super::options::{Where, small_runtime};
-use super::output;
+use super::output::{self, many};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The file to write; one that is there already is left alone
+    /// The file to write; an existing file is never overwritten
     file: PathBuf,
 }
 
@@ -25,17 +25,17 @@ pub(super) struct Args {
 pub(super) fn backup(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let api = Api::of_running(place)?;
     if args.file.exists() {
-        let what = format!("'{}' is there already; name another file", args.file.display());
+        let what = format!("'{}' already exists; choose another file", args.file.display());
         return Err(Failure::new(Exit::Usage, what));
     }
     let part = Part(kit::durable::part_of(&args.file));
     let bytes = small_runtime()?.block_on(fetch(&api, &part.0))?;
     let totals = archive::verify(&part.0).map_err(|error| {
         let error = kit::failure::chain(&error);
-        Failure::new(Exit::Failure, format!("the backup was not finished: {error}"))
+        Failure::new(Exit::Failure, format!("backup failed: {error}"))
     })?;
     kit::durable::rename(&part.0, &args.file).map_err(|error| cannot(&args.file, &error))?;
-    output::line(&format!("{}: {}, {bytes} bytes", args.file.display(), say(&totals)));
+    output::line(&format!("{}: {}, {}", args.file.display(), say(&totals), many(bytes, "byte")));
     Ok(Exit::Fine)
 }
 
@@ -65,11 +65,17 @@ async fn fetch(api: &Api, part: &Path) -> Result<u64, Failure> {
 
 fn cannot(file: &Path, error: &std::io::Error) -> Failure {
     let exit = if error.kind() == ErrorKind::StorageFull { Exit::Unavailable } else { Exit::Failure };
-    Failure::new(exit, format!("'{}' cannot be written: {error}", file.display()))
+    Failure::new(exit, format!("cannot write '{}': {error}", file.display()))
 }
 
 /// How much a backup holds.
 pub(super) fn say(totals: &BackupTotals) -> String {
     let BackupTotals { users, states, conversations, events } = totals;
-    format!("{events} messages in {conversations} conversations, {users} users, {states} values of services")
+    format!(
+        "{} in {}, {}, {}",
+        many(*events, "message"),
+        many(*conversations, "conversation"),
+        many(*users, "user"),
+        many(*states, "service value")
+    )
 }

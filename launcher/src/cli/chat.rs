@@ -12,28 +12,28 @@ use crate::catalog;
 /// Its flags.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The chat server [default: the configuration's]
+    /// The chat server's address [default: from the configuration]
     #[arg(long, value_name = "HOST:PORT")]
     server: Option<String>,
-    /// Your name; asked for when it is missing
+    /// Your name [default: ask]
     #[arg(long)]
     name: Option<String>,
-    /// Line by line, for scripts, screen readers and simple terminals; chosen by itself between pipes
+    /// Line mode, for scripts, screen readers and simple terminals (the default between pipes)
     #[arg(long, conflicts_with = "json")]
     plain: bool,
-    /// One JSON object a line in both directions, for programs
+    /// Read and write one JSON object per line
     #[arg(long)]
     json: bool,
-    /// The directory of the history [default: ~/.local/state/p2p-chat]
+    /// The history directory [default: ~/.local/state/p2p-chat]
     #[arg(long, value_name = "DIR")]
     history: Option<PathBuf>,
-    /// The colours of the whole screen; none at all where NO_COLOR is set
+    /// The colour theme; NO_COLOR disables colours
     #[arg(long, value_enum, default_value_t = Colours::Basic)]
     theme: Colours,
-    /// Use the mouse; without this it is the terminal's, which selects text with it
+    /// Use the mouse for scrolling and clicking instead of selecting text
     #[arg(long)]
     mouse: bool,
-    /// Ring no bell for what comes while you look elsewhere; the window's title counts it all the same
+    /// Do not ring the bell for new messages; the window title still counts them
     #[arg(long)]
     no_bell: bool,
 }
@@ -42,11 +42,11 @@ pub(super) struct Args {
 enum Colours {
     /// The terminal's eight colours, for any background
     Basic,
-    /// Bright ones, for a dark background
+    /// Bright colours, for a dark background
     Dark,
-    /// Dark ones, for a light background
+    /// Dark colours, for a light background
     Light,
-    /// None at all
+    /// No colours
     Mono,
 }
 

@@ -15,7 +15,7 @@ use crate::supervisor::Launch;
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Read all of the database file, too, and say what is damaged in it
+    /// Also read the whole database file and report damage
     #[arg(long)]
     deep: bool,
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub(super) fn check(place: &Where, without: &Without, args: &Args) -> Result<Exi
     let loaded = place.load(&without.or(&args.without))?;
     match &loaded.file {
         Some(file) => output::line(&format!("configuration  {}", file.display())),
-        None => output::line("configuration  the defaults; there is no file"),
+        None => output::line("configuration  defaults (no file found)"),
     }
     output::line(&format!("data           {}", loaded.directories.data.display()));
     output::line(&format!("logs           {}\n", loaded.directories.logs.display()));
@@ -47,14 +47,14 @@ pub(super) fn check(place: &Where, without: &Without, args: &Args) -> Result<Exi
         output::line(&legacy);
     }
     if let Some(pid) = running {
-        output::line(&format!("a launcher runs here already (pid {pid}); the ports were not tried"));
+        output::line(&format!("a launcher is already running here (pid {pid}); skipped the port check"));
     }
     for (found, advice) in directories::exposed(&loaded.directories, &loaded.dotenvs) {
         output::error(&format!("warning: {found}: {advice}"));
     }
     match problems.first() {
         None => {
-            output::line("all is well");
+            output::line("no problems found");
             Ok(Exit::Fine)
         }
         Some((exit, _)) => {
@@ -69,7 +69,7 @@ fn plan_table(loaded: &Loaded) -> Result<Table, Failure> {
     let mut table = Table::new(&["COMPONENT", "ADDRESS", ""]);
     for component in plan.components {
         let remark = match component.launch {
-            Launch::Skip { reason } => format!("does not start: {reason}"),
+            Launch::Skip { reason } => format!("will not start: {reason}"),
             Launch::Command { .. } if component.needs.is_empty() => "starts".to_owned(),
             Launch::Command { .. } => format!("starts after {}", component.needs.join(", ")),
         };

@@ -111,7 +111,7 @@ impl Screen {
     fn changed(&mut self, component: &ComponentStatus) {
         let text = match component.state {
             State::Backoff | State::Failed | State::Unready => {
-                format!("{} is in state {}: {}", component.name, component.state, report::remark(component))
+                format!("{} is {}: {}", component.name, component.state, report::remark(component))
             }
             State::Ready => {
                 let pid = component.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
@@ -127,7 +127,7 @@ impl Screen {
         match self.stopping {
             None => {
                 self.stopping = Some(Instant::now());
-                self.once("stopping; a second ctrl-C kills what is left".to_owned());
+                self.once("stopping; press ctrl-C again to kill the remaining components".to_owned());
             }
             Some(since) if since.elapsed() > STOP_QUIETLY => {
                 self.waiting.show(awaited);

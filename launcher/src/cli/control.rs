@@ -84,7 +84,7 @@ fn find(place: &Where, name: &str) -> Result<ComponentStatus, Failure> {
 pub(super) fn find_in<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a ComponentStatus, Failure> {
     let names: Vec<&str> = snapshot.components.iter().map(|component| component.name.as_str()).collect();
     let unknown = || {
-        let what = format!("there is no component '{name}'; there are {}", names.join(", "));
+        let what = format!("unknown component '{name}'; available: {}", names.join(", "));
         Failure::new(Exit::Usage, what)
     };
     snapshot.component(name).ok_or_else(unknown)

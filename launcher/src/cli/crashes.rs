@@ -11,9 +11,9 @@ use crate::recorder::crash::{self, Report};
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A report, or a component whose newest one is meant; without it all are listed
+    /// A report's id, or a component for its newest report [default: list all]
     id: Option<String>,
-    /// As JSON, for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -35,13 +35,13 @@ pub(super) fn crashes(place: &Where, args: &Args) -> Result<Exit, Failure> {
 }
 
 fn unknown(id: &str) -> Failure {
-    let what = format!("there is no report that begins with '{id}'; 'launcher crashes' lists all");
+    let what = format!("no crash report starts with '{id}'; list them with 'launcher crashes'");
     Failure::new(Exit::Failure, what)
 }
 
 fn list(reports: &[Report]) {
     if reports.is_empty() {
-        return output::line("no crash is on record");
+        return output::line("no crash reports");
     }
     let mut table = Table::new(&["REPORT", "REASON", "LAST LINE"]);
     for report in reports {
@@ -58,10 +58,10 @@ fn show(report: &Report) {
         output::line(&format!("  {name:<10} {}", tame(&value)));
     }
     for answer in &report.probes {
-        let error = answer.error.as_deref().unwrap_or("well");
+        let error = answer.error.as_deref().unwrap_or("passed");
         output::line(&format!("  probe      {} {} ({} ms)", answer.at, tame(error), answer.took_ms));
     }
-    output::line("\nthe last lines that it wrote:");
+    output::line("\nlast lines of its log:");
     report.last_lines.iter().for_each(|line| output::line(&format!("  {}", tame(line))));
 }
 

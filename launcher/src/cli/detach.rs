@@ -36,8 +36,10 @@ pub(super) fn detach(loaded: &Loaded, look: &[String]) -> Result<Exit, Failure> 
             return Ok(show(&snapshot, look));
         }
         if Instant::now() > deadline {
-            let what =
-                format!("not everything is ready yet; it goes on in the background (pid {})", child.id());
+            let what = format!(
+                "not everything is ready yet; startup continues in the background (pid {})",
+                child.id()
+            );
             return Err(Failure::new(Exit::Failure, what));
         }
         std::thread::sleep(LOOK);
@@ -95,6 +97,7 @@ fn ended(code: Option<i32>, errors: &Path) -> Failure {
     let said = said.trim().trim_start_matches("launcher: ");
     let exit = Exit::TABLE.into_iter().find(|(_, number, _)| code == Some(i32::from(*number)));
     let exit = exit.map_or(Exit::Failure, |(exit, _, _)| exit);
-    let text = if said.is_empty() { "the background process ended before everything was up" } else { said };
+    let text =
+        if said.is_empty() { "the background process exited before everything was ready" } else { said };
     Failure::new(if exit == Exit::Fine { Exit::Failure } else { exit }, text.to_owned())
 }

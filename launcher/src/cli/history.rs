@@ -12,30 +12,30 @@ use super::output;
 /// Its flags.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Whose history; needed where several people chat from here
+    /// Whose history; required if several people chat from here
     #[arg(long)]
     name: Option<String>,
-    /// Only what was said with this one
+    /// Only the conversation with this user
     #[arg(long, value_name = "NAME")]
     with: Option<String>,
-    /// Only messages that hold this text, in capitals or not
+    /// Only messages that contain this text (case-insensitive)
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// For other programs
+    /// Export in this format
     #[arg(long, value_name = "FORMAT")]
     export: Option<Export>,
-    /// The directory of the history [default: ~/.local/state/p2p-chat]
+    /// The history directory [default: ~/.local/state/p2p-chat]
     #[arg(long, value_name = "DIR")]
     history: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Export {
-    /// An array, one message a line
+    /// An array, one message per line
     Json,
-    /// With a line of headings (RFC 4180)
+    /// With a header line (RFC 4180)
     Csv,
-    /// One line a message
+    /// One message per line
     Txt,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn history(place: &Where, args: Args) -> Result<Exit, Failure> {
     let directory = place.history(args.history)?.ok_or_else(|| {
         Failure::new(
             Exit::Failure,
-            "there is no home directory; name the place of the history with --history",
+            "cannot find the home directory; set the history directory with --history",
         )
     })?;
     let format = match args.export {
@@ -55,7 +55,7 @@ pub(super) fn history(place: &Where, args: Args) -> Result<Exit, Failure> {
     let options = HistoryOptions { directory, name: args.name, with: args.with, search: args.search, format };
     let any = terminal::print(&options, std::io::stdout().lock())?;
     if !any && args.export.is_none() {
-        output::error("nothing like that is kept");
+        output::error("no matching messages");
     }
     Ok(Exit::Fine)
 }

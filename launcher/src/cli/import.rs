@@ -16,7 +16,7 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Take over the collection 'messages' of the older program; done before, it takes what is new
+    /// Import the older program's collection 'messages'; run again, it imports only what is new
     Legacy,
 }
 
@@ -26,7 +26,7 @@ pub(super) fn import(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let loaded = place.load(&Without::default())?;
     let url = &loaded.settings.store.url;
     if !mongodb::is_mongodb(url) {
-        let what = "the older program kept its messages in MongoDB; name that database in store.url";
+        let what = "the older program stored its messages in MongoDB; set store.url to that database";
         return Err(Failure::new(Exit::Usage, what));
     }
     kit::context::install_tls();

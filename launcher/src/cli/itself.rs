@@ -55,7 +55,7 @@ impl Itself {
     pub(super) fn put_in_force(&mut self, plan: &Plan) {
         self.limits.set(plan.log_policy);
         if let Err(failure) = self.serve(plan.launcher.metrics) {
-            tracing::error!("the launcher's numbers are not served: {failure}");
+            tracing::error!("cannot serve the launcher's metrics: {failure}");
         }
         self.look(plan.launcher.watch);
     }
@@ -87,15 +87,17 @@ impl Itself {
         let (planner, plans) = (Arc::clone(&self.planner), self.plans.clone());
         let changed = move || match planner.again() {
             Ok(plan) => {
-                tracing::info!("the configuration has changed");
+                tracing::info!("configuration changed");
                 // The supervisor takes plans as long as it runs.
                 let _ = plans.blocking_send(plan);
             }
-            Err(problem) => tracing::error!("the configuration has changed and is not used: {problem}"),
+            Err(problem) => {
+                tracing::error!("the changed configuration is invalid and was not applied: {problem}")
+            }
         };
         let watch = watch(self.files.clone(), changed);
         self.watch = watch
-            .inspect_err(|error| tracing::warn!(%error, "changes of the configuration go unnoticed"))
+            .inspect_err(|error| tracing::warn!(%error, "cannot watch the configuration file; apply changes with 'launcher reload'"))
             .ok();
     }
 }

@@ -24,15 +24,15 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List everybody on the network
+    /// List the people on the network
     Peers(peers::Args),
-    /// Send a message; to a node of ours that is away it goes when they are back
+    /// Send a message; offline nodes get it when they return
     Send(send::Args),
-    /// Show what comes in, until ctrl-C
+    /// Print incoming messages until ctrl-C
     Watch(watch::Args),
-    /// Compare fingerprints: show ours as a QR code, or check what somebody has read to you
+    /// Show your fingerprint as a QR code, or verify someone else's
     Verify(verify::Args),
-    /// Say why nobody is found
+    /// Diagnose why nobody is found
     Doctor,
 }
 
@@ -81,14 +81,13 @@ async fn find(client: &LanClient, whom: &str) -> Result<Peer, Failure> {
     match <[Peer; 1]>::try_from(found) {
         Ok([peer]) => Ok(peer),
         Err(found) if found.is_empty() => {
-            let what = format!("nobody here is '{whom}'; 'launcher lan peers' lists everybody");
+            let what = format!("no peer matches '{whom}'; list them with 'launcher lan peers'");
             Err(Failure::new(Exit::Failure, what))
         }
         Err(found) => {
             let names: Vec<String> =
                 found.iter().map(|peer| format!("'{}'", output::tame(&peer.name))).collect();
-            let what =
-                format!("'{whom}' may be any of {}; say which, by that name or by the key", names.join(", "));
+            let what = format!("'{whom}' is ambiguous: {}; use the full name or the key", names.join(", "));
             Err(Failure::new(Exit::Failure, what))
         }
     }

@@ -29,20 +29,20 @@ const BATCH: usize = 64 * 1024;
 /// Its flags.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The components; without a name all of them, and the launcher
+    /// Only these components [default: all, and the launcher]
     #[arg(value_name = "COMPONENT")]
     #[arg(value_parser = ComponentName, hide_possible_values = true)]
     components: Vec<String>,
-    /// Go on with what is written from now on
+    /// Keep printing new lines as they are written
     #[arg(short, long, conflicts_with = "verify")]
     follow: bool,
-    /// How many lines to begin with [default: 50, or all with --since]
+    /// How many of the last lines to print [default: 50, or all with --since]
     #[arg(short = 'n', long, value_name = "N", conflicts_with = "verify")]
     lines: Option<usize>,
-    /// What was said since then: how long ago (10m, 2h) or a time (2026-11-20T23:21:22Z)
+    /// Only lines since then: an age (10m, 2h) or a time (2026-11-20T23:21:22Z)
     #[arg(long, value_name = "TIME", value_parser = timestamp::since, conflicts_with = "verify")]
     since: Option<String>,
-    /// Prove that the logs are whole and as they were written, or say what is wrong and where
+    /// Verify the logs against their checksums and report what is missing or changed
     #[arg(long)]
     verify: bool,
 }
@@ -80,7 +80,7 @@ fn known(directory: &Path) -> Result<Vec<String>, Failure> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) => {
-            let what = format!("the logs in {} cannot be read: {error}", directory.display());
+            let what = format!("cannot read the logs in {}: {error}", directory.display());
             return Err(Failure::new(Exit::Failure, what));
         }
     };
@@ -96,11 +96,8 @@ fn chosen(args: &Args, known: &[String], directory: &Path) -> Result<Vec<String>
         return Ok(known.to_vec());
     }
     if let Some(unknown) = args.components.iter().find(|name| !known.contains(name)) {
-        let what = format!(
-            "there is no log of '{unknown}' in {}; there are {}",
-            directory.display(),
-            known.join(", ")
-        );
+        let what =
+            format!("no log of '{unknown}' in {}; available: {}", directory.display(), known.join(", "));
         return Err(Failure::new(Exit::Failure, what));
     }
     Ok(args.components.clone())

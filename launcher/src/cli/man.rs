@@ -9,7 +9,7 @@ use super::output;
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Write the pages of all commands into this directory, instead of the first one to standard output
+    /// Write the pages of all commands into this directory
     directory: Option<PathBuf>,
 }
 

@@ -4,15 +4,15 @@ use kit::{Exit, Failure};
 use message_api::migrate::{MigrateError, Migrated};
 
 use super::options::{Where, Without, small_runtime};
-use super::output;
+use super::output::{self, many};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The store to take everything from, such as sqlite:chat.db [default: store.url]
+    /// The store to copy from, such as sqlite:chat.db [default: store.url]
     #[arg(long, value_name = "URL")]
     from: Option<String>,
-    /// The store to bring it to, such as mongodb://localhost:27017
+    /// The store to copy to, such as mongodb://localhost:27017
     #[arg(long, value_name = "URL")]
     to: String,
 }
@@ -35,12 +35,15 @@ pub(super) fn migrate(place: &Where, args: &Args) -> Result<Exit, Failure> {
             Failure::new(exit, error)
         })?;
     output::line(&format!(
-        "{copied} messages copied; {conversations} conversations with {events} messages are the same in both"
+        "copied {}; verified that both stores hold the same {} in {}",
+        many(copied, "message"),
+        many(events, "message"),
+        many(conversations, "conversation")
     ));
     if copied > 0 {
         output::line(
-            "what is said from now on is not there: 'launcher stop message-api', migrate again, then name the \
-             new store in store.url and start",
+            "messages sent from now on are not copied: run 'launcher stop message-api', migrate again, then set \
+             store.url to the new store and start",
         );
     }
     Ok(Exit::Fine)

@@ -11,6 +11,7 @@ mod crashes;
 mod detach;
 mod doctor;
 mod down;
+mod examples;
 mod guard;
 mod history;
 mod import;
@@ -57,7 +58,7 @@ use kit::{Exit, Failure};
 
 use options::{Nothing, Switches, Where, With};
 
-/// Brings a whole self-hosted chat up with one command, and keeps it up.
+/// Run a self-hosted chat and keep it running.
 #[derive(Debug, Parser)]
 #[command(name = "launcher", version, max_term_width = 100, subcommand_help_heading = "Commands")]
 struct Cli {
@@ -71,61 +72,61 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start everything and keep it running until ctrl-C; this is what happens without a command
+    /// Start everything and keep it running until ctrl-C (the default command)
     Up(With<Switches>),
-    /// Look at the configuration, the ports and MongoDB, and say what would start
+    /// Check the configuration, the ports and MongoDB without starting anything
     Check(With<check::Args>),
-    /// Say whether this machine is fit to run the chat, and what to do where it is not
+    /// Diagnose this machine: clock, disk, limits, ports, store, keys
     Doctor(With<doctor::Args>),
-    /// Show how everything is
+    /// Show the state of all components
     Status(With<status::Args>),
-    /// Watch everything on the whole screen, with keys to restart, stop and start
+    /// Watch the components and their logs in full screen
     Top(With<top::Args>),
-    /// Show what the components say
+    /// Show the components' logs
     Logs(With<logs::Args>),
-    /// Stop a component and start it again
+    /// Restart a component
     Restart(With<control::Args>),
-    /// Stop a component until it is started
+    /// Stop a component and keep it stopped
     Stop(With<control::Args>),
-    /// Start a component that is stopped or given up
+    /// Start a component that was stopped or has failed
     Start(With<control::Args>),
-    /// Stop everything
+    /// Stop the launcher and all components
     Down(With<Nothing>),
-    /// Put the configuration as it is now into force
+    /// Apply the changed configuration
     Reload(With<reload::Args>),
-    /// Say why a component is as it is
+    /// Explain a component's state
     Why(With<why::Args>),
-    /// Show what is known of components that crashed
+    /// List crash reports, or show one
     Crashes(With<crashes::Args>),
-    /// Run one component in the foreground, without the launcher around it
+    /// Run one component in the foreground, unsupervised
     Run(With<run::Args>),
-    /// List everybody who ever logged in
+    /// List all users who have ever logged in
     Users(With<users::Args>),
-    /// Send a message through the chat server and wait until it is back
+    /// Test message delivery: send one through the chat server and wait for it
     Probe(With<probe::Args>),
-    /// Show where a message has been
+    /// Trace a message from acceptance to delivery
     Trace(With<trace::Args>),
-    /// Write everything that is kept into a file
+    /// Back up all messages to a file
     Backup(With<backup::Args>),
-    /// Make the store what a backup holds
+    /// Replace all messages with those of a backup
     Restore(With<restore::Args>),
-    /// Take over what an older program left in the database
+    /// Import messages from an older program
     Import(With<import::Args>),
-    /// Count the messages that are too old to be kept, or delete them
+    /// Count expired messages, or delete them
     Retention(With<retention::Args>),
-    /// Take everything from a SQLite file to MongoDB
+    /// Copy all messages from a SQLite file to MongoDB
     Migrate(With<migrate::Args>),
-    /// Print the launcher's own numbers, for Prometheus
+    /// Print the launcher's metrics (Prometheus format)
     Metrics(With<Nothing>),
-    /// Print what a shell needs to complete this command line
+    /// Print a shell completion script
     Completions(completions::Args),
-    /// Print the manual page, or write those of all commands
+    /// Print the manual page, or write the pages of all commands
     Man(man::Args),
-    /// Talk with people on the same network, without a server
+    /// Chat with people on the local network, without a server
     Lan(With<lan::Args>),
-    /// Chat from this terminal
+    /// Chat in this terminal
     Chat(With<chat::Args>),
-    /// Read, search and export what was said from this machine; works without a server
+    /// Show, search and export this machine's message history
     History(With<history::Args>),
     /// Ends what is left of a run once its launcher is gone.
     #[command(hide = true)]
@@ -138,7 +139,7 @@ enum Command {
 /// Does what the command line says, and returns how it ended. What went wrong has been said by then.
 #[must_use]
 pub fn main() -> Exit {
-    let parsed = definition().try_get_matches();
+    let parsed = examples::lay_out(definition()).try_get_matches();
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => match dispatch(cli) {
             Ok(exit) => exit,
@@ -162,7 +163,7 @@ static UMASK: OnceLock<u32> = OnceLock::new();
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let place = cli.place;
     if let Some(flag) = misplaced(&cli.switches, cli.command.as_ref()) {
-        let what = format!("{flag} does not go with this command; try 'launcher --help'");
+        let what = format!("{flag} cannot be used with this command; see 'launcher --help'");
         return Err(Failure::new(Exit::Usage, what));
     }
     let first = cli.switches;
@@ -228,11 +229,11 @@ fn after_help() -> String {
         "Examples:
   launcher                                          start everything; ctrl-C stops it
   launcher --no-openai --detach                     start without the bot, in the background
-  launcher --set chat-server.listen=0.0.0.0:5000    let other machines in
-  launcher --lan                                    talk with machines on this network, too
-  launcher check                                    is the configuration right, are the ports free?
+  launcher --set chat-server.listen=0.0.0.0:5000    accept connections from other machines
+  launcher --lan                                    also chat with machines on the local network
+  launcher check                                    check the configuration and the ports
   launcher logs chat-server -f                      follow one component's log
-  launcher chat --name alice                        chat from here
+  launcher chat --name alice                        chat in this terminal
 
 Exit codes:",
     );

@@ -14,13 +14,13 @@ pub(super) struct Where {
     /// The configuration file [default: $P2P_CONFIG, config/launcher.toml, ~/.config/p2p-chat/launcher.toml]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// The data directory; a running launcher is found by it
+    /// The data directory; also identifies the running launcher
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
-    /// The directory of the logs
+    /// The log directory
     #[arg(long, value_name = "DIR")]
     pub(super) logs: Option<PathBuf>,
-    /// Set a key of the configuration, such as chat-server.listen=127.0.0.1:15000
+    /// Override a configuration key, such as chat-server.listen=127.0.0.1:15000
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Where {
 pub(super) struct Switches {
     #[command(flatten)]
     pub(super) without: Without,
-    /// Go to the background once everything is ready
+    /// Continue in the background once everything is ready
     #[arg(long)]
     pub(super) detach: bool,
     /// We are the background process of `--detach`.
@@ -50,7 +50,7 @@ pub(super) struct Without {
     /// Do not run the bot
     #[arg(long)]
     no_openai: bool,
-    /// Talk with machines on the same network, too, without a server
+    /// Also chat with machines on the local network, without a server
     #[arg(long)]
     lan: bool,
 }

@@ -30,6 +30,11 @@ pub(super) fn error(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "launcher: {}", sanitise::text(text));
 }
 
+/// A count with its noun, such as "1 line" or "2 lines".
+pub(super) fn many(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A colour of the terminal's own palette, by its ANSI number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colour {

@@ -52,7 +52,7 @@ pub(super) fn health(snapshot: &Snapshot, style: Style) -> String {
     let components = snapshot.components.iter().filter(|component| !component.is_fine());
     let dependencies = snapshot.dependencies.iter().filter(|it| it.state != DependencyState::Ok);
     let names = components.map(|it| it.name.as_str()).chain(dependencies.map(|it| it.name.as_str()));
-    let text = format!("not healthy: {}", names.collect::<Vec<_>>().join(", "));
+    let text = format!("unhealthy: {}", names.collect::<Vec<_>>().join(", "));
     paint(&style.width.map_or(text.clone(), |width| cut(&text, width)), Colour::Red, style.coloured)
 }
 
@@ -99,7 +99,7 @@ pub(super) fn note(component: &ComponentStatus) -> String {
     if component.state == State::Ready
         && let Some(error) = &component.last_error
     {
-        parts.push(format!("last end: {}", tame(error)));
+        parts.push(format!("last exit: {}", tame(error)));
     }
     parts.join("; ")
 }
@@ -129,7 +129,7 @@ fn dependency_lines(dependency: &DependencyStatus, style: Style) -> Vec<String> 
 
 /// The launcher itself.
 pub(super) fn footer(snapshot: &Snapshot) -> String {
-    let ending = if snapshot.stopping { "; it is stopping" } else { "" };
+    let ending = if snapshot.stopping { ", stopping" } else { "" };
     let load = snapshot.load.map(|Load { cpu_percent, memory_bytes, .. }| {
         format!(", {} CPU, {}", percent(cpu_percent), megabytes(memory_bytes))
     });
@@ -199,10 +199,10 @@ mod tests {
             "COMPONENT       STATE        PID  UPTIME  READY IN  RESTARTS   CPU   MEMORY\n\
              message-api     ready    4194303   1h 1m    120 ms         0  0.3%  12.3 MB\n  http"
         ));
-        assert!(text.contains("started again in 1.2 s; was killed by SIGKILL"), "{text}");
+        assert!(text.contains("restarts in 1.2 s; was killed by SIGKILL"), "{text}");
         assert!(text.contains("a-very-long-n…"), "{text}");
         assert!(
-            text.contains("\nnot healthy: chat-server, a-very-long-name-of-a-service, mongodb\n"),
+            text.contains("\nunhealthy: chat-server, a-very-long-name-of-a-service, mongodb\n"),
             "{text}"
         );
         assert!(text.contains("mongodb       degraded  since 2026-11-21T07:00:00Z\n  refuses connections"));

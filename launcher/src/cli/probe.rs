@@ -10,11 +10,8 @@ use crate::catalog;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  launcher probe                   does the chat take and deliver a message?
-  launcher probe --timeout 2s      is it back within two seconds?")]
 pub(super) struct Args {
-    /// How long it may take from the connection to the delivery
+    /// Time limit from connecting to delivery
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = kit::duration::parse)]
     timeout: Duration,
 }
@@ -29,6 +26,6 @@ pub(super) fn probe(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let back = small_runtime()?.block_on(transport::probe::chat(address, &token, args.timeout));
     back.map_err(|error| failed(error.to_string()))?;
     let took = super::overview::milliseconds(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
-    output::line(&format!("a message came back through the chat server at {address} in {took}"));
+    output::line(&format!("delivered a message through the chat server at {address} in {took}"));
     Ok(Exit::Fine)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kit::{Exit, Failure};
 
-use super::output::{self, Colour, paint};
+use super::output::{self, Colour, many, paint};
 use crate::supervisor::logs::verify::{self, Verdict};
 
 /// Looks at the logs of these components, or of all, and says how they are. It fails when one is not as it was written.
@@ -12,7 +12,7 @@ pub(super) fn prove(logs: &Path, wanted: &[String]) -> Result<Exit, Failure> {
     let known = verify::components(logs)?;
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(*name)) {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let what = format!("nothing is known of a log of '{unknown}'; there are {}", known.join(", "));
+        let what = format!("no log of '{unknown}'; available: {}", known.join(", "));
         return Err(Failure::new(Exit::Failure, what));
     }
     let mut exit = Exit::Fine;
@@ -30,9 +30,9 @@ pub(super) fn prove(logs: &Path, wanted: &[String]) -> Result<Exit, Failure> {
 
 fn told(component: &str, verdict: &Verdict, coloured: bool) -> Vec<String> {
     let (word, colour) = match (verdict.flaws.is_empty(), verdict.lost.is_empty()) {
-        (false, _) => ("NOT AS IT WAS WRITTEN", Colour::Red),
-        (true, false) => ("whole but for what was counted", Colour::Yellow),
-        (true, true) => ("whole", Colour::Green),
+        (false, _) => ("MODIFIED", Colour::Red),
+        (true, false) => ("intact except for counted losses", Colour::Yellow),
+        (true, true) => ("intact", Colour::Green),
     };
     let Verdict { files, lines, bytes, .. } = verdict;
     let amount =
@@ -48,11 +48,6 @@ fn told(component: &str, verdict: &Verdict, coloured: bool) -> Vec<String> {
     told
 }
 
-/// So many of something.
-fn many(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +57,7 @@ mod tests {
     fn each_fault_is_told_with_its_file() {
         let text = |text: &str| text.to_owned();
         let mut verdict = Verdict { files: 2, lines: 7, bytes: 70, ..Verdict::default() };
-        assert_eq!(told("chat", &verdict, false), ["chat: whole, 7 lines, 70 bytes in 2 files"]);
+        assert_eq!(told("chat", &verdict, false), ["chat: intact, 7 lines, 70 bytes in 2 files"]);
         verdict.lost.push(Lost {
             lines: 1,
             bytes: 4,
@@ -72,7 +67,7 @@ mod tests {
         });
         verdict.flaws.push(("/logs/chat.log".into(), text("is missing")));
         let expected = [
-            "chat: NOT AS IT WAS WRITTEN, 7 lines, 70 bytes in 2 files",
+            "chat: MODIFIED, 7 lines, 70 bytes in 2 files",
             "  chat.log: is missing",
             "  lost: 1 line, 4 bytes from a to b: full",
         ];

@@ -10,7 +10,7 @@ use crate::supervisor::control::{Request, Response};
 /// Its flags.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only say what would be done
+    /// Only show what would change
     #[arg(long)]
     plan: bool,
 }

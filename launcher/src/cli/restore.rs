@@ -14,9 +14,9 @@ use super::output;
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A file that 'launcher backup' wrote
+    /// A file written by 'launcher backup'
     file: PathBuf,
-    /// Replace everything without asking
+    /// Replace all messages without asking
     #[arg(long)]
     yes: bool,
 }
@@ -25,17 +25,17 @@ pub(super) struct Args {
 pub(super) fn restore(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let api = Api::of_running(place)?;
     let file = args.file.canonicalize().map_err(|error| {
-        Failure::new(Exit::Usage, format!("'{}' cannot be read: {error}", args.file.display()))
+        Failure::new(Exit::Usage, format!("cannot read '{}': {error}", args.file.display()))
     })?;
     if !args.yes && !confirmed(&file)? {
-        output::line("nothing was changed");
+        output::line("aborted; nothing was changed");
         return Ok(Exit::Failure);
     }
     let restored = small_runtime()?.block_on(api.client.restore(file));
     let restored = restored.map_err(|error| api.failure(&error))?;
     output::line(&format!("restored {}", say(&restored.totals)));
     if let Some(kept) = restored.kept {
-        output::line(&format!("what was there before is kept in {}", kept.display()));
+        output::line(&format!("the previous messages are in {}", kept.display()));
     }
     Ok(Exit::Fine)
 }
@@ -44,15 +44,16 @@ pub(super) fn restore(place: &Where, args: &Args) -> Result<Exit, Failure> {
 fn confirmed(file: &std::path::Path) -> Result<bool, Failure> {
     let totals = archive::verify(file).map_err(|error| {
         let error = kit::failure::chain(&error);
-        Failure::new(Exit::Failure, format!("'{}' cannot be restored: {error}", file.display()))
+        Failure::new(Exit::Failure, format!("cannot restore '{}': {error}", file.display()))
     })?;
     if !std::io::stdin().is_terminal() {
-        let what = "this replaces all messages of the running store, and there is no terminal to ask at; repeat it with --yes";
+        let what =
+            "this replaces all messages of the running store; without a terminal, confirm it with --yes";
         return Err(Failure::new(Exit::Usage, what));
     }
-    output::line(&format!("'{}' holds {}.", file.display(), say(&totals)));
+    output::line(&format!("'{}' contains {}.", file.display(), say(&totals)));
     let mut out = std::io::stdout().lock();
-    let _ = write!(out, "Replace everything that the running store holds by it? [y/N] ")
+    let _ = write!(out, "Replace all messages of the running store with these? [y/N] ")
         .and_then(|()| out.flush());
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;

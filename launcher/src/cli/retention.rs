@@ -5,12 +5,12 @@ use protocol::api::Retention;
 
 use super::api::Api;
 use super::options::{Where, small_runtime};
-use super::output;
+use super::output::{self, many};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Delete them now, however many there are, and trust the clock as it is
+    /// Delete them now, whatever their number, trusting the system clock
     #[arg(long)]
     yes: bool,
 }
@@ -21,9 +21,9 @@ pub(super) fn retention(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let asked = small_runtime()?.block_on(api.client.retention(args.yes));
     let Retention { messages, expired, deleted, held: _ } = asked.map_err(|error| api.failure(&error))?;
     if args.yes {
-        output::line(&format!("{deleted} of {messages} messages deleted"));
+        output::line(&format!("deleted {deleted} of {}", many(messages, "message")));
     } else {
-        output::line(&format!("{expired} of {messages} messages are too old; delete them with --yes"));
+        output::line(&format!("{expired} of {} expired; delete with --yes", many(messages, "message")));
     }
     Ok(Exit::Fine)
 }

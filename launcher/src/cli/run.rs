@@ -42,7 +42,7 @@ pub(super) fn run(place: &Where, args: &Args) -> Result<Exit, Failure> {
     kit::stall::watch(runtime.handle())?;
     let result = runtime.block_on(async {
         kit::shutdown::on_signals(shutdown)?;
-        tokio::spawn(context.notifier.clone().keep_watchdog_quiet());
+        tokio::spawn(context.notifier.clone().feed_watchdog());
         component.run(settings, key, context)?.await
     });
     match result {
@@ -52,9 +52,7 @@ pub(super) fn run(place: &Where, args: &Args) -> Result<Exit, Failure> {
             tracing::error!("{failure}");
             Ok(failure.exit())
         }
-        Err(failure) => {
-            Err(Failure::new(failure.exit(), format!("{} cannot go on: {failure}", component.name)))
-        }
+        Err(failure) => Err(Failure::new(failure.exit(), format!("{} failed: {failure}", component.name))),
     }
 }
 
@@ -64,14 +62,14 @@ fn is_supervised() -> bool {
 
 fn unknown(name: &str) -> Failure {
     let names: Vec<&str> = catalog::names().collect();
-    Failure::new(Exit::Usage, format!("there is no component '{name}'; there are {}", names.join(", ")))
+    Failure::new(Exit::Usage, format!("unknown component '{name}'; available: {}", names.join(", ")))
 }
 
 /// The settings that the launcher hands over, or those of the configuration.
 fn surroundings(place: &Where) -> Result<(Settings, Option<Secret>, PathBuf), Failure> {
     if let Ok(text) = std::env::var(EFFECTIVE_CONFIG) {
         let settings = serde_json::from_str(&text).map_err(|error| {
-            Failure::new(Exit::Config, format!("{EFFECTIVE_CONFIG} is not understood: {error}"))
+            Failure::new(Exit::Config, format!("{EFFECTIVE_CONFIG} is malformed: {error}"))
         })?;
         let key = std::env::var(OPENAI_API_KEY).ok().filter(|key| !key.is_empty()).map(Secret::new);
         // The launcher always names it; looking for the rest might ask for a home that a service has not.

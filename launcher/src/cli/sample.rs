@@ -23,7 +23,7 @@ pub(crate) fn snapshot() -> Snapshot {
         last_error: Some(
             "was killed by SIGKILL: the last line that it wrote was a rather long one".to_owned(),
         ),
-        reason: Some("started again in 1.2 s".to_owned()),
+        reason: Some("restarts in 1.2 s".to_owned()),
         next_try_ms: Some(1200),
         ..component("chat-server", State::Backoff)
     };

@@ -13,10 +13,10 @@ use crate::supervisor::load::Meter;
 /// Its flags.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// As JSON, for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Once a second, until ctrl-C
+    /// Refresh every second until ctrl-C
     #[arg(long)]
     watch: bool,
 }
@@ -82,5 +82,8 @@ pub(super) fn unexpected(response: &Response) -> Failure {
         Response::Reload { .. } => "a reload",
         Response::Refused { .. } => "a refusal",
     };
-    Failure::new(Exit::Failure, format!("the launcher answered with {kind}; is it of another version?"))
+    Failure::new(
+        Exit::Failure,
+        format!("unexpected answer from the launcher ({kind}); does it run another version?"),
+    )
 }

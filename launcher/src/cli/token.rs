@@ -31,7 +31,7 @@ pub(super) fn shared(data: &Path) -> Result<Secret, Failure> {
 pub(super) fn of_running(data: &Path) -> Result<Secret, Failure> {
     read(data).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            let what = format!("nothing has been started on {}; start it with 'launcher'", data.display());
+            let what = format!("no launcher has run with {}; start one with 'launcher'", data.display());
             Failure::new(Exit::Unavailable, what)
         }
         _ => cannot(data, &error),
@@ -39,7 +39,7 @@ pub(super) fn of_running(data: &Path) -> Result<Secret, Failure> {
 }
 
 fn cannot(data: &Path, error: &std::io::Error) -> Failure {
-    let what = format!("the service token {} cannot be used: {error}", data.join(FILE).display());
+    let what = format!("cannot use the service token {}: {error}", data.join(FILE).display());
     Failure::new(Exit::Failure, what)
 }
 
@@ -51,7 +51,7 @@ fn write(data: &Path, token: &Secret) -> std::io::Result<()> {
 fn read(data: &Path) -> std::io::Result<Secret> {
     let file = std::fs::File::open(data.join(FILE))?;
     if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        let what = "others can read it; delete it, and a new one is made";
+        let what = "other users can read it; delete it, and a new one is created";
         return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, what));
     }
     let mut text = String::new();

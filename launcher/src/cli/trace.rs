@@ -19,9 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The message's id, or its sender's id of it
+    /// The message's id or client_id
     message: String,
-    /// As JSON, for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -32,7 +32,12 @@ pub(super) fn trace(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let token = token::of_running(&loaded.directories.data)?;
     let address = kit::listen::reachable(loaded.settings.chat_server.listen);
     let answer = ask(address, &args.message, &token).map_err(|error| {
-        Failure::new(Exit::Unavailable, format!("the chat server at {address} does not answer: {error}"))
+        Failure::new(
+            Exit::Unavailable,
+            format!(
+                "cannot reach the chat server at {address}: {error}; is it running? See 'launcher status'"
+            ),
+        )
     })?;
     match answer {
         ServerFrame::Trace(trace) if args.json => {
@@ -44,7 +49,10 @@ pub(super) fn trace(place: &Where, args: &Args) -> Result<Exit, Failure> {
             Ok(Exit::Fine)
         }
         ServerFrame::Error(error) => Err(Failure::new(Exit::Failure, error.message)),
-        _ => Err(Failure::new(Exit::Failure, format!("the chat server at {address} answers something else"))),
+        _ => Err(Failure::new(
+            Exit::Failure,
+            format!("unexpected answer from the chat server at {address}; does it run another version?"),
+        )),
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn up(place: &Where, switches: &Switches) -> Result<Exit, Failure> {
         output::line("stopped");
         Ok(Exit::Fine)
     } else {
-        let what = format!("these did not end even when killed: {}", outcome.abandoned.join(", "));
+        let what = format!("still running after SIGKILL: {}", outcome.abandoned.join(", "));
         Err(Failure::new(Exit::Failure, what))
     }
 }

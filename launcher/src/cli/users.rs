@@ -11,7 +11,7 @@ use super::table::{Cell, Table};
 /// Its flags.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// As JSON, for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

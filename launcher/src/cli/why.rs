@@ -38,7 +38,7 @@ pub(super) fn why(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let log = snapshot.logs.join(format!("{}.log", component.name));
     let lines = tail::last_lines(&log, LINES)?;
     if !lines.is_empty() {
-        output::line(&format!("\nthe end of {}:", log.display()));
+        output::line(&format!("\nlast lines of {}:", log.display()));
     }
     for line in lines {
         output::line(&format!("  {}", output::tame(&String::from_utf8_lossy(&line))));
@@ -72,13 +72,13 @@ fn facts(snapshot: &Snapshot, component: &ComponentStatus) -> Vec<String> {
         add("waits for", Some(format!("{name}: {how}")));
     }
     add("next try", next_try(component));
-    add("it says", component.status_text.clone());
+    add("status", component.status_text.clone());
     add("probe", component.liveness.as_ref().map(report::liveness));
-    add("last end", component.last_error.clone());
+    add("last exit", component.last_error.clone());
     add("restarts", (component.restarts > 0).then(|| component.restarts.to_string()));
     add(
         "in a row",
-        (component.same_crashes > 1).then(|| format!("{} equal crashes", component.same_crashes)),
+        (component.same_crashes > 1).then(|| format!("{} identical crashes", component.same_crashes)),
     );
     add("pid", component.pid.map(|pid| pid.to_string()));
     add("ready for", component.uptime_s.map(report::duration));
@@ -87,7 +87,12 @@ fn facts(snapshot: &Snapshot, component: &ComponentStatus) -> Vec<String> {
     add("CPU", component.load.map(|load| percent(load.cpu_percent)));
     add("memory", component.load.map(|load| megabytes(load.memory_bytes)));
     let lost = component.log.dropped_lines;
-    add("log lost", (lost > 0).then(|| format!("{lost} lines, {} bytes", component.log.dropped_bytes)));
+    add(
+        "log lost",
+        (lost > 0).then(|| {
+            format!("{}, {}", output::many(lost, "line"), output::many(component.log.dropped_bytes, "byte"))
+        }),
+    );
     facts
 }
 
@@ -122,8 +127,10 @@ fn causes<'a>(snapshot: &'a Snapshot, component: &'a ComponentStatus) -> Vec<(&'
 fn next_try(component: &ComponentStatus) -> Option<String> {
     match component.state {
         State::Backoff => component.next_try_ms.map(|ms| format!("in {}", milliseconds(ms))),
-        State::Waiting => Some(format!("as soon as {} ready", are(&component.waits_for))),
-        State::Failed | State::Stopped => Some(format!("when you say: launcher start {}", component.name)),
+        State::Waiting => Some(format!("once {} ready", are(&component.waits_for))),
+        State::Failed | State::Stopped => {
+            Some(format!("none; start it with: launcher start {}", component.name))
+        }
         State::Starting | State::Ready | State::Unready | State::Stopping | State::Skipped => None,
     }
 }
@@ -149,14 +156,14 @@ mod tests {
     fn who_waits_is_told_down_to_the_cause() {
         let text = facts_of("a-very-long-name-of-a-service");
         assert!(
-            text.contains("waits for  chat-server: backoff, started again in 1.2 s; was killed by SIGKILL"),
+            text.contains("waits for  chat-server: backoff, restarts in 1.2 s; was killed by SIGKILL"),
             "{text}"
         );
         assert!(
             text.contains("waits for  mongodb: refuses connections, since 2026-11-21T07:00:00Z"),
             "{text}"
         );
-        assert!(text.contains("next try   as soon as chat-server and mongodb are ready"), "{text}");
+        assert!(text.contains("next try   once chat-server and mongodb are ready"), "{text}");
     }
 
     #[test]
@@ -164,11 +171,11 @@ mod tests {
         let text = facts_of("chat-server");
         assert!(
             text.starts_with(
-                "chat-server is in backoff\n  because    started again in 1.2 s\n  next try   in 1.2 s\n"
+                "chat-server is in backoff\n  because    restarts in 1.2 s\n  next try   in 1.2 s\n"
             ),
             "{text}"
         );
-        assert!(text.contains("last end   was killed by SIGKILL"), "{text}");
+        assert!(text.contains("last exit  was killed by SIGKILL"), "{text}");
         assert!(!facts_of("message-api").contains("next try"));
     }
 }

@@ -109,7 +109,7 @@ pub(crate) fn unknown_section(name: &str) -> String {
         Some(near) => format!("unknown section '{name}'; did you mean '{near}'?"),
         None => {
             let names: Vec<&str> = schema::section_names().collect();
-            format!("unknown section '{name}'; there are {}", names.join(", "))
+            format!("unknown section '{name}'; available: {}", names.join(", "))
         }
     }
 }
@@ -118,12 +118,12 @@ fn unknown_key(section: &Section, table: &str, key: &str) -> String {
     let keys = section.keys();
     if key.contains("key") && section.name == "openai-bot" {
         return format!(
-            "unknown key '{table}.{key}'; the API key is a secret and is given as OPENAI_API_KEY, in the environment or in .env"
+            "unknown key '{table}.{key}'; the API key is a secret: set OPENAI_API_KEY in the environment or in .env"
         );
     }
     match nearest(key, keys.iter().map(String::as_str)) {
         Some(near) => format!("unknown key '{table}.{key}'; did you mean '{near}'?"),
-        None => format!("unknown key '{table}.{key}'; there are {}", keys.join(", ")),
+        None => format!("unknown key '{table}.{key}'; available: {}", keys.join(", ")),
     }
 }
 
@@ -131,10 +131,10 @@ fn unknown_key(section: &Section, table: &str, key: &str) -> String {
 fn component_name(name: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
-        return Err("a component's name is 1 to 40 small letters, digits and '-'".to_owned());
+        return Err("a component's name is 1 to 40 lowercase letters, digits and '-'".to_owned());
     }
     if catalog::is_taken(name) {
-        return Err(format!("a component cannot be called '{name}'; the name has a meaning already"));
+        return Err(format!("'{name}' is a reserved name; choose another name for the component"));
     }
     Ok(())
 }

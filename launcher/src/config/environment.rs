@@ -96,7 +96,7 @@ pub(crate) fn dotenv(path: &Path) -> (BTreeMap<String, String>, Vec<Mistake>) {
         Ok(lines) => lines,
         Err(error) if error.not_found() => return (variables, mistakes),
         Err(_) => {
-            wrong("file", "cannot be read; is it ours, and a file?".to_owned());
+            wrong("file", "cannot be read; check its owner and permissions".to_owned());
             return (variables, mistakes);
         }
     };

@@ -54,7 +54,7 @@ fn syntax(text: &str, offset: usize, message: &str) -> String {
     let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let key = if !key.is_empty() && key.chars().all(is_key) { key } else { "this line" };
     let is_quoted = value.starts_with(['"', '\'', '[', '{']) || value.is_empty();
-    let advice = if is_quoted { "" } else { "; a text stands in quotation marks" };
+    let advice = if is_quoted { "" } else { "; strings need quotation marks" };
     format!("{key}: not TOML: {message}{advice}")
 }
 

@@ -51,13 +51,15 @@ impl Misfit {
             return unknown;
         }
         let what = match (&self.expected, value) {
-            (Some(expected), Value::Array(_)) => format!("{value_shown} holds what is not {expected}"),
-            (Some(expected), Value::Object(_)) => format!("holds what is not {expected}"),
+            (Some(expected), Value::Array(_)) => {
+                format!("{value_shown} contains a value that is not {expected}")
+            }
+            (Some(expected), Value::Object(_)) => format!("contains a value that is not {expected}"),
             (Some(expected), _) => format!("{value_shown} is not {expected}{}", self.near(value)),
             (None, _) if expansions.is_empty() => {
-                format!("{value_shown} does not fit: {}", sanitise::short_line(&self.reason, 200))
+                format!("{value_shown} is invalid: {}", sanitise::short_line(&self.reason, 200))
             }
-            (None, _) => format!("{value_shown} does not fit"),
+            (None, _) => format!("{value_shown} is invalid"),
         };
         match &self.default {
             Value::Null => what,
@@ -123,9 +125,9 @@ fn by_reason(reason: &str) -> Option<String> {
     let (_, expected) = reason.rsplit_once(", expected ")?;
     Some(match expected {
         "a boolean" => "true or false".to_owned(),
-        "u16" => "a whole number from 0 to 65535".to_owned(),
-        "u8" | "u32" | "u64" | "usize" => "a whole number from 0 on, and not too large".to_owned(),
-        "a string" | "a borrowed string" => "a text in quotation marks".to_owned(),
+        "u16" => "an integer from 0 to 65535".to_owned(),
+        "u8" | "u32" | "u64" | "usize" => "a non-negative integer".to_owned(),
+        "a string" | "a borrowed string" => "a string in quotation marks".to_owned(),
         "a sequence" => "a list, such as [\"a\", \"b\"]".to_owned(),
         map if map == "a map" || map.starts_with("struct ") => {
             "a table, such as { key = \"value\" }".to_owned()
@@ -140,7 +142,7 @@ fn unknown_key(reason: &str) -> Option<String> {
     let keys: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
     Some(match nearest(key, keys.iter().copied()) {
         Some(near) => format!("unknown key '{}'; did you mean '{near}'?", sanitise::short_line(key, SHOWN)),
-        None => format!("unknown key '{}'; there are {}", sanitise::short_line(key, SHOWN), keys.join(", ")),
+        None => format!("unknown key '{}'; available: {}", sanitise::short_line(key, SHOWN), keys.join(", ")),
     })
 }
 

@@ -87,7 +87,8 @@ pub(crate) fn state_directory(environment: &Environment) -> Option<PathBuf> {
 
 fn no_home() -> Mistakes {
     let source = Source::Environment { name: "HOME".to_owned() };
-    let what = "not set, so there is no place for data and logs; name one with --data and --logs".to_owned();
+    let what =
+        "not set, so the data and log directories are unknown; set them with --data and --logs".to_owned();
     Mistakes::check(vec![Mistake { source, what }]).expect_err("there is one mistake")
 }
 

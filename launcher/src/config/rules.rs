@@ -22,7 +22,7 @@ pub(crate) use components::split_url;
 
 /// What is wrong with a secret that is too short.
 pub(super) const TOO_SHORT: &str =
-    "has fewer than 4 characters, and so short a secret cannot be kept out of logs; use a longer one";
+    "has fewer than 4 characters, too few to mask it in logs; use a longer secret";
 /// Its value may hold a password and is not shown.
 const STORE_URL: &str = "store.url";
 
@@ -91,13 +91,11 @@ fn ports(settings: &Settings) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = catalog::sought_listeners(settings)
         .into_iter()
         .filter(|(_, address)| address.port() == 0)
-        .map(|(key, _)| {
-            (key, "port 0 is any free port, where the other components would not find it".to_owned())
-        })
+        .map(|(key, _)| (key, "port 0 picks a random port that the other components cannot find".to_owned()))
         .collect();
     for (index, (key, address)) in listeners.iter().enumerate() {
         if let Some((other, _)) = listeners[..index].iter().find(|(_, other)| overlap(*other, *address)) {
-            found.push((key.clone(), format!("the address {address} is that of {other}, too")));
+            found.push((key.clone(), format!("the address {address} is already used by {other}")));
         }
     }
     found
@@ -115,7 +113,9 @@ fn names(settings: &Settings) -> Vec<(String, String)> {
     let probes =
         named.into_iter().filter(|(_, name)| UserName::parse(name).is_ok_and(|name| name.is_probe()));
     let mut found: Vec<(String, String)> = probes
-        .map(|(key, _)| (key.to_owned(), "is the name of the launcher's probe; choose another".to_owned()))
+        .map(|(key, _)| {
+            (key.to_owned(), "is reserved for the launcher's probe; choose another name".to_owned())
+        })
         .collect();
     if thermometer.to_lowercase() == bot.to_lowercase() {
         found.push(("openai-bot.name".to_owned(), "the same as thermometer.name".to_owned()));
@@ -179,7 +179,7 @@ fn limits(settings: &Settings) -> Vec<(String, String)> {
         ("logs.total-mib", logs.total_mib == 0),
     ] {
         if zero {
-            found.push((key.to_owned(), "must be more than nothing".to_owned()));
+            found.push((key.to_owned(), "must be greater than zero".to_owned()));
         }
     }
     found

@@ -136,13 +136,13 @@ fn a_value_that_does_not_fit_is_shown_with_what_is_expected() {
     let mistakes = Setup::new(file).set("message-api.listen=localhost:8000").mistakes();
     let expected = [
         "config/launcher.toml:2:10: chat-server.listen: \"127.0.0.1\" is not an IP address with a port, such as 127.0.0.1:5000; the default is \"127.0.0.1:5000\"",
-        "config/launcher.toml:3:19: chat-server.max-connections: -1 is not a whole number from 0 on, and not too large; the default is",
+        "config/launcher.toml:3:19: chat-server.max-connections: -1 is not a non-negative integer; the default is",
         "config/launcher.toml:4:9: chat-server.quiet: 20 is not a time with its unit, such as 20ms, 5s, 2m, 1h or 7d; the default is",
         "config/launcher.toml:6:9: launcher.watch: \"yes\" is not true or false; the default is true",
         "config/launcher.toml:7:18: launcher.metrics-listen: \"x\" is not an IP address with a port",
         "config/launcher.toml:9:10: logs.format: \"jason\" is not one of raw, text, json; did you mean 'json'?",
-        "config/launcher.toml:11:16: web-adapter.chat-servers: [\"a:1\"] holds what is not an IP address with a port",
-        "config/launcher.toml:13:7: store.url: 5 is not a text in quotation marks; the default is",
+        "config/launcher.toml:11:16: web-adapter.chat-servers: [\"a:1\"] contains a value that is not an IP address with a port",
+        "config/launcher.toml:13:7: store.url: 5 is not a string in quotation marks; the default is",
         "--set message-api.listen: message-api.listen: \"localhost:8000\" is not an IP address with a port",
     ];
     for text in expected {
@@ -244,7 +244,7 @@ fn components_and_commands_are_the_operators_own_programs() {
     let wrong = "[components.Echo]\ncommand = ['x']\n[components.a]\nneeds = ['b']\n[components.b]\ncommand = ['y']\nneeds = ['a', 'c']\n";
     let mistakes = Setup::new(wrong).mistakes();
     for text in [
-        "small letters",
+        "lowercase letters",
         "components.a.command: names no program",
         "nothing called 'c'",
         "components.a.needs: needs itself",
@@ -279,16 +279,16 @@ fn what_is_wrong_with_a_component_is_said_with_its_place() {
     let mistakes = Setup::new(file).mistakes();
     let expected = [
         ":3:9: components.bot.probe: http is written",
-        ":4:12: components.bot.liveness: a line of the log",
+        ":4:12: components.bot.liveness: log probes are for readiness only",
         ":5:11: components.bot.restart: \"sometimes\" is not one of always, on-failure, never; the default is",
         ":8:9: components.a.probe: names one of http, tcp, exec and log",
         "components.a.backoff-max: is less than backoff",
-        ":11:11: components.chat-server.command: chat-server is one of ours",
+        ":11:11: components.chat-server.command: chat-server is a built-in component",
         ":14:11: components.b.command: names no program",
         ":15:9: components.b.probe: unknown key 'intervall'; did you mean 'interval'?",
         ":16:2: unknown section 'services'; your own programs are [components.NAME]",
         ":19:12: components.c.liveness: only the liveness of chat-server and message-api takes message",
-        ":21:8: thermometer.name: is the name of the launcher's probe; choose another",
+        ":21:8: thermometer.name: is reserved for the launcher's probe; choose another name",
     ];
     for text in expected {
         assert!(mistakes.iter().any(|mistake| mistake.contains(text)), "{text}\nis not in {mistakes:#?}");
@@ -316,11 +316,7 @@ fn the_file_may_refer_to_variables_of_the_environment_and_of_dotenv() {
 #[test]
 fn a_file_that_is_named_must_be_there() {
     let mut setup = Setup::new("").variable("P2P_CONFIG", "missing.toml");
-    assert!(
-        setup.mistakes()[0].contains("missing.toml:1:1: there is no such file"),
-        "{:?}",
-        setup.mistakes()
-    );
+    assert!(setup.mistakes()[0].contains("missing.toml:1:1: no such file"), "{:?}", setup.mistakes());
     setup.request.config = Some("config/launcher.toml".into());
     assert!(setup.load().is_ok());
 }

@@ -60,10 +60,10 @@ pub fn watch(files: Vec<PathBuf>, mut changed: impl FnMut() + Send + 'static) ->
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The system refuses.
-    #[error("the configuration's directory cannot be watched")]
+    #[error("cannot watch the configuration directory")]
     Watch(#[from] notify::Error),
     /// There is no thread for it.
-    #[error("there is no thread to watch the configuration with")]
+    #[error("cannot start the thread that watches the configuration")]
     Thread(#[source] std::io::Error),
 }
 

@@ -21,7 +21,7 @@ const TIMESYNC: &str = "/run/systemd/timesync";
 pub(super) fn clock(directories: &Directories, ahead_s: Option<i64>) -> Finding {
     let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let shown = now.format(&Rfc3339).unwrap_or_default();
-    let advice = "set it, best by the network: timedatectl set-ntp true";
+    let advice = "synchronize it with the network: timedatectl set-ntp true";
     if let Some(newer) = newer_than_now(&directories.data) {
         return Finding::fail(
             CHECK,

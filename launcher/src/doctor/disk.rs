@@ -31,7 +31,7 @@ pub(super) fn directories(directories: &Directories, dotenvs: &[PathBuf]) -> Vec
     const CHECK: &str = "directories";
     if let Err(errors) = directories::prepare(directories) {
         let fail = |error| {
-            Finding::fail(CHECK, Failure::from(error).to_string(), "see to its owner and its rights: ls -ld")
+            Finding::fail(CHECK, Failure::from(error).to_string(), "check its owner and permissions: ls -ld")
         };
         return errors.into_iter().map(fail).collect();
     }
@@ -55,7 +55,7 @@ pub(super) fn space(loaded: &Loaded) -> Finding {
         let (free, shown) = (disk.f_bavail.saturating_mul(disk.f_frsize), directory.display());
         let found = format!("{} free at {shown}", room(free));
         findings.push(if free < NO_ROOM {
-            Finding::fail(CHECK, found, "make room: without it nothing can be stored")
+            Finding::fail(CHECK, found, "free some space: nothing can be stored without it")
         } else if disk.f_files > 0 && disk.f_favail < FEW_INODES {
             Finding::fail(
                 CHECK,
@@ -66,13 +66,13 @@ pub(super) fn space(loaded: &Loaded) -> Finding {
             Finding::warn(
                 CHECK,
                 found,
-                format!("{} would be comfortable; logs.total-mib bounds the logs", room(wanted)),
+                format!("{} is recommended; logs.total-mib limits the logs", room(wanted)),
             )
         } else {
             Finding::ok(CHECK, found)
         });
     }
-    let none = || Finding::warn(CHECK, "it could not be measured", "see: df");
+    let none = || Finding::warn(CHECK, "could not be measured", "check it with: df");
     findings.into_iter().max_by_key(|finding| finding.verdict).unwrap_or_else(none)
 }
 
@@ -90,24 +90,24 @@ pub(super) fn sync_time(data: &Path) -> Finding {
             return Finding::fail(
                 CHECK,
                 format!("cannot write to {}: {error}", data.display()),
-                "see to that disk",
+                "check the disk and its permissions",
             );
         }
     };
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
-    let found = format!("{} in the middle, {} at worst, of {SYNCS}", shown(median), shown(worst));
+    let found = format!("median {}, worst {} ({SYNCS} writes)", shown(median), shown(worst));
     if is_memory(data) {
         return Finding::warn(
             CHECK,
-            format!("{} is kept in memory only", data.display()),
-            "choose a directory on a disk: --data DIR",
+            format!("{} is in memory (tmpfs) and lost at a reboot", data.display()),
+            "use a directory on a disk: --data DIR",
         );
     }
     if median > SLOW || worst > STALL {
         return Finding::warn(
             CHECK,
             found,
-            "a slow disk: every sender waits for it; another disk, or store.durability = \"relaxed\"",
+            "slow disk: every sender waits for these writes; use another disk or store.durability = \"relaxed\"",
         );
     }
     Finding::ok(CHECK, found)

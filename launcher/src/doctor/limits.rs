@@ -18,7 +18,7 @@ pub(super) fn open_files(loaded: &Loaded) -> Finding {
     let Some(hard) = getrlimit(Resource::Nofile).maximum else { return Finding::ok(CHECK, "no limit") };
     let connections = loaded.settings.chat_server.max_connections as u64;
     let wanted = connections.saturating_add(BESIDE);
-    let found = format!("{hard} a process, for up to {connections} connections");
+    let found = format!("{hard} per process, for up to {connections} connections");
     let advice = format!(
         "raise it: LimitNOFILE={wanted} in the unit, or ulimit -Hn {wanted}; or lower chat-server.max-connections"
     );
@@ -37,7 +37,7 @@ pub(super) fn backlog() -> Finding {
     const FILE: &str = "/proc/sys/net/core/somaxconn";
     let allowed = std::fs::read_to_string(FILE).ok().and_then(|text| text.trim().parse::<u64>().ok());
     match allowed {
-        None => Finding::ok(CHECK, "the system does not say how many connections may wait"),
+        None => Finding::ok(CHECK, "the system does not report its listen backlog"),
         Some(allowed) if allowed < BACKLOG => {
             let found = format!("at most {allowed} connections wait while a server is restarted");
             Finding::warn(CHECK, found, format!("sysctl -w net.core.somaxconn={BACKLOG}"))

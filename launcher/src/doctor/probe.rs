@@ -16,7 +16,7 @@ fn finding(component: &ComponentStatus, probe: &LivenessStatus) -> Finding {
         (Some(error), _) => {
             let row = probe.failures_in_a_row;
             let found = format!("{name}: {error} (failures in a row: {row}, the last {age} s ago)");
-            Finding::fail(CHECK, found, format!("see 'launcher logs {name}'; it is restarted by itself"))
+            Finding::fail(CHECK, found, format!("see 'launcher logs {name}'; it is restarted automatically"))
         }
         (None, Some(remark)) => {
             let advice = "it answers, so it is not restarted; see the store, and 'launcher status'";

@@ -12,7 +12,7 @@ use crate::preflight::{mongodb, ports, store as store_check};
 pub(super) fn ports(loaded: &Loaded, running: Option<u32>) -> Finding {
     const CHECK: &str = "ports";
     if let Some(pid) = running {
-        return Finding::ok(CHECK, format!("a launcher runs here already (pid {pid}) and has them"));
+        return Finding::ok(CHECK, format!("in use by the running launcher (pid {pid})"));
     }
     let listeners = catalog::used_listeners(loaded);
     let taken: Vec<String> = ports::check(&listeners).iter().map(ToString::to_string).collect();
@@ -20,7 +20,7 @@ pub(super) fn ports(loaded: &Loaded, running: Option<u32>) -> Finding {
         let free: Vec<String> = listeners.iter().map(|(_, address)| address.to_string()).collect();
         return Finding::ok(CHECK, format!("free: {}", free.join(", ")));
     }
-    Finding::fail(CHECK, taken.join("\n"), "end the other program, or choose other addresses")
+    Finding::fail(CHECK, taken.join("\n"), "stop the other program, or configure other addresses")
 }
 
 /// Whether the database can be worked with: as the message API that runs says, where one does, and as it looks.
@@ -29,12 +29,12 @@ pub(super) async fn store(loaded: &Loaded, running: Option<u32>) -> Finding {
     if running.is_some()
         && let Some((exit, reason)) = store_check::unready(loaded).await
     {
-        let advice = "'launcher status' shows when that is over; 'launcher logs message-api' has more";
+        let advice = "see 'launcher status' and 'launcher logs message-api'";
         return Finding::fail("store", reason, advice).with_exit(exit);
     }
     if mongodb::is_mongodb(&store.url) {
         return match mongodb::greet(&store.url).await {
-            Ok(()) => Finding::ok("MongoDB", "it answers, and lets us write"),
+            Ok(()) => Finding::ok("MongoDB", "reachable and writable"),
             Err(error) => {
                 let failure = error.into_failure();
                 let advice = "see store.url, MONGO_URL and the server; 'sqlite:chat.db' needs no server";
@@ -44,7 +44,7 @@ pub(super) async fn store(loaded: &Loaded, running: Option<u32>) -> Finding {
     }
     match message_api::store::inspect(store, &loaded.directories.data) {
         Ok(()) => match store_check::damage(loaded) {
-            None => Finding::ok("store", format!("{}, not damaged; MongoDB is not used", store.url)),
+            None => Finding::ok("store", format!("{}, intact; MongoDB is not used", store.url)),
             Some((exit, problem)) => {
                 Finding::fail("store", problem, "restore a backup: launcher restore FILE").with_exit(exit)
             }
@@ -54,7 +54,7 @@ pub(super) async fn store(loaded: &Loaded, running: Option<u32>) -> Finding {
             Finding::fail(
                 "store",
                 failure.to_string(),
-                "put a backup in its place, or name another file in store.url",
+                "restore a backup in its place, or set another file in store.url",
             )
             .with_exit(failure.exit())
         }
@@ -69,7 +69,7 @@ pub(super) fn tls_roots() -> Finding {
         (0, error) => {
             let why = error.map(|error| format!(": {error}")).unwrap_or_default();
             let advice = "install them (Debian: apt-get install ca-certificates); only the bot and a MongoDB with TLS need them";
-            Finding::warn(CHECK, format!("none are found{why}"), advice)
+            Finding::warn(CHECK, format!("none found{why}"), advice)
         }
         (count, _) => Finding::ok(CHECK, format!("{count} certificates of this machine")),
     }
@@ -80,12 +80,12 @@ pub(super) async fn bot(loaded: &Loaded) -> (Finding, Option<i64>) {
     const CHECK: &str = "OpenAI key";
     let config = &loaded.settings.openai_bot;
     if !config.enabled || loaded.without.contains(&"--no-openai") {
-        return (Finding::ok(CHECK, "not needed: the bot is switched off"), None);
+        return (Finding::ok(CHECK, "not needed: the bot is disabled"), None);
     }
     let Some(key) = &loaded.api_key else {
         let advice =
             "put OPENAI_API_KEY=… into .env beside the configuration, or set openai-bot.enabled = false";
-        return (Finding::warn(CHECK, "none, so the bot is not started", advice), None);
+        return (Finding::warn(CHECK, "not set, so the bot is not started", advice), None);
     };
     let credentials = Credentials { api_key: Secret::new(key.expose().to_owned()) };
     match openai_bot::contact(config, &credentials).await {
@@ -102,13 +102,11 @@ fn refused(check: &'static str, error: &ContactError) -> Finding {
         ContactError::Config(failure) => {
             Finding::fail(check, found, "correct the setting").with_exit(failure.exit())
         }
-        ContactError::BadKey => Finding::fail(check, found, "copy it anew").with_exit(Exit::Config),
+        ContactError::BadKey => Finding::fail(check, found, "copy the key again").with_exit(Exit::Config),
         // The rest of the chat works without the bot.
         ContactError::Unreachable { .. } => {
-            Finding::warn(check, found, "see the network, openai-bot.base-url, or a proxy")
+            Finding::warn(check, found, "check the network, the proxy and openai-bot.base-url")
         }
-        ContactError::Refused { .. } => {
-            Finding::warn(check, found, "see which keys are valid where you got it")
-        }
+        ContactError::Refused { .. } => Finding::warn(check, found, "check the key with its provider"),
     }
 }

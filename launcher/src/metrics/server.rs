@@ -57,12 +57,12 @@ impl MetricsServer {
                     Ok(listener) => {
                         kit::http::serve(listener, kit::http::guarded(router(looker)), ended).await;
                     }
-                    Err(error) => tracing::error!(%error, "the launcher's numbers cannot be served"),
+                    Err(error) => tracing::error!(%error, "cannot serve the launcher's metrics"),
                 }
             });
         };
         let thread = std::thread::Builder::new().name("metrics".to_owned()).spawn(serve)?;
-        tracing::info!(%address, "serving the launcher's numbers");
+        tracing::info!(%address, "serving the launcher's metrics");
         Ok(Self { end, thread: Some(thread) })
     }
 }

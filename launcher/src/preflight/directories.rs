@@ -9,7 +9,7 @@ use crate::config::Directories;
 
 /// A directory cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the {kind} directory {} cannot be used; name another one with --{kind}", path.display())]
+#[error("cannot use the {kind} directory {}; set another one with --{kind}", path.display())]
 pub struct DirectoryError {
     kind: &'static str,
     path: PathBuf,
@@ -48,11 +48,11 @@ pub fn exposed(directories: &Directories, dotenvs: &[PathBuf]) -> Vec<(String, S
     let closed = [&directories.data, &directories.logs].into_iter().filter(|path| mode(path) & 0o007 != 0);
     let directories = closed.map(|path| {
         let path = path.display();
-        (format!("every user of this machine can look into {path}"), format!("chmod 700 '{path}'"))
+        (format!("all users of this machine can access {path}"), format!("chmod 700 '{path}'"))
     });
     let secrets = dotenvs.iter().filter(|path| mode(path) & 0o044 != 0).map(|path| {
         let path = path.display();
-        (format!("others can read {path}, which is for secrets"), format!("chmod 600 '{path}'"))
+        (format!("other users can read {path}, which holds secrets"), format!("chmod 600 '{path}'"))
     });
     directories.chain(secrets).collect()
 }

@@ -33,13 +33,13 @@ pub enum MongoError {
     #[error("store.url is not a MongoDB URL: {0}")]
     Url(String),
     /// The name of the host is unknown.
-    #[error("there is no host called '{host}'; store.url or MONGO_URL names it")]
+    #[error("unknown host '{host}' in store.url or MONGO_URL")]
     NoSuchHost {
         /// The host.
         host: String,
     },
     /// Nothing listens there, or the network does not lead there.
-    #[error("MongoDB at {address} cannot be reached: {why}")]
+    #[error("cannot reach MongoDB at {address}: {why}")]
     Unreachable {
         /// Host and port.
         address: String,
@@ -47,7 +47,7 @@ pub enum MongoError {
         why: String,
     },
     /// Something listens, but does not speak MongoDB's protocol.
-    #[error("what answers at {address} is not a MongoDB{hint}")]
+    #[error("the server at {address} is not MongoDB{hint}")]
     NotMongo {
         /// Host and port.
         address: String,
@@ -62,7 +62,7 @@ pub enum MongoError {
     },
     /// It wants a login and the URL holds none.
     #[error(
-        "MongoDB at {address} wants a login, and store.url names no user; write mongodb://USER:PASSWORD@{address}/"
+        "MongoDB at {address} requires a login, but store.url has no user; write mongodb://USER:PASSWORD@{address}/"
     )]
     NoLogin {
         /// Host and port.
@@ -81,7 +81,7 @@ pub enum MongoError {
         database: String,
     },
     /// No database can have this name.
-    #[error("store.url names the database '{database}', and MongoDB takes no such name: {why}")]
+    #[error("invalid database name '{database}' in store.url: {why}")]
     Database {
         /// The name.
         database: String,
@@ -169,10 +169,10 @@ fn database(options: &ClientOptions) -> Result<String, MongoError> {
     let name = options.default_database.as_deref().unwrap_or(message_api::store::mongo::DATABASE);
     let wrong = |why| Err(MongoError::Database { database: name.chars().take(100).collect(), why });
     if name.len() > LONGEST {
-        return wrong("it has more than 63 bytes");
+        return wrong("it is longer than 63 bytes");
     }
     if name.contains(['/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?', '\0']) {
-        return wrong("it holds one of / \\ . \" $ * < > : | ? or a space");
+        return wrong("it contains one of / \\ . \" $ * < > : | ? or a space");
     }
     Ok(name.to_owned())
 }
@@ -210,17 +210,17 @@ async fn reach(host: &ServerAddress) -> Result<(), MongoError> {
         |why: &str| MongoError::Unreachable { address: format!("{host}:{port}"), why: why.to_owned() };
     let found = tokio::time::timeout(CONNECT, tokio::net::lookup_host((host.as_str(), port))).await;
     let addresses: Vec<_> = match found {
-        Err(_) => return Err(unreachable("its name was not found within 2 s")),
+        Err(_) => return Err(unreachable("its name did not resolve within 2 s")),
         Ok(Err(_)) => return Err(MongoError::NoSuchHost { host: host.clone() }),
         Ok(Ok(addresses)) => addresses.collect(),
     };
     match tokio::time::timeout(CONNECT, TcpStream::connect(addresses.as_slice())).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            Err(unreachable("nothing listens there; is it started?"))
+            Err(unreachable("connection refused; is it running?"))
         }
         Ok(Err(error)) => Err(unreachable(&error.to_string())),
-        Err(_) => Err(unreachable("no answer within 2 s; a firewall?")),
+        Err(_) => Err(unreachable("no response within 2 s; is it blocked by a firewall?")),
     }
 }
 

@@ -31,13 +31,13 @@ impl fmt::Display for Taken {
             Why::InUse(Some(owner)) => {
                 write!(
                     f,
-                    "{address} ({key}) is taken by {owner}; end it, or set another address: --set {key}=127.0.0.1:PORT"
+                    "{address} ({key}) is in use by {owner}; stop it, or set another address: --set {key}=127.0.0.1:PORT"
                 )
             }
             Why::InUse(None) => {
                 write!(
                     f,
-                    "{address} ({key}) is taken by a program we cannot see; set another address: --set {key}=127.0.0.1:PORT"
+                    "{address} ({key}) is in use by a program of another user; set another address: --set {key}=127.0.0.1:PORT"
                 )
             }
             Why::Other(error) => match error.kind() {
@@ -45,7 +45,7 @@ impl fmt::Display for Taken {
                     write!(f, "{address} ({key}): this machine has no such address")
                 }
                 io::ErrorKind::PermissionDenied => {
-                    write!(f, "{address} ({key}): ports below 1024 need special rights")
+                    write!(f, "{address} ({key}): ports below 1024 need special permissions")
                 }
                 _ => write!(f, "{address} ({key}): {error}"),
             },

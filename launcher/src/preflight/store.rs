@@ -41,6 +41,6 @@ pub async fn legacy(loaded: &Loaded) -> Option<String> {
     }
     let count = message_api::store::mongo::legacy_waiting(url).await.ok()??;
     Some(format!(
-        "the older program left {count} messages in the collection 'messages'; they are taken over at the next start"
+        "the older program left {count} messages in the collection 'messages'; they are imported at the next start"
     ))
 }

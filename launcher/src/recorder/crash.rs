@@ -184,7 +184,7 @@ impl Chronicle {
 
     fn write(&self, report: &Report) {
         if let Err(error) = write(&self.directory, report).and_then(|()| prune(&self.directory)) {
-            tracing::warn!(%error, component = report.component, "the report of its crash cannot be written");
+            tracing::warn!(%error, component = report.component, "cannot write the crash report");
         }
     }
 }

@@ -153,7 +153,7 @@ impl Journal {
         let mut bytes = serde_json::to_vec(line).expect("a line can be written as JSON");
         bytes.push(b'\n');
         if let Err(error) = self.file.write_all(&bytes) {
-            tracing::warn!(%error, "an event cannot be written");
+            tracing::warn!(%error, "cannot write to events.jsonl");
         }
     }
 }

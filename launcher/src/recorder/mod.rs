@@ -61,7 +61,7 @@ impl Recorder {
         match self.done.recv_timeout(CLOSE) {
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
             Err(RecvTimeoutError::Timeout) => {
-                tracing::warn!("the last events are not written; is the disk stuck?")
+                tracing::warn!("the last events were not written; is the disk stalled?")
             }
         }
     }

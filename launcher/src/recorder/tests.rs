@@ -17,7 +17,7 @@ fn at(second: i64) -> Moment {
 }
 
 fn transition(component: &str, epoch: u64, from: State, to: State) -> Transition {
-    let (component, reason, config_digest) = (component.to_owned(), "it serves".to_owned(), "d1".to_owned());
+    let (component, reason, config_digest) = (component.to_owned(), "ready".to_owned(), "d1".to_owned());
     Transition {
         at: at(epoch as i64),
         component,

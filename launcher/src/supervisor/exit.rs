@@ -66,7 +66,7 @@ impl fmt::Display for ProcessExit {
                 Some(name) => write!(f, "was killed by {name}"),
                 None => write!(f, "was killed by signal {number}"),
             },
-            Self::Unknown => f.write_str("ended, nobody knows how"),
+            Self::Unknown => f.write_str("exit status unknown"),
         }
     }
 }

@@ -130,7 +130,7 @@ async fn take_children_lock(data: &Path, path: &Path) -> Result<File, Failure> {
     let mut file = open(path)?;
     let run_id = read_content(&mut file).trim().parse::<Uuid>().ok();
     if !is_free(&file, path, ORPHANS_END).await? {
-        tracing::warn!(data = %data.display(), "processes of an earlier launcher live on; they are ended");
+        tracing::warn!(data = %data.display(), "processes of an earlier launcher are still running; stopping them");
         sweep::end(run_id, Some(&file)).await;
     } else if let Some(run_id) = run_id {
         // Whoever closed the lock and lives is known by its mark all the same.

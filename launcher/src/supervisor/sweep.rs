@@ -75,7 +75,7 @@ async fn end_within(grace: Duration, run_id: Option<Uuid>, lock: Option<&File>) 
                 tracing::warn!(
                     pid = stray.pid.as_raw_nonzero().get(),
                     ?signal,
-                    "ends a process of an earlier run"
+                    "stopping a process of an earlier run"
                 );
                 stray.hold.send(signal);
                 stray.hold.send(Signal::CONT);

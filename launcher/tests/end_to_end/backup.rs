@@ -84,7 +84,7 @@ fn what_was_said_can_be_taken_away_and_brought_back() {
     let path = file.to_str().unwrap();
     let taken = home.run(&["backup", path]);
     let said = String::from_utf8_lossy(&taken.stdout).into_owned();
-    assert!(taken.status.success() && said.contains("1 messages in 1 conversations, 1 users"), "{taken:?}");
+    assert!(taken.status.success() && said.contains("1 message in 1 conversation, 1 user"), "{taken:?}");
     let again = home.run(&["backup", path]);
     assert_eq!(again.status.code(), Some(64), "a backup is not overwritten: {again:?}");
 
@@ -97,11 +97,11 @@ fn what_was_said_can_be_taken_away_and_brought_back() {
     }
     let asked = home.run(&["restore", path]);
     assert_eq!(asked.status.code(), Some(64), "without a terminal nothing is replaced: {asked:?}");
-    assert!(String::from_utf8_lossy(&asked.stderr).contains("repeat it with --yes"), "{asked:?}");
+    assert!(String::from_utf8_lossy(&asked.stderr).contains("confirm it with --yes"), "{asked:?}");
     let restored = home.run(&["restore", "--yes", path]);
     assert!(restored.status.success(), "{restored:?}");
     let said = String::from_utf8_lossy(&restored.stdout).into_owned();
-    let kept = said.trim().rsplit_once("is kept in ").unwrap().1;
+    let kept = said.trim().rsplit_once("the previous messages are in ").unwrap().1;
     let mode = std::fs::metadata(kept).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "{kept}");
     let (mut bob, _) = LineClient::login(home.chat, "bob");

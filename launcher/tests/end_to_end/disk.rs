@@ -216,7 +216,7 @@ fn a_file_that_is_not_ours_or_newer_is_refused_and_stays_as_it_is() {
         let printed = || Some(launcher.printed()).filter(|said| said.contains("launcher status"));
         let said = wait_for("the table", printed);
         let line = said.lines().find(|line| line.starts_with("message-api")).unwrap();
-        assert!(line.contains("failed") && line.contains("its configuration is wrong"), "{said}");
+        assert!(line.contains("failed") && line.contains("configuration error"), "{said}");
         assert!(line.contains(words) && line.contains("store.file"), "{said}");
         assert!(std::fs::read(&file).unwrap() == before, "the file was changed: {words}");
     }

@@ -36,10 +36,10 @@ fn a_store_that_is_moved_away_turns_everything_red_with_the_reason_and_back() {
     std::fs::rename(&file, &aside).unwrap();
 
     let (_, status) = run_until(&launcher, "status", REASON);
-    assert!(status.contains("not healthy: ") && status.contains("message-api"), "{status}");
+    assert!(status.contains("unhealthy: ") && status.contains("message-api"), "{status}");
     let (code, check) = run_until(&launcher, "check", REASON);
     assert_eq!(code, Some(69), "{check}");
-    assert!(check.contains("message-api is not ready: ") && !check.contains("all is well"), "{check}");
+    assert!(check.contains("message-api is not ready: ") && !check.contains("no problems found"), "{check}");
     let (code, doctor) = run_until(&launcher, "doctor", REASON);
     assert_eq!(code, Some(69), "{doctor}");
     let line = doctor.lines().find(|line| line.contains(REASON)).unwrap();

@@ -204,7 +204,7 @@ fn where_the_store_refuses_nobody_is_restarted_and_status_says_why() {
     wait_for("the store to refuse", || refused("chat-server"));
     wait_for("status to say so", || {
         let status = String::from_utf8(launcher.home.run(&["status"]).stdout).unwrap();
-        (status.contains("not stored: the store refuses") && status.contains("not healthy")).then_some(())
+        (status.contains("not stored: the store refuses") && status.contains("unhealthy")).then_some(())
     });
     let restarted = restarts(&launcher, "message-api");
     // A refusal takes a second at most, so there are several more; as failures three of them would be a restart.
@@ -236,10 +236,10 @@ fn take_store_away(launcher: &mut Launcher) -> Option<rusqlite::Connection> {
 fn by_hand_it_says_what_did_not_happen() {
     let home = home().argument("--no-web");
     let (code, said) = probe(&home, &[]);
-    assert!(code == Some(1) && said.contains("nothing has been started on"), "{said}");
+    assert!(code == Some(1) && said.contains("no launcher has run with"), "{said}");
     let mut launcher = home.up();
     let (code, said) = probe(&launcher.home, &[]);
-    let words = format!("a message came back through the chat server at {} in ", launcher.home.chat);
+    let words = format!("delivered a message through the chat server at {} in ", launcher.home.chat);
     assert!(code == Some(0) && said.starts_with(&words), "{said}");
     let file = launcher.home.data().join("service.token");
     let token = std::fs::read_to_string(&file).unwrap();

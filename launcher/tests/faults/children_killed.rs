@@ -85,7 +85,7 @@ fn killed_children_come_back_alone_and_in_time_and_leave_nothing_in_the_launcher
     wait_for("as many descriptors and threads as before", || (now() == before).then_some(()));
     took.sort();
     println!(
-        "{kills} kills, {looks} looks for twins: back after {:?} in the middle, {:?} at most; {before:?} descriptors and threads",
+        "{kills} kills, {looks} looks for twins: back after {:?} (median), {:?} (worst); {before:?} descriptors and threads",
         took[took.len() / 2],
         took[took.len() - 1]
     );

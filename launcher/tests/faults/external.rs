@@ -88,7 +88,7 @@ fn a_crash_is_on_record_with_all_that_was_known_of_it() {
         events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let given_up =
         events.iter().find(|event| event["component"] == "bot" && event["to"] == "failed").unwrap();
-    assert!(given_up["reason"].as_str().unwrap().starts_with("given up after 2 restarts"), "{given_up}");
+    assert!(given_up["reason"].as_str().unwrap().starts_with("gave up after 2 restarts"), "{given_up}");
     assert_eq!(events.last().unwrap()["event"], "launcher-ended");
     assert_eq!(launcher.home.run(&["crashes", "nobody"]).status.code(), Some(1));
 }

@@ -36,7 +36,7 @@ fn all_is_ready_soon_after_the_slowest_chain_of_components() {
     }
     overheads.sort_unstable();
     let middle = overheads[tries / 2];
-    println!("the launcher adds {middle} ms in the middle, {overheads:?}");
+    println!("the launcher adds {middle} ms median, {overheads:?}");
     // The short form is an unoptimised program beside other tests.
     assert!(middle <= if is_long() { 50 } else { 500 }, "{overheads:?}");
 }

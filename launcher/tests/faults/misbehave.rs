@@ -93,7 +93,7 @@ async fn serve_until_term() {
     let notifier = Notifier::from_environment();
     let mut term = signal(SignalKind::terminate()).unwrap();
     notifier.ready("polite");
-    tokio::spawn(notifier.keep_watchdog_quiet());
+    tokio::spawn(notifier.feed_watchdog());
     term.recv().await;
 }
 

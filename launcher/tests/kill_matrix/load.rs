@@ -147,7 +147,7 @@ pub(crate) async fn recipient(server: SocketAddr, who: String, books: Shared) {
                 books.lock().unwrap().comes(&who, event.body.as_str());
                 client.seen(event.conversation, event.seq).await;
             }
-            Incoming::Rejected(error) => panic!("{who} is turned away: {error:?}"),
+            Incoming::Rejected(error) => panic!("{who} is rejected: {error:?}"),
             Incoming::Connected(_) | Incoming::Frame(_) | Incoming::Disconnected { .. } => {}
         }
     }

@@ -97,7 +97,7 @@ fn role() {
         Ok("ping") => block_on(async {
             let notifier = Notifier::from_environment();
             notifier.ready("serving");
-            tokio::spawn(notifier.keep_watchdog_quiet());
+            tokio::spawn(notifier.feed_watchdog());
             tokio::task::spawn_blocking(wait_for_the_end_of_the_lifeline).await.unwrap();
         }),
         Ok("mute") => wait_for_the_end_of_the_lifeline(),

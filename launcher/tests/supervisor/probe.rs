@@ -163,7 +163,7 @@ fn who_gives_no_sign_of_life_is_started_anew_and_who_does_is_left_alone() {
         let silent = bench.until_state("silent", State::Failed).await;
         assert_eq!(silent.restarts, 1);
         let error = silent.last_error.unwrap();
-        assert!(error.starts_with("gave no sign of life for 600ms"), "{error}");
+        assert!(error.starts_with("sent no watchdog signal for 600ms"), "{error}");
         assert_eq!(bench.component("alive").await.restarts, 0);
         bench.stop().await;
     });

@@ -109,7 +109,7 @@ impl Members {
         if self.said_at.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
             self.said_at = Some(Instant::now());
             let count = std::mem::take(&mut self.closed);
-            tracing::warn!(%client, count, "too many HTTP connections; the slowest are closed");
+            tracing::warn!(%client, count, "too many HTTP connections; closing the slowest");
         }
     }
 }

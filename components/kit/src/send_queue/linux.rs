@@ -68,7 +68,7 @@ impl SendQueue {
             Err(Errno::NOENT | Errno::STALE) => Unacknowledged::Gone,
             Err(error) => {
                 if !self.complained.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "this system cannot tell what a peer has acknowledged; what is written counts as seen");
+                    tracing::warn!(%error, "this system cannot report what a peer has acknowledged; written data counts as delivered");
                 }
                 Unacknowledged::Unknown
             }

@@ -23,11 +23,11 @@ pub(super) async fn backup(State(service): State<Arc<Service>>) -> Response {
     tokio::spawn(async move {
         let exporting = archive::export(&*service.store, chunks);
         match service.shutdown.run_until_cancelled(exporting).await {
-            Some(Ok(())) => tracing::info!("a backup was taken"),
+            Some(Ok(())) => tracing::info!("backup finished"),
             Some(Err(error)) => {
-                tracing::warn!(error = kit::failure::chain(&error), "a backup was not finished");
+                tracing::warn!(error = kit::failure::chain(&error), "backup failed");
             }
-            None => tracing::warn!("a backup was not finished before the end"),
+            None => tracing::warn!("backup aborted"),
         }
     });
     let lines = stream::unfold(waiting, |mut waiting| async move {
@@ -43,7 +43,7 @@ pub(super) async fn restore(
     input::Body(RestoreRequest { file }): input::Body<RestoreRequest>,
 ) -> Result<Json<Restored>, Refusal> {
     if !file.is_absolute() {
-        return Err(Refusal::field("file", "the file's whole path is needed, from the root"));
+        return Err(Refusal::field("file", "an absolute path is required"));
     }
     Ok(Json(service.store.restore(file).await?))
 }

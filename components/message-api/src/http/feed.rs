@@ -69,7 +69,7 @@ async fn pump(service: Arc<Service>, position: Option<FeedPosition>, log: Uuid, 
             Ok(chunk) => chunk,
             Err(error) => {
                 service.metrics.feed_lagged.add(1);
-                tracing::warn!(%error, "a reader of the feed is cut off and reads the store");
+                tracing::warn!(%error, "feed subscriber lagged; disconnecting it");
                 return;
             }
         };

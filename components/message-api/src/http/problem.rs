@@ -66,7 +66,7 @@ impl From<StoreError> for Refusal {
                 Self { again: Some(again.as_secs()), ..refusal }
             }
             StoreError::Unavailable { detail, .. } | StoreError::Damaged { detail, .. } => {
-                tracing::warn!(error = kit::failure::chain(&error), "the store could not do a request");
+                tracing::warn!(error = kit::failure::chain(&error), "the store failed a request");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
             }
         }

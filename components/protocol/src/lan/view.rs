@@ -9,7 +9,7 @@ use crate::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Trust {
-    /// Of the old kind: unverified, in the clear.
+    /// Of the old kind: unverified, unencrypted.
     Clear,
     /// Encrypted; the key was taken on first use.
     New,

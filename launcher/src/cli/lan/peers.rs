@@ -12,7 +12,7 @@ use crate::cli::table::{Cell, Table};
 /// Its flags.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// As JSON, for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -27,16 +27,16 @@ pub(super) async fn peers(client: &LanClient, args: &Args) -> Result<Exit, Failu
     overview.peers.iter().for_each(|peer| table.row(row(peer)));
     table.lines(output::is_coloured()).iter().for_each(|line| output::line(line));
     if !overview.peers.iter().any(|peer| peer.online) {
-        output::line("nobody is here; 'launcher lan doctor' says why");
+        output::line("no peers found; 'launcher lan doctor' shows why");
     }
     Ok(Exit::Fine)
 }
 
 fn row(peer: &Peer) -> Vec<Cell> {
     let presence = if peer.online {
-        Cell::coloured("here", Colour::Green)
+        Cell::coloured("online", Colour::Green)
     } else {
-        Cell::coloured("away", Colour::Grey)
+        Cell::coloured("offline", Colour::Grey)
     };
     let key = match peer.key {
         PeerKey::Node(id) => id.short(),
@@ -54,10 +54,10 @@ fn row(peer: &Peer) -> Vec<Cell> {
 
 fn trust(trust: Trust) -> Cell {
     match trust {
-        Trust::Clear => Cell::coloured("unverified, in the clear", Colour::Yellow),
+        Trust::Clear => Cell::coloured("unverified, unencrypted", Colour::Yellow),
         Trust::New => Cell::plain("encrypted, not verified"),
         Trust::Verified => Cell::coloured("encrypted, verified", Colour::Green),
-        Trust::Changed => Cell::coloured("ANOTHER KEY THAN BEFORE", Colour::Red),
-        Trust::Blocked => Cell::coloured("turned away", Colour::Grey),
+        Trust::Changed => Cell::coloured("KEY CHANGED", Colour::Red),
+        Trust::Blocked => Cell::coloured("blocked", Colour::Grey),
     }
 }

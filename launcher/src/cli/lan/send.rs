@@ -10,9 +10,9 @@ use crate::cli::output;
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// To whom: a name, an address, or the beginning of a key
+    /// The recipient: a name, an address or the start of a key
     whom: String,
-    /// Send unencrypted to an address that was a node's, because a program of the old kind has it now
+    /// Send unencrypted to an address that an encrypted node used before
     #[arg(long)]
     unencrypted: bool,
     /// The message
@@ -25,9 +25,9 @@ pub(super) async fn send(client: &LanClient, args: &Args) -> Result<Exit, Failur
     let request = view::Send { peer: peer.key, text: args.text.join(" "), unencrypted: args.unencrypted };
     let entry = client.send(&request).await.map_err(failed)?;
     let said = match entry.state {
-        State::Sent => "sent, in the clear; whether it was read nobody says",
+        State::Sent => "sent unencrypted; this peer does not confirm delivery",
         State::Queued if peer.online => "on its way, encrypted",
-        State::Queued => "kept; it goes when they are back",
+        State::Queued => "stored; sent when they are back online",
         State::Delivered | State::Received => "delivered",
         State::Failed => {
             let why = format!("not sent: {}", output::tame(&entry.remark.unwrap_or_default()));

@@ -11,9 +11,9 @@ use crate::cli::output;
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Whom: a name, an address, or the beginning of a key; without it, our own fingerprint is shown
+    /// The peer: a name, an address or the start of a key [default: show your own fingerprint]
     whom: Option<String>,
-    /// The fingerprint that they have read to you, or the link of their QR code
+    /// The fingerprint they read to you, or the link in their QR code
     proof: Vec<String>,
 }
 
@@ -21,7 +21,7 @@ pub(super) async fn verify(client: &LanClient, args: &Args) -> Result<Exit, Fail
     let Some(whom) = &args.whom else { return show_own(client).await };
     let peer = find(client, whom).await?;
     let (PeerKey::Node(id), Some(fingerprint)) = (peer.key, &peer.fingerprint) else {
-        let what = "programs of the old kind have no key; who they are cannot be verified";
+        let what = "this peer uses the unencrypted protocol and has no key to verify";
         return Err(Failure::new(Exit::Failure, what));
     };
     if args.proof.is_empty() {
@@ -30,7 +30,7 @@ pub(super) async fn verify(client: &LanClient, args: &Args) -> Result<Exit, Fail
             output::tame(&peer.name)
         ));
         output::line(
-            "Let them read theirs to you, by another way than this network ('launcher lan verify' shows it there), and then:",
+            "Ask them to read theirs to you, not over this network ('launcher lan verify' shows it on their machine), then run:",
         );
         output::line(&format!("    launcher lan verify {} THEIR FINGERPRINT", id.short()));
         return Ok(Exit::Fine);

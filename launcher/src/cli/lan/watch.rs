@@ -37,12 +37,17 @@ pub(super) async fn watch(client: &LanClient, args: &Args) -> Result<Exit, Failu
                 Some(Event::Message { entry }) if only.is_none_or(|only| only == entry.peer) => {
                     show(client, &entry).await?;
                 }
-                Some(Event::Lagged) => output::line("(some messages were missed; the page has them)"),
+                Some(Event::Lagged) => {
+                    output::line("(lagged: some messages were skipped; the page shows them)")
+                }
                 Some(Event::Message { .. } | Event::Peers) | None => {}
             }
         }
         if came.len() > MAX_EVENT {
-            return Err(Failure::new(Exit::Failure, "what answers there is no lan-peer"));
+            return Err(Failure::new(
+                Exit::Failure,
+                "unexpected answer: the server at that address is not a lan-peer",
+            ));
         }
     }
     Ok(Exit::Fine)

@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn everything_has_its_place() {
         let (rows, coloured) = screen(&mut model(true), 80, 24);
-        assert!(coloured && rows[0].starts_with("not healthy: chat-server, "), "{rows:#?}");
+        assert!(coloured && rows[0].starts_with("unhealthy: chat-server, "), "{rows:#?}");
         assert!(rows[1].starts_with("COMPONENT       STATE"), "{rows:#?}");
         assert!(
             rows[2]

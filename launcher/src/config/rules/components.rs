@@ -17,8 +17,7 @@ pub(super) fn check(settings: &Settings, origins: &Origins) -> Vec<(String, Stri
         if catalog::component(name).is_some() {
             let given = |key: &&str| origins.of(&format!("components.{name}.{key}")) != Source::Default;
             for key in ComponentConfig::PROGRAM_KEYS.iter().filter(|key| given(key)) {
-                let what =
-                    format!("{name} is one of ours; a program in its place is named in [{name}], as command");
+                let what = format!("{name} is a built-in component; to replace it, set command in [{name}]");
                 complain(key, what);
             }
         } else {
@@ -76,7 +75,7 @@ fn supervision(component: &ComponentConfig, complain: &mut impl FnMut(&str, Stri
         ("stop-grace", component.stop_grace),
     ];
     for (key, _) in times.iter().filter(|(_, time)| time.is_some_and(|time| time.is_zero())) {
-        complain(key, "must be more than nothing".to_owned());
+        complain(key, "must be greater than zero".to_owned());
     }
     if component.backoff > component.backoff_max {
         complain("backoff-max", "is less than backoff".to_owned());
@@ -106,9 +105,7 @@ fn problem(probe: &ProbeConfig, is_liveness: bool, takes_message: bool) -> Optio
         return Some("log is a text that one of its lines has".to_owned());
     }
     if probe.log.is_some() && is_liveness {
-        return Some(
-            "a line of the log, once written, says nothing of later; use http, tcp or exec".to_owned(),
-        );
+        return Some("log probes are for readiness only; use http, tcp or exec".to_owned());
     }
     let is_zero = [probe.interval, probe.timeout].into_iter().flatten().any(|time| time.is_zero());
     if is_zero || probe.successes == 0 || probe.failures == 0 {

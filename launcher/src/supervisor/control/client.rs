@@ -35,7 +35,7 @@ pub enum ControlError {
     #[error("the launcher on the data directory {} does not answer within {} s", .0.display(), DEADLINE.as_secs())]
     Silent(PathBuf),
     /// It answered something else.
-    #[error("the launcher's answer is not understood; is it of another version?")]
+    #[error("malformed answer from the launcher; does it run another version?")]
     Answer(#[source] serde_json::Error),
 }
 

@@ -94,7 +94,7 @@ async fn converse(stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Result<
     while let Some(line) = read_line(&mut reader).await? {
         let response = match serde_json::from_slice(&line) {
             Ok(request) => ask(request, &asked).await,
-            Err(error) => Response::Refused { reason: format!("the request is not understood: {error}") },
+            Err(error) => Response::Refused { reason: format!("malformed request: {error}") },
         };
         write_line(&mut writer, &response).await?;
     }

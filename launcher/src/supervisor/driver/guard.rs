@@ -36,10 +36,10 @@ impl Guard {
                 match guard {
                     Ok((mut child, _lifeline)) => {
                         let status = child.wait().await;
-                        tracing::warn!(?status, "the guard has ended; there is a new one soon");
+                        tracing::warn!(?status, "the guard process exited; restarting it");
                     }
                     // The next start ends what is left behind, too.
-                    Err(error) => tracing::warn!(%error, "there is no guard for now"),
+                    Err(error) => tracing::warn!(%error, "cannot start the guard process; retrying"),
                 }
                 tokio::time::sleep(PAUSE).await;
                 guard = spawn(&program, run_id);

@@ -213,13 +213,13 @@ impl Driver {
                 self.tell_of_stop();
             }
             Action::Kill { name, epoch } => {
-                tracing::warn!(component = name, "is killed");
+                tracing::warn!(component = name, "sending SIGKILL");
                 if let Some(incarnation) = self.incarnation(&name, epoch) {
                     incarnation.kill();
                 }
             }
             Action::Abandon { name, epoch } => {
-                tracing::error!(component = name, "cannot even be killed; it is left behind");
+                tracing::error!(component = name, "still running after SIGKILL; giving up on it");
                 if self.incarnation(&name, epoch).is_some() {
                     self.incarnations.remove(&name);
                 }
@@ -242,7 +242,7 @@ impl Driver {
             Action::Forget { name } => {
                 self.alarms.remove(&name);
                 self.liveness.remove(&name);
-                tracing::info!(component = name, "is not in the plan any more");
+                tracing::info!(component = name, "removed from the plan");
             }
             Action::Finish => {}
         }

@@ -10,13 +10,13 @@ impl Driver {
         if !self.machine.is_quitting() {
             return self.quit();
         }
-        tracing::warn!("asked to end for the second time; all are killed");
+        tracing::warn!("second shutdown signal: killing all components");
         self.tell(Progress::Killing(self.awaited()));
         self.feed(Event::Kill)
     }
 
     fn quit(&mut self) -> bool {
-        tracing::info!("ending");
+        tracing::info!("shutting down");
         self.upward.stopping();
         // Whoever connects from now on is to be told so, as soon as the component itself does not listen any more.
         self.listeners.keep(std::iter::empty());
@@ -42,7 +42,7 @@ impl Driver {
         if let Some(reason) = self.machine.refusal(&name, verb) {
             return (Response::Refused { reason }, false);
         }
-        tracing::info!(component = name, ?verb, "asked for by the operator");
+        tracing::info!(component = name, ?verb, "requested by the operator");
         (Response::Accepted, self.feed(Event::Operator { name, verb }))
     }
 }

@@ -37,7 +37,7 @@ impl Driver {
         match self.replace(plan) {
             Ok((_, finished)) => finished,
             Err(reason) => {
-                tracing::error!(reason, "the new plan contradicts itself; the old one stays in force");
+                tracing::error!(reason, "the new plan is inconsistent; keeping the old one");
                 false
             }
         }
@@ -62,7 +62,7 @@ impl Driver {
         self.listeners.open(listen.iter().copied()).map_err(|error| error.to_string())?;
         self.listeners.keep(listen.into_iter());
         let summary = self.compare(&plan);
-        tracing::info!(?summary, "a new plan is in force");
+        tracing::info!(?summary, "new plan applied");
         self.logs.set(plan.log_policy, &plan.secrets);
         self.dependencies.replace(&plan.dependencies);
         if let Some(in_force) = &mut self.hooks.in_force {

@@ -25,7 +25,7 @@ impl Driver {
             Report::Said(Said::Alive) => Event::Alive { name, epoch },
             Report::Said(Said::Extend(by)) => Event::Extend { name, epoch, by },
             Report::Said(Said::Stuck) => {
-                Event::Unhealthy { name, epoch, reason: "said that it is stuck".to_owned() }
+                Event::Unhealthy { name, epoch, reason: "reported that it is stuck".to_owned() }
             }
             Report::Answered(answer) => return self.on_answer(name, epoch, answer),
             Report::Exited(death) => {
@@ -84,7 +84,7 @@ impl Driver {
             self.incarnations.insert(name, incarnation);
             return false;
         }
-        tracing::info!(component = name, exit = %death.exit, "has ended");
+        tracing::info!(component = name, exit = %death.exit, "exited");
         let stopping = self.machine.component(&name).map(|component| &component.phase);
         let by_itself = !matches!(stopping, Some(Phase::Stopping { then: Then::Stay | Then::Start, .. }));
         let ended = Ended { exit: death.exit, usage: death.usage, lived: death.lived, by_itself };
@@ -99,7 +99,7 @@ impl Driver {
         let same_in_a_row = crashed.map_or(0, |component| component.same_crashes.max(1));
         if let Some(component) = crashed.filter(|component| component.is_same_crash()) {
             let times = component.same_crashes;
-            tracing::warn!(component = name, times, "the same crash again and again");
+            tracing::warn!(component = name, times, "repeated crash");
         }
         let at = self.clock.now();
         self.observe(Observation::LastLines(events::LastLines {

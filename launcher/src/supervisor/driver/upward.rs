@@ -40,7 +40,7 @@ impl Upward {
         let notifier = Notifier::from_environment();
         // Before anything else: the first starts may keep the runtime from its tasks for a while.
         notifier.extend(EXTENSION);
-        let watchdog = tokio::spawn(notifier.clone().keep_watchdog_quiet());
+        let watchdog = tokio::spawn(notifier.clone().feed_watchdog());
         let patience = notifier.is_heard().then(|| tokio::spawn(ask_for_time(notifier.clone())));
         Self { notifier, watchdog, patience, last: String::new() }
     }
@@ -102,5 +102,5 @@ fn summary(snapshot: &Snapshot) -> String {
     let dependencies =
         degraded.map(|it| format!("{} {}", it.name, it.reason.as_deref().unwrap_or("is degraded")));
     let parts: Vec<String> = components.chain(dependencies).collect();
-    if parts.is_empty() { "all is well".to_owned() } else { parts.join("; ") }
+    if parts.is_empty() { "healthy".to_owned() } else { parts.join("; ") }
 }

@@ -63,7 +63,7 @@ fn serve(directory: &Path, woken: &Receiver<LogPolicy>) {
     }
     while let Ok(policy) = woken.recv() {
         if let Err(error) = tidy(directory, policy, woken) {
-            tracing::warn!(%error, directory = %directory.display(), "old logs cannot be tidied up; trying again later");
+            tracing::warn!(%error, directory = %directory.display(), "cannot remove old logs; will retry");
         }
     }
 }

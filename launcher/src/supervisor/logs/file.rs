@@ -35,7 +35,7 @@ const RETRY: Duration = Duration::from_millis(250);
 const ENDED: &[u8] = b" [launcher] the line ends here with its process\n";
 
 /// Ends a line that its process has not ended yet.
-const INTERRUPTED: &[u8] = b" [launcher] another process writes; the line goes on below\n";
+const INTERRUPTED: &[u8] = b" [launcher] output of another process; the line continues below\n";
 
 /// One process's output.
 pub(super) type StreamId = u64;
@@ -249,7 +249,7 @@ impl LogFile {
                 }
                 self.journal.start_over();
                 let Amount { lines, bytes } = self.segment.take().map(|it| it.content()).unwrap_or_default();
-                let cause = format!("the file was moved away with {lines} lines, {bytes} bytes");
+                let cause = format!("the file was moved with {lines} lines, {bytes} bytes");
                 self.lose(now, &cause, Amount::default());
             }
         }
@@ -336,7 +336,7 @@ impl LogFile {
         let mut known = self.journal.begin();
         if let Some(written) = known.take_if(|_| !self.path.exists()) {
             self.journal.start_over();
-            self.lose(now, "the file went away while no launcher ran", written.content());
+            self.lose(now, "the file disappeared while no launcher was running", written.content());
         }
         let opened = match Segment::open(&self.path, known.as_ref()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -389,7 +389,7 @@ impl LogFile {
             tracing::warn!(
                 component = self.name,
                 cause,
-                "its log cannot be written; lines are dropped and counted"
+                "cannot write the component's log; dropping lines and counting them"
             );
         }
         self.lose(now + RETRY, &cause, Amount::default());

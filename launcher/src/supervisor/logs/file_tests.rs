@@ -140,7 +140,7 @@ fn a_file_that_is_moved_away_gets_the_rest_of_its_line() {
     std::fs::write(bench.path(), "a stranger's").unwrap();
     bench.write("o\nthree\n");
     assert_eq!(std::fs::read_to_string(moved).unwrap(), "one\ntwo\n");
-    let notice = "[launcher] the file was moved away with 2 lines, 8 bytes; nothing is lost\n";
+    let notice = "[launcher] the file was moved with 2 lines, 8 bytes; nothing is lost\n";
     assert_eq!(bench.text(), format!("a stranger's\n{notice}three\n"));
     assert_eq!(bench.dropped(), (0, 0));
     // Whoever adds to it takes nothing away.
@@ -206,7 +206,7 @@ fn two_processes_never_share_a_line() {
     bench.write("one ");
     bench.log.write(bench.now, 2, b"other\n");
     bench.write("and the rest\n");
-    let remark = "one  [launcher] another process writes; the line goes on below\n";
+    let remark = "one  [launcher] output of another process; the line continues below\n";
     assert_eq!(bench.text(), format!("{remark}other\nand the rest\n"));
 }
 

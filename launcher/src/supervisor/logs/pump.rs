@@ -116,7 +116,9 @@ impl Pump {
         }
         let reader = match pipe::Receiver::from_owned_fd(reader) {
             Ok(reader) => reader,
-            Err(error) => return tracing::error!(component, %error, "its output cannot be read and is lost"),
+            Err(error) => {
+                return tracing::error!(component, %error, "cannot read the component's output; it is lost");
+            }
         };
         self.streams += 1;
         let stream = Stream {

@@ -112,14 +112,14 @@ impl Verdict {
     ) {
         let unknown = || logs.join(format!("{component}.*.{number:06}.log"));
         match (aside, written) {
-            (None, None) => self.flaw(&unknown(), "is missing, and nothing says what was in it".to_owned()),
+            (None, None) => self.flaw(&unknown(), "is missing, and its content is not recorded".to_owned()),
             (None, Some(Written { bytes, lines, aside, .. })) => {
                 let path = aside.map_or_else(unknown, |name| logs.join(name));
                 self.flaw(&path, format!("is missing, with {lines} lines, {bytes} bytes"));
             }
             (Some(aside), None) => {
                 self.files += 1;
-                self.unproven.push((aside.path.clone(), "no journal says what was written to it".to_owned()));
+                self.unproven.push((aside.path.clone(), "its checksums are missing".to_owned()));
             }
             (Some(aside), Some(written)) => {
                 let (length, path) = (Some(written.bytes), &aside.path);
@@ -134,9 +134,7 @@ impl Verdict {
     fn hold_live(&mut self, path: &Path, written: Option<Written>) {
         match (open(path, Form::Plain), written) {
             (Ok(file), Some(written)) => self.hold(path, file, written, None),
-            (Ok(_), None) => {
-                self.unproven.push((path.to_owned(), "no journal says what was written to it".to_owned()))
-            }
+            (Ok(_), None) => self.unproven.push((path.to_owned(), "its checksums are missing".to_owned())),
             (Err(error), Some(Written { bytes, lines, .. })) if error.kind() == io::ErrorKind::NotFound => {
                 if bytes > 0 {
                     self.flaw(path, format!("is missing, with {lines} lines, {bytes} bytes"));

@@ -169,7 +169,7 @@ fn what_happens_while_no_launcher_runs_is_found_by_verify_and_counted_by_the_nex
     bench.lines(10);
     let verdict = bench.verify();
     assert_eq!((verdict.flaws.len(), verdict.lost[1].lines), (0, 1), "{verdict:?}");
-    assert!(std::fs::read_to_string(&live).unwrap().contains("while no launcher ran"));
+    assert!(std::fs::read_to_string(&live).unwrap().contains("while no launcher was running"));
 }
 
 #[test]

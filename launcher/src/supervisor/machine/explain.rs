@@ -13,7 +13,7 @@ impl Machine {
             Phase::Unready { reason } => Some(reason.clone()),
             Phase::Backoff { until } => {
                 let wait = until.saturating_duration_since(now).as_secs_f64();
-                Some(format!("started again in {wait:.1} s{}", again(component)))
+                Some(format!("restarts in {wait:.1} s{}", again(component)))
             }
             Phase::Failed { reason } => Some(format!("{reason}{}", again(component))),
             Phase::Skipped { reason } => Some(reason.clone()),
@@ -43,7 +43,7 @@ impl Machine {
 /// That the crashes are one and the same, if they are.
 fn again(component: &Component) -> String {
     if component.is_same_crash() {
-        format!(" (the same crash {} times in a row)", component.same_crashes)
+        format!(" (same crash {} times in a row)", component.same_crashes)
     } else {
         String::new()
     }
@@ -51,13 +51,13 @@ fn again(component: &Component) -> String {
 
 fn stopping(then: &Then, until: Instant, killed: bool, now: Instant) -> String {
     let end = if killed {
-        "was killed and is not gone yet".to_owned()
+        "killed, but still running".to_owned()
     } else {
-        format!("is killed in {} s unless it ends", ceil_seconds(until.saturating_duration_since(now)))
+        format!("will be killed in {} s", ceil_seconds(until.saturating_duration_since(now)))
     };
     match then {
         Then::Stay | Then::Own => end,
-        Then::Start => format!("{end}; is then started again"),
+        Then::Start => format!("{end}; then restarts"),
         Then::Crash(reason) => format!("{reason}; {end}"),
     }
 }

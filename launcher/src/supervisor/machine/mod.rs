@@ -134,14 +134,14 @@ impl Machine {
         }
         let Some(component) = self.components.get(name) else {
             let known: Vec<&str> = self.graph.start_order().iter().map(String::as_str).collect();
-            return Some(format!("there is no '{name}'; there are {}", known.join(", ")));
+            return Some(format!("unknown component '{name}'; available: {}", known.join(", ")));
         };
         match (&component.phase, verb) {
             (Phase::Skipped { reason }, Verb::Start | Verb::Stop | Verb::Restart) => {
                 Some(format!("{name} is not part of this run: {reason}"))
             }
             (_, Verb::Start | Verb::Stop | Verb::Restart) if component.retired => {
-                Some(format!("{name} is not in the configuration any more"))
+                Some(format!("{name} is no longer in the configuration"))
             }
             (_, Verb::Start | Verb::Stop | Verb::Restart) => None,
         }

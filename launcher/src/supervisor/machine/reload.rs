@@ -54,7 +54,7 @@ impl Machine {
                 None => {
                     let new = Component::new(now, spec);
                     let (name, state) = (new.spec.name.clone(), new.state());
-                    let why = "is new in the configuration".to_owned();
+                    let why = "new in the configuration".to_owned();
                     out.push(Action::Changed { name: name.clone(), epoch: 0, from: state, to: state, why });
                     self.components.insert(name, new);
                 }
@@ -77,9 +77,7 @@ pub(super) fn skip_dependents(mut components: Vec<ComponentSpec>, graph: &Graph)
         let Some(spec) = components.iter_mut().find(|spec| spec.name == *name) else { continue };
         if let Some(need) = spec.needs.iter().find(|need| skipped.contains(*need)) {
             spec.launch = match &spec.launch {
-                Launch::Command { .. } => {
-                    Launch::Skip { reason: format!("it needs {need}, which is not part of this run") }
-                }
+                Launch::Command { .. } => Launch::Skip { reason: format!("needs {need}, which is disabled") },
                 Launch::Skip { reason } => Launch::Skip { reason: reason.clone() },
             };
         }

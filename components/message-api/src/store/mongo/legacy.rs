@@ -59,9 +59,9 @@ pub(super) async fn import_once(collections: &Collections) -> Result<(), StoreEr
     if waiting(collections).await?.is_none() {
         return Ok(());
     }
-    tracing::info!("taking over the messages of the older program");
+    tracing::info!("importing the messages of the older program");
     let legacy = import(collections).await?;
-    tracing::info!("took over {legacy}");
+    tracing::info!("imported {legacy}");
     Ok(())
 }
 
@@ -121,7 +121,7 @@ fn skip(legacy: &mut Legacy, why: &'static str, id: Option<bson::RawBsonRef<'_>>
     *count += 1;
     if *count <= NAMED {
         let id = id.map(|id| format!("{id:?}")).unwrap_or_default();
-        tracing::warn!(id, why, "a message of the older program is left out");
+        tracing::warn!(id, why, "skipped a message of the older program");
     }
 }
 
@@ -191,7 +191,7 @@ fn draft(document: &Document) -> Result<(UserName, Draft), &'static str> {
         sender,
         body: Body::parse(body).map_err(|_| "its text is empty, too long or not printable")?,
         kind: kind(text("type").unwrap_or_default()),
-        metadata: metadata(document.get("metadata")).ok_or("its metadata cannot be kept")?,
+        metadata: metadata(document.get("metadata")).ok_or("its metadata cannot be stored")?,
         client_id: client_id(id)?,
         timestamp: document.get("timestamp").and_then(time).or_else(|| made(id)),
     };
@@ -286,7 +286,7 @@ mod tests {
             why(doc! { "message": "x".repeat(20_000) }),
             "its text is empty, too long or not printable"
         );
-        assert_eq!(why(doc! { "metadata": "text" }), "its metadata cannot be kept");
+        assert_eq!(why(doc! { "metadata": "text" }), "its metadata cannot be stored");
         let (_, fine) = draft(&message(doc! { "type": "notification", "metadata": { "a": 1 } })).unwrap();
         assert_eq!((fine.kind, fine.metadata.to_json().as_str()), (MessageType::Notification, r#"{"a":1}"#));
         let named = draft(&message(doc! { "_id": "some text" })).unwrap().1;

@@ -112,7 +112,7 @@ pub(super) fn ours<T>(collection: &str, document: &Document, read: Result<T, Sto
     let id = document.get("_id").map(ToString::to_string).unwrap_or_default();
     let name = |error: &StoreError| {
         let why = kit::failure::chain(error);
-        tracing::warn!(collection, id, why, "a document of another program is left out");
+        tracing::warn!(collection, id, why, "skipped a document of another program");
     };
     read.inspect_err(name).ok()
 }
@@ -198,7 +198,7 @@ pub(super) async fn put_state(collections: &Collections, put: StatePut) -> Resul
     }
     let count = collections.count(state, doc! { "owner": put.owner.key() }, Some(STATE_KEYS)).await?;
     if count >= STATE_KEYS {
-        let detail = format!("{} keeps {STATE_KEYS} keys already, which is the most there may be", put.owner);
+        let detail = format!("{} already has {STATE_KEYS} keys, the maximum", put.owner);
         return Err(StoreError::refused("key", detail));
     }
     collections.update(state, filter, change, true).await?;

@@ -81,7 +81,7 @@ impl Follower {
                 }
                 (End::Broken(error), None) | (End::Lost(error), _) => {
                     let error = kit::failure::chain(&CallError::from(error));
-                    tracing::warn!(error, "the change stream is lost");
+                    tracing::warn!(error, "lost the change stream");
                     self.start_again().await;
                 }
                 (End::Dropped, _) => {
@@ -134,11 +134,11 @@ impl Follower {
             match open_stream(&self.collections, Some(token.clone())).await {
                 Ok(changes) => {
                     self.changes = changes;
-                    tracing::info!("the change stream goes on where it stopped");
+                    tracing::info!("resumed the change stream");
                     return;
                 }
                 Err(CallError::Driver(error)) if is_lost(&error) => {
-                    tracing::warn!("the server no longer has what came after the change stream stopped");
+                    tracing::warn!("the server no longer has the events since the change stream stopped");
                     return self.start_again().await;
                 }
                 Err(error) => {
@@ -157,10 +157,10 @@ impl Follower {
                     self.changes = changes;
                     self.progress.restart();
                     self.committed.restart();
-                    tracing::warn!("a new change stream; the feed begins a new epoch");
+                    tracing::warn!("opened a new change stream; the feed starts a new epoch");
                     return;
                 }
-                Err(error) => self.pause("no new change stream yet", &error, &mut backoff).await,
+                Err(error) => self.pause("cannot open a new change stream yet", &error, &mut backoff).await,
             }
         }
     }
@@ -208,7 +208,7 @@ fn event(document: Document) -> Option<Placed> {
     let parsed = bson::deserialize_from_document::<EventDocument>(document);
     let parsed = parsed.map_err(damaged).and_then(EventDocument::into_placed);
     let log =
-        |error: &StoreError| tracing::error!(error = kit::failure::chain(error), "an event is not published");
+        |error: &StoreError| tracing::error!(error = kit::failure::chain(error), "cannot publish an event");
     parsed.inspect_err(log).ok()
 }
 

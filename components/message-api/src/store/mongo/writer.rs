@@ -132,7 +132,7 @@ impl Writer {
             results.extend(group.results);
         }
         if let Some(error) = &failure {
-            tracing::error!(error = kit::failure::chain(error), "messages could not be stored in MongoDB");
+            tracing::error!(error = kit::failure::chain(error), "cannot store messages in MongoDB");
         }
         let mut results = results.into_iter();
         for batch in batches {

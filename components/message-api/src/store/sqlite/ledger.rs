@@ -326,8 +326,7 @@ impl Ledger<'_> {
         }
         let mut count = self.connection.prepare_cached("SELECT count(*) FROM state WHERE owner = ?1")?;
         if count.query_row([owner], |row| row.get::<_, u64>(0))? >= STATE_KEYS {
-            let detail =
-                format!("{} keeps {STATE_KEYS} keys already, which is the most there may be", put.owner);
+            let detail = format!("{} already has {STATE_KEYS} keys, the maximum", put.owner);
             return Ok(Err(StoreError::refused("key", detail)));
         }
         let mut insert =

@@ -168,9 +168,9 @@ pub(super) fn swap(connection: &mut Connection, store: &Path, built: &Built) -> 
     let of_sqlite = |error| store_error(store, error);
     let copy = beside(store, &format!("before-restore-{}", Timestamp::now().micros()));
     file::copy(connection, &copy).map_err(|error| {
-        StoreError::because("what there is cannot be kept, so nothing is restored", error)
+        StoreError::because("cannot save the current messages, so nothing is restored", error)
     })?;
-    tracing::info!(copy = %copy.display(), "what the store held before the restore is kept");
+    tracing::info!(copy = %copy.display(), "saved the previous messages before the restore");
     let mut new = Connection::open(&built.path).map_err(of_sqlite)?;
     keep_floors(connection, &mut new).map_err(of_sqlite)?;
     let pages = Backup::new(&new, connection).map_err(of_sqlite)?;

@@ -209,7 +209,7 @@ impl Writer {
         self.published = ledger::last_pos(connection).map_err(|error| store_error(&self.path, error))?;
         self.publishing.progress.has_published(self.published);
         self.publishing.committed.restart();
-        tracing::warn!(?built.totals, "the store is what the backup holds; the feed begins a new epoch");
+        tracing::warn!(?built.totals, "restored the backup; the feed starts a new epoch");
         Ok(kept)
     }
 
@@ -277,7 +277,7 @@ impl Writer {
         if self.told_of_foreign.is_none_or(|told| told.elapsed() > FOREIGN_NEWS) {
             self.told_of_foreign = Some(Instant::now());
             let path = path.display();
-            tracing::warn!(%path, "another program writes into the database file; who is online does not get what it writes");
+            tracing::warn!(%path, "another program writes to the database file; its messages are not delivered to online users");
         }
         Ok(())
     }
@@ -316,7 +316,7 @@ impl Writer {
             if !stopped.until_back || self.files.check().is_err() {
                 return Err(stopped.error.clone());
             }
-            tracing::warn!(path = %self.path.display(), "the database file is back; storing goes on");
+            tracing::warn!(path = %self.path.display(), "the database file is back; storing messages again");
         } else if self.connection.is_some() {
             return Ok(());
         }

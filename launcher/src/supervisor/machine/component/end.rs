@@ -111,7 +111,7 @@ impl Component {
     fn end_of_its_own(&mut self, now: Instant, end: End, unit: f64, out: &mut Vec<Action>) {
         let when = self.spec.restart.when;
         if end.clean && when != RestartWhen::Always {
-            let note = format!("has done its work: it {}", end.how);
+            let note = format!("finished: {}", end.how);
             self.enter(Phase::Stopped, &note, out);
             self.note = Some(note);
             return;
@@ -119,11 +119,11 @@ impl Component {
         self.crashed = Some((self.epoch, now));
         self.last_error = Some(end.how.clone());
         if end.config_error {
-            let reason = format!("its configuration is wrong: it {}", end.how);
+            let reason = format!("configuration error: {}", end.how);
             return self.give_up(reason, out);
         }
         if when == RestartWhen::Never {
-            return self.give_up(format!("is not to be restarted; it {}", end.how), out);
+            return self.give_up(format!("its restart policy forbids a restart; it {}", end.how), out);
         }
         match self.budget.grant(now, &self.spec.restart, unit) {
             Some(delay) => {
@@ -136,7 +136,7 @@ impl Component {
                 let restarts = self.spec.restart.intensity;
                 let how = &end.how;
                 self.give_up(
-                    format!("given up after {restarts} restarts within {window}; the last time it {how}"),
+                    format!("gave up after {restarts} restarts within {window}; the last time it {how}"),
                     out,
                 );
             }

@@ -175,7 +175,7 @@ impl Component {
         self.status_text = None;
         self.watchdog = self.spec.watchdog;
         self.limit = later(now, self.spec.ready_timeout.saturating_mul(MAX_EXTENSION));
-        self.enter(Phase::Starting { since: now }, "all that it needs is ready", out);
+        self.enter(Phase::Starting { since: now }, "its dependencies are ready", out);
         self.set_alarm(later(now, self.spec.ready_timeout), out);
         out.push(Action::Spawn { name: self.spec.name.clone(), epoch: self.epoch });
     }
@@ -198,7 +198,7 @@ impl Component {
     }
 
     fn serve(&mut self, now: Instant, out: &mut Vec<Action>) {
-        self.enter(Phase::Ready { since: now }, "it serves", out);
+        self.enter(Phase::Ready { since: now }, "ready", out);
         self.on_sign_of_life(now, out);
     }
 
@@ -259,7 +259,7 @@ impl Component {
     /// `STOPPING=1`: it is on its way out by itself. It is not told to end, but may not take for ever.
     pub(super) fn on_leaving(&mut self, now: Instant, out: &mut Vec<Action>) {
         if self.is_at_work() {
-            self.begin_to_stop(now, Then::Own, "it says that it is ending", out);
+            self.begin_to_stop(now, Then::Own, "announced that it is stopping", out);
         }
     }
 
@@ -278,11 +278,11 @@ impl Component {
             }
             Phase::Ready { .. } | Phase::Unready { .. } => {
                 let limit = self.watchdog.map(kit::duration::format).unwrap_or_default();
-                self.on_unhealthy(now, format!("gave no sign of life for {limit}"), out);
+                self.on_unhealthy(now, format!("sent no watchdog signal for {limit}"), out);
             }
             Phase::Stopping { then: Then::Own, killed: false, .. } => {
                 let limit = kit::duration::format(self.spec.stop_grace);
-                let reason = format!("said that it was ending and did not within {limit}");
+                let reason = format!("announced that it was stopping and did not stop within {limit}");
                 self.kill(now, Then::Crash(reason), out);
             }
             Phase::Stopping { then, killed: false, .. } => {
@@ -291,7 +291,7 @@ impl Component {
             }
             Phase::Stopping { killed: true, .. } if quitting => {
                 out.push(Action::Abandon { name: self.spec.name.clone(), epoch: self.epoch });
-                self.enter(Phase::Stopped, "cannot even be killed", out);
+                self.enter(Phase::Stopped, "still running after SIGKILL", out);
             }
             // Whatever holds it in the kernel, no second one takes its place before it is gone.
             Phase::Stopping { then, killed: true, .. } => {
@@ -300,7 +300,7 @@ impl Component {
             }
             Phase::Backoff { .. } => {
                 self.restarts = self.restarts.saturating_add(1);
-                self.enter(Phase::Waiting, "has waited long enough", out);
+                self.enter(Phase::Waiting, "backoff is over", out);
             }
             Phase::Waiting | Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => {}
         }
@@ -332,7 +332,7 @@ impl Component {
     /// Ended at once.
     pub(super) fn kill(&mut self, now: Instant, then: Then, out: &mut Vec<Action>) {
         let until = now + KILL_PATIENCE;
-        self.enter(Phase::Stopping { then, until, killed: true }, "is killed", out);
+        self.enter(Phase::Stopping { then, until, killed: true }, "sent SIGKILL", out);
         self.set_alarm(until, out);
         out.push(Action::Kill { name: self.spec.name.clone(), epoch: self.epoch });
     }

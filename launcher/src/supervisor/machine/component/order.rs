@@ -64,7 +64,7 @@ impl Component {
         spec: ComponentSpec,
         out: &mut Vec<Action>,
     ) {
-        let why = "its configuration has changed";
+        let why = "configuration changed";
         let was_retired = std::mem::take(&mut self.retired);
         let changed = was_retired || spec.config_digest != self.spec.config_digest;
         self.spec = spec;
@@ -87,6 +87,6 @@ impl Component {
 
     /// A reload has no place for it.
     pub(in crate::supervisor::machine) fn retire(&mut self, now: Instant, out: &mut Vec<Action>) {
-        self.on_verb(now, Verb::Stop, "is not in the configuration any more", out);
+        self.on_verb(now, Verb::Stop, "no longer in the configuration", out);
     }
 }
