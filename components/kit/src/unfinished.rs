@@ -128,9 +128,11 @@ impl Drop for Unfinished {
 }
 
 impl Held {
-    /// A connection that held `before` holds `now`. One that was dropped holds nothing more, whatever it says.
+    /// A connection that held `before` holds `now`. One that was dropped holds nothing more, whatever it says; one that somebody else
+    /// ended is counted to its end.
     fn set(&mut self, address: IpAddr, id: u64, before: usize, now: usize, end: &CancellationToken) {
-        if end.is_cancelled() {
+        let is_counted = |share: &Share| share.ends.contains_key(&id);
+        if end.is_cancelled() && !self.by_address.get(&address).is_some_and(is_counted) {
             return;
         }
         let share = self.by_address.entry(address).or_default();
@@ -220,6 +222,17 @@ mod tests {
         second.holds(90 * KIB);
         second.holds(0);
         assert_eq!(input.held().total, 66 * KIB);
+    }
+
+    #[test]
+    fn who_was_ended_for_another_reason_gives_back_what_was_counted() {
+        let input = input(100 * KIB);
+        let mut first = holding(&input, "::1", 60 * KIB);
+        first.end().cancel();
+        first.holds(70 * KIB);
+        assert_eq!(input.held().total, 66 * KIB);
+        drop(first);
+        assert_eq!(input.held().total, 0);
     }
 
     #[test]

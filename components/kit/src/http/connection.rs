@@ -48,6 +48,8 @@ struct State {
     is_idle: bool,
     /// For the peer to take what is written.
     answer: Wait,
+    /// Since when its request has waited for its turn. That is not the peer's fault, but nothing is lost with its place yet.
+    queued: Wait,
     patience: Duration,
     is_own: bool,
     progress: Progress,
@@ -120,6 +122,7 @@ impl Connection {
             request: Wait::default(),
             is_idle: true,
             answer: Wait::default(),
+            queued: Wait::default(),
             patience: PATIENCE,
             is_own: false,
             progress: Progress::default(),
@@ -275,10 +278,18 @@ impl Connection {
         state.answer.0.map(|since| since + state.patience)
     }
 
-    /// Since when it makes us wait, where its place may be given to another.
+    /// Its request waits for its turn until what this returns is dropped. Meanwhile its place may be given to another, as if its peer
+    /// made us wait: otherwise requests that cost much keep out all that cost little.
+    #[must_use]
+    pub fn queue(&self) -> Queued<'_> {
+        self.state().queued.begin();
+        Queued(self)
+    }
+
+    /// Since when it makes us wait or waits for its turn, where its place may be given to another.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
-        let since = [state.request.0, state.answer.0].into_iter().flatten().min();
+        let since = [state.request.0, state.answer.0, state.queued.0].into_iter().flatten().min();
         since.filter(|_| !state.is_own)
     }
 
@@ -317,5 +328,15 @@ impl Connection {
     pub(super) fn abort(&self) {
         // A connection that is closed already has nothing left to give up.
         let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
+    }
+}
+
+/// A request that waits for its turn.
+#[derive(Debug)]
+pub struct Queued<'c>(&'c Connection);
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.state().queued.end();
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -134,6 +136,34 @@ async fn where_all_places_are_taken_the_slowest_gives_its_own_up() {
         // Reset, or closed.
         let _ = stream.read_to_end(&mut rest).await;
         assert!(rest.len() < LARGE);
+    }
+}
+
+/// Waits for its turn for ever.
+async fn queue(Extension(connection): Extension<Arc<Connection>>) {
+    let _queued = connection.queue();
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_their_turn_keep_nobody_out() {
+    let router = router().route("/queue", get(queue));
+    let server = Running::start(Server::new(router).with_places(Places::new(4, 0))).await;
+    let mut queued = Vec::new();
+    for _ in 0..4 {
+        queued.push(server.send("GET /queue HTTP/1.1\r\nHost: localhost\r\n\r\n").await);
+    }
+    let mut later = Vec::new();
+    for _ in 0..8 {
+        let mut stream = server.send(READY).await;
+        assert!(answers(&mut stream).await, "everybody who asks is answered");
+        later.push(stream);
+    }
+    for mut stream in queued {
+        let mut rest = Vec::new();
+        // Reset, or closed.
+        let _ = stream.read_to_end(&mut rest).await;
+        assert!(rest.is_empty());
     }
 }
 

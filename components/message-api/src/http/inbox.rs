@@ -172,7 +172,9 @@ impl Handover {
     /// A page that is not much longer than [`CHUNK_BYTES`]. A longer one is read again with fewer messages: only the store can tell
     /// where the next begins.
     async fn read(&mut self, after: Option<&str>) -> Result<Unseen, StoreError> {
+        let queued = self.connection.as_ref().map(|connection| connection.queue());
         let _turn = READING.acquire().await.expect("the semaphore is never closed");
+        drop(queued);
         loop {
             let limit = self.page.min(self.left).max(1);
             let page = self.service.store.unseen(&self.user, after, limit).await?;
