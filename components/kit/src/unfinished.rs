@@ -14,8 +14,8 @@ use crate::places::network_of;
 
 /// So much of each connection is not counted: ten thousand connections hold 40 MiB of it.
 const FREE: usize = 4 * 1024;
-/// What all connections together may hold beyond that: nearly four hundred of the longest lines at the same time.
-const BUDGET: usize = 24 * 1024 * 1024;
+/// What all connections together may hold beyond that: more than a hundred of the longest lines at the same time.
+const BUDGET: usize = 8 * 1024 * 1024;
 
 /// What is told to whose connection is ended.
 pub const REFUSAL: &str =
@@ -23,7 +23,7 @@ pub const REFUSAL: &str =
 
 /// The budget of a process. Cheap to clone; clones share it.
 ///
-/// Bound: 24 MiB, each connection's first 4 KiB not counted. Overflow rule: the address that holds the most loses its connection that
+/// Bound: 8 MiB, each connection's first 4 KiB not counted. Overflow rule: the address that holds the most loses its connection that
 /// holds the most, until everything fits (longest queue drop: Suter et al., "Design considerations for supporting TCP with per-flow
 /// queueing", INFOCOM 1998). So a frame is refused only if its connection holds more than every other of its address, and its address
 /// more than every other. What a refused connection held is given back when its task next runs, and is not counted until then: a process
@@ -195,7 +195,7 @@ mod tests {
         let hostile: Vec<_> = (0..4096).map(|_| holding(&input, "127.0.0.1", 256 * KIB)).collect();
         assert!(input.held().total <= BUDGET);
         let held = hostile.iter().filter(|one| !one.is_refused()).count();
-        assert!((90..=98).contains(&held), "{held}");
+        assert!((30..=33).contains(&held), "{held}");
         assert!(!usual.is_refused(), "it holds less than the others");
         drop((hostile, usual));
         let held = input.held();

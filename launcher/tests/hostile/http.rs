@@ -31,7 +31,8 @@ fn ramp() -> Duration {
     Duration::from_millis(if is_long() { 0 } else { 5 })
 }
 
-/// Holds connections that have sent `request` and do nothing more; the oldest make room for new ones.
+/// Holds connections that have sent `request` and do nothing more. The newest make room for others, so that only the server ever ends the
+/// rest.
 pub(super) fn hold(attack: &Attack, address: SocketAddr, request: &[u8]) {
     hold_each(attack, address, |_| Cow::Borrowed(request));
 }
@@ -57,7 +58,7 @@ pub(super) fn hold_each<'r>(
             open.push_back(stream);
             std::thread::sleep(ramp());
             if open.len() > held() / THREADS {
-                open.pop_front();
+                open.pop_back();
                 std::thread::sleep(pause());
             }
         }

@@ -79,11 +79,14 @@ fn unfinished_frame(length: u64, sent: usize) -> Vec<u8> {
     bytes
 }
 
-/// What is refused is given back when its task has its turn: with all processors busy, hundreds of others read meanwhile, so the usual
-/// bound does not hold. Without the budget it was 400 MiB.
+/// What is refused is given back when its task has its turn: while a debug build is busy, hundreds of others read before that, and it holds
+/// twice as much as a release build. Without the budget it was 400 MiB.
 #[test]
 fn web_socket_frames_that_never_end() {
-    System::start().within_mib(300).withstands(WEB, |system, attack| {
-        hold(attack, system.launcher.home.page, &unfinished_frame(256 * 1024, 250_000));
-    });
+    System::start().within_mib(if cfg!(debug_assertions) { 128 } else { 64 }).withstands(
+        WEB,
+        |system, attack| {
+            hold(attack, system.launcher.home.page, &unfinished_frame(256 * 1024, 250_000));
+        },
+    );
 }
