@@ -71,7 +71,7 @@ pub(super) fn all() -> Vec<Route> {
 }
 
 fn messages() -> [Route; 5] {
-    let send = Operation::new("post", "Send a message", "Stores a message for its destination. It is durable once this is answered, and reaches whoever is online at once.")
+    let send = Operation::new("post", "Send a message", "Stores a message for its destination. It is durable once this is answered, and is delivered at once to a recipient who is online.")
         .body(schema::<api::PostMessage>)
         .answer(schema::<api::Stored>);
     let read = Operation::new("get", "Read and take unread messages", "Hands over what the user has not read, oldest first, and marks it as seen once the client has read the whole answer. Asked again it answers an empty list. An answer that was not read to its end, or whose connection broke, comes again.")
@@ -118,7 +118,7 @@ fn users() -> [Route; 7] {
     .answer(schema::<api::Standing>);
     let unseen = Operation::new(
         "get",
-        "Page through unseen events",
+        "Page through unread events",
         "Oldest first over all conversations. Nothing is marked as seen.",
     )
     .query("after", "The `next` of the page before.")
