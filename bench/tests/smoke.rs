@@ -28,7 +28,7 @@ fn a_relay_and_a_store_are_measured_and_nothing_is_wrong() {
     let (fine, table) = bench(&[&small[..], &ours].concat());
     assert!(fine, "{table}");
     let rows = |scenario: &str| table.lines().filter(|line| line.starts_with(scenario)).count();
-    assert_eq!((rows("relay, 4 under"), rows("relay, 500/s"), rows("one sender")), (3, 3, 3), "{table}");
+    assert_eq!((rows("relay, 4 in flight"), rows("relay, 500/s"), rows("one sender")), (3, 3, 3), "{table}");
     assert_eq!((rows("store"), rows("  fetched")), (3, 3), "{table}");
     assert_eq!(table.matches(" 0/0/0 ").count(), 15, "{table}");
 }

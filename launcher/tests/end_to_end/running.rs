@@ -28,7 +28,7 @@ fn the_data_directory_is_enough_to_find_what_runs_on_it() {
     assert!(ask(home, &["logs", "chat-server"]).contains("logged in name=alice"));
     assert!(ask(home, &["users"]).starts_with("NAME"));
     let file = home.dir.path().join("kept");
-    assert!(ask(home, &["backup", file.to_str().unwrap()]).contains("messages in"));
+    assert!(ask(home, &["backup", file.to_str().unwrap()]).contains("1 message"));
 }
 
 /// What lies below a directory and others may look into.
@@ -57,7 +57,7 @@ fn what_is_written_is_its_owners_alone() {
     assert_eq!(alice.line(), "User 'bob' is offline. Message saved.\n");
     let backups = home.dir.path().join("backups");
     std::fs::create_dir(&backups).unwrap();
-    assert!(ask(home, &["backup", backups.join("kept").to_str().unwrap()]).contains("messages in"));
+    assert!(ask(home, &["backup", backups.join("kept").to_str().unwrap()]).contains("1 message"));
     for directory in [home.data(), home.logs(), backups] {
         assert_eq!(open_to_others(&directory), [""; 0].map(PathBuf::from));
     }
