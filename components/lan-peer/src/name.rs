@@ -1,6 +1,6 @@
 //! Names, fit to be shown: what cannot be seen is taken out, and what may be taken for somebody else is told apart by the key.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use protocol::name::{is_of_one_writing, skeleton_of};
 use protocol::sanitise;
@@ -29,15 +29,20 @@ pub(crate) fn shape(name: &str) -> String {
     skeleton_of(&words.join(" "))
 }
 
+/// So many digits of a key stand for it at the command line.
+const KEY_DIGITS: usize = 6;
+
 /// Whether a name that somebody gives themselves is made like something else: of scripts that nobody mixes within a word, like an
-/// address, or with what stands behind names that are told apart by their keys.
+/// address or the beginning of a key, or with what stands behind names that are told apart by their keys.
 pub(crate) fn is_doubtful(name: &str) -> bool {
     let mut words = name.split(|c: char| c.is_whitespace() || c.is_ascii_punctuation());
     let is_mixed = words.any(|word| !is_of_one_writing(word));
-    let is_address = name.parse::<IpAddr>().is_ok();
+    let is_address =
+        name.parse::<IpAddr>().is_ok() || name.parse::<SocketAddr>().is_ok() || name.starts_with("old:");
+    let is_hexadecimal = name.len() >= KEY_DIGITS && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let last = name.rsplit('(').next().and_then(|end| end.trim().strip_suffix(')'));
     let is_key = last.is_some_and(|key| key.len() == 8 && key.chars().all(|c| c.is_ascii_hexdigit()));
-    is_mixed || is_address || is_key
+    is_mixed || is_address || is_hexadecimal || is_key
 }
 
 /// What this machine is called.
@@ -72,7 +77,17 @@ mod tests {
         ] {
             assert!(!is_doubtful(fine), "{fine}");
         }
-        for bad in ["p\u{430}ypal", "alice (01020304)", "alice (ABCDEF12) ", "10.0.0.7", "fe80::1"] {
+        for bad in [
+            "p\u{430}ypal",
+            "alice (01020304)",
+            "alice (ABCDEF12) ",
+            "10.0.0.7",
+            "fe80::1",
+            "10.0.0.7:47600",
+            "[fe80::1]:1",
+            "old:10.0.0.7",
+            "02020202",
+        ] {
             assert!(is_doubtful(bad), "{bad}");
         }
         assert_eq!(tidy("alice\u{3164}"), "alice");
