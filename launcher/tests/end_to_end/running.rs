@@ -28,7 +28,7 @@ fn the_data_directory_is_enough_to_find_what_runs_on_it() {
     assert!(ask(home, &["logs", "chat-server"]).contains("logged in name=alice"));
     assert!(ask(home, &["users"]).starts_with("NAME"));
     let file = home.dir.path().join("kept");
-    assert!(ask(home, &["backup", file.to_str().unwrap()]).contains("1 message"));
+    assert!(ask(home, &["backup", file.to_str().unwrap()]).contains("0 messages"));
 }
 
 /// What lies below a directory and others may look into.

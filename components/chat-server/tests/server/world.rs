@@ -66,11 +66,11 @@ impl World {
     pub(crate) async fn with(configure: impl FnOnce(&mut Config)) -> Self {
         kit::context::install_tls();
         kit::log::to_stderr(protocol::sanitise::line);
-        let api_address = free_address();
+        let [api_address, chat, book] = free_addresses();
         let token = Secret::random().unwrap();
         let mut world = Self {
-            chat: free_address(),
-            book: free_address(),
+            chat,
+            book,
             proxy: Proxy::start(api_address).await,
             api: ApiClient::new(api_address, token.clone()),
             token,
@@ -185,13 +185,14 @@ impl World {
     }
 }
 
-/// A port nobody uses now. The components take their address from the configuration, so it must be known before; the whole of
-/// 127/8 is loopback, and each test process has an address of its own there, so that none takes another's port.
-fn free_address() -> SocketAddr {
+/// Ports nobody uses now, each another one. The components take their address from the configuration, so it must be known before; the whole
+/// of 127/8 is loopback, and each test process has an address of its own there, so that none takes another's port.
+fn free_addresses<const N: usize>() -> [SocketAddr; N] {
     let [_, second, third, fourth] = std::process::id().to_be_bytes();
     let address = std::net::Ipv4Addr::new(127, second.max(1), third, fourth);
-    let listener = std::net::TcpListener::bind((address, 0)).unwrap();
-    listener.local_addr().unwrap()
+    // All are taken before any is free again.
+    let listeners = [(); N].map(|()| std::net::TcpListener::bind((address, 0)).unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap())
 }
 
 async fn reachable(address: SocketAddr) {
