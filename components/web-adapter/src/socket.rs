@@ -154,7 +154,7 @@ impl Socket {
                             }
                         }
                         message => {
-                            self.connection.took_message();
+                            self.connection.is_whole();
                             return sort(message);
                         }
                     }

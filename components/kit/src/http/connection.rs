@@ -163,14 +163,9 @@ impl Connection {
         self.changed.notify_waiters();
     }
 
-    /// What was read is whole.
-    pub(super) fn is_whole(&self) {
+    /// What was read is whole: a request, or in a WebSocket messages that were taken, but for less than one read.
+    pub fn is_whole(&self) {
         self.state().input.set(0);
-    }
-
-    /// A WebSocket: everything that was read has been taken as whole messages, but for less than one read.
-    pub fn took_message(&self) {
-        self.is_whole();
     }
 
     /// A WebSocket: a control frame of so many bytes was taken, perhaps from between the parts of a message.

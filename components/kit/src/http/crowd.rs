@@ -18,8 +18,9 @@ const SAY_EVERY: Duration = Duration::from_secs(10);
 /// The open connections.
 ///
 /// Bound: one entry for each place. Overflow rule: when all places are taken, the connections that have made us wait the longest are
-/// closed for the next ones, [`AT_ONCE`] of them or fewer; a request that waits for its turn counts as making us wait. Connections that carried the service token, and those whose request is being
-/// worked on, are never chosen; where there are no others, the next one is closed.
+/// closed for the next ones, [`AT_ONCE`] of them or fewer; a request that waits for its turn counts as making us wait. Connections that
+/// carried the service token, and those whose request is being worked on, are never chosen; where there are no others, the next one is
+/// closed.
 #[derive(Debug)]
 pub(super) struct Crowd {
     places: Places,

@@ -1,8 +1,7 @@
 //! Over real connections.
 
-use std::time::Duration;
-
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::routing::{get, post};

@@ -52,6 +52,7 @@ pub(super) struct Placed {
 impl EventDocument {
     /// A draft at its place in the log, stored `now`.
     pub(super) fn new(draft: &Draft, seq: u64, order: i64, now: i64) -> Self {
+        let receiver = receiver(&draft.conversation, &draft.sender);
         Self {
             id: bson::Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes()),
             conversation: draft.conversation.as_str().to_owned(),
@@ -60,8 +61,8 @@ impl EventDocument {
             time: (order.abs_diff(now) > OFF).then_some(now),
             sender: draft.sender.as_str().to_owned(),
             sender_key: draft.sender.key().to_owned(),
-            destination: receiver(&draft.conversation, &draft.sender),
-            destination_key: receiver(&draft.conversation, &draft.sender),
+            destination: receiver.clone(),
+            destination_key: receiver,
             client_id: draft.client_id.as_str().to_owned(),
             body: draft.body.as_str().to_owned(),
             kind: draft.kind,
@@ -78,6 +79,7 @@ impl EventDocument {
 
     /// An event of another store.
     pub(super) fn imported(event: &Event, order: i64) -> Self {
+        let receiver = receiver(&event.conversation, &event.sender);
         Self {
             id: bson::Uuid::from_bytes(event.id.into_bytes()),
             conversation: event.conversation.as_str().to_owned(),
@@ -86,8 +88,8 @@ impl EventDocument {
             time: (order != event.at.micros()).then(|| event.at.micros()),
             sender: event.sender.as_str().to_owned(),
             sender_key: event.sender.key().to_owned(),
-            destination: receiver(&event.conversation, &event.sender),
-            destination_key: receiver(&event.conversation, &event.sender),
+            destination: receiver.clone(),
+            destination_key: receiver,
             client_id: event.client_id.as_str().to_owned(),
             body: event.body.as_str().to_owned(),
             kind: event.kind,
