@@ -102,9 +102,9 @@ struct Seen {
 }
 
 impl Seen {
-    /// Whether it has nothing to do; before it parks for the first time it starts up.
+    /// Whether it has nothing to do.
     fn is_parked(self) -> bool {
-        self.parks == 0 || self.parks % 2 == 1
+        self.parks % 2 == 1
     }
 }
 
@@ -130,9 +130,10 @@ impl Worker {
             self.held = Some((now, waits()));
             return None;
         };
-        // Which thread the worker is cannot be asked; the one that waited longest is assumed.
-        let waited = |(thread, now): (u32, Duration)| Some(now.saturating_sub(*before.get(&thread)?));
-        let waited = waits().into_iter().filter_map(waited).max().unwrap_or_default();
+        // Which thread the worker is cannot be asked; the one that waited longest is assumed. What a new thread waited, it waited since.
+        let earlier = |thread: &u32| before.get(thread).copied().unwrap_or_default();
+        let waited = |(thread, now): (u32, Duration)| now.saturating_sub(earlier(&thread));
+        let waited = waits().into_iter().map(waited).max().unwrap_or_default();
         Some((now - *since).saturating_sub(waited))
     }
 }
@@ -220,6 +221,21 @@ mod tests {
         worker.step(awake, start, waits(MS));
         worker.step(awake, start, waits(MS));
         assert_eq!(worker.step(awake, start + 200 * MS, waits(121 * MS)), Some(80 * MS));
+    }
+
+    #[test]
+    fn a_worker_that_never_parked_is_watched_too() {
+        let (mut worker, start) = (Worker::default(), Instant::now());
+        let first = Seen { parks: 0, busy: Duration::ZERO };
+        worker.step(first, start, no_waits);
+        assert_eq!(worker.step(first, start + 150 * MS, no_waits), Some(150 * MS), "its first task spins");
+        let busy = Seen { busy: MS, ..first };
+        assert_eq!(worker.step(busy, start + 160 * MS, no_waits), None);
+        worker.step(busy, start + 170 * MS, no_waits);
+        assert_eq!(worker.step(busy, start + 300 * MS, no_waits), Some(130 * MS), "a later one spins");
+        let (mut worker, waits) = (Worker::default(), || Waits::from([(7, 140 * MS)]));
+        worker.step(first, start, no_waits);
+        assert_eq!(worker.step(first, start + 150 * MS, waits), Some(10 * MS), "its thread waited to begin");
     }
 
     #[test]
