@@ -1,5 +1,7 @@
 //! The message API as the rest of the server sees it.
 
+pub(crate) mod api;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use transport::ApiError;
 
-use crate::api::Api;
+use crate::backend::api::Api;
 
 /// Reads at once. When every session must catch up, a few at a time do.
 const READS: usize = 16;

@@ -9,12 +9,12 @@ use protocol::{book, text};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use crate::hub::Membership;
+use crate::access::login::{self, Door, Entrant, Parting};
+use crate::delivery::hub::Membership;
+use crate::delivery::login_time::LoginTime;
+use crate::delivery::outlet::Client;
+use crate::dialect::native as native_dialect;
 use crate::listener;
-use crate::login::{self, Door, Entrant, Parting};
-use crate::login_time::LoginTime;
-use crate::native_dialect;
-use crate::outlet::Client;
 use crate::server::Server;
 use crate::session::Session;
 use crate::wire::Wire;

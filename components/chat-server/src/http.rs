@@ -7,7 +7,7 @@ use kit::listen::ListenError;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::feed::Link;
+use crate::delivery::feed::Link;
 use crate::server::Server;
 
 /// The socket to listen on, if any.

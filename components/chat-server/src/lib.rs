@@ -1,56 +1,33 @@
 //! chat-server: where people and programs are connected. It keeps nothing: what is said is stored by the message API before
 //! anybody is told, and comes back from there.
 //!
-//! * In: [`listener`] → [`connection`] → [`login`] → [`session`] → [`appender`] → message API.
-//! * Out: message API → [`feed`] → [`hub`] → [`inbox`] → [`session`]; what an inbox could not hold, by [`catch_up`].
-//! * Pure parts: [`decoder`], [`framing`], [`silence`], [`inbox`], [`roster`], [`presence`], [`listing`], [`marks`], [`positions`], [`lane`], [`unsure`], [`traces`],
-//!   [`proxy_header`].
+//! * [`access`]: who may be whom.
+//! * [`directory`]: who is online where.
+//! * [`delivery`]: from a sender to the store, and from the store to everybody concerned.
+//! * [`dialect`]: how clients speak.
+//! * [`session`]: one user's connection: reads, acts, writes.
+//!
+//! What is around them: [`listener`] → [`connection`] → [`access::login`] → [`session`], each on a [`wire`]; [`backend`] is the message API
+//! as they see it.
 //!
 //! `docs/protocol.md` shows what is spoken.
 
 pub mod config;
 
-mod answered;
-mod answers;
-mod api;
-mod appender;
+mod access;
 mod backend;
-mod book_dialect;
-mod catch_up;
-mod client_book;
 mod connection;
-mod cursors;
-mod decoder;
-mod feed;
-mod framing;
+mod delivery;
+mod dialect;
+mod directory;
 mod http;
-mod hub;
-mod inbox;
-mod journal;
-mod lane;
 mod listener;
-mod listing;
-mod login;
-mod login_time;
-mod marks;
 mod metrics;
-mod native_dialect;
-mod outgoing;
-mod outlet;
-mod positions;
-mod presence;
-mod registrar;
-mod rendered;
-mod request;
-mod roster;
 mod server;
 mod session;
-mod silence;
 #[cfg(test)]
 mod simulation;
-mod text_dialect;
 mod traces;
-mod unsure;
 mod wire;
 
 use std::sync::Arc;
@@ -65,18 +42,18 @@ use transport::ApiClient;
 
 pub use config::{Config, Upstream};
 
-use api::Api;
-use appender::Appender;
+use access::journal::Journal;
+use access::registrar::{self, Registrar};
 use backend::Backend;
-use cursors::Cursors;
-use feed::{Link, Noted};
-use hub::Hub;
-use journal::Journal;
+use backend::api::Api;
+use delivery::appender::{self, Appender};
+use delivery::cursors::Cursors;
+use delivery::feed::{self, Link, Noted};
+use delivery::hub::Hub;
 use kit::logins::Logins;
 use kit::send_queue::SendQueue;
 use kit::unfinished::UnfinishedInput;
 use metrics::Metrics;
-use registrar::Registrar;
 use server::Server;
 use traces::Traces;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::access::login::Door;
 use crate::connection;
-use crate::login::Door;
 use crate::server::Server;
 use kit::places::{NoPlace, Places};
 

@@ -2,8 +2,8 @@
 
 use kit::metrics::{Counter, Exposition, Timer};
 
-use crate::appender::Outcome;
-use crate::hub::Hub;
+use crate::delivery::appender::Outcome;
+use crate::delivery::hub::Hub;
 
 /// Counters since start.
 #[derive(Debug, Default)]

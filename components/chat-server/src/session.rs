@@ -6,10 +6,14 @@
 //! A slow reader fills the outgoing buffer, then its inbox, which gives up its queue to the store; a fast writer fills the window of
 //! answers, and is not read any more. Neither holds up anybody else.
 
+mod answered;
+pub(crate) mod answers;
 mod challenge;
 mod confirm;
 mod intake;
+mod marks;
 mod output;
+pub(crate) mod unsure;
 
 pub(crate) use challenge::PATIENCE as CHALLENGE_PATIENCE;
 
@@ -23,25 +27,25 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::answered::Answered;
-use crate::answers::Answers;
-use crate::appender::Waiting;
-use crate::catch_up::Page;
-use crate::hub::Membership;
-use crate::inbox::Style;
-use crate::lane::Lane;
-use crate::login_time::LoginTime;
-use crate::marks::Marks;
-use crate::outlet::Dialect;
-use crate::positions::Lanes;
-use crate::request::{self, Request};
+use crate::delivery::appender::Waiting;
+use crate::delivery::catch_up::Page;
+use crate::delivery::hub::Membership;
+use crate::delivery::inbox::Style;
+use crate::delivery::lane::Lane;
+use crate::delivery::login_time::LoginTime;
+use crate::delivery::outlet::Dialect;
+use crate::delivery::positions::Lanes;
+use crate::dialect::request::{self, Request};
 use crate::server::Server;
 use crate::traces::Location;
-use crate::unsure::Unsure;
 use crate::wire::{LINGER, Wire};
+use answered::Answered;
+use answers::Answers;
 use challenge::{Challenge, VANISHED};
 use kit::places::Place;
 use kit::unfinished::REFUSAL;
+use marks::Marks;
+use unsure::Unsure;
 
 /// After `exit`, or when the server stops: answers under way arrive within this time.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);

@@ -1,5 +1,7 @@
 //! One TCP connection: its socket, what came in, what goes out.
 
+mod outgoing;
+
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
@@ -16,8 +18,8 @@ use tokio::time::Instant;
 use kit::unfinished::{Unfinished, UnfinishedInput};
 
 use crate::config::Config;
-use crate::framing::Framer;
-use crate::outgoing::Outgoing;
+use crate::dialect::framing::Framer;
+use outgoing::Outgoing;
 
 /// One read. Lives on the stack while reading, so that an idle connection holds no buffer.
 const READ: usize = 8 * 1024;

@@ -7,7 +7,7 @@
 //! A peer that reads slowly, or not at all for a while, has no room for what waits here. Then the kernel asks when it likes, and more seldom
 //! each time: only a question that stays unanswered tells against such a peer, and until one does it keeps its name.
 //!
-//! [`Outlet::challenge`]: crate::outlet::Outlet::challenge
+//! [`Outlet::challenge`]: crate::delivery::outlet::Outlet::challenge
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Session;
-use crate::marks::Marks;
+use crate::session::marks::Marks;
 use kit::send_queue::Unacknowledged;
 
 /// A peer acknowledges at once or within a delayed acknowledgement's 40 ms.

@@ -11,15 +11,15 @@ use tokio::time::Instant;
 use transport::api::Range;
 
 use super::{HALF_CLOSED, LAST_ANSWERS, Session};
-use crate::answers::{Answer, Said};
-use crate::book_dialect;
-use crate::framing::Message;
-use crate::lane::Lane;
-use crate::login::is_in_flight;
-use crate::native_dialect;
-use crate::outlet::Dialect;
-use crate::request::{Outgoing, Request};
-use crate::text_dialect;
+use crate::access::login::is_in_flight;
+use crate::delivery::lane::Lane;
+use crate::delivery::outlet::Dialect;
+use crate::dialect::book as book_dialect;
+use crate::dialect::framing::Message;
+use crate::dialect::native as native_dialect;
+use crate::dialect::request::{Outgoing, Request};
+use crate::dialect::text as text_dialect;
+use crate::session::answers::{Answer, Said};
 use crate::wire::Read;
 
 /// So often is a first message waited for again because something is in flight to its sender, who may not read at all.

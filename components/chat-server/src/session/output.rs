@@ -7,16 +7,16 @@ use protocol::{ConversationId, Event, book, text};
 use tokio::time::Instant;
 
 use super::{Greeting, Session};
-use crate::answers::{Answer, Said};
-use crate::appender::Outcome;
-use crate::book_dialect;
-use crate::catch_up::{self, Lap, Page};
-use crate::inbox::{Backlog, Style};
-use crate::native_dialect;
-use crate::outlet::Dialect;
-use crate::rendered::{event_frame, frame};
-use crate::request;
-use crate::text_dialect;
+use crate::delivery::appender::Outcome;
+use crate::delivery::catch_up::{self, Lap, Page};
+use crate::delivery::inbox::{Backlog, Style};
+use crate::delivery::outlet::Dialect;
+use crate::delivery::rendered::{event_frame, frame};
+use crate::dialect::book as book_dialect;
+use crate::dialect::native as native_dialect;
+use crate::dialect::request;
+use crate::dialect::text as text_dialect;
+use crate::session::answers::{Answer, Said};
 
 /// Changes of presence that are told at once; the next ones follow when these are written.
 const PRESENCE: usize = 64;

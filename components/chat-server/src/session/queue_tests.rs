@@ -8,10 +8,10 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::*;
-use crate::inbox::Backlog;
-use crate::roster::{Claim, JoinError};
+use crate::delivery::inbox::Backlog;
+use crate::dialect::text as text_dialect;
+use crate::directory::roster::{Claim, JoinError};
 use crate::simulation::{self, Dice, SimulatedApi};
-use crate::text_dialect;
 use kit::places::Places;
 
 /// Turns of the runtime within which everything that can happen has happened.

@@ -12,12 +12,12 @@ use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::dice::Dice;
-use crate::catch_up::{self, Lap, Page};
-use crate::hub::Membership;
-use crate::inbox::{Backlog, Style};
-use crate::login_time::LoginTime;
-use crate::outlet::Dialect;
-use crate::roster::Claim;
+use crate::delivery::catch_up::{self, Lap, Page};
+use crate::delivery::hub::Membership;
+use crate::delivery::inbox::{Backlog, Style};
+use crate::delivery::login_time::LoginTime;
+use crate::delivery::outlet::Dialect;
+use crate::directory::roster::Claim;
 use crate::server::Server;
 
 /// What one session showed, in order: the log, the place in it, whether it was the user's own, the event.

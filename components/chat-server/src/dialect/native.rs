@@ -7,11 +7,11 @@ use protocol::native::{
 };
 use protocol::{ClientId, ConversationId, Draft, UserName};
 
-use crate::answers::Said;
-use crate::appender::Outcome;
-use crate::framing::Message;
-use crate::rendered::frame;
-use crate::request::{Outgoing, Request};
+use crate::delivery::appender::Outcome;
+use crate::delivery::rendered::frame;
+use crate::dialect::framing::Message;
+use crate::dialect::request::{Outgoing, Request};
+use crate::session::answers::Said;
 
 /// How long a client waits before it sends again what could not be stored.
 const RETRY_AFTER_MS: u64 = 500;

@@ -5,10 +5,10 @@ use protocol::limits::LINE_BYTES;
 use protocol::text::{self, Line};
 use protocol::{UserName, sanitise};
 
-use crate::answers::Said;
-use crate::appender::Outcome;
-use crate::framing::Message;
-use crate::request::{Outgoing, Request};
+use crate::delivery::appender::Outcome;
+use crate::dialect::framing::Message;
+use crate::dialect::request::{Outgoing, Request};
+use crate::session::answers::Said;
 
 /// The answer to a message that is not known to be stored. A store that hangs may have it all the same, so it is not said that it is not
 /// saved; the same line goes there under the same id.

@@ -12,10 +12,10 @@ use protocol::{ConversationId, Event, UserName, book};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::inbox::{Backlog, Bounds};
-use crate::outlet::{Dialect, Outlet};
-use crate::rendered::Rendered;
-use crate::roster::{Claim, JoinError, Joined, Roster};
+use crate::delivery::inbox::{Backlog, Bounds};
+use crate::delivery::outlet::{Dialect, Outlet};
+use crate::delivery::rendered::Rendered;
+use crate::directory::roster::{Claim, JoinError, Joined, Roster};
 
 /// Most events that wait for one session; bytes are bounded by the configuration.
 const QUEUED_EVENTS: usize = 2048;

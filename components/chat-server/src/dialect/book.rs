@@ -11,13 +11,13 @@ use protocol::limits::LINE_BYTES;
 use protocol::{Draft, UserName};
 use tokio::time::Instant;
 
-use crate::answers::{Answer, Said};
-use crate::appender::Outcome;
-use crate::framing::Message;
-use crate::lane::Lane;
-use crate::request::Request;
+use crate::delivery::appender::Outcome;
+use crate::delivery::lane::Lane;
+use crate::dialect::framing::Message;
+use crate::dialect::request::Request;
 use crate::server::Server;
-use crate::unsure::Unsure;
+use crate::session::answers::{Answer, Said};
+use crate::session::unsure::Unsure;
 
 /// Whoever types hears within a second that the store is away, whether it is looked up or written to.
 const ANSWER_WITHIN: Duration = Duration::from_millis(950);
@@ -43,7 +43,7 @@ pub(crate) fn interpret(message: Message) -> Request {
 
 /// Whether bytes without a newline could be a line as they stand.
 pub(crate) fn looks_whole(bytes: &[u8]) -> bool {
-    crate::text_dialect::names_and_says(bytes.trim_ascii(), b'-')
+    crate::dialect::text::names_and_says(bytes.trim_ascii(), b'-')
 }
 
 /// Looks up whom a line is for, and stores what it says.
@@ -81,7 +81,7 @@ pub(crate) fn outcome(said: &Said, outcome: &Outcome, online: bool) -> Option<By
     match outcome {
         Outcome::Stored(..) if !online => Some(book::stored(&said.to).into()),
         Outcome::Stored(..) | Outcome::Refused(_) | Outcome::Later => {
-            crate::text_dialect::outcome(said, outcome, online)
+            crate::dialect::text::outcome(said, outcome, online)
         }
     }
 }

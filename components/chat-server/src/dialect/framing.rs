@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use protocol::limits::LINE_BYTES;
 
-use crate::decoder::{BOM, Decoder, Piece};
-use crate::silence::{Distance, Look, Silence};
+use crate::dialect::decoder::{BOM, Decoder, Piece};
+use crate::dialect::silence::{Distance, Look, Silence};
 
 /// What came in and is no whole message yet. Holds no memory while that is nothing.
 ///

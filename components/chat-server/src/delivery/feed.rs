@@ -7,10 +7,10 @@ use protocol::api::{FeedFrame, FeedPosition};
 use tokio::sync::watch;
 use transport::FeedError;
 
-use crate::api::ApiFeed;
 use crate::backend::Backend;
-use crate::client_book::ClientBook;
-use crate::hub::Hub;
+use crate::backend::api::ApiFeed;
+use crate::delivery::hub::Hub;
+use crate::directory::client_book::ClientBook;
 use crate::metrics::Metrics;
 use crate::traces::Traces;
 

@@ -24,9 +24,9 @@ use std::sync::Arc;
 use protocol::api::FeedPosition;
 use protocol::{ConversationId, Event};
 
-use crate::login_time::LoginTime;
-use crate::positions::Lanes;
-use crate::rendered::Rendered;
+use crate::delivery::login_time::LoginTime;
+use crate::delivery::positions::Lanes;
+use crate::delivery::rendered::Rendered;
 
 /// Conversations a lap remembers having shown. The overlap with the feed is among those that moved last.
 const SHOWN: usize = 2048;

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use transport::ApiError;
 
 use crate::backend::Backend;
-use crate::lane::Lane;
+use crate::delivery::lane::Lane;
 use crate::metrics::Metrics;
 use crate::traces::Traces;
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use kit::Secret;
 use protocol::UserName;
 
-use crate::listing::Listing;
-use crate::outlet::Outlet;
-use crate::presence::Presence;
+use crate::delivery::outlet::Outlet;
+use crate::directory::listing::Listing;
+use crate::directory::presence::Presence;
 
 /// Most sessions of one user at once; each costs every message for that user a little.
 const SESSIONS: usize = 32;
@@ -202,8 +202,8 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inbox::{Backlog, Bounds};
-    use crate::outlet::Dialect;
+    use crate::delivery::inbox::{Backlog, Bounds};
+    use crate::delivery::outlet::Dialect;
 
     fn name(text: &str) -> UserName {
         UserName::parse(text).unwrap()

@@ -7,7 +7,7 @@ use kit::allowance::Allowance;
 use protocol::UserName;
 use tokio::time::Instant;
 
-use crate::outlet::Dialect;
+use crate::delivery::outlet::Dialect;
 
 /// Lines a second, for long.
 const RATE: u32 = 10;

@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::*;
-use crate::catch_up::{self, Lap, Page};
+use crate::delivery::catch_up::{self, Lap, Page};
 use crate::server::Server;
 use crate::simulation::{self, Dice, SimulatedApi};
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use protocol::native::{EventFrame, ServerFrame};
 use protocol::{Event, book, text};
 
-use crate::outlet::Dialect;
+use crate::delivery::outlet::Dialect;
 
 /// What a queued event costs beside its text: names, ids, times and the queue's own place.
 const OVERHEAD: usize = 384;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use protocol::{Body, ClientId, Draft, UserName};
 use tokio::sync::oneshot;
 
-use crate::appender::Outcome;
+use crate::delivery::appender::Outcome;
 
 /// Requests that may be under way for one session.
 const WINDOW: usize = 64;

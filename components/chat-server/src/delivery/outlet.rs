@@ -9,8 +9,8 @@ use protocol::{ClientId, ConversationId};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::inbox::{Backlog, Bounds, Inbox};
-use crate::rendered::Rendered;
+use crate::delivery::inbox::{Backlog, Bounds, Inbox};
+use crate::delivery::rendered::Rendered;
 
 /// Conversations of which it can wait to be told that another session has shown them, or that the other user has them. Overflow rule: later ones are dropped;
 /// what they tell can be seen in the list of conversations.

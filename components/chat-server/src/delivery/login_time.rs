@@ -23,7 +23,7 @@ impl LoginTime {
     }
 
     /// Whether what has this date was kept for a user who was offline. A date in the future tells nothing, for a clock was wrong; then the
-    /// place in the log decides: what the feed has brought since the session began to read ([`Inbox::came_since`](crate::inbox::Inbox::came_since)) was not. The place
+    /// place in the log decides: what the feed has brought since the session began to read ([`Inbox::came_since`](crate::delivery::inbox::Inbox::came_since)) was not. The place
     /// alone would not do: what is stored between the login and its first read comes before that, and the change stream of MongoDB
     /// brings an event after it was acknowledged.
     pub(crate) fn is_before(self, date: Timestamp) -> Option<bool> {
