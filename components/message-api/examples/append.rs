@@ -21,7 +21,7 @@ async fn main() -> Result<(), kit::Failure> {
     let mut number = |default| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (size, callers) = (number(200), number(4));
     let config = StoreConfig { url, ..StoreConfig::default() };
-    let store = store::open(&config, Path::new("."), Arc::new(Feed::default()))
+    let store = store::open(&config, Path::new("."), Arc::new(Feed::default()), store::silent())
         .await
         .map_err(store::OpenError::into_failure)?;
     let count = Arc::new(AtomicU64::new(0));

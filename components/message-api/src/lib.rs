@@ -81,7 +81,12 @@ pub async fn serve_with(
     let directory = store::directory(&store, &context.data);
     let feed = Arc::new(Feed::default());
     // Boxed, for it is large and soon over.
-    let opening = Box::pin(store::open(&store, &context.data, feed.clone()));
+    let notifier = context.notifier.clone();
+    let tell = Arc::new(move |line: &str| {
+        tracing::info!("{line}");
+        notifier.status(line);
+    });
+    let opening = Box::pin(store::open(&store, &context.data, feed.clone(), tell));
     let store = opened(&context.notifier, opening).await.map_err(store::OpenError::into_failure)?;
     let service = Arc::new(Service::new(Arc::clone(&store), feed, reserved, (rule, budget), &context));
     tracing::info!(%address, "serving the message API");

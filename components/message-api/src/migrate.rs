@@ -17,7 +17,7 @@ use crate::archive::LogHash;
 use crate::store::mongo::{Importer, MongoStore};
 use crate::store::open::{Location, locate};
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{OpenError, Range, Store, StoreError, Unheard};
+use crate::store::{OpenError, Range, Store, StoreError, Unheard, silent};
 
 /// Events that are copied, or compared, at once.
 const PAGE: usize = 500;
@@ -78,7 +78,7 @@ pub async fn migrate(
     let durability = Durability::Relaxed;
     let opening = tokio::task::spawn_blocking(move || {
         sqlite::inspect(&file)?;
-        SqliteStore::open(&file, durability, std::sync::Arc::new(Unheard))
+        SqliteStore::open(&file, durability, std::sync::Arc::new(Unheard), &silent())
     });
     let old = opening.await.expect("opening a file does not panic and is not cancelled");
     let old = old.map_err(OpenError::from)?;

@@ -326,7 +326,7 @@ mod tests {
             data: data.to_owned(),
         };
         let feed = Arc::new(crate::feed::Feed::default());
-        let store = crate::store::open(config, data, feed.clone()).await.unwrap();
+        let store = crate::store::open(config, data, feed.clone(), crate::store::silent()).await.unwrap();
         let budget = crate::budget::Budget::new(&crate::Config::default(), &[]);
         Service::new(store, feed, Vec::new(), (Rule::of(config), budget), &context)
     }

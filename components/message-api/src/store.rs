@@ -127,6 +127,15 @@ pub trait Committed: Send + Sync + 'static {
     fn restart(&self);
 }
 
+/// Hears, in a line for people, how far opening a store has come that takes long.
+pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Where nobody waits for it.
+#[must_use]
+pub fn silent() -> Tell {
+    Arc::new(|_| {})
+}
+
 /// Nobody listens.
 #[derive(Debug)]
 pub(crate) struct Unheard;

@@ -96,6 +96,15 @@ impl ConversationId {
         matches!(self.kind(), Kind::Dm(first, second) if first == second)
     }
 
+    /// The name keys of the users of a direct conversation: one in notes to oneself, none for a room, whose members only the store knows.
+    pub fn dm_members(&self) -> impl Iterator<Item = &str> {
+        let (first, second) = match self.kind() {
+            Kind::Dm(first, second) => (Some(first), Some(second).filter(|second| *second != first)),
+            Kind::Room(_) => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+
     /// The name key of the other user of a direct conversation, or `None` when it is a room or `user` takes no part in it.
     #[must_use]
     pub fn dm_partner(&self, user: &UserName) -> Option<&str> {
@@ -135,6 +144,12 @@ mod tests {
         assert!(!id.is_note_to_self() && ConversationId::dm(&bob, &bob).is_note_to_self());
         assert_eq!(ConversationId::dm(&bob, &bob).dm_partner(&bob), Some("bob"));
         assert_eq!(ConversationId::parse("dm:alice:bob").unwrap(), id);
+        let members = |id: &ConversationId| id.dm_members().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            (members(&id), members(&ConversationId::dm(&bob, &bob))),
+            (vec!["alice".into(), "bob".into()], vec!["bob".into()])
+        );
+        assert_eq!(members(&ConversationId::room(Uuid::nil())), Vec::<String>::new());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use kit::{Exit, Failure};
 use crate::config::StoreConfig;
 use crate::store::mongo::{MongoOpenError, MongoStore};
 use crate::store::sqlite::{self, SqliteOpenError, SqliteStore};
-use crate::store::{Committed, Store};
+use crate::store::{Committed, Store, Tell};
 
 /// Where a store is, read from its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub fn verify(config: &StoreConfig, data: &Path) -> Result<Vec<String>, OpenErro
     }
 }
 
-/// Opens the store that the configuration names; `committed` hears of every event from then on.
+/// Opens the store that the configuration names; `committed` hears of every event from then on, and `tell` of what takes long until then.
 ///
 /// # Errors
 /// When the URL is not one, or what it names cannot be opened; [`OpenError::exit`] says what that means for the process.
@@ -89,13 +89,14 @@ pub async fn open(
     config: &StoreConfig,
     data: &Path,
     committed: Arc<dyn Committed>,
+    tell: Tell,
 ) -> Result<Arc<dyn Store>, OpenError> {
     match locate(&config.url, data)? {
         Location::Sqlite(path) => {
             let durability = config.durability;
             let opening = tokio::task::spawn_blocking(move || {
                 sqlite::inspect(&path)?;
-                SqliteStore::open(&path, durability, committed)
+                SqliteStore::open(&path, durability, committed, &tell)
             });
             let store = opening.await.expect("opening a file does not panic and is not cancelled")?;
             Ok(Arc::new(store))

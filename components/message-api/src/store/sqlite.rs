@@ -1,8 +1,8 @@
 //! The store in one SQLite file: nothing to install, nothing to run.
 //!
 //! [`writer`] is the one thread that writes, [`reader`] the few connections that read beside it, [`ledger`] what is written,
-//! [`query`], [`unread`] and [`whole`] what is read, [`restore`] how a backup takes its place, [`schema`] the tables, [`file`] how the
-//! file is opened, [`files`] whether it is still there, [`inspect`](mod@inspect) how it is looked at before, [`verify`](mod@verify)
+//! [`query`], [`unread`] and [`whole`] what is read, [`restore`] how a backup takes its place, [`schema`] the tables, [`migration`] how an
+//! older file becomes a newer one, [`file`] how the file is opened, [`files`] whether it is still there, [`inspect`](mod@inspect) how it is looked at before, [`verify`](mod@verify)
 //! whether all of it can be read.
 
 mod cache;
@@ -10,6 +10,7 @@ mod file;
 mod files;
 mod inspect;
 mod ledger;
+mod migration;
 mod progress;
 mod query;
 mod reader;
@@ -34,7 +35,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Unseen};
+use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Tell, Unseen};
 use files::Files;
 use progress::Progress;
 use reader::Readers;
@@ -70,7 +71,7 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, makes it where there is none, migrates an older one, and starts the writer.
+    /// Opens the file, makes it where there is none, migrates an older one, which `tell` hears of, and starts the writer.
     ///
     /// # Errors
     /// When the file is not ours, newer than this program, or cannot be written.
@@ -78,6 +79,7 @@ impl SqliteStore {
         path: &Path,
         durability: Durability,
         committed: Arc<dyn Committed>,
+        tell: &Tell,
     ) -> Result<Self, SqliteOpenError> {
         let other = |source| SqliteOpenError::Other { path: path.to_owned(), source };
         file::create(path)?;
@@ -85,7 +87,7 @@ impl SqliteStore {
         let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
         // Whoever closes a file deletes its log.
         let was_left_open = std::fs::metadata(files::log_of(path)).is_ok_and(|log| log.len() > 0);
-        let connection = file::open(path, durability)?;
+        let connection = file::open(path, durability, tell)?;
         let files = Files::opened(path).map_err(|lost| SqliteOpenError::Moved(Box::new(lost)))?;
         let progress = Arc::new(Progress::default());
         let publishing = Publishing { committed, progress: Arc::clone(&progress) };

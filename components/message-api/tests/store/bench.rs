@@ -74,7 +74,7 @@ impl Bench {
     /// Opens the store, again where it was open before: what another process would see.
     pub(crate) async fn open(&self) -> Opened {
         let published = Arc::new(Published::default());
-        let store = store::open(&self.config, &self.data, published.clone()).await.unwrap();
+        let store = store::open(&self.config, &self.data, published.clone(), store::silent()).await.unwrap();
         Opened { store, published }
     }
 }

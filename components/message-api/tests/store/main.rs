@@ -11,6 +11,7 @@ mod health;
 mod legacy;
 mod lost;
 mod migrate;
+mod migration;
 mod mongo;
 mod mongod;
 mod retention;

@@ -331,8 +331,10 @@ async fn what_is_wrong_with_a_server_is_said() {
         ("mongodb://me:hunter2@h:99999/x".to_owned(), Exit::Config, "not a URL of MongoDB"),
     ] {
         let config = StoreConfig { url, ..StoreConfig::default() };
-        let error =
-            store::open(&config, &PathBuf::new(), Arc::new(Published::default())).await.err().unwrap();
+        let error = store::open(&config, &PathBuf::new(), Arc::new(Published::default()), store::silent())
+            .await
+            .err()
+            .unwrap();
         let failure = error.into_failure();
         assert!(failure.to_string().contains(says), "{failure}");
         assert!(!failure.to_string().contains("hunter2"), "{failure}");

@@ -12,7 +12,11 @@ use crate::bench::{Bench, Published, draft};
 use crate::contract;
 
 fn bench(directory: &tempfile::TempDir) -> Bench {
-    Bench { config: StoreConfig::default(), data: directory.path().to_owned() }
+    bench_on(directory.path())
+}
+
+pub(crate) fn bench_on(directory: &Path) -> Bench {
+    Bench { config: StoreConfig::default(), data: directory.to_owned() }
 }
 
 macro_rules! tests {
@@ -30,7 +34,8 @@ contract::cases!(tests);
 
 async fn open_error(directory: &Path, url: &str) -> (Exit, String) {
     let config = StoreConfig { url: url.to_owned(), ..StoreConfig::default() };
-    let opened = store::open(&config, directory, std::sync::Arc::new(Published::default())).await;
+    let opened =
+        store::open(&config, directory, std::sync::Arc::new(Published::default()), store::silent()).await;
     let failure = opened.err().unwrap().into_failure();
     (failure.exit(), failure.to_string())
 }
@@ -67,7 +72,7 @@ async fn a_newer_database_is_left_alone() {
     drop(connection);
     let (exit, message) = open_error(directory.path(), "sqlite:chat.db").await;
     assert_eq!(exit, Exit::Config);
-    assert!(message.contains("newer P2P Chat (schema 99, this one knows 5)"), "{message}");
+    assert!(message.contains("newer P2P Chat (schema 99, this one knows 6)"), "{message}");
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use lru::LruCache;
 use protocol::ConversationId;
 
+use super::row::Counted;
+
 /// So many users and so many conversations are remembered, the ones used last: some 4 MiB when full.
 const KNOWN: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
 
@@ -23,58 +25,39 @@ pub(super) struct KnownUser {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
     pub(super) conversation: i64,
+    /// Of the last event, or the last place that was given away.
     pub(super) seq: u64,
-    /// What is known of its users. A dm has at most two.
+    /// The last event.
+    pub(super) last: Counted,
+    /// The users of a direct conversation. A room's are not kept here.
     pub(super) members: [Option<Member>; 2],
 }
 
-/// What is known of one user in a conversation.
+/// One user in a conversation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Member {
-    user: i64,
-    /// `members.unread` is known to be 1.
-    unread: bool,
-    /// The last event for the user.
-    last: Option<u64>,
+    pub(super) user: i64,
+    /// `members.unread` is 1.
+    pub(super) unread: bool,
+    /// The last event that came in for the user, where it is known.
+    pub(super) last: Option<u64>,
 }
 
 impl Head {
-    /// The end of a log, with nothing known of its users.
-    pub(super) fn new(conversation: i64, seq: u64) -> Self {
-        Self { conversation, seq, members: [None; 2] }
+    /// For whom something comes in that this user says.
+    pub(super) fn receiver_mut(&mut self, sender: i64) -> Option<&mut Member> {
+        let other = self.members.iter().position(|member| member.is_some_and(|member| member.user != sender));
+        self.members[other.unwrap_or(0)].as_mut()
     }
 
-    fn member(&self, user: i64) -> Option<&Member> {
-        self.members.iter().flatten().find(|member| member.user == user)
-    }
-
-    fn member_mut(&mut self, user: i64) -> Option<&mut Member> {
-        let known = self.members.iter().position(|place| place.is_some_and(|member| member.user == user));
-        let place = known.or_else(|| self.members.iter().position(Option::is_none))?;
-        Some(self.members[place].get_or_insert(Member { user, unread: false, last: None }))
-    }
-
-    /// Whether it is known that something is unread for a user.
-    pub(super) fn is_unread_for(&self, user: i64) -> bool {
-        self.member(user).is_some_and(|member| member.unread)
-    }
-
-    pub(super) fn set_unread(&mut self, user: i64, unread: bool) {
-        if let Some(member) = self.member_mut(user) {
-            member.unread = unread;
-        }
-    }
-
-    /// The event at this place is the last for a user.
-    pub(super) fn set_last(&mut self, user: i64, seq: u64) {
-        if let Some(member) = self.member_mut(user) {
-            member.last = Some(seq);
-        }
+    pub(super) fn member_mut(&mut self, user: i64) -> Option<&mut Member> {
+        self.members.iter_mut().flatten().find(|member| member.user == user)
     }
 
     /// Whether there may be an event for a user past `seq`: yes where the last one is not known and anything is.
     pub(super) fn may_have_after(&self, user: i64, seq: u64) -> bool {
-        self.member(user).and_then(|member| member.last).unwrap_or(self.seq) > seq
+        let member = self.members.iter().flatten().find(|member| member.user == user);
+        member.and_then(|member| member.last).unwrap_or(self.seq) > seq
     }
 }
 

@@ -11,13 +11,18 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::files;
+use super::migration;
 use super::schema::{self, Version};
+use crate::store::Tell;
 
 /// Another process holds the file only for moments: a backup, or somebody looking into it. Whoever waits longer is told, and the
 /// supervisor within five seconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// More prepared statements than there are in this program.
 const STATEMENTS: usize = 64;
+/// Only a file that is still empty takes this. A commit writes every page it changed to the log, and each conversation's index entries
+/// are on a page of their own: with small pages a commit is a fourth of the size, and twice as fast or more.
+pub(super) const PAGE_SIZE: i64 = 1024;
 
 /// A database file could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -71,9 +76,9 @@ pub enum SqliteOpenError {
     /// It is gone as soon as it was opened.
     #[error(transparent)]
     Moved(Box<dyn std::error::Error + Send + Sync>),
-    /// An older file is not migrated without a copy beside it.
-    #[error("'{}' is of an older version, and no copy of it can be made before it is migrated", .path.display())]
-    Copy {
+    /// An older file could not be migrated; it is as it was.
+    #[error("'{}' is of an older version, and the new file cannot be written beside it", .path.display())]
+    Migration {
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -100,7 +105,7 @@ impl SqliteOpenError {
                 Exit::Config
             }
             Self::Full(_) => Exit::Unavailable,
-            Self::Log { .. } | Self::Moved(_) | Self::Copy { .. } | Self::Other { .. } => Exit::Failure,
+            Self::Log { .. } | Self::Moved(_) | Self::Migration { .. } | Self::Other { .. } => Exit::Failure,
         }
     }
 
@@ -118,18 +123,31 @@ impl SqliteOpenError {
     }
 }
 
-/// Opens the file for writing, makes it where there is none, and migrates an older one.
-pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, SqliteOpenError> {
-    let mut connection = connect(path).map_err(|error| SqliteOpenError::from_sqlite(path, error))?;
-    match schema::version(&connection).map_err(|error| SqliteOpenError::from_sqlite(path, error))? {
+/// Opens the file for writing, makes it where there is none, and migrates an older one; `tell` hears how far that is.
+pub(super) fn open(path: &Path, durability: Durability, tell: &Tell) -> Result<Connection, SqliteOpenError> {
+    let sqlite = |error| SqliteOpenError::from_sqlite(path, error);
+    let mut connection = connect(path).map_err(sqlite)?;
+    let version = schema::version(&connection).map_err(sqlite)?;
+    match version {
         Version::Foreign => return Err(SqliteOpenError::Foreign(path.to_owned())),
         Version::Newer(found) => {
-            return Err(SqliteOpenError::Newer { path: path.to_owned(), found, known: schema::current() });
+            return Err(SqliteOpenError::Newer { path: path.to_owned(), found, known: schema::VERSION });
+        }
+        Version::Ours(from) if from < schema::VERSION => {
+            let kept = migration::migrate(path, connection, from, tell).map_err(|error| error.of(path))?;
+            tell(&format!(
+                "the messages are migrated to version {}; the old file is '{}'",
+                schema::VERSION,
+                kept.display()
+            ));
+            connection = connect(path).map_err(sqlite)?;
         }
         Version::Empty | Version::Ours(_) => {}
     }
-    prepare(&mut connection, durability).map_err(|error| SqliteOpenError::from_sqlite(path, error))?;
-    migrate(&mut connection, path)?;
+    prepare(&mut connection, durability).map_err(sqlite)?;
+    if version == Version::Empty {
+        schema::create(&mut connection).map_err(sqlite)?;
+    }
     if durability == Durability::Fsync {
         distrust_log(&mut connection, path)?;
     }
@@ -231,9 +249,7 @@ pub(super) fn copy(connection: &Connection, copy: &Path) -> Result<(), CopyError
 }
 
 fn prepare(connection: &mut Connection, durability: Durability) -> rusqlite::Result<()> {
-    // Only a file that is still empty takes this. A commit writes every page it changed to the log, and each conversation's
-    // index entries are on a page of their own: with small pages a commit is a fourth of the size, and twice as fast or more.
-    connection.pragma_update(None, "page_size", 1024)?;
+    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let synchronous = match durability {
         Durability::Fsync => "FULL",
@@ -249,22 +265,6 @@ fn prepare(connection: &mut Connection, durability: Durability) -> rusqlite::Res
     // Every key we write was read from its table in the same transaction or cached since; checking again costs a third of
     // the speed.
     connection.pragma_update(None, "foreign_keys", false)
-}
-
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), SqliteOpenError> {
-    let sqlite = |error| SqliteOpenError::from_sqlite(path, error);
-    match schema::version(connection).map_err(sqlite)? {
-        Version::Ours(version) if version < schema::current() => {
-            let copy = schema::back_up(connection, path, version).map_err(|error| match error {
-                CopyError::Sqlite(error) => sqlite(error),
-                CopyError::System(source) => SqliteOpenError::Copy { path: path.to_owned(), source },
-            })?;
-            tracing::info!(from = version, to = schema::current(), backup = %copy.display(), "migrating the store");
-            schema::migrate(connection, version).map_err(sqlite)
-        }
-        Version::Empty => schema::migrate(connection, 0).map_err(sqlite),
-        Version::Ours(_) | Version::Newer(_) | Version::Foreign => Ok(()),
-    }
 }
 
 /// Opens the file, which must be one of ours, for reading only.

@@ -73,9 +73,9 @@ fn judge(path: &Path, file: &Beginning) -> Result<(), SqliteOpenError> {
         return Err(damaged(path, "it ends within its first page"));
     }
     let (ours, version) = (file.number(APPLICATION_AT) == application(), file.number(VERSION_AT) as usize);
-    if ours && version > schema::current() {
+    if ours && version > schema::VERSION {
         let path = path.to_owned();
-        return Err(SqliteOpenError::Newer { path, found: version, known: schema::current() });
+        return Err(SqliteOpenError::Newer { path, found: version, known: schema::VERSION });
     }
     if has_log(path) {
         return Ok(());
@@ -144,7 +144,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chat.db");
         let mut connection = Connection::open(&path).unwrap();
-        schema::migrate(&mut connection, 0).unwrap();
+        schema::create(&mut connection).unwrap();
         drop(connection);
         change(&path);
         let before = std::fs::read(&path).ok();
@@ -202,7 +202,7 @@ mod tests {
         let path = directory.path().join("chat.db");
         let mut connection = Connection::open(&path).unwrap();
         connection.pragma_update(None, "journal_mode", "WAL").unwrap();
-        schema::migrate(&mut connection, 0).unwrap();
+        schema::create(&mut connection).unwrap();
         assert!(inspect(&path).is_ok());
     }
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use protocol::api::{Appended, CursorMove, RegisterUser};
 use protocol::native::Device;
 use protocol::{ConversationId, Draft, Event, Timestamp, UserName};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::cache::{Cache, Head, KnownUser};
-use super::row::kind_number;
+use super::cache::{Cache, Head, KnownUser, Member};
+use super::row::{self, Counted, kind_number};
 use crate::store::{DEVICES, STATE_KEYS, StatePut, StoreError};
 
 /// The writer's view of the file during one transaction.
@@ -26,16 +26,16 @@ impl Ledger<'_> {
     /// Appends one draft, or finds what the same client id was stored as before.
     pub(super) fn append(&mut self, draft: Draft) -> rusqlite::Result<Appended> {
         let sender = self.user(&draft.sender)?;
-        let recipient = self.receiver(&draft.conversation, &draft.sender)?;
-        let head = self.head(&draft.conversation, sender.id, recipient)?;
+        let head = self.head(&draft.conversation)?;
         let pos = self.last_pos()? + 1;
         // For people. Whatever the clock does, order is `seq`, and `pos` between conversations.
         let at = Timestamp::now();
         let event = draft.into_event(Uuid::now_v7(), head.seq + 1, at);
-        if !self.insert(pos, head.conversation, &sender, recipient, &event)? {
+        let counted = head.last.followed_by(sender.id);
+        if !self.insert(pos, head.conversation, &sender, counted, &event)? {
             return self.first_result(sender.id, &event);
         }
-        self.advance(pos, head, &event, recipient)?;
+        self.advance(pos, head, counted, &event)?;
         let appended = Appended {
             conversation: event.conversation.clone(),
             seq: event.seq,
@@ -53,13 +53,13 @@ impl Ledger<'_> {
         pos: i64,
         conversation: i64,
         sender: &KnownUser,
-        recipient: i64,
+        counted: Counted,
         event: &Event,
     ) -> rusqlite::Result<bool> {
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO events(pos, conversation, seq, sender, recipient, id, at, timestamp, kind, client_id, body,
+            "INSERT INTO events(pos, conversation, seq, ordinal, sent, sender, id, at, timestamp, kind, client_id, body,
                 metadata, sender_name)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              ON CONFLICT (client_id, sender) DO NOTHING",
         )?;
         let timestamp = (event.timestamp != event.at).then(|| event.timestamp.micros());
@@ -69,8 +69,9 @@ impl Ledger<'_> {
             pos,
             conversation,
             event.seq,
+            counted.ordinal,
+            counted.sent,
             sender.id,
-            recipient,
             event.id.as_bytes(),
             event.at.micros(),
             timestamp,
@@ -90,7 +91,7 @@ impl Ledger<'_> {
         )?;
         find.query_row(params![sender, event.client_id.as_str()], |row| {
             Ok(Appended {
-                conversation: super::row::parse(row, 0, ConversationId::parse)?,
+                conversation: row::parse(row, 0, ConversationId::parse)?,
                 seq: row.get(1)?,
                 id: Uuid::from_bytes(row.get(2)?),
                 at: Timestamp::from_micros(row.get(3)?),
@@ -99,17 +100,20 @@ impl Ledger<'_> {
         })
     }
 
-    /// Remembers the new end of the log, and that there is something unread for the recipient.
-    fn advance(&mut self, pos: i64, mut head: Head, event: &Event, recipient: i64) -> rusqlite::Result<()> {
-        if !head.is_unread_for(recipient) {
-            let mut mark = self.connection.prepare_cached(
-                "UPDATE members SET unread = 1, read_to = ?3 WHERE user = ?1 AND conversation = ?2 AND unread = 0",
-            )?;
-            mark.execute(params![recipient, head.conversation, event.seq - 1])?;
-            head.set_unread(recipient, true);
+    /// Remembers the new end of the log, and that there is something unread for the other user.
+    fn advance(&mut self, pos: i64, mut head: Head, counted: Counted, event: &Event) -> rusqlite::Result<()> {
+        let conversation = head.conversation;
+        if let Some(receiver) = head.receiver_mut(counted.sender) {
+            if !receiver.unread {
+                let mut mark = self.connection.prepare_cached(
+                    "UPDATE members SET unread = 1, read_to = ?3 WHERE user = ?1 AND conversation = ?2 AND unread = 0",
+                )?;
+                mark.execute(params![receiver.user, conversation, event.seq - 1])?;
+                receiver.unread = true;
+            }
+            receiver.last = Some(event.seq);
         }
-        head.set_last(recipient, event.seq);
-        head.seq = event.seq;
+        (head.seq, head.last) = (event.seq, counted);
         self.cache.heads.put(event.conversation.clone(), head);
         self.cache.pos = Some(pos);
         Ok(())
@@ -144,33 +148,12 @@ impl Ledger<'_> {
         Ok(known)
     }
 
-    /// The row of the user to whom somebody says something in a direct conversation, made where there is none.
-    pub(super) fn receiver(
-        &mut self,
-        conversation: &ConversationId,
-        sender: &UserName,
-    ) -> rusqlite::Result<i64> {
-        let key = conversation
-            .dm_partner(sender)
-            .expect("what is stored is said in a direct conversation of its sender");
-        if let Some(known) = self.cache.users.get(key) {
-            return Ok(known.id);
-        }
-        let name = UserName::stored(key).expect("the id of a direct conversation holds two names");
-        Ok(self.user(&name)?.id)
-    }
-
     /// The end of the conversation's log; the conversation is made where there is none.
-    pub(super) fn head(
-        &mut self,
-        conversation: &ConversationId,
-        one: i64,
-        other: i64,
-    ) -> rusqlite::Result<Head> {
+    pub(super) fn head(&mut self, conversation: &ConversationId) -> rusqlite::Result<Head> {
         if let Some(head) = self.known_head(conversation)? {
             return Ok(head);
         }
-        let head = self.start_conversation(conversation, one, other)?;
+        let head = self.start_conversation(conversation)?;
         self.cache.heads.put(conversation.clone(), head);
         Ok(head)
     }
@@ -191,27 +174,41 @@ impl Ledger<'_> {
     }
 
     fn read_head(&self, conversation: i64, floor: u64) -> rusqlite::Result<Head> {
-        let mut last = self.connection.prepare_cached(
-            "SELECT seq, recipient FROM events WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1",
+        let mut members = self.connection.prepare_cached(
+            "SELECT user, unread FROM members INDEXED BY members_of WHERE conversation = ?1 LIMIT 2",
         )?;
-        let last = last.query_row([conversation], |row| Ok((row.get(0)?, row.get(1)?)));
-        let Some((seq, recipient)): Option<(u64, _)> = last.optional()? else {
-            return Ok(Head::new(conversation, floor));
-        };
-        let mut head = Head::new(conversation, floor.max(seq));
-        head.set_last(recipient, seq);
+        let member = |row: &Row<'_>| Ok(Member { user: row.get(0)?, unread: row.get(1)?, last: None });
+        let mut found = members.query_map([conversation], member)?;
+        let members = [found.next().transpose()?, found.next().transpose()?];
+        let mut head = Head { conversation, seq: floor, last: Counted::default(), members };
+        let mut last = self.connection.prepare_cached(
+            "SELECT ordinal, sender, sent, seq FROM events WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1",
+        )?;
+        let last = last.query_row([conversation], |row| Ok((row::counted(row)?, row.get(3)?)));
+        if let Some((counted, seq)) = last.optional()? {
+            (head.seq, head.last) = (floor.max(seq), counted);
+            if let Some(receiver) = head.receiver_mut(counted.sender) {
+                receiver.last = Some(seq);
+            }
+        }
         Ok(head)
     }
 
-    fn start_conversation(&self, key: &ConversationId, one: i64, other: i64) -> rusqlite::Result<Head> {
+    /// A direct conversation has its two users as members from the start. Who is in a room is noted when they come.
+    fn start_conversation(&mut self, key: &ConversationId) -> rusqlite::Result<Head> {
         let mut insert = self.connection.prepare_cached("INSERT INTO conversations(key) VALUES (?1)")?;
         let conversation = insert.insert([key.as_str()])?;
-        let mut join = self
-            .connection
-            .prepare_cached("INSERT OR IGNORE INTO members(user, conversation) VALUES (?1, ?2)")?;
-        join.execute([one, conversation])?;
-        join.execute([other, conversation])?;
-        Ok(Head::new(conversation, 0))
+        let mut head = Head { conversation, seq: 0, last: Counted::default(), members: [None; 2] };
+        for (place, name) in head.members.iter_mut().zip(key.dm_members()) {
+            let name = UserName::stored(name).expect("the id of a direct conversation holds names");
+            let user = self.user(&name)?.id;
+            let mut join = self
+                .connection
+                .prepare_cached("INSERT OR IGNORE INTO members(user, conversation) VALUES (?1, ?2)")?;
+            join.execute([user, conversation])?;
+            *place = Some(Member { user, unread: false, last: None });
+        }
+        Ok(head)
     }
 
     /// Moves a user's cursor, and the device's own.
@@ -231,12 +228,15 @@ impl Ledger<'_> {
         }
         let unread = head.may_have_after(user, seq);
         let mut advance = self.connection.prepare_cached(
-            "UPDATE members SET seen = ?3, unread = min(unread, ?4)
-             WHERE user = ?1 AND conversation = ?2 AND seen < ?3 RETURNING unread",
+            "UPDATE members SET cursor = ?3, unread = min(unread, ?4)
+             WHERE user = ?1 AND conversation = ?2 AND cursor < ?3 RETURNING unread",
         )?;
         let unread = advance.query_row(params![user, head.conversation, seq, unread], |row| row.get(0));
-        if let (Some(unread), Some(head)) = (unread.optional()?, self.cache.heads.get_mut(&to.conversation)) {
-            head.set_unread(user, unread);
+        if let Some(unread) = unread.optional()?
+            && let Some(head) = self.cache.heads.get_mut(&to.conversation)
+            && let Some(member) = head.member_mut(user)
+        {
+            member.unread = unread;
         }
         Ok(())
     }
@@ -255,8 +255,8 @@ impl Ledger<'_> {
         let now = Timestamp::now().micros();
         let id: i64 = touch.query_row(params![user, device.as_str(), now], |row| row.get(0))?;
         let mut advance = self.connection.prepare_cached(
-            "INSERT INTO device_cursors(device, conversation, seen) VALUES (?1, ?2, ?3)
-             ON CONFLICT (device, conversation) DO UPDATE SET seen = max(seen, excluded.seen)",
+            "INSERT INTO device_cursors(device, conversation, cursor) VALUES (?1, ?2, ?3)
+             ON CONFLICT (device, conversation) DO UPDATE SET cursor = max(cursor, excluded.cursor)",
         )?;
         advance.execute(params![id, conversation, seq])?;
         self.forget_old_devices(user)
@@ -288,10 +288,11 @@ impl Ledger<'_> {
         let removed = delete.execute(params![id, i64::try_from(up_to).unwrap_or(i64::MAX)])?;
         let mut mark = self.connection.prepare_cached(
             "UPDATE members SET unread = EXISTS (SELECT 1 FROM events INDEXED BY log
-                WHERE conversation = ?1 AND seq > max(members.seen, members.read_to) AND recipient = members.user)
+                WHERE conversation = ?1 AND seq > max(members.cursor, members.read_to)
+                    AND (sender <> members.user OR ?2))
              WHERE conversation = ?1 AND unread = 1",
         )?;
-        mark.execute([id])?;
+        mark.execute(params![id, conversation.is_note_to_self()])?;
         // It knew for whom there is something unread.
         self.cache.heads.pop(conversation);
         Ok(removed as u64)

@@ -8,7 +8,7 @@ use protocol::{ConversationId, Event, Timestamp, UserName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
-use super::row::{self, EVENT_COLUMNS, EVENT_JOINS};
+use super::row::{self, COUNTED_COLUMNS, Counted, EVENT_COLUMNS, EVENT_JOINS};
 use crate::store::Range;
 
 pub(super) fn user_id(connection: &Connection, user: &UserName) -> rusqlite::Result<Option<i64>> {
@@ -33,44 +33,59 @@ pub(super) fn conversations(
 ) -> rusqlite::Result<Vec<ConversationSummary>> {
     let Some(id) = user_id(connection, user)? else { return Ok(Vec::new()) };
     let mut recent = connection.prepare_cached(
-        "SELECT m.conversation, m.seen, max(m.seen, m.read_to),
+        "SELECT m.conversation, m.cursor,
             (SELECT pos FROM events WHERE conversation = m.conversation ORDER BY seq DESC LIMIT 1) AS head
          FROM members AS m WHERE m.user = ?1 AND head IS NOT NULL ORDER BY head DESC LIMIT ?2",
     )?;
     let recent = recent.query_map(params![id, limit], |row| {
-        Ok(Membership { conversation: row.get(0)?, seen: row.get(1)?, read: row.get(2)?, head: row.get(3)? })
+        Ok(Membership { user: id, conversation: row.get(0)?, cursor: row.get(1)?, head: row.get(2)? })
     })?;
-    recent.map(|membership| summary(connection, user, id, &membership?)).collect()
+    recent.map(|membership| summary(connection, user, &membership?)).collect()
 }
 
+/// A user in a conversation.
 struct Membership {
+    user: i64,
     conversation: i64,
-    seen: u64,
-    /// Up to here nothing is unread.
-    read: u64,
+    cursor: u64,
+    /// The position of the last event.
     head: i64,
 }
 
 fn summary(
     connection: &Connection,
     user: &UserName,
-    id: i64,
     membership: &Membership,
 ) -> rusqlite::Result<ConversationSummary> {
     let last = event_at(connection, membership.head)?;
-    let mut count = connection.prepare_cached(
-        "SELECT count(*) FROM events INDEXED BY log WHERE conversation = ?1 AND seq > ?2 AND recipient = ?3",
-    )?;
-    let unseen = params![membership.conversation, membership.read, id];
-    let unseen = count.query_row(unseen, |row| row.get(0))?;
     Ok(ConversationSummary {
         conversation: last.conversation.clone(),
         with: partner(connection, &last.conversation, user)?,
         head: last.seq,
-        seen: membership.seen,
-        unseen,
+        seen: membership.cursor,
+        unseen: unread(connection, membership, last.conversation.is_note_to_self())?,
         last: Some(last),
     })
+}
+
+/// How many messages that came in for the user lie past their cursor: what came in up to the head, less what came in up to the cursor.
+/// Three rows are read at most, however many messages there are.
+fn unread(connection: &Connection, membership: &Membership, notes: bool) -> rusqlite::Result<u64> {
+    let row = |rest: &str, parameters: &[&dyn rusqlite::ToSql]| {
+        let sql = format!("SELECT {COUNTED_COLUMNS} FROM events WHERE {rest}");
+        connection.prepare_cached(&sql)?.query_row(parameters, row::counted).optional()
+    };
+    let came_in = |event: Counted| event.came_in_for(membership.user, notes);
+    let head = row("pos = ?1", &[&membership.head])?.map_or(0, came_in);
+    let place: [&dyn rusqlite::ToSql; 2] = [&membership.conversation, &membership.cursor];
+    if let Some(cursor) = row("conversation = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1", &place)? {
+        return Ok(head.saturating_sub(came_in(cursor)));
+    }
+    // The cursor lies before what is left of the log.
+    let first = row("conversation = ?1 AND seq > ?2 ORDER BY seq LIMIT 1", &place)?;
+    let before =
+        first.map_or(0, |first| came_in(first) - u64::from(notes || first.sender != membership.user));
+    Ok(head.saturating_sub(before))
 }
 
 /// The other user of a direct conversation, spelled as they were first known.

@@ -16,8 +16,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use protocol::api::{BackupTotals, User};
-use protocol::conversation::Kind;
-use protocol::{ConversationId, Event, Timestamp, UserName};
+use protocol::{ConversationId, Event, Timestamp};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, params};
 
@@ -86,7 +85,7 @@ fn read(archive: &Path, store: &Path, path: &Path) -> Result<BackupTotals, Build
     // Until it is copied nobody needs it after a crash.
     connection.pragma_update(None, "journal_mode", "OFF")?;
     connection.pragma_update(None, "synchronous", "OFF")?;
-    schema::migrate(&mut connection, 0)?;
+    schema::create(&mut connection)?;
     let transaction = connection.transaction()?;
     let mut totals = BackupTotals::default();
     let mut cache = Cache::new();
@@ -145,7 +144,8 @@ fn put_in_order(connection: &Connection) -> rusqlite::Result<()> {
          UPDATE events SET pos = -pos;
          DROP TABLE place;
          UPDATE members SET unread = EXISTS (SELECT 1 FROM events INDEXED BY log
-            WHERE conversation = members.conversation AND seq > members.seen AND recipient = members.user);",
+            WHERE conversation = members.conversation AND seq > members.cursor
+                AND (sender <> members.user OR (SELECT count(*) FROM members AS m WHERE m.conversation = members.conversation) = 1));",
         now = Timestamp::now().micros()
     ))
 }
@@ -154,10 +154,12 @@ impl Ledger<'_> {
     /// Puts an event at its own place in its log, behind all others in the commit order.
     fn import(&mut self, event: &Event) -> rusqlite::Result<()> {
         let sender = self.user(&event.sender)?;
-        let recipient = self.receiver(&event.conversation, &event.sender)?;
-        let head = self.head(&event.conversation, sender.id, recipient)?;
-        let pos = self.last_pos()? + 1;
-        self.insert(pos, head.conversation, &sender, recipient, event)?;
+        let head = self.head(&event.conversation)?;
+        let (pos, counted) = (self.last_pos()? + 1, head.last.followed_by(sender.id));
+        self.insert(pos, head.conversation, &sender, counted, event)?;
+        if let Some(head) = self.cache.heads.get_mut(&event.conversation) {
+            (head.seq, head.last) = (event.seq, counted);
+        }
         self.cache.pos = Some(pos);
         Ok(())
     }
@@ -193,11 +195,7 @@ fn keep_floors(old: &Connection, new: &mut Connection) -> rusqlite::Result<()> {
     while let Some(row) = logs.next()? {
         let conversation = row::parse(row, 0, ConversationId::parse)?;
         let floor: u64 = row.get(1)?;
-        let Kind::Dm(one, other) = conversation.kind() else { continue };
-        let member =
-            |key: &str| UserName::stored(key).expect("the id of a direct conversation holds two names");
-        let (one, other) = (ledger.user(&member(one))?.id, ledger.user(&member(other))?.id);
-        let id = ledger.head(&conversation, one, other)?.conversation;
+        let id = ledger.head(&conversation)?.conversation;
         let mut raise = transaction.prepare_cached("UPDATE conversations SET floor = ?2 WHERE id = ?1")?;
         raise.execute(params![id, floor])?;
     }

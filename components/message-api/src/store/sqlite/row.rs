@@ -5,6 +5,43 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 use uuid::Uuid;
 
+/// How an event counts towards what is unread; as in its row. The event before the first one counts nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// So many events that count were said up to here, this one counted…
+    pub(super) ordinal: u64,
+    /// …by this user or the other one…
+    pub(super) sender: i64,
+    /// …and so many of them by this one.
+    pub(super) sent: u64,
+}
+
+/// What [`counted`] reads.
+pub(super) const COUNTED_COLUMNS: &str = "ordinal, sender, sent";
+
+/// Reads [`COUNTED_COLUMNS`].
+pub(super) fn counted(row: &Row<'_>) -> rusqlite::Result<Counted> {
+    Ok(Counted { ordinal: row.get(0)?, sender: row.get(1)?, sent: row.get(2)? })
+}
+
+impl Counted {
+    /// The event of this sender that follows in the conversation.
+    pub(super) fn followed_by(self, sender: i64) -> Self {
+        let before = if self.sender == sender { self.sent } else { self.ordinal - self.sent };
+        Self { ordinal: self.ordinal + 1, sender, sent: before + 1 }
+    }
+
+    /// How many messages came in for one of the conversation's two users up to here: what the other one said, and in the notes to
+    /// oneself everything.
+    pub(super) fn came_in_for(self, user: i64, notes: bool) -> u64 {
+        match self {
+            Self { ordinal, .. } if notes => ordinal,
+            Self { ordinal, sender, sent } if sender == user => ordinal - sent,
+            Self { sent, .. } => sent,
+        }
+    }
+}
+
 /// The columns of an event, from `events AS e` joined by [`EVENT_JOINS`]; read by [`event`].
 pub(super) const EVENT_COLUMNS: &str = "e.pos, e.id, c.key, e.seq, e.at, coalesce(e.sender_name, s.name), e.body, e.kind, e.metadata, e.client_id, e.timestamp";
 

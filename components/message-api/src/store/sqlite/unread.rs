@@ -7,10 +7,10 @@
 //! A plan goes stale without harm: it only says where to look. Whether an event is the user's and still unread is asked when its page is
 //! read.
 
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::{Event, UserName};
+use protocol::{ConversationId, Event, UserName};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::query::{event_query, user_id};
@@ -45,6 +45,8 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Draft {
     user: Option<i64>,
+    /// The user's notes to themselves: the one conversation in which what they said came in for them.
+    notes: Option<i64>,
     after: i64,
     until: i64,
     /// Conversations with something unread, and up to where each was read.
@@ -63,6 +65,7 @@ impl Draft {
         let until = ledger::last_pos(connection)?.max(after);
         let mut draft = Self {
             user: user_id(connection, user)?,
+            notes: notes_of(connection, user)?,
             after,
             until,
             unread: VecDeque::new(),
@@ -73,7 +76,7 @@ impl Draft {
         };
         if let Some(user) = draft.user {
             let mut unread = connection.prepare_cached(
-                "SELECT conversation, max(seen, read_to) FROM members INDEXED BY unread
+                "SELECT conversation, max(cursor, read_to) FROM members INDEXED BY unread
                  WHERE user = ?1 AND unread = 1",
             )?;
             let found = unread.query_map([user], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -102,13 +105,13 @@ impl Draft {
     /// Looks at the next conversations.
     pub(super) fn go_on(mut self, connection: &Connection) -> rusqlite::Result<Self> {
         let mut following = connection.prepare_cached(
-            "SELECT pos FROM events INDEXED BY log WHERE conversation = ?1 AND seq > ?2 AND recipient = ?3
-             ORDER BY seq",
+            "SELECT pos FROM events INDEXED BY log WHERE conversation = ?1 AND seq > ?2
+                AND (sender <> ?3 OR conversation = ?4) ORDER BY seq",
         )?;
         let slice = SLICE.min(self.unread.len());
         for (conversation, read) in self.unread.drain(..slice).collect::<Vec<_>>() {
             let read = last_before(connection, conversation, read, self.after)?;
-            let mut rows = following.query(params![conversation, read, self.user])?;
+            let mut rows = following.query(params![conversation, read, self.user, self.notes])?;
             while let Some(row) = rows.next()? {
                 self.looks += 1;
                 let pos: i64 = row.get(0)?;
@@ -163,14 +166,14 @@ impl Plan {
     ) -> rusqlite::Result<(Unseen, usize)> {
         let (mut events, mut looks) = (Vec::new(), 0);
         let from = self.positions.partition_point(|pos| *pos <= after);
-        if let Some(user) = user_id(connection, user)? {
+        if let Some(id) = user_id(connection, user)? {
             for pos in &self.positions[from..] {
                 if events.len() == limit || looks == LOOKS {
                     let end = self.positions[from + looks - 1];
                     return Ok((Unseen { events, end: end.to_string(), more: true }, looks));
                 }
                 looks += 1;
-                events.extend(unread_at(connection, user, *pos)?);
+                events.extend(unread_at(connection, user, id, *pos)?);
             }
         }
         // What was committed since the plan was made comes with the next page.
@@ -191,18 +194,22 @@ pub(super) fn news(
         return Ok(None);
     }
     let (mut events, mut end, mut more) = (Vec::new(), last.max(after), false);
-    if let Some(user) = user_id(connection, user)? {
+    if let Some(id) = user_id(connection, user)? {
+        let Some(unread) = few_unread(connection, id)? else { return Ok(None) };
         let mut following = connection.prepare_cached(
-            "SELECT pos FROM events WHERE pos > ?1 AND pos <= ?2 AND +recipient = ?3 ORDER BY pos",
+            "SELECT pos, conversation FROM events WHERE pos > ?1 AND pos <= ?2 ORDER BY pos",
         )?;
-        let mut rows = following.query(params![after, last, user])?;
+        let mut rows = following.query([after, last])?;
         while let Some(row) = rows.next()? {
+            let (pos, conversation) = (row.get(0)?, row.get(1)?);
+            if !unread.contains(&conversation) {
+                continue;
+            }
             if events.len() == limit {
                 more = true;
                 break;
             }
-            let pos = row.get(0)?;
-            events.extend(unread_at(connection, user, pos)?);
+            events.extend(unread_at(connection, user, id, pos)?);
             if events.len() == limit {
                 end = pos;
             }
@@ -211,13 +218,30 @@ pub(super) fn news(
     Ok(Some(Unseen { events, end: end.to_string(), more }))
 }
 
-/// The event at a position, where it is the user's and unread.
-fn unread_at(connection: &Connection, user: i64, pos: i64) -> rusqlite::Result<Option<Event>> {
+/// The conversations in which something may be unread for the user; nothing where there are so many that a plan is as soon made.
+fn few_unread(connection: &Connection, user: i64) -> rusqlite::Result<Option<HashSet<i64>>> {
+    let mut unread = connection.prepare_cached(
+        "SELECT conversation FROM members INDEXED BY unread WHERE user = ?1 AND unread = 1 LIMIT ?2",
+    )?;
+    let unread: HashSet<i64> =
+        unread.query_map(params![user, SLICE], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(Some(unread).filter(|unread| unread.len() < SLICE))
+}
+
+/// The event at a position, where it came in for the user and is unread.
+fn unread_at(connection: &Connection, user: &UserName, id: i64, pos: i64) -> rusqlite::Result<Option<Event>> {
     let sql = event_query(
         "JOIN members AS m ON m.user = ?2 AND m.conversation = e.conversation
-         WHERE e.pos = ?1 AND e.recipient = ?2 AND e.seq > max(m.seen, m.read_to)",
+         WHERE e.pos = ?1 AND e.seq > max(m.cursor, m.read_to)",
     );
-    connection.prepare_cached(&sql)?.query_row([pos, user], row::event).optional()
+    let event = connection.prepare_cached(&sql)?.query_row([pos, id], row::event).optional()?;
+    Ok(event.filter(|event| event.is_incoming_for(user)))
+}
+
+/// The conversation in which the user writes to themselves, where there is one.
+fn notes_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Option<i64>> {
+    let mut find = connection.prepare_cached("SELECT id FROM conversations WHERE key = ?1")?;
+    find.query_row([ConversationId::dm(user, user).as_str()], |row| row.get(0)).optional()
 }
 
 /// The last place of a log, from `from` on, that is not behind `pos` in the order of commits. Both grow together, so it is found
@@ -321,14 +345,14 @@ mod tests {
     /// Each of so many senders wrote one message to Bob, and the last of them some more.
     fn file(senders: i64, more: i64) -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut connection, 0).unwrap();
+        schema::create(&mut connection).unwrap();
         let transaction = connection.transaction().unwrap();
         transaction.execute("INSERT INTO users(id, key, name) VALUES (1, 'bob', 'bob')", []).unwrap();
         for n in 0..senders {
             let other = format!("sender{n}");
             let event =
-                "INSERT INTO events(pos, conversation, seq, sender, recipient, id, at, kind, client_id, body)
-                VALUES (?1, ?2, ?3, ?4, 1, zeroblob(16), 1, 0, ?5, ?5)";
+                "INSERT INTO events(pos, conversation, seq, ordinal, sent, sender, id, at, kind, client_id, body)
+                VALUES (?1, ?2, ?3, ?3, ?3, ?4, zeroblob(16), 1, 0, ?5, ?5)";
             transaction
                 .execute("INSERT INTO users(id, key, name) VALUES (?1, ?2, ?2)", params![n + 2, other])
                 .unwrap();
@@ -395,9 +419,9 @@ mod tests {
         let draft = Draft::begin(&connection, &bob, 0).unwrap().go_on(&connection).unwrap();
         let plan = draft.finish();
         let later =
-            "INSERT INTO events(pos, conversation, seq, sender, recipient, id, at, kind, client_id, body)
-                VALUES (41, 3, 2, 4, 1, zeroblob(16), 1, 0, 'late', 'late');
-            UPDATE members SET seen = 1, unread = 0 WHERE conversation = 2;";
+            "INSERT INTO events(pos, conversation, seq, ordinal, sent, sender, id, at, kind, client_id, body)
+                VALUES (41, 3, 2, 2, 2, 4, zeroblob(16), 1, 0, 'late', 'late');
+            UPDATE members SET cursor = 1, unread = 0 WHERE conversation = 2;";
         connection.execute_batch(later).unwrap();
         let (page, _) = plan.page(&connection, &bob, 0, 50).unwrap();
         assert_eq!((page.events.len(), page.more), (39, true));

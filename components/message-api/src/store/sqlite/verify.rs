@@ -94,7 +94,7 @@ mod tests {
         let path = directory.path().join("a chat?#%.db");
         let mut connection = Connection::open(&path).unwrap();
         connection.pragma_update(None, "journal_mode", "WAL").unwrap();
-        schema::migrate(&mut connection, 0).unwrap();
+        schema::create(&mut connection).unwrap();
         let fill = "INSERT INTO users(key, name) WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000)
             SELECT 'user' || n, 'User' || n FROM n";
         connection.execute(fill, []).unwrap();

@@ -34,11 +34,11 @@ pub(super) fn cursors(
     conversation: &ConversationId,
 ) -> rusqlite::Result<Vec<CursorMove>> {
     let mut query = connection.prepare_cached(
-        "SELECT u.key, NULL, m.seen FROM conversations AS c
+        "SELECT u.key, NULL, m.cursor FROM conversations AS c
             JOIN members AS m ON m.conversation = c.id JOIN users AS u ON u.id = m.user
-            WHERE c.key = ?1 AND m.seen > 0
+            WHERE c.key = ?1 AND m.cursor > 0
          UNION ALL
-         SELECT u.key, d.name, p.seen FROM conversations AS c
+         SELECT u.key, d.name, p.cursor FROM conversations AS c
             JOIN device_cursors AS p ON p.conversation = c.id
             JOIN devices AS d ON d.id = p.device JOIN users AS u ON u.id = d.user
             WHERE c.key = ?1",

@@ -29,7 +29,7 @@ use super::progress::Progress;
 use super::restore::{self, Built};
 use super::row::{self, EVENT_COLUMNS, EVENT_JOINS};
 use super::schema::{self, Version};
-use crate::store::{Committed, StatePut, StoreError};
+use crate::store::{Committed, StatePut, StoreError, silent};
 
 /// Commands that wait. Each holds at most one batch, and callers are as many as HTTP connections at most.
 pub(super) const QUEUE: usize = 256;
@@ -262,7 +262,7 @@ impl Writer {
         if before.is_none() {
             return Ok(());
         }
-        if schema::version(transaction).map_err(broken)? != Version::Ours(schema::current()) {
+        if schema::version(transaction).map_err(broken)? != Version::Ours(schema::VERSION) {
             let detail =
                 format!("another program changed the tables of '{}'; restart message-api", path.display());
             return Err(Failed::Stopped(self.note_stop(StoreError::unavailable(detail), false)));
@@ -337,7 +337,7 @@ impl Writer {
     /// Never another file than before: one that is made, or was put there, has nothing of what was acknowledged.
     fn open_again(&mut self) -> Result<Connection, StoreError> {
         self.files.check_file().map_err(|lost| StoreError::because("nothing can be stored", lost))?;
-        let connection = file::open(&self.path, self.durability)
+        let connection = file::open(&self.path, self.durability, &silent())
             .map_err(|error| StoreError::because("the store cannot be opened again", error))?;
         let files =
             Files::opened(&self.path).map_err(|lost| StoreError::because("nothing can be stored", lost))?;
