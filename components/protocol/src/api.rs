@@ -22,16 +22,69 @@
 //! | `POST /v1/retention` | [`RetentionRequest`] | [`Retention`] | yes |
 //! | `POST /v1/restore` | [`RestoreRequest`] | [`Restored`] | yes |
 //!
-//! Any error is a [`Problem`]. The token goes in `Authorization: Bearer …`.
+//! Those that are posted below `/v1` are [`Call`]s: their types say the path and the answer. Any error is a [`Problem`]. The token goes in `Authorization: Bearer …`.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::native::{ConversationSummary, Device, Durability};
 use crate::{Body, ConversationId, Draft, Event, MessageType, Metadata, Timestamp, UserName};
+
+/// A question that is posted to the message API as JSON. Its type says where it goes and what is answered, for the server, its
+/// document and every client: a new question is a type here, and the function that answers it.
+pub trait Call: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
+    /// What is answered.
+    type Answer: Serialize + DeserializeOwned + JsonSchema + Send;
+    /// Where it is posted.
+    const PATH: &'static str;
+    /// Whether it may take as long as it takes.
+    const LASTS: bool = false;
+}
+
+/// The answer where there is nothing to say: `{}`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Done {}
+
+impl Call for AppendRequest {
+    type Answer = AppendResponse;
+    const PATH: &'static str = "/v1/append";
+}
+
+impl Call for CursorMoves {
+    type Answer = Done;
+    const PATH: &'static str = "/v1/cursors";
+}
+
+impl Call for RegisterUser {
+    type Answer = Done;
+    const PATH: &'static str = "/v1/users";
+}
+
+impl Call for Names {
+    type Answer = Self;
+    const PATH: &'static str = "/v1/users/known";
+}
+
+impl Call for NameAsked {
+    type Answer = Standing;
+    const PATH: &'static str = "/v1/users/standing";
+}
+
+impl Call for RestoreRequest {
+    type Answer = Restored;
+    const PATH: &'static str = "/v1/restore";
+    const LASTS: bool = true;
+}
+
+impl Call for RetentionRequest {
+    type Answer = Retention;
+    const PATH: &'static str = "/v1/retention";
+    const LASTS: bool = true;
+}
 
 /// A message as existing programs post it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

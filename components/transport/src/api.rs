@@ -2,16 +2,14 @@
 //! caller knows whether that is safe.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use kit::Secret;
 use protocol::api::{
-    AppendRequest, AppendResponse, Conversations, CursorMove, CursorMoves, EventPage, FeedPosition,
-    NameAsked, Names, Problem, RegisterUser, RestoreRequest, Restored, Retention, RetentionRequest, Standing,
-    StateEntries, StateValue, UnseenPage, User, Users,
+    AppendRequest, AppendResponse, Call, Conversations, CursorMove, CursorMoves, EventPage, FeedPosition,
+    Problem, StateEntries, StateValue, UnseenPage, User, Users,
 };
 use protocol::{ConversationId, Draft, UserName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -87,12 +85,22 @@ impl ApiClient {
         Self { http, base: crate::url::base(address, &["v1"]), token }
     }
 
+    /// Asks; the question's type says what is answered.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, ApiError> {
+        let path: Vec<&str> = C::PATH.split('/').skip(2).collect();
+        let request = self.lasting(Method::POST, &path)?.json(call);
+        self.fetch(if C::LASTS { request } else { request.timeout(REQUEST_TIMEOUT) }).await
+    }
+
     /// Stores a batch, in order. When this returns, all of it is durable.
     ///
     /// # Errors
     /// See [`ApiError`]; the same drafts may be sent again, for they carry their ids.
     pub async fn append(&self, drafts: Vec<Draft>) -> Result<AppendResponse, ApiError> {
-        self.post(&["append"], &AppendRequest { drafts }).await
+        self.call(&AppendRequest { drafts }).await
     }
 
     /// A page of what a user has not seen, oldest first; `after` is the last page's `next`.
@@ -145,7 +153,7 @@ impl ApiClient {
     /// # Errors
     /// See [`ApiError`]; moving a cursor twice is harmless.
     pub async fn move_cursors(&self, moves: Vec<CursorMove>) -> Result<(), ApiError> {
-        self.post::<_, serde_json::Value>(&["cursors"], &CursorMoves { moves }).await.map(drop)
+        self.call(&CursorMoves { moves }).await.map(drop)
     }
 
     /// A page of those who ever registered, in order of first registration, behind the one of this number.
@@ -170,30 +178,6 @@ impl ApiClient {
             }
             after = page.last;
         }
-    }
-
-    /// Those of some names that are registered.
-    ///
-    /// # Errors
-    /// See [`ApiError`]; [`KNOWN_NAMES`](protocol::limits::KNOWN_NAMES) may be asked for at once.
-    pub async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {
-        self.post::<_, Names>(&["users", "known"], &Names { names }).await.map(|answer| answer.names)
-    }
-
-    /// Whether somebody can take a name.
-    ///
-    /// # Errors
-    /// See [`ApiError`].
-    pub async fn standing(&self, name: UserName) -> Result<Standing, ApiError> {
-        self.post(&["users", "standing"], &NameAsked { name }).await
-    }
-
-    /// Notes that somebody logged in.
-    ///
-    /// # Errors
-    /// See [`ApiError`].
-    pub async fn register(&self, name: UserName, address: Option<String>) -> Result<(), ApiError> {
-        self.post::<_, serde_json::Value>(&["users"], &RegisterUser { name, address }).await.map(drop)
     }
 
     /// What a service keeps between its runs.
@@ -227,24 +211,6 @@ impl ApiClient {
         let request = self.lasting(Method::GET, &["backup"])?;
         let response = check(request.send().await.map_err(ApiError::Unreachable)?).await?;
         Ok(response.bytes_stream().map_err(ApiError::Unreachable))
-    }
-
-    /// Makes the store what a backup holds, however long that takes.
-    ///
-    /// # Errors
-    /// See [`ApiError`].
-    pub async fn restore(&self, file: PathBuf) -> Result<Restored, ApiError> {
-        let request = self.lasting(Method::POST, &["restore"])?;
-        self.fetch(request.json(&RestoreRequest { file })).await
-    }
-
-    /// Counts what is too old to be kept, or deletes it, however long that takes.
-    ///
-    /// # Errors
-    /// See [`ApiError`].
-    pub async fn retention(&self, confirmed: bool) -> Result<Retention, ApiError> {
-        let request = self.lasting(Method::POST, &["retention"])?;
-        self.fetch(request.json(&RetentionRequest { confirmed })).await
     }
 
     /// Why the message API is not ready, where it is not.
@@ -282,10 +248,6 @@ impl ApiClient {
 
     async fn get<A: DeserializeOwned>(&self, path: &[&str]) -> Result<A, ApiError> {
         self.fetch(self.request(Method::GET, path)?).await
-    }
-
-    async fn post<Q: Serialize, A: DeserializeOwned>(&self, path: &[&str], body: &Q) -> Result<A, ApiError> {
-        self.fetch(self.request(Method::POST, path)?.json(body)).await
     }
 
     fn request(&self, method: Method, path: &[&str]) -> Result<RequestBuilder, ApiError> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use kit::{Exit, Failure};
 use message_api::archive;
+use protocol::api::RestoreRequest;
 
 use super::api::Api;
 use super::backup::say;
@@ -31,7 +32,7 @@ pub(super) fn restore(place: &Where, args: &Args) -> Result<Exit, Failure> {
         output::line("aborted; nothing was changed");
         return Ok(Exit::Failure);
     }
-    let restored = small_runtime()?.block_on(api.client.restore(file));
+    let restored = small_runtime()?.block_on(api.client.call(&RestoreRequest { file }));
     let restored = restored.map_err(|error| api.failure(&error))?;
     output::line(&format!("restored {}", say(&restored.totals)));
     if let Some(kept) = restored.kept {

@@ -1,7 +1,7 @@
 //! `launcher retention`: how many messages are too old to be kept, and deleting them.
 
 use kit::{Exit, Failure};
-use protocol::api::Retention;
+use protocol::api::{Retention, RetentionRequest};
 
 use super::api::Api;
 use super::options::{Where, small_runtime};
@@ -18,7 +18,7 @@ pub(super) struct Args {
 /// The message API counts, and deletes.
 pub(super) fn retention(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let api = Api::of_running(place)?;
-    let asked = small_runtime()?.block_on(api.client.retention(args.yes));
+    let asked = small_runtime()?.block_on(api.client.call(&RetentionRequest { confirmed: args.yes }));
     let Retention { messages, expired, deleted, held: _ } = asked.map_err(|error| api.failure(&error))?;
     if args.yes {
         output::line(&format!("deleted {deleted} of {}", many(messages, "message")));

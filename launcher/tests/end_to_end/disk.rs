@@ -195,7 +195,7 @@ fn stored(file: &Path) -> Vec<u32> {
 fn a_file_that_is_not_ours_or_newer_is_refused_and_stays_as_it_is() {
     let file_of = |home: &Home| home.dir.path().join("store.file");
     let not_ours = "is not a database of P2P Chat; name another file in store.url";
-    let newer = "was made by a newer P2P Chat (schema 99, this one knows 5); update this program";
+    let newer = "was made by a newer P2P Chat (schema 99, this one knows 6); update this program";
     let letter: fn(&Path) =
         |path| std::fs::write(path, "Dear operator, this is not a database.\n".repeat(50)).unwrap();
     let other: fn(&Path) =

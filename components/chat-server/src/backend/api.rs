@@ -1,8 +1,8 @@
 //! What the server asks of the message API: the real one over HTTP, or in tests a simulated one that fails as it is told.
 
 use protocol::api::{
-    AppendResponse, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, Standing, UnseenPage,
-    Users,
+    AppendResponse, Call, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, NameAsked, Names,
+    RegisterUser, Standing, UnseenPage, Users,
 };
 use protocol::{ConversationId, Draft, UserName};
 use transport::api::Range;
@@ -42,6 +42,22 @@ pub(crate) enum ApiFeed {
 }
 
 impl Api {
+    pub(crate) async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, ApiError> {
+        ask!(self.call(call))
+    }
+
+    pub(crate) async fn register(&self, name: UserName, address: Option<String>) -> Result<(), ApiError> {
+        self.call(&RegisterUser { name, address }).await.map(drop)
+    }
+
+    pub(crate) async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {
+        self.call(&Names { names }).await.map(|answer| answer.names)
+    }
+
+    pub(crate) async fn standing(&self, name: UserName) -> Result<Standing, ApiError> {
+        self.call(&NameAsked { name }).await
+    }
+
     pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<AppendResponse, ApiError> {
         ask!(self.append(drafts))
     }
@@ -72,20 +88,8 @@ impl Api {
         ask!(self.move_cursors(moves))
     }
 
-    pub(crate) async fn register(&self, name: UserName, address: Option<String>) -> Result<(), ApiError> {
-        ask!(self.register(name, address))
-    }
-
     pub(crate) async fn users(&self, after: u64) -> Result<Users, ApiError> {
         ask!(self.users(after))
-    }
-
-    pub(crate) async fn known(&self, names: Vec<UserName>) -> Result<Vec<UserName>, ApiError> {
-        ask!(self.known(names))
-    }
-
-    pub(crate) async fn standing(&self, name: UserName) -> Result<Standing, ApiError> {
-        ask!(self.standing(name))
     }
 
     pub(crate) async fn feed(&self, position: Option<FeedPosition>) -> Result<ApiFeed, FeedError> {

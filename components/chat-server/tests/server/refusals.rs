@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use protocol::api::RegisterUser;
+
 use crate::catching_up::{FLOOD, body, flood_behind};
 use crate::peer::Peer;
 use crate::world::{World, name};
@@ -44,7 +46,7 @@ async fn names_that_look_like_those_of_people_who_are_offline() {
     let mut world = World::start().await;
     // Two who look alike came before anybody compared them.
     for who in ["bob1", "bobl"] {
-        world.api.register(name(who), None).await.unwrap();
+        world.api.call(&RegisterUser { name: name(who), address: None }).await.unwrap();
     }
     let like = "'BobI' looks like 'bob1', who is registered; choose another name";
     refused(&world, b"BobI\n", &format!("Invalid username: {like}. Disconnecting...\n")).await;
@@ -90,7 +92,7 @@ async fn names_that_are_made_to_be_taken_for_another() {
     let answer = peer.line().await;
     assert!(answer.starts_with("Invalid username: a name cannot mix scripts"), "{answer}");
     // One that an earlier version registered goes on.
-    world.api.register(name(mixed), None).await.unwrap();
+    world.api.call(&RegisterUser { name: name(mixed), address: None }).await.unwrap();
     world.login(mixed).await;
 }
 

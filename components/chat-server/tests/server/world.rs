@@ -6,6 +6,7 @@ use std::time::Duration;
 use chat_server::{Config, Upstream};
 use kit::{Context, Failure, Notifier, Secret};
 use message_api::StoreConfig;
+use protocol::api::RestoreRequest;
 use protocol::{Body, Draft, Event, UserName};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -166,7 +167,7 @@ impl World {
         let backup: Vec<bytes::Bytes> = self.api.backup().await.unwrap().try_collect().await.unwrap();
         let file = self.data.path().join("backup");
         std::fs::write(&file, backup.concat()).unwrap();
-        self.api.restore(file).await.unwrap();
+        self.api.call(&RestoreRequest { file }).await.unwrap();
     }
 
     /// What a user has not seen.

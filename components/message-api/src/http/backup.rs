@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
@@ -11,7 +10,6 @@ use futures_util::stream;
 use protocol::api::{RestoreRequest, Restored, Retention, RetentionRequest};
 use tokio::sync::mpsc;
 
-use super::input;
 use super::problem::Refusal;
 use crate::archive;
 use crate::service::Service;
@@ -38,22 +36,18 @@ pub(super) async fn backup(State(service): State<Arc<Service>>) -> Response {
 }
 
 /// Makes the store what a file holds.
-pub(super) async fn restore(
-    State(service): State<Arc<Service>>,
-    input::Body(RestoreRequest { file }): input::Body<RestoreRequest>,
-) -> Result<Json<Restored>, Refusal> {
+pub(super) async fn restore(service: Arc<Service>, asked: RestoreRequest) -> Result<Restored, Refusal> {
+    let RestoreRequest { file } = asked;
     if !file.is_absolute() {
         return Err(Refusal::field("file", "an absolute path is required"));
     }
-    Ok(Json(service.store.restore(file).await?))
+    Ok(service.store.restore(file).await?)
 }
 
 /// `POST /v1/retention`. It goes on when whoever asked is gone: what is half deleted is deleted.
-pub(super) async fn retention(
-    State(service): State<Arc<Service>>,
-    input::Body(RetentionRequest { confirmed }): input::Body<RetentionRequest>,
-) -> Result<Json<Retention>, Refusal> {
+pub(super) async fn retention(service: Arc<Service>, asked: RetentionRequest) -> Result<Retention, Refusal> {
+    let RetentionRequest { confirmed } = asked;
     let sweeping = tokio::spawn(async move { crate::retention::by_hand(&service, confirmed).await });
     let swept = sweeping.await.unwrap_or_else(|_| Err(StoreError::unavailable("the sweep ended badly")));
-    Ok(Json(swept?))
+    Ok(swept?)
 }

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use kit::http::Connection;
-use protocol::api::{CursorMove, InboxMessage, SeenMessage};
+use protocol::api::{CursorMove, Done, InboxMessage, SeenMessage};
 use protocol::limits::PAGE_EVENTS;
 use protocol::{ConversationId, Event, UserName};
 use serde::Deserialize;
@@ -23,7 +23,6 @@ use tokio::sync::Semaphore;
 
 use super::guard;
 use super::input::{self, Asked, Seen};
-use super::native::Done;
 use super::problem::Refusal;
 use crate::handovers::Ending;
 use crate::service::Service;

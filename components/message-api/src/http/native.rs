@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{FromRequest, Path, Request, State};
 use protocol::api::{
-    AppendRequest, AppendResponse, Conversations, CursorMoves, EventPage, NameAsked, Names, RegisterUser,
-    Standing, StateEntries, StateValue, UnseenPage, Users,
+    AppendRequest, AppendResponse, Conversations, CursorMoves, Done, EventPage, NameAsked, Names,
+    RegisterUser, Standing, StateEntries, StateValue, UnseenPage, Users,
 };
 use protocol::limits::{BATCH_DRAFTS, KNOWN_NAMES, PAGE_EVENTS, PAGE_USERS};
 use protocol::{ConversationId, Timestamp, UserName};
@@ -16,10 +16,6 @@ use super::input::{self, Asked, Body};
 use super::problem::Refusal;
 use crate::service::Service;
 use crate::store::{Range, StatePut};
-
-/// The answer where there is nothing to say: `{}`.
-#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
-pub(super) struct Done {}
 
 type Shared = State<Arc<Service>>;
 
@@ -77,10 +73,8 @@ pub(super) async fn conversations(
 }
 
 /// `POST /v1/cursors`.
-pub(super) async fn cursors(
-    State(service): Shared,
-    Body(CursorMoves { moves }): Body<CursorMoves>,
-) -> Result<Json<Done>, Refusal> {
+pub(super) async fn cursors(service: Arc<Service>, moves: CursorMoves) -> Result<Done, Refusal> {
+    let CursorMoves { moves } = moves;
     if let Some(stranger) = moves.iter().find(|to| !to.conversation.is_dm_of(&to.user)) {
         let detail = format!("{} takes no part in {}", stranger.user, stranger.conversation);
         return Err(Refusal::field("conversation", detail));
@@ -88,7 +82,7 @@ pub(super) async fn cursors(
     if !moves.is_empty() {
         service.store.move_cursors(moves).await?;
     }
-    Ok(Json(Done {}))
+    Ok(Done {})
 }
 
 /// Which events of a conversation.
@@ -133,38 +127,30 @@ pub(super) async fn users(
 }
 
 /// `POST /v1/users`.
-pub(super) async fn register(
-    State(service): Shared,
-    Body(user): Body<RegisterUser>,
-) -> Result<Json<Done>, Refusal> {
+pub(super) async fn register(service: Arc<Service>, user: RegisterUser) -> Result<Done, Refusal> {
     if user.address.as_ref().is_some_and(|address| address.len() > ADDRESS_BYTES) {
         return Err(Refusal::field("address", format!("an address has at most {ADDRESS_BYTES} bytes")));
     }
     service.store.register(user).await?;
-    Ok(Json(Done {}))
+    Ok(Done {})
 }
 
 /// `POST /v1/users/known`.
-pub(super) async fn known(
-    State(service): Shared,
-    Body(Names { names }): Body<Names>,
-) -> Result<Json<Names>, Refusal> {
+pub(super) async fn known(service: Arc<Service>, asked: Names) -> Result<Names, Refusal> {
+    let Names { names } = asked;
     if names.len() > KNOWN_NAMES {
         return Err(Refusal::field("names", format!("at most {KNOWN_NAMES} names at once")));
     }
     let names = if names.is_empty() { names } else { service.store.known(names).await? };
-    Ok(Json(Names { names }))
+    Ok(Names { names })
 }
 
 /// `POST /v1/users/standing`.
-pub(super) async fn standing(
-    State(service): Shared,
-    Body(NameAsked { name }): Body<NameAsked>,
-) -> Result<Json<Standing>, Refusal> {
-    let now = Timestamp::now();
+pub(super) async fn standing(service: Arc<Service>, asked: NameAsked) -> Result<Standing, Refusal> {
+    let (name, now) = (asked.name, Timestamp::now());
     let registered = service.store.known(vec![name.clone()]).await?.contains(&name);
     let looks_like = if registered { None } else { service.store.lookalike(&name).await? };
-    Ok(Json(Standing { registered, looks_like, now }))
+    Ok(Standing { registered, looks_like, now })
 }
 
 /// `GET /v1/state/{owner}`.

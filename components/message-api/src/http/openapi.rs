@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use axum::body::Bytes;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use protocol::api::Problem;
+use protocol::api::{Call, Problem};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -33,6 +33,11 @@ pub(super) struct Operation {
 impl Operation {
     pub(super) fn new(method: &'static str, summary: &'static str, description: impl Into<String>) -> Self {
         Self { method, summary, description: description.into(), query: Vec::new(), body: None, answer: None }
+    }
+
+    /// What a [`Call`] asks and is answered.
+    pub(super) fn call<C: Call>(summary: &'static str, description: impl Into<String>) -> Self {
+        Self::new("post", summary, description).body(schema::<C>).answer(schema::<C::Answer>)
     }
 
     pub(super) fn query(mut self, name: &'static str, description: impl Into<String>) -> Self {

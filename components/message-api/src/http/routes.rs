@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
+use axum::Json;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post, put};
-use protocol::api;
+use protocol::api::{self, Call};
 use protocol::limits::{BATCH_BYTES, BATCH_DRAFTS, LINE_BYTES, METADATA_BYTES, PAGE_EVENTS};
 
+use super::input::Body;
 use super::openapi::{self, Operation, schema};
+use super::problem::Refusal;
 use super::{backup, feed, guard, inbox, messages, native};
 use crate::archive::Record;
 use crate::service::Service;
@@ -45,9 +48,9 @@ fn route(
     handler: MethodRouter<Arc<Service>>,
     operations: impl Into<Vec<Operation>>,
 ) -> Route {
-    let limit = if path == "/v1/append" {
+    let limit = if path == api::AppendRequest::PATH {
         BATCH_BYTES
-    } else if path == "/v1/cursors" || path == "/messages/{user}/seen" {
+    } else if path == api::CursorMoves::PATH || path == "/messages/{user}/seen" {
         CURSORS_BYTES
     } else {
         MESSAGE_BYTES
@@ -58,6 +61,22 @@ fn route(
         handler: handler.layer(DefaultBodyLimit::max(limit)).layer(from_fn_with_state(limit, guard::size)),
         operations: operations.into(),
     }
+}
+
+/// What answers a call, whose type says the rest.
+fn call<C: Call, F>(answer: fn(Arc<Service>, C) -> F, operation: Operation) -> Route
+where
+    F: Future<Output = Result<C::Answer, Refusal>> + Send + 'static,
+{
+    route(C::PATH, Access::Token, answers(answer), [operation])
+}
+
+fn answers<C: Call, F>(answer: fn(Arc<Service>, C) -> F) -> MethodRouter<Arc<Service>>
+where
+    F: Future<Output = Result<C::Answer, Refusal>> + Send + 'static,
+{
+    let handler = move |State(service), Body(call)| async move { answer(service, call).await.map(Json) };
+    post(handler)
 }
 
 /// Every endpoint but the probes and the pages.
@@ -80,7 +99,7 @@ fn messages() -> [Route; 5] {
         .answer(schema::<api::Inbox>);
     let seen = Operation::new("post", "Mark messages as seen", format!("For messages that were handed over with `ack=manual`: takes that answer as it is, or only `conversation` and `seq` of its messages, of which the last in each conversation is enough. At most {CURSORS_BYTES} bytes."))
         .body(schema::<api::SeenMessages>)
-        .answer(schema::<native::Done>);
+        .answer(schema::<api::Done>);
     let health =
         Operation::new("get", "Ask whether the server answers", "Says nothing of the store; `/readyz` does.")
             .answer(schema::<api::Health>);
@@ -102,20 +121,15 @@ fn users() -> [Route; 7] {
     .query("after", "The `last` of the page before.")
     .query("limit", "Users at most, 1 to 5000.")
     .answer(schema::<api::Users>);
-    let register = Operation::new("post", "Register a user", "Notes that somebody logged in.")
-        .body(schema::<api::RegisterUser>)
-        .answer(schema::<native::Done>);
-    let known =
-        Operation::new("post", "Ask which names are registered", "Answers those of the names that are.")
-            .body(schema::<api::Names>)
-            .answer(schema::<api::Names>);
-    let standing = Operation::new(
-        "post",
+    let register = Operation::call::<api::RegisterUser>("Register a user", "Notes that somebody logged in.");
+    let known = Operation::call::<api::Names>(
+        "Ask which names are registered",
+        "Answers those of the names that are.",
+    );
+    let standing = Operation::call::<api::NameAsked>(
         "Ask whether a name can be taken",
         "Whether it is registered, and otherwise which registered name it looks like.",
-    )
-    .body(schema::<api::NameAsked>)
-    .answer(schema::<api::Standing>);
+    );
     let unseen = Operation::new(
         "get",
         "Page through unread events",
@@ -140,12 +154,12 @@ fn users() -> [Route; 7] {
         ),
     )
     .body(schema::<api::StateValue>)
-    .answer(schema::<native::Done>);
-    let people = get(native::users).post(native::register);
+    .answer(schema::<api::Done>);
+    let people = get(native::users).merge(answers(native::register));
     [
         route("/v1/users", Access::Token, people, [list, register]),
-        route("/v1/users/known", Access::Token, post(native::known), [known]),
-        route("/v1/users/standing", Access::Token, post(native::standing), [standing]),
+        call(native::known, known),
+        call(native::standing, standing),
         route("/v1/users/{user}/unseen", Access::Token, get(native::unseen), [unseen]),
         route("/v1/users/{user}/conversations", Access::Token, get(native::conversations), [conversations]),
         route("/v1/state/{owner}", Access::Token, get(native::state), [state]),
@@ -156,23 +170,28 @@ fn users() -> [Route; 7] {
 fn copies() -> [Route; 3] {
     let backup = Operation::new("get", "Take a backup", "JSON lines: everything that is kept, while people write. A backup whose last line is missing is not whole.")
         .lines(schema::<Record>);
-    let restore = Operation::new("post", "Restore a backup", "The store becomes what the file holds, all of it or nothing. With SQLite what was there is kept in a file beside it; with MongoDB the database must have no messages.")
-        .body(schema::<api::RestoreRequest>)
-        .answer(schema::<api::Restored>);
-    let retention = Operation::new("post", "Count or delete old messages", "What store.retention-age and store.retention-count no longer keep: counted, or deleted, however much it is.")
-        .body(schema::<api::RetentionRequest>)
-        .answer(schema::<api::Retention>);
+    let restore = Operation::call::<api::RestoreRequest>(
+        "Restore a backup",
+        "The store becomes what the file holds, all of it or nothing. With SQLite what was there is kept in a file beside it; with MongoDB the database must have no messages.",
+    );
+    let retention = Operation::call::<api::RetentionRequest>(
+        "Count or delete old messages",
+        "What store.retention-age and store.retention-count no longer keep: counted, or deleted, however much it is.",
+    );
     [
         route("/v1/backup", Access::Token, get(backup::backup), [backup]),
-        route("/v1/restore", Access::Token, post(backup::restore), [restore]),
-        route("/v1/retention", Access::Token, post(backup::retention), [retention]),
+        call(backup::restore, restore),
+        call(backup::retention, retention),
     ]
 }
 
 fn logs() -> [Route; 4] {
-    let append = Operation::new("post", "Store a batch", format!("Stores up to {BATCH_DRAFTS} drafts in order. All are durable once this is answered; a draft whose client id its sender used before yields the first result."))
-        .body(schema::<api::AppendRequest>)
-        .answer(schema::<api::AppendResponse>);
+    let append = Operation::call::<api::AppendRequest>(
+        "Store a batch",
+        format!(
+            "Stores up to {BATCH_DRAFTS} drafts in order. All are durable once this is answered; a draft whose client id its sender used before yields the first result."
+        ),
+    );
     let feed = Operation::new("get", "Follow all events", "JSON lines without end: first where the feed begins, then every committed event, and a heartbeat every five seconds of silence.")
         .query("epoch", "The run of the feed that `after` belongs to.")
         .query("after", "Go on after this index.")
@@ -186,17 +205,14 @@ fn logs() -> [Route; 4] {
     .query("before", "Only the newest events before this `seq`.")
     .query("limit", format!("Events at most, 1 to {PAGE_EVENTS}."))
     .answer(schema::<api::EventPage>);
-    let cursors = Operation::new(
-        "post",
+    let cursors = Operation::call::<api::CursorMoves>(
         "Move cursors",
         "Marks conversations as seen. A cursor never moves back, and never past the end.",
-    )
-    .body(schema::<api::CursorMoves>)
-    .answer(schema::<native::Done>);
+    );
     [
-        route("/v1/append", Access::Token, post(native::append), [append]),
+        route(api::AppendRequest::PATH, Access::Token, post(native::append), [append]),
         route("/v1/feed", Access::Token, get(feed::feed), [feed]),
         route("/v1/conversations/{id}/events", Access::Token, get(native::events), [events]),
-        route("/v1/cursors", Access::Token, post(native::cursors), [cursors]),
+        call(native::cursors, cursors),
     ]
 }
