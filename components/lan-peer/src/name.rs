@@ -31,18 +31,39 @@ pub(crate) fn shape(name: &str) -> String {
 
 /// So many digits of a key stand for it at the command line.
 const KEY_DIGITS: usize = 6;
+/// So many at the end of a name may be taken for those that tell two of one name apart.
+const SUFFIX_DIGITS: usize = 8;
 
 /// Whether a name that somebody gives themselves is made like something else: of scripts that nobody mixes within a word, like an
 /// address or the beginning of a key, or with what stands behind names that are told apart by their keys.
 pub(crate) fn is_doubtful(name: &str) -> bool {
     let mut words = name.split(|c: char| c.is_whitespace() || c.is_ascii_punctuation());
-    let is_mixed = words.any(|word| !is_of_one_writing(word));
-    let is_address =
-        name.parse::<IpAddr>().is_ok() || name.parse::<SocketAddr>().is_ok() || name.starts_with("old:");
-    let is_hexadecimal = name.len() >= KEY_DIGITS && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let last = name.rsplit('(').next().and_then(|end| end.trim().strip_suffix(')'));
-    let is_key = last.is_some_and(|key| key.len() == 8 && key.chars().all(|c| c.is_ascii_hexdigit()));
-    is_mixed || is_address || is_hexadecimal || is_key
+    words.any(|word| !is_of_one_writing(word)) || is_address(name) || is_key(name)
+}
+
+fn is_address(name: &str) -> bool {
+    // Whatever digits it is written with.
+    let shape = shape(name);
+    let is_numeric = shape.chars().all(|c| is_digit(c) || matches!(c, '.' | ':' | '%' | '[' | ']'));
+    let marks = |mark| shape.matches(mark).count();
+    let is_like_one = is_numeric && (marks('.') == 3 || marks(':') > 1);
+    is_like_one
+        || name.parse::<IpAddr>().is_ok()
+        || name.parse::<SocketAddr>().is_ok()
+        || shape.starts_with(&skeleton_of("old:"))
+}
+
+fn is_key(name: &str) -> bool {
+    let shape = shape(name);
+    let is_whole = shape.chars().count() >= KEY_DIGITS && shape.chars().all(is_digit);
+    // With or without what stands between and around the digits.
+    let end = shape.chars().rev().take_while(|c| is_digit(*c) || !c.is_alphanumeric());
+    is_whole || end.filter(|c| is_digit(*c)).count() >= SUFFIX_DIGITS
+}
+
+/// A hexadecimal digit as [`shape`] leaves it: nought looks like the letter O there, and one like the letter l.
+fn is_digit(c: char) -> bool {
+    c.is_ascii_hexdigit() || matches!(c, 'O' | 'o' | 'l')
 }
 
 /// What this machine is called.
@@ -74,6 +95,8 @@ mod tests {
             "\u{6771}\u{4eac} PC",
             "node (2)",
             "nas-1.lan",
+            "iPad 2024",
+            "Anna (office)",
         ] {
             assert!(!is_doubtful(fine), "{fine}");
         }
@@ -81,6 +104,13 @@ mod tests {
             "p\u{430}ypal",
             "alice (01020304)",
             "alice (ABCDEF12) ",
+            "alice (0102-0304-0506-0708-090a)",
+            "alice [0102 0304 0506]",
+            // Fullwidth brackets and digits, letters for digits.
+            "alice \u{ff08}\u{ff10}102-0304-0506\u{ff09}",
+            "alice (OlO2-O3O4-O5O6)",
+            "\u{ff11}0.0.0.7",
+            "l0.0.0.7",
             "10.0.0.7",
             "fe80::1",
             "10.0.0.7:47600",

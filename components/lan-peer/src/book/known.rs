@@ -70,9 +70,12 @@ impl Known {
         matches!(self.person.key, PeerKey::Node(_))
     }
 
-    /// A node that people may talk with, as far as its name goes.
+    /// Whether people may talk with it, as far as its name goes.
     pub(super) fn is_believed(&self) -> bool {
-        matches!(self.person.trust, Trust::New | Trust::Verified)
+        match self.person.trust {
+            Trust::Clear | Trust::New | Trust::Verified => true,
+            Trust::Changed | Trust::Blocked => false,
+        }
     }
 
     /// Whether people here know this node under its name, and would think that they talk with it.
@@ -104,12 +107,18 @@ impl Known {
         })
     }
 
-    /// As pages see it; `is_shared` when another node has its name.
+    /// As pages see it; `is_shared` when somebody else has its name.
     pub(super) fn view(&self, now: Instant, is_shared: bool) -> Peer {
         let Person { key, given, claimed, addresses, trust, last_seen, .. } = &self.person;
         let mut name = self.name();
         let (fingerprint, addresses) = match key {
-            PeerKey::Old(ip) => (None, vec![ip.to_string()]),
+            PeerKey::Old(ip) => {
+                let address = ip.to_string();
+                if is_shared && name != address {
+                    name = format!("{name} ({address})");
+                }
+                (None, vec![address])
+            }
             PeerKey::Node(id) => {
                 // A name that was given here is people's own.
                 let is_doubtful = given.is_empty() && name::is_doubtful(claimed);

@@ -271,26 +271,47 @@ impl Book {
 
     /// Everybody, those who are there first, then by name.
     ///
-    /// Nodes that go by one name are told apart by what their keys begin with. Whoever announces itself as the old kind does from
-    /// where a node of ours is, is that node: it is listed once, and a conversation that was begun there in the clear is away.
-    pub(crate) fn list(&self, now: Instant) -> Vec<Peer> {
-        let mut bearers: HashMap<String, usize> = HashMap::new();
-        for known in self.peers.values().filter(|known| known.is_node() && known.is_believed()) {
-            *bearers.entry(name::shape(&known.name())).or_default() += 1;
-        }
+    /// Whose name looks like somebody else's, or like `me`, which is our own, is told apart by the key, or by the address where there is
+    /// none. A name that people may believe stays as it is where only those have it, too, whom people have blocked or still have to look
+    /// at. Whoever announces itself as the old kind does from where a node of ours is, is that node: it is listed once, and a conversation
+    /// that was begun there unencrypted is offline.
+    pub(crate) fn list(&self, now: Instant, me: &str) -> Vec<Peer> {
+        let mut bearers = Bearers::of(me);
+        self.peers.values().for_each(|known| bearers.add(known));
         let places: HashSet<IpAddr> = self.peers.values().filter_map(|known| known.place(now)).collect();
         let view = |known: &Known| {
             let is_node_too = matches!(known.person.key, PeerKey::Old(ip) if places.contains(&ip));
             if is_node_too && !known.is_kept {
                 return None;
             }
-            let others = bearers.get(&name::shape(&known.name())).copied().unwrap_or(0);
-            let peer = known.view(now, others > usize::from(known.is_believed()));
+            let peer = known.view(now, bearers.have_others(known));
             Some(Peer { online: peer.online && !is_node_too, ..peer })
         };
         let mut peers: Vec<Peer> = self.peers.values().filter_map(view).collect();
         peers.sort_by(|a, b| (b.online, &a.name, a.key).cmp(&(a.online, &b.name, b.key)));
         peers
+    }
+}
+
+/// How many have each name: by what it looks like, all of them and those whom people may believe.
+struct Bearers(HashMap<String, (usize, usize)>);
+
+impl Bearers {
+    /// We are one of them.
+    fn of(me: &str) -> Self {
+        Self(HashMap::from([(name::shape(me), (1, 1))]))
+    }
+
+    fn add(&mut self, known: &Known) {
+        let (all, believed) = self.0.entry(name::shape(&known.name())).or_default();
+        *all += 1;
+        *believed += usize::from(known.is_believed());
+    }
+
+    /// Whether this one is to be told apart from others.
+    fn have_others(&self, known: &Known) -> bool {
+        let (all, believed) = self.0.get(&name::shape(&known.name())).copied().unwrap_or_default();
+        if known.is_believed() { believed > 1 } else { all > 1 }
     }
 }
 

@@ -27,7 +27,7 @@ fn whoever_is_silent_is_gone_and_whoever_is_kept_is_away() {
     let end = start + SILENCE;
     assert!(book.expire(end) && !book.expire(end));
     assert!(book.expire(later + SILENCE));
-    let left = book.list(end);
+    let left = book.list(end, "me");
     assert_eq!(left.iter().map(|peer| (peer.key, peer.online)).collect::<Vec<_>>(), [(key(2), false)]);
     assert_eq!(book.sign(key(2), Evidence::Presence, end, at()), Sign::New);
 }
@@ -96,23 +96,24 @@ fn forged_presence_pushes_nobody_out_and_takes_bounded_room() {
             book.expire(now);
         }
     }
-    assert!(book.list(now).len() <= MAX_HEARD);
+    assert!(book.list(now, "me").len() <= MAX_HEARD);
     assert!(book.knows(key(1)));
     now += SILENCE;
     book.expire(now);
-    assert_eq!((book.list(now).len(), book.heard), (0, 0));
+    assert_eq!((book.list(now, "me").len(), book.heard), (0, 0));
     assert_eq!(book.sign(key(7), Evidence::Presence, now, at()), Sign::New);
 }
 
 const ONE: NodeId = NodeId::from_bytes([1; 32]);
 const OTHER: NodeId = NodeId::from_bytes([2; 32]);
+const THIRD: NodeId = NodeId::from_bytes([3; 32]);
 
 fn meet(book: &mut Book, id: NodeId, name: &str) -> bool {
     book.met(id, name, ([10, 0, 0, 1], 47600).into(), at()).is_suspect
 }
 
 fn names(book: &Book) -> Vec<String> {
-    book.list(Instant::now()).into_iter().map(|peer| peer.name).collect()
+    book.list(Instant::now(), "me").into_iter().map(|peer| peer.name).collect()
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn a_known_name_with_another_key_is_suspect_until_people_have_looked() {
         assert_eq!(book.trust(OTHER), Trust::Changed);
         assert_ne!(book.trust(ONE), Trust::Changed);
         // Only the newcomer's name is doubtful.
-        assert!(names(&book).contains(&"Alice (02020202)".to_owned()), "{:?}", names(&book));
+        assert!(names(&book).contains(&"Alice (0202-0202-0202-0202-0202)".to_owned()), "{:?}", names(&book));
         assert!(names(&book).iter().any(|name| name.eq_ignore_ascii_case("alice")));
         // It is no better for coming again, nor for another name.
         assert!(!meet(&mut book, OTHER, "Alice") && book.trust(OTHER) == Trust::Changed);
@@ -147,13 +148,13 @@ fn strangers_of_one_name_are_shown_apart_and_nobody_is_warned() {
     let mut book = Book::new(Vec::new(), Instant::now());
     assert!(!meet(&mut book, ONE, "debian") && !meet(&mut book, OTHER, "Debian"));
     assert_eq!((book.trust(ONE), book.trust(OTHER)), (Trust::New, Trust::New));
-    assert_eq!(names(&book), ["Debian (02020202)", "debian (01010101)"]);
+    assert_eq!(names(&book), ["Debian (0202-0202-0202-0202-0202)", "debian (0101-0101-0101-0101-0101)"]);
     // Whom we talk with is known from then on; the other one was there before and is not new.
     book.talked(PeerKey::Node(ONE), false, at());
     assert!(!meet(&mut book, OTHER, "Debian"));
-    assert!(meet(&mut book, NodeId::from_bytes([3; 32]), "debian"));
+    assert!(meet(&mut book, THIRD, "debian"));
     book.rename(PeerKey::Node(OTHER), "printer".into());
-    assert_eq!(names(&book), ["debian", "debian (03030303)", "printer"]);
+    assert_eq!(names(&book), ["debian", "debian (0303-0303-0303-0303-0303)", "printer"]);
     // Who is kept is known after a restart, too.
     let people = book.peers.values().map(|known| known.person.clone()).collect();
     let mut book = Book::new(people, Instant::now());
@@ -171,11 +172,78 @@ fn names_that_only_look_like_a_known_one_are_warned_of_and_shown_apart() {
     let mut book = Book::new(Vec::new(), Instant::now());
     meet(&mut book, ONE, "debian");
     meet(&mut book, OTHER, "deb\u{456}an");
-    meet(&mut book, NodeId::from_bytes([3; 32]), "debian (02020202)");
+    meet(&mut book, THIRD, "debian (0202-0202-0202-0202-0202)");
     let shown = names(&book);
-    assert!(shown.iter().any(|name| name == "debian (01010101)"), "{shown:?}");
-    assert!(shown.iter().any(|name| name == "deb\u{456}an (02020202)"), "{shown:?}");
-    assert!(shown.iter().any(|name| name == "debian (02020202) (03030303)"), "{shown:?}");
+    assert!(shown.iter().any(|name| name == "debian (0101-0101-0101-0101-0101)"), "{shown:?}");
+    assert!(shown.iter().any(|name| name == "deb\u{456}an (0202-0202-0202-0202-0202)"), "{shown:?}");
+    assert!(
+        shown.iter().any(|name| name == "debian (0202-0202-0202-0202-0202) (0303-0303-0303-0303-0303)"),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn whoever_is_called_as_we_are_is_shown_apart() {
+    let mut book = Book::new(Vec::new(), Instant::now());
+    // "me", the second letter Cyrillic.
+    meet(&mut book, ONE, "m\u{435}");
+    meet(&mut book, OTHER, "somebody");
+    assert_eq!(names(&book), ["m\u{435} (0101-0101-0101-0101-0101)", "somebody"]);
+    assert_eq!(book.trust(ONE), Trust::New, "two machines of one name are no reason to warn");
+}
+
+#[test]
+fn peers_of_the_old_kind_and_nodes_of_one_name_are_shown_apart() {
+    let now = Instant::now();
+    let mut book = Book::new(Vec::new(), now);
+    for n in 1..=3 {
+        book.sign(key(n), Evidence::Presence, now, at());
+    }
+    book.rename(key(1), "printer".into());
+    meet(&mut book, ONE, "Pr\u{456}nter");
+    // As the second peer's address looks, with a letter for a digit.
+    meet(&mut book, OTHER, "l0.0.0.2");
+    book.rename(key(3), "scanner".into());
+    assert_eq!(
+        names(&book),
+        [
+            "10.0.0.2",
+            "printer (10.0.0.1)",
+            "scanner",
+            "Pr\u{456}nter (0101-0101-0101-0101-0101)",
+            "l0.0.0.2 (0202-0202-0202-0202-0202)"
+        ]
+    );
+    book.rename(key(2), "scanner".into());
+    assert!(names(&book).contains(&"scanner (10.0.0.2)".to_owned()));
+    assert!(names(&book).contains(&"scanner (10.0.0.3)".to_owned()));
+}
+
+#[test]
+fn two_that_are_blocked_are_shown_apart_and_the_one_that_is_believed_keeps_the_name() {
+    let mut book = Book::new(Vec::new(), Instant::now());
+    meet(&mut book, ONE, "alice");
+    book.judge(ONE, Trust::Blocked);
+    assert_eq!(names(&book), ["alice"]);
+    meet(&mut book, OTHER, "Alice");
+    book.judge(OTHER, Trust::Blocked);
+    assert_eq!(names(&book), ["Alice (0202-0202-0202-0202-0202)", "alice (0101-0101-0101-0101-0101)"]);
+    meet(&mut book, THIRD, "alice");
+    assert!(names(&book).contains(&"alice".to_owned()), "{:?}", names(&book));
+}
+
+#[test]
+fn keys_that_begin_alike_are_shown_apart() {
+    let mut book = Book::new(Vec::new(), Instant::now());
+    let made = |last: u8| {
+        // As far as somebody can search for a key.
+        let mut id = [1; 32];
+        id[7] = last;
+        NodeId::from_bytes(id)
+    };
+    meet(&mut book, made(1), "alice");
+    meet(&mut book, made(2), "alice");
+    assert_eq!(names(&book), ["alice (0101-0101-0101-0101-0101)", "alice (0101-0101-0101-0102-0101)"]);
 }
 
 #[test]
@@ -186,8 +254,8 @@ fn a_name_given_here_stays() {
     book.sign(key(1), Evidence::Presence, now, at());
     let person = book.rename(key(1), "printer".into()).unwrap();
     let book = Book::new(vec![person], now);
-    assert_eq!(book.list(now)[0].name, "printer");
-    assert!(!book.list(now)[0].online);
+    assert_eq!(book.list(now, "me")[0].name, "printer");
+    assert!(!book.list(now, "me")[0].online);
 }
 
 #[test]
@@ -195,7 +263,7 @@ fn whoever_is_found_as_a_node_is_listed_once() {
     let start = Instant::now();
     let mut book = Book::new(Vec::new(), start);
     let keys = |book: &Book, now| -> Vec<(PeerKey, bool)> {
-        book.list(now).into_iter().map(|peer| (peer.key, peer.online)).collect()
+        book.list(now, "me").into_iter().map(|peer| (peer.key, peer.online)).collect()
     };
     book.sign(key(1), Evidence::Presence, start, at());
     book.met(ONE, "alice", ([10, 0, 0, 1], 47600).into(), at());

@@ -28,7 +28,7 @@ impl Node {
     /// Everybody, for the page.
     pub(crate) async fn overview(&self) -> Result<Overview, StoreError> {
         let waiting = self.store.waiting_counts().await?;
-        let mut peers = self.book().list(Instant::now());
+        let mut peers = self.book().list(Instant::now(), &self.name());
         peers.iter_mut().for_each(|peer| peer.waiting = waiting.get(&peer.key).copied().unwrap_or(0));
         let me = Me {
             id: self.me,

@@ -39,10 +39,12 @@ impl NodeId {
         &self.0
     }
 
-    /// The first eight digits, to tell two of one name apart; proves nothing.
+    /// The first 80 bits, in groups of four digits: `0123-4567-89ab-cdef-0123`. It tells two of one name apart, and is long enough that
+    /// nobody can search for another key that begins so.
     #[must_use]
     pub fn short(&self) -> String {
-        self.to_string()[..8].to_owned()
+        let groups = self.0[..10].chunks(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1]));
+        groups.collect::<Vec<_>>().join("-")
     }
 }
 

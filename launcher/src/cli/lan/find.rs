@@ -41,9 +41,11 @@ fn matching<'p>(peers: &'p [Peer], whom: &str) -> Vec<&'p Peer> {
     }
     let is_at =
         |address: &String| address == whom || address.rsplit_once(':').is_some_and(|(host, _)| host == whom);
+    // As it is shown: 0123-4567-89ab.
+    let key = whom.replace('-', "").to_ascii_lowercase();
     let found = all(&|peer| {
         peer.name.eq_ignore_ascii_case(whom)
-            || (whom.len() >= PREFIX && peer.key.to_string().starts_with(whom))
+            || (key.len() >= PREFIX && peer.key.to_string().starts_with(&key))
             || peer.addresses.iter().any(is_at)
     });
     if !found.is_empty() {
@@ -83,7 +85,9 @@ mod tests {
     #[test]
     fn a_peer_is_meant_by_name_key_address_or_what_it_calls_itself() {
         let peers = [node(2, "bob", "10.0.0.7:47600"), node(3, "carol", "10.0.0.8:47600")];
-        for whom in ["BOB", "020202", &"02".repeat(32), "10.0.0.7", "10.0.0.7:47600", "bob himself"] {
+        for whom in
+            ["BOB", "020202", "0202-0202-02", &"02".repeat(32), "10.0.0.7", "10.0.0.7:47600", "bob himself"]
+        {
             assert_eq!(names(&peers, whom), ["bob"], "{whom}");
         }
         assert!(names(&peers, "0202").is_empty() && names(&peers, "dave").is_empty());
