@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::choice::Choice;
 use crate::name;
+use crate::store::DEFAULT_MIB;
 
 /// The port of the secure protocol where an address names none.
 const SECURE_PORT: u16 = 47600;
 /// Most addresses given by hand.
 const MAX_PEERS: usize = 256;
+/// How much strangers may have, in MiB: one long message of each at least, and half of the store.
+const STRANGERS_MIB: std::ops::RangeInclusive<u32> = 1..=512;
 /// Most interfaces named.
 const MAX_INTERFACES: usize = 64;
 
@@ -37,6 +40,8 @@ pub struct Config {
     /// The network interfaces that are used: `NAME` for only these, `!NAME` for all but these, `*` at the end for every name that
     /// begins so. Empty is every interface but point-to-point links and tunnels.
     pub interfaces: Vec<String>,
+    /// How much of what strangers send is kept, all of them together, in MiB.
+    pub strangers_mib: u32,
     /// Peers that no announcement reaches: `HOST`, `HOST:PORT`, `ID@HOST:PORT`; of the old kind, `old:IP`.
     pub peers: Vec<String>,
 }
@@ -52,6 +57,7 @@ impl Default for Config {
             secure_port: SECURE_PORT,
             mdns: true,
             interfaces: Vec::new(),
+            strangers_mib: DEFAULT_MIB,
             peers: Vec::new(),
         }
     }
@@ -121,6 +127,10 @@ impl Config {
                 self.interfaces.len()
             ));
         }
+        if !STRANGERS_MIB.contains(&self.strangers_mib) {
+            let (least, most) = (STRANGERS_MIB.start(), STRANGERS_MIB.end());
+            return wrong(format!("strangers-mib must be {least} to {most}, and is {}", self.strangers_mib));
+        }
         if let Some(bad) = self.peers.iter().find(|text| old(text).is_none() && Place::parse(text).is_none())
         {
             return wrong(format!("peers: '{bad}' is not HOST, HOST:PORT, ID@HOST:PORT or old:IP"));
@@ -172,6 +182,15 @@ mod tests {
         assert!(Config::default().validate().is_ok());
         let open = Config { listen: "0.0.0.0:8001".parse().unwrap(), ..Config::default() };
         assert!(open.validate().unwrap_err().to_string().starts_with("lan-peer.listen"));
+    }
+
+    #[test]
+    fn strangers_have_some_room_and_not_all() {
+        let with = |strangers_mib| Config { strangers_mib, ..Config::default() };
+        assert!(with(1).validate().is_ok() && with(512).validate().is_ok());
+        let error = with(0).validate().unwrap_err().to_string();
+        assert_eq!(error, "lan-peer.strangers-mib must be 1 to 512, and is 0");
+        assert!(with(513).validate().is_err());
     }
 
     #[test]

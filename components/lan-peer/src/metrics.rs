@@ -116,7 +116,11 @@ impl Counters {
             .counter("wrong_keys_total", "Dials answered with another key.", &self.wrong_keys)
             .counter("changed_names_total", "Names that came with another key.", &self.changed_names)
             .counter("received_total", "Messages received from encrypted nodes.", &self.received)
-            .counter("strangers_dropped_total", "Messages of strangers dropped to make room.", &store.dropped)
+            .counter(
+                "strangers_dropped_total",
+                "Messages of strangers dropped to make room.",
+                store.quota.dropped(),
+            )
             .counter("damaged_total", "Rows of the store that could not be read.", store.damage.counter())
             .counter("delivered_total", "Messages acknowledged by encrypted nodes.", &self.delivered)
             .counter("old_refused_total", "Unencrypted connections rejected.", &self.old_refused)

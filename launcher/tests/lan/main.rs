@@ -24,3 +24,5 @@ mod partition;
 mod routes;
 mod scale;
 mod secure;
+mod stranger;
+mod strangers;

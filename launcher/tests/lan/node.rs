@@ -45,6 +45,16 @@ impl Node {
         self.home.dir.path().join("node.log")
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap()
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> std::path::PathBuf {
+        self.home.data()
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
@@ -179,8 +189,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = std::fs::read_to_string(self.log_path()).unwrap_or_default();
-            eprintln!("== the node at {}\n{log}", self.host.ip);
+            eprintln!("== the node at {}\n{}", self.host.ip, self.log());
         }
         self.kill();
     }

@@ -33,7 +33,7 @@ use crate::secure::identity::Identity;
 use crate::secure::links::Links;
 use crate::secure::listener;
 use crate::secure::tls::Tls;
-use crate::store::{Store, StoreError};
+use crate::store::{Quota, Store, StoreError};
 
 pub(crate) use people::{Heard, Owner, Route, Welcome};
 pub(crate) use view::tell_changes;
@@ -110,7 +110,7 @@ impl Node {
     /// Opens the store and the identity, and remembers who is kept.
     pub(crate) async fn open(config: Config, place: Place<'_>) -> Result<Self, Failure> {
         let identity = Identity::load(&place.data.join(IDENTITY))?;
-        let store = Store::open(&place.data.join(STORE))?;
+        let store = Store::open(&place.data.join(STORE), Quota::new(config.strangers_mib))?;
         let people = store.people().await?;
         let boot = getrandom::u64().map_err(std::io::Error::other)? >> 11;
         let beacon = Beacon::new(identity.id, place.port, boot);

@@ -32,7 +32,7 @@ pub(crate) struct Draft {
 impl Store {
     /// Keeps a message.
     pub(crate) async fn keep(&self, draft: Draft) -> Result<Entry, StoreError> {
-        let dropped = Arc::clone(&self.dropped);
+        let quota = Arc::clone(&self.quota);
         self.call(move |connection| {
             let transaction = connection.transaction()?;
             let Draft { peer, body, state, remark } = draft;
@@ -43,12 +43,14 @@ impl Store {
                 .execute(params![key, outgoing, body, sent.micros(), state_text(state), remark])?;
             let row = transaction.last_insert_rowid();
             trim(&transaction, &key, row)?;
+            let mut deleted = None;
             if state == State::Received {
                 let known = "INSERT OR IGNORE INTO peers(key, trust) VALUES(?1, 'clear')";
                 transaction.prepare_cached(known)?.execute([&key])?;
-                dropped.add(quota::hold(&transaction, &key)?);
+                deleted = Some(quota::hold(&transaction, &key, &quota)?);
             }
             transaction.commit()?;
+            deleted.into_iter().for_each(|deleted| quota.note(deleted));
             Ok(Entry { row, peer, body, sent, state, remark })
         })
         .await
@@ -145,9 +147,10 @@ pub(super) fn find(connection: &Connection, row: i64, damage: &Damage) -> Result
     Ok(found.flatten())
 }
 
-/// Drops the oldest messages that came from a peer, at most so many. Returns how many.
+/// Drops the oldest messages that came from a peer, at most so many and at most a quarter of them. Returns how many.
 pub(super) fn drop_oldest(connection: &Connection, peer: &str, count: usize) -> Result<usize, StoreError> {
-    let sql = "DELETE FROM messages WHERE row IN (SELECT row FROM messages WHERE peer = ?1 AND outgoing = 0 ORDER BY row LIMIT ?2)";
+    let sql = "DELETE FROM messages WHERE row IN (SELECT row FROM messages WHERE peer = ?1 AND outgoing = 0 ORDER BY row
+        LIMIT min(?2, (SELECT (count(*) + 3) / 4 FROM messages WHERE peer = ?1 AND outgoing = 0)))";
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     Ok(connection.prepare_cached(sql)?.execute(params![peer, count])?)
 }

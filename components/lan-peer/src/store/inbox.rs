@@ -55,7 +55,7 @@ impl Store {
         stream: u64,
         batch: Vec<Incoming>,
     ) -> Result<Taken, StoreError> {
-        let dropped = Arc::clone(&self.dropped);
+        let quota = Arc::clone(&self.quota);
         self.call(move |connection| {
             let key = PeerKey::Node(peer);
             let transaction = connection.transaction()?;
@@ -75,10 +75,10 @@ impl Store {
                 trim(&transaction, &key.to_string(), last.row)?;
             }
             note(&transaction, &key.to_string(), stream, seq)?;
-            if !entries.is_empty() {
-                dropped.add(quota::hold(&transaction, &key.to_string())?);
-            }
+            let is_more = !entries.is_empty();
+            let deleted = is_more.then(|| quota::hold(&transaction, &key.to_string(), &quota)).transpose()?;
             transaction.commit()?;
+            deleted.into_iter().for_each(|deleted| quota.note(deleted));
             Ok(Taken { seq, entries })
         })
         .await

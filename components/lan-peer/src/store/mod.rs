@@ -24,6 +24,7 @@ pub(crate) use history::Draft;
 pub(crate) use inbox::Incoming;
 pub(crate) use outbox::Outgoing;
 pub(crate) use people::Person;
+pub(crate) use quota::{DEFAULT_MIB, Quota};
 pub(crate) use schema::OpenError;
 
 /// Calls that may wait; whoever comes then waits for room.
@@ -35,8 +36,8 @@ type Call = Box<dyn FnOnce(&mut Disk) + Send>;
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     calls: mpsc::Sender<Call>,
-    /// Messages of strangers that were dropped to make room.
-    pub(crate) dropped: Arc<Counter>,
+    /// What strangers may take.
+    pub(crate) quota: Arc<Quota>,
     /// Rows that could not be read.
     pub(crate) damage: Damage,
 }
@@ -95,7 +96,7 @@ impl From<rusqlite::Error> for StoreError {
 
 impl Store {
     /// Opens the file, and makes it where it is not.
-    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: &Path, quota: Quota) -> Result<Self, OpenError> {
         let mut disk = Disk { connection: schema::open(path)?, is_waited_for: true };
         let (calls, mut queue) = mpsc::channel::<Call>(QUEUE);
         let work = move || {
@@ -104,7 +105,7 @@ impl Store {
             }
         };
         std::thread::Builder::new().name("lan-store".to_owned()).spawn(work).map_err(OpenError::Thread)?;
-        Ok(Self { calls, dropped: Arc::default(), damage: Damage::default() })
+        Ok(Self { calls, quota: Arc::new(quota), damage: Damage::default() })
     }
 
     /// Runs `work` on the thread, and waits for its result, which is on the disk.

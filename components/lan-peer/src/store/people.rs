@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use protocol::Timestamp;
 use protocol::lan::PeerKey;
 use protocol::lan::view::Trust;
 use rusqlite::{Connection, Row, params};
 
+use super::quota::{Deleted, Quota, Why};
 use super::{Damage, Store, StoreError};
 
 /// Most strangers that are kept: anybody can be many. A stranger has no name given here, was not verified or blocked, and nobody
 /// here ever wrote to them. Overflow rule: of those at the address that has most of them, the one that is silent for longest goes with all
 /// that it said: whoever makes up many keys pushes out its own.
-const MAX_STRANGERS: i64 = 256;
+pub(super) const MAX_STRANGERS: i64 = 256;
 
 /// What is kept of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,16 +91,18 @@ impl Store {
 
     /// Keeps what people say of a peer; its numberings stay as they are. Returns who had to go for it.
     pub(crate) async fn keep_person(&self, person: Person) -> Result<Vec<PeerKey>, StoreError> {
-        self.call(move |connection| keep(connection, person)).await
+        let quota = Arc::clone(&self.quota);
+        self.call(move |connection| keep(connection, person, &quota)).await
     }
 
     /// Keeps what a peer says of itself, as [`Store::keep_person`] does, not waiting for the disk: it will say so again.
     pub(crate) async fn keep_met(&self, person: Person) -> Result<Vec<PeerKey>, StoreError> {
-        self.call_unsynced(move |connection| keep(connection, person)).await
+        let quota = Arc::clone(&self.quota);
+        self.call_unsynced(move |connection| keep(connection, person, &quota)).await
     }
 }
 
-fn keep(connection: &mut Connection, person: Person) -> Result<Vec<PeerKey>, StoreError> {
+fn keep(connection: &mut Connection, person: Person, quota: &Quota) -> Result<Vec<PeerKey>, StoreError> {
     let transaction = connection.transaction()?;
     let sql = "INSERT INTO peers(key, given, trust, claimed, addresses, last_seen)
         VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(key) DO UPDATE SET
@@ -115,12 +119,14 @@ fn keep(connection: &mut Connection, person: Person) -> Result<Vec<PeerKey>, Sto
         last_seen.micros()
     ])?;
     let gone = too_many(&transaction, key)?;
+    let mut deleted = Deleted { count: 0, why: Why::Many };
     for key in &gone {
-        transaction.execute("DELETE FROM messages WHERE peer = ?1", [key.to_string()])?;
+        deleted.count += transaction.execute("DELETE FROM messages WHERE peer = ?1", [key.to_string()])?;
         transaction.execute("DELETE FROM peers WHERE key = ?1", [key.to_string()])?;
         transaction.execute("DELETE FROM room WHERE peer = ?1", [key.to_string()])?;
     }
     transaction.commit()?;
+    quota.note(deleted);
     Ok(gone)
 }
 

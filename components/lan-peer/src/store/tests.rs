@@ -7,7 +7,7 @@ use protocol::lan::{NodeId, PeerKey};
 use protocol::{Body, Timestamp};
 use uuid::Uuid;
 
-use super::{Draft, Incoming, OpenError, Outgoing, Person, Store, StoreError};
+use super::{DEFAULT_MIB, Draft, Incoming, OpenError, Outgoing, Person, Quota, Store, StoreError};
 
 fn key(n: u32) -> PeerKey {
     PeerKey::Old(Ipv4Addr::from(0x0a00_0000 + n).into())
@@ -17,10 +17,14 @@ fn draft(n: u32, text: &str, state: State) -> Draft {
     Draft { peer: key(n), body: text.to_owned(), state, remark: None }
 }
 
+fn open(path: &std::path::Path) -> Result<Store, OpenError> {
+    Store::open(path, Quota::new(DEFAULT_MIB))
+}
+
 /// The thread of the one before may still be closing its file.
 fn open_again(path: &std::path::Path) -> Store {
     loop {
-        if let Ok(store) = Store::open(path) {
+        if let Ok(store) = open(path) {
             return store;
         }
     }
@@ -30,8 +34,8 @@ fn open_again(path: &std::path::Path) -> Store {
 async fn what_was_said_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("peers.db");
-    let store = Store::open(&path).unwrap();
-    assert!(matches!(Store::open(&path), Err(OpenError::Taken)));
+    let store = open(&path).unwrap();
+    assert!(matches!(open(&path), Err(OpenError::Taken)));
     store.keep(draft(1, "one", State::Received)).await.unwrap();
     store.keep(draft(1, "two", State::Sent)).await.unwrap();
     store.keep(draft(2, "three", State::Received)).await.unwrap();
@@ -50,7 +54,7 @@ async fn what_was_said_is_there_after_a_restart() {
 #[tokio::test]
 async fn a_long_conversation_loses_its_oldest_messages_and_many_peers_the_most_silent() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("peers.db")).unwrap();
+    let store = open(&dir.path().join("peers.db")).unwrap();
     for n in 0..1200 {
         store.keep(draft(0, &n.to_string(), State::Received)).await.unwrap();
     }
@@ -66,6 +70,11 @@ async fn a_long_conversation_loses_its_oldest_messages_and_many_peers_the_most_s
         gone.extend(store.keep_person(person).await.unwrap());
     }
     assert_eq!(gone, [0].into_iter().chain(2..=44).map(key).collect::<Vec<_>>());
+    assert_eq!(
+        store.quota.dropped().get(),
+        u64::try_from(kept.len() + 43).unwrap(),
+        "what they said went, too"
+    );
     assert!(store.history(key(2), i64::MAX, 10).await.unwrap().is_empty());
     assert_eq!(store.people().await.unwrap().len(), 257);
 }
@@ -85,7 +94,7 @@ const PEER: NodeId = NodeId::from_bytes([7; 32]);
 async fn what_waits_survives_a_restart_and_goes_once_it_is_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("peers.db");
-    let store = Store::open(&path).unwrap();
+    let store = open(&path).unwrap();
     for text in ["one", "two", "three"] {
         store.enqueue(PEER, body(text)).await.unwrap();
     }
@@ -104,8 +113,7 @@ async fn what_waits_survives_a_restart_and_goes_once_it_is_acknowledged() {
 #[tokio::test]
 async fn only_what_comes_next_is_taken_in_and_only_once() {
     let dir = tempfile::tempdir().unwrap();
-    let (here, there) =
-        (Store::open(&dir.path().join("a")).unwrap(), Store::open(&dir.path().join("b")).unwrap());
+    let (here, there) = (open(&dir.path().join("a")).unwrap(), open(&dir.path().join("b")).unwrap());
     for text in ["one", "two", "three"] {
         here.enqueue(PEER, body(text)).await.unwrap();
     }
@@ -126,8 +134,7 @@ async fn only_what_comes_next_is_taken_in_and_only_once() {
 #[tokio::test]
 async fn a_new_numbering_carries_on_with_what_still_waits() {
     let dir = tempfile::tempdir().unwrap();
-    let (here, there) =
-        (Store::open(&dir.path().join("a")).unwrap(), Store::open(&dir.path().join("b")).unwrap());
+    let (here, there) = (open(&dir.path().join("a")).unwrap(), open(&dir.path().join("b")).unwrap());
     for text in ["one", "two"] {
         here.enqueue(PEER, body(text)).await.unwrap();
     }
@@ -160,7 +167,7 @@ async fn flood(store: &Store, from: NodeId, after: u64, count: u64) {
 async fn strangers_cannot_take_the_room_of_those_whom_people_know() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("peers.db");
-    let store = Store::open(&path).unwrap();
+    let store = open(&path).unwrap();
     // People here wrote to this one; another stranger said one word.
     store.enqueue(node(1), body("hello")).await.unwrap();
     store.joined(node(1), 7, 1).await.unwrap();
@@ -170,7 +177,7 @@ async fn strangers_cannot_take_the_room_of_those_whom_people_know() {
     store.joined(node(2), 7, 1).await.unwrap();
     let word = Incoming { seq: 1, id: Uuid::now_v7(), sent: Timestamp::now(), body: body("a word") };
     store.take_in(node(2), 7, vec![word]).await.unwrap();
-    let before = store.dropped.get();
+    let before = store.quota.dropped().get();
     for n in 3..43 {
         store.joined(node(n), 7, 1).await.unwrap();
         flood(&store, node(n), 0, 64).await;
@@ -178,7 +185,7 @@ async fn strangers_cannot_take_the_room_of_those_whom_people_know() {
     }
     let size = std::fs::metadata(&path).unwrap().len();
     assert!(size < 92 << 20, "{size} bytes for 80 MiB of strangers and 3 MiB of others");
-    assert!(store.dropped.get() > before);
+    assert!(store.quota.dropped().get() > before);
     let of = async |n| store.history(PeerKey::Node(node(n)), i64::MAX, 2000).await.unwrap();
     assert_eq!(of(1).await.len(), 193, "who is known loses nothing");
     assert_eq!(of(2).await.len(), 1, "nor does a stranger that said little");
@@ -190,7 +197,7 @@ async fn strangers_cannot_take_the_room_of_those_whom_people_know() {
 #[tokio::test]
 async fn whoever_makes_up_many_keys_pushes_out_its_own() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("peers.db")).unwrap();
+    let store = open(&dir.path().join("peers.db")).unwrap();
     let person = |n: u32, ip: [u8; 4]| {
         let mut id = [9; 32];
         id[..4].copy_from_slice(&n.to_be_bytes());
@@ -212,7 +219,7 @@ async fn whoever_makes_up_many_keys_pushes_out_its_own() {
 async fn damaged_rows_are_left_out_and_the_others_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("peers.db");
-    let store = Store::open(&path).unwrap();
+    let store = open(&path).unwrap();
     for text in ["one", "two", "three", "four"] {
         store.enqueue(PEER, body(text)).await.unwrap();
     }

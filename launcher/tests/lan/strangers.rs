@@ -1,0 +1,156 @@
+//! Strangers by the dozen, each with a key that was made a moment ago: what they may take, and that those whom people here know notice
+//! nothing of it. `P2P_LONG=1` fills what strangers may have where nothing is configured.
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use protocol::lan::NodeId;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::network::{Host, Network};
+use crate::node::{Node, until_linked};
+use crate::stranger::Stranger;
+use crate::support::dice::is_long;
+use crate::support::wait_for;
+
+/// Strangers that one address may have connected.
+const PER_ADDRESS: u32 = 16;
+/// Messages that each side says to the other while the strangers send.
+const SAID: usize = 20;
+
+/// Keys that send as fast as they can until they are ended.
+struct Attack {
+    ends: Vec<Box<dyn FnOnce()>>,
+    senders: Vec<JoinHandle<()>>,
+    ids: Vec<NodeId>,
+}
+
+impl Attack {
+    /// As many keys as may be connected from each of these addresses of a host.
+    fn begin(network: &Network, host: u32, addresses: std::ops::Range<u32>) -> Self {
+        network.also_at(host, addresses.clone());
+        let mut attack = Self { ends: Vec::new(), senders: Vec::new(), ids: Vec::new() };
+        let (host, text) = (network.host(host), "x".repeat(16 * 1024));
+        for _ in 0..PER_ADDRESS {
+            for address in addresses.clone() {
+                let mut stranger = connect(&host, &format!("10.77.0.{address}"));
+                stranger.hello(&format!("stranger {}", attack.ids.len())).unwrap();
+                attack.ends.push(Box::new(stranger.end()));
+                attack.ids.push(stranger.id);
+                let text = text.clone();
+                let send = move || while_taken(&mut stranger, &text);
+                attack.senders.push(std::thread::spawn(send));
+            }
+        }
+        attack
+    }
+
+    fn end(self) -> Vec<NodeId> {
+        self.ends.into_iter().for_each(|end| end());
+        self.senders.into_iter().for_each(|sender| sender.join().unwrap());
+        self.ids
+    }
+}
+
+/// One that comes too often is refused for a moment.
+fn connect(host: &Host, from: &str) -> Stranger {
+    wait_for("a stranger to be let in", || Stranger::connect(host, from, "10.77.0.1").ok())
+}
+
+fn while_taken(stranger: &mut Stranger, text: &str) {
+    let mut seq = 1;
+    while stranger.message(seq, &format!("{seq} {}", &text[8..])).is_ok() {
+        seq += 1;
+    }
+}
+
+/// The numbers with which the texts begin that the store has from a peer.
+fn kept(store: &Connection, peer: &NodeId) -> Vec<u64> {
+    let sql = "SELECT body FROM messages WHERE peer = ?1 AND outgoing = 0 ORDER BY row";
+    let mut statement = store.prepare(sql).unwrap();
+    let texts = statement.query_map([peer.to_string()], |row| row.get::<_, String>(0)).unwrap();
+    texts.map(|text| text.unwrap().split(' ').next().unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn strangers_that_fill_their_room_keep_nobody_out_whom_people_know() {
+    let Some(network) = Network::of(3) else { return };
+    let settings = if is_long() { vec![] } else { vec!["lan-peer.strangers-mib=2"] };
+    let most: u64 = if is_long() { 64 << 20 } else { 2 << 20 };
+    let mut node = Node::start(network.host(1), &settings);
+    let known = Node::start(network.host(2), &[]);
+    until_linked(&node, &known);
+    node.say(&known.id(), "before");
+    known.say(&node.id(), "before");
+    node.wait_for_texts(&["before".to_owned()]);
+
+    let attack = Attack::begin(&network, 3, 100..103);
+    node.wait_for_metric("strangers_dropped_total", 64);
+    let (mut said, mut worst) = (vec!["before".to_owned()], Duration::ZERO);
+    for n in 1..=SAID {
+        said.push(format!("{n}"));
+        worst = worst.max(exchange(&node, &known, &said));
+    }
+    eprintln!("with {} strangers sending, there and back took {worst:?} at most", attack.ids.len());
+    assert!(worst < Duration::from_secs(2), "{worst:?}");
+    node.holds_no_worker();
+    let ids = attack.end();
+    wait_for("the strangers to be gone", || (node.metric("connected") == 1).then_some(()));
+
+    let (dropped, log) = (node.metric("strangers_dropped_total"), node.log());
+    assert!(node.stop().success());
+    let store =
+        Connection::open_with_flags(node.data().join("lan-peer.db"), OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let store = store.unwrap();
+    let (mut total, mut lost) = (0, 0);
+    for id in &ids {
+        let numbers = kept(&store, id);
+        let bytes = number(
+            &store,
+            "SELECT coalesce(sum(octet_length(body) + 512), 0) FROM messages WHERE peer = ?1",
+            id,
+        );
+        // Its oldest went, and only those.
+        let had = number(&store, "SELECT in_seq FROM peers WHERE key = ?1", id);
+        let lost_here = had - numbers.len() as u64;
+        assert!(numbers.iter().copied().eq(lost_here + 1..=had), "{numbers:?} of {had}");
+        assert!(had == 0 || !numbers.is_empty(), "a stranger has lost all it said");
+        lost += lost_here;
+        total += bytes;
+        assert!(bytes <= most / 32, "one stranger has {bytes} bytes");
+    }
+    eprintln!("{total} bytes of {} strangers are kept, {dropped} messages were deleted", ids.len());
+    assert!(total <= most && total > most / 2, "{total} bytes");
+    assert_eq!(lost, dropped, "what was counted is what is gone");
+    // What the log says: nothing but that, and no more than is true.
+    assert!(!log.contains("neither stored nor acknowledged"), "{log}");
+    let told: u64 = log
+        .lines()
+        .filter_map(|line| line.split("deleted=").nth(1)?.split(' ').next()?.parse::<u64>().ok())
+        .sum();
+    assert!(told > 0 && told <= dropped, "{told} of {dropped}\n{log}");
+    let known_id: NodeId = known.id().parse().unwrap();
+    let count = number(&store, "SELECT count(*) FROM messages WHERE peer = ?1", &known_id);
+    assert_eq!(count, 2 * said.len() as u64, "all that was said with whom people know is there");
+}
+
+/// What a query says of a peer.
+fn number(store: &Connection, sql: &str, peer: &NodeId) -> u64 {
+    store.query_row(sql, [peer.to_string()], |row| row.get(0)).unwrap()
+}
+
+/// Both say the last of these to each other; how long until both have it.
+fn exchange(node: &Node, known: &Node, said: &[String]) -> Duration {
+    let begun = Instant::now();
+    let text = said.last().unwrap();
+    known.say(&node.id(), text);
+    node.say(&known.id(), text);
+    known.wait_for_texts(said);
+    let path = format!("/api/v1/history?peer={}", known.id());
+    wait_for("the message of whom people know", || {
+        let history = node.get(&path);
+        let mut came = history.as_array().unwrap().iter().filter(|entry| entry["state"] == "received");
+        (came.next_back()?["body"] == text.as_str()).then_some(())
+    });
+    begun.elapsed()
+}
