@@ -59,12 +59,6 @@ impl Allowance {
         }
     }
 
-    /// Whether nothing was taken lately.
-    pub fn is_full(&mut self, now: Instant) -> bool {
-        self.fill(now);
-        self.left + ROUNDING >= f64::from(self.burst)
-    }
-
     fn fill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.counted_at).as_secs_f64();
         self.counted_at = now;

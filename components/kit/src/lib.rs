@@ -3,6 +3,7 @@
 //! Knows nothing of chat. [`context`] is what a component is run with, [`exit`] what it may end with.
 
 pub mod allowance;
+pub mod allowances;
 pub mod backoff;
 pub mod context;
 pub mod durable;

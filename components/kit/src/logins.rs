@@ -3,36 +3,41 @@
 //! Addresses are told apart as [`crate::places`] does it: an IPv4 address is the same one in either notation, and a whole IPv6 /64 counts
 //! as one. This machine's programs have a limit of their own, which only a program that is stuck reaches: behind loopback are many.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::allowance::Allowance;
+use crate::allowances::Allowances;
 use crate::places::network_of;
 
 /// Logins a minute from this machine, where there is a limit at all.
 const LOOPBACK_PER_MINUTE: u32 = 100_000;
-/// Addresses that are remembered. Overflow rule: those that have their whole allowance are forgotten; where none has, all of them are, for
-/// to let somebody in too often is better than to let nobody in.
+/// This machine's own addresses that are remembered, by the same rule as the others.
+const LOOPBACKS: usize = 256;
+/// Addresses that are remembered. Overflow rule: the one that logged in least recently is dropped; the others keep their allowances.
 const ADDRESSES: usize = 16 * 1024;
 /// An allowance is filled once a second; a login takes this much of it.
 const LOGIN: u32 = 60;
 
 /// The allowances of all addresses.
 #[derive(Debug)]
-pub struct Logins {
-    per_minute: u32,
-    of: Mutex<HashMap<IpAddr, Allowance>>,
+pub struct Logins(Mutex<Tables>);
+
+#[derive(Debug)]
+struct Tables {
+    addresses: Allowances<IpAddr>,
+    loopback: Allowances<IpAddr>,
 }
 
 impl Logins {
     /// So many a minute from each address; 0 is no limit for anybody.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
-        Self { per_minute, of: Mutex::default() }
+        let of = |most: u32, addresses| Allowances::new(most, most.saturating_mul(LOGIN), addresses);
+        let loopback = if per_minute == 0 { 0 } else { LOOPBACK_PER_MINUTE };
+        Self(Mutex::new(Tables { addresses: of(per_minute, ADDRESSES), loopback: of(loopback, LOOPBACKS) }))
     }
 
     /// Counts a login from this address.
@@ -40,21 +45,11 @@ impl Logins {
     /// # Errors
     /// When there were too many: how long to wait before the next one.
     pub fn take(&self, ip: IpAddr) -> Result<(), Duration> {
-        if self.per_minute == 0 {
-            return Ok(());
-        }
         let (address, now) = (network_of(ip), Instant::now());
-        let most = if address.is_loopback() { LOOPBACK_PER_MINUTE } else { self.per_minute };
-        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        if of.len() >= ADDRESSES && !of.contains_key(&address) {
-            of.retain(|_, allowance| !allowance.is_full(now));
-            if of.len() >= ADDRESSES {
-                of.clear();
-            }
-        }
-        let burst = most.saturating_mul(LOGIN);
-        let allowance = of.entry(address).or_insert_with(|| Allowance::new(most, burst, now));
-        allowance.take_cost(now, f64::from(LOGIN)).map_err(|at| at.saturating_duration_since(now))
+        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Tables { addresses, loopback } = &mut *tables;
+        let table = if address.is_loopback() { loopback } else { addresses };
+        table.take_cost(address, now, f64::from(LOGIN)).map_err(|at| at.saturating_duration_since(now))
     }
 }
 
@@ -98,11 +93,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_table_is_bounded() {
-        let logins = Logins::new(2);
+    async fn many_addresses_reset_nobodys_allowance() {
+        let (logins, stubborn) = (Logins::new(2), ip("192.0.2.1"));
+        assert!(logins.take(stubborn).is_ok() && logins.take(stubborn).is_ok());
         for n in 0..3 * u32::try_from(ADDRESSES).unwrap() {
-            logins.take(std::net::Ipv4Addr::from(0x0a00_0000 + n).into()).unwrap();
+            // Nobody has a whole allowance left.
+            let other = std::net::Ipv4Addr::from(0x0a00_0000 + n).into();
+            assert!(logins.take(other).is_ok() && logins.take(other).is_ok());
+            if n % 1000 == 0 {
+                logins.take(stubborn).unwrap_err();
+            }
         }
-        assert!(logins.of.lock().unwrap().len() <= ADDRESSES);
     }
 }

@@ -132,7 +132,8 @@ impl Drop for Place {
 }
 
 /// The address in its one notation; of IPv6, its /64.
-pub(crate) fn network_of(ip: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) if !ip.is_loopback() => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
         ip => ip,

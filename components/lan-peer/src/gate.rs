@@ -1,33 +1,31 @@
-//! Lets connections in, as many as we can bear: so many a second from one address, and so many at once, beyond which they are closed
-//! unread. Addresses at which people here know somebody have places of their own, so that strangers who take all others keep nobody out.
+//! Lets connections in, so many a second from one address; the others are closed unread. Who has a place is decided by who listens.
 //!
 //! Closing is cheap, so it is done at once, [`Gate::CONNECTIONS`] a second: what waits in the system's queue, [`Gate::BACKLOG`] at most,
-//! is behind a flood for the time of a blink.
+//! is behind a flood for a moment only.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use kit::allowance::Allowance;
+use kit::allowances::Allowances;
 use kit::metrics::Counter;
-use kit::places::{Place, Places};
+use kit::places::network_of;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
-/// Addresses whose connections are counted. Overflow rule: all counts begin anew.
-const COUNTED: usize = 1024;
+/// Addresses whose connections are counted, and networks of IPv6. A rate is full again after four seconds at most, and fewer connections
+/// than this are looked at meanwhile: nobody gets a new burst by pushing its own count out of the table.
+const COUNTED: usize = 8192;
+/// A /64 of IPv6 has the rate and burst of so many addresses: one machine can give itself as many addresses as it likes.
+const NETWORK: u32 = 16;
 
 /// What one listener lets in.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    places: Places,
-    /// For addresses where people here know somebody.
-    familiar: Places,
-    rate: u32,
-    burst: u32,
     all: Allowance,
-    by_address: HashMap<IpAddr, Allowance>,
+    by_address: Allowances<IpAddr>,
+    by_network: Allowances<IpAddr>,
 }
 
 impl Gate {
@@ -38,10 +36,13 @@ impl Gate {
     /// Connections that may wait to be looked at.
     const BACKLOG: i32 = 256;
 
-    /// As many at once as there are places; from one address `rate` a second for long, and `burst` at once.
-    pub(crate) fn new(places: Places, familiar: Places, rate: u32, burst: u32) -> Self {
-        let all = Allowance::new(Self::CONNECTIONS, Self::AT_ONCE, Instant::now());
-        Self { places, familiar, rate, burst, all, by_address: HashMap::new() }
+    /// From one address `rate` a second for long, and `burst` at once.
+    pub(crate) fn new(rate: u32, burst: u32) -> Self {
+        Self {
+            all: Allowance::new(Self::CONNECTIONS, Self::AT_ONCE, Instant::now()),
+            by_address: Allowances::new(rate, burst, COUNTED),
+            by_network: Allowances::new(NETWORK * rate, NETWORK * burst, COUNTED),
+        }
     }
 
     /// Shortens the queue of a listener.
@@ -51,13 +52,14 @@ impl Gate {
         }
     }
 
-    /// The next connection that may come in; the others are closed and counted. The place is free when it is dropped.
-    pub(crate) async fn admit(
+    /// The next connection that may come in, with what `place` gives it; those that get nothing are closed and counted.
+    pub(crate) async fn admit<P>(
         &mut self,
         listener: &TcpListener,
         refused: &Counter,
         is_familiar: impl Fn(IpAddr) -> bool,
-    ) -> (TcpStream, IpAddr, Place) {
+        place: impl Fn(IpAddr, bool) -> Option<P>,
+    ) -> (TcpStream, IpAddr, P) {
         loop {
             if let Err(at) = self.all.take(Instant::now()) {
                 tokio::time::sleep_until(at).await;
@@ -65,7 +67,9 @@ impl Gate {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     let ip = peer.ip().to_canonical();
-                    match self.place(ip, is_familiar(ip)) {
+                    let is_familiar = is_familiar(ip);
+                    let is_within = self.is_within(ip, is_familiar, Instant::now());
+                    match is_within.then(|| place(ip, is_familiar)).flatten() {
                         Some(place) => return (stream, ip, place),
                         None => refuse(&stream, refused),
                     }
@@ -79,20 +83,12 @@ impl Gate {
         }
     }
 
-    fn place(&mut self, ip: IpAddr, is_familiar: bool) -> Option<Place> {
-        if self.by_address.len() >= COUNTED {
-            self.by_address.clear();
-        }
-        let now = Instant::now();
-        let (rate, burst) = (self.rate, self.burst);
-        let allowance = self.by_address.entry(ip).or_insert_with(|| Allowance::new(rate, burst, now));
-        if allowance.take(now).is_err() {
-            return None;
-        }
-        self.places
-            .take(ip)
-            .or_else(|no_place| if is_familiar { self.familiar.take(ip) } else { Err(no_place) })
-            .ok()
+    /// The network is asked first, so that a flood from there does not fill the table of addresses. It does not count for addresses at
+    /// which people here know somebody: they share a network with the flood.
+    fn is_within(&mut self, ip: IpAddr, is_familiar: bool, now: Instant) -> bool {
+        let is_counted = ip.is_ipv6() && !is_familiar;
+        (!is_counted || self.by_network.take(network_of(ip), now).is_ok())
+            && self.by_address.take(ip, now).is_ok()
     }
 }
 
@@ -104,23 +100,38 @@ fn refuse(stream: &TcpStream, refused: &Counter) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
 
-    #[tokio::test]
-    async fn whom_people_know_gets_in_when_strangers_have_taken_all_places() {
-        let mut gate = Gate::new(Places::on_local_network(8, 4), Places::on_local_network(4, 2), 4, 16);
-        let ip = |n: u8| IpAddr::from([10, 0, 0, n]);
-        let taken: Vec<Place> =
-            (1..=3).flat_map(|n| [n; 4]).filter_map(|n| gate.place(ip(n), false)).collect();
-        assert_eq!(taken.len(), 8);
-        assert!(gate.place(ip(4), false).is_none());
-        let known: Vec<Place> = (0..2).map_while(|_| gate.place(ip(4), true)).collect();
-        assert_eq!(known.len(), 2);
-        assert!(gate.place(ip(4), true).is_none(), "an address that is known has no more than its share");
-        assert!(gate.place(ip(6), false).is_none());
-        drop(known);
-        // So many a second from one address, known or not.
-        let count = (0..100).filter(|_| gate.place(ip(5), true).is_some()).count();
-        assert!((10..=16).contains(&count), "{count}");
+    fn v6(host: u32) -> IpAddr {
+        Ipv6Addr::from_bits(0xfd77 << 112 | u128::from(host)).into()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_addresses_reset_nobodys_rate() {
+        let (mut gate, mut now) = (Gate::new(4, 16), Instant::now());
+        let stubborn: IpAddr = [192, 168, 0, 1].into();
+        let mut admitted = 0;
+        for n in 0..20_000 {
+            // As fast as connections are looked at.
+            now += Duration::from_micros(500);
+            gate.is_within(Ipv4Addr::from(0x0a00_0000 + n).into(), false, now);
+            if n % 100 == 0 {
+                admitted += u32::from(gate.is_within(stubborn, false, now));
+            }
+        }
+        assert!((55..=56).contains(&admitted), "16 at once and 4 a second for 10 s, not {admitted}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_machine_with_many_ipv6_addresses_is_one_network() {
+        let (mut gate, now) = (Gate::new(4, 16), Instant::now());
+        let admitted = (0..10_000).filter(|n| gate.is_within(v6(*n), false, now)).count();
+        assert_eq!(admitted, 16 * 16);
+        assert!(gate.is_within(v6(20_000), true, now), "whom people know is not kept out by it");
+        assert!(gate.is_within([10, 0, 0, 1].into(), false, now), "nor is anybody by IPv4");
+        let count = (0..100).filter(|_| gate.is_within(v6(20_000), true, now)).count();
+        assert_eq!(count, 15, "known or not, so many from one address");
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Counters {
     pub(crate) mdns_pauses: Counter,
     /// Dials to nodes of ours.
     pub(crate) dials: Counter,
-    /// Connections refused before their handshake, for want of a place or for their number.
+    /// Connections refused before their handshake, or cut off before they said whose they are, for want of a place or for their number.
     pub(crate) refused: Counter,
     /// Connections that broke, most of them by going away.
     pub(crate) broken: Counter,
@@ -74,6 +74,8 @@ pub(crate) struct Present {
     pub(crate) found: usize,
     /// Nodes of ours that are connected.
     pub(crate) connected: usize,
+    /// Connections that others have made and in which they have not said who they are.
+    pub(crate) handshakes: usize,
     /// Pages and terminals that follow.
     pub(crate) followers: usize,
 }
@@ -85,6 +87,7 @@ impl Counters {
             .gauge("online", "Peers that are there now.", present.online as u64)
             .gauge("found", "Known encrypted nodes.", present.found as u64)
             .gauge("connected", "Connected encrypted nodes.", present.connected as u64)
+            .gauge("handshakes", "Connections that have not said whose they are.", present.handshakes as u64)
             .gauge("followers", "Pages and terminals that follow.", present.followers as u64)
             .counter("datagrams_total", "Datagrams read.", &self.datagrams)
             .counter("datagrams_ignored_total", "Datagrams that mean nothing.", &self.datagrams_ignored)
@@ -109,7 +112,7 @@ impl Counters {
             .counter("mdns_total", "Answers of mDNS that name a node.", &self.mdns)
             .counter("mdns_pauses_total", "Floods in which mDNS was paused.", &self.mdns_pauses)
             .counter("dials_total", "Dials to encrypted nodes.", &self.dials)
-            .counter("refused_total", "Connections refused before their handshake.", &self.refused)
+            .counter("refused_total", "Connections refused before they said whose they are.", &self.refused)
             .counter("broken_total", "Connections that broke.", &self.broken)
             .counter("faulty_total", "Connections that did not keep to the protocol.", &self.faulty)
             .counter("unstored_total", "Connections ended for the store.", &self.unstored)

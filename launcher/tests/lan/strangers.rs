@@ -1,6 +1,7 @@
 //! Strangers by the dozen, each with a key that was made a moment ago: what they may take, and that those whom people here know notice
 //! nothing of it. `P2P_LONG=1` fills what strangers may have where nothing is configured.
 
+use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,9 @@ use crate::network::{Host, Network};
 use crate::node::{Node, until_linked};
 use crate::stranger::Stranger;
 use crate::support::dice::is_long;
-use crate::support::wait_for;
+use crate::support::{kill, wait_for};
 
+const HANDSHAKES: &str = include_str!("handshakes.py");
 /// Strangers that one address may have connected.
 const PER_ADDRESS: u32 = 16;
 /// Messages that each side says to the other while the strangers send.
@@ -153,4 +155,55 @@ fn exchange(node: &Node, known: &Node, said: &[String]) -> Duration {
         (came.next_back()?["body"] == text.as_str()).then_some(())
     });
     begun.elapsed()
+}
+
+#[test]
+fn whom_people_know_gets_in_from_a_new_address_while_all_places_for_handshakes_are_taken() {
+    let Some(network) = Network::of(3) else { return };
+    let node = Node::start(network.host(1), &["lan-peer.mdns=false"]);
+    // It alone dials: it is not heard, and it has another port each time.
+    let alone = [
+        "lan-peer.mdns=false",
+        "lan-peer.udp-port=5001",
+        "lan-peer.secure-port=0",
+        r#"lan-peer.peers=["10.77.0.1"]"#,
+    ];
+    let mut known = Node::start(network.host(2), &alone);
+    until_linked(&node, &known);
+    node.say(&known.id(), "hello");
+    known.wait_for_texts(&["hello".to_owned()]);
+    known.stop();
+    known.host = network.move_host(2, 50);
+    network.also_at(3, 100..240);
+    let mut command = Command::new("python3");
+    command.args(["-c", HANDSHAKES, "10.77.0.1", "1500", "40", "47600"]).stdout(Stdio::piped());
+    let mut flood = network.host(3).within(|| command.spawn().unwrap());
+    node.wait_for_metric("refused_total", 2500);
+    known.start_again();
+    let linked = until_linked(&node, &known);
+    let is_still_flooded = flood.try_wait().unwrap().is_none();
+    kill(flood.id(), "-KILL");
+    flood.wait().unwrap();
+    eprintln!("connected from a new address after {linked:?}");
+    node.holds_no_worker();
+    assert!(is_still_flooded && linked < Duration::from_secs(8), "{linked:?}");
+}
+
+#[test]
+fn those_who_do_not_say_who_they_are_are_few_and_not_for_long() {
+    let Some(network) = Network::of(2) else { return };
+    network.also_at(2, 100..130);
+    let node = Node::start(network.host(1), &["lan-peer.mdns=false"]);
+    let host = network.host(2);
+    let mut silent: Vec<Stranger> = Vec::new();
+    for address in (100..130).cycle().take(120) {
+        silent.extend(Stranger::connect(&host, &format!("10.77.0.{address}"), "10.77.0.1"));
+    }
+    let held = silent.iter_mut().filter_map(|one| one.is_held().then_some(())).count();
+    eprintln!("{} handshakes, {held} of them held without a word", silent.len());
+    assert!(silent.len() >= 64 && held <= 64, "{held} of {}", silent.len());
+    let begun = Instant::now();
+    wait_for("them to be cut off", || (!silent.iter_mut().any(Stranger::is_held)).then_some(()));
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(node.metric("handshakes"), 0);
 }

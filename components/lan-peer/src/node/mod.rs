@@ -11,11 +11,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use kit::Failure;
-use kit::places::Places;
 use protocol::lan::NodeId;
 use protocol::lan::datagram::Beacon;
 use protocol::lan::view::Event;
-use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,9 +28,9 @@ use crate::name;
 use crate::old::outlet::Turns;
 use crate::presence::Proofs;
 use crate::secure::dialler::Hint;
+use crate::secure::handshakes::Handshakes;
 use crate::secure::identity::Identity;
 use crate::secure::links::Links;
-use crate::secure::listener;
 use crate::secure::tls::Tls;
 use crate::store::{Quota, Store, StoreError};
 
@@ -44,6 +43,8 @@ const STORE: &str = "lan-peer.db";
 const IDENTITY: &str = "lan-peer.key";
 /// That messages are not kept is logged this often.
 const COMPLAIN: Duration = Duration::from_secs(60);
+/// Batches of strangers' messages that may wait for the store at once: whom people know never waits behind those of dozens.
+const STRANGERS_AT_ONCE: usize = 2;
 /// Events that a page may be behind; one that is further behind is told so and asks again.
 const EVENTS: usize = 256;
 
@@ -59,8 +60,10 @@ pub(crate) struct Node {
     pub(crate) me: NodeId,
     pub(crate) tls: Tls,
     pub(crate) links: Links,
-    /// Handshakes that others have begun with us.
-    pub(crate) handshakes: Places,
+    /// Connections that others have made and in which they have not said who they are.
+    pub(crate) handshakes: Handshakes,
+    /// Turns for what strangers said to be stored.
+    pub(crate) strangers: Semaphore,
     /// The TCP port at which nodes of ours reach us.
     pub(crate) port: u16,
     /// What we send to tell them.
@@ -124,7 +127,8 @@ impl Node {
             me: identity.id,
             tls: Tls::new(&identity)?,
             links: Links::default(),
-            handshakes: Places::on_local_network(listener::TOTAL, listener::PER_ADDRESS),
+            handshakes: Handshakes::default(),
+            strangers: Semaphore::new(STRANGERS_AT_ONCE),
             port: place.port,
             beacon,
             proofs: Proofs::new()?,

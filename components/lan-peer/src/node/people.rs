@@ -12,6 +12,7 @@ use crate::book::{Evidence, Met, Sign};
 use crate::interfaces::Way;
 use crate::name;
 use crate::secure::dialler::Hint;
+use crate::secure::links::{Arrival, Link, Refused};
 use crate::store::{Person, StoreError};
 
 /// How a node of ours is received.
@@ -199,6 +200,12 @@ impl Node {
     /// Whether a node is turned away.
     pub(crate) fn is_blocked(&self, id: NodeId) -> bool {
         self.book().trust(id) == Trust::Blocked
+    }
+
+    /// A node that has said who it is takes its place among those who are connected.
+    pub(crate) fn enter(&self, arrival: Arrival) -> Result<Link, Refused> {
+        let book = self.book();
+        self.links.enter(self.me, arrival, |id| book.is_stranger(id))
     }
 
     /// Whether people here have nothing to do with a node.

@@ -47,7 +47,7 @@ impl Node {
     /// How many there are of each kind, with so many followers.
     pub(crate) fn counts(&self, followers: usize) -> Present {
         let (found, connected) = (self.found.load(Ordering::Relaxed), self.links.all().len());
-        Present { online: self.online(), found, connected, followers }
+        Present { online: self.online(), found, connected, handshakes: self.handshakes.count(), followers }
     }
 
     /// Every address that somebody is at, and when they were heard there.

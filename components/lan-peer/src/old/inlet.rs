@@ -38,6 +38,24 @@ const WHOLE: Duration = Duration::from_secs(10);
 /// A port that is taken is tried again after this.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// The places, and those that are reserved for addresses with which people here have talked.
+struct Reserved {
+    all: Places,
+    familiar: Places,
+}
+
+impl Reserved {
+    fn new() -> Self {
+        let [all, familiar] = [TOTAL, FAMILIAR].map(|total| Places::on_local_network(total, PER_ADDRESS));
+        Self { all, familiar }
+    }
+
+    fn take(&self, ip: IpAddr, is_familiar: bool) -> Option<Place> {
+        let reserved = |no_place| if is_familiar { self.familiar.take(ip) } else { Err(no_place) };
+        self.all.take(ip).or_else(reserved).ok()
+    }
+}
+
 /// Opens the port.
 pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
     kit::listen::bind((Ipv4Addr::UNSPECIFIED, port).into()).await
@@ -45,13 +63,12 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
 
 /// Takes messages in, for ever; where the port could not be opened, once it can.
 pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, ListenError>) {
-    let [strangers, familiar] = [TOTAL, FAMILIAR].map(|total| Places::on_local_network(total, PER_ADDRESS));
-    let mut gate = Gate::new(strangers, familiar, MESSAGES, BURST);
+    let (mut gate, places) = (Gate::new(MESSAGES, BURST), Reserved::new());
     loop {
         match opened {
             Ok(listener) => {
                 node.troubles().closed = None;
-                accept(&node, &listener, &mut gate).await;
+                accept(&node, &listener, &mut gate, &places).await;
             }
             Err(error) => {
                 node.troubles().closed = Some(error.to_string());
@@ -63,11 +80,12 @@ pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, List
     }
 }
 
-async fn accept(node: &Arc<Node>, listener: &TcpListener, gate: &mut Gate) {
+async fn accept(node: &Arc<Node>, listener: &TcpListener, gate: &mut Gate, places: &Reserved) {
     Gate::shorten(listener);
     loop {
-        let is_familiar = |ip| node.is_familiar_place(ip);
-        let (stream, ip, place) = gate.admit(listener, &node.counters.old_refused, is_familiar).await;
+        let (is_familiar, refused) = (|ip| node.is_familiar_place(ip), &node.counters.old_refused);
+        let place = |ip, is_familiar| places.take(ip, is_familiar);
+        let (stream, ip, place) = gate.admit(listener, refused, is_familiar, place).await;
         tokio::spawn(take(Arc::clone(node), stream, ip, place));
     }
 }
@@ -128,5 +146,23 @@ async fn read(mut stream: TcpStream) -> Received {
             Ok(Ok(Err(_)) | Err(_)) | Err(_) => false,
         };
         return Received { bytes, is_whole };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_people_know_gets_in_when_strangers_have_taken_all_places() {
+        let places = Reserved::new();
+        let ip = |n: u8| IpAddr::from([10, 0, 0, n]);
+        let taken: Vec<Place> =
+            (1..=9).flat_map(|n| [n; PER_ADDRESS]).filter_map(|n| places.take(ip(n), false)).collect();
+        assert_eq!(taken.len(), TOTAL);
+        assert!(places.take(ip(20), false).is_none());
+        let known: Vec<Place> = (0..FAMILIAR).map_while(|_| places.take(ip(20), true)).collect();
+        assert_eq!(known.len(), PER_ADDRESS, "an address that is known has no more than its share");
+        assert!(places.take(ip(21), false).is_none());
     }
 }

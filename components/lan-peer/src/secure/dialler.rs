@@ -12,24 +12,24 @@
 //! announcement comes again.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kit::allowance::Allowance;
+use kit::allowances::Allowances;
 use kit::backoff::unit_random;
 use protocol::lan::NodeId;
 use rustls::CertificateError;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::listener::{HANDSHAKE, log, prepare};
-use super::session::{self, Peer};
+use super::session::{self, Greeting, Peer};
 use super::tls::{no_name, peer_id};
 use crate::config::Place;
 use crate::node::Node;
@@ -49,7 +49,7 @@ const UNPROVED_LATER: Duration = Duration::from_millis(200);
 /// Peers that were never connected and that prove to be at one address: dials a second, and at once. One machine is seldom many nodes.
 const ONE_ADDRESS: u32 = 2;
 const ONE_ADDRESS_BURST: u32 = 16;
-/// Networks and addresses whose dials are counted. Overflow rule: all counts begin anew.
+/// Networks and addresses whose dials are counted.
 const COUNTED: usize = 1024;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -191,9 +191,9 @@ struct Dialler {
     dials: JoinSet<Done>,
     allowance: Allowance,
     /// Dials to addresses that are only hints, by the network: the number of our interface there.
-    unproved: HashMap<u32, Allowance>,
+    unproved: Allowances<u32>,
     /// Dials to peers that were never connected, by the address at which they prove to be.
-    by_address: HashMap<IpAddr, Allowance>,
+    by_address: Allowances<IpAddr>,
     /// When due dials were looked for, and when to look again.
     looked: Instant,
     look: Instant,
@@ -204,7 +204,8 @@ pub(crate) async fn run(node: Arc<Node>, mut hints: mpsc::Receiver<Hint>) {
     let now = Instant::now();
     let allowance = Allowance::new(RATE, RATE, now);
     let (targets, dials) = (HashMap::new(), JoinSet::new());
-    let (unproved, by_address) = (HashMap::new(), HashMap::new());
+    let unproved = Allowances::new(UNPROVED, UNPROVED_BURST, COUNTED);
+    let by_address = Allowances::new(ONE_ADDRESS, ONE_ADDRESS_BURST, COUNTED);
     let mut dialler =
         Dialler { node, targets, dials, allowance, unproved, by_address, looked: now, look: now };
     dialler.remember(now);
@@ -313,7 +314,7 @@ impl Dialler {
                 target.failures = 0;
                 target.next = now + id.map_or(Duration::ZERO, |id| polite(node.me, id, patience));
             } else if !target.is_dialling && now >= target.next && id != Some(node.me) {
-                let is_dialling_us = |address: &Address| node.handshakes.are_taken_from(address.place.ip());
+                let is_dialling_us = |address: &Address| node.handshakes.are_begun_from(address.place.ip());
                 if target.addresses.iter().any(is_dialling_us) {
                     target.next = now + patience;
                 } else {
@@ -350,16 +351,12 @@ impl Dialler {
         let Some(target) = self.targets.get(whom) else { return Vec::new() };
         let (mut addresses, hinted) = target.due();
         if target.linked.is_none() && !target.is_known {
-            addresses.retain(|place| {
-                is_allowed(&mut self.by_address, place.ip(), (ONE_ADDRESS, ONE_ADDRESS_BURST), now)
-            });
+            addresses.retain(|place| self.by_address.take(place.ip(), now).is_ok());
         }
         let network =
             |place: &SocketAddr| self.node.interfaces.borrow().way_to(place.ip()).map(|way| way.index);
-        let is_within = |place: &SocketAddr| {
-            network(place)
-                .is_some_and(|index| is_allowed(&mut self.unproved, index, (UNPROVED, UNPROVED_BURST), now))
-        };
+        let is_within =
+            |place: &SocketAddr| network(place).is_some_and(|index| self.unproved.take(index, now).is_ok());
         addresses.extend(hinted.filter(is_within));
         addresses
     }
@@ -416,19 +413,6 @@ impl Dialler {
     }
 }
 
-/// Takes one of what this network or address is allowed.
-fn is_allowed<K: Eq + Hash>(
-    counts: &mut HashMap<K, Allowance>,
-    of: K,
-    limit: (u32, u32),
-    now: Instant,
-) -> bool {
-    if counts.len() >= COUNTED && !counts.contains_key(&of) {
-        counts.clear();
-    }
-    counts.entry(of).or_insert_with(|| Allowance::new(limit.0, limit.1, now)).take(now).is_ok()
-}
-
 /// How long we wait for this peer to dial us.
 fn polite(me: NodeId, peer: NodeId, patience: Duration) -> Duration {
     if me < peer { Duration::ZERO } else { patience }
@@ -478,11 +462,14 @@ async fn dial(node: &Arc<Node>, expected: Option<NodeId>, address: SocketAddr) -
         return Ok(id);
     }
     let served = Arc::clone(node);
+    let (greeting, greeted) = oneshot::channel();
     node.spawn(async move {
         let peer = Peer { id, remote, local, dialled: true };
-        if let Err(error) = session::run(&served, stream, peer).await {
+        if let Err(error) = session::run(&served, stream, peer, Greeting::Dialled(greeting)).await {
             log(&served, remote.ip(), &error);
         }
     });
+    // It counts as a dial until they have said who they are, or the connection has ended before: nothing is ever sent.
+    let _ = greeted.await;
     Ok(id)
 }

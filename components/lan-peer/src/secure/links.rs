@@ -1,8 +1,10 @@
-//! Who is connected: one connection for each peer, at most [`MAX`], and [`STRANGERS`] with strangers at one address. Overflow rule: one
-//! more is refused; but somebody with whom people here have to do takes the place of the newest stranger.
+//! Who is connected: one connection for each peer, at most [`MAX`], and [`STRANGERS`] with strangers at one address. Overflow rule: the
+//! newest of the strangers at the address that has most of them makes room, for whom people here know always, for another stranger only
+//! where that leaves both addresses their share; otherwise one more is refused. Who is a stranger is asked when it matters: whom people
+//! get to know while they are connected has a place that no stranger can take from then on.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -35,7 +37,6 @@ pub(crate) struct Link {
     epoch: u64,
     since: Instant,
     dialled: bool,
-    is_stranger: bool,
     /// Where the peer is.
     pub(crate) remote: SocketAddr,
     /// Cancelled when the connection has to end.
@@ -53,8 +54,6 @@ pub(crate) struct Arrival {
     pub(crate) dialled: bool,
     /// Where they are.
     pub(crate) remote: SocketAddr,
-    /// Whether people here have nothing to do with them.
-    pub(crate) is_stranger: bool,
 }
 
 /// There is no link to be had.
@@ -72,8 +71,13 @@ impl Links {
     /// A connection with a peer is made; it takes the place of an older one, for whoever connects anew has lost the old one.
     ///
     /// When both sides dial at once there are two: then that of the lower id stays, and both sides see it the same way.
-    pub(crate) fn enter(&self, me: NodeId, arrival: Arrival) -> Result<Link, Refused> {
-        let Arrival { peer, dialled, remote, is_stranger } = arrival;
+    pub(crate) fn enter(
+        &self,
+        me: NodeId,
+        arrival: Arrival,
+        is_stranger: impl Fn(NodeId) -> bool,
+    ) -> Result<Link, Refused> {
+        let Arrival { peer, dialled, remote } = arrival;
         let mut table = self.lock();
         let now = Instant::now();
         if let Some(old) = table.links.get(&peer) {
@@ -84,11 +88,11 @@ impl Links {
             }
             old.close.cancel();
         } else {
-            table.make_room(arrival)?;
+            table.make_room(arrival, is_stranger)?;
         }
         table.epoch += 1;
         let (close, wake) = (CancellationToken::new(), Arc::new(Notify::new()));
-        let link = Link { epoch: table.epoch, since: now, dialled, is_stranger, remote, close, wake };
+        let link = Link { epoch: table.epoch, since: now, dialled, remote, close, wake };
         table.links.insert(peer, link.clone());
         Ok(link)
     }
@@ -130,18 +134,28 @@ impl Links {
 
 impl Table {
     /// Whoever has to go ends by itself, and has its place until then.
-    fn make_room(&self, arrival: Arrival) -> Result<(), Refused> {
-        let staying = || self.links.values().filter(|link| !link.close.is_cancelled());
-        let strangers = || staying().filter(|link| link.is_stranger);
-        let from_there = strangers().filter(|link| link.remote.ip() == arrival.remote.ip()).count();
-        if arrival.is_stranger && from_there >= STRANGERS {
-            return Err(Refused::Full);
-        }
-        if staying().count() < MAX {
+    fn make_room(&self, arrival: Arrival, is_stranger: impl Fn(NodeId) -> bool) -> Result<(), Refused> {
+        let staying = || self.links.iter().filter(|(_, link)| !link.close.is_cancelled());
+        let is_full = staying().count() >= MAX;
+        let is_known = !is_stranger(arrival.peer);
+        if is_known && !is_full {
             return Ok(());
         }
-        let newest = strangers().max_by_key(|link| link.epoch).filter(|_| !arrival.is_stranger);
-        newest.map(|link| link.close.cancel()).ok_or(Refused::Full)
+        let mut strangers: HashMap<IpAddr, Vec<&Link>> = HashMap::new();
+        for (_, link) in staying().filter(|(peer, _)| is_stranger(**peer)) {
+            strangers.entry(link.remote.ip()).or_default().push(link);
+        }
+        let here = strangers.get(&arrival.remote.ip()).map_or(0, Vec::len);
+        if !is_known && here >= STRANGERS {
+            return Err(Refused::Full);
+        }
+        if !is_full {
+            return Ok(());
+        }
+        let newest = |there: &[&Link]| there.iter().map(|link| link.epoch).max();
+        let most = strangers.values().max_by_key(|there| (there.len(), newest(there)));
+        let there = most.filter(|there| is_known || there.len() > here + 1).ok_or(Refused::Full)?;
+        there.iter().max_by_key(|link| link.epoch).map(|link| link.close.cancel()).ok_or(Refused::Full)
     }
 }
 
@@ -153,7 +167,15 @@ mod tests {
     const HIGH: NodeId = NodeId::from_bytes([2; 32]);
 
     fn arrival(peer: NodeId, dialled: bool) -> Arrival {
-        Arrival { peer, dialled, remote: ([10, 0, 0, 1], 1).into(), is_stranger: true }
+        Arrival { peer, dialled, remote: ([10, 0, 0, 1], 1).into() }
+    }
+
+    fn nobody_is_known(_: NodeId) -> bool {
+        true
+    }
+
+    fn everybody_is_known(_: NodeId) -> bool {
+        false
     }
 
     /// The `n`th of many, each at an address of its own.
@@ -169,8 +191,8 @@ mod tests {
         for first_by_low in [true, false] {
             let (at_low, at_high) = (Links::default(), Links::default());
             let order = [first_by_low, !first_by_low];
-            let low = order.map(|by_low| at_low.enter(LOW, arrival(HIGH, by_low)));
-            let high = order.map(|by_low| at_high.enter(HIGH, arrival(LOW, !by_low)));
+            let low = order.map(|by_low| at_low.enter(LOW, arrival(HIGH, by_low), nobody_is_known));
+            let high = order.map(|by_low| at_high.enter(HIGH, arrival(LOW, !by_low), nobody_is_known));
             for (index, by_low) in order.into_iter().enumerate() {
                 for side in [&low, &high] {
                     let stays = side[index].as_ref().is_ok_and(|link| !link.close.is_cancelled());
@@ -183,25 +205,45 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_comes_again_takes_the_place_of_the_lost_connection() {
         let links = Links::default();
-        let lost = links.enter(LOW, arrival(HIGH, true)).unwrap();
+        let lost = links.enter(LOW, arrival(HIGH, true), nobody_is_known).unwrap();
         tokio::time::advance(TOGETHER).await;
-        let present = links.enter(LOW, arrival(HIGH, false)).unwrap();
+        let present = links.enter(LOW, arrival(HIGH, false), nobody_is_known).unwrap();
         assert!(lost.close.is_cancelled() && !present.close.is_cancelled());
         assert!(!links.leave(HIGH, &lost) && links.has(HIGH));
         assert!(links.leave(HIGH, &present) && !links.has(HIGH));
     }
 
+    /// As many as there may be, each at an address of its own.
+    fn crowd(links: &Links) -> Vec<Link> {
+        let max = u32::try_from(MAX).unwrap();
+        (0..max).map(|n| links.enter(HIGH, nth(n), nobody_is_known).unwrap()).collect()
+    }
+
+    fn gone(links: &[Link]) -> Vec<usize> {
+        links.iter().enumerate().filter(|(_, link)| link.close.is_cancelled()).map(|(n, _)| n).collect()
+    }
+
     #[test]
     fn when_all_places_are_taken_strangers_make_room_for_whom_we_know() {
-        let (links, max) = (Links::default(), u32::try_from(MAX).unwrap());
-        let taken: Vec<Link> = (0..max).map(|n| links.enter(HIGH, nth(n)).unwrap()).collect();
-        assert_eq!(links.enter(HIGH, nth(max)).unwrap_err(), Refused::Full);
-        for n in 1..=2 {
-            links.enter(HIGH, Arrival { is_stranger: false, ..nth(max + n) }).unwrap();
+        let links = Links::default();
+        let taken = crowd(&links);
+        assert_eq!(links.enter(HIGH, nth(1000), nobody_is_known).unwrap_err(), Refused::Full);
+        let newcomers = [1001, 1002].map(nth);
+        for newcomer in newcomers {
+            let is_stranger = |id| newcomers.iter().all(|known| known.peer != id);
+            links.enter(HIGH, newcomer, is_stranger).unwrap();
         }
-        let gone: Vec<bool> = taken.iter().map(|link| link.close.is_cancelled()).collect();
-        assert_eq!(gone.iter().filter(|gone| **gone).count(), 2);
-        assert!(gone.ends_with(&[true, true]));
+        assert_eq!(gone(&taken), [MAX - 2, MAX - 1]);
+        assert_eq!(links.enter(HIGH, nth(1003), everybody_is_known).unwrap_err(), Refused::Full);
+    }
+
+    #[test]
+    fn whom_people_get_to_know_while_connected_keeps_the_place() {
+        let links = Links::default();
+        let taken = crowd(&links);
+        let (verified, newcomer) = (nth(u32::try_from(MAX).unwrap() - 1), nth(1000));
+        links.enter(HIGH, newcomer, |id| id != verified.peer && id != newcomer.peer).unwrap();
+        assert_eq!(gone(&taken), [MAX - 2], "the newest is no stranger any more");
     }
 
     #[test]
@@ -209,10 +251,25 @@ mod tests {
         let (links, first) = (Links::default(), nth(0));
         let same = |n| Arrival { remote: first.remote, ..nth(n) };
         for n in 0..u32::try_from(STRANGERS).unwrap() {
-            links.enter(HIGH, same(n)).unwrap();
+            links.enter(HIGH, same(n), nobody_is_known).unwrap();
         }
-        assert_eq!(links.enter(HIGH, same(100)).unwrap_err(), Refused::Full);
-        assert!(links.enter(HIGH, Arrival { is_stranger: false, ..same(101) }).is_ok());
-        assert!(links.enter(HIGH, nth(102)).is_ok());
+        assert_eq!(links.enter(HIGH, same(100), nobody_is_known).unwrap_err(), Refused::Full);
+        assert!(links.enter(HIGH, same(101), |id| id != same(101).peer).is_ok());
+        assert!(links.enter(HIGH, nth(102), nobody_is_known).is_ok());
+    }
+
+    #[test]
+    fn whoever_is_at_many_addresses_leaves_other_strangers_a_share() {
+        let links = Links::default();
+        let (max, each) = (u32::try_from(MAX).unwrap(), u32::try_from(STRANGERS).unwrap());
+        let at = |n: u32| Arrival { remote: nth(n / each).remote, ..nth(n) };
+        let taken: Vec<Link> = (0..max).map(|n| links.enter(HIGH, at(n), nobody_is_known).unwrap()).collect();
+        for n in 0..each - 1 {
+            let honest = Arrival { remote: nth(5000).remote, ..nth(5000 + n) };
+            links.enter(HIGH, honest, nobody_is_known).unwrap();
+        }
+        assert_eq!(gone(&taken).len(), STRANGERS - 1);
+        let again = Arrival { remote: nth(0).remote, ..nth(6000) };
+        assert_eq!(links.enter(HIGH, again, nobody_is_known).unwrap_err(), Refused::Full);
     }
 }

@@ -1,26 +1,21 @@
-//! Takes connections of our own nodes in: a handshake, then a session. Who is not through within [`HANDSHAKE`] is cut off.
+//! Takes connections of our own nodes in: a handshake, then a session. Who is not through within [`HANDSHAKE`] is cut off. Until they
+//! have said who they are they have one of the few places of [`super::handshakes`]; then one by their key (see [`super::links`]).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use kit::listen::ListenError;
-use kit::places::{Place, Places};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::session::{self, Peer, SessionError};
+use super::handshakes::{Handshake, Standing};
+use super::session::{self, Greeting, Peer, SessionError};
 use super::tls::peer_id;
 use crate::gate::Gate;
 use crate::node::Node;
 
-/// Handshakes at once.
-pub(crate) const TOTAL: usize = 64;
-/// Handshakes at once from one address.
-pub(crate) const PER_ADDRESS: usize = 4;
-/// Handshakes at once from addresses at which people here know somebody, and from one of those; strangers do not get these places.
-const FAMILIAR: usize = 32;
 /// Handshakes a second from one address, for long: each costs about a millisecond of work.
 const RATE: u32 = 4;
 const BURST: u32 = 16;
@@ -48,12 +43,12 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
 
 /// Takes connections in, for ever.
 pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) {
-    let mut gate =
-        Gate::new(node.handshakes.clone(), Places::on_local_network(FAMILIAR, PER_ADDRESS), RATE, BURST);
+    let mut gate = Gate::new(RATE, BURST);
     Gate::shorten(&listener);
     loop {
-        let is_familiar = |ip| node.is_familiar_place(ip);
-        let (stream, ip, place) = gate.admit(&listener, &node.counters.refused, is_familiar).await;
+        let (is_familiar, refused) = (|ip| node.is_familiar_place(ip), &node.counters.refused);
+        let place = |ip, is_familiar| node.handshakes.begin(ip, is_familiar);
+        let (stream, ip, place) = gate.admit(&listener, refused, is_familiar, place).await;
         let served = Arc::clone(&node);
         node.spawn(async move {
             if let Err(error) = serve(&served, stream, place).await {
@@ -63,18 +58,28 @@ pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) {
     }
 }
 
-async fn serve(node: &Node, stream: TcpStream, place: Place) -> Result<(), SessionError> {
+async fn serve(node: &Node, stream: TcpStream, place: Handshake) -> Result<(), SessionError> {
     let (remote, local) = prepare(&stream)?;
     let acceptor = TlsAcceptor::from(node.tls.server());
-    let patience = if node.is_familiar_place(remote.ip()) { HANDSHAKE } else { STRANGERS_HANDSHAKE };
-    let accepted = timeout(patience, acceptor.accept(stream)).await;
-    let stream = accepted.map_err(|_| SessionError::Silent)??;
-    drop(place);
+    let accepted = place.until_cut(timeout(patience(&place), acceptor.accept(stream))).await;
+    let stream = accepted.ok_or(SessionError::Crowded)?.map_err(|_| SessionError::Silent)??;
     let id = peer_id(stream.get_ref().1.peer_certificates()).ok_or(SessionError::Protocol("no key"))?;
     if id == node.me {
         return Err(SessionError::Protocol("they are us"));
     }
-    session::run(node, stream, Peer { id, remote, local, dialled: false }).await
+    if node.is_blocked(id) {
+        return Err(SessionError::Blocked);
+    }
+    place.proved(!node.is_stranger(id));
+    session::run(node, stream, Peer { id, remote, local, dialled: false }, Greeting::Awaited(place)).await
+}
+
+/// How long somebody may take for the handshake, and again to say who they are.
+pub(super) fn patience(place: &Handshake) -> Duration {
+    match place.standing() {
+        Standing::Familiar | Standing::Known => HANDSHAKE,
+        Standing::Stranger => STRANGERS_HANDSHAKE,
+    }
 }
 
 /// Sets a connection up; says where both ends are.
@@ -95,6 +100,7 @@ pub(super) fn prepare(stream: &TcpStream) -> std::io::Result<(SocketAddr, IpAddr
 pub(super) fn log(node: &Node, ip: IpAddr, error: &SessionError) {
     match error {
         SessionError::Refused(_) | SessionError::Renumbered => {}
+        SessionError::Crowded => node.counters.refused.add(1),
         SessionError::Io(_) => node.counters.broken.add(1),
         SessionError::Store(error) => {
             node.counters.unstored.add(1);

@@ -1,10 +1,12 @@
 //! What our own nodes speak among each other: encrypted, both sides proved by their keys, every message acknowledged.
 //!
 //! * `identity` is who we are, `tls` proves it, `wire` carries frames, `session` is one connection at work, and `pulse` whether it still is.
-//! * `listener` takes connections in, `dialler` makes them; `links` has at most one for each peer. `mdns` is one of its
+//! * `listener` takes connections in, `handshakes` has those that have not said who they are, `dialler` makes them; `links` has at most
+//!   one for each peer. `mdns` is one of its
 //!   sources, and `mdns_guard` what it may cost.
 
 pub(crate) mod dialler;
+pub(crate) mod handshakes;
 pub(crate) mod identity;
 pub(crate) mod links;
 pub(crate) mod listener;

@@ -14,9 +14,12 @@ use protocol::lan::NodeId;
 use protocol::lan::frame::{Frame, FrameError, VERSION};
 use protocol::lan::view::Event;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+use super::handshakes::Handshake;
 use super::links::{Arrival, Link, Refused};
+use super::listener;
 use super::pulse::{Beat, Pulse};
 use super::wire::{MAX_OUT, Turn, Wire};
 use crate::node::{Node, Welcome};
@@ -26,7 +29,7 @@ use crate::store::{Incoming, Outgoing, StoreError};
 const WINDOW: u64 = 64;
 /// Messages that are taken in at once.
 const BATCH: usize = 64;
-/// How long the first frame may take.
+/// How long the first frame of whom we dialled may take.
 const HELLO: Duration = Duration::from_secs(5);
 /// Messages a second that a peer may send for long, and at once; beyond that it is read more slowly.
 const MESSAGES: u32 = 500;
@@ -47,6 +50,15 @@ pub(super) struct Peer {
     pub(super) dialled: bool,
 }
 
+/// What is held until the other side has said `hello`.
+#[derive(Debug)]
+pub(super) enum Greeting {
+    /// The place of a connection that they made.
+    Awaited(Handshake),
+    /// We dialled; the dialler hears when this is dropped, and has one of its dials free again.
+    Dialled(#[allow(dead_code, reason = "it is held to be dropped")] oneshot::Sender<()>),
+}
+
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionError {
@@ -60,6 +72,8 @@ pub(super) enum SessionError {
     Version(u32),
     #[error("peer timed out")]
     Silent,
+    #[error("cut off before it said who it is: there are too many")]
+    Crowded,
     #[error("message numbering restarted")]
     Renumbered,
     #[error("peer rejected")]
@@ -93,6 +107,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
     node: &Node,
     stream: S,
     peer: Peer,
+    greeting: Greeting,
 ) -> Result<(), SessionError> {
     let (position, now) = (node.store.position(peer.id).await?, Instant::now());
     let mut session = Session {
@@ -112,7 +127,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
     };
     let (stream, first) = (position.stream, position.first);
     session.wire.push(&Frame::Hello { version: VERSION, name: node.name(), port: node.port, stream, first });
-    let hello = timeout(HELLO, session.first_frame()).await.map_err(|_| SessionError::Silent)??;
+    let hello = greeting.wait(session.first_frame()).await?;
     let Frame::Hello { version, name, port, stream, first } = hello else {
         return Err(SessionError::Protocol("no hello"));
     };
@@ -125,14 +140,32 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
         return Err(SessionError::Blocked);
     }
     let Peer { id, remote, dialled, .. } = peer;
-    let arrival = Arrival { peer: id, dialled, remote, is_stranger: node.is_stranger(id) };
-    let link = node.links.enter(node.me, arrival)?;
+    let link = node.enter(Arrival { peer: id, dialled, remote })?;
+    // The place by key takes over from that of the handshake.
+    drop(greeting);
     node.came(peer.id, place);
     let ended = session.joined(stream, first, &link, peer.local).await;
     if node.links.leave(peer.id, &link) {
         node.went(peer.id);
     }
     ended
+}
+
+impl Greeting {
+    /// The first frame, if it comes in time.
+    async fn wait(
+        &self,
+        frame: impl Future<Output = Result<Frame, SessionError>>,
+    ) -> Result<Frame, SessionError> {
+        let came = match self {
+            Self::Awaited(place) => place
+                .until_cut(timeout(listener::patience(place), frame))
+                .await
+                .ok_or(SessionError::Crowded)?,
+            Self::Dialled(_) => timeout(HELLO, frame).await,
+        };
+        came.map_err(|_| SessionError::Silent)?
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
@@ -251,7 +284,12 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
     }
 
     async fn take_in(&mut self, batch: Vec<Incoming>) -> Result<(), SessionError> {
+        let turn = match self.node.is_stranger(self.id) {
+            true => self.node.strangers.acquire().await.ok(),
+            false => None,
+        };
         let taken = self.node.store.take_in(self.id, self.in_stream, batch).await?;
+        drop(turn);
         self.node.counters.received.add(taken.entries.len());
         self.wire.push(&Frame::Ack { stream: self.in_stream, seq: taken.seq });
         for entry in taken.entries {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use protocol::lan::NodeId;
 use protocol::lan::frame::{FRAME_BYTES, Frame, FrameError, VERSION};
+use protocol::lan::view::Trust;
 use protocol::{Body, Timestamp};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -14,8 +15,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::super::links::Arrival;
 use super::super::pulse::ANSWER;
-use super::{Peer, SessionError, run};
+use super::{Greeting, Peer, SessionError, run};
 use crate::config::Config;
 use crate::node::{Node, Place};
 
@@ -52,7 +54,9 @@ impl Other {
         let node = Arc::clone(node);
         let remote = ([10, 0, 0, 1], 1).into();
         let peer = Peer { id: THEM, remote, local: IpAddr::from([127, 0, 0, 1]), dialled: false };
-        let session = tokio::spawn(async move { run(&node, ours, peer).await });
+        let place = node.handshakes.begin(peer.remote.ip(), false).unwrap();
+        let greeting = Greeting::Awaited(place);
+        let session = tokio::spawn(async move { run(&node, ours, peer, greeting).await });
         Self { stream, came: Vec::new(), session }
     }
 
@@ -185,4 +189,52 @@ async fn a_name_that_steers_terminals_is_made_fit_to_show() {
     assert!(matches!(other.hear().await, Frame::Ack { .. }));
     let shown = node.overview().await.unwrap().peers[0].name.clone();
     assert!(shown.starts_with("be[31mrtxxx") && shown.chars().count() == 40, "{shown}");
+}
+
+#[tokio::test]
+async fn whoever_does_not_say_who_they_are_is_cut_off_for_others_and_after_a_while() {
+    let (node, _directory) = node().await;
+    let silent = Other::connect(&node);
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // As many more as there may be, and one.
+    let ip = |n: u8| IpAddr::from([10, 0, 1, n / 4]);
+    let _others: Vec<_> = (0..64).map(|n| node.handshakes.begin(ip(n), false).unwrap()).collect();
+    assert!(matches!(silent.ended().await, SessionError::Crowded));
+    let begun = tokio::time::Instant::now();
+    assert!(matches!(Other::connect(&self::node().await.0).ended().await, SessionError::Silent));
+    assert!(begun.elapsed() <= Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn who_has_said_who_they_are_gives_the_place_of_the_handshake_back() {
+    let (node, _directory) = node().await;
+    let _other = Other::greet(&node).await;
+    assert_eq!((node.handshakes.count(), node.links.count()), (0, 1));
+}
+
+#[tokio::test]
+async fn whom_people_verify_while_they_are_connected_keeps_the_place() {
+    let (node, _directory) = node().await;
+    let nth = |n: u8| Arrival {
+        peer: NodeId::from_bytes([n; 32]),
+        dialled: false,
+        remote: ([10, 1, 0, n], 1).into(),
+    };
+    let twin = |n: u8| {
+        let mut id = [255; 32];
+        id[0] = n;
+        NodeId::from_bytes(id)
+    };
+    // All places but one are other strangers'.
+    (0..=254).filter(|n| ![7, 170].contains(n)).for_each(|n| drop(node.enter(nth(n)).unwrap()));
+    (0..2).for_each(|n| drop(node.enter(Arrival { peer: twin(n), ..nth(255) }).unwrap()));
+    let _other = Other::greet(&node).await;
+    node.judge(THEM, Trust::Verified).await.unwrap();
+    // Somebody whom people know comes, and the newest stranger goes.
+    let known = Arrival { peer: NodeId::from_bytes([0xaa; 32]), ..nth(0) };
+    node.met(known.peer, "carl", known.remote).await.unwrap();
+    assert!(node.judge(known.peer, Trust::Verified).await.unwrap());
+    node.enter(known).unwrap();
+    assert!(!node.links.of(THEM).unwrap().close.is_cancelled());
 }
