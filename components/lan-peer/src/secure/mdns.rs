@@ -1,5 +1,5 @@
 //! DNS-SD (RFC 6763) over mDNS (RFC 6762): `_p2pchat._tcp.local.` on every interface, IPv4 and IPv6. The library has a thread of its own,
-//! which is ended in a flood (see [`super::mdns_guard`]) and started again after [`PAUSE`], and later each time up to [`LONGEST`].
+//! which is ended in a flood of packets or of nodes (see [`super::mdns_guard`]) and started again after [`PAUSE`], and later each time up to [`LONGEST`].
 
 use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use kit::backoff::unit_random;
 use mdns_sd::{
-    IfKind, IfPredicate, Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo,
+    IfKind, IfPredicate, Metrics, Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent,
+    ServiceInfo,
 };
 use protocol::lan::service::{ID, SERVICE, node_in};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::mdns_guard::{self, Guard, LOOK};
+use super::mdns_guard::{self, Guard, LOOK, is_too_much};
 use crate::choice::Choice;
 use crate::node::Node;
 
@@ -52,7 +53,7 @@ pub(crate) async fn run(node: Arc<Node>) {
         let begun = Instant::now();
         match start(&node).and_then(|daemon| daemon.browse(SERVICE).map(|events| (daemon, events))) {
             Ok((daemon, events)) => {
-                follow(&node, &events).await;
+                follow(&node, &daemon, &events).await;
                 end(&daemon).await;
             }
             Err(error) => {
@@ -70,10 +71,10 @@ pub(crate) async fn run(node: Arc<Node>) {
 }
 
 /// Takes what is found, until that costs too much.
-async fn follow(node: &Node, events: &Receiver<ServiceEvent>) {
+async fn follow(node: &Node, daemon: &ServiceDaemon, events: &Receiver<ServiceEvent>) {
     let (mut guard, mut looks) = (Guard::new(), tokio::time::interval(LOOK));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut looked = Instant::now();
+    let (mut looked, mut counts) = (Instant::now(), None);
     loop {
         tokio::select! {
             event = events.recv_async() => match event {
@@ -82,10 +83,12 @@ async fn follow(node: &Node, events: &Receiver<ServiceEvent>) {
                 Err(_) => return,
             },
             now = looks.tick() => {
-                if guard.is_flooded(now.duration_since(looked)) {
+                // The answer to what was asked at the last look; one that is too busy to answer is measured all the same.
+                let records = counts.and_then(|counts: Receiver<Metrics>| counts.try_recv().ok());
+                if guard.is_flooded(now.duration_since(looked)) || records.is_some_and(|counts| is_too_much(&counts)) {
                     return;
                 }
-                looked = now;
+                (looked, counts) = (now, daemon.get_metrics().ok());
             }
         }
     }

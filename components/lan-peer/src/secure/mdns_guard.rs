@@ -1,11 +1,13 @@
 //! Ends mDNS when it costs too much. Its library reads and parses whatever comes, as fast as it comes, and while there is more it does not
 //! even hear that it is to end; so what its thread uses is measured, and before it is told to end its sockets are closed to the network.
+//! It keeps every record of a node until that expires, after hours if the record says so; so those are counted, too.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mdns_sd::Metrics;
 #[cfg(target_os = "linux")]
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use socket2::SockRef;
@@ -16,11 +18,19 @@ pub(super) const LOOK: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 2;
 /// that it used this share of a processor since the last one. A network of fifty nodes that all start at once needs a tenth of that.
 const SHARE: f64 = 0.25;
+/// Records and timers for them that it may keep. A node needs about twenty of both, so this is a network of a thousand nodes.
+const KEPT: i64 = 20_000;
 /// The port of mDNS (RFC 6762).
 #[cfg(target_os = "linux")]
 const PORT: u16 = 5353;
 /// What the library calls its thread.
 const THREAD: &str = "mDNS_daemon";
+
+/// Whether the library keeps too much, by its own count.
+pub(super) fn is_too_much(counts: &Metrics) -> bool {
+    let kept = counts.iter().filter(|(what, _)| what.starts_with("cached-") || *what == "timer");
+    kept.map(|(_, count)| count).sum::<i64>() > KEPT
+}
 
 /// What the library's thread uses.
 #[derive(Debug)]
@@ -128,6 +138,18 @@ mod tests {
         }
         assert!(guard.count(much, LOOK));
         assert!(!guard.is_flooded(LOOK), "where there is no such thread there is no flood");
+    }
+
+    #[test]
+    fn what_is_kept_is_counted() {
+        let daemon = mdns_sd::ServiceDaemon::new().unwrap();
+        let counts = daemon.get_metrics().unwrap().recv().unwrap();
+        assert!(counts.contains_key("cached-ptr") && counts.contains_key("timer"), "{counts:?}");
+        assert!(!is_too_much(&counts));
+        let much = [("cached-srv".to_owned(), KEPT / 2), ("timer".to_owned(), KEPT / 2 + 1)];
+        assert!(is_too_much(&much.into()));
+        assert!(!is_too_much(&[("respond".to_owned(), 2 * KEPT)].into()));
+        while daemon.shutdown().is_err() {}
     }
 
     #[test]
