@@ -2,6 +2,7 @@
 //!
 //! * In: [`appender`], which keeps each sender's messages in order by their [`lane`].
 //! * Out: [`feed`] → [`hub`] → each session's [`outlet`] with its [`inbox`]; what an inbox could not hold, by [`catch_up`].
+//! * How long that took: [`transit`].
 //! * How far everybody has read: [`cursors`].
 
 pub(crate) mod appender;
@@ -15,3 +16,4 @@ pub(crate) mod login_time;
 pub(crate) mod outlet;
 pub(crate) mod positions;
 pub(crate) mod rendered;
+pub(crate) mod transit;

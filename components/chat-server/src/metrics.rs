@@ -1,9 +1,13 @@
 //! What is counted, and how Prometheus reads it.
 
-use kit::metrics::{Counter, Exposition, Timer};
+use std::time::Duration;
+
+use kit::metrics::{Counter, Exposition, Histogram, Labels, Timer};
 
 use crate::delivery::appender::Outcome;
 use crate::delivery::hub::Hub;
+use crate::delivery::outlet::Dialect;
+use crate::delivery::transit::Transit;
 
 /// Counters since start.
 #[derive(Debug, Default)]
@@ -17,6 +21,12 @@ pub(crate) struct Metrics {
     pub(crate) events: Counter,
     /// Connections turned away before they were in.
     pub(crate) turned_away: Counter,
+    /// When messages in flight were received.
+    pub(crate) transit: Transit,
+    /// From an event's arrival to the last session's queue.
+    pub(crate) fan_out: Histogram,
+    /// By [`Dialect`], in the order of [`Dialect::ALL`].
+    end_to_end: [Histogram; Dialect::ALL.len()],
 }
 
 impl Metrics {
@@ -29,10 +39,16 @@ impl Metrics {
         }
     }
 
+    /// A message was written to a receiver's socket.
+    pub(crate) fn written(&self, dialect: Dialect, took: Duration) {
+        self.end_to_end[dialect as usize].note(took);
+    }
+
     /// In the text format of Prometheus.
     pub(crate) fn render(&self, hub: &Hub, linked: bool) -> String {
         let (sessions, users) = hub.counts();
         let linked_help = "Whether the message API's feed is followed.";
+        let dialects = Dialect::ALL.map(|dialect| Labels::new(&[("dialect", dialect.name())]));
         Exposition::new("chat_server")
             .gauge("sessions", "Sessions open now.", sessions as u64)
             .gauge("users", "Users online now.", users as u64)
@@ -43,7 +59,31 @@ impl Metrics {
             .counter("events_total", "Events that the feed brought.", &self.events)
             .counter("turned_away_total", "Connections rejected before login.", &self.turned_away)
             .timer("append_seconds", "From a batch's start to its answer.", &self.appends)
+            .histogram(
+                "fan_out_latency_seconds",
+                "From an event's arrival to the queue of the last session that it is for.",
+                [(Labels::default(), &self.fan_out)],
+            )
+            .histogram(
+                "end_to_end_latency_seconds",
+                "From a message's receipt to the socket of a receiver, by the receiver's dialect.",
+                dialects.into_iter().zip(&self.end_to_end),
+            )
             .runtime_stall()
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kit::metrics::table;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_metric_is_documented() {
+        let text = Metrics::default().render(&Hub::new(1), true);
+        let document = include_str!("../../../docs/metrics.md");
+        assert_eq!(table::rows(&text), table::documented(document, "chat_server"));
     }
 }

@@ -35,6 +35,7 @@ use crate::delivery::lane::Lane;
 use crate::delivery::login_time::LoginTime;
 use crate::delivery::outlet::Dialect;
 use crate::delivery::positions::Lanes;
+use crate::delivery::transit::Unwritten;
 use crate::dialect::request::{self, Request};
 use crate::server::Server;
 use crate::traces::Location;
@@ -159,6 +160,8 @@ struct Receipts {
     pause: Duration,
     /// Native: the last event of each lane of a conversation.
     sent: Lanes,
+    /// What is not in the kernel's hands yet.
+    unwritten: Unwritten,
 }
 
 /// The session is on its way out.
@@ -243,6 +246,7 @@ impl Session {
                 confirmed_at: None,
                 pause: Duration::ZERO,
                 sent: Lanes::new(SENT),
+                unwritten: Unwritten::default(),
             },
             presence: None,
             device: None,
@@ -255,11 +259,7 @@ impl Session {
 
     /// What this session is called in a trace.
     fn place(&self) -> Location {
-        let dialect = match self.dialect() {
-            Dialect::Text => "text",
-            Dialect::Book => "book",
-            Dialect::Native => "native",
-        };
+        let dialect = self.dialect().name();
         let device = self.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
         let (name, id, peer) = (&self.member.name, self.member.outlet.id, self.wire.peer);
         let short = format!("{name}, {dialect} session {id}");
@@ -336,6 +336,12 @@ impl Session {
         if self.wire.out.is_broken() {
             self.peer_is_gone();
         }
+        if progress {
+            let (now, metrics) = (Instant::now(), &self.server.metrics);
+            let dialect = self.member.outlet.dialect;
+            let note = |received| metrics.written(dialect, now.duration_since(received));
+            self.receipts.unwritten.written(self.wire.out.written(), note);
+        }
         if progress && self.wire.is_proxied {
             self.receipts.answered.wrote(Instant::now(), self.wire.out.written());
         }
@@ -350,6 +356,7 @@ impl Session {
     /// answers are lost. Meanwhile its name is free, and what it was sent without confirming it is shown again.
     fn peer_is_gone(&mut self) {
         self.receipts.marks = Marks::default();
+        self.receipts.unwritten.forget();
         self.receipts.confirm_at = None;
         self.member.leave();
     }

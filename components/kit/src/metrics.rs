@@ -1,8 +1,16 @@
-//! Numbers for Prometheus: counters, and the text that its server reads.
+//! Numbers for Prometheus: counters, times, and the text that its server reads.
+//!
+//! The crate `prometheus-client` has no summaries, takes a lock for every time that a histogram notes, and would not make this
+//! shorter.
+
+mod histogram;
+pub mod table;
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+pub use histogram::Histogram;
 
 /// A number that several tasks add to. Each is exact; several read together are as of slightly different moments.
 #[derive(Debug, Default)]
@@ -74,7 +82,7 @@ pub enum Kind {
     Gauge,
 }
 
-/// What tells the samples of a family apart: `{name="value",…}`, or nothing.
+/// What tells the samples of a family apart: `name="value",…`, or nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels(String);
 
@@ -85,7 +93,18 @@ impl Labels {
         let escape = |value: &str| value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
         let labels: Vec<String> =
             labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
-        Self(format!("{{{}}}", labels.join(",")))
+        Self(labels.join(","))
+    }
+
+    fn with(&self, name: &str, value: &str) -> Self {
+        let separator = if self.0.is_empty() { "" } else { "," };
+        Self(format!("{}{separator}{name}=\"{value}\"", self.0))
+    }
+}
+
+impl std::fmt::Display for Labels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "{{{}}}", self.0) }
     }
 }
 
@@ -136,6 +155,29 @@ impl Exposition {
         self
     }
 
+    /// How long something took each time, by labels if there are several; its name ends in `_seconds`.
+    #[must_use]
+    pub fn histogram<'h>(
+        mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Labels, &'h Histogram)>,
+    ) -> Self {
+        self.head(name, help, "histogram");
+        let name = format!("{}_{name}", self.prefix);
+        for (labels, times) in samples {
+            let mut count = 0;
+            for (bound, times) in times.cumulative() {
+                let labels = labels.with("le", &bound);
+                let _ = writeln!(self.text, "{name}_bucket{labels} {times}");
+                count = times;
+            }
+            let sum = times.sum().as_secs_f64();
+            let _ = writeln!(self.text, "{name}_sum{labels} {sum}\n{name}_count{labels} {count}");
+        }
+        self
+    }
+
     /// Several numbers of one name, told apart by their labels; nothing at all where there is none.
     #[must_use]
     pub fn family(
@@ -154,7 +196,7 @@ impl Exposition {
             self.head(name, help, kind);
         }
         for (labels, value) in samples {
-            let _ = writeln!(self.text, "{}_{name}{} {value}", self.prefix, labels.0);
+            let _ = writeln!(self.text, "{}_{name}{labels} {value}", self.prefix);
         }
         self
     }
@@ -198,6 +240,30 @@ mod tests {
 # HELP it_open What is open.\n# TYPE it_open gauge\nit_open 2\n\
 # HELP it_commit_seconds How long.\n# TYPE it_commit_seconds summary\nit_commit_seconds_sum 1.5\nit_commit_seconds_count 1\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_histogram_has_buckets_for_each_of_its_labels() {
+        let (fast, slow) = (Histogram::new(), Histogram::new());
+        fast.note(Duration::from_micros(3));
+        slow.note(Duration::from_millis(20_500));
+        let samples = [(Labels::default(), &fast), (Labels::new(&[("a", "b")]), &slow)];
+        let text = Exposition::new("it").histogram("wait_seconds", "How long.", samples).finish();
+        let some = [
+            "# HELP it_wait_seconds How long.",
+            "# TYPE it_wait_seconds histogram",
+            "it_wait_seconds_bucket{le=\"0.00001\"} 1",
+            "it_wait_seconds_bucket{le=\"+Inf\"} 1",
+            "it_wait_seconds_sum 0.000003",
+            "it_wait_seconds_count 1",
+            "it_wait_seconds_bucket{a=\"b\",le=\"10\"} 0",
+            "it_wait_seconds_bucket{a=\"b\",le=\"+Inf\"} 1",
+            "it_wait_seconds_sum{a=\"b\"} 20.5",
+            "it_wait_seconds_count{a=\"b\"} 1",
+        ];
+        let found: Vec<&str> = text.lines().filter(|line| some.contains(line)).collect();
+        assert_eq!(found, some, "{text}");
+        assert_eq!(text.lines().count(), 2 + 2 * (20 + 2), "{text}");
     }
 
     #[test]

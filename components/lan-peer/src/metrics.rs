@@ -139,3 +139,21 @@ impl Counters {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kit::metrics::table;
+
+    use super::*;
+    use crate::store::Quota;
+
+    #[test]
+    fn every_metric_is_documented() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::open(&place.path().join("peers.db"), Quota::new(1)).unwrap();
+        let present = Present { online: 0, found: 0, connected: 0, handshakes: 0, followers: 0 };
+        let text = Counters::default().render(&present, &store);
+        let document = include_str!("../../../docs/metrics.md");
+        assert_eq!(table::rows(&text), table::documented(document, "lan_peer"));
+    }
+}

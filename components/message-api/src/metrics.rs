@@ -1,6 +1,8 @@
 //! What is counted, and how Prometheus reads it.
 
-use kit::metrics::{Counter, Exposition, Gauge, Timer};
+use kit::metrics::{Counter, Exposition, Gauge, Histogram, Labels, Timer};
+
+use crate::store::COMMITS;
 
 /// Counters since start.
 #[derive(Debug, Default)]
@@ -10,6 +12,8 @@ pub(crate) struct Metrics {
     pub(crate) refused: Counter,
     pub(crate) failed: Counter,
     pub(crate) commits: Timer,
+    /// Of every batch, stored or not.
+    pub(crate) appends: Histogram,
     pub(crate) handed_over: Counter,
     pub(crate) let_go: Counter,
     pub(crate) over_budget: Counter,
@@ -21,6 +25,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// In the text format of Prometheus.
     pub(crate) fn render(&self, failing: bool) -> String {
+        let one = |times| [(Labels::default(), times)];
         let handed_over = "Messages handed over by GET /messages/{user}.";
         Exposition::new("message_api")
             .counter("appended_total", "Events stored.", &self.appended)
@@ -43,6 +48,16 @@ impl Metrics {
             .gauge("feed_readers", "Readers of the feed.", self.feed_readers.get())
             .gauge("store_failing", "Whether messages cannot be stored or read now.", u64::from(failing))
             .timer("commit_seconds", "From a batch's arrival to its commit.", &self.commits)
+            .histogram(
+                "append_latency_seconds",
+                "From a batch's arrival to its answer, stored or not.",
+                one(&self.appends),
+            )
+            .histogram(
+                "commit_latency_seconds",
+                "From the beginning of a transaction that stored messages until they were durable.",
+                one(&COMMITS),
+            )
             .runtime_stall()
             .finish()
     }
@@ -50,7 +65,16 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use kit::metrics::table;
+
     use super::*;
+
+    #[test]
+    fn every_metric_is_documented() {
+        let text = Metrics::default().render(false);
+        let document = include_str!("../../../docs/metrics.md");
+        assert_eq!(table::rows(&text), table::documented(document, "message_api"));
+    }
 
     #[test]
     fn that_storing_fails_is_told() {

@@ -30,6 +30,7 @@ impl Observed {
     async fn append_and_note(self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
         let begun = Instant::now();
         let result = self.store.append(drafts).await;
+        self.metrics.appends.note(begun.elapsed());
         match &result {
             Ok(results) => {
                 let duplicates = results.iter().filter(|result| result.duplicate).count();

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use kit::metrics::Histogram;
 use protocol::api::{Appended, CursorMove, EventPage, RegisterUser, Restored, Users};
 use protocol::limits::METADATA_BYTES;
 use protocol::native::{ConversationSummary, Durability};
@@ -29,6 +30,9 @@ pub const STATE_KEYS: u64 = 100_000;
 pub const STATE_KEY_BYTES: usize = 128;
 /// Most devices of one user whose cursors are kept. A new one takes the place of the one that was silent the longest.
 pub const DEVICES: u64 = 32;
+
+/// How long the transactions of this process's stores took that stored messages, until these were durable.
+pub(crate) static COMMITS: Histogram = Histogram::new();
 
 /// The answer of a store, some time later.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -32,3 +32,17 @@ impl Metrics {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kit::metrics::table;
+
+    use super::*;
+
+    #[test]
+    fn every_metric_is_documented() {
+        let text = Metrics::default().render(0);
+        let document = include_str!("../../../docs/metrics.md");
+        assert_eq!(table::rows(&text), table::documented(document, "web_adapter"));
+    }
+}

@@ -126,8 +126,27 @@ fn flag(value: bool) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use kit::metrics::table;
+
     use super::*;
     use crate::cli::sample;
+    use crate::supervisor::status::LivenessStatus;
+
+    #[test]
+    fn every_metric_is_documented() {
+        let mut snapshot = sample::snapshot();
+        let probed = LivenessStatus {
+            remark: None,
+            error: None,
+            took_ms: 2,
+            age_s: 1,
+            failures_in_a_row: 0,
+            failures: 0,
+        };
+        snapshot.components[0].liveness = Some(probed);
+        let document = include_str!("../../../docs/metrics.md");
+        assert_eq!(table::rows(&exposition(&snapshot)), table::documented(document, "launcher"));
+    }
 
     #[test]
     fn it_tells_of_the_whole_of_each_component_and_of_dependencies() {

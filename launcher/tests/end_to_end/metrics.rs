@@ -16,9 +16,18 @@ fn every_server_says_that_it_is_well_and_what_it_did() {
     let (mut alice, _) = LineClient::login(home.chat, "alice");
     alice.send("bob: hello\n");
     assert_eq!(alice.line(), "User 'bob' is offline. Message saved.\n");
+    let (mut bob, _) = LineClient::login(home.chat, "bob");
+    bob.until("hello");
+    alice.send("bob: you are here\n");
+    bob.until("you are here");
     for (server, sample) in [
-        (home.api, "message_api_appended_total 1"),
-        (health, "chat_server_stored_total 1"),
+        (home.api, "message_api_appended_total 2"),
+        (home.api, "message_api_commit_latency_seconds_count 2"),
+        (home.api, "message_api_append_latency_seconds_bucket{le=\"10\"} 2"),
+        (health, "chat_server_stored_total 2"),
+        (health, "chat_server_fan_out_latency_seconds_count 2"),
+        (health, "chat_server_end_to_end_latency_seconds_count{dialect=\"text\"} 1"),
+        (health, "chat_server_end_to_end_latency_seconds_count{dialect=\"native\"} 0"),
         (home.page, "web_adapter_sessions 0"),
     ] {
         assert_eq!(get(server, "/healthz").status, 200);

@@ -117,6 +117,7 @@ impl Appender {
     /// Hands a message back if there is no place for it now.
     fn try_submit(&self, draft: Draft, lane: &Lane, outcome: oneshot::Sender<Outcome>) -> Option<Submission> {
         let now = Instant::now();
+        self.metrics.transit.receive(&draft.sender, &draft.client_id, now);
         let Some(epoch) = lane.enter(&draft.client_id, now) else {
             self.metrics.outcome(&Outcome::Later);
             let _ = outcome.send(Outcome::Later);

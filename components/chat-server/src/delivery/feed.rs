@@ -5,6 +5,7 @@ use std::time::Duration;
 use kit::backoff::Backoff;
 use protocol::api::{FeedFrame, FeedPosition};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use transport::FeedError;
 
 use crate::backend::Backend;
@@ -85,10 +86,13 @@ async fn connected(
     loop {
         match feed.next().await? {
             FeedFrame::Event { index, event } if index == at.index + 1 => {
+                let arrived = Instant::now();
                 at.index = index;
                 noted.metrics.events.add(1);
                 noted.traces.on_feed(&event);
-                hub.dispatch(*event, at);
+                let received = noted.metrics.transit.take(&event.sender, &event.client_id, arrived);
+                hub.dispatch(*event, received, at);
+                noted.metrics.fan_out.note(arrived.elapsed());
                 *position = Some(at);
             }
             FeedFrame::Seen { index, user, conversation, seq } if index == at.index + 1 => {

@@ -10,6 +10,7 @@ use kit::Secret;
 use protocol::api::FeedPosition;
 use protocol::{ConversationId, Event, UserName, book};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::delivery::inbox::{Backlog, Bounds};
@@ -88,8 +89,8 @@ impl Hub {
         Ok(Membership { hub: Arc::clone(self), name, outlet, token, presence, has_left: false })
     }
 
-    /// Brings an event to the sessions it concerns.
-    pub(crate) fn dispatch(&self, event: Event, at: FeedPosition) {
+    /// Brings an event to the sessions it concerns. `received` is when its message came in, where that is known.
+    pub(crate) fn dispatch(&self, event: Event, received: Option<Instant>, at: FeedPosition) {
         let roster = self.roster();
         let to_self = event.conversation.is_note_to_self();
         let receivers = event.dm_receiver().map_or(&[][..], |key| roster.sessions_of(key)).to_vec();
@@ -97,7 +98,7 @@ impl Hub {
             if to_self { Vec::new() } else { roster.native_sessions(&event.sender).cloned().collect() };
         drop(roster);
         if !receivers.is_empty() || !senders.is_empty() {
-            let event = Arc::new(Rendered::new(event));
+            let event = Arc::new(Rendered::new(event, received));
             receivers.iter().for_each(|outlet| outlet.deliver(&event, false, at));
             senders.iter().for_each(|outlet| outlet.deliver(&event, true, at));
         }
@@ -292,10 +293,10 @@ mod tests {
         let (bob, carol) = (join(&hub, "bob", Dialect::Text), join(&hub, "carol", Dialect::Native));
         let said = event("alice", "bob", 1);
         alice.outlet.mail().sends(&said.client_id);
-        hub.dispatch(said, at(1));
+        hub.dispatch(said, None, at(1));
         assert_eq!((queued(&bob), queued(&phone)), (vec![1], vec![1]));
         assert_eq!((queued(&alice), queued(&carol)), (vec![], vec![]));
-        hub.dispatch(event("bob", "alice", 2), at(2));
+        hub.dispatch(event("bob", "alice", 2), None, at(2));
         assert_eq!((queued(&bob), queued(&alice), queued(&phone)), (vec![], vec![2], vec![2]));
         assert!(hub.has_passed(at(2)) && !hub.has_passed(at(3)));
     }
@@ -305,7 +306,7 @@ mod tests {
         let hub = Hub::new(1 << 20);
         for dialect in [Dialect::Text, Dialect::Native] {
             let me = join(&hub, "me", dialect);
-            hub.dispatch(event("me", "me", 1), at(1));
+            hub.dispatch(event("me", "me", 1), None, at(1));
             assert_eq!(queued(&me), [1]);
         }
     }

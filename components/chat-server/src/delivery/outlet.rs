@@ -31,6 +31,18 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
+    /// All of them, in their order.
+    pub(crate) const ALL: [Self; 3] = [Self::Text, Self::Book, Self::Native];
+
+    /// What it is called in traces and metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Book => "book",
+            Self::Native => "native",
+        }
+    }
+
     /// Whether it is made of lines without ids: what the peer's TCP took counts as seen, and a quiet moment ends a message.
     pub(crate) fn is_lines(self) -> bool {
         matches!(self, Self::Text | Self::Book)

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use protocol::native::{EventFrame, ServerFrame};
 use protocol::{Event, book, text};
+use tokio::time::Instant;
 
 use crate::delivery::outlet::Dialect;
 
@@ -16,6 +17,7 @@ const OVERHEAD: usize = 384;
 pub(crate) struct Rendered {
     event: Event,
     cost: usize,
+    received: Option<Instant>,
     text: OnceLock<Bytes>,
     book: OnceLock<Bytes>,
     native: OnceLock<Bytes>,
@@ -23,15 +25,20 @@ pub(crate) struct Rendered {
 
 impl Rendered {
     /// Nothing is rendered until somebody needs it.
-    pub(crate) fn new(event: Event) -> Self {
+    pub(crate) fn new(event: Event, received: Option<Instant>) -> Self {
         let metadata = if event.metadata.is_empty() { 0 } else { event.metadata.to_json().len() };
         let cost = OVERHEAD + event.body.as_str().len() + metadata;
-        Self { event, cost, text: OnceLock::new(), book: OnceLock::new(), native: OnceLock::new() }
+        Self { event, cost, received, text: OnceLock::new(), book: OnceLock::new(), native: OnceLock::new() }
     }
 
     /// The event.
     pub(crate) fn event(&self) -> &Event {
         &self.event
+    }
+
+    /// When its message was received, if that was here and just now.
+    pub(crate) fn received(&self) -> Option<Instant> {
+        self.received
     }
 
     /// About how many bytes it takes in a queue.

@@ -241,6 +241,10 @@ impl Session {
         }
         let Some(event) = self.member.outlet.mail().inbox.next() else { return false };
         self.wire.out.push(event.live(self.dialect()));
+        if let Some(received) = event.received().filter(|_| event.event().is_incoming_for(&self.member.name))
+        {
+            self.receipts.unwritten.add(self.wire.out.end(), received);
+        }
         self.sent(event.event());
         true
     }

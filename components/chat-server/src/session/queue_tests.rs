@@ -85,7 +85,7 @@ async fn a_session_that_waits_for_a_place_in_the_queue_goes_on_writing_and_hears
 
     let event = chat("carol", "alice", "meanwhile");
     let event = event.into_event(Uuid::from_u128(1), 1, Timestamp::from_micros(0));
-    server.hub.dispatch(event, FeedPosition { epoch: Uuid::from_u128(1), index: 1 });
+    server.hub.dispatch(event, None, FeedPosition { epoch: Uuid::from_u128(1), index: 1 });
     let line = heard(&client).await;
     assert!(line.ends_with("] meanwhile\n"), "it goes on writing: {line:?}");
 

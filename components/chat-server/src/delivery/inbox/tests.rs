@@ -68,7 +68,7 @@ impl World {
     fn commit(&mut self, with: usize) {
         let with = ["anna", "ben", "carla"][with];
         let seq = self.log.iter().filter(|e| e.event().sender == name(with)).count() as u64 + 1;
-        self.log.push(Arc::new(Rendered::new(event(with, seq, false))));
+        self.log.push(Arc::new(Rendered::new(event(with, seq, false), None)));
     }
 
     fn dispatch(&mut self) {
@@ -229,7 +229,7 @@ fn live(events: usize) -> Inbox {
 }
 
 fn rendered(with: &str, seq: u64, own: bool) -> Arc<Rendered> {
-    Arc::new(Rendered::new(event(with, seq, own)))
+    Arc::new(Rendered::new(event(with, seq, own), None))
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn what_was_kept_is_told_from_what_came_since_by_its_place_and_not_by_its_time()
     let mut inbox = Inbox::new(Bounds { events: 100, bytes: 1 << 20 }, backlog, true);
     let events: Vec<Event> = (1..=5).map(|seq| event("anna", seq, false)).collect();
     let offer = |inbox: &mut Inbox, n: usize| {
-        inbox.offer(&Arc::new(Rendered::new(events[n].clone())), false, at(n as u64 + 1));
+        inbox.offer(&Arc::new(Rendered::new(events[n].clone(), None)), false, at(n as u64 + 1));
     };
     assert!(inbox.begin().is_some());
     // The feed lags: it brings what was stored before the login, and it brings one more before the place is known.

@@ -25,7 +25,7 @@ use super::connect::Collections;
 use super::document::{EventDocument, Placed};
 use super::progress::Progress;
 use super::query;
-use crate::store::{Committed, StoreError};
+use crate::store::{COMMITS, Committed, StoreError};
 
 /// Batches that wait.
 pub(super) const QUEUE: usize = 256;
@@ -124,7 +124,11 @@ impl Writer {
             let mut group =
                 Group { drafts: part.to_vec(), results: vec![None; part.len()], stored: Vec::new() };
             if failure.is_none() {
+                let begun = Instant::now();
                 failure = self.store(&mut group).await.err();
+                if !group.stored.is_empty() {
+                    COMMITS.note(begun.elapsed());
+                }
             }
             if let Some(committed) = &self.committed {
                 committed.publish(&group.stored);

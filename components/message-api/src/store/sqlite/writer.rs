@@ -29,7 +29,7 @@ use super::progress::Progress;
 use super::restore::{self, Built};
 use super::row::{self, EVENT_COLUMNS, EVENT_JOINS};
 use super::schema::{self, Version};
-use crate::store::{Committed, StatePut, StoreError, silent};
+use crate::store::{COMMITS, Committed, StatePut, StoreError, silent};
 
 /// Commands that wait. Each holds at most one batch, and callers are as many as HTTP connections at most.
 pub(super) const QUEUE: usize = 256;
@@ -168,8 +168,12 @@ impl Writer {
     }
 
     fn write(&mut self, mut group: Vec<Command>) {
+        let begun = Instant::now();
         match self.transact(&mut group) {
             Ok((events, outcomes)) => {
+                if !events.is_empty() {
+                    COMMITS.note(begun.elapsed());
+                }
                 self.publishing.publish(&events, self.published);
                 for (command, outcome) in group.into_iter().zip(outcomes) {
                     command.answer(outcome);
