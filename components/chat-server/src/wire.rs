@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -31,11 +31,10 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(3);
 const KEEPALIVE_TRIES: u32 = 3;
 /// How long a peer may take to read our last words.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long what a peer still sends is thrown away after that. Closing with bytes unread would reset the connection and take our
-/// last words with it (RFC 1122, 4.2.2.13).
+/// How long what a peer still sends is thrown away after that ([`kit::linger`]).
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 /// How much of it.
-const LINGER_BYTES: u64 = 16 * 1024 * 1024;
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
 /// A connection.
 #[derive(Debug)]
@@ -230,12 +229,6 @@ impl Wire {
     /// Closes: no more from us, and what the peer still says is not heard.
     pub(crate) async fn close(mut self, linger: Duration) {
         self.framer.forget();
-        if self.stream.shutdown().await.is_err() {
-            return;
-        }
-        let (mut rest, mut thrown_away) = (self.stream.take(LINGER_BYTES), tokio::io::sink());
-        let discard = tokio::io::copy(&mut rest, &mut thrown_away);
-        // Nothing depends on how it ends: the connection is over.
-        let _ = tokio::time::timeout(linger, discard).await;
+        kit::linger::linger(&self.stream, linger, LINGER_BYTES).await;
     }
 }

@@ -11,6 +11,7 @@ mod connection;
 mod crowd;
 mod health;
 mod hosts;
+mod page;
 mod receipt;
 mod wire;
 
@@ -32,7 +33,8 @@ use tower::ServiceExt;
 
 pub use connection::Connection;
 pub use health::{guarded, health, health_with_reason};
-pub use hosts::{Hosts, is_foreign, is_navigation};
+pub use hosts::Hosts;
+pub use page::{File, Page, harden, is_from_elsewhere};
 pub use receipt::Receipt;
 
 use crate::places::{NoPlace, Places};

@@ -13,6 +13,7 @@ pub mod failure;
 pub mod files;
 pub mod http;
 pub mod lifeline;
+pub mod linger;
 pub mod listen;
 pub mod log;
 pub mod logins;

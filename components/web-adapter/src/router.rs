@@ -5,23 +5,24 @@ use std::sync::Arc;
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
-use kit::http::{Connection, Hosts, is_foreign, is_navigation};
+use kit::http::{Connection, Hosts, harden, is_from_elsewhere};
 use kit::logins::Logins;
 use kit::places::Places;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::assets::PAGE;
 use crate::legacy::Lists;
 use crate::metrics::Metrics;
 use crate::origins::Origins;
 use crate::servers::ChatServers;
+use crate::session;
 use crate::socket::{self, Socket};
-use crate::{assets, session};
 
 /// What every request and session shares.
 #[derive(Debug)]
@@ -46,8 +47,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/ws", any(open))
         .merge(health)
-        .fallback(asset)
-        .layer(from_fn(harden))
+        .fallback(async |request: Request| PAGE.answer(&request))
+        .layer(from_fn(hardened))
         .layer(from_fn_with_state(Arc::clone(&app), guard))
         .with_state(app)
 }
@@ -58,49 +59,16 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
         Ok(request) => request,
         Err(refusal) => return *refusal,
     };
-    if request.uri().path() != "/ws" && is_foreign(request.headers()) && !is_link_to_page(&request) {
+    if request.uri().path() != "/ws" && is_from_elsewhere(&request, &["/", "/index.html"]) {
         return (StatusCode::FORBIDDEN, "pages of other origins may not use this server\n").into_response();
     }
     next.run(request).await
 }
 
-/// Somebody may follow a link to the page from anywhere.
-fn is_link_to_page(request: &Request) -> bool {
-    let is_page = matches!(request.uri().path(), "/" | "/index.html");
-    is_page && *request.method() == Method::GET && is_navigation(request.headers())
-}
-
-/// What the page may do, and where it may be shown. `connect-src 'self'` covers the WebSocket of the same host (CSP Level 3).
-const HEADERS: [(HeaderName, &str); 5] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-         manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    ),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
-];
-
-async fn harden(request: Request, next: Next) -> Response {
+async fn hardened(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
+    harden(response.headers_mut());
     response
-}
-
-async fn asset(request: Request) -> Response {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let allow = [(header::ALLOW, "GET, HEAD")];
-        return (StatusCode::METHOD_NOT_ALLOWED, allow, "only GET and HEAD\n").into_response();
-    }
-    let wanted = request.headers().get(header::IF_NONE_MATCH);
-    assets::find(request.uri().path()).map_or_else(
-        || (StatusCode::NOT_FOUND, "there is nothing here; the page is at /\n").into_response(),
-        |asset| asset.answer(wanted),
-    )
 }
 
 async fn open(

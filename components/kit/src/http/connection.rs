@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::linger::linger;
 use crate::unfinished::{Unfinished, UnfinishedInput};
 
 /// A peer that takes less than this of what it is sent, or sends less of what it announced, falls behind. The slowest links in
@@ -180,27 +181,10 @@ impl Connection {
         self.closed.cancelled().await;
     }
 
-    /// What is still to come is thrown away for so long, so that what was said last arrives (RFC 1122, 4.2.2.13). To be called when
-    /// nobody else reads or writes any more.
+    /// What is still to come is thrown away for so long, so that what was said last arrives ([`crate::linger`]). To be called when nobody
+    /// else reads or writes any more.
     pub async fn linger(&self, within: Duration) {
-        if rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write).is_err() {
-            return;
-        }
-        let discard = async {
-            let mut left = LINGER_BYTES;
-            let mut buffer = [0; 4096];
-            while left > 0 && self.stream.readable().await.is_ok() {
-                match self.stream.try_read(&mut buffer) {
-                    Ok(0) => return,
-                    Ok(count) => left = left.saturating_sub(count),
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                    Err(_) => return,
-                }
-                tokio::task::consume_budget().await;
-            }
-        };
-        // Nothing depends on how it ends: the connection is over.
-        let _ = tokio::time::timeout(within, discard).await;
+        linger(&self.stream, within, LINGER_BYTES).await;
     }
 
     #[cfg(test)]

@@ -68,7 +68,7 @@ fn host_name(host: &str) -> &str {
 ///
 /// A link that somebody follows comes from another site, too; see [`is_navigation`].
 #[must_use]
-pub fn is_foreign(headers: &HeaderMap) -> bool {
+pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let site = text(HeaderName::from_static("sec-fetch-site"));
     let is_other_site = site.is_some_and(|site| site != "same-origin" && site != "none");
@@ -82,7 +82,7 @@ pub fn is_foreign(headers: &HeaderMap) -> bool {
 
 /// Whether a browser goes to this address to show it: somebody followed a link. What only shows a page may allow that from anywhere.
 #[must_use]
-pub fn is_navigation(headers: &HeaderMap) -> bool {
+pub(super) fn is_navigation(headers: &HeaderMap) -> bool {
     let is = |name: &'static str, value: &str| headers.get(name).is_some_and(|given| given == value);
     is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
 }

@@ -11,7 +11,7 @@ mod problem;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use protocol::limits::LINE_BYTES;
@@ -53,7 +53,7 @@ pub(crate) fn router(node: Arc<Node>, shutdown: CancellationToken) -> Router {
         .route("/api/v1/qr.txt", get(api::qr_text))
         .route("/api/v1/events", get(events::events))
         .merge(health)
-        .fallback(assets::asset)
+        .fallback(async |request: Request| assets::PAGE.answer(&request))
         .layer(DefaultBodyLimit::max(LINE_BYTES))
         .layer(from_fn(guard::guard))
         .with_state(app)

@@ -3,36 +3,34 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::extract::Request;
+use axum::response::Response;
 use axum::routing::get;
+use kit::http::{Page, harden};
+use kit::page_files;
 
 use crate::service::Service;
 
-/// Scripts and styles of our own only; no frames, no forms that leave, nothing loaded from elsewhere.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-const FILES: [(&str, &str, &str); 3] = [
-    ("/docs", "text/html; charset=utf-8", include_str!("../docs/index.html")),
-    ("/docs/docs.css", "text/css; charset=utf-8", include_str!("../docs/docs.css")),
-    ("/docs/docs.js", "text/javascript; charset=utf-8", include_str!("../docs/docs.js")),
-];
+static PAGE: Page = Page::new("/docs", page_files! { "../docs": "index.html" "docs.css" "docs.js" });
 
 /// The page and its files.
 pub(super) fn router() -> Router<Arc<Service>> {
-    FILES.into_iter().fold(Router::new(), |router, (path, kind, text)| {
-        router.route(path, get(move || std::future::ready(file(kind, text))))
-    })
+    PAGE.paths().fold(Router::new(), |router, path| router.route(&path, get(file)))
 }
 
-fn file(kind: &'static str, text: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, kind),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
-    (headers, text).into_response()
+async fn file(request: Request) -> Response {
+    let mut response = PAGE.answer(&request);
+    harden(response.headers_mut());
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn every_file_of_the_page_is_served_and_nothing_else() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs");
+        assert_eq!(super::PAGE.differences(&folder).unwrap(), [""; 0]);
+    }
 }

@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use kit::http::{has_token, is_foreign, is_navigation};
+use kit::http::{has_token, is_from_elsewhere};
 use protocol::UserName;
 
 use super::problem::Refusal;
@@ -23,7 +23,8 @@ pub(super) async fn browser(State(service): State<Arc<Service>>, request: Reques
         let detail = "this server does not answer to that Host name";
         return Refusal::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response();
     }
-    if is_foreign(request.headers()) && !is_link_to_docs(&request) {
+    // Somebody may follow a link to the documentation from anywhere.
+    if is_from_elsewhere(&request, &["/docs"]) {
         let detail = "pages of another origin may not use this server";
         return Refusal::new(StatusCode::FORBIDDEN, detail).into_response();
     }
@@ -32,11 +33,6 @@ pub(super) async fn browser(State(service): State<Arc<Service>>, request: Reques
         service.metrics.refused.add(1);
     }
     response
-}
-
-/// Somebody may follow a link to the documentation from anywhere.
-fn is_link_to_docs(request: &Request) -> bool {
-    *request.method() == Method::GET && request.uri().path() == "/docs" && is_navigation(request.headers())
 }
 
 /// Refuses a body that is announced as larger than `limit` before any of it is read. What is not announced is cut off while it

@@ -1,0 +1,85 @@
+//! The end of a connection whose last words must arrive.
+//!
+//! Closing with bytes unread would reset the connection and take what was said last with it (RFC 1122, 4.2.2.13). So our side ends
+//! first, and what the peer still sends is thrown away for a while.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+/// What is read at once.
+const READ: usize = 8 * 1024;
+
+/// Says no more, and throws away what still comes: until the peer ends, too, for so long, and so many bytes at most. Nobody else may read
+/// or write any more.
+pub async fn linger(stream: &TcpStream, within: Duration, bytes: usize) {
+    if rustix::net::shutdown(stream, rustix::net::Shutdown::Write).is_err() {
+        return;
+    }
+    // Nothing depends on how it ends: the connection is over.
+    let _ = tokio::time::timeout(within, discard(stream, bytes)).await;
+}
+
+async fn discard(stream: &TcpStream, mut left: usize) {
+    while left > 0 && stream.readable().await.is_ok() {
+        let Some(count) = throw_away(stream) else { return };
+        left = left.saturating_sub(count);
+        // A peer that never pauses leaves others their turn.
+        tokio::task::consume_budget().await;
+    }
+}
+
+/// How many bytes were there; nothing at the end. The buffer is not in the future, so that many connections at their end hold none.
+fn throw_away(stream: &TcpStream) -> Option<usize> {
+    let mut buffer = [0; READ];
+    match stream.try_read(&mut buffer) {
+        Ok(0) => None,
+        Ok(count) => Some(count),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Some(0),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (listener.accept().await.unwrap().0, peer)
+    }
+
+    #[tokio::test]
+    async fn last_words_arrive_though_the_peer_is_still_sending() {
+        let (mut stream, mut peer) = pair().await;
+        peer.write_all(&[b'x'; 100_000]).await.unwrap();
+        stream.write_all(b"bye").await.unwrap();
+        let ending = async move {
+            linger(&stream, Duration::from_secs(60), 1 << 20).await;
+            drop(stream);
+        };
+        let hearing = async {
+            let mut heard = String::new();
+            peer.read_to_string(&mut heard).await.unwrap();
+            drop(peer);
+            heard
+        };
+        let ((), heard) = tokio::join!(ending, hearing);
+        assert_eq!(heard, "bye");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_stop_is_not_heard_for_ever() {
+        let (stream, mut peer) = pair().await;
+        let flood = async { while peer.write_all(&[b'x'; 10_000]).await.is_ok() {} };
+        let ending = async move {
+            linger(&stream, Duration::from_secs(60), 100_000).await;
+            drop(stream);
+        };
+        tokio::join!(ending, flood);
+    }
+}
