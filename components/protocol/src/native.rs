@@ -1,7 +1,10 @@
 //! The native dialect: one JSON object a line on the chat port, or one a text frame on the WebSocket.
 //!
-//! `docs/protocol.md` shows every frame; `tests/protocol_document.rs` holds that page to these types.
+//! [`frames`] is the list of all frames; what they carry is here. `docs/protocol.md` shows every frame and field;
+//! `tests/protocol_document.rs` holds that page to these types.
 //! Unknown fields are ignored, so both sides may learn new ones; an unknown `type` is answered with an `error`.
+
+mod frames;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +16,8 @@ use crate::limits::DEVICE_BYTES;
 use crate::sanitise;
 use crate::validated::string_type;
 use crate::{Body, ClientId, ConversationId, Event, MessageType, Metadata, Timestamp, UserName};
+
+pub use frames::{ClientFrame, ServerFrame};
 
 /// A device of a user: 1 to [`DEVICE_BYTES`] printable ASCII characters without spaces. Each device has cursors of its own.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -51,28 +56,6 @@ impl std::fmt::Debug for Device {
 }
 
 string_type!(Device, "Device", "1 to 64 printable ASCII characters without spaces");
-
-/// What a client says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum ClientFrame {
-    /// The first frame of a connection: who is there.
-    Hello(Hello),
-    /// Says something. Answered with `ack` or `error`, both of which carry its `client_id`.
-    Send(Send),
-    /// Everything of a conversation up to and including `seq` was shown. Not answered.
-    Seen(Seen),
-    /// Asks for a page of a conversation. Answered with `history` or `error`.
-    History(HistoryRequest),
-    /// Asks where a message has been. Answered with `trace` or `error`.
-    Trace(TraceRequest),
-    /// Asks for a `pong`.
-    Ping {
-        /// Comes back in the `pong`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        nonce: Option<u64>,
-    },
-}
 
 /// Who connects, and from where on it wants to be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -231,52 +214,6 @@ pub struct HistoryRequest {
     pub limit: Option<u32>,
 }
 
-/// What the server says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum ServerFrame {
-    /// The answer to `hello`.
-    Welcome(Welcome),
-    /// The message is stored.
-    Ack(Ack),
-    /// Something could not be done.
-    Error(ErrorFrame),
-    /// Something was said, to this user or by another session of this user.
-    Event(EventFrame),
-    /// Everything unseen has been sent; what follows happens now.
-    Live,
-    /// Somebody came or went.
-    Presence {
-        /// Who.
-        name: UserName,
-        /// Whether they are online now.
-        online: bool,
-    },
-    /// A page of a conversation.
-    History(HistoryPage),
-    /// Another session of this user has shown a conversation up to `seq`.
-    Seen(Seen),
-    /// The other user of a conversation has everything up to `seq`: a client of theirs said that it was shown, or acknowledged its last
-    /// byte, or fetched it.
-    Delivered(Seen),
-    /// Where a message has been.
-    Trace(Trace),
-    /// The answer to `ping`.
-    Pong {
-        /// What the `ping` carried.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        nonce: Option<u64>,
-    },
-    /// The server closes the connection after this frame.
-    Bye {
-        /// Why, for people.
-        reason: String,
-        /// How long a client should wait before it connects again, in milliseconds.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reconnect_after_ms: Option<u64>,
-    },
-}
-
 /// The answer to `hello`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Welcome {
@@ -419,8 +356,6 @@ pub fn parse_client_frame(line: &str) -> Result<ClientFrame, Box<ErrorFrame>> {
     serde_json::from_str(line).map_err(|error| Box::new(explain(line, &error)))
 }
 
-const CLIENT_TYPES: [&str; 6] = ["hello", "send", "seen", "history", "trace", "ping"];
-
 fn explain(line: &str, error: &serde_json::Error) -> ErrorFrame {
     #[derive(Deserialize)]
     struct Outline {
@@ -431,9 +366,10 @@ fn explain(line: &str, error: &serde_json::Error) -> ErrorFrame {
     let outline = serde_json::from_str::<Outline>(line).ok();
     let (kind, client_id) = outline.map_or((None, None), |outline| (outline.kind, outline.client_id));
     let (code, message) = match kind {
-        Some(kind) if !CLIENT_TYPES.contains(&kind.as_str()) => {
+        Some(kind) if !ClientFrame::TYPES.contains(&kind.as_str()) => {
             let kind = sanitise::short_line(&kind, 32);
-            (ErrorCode::UnknownType, format!("unknown type '{kind}'; one of {}", CLIENT_TYPES.join(", ")))
+            let known = ClientFrame::TYPES.join(", ");
+            (ErrorCode::UnknownType, format!("unknown type '{kind}'; one of {known}"))
         }
         Some(kind) if kind == "hello" && error.to_string().starts_with("a name") => {
             (ErrorCode::BadName, error.to_string())

@@ -67,21 +67,52 @@ fn what_the_server_sends_is_exactly_that() {
     }
 }
 
-/// The names in a type's schema, as they stand on the wire.
-fn tags<T: schemars::JsonSchema>() -> BTreeSet<String> {
-    let schema = schemars::schema_for!(T).to_value();
-    let variants = schema["oneOf"].as_array().unwrap();
-    variants
-        .iter()
-        .map(|variant| variant["properties"]["type"]["const"].as_str().unwrap().to_owned())
-        .collect()
+fn all(types: &[&str]) -> BTreeSet<String> {
+    types.iter().map(|kind| (*kind).to_owned()).collect()
 }
 
 #[test]
 fn every_frame_is_shown() {
-    let shown = types(&examples("json client frames"));
-    assert_eq!(shown, tags::<ClientFrame>());
-    assert_eq!(types(&examples("json server frames")), tags::<ServerFrame>());
+    assert_eq!(types(&examples("json client frames")), all(ClientFrame::TYPES));
+    assert_eq!(types(&examples("json server frames")), all(ServerFrame::TYPES));
+}
+
+/// A row for each frame of a side, in the order of the list: its type, its fields, those that may be missing, and what it is.
+fn rows<T: schemars::JsonSchema>() -> Vec<String> {
+    let schema = schemars::schema_for!(T).to_value();
+    schema["oneOf"].as_array().unwrap().iter().map(|variant| row(&schema, variant)).collect()
+}
+
+fn row(schema: &Value, variant: &Value) -> String {
+    let kind = variant["properties"]["type"]["const"].as_str().unwrap();
+    let body = variant["$ref"].as_str().map(|path| schema.pointer(path.trim_start_matches('#')).unwrap());
+    let parts: Vec<&Value> = [Some(variant), body].into_iter().flatten().collect();
+    let required: BTreeSet<&str> = parts
+        .iter()
+        .filter_map(|part| part["required"].as_array())
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let fields =
+        parts.iter().filter_map(|part| part["properties"].as_object()).flat_map(serde_json::Map::keys);
+    let fields: BTreeSet<&str> = fields.map(String::as_str).filter(|field| *field != "type").collect();
+    let (needed, free): (Vec<&str>, Vec<&str>) = fields.iter().partition(|field| required.contains(**field));
+    let cell = |fields: Vec<&str>| {
+        let fields: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
+        if fields.is_empty() { " ".to_owned() } else { format!(" {} ", fields.join(", ")) }
+    };
+    let about = variant["description"].as_str().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("| `{kind}` |{}|{}| {about} |", cell(needed), cell(free))
+}
+
+#[test]
+fn the_tables_of_frames_are_the_ones_in_the_code() {
+    let mut tables =
+        DOCUMENT.split("| frame | fields | may be missing | meaning |\n| --- | --- | --- | --- |\n");
+    tables.next();
+    let shown: Vec<Vec<&str>> =
+        tables.map(|table| table.lines().take_while(|line| !line.is_empty()).collect()).collect();
+    assert_eq!(shown, [rows::<ClientFrame>(), rows::<ServerFrame>()]);
 }
 
 #[test]

@@ -146,15 +146,7 @@ impl State {
             }
             ServerFrame::Error(error) => Err(self.rejected(error)),
             ServerFrame::Bye { reason, reconnect_after_ms } => Err(left(reason, reconnect_after_ms)),
-            ServerFrame::Event(_)
-            | ServerFrame::Live
-            | ServerFrame::Ack(_)
-            | ServerFrame::Presence { .. }
-            | ServerFrame::History(_)
-            | ServerFrame::Trace(_)
-            | ServerFrame::Seen(_)
-            | ServerFrame::Delivered(_)
-            | ServerFrame::Pong { .. } => Err(lost("the server did not answer the greeting")),
+            other => Err(lost(&format!("the server answered the greeting with '{}'", other.kind()))),
         }
     }
 
@@ -188,13 +180,8 @@ impl State {
             ServerFrame::Event(event) => Ok(self.is_new(&event).then(|| Incoming::Event(Box::new(event)))),
             ServerFrame::Bye { reason, reconnect_after_ms } => Err(left(reason, reconnect_after_ms)),
             ServerFrame::Pong { .. } => Ok(None),
-            other @ (ServerFrame::Welcome(_)
-            | ServerFrame::Live
-            | ServerFrame::Presence { .. }
-            | ServerFrame::History(_)
-            | ServerFrame::Trace(_)
-            | ServerFrame::Seen(_)
-            | ServerFrame::Delivered(_)) => Ok(Some(Incoming::Frame(Box::new(other)))),
+            // What this client does not need itself.
+            other => Ok(Some(Incoming::Frame(Box::new(other)))),
         }
     }
 
