@@ -1,5 +1,11 @@
-//! Who may be whom: which name a connection gets, by what right, and what is noted of that.
+//! Who may be whom and do what: which name a connection gets and by what right, how much it may ask for, and what is noted of that.
+//!
+//! The life of a login: [`door`] → [`login`], which asks who is there → [`admission`], which decides → [`greeting`].
 
+pub(crate) mod admission;
+pub(crate) mod allowance;
+pub(crate) mod door;
+pub(crate) mod greeting;
 pub(crate) mod journal;
 pub(crate) mod login;
 pub(crate) mod registrar;

@@ -23,6 +23,6 @@ pub(crate) async fn serve(listener: TcpListener, server: Arc<Server>, link: watc
     let shutdown = server.shutdown.clone();
     let is_up = move || *link.borrow() == Link::Up;
     let ready = is_up.clone();
-    let router = kit::http::health(ready, move || server.metrics.render(&server.hub, is_up()));
+    let router = kit::http::health(ready, move || server.metrics.render(server.hub.counts(), is_up()));
     kit::http::serve(listener, kit::http::guarded(router), shutdown).await;
 }

@@ -23,6 +23,7 @@ mod directory;
 mod http;
 mod listener;
 mod metrics;
+mod outcome;
 mod server;
 mod session;
 #[cfg(test)]
@@ -42,6 +43,7 @@ use transport::ApiClient;
 
 pub use config::{Config, Upstream};
 
+use access::door::Door;
 use access::journal::Journal;
 use access::registrar::{self, Registrar};
 use backend::Backend;
@@ -50,6 +52,7 @@ use delivery::appender::{self, Appender};
 use delivery::cursors::Cursors;
 use delivery::feed::{self, Link, Noted};
 use delivery::hub::Hub;
+use dialect::Dialect;
 use kit::logins::Logins;
 use kit::send_queue::SendQueue;
 use kit::unfinished::UnfinishedInput;
@@ -66,7 +69,7 @@ const PRESENCE_EVERY: Duration = Duration::from_millis(50);
 /// The launcher is told how many are here this often, if that changed.
 const STATUS_EVERY: Duration = Duration::from_secs(2);
 
-/// Serves both dialects until `context.shutdown`.
+/// Serves every dialect until `context.shutdown`.
 ///
 /// # Errors
 /// When a value of the configuration cannot be (exit 78), or the address cannot be listened on.
@@ -75,7 +78,10 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
     kit::listen::raise_file_limit();
     let listener = kit::listen::bind(config.listen).await?;
     let address = listener.local_addr()?;
-    let book = if config.book { Some(kit::listen::bind(config.book_listen).await?) } else { None };
+    let mut doors = vec![(Door::Main(Dialect::Text), listener)];
+    if config.book {
+        doors.push((Door::Only(Dialect::Book), kit::listen::bind(config.book_listen).await?));
+    }
     let http = http::bind(config.http_listen).await?;
     let backend =
         Arc::new(Backend::new(Api::Http(ApiClient::new(upstream.api, context.service_token.clone()))));
@@ -110,7 +116,7 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
     }
     tracing::info!(%address, "taking connections");
     context.notifier.ready(&format!("taking connections on {address}"));
-    listener::accept(Arc::clone(&server), listener, book).await;
+    listener::accept(Arc::clone(&server), doors).await;
     context.notifier.stopping();
     drain(&server).await;
     backstage.stop().await;

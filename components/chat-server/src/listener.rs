@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::access::login::Door;
+use crate::access::door::{Door, turn_away};
 use crate::connection;
 use crate::server::Server;
 use kit::places::{NoPlace, Places};
 
-pub(crate) const FULL: &str = "The server is full, please try again later. Disconnecting...\n";
-const ADDRESS_FULL: &str = "Too many connections from your address. Disconnecting...\n";
 /// Places beside those of the configuration, for the services on this machine: the probe, the thermometer, the bot, `launcher trace`,
 /// and what is being asked whether it is one. Without them a client that holds every place also hides whether the server works.
 const SERVICE_PLACES: usize = 16;
@@ -27,17 +25,13 @@ struct Doors {
 }
 
 /// Accepts at every door until the server stops. They share their places.
-pub(crate) async fn accept(server: Arc<Server>, main: TcpListener, book: Option<TcpListener>) {
+pub(crate) async fn accept(server: Arc<Server>, doors: Vec<(Door, TcpListener)>) {
     let places = Doors {
         everybody: Places::new(server.config.max_connections, server.config.max_sessions_per_address),
         services: Places::new(SERVICE_PLACES, 0),
     };
-    let book = async {
-        if let Some(book) = book {
-            accept_at(Door::Book, &server, &places, book).await;
-        }
-    };
-    tokio::join!(accept_at(Door::Main, &server, &places, main), book);
+    let accept = |(door, listener)| accept_at(door, &server, &places, listener);
+    futures_util::future::join_all(doors.into_iter().map(accept)).await;
 }
 
 async fn accept_at(door: Door, server: &Arc<Server>, places: &Doors, listener: TcpListener) {
@@ -67,7 +61,7 @@ fn admit(door: Door, server: &Arc<Server>, places: &Doors, stream: TcpStream, pe
         Ok(place) => {
             server.tasks.spawn(connection::serve(Arc::clone(server), door, stream, peer, place));
         }
-        Err(NoPlace::Full) if door == Door::Main && peer.ip().to_canonical().is_loopback() => {
+        Err(NoPlace::Full) if matches!(door, Door::Main(_)) && peer.ip().to_canonical().is_loopback() => {
             match places.services.take_any() {
                 Ok(place) => {
                     let server = Arc::clone(server);
@@ -79,15 +73,4 @@ fn admit(door: Door, server: &Arc<Server>, places: &Doors, stream: TcpStream, pe
         }
         Err(no_place) => turn_away(server, &stream, peer, no_place),
     }
-}
-
-/// A fresh connection's send buffer is empty, so one line fits; who is turned away costs nothing more.
-pub(crate) fn turn_away(server: &Server, stream: &TcpStream, peer: SocketAddr, no_place: NoPlace) {
-    let line = match no_place {
-        NoPlace::Full => FULL,
-        NoPlace::Address => ADDRESS_FULL,
-    };
-    let _ = stream.try_write(line.as_bytes());
-    server.metrics.turned_away.add(1);
-    server.journal.refused(peer, line.trim_end());
 }

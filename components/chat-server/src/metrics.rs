@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use kit::metrics::{Counter, Exposition, Histogram, Labels, Timer};
 
-use crate::delivery::appender::Outcome;
-use crate::delivery::hub::Hub;
-use crate::delivery::outlet::Dialect;
 use crate::delivery::transit::Transit;
+use crate::dialect::Dialect;
+use crate::outcome::Outcome;
 
 /// Counters since start.
 #[derive(Debug, Default)]
@@ -26,7 +25,7 @@ pub(crate) struct Metrics {
     /// From an event's arrival to the last session's queue.
     pub(crate) fan_out: Histogram,
     /// By [`Dialect`], in the order of [`Dialect::ALL`].
-    end_to_end: [Histogram; Dialect::ALL.len()],
+    end_to_end: [Histogram; Dialect::COUNT],
 }
 
 impl Metrics {
@@ -41,14 +40,13 @@ impl Metrics {
 
     /// A message was written to a receiver's socket.
     pub(crate) fn written(&self, dialect: Dialect, took: Duration) {
-        self.end_to_end[dialect as usize].note(took);
+        self.end_to_end[dialect.index()].note(took);
     }
 
-    /// In the text format of Prometheus.
-    pub(crate) fn render(&self, hub: &Hub, linked: bool) -> String {
-        let (sessions, users) = hub.counts();
+    /// In the text format of Prometheus, with how many sessions and users there are.
+    pub(crate) fn render(&self, (sessions, users): (usize, usize), linked: bool) -> String {
         let linked_help = "Whether the message API's feed is followed.";
-        let dialects = Dialect::ALL.map(|dialect| Labels::new(&[("dialect", dialect.name())]));
+        let dialects = Dialect::ALL.map(|dialect| Labels::new(&[("dialect", dialect.manner().name)]));
         Exposition::new("chat_server")
             .gauge("sessions", "Sessions open now.", sessions as u64)
             .gauge("users", "Users online now.", users as u64)
@@ -82,7 +80,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_metric_is_documented() {
-        let text = Metrics::default().render(&Hub::new(1), true);
+        let text = Metrics::default().render((0, 0), true);
         let document = include_str!("../../../docs/metrics.md");
         assert_eq!(table::rows(&text), table::documented(document, "chat_server"));
     }

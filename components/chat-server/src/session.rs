@@ -1,50 +1,54 @@
 //! One user's connection, from the greeting to the end: a single task that reads, writes and never waits for only one of them.
 //!
-//! Each turn of [`Session::run`]: take what came in ([`intake`]) → put what is due into the outgoing buffer ([`output`]) → give the
-//! kernel what it takes → move cursors for what the peer has ([`confirm`]) → wait until any of that can go on.
+//! Each turn of [`talk`]: take what came in ([`reads`]) and do it ([`acts`]) → put what is due into the outgoing buffer ([`writes`]) → give
+//! the kernel what it takes → move cursors for what the peer has ([`confirm`]) → wait until any of that can go on.
 //!
 //! A slow reader fills the outgoing buffer, then its inbox, which gives up its queue to the store; a fast writer fills the window of
 //! answers, and is not read any more. Neither holds up anybody else.
+//!
+//! Knows no dialect, only what one can do: [`Manner`](crate::dialect::speech::Manner).
 
+mod acts;
 mod answered;
-pub(crate) mod answers;
+mod answers;
 mod challenge;
 mod confirm;
-mod intake;
+mod lookup;
 mod marks;
-mod output;
-pub(crate) mod unsure;
-
-pub(crate) use challenge::PATIENCE as CHALLENGE_PATIENCE;
+#[cfg(test)]
+mod queue_tests;
+mod reads;
+mod talk;
+mod unsure;
+mod writes;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kit::allowance::Allowance;
-use protocol::native::{Device, Hello};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use crate::access::allowance;
 use crate::delivery::appender::Waiting;
 use crate::delivery::catch_up::Page;
 use crate::delivery::hub::Membership;
 use crate::delivery::inbox::Style;
 use crate::delivery::lane::Lane;
 use crate::delivery::login_time::LoginTime;
-use crate::delivery::outlet::Dialect;
 use crate::delivery::positions::Lanes;
 use crate::delivery::transit::Unwritten;
-use crate::dialect::request::{self, Request};
+use crate::dialect::Dialect;
+use crate::dialect::request::Request;
+use crate::dialect::speech::{Device, Hello, Manner, Notice};
 use crate::server::Server;
 use crate::traces::Location;
-use crate::wire::{LINGER, Wire};
+use crate::wire::Wire;
 use answered::Answered;
 use answers::Answers;
-use challenge::{Challenge, VANISHED};
-use kit::places::Place;
-use kit::unfinished::REFUSAL;
+use challenge::Challenge;
 use marks::Marks;
 use unsure::Unsure;
 
@@ -52,21 +56,10 @@ use unsure::Unsure;
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// After the peer's end of file, which it may have sent while it still reads: what it is owed gets this long.
 const HALF_CLOSED: Duration = Duration::from_secs(2);
-/// A server that stops does not wait long for peers to notice.
-const LINGER_WHEN_STOPPING: Duration = Duration::from_millis(50);
-/// A book session whose kept messages cannot be read within this time is asked for its first line without them.
+/// A session that is asked for each line, and whose kept messages cannot be read within this time, is asked for its first one without them.
 const GREETING: Duration = Duration::from_secs(1);
-/// Conversations of which a native session remembers what it was sent; see [`Lanes`].
+/// Conversations of which a session with receipts of its own remembers what it was sent; see [`Lanes`].
 const SENT: usize = 512;
-
-/// What a peer sent before it closed is done at the pace it may send at, for no longer than this: 12,000 messages with the usual limit. A
-/// peer that is gone takes a place and what the system holds of its bytes; both could be had as cheaply by staying.
-const DRAIN_WITHIN: Duration = Duration::from_secs(600);
-
-/// Why what a peer sent is not all done.
-const SENT_TOO_MUCH: &str = "it sent more before it closed than it may send in ten minutes";
-/// Why a peer that does not read is let go.
-const TOOK_NOTHING: &str = "it took nothing for too long";
 
 /// A session.
 pub(crate) struct Session {
@@ -78,7 +71,7 @@ pub(crate) struct Session {
     unsure: Unsure,
     allowance: Allowance,
     intake: Intake,
-    greeting: Greeting,
+    opening: Opening,
     replay: Replay,
     receipts: Receipts,
     presence: Option<watch::Receiver<u64>>,
@@ -86,8 +79,8 @@ pub(crate) struct Session {
     /// Nothing was written since then, though something waits.
     stalled_since: Option<Instant>,
     closing: Option<Closing>,
-    /// Somebody else wants the name.
-    challenge: Option<Challenge>,
+    /// Whether somebody else wants the name.
+    challenge: Challenge,
     /// The server stops, and this session knows.
     stopping: bool,
     alarm: Alarm,
@@ -102,14 +95,14 @@ struct Alarm {
 
 /// Whether answers may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Greeting {
-    /// Book: not before everything kept was shown, or this time.
+enum Opening {
+    /// Where each line is asked for: not before everything kept was shown, or this time.
     Until(Instant),
     /// Yes.
     Over,
 }
 
-impl Greeting {
+impl Opening {
     fn is_over(self) -> bool {
         self == Self::Over
     }
@@ -145,20 +138,20 @@ struct Replay {
     only_since: Option<LoginTime>,
     /// The client was told that everything unseen has been sent.
     told_live: bool,
-    /// Book: what was kept was announced.
+    /// What was kept was announced.
     told_header: bool,
 }
 
 /// What the peer was sent.
 struct Receipts {
-    /// Text: events not confirmed by the peer's TCP.
+    /// Events not confirmed by the peer's TCP, where that is what confirms them.
     marks: Marks,
     /// The same behind a proxy, by what the client says.
     answered: Answered,
     confirm_at: Option<Instant>,
     confirmed_at: Option<Instant>,
     pause: Duration,
-    /// Native: the last event of each lane of a conversation.
+    /// Where the client confirms events: the last one of each lane of a conversation.
     sent: Lanes,
     /// What is not in the kernel's hands yet.
     unwritten: Unwritten,
@@ -170,25 +163,20 @@ struct Closing {
     deadline: Instant,
     /// What is unseen is still sent.
     owes_unseen: bool,
-    /// A native client is told when to come back, once everything is answered.
+    /// The client is told why and when to come back, once everything is answered.
     bye: bool,
 }
 
 impl Session {
-    /// A session in a dialect of lines.
-    pub(crate) fn lines(server: Arc<Server>, member: Membership, wire: Wire) -> Self {
-        Self::new(server, member, wire, Style::Stored)
-    }
-
-    /// A session in the native dialect.
-    pub(crate) fn native(
+    /// The session of somebody who said `hello` and was greeted.
+    pub(crate) fn new(
         server: Arc<Server>,
         member: Membership,
         wire: Wire,
         hello: &Hello,
         login: LoginTime,
     ) -> Self {
-        let mut session = Self::new(server, member, wire, Style::Stored);
+        let mut session = Self::of(server, member, wire);
         session.device.clone_from(&hello.device);
         session.presence = hello.presence.then(|| session.server.hub.watch_presence());
         session.replay.only_since = (!hello.replay).then_some(login);
@@ -199,18 +187,19 @@ impl Session {
         session
     }
 
-    fn new(server: Arc<Server>, member: Membership, wire: Wire, style: Style) -> Self {
+    fn of(server: Arc<Server>, member: Membership, wire: Wire) -> Self {
         let now = Instant::now();
-        let mut allowance = Allowance::new(server.config.messages_per_second, server.config.burst, now);
-        // A greeting names everybody online, and in the book dialect everybody at all.
-        let greeting = request::bytes(usize::try_from(wire.out.end()).unwrap_or(usize::MAX));
-        allowance.charge(now, greeting.min(f64::from(server.config.burst)));
+        let mut limit = Allowance::new(server.config.messages_per_second, server.config.burst, now);
+        // A greeting may name everybody online, or everybody at all.
+        let greeting = allowance::of_bytes(usize::try_from(wire.out.end()).unwrap_or(usize::MAX));
+        limit.charge(now, greeting.min(f64::from(server.config.burst)));
         Self {
-            greeting: match member.outlet.dialect {
-                Dialect::Book => Greeting::Until(now + GREETING),
-                Dialect::Text | Dialect::Native => Greeting::Over,
+            opening: if member.outlet.dialect.manner().asks {
+                Opening::Until(now + GREETING)
+            } else {
+                Opening::Over
             },
-            allowance,
+            allowance: limit,
             alarm: Alarm {
                 timer: Box::pin(tokio::time::sleep_until(now)),
                 stops: Box::pin(server.shutdown.clone().cancelled_owned()),
@@ -234,7 +223,7 @@ impl Session {
             replay: Replay {
                 pages: None,
                 page: Vec::new().into_iter(),
-                style,
+                style: Style::Stored,
                 only_since: None,
                 told_live: false,
                 told_header: false,
@@ -252,14 +241,14 @@ impl Session {
             device: None,
             stalled_since: None,
             closing: None,
-            challenge: None,
+            challenge: Challenge::default(),
             stopping: false,
         }
     }
 
     /// What this session is called in a trace.
     fn place(&self) -> Location {
-        let dialect = self.dialect().name();
+        let dialect = self.manner().name;
         let device = self.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
         let (name, id, peer) = (&self.member.name, self.member.outlet.id, self.wire.peer);
         let short = format!("{name}, {dialect} session {id}");
@@ -271,113 +260,16 @@ impl Session {
         self.member.outlet.dialect
     }
 
-    fn is_lines(&self) -> bool {
-        self.dialect().is_lines()
+    /// What its dialect can do.
+    fn manner(&self) -> &'static Manner {
+        self.dialect().manner()
     }
 
-    /// Talks until the end, gives the name back and closes.
-    ///
-    /// This future is what an idle session is made of; the end is boxed because few sessions end at once.
-    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
-    pub(crate) fn run(mut self, place: Place) -> impl Future<Output = ()> + Send {
-        async move {
-            let why = self.talk().await.unwrap_or("connection lost");
-            Box::pin(self.leave(why)).await;
-            drop(place);
+    /// Tells the client something that it did not ask for, if its dialect has words for that.
+    fn tell(&mut self, notice: Notice<'_>) {
+        if let Some(bytes) = self.dialect().notice(notice) {
+            self.wire.out.push(&bytes);
         }
-    }
-
-    async fn leave(mut self, why: &'static str) {
-        self.member.outlet.leave();
-        self.confirm(Instant::now());
-        self.server.journal.went(&self.member.name, why);
-        let Self { member, wire, stopping, .. } = self;
-        drop(member);
-        if why == TOOK_NOTHING || why == VANISHED {
-            return wire.abort();
-        }
-        wire.close(if stopping { LINGER_WHEN_STOPPING } else { LINGER }).await;
-    }
-
-    async fn talk(&mut self) -> std::io::Result<&'static str> {
-        loop {
-            self.intake();
-            if self.wire.is_refused() && self.closing.is_none() {
-                self.refuse_unfinished();
-            }
-            let was_full = self.answers.is_full();
-            self.fill();
-            let was_filled = self.wire.out.has_enough();
-            self.write();
-            let now = Instant::now();
-            self.confirm_if_due(now);
-            if self.member.outlet.is_sent_away() && self.closing.is_none() {
-                self.close_with_bye("the server's log is another one than before; begin anew");
-            }
-            if self.is_vanished(now) {
-                return Ok(VANISHED);
-            }
-            if let Some(why) = self.end(now) {
-                return Ok(why);
-            }
-            // Room that came free meanwhile is used at once.
-            let room = was_full && !self.answers.is_full() || was_filled && !self.wire.out.has_enough();
-            if room || std::mem::take(&mut self.intake.read_much) {
-                // A peer that never pauses must not keep a worker to itself: others have their turn between.
-                tokio::task::yield_now().await;
-            }
-            // Also with something to do: whether the server stops is known by waiting only.
-            self.wait(room).await?;
-        }
-    }
-
-    fn write(&mut self) {
-        let progress = self.wire.out.write_to(&self.wire.stream);
-        if self.wire.out.is_broken() {
-            self.peer_is_gone();
-        }
-        if progress {
-            let (now, metrics) = (Instant::now(), &self.server.metrics);
-            let dialect = self.member.outlet.dialect;
-            let note = |received| metrics.written(dialect, now.duration_since(received));
-            self.receipts.unwritten.written(self.wire.out.written(), note);
-        }
-        if progress && self.wire.is_proxied {
-            self.receipts.answered.wrote(Instant::now(), self.wire.out.written());
-        }
-        if self.wire.out.is_empty() {
-            self.stalled_since = None;
-        } else if progress || self.stalled_since.is_none() {
-            self.stalled_since = Some(Instant::now());
-        }
-    }
-
-    /// Nobody hears what is sent from now on. What the peer sent before is still done, at the pace it may send at: it cannot know that its
-    /// answers are lost. Meanwhile its name is free, and what it was sent without confirming it is shown again.
-    fn peer_is_gone(&mut self) {
-        self.receipts.marks = Marks::default();
-        self.receipts.unwritten.forget();
-        self.receipts.confirm_at = None;
-        self.member.leave();
-    }
-
-    /// Whether the session is over, and why.
-    fn end(&self, now: Instant) -> Option<&'static str> {
-        if self.stalled_since.is_some_and(|since| now >= since + self.server.config.write_timeout) {
-            return Some(TOOK_NOTHING);
-        }
-        if self.closing.is_none() && self.intake.ended_at.is_some_and(|at| now >= at + DRAIN_WITHIN) {
-            return Some(SENT_TOO_MUCH);
-        }
-        let closing = self.closing.as_ref()?;
-        let owes = !self.answers.is_empty()
-            || !self.wire.out.is_empty()
-            || !self.receipts.marks.is_empty() && !self.wire.is_proxied
-            || closing.bye
-            || (closing.owes_unseen
-                && !self.wire.out.is_broken()
-                && !self.member.outlet.mail().inbox.is_live());
-        (!owes || now >= closing.deadline).then_some(closing.why)
     }
 
     /// Takes nothing more from the peer, and ends when it has what it is owed.
@@ -389,109 +281,11 @@ impl Session {
         }
     }
 
-    /// It holds more than its part of the memory for unfinished messages. What it holds is dropped at once.
-    fn refuse_unfinished(&mut self) {
-        self.wire.framer.forget();
-        self.intake.over = None;
-        if self.is_lines() {
-            self.wire.out.push(format!("{REFUSAL}\n").as_bytes());
-        }
-        self.close_with_bye(REFUSAL);
-    }
-
-    fn server_stops(&mut self) {
-        self.stopping = true;
-        self.closing = None;
-        self.close_with_bye("the server stops");
-    }
-
-    /// Ends it from our side: a native client is told why, and when to come back.
+    /// Ends it from our side: a client is told why, and when to come back, where its dialect has words for that.
     fn close_with_bye(&mut self, why: &'static str) {
         self.close(why, LAST_ANSWERS, false);
         if let Some(closing) = &mut self.closing {
-            closing.bye = !self.member.outlet.dialect.is_lines();
+            closing.bye = true;
         }
-    }
-
-    /// Waits until any part of the session can go on, which it can at once where there is `room`.
-    async fn wait(&mut self, room: bool) -> std::io::Result<()> {
-        let (reads, writes) = (self.reads(), !self.wire.out.is_empty());
-        // While the outgoing buffer is full, what could fill it further is no reason to wake.
-        let fills = !self.wire.out.has_enough();
-        let wants_page = fills && self.wants_page();
-        let wakes_at = self.wakes_at();
-        if let Some(at) = wakes_at.filter(|at| *at != self.alarm.timer.deadline()) {
-            self.alarm.timer.as_mut().reset(at);
-        }
-        tokio::select! {
-            readable = self.wire.stream.readable(), if reads => readable?,
-            writable = self.wire.stream.writable(), if writes => writable?,
-            () = self.answers.ready(), if fills && self.greeting.is_over() => {}
-            // A session that is also full would be woken by every event that it cannot send.
-            () = self.member.outlet.wake.notified(), if fills => {}
-            () = self.member.outlet.summons.notified() => {}
-            page = next_page(&mut self.replay.pages), if wants_page => self.take_page(page),
-            () = changed(&mut self.presence), if fills => {}
-            () = self.wire.refused(), if self.closing.is_none() => {}
-            () = self.alarm.stops.as_mut(), if !self.stopping => self.server_stops(),
-            () = self.alarm.timer.as_mut(), if wakes_at.is_some() => {}
-            () = placed(&mut self.intake.place), if self.intake.place.is_some() => self.intake.place = None,
-            () = std::future::ready(()), if room => {}
-        }
-        Ok(())
-    }
-
-    fn wakes_at(&self) -> Option<Instant> {
-        let closing = self.closing.as_ref().map(|closing| closing.deadline);
-        let stalled = self.stalled_since.map(|since| since + self.server.config.write_timeout);
-        let greeting = match self.greeting {
-            Greeting::Until(deadline) => Some(deadline),
-            Greeting::Over => None,
-        };
-        let others = [greeting, self.receipts.confirm_at, self.intake_wakes_at(), self.challenge_wakes_at()];
-        let drained = self.intake.ended_at.map(|at| at + DRAIN_WITHIN);
-        [closing, stalled, drained].into_iter().chain(others).flatten().min()
-    }
-}
-
-async fn next_page(pages: &mut Option<mpsc::Receiver<Page>>) -> Option<Page> {
-    match pages {
-        Some(pages) => pages.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn placed(place: &mut Option<Waiting>) {
-    match place {
-        Some(place) => place.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn changed(presence: &mut Option<watch::Receiver<u64>>) {
-    if let Some(presence) = presence
-        && presence.changed().await.is_ok()
-    {
-        return;
-    }
-    // Nothing is wanted, or the sender is gone, which lives as long as the server.
-    std::future::pending().await
-}
-
-#[cfg(test)]
-mod queue_tests;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn size<F>(_: impl Fn(Session, Place) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    #[test]
-    fn an_idle_session_is_small() {
-        let size = size(Session::run);
-        assert!(size < 2560, "{size} bytes");
     }
 }

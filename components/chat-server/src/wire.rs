@@ -15,9 +15,11 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use kit::send_queue::{SendQueue, Unacknowledged};
 use kit::unfinished::{Unfinished, UnfinishedInput};
 
 use crate::config::Config;
+use crate::dialect::decoder::BeginsRaw;
 use crate::dialect::framing::Framer;
 use outgoing::Outgoing;
 
@@ -74,7 +76,7 @@ impl Wire {
         peer: SocketAddr,
         config: &Config,
         unfinished: &UnfinishedInput,
-        may_be_native: bool,
+        begins_raw: BeginsRaw,
     ) -> std::io::Result<Self> {
         use rustix::net::sockopt;
         let patience = config.write_timeout;
@@ -95,7 +97,7 @@ impl Wire {
             stream,
             local,
             peer,
-            framer: Framer::new(config.quiet, may_be_native),
+            framer: Framer::new(config.quiet, begins_raw),
             out: Outgoing::default(),
             is_proxied: false,
             unfinished: unfinished.of(peer.ip()),
@@ -187,6 +189,12 @@ impl Wire {
     /// Waits until it is.
     pub(crate) async fn refused(&self) {
         self.unfinished.refused().await;
+    }
+
+    /// Whether something that was sent to the peer is not acknowledged.
+    pub(crate) fn is_in_flight(&self, send_queue: &SendQueue) -> bool {
+        let unacknowledged = send_queue.ask(&self.stream, self.local, self.peer);
+        matches!(unacknowledged, Unacknowledged::Bytes(1..))
     }
 
     /// A piece came of which there is more: the peer's system may hold the rest back until this is acknowledged (RFC 896), which ours

@@ -7,7 +7,7 @@ use kit::allowance::Allowance;
 use protocol::UserName;
 use tokio::time::Instant;
 
-use crate::delivery::outlet::Dialect;
+use crate::dialect::Dialect;
 
 /// Lines a second, for long.
 const RATE: u32 = 10;

@@ -23,6 +23,7 @@ use transport::ApiError;
 use crate::backend::Backend;
 use crate::delivery::lane::Lane;
 use crate::metrics::Metrics;
+use crate::outcome::Outcome;
 use crate::traces::Traces;
 
 /// A sender hears within a second what became of a message, so that a person knows whether to type it again.
@@ -48,17 +49,6 @@ pub(crate) struct Appender {
 
 /// A message's wait for a place in the queue. Dropped, the message is given up, and its outcome never comes.
 pub(crate) type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// What became of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It is durable.
-    Stored(Appended, Durability),
-    /// It is not stored and never will be, for this reason.
-    Refused(String),
-    /// Nobody knows it to be stored; the same may be sent again.
-    Later,
-}
 
 #[derive(Debug)]
 struct Submission {

@@ -1,6 +1,6 @@
 //! Brings each event to the sessions it concerns, and knows who they are.
 //!
-//! The life of an event: [`Hub::dispatch`], in the feed's order → its receiver's sessions → the sender's other native sessions
+//! The life of an event: [`Hub::dispatch`], in the feed's order → its receiver's sessions → the sender's other sessions that mirror it
 //! → each one's inbox, where it is queued or left to the store. Nothing here waits for anybody.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kit::Secret;
 use protocol::api::FeedPosition;
-use protocol::{ConversationId, Event, UserName, book};
+use protocol::{ConversationId, Event, UserName};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::delivery::inbox::{Backlog, Bounds};
-use crate::delivery::outlet::{Dialect, Outlet};
+use crate::delivery::outlet::Outlet;
 use crate::delivery::rendered::Rendered;
+use crate::dialect::Dialect;
 use crate::directory::roster::{Claim, JoinError, Joined, Roster};
 
 /// Most events that wait for one session; bytes are bounded by the configuration.
@@ -24,7 +25,7 @@ const QUEUED_EVENTS: usize = 2048;
 /// Sessions by user, and how far the feed has come.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    roster: RwLock<Roster>,
+    roster: RwLock<Roster<Arc<Outlet>>>,
     /// Set behind the last dispatched event, so that whoever reads it knows that event was offered.
     position: Mutex<Option<FeedPosition>>,
     /// Which log the store keeps.
@@ -63,11 +64,11 @@ impl Hub {
         })
     }
 
-    fn roster(&self) -> RwLockReadGuard<'_, Roster> {
+    fn roster(&self) -> RwLockReadGuard<'_, Roster<Arc<Outlet>>> {
         self.roster.read().expect("nobody panics while holding this lock")
     }
 
-    fn roster_mut(&self) -> RwLockWriteGuard<'_, Roster> {
+    fn roster_mut(&self) -> RwLockWriteGuard<'_, Roster<Arc<Outlet>>> {
         self.roster.write().expect("nobody panics while holding this lock")
     }
 
@@ -95,7 +96,7 @@ impl Hub {
         let to_self = event.conversation.is_note_to_self();
         let receivers = event.dm_receiver().map_or(&[][..], |key| roster.sessions_of(key)).to_vec();
         let senders: Vec<_> =
-            if to_self { Vec::new() } else { roster.native_sessions(&event.sender).cloned().collect() };
+            if to_self { Vec::new() } else { mirrors(&roster, &event.sender).cloned().collect() };
         drop(roster);
         if !receivers.is_empty() || !senders.is_empty() {
             let event = Arc::new(Rendered::new(event, received));
@@ -113,7 +114,7 @@ impl Hub {
         seq: u64,
         at: FeedPosition,
     ) {
-        let sessions: Vec<_> = self.roster().native_sessions(user).cloned().collect();
+        let sessions: Vec<_> = mirrors(&self.roster(), user).cloned().collect();
         sessions.iter().for_each(|outlet| outlet.tell_seen(conversation, seq));
         self.tell_delivered(user, conversation, seq);
         self.set_position(at);
@@ -151,9 +152,13 @@ impl Hub {
         here.is_some_and(|here| here.epoch == position.epoch && here.index >= position.index)
     }
 
-    /// What a client of the book dialect is told of the others online.
-    pub(crate) fn others_online(&self, name: &UserName) -> String {
-        book::online(self.roster().others(name))
+    /// Shows the others online, in the order they came, to `show`, which must not keep long.
+    pub(crate) fn with_others<T>(
+        &self,
+        name: &UserName,
+        show: impl FnOnce(&mut dyn Iterator<Item = &UserName>) -> T,
+    ) -> T {
+        show(&mut self.roster().others(name))
     }
 
     /// Has a user's sessions find out whether their peers live.
@@ -174,7 +179,7 @@ impl Hub {
     /// One of a user's sessions has shown a conversation; the others are told.
     pub(crate) fn tell_seen(&self, by: &Membership, conversation: &ConversationId, seq: u64) {
         let others: Vec<_> =
-            self.roster().native_sessions(&by.name).filter(|s| s.id != by.outlet.id).cloned().collect();
+            mirrors(&self.roster(), &by.name).filter(|s| s.id != by.outlet.id).cloned().collect();
         others.iter().for_each(|outlet| outlet.tell_seen(conversation, seq));
     }
 
@@ -185,12 +190,8 @@ impl Hub {
         if sender == *to {
             return;
         }
-        let sessions: Vec<_> = self
-            .roster()
-            .native_sessions(&sender)
-            .filter(|outlet| outlet.wants_receipts())
-            .cloned()
-            .collect();
+        let sessions: Vec<_> =
+            mirrors(&self.roster(), &sender).filter(|outlet| outlet.wants_receipts()).cloned().collect();
         sessions.iter().for_each(|outlet| outlet.tell_delivered(conversation, seq));
     }
 
@@ -216,6 +217,14 @@ impl Hub {
     }
 }
 
+/// A user's sessions that show what the user says and reads elsewhere.
+fn mirrors<'r>(
+    roster: &'r Roster<Arc<Outlet>>,
+    name: &UserName,
+) -> impl Iterator<Item = &'r Arc<Outlet>> + use<'r> {
+    roster.sessions(name).iter().filter(|session| session.dialect.manner().mirrors)
+}
+
 impl Membership {
     /// Everyone online in the order they came, this user last even where an older session of theirs is there. Later changes of presence
     /// are news.
@@ -228,8 +237,8 @@ impl Membership {
     }
 
     /// The names of those who came before this user, and theirs last, as a text that `show` must not keep long.
-    pub(crate) fn show_online(&self, show: impl FnOnce(&str)) {
-        show(self.hub.roster().listing().up_to(&self.name));
+    pub(crate) fn show_online<T>(&self, show: impl FnOnce(&str) -> T) -> T {
+        show(self.hub.roster().listing().up_to(&self.name))
     }
 }
 
@@ -249,94 +258,4 @@ impl Drop for Membership {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use protocol::{Body, ClientId, MessageType, Metadata, Timestamp};
-
-    fn name(text: &str) -> UserName {
-        UserName::parse(text).unwrap()
-    }
-
-    fn event(from: &str, to: &str, seq: u64) -> Event {
-        let at = Timestamp::from_micros(0);
-        Event {
-            id: Uuid::nil(),
-            conversation: ConversationId::dm(&name(from), &name(to)),
-            seq,
-            at,
-            sender: name(from),
-            body: Body::parse("x").unwrap(),
-            kind: MessageType::Chat,
-            metadata: Metadata::default(),
-            client_id: ClientId::fresh(),
-            timestamp: at,
-        }
-    }
-
-    fn at(index: u64) -> FeedPosition {
-        FeedPosition { epoch: Uuid::nil(), index }
-    }
-
-    fn join(hub: &Arc<Hub>, who: &str, dialect: Dialect) -> Membership {
-        hub.join(&name(who), Claim::Service, dialect, Backlog::default()).unwrap()
-    }
-
-    fn queued(member: &Membership) -> Vec<u64> {
-        let mut mail = member.outlet.mail();
-        std::iter::from_fn(|| mail.inbox.next()).map(|event| event.event().seq).collect()
-    }
-
-    #[test]
-    fn an_event_reaches_its_receiver_and_the_senders_other_native_sessions() {
-        let hub = Hub::new(1 << 20);
-        let (alice, phone) = (join(&hub, "alice", Dialect::Native), join(&hub, "alice", Dialect::Native));
-        let (bob, carol) = (join(&hub, "bob", Dialect::Text), join(&hub, "carol", Dialect::Native));
-        let said = event("alice", "bob", 1);
-        alice.outlet.mail().sends(&said.client_id);
-        hub.dispatch(said, None, at(1));
-        assert_eq!((queued(&bob), queued(&phone)), (vec![1], vec![1]));
-        assert_eq!((queued(&alice), queued(&carol)), (vec![], vec![]));
-        hub.dispatch(event("bob", "alice", 2), None, at(2));
-        assert_eq!((queued(&bob), queued(&alice), queued(&phone)), (vec![], vec![2], vec![2]));
-        assert!(hub.has_passed(at(2)) && !hub.has_passed(at(3)));
-    }
-
-    #[test]
-    fn a_message_to_oneself_comes_once() {
-        let hub = Hub::new(1 << 20);
-        for dialect in [Dialect::Text, Dialect::Native] {
-            let me = join(&hub, "me", dialect);
-            hub.dispatch(event("me", "me", 1), None, at(1));
-            assert_eq!(queued(&me), [1]);
-        }
-    }
-
-    #[test]
-    fn a_feed_that_lost_events_sends_everybody_to_the_store() {
-        let hub = Hub::new(1 << 20);
-        let bob = join(&hub, "bob", Dialect::Text);
-        hub.restart(at(7));
-        let backlog = bob.outlet.mail().inbox.begin().unwrap();
-        assert!(backlog.lost && backlog.unseen.is_some());
-    }
-
-    #[test]
-    fn whoever_leaves_is_announced_and_the_newcomer_stands_last() {
-        let hub = Hub::new(1 << 20);
-        let mut announced = hub.watch_presence();
-        let (_a, b, mut c) = (
-            join(&hub, "a", Dialect::Text),
-            join(&hub, "b", Dialect::Text),
-            join(&hub, "c", Dialect::Native),
-        );
-        assert_eq!(c.online(), [name("a"), name("b"), name("c")]);
-        drop(b);
-        hub.announce_presence();
-        assert!(announced.has_changed().unwrap());
-        announced.mark_unchanged();
-        assert_eq!(hub.presence_since(c.presence, 9), [(4, name("b"), false)]);
-        hub.announce_presence();
-        assert!(!announced.has_changed().unwrap());
-        assert_eq!(hub.counts(), (2, 2));
-    }
-}
+mod tests;

@@ -160,10 +160,10 @@ impl Floor {
 }
 
 impl Inbox {
-    /// A session that has this to read first; `lines` where it speaks a dialect without ids, and is its user's only one.
-    pub(crate) fn new(bounds: Bounds, backlog: Backlog, lines: bool) -> Self {
+    /// A session that has this to read first. One in a dialect without ids is its user's only one.
+    pub(crate) fn new(bounds: Bounds, backlog: Backlog, has_ids: bool) -> Self {
         let state = if backlog.is_empty() { State::Live } else { State::CatchingUp };
-        let floor = if lines { Floor::Awaited } else { Floor::None };
+        let floor = if has_ids { Floor::None } else { Floor::Awaited };
         let (queue, shown) = (VecDeque::new(), Lanes::new(SHOWN));
         Self { state, queue, cost: 0, bounds, backlog, shown, overlap: None, floor, came: BTreeMap::new() }
     }

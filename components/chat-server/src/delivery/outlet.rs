@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 use crate::delivery::inbox::{Backlog, Bounds, Inbox};
 use crate::delivery::rendered::Rendered;
+use crate::dialect::Dialect;
+use crate::directory::roster::Seat;
 
 /// Conversations of which it can wait to be told that another session has shown them, or that the other user has them. Overflow rule: later ones are dropped;
 /// what they tell can be seen in the list of conversations.
@@ -18,36 +20,6 @@ const NOTICES: usize = 256;
 /// Messages of this session that the feed has not brought back. Overflow rule: the oldest is forgotten, and comes back as an event
 /// that its client knows by its id.
 const SENT_HERE: usize = 1024;
-
-/// Which dialect a session speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// Lines for people.
-    Text,
-    /// Lines for clients of the client book.
-    Book,
-    /// JSON lines.
-    Native,
-}
-
-impl Dialect {
-    /// All of them, in their order.
-    pub(crate) const ALL: [Self; 3] = [Self::Text, Self::Book, Self::Native];
-
-    /// What it is called in traces and metrics.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Book => "book",
-            Self::Native => "native",
-        }
-    }
-
-    /// Whether it is made of lines without ids: what the peer's TCP took counts as seen, and a quiet moment ends a message.
-    pub(crate) fn is_lines(self) -> bool {
-        matches!(self, Self::Text | Self::Book)
-    }
-}
 
 /// One session's mailbox.
 #[derive(Debug)]
@@ -72,7 +44,7 @@ pub(crate) struct Outlet {
     client: OnceLock<Client>,
 }
 
-/// What a native client said at its login.
+/// What a client said of itself at its login.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Client {
     /// The log to which what it remembers belongs.
@@ -96,7 +68,7 @@ pub(crate) struct Mail {
 impl Outlet {
     /// A mailbox for a session that has this to read first.
     pub(crate) fn new(id: u64, dialect: Dialect, bounds: Bounds, backlog: Backlog) -> Arc<Self> {
-        let inbox = Inbox::new(bounds, backlog, dialect.is_lines());
+        let inbox = Inbox::new(bounds, backlog, dialect.manner().has_ids);
         let mail = Mail {
             inbox,
             seen_elsewhere: BTreeMap::new(),
@@ -198,9 +170,14 @@ impl Outlet {
     pub(crate) fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
     }
+}
 
-    /// Whether the session is ending.
-    pub(crate) fn is_leaving(&self) -> bool {
+impl Seat for Arc<Outlet> {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn is_leaving(&self) -> bool {
         self.leaving.load(Ordering::Relaxed)
     }
 }

@@ -3,11 +3,10 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use protocol::native::{EventFrame, ServerFrame};
-use protocol::{Event, book, text};
+use protocol::Event;
 use tokio::time::Instant;
 
-use crate::delivery::outlet::Dialect;
+use crate::dialect::Dialect;
 
 /// What a queued event costs beside its text: names, ids, times and the queue's own place.
 const OVERHEAD: usize = 384;
@@ -18,9 +17,7 @@ pub(crate) struct Rendered {
     event: Event,
     cost: usize,
     received: Option<Instant>,
-    text: OnceLock<Bytes>,
-    book: OnceLock<Bytes>,
-    native: OnceLock<Bytes>,
+    live: [OnceLock<Bytes>; Dialect::COUNT],
 }
 
 impl Rendered {
@@ -28,7 +25,7 @@ impl Rendered {
     pub(crate) fn new(event: Event, received: Option<Instant>) -> Self {
         let metadata = if event.metadata.is_empty() { 0 } else { event.metadata.to_json().len() };
         let cost = OVERHEAD + event.body.as_str().len() + metadata;
-        Self { event, cost, received, text: OnceLock::new(), book: OnceLock::new(), native: OnceLock::new() }
+        Self { event, cost, received, live: [const { OnceLock::new() }; Dialect::COUNT] }
     }
 
     /// The event.
@@ -48,22 +45,6 @@ impl Rendered {
 
     /// What a session is sent as it happens.
     pub(crate) fn live(&self, dialect: Dialect) -> &Bytes {
-        match dialect {
-            Dialect::Text => self.text.get_or_init(|| text::live(&self.event).into()),
-            Dialect::Book => self.book.get_or_init(|| book::live(&self.event).into()),
-            Dialect::Native => self.native.get_or_init(|| frame(&event_frame(&self.event, false))),
-        }
+        self.live[dialect.index()].get_or_init(|| dialect.live(&self.event))
     }
-}
-
-/// The frame of an event.
-pub(crate) fn event_frame(event: &Event, replayed: bool) -> ServerFrame {
-    ServerFrame::Event(EventFrame { event: event.clone(), replayed })
-}
-
-/// A frame as one line.
-pub(crate) fn frame(frame: &ServerFrame) -> Bytes {
-    let mut line = serde_json::to_vec(frame).expect("a frame serialises into memory");
-    line.push(b'\n');
-    line.into()
 }

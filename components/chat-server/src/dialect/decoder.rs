@@ -1,7 +1,7 @@
 //! What clients add to the text that a person types: telnet's commands (RFC 854), carriage returns, byte order marks, the keys that
 //! delete. Lines and characters come out.
 //!
-//! Works byte by byte and keeps what it must between reads, so that it makes no difference where bytes are cut. The native dialect is
+//! Works byte by byte and keeps what it must between reads, so that it makes no difference where bytes are cut. A dialect of programs is
 //! left as it is: its first byte tells. Leaves out options of telnet: all are refused, so a telnet client sends whole lines.
 
 /// A command of telnet follows.
@@ -40,9 +40,13 @@ pub(crate) enum Piece<'a> {
     Telnet,
 }
 
+/// Whether nothing is decoded behind this first byte.
+pub(crate) type BeginsRaw = fn(u8) -> bool;
+
 /// Where the decoder is.
 #[derive(Debug)]
 pub(crate) struct Decoder {
+    begins_raw: BeginsRaw,
     state: State,
     /// A carriage return ended a line; a line feed or NUL behind it is part of that end.
     after_cr: bool,
@@ -52,7 +56,6 @@ pub(crate) struct Decoder {
 enum State {
     /// Nothing has come that tells what this is; so many bytes of a mark have.
     Start {
-        may_be_native: bool,
         head: [u8; 3],
         count: usize,
     },
@@ -63,26 +66,26 @@ enum State {
     /// So many bytes of a negotiation were passed over.
     Negotiation(usize),
     CommandInNegotiation(usize),
-    /// The native dialect: everything is handed on.
-    Native,
+    /// Not for people: everything is handed on.
+    Raw,
 }
 
 impl Decoder {
-    /// For the main port, where a first `{` means the native dialect, or for the book's.
-    pub(crate) fn new(may_be_native: bool) -> Self {
-        Self { state: State::Start { may_be_native, head: [0; 3], count: 0 }, after_cr: false }
+    /// Nothing has come.
+    pub(crate) fn new(begins_raw: BeginsRaw) -> Self {
+        Self { begins_raw, state: State::Start { head: [0; 3], count: 0 }, after_cr: false }
     }
 
-    /// Whether this is the native dialect.
-    pub(crate) fn is_native(&self) -> bool {
-        self.state == State::Native
+    /// Whether nothing is decoded.
+    pub(crate) fn is_raw(&self) -> bool {
+        self.state == State::Raw
     }
 
     /// Reads bytes.
     pub(crate) fn decode(&mut self, mut bytes: &[u8], emit: &mut impl FnMut(Piece<'_>)) {
         while let Some(first) = bytes.first() {
             let taken = match self.state {
-                State::Native => {
+                State::Raw => {
                     emit(Piece::Text(bytes));
                     bytes.len()
                 }
@@ -117,12 +120,12 @@ impl Decoder {
     }
 
     fn start(&mut self, byte: u8, emit: &mut impl FnMut(Piece<'_>)) {
-        let State::Start { may_be_native, mut head, count } = self.state else { return };
-        let stay = |head, count| State::Start { may_be_native, head, count };
+        let State::Start { mut head, count } = self.state else { return };
+        let stay = |head, count| State::Start { head, count };
         match (&head[..count], byte) {
-            ([], b'{') if may_be_native => {
-                self.state = State::Native;
-                return emit(Piece::Text(b"{"));
+            ([], byte) if (self.begins_raw)(byte) => {
+                self.state = State::Raw;
+                return emit(Piece::Text(&[byte]));
             }
             // Empty lines tell nothing yet.
             ([], b'\n') => {
@@ -193,7 +196,7 @@ impl Decoder {
                 State::Text
             }
             State::CommandInNegotiation(count) => State::Negotiation(count + 1),
-            state @ (State::Start { .. } | State::Native) => state,
+            state @ (State::Start { .. } | State::Raw) => state,
         };
     }
 
@@ -239,7 +242,7 @@ mod tests {
 
     /// What comes out of these reads: the text, and what was answered.
     fn decode<'a>(reads: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<u8>) {
-        let mut decoder = Decoder::new(true);
+        let mut decoder = Decoder::new(|byte| byte == b'{');
         let (mut text, mut answers) = (Vec::new(), Vec::new());
         for read in reads {
             decoder.decode(read, &mut |piece| match piece {

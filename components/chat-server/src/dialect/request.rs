@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use protocol::limits::METADATA_BYTES;
-use protocol::native::{HistoryRequest, Seen, TraceRequest};
 use protocol::{Body, Draft, UserName};
+
+pub(crate) use protocol::native::{HistoryRequest, Seen, TraceRequest};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +21,8 @@ pub(crate) enum Request {
     Say(Box<Outgoing>),
     /// Where a message has been.
     Trace(TraceRequest),
-    /// A line of the book dialect that names a target; who is registered decides what it means.
-    BookLine(String),
+    /// A line whose meaning depends on who is registered; see [`Lookup`](super::speech::Lookup).
+    Lookup(String),
     /// Show what is unseen.
     Check,
     /// A conversation was shown.
@@ -51,23 +52,6 @@ impl Outgoing {
 }
 
 impl Request {
-    /// What it takes from the session's allowance, in messages. Nothing that a client can send as often as it likes is free; what
-    /// programs send of their own accord is cheap. What is over the allowance waits, and nothing is read behind it.
-    ///
-    /// Answers of a size that somebody else decides cost by their bytes as well, once these are known: see [`bytes`].
-    pub(crate) fn cost(&self) -> f64 {
-        match self {
-            // It closes the connection, so it comes once.
-            Self::Exit => 0.0,
-            Self::Nothing | Self::Seen(_) | Self::Ping(_) => 0.1,
-            Self::Say(..) | Self::BookLine(_) | Self::Trace(_) | Self::History(_) | Self::Mistake(_) => 1.0,
-            // Everything unread is read once more; a line that is too long was read, too.
-            Self::Check | Self::TooLong(_) => 4.0,
-        }
-    }
-}
-
-impl Request {
     /// About how many bytes it holds.
     pub(crate) fn size(&self) -> usize {
         match self {
@@ -76,7 +60,7 @@ impl Request {
                 let metadata = if draft.metadata.is_empty() { 0 } else { METADATA_BYTES };
                 draft.body.as_str().len() + metadata
             }
-            Self::BookLine(line) => line.len(),
+            Self::Lookup(line) => line.len(),
             Self::Mistake(bytes) | Self::TooLong(bytes) => bytes.len(),
             Self::Nothing
             | Self::Ping(_)
@@ -86,39 +70,5 @@ impl Request {
             | Self::History(_)
             | Self::Exit => 0,
         }
-    }
-}
-
-/// What so many bytes that a client made us send cost: those of a page of history, of a list of everybody.
-pub(crate) fn bytes(count: usize) -> f64 {
-    // As much as the longest message.
-    const ONE: f64 = 16.0 * 1024.0;
-    u32::try_from(count).map_or(f64::from(u32::MAX), f64::from) / ONE
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use protocol::{Body, ConversationId, UserName};
-
-    #[test]
-    fn nothing_that_can_be_sent_again_is_free() {
-        let name = |text| UserName::parse(text).unwrap();
-        let conversation = ConversationId::dm(&name("a"), &name("b"));
-        let outgoing = Outgoing::chat(name("a"), name("b"), Body::parse("hi").unwrap());
-        let requests = [
-            Request::Nothing,
-            Request::Mistake(Bytes::new()),
-            Request::TooLong(Bytes::new()),
-            Request::Ping(None),
-            Request::Say(Box::new(outgoing)),
-            Request::Trace(TraceRequest { message: "m".to_owned(), token: None }),
-            Request::BookLine("b-hi".to_owned()),
-            Request::Check,
-            Request::Seen(Seen { conversation, seq: 1 }),
-            Request::History(HistoryRequest { with: name("b"), before: None, limit: None }),
-        ];
-        assert!(requests.iter().all(|request| request.cost() > 0.0));
-        assert!(bytes(1024 * 1024) > 50.0);
     }
 }

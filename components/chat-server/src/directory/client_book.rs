@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use protocol::UserName;
 use protocol::limits::SERVER_FRAME_BYTES;
-use protocol::{UserName, book};
 use tokio::sync::Mutex;
 use transport::ApiError;
 
@@ -94,10 +94,10 @@ impl Listed {
         names.in_order.push(name);
     }
 
-    /// The greeting: the book, and who is online without being in it.
-    pub(crate) fn with(&self, online: &[UserName]) -> String {
+    /// Everybody in the book, then who is online without being in it.
+    pub(crate) fn with<'l>(&'l self, online: &'l [UserName]) -> impl Iterator<Item = &'l UserName> {
         let unlisted = online.iter().filter(|name| !self.names.known.contains(*name));
-        book::client_book(self.names.in_order.iter().chain(unlisted))
+        self.names.in_order.iter().chain(unlisted)
     }
 }
 

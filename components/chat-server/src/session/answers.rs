@@ -6,10 +6,9 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use bytes::Bytes;
-use protocol::{Body, ClientId, Draft, UserName};
 use tokio::sync::oneshot;
 
-use crate::delivery::appender::Outcome;
+use crate::outcome::{Outcome, Said};
 
 /// Requests that may be under way for one session.
 const WINDOW: usize = 64;
@@ -21,25 +20,6 @@ const WINDOW: usize = 64;
 pub(crate) struct Answers {
     queue: VecDeque<Slot>,
     pending: usize,
-}
-
-/// What a message was, as far as its answer depends on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Said {
-    /// To whom.
-    pub(crate) to: UserName,
-    /// The sender's id of it.
-    pub(crate) client_id: ClientId,
-    /// What was said.
-    pub(crate) body: Body,
-}
-
-impl Said {
-    /// What a draft says to somebody.
-    pub(crate) fn new(to: UserName, draft: &Draft) -> Self {
-        let Draft { client_id, body, .. } = draft.clone();
-        Self { to, client_id, body }
-    }
 }
 
 /// An answer that is there.
@@ -138,6 +118,7 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::{Body, Draft, UserName};
 
     #[tokio::test]
     async fn answers_come_in_the_order_of_the_questions() {

@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use super::*;
 use crate::delivery::inbox::Backlog;
-use crate::dialect::text as text_dialect;
 use crate::directory::roster::{Claim, JoinError};
 use crate::simulation::{self, Dice, SimulatedApi};
 use kit::places::Places;
@@ -43,10 +42,12 @@ async fn world(tasks: &mut JoinSet<()>) -> (Arc<Server>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, peer) = listener.accept().await.unwrap();
-    let mut wire = Wire::new(stream, peer, &server.config, &server.unfinished, true).unwrap();
-    wire.framer.named(text_dialect::looks_whole);
+    let mut wire = Wire::new(stream, peer, &server.config, &server.unfinished, |_| false).unwrap();
+    wire.framer.named(Dialect::Text.manner().silence.unwrap());
     let member = server.hub.join(&name("alice"), Claim::None, Dialect::Text, Backlog::default()).unwrap();
-    let session = Session::lines(Arc::clone(&server), member, wire);
+    let hello = Hello { presence: false, ..Hello::new(name("alice")) };
+    let login = LoginTime::at(Timestamp::from_micros(0));
+    let session = Session::new(Arc::clone(&server), member, wire, &hello, login);
     tasks.spawn(session.run(Places::new(1, 0).take_any().unwrap()));
     (server, client)
 }

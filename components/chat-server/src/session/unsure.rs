@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use protocol::Draft;
 
-use crate::session::answers::Said;
+use crate::outcome::Said;
 
 /// More than somebody sends again. Overflow rule: the oldest is forgotten; sent again, it is a message of its own.
 const LIMIT: usize = 16;

@@ -16,7 +16,7 @@ use crate::delivery::catch_up::{self, Lap, Page};
 use crate::delivery::hub::Membership;
 use crate::delivery::inbox::{Backlog, Style};
 use crate::delivery::login_time::LoginTime;
-use crate::delivery::outlet::Dialect;
+use crate::dialect::Dialect;
 use crate::directory::roster::Claim;
 use crate::server::Server;
 
@@ -76,9 +76,10 @@ impl Person {
     /// Comes and goes for ever.
     pub(super) async fn live(self: Arc<Self>, server: Arc<Server>, faults: impl Fn() -> bool) {
         loop {
-            let style = match self.dialect {
-                Dialect::Native => Style::Stored,
-                Dialect::Text | Dialect::Book => Style::SinceLogin(LoginTime::at(Timestamp::from_micros(0))),
+            let style = if self.dialect.manner().has_ids {
+                Style::Stored
+            } else {
+                Style::SinceLogin(LoginTime::at(Timestamp::from_micros(0)))
             };
             let backlog = Backlog { unseen: Some(style), ..Backlog::default() };
             let member = server.hub.join(&self.name, Claim::Service, self.dialect, backlog).unwrap();
@@ -235,6 +236,6 @@ impl Sitting<'_> {
     }
 
     fn is_lines(&self) -> bool {
-        self.person.dialect.is_lines()
+        !self.person.dialect.manner().has_ids
     }
 }

@@ -53,7 +53,7 @@ struct Lap {
 impl World {
     fn new(before: usize, bounds: Bounds) -> Self {
         let backlog = Backlog { unseen: Some(Style::Stored), ..Backlog::default() };
-        let inbox = Inbox::new(bounds, backlog, true);
+        let inbox = Inbox::new(bounds, backlog, false);
         let mut world =
             Self { log: Vec::new(), dispatched: 0, inbox, lap: None, sent: Vec::new(), cursor: 0 };
         for n in 0..before {
@@ -225,7 +225,7 @@ proptest! {
 }
 
 fn live(events: usize) -> Inbox {
-    Inbox::new(Bounds { events, bytes: usize::MAX }, Backlog::default(), false)
+    Inbox::new(Bounds { events, bytes: usize::MAX }, Backlog::default(), true)
 }
 
 fn rendered(with: &str, seq: u64, own: bool) -> Arc<Rendered> {
@@ -258,7 +258,7 @@ fn a_message_of_ones_own_is_not_taken_for_shown() {
     let mut inbox = Inbox::new(
         Bounds { events: 64, bytes: usize::MAX },
         Backlog { unseen: Some(Style::Live), ..Backlog::default() },
-        false,
+        true,
     );
     inbox.begin().unwrap();
     inbox.offer(&rendered("anna", 4, true), true, at(1));
@@ -286,9 +286,9 @@ fn a_backlog_of_very_many_conversations_becomes_everything_unseen() {
 
 #[test]
 fn what_a_lagging_feed_brings_of_an_earlier_session_is_shown_in_no_dialect_of_lines() {
-    for (lines, again) in [(true, None), (false, Some(5))] {
+    for (has_ids, again) in [(false, None), (true, Some(5))] {
         let unseen = Backlog { unseen: Some(Style::Stored), ..Backlog::default() };
-        let mut inbox = Inbox::new(Bounds { events: 64, bytes: usize::MAX }, unseen, lines);
+        let mut inbox = Inbox::new(Bounds { events: 64, bytes: usize::MAX }, unseen, has_ids);
         inbox.begin().unwrap();
         inbox.offer(&rendered("anna", 5, false), false, at(1));
         // The store holds two events, and the cursor is past both.
@@ -305,7 +305,7 @@ fn what_a_lagging_feed_brings_of_an_earlier_session_is_shown_in_no_dialect_of_li
 #[test]
 fn an_overflow_before_the_floor_is_known_is_left_to_the_cursor() {
     let unseen = Backlog { unseen: Some(Style::Stored), ..Backlog::default() };
-    let mut inbox = Inbox::new(Bounds { events: 8, bytes: usize::MAX }, unseen, true);
+    let mut inbox = Inbox::new(Bounds { events: 8, bytes: usize::MAX }, unseen, false);
     inbox.begin().unwrap();
     inbox.offer(&rendered("anna", 5, false), false, at(1));
     inbox.offer(&rendered("anna", 6, false), false, at(2));
@@ -321,7 +321,7 @@ fn what_was_kept_is_told_from_what_came_since_by_its_place_and_not_by_its_time()
         unseen: Some(Style::SinceLogin(LoginTime::at(Timestamp::from_micros(0)))),
         ..Backlog::default()
     };
-    let mut inbox = Inbox::new(Bounds { events: 100, bytes: 1 << 20 }, backlog, true);
+    let mut inbox = Inbox::new(Bounds { events: 100, bytes: 1 << 20 }, backlog, false);
     let events: Vec<Event> = (1..=5).map(|seq| event("anna", seq, false)).collect();
     let offer = |inbox: &mut Inbox, n: usize| {
         inbox.offer(&Arc::new(Rendered::new(events[n].clone(), None)), false, at(n as u64 + 1));

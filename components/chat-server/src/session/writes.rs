@@ -2,21 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use protocol::native::{ErrorCode, Seen, ServerFrame};
-use protocol::{ConversationId, Event, book, text};
+use protocol::{ConversationId, Event};
 use tokio::time::Instant;
 
-use super::{Greeting, Session};
-use crate::delivery::appender::Outcome;
+use super::answers::Answer;
+use super::{Opening, Session};
+use crate::access::allowance;
 use crate::delivery::catch_up::{self, Lap, Page};
 use crate::delivery::inbox::{Backlog, Style};
-use crate::delivery::outlet::Dialect;
-use crate::delivery::rendered::{event_frame, frame};
-use crate::dialect::book as book_dialect;
-use crate::dialect::native as native_dialect;
-use crate::dialect::request;
-use crate::dialect::text as text_dialect;
-use crate::session::answers::{Answer, Said};
+use crate::dialect::request::Seen;
+use crate::dialect::speech::{Notice, Receipts};
+use crate::outcome::{Outcome, Said};
 
 /// Changes of presence that are told at once; the next ones follow when these are written.
 const PRESENCE: usize = 64;
@@ -44,7 +40,7 @@ impl Session {
     }
 
     fn answer(&mut self) -> bool {
-        if !self.greeting.is_over() {
+        if !self.opening.is_over() {
             // What was kept comes first.
             return false;
         }
@@ -52,12 +48,12 @@ impl Session {
             None => return false,
             Some(Answer::Bytes(bytes)) => self.wire.out.push(&bytes),
             Some(Answer::Page(bytes)) => {
-                self.allowance.charge(Instant::now(), request::bytes(bytes.len()));
+                self.allowance.charge(Instant::now(), allowance::of_bytes(bytes.len()));
                 self.wire.out.push(&bytes);
             }
             Some(Answer::Outcome(said, outcome)) => self.outcome(&said, outcome),
         }
-        if self.dialect() == Dialect::Book {
+        if self.manner().asks {
             self.prompt();
         }
         true
@@ -65,46 +61,40 @@ impl Session {
 
     fn outcome(&mut self, said: &Said, outcome: Outcome) {
         let online = self.server.hub.is_online(&said.to);
-        if self.is_lines() {
+        let comes_back = match &outcome {
+            Outcome::Stored(appended, _) => !appended.duplicate,
+            Outcome::Refused(_) | Outcome::Later => false,
+        };
+        if self.manner().mirrors && !comes_back {
+            // The feed will not bring it back, or as something said elsewhere.
+            self.member.outlet.mail().take_sent_here(&said.client_id);
+        }
+        if !self.manner().has_ids {
             match &outcome {
                 Outcome::Later => self.unsure.add(said),
                 Outcome::Stored(..) | Outcome::Refused(_) => self.unsure.settle(said),
             }
         }
-        let answer = match self.dialect() {
-            Dialect::Text => text_dialect::outcome(said, &outcome, online),
-            Dialect::Book => book_dialect::outcome(said, &outcome, online),
-            Dialect::Native => {
-                let unknown = match &outcome {
-                    Outcome::Stored(appended, _) => appended.duplicate,
-                    Outcome::Refused(_) | Outcome::Later => true,
-                };
-                if unknown {
-                    // The feed will not bring it back, or as something said elsewhere.
-                    self.member.outlet.mail().take_sent_here(&said.client_id);
-                }
-                Some(native_dialect::outcome(said, outcome, online))
-            }
-        };
+        let answer = self.dialect().outcome(said, outcome, online);
         answer.iter().for_each(|answer| self.wire.out.push(answer));
     }
 
-    /// The book dialect: who else is online, and the request for a line.
+    /// Asks for the next line, and says who else is online.
     fn prompt(&mut self) {
-        let online = self.server.hub.others_online(&self.member.name);
-        self.allowance.charge(Instant::now(), request::bytes(online.len()));
-        self.wire.out.push(online.as_bytes());
-        self.wire.out.push(book::TARGET_PROMPT.as_bytes());
+        let prompt = self.server.hub.with_others(&self.member.name, |others| self.dialect().prompt(others));
+        self.allowance.charge(Instant::now(), allowance::of_bytes(prompt.online.len()));
+        self.wire.out.push(prompt.online.as_bytes());
+        self.wire.out.push(prompt.question.as_bytes());
     }
 
-    /// The end of the book dialect's greeting, once everything kept is shown or it takes too long.
+    /// The end of a greeting that asks for a line, once everything kept is shown or it takes too long.
     fn greet(&mut self) -> bool {
-        let Greeting::Until(deadline) = self.greeting else { return false };
+        let Opening::Until(deadline) = self.opening else { return false };
         let shows = !self.wire.out.is_broken() && !self.member.outlet.mail().inbox.is_live();
         if shows && Instant::now() < deadline {
             return false;
         }
-        self.greeting = Greeting::Over;
+        self.opening = Opening::Over;
         self.prompt();
         true
     }
@@ -170,14 +160,14 @@ impl Session {
         match page {
             Some(Page::Unseen(from)) => self.member.outlet.mail().inbox.reads_unseen_from(from),
             Some(Page::Events(events)) => self.replay.page = events.into_iter(),
-            Some(Page::Unreadable) => self.say_unreadable(UNREADABLE),
-            Some(Page::Refused) => self.say_unreadable(REFUSED),
+            Some(Page::Unreadable) => self.tell(Notice::Unreadable(UNREADABLE)),
+            Some(Page::Refused) => self.tell(Notice::Unreadable(REFUSED)),
             Some(Page::End(position)) => {
                 self.replay.pages = None;
                 let passed = self.server.hub.has_passed(position);
                 let live = self.member.outlet.mail().inbox.finish(position, passed);
-                if live && !self.is_lines() && !std::mem::replace(&mut self.replay.told_live, true) {
-                    self.wire.out.push(&frame(&ServerFrame::Live));
+                if live && !std::mem::replace(&mut self.replay.told_live, true) {
+                    self.tell(Notice::Live);
                 }
             }
             // Only when the server's tasks are aborted: the session ends with them.
@@ -185,18 +175,9 @@ impl Session {
         }
     }
 
-    fn say_unreadable(&mut self, words: &str) {
-        match self.dialect() {
-            Dialect::Text | Dialect::Book => self.wire.out.push(format!("{words}\n").as_bytes()),
-            Dialect::Native => {
-                self.wire.out.push(&native_dialect::error(ErrorCode::Retry, words, None, None));
-            }
-        }
-    }
-
     fn replay_event(&mut self, event: &Event) {
         let own = !event.is_incoming_for(&self.member.name);
-        let unwanted = self.is_lines() && own
+        let unwanted = !self.manner().mirrors && own
             || self.replay.only_since.is_some_and(|login| login.is_before(event.at) == Some(true))
             || !self.member.outlet.mail().inbox.show(event, own);
         if unwanted {
@@ -209,22 +190,10 @@ impl Session {
                 .unwrap_or_else(|| !self.member.outlet.mail().inbox.came_since(event)),
             Style::Live => false,
         };
-        let line = match self.dialect() {
-            Dialect::Native => {
-                self.wire.out.push(&frame(&event_frame(event, true)));
-                return self.sent(event);
-            }
-            Dialect::Text if kept => text::stored(event),
-            Dialect::Text => text::live(event),
-            Dialect::Book if kept => {
-                if !std::mem::replace(&mut self.replay.told_header, true) {
-                    self.wire.out.push(book::OFFLINE_HEADER.as_bytes());
-                }
-                book::offline(event)
-            }
-            Dialect::Book => book::live(event),
-        };
-        self.wire.out.push(line.as_bytes());
+        if kept && !std::mem::replace(&mut self.replay.told_header, true) {
+            self.wire.out.push(self.dialect().kept_header().as_bytes());
+        }
+        self.wire.out.push(&self.dialect().replayed(event, kept));
         self.sent(event);
     }
 
@@ -232,12 +201,12 @@ impl Session {
         if !self.sends_events() {
             return false;
         }
-        if !self.is_lines() && !self.replay.told_live {
+        if !self.replay.told_live {
             if !self.member.outlet.mail().inbox.is_live() {
                 return false;
             }
             self.replay.told_live = true;
-            self.wire.out.push(&frame(&ServerFrame::Live));
+            self.tell(Notice::Live);
         }
         let Some(event) = self.member.outlet.mail().inbox.next() else { return false };
         self.wire.out.push(event.live(self.dialect()));
@@ -254,51 +223,55 @@ impl Session {
         let Event { conversation, seq, .. } = event;
         let seq = *seq;
         self.server.traces.written(conversation, seq, || self.place());
-        if self.is_lines() {
-            self.receipts.marks.add(self.wire.out.end(), conversation, seq);
-            self.confirm_soon();
-        } else {
-            self.receipts.sent.advance(conversation, seq, !event.is_incoming_for(&self.member.name));
+        match self.manner().receipts {
+            Receipts::Transport => {
+                self.receipts.marks.add(self.wire.out.end(), conversation, seq);
+                self.confirm_soon();
+            }
+            Receipts::Client => {
+                self.receipts.sent.advance(conversation, seq, !event.is_incoming_for(&self.member.name));
+            }
         }
     }
 
     fn notice(&mut self) -> bool {
         let seen = self.member.outlet.mail().seen_elsewhere.pop_first();
         if let Some((conversation, seq)) = seen {
-            self.wire.out.push(&frame(&ServerFrame::Seen(Seen { conversation, seq })));
+            self.tell(Notice::Seen(Seen { conversation, seq }));
             return true;
         }
         let delivered = self.member.outlet.mail().delivered.pop_first();
         if let Some((conversation, seq)) = delivered {
-            self.wire.out.push(&frame(&ServerFrame::Delivered(Seen { conversation, seq })));
+            self.tell(Notice::Delivered(Seen { conversation, seq }));
             return true;
         }
         if self.presence.as_ref().is_none_or(|announced| *announced.borrow() <= self.member.presence) {
             return false;
         }
         let changes = self.server.hub.presence_since(self.member.presence, PRESENCE);
-        for (index, name, online) in &changes {
-            self.member.presence = *index;
-            self.wire.out.push(&frame(&ServerFrame::Presence { name: name.clone(), online: *online }));
+        let any = !changes.is_empty();
+        for (index, name, online) in changes {
+            self.member.presence = index;
+            self.tell(Notice::Presence(name, online));
         }
-        !changes.is_empty()
+        any
     }
 
-    /// Once everything is answered, a native client is told to come back.
+    /// Once everything is answered, the client is told to come back.
     fn bye(&mut self) -> bool {
         let answered = self.answers.is_empty();
         let reason = match &mut self.closing {
             Some(closing) if answered && closing.bye => {
                 closing.bye = false;
-                closing.why.to_owned()
+                closing.why
             }
             Some(_) | None => return false,
         };
         let wait = (kit::backoff::unit_random() * COME_BACK_WITHIN_MS).round();
         // Between 0 and 500, so nothing is cut off.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 500")]
-        let reconnect_after_ms = Some(wait as u64);
-        self.wire.out.push(&frame(&ServerFrame::Bye { reason, reconnect_after_ms }));
+        let reconnect_after_ms = wait as u64;
+        self.tell(Notice::Bye(reason, reconnect_after_ms));
         true
     }
 }

@@ -1,0 +1,86 @@
+use super::*;
+use protocol::{Body, ClientId, MessageType, Metadata, Timestamp};
+
+fn name(text: &str) -> UserName {
+    UserName::parse(text).unwrap()
+}
+
+fn event(from: &str, to: &str, seq: u64) -> Event {
+    let at = Timestamp::from_micros(0);
+    Event {
+        id: Uuid::nil(),
+        conversation: ConversationId::dm(&name(from), &name(to)),
+        seq,
+        at,
+        sender: name(from),
+        body: Body::parse("x").unwrap(),
+        kind: MessageType::Chat,
+        metadata: Metadata::default(),
+        client_id: ClientId::fresh(),
+        timestamp: at,
+    }
+}
+
+fn at(index: u64) -> FeedPosition {
+    FeedPosition { epoch: Uuid::nil(), index }
+}
+
+fn join(hub: &Arc<Hub>, who: &str, dialect: Dialect) -> Membership {
+    hub.join(&name(who), Claim::Service, dialect, Backlog::default()).unwrap()
+}
+
+fn queued(member: &Membership) -> Vec<u64> {
+    let mut mail = member.outlet.mail();
+    std::iter::from_fn(|| mail.inbox.next()).map(|event| event.event().seq).collect()
+}
+
+#[test]
+fn an_event_reaches_its_receiver_and_the_senders_other_native_sessions() {
+    let hub = Hub::new(1 << 20);
+    let (alice, phone) = (join(&hub, "alice", Dialect::Native), join(&hub, "alice", Dialect::Native));
+    let (bob, carol) = (join(&hub, "bob", Dialect::Text), join(&hub, "carol", Dialect::Native));
+    let said = event("alice", "bob", 1);
+    alice.outlet.mail().sends(&said.client_id);
+    hub.dispatch(said, None, at(1));
+    assert_eq!((queued(&bob), queued(&phone)), (vec![1], vec![1]));
+    assert_eq!((queued(&alice), queued(&carol)), (vec![], vec![]));
+    hub.dispatch(event("bob", "alice", 2), None, at(2));
+    assert_eq!((queued(&bob), queued(&alice), queued(&phone)), (vec![], vec![2], vec![2]));
+    assert!(hub.has_passed(at(2)) && !hub.has_passed(at(3)));
+}
+
+#[test]
+fn a_message_to_oneself_comes_once() {
+    let hub = Hub::new(1 << 20);
+    for dialect in [Dialect::Text, Dialect::Native] {
+        let me = join(&hub, "me", dialect);
+        hub.dispatch(event("me", "me", 1), None, at(1));
+        assert_eq!(queued(&me), [1]);
+    }
+}
+
+#[test]
+fn a_feed_that_lost_events_sends_everybody_to_the_store() {
+    let hub = Hub::new(1 << 20);
+    let bob = join(&hub, "bob", Dialect::Text);
+    hub.restart(at(7));
+    let backlog = bob.outlet.mail().inbox.begin().unwrap();
+    assert!(backlog.lost && backlog.unseen.is_some());
+}
+
+#[test]
+fn whoever_leaves_is_announced_and_the_newcomer_stands_last() {
+    let hub = Hub::new(1 << 20);
+    let mut announced = hub.watch_presence();
+    let (_a, b, mut c) =
+        (join(&hub, "a", Dialect::Text), join(&hub, "b", Dialect::Text), join(&hub, "c", Dialect::Native));
+    assert_eq!(c.online(), [name("a"), name("b"), name("c")]);
+    drop(b);
+    hub.announce_presence();
+    assert!(announced.has_changed().unwrap());
+    announced.mark_unchanged();
+    assert_eq!(hub.presence_since(c.presence, 9), [(4, name("b"), false)]);
+    hub.announce_presence();
+    assert!(!announced.has_changed().unwrap());
+    assert_eq!(hub.counts(), (2, 2));
+}

@@ -1,0 +1,70 @@
+use super::*;
+use protocol::native::{ConversationSummary, Durability};
+use protocol::{Body, Event, MessageType, Metadata, Timestamp};
+use uuid::Uuid;
+
+fn name(text: &str) -> UserName {
+    UserName::parse(text).unwrap()
+}
+
+fn event(seq: u64) -> Event {
+    let at = Timestamp::from_micros(0);
+    Event {
+        id: Uuid::nil(),
+        conversation: ConversationId::dm(&name("alice"), &name("bob")),
+        seq,
+        at,
+        sender: name("bob"),
+        body: Body::parse(&"\"".repeat(16 * 1024)).unwrap(),
+        kind: MessageType::Chat,
+        metadata: Metadata::default(),
+        client_id: ClientId::fresh(),
+        timestamp: at,
+    }
+}
+
+fn parse(line: &Bytes) -> ServerFrame {
+    serde_json::from_slice(line).unwrap()
+}
+
+#[test]
+fn a_page_of_history_is_cut_to_a_frame() {
+    let events: Vec<Event> = (1..=200).map(event).collect();
+    let conversation = events[0].conversation.clone();
+    let line = history(HistoryPage { with: name("bob"), conversation, events, more: false });
+    assert!(line.len() <= SERVER_FRAME_BYTES);
+    let ServerFrame::History(page) = parse(&line) else { panic!() };
+    assert!(page.more && page.events.len() > 20);
+    assert_eq!(page.events.last().unwrap().seq, 200);
+}
+
+#[test]
+fn a_welcome_is_cut_to_a_frame() {
+    let summary = |n: u64| ConversationSummary {
+        conversation: event(n).conversation,
+        with: name("bob"),
+        head: n,
+        seen: 0,
+        unseen: n,
+        last: Some(event(n)),
+    };
+    let line = welcome(Welcome {
+        name: name("alice"),
+        token: "t".to_owned(),
+        online: (0..20_000).map(|n| name(&format!("somebody-with-a-long-name-{n}"))).collect(),
+        conversations: (0..200).map(summary).collect(),
+        durability: Durability::Fsync,
+        log: None,
+    });
+    assert!(line.len() <= SERVER_FRAME_BYTES);
+    let ServerFrame::Welcome(welcome) = parse(&line) else { panic!() };
+    assert!(!welcome.online.is_empty());
+}
+
+#[test]
+fn strangers_cannot_move_a_cursor() {
+    let line = || Message::Text(r#"{"type":"seen","conversation":"dm:bob:carol","seq":3}"#.to_owned());
+    let Request::Mistake(answer) = Native.interpret(&name("alice"), line()) else { panic!() };
+    assert!(matches!(parse(&answer), ServerFrame::Error(ErrorFrame { code: ErrorCode::Refused, .. })));
+    assert!(matches!(Native.interpret(&name("bob"), line()), Request::Seen(_)));
+}

@@ -1,0 +1,113 @@
+//! What becomes of requests: within the allowance each is done, or begun, and its answer awaited.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::ConversationId;
+use protocol::limits::PAGE_EVENTS;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use transport::api::Range;
+
+use super::answers::Answer;
+use super::{LAST_ANSWERS, Session, lookup};
+use crate::access::allowance;
+use crate::delivery::lane::Lane;
+use crate::dialect::request::{HistoryRequest, Outgoing, Request, Seen, TraceRequest};
+use crate::dialect::speech::{HistoryPage, Manner, Reply};
+use crate::outcome::Said;
+
+/// A page of history that is not there by then is asked for again by the client.
+const HISTORY_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Session {
+    /// Does what is asked, or keeps it until the allowance suffices.
+    pub(super) fn request(&mut self, request: Request, now: Instant) {
+        if let Err(at) = self.allowance.take_cost(now, allowance::cost(&request)) {
+            self.intake.over = Some((request, at));
+            return;
+        }
+        match request {
+            Request::Nothing => {}
+            Request::Mistake(bytes) | Request::TooLong(bytes) => self.answers.bytes(bytes),
+            Request::Ping(nonce) => self.answers.bytes(self.dialect().reply(Reply::Pong(nonce))),
+            Request::Say(outgoing) => self.say(*outgoing),
+            Request::Trace(request) => self.trace(&request),
+            Request::Lookup(line) => self.look_up(line),
+            Request::Check => self.check(now),
+            Request::Seen(seen) => self.seen(seen),
+            Request::History(request) => self.history(request),
+            Request::Exit => self.close("it said exit", LAST_ANSWERS, false),
+        }
+    }
+
+    fn say(&mut self, Outgoing { to, draft, traced }: Outgoing) {
+        let Manner { has_ids, mirrors, .. } = self.manner();
+        let draft = if *has_ids { draft } else { self.unsure.recognise(draft) };
+        self.server.traces.accepted(&draft, traced, || self.place());
+        let said = Said::new(to, &draft);
+        // What one says to oneself comes back as an event, as to anybody.
+        if *mirrors && !draft.conversation.is_note_to_self() {
+            self.member.outlet.mail().sends(&draft.client_id);
+        }
+        // A person at a line sees which messages were not saved; behind none of them is anything held back.
+        let lane = if *has_ids { self.lane.clone() } else { Lane::default() };
+        let (outcome, waiting) = self.server.appender.offer(draft, &lane);
+        // Meanwhile the session writes, and hears that the server stops; only its peer waits.
+        self.intake.place = waiting;
+        self.answers.message(said, outcome);
+    }
+
+    fn look_up(&mut self, line: String) {
+        let (answer, receiver) = oneshot::channel();
+        let (server, sender) = (Arc::clone(&self.server), self.member.name.clone());
+        let (dialect, unsure) = (self.dialect(), self.unsure.clone());
+        self.server.tasks.spawn(async move {
+            // A session that is gone needs no answer; what it said is stored all the same.
+            let _ = answer.send(lookup::answer(&server, dialect, &sender, &line, &unsure).await);
+        });
+        self.answers.pending(receiver);
+    }
+
+    fn trace(&mut self, request: &TraceRequest) {
+        let service = request.token.as_deref().is_some_and(|token| self.server.service_token.matches(token));
+        let of = (!service).then_some(&self.member.name);
+        let found = self.server.traces.find(&request.message, of);
+        self.answers.bytes(self.dialect().reply(Reply::Trace(found)));
+    }
+
+    fn check(&mut self, now: Instant) {
+        self.confirm(now);
+        self.member.outlet.mail().inbox.check();
+    }
+
+    fn seen(&mut self, seen: Seen) {
+        let Seen { conversation, seq } = seen;
+        self.server.hub.tell_seen(&self.member, &conversation, seq);
+        self.server.hub.tell_delivered(&self.member.name, &conversation, seq);
+        self.server.traces.seen(&self.member.name, &conversation, seq, || self.place());
+        self.server.cursors.advance(&self.member.name, self.device.as_ref(), conversation, seq);
+    }
+
+    fn history(&mut self, request: HistoryRequest) {
+        let HistoryRequest { with, before, limit } = request;
+        let conversation = ConversationId::dm(&self.member.name, &with);
+        let limit = limit.map_or(PAGE_EVENTS, |limit| PAGE_EVENTS.min(limit as usize)).max(1);
+        let (page, receiver) = oneshot::channel();
+        let (server, dialect) = (Arc::clone(&self.server), self.dialect());
+        self.server.tasks.spawn(async move {
+            let read = server.backend.api.events(&conversation, Range::Before(before), limit);
+            let read = tokio::time::timeout(HISTORY_TIMEOUT, server.backend.read_once(read)).await;
+            let reply = match read {
+                Ok(Ok(read)) => {
+                    let (events, more) = (read.events, read.more);
+                    Reply::History(HistoryPage { with, conversation, events, more })
+                }
+                Ok(Err(_)) | Err(_) => Reply::AskAgain,
+            };
+            // A session that is gone needs no page.
+            let _ = page.send(Answer::Page(dialect.reply(reply)));
+        });
+        self.answers.pending(receiver);
+    }
+}
