@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::Result;
 use crate::codec::{Codec, Incoming, Step};
+use crate::problem::Result;
 
 /// A login that takes longer has failed.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);

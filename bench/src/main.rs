@@ -14,6 +14,7 @@ mod latency;
 mod ledger;
 mod load;
 mod options;
+mod problem;
 mod scenario;
 mod schedule;
 mod stamp;
@@ -24,10 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// What can go wrong here is told to a developer, who reads sentences.
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
-/// The result of anything here.
-pub type Result<T> = std::result::Result<T, Error>;
+use problem::{Error, Result};
 
 fn main() -> ExitCode {
     let options = options::Options::parse();

@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::Result;
 use crate::codec::Protocol;
 use crate::load::{Closed, Outcome, Until};
 use crate::options::{Options, Scenario};
+use crate::problem::Result;
 use crate::system::{self, Place, Running, System};
 use crate::table::{Row, Table};
 

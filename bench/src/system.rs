@@ -15,9 +15,9 @@ use tempfile::TempDir;
 
 pub use self::launcher::Launcher;
 pub use self::process::pss_kib;
-use crate::Result;
 use crate::codec::Protocol;
 use crate::options::{Options, SystemName};
+use crate::problem::Result;
 
 /// Something to be measured.
 #[derive(Debug, Clone, Copy)]

@@ -79,7 +79,7 @@ impl Table {
     }
 
     /// Prints that something could not be measured.
-    pub fn failed(&mut self, scenario: &str, system: &str, ours: bool, error: &crate::Error) {
+    pub fn failed(&mut self, scenario: &str, system: &str, ours: bool, error: &crate::problem::Error) {
         self.failed |= ours;
         self.row(&Row { scenario, system, note: format!("failed: {error}"), ..Row::default() });
     }

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::{Codec, Incoming, Step, line};
-use crate::Result;
+use crate::problem::Result;
 use crate::stamp::Stamp;
 
 /// A client.

@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Codec, Incoming, Step};
-use crate::Result;
+use crate::problem::Result;
 use crate::stamp::Stamp;
 
 const CONNECT: u8 = 0x10;

@@ -7,7 +7,7 @@ use std::io::Write;
 use bytes::{Bytes, BytesMut};
 
 use super::{Codec, Incoming, Step, line};
-use crate::Result;
+use crate::problem::Result;
 use crate::stamp::Stamp;
 
 /// A native client.

@@ -5,7 +5,7 @@ use std::io::Write;
 use bytes::{Buf, BytesMut};
 
 use super::{Codec, Incoming, Step, line};
-use crate::Result;
+use crate::problem::Result;
 use crate::stamp::Stamp;
 
 /// A client.

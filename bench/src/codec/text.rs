@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use protocol::text::PROMPT;
 
 use super::{Codec, Incoming, Step, line};
-use crate::Result;
+use crate::problem::Result;
 use crate::stamp::Stamp;
 
 /// A line client.

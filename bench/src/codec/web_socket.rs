@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::native::Native;
 use super::{Codec, Incoming, Step};
-use crate::Result;
+use crate::problem::Result;
 
 /// What a client calls the adapter; it listens on loopback.
 const HOST: &str = "127.0.0.1";

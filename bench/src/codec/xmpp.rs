@@ -8,7 +8,7 @@ use std::io::Write;
 use bytes::{Bytes, BytesMut};
 
 use super::{Codec, Incoming, Step};
-use crate::Result;
+use crate::problem::Result;
 use crate::stamp::Stamp;
 
 /// The host that the server is set up for.

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{Clock, Outcome, PATIENCE, Pair};
-use crate::Result;
+use crate::problem::Result;
 
 /// How it is done.
 #[derive(Debug, Clone, Copy)]

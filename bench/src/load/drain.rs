@@ -7,10 +7,10 @@ use tokio::time::timeout;
 
 use super::closed::per_second;
 use super::{Clock, Outcome, PATIENCE, Pair};
-use crate::Result;
 use crate::codec::Protocol;
 use crate::connection::Connection;
 use crate::latency::Latency;
+use crate::problem::Result;
 
 /// Each receiver logs in, `at_once` of them at a time, and reads until everything has come. The latencies are those from the login to the
 /// last message, one for each receiver.

@@ -10,9 +10,9 @@ use tokio::time::timeout;
 
 use super::closed::per_second;
 use super::{Clock, Outcome, PATIENCE, Pair};
-use crate::Result;
 use crate::codec::Protocol;
 use crate::connection::Writer;
+use crate::problem::Result;
 use crate::schedule::Schedule;
 use crate::stamp::Stamp;
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::Clock;
-use crate::Result;
 use crate::codec::{Incoming, Protocol};
 use crate::connection::Connection;
 use crate::latency::Latency;
 use crate::ledger::Ledger;
+use crate::problem::Result;
 use crate::stamp::Stamp;
 
 /// Logins under way at once.

@@ -1,8 +1,8 @@
 //! One receiver comes back to very many messages.
 
 use super::{Bench, bounded};
-use crate::Result;
 use crate::load::{Closed, Outcome, Pair, Until, closed, drain};
+use crate::problem::Result;
 use crate::system::{Running, System};
 use crate::table::Row;
 

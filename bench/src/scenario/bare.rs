@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Bench;
-use crate::Result;
 use crate::latency::Latency;
+use crate::problem::Result;
 use crate::stamp::BODY_BYTES;
 use crate::system::Place;
 use crate::table::Row;

@@ -8,12 +8,12 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{Bench, bounded};
-use crate::Result;
 use crate::codec::Incoming;
 use crate::connection::Connection;
 use crate::latency::Latency;
 use crate::ledger::{Faults, Ledger};
 use crate::load::{Clock, Outcome, PATIENCE};
+use crate::problem::Result;
 use crate::stamp::Stamp;
 use crate::system::{Running, System};
 use crate::table::Row;

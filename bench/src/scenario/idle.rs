@@ -3,9 +3,9 @@
 use tokio::task::JoinSet;
 
 use super::Bench;
-use crate::Result;
 use crate::codec::Protocol;
 use crate::connection::Connection;
+use crate::problem::Result;
 use crate::system::{Running, System};
 use crate::table::Row;
 
@@ -49,7 +49,7 @@ async fn logins(system: System, running: &Running, connections: u32) -> Result<V
                     Connection::login(address, protocol.codec(), &format!("idle{index}")).await?;
                 // The list of those who are online comes with the greeting.
                 connection.receive(|_| {}).await?;
-                Ok::<_, crate::Error>(connection)
+                Ok::<_, crate::problem::Error>(connection)
             });
         }
         for login in logins.join_all().await {

@@ -1,8 +1,8 @@
 //! Messages to receivers who are there.
 
 use super::Bench;
-use crate::Result;
 use crate::load::{Open, Outcome, Pair, closed, open};
+use crate::problem::Result;
 use crate::system::{Running, System};
 use crate::table::Row;
 

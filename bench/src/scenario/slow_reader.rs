@@ -4,8 +4,8 @@
 //! fast that what it does not read fills every buffer between them. In one run it reads, in the other it stops.
 
 use super::{Bench, middle};
-use crate::Result;
 use crate::load::{Open, Outcome, Pair, open};
+use crate::problem::Result;
 use crate::system::{Running, System};
 use crate::table::{Row, millis};
 

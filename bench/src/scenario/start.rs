@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::Bench;
-use crate::Result;
 use crate::latency::Latency;
+use crate::problem::Result;
 use crate::system::{Launcher, pss_kib};
 use crate::table::Row;
 

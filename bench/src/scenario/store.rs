@@ -1,8 +1,8 @@
 //! Messages to receivers who are away: how many are acknowledged, and whether every one of them is there when the receivers come.
 
 use super::Bench;
-use crate::Result;
 use crate::load::{Outcome, Pair, closed, drain};
+use crate::problem::Result;
 use crate::system::{Running, System};
 use crate::table::Row;
 

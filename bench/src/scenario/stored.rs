@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Bench, middle};
-use crate::Result;
 use crate::load::{Closed, Outcome, Pair, Until, closed};
+use crate::problem::Result;
 use crate::system::{Running, System};
 use crate::table::Row;
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::process::Process;
 use super::{Place, free_address, process};
-use crate::Result;
+use crate::problem::Result;
 
 /// A running launcher with all five components.
 pub struct Launcher {

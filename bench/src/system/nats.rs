@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::process::Process;
 use super::{Other, Place, free_address, program};
-use crate::Result;
+use crate::problem::Result;
 
 /// Its program.
 pub(super) const PROGRAM: &str = "nats-server";

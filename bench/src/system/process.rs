@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::net::TcpStream;
 
-use crate::Result;
+use crate::problem::Result;
 
 /// How long a server may take to start, and to end.
 const PATIENCE: Duration = Duration::from_secs(30);

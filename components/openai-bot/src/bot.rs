@@ -18,14 +18,14 @@ use transport::{ApiClient, Limits, Question, Service};
 use crate::answer::Answer;
 use crate::command::{Request, parse};
 use crate::completion::{Message, Role};
-use crate::config::Checked;
+use crate::config::{Checked, Config, Credentials, Upstream};
 use crate::history::{History, Turn};
 use crate::lanes::{Lanes, Place};
 use crate::model::{Model, ModelError};
 use crate::personality::Personality;
 use crate::profiles::{Chosen, Profiles};
 use crate::reply::{Earlier, Reply, earlier, say};
-use crate::{Config, Credentials, Upstream, recall, words};
+use crate::{recall, words};
 
 /// What may ask for something; what other services tell is none of them.
 const KINDS: &[MessageType] = &[MessageType::Chat, MessageType::Command];

@@ -1,8 +1,9 @@
-//! What an operator may set: `[openai-bot]`.
+//! What an operator may set: `[openai-bot]`; and what it talks to.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use kit::{Exit, Failure};
+use kit::{Exit, Failure, Secret};
 use protocol::UserName;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -125,6 +126,22 @@ fn endpoint(base: &str) -> Result<Url, String> {
     let mut endpoint = url;
     endpoint.set_path(&path);
     Ok(endpoint)
+}
+
+/// The servers it talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upstream {
+    /// The chat server.
+    pub chat: SocketAddr,
+    /// The message API, where each user's personality is kept.
+    pub api: SocketAddr,
+}
+
+/// What the model's endpoint wants to see.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The key. It goes to the configured endpoint and nowhere else.
+    pub api_key: Secret,
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use kit::Failure;
 use reqwest::header::{AUTHORIZATION, DATE};
 use reqwest::{Response, StatusCode};
 
+use crate::config::{Config, Credentials};
 use crate::model::{authorization, client};
-use crate::{Config, Credentials};
 
 /// The whole exchange may take this long.
 const PATIENCE: Duration = Duration::from_secs(5);

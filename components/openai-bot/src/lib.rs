@@ -4,10 +4,6 @@
 //! is, `history` and `recall` what the model is told of earlier questions, `model` the client of the endpoint, `reply` how an answer is given exactly once. What the endpoint sends passes `unpack`, `body`
 //! with [`sse`] and `objects`, `completion` or `problem`, and is put together by `answer` without `thoughts`.
 
-use std::net::SocketAddr;
-
-use kit::Secret;
-
 pub mod config;
 pub mod sse;
 
@@ -32,24 +28,8 @@ mod thoughts;
 mod unpack;
 mod words;
 
-pub use config::Config;
+pub use config::{Config, Credentials, Upstream};
 pub use contact::{Contact, ContactError, contact};
-
-/// The servers it talks to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Upstream {
-    /// The chat server.
-    pub chat: SocketAddr,
-    /// The message API, where each user's personality is kept.
-    pub api: SocketAddr,
-}
-
-/// What the model's endpoint wants to see.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    /// The key. It goes to the configured endpoint and nowhere else.
-    pub api_key: Secret,
-}
 
 /// Works until `context.shutdown`. It is ready when it is online. TLS must be installed; see [`kit::context::install_tls`].
 ///

@@ -1,5 +1,6 @@
-//! What an operator may set: `[thermometer]`.
+//! What an operator may set: `[thermometer]`; and what it talks to.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use kit::{Exit, Failure};
@@ -102,6 +103,15 @@ impl Config {
         }
         Ok(Checked { name, interval: self.interval, bounds, messages_per_hour: self.messages_per_hour })
     }
+}
+
+/// The servers it talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upstream {
+    /// The chat server.
+    pub chat: SocketAddr,
+    /// The message API, where the subscriptions are kept.
+    pub api: SocketAddr,
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //! `command` has the words, [`sensor`] the source of the temperature, `subscribers` who is told it, `thermometer` how all of it
 //! works together.
 
-use std::net::SocketAddr;
-
 pub mod config;
 pub mod sensor;
 
@@ -13,16 +11,7 @@ mod reading;
 mod subscribers;
 mod thermometer;
 
-pub use config::Config;
-
-/// The servers it talks to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Upstream {
-    /// The chat server.
-    pub chat: SocketAddr,
-    /// The message API, where the subscriptions are kept.
-    pub api: SocketAddr,
-}
+pub use config::{Config, Upstream};
 
 /// Works until `context.shutdown`. It is ready when it is online.
 ///

@@ -21,12 +21,11 @@ use tokio_util::task::TaskTracker;
 use transport::service::Role;
 use transport::{ApiClient, Limits, NativeClient, Question, Service};
 
-use crate::command::{self, Command, Wish};
-use crate::config::Checked;
+use crate::command::{self, Command, Wish, parse};
+use crate::config::{Checked, Upstream};
 use crate::reading::Readings;
 use crate::sensor::Sensor;
 use crate::subscribers::{SubscribeError, Subscribers};
-use crate::{Upstream, command::parse};
 
 /// What may ask for something; what other services tell is none of them.
 const KINDS: &[MessageType] = &[MessageType::Chat, MessageType::Command, MessageType::Subscription];

@@ -9,7 +9,7 @@ use protocol::api::FeedFrame;
 use reqwest::Response;
 use serde::Deserialize;
 
-use crate::api::ApiError;
+use crate::api::error::ApiError;
 
 /// The message API sends a heartbeat every five seconds; three missed ones mean that nobody is there.
 const SILENCE: Duration = Duration::from_secs(16);

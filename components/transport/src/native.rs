@@ -15,28 +15,21 @@ mod reader;
 mod state;
 mod writer;
 
-use std::time::Duration;
-
 use protocol::ConversationId;
 use protocol::native::{Ack, ClientFrame, Seen, Send};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use driver::{Driver, Order, Said};
-pub use incoming::{Incoming, SendError};
-pub use options::NativeOptions;
+pub use incoming::{Incoming, REPLAY, SendError};
+pub use options::{CLOSE_TIMEOUT, NativeOptions};
 pub use state::is_another;
 
-/// How long a connection may take to end in good order.
-pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Frames the caller has not taken yet. Overflow rule: the connection is not read until there is room.
 const INCOMING: usize = 256;
 /// Messages, and other orders, that the client has not taken yet. Overflow rule: the caller waits; for messages until the outbox
 /// has room, for orders until the client's task has run.
 const QUEUE: usize = 64;
-
-/// The reason in [`Incoming::Disconnected`] when [`NativeClient::replay`] asked for it: what comes behind it is complete again.
-pub const REPLAY: &str = "everything unread is asked for again";
 
 /// Speaks for one user. Cheap to clone; the connection ends when `shutdown` is cancelled or the receiver of [`Incoming`] is dropped.
 #[derive(Debug, Clone)]

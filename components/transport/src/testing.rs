@@ -5,10 +5,11 @@
 
 mod api;
 mod chat;
+mod shared;
 mod world;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use kit::{Context, Notifier, Secret};
 use protocol::{Body, ClientId, ConversationId, Draft, Event, MessageType, Metadata, UserName};
@@ -17,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use shared::Shared;
 pub use world::World;
 
 /// A name for a test.
@@ -37,33 +39,6 @@ pub struct FakeServers {
     pub api: SocketAddr,
     shared: Arc<Shared>,
     _shutdown: DropGuard,
-}
-
-/// What both servers share.
-#[derive(Debug)]
-struct Shared {
-    world: Mutex<World>,
-    /// Counts what happened, so that a test can wait for it.
-    changes: watch::Sender<u64>,
-    /// Cut by [`FakeServers::drop_connections`] and made anew.
-    connections: Mutex<CancellationToken>,
-    token: Secret,
-}
-
-impl Shared {
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().expect("nobody panics while holding this lock")
-    }
-
-    fn changed(&self) {
-        self.changes.send_modify(|count| *count += 1);
-    }
-
-    fn append(&self, draft: Draft) -> (Event, bool) {
-        let result = self.world().append(draft);
-        self.changed();
-        result
-    }
 }
 
 impl FakeServers {

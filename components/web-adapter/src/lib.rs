@@ -9,6 +9,7 @@
 
 pub mod config;
 
+mod app;
 mod assets;
 mod frame;
 mod legacy;
@@ -34,9 +35,9 @@ use tokio_util::task::TaskTracker;
 
 pub use config::Config;
 
+use crate::app::App;
 use crate::metrics::Metrics;
 use crate::origins::Origins;
-use crate::router::App;
 use crate::servers::ChatServers;
 
 /// WebSockets at once. Overflow rule: further ones are refused with 503.

@@ -10,35 +10,12 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
-use kit::http::{Connection, Hosts, harden, is_from_elsewhere};
-use kit::logins::Logins;
-use kit::places::Places;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use kit::http::{Connection, harden, is_from_elsewhere};
 
+use crate::app::App;
 use crate::assets::PAGE;
-use crate::legacy::Lists;
-use crate::metrics::Metrics;
-use crate::origins::Origins;
-use crate::servers::ChatServers;
 use crate::session;
 use crate::socket::{self, Socket};
-
-/// What every request and session shares.
-#[derive(Debug)]
-pub(crate) struct App {
-    pub(crate) hosts: Hosts,
-    pub(crate) origins: Origins,
-    pub(crate) servers: ChatServers,
-    pub(crate) places: Places,
-    pub(crate) logins: Logins,
-    /// What existing pages are told of who is online.
-    pub(crate) lists: Arc<Lists>,
-    pub(crate) metrics: Metrics,
-    /// The WebSockets, which outlive the requests that opened them.
-    pub(crate) sessions: TaskTracker,
-    pub(crate) shutdown: CancellationToken,
-}
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     let told = Arc::clone(&app);

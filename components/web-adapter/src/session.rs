@@ -10,10 +10,10 @@ use protocol::web::{AdapterFrame, PageFrame};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
+use crate::app::App;
 use crate::frame::{BadFrame, Outline, error, system};
 use crate::legacy::{self, bad_name, explain};
 use crate::native;
-use crate::router::App;
 use crate::socket::{Gone, Input, Socket, code};
 
 /// How long a browser may take to say who it is.

@@ -1,7 +1,7 @@
 //! What `status` shows: a table that fits 80 columns, and below each component what there is to say of it. Pure.
 
 use super::output::{Colour, paint, tame};
-use super::report::{self, duration, optional, remark, state};
+use super::report::{self, duration, milliseconds, optional, remark, state};
 use super::table::{Cell, Table};
 use crate::supervisor::Snapshot;
 use crate::supervisor::load::Load;
@@ -163,11 +163,6 @@ pub(super) fn cut(text: &str, chars: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(chars.saturating_sub(1)).chain(['…']).collect()
-}
-
-/// `12 ms`, `1.5 s`.
-pub(super) fn milliseconds(ms: u64) -> String {
-    if ms < 1000 { format!("{ms} ms") } else { format!("{}.{} s", ms / 1000, ms % 1000 / 100) }
 }
 
 /// Of one processor.

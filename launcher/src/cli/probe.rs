@@ -25,7 +25,7 @@ pub(super) fn probe(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let back = small_runtime()?.block_on(transport::probe::chat(address, &token, args.timeout));
     back.map_err(|error| failed(error.to_string()))?;
-    let took = super::overview::milliseconds(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+    let took = super::report::milliseconds(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
     output::line(&format!("delivered a message through the chat server at {address} in {took}"));
     Ok(Exit::Fine)
 }

@@ -4,7 +4,6 @@ use crate::supervisor::Snapshot;
 use crate::supervisor::status::{ComponentStatus, LivenessStatus, State};
 
 use super::output::{Colour, tame};
-use super::overview::milliseconds;
 use super::table::{Cell, Table};
 
 /// The short table when everything has come up.
@@ -22,6 +21,11 @@ pub(super) fn started(snapshot: &Snapshot) -> Table {
         ]);
     }
     table
+}
+
+/// `12 ms`, `1.5 s`.
+pub(super) fn milliseconds(ms: u64) -> String {
+    if ms < 1000 { format!("{ms} ms") } else { format!("{}.{} s", ms / 1000, ms % 1000 / 100) }
 }
 
 /// A state in its colour.

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::SizeRotator;
+use super::rotator::SizeRotator;
 use crate::supervisor::clock;
 use crate::supervisor::events::{
     Ended, Moment, Observation, ProbeKind, Probed, ProcessExit, State, Transition,

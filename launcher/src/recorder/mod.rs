@@ -21,8 +21,6 @@ use crate::supervisor::logs::own::Limits;
 use crash::Chronicle;
 use journal::Journal;
 
-use rotator::SizeRotator;
-
 /// Observations that may wait for the disk; there are a few a second at worst.
 const WAITING: usize = 4096;
 

@@ -1,6 +1,9 @@
 //! Who may use whom, held against the manifests: `launcher → {components} → transport → protocol`, `kit` beside `protocol`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod circles;
+mod source;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use protocol::native::{ErrorFrame, EventFrame, ServerFrame, Welcome};
 
+/// The reason in [`Incoming::Disconnected`] when [`NativeClient::replay`](super::NativeClient::replay) asked for it: what comes behind it is complete again.
+pub const REPLAY: &str = "everything unread is asked for again";
+
 /// What the caller is told.
 #[derive(Debug)]
 pub enum Incoming {

@@ -10,6 +10,9 @@ use uuid::Uuid;
 
 use crate::endpoint::Endpoint;
 
+/// How long a connection may take to end in good order.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Who connects, where to, and how the connection behaves.
 #[derive(Debug, Clone)]
 pub struct NativeOptions {

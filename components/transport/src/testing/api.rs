@@ -14,7 +14,7 @@ use protocol::{ConversationId, UserName};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Shared;
+use super::shared::Shared;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
