@@ -56,14 +56,15 @@ mod tests {
     #[tokio::test]
     async fn last_words_arrive_though_the_peer_is_still_sending() {
         let (mut stream, mut peer) = pair().await;
-        peer.write_all(&[b'x'; 100_000]).await.unwrap();
         stream.write_all(b"bye").await.unwrap();
         let ending = async move {
-            linger(&stream, Duration::from_secs(60), 1 << 20).await;
+            linger(&stream, Duration::from_secs(60), 16 << 20).await;
             drop(stream);
         };
         let hearing = async {
             let mut heard = String::new();
+            peer.write_all(&vec![b'x'; 8 << 20]).await.expect("it is not reset");
+            peer.shutdown().await.unwrap();
             peer.read_to_string(&mut heard).await.unwrap();
             drop(peer);
             heard
