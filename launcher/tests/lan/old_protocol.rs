@@ -176,8 +176,12 @@ fn a_page_from_elsewhere_reads_nothing_and_programs_read_as_ever() {
         // Programs of before HTTP/1.1 name no host.
         assert_eq!(status_of(&node, "GET", path, "", ""), 200, "{path}");
     }
-    let link = format!("{host}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n");
-    assert_eq!(status_of(&node, "GET", "/", &link, ""), 200, "a link to the page");
+    for (into, expected) in [("document", 200), ("iframe", 403)] {
+        let link = format!(
+            "{host}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: {into}\r\n"
+        );
+        assert_eq!(status_of(&node, "GET", "/", &link, ""), expected, "a link to the page, into a {into}");
+    }
 }
 
 #[test]
