@@ -96,4 +96,47 @@ mod tests {
         assert_eq!(directory_of(Path::new("chat.db")), Path::new("."));
         assert_eq!(directory_of(Path::new("/data/chat.db")), Path::new("/data"));
     }
+
+    #[test]
+    fn a_file_moves_to_another_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+        [&old, &new].into_iter().for_each(|path| std::fs::create_dir(path).unwrap());
+        std::fs::write(old.join("file"), "x").unwrap();
+        rename(&old.join("file"), &new.join("file")).unwrap();
+        assert!(new.join("file").exists());
+    }
+
+    /// What another test, which runs under strace, asks of the disk: each call, and the last part of the last path in it.
+    #[cfg(target_os = "linux")]
+    fn calls_of(test: &str) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let trace = directory.path().join("trace");
+        let mut strace = std::process::Command::new("strace");
+        strace.args(["-f", "-y", "-e", "trace=fsync,fdatasync,rename,renameat,renameat2", "-o"]).arg(&trace);
+        strace.arg(std::env::current_exe().unwrap()).args(["--exact", test]);
+        let output = strace.output().expect("strace can be run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let trace = std::fs::read_to_string(&trace).unwrap();
+        let call = |line: &str| {
+            let path = line.strip_suffix(" = 0")?.trim_end_matches([' ', '>', '"', ')']);
+            let what = if line.contains(" rename") { "rename" } else { "sync" };
+            Some(format!("{what} {}", path.rsplit('/').next()?))
+        };
+        trace.lines().filter_map(call).collect()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_name_is_on_the_disk_with_its_directory() {
+        if std::env::var("P2P_TEST_SKIP_STRACE").is_ok_and(|skip| skip == "1") {
+            return;
+        }
+        let replaced = calls_of("durable::tests::a_file_is_replaced_completely_and_with_its_mode");
+        let [content, name, directory] = &replaced[..] else { panic!("{replaced:?}") };
+        assert!(content.starts_with("sync token.") && name == "rename token", "{replaced:?}");
+        assert!(directory.starts_with("sync .tmp"), "{replaced:?}");
+        let moved = calls_of("durable::tests::a_file_moves_to_another_directory");
+        assert_eq!(moved, ["rename file", "sync new", "sync old"]);
+    }
 }
