@@ -313,22 +313,9 @@ mod tests {
             retention_unseen: true,
             ..StoreConfig::default()
         };
-        let service = service(directory.path(), &config).await;
+        let service = sample::service(directory.path(), &config).await;
         say(&service, 20).await;
         (service, directory)
-    }
-
-    async fn service(data: &std::path::Path, config: &StoreConfig) -> Service {
-        let context = kit::Context {
-            shutdown: tokio_util::sync::CancellationToken::new(),
-            notifier: kit::Notifier::default(),
-            service_token: kit::Secret::new(String::new()),
-            data: data.to_owned(),
-        };
-        let feed = Arc::new(crate::feed::Feed::default());
-        let store = crate::store::open(config, data, feed.clone(), crate::store::silent()).await.unwrap();
-        let budget = crate::budget::Budget::new(&crate::Config::default(), &[]);
-        Service::new(store, feed, Vec::new(), (Rule::of(config), budget), &context)
     }
 
     async fn say(service: &Service, count: u32) {

@@ -68,20 +68,7 @@ pub(super) async fn inbox(
     guard::name(&service, &headers, "user", &user)?;
     let connection = connection.map(|Extension(connection)| connection);
     service.handovers.settle(&user, connection.as_ref()).await;
-    let mut handover = Handover {
-        service,
-        user,
-        connection,
-        ack: query.ack.unwrap_or(Ack::Auto),
-        left: query.limit.unwrap_or(usize::MAX),
-        page: FIRST_PAGE,
-        flushes: None,
-        reached: BTreeMap::new(),
-        ending: None,
-        step: Step::Close,
-        is_begun: false,
-        is_empty: true,
-    };
+    let mut handover = Handover::new(service, user, connection, &query);
     // The first page is read before anything is answered, so that an error can still be one.
     handover.step = Step::Page(handover.read(None).await?);
     let body = Body::from_stream(stream::try_unfold(handover, Handover::next));
@@ -148,6 +135,28 @@ enum Step {
 }
 
 impl Handover {
+    fn new(
+        service: Arc<Service>,
+        user: UserName,
+        connection: Option<Arc<Connection>>,
+        query: &InboxQuery,
+    ) -> Self {
+        Self {
+            service,
+            user,
+            connection,
+            ack: query.ack.unwrap_or(Ack::Auto),
+            left: query.limit.unwrap_or(usize::MAX),
+            page: FIRST_PAGE,
+            flushes: None,
+            reached: BTreeMap::new(),
+            ending: None,
+            step: Step::Close,
+            is_begun: false,
+            is_empty: true,
+        }
+    }
+
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, StoreError> {
         let chunk = match std::mem::replace(&mut self.step, Step::Over) {
             Step::Page(page) => self.write(page),
@@ -251,4 +260,27 @@ fn size(event: &Event) -> usize {
     const FIELDS: usize = 250;
     let metadata = if event.metadata.is_empty() { 0 } else { event.metadata.to_json().len() };
     FIELDS + event.body.as_str().len() + metadata
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StoreConfig;
+    use crate::sample;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_page_waits_until_one_of_the_few_that_are_read_at_once_is_done() {
+        let directory = tempfile::tempdir().unwrap();
+        let service = Arc::new(sample::service(directory.path(), &StoreConfig::default()).await);
+        let others = READING.acquire_many(u32::try_from(PAGES).unwrap()).await.unwrap();
+        let query = InboxQuery { ack: None, limit: None };
+        let mut handover = Handover::new(service, sample::name("bob"), None, &query);
+        let mut read = std::pin::pin!(handover.read(None));
+        let early = tokio::time::timeout(Duration::from_millis(300), &mut read).await;
+        assert!(early.is_err(), "its turn has not come");
+        drop(others);
+        let page = tokio::time::timeout(Duration::from_secs(20), read).await.unwrap().unwrap();
+        assert!(page.events.is_empty());
+    }
 }

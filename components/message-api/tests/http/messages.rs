@@ -310,3 +310,35 @@ async fn a_byte_order_mark_before_a_body_is_passed_over() {
     assert_eq!(server.ask("POST", "/messages/", &body).await.body, r#"{"status":"stored"}"#);
     assert_eq!(server.ask("GET", "/messages/bob", "").await.json()["messages"][0]["message"], "marked");
 }
+
+/// Begins to send a message of 20,000 bytes; the server says when it begins to read it.
+async fn begin_long(server: &Server) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = "POST /messages/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn is_read(stream: &mut TcpStream) {
+    const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut said = vec![0; GO_ON.len()];
+    stream.read_exact(&mut said).await.unwrap();
+    assert_eq!(said, GO_ON);
+}
+
+#[tokio::test]
+async fn long_bodies_are_read_a_few_at_a_time_and_short_ones_at_once() {
+    let server = Server::start().await;
+    let mut open = Vec::new();
+    for _ in 0..64 {
+        let mut stream = begin_long(&server).await;
+        is_read(&mut stream).await;
+        open.push(stream);
+    }
+    let mut next = begin_long(&server).await;
+    assert_eq!(post(&server, &hi("short")).await.status, 200);
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), is_read(&mut next)).await;
+    assert!(early.is_err(), "it has to wait for one of the others");
+    open[7].write_all(&[b'x'; 20_000]).await.unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(5), is_read(&mut next)).await.unwrap();
+}
