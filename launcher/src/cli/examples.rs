@@ -26,7 +26,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     (
         "probe",
         &[
-            ("probe", "test that the chat accepts and delivers a message"),
+            ("probe", "test that a message is accepted and delivered"),
             ("probe --timeout 2s", "fail if that takes longer than 2 s"),
         ],
     ),
@@ -36,7 +36,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("import", &[("import legacy", "import the older program's messages")]),
     ("import legacy", &[("import legacy", "import the older program's messages")]),
     ("retention", &[("retention", "count expired messages"), ("retention --yes", "delete them")]),
-    ("migrate", &[("migrate --to mongodb://localhost:27017", "copy the configured SQLite file")]),
+    ("migrate", &[("migrate --to mongodb://localhost:27017", "copy the SQLite file there")]),
     ("metrics", &[("metrics", "print all metrics once")]),
     ("completions", &[("completions bash", "print the script for bash")]),
     ("man", &[("man", "print launcher(1)"), ("man man1", "write all pages into the directory man1")]),
@@ -141,10 +141,18 @@ mod tests {
 
     #[test]
     fn every_help_fits_a_terminal() {
-        let mut command = lay_out(definition()).term_width(100);
-        for sub in command.get_subcommands_mut() {
-            let help = sub.render_help().to_string();
-            assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        const WIDTH: usize = 80;
+        let definition = lay_out(definition());
+        let mut known = Vec::new();
+        paths(&definition, "", &mut known);
+        for path in known {
+            let command = path.split(' ').fold(&definition, |of, name| of.find_subcommand(name).unwrap());
+            let help = command.clone().term_width(WIDTH).render_long_help().to_string();
+            assert!(help.lines().all(|line| line.chars().count() <= WIDTH), "{help}");
+            // Options are wrapped where they are too long, with an indentation; an example would go on at the margin.
+            for example in of(&path).lines() {
+                assert!(help.lines().any(|line| line == example), "it does not fit a line: {example}");
+            }
         }
     }
 }
