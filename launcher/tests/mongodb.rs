@@ -4,10 +4,12 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use mongodb::bson::doc;
 use support::line_client::LineClient;
 use support::mongo::Mongo;
-use support::{Home, wait_for};
+use support::{Home, http, wait_for};
 
 /// A running server, unless the run was told to do without.
 fn mongo() -> Option<Mongo> {
@@ -176,4 +178,44 @@ fn mongodb_going_away_is_shown_as_what_it_is() {
     assert_eq!(degraded["reason"], "refuses connections", "{degraded}");
     let message_api = launcher.component("message-api").unwrap();
     assert_eq!(message_api["state"], "ready", "{message_api}");
+}
+
+/// It takes connections and answers nothing: the least clear way to fail, with all intervals as they are by default.
+#[test]
+fn a_mongodb_that_hangs_is_told_within_seconds_and_restarts_nothing() {
+    /// The store is tried each second, and one that takes longer than three is not ready; the rest is for a busy machine.
+    const SOON: Duration = Duration::from_secs(10);
+    let Some(mongo) = mongo() else { return };
+    let home = Home::new().variable("MONGO_URL", &mongo.url);
+    let launcher = home.argument("--no-web").argument("--no-thermometer").up();
+    let pid = launcher.component_pid("message-api");
+    let (mut alice, _) = LineClient::login(launcher.home.chat, "alice");
+    mongo.signal("-STOP");
+    let stopped = Instant::now();
+    let tell = |what: &str, said: String| {
+        eprintln!("{what} after {:?}: {said}", stopped.elapsed());
+        assert!(stopped.elapsed() < SOON, "{what}: {said}");
+    };
+    let readyz = || {
+        let answer = http::get(launcher.home.api, "/readyz");
+        (answer.status == 503).then_some(answer.body)
+    };
+    tell("/readyz", wait_for("/readyz to say so", readyz));
+    let status = || {
+        let output = launcher.home.run(&["status"]);
+        let said = String::from_utf8(output.stdout).unwrap();
+        said.contains("unhealthy").then_some(said)
+    };
+    tell("status", wait_for("status to say so", status));
+    let doctor = launcher.home.run(&["doctor"]);
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    assert!(said.lines().any(|line| line.starts_with("fail  store")), "{said}");
+    assert_eq!(doctor.status.code(), Some(69), "{said}");
+    tell("doctor", said);
+    alice.send("bob: hi\n");
+    assert!(alice.line().starts_with("Message not confirmed: "));
+
+    mongo.signal("-CONT");
+    wait_for("all to be well again", || launcher.status().filter(|status| status["healthy"] == true));
+    assert_eq!(launcher.component_pid("message-api"), pid, "nothing was restarted");
 }

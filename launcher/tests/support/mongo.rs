@@ -60,6 +60,11 @@ impl Mongo {
         });
     }
 
+    /// Sends every member a signal: `-STOP`, after which it takes connections and answers nothing, or `-CONT`.
+    pub fn signal(&self, signal: &str) {
+        self.members.iter().for_each(|member| super::kill(member.child.id(), signal));
+    }
+
     /// Kills every member; nothing starts them again.
     pub fn kill_all(&mut self) {
         for member in &mut self.members {
