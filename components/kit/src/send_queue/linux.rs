@@ -254,6 +254,21 @@ mod tests {
     }
 
     #[test]
+    fn a_handshake_that_had_to_be_sent_again_is_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        client.set_nonblocking(true).unwrap();
+        // Our answer is dropped: on this machine it comes before `connect` returns.
+        let drop_all = [socket2::SockFilter::new(6, 0, 0, 0)];
+        client.attach_filter(&drop_all).unwrap();
+        client.connect(&listener.local_addr().unwrap().into()).unwrap_err();
+        client.detach_filter().unwrap();
+        let (ours, peer) = listener.accept().unwrap();
+        let link = SendQueue::open().link(&ours, ours.local_addr().unwrap(), peer).unwrap();
+        assert!(link.retransmitted > 0, "{link:?}");
+    }
+
+    #[test]
     fn a_peer_without_room_owes_nothing_until_it_is_asked_and_one_that_vanished_does() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
