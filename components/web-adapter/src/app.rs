@@ -23,7 +23,7 @@ pub(crate) struct App {
     pub(crate) logins: Logins,
     /// What existing pages are told of who is online.
     pub(crate) lists: Arc<Lists>,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     /// The WebSockets, which outlive the requests that opened them.
     pub(crate) sessions: TaskTracker,
     pub(crate) shutdown: CancellationToken,

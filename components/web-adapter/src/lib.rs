@@ -36,7 +36,6 @@ use tokio_util::task::TaskTracker;
 pub use config::Config;
 
 use crate::app::App;
-use crate::metrics::Metrics;
 use crate::origins::Origins;
 use crate::servers::ChatServers;
 
@@ -80,7 +79,7 @@ pub async fn serve(
         places: Places::new(MAX_SOCKETS, MAX_SOCKETS_PER_ADDRESS),
         logins: Logins::new(config.logins_per_minute),
         lists: Arc::default(),
-        metrics: Metrics::default(),
+        metrics: Arc::default(),
         sessions: sessions.clone(),
         shutdown: context.shutdown.clone(),
     });

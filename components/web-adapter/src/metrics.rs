@@ -11,6 +11,8 @@ pub(crate) struct Metrics {
     pub(crate) refused: Counter,
     /// Frames taken from browsers.
     pub(crate) frames_in: Counter,
+    /// Pings taken from browsers.
+    pub(crate) pings: Counter,
     /// Frames handed to browsers.
     pub(crate) frames_out: Counter,
     /// Sessions that ended because the chat server was away.
@@ -26,6 +28,7 @@ impl Metrics {
             .counter("opened_total", "WebSockets opened.", &self.opened)
             .counter("refused_total", refused, &self.refused)
             .counter("frames_in_total", "Frames taken from browsers.", &self.frames_in)
+            .counter("pings_total", "Pings taken from browsers.", &self.pings)
             .counter("frames_out_total", "Frames handed to browsers.", &self.frames_out)
             .counter("chat_away_total", chat_away, &self.chat_away)
             .runtime_stall()

@@ -141,9 +141,28 @@ impl Session<'_> {
             Input::Gone => return Err(End::Gone),
         };
         match line {
-            Ok(line) => self.upstream.write(&line).await.map_err(|_| End::ServerLeft(self.last.take())),
+            Ok(line) => self.pass_on(&line).await.map_err(|_| End::ServerLeft(self.last.take())),
             Err(bad) => Ok(self.socket.send(&bad.to_native()).await?),
         }
+    }
+
+    /// Writes a frame to the server. While that takes no more, the frame counts as input that is not finished; a browser that is to be
+    /// closed for what it holds is told so by [`Socket::next`].
+    async fn pass_on(&mut self, line: &[u8]) -> std::io::Result<()> {
+        let Self { socket, upstream, .. } = self;
+        let mut write = std::pin::pin!(upstream.write(line));
+        if let Some(written) = write.as_mut().now_or_never() {
+            return written;
+        }
+        socket.holds(line.len());
+        let refused = socket.refused();
+        let written = tokio::select! {
+            biased;
+            written = write => written,
+            () = refused => Ok(()),
+        };
+        socket.holds(0);
+        written
     }
 
     /// Something from the server, and whatever else has come already.

@@ -76,7 +76,8 @@ async fn open(
     socket::bounded(upgrade).on_upgrade(move |web_socket| {
         sessions.track_future(async move {
             let _place = place;
-            session::run(Socket::new(web_socket, connection), peer.ip(), &app).await;
+            session::run(Socket::new(web_socket, connection, Arc::clone(&app.metrics)), peer.ip(), &app)
+                .await;
         })
     })
 }

@@ -4,7 +4,7 @@
 //! pings because nothing more is read until they are written. What a browser has got it tells by answering pings of ours, which
 //! it does without its page's doing ([`Socket::ask`]).
 //!
-//! What frames that are not whole hold has one bound for all browsers ([`kit::unfinished`]); the one that holds the most is told so
+//! What frames hold that are not whole, or cannot be passed on yet, has one bound for all browsers ([`kit::unfinished`]); the one that holds the most is told so
 //! and closed, and until then it can be waiting for anything here.
 //!
 //! The life of a frame: read whole → longer than a line may be, or binary: [`Input::Bad`] → otherwise [`Input::Text`]. A frame so
@@ -24,6 +24,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_unti
 use tokio_tungstenite::tungstenite::Error as WebSocketError;
 
 use crate::frame::BadFrame;
+use crate::metrics::Metrics;
 
 /// Frames up to this length are read so that they can be answered; longer ones end the connection.
 const READ_BYTES: usize = 4 * LINE_BYTES;
@@ -59,6 +60,7 @@ pub(crate) mod code {
 pub(crate) struct Socket {
     web_socket: WebSocket,
     connection: Arc<Connection>,
+    metrics: Arc<Metrics>,
     /// Its unfinished frame holds too much: nothing is waited for any more.
     is_refused: bool,
     heard: Instant,
@@ -102,7 +104,7 @@ pub(crate) fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
 }
 
 impl Socket {
-    pub(crate) fn new(web_socket: WebSocket, connection: Arc<Connection>) -> Self {
+    pub(crate) fn new(web_socket: WebSocket, connection: Arc<Connection>, metrics: Arc<Metrics>) -> Self {
         let heard = Instant::now();
         let mut ping = interval_at(heard + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -110,6 +112,7 @@ impl Socket {
         Self {
             web_socket,
             connection,
+            metrics,
             is_refused: false,
             heard,
             ping,
@@ -130,6 +133,17 @@ impl Socket {
             }
             input = self.read() => input,
         }
+    }
+
+    /// So many bytes that came whole are held until they can be passed on; they count as input that is not finished.
+    pub(crate) fn holds(&self, bytes: usize) {
+        self.connection.holds(bytes);
+    }
+
+    /// Waits until what this browser holds is too much. [`Socket::next`] says so, too.
+    pub(crate) fn refused(&self) -> impl Future<Output = ()> + Send + use<> {
+        let connection = Arc::clone(&self.connection);
+        async move { connection.refused().await }
     }
 
     async fn read(&mut self) -> Input {
@@ -171,6 +185,7 @@ impl Socket {
     /// The WebSocket has put an answer into its buffer.
     fn was_pinged(&mut self) {
         let now = Instant::now();
+        self.metrics.pings.add(1);
         self.owes.get_or_insert(now + WRITE_TIMEOUT);
         self.rests = self.pings.take(now).err();
     }

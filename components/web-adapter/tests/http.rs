@@ -278,12 +278,70 @@ async fn frames_that_never_end_share_one_bound_and_whole_ones_get_through() {
     let hello = format!(r#"{{"type":"hello","name":"alice","future":"{}"}}"#, "x".repeat(60_000));
     page.say(&hello).await;
     chat.accept().await;
+    let told = told(&mut held).await;
+    assert!(told >= 90, "{told} of 200 were closed; together they held 50 MB");
+}
+
+/// How many of these connections were told that they hold too much.
+async fn told(streams: &mut [TcpStream]) -> usize {
     let mut told = 0;
-    for stream in &mut held {
+    for stream in streams {
         let mut said = Vec::new();
         let read = stream.read_to_end(&mut said);
         let _ = tokio::time::timeout(std::time::Duration::from_millis(10), read).await;
         told += usize::from(String::from_utf8_lossy(&said).contains("Too many unfinished messages"));
     }
-    assert!(told >= 90, "{told} of 200 were closed; together they held 50 MB");
+    told
+}
+
+#[tokio::test]
+async fn frames_that_the_chat_server_does_not_take_share_the_same_bound() {
+    let chat = FakeChat::start_small();
+    let config = Config { proxies: vec![std::net::Ipv4Addr::LOCALHOST.into()], ..Config::default() };
+    let adapter = Adapter::with(chat.address, config).await;
+    let hello = r#"{"type":"hello","name":"alice"}"#;
+    let long = format!(r#"{{"type":"send","future":"{}"}}"#, "x".repeat(60_000));
+    let long = frame(&long, long.len());
+    let (mut held, mut peers) = (Vec::new(), Vec::new());
+    for _ in 0..200 {
+        let (_, mut stream) = open_for(&adapter, "192.0.2.7").await;
+        stream.write_all(&frame(hello, hello.len())).await.unwrap();
+        peers.push(chat.accept().await);
+        held.push(stream);
+    }
+    // Each sends until the system's buffers are full, on the way to the adapter and from there to the chat server.
+    let pouring = held.iter_mut().map(async |stream| {
+        while let Ok(Ok(())) =
+            tokio::time::timeout(std::time::Duration::from_millis(300), stream.write_all(&long)).await
+        {
+        }
+    });
+    futures_util::future::join_all(pouring).await;
+    let told = told(&mut held).await;
+    assert!(told >= 30, "{told} of 200 were closed; together they held 12 MB");
+}
+
+#[tokio::test]
+async fn messages_of_existing_pages_that_nobody_answers_share_the_same_bound() {
+    let chat = FakeChat::start().await;
+    let config = Config { proxies: vec![std::net::Ipv4Addr::LOCALHOST.into()], ..Config::default() };
+    let adapter = Adapter::with(chat.address, config).await;
+    let say = format!(r#"{{"type":"chat","recipient":"bob","message":"{}"}}"#, "x".repeat(16_000));
+    let say = frame(&say, say.len()).repeat(60);
+    let (mut held, mut peers) = (Vec::new(), Vec::new());
+    for n in 0..16 {
+        let (_, mut stream) = open_for(&adapter, "192.0.2.7").await;
+        let (name, login) = (format!("page{n}"), format!(r#"{{"type":"login","username":"page{n}"}}"#));
+        stream.write_all(&frame(&login, login.len())).await.unwrap();
+        let mut peer = chat.accept().await;
+        peer.hear().await;
+        peer.welcome(&name, &[&name]).await;
+        stream.write_all(&say).await.unwrap();
+        held.push(stream);
+        peers.push(peer);
+    }
+    let mut page = adapter.browser().await;
+    page.login(&chat, "alice", &["alice"]).await;
+    let told = told(&mut held).await;
+    assert!(told >= 4, "{told} of 16 were closed; together they held 15 MB");
 }

@@ -61,6 +61,8 @@ struct State {
 #[derive(Debug)]
 struct Input {
     bytes: usize,
+    /// What came whole and cannot be passed on yet.
+    waiting: usize,
     is_upgraded: bool,
     unfinished: Unfinished,
 }
@@ -68,7 +70,7 @@ struct Input {
 impl Input {
     fn set(&mut self, bytes: usize) {
         self.bytes = bytes;
-        self.unfinished.holds(bytes);
+        self.unfinished.holds(bytes + self.waiting);
     }
 }
 
@@ -127,7 +129,7 @@ impl Connection {
             patience: PATIENCE,
             is_own: false,
             progress: Progress::default(),
-            input: Input { bytes: 0, is_upgraded: false, unfinished },
+            input: Input { bytes: 0, waiting: 0, is_upgraded: false, unfinished },
         };
         let changed = Notify::new();
         Ok(Self { stream, local, peer, client, closed, changed, state: Mutex::new(state) })
@@ -174,6 +176,14 @@ impl Connection {
         let mut state = self.state();
         let left = state.input.bytes.saturating_sub(bytes);
         state.input.set(left);
+    }
+
+    /// A WebSocket: so many bytes of whole messages are held until they can be passed on, and count like what is not whole.
+    pub fn holds(&self, bytes: usize) {
+        let mut state = self.state();
+        state.input.waiting = bytes;
+        let unread = state.input.bytes;
+        state.input.set(unread);
     }
 
     /// A WebSocket: waits until it must be ended, because the unfinished messages of all together hold too much, and it the most.

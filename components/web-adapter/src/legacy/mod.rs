@@ -66,8 +66,8 @@ impl From<Gone> for End {
     }
 }
 
-/// A message that was handed to the chat server, and to whom it goes.
-type Pending = BoxFuture<'static, (UserName, Result<Ack, SendError>)>;
+/// A message that was handed to the chat server: to whom it goes, how long it is, what became of it.
+type Pending = BoxFuture<'static, (UserName, usize, Result<Ack, SendError>)>;
 
 /// Runs a session whose first frame was a `login` that may go to `server`.
 pub(crate) async fn run(
@@ -89,6 +89,7 @@ pub(crate) async fn run(
         roster: Roster::new(user, Arc::clone(lists)),
         receipts: Receipts::default(),
         pending: FuturesUnordered::new(),
+        pending_bytes: 0,
         away_since: None,
         metrics,
     };
@@ -103,6 +104,8 @@ struct Session<'a> {
     roster: Roster,
     receipts: Receipts,
     pending: FuturesUnordered<Pending>,
+    /// What those hold, which counts as input that is not finished.
+    pending_bytes: usize,
     away_since: Option<Instant>,
     metrics: &'a Metrics,
 }
@@ -113,14 +116,18 @@ impl Session<'_> {
             let listens = self.roster.is_greeted() && self.pending.len() < MAX_PENDING;
             let patience = self.away_since.map_or_else(Instant::now, |since| since + AWAY_LIMIT);
             let told_at = self.roster.due();
-            let hears = self.receipts.has_room();
+            let (hears, refused) = (self.receipts.has_room(), self.socket.refused());
             let step = tokio::select! {
                 () = shutdown.cancelled() => Err(End::Shutdown),
                 () = sleep_until(patience), if self.away_since.is_some() => Err(End::Away),
-                Some((to, result)) = self.pending.next() => self.answer(&to, result).await,
+                Some((to, bytes, result)) = self.pending.next() => {
+                    self.holds(self.pending_bytes - bytes);
+                    self.answer(&to, result).await
+                },
                 () = sleep_until(told_at.unwrap_or(patience)), if told_at.is_some() => self.tell_presence().await,
                 incoming = self.incoming.recv(), if hears => self.hand_over(incoming).await,
                 input = self.socket.next(), if listens => self.take(input).await,
+                () = refused, if !listens => self.refused().await,
             };
             if let Err(end) = step {
                 return end;
@@ -150,7 +157,21 @@ impl Session<'_> {
         }
     }
 
+    /// The page is closed for what it holds, which [`Socket::next`] says.
+    async fn refused(&mut self) -> Result<(), End> {
+        let input = self.socket.next().await;
+        self.take(input).await
+    }
+
+    /// So much waits for an answer.
+    fn holds(&mut self, bytes: usize) {
+        self.pending_bytes = bytes;
+        self.socket.holds(bytes);
+    }
+
     async fn say(&mut self, to: UserName, body: Body) -> Result<(), End> {
+        let bytes = body.as_str().len();
+        self.holds(self.pending_bytes + bytes);
         let send = Send {
             client_id: ClientId::fresh(),
             to: to.clone(),
@@ -160,8 +181,14 @@ impl Session<'_> {
             timestamp: None,
             trace: false,
         };
-        let answer = self.client.submit(send).await.map_err(|_| End::Away)?;
-        self.pending.push(Box::pin(async move { (to, answer.await.unwrap_or(Err(SendError::Ended))) }));
+        let refused = self.socket.refused();
+        let answer = tokio::select! {
+            biased;
+            answer = self.client.submit(send) => answer.map_err(|_| End::Away)?,
+            () = refused => return Ok(()),
+        };
+        let answered = async move { (to, bytes, answer.await.unwrap_or(Err(SendError::Ended))) };
+        self.pending.push(Box::pin(answered));
         Ok(())
     }
 
