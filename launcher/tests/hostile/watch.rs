@@ -15,6 +15,8 @@ const MOST_MEMORY_KIB: u64 = 64 * 1024;
 const LEAST_ROUNDS: u32 = 3;
 /// A component that is told to end is gone within this time, whatever is done to it.
 const ENDS_WITHIN: Duration = Duration::from_secs(8);
+/// Whoever asks one of our servers over HTTP is answered within this time, on a machine that the attackers share.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 /// An idle process takes less than this share of one processor, in a debug build, over [`IDLE_FOR`].
 const IDLE_SHARE: u32 = 5;
 const IDLE_FOR: Duration = Duration::from_millis(400);
@@ -28,6 +30,8 @@ pub struct System {
     pub chat_http: SocketAddr,
     most_memory_kib: u64,
     owes_what_came: bool,
+    /// What the target may take of its clients meanwhile: the counter, and how much of it.
+    takes_at_most: Option<(&'static str, u64)>,
     idle: Vec<(&'static str, u64)>,
 }
 
@@ -54,6 +58,7 @@ impl System {
             chat_http,
             most_memory_kib: MOST_MEMORY_KIB,
             owes_what_came: false,
+            takes_at_most: None,
             idle: Vec::new(),
         };
         // Once round, so that what is set up at the first use counts as idle.
@@ -85,6 +90,14 @@ impl System {
         self
     }
 
+    /// The target's counter of this name grows by no more in the short form: where memory and time show nothing, since the machine does
+    /// what it should not do fast enough, this shows that it does it.
+    #[must_use]
+    pub fn that_takes_at_most(mut self, most: u64, counter: &'static str) -> Self {
+        self.takes_at_most = (!is_long()).then_some((counter, most));
+        self
+    }
+
     /// Those that tell how they are, and where.
     fn servers(&self) -> [(&'static str, SocketAddr); 3] {
         let Home { api, page, .. } = self.launcher.home;
@@ -105,19 +118,34 @@ impl System {
             let _end = StopOnDrop(&attack);
             scope.spawn(|| attacker(system, &attack));
             let talking = scope.spawn(|| innocent::talk(system.launcher.home.chat, &attack));
-            let stolen = process::stolen();
+            let (stolen, taken) = (process::stolen(), system.taken(target));
             let seen = system.look(lasts);
-            let stolen = process::stolen() - stolen;
+            let (stolen, taken) = (process::stolen() - stolen, system.taken(target) - taken);
             attack.stop();
             let account = talking.join().expect("others are served while the attack goes on");
-            println!("{target}: {} bytes, {account:?}, {seen:?}, stolen {stolen:?}", attack.bytes());
+            println!(
+                "{target}: {} bytes, {account:?}, {seen:?}, {taken} taken, stolen {stolen:?}",
+                attack.bytes()
+            );
             assert!(attack.bytes() > 0, "nothing was done");
+            if let Some((counter, most)) = system.takes_at_most {
+                assert!((1..=most).contains(&taken), "{counter} grew by {taken}");
+            }
             self.judge(&account, &seen, stolen);
         });
         if !self.owes_what_came {
             self.falls_idle();
         }
         self.honours_term(target, attacker);
+    }
+
+    /// How far the target's counter is that has a bound.
+    fn taken(&self, target: &str) -> u64 {
+        let Some((counter, _)) = self.takes_at_most else { return 0 };
+        let (_, address) = self.servers().into_iter().find(|(name, _)| *name == target).expect("a server");
+        let value = |line: &str| line.strip_prefix(counter)?.trim().parse().ok();
+        let metrics = metrics(address);
+        metrics.lines().find_map(value).unwrap_or_else(|| panic!("no {counter} in {metrics}"))
     }
 
     fn look(&self, lasts: Duration) -> Seen {
@@ -194,7 +222,14 @@ impl Drop for StopOnDrop<'_> {
 
 /// `runtime_stall_seconds` of the server at this address. One that does not answer is stalled.
 fn worst_stall(address: SocketAddr) -> Duration {
+    stall::worst(&metrics(address))
+}
+
+fn metrics(address: SocketAddr) -> String {
+    let asked = Instant::now();
     // A server without a free place may give up this connection for another.
-    let metrics = wait_for("the metrics", || http::try_request(address, "GET", "/metrics", &[], "").ok());
-    stall::worst(&metrics.body)
+    let answer = wait_for("the metrics", || http::try_request(address, "GET", "/metrics", &[], "").ok());
+    let took = asked.elapsed();
+    assert!(took <= ANSWERS_WITHIN, "{address} answered a stranger after {took:?}");
+    answer.body
 }

@@ -39,7 +39,8 @@ fn pour_frames(system: &System, attack: &Attack, sockets: usize, frames: &[u8]) 
 
 #[test]
 fn pings_whose_answers_nobody_reads() {
-    System::start().withstands(WEB, |system, attack| {
+    // Sixteen browsers may send fifty at once, and ten a second.
+    System::start().that_takes_at_most(3000, "web_adapter_pings_total ").withstands(WEB, |system, attack| {
         pour_frames(system, attack, 16, &frame(9, &[b'p'; 125]).repeat(500));
     });
 }
