@@ -126,6 +126,8 @@ struct Intake {
     place: Option<Waiting>,
     /// The peer will send no more, since then.
     ended_at: Option<Instant>,
+    /// Nobody hears what is sent, since then; what the peer sent before may still lie in the kernel.
+    gone_at: Option<Instant>,
 }
 
 /// What is read from the store for this session.
@@ -219,6 +221,7 @@ impl Session {
                 over: None,
                 place: None,
                 ended_at: None,
+                gone_at: None,
             },
             replay: Replay {
                 pages: None,

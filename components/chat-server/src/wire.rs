@@ -240,3 +240,33 @@ impl Wire {
         kit::linger::linger(&self.stream, linger, LINGER_BYTES).await;
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use rustix::net::sockopt;
+    use std::io::Write;
+
+    /// A client's end and ours.
+    async fn pair() -> (std::net::TcpStream, Wire) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let wire = Wire::new(stream, peer, &Config::default(), &UnfinishedInput::default(), |_| true);
+        (client, wire.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_piece_of_a_line_is_acknowledged_at_once_and_a_whole_one_with_its_answer() {
+        for (sent, at_once) in [("bo", true), ("bob: hi\n", false)] {
+            let (mut client, mut wire) = pair().await;
+            // As in any conversation: acknowledgements wait for an answer to go with.
+            sockopt::set_tcp_quickack(&wire.stream, false).unwrap();
+            client.write_all(sent.as_bytes()).unwrap();
+            let read = wire.read_until(Instant::now() + Duration::from_secs(20)).await;
+            assert_eq!(read, Read::Some(sent.len()));
+            assert_eq!(sockopt::tcp_quickack(&wire.stream).unwrap(), at_once, "{sent:?}");
+        }
+    }
+}

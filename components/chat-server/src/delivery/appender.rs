@@ -16,7 +16,7 @@ use protocol::api::Appended;
 use protocol::limits::BATCH_DRAFTS;
 use protocol::native::Durability;
 use protocol::{Draft, UserName};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use transport::ApiError;
 
@@ -37,6 +37,10 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 const QUEUES: usize = 2;
 /// Messages that wait in a queue for the batch before theirs. Overflow rule: their sessions wait for a place until their time is up.
 const QUEUE: usize = 4096;
+/// What messages that wait in the queues, or are on their way to the store, may hold together: four batches' worth. Overflow rule: as above.
+const WAITING_BYTES: usize = 16 * 1024 * 1024;
+/// What a message holds beside its text and metadata, about.
+const BESIDE: usize = 512;
 /// Bytes of text and metadata in one batch, so that the queue's largest messages still make requests of a few MiB.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
@@ -44,6 +48,8 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Appender {
     queues: Arc<[mpsc::Sender<Submission>]>,
+    /// Of [`WAITING_BYTES`], what is left.
+    room: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
@@ -58,6 +64,8 @@ struct Submission {
     epoch: u64,
     deadline: Instant,
     outcome: oneshot::Sender<Outcome>,
+    /// Given back when this is settled.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Appender {
@@ -73,7 +81,8 @@ impl Appender {
             (queue, Worker { backend, metrics, traces, waiting, left_over: None })
         };
         let (queues, workers): (Vec<_>, Vec<_>) = (0..QUEUES).map(queue).unzip();
-        (Self { queues: queues.into(), metrics: Arc::clone(metrics) }, workers)
+        let room = Arc::new(Semaphore::new(WAITING_BYTES));
+        (Self { queues: queues.into(), room, metrics: Arc::clone(metrics) }, workers)
     }
 
     /// The same for every session of a user.
@@ -113,8 +122,12 @@ impl Appender {
             let _ = outcome.send(Outcome::Later);
             return None;
         };
-        let submission =
-            Submission { draft, lane: lane.clone(), epoch, deadline: now + ANSWER_WITHIN, outcome };
+        let (lane, deadline) = (lane.clone(), now + ANSWER_WITHIN);
+        let mut submission = Submission { draft, lane, epoch, deadline, outcome, room: None };
+        match Arc::clone(&self.room).try_acquire_many_owned(submission.held()) {
+            Ok(room) => submission.room = Some(room),
+            Err(_) => return Some(submission),
+        }
         match self.queue_of(&submission.draft.sender).try_send(submission) {
             Ok(()) => None,
             Err(mpsc::error::TrySendError::Full(submission)) => Some(submission),
@@ -125,11 +138,19 @@ impl Appender {
         }
     }
 
-    async fn wait_for_place(&self, submission: Submission) {
-        let reserve = self.queue_of(&submission.draft.sender).reserve();
-        match tokio::time::timeout_at(submission.deadline, reserve).await {
-            Ok(Ok(place)) => place.send(submission),
-            Ok(Err(_)) | Err(_) => submission.settle(Outcome::Later, &self.metrics),
+    async fn wait_for_place(&self, mut submission: Submission) {
+        let queue = self.queue_of(&submission.draft.sender);
+        let room = submission.room.take();
+        let place = async {
+            let room = match room {
+                Some(room) => room,
+                None => Arc::clone(&self.room).acquire_many_owned(submission.held()).await.ok()?,
+            };
+            Some((room, queue.reserve().await.ok()?))
+        };
+        match tokio::time::timeout_at(submission.deadline, place).await {
+            Ok(Some((room, place))) => place.send(Submission { room: Some(room), ..submission }),
+            Ok(None) | Err(_) => submission.settle(Outcome::Later, &self.metrics),
         }
     }
 }
@@ -138,6 +159,11 @@ impl Submission {
     fn bytes(&self) -> usize {
         let Draft { body, metadata, .. } = &self.draft;
         body.as_str().len() + if metadata.is_empty() { 0 } else { metadata.to_json().len() }
+    }
+
+    /// About what it holds in memory.
+    fn held(&self) -> u32 {
+        u32::try_from(self.bytes() + BESIDE).expect("a message is far below 4 GiB")
     }
 
     fn settle(self, outcome: Outcome, metrics: &Metrics) {

@@ -3,6 +3,7 @@
 
 use protocol::api::FeedPosition;
 use protocol::{Body, Draft, Timestamp, UserName};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -26,6 +27,17 @@ fn chat(from: &str, to: &str, text: &str) -> Draft {
 
 /// A server whose appender never takes anything out of its queue, and a live session of Alice's on it.
 async fn world(tasks: &mut JoinSet<()>) -> (Arc<Server>, TcpStream) {
+    let (server, client, session) = world_with(tasks, 20, 100).await;
+    tasks.spawn(session);
+    (server, client)
+}
+
+/// The same with another limit for messages; the session does not run yet.
+async fn world_with(
+    tasks: &mut JoinSet<()>,
+    rate: u32,
+    burst: u32,
+) -> (Arc<Server>, TcpStream, impl Future<Output = ()> + Send + use<>) {
     // A task that is always ready keeps the paused time where it is.
     tasks.spawn(async {
         loop {
@@ -34,7 +46,9 @@ async fn world(tasks: &mut JoinSet<()>) -> (Arc<Server>, TcpStream) {
     });
     let api = SimulatedApi::new(Arc::new(Dice::steady(Duration::ZERO)));
     api.state().faults = false;
-    let (server, workers) = simulation::server(&api, 1 << 20);
+    let (mut server, workers) = simulation::server(&api, 1 << 20);
+    let config = &mut Arc::get_mut(&mut server).unwrap().config;
+    (config.messages_per_second, config.burst) = (rate, burst);
     tasks.spawn(async move {
         let _workers = workers;
         std::future::pending().await
@@ -48,8 +62,7 @@ async fn world(tasks: &mut JoinSet<()>) -> (Arc<Server>, TcpStream) {
     let hello = Hello { presence: false, ..Hello::new(name("alice")) };
     let login = LoginTime::at(Timestamp::from_micros(0));
     let session = Session::new(Arc::clone(&server), member, wire, &hello, login);
-    tasks.spawn(session.run(Places::new(1, 0).take_any().unwrap()));
-    (server, client)
+    (server, client, session.run(Places::new(1, 0).take_any().unwrap()))
 }
 
 /// Fills the queue of Alice's messages.
@@ -99,4 +112,36 @@ async fn a_session_that_waits_for_a_place_in_the_queue_goes_on_writing_and_hears
     tokio::time::advance(Duration::from_millis(950)).await;
     let line = heard(&client).await;
     assert!(line.starts_with("Message not confirmed: "), "and is told what became of its message: {line:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_peer_that_is_gone_sent_is_done_for_ten_minutes() {
+    let mut tasks = JoinSet::new();
+    let (_server, mut client, session) = world_with(&mut tasks, 1, 1).await;
+    let running = tokio::spawn(session);
+    // Each takes a second, and is answered, by which the server learns that nobody is there.
+    client.write_all("no colon\n".repeat(800).as_bytes()).await.unwrap();
+    client.set_zero_linger().unwrap();
+    drop(client);
+    let mut seconds = 0;
+    while !running.is_finished() && seconds < 700 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        seconds += 1;
+    }
+    assert!((600..620).contains(&seconds), "{seconds} s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_wait_to_be_stored_are_bounded_by_their_bytes() {
+    let mut tasks = JoinSet::new();
+    let (server, _client) = world(&mut tasks).await;
+    let long = "x".repeat(16_000);
+    let mut count = 0;
+    while server.appender.offer(chat("alice", "bob", &long), &Lane::default()).1.is_none() {
+        count += 1;
+    }
+    assert!((1000..1100).contains(&count), "{count} messages of 16 KB wait");
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::challenge::VANISHED;
 use super::marks::Marks;
-use super::{Opening, Session};
+use super::{Intake, Opening, Session};
 use crate::delivery::appender::Waiting;
 use crate::delivery::catch_up::Page;
 use crate::dialect::speech::Notice;
@@ -110,7 +110,14 @@ impl Session {
         self.receipts.marks = Marks::default();
         self.receipts.unwritten.forget();
         self.receipts.confirm_at = None;
+        self.intake.gone_at.get_or_insert_with(Instant::now);
         self.member.leave();
+    }
+
+    /// When what the peer sent must be done that sends no more, or hears nothing more.
+    fn drained_at(&self) -> Option<Instant> {
+        let Intake { ended_at, gone_at, .. } = &self.intake;
+        ended_at.iter().chain(gone_at).min().map(|at| *at + DRAIN_WITHIN)
     }
 
     /// Whether the session is over, and why.
@@ -118,7 +125,7 @@ impl Session {
         if self.stalled_since.is_some_and(|since| now >= since + self.server.config.write_timeout) {
             return Some(TOOK_NOTHING);
         }
-        if self.closing.is_none() && self.intake.ended_at.is_some_and(|at| now >= at + DRAIN_WITHIN) {
+        if self.closing.is_none() && self.drained_at().is_some_and(|at| now >= at) {
             return Some(SENT_TOO_MUCH);
         }
         let closing = self.closing.as_ref()?;
@@ -182,7 +189,7 @@ impl Session {
             Opening::Over => None,
         };
         let others = [opening, self.receipts.confirm_at, self.intake_wakes_at(), self.challenge.wakes_at()];
-        let drained = self.intake.ended_at.map(|at| at + DRAIN_WITHIN);
+        let drained = self.drained_at();
         [closing, stalled, drained].into_iter().chain(others).flatten().min()
     }
 }

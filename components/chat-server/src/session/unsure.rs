@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use protocol::Draft;
 
-use crate::outcome::Said;
+use crate::outcome::{Digest, Said};
 
 /// More than somebody sends again. Overflow rule: the oldest is forgotten; sent again, it is a message of its own.
 const LIMIT: usize = 16;
@@ -36,8 +36,12 @@ impl Unsure {
 
     /// The draft, under the id of the one that it says again.
     pub(crate) fn recognise(&self, draft: Draft) -> Draft {
+        if self.0.is_empty() {
+            return draft;
+        }
+        let digest = Digest::of(&draft.body);
         let same = |unsure: &&Said| {
-            draft.conversation.dm_partner(&draft.sender) == Some(unsure.to.key()) && unsure.body == draft.body
+            draft.conversation.dm_partner(&draft.sender) == Some(unsure.to.key()) && unsure.digest == digest
         };
         match self.0.iter().find(same) {
             Some(unsure) => Draft { client_id: unsure.client_id.clone(), ..draft },

@@ -1,5 +1,7 @@
 //! The conversation in `docs/protocol.md`, held with a real server.
 
+use chat_server::Config;
+use protocol::limits::{BODY_BYTES, LINE_BYTES, METADATA_BYTES, SERVER_FRAME_BYTES};
 use serde_json::Value;
 
 use crate::peer::Peer;
@@ -42,6 +44,46 @@ async fn the_conversation_in_the_document_is_held_as_it_stands_there() {
         }
     }
     assert!(heard >= 10, "the document has its examples");
+}
+
+/// A size as the document writes it.
+fn size(bytes: usize) -> String {
+    match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mib => format!("{mib} MiB"),
+    }
+}
+
+#[test]
+fn the_sizes_and_limits_in_the_document_are_those_of_the_program() {
+    let (_, rest) = DOCUMENT.split_once("## Sizes").unwrap();
+    let config = Config::default();
+    let web = include_str!("../../../../config/launcher.toml");
+    let logins = config.logins_per_minute;
+    assert_eq!(
+        web.matches(&format!("logins-per-minute = {logins}\n")).count(),
+        2,
+        "the web adapter's is the same"
+    );
+    for row in [
+        format!("a line or frame from a client | {}", size(LINE_BYTES)),
+        format!("a line or frame from the server | {}", size(SERVER_FRAME_BYTES)),
+        format!("`body` | {}", size(BODY_BYTES)),
+        format!("`metadata` | {}", size(METADATA_BYTES)),
+        format!("logins of one address (of IPv6: one /64) | {logins} at once, and {logins} a minute"),
+    ] {
+        assert!(rest.contains(&format!("\n| {row}")), "the document does not say: {row}");
+    }
+    let patience = config.write_timeout.as_secs();
+    for words in [
+        format!(
+            "({} messages a second, {} at once, unless configured)",
+            config.messages_per_second, config.burst
+        ),
+        format!("one that takes nothing for\n  {patience} seconds, unless configured, is closed"),
+    ] {
+        assert!(DOCUMENT.contains(&words), "the document does not say: {words}");
+    }
 }
 
 /// An answer and an event that the same message causes may come in either order.

@@ -167,6 +167,35 @@ async fn who_takes_their_time_for_the_name_is_answered_as_soon() {
     assert!(asked.elapsed() < Duration::from_millis(2500), "{:?}", asked.elapsed());
 }
 
+/// What a client sends after a prompt that it has not got yet is no answer to it, and its silence ends nothing.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn until_a_prompt_has_arrived_silence_ends_nothing() {
+    let world = World::start().await;
+    let mut bob = world.login("bob").await;
+    let mut alice = Peer::connect_behind_a_filter(world.chat).await;
+    // Longer than is waited for a name from this machine.
+    let pause = async || tokio::time::sleep(Duration::from_millis(600)).await;
+    alice.send("ali").await;
+    pause().await;
+    alice.send("ce").await;
+    pause().await;
+    alice.lift_filter();
+    alice.send("\n").await;
+    alice.expect("Enter your username: Connected! Users online: bob, alice\n").await;
+
+    let mut carol = world.connect().await;
+    carol.filter();
+    carol.send("carol\n").await;
+    pause().await;
+    carol.send("bob: hel").await;
+    pause().await;
+    carol.send("lo\n").await;
+    assert_eq!(bob.live().await.1, "hello");
+    carol.lift_filter();
+    carol.expect("Connected! Users online: bob, alice, carol\n").await;
+}
+
 #[tokio::test]
 async fn keys_are_waited_for() {
     let world = World::start().await;

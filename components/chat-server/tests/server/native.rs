@@ -237,6 +237,21 @@ async fn what_is_wrong_is_named_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
+async fn names_of_dots_alone_are_no_receivers_and_no_logins() {
+    let world = World::start().await;
+    let (mut bob, _) = world.hello(&hello("bob")).await;
+    bob.frame_of("live").await;
+    for name in [".", "..", "..."] {
+        bob.send(&send("c", name, "hi")).await;
+        let refused = bob.frame_of("error").await;
+        assert!(refused["message"].as_str().unwrap().contains("dots alone"), "{refused}");
+        let (mut peer, refused) = world.hello(&hello(name)).await;
+        assert_eq!(refused["code"], json!("bad_name"), "{refused}");
+        peer.closed().await;
+    }
+}
+
+#[tokio::test]
 async fn both_dialects_are_one_chat() {
     let world = World::start().await;
     let (mut bob, _) = world.hello(&hello("bob")).await;

@@ -34,6 +34,25 @@ impl Peer {
         socket2::SockRef::from(&self.stream).attach_filter(&drop_all).unwrap();
     }
 
+    /// Connects, and gets nothing but acknowledgements: what the server says is on its way until [`Self::lift_filter`].
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn connect_behind_a_filter(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        filter(&socket2::SockRef::from(&socket));
+        Self { stream: socket.connect(address).await.unwrap(), read: Vec::new() }
+    }
+
+    /// From now on likewise.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn filter(&self) {
+        filter(&socket2::SockRef::from(&self.stream));
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn lift_filter(&self) {
+        socket2::SockRef::from(&self.stream).detach_filter().unwrap();
+    }
+
     pub(crate) async fn send(&mut self, text: &str) {
         self.send_bytes(text.as_bytes()).await;
     }
@@ -152,4 +171,19 @@ impl Peer {
         self.fill().await;
         String::from_utf8(std::mem::take(&mut self.read)).unwrap()
     }
+}
+
+/// Drops segments that are longer than any without data: a head has 20 bytes, and its options here at most 20.
+#[cfg(target_os = "linux")]
+fn filter(socket: &socket2::SockRef<'_>) {
+    const LOAD_LENGTH: u16 = 0x80;
+    const JUMP_IF_GREATER: u16 = 0x25;
+    const RETURN: u16 = 0x06;
+    let program = [
+        socket2::SockFilter::new(LOAD_LENGTH, 0, 0, 0),
+        socket2::SockFilter::new(JUMP_IF_GREATER, 0, 1, 40),
+        socket2::SockFilter::new(RETURN, 0, 0, 0),
+        socket2::SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ];
+    socket.attach_filter(&program).unwrap();
 }
