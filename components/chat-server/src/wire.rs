@@ -147,6 +147,7 @@ impl Wire {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Read> {
+        ready!(self.unfinished.poll_room(context));
         // On the stack and not in the future, so that an idle connection holds no buffer.
         let mut space = [MaybeUninit::uninit(); READ];
         let mut buffer = ReadBuf::uninit(&mut space);
@@ -172,6 +173,18 @@ impl Wire {
         }
         self.account(0);
         Poll::Ready(if bytes.is_empty() { Read::End } else { Read::Some(bytes.len()) })
+    }
+
+    /// Waits until there is something to read, and room for it.
+    pub(crate) async fn readable(&self) -> std::io::Result<()> {
+        self.unfinished.room().await;
+        self.stream.readable().await
+    }
+
+    /// Throws away what came and was not taken.
+    pub(crate) fn forget(&mut self) {
+        self.framer.forget();
+        self.unfinished.holds(0);
     }
 
     /// Says what is held of this peer's: what came and is no whole message; and where a message of so many bytes waits until the peer
@@ -221,7 +234,7 @@ impl Wire {
 
     /// Says why, and closes so that it arrives.
     pub(crate) async fn part(mut self, words: Bytes) {
-        self.framer.forget();
+        self.forget();
         // A peer that does not want to hear it is gone all the same.
         if self.write(&words).await.is_ok() {
             self.close(LINGER).await;
@@ -236,7 +249,7 @@ impl Wire {
 
     /// Closes: no more from us, and what the peer still says is not heard.
     pub(crate) async fn close(mut self, linger: Duration) {
-        self.framer.forget();
+        self.forget();
         kit::linger::linger(&self.stream, linger, LINGER_BYTES).await;
     }
 }

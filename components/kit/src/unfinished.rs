@@ -5,8 +5,11 @@
 //! frames of the usual size: below [`FREE`] nothing is counted and no lock is taken.
 
 use std::collections::{BTreeSet, HashMap};
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
 
 use tokio_util::sync::CancellationToken;
 
@@ -26,12 +29,14 @@ pub const REFUSAL: &str =
 /// Bound: 8 MiB, each connection's first 4 KiB not counted. Overflow rule: the address that holds the most loses its connection that
 /// holds the most, until everything fits (longest queue drop: Suter et al., "Design considerations for supporting TCP with per-flow
 /// queueing", INFOCOM 1998). So a frame is refused only if its connection holds more than every other of its address, and its address
-/// more than every other. What a refused connection held is given back when its task next runs, and is not counted until then: a process
-/// whose processors are all busy holds more for a moment.
+/// more than every other. What a refused connection holds is given back when its task next runs; while those hold more than the budget
+/// once more, nobody who holds anything reads on ([`Unfinished::room`]).
 #[derive(Debug, Clone)]
 pub struct UnfinishedInput {
     budget: usize,
     held: Arc<Mutex<Held>>,
+    /// What refused connections have not given back. Kept beside the rest so that looking at it takes no lock.
+    refused: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +46,8 @@ struct Held {
     by_address: HashMap<IpAddr, Share>,
     /// The same addresses by what they hold.
     order: BTreeSet<(usize, IpAddr)>,
+    /// Connections that wait until refused ones have given back what they hold. Bound: one for each connection.
+    waiting: HashMap<u64, Waker>,
 }
 
 /// What one address holds.
@@ -64,7 +71,7 @@ pub struct Unfinished {
 
 impl Default for UnfinishedInput {
     fn default() -> Self {
-        Self { budget: BUDGET, held: Arc::default() }
+        Self { budget: BUDGET, held: Arc::default(), refused: Arc::default() }
     }
 }
 
@@ -73,6 +80,10 @@ impl UnfinishedInput {
     #[must_use]
     pub fn of(&self, ip: IpAddr) -> Unfinished {
         Unfinished { input: self.clone(), address: network_of(ip), id: 0, held: 0, end: None }
+    }
+
+    fn has_room(&self) -> bool {
+        self.refused.load(Ordering::Relaxed) <= self.budget
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -93,12 +104,40 @@ impl Unfinished {
             held.last_id += 1;
             self.id = held.last_id;
         }
-        held.set(self.address, self.id, self.held, bytes, end);
-        while held.total > self.input.budget {
-            held.drop_longest();
+        let is_refused = !held.set(self.address, self.id, self.held, bytes, end);
+        let (mut refused, mut given_back) = (0, 0);
+        if is_refused {
+            (refused, given_back) = (bytes, self.held);
         }
+        while held.total > self.input.budget {
+            refused += held.drop_longest();
+        }
+        self.input.refused.fetch_add(refused, Ordering::Relaxed);
+        self.input.refused.fetch_sub(given_back, Ordering::Relaxed);
+        let woken = if self.input.has_room() { std::mem::take(&mut held.waiting) } else { HashMap::new() };
         drop(held);
+        woken.into_values().for_each(Waker::wake);
         self.held = bytes;
+    }
+
+    /// Waits until more may be read: not while refused connections have yet to give back what they hold. One that holds nothing, or is
+    /// refused itself, never waits.
+    pub async fn room(&self) {
+        poll_fn(|context| self.poll_room(context)).await;
+    }
+
+    /// The same for a reader that is polled.
+    pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.held == 0 || self.input.has_room() || self.is_refused() {
+            return Poll::Ready(());
+        }
+        let mut held = self.input.held();
+        // It is given back under this lock.
+        if self.input.has_room() {
+            return Poll::Ready(());
+        }
+        held.waiting.insert(self.id, context.waker().clone());
+        Poll::Pending
     }
 
     /// Whether the connection is to be ended, because it holds more than its part.
@@ -124,16 +163,19 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         self.holds(0);
+        if self.id > 0 {
+            self.input.held().waiting.remove(&self.id);
+        }
     }
 }
 
 impl Held {
-    /// A connection that held `before` holds `now`. One that was dropped holds nothing more, whatever it says; one that somebody else
-    /// ended is counted to its end.
-    fn set(&mut self, address: IpAddr, id: u64, before: usize, now: usize, end: &CancellationToken) {
+    /// A connection that held `before` holds `now`. Answers whether it is counted: not if it was refused; one that somebody else ended is
+    /// counted to its end.
+    fn set(&mut self, address: IpAddr, id: u64, before: usize, now: usize, end: &CancellationToken) -> bool {
         let is_counted = |share: &Share| share.ends.contains_key(&id);
         if end.is_cancelled() && !self.by_address.get(&address).is_some_and(is_counted) {
-            return;
+            return false;
         }
         let share = self.by_address.entry(address).or_default();
         self.order.remove(&(share.total, address));
@@ -147,20 +189,28 @@ impl Held {
             share.ends.remove(&id);
         }
         self.file(address);
+        true
     }
 
-    /// Ends the connection that holds the most of the address that holds the most.
-    fn drop_longest(&mut self) {
-        let Some((_, address)) = self.order.pop_last() else { return };
-        let Some(share) = self.by_address.get_mut(&address) else { return };
+    /// Ends the connection that holds the most of the address that holds the most; answers how much that is.
+    fn drop_longest(&mut self) -> usize {
+        let Some((_, address)) = self.order.pop_last() else { return 0 };
+        let Some(share) = self.by_address.get_mut(&address) else { return 0 };
+        let mut dropped = 0;
         if let Some((bytes, id)) = share.order.pop_last() {
             share.total -= bytes;
             self.total -= bytes;
+            dropped = bytes;
             if let Some(end) = share.ends.remove(&id) {
                 end.cancel();
             }
+            // It is to be ended, not to wait.
+            if let Some(waker) = self.waiting.remove(&id) {
+                waker.wake();
+            }
         }
         self.file(address);
+        dropped
     }
 
     /// Puts an address where it belongs by what it holds.
@@ -233,6 +283,34 @@ mod tests {
         assert_eq!(input.held().total, 66 * KIB);
         drop(first);
         assert_eq!(input.held().total, 0);
+    }
+
+    fn may_read(one: &Unfinished) -> bool {
+        one.poll_room(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[tokio::test]
+    async fn nobody_reads_on_before_refused_connections_gave_back_what_they_hold() {
+        let input = input(100 * KIB);
+        let reader = holding(&input, "10.0.0.2", 20 * KIB);
+        let mut hostile: Vec<_> = (0..8).map(|_| holding(&input, "10.0.0.1", 64 * KIB)).collect();
+        assert!(!reader.is_refused() && !may_read(&reader), "seven were refused and hold it all still");
+        let refused = hostile.iter().find(|one| one.is_refused()).unwrap();
+        assert!(may_read(refused) && may_read(&holding(&input, "10.0.0.2", FREE)), "these never wait");
+        let waits = tokio::spawn(async move {
+            reader.room().await;
+            reader
+        });
+        tokio::task::yield_now().await;
+        assert!(!waits.is_finished());
+        // One throws away what it holds, others leave.
+        hostile[0].holds(0);
+        hostile.truncate(1);
+        let reader = tokio::time::timeout(std::time::Duration::from_secs(10), waits).await.unwrap().unwrap();
+        assert!(may_read(&reader));
+        drop((hostile, reader));
+        assert_eq!(input.refused.load(Ordering::Relaxed), 0);
+        assert!(input.held().waiting.is_empty());
     }
 
     #[test]

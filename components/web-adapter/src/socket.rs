@@ -250,6 +250,7 @@ impl Socket {
             let is_told = self.write(Message::Close(Some(frame))).await.is_ok();
             let Self { web_socket, connection, .. } = self;
             drop(web_socket);
+            connection.is_whole();
             if is_told {
                 connection.linger(CLOSE_TIMEOUT).await;
             }

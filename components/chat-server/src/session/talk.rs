@@ -141,7 +141,7 @@ impl Session {
 
     /// It holds more than its part of the memory for unfinished messages. What it holds is dropped at once.
     fn refuse_unfinished(&mut self) {
-        self.wire.framer.forget();
+        self.wire.forget();
         self.intake.over = None;
         self.tell(Notice::Unfinished(REFUSAL));
         self.close_with_bye(REFUSAL);
@@ -164,7 +164,7 @@ impl Session {
             self.alarm.timer.as_mut().reset(at);
         }
         tokio::select! {
-            readable = self.wire.stream.readable(), if reads => readable?,
+            readable = self.wire.readable(), if reads => readable?,
             writable = self.wire.stream.writable(), if writes => writable?,
             () = self.answers.ready(), if fills && self.opening.is_over() => {}
             // A session that is also full would be woken by every event that it cannot send.

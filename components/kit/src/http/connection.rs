@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -166,7 +167,12 @@ impl Connection {
         self.changed.notify_waiters();
     }
 
-    /// What was read is whole: a request, or in a WebSocket messages that were taken, but for less than one read.
+    /// Whether more may be read ([`Unfinished::poll_room`]).
+    pub(super) fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.state().input.unfinished.poll_room(context)
+    }
+
+    /// What was read is whole: a request, or in a WebSocket messages that were taken, but for less than one read; or it was thrown away.
     pub fn is_whole(&self) {
         self.state().input.set(0);
     }

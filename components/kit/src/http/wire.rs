@@ -86,6 +86,7 @@ impl AsyncRead for Wire {
             return Poll::Ready(Ok(()));
         }
         let connection = &self.connection;
+        ready!(connection.poll_room(cx));
         loop {
             let Poll::Ready(ready) = connection.stream.poll_read_ready(cx) else {
                 connection.read_nothing();
