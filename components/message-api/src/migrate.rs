@@ -17,7 +17,9 @@ use crate::archive::LogHash;
 use crate::store::mongo::{Importer, MongoStore};
 use crate::store::open::{Location, locate};
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{OpenError, Range, Store, StoreError, Unheard, silent};
+use crate::store::{
+    Cursors, Log, OpenError, People, Range, ServiceState, Store, StoreError, Unheard, silent,
+};
 
 /// Events that are copied, or compared, at once.
 const PAGE: usize = 500;

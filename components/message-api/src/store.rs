@@ -1,26 +1,23 @@
-//! What keeps the messages: one trait, two implementations ([`sqlite`] and [`mongo`]), one contract (`tests/contract`).
+//! What keeps the messages: one contract ([`Store`]), two implementations ([`sqlite`] and [`mongo`]), one suite of tests for both (`tests/store/contract.rs`).
 //!
 //! A store answers only with what is durable. It knows nothing of HTTP, sessions or who may ask for what.
 
+mod contract;
 pub mod mongo;
 pub mod open;
 pub mod sqlite;
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use kit::metrics::Histogram;
-use protocol::api::{Appended, CursorMove, EventPage, RegisterUser, Restored, Users};
 use protocol::limits::METADATA_BYTES;
-use protocol::native::{ConversationSummary, Durability};
-use protocol::{ConversationId, Draft, Event, UserName};
+use protocol::{Event, UserName};
 use serde_json::Value;
-use uuid::Uuid;
 
+pub use contract::{Cursors, Log, People, ServiceState, Store};
 pub(crate) use open::directory;
 pub use open::{OpenError, inspect, open, verify};
 
@@ -36,90 +33,6 @@ pub(crate) static COMMITS: Histogram = Histogram::new();
 
 /// The answer of a store, some time later.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
-
-/// A conversation's log for each pair of users, a cursor for each of them, and what services keep.
-pub trait Store: Send + Sync + 'static {
-    /// Appends drafts in order. All are durable when this is answered; on an error some may be, and sending the same
-    /// drafts again tells, for a client id that its sender has used before yields the first result.
-    fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>>;
-
-    /// What a user has not seen, oldest first over all conversations: events for the user past the user's cursors.
-    /// `after` is the `end` of the page before. At most `limit` events, and those between them that were stored late: each
-    /// conversation's are without a gap over all pages. A store that cannot see to that begins with the first page again, so events may
-    /// come twice. As with [`Store::events`], all of them were published.
-    fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen>;
-
-    /// A user's conversations, the most recent first, at most `limit`.
-    fn conversations<'a>(&'a self, user: &'a UserName, limit: usize) -> Answer<'a, Vec<ConversationSummary>>;
-
-    /// A page of a conversation, in order of `seq` whichever way it was asked for. Everything in it that is published at all was
-    /// published before this is answered: whoever takes the feed's position then knows that none of it comes after.
-    fn events<'a>(
-        &'a self,
-        conversation: &'a ConversationId,
-        range: Range,
-        limit: usize,
-    ) -> Answer<'a, EventPage>;
-
-    /// Moves cursors forward: never back, never past the end. A move in a conversation that has no events does nothing.
-    fn move_cursors(&self, moves: Vec<CursorMove>) -> Answer<'_, ()>;
-
-    /// Notes that a user logged in.
-    fn register(&self, user: RegisterUser) -> Answer<'_, ()>;
-
-    /// Those who ever registered, in order of first registration, behind the one of this number; at most `limit`.
-    fn users(&self, after: u64, limit: usize) -> Answer<'_, Users>;
-
-    /// Which log this is: made with the store, and another one after a restore.
-    fn log(&self) -> Answer<'_, Uuid>;
-
-    /// Those of these names that are registered, at most [`KNOWN_NAMES`](protocol::limits::KNOWN_NAMES) of them.
-    fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>>;
-
-    /// Who registered first of those whose names look like this one and are others ([`UserName::skeleton`]).
-    fn lookalike<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<UserName>>;
-
-    /// What a service keeps.
-    fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>>;
-
-    /// Keeps a value, or forgets it with `None`.
-    fn put_state(&self, put: StatePut) -> Answer<'_, ()>;
-
-    /// The conversations behind `after` in order of their keys, at most `limit`.
-    fn all_conversations<'a>(
-        &'a self,
-        after: Option<&'a ConversationId>,
-        limit: usize,
-    ) -> Answer<'a, Vec<ConversationId>>;
-
-    /// Every cursor in a conversation: those of its users, then those of their devices.
-    fn cursors<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Vec<CursorMove>>;
-
-    /// What services keep behind this owner and key, in their order, at most `limit`.
-    fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>>;
-
-    /// Removes the events of a conversation up to this `seq`, a few hundred at most, and answers how many there were. The last event
-    /// of a log must stay: the next one's place is counted from it.
-    fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64>;
-
-    /// Becomes what a backup holds: all of it, or nothing has changed. The feed then begins a new epoch.
-    fn restore(&self, backup: PathBuf) -> Answer<'_, Restored>;
-
-    /// Whether something could be stored now: does all that storing does, and stores nothing.
-    fn probe(&self) -> Answer<'_, ()>;
-
-    /// Reads all of the store and tells what is damaged in it; nothing where it is as it should be, or sees to that alone.
-    fn verify(&self) -> Answer<'_, Vec<String>>;
-
-    /// Whether the store was not closed by whoever had it open before.
-    fn was_left_open(&self) -> bool;
-
-    /// What "durable" means here.
-    fn durability(&self) -> Durability;
-
-    /// Finishes what is under way and closes. What is asked later is refused.
-    fn close(&self) -> Answer<'_, ()>;
-}
 
 /// Hears of every committed event once, in the order of each conversation's log. In one process that is before its sender does;
 /// where several write to one store, all hear of everybody's events, and of each when a majority of the servers has it.

@@ -40,7 +40,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Unheard, Unseen};
+use crate::store::{
+    Answer, Committed, Cursors, Log, People, Range, ServiceState, StatePut, Store, StoreError, Unheard,
+    Unseen,
+};
 use call::CallError;
 use connect::Collections;
 use progress::Progress;
@@ -181,27 +184,7 @@ impl Drop for Followed {
     }
 }
 
-impl Store for MongoStore {
-    fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
-        Box::pin(async {
-            if self.restoring.load(Ordering::Acquire) {
-                return Err(StoreError::unavailable("a backup is being restored"));
-            }
-            self.write(drafts).await
-        })
-    }
-
-    fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen> {
-        Box::pin(async move {
-            let progress = self.followed.as_ref().map(|followed| &*followed.progress);
-            unseen::unseen(&self.collections, &self.kept, progress, user, after, limit).await
-        })
-    }
-
-    fn conversations<'a>(&'a self, user: &'a UserName, limit: usize) -> Answer<'a, Vec<ConversationSummary>> {
-        Box::pin(query::conversations(&self.collections, user, limit))
-    }
-
+impl Log for MongoStore {
     fn events<'a>(
         &'a self,
         conversation: &'a ConversationId,
@@ -218,52 +201,12 @@ impl Store for MongoStore {
         })
     }
 
-    fn move_cursors(&self, moves: Vec<CursorMove>) -> Answer<'_, ()> {
-        Box::pin(cursor_moves::move_cursors(&self.collections, moves))
-    }
-
-    fn register(&self, user: RegisterUser) -> Answer<'_, ()> {
-        Box::pin(records::register(&self.collections, user))
-    }
-
-    fn users(&self, after: u64, limit: usize) -> Answer<'_, Users> {
-        Box::pin(records::users(&self.collections, after, limit))
-    }
-
-    fn log(&self) -> Answer<'_, Uuid> {
-        Box::pin(whole::log(&self.collections))
-    }
-
-    fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>> {
-        Box::pin(records::known(&self.collections, names))
-    }
-
-    fn lookalike<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<UserName>> {
-        Box::pin(records::lookalike(&self.collections, name))
-    }
-
-    fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>> {
-        Box::pin(records::state(&self.collections, owner))
-    }
-
-    fn put_state(&self, put: StatePut) -> Answer<'_, ()> {
-        Box::pin(records::put_state(&self.collections, put))
-    }
-
     fn all_conversations<'a>(
         &'a self,
         after: Option<&'a ConversationId>,
         limit: usize,
     ) -> Answer<'a, Vec<ConversationId>> {
         Box::pin(whole::all_conversations(&self.collections, after, limit))
-    }
-
-    fn cursors<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Vec<CursorMove>> {
-        Box::pin(whole::cursors(&self.collections, conversation))
-    }
-
-    fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>> {
-        Box::pin(whole::all_state(&self.collections, after, limit))
     }
 
     fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64> {
@@ -273,6 +216,74 @@ impl Store for MongoStore {
             let events = self.collections.events.clone();
             let removed = call::call(async move { events.delete_many(filter).await }).await?;
             Ok(removed.deleted_count)
+        })
+    }
+
+    fn log(&self) -> Answer<'_, Uuid> {
+        Box::pin(whole::log(&self.collections))
+    }
+}
+
+impl Cursors for MongoStore {
+    fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen> {
+        Box::pin(async move {
+            let progress = self.followed.as_ref().map(|followed| &*followed.progress);
+            unseen::unseen(&self.collections, &self.kept, progress, user, after, limit).await
+        })
+    }
+
+    fn conversations<'a>(&'a self, user: &'a UserName, limit: usize) -> Answer<'a, Vec<ConversationSummary>> {
+        Box::pin(query::conversations(&self.collections, user, limit))
+    }
+
+    fn move_cursors(&self, moves: Vec<CursorMove>) -> Answer<'_, ()> {
+        Box::pin(cursor_moves::move_cursors(&self.collections, moves))
+    }
+
+    fn cursors<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Vec<CursorMove>> {
+        Box::pin(whole::cursors(&self.collections, conversation))
+    }
+}
+
+impl People for MongoStore {
+    fn register(&self, user: RegisterUser) -> Answer<'_, ()> {
+        Box::pin(records::register(&self.collections, user))
+    }
+
+    fn users(&self, after: u64, limit: usize) -> Answer<'_, Users> {
+        Box::pin(records::users(&self.collections, after, limit))
+    }
+
+    fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>> {
+        Box::pin(records::known(&self.collections, names))
+    }
+
+    fn lookalike<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<UserName>> {
+        Box::pin(records::lookalike(&self.collections, name))
+    }
+}
+
+impl ServiceState for MongoStore {
+    fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>> {
+        Box::pin(records::state(&self.collections, owner))
+    }
+
+    fn put_state(&self, put: StatePut) -> Answer<'_, ()> {
+        Box::pin(records::put_state(&self.collections, put))
+    }
+
+    fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>> {
+        Box::pin(whole::all_state(&self.collections, after, limit))
+    }
+}
+
+impl Store for MongoStore {
+    fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
+        Box::pin(async {
+            if self.restoring.load(Ordering::Acquire) {
+                return Err(StoreError::unavailable("a backup is being restored"));
+            }
+            self.write(drafts).await
         })
     }
 

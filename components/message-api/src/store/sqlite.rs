@@ -35,7 +35,9 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::store::{Answer, Committed, Range, StatePut, Store, StoreError, Tell, Unseen};
+use crate::store::{
+    Answer, Committed, Cursors, Log, People, Range, ServiceState, StatePut, Store, StoreError, Tell, Unseen,
+};
 use files::Files;
 use progress::Progress;
 use reader::Readers;
@@ -202,11 +204,41 @@ impl SqliteStore {
     }
 }
 
-impl Store for SqliteStore {
-    fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
-        Box::pin(self.ask(|reply| Command::Append(drafts, reply)))
+impl Log for SqliteStore {
+    fn events<'a>(
+        &'a self,
+        conversation: &'a ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> Answer<'a, EventPage> {
+        let conversation = conversation.clone();
+        Box::pin(
+            self.read_published(move |connection| query::events(connection, &conversation, range, limit)),
+        )
     }
 
+    fn all_conversations<'a>(
+        &'a self,
+        after: Option<&'a ConversationId>,
+        limit: usize,
+    ) -> Answer<'a, Vec<ConversationId>> {
+        let after = after.cloned();
+        Box::pin(
+            self.readers.read(move |connection| whole::all_conversations(connection, after.as_ref(), limit)),
+        )
+    }
+
+    fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64> {
+        let conversation = conversation.clone();
+        Box::pin(self.ask(move |reply| Command::Forget(conversation, up_to, reply)))
+    }
+
+    fn log(&self) -> Answer<'_, Uuid> {
+        Box::pin(self.readers.read(whole::log))
+    }
+}
+
+impl Cursors for SqliteStore {
     fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen> {
         Box::pin(async move {
             let after = match after {
@@ -224,32 +256,23 @@ impl Store for SqliteStore {
         Box::pin(self.readers.read(move |connection| query::conversations(connection, &user, limit)))
     }
 
-    fn events<'a>(
-        &'a self,
-        conversation: &'a ConversationId,
-        range: Range,
-        limit: usize,
-    ) -> Answer<'a, EventPage> {
-        let conversation = conversation.clone();
-        Box::pin(
-            self.read_published(move |connection| query::events(connection, &conversation, range, limit)),
-        )
-    }
-
     fn move_cursors(&self, moves: Vec<CursorMove>) -> Answer<'_, ()> {
         Box::pin(self.ask(|reply| Command::MoveCursors(moves, reply)))
     }
 
+    fn cursors<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Vec<CursorMove>> {
+        let conversation = conversation.clone();
+        Box::pin(self.readers.read(move |connection| whole::cursors(connection, &conversation)))
+    }
+}
+
+impl People for SqliteStore {
     fn register(&self, user: RegisterUser) -> Answer<'_, ()> {
         Box::pin(self.ask(|reply| Command::Register(user, reply)))
     }
 
     fn users(&self, after: u64, limit: usize) -> Answer<'_, Users> {
         Box::pin(self.readers.read(move |connection| query::users(connection, after, limit)))
-    }
-
-    fn log(&self) -> Answer<'_, Uuid> {
-        Box::pin(self.readers.read(whole::log))
     }
 
     fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>> {
@@ -260,7 +283,9 @@ impl Store for SqliteStore {
         let name = name.clone();
         Box::pin(self.readers.read(move |connection| query::lookalike(connection, &name)))
     }
+}
 
+impl ServiceState for SqliteStore {
     fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>> {
         let owner = owner.clone();
         Box::pin(self.readers.read(move |connection| query::state(connection, &owner)))
@@ -270,29 +295,14 @@ impl Store for SqliteStore {
         Box::pin(self.ask(|reply| Command::PutState(put, reply)))
     }
 
-    fn all_conversations<'a>(
-        &'a self,
-        after: Option<&'a ConversationId>,
-        limit: usize,
-    ) -> Answer<'a, Vec<ConversationId>> {
-        let after = after.cloned();
-        Box::pin(
-            self.readers.read(move |connection| whole::all_conversations(connection, after.as_ref(), limit)),
-        )
-    }
-
-    fn cursors<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Vec<CursorMove>> {
-        let conversation = conversation.clone();
-        Box::pin(self.readers.read(move |connection| whole::cursors(connection, &conversation)))
-    }
-
     fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>> {
         Box::pin(self.readers.read(move |connection| whole::all_state(connection, after, limit)))
     }
+}
 
-    fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64> {
-        let conversation = conversation.clone();
-        Box::pin(self.ask(move |reply| Command::Forget(conversation, up_to, reply)))
+impl Store for SqliteStore {
+    fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
+        Box::pin(self.ask(|reply| Command::Append(drafts, reply)))
     }
 
     fn restore(&self, backup: PathBuf) -> Answer<'_, Restored> {
