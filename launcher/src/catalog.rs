@@ -51,6 +51,8 @@ pub struct Component {
     look: fn(&Settings) -> Option<(&'static str, String)>,
     /// Whether it is given the key of the language model.
     wants_key: bool,
+    /// What is set in its environment.
+    env: &'static [(&'static str, &'static str)],
     /// The message that it is asked for, to see whether it serves.
     message: Option<MessageProbe>,
     /// Runs it until its context says stop.

@@ -119,6 +119,7 @@ fn launch(component: &Component, config: String, loaded: &Loaded, process: &Proc
     if let Some(key) = loaded.api_key.as_ref().filter(|_| component.wants_key) {
         env.push((OPENAI_API_KEY.into(), key.expose().into()));
     }
+    env.extend(component.env.iter().map(|(name, value)| (name.into(), value.into())));
     Launch::Command { program, args, env, env_remove: process.settings_variables.clone(), cwd: None }
 }
 

@@ -16,7 +16,7 @@ const API: &str = "message-api";
 const THREADS: usize = 8;
 
 /// So many connections are held: more than the server has places for.
-fn held() -> usize {
+pub(super) fn held() -> usize {
     if is_long() { 4096 } else { 1536 }
 }
 

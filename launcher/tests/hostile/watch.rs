@@ -83,6 +83,13 @@ impl System {
         self
     }
 
+    /// Beside so many KiB for each connection that [`hold`](crate::http::hold) holds: what one takes that sends nothing.
+    #[must_use]
+    pub fn beside(mut self, kib_each: u64) -> Self {
+        self.most_memory_kib += kib_each * u64::try_from(crate::http::held()).expect("some thousands");
+        self
+    }
+
     /// What the attackers sent before they left is handled at their pace (`docs/protocol.md`), so nothing falls idle soon.
     #[must_use]
     pub fn that_owes_what_came(mut self) -> Self {
