@@ -13,7 +13,7 @@ use protocol::native::Durability;
 
 use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::store::{Answer, Store, StoreError};
+use crate::store::{Answer, Heard, Store, StoreError};
 
 /// A store that is listened to.
 #[derive(Clone)]
@@ -50,8 +50,14 @@ impl Observed {
             StoreError::Unavailable { .. } | StoreError::Damaged { .. } => self.metrics.failed.add(1),
         }
     }
+}
 
-    pub(crate) fn noted<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T> {
+impl Heard for Observed {
+    fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    fn noted<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T> {
         Box::pin(async move {
             let result = answer.await;
             if let Err(error) = &result {

@@ -17,6 +17,7 @@ use protocol::limits::METADATA_BYTES;
 use protocol::{Event, UserName};
 use serde_json::Value;
 
+pub(crate) use contract::Heard;
 pub use contract::{Cursors, Log, People, ServiceState, Store};
 pub(crate) use open::directory;
 pub use open::{OpenError, inspect, open, verify};

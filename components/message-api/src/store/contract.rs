@@ -1,5 +1,5 @@
 //! What a store can do, cut by what it is for. A new method stands in one of these traits, in its two implementations, and in a case of
-//! `tests/store/contract.rs`: how what comes of it is noted ([`Observed`]) follows from the trait.
+//! `tests/store/contract.rs`: how a store that is listened to ([`Heard`]) hands it on follows from the trait.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,7 +11,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Answer, Range, StatePut, Unseen};
-use crate::observed::Observed;
+
+/// A store that asks another one, and notes what comes of it.
+pub(crate) trait Heard: Send + Sync {
+    fn store(&self) -> &dyn Store;
+
+    fn noted<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T>;
+}
 
 /// A trait whose methods ask a store something, and how a store that is listened to hands each on.
 macro_rules! contract {
@@ -32,10 +38,10 @@ macro_rules! contract {
             )*
         }
 
-        impl $name for Observed {
+        impl<H: Heard> $name for H {
             $(
                 fn $ask $(<$life>)? (& $($of)? self $(, $with: $of_type)*) -> $answer {
-                    self.noted(self.store.$ask($($with),*))
+                    self.noted(self.store().$ask($($with),*))
                 }
             )*
         }
