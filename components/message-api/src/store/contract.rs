@@ -10,7 +10,7 @@ use protocol::{ConversationId, Draft, UserName};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Answer, Range, StatePut, Unseen};
+use super::terms::{Answer, Range, StatePut, Unseen};
 
 /// A store that asks another one, and notes what comes of it.
 pub(crate) trait Heard: Send + Sync {
