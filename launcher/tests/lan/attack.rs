@@ -220,3 +220,20 @@ fn a_flood_of_mdns_is_paused_and_keeps_nobody_out() {
     let dials = node.metric("dials_total");
     assert!(dials <= 4 + 2 * (cost.begun.elapsed().as_secs() + 2), "{dials} dials");
 }
+
+#[test]
+fn a_slow_flood_of_mdns_does_not_fill_memory() {
+    let Some(network) = Network::of(2) else { return };
+    let node = Node::start(network.host(1), &[]);
+    // Where nobody is it has begun by then, and its announcements are out.
+    std::thread::sleep(Duration::from_secs(3));
+    let cost = Cost::of(&node);
+    // Two hundred nodes a second, which is little work.
+    let mut command = Command::new("python3");
+    command.args(["-c", FLOOD_MDNS, "10.77.0.2", "10", "20"]).stdout(Stdio::piped());
+    let mut flood = network.host(2).within(|| command.spawn().unwrap());
+    node.wait_for_metric("mdns_pauses_total", 1);
+    kill(flood.id(), "-KILL");
+    flood.wait().unwrap();
+    cost.is_little("mDNS is paused");
+}
