@@ -159,7 +159,7 @@ fn a_flood_of_handshakes_keeps_nobody_out_whom_people_know() {
     node.say(&known.id(), "hello");
     known.wait_for_texts(&["hello".to_owned()]);
     known.stop();
-    network.also_at(3, 100..140);
+    network.also_at(3, 100..340);
     let cost = Cost::of(&node);
     let mut command = Command::new("python3");
     command.args(["-c", HANDSHAKES, "10.77.0.1", "3000", "40", "47600,6000"]).stdout(Stdio::piped());

@@ -94,7 +94,7 @@ fn strangers_that_fill_their_room_keep_nobody_out_whom_people_know() {
         worst = worst.max(exchange(&node, &known, &said));
     }
     eprintln!("with {} strangers sending, there and back took {worst:?} at most", attack.ids.len());
-    assert!(worst < Duration::from_secs(2), "{worst:?}");
+    assert!(worst < Duration::from_secs(5), "{worst:?}");
     node.holds_no_worker();
     let ids = attack.end();
     wait_for("the strangers to be gone", || (node.metric("connected") == 1).then_some(()));
@@ -174,7 +174,7 @@ fn whom_people_know_gets_in_from_a_new_address_while_all_places_for_handshakes_a
     known.wait_for_texts(&["hello".to_owned()]);
     known.stop();
     known.host = network.move_host(2, 50);
-    network.also_at(3, 100..240);
+    network.also_at(3, 100..340);
     let mut command = Command::new("python3");
     command.args(["-c", HANDSHAKES, "10.77.0.1", "1500", "40", "47600"]).stdout(Stdio::piped());
     let mut flood = network.host(3).within(|| command.spawn().unwrap());
@@ -186,7 +186,7 @@ fn whom_people_know_gets_in_from_a_new_address_while_all_places_for_handshakes_a
     flood.wait().unwrap();
     eprintln!("connected from a new address after {linked:?}");
     node.holds_no_worker();
-    assert!(is_still_flooded && linked < Duration::from_secs(8), "{linked:?}");
+    assert!(is_still_flooded && linked < Duration::from_secs(5), "{linked:?}");
 }
 
 #[test]

@@ -228,7 +228,10 @@ async fn whom_people_verify_while_they_are_connected_keeps_the_place() {
     };
     // All places but one are other strangers'.
     (0..=254).filter(|n| ![7, 170].contains(n)).for_each(|n| drop(node.enter(nth(n)).unwrap()));
-    (0..2).for_each(|n| drop(node.enter(Arrival { peer: twin(n), ..nth(255) }).unwrap()));
+    for n in 0..2 {
+        let remote = ([10, 2, 0, n], 1).into();
+        drop(node.enter(Arrival { peer: twin(n), dialled: false, remote }).unwrap());
+    }
     let _other = Other::greet(&node).await;
     node.judge(THEM, Trust::Verified).await.unwrap();
     // Somebody whom people know comes, and the newest stranger goes.
