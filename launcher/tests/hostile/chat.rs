@@ -195,14 +195,14 @@ fn thousands_of_hellos_that_never_end() {
     });
 }
 
-/// The same after a login. A session that never reads takes 10 KiB, and what it has not read of who comes and goes. A debug build that has thousands of logins to do has no time for others; `framing` of the chat server's own
-/// tests has a short form.
+/// The same after a login. A session takes 10 KiB, and one that never reads 32 more of who comes and goes. A debug build that has thousands
+/// of logins to do has no time for others; `framing` of the chat server's own tests has a short form.
 #[test]
 fn thousands_of_sessions_whose_frame_never_ends() {
     if !is_long() {
         return;
     }
-    System::start().beside(16).withstands(CHAT, |system, attack| {
+    System::start().beside(42).withstands(CHAT, |system, attack| {
         let send = format!("{{\"type\":\"send\",\"body\":\"{}", "x".repeat(60_000));
         hold_each(attack, system.launcher.home.chat, |n| format!("{}{send}", hello(n)).into_bytes().into());
     });
