@@ -24,6 +24,8 @@ mod http;
 mod listener;
 mod metrics;
 mod outcome;
+#[cfg(test)]
+mod sample;
 mod server;
 mod session;
 #[cfg(test)]

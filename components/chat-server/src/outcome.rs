@@ -1,4 +1,4 @@
-//! What became of a message: known to whoever stores it, counted, and told to its sender in the dialect they speak.
+//! The outcome of a message: set by the code that stores it, counted, and reported to the sender in their dialect.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;

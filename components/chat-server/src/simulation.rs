@@ -10,6 +10,7 @@ mod api;
 mod dice;
 mod person;
 
+use crate::sample::name;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
@@ -62,10 +63,6 @@ struct World {
     people: Vec<Arc<Person>>,
     acknowledged: Arc<Mutex<Vec<Acknowledged>>>,
     tasks: JoinSet<()>,
-}
-
-fn name(text: &str) -> UserName {
-    UserName::parse(text).unwrap()
 }
 
 /// A server that nobody listens for, on a simulated message API, and the workers of its appender.

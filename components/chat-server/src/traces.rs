@@ -258,11 +258,8 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::name;
     use protocol::Body;
-
-    fn name(text: &str) -> UserName {
-        UserName::parse(text).unwrap()
-    }
 
     fn at(who: &str) -> Location {
         Location { short: who.to_owned(), full: Some((name(who), format!("{who} from here"))) }

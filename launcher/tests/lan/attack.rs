@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::network::Network;
-use crate::node::{Node, until_linked};
+use crate::node::{Node, known_and_gone, until_linked};
 use crate::old_peer::OldPeer;
 use crate::support::{kill, wait_for};
 
@@ -147,18 +147,7 @@ fn one_machine_that_is_many_nodes_is_hardly_dialled() {
 fn a_flood_of_handshakes_keeps_nobody_out_whom_people_know() {
     let Some(network) = Network::of(3) else { return };
     let node = Node::start(network.host(1), &["lan-peer.mdns=false"]);
-    // It alone dials: it is not heard, and it has another port each time.
-    let alone = [
-        "lan-peer.mdns=false",
-        "lan-peer.udp-port=5001",
-        "lan-peer.secure-port=0",
-        r#"lan-peer.peers=["10.77.0.1"]"#,
-    ];
-    let mut known = Node::start(network.host(2), &alone);
-    until_linked(&node, &known);
-    node.say(&known.id(), "hello");
-    known.wait_for_texts(&["hello".to_owned()]);
-    known.stop();
+    let mut known = known_and_gone(&network, &node);
     network.also_at(3, 100..340);
     let cost = Cost::of(&node);
     let mut command = Command::new("python3");

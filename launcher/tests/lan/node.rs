@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::network::Host;
+use crate::network::{Host, Network};
 use crate::support::http::{self, Answer};
 use crate::support::{self, Home, kill, stall, wait_for};
 
@@ -203,6 +203,22 @@ pub fn until_linked(one: &Node, other: &Node) -> Duration {
         (one.is_linked(&other_id) && other.is_linked(&one_id)).then_some(())
     });
     begun.elapsed()
+}
+
+/// A peer that `node` knows, on the second host, stopped again. It alone dials: it is not heard, and it has another port each time.
+pub fn known_and_gone(network: &Network, node: &Node) -> Node {
+    let alone = [
+        "lan-peer.mdns=false",
+        "lan-peer.udp-port=5001",
+        "lan-peer.secure-port=0",
+        r#"lan-peer.peers=["10.77.0.1"]"#,
+    ];
+    let mut known = Node::start(network.host(2), &alone);
+    until_linked(node, &known);
+    node.say(&known.id(), "hello");
+    known.wait_for_texts(&["hello".to_owned()]);
+    known.stop();
+    known
 }
 
 /// The same; when it is more than a second, the other is started again, for other tests run at the same time: the best of three counts.

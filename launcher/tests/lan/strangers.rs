@@ -9,7 +9,7 @@ use protocol::lan::NodeId;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::network::{Host, Network};
-use crate::node::{Node, until_linked};
+use crate::node::{Node, known_and_gone, until_linked};
 use crate::stranger::Stranger;
 use crate::support::dice::is_long;
 use crate::support::{kill, wait_for};
@@ -161,18 +161,7 @@ fn exchange(node: &Node, known: &Node, said: &[String]) -> Duration {
 fn whom_people_know_gets_in_from_a_new_address_while_all_places_for_handshakes_are_taken() {
     let Some(network) = Network::of(3) else { return };
     let node = Node::start(network.host(1), &["lan-peer.mdns=false"]);
-    // It alone dials: it is not heard, and it has another port each time.
-    let alone = [
-        "lan-peer.mdns=false",
-        "lan-peer.udp-port=5001",
-        "lan-peer.secure-port=0",
-        r#"lan-peer.peers=["10.77.0.1"]"#,
-    ];
-    let mut known = Node::start(network.host(2), &alone);
-    until_linked(&node, &known);
-    node.say(&known.id(), "hello");
-    known.wait_for_texts(&["hello".to_owned()]);
-    known.stop();
+    let mut known = known_and_gone(&network, &node);
     known.host = network.move_host(2, 50);
     network.also_at(3, 100..340);
     let mut command = Command::new("python3");

@@ -33,7 +33,7 @@ impl Door {
     }
 }
 
-/// A fresh connection's send buffer is empty, so one line fits; who is turned away costs nothing more.
+/// A fresh connection's send buffer is empty, so one line fits; refusing a connection costs nothing more.
 pub(crate) fn turn_away(server: &Server, stream: &TcpStream, peer: SocketAddr, no_place: NoPlace) {
     let line = match no_place {
         NoPlace::Full => FULL,

@@ -81,7 +81,7 @@ async fn conversations(server: &Server, member: &mut Membership, entrant: &Entra
     let mut conversations = Vec::new();
     if hello.conversations {
         let read = async {
-            // If the store is away, the list is stale or missing; the greeting goes out all the same.
+            // If the store does not answer, the list is stale or missing; the greeting is sent anyway.
             let _ = server.cursors.flush(&member.name).await;
             server.backend.read_once(server.backend.api.conversations(&member.name)).await
         };

@@ -1,7 +1,7 @@
 //! How a connection says whose it is: in which dialect, and under which name.
 //!
-//! Some dialects have a port of their own. On the main one the first byte may tell another dialect than the usual one. Whoever comes with
-//! TLS is at the wrong door, is told so in one line, and nothing they sent is looked at further.
+//! Some dialects have a port of their own. On the main one the first byte may select another dialect than the default. A client
+//! that starts a TLS handshake is told in one line that this port has no TLS, and nothing else it sent is read.
 
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ const NOT_TLS: &str = "This port does not speak TLS. Disconnecting...\n";
 const TOO_SLOW: &str = "No username was given in time. Disconnecting...\n";
 /// The first byte of a TLS record that holds a handshake (RFC 8446, 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
-/// Messages that do not say who is there and are answered: empty lines, broken frames. Then whoever sends them is not a client of ours.
+/// How many messages without a name are answered, such as empty lines and malformed frames, before the connection is refused.
 const TRIES: usize = 16;
-/// A service identifies itself at once; nobody else may hold its place for longer.
+/// How long a connection may hold a place reserved for services before it identifies itself; a service does so at once.
 const SERVICE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Who took longer than this for the first byte is a person, whose pace says nothing of the link.

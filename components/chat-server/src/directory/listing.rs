@@ -39,10 +39,7 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn name(text: &str) -> UserName {
-        UserName::parse(text).unwrap()
-    }
+    use crate::sample::name;
 
     #[test]
     fn names_that_begin_alike_are_told_apart() {

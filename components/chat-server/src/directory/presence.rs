@@ -47,10 +47,7 @@ impl Presence {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn name(text: &str) -> UserName {
-        UserName::parse(text).unwrap()
-    }
+    use crate::sample::name;
 
     #[test]
     fn each_name_comes_once_with_its_last_state() {

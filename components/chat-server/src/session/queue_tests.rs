@@ -2,7 +2,7 @@
 //! the wait does not end by itself.
 
 use protocol::api::FeedPosition;
-use protocol::{Body, Draft, Timestamp, UserName};
+use protocol::{Body, Draft, Timestamp};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -11,15 +11,12 @@ use uuid::Uuid;
 use super::*;
 use crate::delivery::inbox::Backlog;
 use crate::directory::roster::{Claim, JoinError};
+use crate::sample::name;
 use crate::simulation::{self, Dice, SimulatedApi};
 use kit::places::Places;
 
 /// Turns of the runtime within which everything that can happen has happened.
 const TURNS: usize = 10_000;
-
-fn name(text: &str) -> UserName {
-    UserName::parse(text).unwrap()
-}
 
 fn chat(from: &str, to: &str, text: &str) -> Draft {
     Draft::chat(name(from), &name(to), Body::parse(text).unwrap())

@@ -50,81 +50,81 @@ macro_rules! contract {
 
 contract! {
     /// The logs of all conversations.
-pub trait Log {
-    /// A page of a conversation, in order of `seq` whichever way it was asked for. Everything in it that is published at all was
-    /// published before this is answered: whoever takes the feed's position then knows that none of it comes after.
-    fn events<'a>(
-        &'a self,
-        conversation: &'a ConversationId,
-        range: Range,
-        limit: usize,
-    ) -> Answer<'a, EventPage>;
+    pub trait Log {
+        /// A page of a conversation, in order of `seq` whichever way it was asked for. Everything in it that is published at all was
+        /// published before this is answered: whoever takes the feed's position then knows that none of it comes after.
+        fn events<'a>(
+            &'a self,
+            conversation: &'a ConversationId,
+            range: Range,
+            limit: usize,
+        ) -> Answer<'a, EventPage>;
 
-    /// The conversations behind `after` in order of their keys, at most `limit`.
-    fn all_conversations<'a>(
-        &'a self,
-        after: Option<&'a ConversationId>,
-        limit: usize,
-    ) -> Answer<'a, Vec<ConversationId>>;
+        /// The conversations behind `after` in order of their keys, at most `limit`.
+        fn all_conversations<'a>(
+            &'a self,
+            after: Option<&'a ConversationId>,
+            limit: usize,
+        ) -> Answer<'a, Vec<ConversationId>>;
 
-    /// Removes the events of a conversation up to this `seq`, a few hundred at most, and answers how many there were. The last event
-    /// of a log must stay: the next one's place is counted from it.
-    fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64>;
+        /// Removes the events of a conversation up to this `seq`, a few hundred at most, and answers how many there were. The last event
+        /// of a log must stay: the next one's place is counted from it.
+        fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64>;
 
-    /// Which log this is: made with the store, and another one after a restore.
-    fn log(&self) -> Answer<'_, Uuid>;
-}
+        /// Which log this is: made with the store, and another one after a restore.
+        fn log(&self) -> Answer<'_, Uuid>;
+    }
 }
 
 contract! {
     /// How far everybody has read, and what they have not.
-pub trait Cursors {
-    /// What a user has not seen, oldest first over all conversations: events for the user past the user's cursors.
-    /// `after` is the `end` of the page before. At most `limit` events, and those between them that were stored late: each
-    /// conversation's are without a gap over all pages. A store that cannot see to that begins with the first page again, so events may
-    /// come twice. As with [`Log::events`], all of them were published.
-    fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen>;
+    pub trait Cursors {
+        /// What a user has not seen, oldest first over all conversations: events for the user past the user's cursors.
+        /// `after` is the `end` of the page before. At most `limit` events, and those between them that were stored late: each
+        /// conversation's are without a gap over all pages. A store that cannot see to that begins with the first page again, so events may
+        /// come twice. As with [`Log::events`], all of them were published.
+        fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen>;
 
-    /// A user's conversations, the most recent first, at most `limit`.
-    fn conversations<'a>(&'a self, user: &'a UserName, limit: usize) -> Answer<'a, Vec<ConversationSummary>>;
+        /// A user's conversations, the most recent first, at most `limit`.
+        fn conversations<'a>(&'a self, user: &'a UserName, limit: usize) -> Answer<'a, Vec<ConversationSummary>>;
 
-    /// Moves cursors forward: never back, never past the end. A move in a conversation that has no events does nothing.
-    fn move_cursors(&self, moves: Vec<CursorMove>) -> Answer<'_, ()>;
+        /// Moves cursors forward: never back, never past the end. A move in a conversation that has no events does nothing.
+        fn move_cursors(&self, moves: Vec<CursorMove>) -> Answer<'_, ()>;
 
-    /// Every cursor in a conversation: those of its users, then those of their devices.
-    fn cursors<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Vec<CursorMove>>;
-}
+        /// Every cursor in a conversation: those of its users, then those of their devices.
+        fn cursors<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Vec<CursorMove>>;
+    }
 }
 
 contract! {
     /// Those who ever logged in.
-pub trait People {
-    /// Notes that a user logged in.
-    fn register(&self, user: RegisterUser) -> Answer<'_, ()>;
+    pub trait People {
+        /// Notes that a user logged in.
+        fn register(&self, user: RegisterUser) -> Answer<'_, ()>;
 
-    /// Those who ever registered, in order of first registration, behind the one of this number; at most `limit`.
-    fn users(&self, after: u64, limit: usize) -> Answer<'_, Users>;
+        /// Those who ever registered, in order of first registration, behind the one of this number; at most `limit`.
+        fn users(&self, after: u64, limit: usize) -> Answer<'_, Users>;
 
-    /// Those of these names that are registered, at most [`KNOWN_NAMES`](protocol::limits::KNOWN_NAMES) of them.
-    fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>>;
+        /// Those of these names that are registered, at most [`KNOWN_NAMES`](protocol::limits::KNOWN_NAMES) of them.
+        fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>>;
 
-    /// Who registered first of those whose names look like this one and are others ([`UserName::skeleton`]).
-    fn lookalike<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<UserName>>;
-}
+        /// Who registered first of those whose names look like this one and are others ([`UserName::skeleton`]).
+        fn lookalike<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<UserName>>;
+    }
 }
 
 contract! {
     /// What services keep.
-pub trait ServiceState {
-    /// What a service keeps.
-    fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>>;
+    pub trait ServiceState {
+        /// What a service keeps.
+        fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>>;
 
-    /// Keeps a value, or forgets it with `None`.
-    fn put_state(&self, put: StatePut) -> Answer<'_, ()>;
+        /// Keeps a value, or forgets it with `None`.
+        fn put_state(&self, put: StatePut) -> Answer<'_, ()>;
 
-    /// What services keep behind this owner and key, in their order, at most `limit`.
-    fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>>;
-}
+        /// What services keep behind this owner and key, in their order, at most `limit`.
+        fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>>;
+    }
 }
 
 /// A store: all of this, what appends to the logs, and what is done to it as a whole. How that is noted is written by hand.

@@ -2,11 +2,8 @@ use protocol::{Body, Draft};
 use tokio::time::Instant;
 
 use super::*;
+use crate::sample::name;
 use crate::simulation::{self, Dice, SimulatedApi};
-
-fn name(text: &str) -> UserName {
-    UserName::parse(text).unwrap()
-}
 
 /// A server whose message API refuses reads until it is told otherwise.
 async fn world() -> (SimulatedApi, Arc<Server>) {

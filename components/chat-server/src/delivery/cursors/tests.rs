@@ -6,12 +6,9 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::delivery::catch_up::{self, Lap, Page};
+use crate::sample::name;
 use crate::server::Server;
 use crate::simulation::{self, Dice, SimulatedApi};
-
-fn name(text: &str) -> UserName {
-    UserName::parse(text).unwrap()
-}
 
 fn dm(with: &str, n: u64) -> ConversationId {
     ConversationId::dm(&name(with), &name(&format!("peer{n}")))

@@ -144,10 +144,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn name(text: &str) -> UserName {
-        UserName::parse(text).unwrap()
-    }
+    use crate::sample::name;
 
     fn cursor(user: &str, n: usize) -> Cursor {
         let user = name(user);

@@ -1,25 +1,5 @@
 use super::*;
-use protocol::{Body, ClientId, MessageType, Metadata, Timestamp};
-
-fn name(text: &str) -> UserName {
-    UserName::parse(text).unwrap()
-}
-
-fn event(from: &str, to: &str, seq: u64) -> Event {
-    let at = Timestamp::from_micros(0);
-    Event {
-        id: Uuid::nil(),
-        conversation: ConversationId::dm(&name(from), &name(to)),
-        seq,
-        at,
-        sender: name(from),
-        body: Body::parse("x").unwrap(),
-        kind: MessageType::Chat,
-        metadata: Metadata::default(),
-        client_id: ClientId::fresh(),
-        timestamp: at,
-    }
-}
+use crate::sample::{event, name};
 
 fn at(index: u64) -> FeedPosition {
     FeedPosition { epoch: Uuid::nil(), index }
@@ -69,7 +49,7 @@ fn a_feed_that_lost_events_sends_everybody_to_the_store() {
 }
 
 #[test]
-fn whoever_leaves_is_announced_and_the_newcomer_stands_last() {
+fn a_user_who_leaves_is_announced_and_the_newcomer_is_listed_last() {
     let hub = Hub::new(1 << 20);
     let mut announced = hub.watch_presence();
     let (_a, b, mut c) =

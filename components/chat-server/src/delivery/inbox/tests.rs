@@ -2,30 +2,16 @@
 
 use super::*;
 use proptest::prelude::*;
-use protocol::{Body, ClientId, MessageType, Metadata, Timestamp, UserName};
+use protocol::Timestamp;
+
+use crate::sample::{self, name};
 use uuid::Uuid;
 
 const ME: &str = "me";
 
-fn name(text: &str) -> UserName {
-    UserName::parse(text).unwrap()
-}
-
 fn event(with: &str, seq: u64, own: bool) -> Event {
-    let (me, other) = (name(ME), name(with));
-    let at = Timestamp::from_micros(0);
-    Event {
-        id: Uuid::nil(),
-        conversation: ConversationId::dm(&me, &other),
-        seq,
-        at,
-        sender: if own { me.clone() } else { other.clone() },
-        body: Body::parse("x").unwrap(),
-        kind: MessageType::Chat,
-        metadata: Metadata::default(),
-        client_id: ClientId::fresh(),
-        timestamp: at,
-    }
+    let (from, to) = if own { (ME, with) } else { (with, ME) };
+    sample::event(from, to, seq)
 }
 
 fn at(index: u64) -> FeedPosition {

@@ -31,7 +31,7 @@ fn newlines_end_messages_and_the_end_ends_the_rest() {
     assert!(!framer.has_rest());
 }
 
-/// From another machine, where it is waited for long; a message begins with `bob:`.
+/// A framer for a client on another machine, whose unfinished lines get the longest pause.
 fn away() -> Framer {
     let mut framer = framer();
     framer.comes_from(Distance::Away(Duration::ZERO));

@@ -1,26 +1,11 @@
 use super::*;
 use protocol::native::{ConversationSummary, Durability};
-use protocol::{Body, Event, MessageType, Metadata, Timestamp};
-use uuid::Uuid;
+use protocol::{Body, Event};
 
-fn name(text: &str) -> UserName {
-    UserName::parse(text).unwrap()
-}
+use crate::sample::{self, name};
 
 fn event(seq: u64) -> Event {
-    let at = Timestamp::from_micros(0);
-    Event {
-        id: Uuid::nil(),
-        conversation: ConversationId::dm(&name("alice"), &name("bob")),
-        seq,
-        at,
-        sender: name("bob"),
-        body: Body::parse(&"\"".repeat(16 * 1024)).unwrap(),
-        kind: MessageType::Chat,
-        metadata: Metadata::default(),
-        client_id: ClientId::fresh(),
-        timestamp: at,
-    }
+    Event { body: Body::parse(&"\"".repeat(16 * 1024)).unwrap(), ..sample::event("bob", "alice", seq) }
 }
 
 fn parse(line: &Bytes) -> ServerFrame {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::sample::name;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -16,10 +17,6 @@ impl Seat for Session {
     fn is_leaving(&self) -> bool {
         self.is_leaving.get()
     }
-}
-
-fn name(text: &str) -> UserName {
-    UserName::parse(text).unwrap()
 }
 
 fn session(id: u64) -> Session {

@@ -37,7 +37,7 @@ pub(crate) struct Importer(pub(super) Collections);
 impl Importer {
     /// Makes a conversation's entry, so that its members find it. Its places up to `floor` were given away once.
     pub(crate) async fn conversation(&self, id: &ConversationId, floor: u64) -> Result<(), StoreError> {
-        let mut update = doc! { "$setOnInsert": { "members": query::members(id) } };
+        let mut update = doc! { "$setOnInsert": { "members": id.dm_members().collect::<Vec<_>>() } };
         if floor > 0 {
             let floor = i64::try_from(floor).expect("no log has so many events");
             update.insert("$max", doc! { "floor": floor });

@@ -6,7 +6,6 @@ use bson::{Bson, Document, doc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::options::FindOptions;
 use protocol::api::EventPage;
-use protocol::conversation::Kind;
 use protocol::native::ConversationSummary;
 use protocol::{ConversationId, Event, UserName};
 
@@ -153,15 +152,6 @@ async fn partner(collections: &Collections, last: &Event, user: &UserName) -> Re
     let found = collections.find(&collections.users, doc! { "_id": key }, None).await?.pop();
     let name = found.as_ref().and_then(|document| document.get_str("name").ok()).unwrap_or(key);
     UserName::stored(name).map_err(damaged)
-}
-
-/// The name keys of the users of a direct conversation. Who is in a room is kept elsewhere.
-pub(super) fn members(conversation: &ConversationId) -> Vec<&str> {
-    match conversation.kind() {
-        Kind::Dm(one, other) if one == other => vec![one],
-        Kind::Dm(one, other) => vec![one, other],
-        Kind::Room(_) => Vec::new(),
-    }
 }
 
 /// A page of a conversation, and the places of its events in the order of all.

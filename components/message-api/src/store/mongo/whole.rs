@@ -40,8 +40,7 @@ pub(super) async fn cursors(
     collections: &Collections,
     conversation: &ConversationId,
 ) -> Result<Vec<CursorMove>, StoreError> {
-    let ids: Vec<_> =
-        super::query::members(conversation).iter().map(|user| format!("{user} {conversation}")).collect();
+    let ids: Vec<_> = conversation.dm_members().map(|user| format!("{user} {conversation}")).collect();
     let (own, devices) = (doc! { "_id": { "$in": ids } }, doc! { "conversation": conversation.as_str() });
     let mut found = collections.find(&collections.cursors, own, None).await?;
     found.extend(collections.find(&collections.device_cursors, devices, None).await?);

@@ -219,7 +219,7 @@ impl Writer {
             query::floors(&self.collections, missing.iter())
         )?;
         let new = missing.iter().filter(|id| !heads.contains_key(id.as_str()));
-        let new = new.map(|id| doc! { "_id": id.as_str(), "members": query::members(id) });
+        let new = new.map(|id| doc! { "_id": id.as_str(), "members": id.dm_members().collect::<Vec<_>>() });
         self.start_conversations(new.collect()).await?;
         for id in missing {
             let (seq, order) = heads.get(id.as_str()).copied().unwrap_or_default();

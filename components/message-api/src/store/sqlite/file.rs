@@ -226,14 +226,8 @@ pub(super) enum CopyError {
 
 /// Copies the database, as it is now, into a file that is there complete or not at all, and that its owner alone may read.
 pub(super) fn copy(connection: &Connection, copy: &Path) -> Result<(), CopyError> {
-    let mut part = copy.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    // Of an attempt that was cut off.
-    match std::fs::remove_file(&part) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-        Ok(()) | Err(_) => {}
-    }
+    let part = files::beside(copy, ".part");
+    files::remove_leftover(&part)?;
     let file = kit::files::open(&part, OpenOptions::new().create_new(true).write(true))?;
     // It takes an empty file.
     let copied = connection.execute("VACUUM INTO ?1", [part.to_string_lossy()]).map_err(CopyError::from);

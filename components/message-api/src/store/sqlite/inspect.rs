@@ -12,6 +12,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use super::file::SqliteOpenError;
+use super::files;
 use super::schema;
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -102,11 +103,8 @@ fn application() -> u32 {
 
 /// Whether changes lie beside the file that are not in it yet.
 fn has_log(path: &Path) -> bool {
-    ["-wal", "-journal"].iter().any(|ending| {
-        let mut log = path.as_os_str().to_owned();
-        log.push(ending);
-        std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
-    })
+    let holds = |ending| std::fs::metadata(files::beside(path, ending)).is_ok_and(|log| log.len() > 0);
+    ["-wal", "-journal"].into_iter().any(holds)
 }
 
 impl Beginning {

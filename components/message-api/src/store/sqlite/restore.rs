@@ -22,6 +22,7 @@ use rusqlite::{Connection, params};
 
 use super::cache::Cache;
 use super::file;
+use super::files::{self, beside};
 use super::ledger::Ledger;
 use super::row;
 use super::schema;
@@ -60,7 +61,7 @@ impl Drop for Built {
 
 /// Reads a backup into a new file beside the store's.
 pub(super) fn build(archive: &Path, store: &Path) -> Result<Built, StoreError> {
-    let mut built = Built { path: beside(store, "restoring"), totals: BackupTotals::default() };
+    let mut built = Built { path: beside(store, ".restoring"), totals: BackupTotals::default() };
     let result = read(archive, store, &built.path);
     built.totals = result.map_err(|error| match error {
         BuildError::Archive(error) => {
@@ -73,10 +74,7 @@ pub(super) fn build(archive: &Path, store: &Path) -> Result<Built, StoreError> {
 
 fn read(archive: &Path, store: &Path, path: &Path) -> Result<BackupTotals, BuildError> {
     let mut archive = Archive::open(archive)?;
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        Ok(()) | Err(_) => {}
-    }
+    files::remove_leftover(path)?;
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let mut connection = Connection::open(path)?;
     // The pages are copied one by one, so they must be of the same size.
@@ -168,7 +166,7 @@ impl Ledger<'_> {
 /// Puts the new content in the place of the old, of which a copy is kept; answers where.
 pub(super) fn swap(connection: &mut Connection, store: &Path, built: &Built) -> Result<PathBuf, StoreError> {
     let of_sqlite = |error| store_error(store, error);
-    let copy = beside(store, &format!("before-restore-{}", Timestamp::now().micros()));
+    let copy = beside(store, &format!(".before-restore-{}", Timestamp::now().micros()));
     file::copy(connection, &copy).map_err(|error| {
         StoreError::because("cannot save the current messages, so nothing is restored", error)
     })?;
@@ -201,11 +199,4 @@ fn keep_floors(old: &Connection, new: &mut Connection) -> rusqlite::Result<()> {
     }
     drop(ledger);
     transaction.commit()
-}
-
-fn beside(store: &Path, ending: &str) -> PathBuf {
-    let mut name = store.as_os_str().to_owned();
-    name.push(".");
-    name.push(ending);
-    PathBuf::from(name)
 }
