@@ -5,15 +5,13 @@ mod launcher;
 mod mosquitto;
 mod nats;
 mod ngircd;
+mod place;
 mod process;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use tempfile::TempDir;
+use std::net::SocketAddr;
 
 pub use self::launcher::Launcher;
+pub use self::place::{Other, Place};
 pub use self::process::pss_kib;
 use crate::codec::Protocol;
 use crate::options::{Options, SystemName};
@@ -40,57 +38,12 @@ pub const ALL: [System; 7] = [
     System { label: "ejabberd", protocol: Protocol::Xmpp, name: SystemName::Ejabberd },
 ];
 
-/// Where things are.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// The launcher.
-    pub launcher: PathBuf,
-    /// Where directories are made.
-    pub dir: PathBuf,
-}
-
 /// A running system; dropped, it ends.
 pub enum Running {
     /// Ours.
     Launcher(Launcher),
     /// Another's.
     Other(Other),
-}
-
-/// Another's running server. Its process ends before its directory goes.
-pub struct Other {
-    address: SocketAddr,
-    _process: process::Process,
-    _dir: TempDir,
-}
-
-impl Place {
-    /// Beside this program, unless the options say otherwise.
-    ///
-    /// # Errors
-    /// When there is no launcher, or it cannot be built.
-    pub fn find(options: &Options) -> Result<Self> {
-        let here = std::env::current_exe()?;
-        let beside = here.parent().ok_or("this program lies nowhere")?;
-        let launcher = match &options.launcher {
-            Some(launcher) => launcher.clone(),
-            None => build(&beside.join("launcher"))?,
-        };
-        if !launcher.is_file() {
-            let hint = "build it: cargo build --release -p launcher";
-            return Err(format!("there is no {}; {hint}", launcher.display()).into());
-        }
-        let launcher = launcher.canonicalize()?;
-        Ok(Self { launcher, dir: options.dir.clone().unwrap_or_else(|| beside.to_owned()) })
-    }
-
-    /// A new directory on the measured disk.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn directory(&self) -> Result<TempDir> {
-        Ok(tempfile::Builder::new().prefix("bench-").tempdir_in(&self.dir)?)
-    }
 }
 
 impl System {
@@ -150,33 +103,4 @@ impl Running {
             Self::Other(other) => other.address,
         }
     }
-}
-
-/// The launcher beside this program. Under `cargo run` it is built first, so that it is never an older one that is measured.
-fn build(launcher: &Path) -> Result<PathBuf> {
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        let mut command = Command::new(cargo);
-        command.args(["build", "--locked", "--package", "launcher"]);
-        if !cfg!(debug_assertions) {
-            command.arg("--release");
-        }
-        if !command.current_dir(env!("CARGO_MANIFEST_DIR")).status()?.success() {
-            return Err("the launcher cannot be built".into());
-        }
-    }
-    Ok(launcher.to_owned())
-}
-
-/// An address that was free a moment ago.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
-}
-
-/// Where Debian puts servers, which is not on everybody's path.
-fn program(name: &str) -> Result<PathBuf> {
-    process::find(name).ok_or_else(|| format!("{name} is not installed").into())
-}
-
-fn path(dir: &Path) -> String {
-    dir.display().to_string()
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Bench, bare, bounded};
+use super::bare;
+use super::bench::{Bench, bounded};
 use crate::load::{Closed, Outcome, Pair, Until, closed};
 use crate::problem::Result;
 use crate::system::{Running, System};

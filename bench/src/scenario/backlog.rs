@@ -1,6 +1,6 @@
 //! One receiver comes back to very many messages.
 
-use super::{Bench, bounded};
+use super::bench::{Bench, bounded};
 use crate::load::{Closed, Outcome, Pair, Until, closed, drain};
 use crate::problem::Result;
 use crate::system::{Running, System};

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::Bench;
+use super::bench::Bench;
 use crate::latency::Latency;
 use crate::problem::Result;
 use crate::stamp::BODY_BYTES;

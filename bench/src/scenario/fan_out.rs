@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Bench, bounded};
+use super::bench::{Bench, bounded};
 use crate::codec::Incoming;
 use crate::connection::Connection;
 use crate::latency::Latency;

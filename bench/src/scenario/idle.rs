@@ -2,7 +2,7 @@
 
 use tokio::task::JoinSet;
 
-use super::Bench;
+use super::bench::Bench;
 use crate::codec::Protocol;
 use crate::connection::Connection;
 use crate::problem::Result;

@@ -1,9 +1,10 @@
 //! Messages to receivers who are there.
 
-use super::Bench;
+use super::bench::Bench;
+use crate::codec::Protocol;
 use crate::load::{Open, Outcome, Pair, closed, open};
 use crate::problem::Result;
-use crate::system::{Running, System};
+use crate::system::{self, Running, System};
 use crate::table::Row;
 
 /// Closed loops first, then every system under the same offered load.
@@ -28,8 +29,31 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
+impl Bench<'_> {
+    /// Half of what our text dialect relays at most, measured now if it is not known.
+    pub(super) async fn offered(&mut self) -> Result<f64> {
+        if let Some(offered) = self.offered {
+            return Ok(offered);
+        }
+        let ours = system::ALL[0];
+        debug_assert_eq!(ours.protocol, Protocol::Text);
+        let offered = self.highest(ours).await? / 2.0;
+        self.offered = Some(offered);
+        Ok(offered)
+    }
+
+    /// What a system relays at most, measured now if it is not known.
+    pub(super) async fn highest(&mut self, system: System) -> Result<f64> {
+        if let Some(highest) = self.highest.get(system.label) {
+            return Ok(*highest);
+        }
+        let running = system.start(&self.place).await?;
+        highest(self, system, &running).await
+    }
+}
+
 /// The highest rate of all windows.
-pub(super) async fn highest(bench: &mut Bench<'_>, system: System, running: &Running) -> Result<f64> {
+async fn highest(bench: &mut Bench<'_>, system: System, running: &Running) -> Result<f64> {
     let mut highest = 0.0_f64;
     for window in bench.options.windows.clone() {
         let scenario = format!("relay, {window} in flight each");

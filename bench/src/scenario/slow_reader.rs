@@ -3,7 +3,7 @@
 //! Both runs carry the same load: everybody at the offered rate, and one more sender at a rate of its own to the reader in question, so
 //! fast that what it does not read fills every buffer between them. In one run it reads, in the other it stops.
 
-use super::{Bench, middle};
+use super::bench::{Bench, middle};
 use crate::load::{Open, Outcome, Pair, open};
 use crate::problem::Result;
 use crate::system::{Running, System};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::Bench;
+use super::bench::Bench;
 use crate::latency::Latency;
 use crate::problem::Result;
 use crate::system::{Launcher, pss_kib};

@@ -1,6 +1,6 @@
 //! Messages to receivers who are away: how many are acknowledged, and whether every one of them is there when the receivers come.
 
-use super::Bench;
+use super::bench::Bench;
 use crate::load::{Outcome, Pair, closed, drain};
 use crate::problem::Result;
 use crate::system::{Running, System};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Bench, middle};
+use super::bench::{Bench, middle};
 use crate::load::{Closed, Outcome, Pair, Until, closed};
 use crate::problem::Result;
 use crate::system::{Running, System};

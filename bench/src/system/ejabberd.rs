@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::place::{Other, Place, free_address, path, program};
 use super::process::Process;
-use super::{Other, Place, free_address, path, program};
 use crate::problem::Result;
 
 /// Its program.

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::process::Process;
-use super::{Place, free_address, process};
+use super::place::{Place, free_address};
+use super::process::{self, Process};
 use crate::problem::Result;
 
 /// A running launcher with all five components.

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
+use super::place::{Other, Place, free_address, program};
 use super::process::Process;
-use super::{Other, Place, free_address, program};
 use crate::problem::Result;
 
 /// Its program.

@@ -1,17 +1,12 @@
-//! The networks that this machine is on, looked at again every [`LOOK`].
+//! The networks that this machine is on, looked at again and again ([`crate::node::watch_networks`]).
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
-use std::time::Duration;
 
 use if_addrs::{IfAddr, IfOperStatus};
 
 use crate::choice::Choice;
-use crate::node::Node;
 
-/// How often. A machine that moves to another network is announced there this much later.
-const LOOK: Duration = Duration::from_secs(2);
 /// More addresses than this are not looked at.
 const MAX: usize = 64;
 
@@ -171,28 +166,6 @@ impl Interfaces {
     /// Whether a machine on one of our networks, and not this one, can have this address.
     pub(crate) fn can_be_peer(&self, ip: IpAddr) -> bool {
         self.way_to(ip).is_some()
-    }
-}
-
-/// Keeps the node's list as it is.
-pub(crate) async fn watch(node: Arc<Node>) {
-    let mut ticks = tokio::time::interval(LOOK);
-    let choice = Choice::of(&node.config.interfaces);
-    loop {
-        ticks.tick().await;
-        match Interfaces::look(&choice) {
-            Ok(now) => {
-                node.interfaces.send_if_modified(|known| {
-                    let is_new = *known != now;
-                    if is_new {
-                        tracing::info!(networks = now.names().join(", "), "using these networks");
-                        *known = now;
-                    }
-                    is_new
-                });
-            }
-            Err(error) => tracing::warn!(%error, "cannot list the network interfaces"),
-        }
     }
 }
 

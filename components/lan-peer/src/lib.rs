@@ -50,7 +50,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Failure> {
     let (hints, hinted) = mpsc::channel(dialler::HINTS);
     let place = Place { data: &context.data, port, hints, shutdown: context.shutdown.clone() };
     let node = Arc::new(Node::open(config, place).await?);
-    node.spawn(interfaces::watch(Arc::clone(&node)));
+    node.spawn(node::watch_networks(Arc::clone(&node)));
     node.spawn(presence::announce::run(Arc::clone(&node)));
     node.spawn(presence::ear::run(Arc::clone(&node), ear));
     node.spawn(old::inlet::listen(Arc::clone(&node), inlet));

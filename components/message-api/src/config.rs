@@ -32,7 +32,7 @@ pub struct StoreConfig {
     pub url: String,
     /// What has happened to a message when its sender is told that it is stored.
     pub durability: Durability,
-    /// Messages older than this are let go; zero keeps them for ever.
+    /// Messages older than this are deleted; zero keeps them for ever.
     #[serde(with = "kit::duration")]
     pub retention_age: Duration,
     /// How many messages of a conversation are kept; zero keeps all.

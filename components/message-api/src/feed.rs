@@ -373,7 +373,7 @@ mod tests {
                     is_changed() == Some(true)
                 });
                 drop(held);
-                assert!(!is_seen, "the ring was changed and let go, and its end is not told");
+                assert!(!is_seen, "the ring was changed and unlocked, and its end is not told");
             });
             assert_eq!(*feed.end.borrow(), feed.position());
         }

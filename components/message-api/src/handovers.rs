@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use kit::http::Connection;
 use protocol::UserName;
-use protocol::api::CursorMove;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::service::Service;
+use crate::store::StoreError;
 
 /// Handovers that are followed at once. Overflow rule: one more counts as unread, and comes again.
 const FOLLOWED: usize = 4096;
@@ -107,8 +106,8 @@ impl Pending {
 }
 
 impl Ending {
-    /// The last bytes are handed over now: moves the cursors once they were read.
-    pub(crate) fn follow(self, service: Arc<Service>, moves: Vec<CursorMove>) {
+    /// The last bytes are handed over now: does what `settle` says, which moves the cursors, once they were read.
+    pub(crate) fn follow(self, settle: impl Future<Output = Result<(), StoreError>> + Send + 'static) {
         let handovers = Arc::clone(&self.handovers);
         let receipt = self.pending.connection.receipt(self.pending.hurry.clone());
         self.pending.ended_at.store(self.pending.connection.flushes(), Ordering::Relaxed);
@@ -118,7 +117,7 @@ impl Ending {
         handovers.tasks.spawn(async move {
             if !receipt.is_read().await {
                 tracing::debug!(user = %self.user, "a response was not read completely; its messages stay unread");
-            } else if let Err(error) = service.read_over_rest(moves).await {
+            } else if let Err(error) = settle.await {
                 let error = kit::failure::chain(&error);
                 tracing::warn!(user = %self.user, error, "cannot move cursors; read messages will be delivered again");
             }

@@ -9,7 +9,9 @@ mod input;
 mod messages;
 mod native;
 mod openapi;
+mod operation;
 mod problem;
+mod route;
 mod routes;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use protocol::sanitise;
 
 use crate::service::Service;
 use problem::Refusal;
+use route::Access;
 
 /// Everything that is served.
 pub(crate) fn router(service: Arc<Service>) -> Router {
@@ -33,11 +36,11 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
     let mut router = Router::new();
     for route in routes::all() {
         let handler = match route.access {
-            routes::Access::Open => route.handler,
-            routes::Access::Local => {
+            Access::Open => route.handler,
+            Access::Local => {
                 route.handler.layer(middleware::from_fn_with_state(Arc::clone(&service), guard::local))
             }
-            routes::Access::Token => {
+            Access::Token => {
                 route.handler.layer(middleware::from_fn_with_state(Arc::clone(&service), guard::token))
             }
         };

@@ -24,6 +24,7 @@ mod metrics;
 mod observed;
 mod probe_messages;
 mod service;
+mod sweeper;
 
 #[cfg(test)]
 mod sample;
@@ -97,7 +98,7 @@ pub async fn serve_with(
         let (service, shutdown) = (Arc::clone(&service), context.shutdown.clone());
         tokio::spawn(async move { service.budget.watch(directory, &service.health, shutdown).await });
     }
-    let sweeping = rule.map(|_| tokio::spawn(retention::run(Arc::clone(&service))));
+    let sweeping = rule.map(|_| tokio::spawn(sweeper::run(Arc::clone(&service))));
     kit::http::Server::new(http::router(Arc::clone(&service)))
         .with_token(context.service_token.clone())
         .run(listener, context.shutdown.clone())

@@ -15,7 +15,7 @@ pub(crate) struct Metrics {
     /// Of every batch, stored or not.
     pub(crate) appends: Histogram,
     pub(crate) handed_over: Counter,
-    pub(crate) let_go: Counter,
+    pub(crate) expired: Counter,
     pub(crate) over_budget: Counter,
     pub(crate) no_room: Counter,
     pub(crate) feed_readers: Gauge,
@@ -43,7 +43,7 @@ impl Metrics {
                 &self.over_budget,
             )
             .counter("no_room_total", "Batches refused: the disk was nearly full.", &self.no_room)
-            .counter("let_go_total", "Old events removed.", &self.let_go)
+            .counter("let_go_total", "Old events removed.", &self.expired)
             .counter("feed_lagged_total", "Readers of the feed that were too slow.", &self.feed_lagged)
             .gauge("feed_readers", "Readers of the feed.", self.feed_readers.get())
             .gauge("store_failing", "Whether messages cannot be stored or read now.", u64::from(failing))

@@ -180,8 +180,8 @@ impl Migration {
             return Ok(last.seq);
         }
         let oldest = self.old.events(conversation, Range::After(0), 1).await?.events;
-        let was_let_go = oldest.first().is_none_or(|oldest| oldest.seq > last.seq);
-        if was_let_go { Ok(last.seq) } else { Err(MigrateError::Apart(conversation.clone())) }
+        let is_deleted = oldest.first().is_none_or(|oldest| oldest.seq > last.seq);
+        if is_deleted { Ok(last.seq) } else { Err(MigrateError::Apart(conversation.clone())) }
     }
 
     async fn compare(&self) -> Result<Migrated, MigrateError> {
@@ -199,7 +199,7 @@ impl Migration {
         }
     }
 
-    /// From the file's first event on, for older ones may have been let go there; to the database's last, for there may be newer.
+    /// From the file's first event on, for older ones may have been deleted there; to the database's last, for there may be newer.
     async fn compare_log(&self, conversation: &ConversationId) -> Result<u64, MigrateError> {
         let first = self.old.events(conversation, Range::After(0), 1).await?.events;
         let Some(first) = first.first() else { return Ok(0) };

@@ -90,10 +90,10 @@ impl Call for RetentionRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PostMessage {
     /// Who says it.
-    #[serde(deserialize_with = "crate::validated::checked_name")]
+    #[serde(deserialize_with = "crate::name::checked")]
     pub sender: UserName,
     /// To whom.
-    #[serde(deserialize_with = "crate::validated::checked_name")]
+    #[serde(deserialize_with = "crate::name::checked")]
     pub destination: UserName,
     /// What is said.
     pub message: Body,
@@ -141,7 +141,7 @@ pub struct InboxMessage {
     /// Who reads it, as they were asked for.
     pub destination: UserName,
     /// What was said.
-    #[serde(deserialize_with = "crate::validated::stored_body")]
+    #[serde(deserialize_with = "crate::body::stored")]
     pub message: Body,
     /// When.
     pub timestamp: Timestamp,

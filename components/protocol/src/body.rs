@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::limits::BODY_BYTES;
 use crate::sanitise;
-use crate::validated::string_type;
+use crate::validated::{Parser, string_type};
 
 /// A message's text: 1 to [`BODY_BYTES`] bytes of UTF-8 without what steers a terminal ([`sanitise::steers`]) other than newlines.
 /// One that an earlier version stored may hold more, so a body is cleaned again where it is shown.
@@ -70,6 +70,11 @@ string_type!(
     "Body",
     "1 to 16384 bytes of text; control characters other than newline and tab are removed"
 );
+
+/// For `#[serde(deserialize_with)]`: a body as it was stored.
+pub(crate) fn stored<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Body, D::Error> {
+    deserializer.deserialize_str(Parser(Body::stored))
+}
 
 #[cfg(test)]
 mod tests {

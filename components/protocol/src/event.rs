@@ -24,7 +24,7 @@ pub struct Event {
     /// Who said it.
     pub sender: UserName,
     /// What was said.
-    #[serde(deserialize_with = "crate::validated::stored_body")]
+    #[serde(deserialize_with = "crate::body::stored")]
     pub body: Body,
     /// What kind of message it is.
     #[serde(rename = "type", default)]

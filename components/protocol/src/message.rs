@@ -1,4 +1,4 @@
-//! What a client wants said: the draft of a message, before the store gives it a place in a log.
+//! What kind a message is, and its sender's id of it.
 
 use std::sync::Arc;
 
@@ -6,10 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::conversation::ConversationId;
 use crate::limits::CLIENT_ID_BYTES;
 use crate::validated::string_type;
-use crate::{Body, Event, Metadata, Timestamp, UserName};
 
 /// What kind of message it is. Only how it is shown depends on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +48,23 @@ impl MessageType {
             Self::Notification => "NOTIFICATION",
             Self::Subscription => "SUBSCRIPTION",
         }
+    }
+
+    /// The number it is stored as in a SQLite file. Part of that format: a number never gets another meaning.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Chat => 0,
+            Self::Command => 1,
+            Self::Notification => 2,
+            Self::Subscription => 3,
+        }
+    }
+
+    /// The type stored as a number.
+    #[must_use]
+    pub fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
     }
 }
 
@@ -98,107 +113,3 @@ impl std::fmt::Debug for ClientId {
 }
 
 string_type!(ClientId, "ClientId", "1 to 64 printable ASCII characters, unique per sender");
-
-/// A message on its way to the store.
-///
-/// Its JSON form may name a user as `destination` instead of a direct conversation, as it did before there were rooms.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "DraftForm")]
-pub struct Draft {
-    /// Who says it.
-    pub sender: UserName,
-    /// Where it is said.
-    pub conversation: ConversationId,
-    /// What is said.
-    pub body: Body,
-    /// What kind of message it is.
-    #[serde(rename = "type", default)]
-    pub kind: MessageType,
-    /// What it carries beside its text.
-    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
-    pub metadata: Metadata,
-    /// The sender's id of it.
-    pub client_id: ClientId,
-    /// When the sender said it, where the sender tells; otherwise the time it is stored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timestamp: Option<Timestamp>,
-}
-
-/// What [`Draft`] is read from.
-#[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "Draft")]
-struct DraftForm {
-    sender: UserName,
-    conversation: Option<ConversationId>,
-    destination: Option<UserName>,
-    body: Body,
-    #[serde(rename = "type", default)]
-    kind: MessageType,
-    #[serde(default)]
-    metadata: Metadata,
-    client_id: ClientId,
-    timestamp: Option<Timestamp>,
-}
-
-impl TryFrom<DraftForm> for Draft {
-    type Error = &'static str;
-
-    fn try_from(form: DraftForm) -> Result<Self, Self::Error> {
-        let DraftForm { sender, conversation, destination, body, kind, metadata, client_id, timestamp } =
-            form;
-        let named = destination.map(|to| ConversationId::dm(&sender, &to));
-        let conversation = conversation.or(named).ok_or("missing field `conversation`")?;
-        Ok(Self { sender, conversation, body, kind, metadata, client_id, timestamp })
-    }
-}
-
-impl Draft {
-    /// A plain chat message to a user, with a fresh client id.
-    #[must_use]
-    pub fn chat(sender: UserName, to: &UserName, body: Body) -> Self {
-        Self {
-            conversation: ConversationId::dm(&sender, to),
-            sender,
-            body,
-            kind: MessageType::Chat,
-            metadata: Metadata::default(),
-            client_id: ClientId::fresh(),
-            timestamp: None,
-        }
-    }
-
-    /// What it is once it has its place: `seq` in its conversation, since `at`.
-    #[must_use]
-    pub fn into_event(self, id: Uuid, seq: u64, at: Timestamp) -> Event {
-        Event {
-            id,
-            conversation: self.conversation,
-            seq,
-            at,
-            sender: self.sender,
-            body: self.body,
-            kind: self.kind,
-            metadata: self.metadata,
-            client_id: self.client_id,
-            timestamp: self.timestamp.unwrap_or(at),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_draft_names_its_conversation_or_as_before_a_user() {
-        let read = |place: &str| {
-            serde_json::from_str::<Draft>(&format!(
-                r#"{{"sender":"Bob",{place}"body":"hi","client_id":"c"}}"#
-            ))
-        };
-        let now = read(r#""conversation":"dm:alice:bob","#).unwrap();
-        assert_eq!(now, read(r#""destination":"Alice","#).unwrap());
-        assert_eq!(serde_json::from_str::<Draft>(&serde_json::to_string(&now).unwrap()).unwrap(), now);
-        assert!(read("").unwrap_err().to_string().contains("missing field `conversation`"));
-    }
-}

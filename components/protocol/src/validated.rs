@@ -4,8 +4,6 @@ use std::fmt::Display;
 
 use serde::de::{Error, Visitor};
 
-use crate::{Body, UserName};
-
 /// Reads a string with a parser, without a copy of the text between them.
 pub(crate) struct Parser<T, E>(pub(crate) fn(&str) -> Result<T, E>);
 
@@ -19,16 +17,6 @@ impl<T, E: Display> Visitor<'_> for Parser<T, E> {
     fn visit_str<F: Error>(self, text: &str) -> Result<T, F> {
         self.0(text).map_err(F::custom)
     }
-}
-
-/// For `#[serde(deserialize_with)]`: a name that somebody can be written to.
-pub(crate) fn checked_name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<UserName, D::Error> {
-    deserializer.deserialize_str(Parser(UserName::parse))
-}
-
-/// For `#[serde(deserialize_with)]`: a body as it was stored.
-pub(crate) fn stored_body<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Body, D::Error> {
-    deserializer.deserialize_str(Parser(Body::stored))
 }
 
 /// Implements serde and JSON Schema for a type that has `as_str()` and a parser: `parse(&str) -> Result<Self, impl Display>`, or the one

@@ -13,15 +13,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use transport::{Incoming, NativeClient, NativeOptions};
 
-use crate::console::{Console, Happening};
+use crate::console::Console;
 use crate::history::keeper::Keeper;
-use crate::input::Typed;
 use crate::item::Item;
 use crate::json;
 use crate::model::{Effect, Model};
 use crate::outbox::Outbox;
 use crate::pending;
-use crate::screen::{Act, Full};
+use crate::screen::Full;
+use crate::typed::{Act, Happening, Typed};
 
 mod act;
 mod apply;

@@ -8,18 +8,19 @@ use kit::Failure;
 use protocol::{ConversationId, Timestamp, UserName};
 use tokio::sync::mpsc;
 
-use crate::Mode;
 use crate::clock::Zone;
 use crate::completion::Names;
 use crate::editor::{Editor, Setup};
 use crate::gate::Gate;
-use crate::input::{Input, QUEUE, Typed};
+use crate::input::Input;
 use crate::item::Item;
 use crate::model::Model;
+use crate::options::Mode;
 use crate::output::Output;
 use crate::palette::Palette;
 use crate::screen::Full;
 use crate::transcript::Transcript;
+use crate::typed::{Happening, QUEUE, Typed};
 
 /// The user's end.
 #[derive(Debug)]
@@ -40,15 +41,6 @@ pub(crate) struct Lines {
     interactive: bool,
     json: bool,
     prompted: bool,
-}
-
-/// What happened at the user's end.
-#[derive(Debug)]
-pub(crate) enum Happening {
-    /// The user did something.
-    Typed(Typed),
-    /// Something was shown.
-    Shown,
 }
 
 /// Whether somebody sits at a terminal, at both ends.

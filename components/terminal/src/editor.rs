@@ -18,10 +18,10 @@ use tokio::sync::mpsc;
 use crate::completion::Names;
 use crate::gate::Gate;
 use crate::helper::Helper;
-use crate::input::Typed;
 use crate::output::Beside;
 use crate::palette::Palette;
 use crate::prompt::{Prompt, PromptSlot};
+use crate::typed::Typed;
 
 /// Lines remembered in the history file. Overflow rule: the oldest are forgotten.
 const HISTORY_LINES: usize = 1000;

@@ -7,27 +7,7 @@ use tokio::sync::mpsc;
 use crate::editor::Editor;
 use crate::pipe::{Line, Pipe};
 use crate::prompt::Prompt;
-use crate::screen::Act;
-
-/// Lines that were typed and not dealt with yet. Overflow rule: the editor, or the pipe, waits.
-pub(crate) const QUEUE: usize = 64;
-
-/// What the user did.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Typed {
-    /// Entered a line.
-    Line(String),
-    /// Piped a line longer than any message; it was skipped.
-    TooLong,
-    /// Did something on the screen.
-    Acts(Vec<Act>),
-    /// Pressed ctrl-C.
-    Interrupt,
-    /// Pressed ctrl-D, or the pipe ended.
-    End,
-    /// Nothing can be read any more, for this reason.
-    Failed(String),
-}
+use crate::typed::{QUEUE, Typed};
 
 /// The source of lines.
 #[derive(Debug)]

@@ -17,8 +17,8 @@ use crate::console::{Console, is_terminal};
 use crate::history::keeper::Keeper;
 use crate::history::open::make_private;
 use crate::item::Item;
+use crate::options::{Mode, Options, Theme, no_name};
 use crate::screen::Full;
-use crate::{Mode, Options, Theme};
 
 /// How often a taken name is tried again before it is believed: our own last session may still be ending.
 const TAKEN_RETRIES: u32 = 5;
@@ -198,11 +198,6 @@ async fn login(options: Options, desk: &mut Desk) -> Result<Option<(Address, Use
         }
         Err(error) => Err(no_name(&options.name.unwrap_or_default(), &error)),
     }
-}
-
-/// The command line names somebody who cannot be.
-pub(crate) fn no_name(name: &str, error: &impl std::fmt::Display) -> Failure {
-    Failure::new(Exit::Usage, format!("invalid name '{}': {error}", clean::one_line(name)))
 }
 
 async fn ask_server(console: &mut Console, default: Address) -> Result<Option<Address>, Failure> {

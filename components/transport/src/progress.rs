@@ -7,7 +7,7 @@ use protocol::ConversationId;
 /// Most messages that are being dealt with at once. Overflow rule: see [`Progress::begin`].
 const LIMIT: usize = 512;
 
-/// The messages under way, and whether any was let go by.
+/// The messages under way, and whether any was skipped.
 ///
 /// Bound: [`LIMIT`] messages; a conversation is forgotten when none of its messages is under way.
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ enum State {
     /// Without a gap.
     #[default]
     Following,
-    /// At least one was let go by; nothing more is begun until all is asked for again.
+    /// At least one was skipped; nothing more is begun until all is asked for again.
     Missed,
     /// It was asked for again; what still comes belongs to the old connection.
     Asked,
@@ -52,7 +52,7 @@ impl Progress {
 
     /// Whether a message shall be dealt with now.
     ///
-    /// One too many is let go by, and so is every later one, or a cursor could pass over it. They stay unseen, and come again
+    /// One too many is skipped, and so is every later one, or a cursor could pass over it. They stay unseen, and come again
     /// once the others are done and [`Progress::must_ask`] says so.
     pub(crate) fn begin(&mut self, conversation: &ConversationId, seq: u64) -> bool {
         if self.state == State::Following && self.open >= LIMIT {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_let_go_by_is_asked_for_again_and_never_passed_over() {
+    fn what_is_skipped_is_asked_for_again_and_never_passed_over() {
         let (mut progress, bob, carol) = (Progress::default(), conversation("bob"), conversation("carol"));
         let limit = LIMIT as u64;
         for seq in 1..=limit {

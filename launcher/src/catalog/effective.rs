@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Component;
+use super::component::Component;
 use crate::config::Settings;
 
 /// The environment variable that holds a component's settings, as JSON.

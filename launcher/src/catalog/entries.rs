@@ -4,8 +4,8 @@ use kit::listen::reachable;
 use kit::{Context, Exit, Failure, Secret};
 use protocol::UserName;
 
-use super::message_probe::MessageProbe;
-use super::{Component, Running, Runtime, api, chat_address as chat, reserved_name};
+use super::addresses::{api, chat_address as chat};
+use super::component::{Component, MessageProbe, Running, Runtime};
 use crate::config::Settings;
 
 /// Every component, in start order.
@@ -170,4 +170,9 @@ fn reserved(settings: &Settings) -> Result<Vec<UserName>, Failure> {
     let names = [&settings.thermometer.name, &settings.openai_bot.name];
     let named = names.into_iter().map(|name| reserved_name(name)).chain([Ok(UserName::probe())]);
     named.collect::<Result<_, _>>().map_err(|error| Failure::new(Exit::Config, error))
+}
+
+/// Whether a service may be online under this name, and why not.
+fn reserved_name(name: &str) -> Result<UserName, String> {
+    UserName::parse(name).map_err(|error| error.to_string())
 }

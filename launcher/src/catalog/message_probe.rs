@@ -10,8 +10,10 @@ use std::time::Duration;
 use kit::Secret;
 use transport::probe::{self, ProbeError};
 
-use super::plan::Process;
-use super::{Component, api, chat_address, programs};
+use super::addresses::{api, chat_address};
+use super::component::{Component, MessageProbe};
+use super::process::Process;
+use super::programs;
 use crate::config::{Loaded, ProbeConfig, Settings};
 use crate::supervisor::{Answered, Ask, Asking, Call, ProbeSpec};
 
@@ -21,15 +23,6 @@ const INTERVAL: Duration = Duration::from_secs(30);
 const CHAT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A store without a majority says so after some of its own timeouts, each of several seconds; that must not pass for silence.
 const STORE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Which message a component is asked for.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum MessageProbe {
-    /// One that is sent through the chat server and comes back.
-    ThroughChat,
-    /// One that the message API stores.
-    IntoStore,
-}
 
 /// How one of ours is asked whether it lives.
 pub(super) fn liveness(

@@ -2,42 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
 
 use kit::Secret;
 use kit::context::SERVICE_TOKEN;
 use serde_json::Value;
-use uuid::Uuid;
 
-use super::{Component, EFFECTIVE_CONFIG, components, effective, message_probe, programs};
-use crate::config::{LauncherConfig, Loaded, LogsConfig, OPENAI_API_KEY, Settings};
+use super::component::Component;
+use super::effective::{EFFECTIVE_CONFIG, effective};
+use super::process::{Process, digest};
+use super::table::{self, components};
+use super::used::left_out;
+use super::{message_probe, programs};
+use crate::config::{LauncherConfig, Loaded, LogsConfig, OPENAI_API_KEY, Settings, is_secret};
 use crate::preflight::mongodb;
 use crate::supervisor::{
     ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen, LogPolicy, Plan, Readiness,
     RestartPolicy,
 };
 
-/// What all plans of one run of the launcher have in common.
-#[derive(Debug, Clone)]
-pub struct Process {
-    /// This run.
-    pub run_id: Uuid,
-    /// Our executable, which the components are run with.
-    pub executable: PathBuf,
-    /// Opens the message API's own endpoints.
-    pub token: Secret,
-    /// The umask of the operator's own programs, where it is not ours.
-    pub umask: Option<u32>,
-    /// The names of our environment's variables that are settings or secrets, which no child gets unless it is given them.
-    pub settings_variables: Vec<OsString>,
-}
-
 /// What the supervisor is to do, with these dependencies to watch.
 #[must_use]
 pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> Plan {
     let own = components().map(|component| component_spec(component, loaded, process));
-    let others = loaded.settings.components.iter().filter(|(name, _)| super::component(name).is_none());
+    let others = loaded.settings.components.iter().filter(|(name, _)| table::component(name).is_none());
     let others = others.map(|(name, config)| programs::program(name, config, loaded, process));
     Plan {
         run_id: process.run_id,
@@ -132,25 +119,12 @@ fn sockets(component: &Component, loaded: &Loaded) -> Vec<Listen> {
     listeners.map(|(name, address)| Listen { name, address }).collect()
 }
 
-/// Why a component does not run, if it does not.
-pub(super) fn left_out(component: &Component, loaded: &Loaded) -> Option<String> {
-    let flag = component.flag.filter(|flag| loaded.without.contains(flag));
-    flag.map(|flag| format!("left out by {flag}"))
-        .or_else(|| (component.left_out)(&loaded.settings, loaded.api_key.is_some()))
-}
-
 /// What no log may show. The password is masked by itself, too: programs print it without its URL.
 fn secrets(loaded: &Loaded, process: &Process) -> Vec<Secret> {
     let password = mongodb::password(&loaded.settings.store.url).map(Secret::new);
     let given = loaded.settings.components.values().flat_map(|component| &component.env);
     let given = given.filter(|(name, _)| is_secret(name)).map(|(_, value)| Secret::new(value.clone()));
     loaded.api_key.iter().cloned().chain([process.token.clone()]).chain(password).chain(given).collect()
-}
-
-/// Whether a variable of this name holds a secret, as people name them.
-pub(crate) fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD"].iter().any(|word| name.ends_with(word))
 }
 
 /// Every setting, with what stands for its value: by these two plans are compared, and a value may be a secret.
@@ -172,16 +146,12 @@ fn settings(settings: &Settings) -> BTreeMap<String, String> {
     found
 }
 
-/// Tells two configurations of one run apart; not meant to withstand anybody.
-pub(super) fn digest(config: &impl Hash) -> String {
-    let mut hasher = DefaultHasher::new();
-    config.hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::time::Duration;
+
+    use uuid::Uuid;
 
     use super::*;
     use crate::config::{self, Environment, Request};

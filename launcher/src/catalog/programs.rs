@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::plan::{Process, digest};
+use super::process::{Process, digest};
 use crate::config::{ComponentConfig, Loaded, ProbeConfig, split_url};
 use crate::supervisor::{Ask, ComponentSpec, Launch, ProbeSpec, Readiness, RestartPolicy};
 

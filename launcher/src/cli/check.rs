@@ -2,10 +2,10 @@
 
 use kit::{Exit, Failure};
 
+use super::ask;
 use super::options::{Where, Without, small_runtime};
 use super::output;
 use super::planner::process;
-use super::status;
 use super::table::{Cell, Table};
 use crate::catalog;
 use crate::config::Loaded;
@@ -34,7 +34,7 @@ pub(super) fn check(place: &Where, without: &Without, args: &Args) -> Result<Exi
     for line in plan_table(&loaded)?.lines(output::is_coloured()) {
         output::line(&line);
     }
-    let running = status::ask(place).ok().map(|snapshot| snapshot.launcher_pid);
+    let running = ask::ask(place).ok().map(|snapshot| snapshot.launcher_pid);
     let mut problems = problems(&loaded, running.is_some())?;
     if args.deep {
         problems.extend(store::damage(&loaded));

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use kit::{Exit, Failure};
 
+use super::ask::{ask, ask_for};
 use super::completions::ComponentName;
 use super::options::Where;
-use super::status::{ask, ask_for};
 use super::waiting::Waiting;
 use super::{output, report};
 use crate::supervisor::Snapshot;

@@ -9,6 +9,7 @@ use kit::{Exit, Failure};
 use tokio::runtime::Runtime;
 
 use super::options::small_runtime;
+use super::umask::UMASK;
 use super::{output, report};
 use crate::config::Loaded;
 use crate::supervisor::Snapshot;
@@ -53,7 +54,7 @@ fn spawn(errors: &Path) -> Result<Child, Failure> {
     command.args(std::env::args_os().skip(1).filter(|argument| argument != "--detach"));
     command.arg("--background").stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     // It finds out for itself what the umask of the operator's programs is.
-    if let Some(umask) = super::UMASK.get() {
+    if let Some(umask) = UMASK.get() {
         kit::files::set_umask(*umask);
     }
     let child = command.spawn();

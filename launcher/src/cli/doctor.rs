@@ -2,9 +2,9 @@
 
 use kit::{Exit, Failure};
 
+use super::ask;
 use super::options::{Where, Without, small_runtime};
 use super::output::{self, Colour, paint, tame};
-use super::status;
 use crate::doctor::{self, Finding, Verdict};
 
 /// Its arguments.
@@ -21,7 +21,7 @@ pub(super) struct Args {
 pub(super) fn doctor(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let loaded = place.load(&args.without)?;
     kit::context::install_tls();
-    let running = status::ask(place).ok();
+    let running = ask::ask(place).ok();
     let findings = small_runtime()?.block_on(doctor::examine(&loaded, running.as_ref()));
     if args.json {
         output::json(&findings);

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use kit::{Exit, Failure};
 use tokio::runtime::Runtime;
 
+use super::ask::ask_for;
 use super::options::{Where, small_runtime};
 use super::output;
-use super::status::ask_for;
 use super::waiting::Waiting;
 use crate::supervisor::control::{self, Request, Response};
 

@@ -1,6 +1,7 @@
 //! `launcher lan`: talks with people on the same network, by the lan-peer that runs on this machine.
 
 mod doctor;
+mod failed;
 mod find;
 mod peers;
 mod send;
@@ -10,10 +11,8 @@ mod watch;
 use clap::Subcommand;
 use kit::{Exit, Failure};
 use transport::LanClient;
-use transport::lan::LanError;
 
 use super::options::{Where, Without, small_runtime};
-use find::find;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -50,11 +49,4 @@ pub(super) fn lan(place: &Where, args: &Args) -> Result<Exit, Failure> {
             Command::Doctor => doctor::doctor(&client).await,
         }
     })
-}
-
-fn failed(error: LanError) -> Failure {
-    match error {
-        LanError::Unreachable(_) => Failure::new(Exit::Unavailable, error.to_string()),
-        LanError::Refused(why) => Failure::new(Exit::Failure, why),
-    }
 }

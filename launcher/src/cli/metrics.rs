@@ -2,9 +2,9 @@
 
 use kit::{Exit, Failure};
 
+use super::ask::measured;
 use super::options::Where;
 use super::output;
-use super::status::measured;
 use crate::metrics::exposition;
 use crate::supervisor::load::Meter;
 

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the launcher, one file a command.
 
 mod api;
+mod ask;
 mod backup;
 mod chat;
 mod check;
@@ -45,13 +46,12 @@ mod timestamp;
 mod token;
 mod top;
 mod trace;
+mod umask;
 mod up;
 mod users;
 mod waiting;
 mod watch;
 mod why;
-
-use std::sync::OnceLock;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use kit::{Exit, Failure};
@@ -157,9 +157,6 @@ pub fn main() -> Exit {
     }
 }
 
-/// The umask that this process was started with. Ours is stricter; the operator's own programs get this one.
-static UMASK: OnceLock<u32> = OnceLock::new();
-
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let place = cli.place;
     if let Some(flag) = misplaced(&cli.switches, cli.command.as_ref()) {
@@ -170,7 +167,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         // What these make is for others to read or to run.
         Some(Command::Shim(_) | Command::Man(_) | Command::Completions(_)) => {}
-        _ => _ = UMASK.set(kit::files::keep_private()),
+        _ => _ = umask::UMASK.set(kit::files::keep_private()),
     }
     match cli.command {
         None => up::up(&place, &first),

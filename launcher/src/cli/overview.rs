@@ -4,7 +4,7 @@ use super::output::{Colour, paint, tame};
 use super::report::{self, duration, milliseconds, optional, remark, state};
 use super::table::{Cell, Table};
 use crate::supervisor::Snapshot;
-use crate::supervisor::load::Load;
+use crate::supervisor::status::Load;
 use crate::supervisor::status::{ComponentStatus, DependencyState, DependencyStatus, State};
 
 /// Where names end when there is little room; longer ones are cut.

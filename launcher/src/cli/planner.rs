@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kit::{Failure, Secret};
 use uuid::Uuid;
 
+use super::umask::UMASK;
 use crate::catalog::{self, Process};
 use crate::config::{self, Environment, Loaded, Request};
 use crate::preflight::{mongodb, ports};
@@ -117,7 +118,7 @@ pub(super) fn process(token: Secret) -> Result<Process, Failure> {
         run_id: Uuid::now_v7(),
         executable: std::env::current_exe()?,
         token,
-        umask: super::UMASK.get().copied(),
+        umask: UMASK.get().copied(),
         settings_variables: names
             .filter(|name| name.to_str().is_some_and(config::is_settings_variable))
             .collect(),

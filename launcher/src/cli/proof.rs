@@ -51,7 +51,7 @@ fn told(component: &str, verdict: &Verdict, coloured: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervisor::logs::journal::Lost;
+    use crate::supervisor::logs::written::Lost;
 
     #[test]
     fn each_fault_is_told_with_its_file() {

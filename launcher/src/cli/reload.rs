@@ -2,9 +2,9 @@
 
 use kit::{Exit, Failure};
 
+use super::ask::{ask_for, unexpected};
 use super::options::Where;
 use super::output;
-use super::status::{ask_for, unexpected};
 use crate::supervisor::control::{Request, Response};
 
 /// Its flags.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use kit::Failure;
 
+use super::ask::ask;
 use super::options::Where;
-use super::status::ask;
 
 /// The directory of the logs: the one named on the command line, or the running launcher's, or the configured one.
 pub(super) fn logs(place: &Where) -> Result<PathBuf, Failure> {

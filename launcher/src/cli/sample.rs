@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::supervisor::Snapshot;
-use crate::supervisor::load::Load;
+use crate::supervisor::status::Load;
 use crate::supervisor::status::{ComponentStatus, DependencyState, DependencyStatus, Dropped, State};
 
 /// One component of each kind.

@@ -2,12 +2,10 @@
 
 use kit::{Exit, Failure};
 
-use super::options::{Where, small_runtime};
-use super::output;
-use super::overview::{Style, overview};
-use super::watch;
-use crate::supervisor::Snapshot;
-use crate::supervisor::control::{self, Request, Response};
+use super::ask::{as_json, measured, style};
+use super::options::Where;
+use super::overview::overview;
+use super::{output, watch};
 use crate::supervisor::load::Meter;
 
 /// Its flags.
@@ -36,54 +34,4 @@ pub(super) fn status(place: &Where, args: &Args) -> Result<Exit, Failure> {
         output::line(&line);
     }
     Ok(Exit::Fine)
-}
-
-/// The state for programs, with the one word that most of them want.
-pub(super) fn as_json(snapshot: &Snapshot) -> serde_json::Result<serde_json::Value> {
-    let mut value = serde_json::to_value(snapshot)?;
-    value["healthy"] = snapshot.is_healthy().into();
-    Ok(value)
-}
-
-/// As standard output takes it.
-pub(super) fn style() -> Style {
-    Style { width: output::terminal_size().map(|(columns, _)| columns), coloured: output::is_coloured() }
-}
-
-/// How everything is, and what it takes.
-pub(super) fn measured(place: &Where, meter: &mut Meter) -> Result<Snapshot, Failure> {
-    let mut snapshot = ask(place)?;
-    meter.measure(&mut snapshot);
-    Ok(snapshot)
-}
-
-/// Asks the running launcher how everything is.
-pub(super) fn ask(place: &Where) -> Result<Snapshot, Failure> {
-    match ask_for(place, &Request::Status)? {
-        Response::Status { snapshot } => Ok(snapshot),
-        other => Err(unexpected(&other)),
-    }
-}
-
-/// Asks the running launcher something.
-pub(super) fn ask_for(place: &Where, request: &Request) -> Result<Response, Failure> {
-    let data = place.directories()?.data;
-    match small_runtime()?.block_on(control::request(&data, request))? {
-        Response::Refused { reason } => Err(Failure::new(Exit::Failure, reason)),
-        answer => Ok(answer),
-    }
-}
-
-/// An answer that belongs to another question.
-pub(super) fn unexpected(response: &Response) -> Failure {
-    let kind = match response {
-        Response::Status { .. } => "a status",
-        Response::Accepted => "nothing",
-        Response::Reload { .. } => "a reload",
-        Response::Refused { .. } => "a refusal",
-    };
-    Failure::new(
-        Exit::Failure,
-        format!("unexpected answer from the launcher ({kind}); does it run another version?"),
-    )
 }

@@ -10,10 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::ask::{as_json, measured, style};
 use super::options::{Where, small_runtime};
 use super::output;
 use super::overview::overview;
-use super::status::{as_json, measured, style};
 use crate::supervisor::Snapshot;
 use crate::supervisor::load::Meter;
 

@@ -3,12 +3,12 @@
 
 use kit::{Exit, Failure};
 
+use super::ask::measured;
 use super::completions::ComponentName;
 use super::control::find_in;
 use super::options::Where;
 use super::overview::{megabytes, percent};
 use super::report::milliseconds;
-use super::status::measured;
 use super::{output, report, tail};
 use crate::recorder::crash;
 use crate::supervisor::Snapshot;

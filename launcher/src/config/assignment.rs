@@ -8,7 +8,7 @@ use super::nearest::nearest;
 use super::schema::{self, Section};
 use super::source::Source;
 use super::text;
-use crate::catalog;
+use crate::catalog::table;
 
 /// What a layer says: this key, that value.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,7 +133,7 @@ fn component_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
         return Err("a component's name is 1 to 40 lowercase letters, digits and '-'".to_owned());
     }
-    if catalog::is_taken(name) {
+    if table::is_taken(name) {
         return Err(format!("'{name}' is a reserved name; choose another name for the component"));
     }
     Ok(())

@@ -8,7 +8,7 @@ use kit::Secret;
 
 use super::assignment::Assignment;
 use super::mistake::Mistake;
-use super::rules::TOO_SHORT;
+use super::secrecy::TOO_SHORT;
 use super::source::Source;
 
 /// Selects MongoDB: the same as `store.url`, under the name that everybody knows.

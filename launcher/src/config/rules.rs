@@ -13,16 +13,14 @@ use serde_json::Value;
 use super::layers::Origins;
 use super::misfit;
 use super::mistake::Mistake;
+use super::secrecy::{TOO_SHORT, is_secret};
 use super::settings::Settings;
 use super::source::Source;
-use crate::catalog;
+use crate::catalog::table;
 use crate::preflight::mongodb;
 
 pub(crate) use components::split_url;
 
-/// What is wrong with a secret that is too short.
-pub(super) const TOO_SHORT: &str =
-    "has fewer than 4 characters, too few to mask it in logs; use a longer secret";
 /// Its value may hold a password and is not shown.
 const STORE_URL: &str = "store.url";
 
@@ -64,7 +62,7 @@ fn short_secrets(settings: &Settings) -> Vec<(String, String)> {
     let password = mongodb::password(&settings.store.url).filter(|password| is_short(password));
     let store = password.map(|_| (STORE_URL.to_owned(), format!("the password in it {TOO_SHORT}")));
     let components = settings.components.iter().flat_map(|(name, component)| {
-        let short = component.env.iter().filter(|(name, value)| catalog::is_secret(name) && is_short(value));
+        let short = component.env.iter().filter(|(name, value)| is_secret(name) && is_short(value));
         short.map(move |(variable, _)| (format!("components.{name}.env"), format!("{variable} {TOO_SHORT}")))
     });
     store.into_iter().chain(components).collect()
@@ -87,8 +85,8 @@ fn store(settings: &Settings) -> Option<(String, String)> {
 
 /// Two that listen on one address: the second would only fail later. And what others look for must have a place.
 fn ports(settings: &Settings) -> Vec<(String, String)> {
-    let listeners = catalog::listeners(settings);
-    let mut found: Vec<(String, String)> = catalog::sought_listeners(settings)
+    let listeners = table::listeners(settings);
+    let mut found: Vec<(String, String)> = table::sought_listeners(settings)
         .into_iter()
         .filter(|(_, address)| address.port() == 0)
         .map(|(key, _)| (key, "port 0 picks a random port that the other components cannot find".to_owned()))

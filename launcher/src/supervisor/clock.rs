@@ -1,5 +1,7 @@
 //! The wall clock, as it is written: for people and file names only. Whatever is measured uses monotonic time.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -37,6 +39,11 @@ pub(crate) fn precise(time: OffsetDateTime) -> String {
 fn seconds(time: OffsetDateTime) -> String {
     let whole = time.replace_nanosecond(0).unwrap_or(time);
     whole.format(&Rfc3339).expect("a UTC time of this millennium can be written as RFC 3339")
+}
+
+/// Whole seconds, rounded up.
+pub(crate) fn ceil_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 #[cfg(test)]

@@ -7,22 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
-use super::status::Snapshot;
-
-/// What a component's processes take.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Load {
-    /// How many processes it is.
-    pub processes: u32,
-    /// How much of one processor they use, in percent: since the last look, or at the first since the start.
-    pub cpu_percent: f64,
-    /// Their time on processors until now, in seconds.
-    pub cpu_s: f64,
-    /// Their memory in bytes: the proportional set size, or where that cannot be read the resident set size.
-    pub memory_bytes: u64,
-}
+use super::status::{Load, Snapshot};
 
 /// Remembers the last look.
 #[derive(Debug, Default)]

@@ -16,8 +16,8 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::control::{private_dir, run_dir};
 use super::listeners::RESERVED_END;
+use super::run_dir::{private_dir, run_dir};
 use super::sweep;
 
 /// The file of the launcher's own lock, in the run directory.

@@ -19,6 +19,8 @@ pub mod load;
 mod lock;
 pub(crate) mod logs;
 mod machine;
+mod outcome;
+mod run_dir;
 mod short_path;
 mod signals;
 pub mod spec;
@@ -28,6 +30,7 @@ mod sweep;
 pub use graph::PlanError;
 pub use hooks::{Hooks, Progress, Reloader};
 pub use lock::{Claim, DataLock};
+pub use outcome::Outcome;
 pub use spec::{
     Answered, Ask, Asking, Call, ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen,
     LogFormat, LogPolicy, Plan, Probe, ProbeSpec, Readiness, RestartPolicy, RestartWhen,
@@ -40,13 +43,6 @@ use tokio::sync::mpsc;
 
 use self::driver::Driver;
 use self::machine::Machine;
-
-/// How a run of the supervisor ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Processes that did not end even when killed (the kernel holds them); empty in any sane world.
-    pub abandoned: Vec<String>,
-}
 
 /// Runs a plan until INT, TERM, HUP, QUIT or the control socket's `down` ends it, and everything is stopped. A second signal kills.
 ///

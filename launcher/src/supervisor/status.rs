@@ -6,7 +6,18 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::load::Load;
+/// What a component's processes take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// How many processes it is.
+    pub processes: u32,
+    /// How much of one processor they use, in percent: since the last look, or at the first since the start.
+    pub cpu_percent: f64,
+    /// Their time on processors until now, in seconds.
+    pub cpu_s: f64,
+    /// Their memory in bytes: the proportional set size, or where that cannot be read the resident set size.
+    pub memory_bytes: u64,
+}
 
 /// How everything is at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

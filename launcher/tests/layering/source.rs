@@ -27,15 +27,35 @@ impl Source {
     /// Every path that begins at the crate, at this module, above it, or in one of `children`.
     pub(crate) fn paths(&self, children: &BTreeSet<String>) -> Vec<Named> {
         let mut found = Vec::new();
+        let mut braces = Vec::new();
         for at in 0..self.tokens.len() {
             let before = |n: usize| at.checked_sub(n).map_or("", |at| self.token(at));
+            match self.token(at) {
+                "{" => braces.push(before(2) == "mod"),
+                "}" => _ = braces.pop(),
+                _ => {}
+            }
             let is_start =
                 matches!(self.token(at), "crate" | "super" | "self") || children.contains(self.token(at));
             if !is_start || self.token(at + 1) != "::" || matches!(before(1), "::" | "." | "$") {
                 continue;
             }
+            // `pub(in crate::a)` says who may use it, and uses nothing.
+            if before(1) == "in" && before(2) == "(" && before(3) == "pub" {
+                continue;
+            }
             let is_exported = before(1) == "use" && matches!(before(2), "pub" | ")");
+            let first = found.len();
             self.tree(at, &mut Vec::new(), is_exported, &mut found);
+            // Within `mod a { … }` what lies above is this file.
+            let inner = braces.iter().filter(|is_module| **is_module).count();
+            for named in &mut found[first..] {
+                let above = named.path.iter().take(inner).take_while(|word| *word == "super").count();
+                if above > 0 {
+                    let is_here = named.path.get(above).is_none_or(|word| word != "super");
+                    named.path.splice(..above, is_here.then(|| "self".to_owned()));
+                }
+            }
         }
         found
     }
@@ -201,13 +221,22 @@ fn paths_are_found_outside_of_tests_comments_and_texts() {
         #[cfg(test)]
         use crate::tested::{X, Y};
         fn f<'a>(x: &'a str, c: char) -> super::Up { kid::go("crate::text", '"', r#"crate::raw"#); $crate::no() }
+        mod inner { pub(in crate::visible) struct S; fn g() { if a { super::here(); super::super::Above::new() } } }
         "###,
     );
     assert_eq!(source.tests, BTreeSet::from(["tests".to_owned()]));
     let paths = source.paths(&BTreeSet::from(["kid".to_owned()]));
     let found: Vec<String> = paths.iter().map(|named| named.path.join("::")).collect();
-    let expected =
-        ["crate::a::self", "crate::a::b::C", "crate::a::d::*", "kid::Exported", "super::Up", "kid::go"];
+    let expected = [
+        "crate::a::self",
+        "crate::a::b::C",
+        "crate::a::d::*",
+        "kid::Exported",
+        "super::Up",
+        "kid::go",
+        "self::here",
+        "super::Above::new",
+    ];
     assert_eq!(found, expected);
     assert_eq!(paths[3].exported.as_deref(), Some("Renamed"));
 }

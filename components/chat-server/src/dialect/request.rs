@@ -52,6 +52,21 @@ impl Outgoing {
 }
 
 impl Request {
+    /// What it takes from the session's allowance, in messages. Nothing that a client can send as often as it likes is free; what
+    /// programs send of their own accord is cheap. What is over the allowance waits, and nothing is read behind it.
+    ///
+    /// Answers of a size that somebody else decides cost by their bytes as well, once these are known (`access::allowance`).
+    pub(crate) fn cost(&self) -> f64 {
+        match self {
+            // It closes the connection, so it comes once.
+            Self::Exit => 0.0,
+            Self::Nothing | Self::Seen(_) | Self::Ping(_) => 0.1,
+            Self::Say(..) | Self::Lookup(_) | Self::Trace(_) | Self::History(_) | Self::Mistake(_) => 1.0,
+            // Everything unread is read once more; a line that is too long was read, too.
+            Self::Check | Self::TooLong(_) => 4.0,
+        }
+    }
+
     /// About how many bytes it holds.
     pub(crate) fn size(&self) -> usize {
         match self {
@@ -70,5 +85,31 @@ impl Request {
             | Self::History(_)
             | Self::Exit => 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::ConversationId;
+
+    #[test]
+    fn nothing_that_can_be_sent_again_is_free() {
+        let name = |text| UserName::parse(text).unwrap();
+        let conversation = ConversationId::dm(&name("a"), &name("b"));
+        let outgoing = Outgoing::chat(name("a"), name("b"), Body::parse("hi").unwrap());
+        let requests = [
+            Request::Nothing,
+            Request::Mistake(Bytes::new()),
+            Request::TooLong(Bytes::new()),
+            Request::Ping(None),
+            Request::Say(Box::new(outgoing)),
+            Request::Trace(TraceRequest { message: "m".to_owned(), token: None }),
+            Request::Lookup("b-hi".to_owned()),
+            Request::Check,
+            Request::Seen(Seen { conversation, seq: 1 }),
+            Request::History(HistoryRequest { with: name("b"), before: None, limit: None }),
+        ];
+        assert!(requests.iter().all(|request| request.cost() > 0.0));
     }
 }

@@ -11,7 +11,6 @@ use transport::api::Range;
 
 use super::answers::Answer;
 use super::{LAST_ANSWERS, Session, lookup};
-use crate::access::allowance;
 use crate::delivery::lane::Lane;
 use crate::dialect::request::{HistoryRequest, Outgoing, Request, Seen, TraceRequest};
 use crate::dialect::speech::{HistoryPage, Manner, Reply};
@@ -23,7 +22,7 @@ const HISTORY_TIMEOUT: Duration = Duration::from_secs(2);
 impl Session {
     /// Does what is asked, or keeps it until the allowance suffices.
     pub(super) fn request(&mut self, request: Request, now: Instant) {
-        if let Err(at) = self.allowance.take_cost(now, allowance::cost(&request)) {
+        if let Err(at) = self.allowance.take_cost(now, request.cost()) {
             self.intake.over = Some((request, at));
             return;
         }

@@ -12,7 +12,14 @@ use crate::name;
 use crate::secure::identity::fingerprint;
 use crate::store::Person;
 
-use super::Evidence;
+/// How a peer of the old kind showed that it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// By a datagram, which anybody can send under any address.
+    Presence,
+    /// By a message over TCP, which only whoever is at the address can send.
+    Message,
+}
 
 /// A peer of the old kind whose announcements do not reach us, and whose message did, counts as online for this long: time enough to
 /// answer, and short enough that its address is hardly anybody else's by then.

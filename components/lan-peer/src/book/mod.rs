@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use crate::name;
 use crate::store::Person;
+pub(crate) use known::Evidence;
 use known::Known;
 
 /// Peers that were heard, and nothing more.
@@ -47,15 +48,6 @@ pub(crate) struct Met {
     pub(crate) person: Person,
     /// It calls itself as somebody else did whom we knew before.
     pub(crate) is_suspect: bool,
-}
-
-/// How a peer of the old kind showed that it is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Evidence {
-    /// By a datagram, which anybody can send under any address.
-    Presence,
-    /// By a message over TCP, which only whoever is at the address can send.
-    Message,
 }
 
 /// What a sign of life has changed.
@@ -131,7 +123,7 @@ impl Book {
     }
 
     /// These are not kept any more; those who are there stay as long as they are.
-    pub(crate) fn let_go(&mut self, gone: &[PeerKey]) {
+    pub(crate) fn forget(&mut self, gone: &[PeerKey]) {
         for key in gone {
             if let Some(known) = self.peers.get_mut(key).filter(|known| known.is_kept) {
                 known.is_kept = false;

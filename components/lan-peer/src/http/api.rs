@@ -10,9 +10,10 @@ use protocol::lan::view::{Check, Rename, Send, SetTrust, Trust, Verdict};
 use qrcode::QrCode;
 use serde::Deserialize;
 
+use super::app::App;
 use super::input::Input;
+use super::old;
 use super::problem::{self, problem};
-use super::{App, old};
 use crate::doctor;
 use crate::secure::identity::{self, Unproved};
 use crate::store::StoreError;

@@ -1,6 +1,7 @@
 //! HTTP, for this machine alone: the page, `/api/v1/…` for it and for the terminal, and what the old kind serves.
 
 mod api;
+mod app;
 mod assets;
 mod events;
 mod guard;
@@ -19,17 +20,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::node::Node;
+use app::App;
 
 /// Pages that follow what happens. Overflow rule: one more is refused with 503.
 const FOLLOWERS: usize = 64;
-
-/// What every request shares.
-#[derive(Debug, Clone)]
-struct App {
-    node: Arc<Node>,
-    followers: Arc<Semaphore>,
-    shutdown: CancellationToken,
-}
 
 /// All of it, behind the guard.
 pub(crate) fn router(node: Arc<Node>, shutdown: CancellationToken) -> Router {

@@ -13,7 +13,7 @@ use protocol::lan::PeerKey;
 use protocol::lan::old::{SendAnswer, SendRequest};
 use protocol::lan::view;
 
-use super::App;
+use super::app::App;
 use super::input::Input;
 use super::problem::{self, problem};
 use crate::node::Owner;

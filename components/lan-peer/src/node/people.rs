@@ -7,11 +7,11 @@ use protocol::lan::{NodeId, PeerKey};
 use protocol::{Body, Timestamp};
 use tokio::time::Instant;
 
-use super::Node;
+use super::state::Node;
 use crate::book::{Evidence, Met, Sign};
 use crate::interfaces::Way;
 use crate::name;
-use crate::secure::dialler::Hint;
+use crate::secure::hint::Hint;
 use crate::secure::links::{Arrival, Link, Refused};
 use crate::store::{Person, StoreError};
 
@@ -229,7 +229,7 @@ impl Node {
             );
         }
         let gone = self.store.keep_met(person).await?;
-        self.let_go(&gone);
+        self.forget(&gone);
         Ok(Welcome::Fine)
     }
 
@@ -282,12 +282,12 @@ impl Node {
 
     async fn keep_person(&self, person: Person) -> Result<(), StoreError> {
         let gone = self.store.keep_person(person).await?;
-        self.let_go(&gone);
+        self.forget(&gone);
         Ok(())
     }
 
-    fn let_go(&self, gone: &[PeerKey]) {
-        self.book().let_go(gone);
+    fn forget(&self, gone: &[PeerKey]) {
+        self.book().forget(gone);
         self.changed.notify_one();
     }
 }

@@ -11,7 +11,7 @@ use protocol::Timestamp;
 use protocol::lan::view::{Event, Me, Overview};
 use tokio::time::Instant;
 
-use super::{Node, Troubles};
+use super::state::{Node, Troubles};
 use crate::doctor::Facts;
 use crate::metrics::Present;
 use crate::secure::identity;

@@ -2,3 +2,4 @@
 
 pub(crate) mod inlet;
 pub(crate) mod outlet;
+pub(crate) mod turns;

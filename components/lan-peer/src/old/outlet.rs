@@ -5,11 +5,9 @@
 //! What is sent is plain text, so it leaves only through the interface of the network that the peer is on and only while the peer is
 //! heard: an address that is on none of our networks would be somebody's behind the default route.
 
-use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use protocol::Body;
@@ -29,18 +27,6 @@ use crate::store::{Draft, StoreError};
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long the other side may take to close, too. Some never do; then it is time enough to have read.
 const CLOSE: Duration = Duration::from_millis(150);
-
-/// Who is being sent to. Each address has one turn at a time; a turn that nobody waits for is forgotten.
-#[derive(Debug, Default)]
-pub(crate) struct Turns(Mutex<HashMap<IpAddr, Arc<tokio::sync::Mutex<()>>>>);
-
-impl Turns {
-    fn of(&self, ip: IpAddr) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.0.lock().expect("nobody panics while holding this lock");
-        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        Arc::clone(turns.entry(ip).or_default())
-    }
-}
 
 /// Sends a text, and keeps what became of it. It is not tried again: the address may be somebody else's by then.
 pub(crate) async fn send(node: &Node, ip: IpAddr, body: &Body) -> Result<Entry, StoreError> {

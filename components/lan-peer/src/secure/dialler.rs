@@ -28,7 +28,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use super::listener::{HANDSHAKE, log, prepare};
+use super::handshakes::HANDSHAKE;
+use super::hint::Hint;
+use super::listener::{log, prepare};
 use super::session::{self, Greeting, Peer};
 use super::tls::{no_name, peer_id};
 use crate::config::Place;
@@ -80,17 +82,6 @@ const UNPROVED_FAILURES: u32 = 2;
 const LONGEST: Duration = Duration::from_millis(250);
 /// and at most this often.
 const SHORTEST: Duration = Duration::from_millis(10);
-
-/// What the dialler is told.
-#[derive(Debug)]
-pub(crate) enum Hint {
-    /// This peer may be at this address; the flag says whether somebody there has said so.
-    At(NodeId, SocketAddr, bool),
-    /// It is connected, and says that it can be dialled there.
-    Met(NodeId, SocketAddr),
-    /// Something waits for this peer.
-    Wanted(NodeId),
-}
 
 /// Whom to dial.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -20,6 +20,11 @@ const KNOWN: usize = 64;
 /// So long nobody is cut off for another's sake: time enough for a handshake among many.
 const YOUNG: Duration = Duration::from_millis(100);
 
+/// How long a handshake may take.
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
+/// The same for one that a stranger has begun: it takes milliseconds, and a place that is held in silence is another's.
+const STRANGERS_HANDSHAKE: Duration = Duration::from_secs(2);
+
 /// All of them. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Handshakes(Arc<Mutex<Table>>);
@@ -94,6 +99,14 @@ impl Handshakes {
 }
 
 impl Handshake {
+    /// How long somebody may take for the handshake, and again to say who they are.
+    pub(super) fn patience(&self) -> Duration {
+        match self.standing() {
+            Standing::Familiar | Standing::Known => HANDSHAKE,
+            Standing::Stranger => STRANGERS_HANDSHAKE,
+        }
+    }
+
     /// What is known of who it is.
     pub(super) fn standing(&self) -> Standing {
         let table = self.handshakes.lock();

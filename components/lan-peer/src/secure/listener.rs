@@ -1,4 +1,4 @@
-//! Takes connections of our own nodes in: a handshake, then a session. Who is not through within [`HANDSHAKE`] is cut off. Until they
+//! Takes connections of our own nodes in: a handshake, then a session. Who is not through within [`HANDSHAKE`](super::handshakes::HANDSHAKE) is cut off. Until they
 //! have said who they are they have one of the few places of [`super::handshakes`]; then one by their key (see [`super::links`]).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::handshakes::{Handshake, Standing};
+use super::handshakes::Handshake;
 use super::session::{self, Greeting, Peer, SessionError};
 use super::tls::peer_id;
 use crate::gate::Gate;
@@ -19,10 +19,6 @@ use crate::node::Node;
 /// Handshakes a second from one address, for long: each costs about a millisecond of work.
 const RATE: u32 = 4;
 const BURST: u32 = 16;
-/// How long a handshake may take.
-pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
-/// The same for one that a stranger has begun: it takes milliseconds, and a place that is held in silence is another's.
-const STRANGERS_HANDSHAKE: Duration = Duration::from_secs(2);
 /// What was sent and is not taken by the other side's system for this long ends the connection (RFC 5482).
 #[cfg(target_os = "linux")]
 const UNTAKEN: Duration = Duration::from_secs(5);
@@ -61,7 +57,7 @@ pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) {
 async fn serve(node: &Node, stream: TcpStream, place: Handshake) -> Result<(), SessionError> {
     let (remote, local) = prepare(&stream)?;
     let acceptor = TlsAcceptor::from(node.tls.server());
-    let accepted = place.until_cut(timeout(patience(&place), acceptor.accept(stream))).await;
+    let accepted = place.until_cut(timeout(place.patience(), acceptor.accept(stream))).await;
     let stream = accepted.ok_or(SessionError::Crowded)?.map_err(|_| SessionError::Silent)??;
     let id = peer_id(stream.get_ref().1.peer_certificates()).ok_or(SessionError::Protocol("no key"))?;
     if id == node.me {
@@ -72,14 +68,6 @@ async fn serve(node: &Node, stream: TcpStream, place: Handshake) -> Result<(), S
     }
     place.proved(!node.is_stranger(id));
     session::run(node, stream, Peer { id, remote, local, dialled: false }, Greeting::Awaited(place)).await
-}
-
-/// How long somebody may take for the handshake, and again to say who they are.
-pub(super) fn patience(place: &Handshake) -> Duration {
-    match place.standing() {
-        Standing::Familiar | Standing::Known => HANDSHAKE,
-        Standing::Stranger => STRANGERS_HANDSHAKE,
-    }
 }
 
 /// Sets a connection up; says where both ends are.

@@ -7,6 +7,7 @@
 
 pub(crate) mod dialler;
 pub(crate) mod handshakes;
+pub(crate) mod hint;
 pub(crate) mod identity;
 pub(crate) mod links;
 pub(crate) mod listener;

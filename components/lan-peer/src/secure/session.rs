@@ -19,7 +19,6 @@ use tokio::time::{Instant, timeout};
 
 use super::handshakes::Handshake;
 use super::links::{Arrival, Link, Refused};
-use super::listener;
 use super::pulse::{Beat, Pulse};
 use super::wire::{MAX_OUT, Turn, Wire};
 use crate::node::{Node, Welcome};
@@ -158,10 +157,9 @@ impl Greeting {
         frame: impl Future<Output = Result<Frame, SessionError>>,
     ) -> Result<Frame, SessionError> {
         let came = match self {
-            Self::Awaited(place) => place
-                .until_cut(timeout(listener::patience(place), frame))
-                .await
-                .ok_or(SessionError::Crowded)?,
+            Self::Awaited(place) => {
+                place.until_cut(timeout(place.patience(), frame)).await.ok_or(SessionError::Crowded)?
+            }
             Self::Dialled(_) => timeout(HELLO, frame).await,
         };
         came.map_err(|_| SessionError::Silent)?

@@ -7,12 +7,11 @@ use protocol::lan::PeerKey;
 use protocol::lan::view::{Entry, State};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Damage, Store, StoreError, quota};
-
-/// How many messages of one conversation are kept, beside those that wait; the oldest go.
-const MAX_KEPT: i64 = 1000;
-/// The old messages are looked for once in so many.
-const TRIM_EVERY: i64 = 64;
+use super::damage::Damage;
+use super::database::Store;
+use super::error::StoreError;
+use super::room::hold;
+use super::trim::trim;
 
 const COLUMNS: &str = "row, peer, body, sent, state, remark";
 
@@ -47,7 +46,7 @@ impl Store {
             if state == State::Received {
                 let known = "INSERT OR IGNORE INTO peers(key, trust) VALUES(?1, 'clear')";
                 transaction.prepare_cached(known)?.execute([&key])?;
-                deleted = Some(quota::hold(&transaction, &key, &quota)?);
+                deleted = Some(hold(&transaction, &key, &quota)?);
             }
             transaction.commit()?;
             deleted.into_iter().for_each(|deleted| quota.note(deleted));
@@ -145,23 +144,4 @@ pub(super) fn find(connection: &Connection, row: i64, damage: &Damage) -> Result
     let sql = format!("SELECT {COLUMNS} FROM messages WHERE row = ?1");
     let found = connection.prepare_cached(&sql)?.query_row([row], |row| read(row, damage)).optional()?;
     Ok(found.flatten())
-}
-
-/// Drops the oldest messages that came from a peer, at most so many and at most a quarter of them. Returns how many.
-pub(super) fn drop_oldest(connection: &Connection, peer: &str, count: usize) -> Result<usize, StoreError> {
-    let sql = "DELETE FROM messages WHERE row IN (SELECT row FROM messages WHERE peer = ?1 AND outgoing = 0 ORDER BY row
-        LIMIT min(?2, (SELECT (count(*) + 3) / 4 FROM messages WHERE peer = ?1 AND outgoing = 0)))";
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
-    Ok(connection.prepare_cached(sql)?.execute(params![peer, count])?)
-}
-
-/// Drops the oldest messages of a conversation that has grown too long; never one that waits.
-pub(super) fn trim(connection: &Connection, peer: &str, row: i64) -> Result<(), StoreError> {
-    if row % TRIM_EVERY != 0 {
-        return Ok(());
-    }
-    let sql = "DELETE FROM messages WHERE peer = ?1 AND state <> 'queued' AND row <= (
-        SELECT row FROM messages WHERE peer = ?1 ORDER BY row DESC LIMIT 1 OFFSET ?2)";
-    connection.prepare_cached(sql)?.execute(params![peer, MAX_KEPT])?;
-    Ok(())
 }

@@ -8,8 +8,10 @@ use protocol::{Body, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-use super::history::trim;
-use super::{Store, StoreError, from_sql, quota, to_sql};
+use super::database::Store;
+use super::error::{StoreError, from_sql, to_sql};
+use super::room::hold;
+use super::trim::trim;
 
 /// A message that a node has sent us.
 #[derive(Debug, Clone)]
@@ -76,7 +78,7 @@ impl Store {
             }
             note(&transaction, &key.to_string(), stream, seq)?;
             let is_more = !entries.is_empty();
-            let deleted = is_more.then(|| quota::hold(&transaction, &key.to_string(), &quota)).transpose()?;
+            let deleted = is_more.then(|| hold(&transaction, &key.to_string(), &quota)).transpose()?;
             transaction.commit()?;
             deleted.into_iter().for_each(|deleted| quota.note(deleted));
             Ok(Taken { seq, entries })

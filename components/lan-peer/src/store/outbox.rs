@@ -6,8 +6,10 @@ use protocol::{Body, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
-use super::history::{find, trim};
-use super::{Store, StoreError, from_sql, to_sql};
+use super::database::Store;
+use super::error::{StoreError, from_sql, to_sql};
+use super::history::find;
+use super::trim::trim;
 
 /// Most messages that wait for one peer; past it, sending is refused.
 const MAX_WAITING: u64 = 10_000;

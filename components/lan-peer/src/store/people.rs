@@ -9,13 +9,10 @@ use protocol::lan::PeerKey;
 use protocol::lan::view::Trust;
 use rusqlite::{Connection, Row, params};
 
-use super::quota::{Deleted, Quota, Why};
-use super::{Damage, Store, StoreError};
-
-/// Most strangers that are kept: anybody can be many. A stranger has no name given here, was not verified or blocked, and nobody
-/// here ever wrote to them. Overflow rule: of those at the address that has most of them, the one that is silent for longest goes with all
-/// that it said: whoever makes up many keys pushes out its own.
-pub(super) const MAX_STRANGERS: i64 = 256;
+use super::damage::Damage;
+use super::database::Store;
+use super::error::StoreError;
+use super::quota::{Deleted, MAX_STRANGERS, Quota, Why};
 
 /// What is kept of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -47,7 +47,7 @@ pub(super) async fn restore(service: Arc<Service>, asked: RestoreRequest) -> Res
 /// `POST /v1/retention`. It goes on when whoever asked is gone: what is half deleted is deleted.
 pub(super) async fn retention(service: Arc<Service>, asked: RetentionRequest) -> Result<Retention, Refusal> {
     let RetentionRequest { confirmed } = asked;
-    let sweeping = tokio::spawn(async move { crate::retention::by_hand(&service, confirmed).await });
+    let sweeping = tokio::spawn(async move { crate::sweeper::by_hand(&service, confirmed).await });
     let swept = sweeping.await.unwrap_or_else(|_| Err(StoreError::unavailable("the sweep ended badly")));
     Ok(swept?)
 }

@@ -250,7 +250,8 @@ impl Handover {
     fn over(&mut self) {
         if let Some(ending) = self.ending.take() {
             let moves = moves(&self.user, std::mem::take(&mut self.reached));
-            ending.follow(Arc::clone(&self.service), moves);
+            let service = Arc::clone(&self.service);
+            ending.follow(async move { service.read_over_rest(moves).await });
         }
     }
 }

@@ -1,66 +1,14 @@
 //! The OpenAPI 3.1 document, generated from the table of routes and the types on the wire.
 
-use std::sync::OnceLock;
-
-use axum::body::Bytes;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
-use protocol::api::{Call, Problem};
+use protocol::api::Problem;
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::routes::{self, Access, Route};
-
-/// Asks a generator for the schema of a type, by reference where it has a name.
-type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
-
-/// The schema of `T`.
-pub(super) fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
-}
-
-/// One method of one path, as the document tells it.
-pub(super) struct Operation {
-    pub(super) method: &'static str,
-    summary: &'static str,
-    description: String,
-    query: Vec<(&'static str, String)>,
-    body: Option<SchemaOf>,
-    answer: Option<(&'static str, SchemaOf)>,
-}
+use super::operation::{Operation, schema};
+use super::route::{Access, Route};
 
 impl Operation {
-    pub(super) fn new(method: &'static str, summary: &'static str, description: impl Into<String>) -> Self {
-        Self { method, summary, description: description.into(), query: Vec::new(), body: None, answer: None }
-    }
-
-    /// What a [`Call`] asks and is answered.
-    pub(super) fn call<C: Call>(summary: &'static str, description: impl Into<String>) -> Self {
-        Self::new("post", summary, description).body(schema::<C>).answer(schema::<C::Answer>)
-    }
-
-    pub(super) fn query(mut self, name: &'static str, description: impl Into<String>) -> Self {
-        self.query.push((name, description.into()));
-        self
-    }
-
-    pub(super) fn body(mut self, schema: SchemaOf) -> Self {
-        self.body = Some(schema);
-        self
-    }
-
-    pub(super) fn answer(mut self, schema: SchemaOf) -> Self {
-        self.answer = Some(("application/json", schema));
-        self
-    }
-
-    /// An answer of JSON lines, each of which is one of these.
-    pub(super) fn lines(mut self, schema: SchemaOf) -> Self {
-        self.answer = Some(("application/x-ndjson", schema));
-        self
-    }
-
     fn describe(&self, route: &Route, generator: &mut SchemaGenerator) -> Value {
         let mut operation = json!({
             "summary": self.summary,
@@ -125,13 +73,13 @@ fn operation_id(method: &str, path: &str) -> String {
 }
 
 /// The whole document.
-pub(super) fn build() -> Value {
+pub(super) fn document(routes: &[Route]) -> Value {
     // What may be left out is said as a reader of requests sees it; answers have all of it.
     let settings = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();
     let mut paths = Map::new();
-    for route in routes::all().iter().filter(|route| !route.operations.is_empty()) {
+    for route in routes.iter().filter(|route| !route.operations.is_empty()) {
         let operations = route.operations.iter();
         let item: Map<_, _> = operations
             .map(|operation| (operation.method.to_owned(), operation.describe(route, &mut generator)))
@@ -189,16 +137,14 @@ fn plain(text: &str) -> String {
     plain.replace("[`", "`")
 }
 
-/// `GET /openapi.json`. It does not change while we run, so it is made once.
-pub(super) async fn document() -> Response {
-    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
-    let document = DOCUMENT.get_or_init(|| build().to_string().into()).clone();
-    ([(header::CONTENT_TYPE, "application/json")], document).into_response()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::routes;
+
+    fn build() -> Value {
+        document(&routes::all())
+    }
 
     #[test]
     fn every_reference_leads_somewhere() {

@@ -1,17 +1,22 @@
 //! The one table of endpoints: what serves each, who may ask, and what the document says of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header;
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use protocol::api::{self, Call};
 use protocol::limits::{BATCH_BYTES, BATCH_DRAFTS, LINE_BYTES, METADATA_BYTES, PAGE_EVENTS};
 
 use super::input::Body;
-use super::openapi::{self, Operation, schema};
+use super::openapi;
+use super::operation::{Operation, schema};
 use super::problem::Refusal;
+use super::route::{Access, Route};
 use super::{backup, feed, guard, inbox, messages, native};
 use crate::archive::Record;
 use crate::service::Service;
@@ -21,26 +26,6 @@ use crate::store::STATE_KEYS;
 const MESSAGE_BYTES: usize = 4 * LINE_BYTES;
 /// Some thousand cursors.
 const CURSORS_BYTES: usize = 1024 * 1024;
-
-/// Who may ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Anybody who can reach us.
-    Open,
-    /// Whoever is on this machine or has the service token.
-    Local,
-    /// Whoever has the service token.
-    Token,
-}
-
-/// One path with its operations.
-pub(super) struct Route {
-    pub(super) path: &'static str,
-    pub(super) access: Access,
-    pub(super) handler: MethodRouter<Arc<Service>>,
-    /// Empty for what is not worth a word: another spelling of a path.
-    pub(super) operations: Vec<Operation>,
-}
 
 fn route(
     path: &'static str,
@@ -85,8 +70,15 @@ pub(super) fn all() -> Vec<Route> {
     routes.extend(users());
     routes.extend(logs());
     routes.extend(copies());
-    routes.push(route("/openapi.json", Access::Open, get(openapi::document), []));
+    routes.push(route("/openapi.json", Access::Open, get(document), []));
     routes
+}
+
+/// `GET /openapi.json`. It does not change while we run, so it is made once.
+async fn document() -> Response {
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| openapi::document(&all()).to_string().into()).clone();
+    ([(header::CONTENT_TYPE, "application/json")], document).into_response()
 }
 
 fn messages() -> [Route; 5] {

@@ -11,12 +11,14 @@ mod files;
 mod inspect;
 mod ledger;
 mod migration;
+mod open_error;
 mod progress;
 mod query;
 mod reader;
 mod restore;
 mod row;
 mod schema;
+mod store_error;
 mod unread;
 mod verify;
 mod whole;
@@ -44,8 +46,8 @@ use reader::Readers;
 use unread::{Draft as Unfinished, Plan, Plans};
 use writer::{Command, Publishing, QUEUE, Writer};
 
-pub use file::SqliteOpenError;
 pub use inspect::inspect;
+pub use open_error::SqliteOpenError;
 pub use verify::verify;
 
 /// What came of the beginning of a plan.
@@ -325,7 +327,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let path = self.path.clone();
             let verifying = tokio::task::spawn_blocking(move || {
-                verify(&path).map_err(|error| writer::store_error(&path, error))
+                verify(&path).map_err(|error| store_error::store_error(&path, error))
             });
             verifying.await.map_err(|_| StoreError::unavailable("the check ended badly"))?
         })

@@ -1,4 +1,4 @@
-//! Writers while old messages are let go.
+//! Writers while expired messages are deleted.
 
 use std::time::Duration;
 

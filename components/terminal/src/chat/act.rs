@@ -7,9 +7,9 @@ use protocol::native::{ClientFrame, HistoryPage, HistoryRequest};
 
 use super::Chat;
 use crate::history::entry::{Entry, key_of};
-use crate::input::Typed;
 use crate::model::Effect;
-use crate::screen::{Act, LOADED, is_worth_remembering};
+use crate::screen::{LOADED, is_worth_remembering};
+use crate::typed::{Act, Typed};
 
 /// Messages of a conversation that are loaded at once.
 const PAGE: usize = 200;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::input::Typed;
+use crate::typed::Typed;
 
 /// How long a pipe that stays open is looked at after `exit`. What was written together with it is there long before.
 const LOOK: Duration = Duration::from_millis(500);

@@ -59,11 +59,16 @@ pub(crate) struct Entry {
 impl Entry {
     /// The conversation it is in, where its partner is one.
     pub(crate) fn conversation(&self, me: &UserName) -> Option<ConversationId> {
-        Some(ConversationId::dm(me, &UserName::stored(&self.partner).ok()?))
+        conversation(me, &self.partner)
     }
 }
 
 /// Two spellings of one name have one key; what is no name is its own.
 pub(crate) fn key_of(partner: &str) -> String {
     UserName::stored(partner).map_or_else(|_| partner.to_owned(), |name| name.key().to_owned())
+}
+
+/// The conversation a partner's messages are in.
+pub(crate) fn conversation(me: &UserName, partner: &str) -> Option<ConversationId> {
+    Some(ConversationId::dm(me, &UserName::stored(partner).ok()?))
 }

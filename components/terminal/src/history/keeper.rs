@@ -8,7 +8,7 @@ use protocol::UserName;
 use rusqlite::ErrorCode;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::History;
+use super::database::History;
 use super::open::path;
 
 /// Questions that wait. Overflow rule: who asks waits.

@@ -6,6 +6,7 @@
 //! * [`entry`]: one message as it is kept. [`schema`]: the tables. [`open`]: finding and opening the file, and what to do without.
 //! * [`write`] and [`read`]: what is done with it. [`keeper`]: the thread that does it. [`export`]: for `launcher history`.
 
+mod database;
 pub(crate) mod entry;
 mod export;
 pub(crate) mod keeper;
@@ -21,15 +22,3 @@ mod tests;
 pub use export::Format;
 pub(crate) use export::Record;
 pub use print::{HistoryOptions, print};
-
-use rusqlite::Connection;
-
-/// An open history.
-#[derive(Debug)]
-pub(crate) struct History {
-    pub(crate) connection: Connection,
-    /// The server that is talked to; messages wait for one server, and places in logs are those of one.
-    pub(crate) server: Option<String>,
-    /// Why nothing is kept beyond this process, if so.
-    pub(crate) trouble: Option<String>,
-}

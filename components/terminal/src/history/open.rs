@@ -8,7 +8,8 @@ use std::time::Duration;
 use protocol::UserName;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{History, schema};
+use super::database::History;
+use super::schema;
 
 /// How long another program may hold the file before we say so.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

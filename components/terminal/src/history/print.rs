@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use kit::{Exit, Failure};
 use protocol::UserName;
 
+use super::database::History;
+use super::entry::Entry;
 use super::export::{Format, Writer};
 use super::open::{OpenError, path};
-use super::{History, entry::Entry};
-use crate::login::no_name;
+use crate::options::no_name;
 
 /// Which part of whose history is wanted.
 #[derive(Debug, Clone)]

@@ -7,9 +7,8 @@ use protocol::{Body, ClientId, ConversationId, MessageType, Metadata, Timestamp,
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::History;
-use super::entry::{Entry, State, key_of};
-use super::write::conversation;
+use super::database::History;
+use super::entry::{Entry, State, conversation, key_of};
 
 /// Conversations whose place is told to the server. Overflow rule: of the others it sends what lies past the user's own cursor, and what
 /// is known of that is told by its id.

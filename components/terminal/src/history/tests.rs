@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use protocol::native::{Ack, ConversationSummary, Durability, Send};
 use protocol::{Body, ClientId, ConversationId, Event, MessageType, Metadata, Timestamp, UserName};
+use rusqlite::Connection;
 use uuid::Uuid;
 
+use super::database::History;
 use super::entry::State;
 use super::open::{OpenError, path};
 use super::write::Logs;

@@ -4,12 +4,12 @@
 //! ever kept twice.
 
 use protocol::native::{Ack, ConversationSummary, Send};
-use protocol::{ClientId, ConversationId, Event, Timestamp, UserName};
+use protocol::{ClientId, Event, Timestamp, UserName};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use transport::native::is_another;
 use uuid::Uuid;
 
-use super::History;
+use super::database::History;
 use super::entry::{Entry, key_of};
 use super::read::one;
 use super::schema::ME;
@@ -357,9 +357,4 @@ fn detach(connection: &Connection, key: Option<&str>) -> rusqlite::Result<()> {
         [key],
     )?;
     Ok(())
-}
-
-/// The conversation a partner's messages are in.
-pub(crate) fn conversation(me: &UserName, partner: &str) -> Option<ConversationId> {
-    Some(ConversationId::dm(me, &UserName::stored(partner).ok()?))
 }

@@ -5,7 +5,7 @@ use protocol::{ClientId, ConversationId, Event, UserName};
 use uuid::Uuid;
 
 use crate::item::Item;
-use crate::screen::Act;
+use crate::typed::Act;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]

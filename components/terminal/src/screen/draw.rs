@@ -8,8 +8,9 @@ use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
 use super::pane::Frame as PaneFrame;
+use super::places::Places;
+use super::state::{Connection, Screen};
 use super::wrap::{fit, wrap};
-use super::{Connection, Screen};
 use crate::clean;
 
 /// Narrower screens show no list.
@@ -18,21 +19,6 @@ const LIST_FROM: u16 = 50;
 const WRITING: u16 = 6;
 /// The most rows of what is said about the chat.
 const NOTICE: usize = 4;
-
-/// Where the rows of the list are, for the mouse.
-#[derive(Debug, Default)]
-pub(super) struct Places {
-    area: Rect,
-    partners: Vec<String>,
-}
-
-impl Places {
-    /// Whose row is there.
-    pub(super) fn row_at(&self, column: u16, row: u16) -> Option<String> {
-        let inside = self.area.contains(Position { x: column, y: row });
-        inside.then(|| self.partners.get(usize::from(row - self.area.y)).cloned())?
-    }
-}
 
 impl Screen {
     /// Draws everything.
@@ -64,7 +50,7 @@ impl Screen {
             Rect { x: pane.x + 1, width: pane.width.saturating_sub(2), ..pane },
             frame.buffer_mut(),
         );
-        self.over(main, frame.buffer_mut());
+        self.overlay.draw(&self.me, &self.zone, self.look, main, frame.buffer_mut());
         self.notice_area(notice_area, frame.buffer_mut());
         // The row of the cursor is always among those shown.
         let first = (row + 1).saturating_sub(usize::from(writing));

@@ -2,15 +2,14 @@
 
 use protocol::UserName;
 
+use super::state::Screen;
 use super::theme::Look;
 use super::tty::{Next, Tty};
-use super::{Act, Screen};
-use crate::Theme;
 use crate::clock::Zone;
 use crate::completion::Names;
-use crate::console::Happening;
-use crate::input::Typed;
 use crate::model::Model;
+use crate::options::Theme;
+use crate::typed::{Act, Happening, Typed};
 
 /// The screen in its terminal.
 #[derive(Debug)]

@@ -5,9 +5,12 @@ use crossterm::event::{
 };
 use protocol::limits::BODY_BYTES;
 
+use super::overlay::Overlay;
+use super::pane::Pane;
 use super::reading::Reading;
-use super::{Act, Overlay, Pane, Screen};
+use super::state::Screen;
 use crate::command;
+use crate::typed::Act;
 
 /// Rows that PgUp and PgDn move in what lies over the conversation: fewer than fit on most screens.
 const PAGE: usize = 10;

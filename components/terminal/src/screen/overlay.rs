@@ -8,7 +8,6 @@ use ratatui::text::Line;
 use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
-use super::Screen;
 use super::reading::Reading;
 use super::results::Results;
 use super::theme::Look;
@@ -26,16 +25,15 @@ pub(super) enum Overlay {
     Results(Results),
 }
 
-impl Screen {
-    /// Draws what lies over the conversation.
-    pub(super) fn over(&mut self, area: Rect, buffer: &mut Buffer) {
-        let look = self.look;
-        match &mut self.overlay {
-            Overlay::None => {}
-            Overlay::Help(help) => read("Help; Esc closes it", help, look, area, buffer),
-            Overlay::Answers(answers) => read("Esc closes this", answers, look, area, buffer),
-            Overlay::Results(results) => {
-                let (title, lines) = found(results, &self.zone, &self.me, look, area);
+impl Overlay {
+    /// Draws it, as `me` sees it.
+    pub(super) fn draw(&mut self, me: &UserName, zone: &Zone, look: Look, area: Rect, buffer: &mut Buffer) {
+        match self {
+            Self::None => {}
+            Self::Help(help) => read("Help; Esc closes it", help, look, area, buffer),
+            Self::Answers(answers) => read("Esc closes this", answers, look, area, buffer),
+            Self::Results(results) => {
+                let (title, lines) = found(results, zone, me, look, area);
                 boxed(&title, &lines, look, area, buffer);
             }
         }

@@ -12,8 +12,8 @@ use super::message::{self, Place};
 use crate::history::entry::{Entry, key_of};
 use crate::history::read::Page;
 
-/// Messages loaded at once. Overflow rule: while the newest are looked at the oldest are let go, and loaded again on the way back; while
-/// older ones are looked at nothing older is loaded beyond this, and from twice as many on the oldest are let go.
+/// Messages loaded at once. Overflow rule: while the newest are looked at the oldest are unloaded, and loaded again on the way back; while
+/// older ones are looked at nothing older is loaded beyond this, and from twice as many on the oldest are unloaded.
 pub(crate) const LOADED: usize = 5000;
 
 /// An open conversation.

@@ -1,13 +1,20 @@
 //! The screen, key by key and picture by picture. `P2P_UPDATE_SNAPSHOTS=1` writes the pictures anew; look at what changed.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use protocol::{MessageType, Metadata};
+use protocol::{MessageType, Metadata, Timestamp, UserName};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use super::*;
-use crate::Theme;
-use crate::history::entry::State;
+use super::pane::LOADED;
+use super::state::*;
+use super::theme::Look;
+use crate::clock::Zone;
+use crate::completion::Names;
+use crate::history::entry::{Entry, State};
+use crate::history::read::{Page, Summary};
+use crate::item::{Item, Link};
+use crate::options::Theme;
+use crate::typed::Act;
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()

@@ -3,7 +3,7 @@
 use protocol::MessageType;
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::Theme;
+use crate::options::Theme;
 
 /// How things look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

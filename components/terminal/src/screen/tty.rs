@@ -23,7 +23,7 @@ use ratatui::Terminal;
 use rustix::process::Signal;
 use tokio::sync::{Notify, mpsc};
 
-use super::Screen;
+use super::state::Screen;
 use super::steady::Steady;
 
 /// Keys that were pressed and not dealt with yet. Overflow rule: the terminal waits.

@@ -4,7 +4,7 @@ use kit::{Exit, Failure};
 use protocol::lan::view::Finding;
 use transport::LanClient;
 
-use super::failed;
+use super::failed::failed;
 use crate::cli::output::{self, Colour, paint};
 
 /// Says what was found; ends with 1 when something is in the way.

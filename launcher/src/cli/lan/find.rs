@@ -4,7 +4,7 @@ use kit::{Exit, Failure};
 use protocol::lan::view::Peer;
 use transport::LanClient;
 
-use super::failed;
+use super::failed::failed;
 use crate::cli::output;
 
 /// Fewest digits of a key that stand for it.

@@ -5,7 +5,7 @@ use protocol::lan::PeerKey;
 use protocol::lan::view::{Peer, Trust};
 use transport::LanClient;
 
-use super::failed;
+use super::failed::failed;
 use crate::cli::output::{self, Colour};
 use crate::cli::table::{Cell, Table};
 

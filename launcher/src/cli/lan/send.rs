@@ -4,7 +4,8 @@ use kit::{Exit, Failure};
 use protocol::lan::view::{self, State};
 use transport::LanClient;
 
-use super::{failed, find};
+use super::failed::failed;
+use super::find::find;
 use crate::cli::output;
 
 /// Its arguments.

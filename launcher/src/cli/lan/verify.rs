@@ -5,7 +5,8 @@ use protocol::lan::PeerKey;
 use protocol::lan::view::{SetTrust, Verdict};
 use transport::LanClient;
 
-use super::{failed, find};
+use super::failed::failed;
+use super::find::find;
 use crate::cli::output;
 
 /// Its arguments.

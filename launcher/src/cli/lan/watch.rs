@@ -6,7 +6,8 @@ use protocol::lan::view::{Entry, Event, Peer, State};
 use tokio_util::sync::CancellationToken;
 use transport::LanClient;
 
-use super::{failed, find};
+use super::failed::failed;
+use super::find::find;
 use crate::cli::output;
 
 /// An event is at most as long as its message; more without an end is none.

@@ -125,7 +125,7 @@ impl Worker {
                 self.meter.measure(&mut snapshot);
                 Ok(snapshot)
             }
-            Ok(other) => Err(crate::cli::status::unexpected(&other).to_string()),
+            Ok(other) => Err(crate::cli::ask::unexpected(&other).to_string()),
             Err(error) => Err(error.to_string()),
         };
         self.tell(News::Look(Box::new(look)))

@@ -35,7 +35,7 @@ pub(super) fn top(place: &Where, _: &Args) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, what));
     }
     // Whoever has no launcher is told so before the screen changes.
-    super::status::ask(place)?;
+    super::ask::ask(place)?;
     let (link, news) = Link::start(place)?;
     let mut terminal = ratatui::try_init()?;
     let result = run(&mut terminal, &link, &news);

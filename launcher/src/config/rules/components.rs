@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog;
+use crate::catalog::table;
 use crate::config::components::{ComponentConfig, ProbeConfig};
 use crate::config::layers::Origins;
 use crate::config::nearest::nearest;
@@ -14,7 +14,7 @@ pub(super) fn check(settings: &Settings, origins: &Origins) -> Vec<(String, Stri
     let mut found = Vec::new();
     for (name, component) in &settings.components {
         let mut complain = |key: &str, what: String| found.push((format!("components.{name}.{key}"), what));
-        if catalog::component(name).is_some() {
+        if table::component(name).is_some() {
             let given = |key: &&str| origins.of(&format!("components.{name}.{key}")) != Source::Default;
             for key in ComponentConfig::PROGRAM_KEYS.iter().filter(|key| given(key)) {
                 let what = format!("{name} is a built-in component; to replace it, set command in [{name}]");
@@ -25,7 +25,7 @@ pub(super) fn check(settings: &Settings, origins: &Origins) -> Vec<(String, Stri
         }
         supervision(component, &mut complain);
         for (key, probe) in [("probe", &component.probe), ("liveness", &component.liveness)] {
-            let takes_message = key == "liveness" && catalog::takes_message(name);
+            let takes_message = key == "liveness" && table::takes_message(name);
             let problem = |probe| problem(probe, key == "liveness", takes_message);
             if let Some(what) = probe.as_ref().and_then(problem) {
                 complain(key, what);
@@ -44,8 +44,7 @@ fn program(
     if component.command.first().is_none_or(String::is_empty) {
         complain("command", "names no program; write command = [\"program\", \"argument\"]".to_owned());
     }
-    let known =
-        |need: &&String| catalog::component(need).is_some() || settings.components.contains_key(*need);
+    let known = |need: &&String| table::component(need).is_some() || settings.components.contains_key(*need);
     for need in component.needs.iter().filter(|need| !known(need)) {
         complain("needs", unknown(settings, need));
     }
@@ -58,7 +57,7 @@ fn program(
 }
 
 fn unknown(settings: &Settings, need: &str) -> String {
-    let mut names: Vec<&str> = catalog::names().collect();
+    let mut names: Vec<&str> = table::names().collect();
     names.extend(settings.components.keys().map(String::as_str));
     match nearest(need, names) {
         Some(near) => format!("there is nothing called '{need}'; did you mean '{near}'?"),
@@ -137,7 +136,7 @@ fn needs_itself(settings: &Settings, name: &str) -> bool {
         if need == name {
             return true;
         }
-        if seen.insert(need) && catalog::component(need).is_none() {
+        if seen.insert(need) && table::component(need).is_none() {
             open.extend(needs(need));
         }
     }

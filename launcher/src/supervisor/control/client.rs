@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use super::{Request, Response, SOCKET, run_dir};
+use super::request::{Request, Response, SOCKET};
+use crate::supervisor::run_dir::run_dir;
 use crate::supervisor::short_path::ShortPath;
 
 /// How long the launcher may take to answer. It answers at once, unless the machine is in great trouble.

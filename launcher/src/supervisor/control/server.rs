@@ -7,7 +7,7 @@
 //! A slow or silent client holds nothing but its own place, and that for a bounded time.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{MAX_REQUEST, Request, Response, SOCKET};
+use super::request::{MAX_REQUEST, Request, Response, SOCKET};
 use crate::supervisor::short_path::ShortPath;
 
 /// More operators than this at once are none.
@@ -61,12 +61,6 @@ impl Drop for Server {
         self.accept.abort();
         let _ = std::fs::remove_file(&self.path);
     }
-}
-
-/// Makes a directory that only we may enter, or makes it so.
-pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }
 
 async fn accept(listener: UnixListener, asked: mpsc::Sender<Asked>) {

@@ -7,39 +7,18 @@
 
 use std::io;
 
-use protocol::sanitise;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::notify::{Directory, Said, Socket};
-use super::probe::{Answer, Probes, awaited_line};
-use super::process::{Death, Process};
-use crate::supervisor::exit::ProcessExit;
+use super::notify::{Directory, Socket};
+use super::probe::{Probes, awaited_line};
+use super::process::Process;
+use super::report::{Report, Reported, Reporter};
 use crate::supervisor::listeners::Listeners;
 use crate::supervisor::lock::Claim;
 use crate::supervisor::logs::{Awaited, LastLines, Logs};
 use crate::supervisor::spec::ComponentSpec;
-
-/// The longest last line that is reported, in characters.
-const MAX_LAST_LINE: usize = 300;
-
-/// What the driver is told, with the component's name and the epoch.
-#[derive(Debug)]
-pub(super) enum Report {
-    Said(Said),
-    Answered(Answer),
-    Exited(Death),
-    LastLines { exit: ProcessExit, lines: Vec<String> },
-}
-
-/// A report and whose it is.
-#[derive(Debug)]
-pub(super) struct Reported {
-    pub(super) name: String,
-    pub(super) epoch: u64,
-    pub(super) report: Report,
-}
 
 /// What the process is sent.
 #[derive(Debug, Clone, Copy)]
@@ -147,34 +126,4 @@ async fn live(
     reporter.tell(Report::Exited(death)).await;
     let lines = last_lines.get().await;
     reporter.tell(Report::LastLines { exit: death.exit, lines }).await;
-}
-
-/// Tells the driver what one incarnation has to say.
-#[derive(Debug, Clone)]
-pub(super) struct Reporter {
-    name: String,
-    epoch: u64,
-    reports: mpsc::Sender<Reported>,
-}
-
-impl Reporter {
-    async fn said(&self, said: Vec<Said>) {
-        for said in said {
-            self.tell(Report::Said(said)).await;
-        }
-    }
-
-    /// Waits for a place in the driver's queue: a child that talks without end slows down itself only.
-    pub(super) async fn tell(&self, report: Report) {
-        // Without a driver there is nobody to tell.
-        let _ = self.reports.send(Reported { name: self.name.clone(), epoch: self.epoch, report }).await;
-    }
-}
-
-/// The last line that says something, without what could steer a terminal.
-pub(super) fn last_line(lines: &[String]) -> Option<String> {
-    let says_something =
-        |line: &&String| !line.trim().is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE");
-    let line = lines.iter().rev().find(says_something)?;
-    Some(sanitise::line(line.trim()).chars().take(MAX_LAST_LINE).collect())
 }

@@ -4,6 +4,7 @@
 //! operator asks, what dependencies answer, new plans. Each becomes an event; the machine answers with actions; each is done
 //! at once and without waiting.
 
+mod change;
 mod dependencies;
 mod groups;
 mod guard;
@@ -15,6 +16,7 @@ mod operator;
 mod probe;
 mod process;
 mod reload;
+mod report;
 mod reports;
 mod snapshot;
 mod upward;
@@ -26,24 +28,27 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use self::change::{Burial, Change};
 use self::dependencies::{Dependencies, Probed};
 use self::groups::Groups;
 use self::guard::Guard;
-use self::incarnation::{Incarnation, Reported, Surroundings};
+use self::incarnation::{Incarnation, Surroundings};
 use self::liveness::Liveness;
-use self::news::{Burial, Change};
 use self::notify::Directory;
+use self::report::Reported;
 use self::upward::Upward;
-use super::control::{Asked, Server, run_dir};
+use super::clock;
+use super::control::{Asked, Server};
 use super::events::Clock;
 use super::hooks::{Hooks, Progress};
 use super::listeners::Listeners;
 use super::lock::Claim;
 use super::logs::Logs;
 use super::machine::{Action, Component, Event, Machine};
+use super::outcome::Outcome;
+use super::run_dir::run_dir;
 use super::spec::{Plan, Readiness};
 use super::status::State;
-use super::{Outcome, clock};
 
 /// Reports that may wait for the driver; the children's tasks wait when there are more.
 const REPORTS: usize = 256;

@@ -3,28 +3,12 @@
 use std::time::Instant;
 
 use super::Driver;
-use crate::supervisor::events::{Ended, Moment, Observation, Transition};
+use super::change::{Burial, Change};
+use crate::supervisor::clock::ceil_seconds;
+use crate::supervisor::events::{Observation, Transition};
 use crate::supervisor::hooks::Progress;
-use crate::supervisor::machine::{Phase, ceil_seconds};
-use crate::supervisor::status::{Awaited, State};
-
-/// A process that has ended, and whose.
-pub(super) struct Burial {
-    pub(super) name: String,
-    pub(super) pid: u32,
-    pub(super) ended: Ended,
-}
-
-/// A component's change of state.
-pub(super) struct Change {
-    /// When it was decided; doing it, and telling of others, may have taken a while.
-    pub(super) at: Moment,
-    pub(super) name: String,
-    pub(super) epoch: u64,
-    pub(super) from: State,
-    pub(super) to: State,
-    pub(super) why: String,
-}
+use crate::supervisor::machine::Phase;
+use crate::supervisor::status::Awaited;
 
 impl Driver {
     /// Says once that everything is up, or cannot come up for now.

@@ -19,7 +19,7 @@ use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use uuid::Uuid;
 
-use crate::supervisor::control::private_dir;
+use crate::supervisor::run_dir::private_dir;
 
 /// `sun_path` has 108 bytes, of which the last is zero.
 const MAX_PATH: usize = 107;

@@ -1,11 +1,11 @@
 //! What the children's tasks report: what a process says, how it answers its probes, and that it has ended.
 
 use super::Driver;
-use super::incarnation::{Report, Reported, last_line};
-use super::news::Burial;
+use super::change::Burial;
 use super::notify::Said;
-use super::probe::{Answer, Verdict};
+use super::probe::Verdict;
 use super::process::Death;
+use super::report::{Answer, Report, Reported, last_line};
 use crate::supervisor::events::{self, Ended, Observation, ProbeKind};
 use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::logs::mask_text;

@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 
 use super::archive::Archiver;
 use super::format;
-use super::journal::{Journal, Lost};
+use super::journal::Journal;
 use super::names;
-use super::segment::{Amount, Found, Segment, WriteFailure};
+use super::segment::{Found, Segment, WriteFailure};
+use super::written::{Amount, Lost};
 use crate::supervisor::clock;
 use crate::supervisor::spec::LogPolicy;
 use crate::supervisor::status::Dropped;

@@ -18,8 +18,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::names;
-use super::segment::{Amount, Segment};
-use super::sums::{BLOCK, from_hex, to_hex, whole_blocks};
+use super::segment::Segment;
+use super::sums::{BLOCK, to_hex};
+use super::written::{Lost, Mark, Part, Written};
 
 /// The directory of the journals, in that of the logs.
 const DIRECTORY: &str = ".sums";
@@ -29,9 +30,6 @@ const MAX_LOSSES: usize = 100;
 
 /// A journal that is larger than this, and than four times what it says, is written anew.
 const MAX_SLACK: u64 = 64 * 1024;
-
-/// A part of a file: from, to.
-pub(crate) type Part = (u64, u64);
 
 /// One line of a journal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,41 +43,6 @@ enum Record {
     Unproven(Part),
     /// It is put aside under this name.
     Aside(String),
-}
-
-/// How far a file reaches.
-#[derive(Debug, Serialize, Deserialize)]
-struct Mark {
-    /// The checksums begin with the block here.
-    from: u64,
-    bytes: u64,
-    lines: u64,
-    sums: String,
-    /// What the launcher itself wrote after `from`.
-    own: Vec<Part>,
-}
-
-/// What was lost at one time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Lost {
-    pub(crate) lines: u64,
-    pub(crate) bytes: u64,
-    /// From when to when, RFC 3339.
-    pub(crate) since: String,
-    pub(crate) until: String,
-    pub(crate) cause: String,
-}
-
-/// What a journal says.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Written {
-    pub(crate) bytes: u64,
-    pub(crate) lines: u64,
-    pub(crate) sums: Vec<u32>,
-    pub(super) own: Vec<Part>,
-    pub(crate) unproven: Vec<Part>,
-    pub(crate) lost: Vec<Lost>,
-    pub(crate) aside: Option<String>,
 }
 
 /// The journal of the file that is written.
@@ -132,28 +95,6 @@ pub(crate) fn load(path: &Path) -> io::Result<Written> {
         }
     }
     Ok(written)
-}
-
-impl Written {
-    /// What the components have in it.
-    pub(super) fn content(&self) -> Amount {
-        let own: u64 = self.own.iter().map(|(from, to)| to - from).sum();
-        Amount {
-            lines: self.lines.saturating_sub(self.own.len() as u64),
-            bytes: self.bytes.saturating_sub(own),
-        }
-    }
-
-    fn mark(&mut self, mark: Mark) {
-        let block = whole_blocks(mark.from);
-        let (Some(sums), true) = (from_hex(&mark.sums), block <= self.sums.len()) else { return };
-        self.sums.truncate(block);
-        self.sums.extend(sums);
-        self.own.retain(|(_, to)| *to <= mark.from);
-        self.own.extend(mark.own);
-        self.unproven.retain(|(from, _)| *from < mark.bytes);
-        (self.bytes, self.lines) = (mark.bytes, mark.lines);
-    }
 }
 
 impl Journal {

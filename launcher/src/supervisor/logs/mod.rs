@@ -25,6 +25,7 @@ mod sums;
 mod tail;
 pub(crate) mod verify;
 mod writer;
+pub(crate) mod written;
 
 use std::collections::BTreeMap;
 use std::io::{self, PipeWriter};

@@ -5,25 +5,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use super::journal::{Part, Written};
 use super::sums::{BLOCK, Sums, whole_blocks};
+use super::written::{Amount, Part, Written};
 
 /// A file is read in steps of this size.
 const STEP: usize = 64 * 1024;
-
-/// Lines and bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Amount {
-    pub(super) lines: u64,
-    pub(super) bytes: u64,
-}
-
-impl Amount {
-    /// What is left without a part of it.
-    fn less(self, part: Self) -> Self {
-        Self { lines: self.lines.saturating_sub(part.lines), bytes: self.bytes.saturating_sub(part.bytes) }
-    }
-}
 
 /// An open log file.
 #[derive(Debug)]

@@ -15,9 +15,9 @@ use super::awaited::Awaited;
 use super::file::{Counters, Missed, StreamId, amount};
 use super::format::Formatter;
 use super::mask::Masker;
-use super::segment::Amount;
 use super::tail::Tail;
 use super::writer::{Job, Write};
+use super::written::Amount;
 use crate::supervisor::clock;
 
 /// How long a process may wait for the disk.

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use super::journal::{self, Lost, Part, Written};
+use super::journal;
 use super::names::{self, Aside, Form};
 use super::sums::{BLOCK, Sums, whole_blocks};
+use super::written::{Lost, Part, Written};
 
 /// Changed parts of one file that are named; so many are enough to know.
 const MAX_CHANGES: usize = 20;

@@ -1,8 +1,9 @@
 //! Why a component is as it is, in words for the operator. Pure.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Component, Machine, Phase, Then};
+use crate::supervisor::clock::ceil_seconds;
 
 impl Machine {
     /// Why a component is not ready; none when it is, or is about to be, or was stopped.
@@ -60,9 +61,4 @@ fn stopping(then: &Then, until: Instant, killed: bool, now: Instant) -> String {
         Then::Start => format!("{end}; then restarts"),
         Then::Crash(reason) => format!("{reason}; {end}"),
     }
-}
-
-/// Whole seconds, rounded up.
-pub(crate) fn ceil_seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

@@ -13,6 +13,8 @@ mod oracle;
 #[cfg(test)]
 mod properties;
 mod reload;
+mod skip;
+mod step;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -25,11 +27,10 @@ use super::graph::{Graph, PlanError};
 use super::spec::{ComponentSpec, Dependents};
 
 use component::End;
-use reload::skip_dependents;
+use skip::skip_dependents;
 
 pub(crate) use component::{Component, Phase, Then};
 pub(crate) use event::{Action, Event, Verb};
-pub(crate) use explain::ceil_seconds;
 pub(crate) use fingerprint::fingerprint;
 
 /// How far the end of all has come.
@@ -70,18 +71,6 @@ impl Machine {
             goal: Goal::Run,
             draw,
         })
-    }
-
-    /// What to do about an event.
-    pub(crate) fn step(&mut self, now: Instant, event: Event) -> Vec<Action> {
-        #[cfg(debug_assertions)]
-        let oracle = oracle::Oracle::before(self, &event);
-        let mut out = Vec::new();
-        self.take(now, event, &mut out);
-        self.advance(now, &mut out);
-        #[cfg(debug_assertions)]
-        oracle.check(self, &out);
-        out
     }
 
     fn take(&mut self, now: Instant, event: Event, out: &mut Vec<Action>) {

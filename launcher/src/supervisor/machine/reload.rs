@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use super::skip::skip_dependents;
 use super::{Action, Component, Machine};
 use crate::supervisor::control::ReloadSummary;
 use crate::supervisor::graph::Graph;
@@ -68,22 +69,4 @@ impl Machine {
             }
         }
     }
-}
-
-/// What needs something that is not run cannot run either.
-pub(super) fn skip_dependents(mut components: Vec<ComponentSpec>, graph: &Graph) -> Vec<ComponentSpec> {
-    let mut skipped: BTreeSet<String> = BTreeSet::new();
-    for name in graph.start_order() {
-        let Some(spec) = components.iter_mut().find(|spec| spec.name == *name) else { continue };
-        if let Some(need) = spec.needs.iter().find(|need| skipped.contains(*need)) {
-            spec.launch = match &spec.launch {
-                Launch::Command { .. } => Launch::Skip { reason: format!("needs {need}, which is disabled") },
-                Launch::Skip { reason } => Launch::Skip { reason: reason.clone() },
-            };
-        }
-        if matches!(spec.launch, Launch::Skip { .. }) {
-            skipped.insert(name.clone());
-        }
-    }
-    components
 }

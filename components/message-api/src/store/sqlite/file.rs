@@ -2,17 +2,17 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use kit::Exit;
 use protocol::native::Durability;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::files;
 use super::migration;
-use super::schema::{self, Version};
+use super::open_error::SqliteOpenError;
+use super::schema::{self, PAGE_SIZE, Version};
 use crate::store::Tell;
 
 /// Another process holds the file only for moments: a backup, or somebody looking into it. Whoever waits longer is told, and the
@@ -20,109 +20,6 @@ use crate::store::Tell;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// More prepared statements than there are in this program.
 const STATEMENTS: usize = 64;
-/// Only a file that is still empty takes this. A commit writes every page it changed to the log, and each conversation's index entries
-/// are on a page of their own: with small pages a commit is a fourth of the size, and twice as fast or more.
-pub(super) const PAGE_SIZE: i64 = 1024;
-
-/// A database file could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum SqliteOpenError {
-    /// It is some other file.
-    #[error("'{}' is not a database of P2P Chat; name another file in store.url", .0.display())]
-    Foreign(PathBuf),
-    /// It was ours and is not whole.
-    #[error("'{}' is damaged; put a copy in its place, or name another file in store.url", .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What shows it.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A later program made it.
-    #[error(
-        "'{}' was made by a newer P2P Chat (schema {found}, this one knows {known}); update this program",
-        .path.display()
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: usize,
-        /// Ours.
-        known: usize,
-    },
-    /// It cannot be made or written.
-    #[error("'{}' cannot be opened for writing; check the directory and its rights", .path.display())]
-    NotWritable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// No room.
-    #[error("no room left on the disk of '{}'", .0.display())]
-    Full(PathBuf),
-    /// What was found in the log beside it cannot be made durable.
-    #[error("the log of '{}' cannot be written", .path.display())]
-    Log {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// It is gone as soon as it was opened.
-    #[error(transparent)]
-    Moved(Box<dyn std::error::Error + Send + Sync>),
-    /// An older file could not be migrated; it is as it was.
-    #[error("'{}' is of an older version, and the new file cannot be written beside it", .path.display())]
-    Migration {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// SQLite says something else.
-    #[error("cannot open '{}'", .path.display())]
-    Other {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite says.
-        #[source]
-        source: rusqlite::Error,
-    },
-}
-
-impl SqliteOpenError {
-    /// What the process should end with: a file that will not change by itself is a matter of configuration.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Foreign(_) | Self::Damaged { .. } | Self::Newer { .. } | Self::NotWritable { .. } => {
-                Exit::Config
-            }
-            Self::Full(_) => Exit::Unavailable,
-            Self::Log { .. } | Self::Moved(_) | Self::Migration { .. } | Self::Other { .. } => Exit::Failure,
-        }
-    }
-
-    pub(crate) fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
-        let path = path.to_owned();
-        match source.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => Self::Foreign(path),
-            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, source: Box::new(source) },
-            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-                Self::NotWritable { path, source: Box::new(source) }
-            }
-            Some(ErrorCode::DiskFull) => Self::Full(path),
-            _ => Self::Other { path, source },
-        }
-    }
-}
-
 /// Opens the file for writing, makes it where there is none, and migrates an older one; `tell` hears how far that is.
 pub(super) fn open(path: &Path, durability: Durability, tell: &Tell) -> Result<Connection, SqliteOpenError> {
     let sqlite = |error| SqliteOpenError::from_sqlite(path, error);

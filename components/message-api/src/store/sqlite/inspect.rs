@@ -11,8 +11,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use super::file::SqliteOpenError;
 use super::files;
+use super::open_error::SqliteOpenError;
 use super::schema;
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::cache::{Cache, Head, KnownUser, Member};
-use super::row::{self, Counted, kind_number};
+use super::row::{self, Counted};
 use crate::store::{DEVICES, STATE_KEYS, StatePut, StoreError};
 
 /// The writer's view of the file during one transaction.
@@ -75,7 +75,7 @@ impl Ledger<'_> {
             event.id.as_bytes(),
             event.at.micros(),
             timestamp,
-            kind_number(event.kind),
+            event.kind.number(),
             event.client_id.as_str(),
             event.body.as_str(),
             metadata,

@@ -18,9 +18,10 @@ use protocol::UserName;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, TransactionBehavior};
 
-use super::file::{PAGE_SIZE, SqliteOpenError};
 use super::files::{self, beside};
+use super::open_error::SqliteOpenError;
 use super::schema;
+use super::schema::PAGE_SIZE;
 use crate::store::Tell;
 
 /// Between two words about how far it is.

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use super::file;
-use super::writer::store_error;
+use super::store_error::store_error;
 use crate::store::StoreError;
 
 /// Reads at the same time. More would only share the same cores; who comes later waits.

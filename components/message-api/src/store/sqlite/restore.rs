@@ -26,7 +26,7 @@ use super::files::{self, beside};
 use super::ledger::Ledger;
 use super::row;
 use super::schema;
-use super::writer::store_error;
+use super::store_error::store_error;
 use crate::archive::{Archive, ArchiveError, Record};
 use crate::store::{StatePut, StoreError};
 

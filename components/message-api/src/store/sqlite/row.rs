@@ -63,7 +63,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         at,
         sender: parse(row, 5, UserName::stored)?,
         body: parse(row, 6, Body::stored)?,
-        kind: kind(row.get(7)?).ok_or_else(|| damaged(7, "no such type of message"))?,
+        kind: MessageType::of_number(row.get(7)?).ok_or_else(|| damaged(7, "no such type of message"))?,
         metadata,
         client_id: parse(row, 9, ClientId::parse)?,
         timestamp: row.get::<_, Option<i64>>(10)?.map_or(at, Timestamp::from_micros),
@@ -85,18 +85,4 @@ where
 
 fn damaged(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
-}
-
-/// The number a type is kept as. Part of the file's format.
-pub(super) fn kind_number(kind: MessageType) -> u8 {
-    match kind {
-        MessageType::Chat => 0,
-        MessageType::Command => 1,
-        MessageType::Notification => 2,
-        MessageType::Subscription => 3,
-    }
-}
-
-fn kind(number: u8) -> Option<MessageType> {
-    MessageType::ALL.into_iter().find(|kind| kind_number(*kind) == number)
 }

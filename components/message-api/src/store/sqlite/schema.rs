@@ -4,6 +4,9 @@
 
 use rusqlite::Connection;
 
+/// Only a file that is still empty takes this. A commit writes every page it changed to the log, and each conversation's index entries
+/// are on a page of their own: with small pages a commit is a fourth of the size, and twice as fast or more.
+pub(super) const PAGE_SIZE: i64 = 1024;
 /// `P2Pc` in ASCII: what `PRAGMA application_id` says of our files.
 pub(super) const APPLICATION_ID: i32 = 0x5032_5063;
 

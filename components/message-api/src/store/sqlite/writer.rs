@@ -10,7 +10,7 @@
 //!   ([`Files`]). Storing goes on by itself only when the very same file is back: a new one in its place would begin without
 //!   anything that was stored before, and that is for an operator to decide.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,7 @@ use super::progress::Progress;
 use super::restore::{self, Built};
 use super::row::{self, EVENT_COLUMNS, EVENT_JOINS};
 use super::schema::{self, Version};
+use super::store_error::store_error;
 use crate::store::{COMMITS, Committed, StatePut, StoreError, silent};
 
 /// Commands that wait. Each holds at most one batch, and callers are as many as HTTP connections at most.
@@ -453,49 +454,4 @@ impl Command {
             }
         }
     }
-}
-
-/// What SQLite says, in words an operator can act on. The path is for the log, not for who asked.
-pub(super) fn store_error(path: &Path, error: rusqlite::Error) -> StoreError {
-    let detail = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full; nothing can be stored until there is room",
-        Some(ErrorCode::SystemIoFailure) => "the disk reports an error",
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => "the database file cannot be opened or written",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds a lock on the database file ('fuser FILE' names it)"
-        }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "the database file is damaged",
-        Some(_) => "the database reports an error",
-        None => return of_row(path, error),
-    };
-    let is_damaged =
-        matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase));
-    let source = At { path: path.to_owned(), source: error };
-    if is_damaged { StoreError::damaged(detail, source) } else { StoreError::because(detail, source) }
-}
-
-/// What is in a row is not what was written there, or the statement is wrong.
-fn of_row(path: &Path, error: rusqlite::Error) -> StoreError {
-    let is_damaged = matches!(
-        error,
-        rusqlite::Error::FromSqlConversionFailure(..)
-            | rusqlite::Error::IntegralValueOutOfRange(..)
-            | rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::QueryReturnedNoRows
-    );
-    let source = At { path: path.to_owned(), source: error };
-    if is_damaged {
-        StoreError::damaged("something in the database file is damaged", source)
-    } else {
-        StoreError::because("the database reports an error", source)
-    }
-}
-
-/// Which file it was.
-#[derive(Debug, thiserror::Error)]
-#[error("'{}'", path.display())]
-struct At {
-    path: PathBuf,
-    #[source]
-    source: rusqlite::Error,
 }

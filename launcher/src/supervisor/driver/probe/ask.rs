@@ -12,8 +12,8 @@ use tokio::net::unix::pipe;
 use tokio::process::Child;
 use uuid::Uuid;
 
-use crate::supervisor::driver::incarnation::last_line;
 use crate::supervisor::driver::process::dress;
+use crate::supervisor::driver::report::last_line;
 use crate::supervisor::driver::watch::Watch;
 use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::spec::{Answered, Ask, ComponentSpec, ProbeSpec};

@@ -14,9 +14,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::incarnation::{Report, Reporter};
+use super::report::{Answer, Report, Reporter};
 use crate::supervisor::events::ProbeKind;
-use crate::supervisor::spec::{Answered, Ask, ComponentSpec, ProbeSpec, Readiness};
+use crate::supervisor::spec::{Ask, ComponentSpec, ProbeSpec, Readiness};
 
 pub(super) use threshold::Verdict;
 
@@ -25,16 +25,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// What answers in time by itself is given up this much later.
 const SLACK: Duration = Duration::from_secs(1);
-
-/// An answer.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) kind: ProbeKind,
-    pub(super) took: Duration,
-    pub(super) result: Answered,
-    /// What the row of answers says from now on.
-    pub(super) verdict: Option<Verdict>,
-}
 
 /// The questions that one incarnation is asked.
 #[derive(Debug, Default)]

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use super::ended::End;
 use super::{Action, Component, Phase, Then, later};
-use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::spec::{Launch, RestartWhen};
 
 /// From so many equal crashes in a row on it is said that they are the same.
@@ -11,27 +11,6 @@ const SAME: u32 = 3;
 
 /// By so many crashes more the wait grows when they are.
 const SAME_PENALTY: i32 = 3;
-
-/// How a process ended, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::supervisor::machine) struct End {
-    /// In words that fit after the component's name.
-    how: String,
-    /// It has done its work.
-    clean: bool,
-    /// It said that its configuration is wrong.
-    config_error: bool,
-}
-
-impl End {
-    pub(in crate::supervisor::machine) fn of(exit: ProcessExit) -> Self {
-        Self { how: exit.to_string(), clean: exit.is_clean(), config_error: exit.is_config_error() }
-    }
-
-    pub(in crate::supervisor::machine) fn failure(how: String) -> Self {
-        Self { how, clean: false, config_error: false }
-    }
-}
 
 impl Component {
     /// Whether the same crash has come again and again.

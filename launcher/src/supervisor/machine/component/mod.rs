@@ -14,6 +14,7 @@
 //! belongs to the state that set it; one that rings in a later state is told by its token and dropped.
 
 mod end;
+mod ended;
 mod order;
 
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use super::budget::Budget;
 use crate::supervisor::spec::{ComponentSpec, Launch};
 use crate::supervisor::status::State;
 
-pub(super) use end::End;
+pub(super) use ended::End;
 
 /// How long a killed process may take to be gone. Only a process stuck in the kernel needs more than milliseconds.
 const KILL_PATIENCE: Duration = Duration::from_secs(3);

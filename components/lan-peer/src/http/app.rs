@@ -1,0 +1,16 @@
+//! What every request shares.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::node::Node;
+
+/// What every request shares.
+#[derive(Debug, Clone)]
+pub(super) struct App {
+    pub(super) node: Arc<Node>,
+    pub(super) followers: Arc<Semaphore>,
+    pub(super) shutdown: CancellationToken,
+}

@@ -1,0 +1,54 @@
+//! What the OpenAPI document tells of one endpoint.
+
+use protocol::api::Call;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+/// Asks a generator for the schema of a type, by reference where it has a name.
+pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// The schema of `T`.
+pub(super) fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// One method of one path, as the document tells it.
+pub(super) struct Operation {
+    pub(super) method: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) description: String,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) body: Option<SchemaOf>,
+    pub(super) answer: Option<(&'static str, SchemaOf)>,
+}
+
+impl Operation {
+    pub(super) fn new(method: &'static str, summary: &'static str, description: impl Into<String>) -> Self {
+        Self { method, summary, description: description.into(), query: Vec::new(), body: None, answer: None }
+    }
+
+    /// What a [`Call`] asks and is answered.
+    pub(super) fn call<C: Call>(summary: &'static str, description: impl Into<String>) -> Self {
+        Self::new("post", summary, description).body(schema::<C>).answer(schema::<C::Answer>)
+    }
+
+    pub(super) fn query(mut self, name: &'static str, description: impl Into<String>) -> Self {
+        self.query.push((name, description.into()));
+        self
+    }
+
+    pub(super) fn body(mut self, schema: SchemaOf) -> Self {
+        self.body = Some(schema);
+        self
+    }
+
+    pub(super) fn answer(mut self, schema: SchemaOf) -> Self {
+        self.answer = Some(("application/json", schema));
+        self
+    }
+
+    /// An answer of JSON lines, each of which is one of these.
+    pub(super) fn lines(mut self, schema: SchemaOf) -> Self {
+        self.answer = Some(("application/x-ndjson", schema));
+        self
+    }
+}

@@ -1,0 +1,59 @@
+//! All entries, and what is asked of them by name.
+
+use std::net::SocketAddr;
+
+use super::component::Component;
+use super::entries;
+use crate::config::Settings;
+
+/// Things in the plan that are not components: dependencies, and ourselves.
+const OTHERS: [&str; 3] = ["mongodb", "config", "launcher"];
+
+/// The names of all components.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    entries::COMPONENTS.iter().map(|component| component.name)
+}
+
+/// All components, in start order.
+pub fn components() -> impl Iterator<Item = &'static Component> {
+    entries::COMPONENTS.iter()
+}
+
+/// The component of a name.
+#[must_use]
+pub fn component(name: &str) -> Option<&'static Component> {
+    components().find(|component| component.name == name)
+}
+
+/// Every address that we listen on, with its key.
+#[must_use]
+pub fn listeners(settings: &Settings) -> Vec<(String, SocketAddr)> {
+    let components = components().flat_map(|component| component.listeners(settings));
+    components.chain(own_listener(settings)).collect()
+}
+
+/// The addresses that components look for each other at.
+#[must_use]
+pub(crate) fn sought_listeners(settings: &Settings) -> Vec<(String, SocketAddr)> {
+    let is_needed = |name: &str| components().any(|component| component.needs.contains(&name));
+    let needed = components().filter(|component| is_needed(component.name));
+    let listeners = needed.flat_map(|component| component.listeners(settings));
+    listeners.filter(|(key, _)| key.ends_with(".listen")).collect()
+}
+
+/// Whether a component is one that can be asked for a message.
+#[must_use]
+pub(crate) fn takes_message(name: &str) -> bool {
+    component(name).is_some_and(|component| component.message.is_some())
+}
+
+/// Names that have a meaning in the plan already and are no component's.
+#[must_use]
+pub(crate) fn is_taken(name: &str) -> bool {
+    OTHERS.contains(&name)
+}
+
+/// The launcher's own.
+pub(super) fn own_listener(settings: &Settings) -> Option<(String, SocketAddr)> {
+    settings.launcher.metrics_listen.map(|address| ("launcher.metrics-listen".to_owned(), address))
+}

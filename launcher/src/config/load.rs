@@ -1,0 +1,151 @@
+//! Finds, reads and checks the configuration as a whole.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use kit::Secret;
+
+use super::environment::{self, Environment};
+use super::layers::{Layers, Origins};
+use super::mistake::{Mistake, Mistakes};
+use super::place::{self, Directories};
+use super::settings::Settings;
+use super::source::Source;
+use super::{file, flag, rules};
+
+/// What the command line says of the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// The data directory.
+    pub data: Option<PathBuf>,
+    /// The directory of the logs.
+    pub logs: Option<PathBuf>,
+    /// `SECTION.KEY=VALUE`, later ones over earlier ones.
+    pub sets: Vec<String>,
+    /// The flags that leave components out, such as `--no-web`.
+    pub without: Vec<&'static str>,
+}
+
+/// A configuration without mistakes.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What is set.
+    pub settings: Settings,
+    /// Where from.
+    pub origins: Origins,
+    /// The file that was read; none for the embedded defaults.
+    pub file: Option<PathBuf>,
+    /// The `.env` files that were looked for.
+    pub dotenvs: Vec<PathBuf>,
+    /// The bot's key.
+    pub api_key: Option<Secret>,
+    /// Where data and logs lie.
+    pub directories: Directories,
+    /// The flags that leave components out, such as `--no-web`.
+    pub without: Vec<&'static str>,
+}
+
+/// Finds, reads and checks the configuration.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn load(request: &Request, environment: &Environment) -> Result<Loaded, Mistakes> {
+    let place = place::config(request.config.as_deref(), environment);
+    let mut layers = Layers::default();
+    let dotenvs: Vec<Dotenv> = place.dotenvs.iter().map(|path| Dotenv::read(path)).collect();
+    if let Some(path) = &place.file {
+        let of_dotenv = |name: &str| dotenvs.iter().find_map(|dotenv| dotenv.variables.get(name));
+        let get = |name: &str| environment.variables.get(name).or_else(|| of_dotenv(name)).cloned();
+        lay_file(&mut layers, path, environment, &get);
+    }
+    let mut api_key = None;
+    for dotenv in dotenvs.into_iter().rev() {
+        api_key = environment::api_key(&dotenv.variables).or(api_key);
+        dotenv.lay(&mut layers);
+    }
+    let named = |name: &str| Source::Environment { name: name.to_owned() };
+    layers.lay(environment::assignments(&environment.variables, named));
+    for text in &request.sets {
+        match flag::read(text) {
+            Ok(assignment) => layers.lay([assignment]),
+            Err(mistake) => layers.complain([mistake]),
+        }
+    }
+    let (settings, origins, mut mistakes) = layers.finish();
+    mistakes.extend(rules::check(&settings, &origins));
+    let api_key = environment::api_key(&environment.variables).or(api_key);
+    mistakes.extend(api_key.as_ref().and_then(environment::short_key));
+    Mistakes::check(mistakes)?;
+    Ok(Loaded {
+        settings,
+        origins,
+        file: place.file,
+        dotenvs: place.dotenvs,
+        api_key,
+        directories: place::directories(request.data.as_deref(), request.logs.as_deref(), environment)?,
+        without: request.without.clone(),
+    })
+}
+
+/// Where data and logs lie, for commands that need nothing else and work whatever the configuration is.
+///
+/// # Errors
+/// When the user has no home.
+pub fn directories(request: &Request, environment: &Environment) -> Result<Directories, Mistakes> {
+    place::directories(request.data.as_deref(), request.logs.as_deref(), environment)
+}
+
+fn lay_file(
+    layers: &mut Layers,
+    path: &Path,
+    environment: &Environment,
+    get: &dyn Fn(&str) -> Option<String>,
+) {
+    // Operators read paths as they wrote them, not made absolute.
+    let shown = path.strip_prefix(&environment.directory).unwrap_or(path);
+    match read_text(path) {
+        Ok(text) => {
+            let (assignments, mistakes) = file::read(shown, &text, get);
+            layers.complain(mistakes);
+            layers.lay(assignments);
+        }
+        Err(what) => {
+            let source = Source::File { path: shown.into(), line: 1, column: 1 };
+            layers.complain([Mistake { source, what }]);
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line =
+            error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+        format!("is not UTF-8 text (line {line})")
+    })
+}
+
+/// A `.env` file that was read.
+struct Dotenv<'p> {
+    path: &'p Path,
+    variables: BTreeMap<String, String>,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'p> Dotenv<'p> {
+    fn read(path: &'p Path) -> Self {
+        let (variables, mistakes) = environment::dotenv(path);
+        Self { path, variables, mistakes }
+    }
+
+    fn lay(self, layers: &mut Layers) {
+        layers.complain(self.mistakes);
+        layers.lay(environment::assignments(&self.variables, environment::dotenv_source(self.path)));
+    }
+}

@@ -1,0 +1,79 @@
+//! What a journal says of a file.
+
+use serde::{Deserialize, Serialize};
+
+use super::sums::{from_hex, whole_blocks};
+
+/// Lines and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Amount {
+    pub(super) lines: u64,
+    pub(super) bytes: u64,
+}
+
+impl Amount {
+    /// What is left without a part of it.
+    pub(super) fn less(self, part: Self) -> Self {
+        Self { lines: self.lines.saturating_sub(part.lines), bytes: self.bytes.saturating_sub(part.bytes) }
+    }
+}
+
+/// A part of a file: from, to.
+pub(crate) type Part = (u64, u64);
+
+/// How far a file reaches.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// The checksums begin with the block here.
+    pub(super) from: u64,
+    pub(super) bytes: u64,
+    pub(super) lines: u64,
+    pub(super) sums: String,
+    /// What the launcher itself wrote after `from`.
+    pub(super) own: Vec<Part>,
+}
+
+/// What was lost at one time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lost {
+    pub(crate) lines: u64,
+    pub(crate) bytes: u64,
+    /// From when to when, RFC 3339.
+    pub(crate) since: String,
+    pub(crate) until: String,
+    pub(crate) cause: String,
+}
+
+/// What a journal says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Written {
+    pub(crate) bytes: u64,
+    pub(crate) lines: u64,
+    pub(crate) sums: Vec<u32>,
+    pub(super) own: Vec<Part>,
+    pub(crate) unproven: Vec<Part>,
+    pub(crate) lost: Vec<Lost>,
+    pub(crate) aside: Option<String>,
+}
+
+impl Written {
+    /// What the components have in it.
+    pub(super) fn content(&self) -> Amount {
+        let own: u64 = self.own.iter().map(|(from, to)| to - from).sum();
+        Amount {
+            lines: self.lines.saturating_sub(self.own.len() as u64),
+            bytes: self.bytes.saturating_sub(own),
+        }
+    }
+
+    pub(super) fn mark(&mut self, mark: Mark) {
+        let block = whole_blocks(mark.from);
+        let (Some(sums), true) = (from_hex(&mark.sums), block <= self.sums.len()) else { return };
+        self.sums.truncate(block);
+        self.sums.extend(sums);
+        self.own.retain(|(_, to)| *to <= mark.from);
+        self.own.extend(mark.own);
+        self.unproven.retain(|(from, _)| *from < mark.bytes);
+        (self.bytes, self.lines) = (mark.bytes, mark.lines);
+    }
+}

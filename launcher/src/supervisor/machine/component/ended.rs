@@ -1,0 +1,24 @@
+//! How a process ended.
+
+use crate::supervisor::exit::ProcessExit;
+
+/// How a process ended, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::supervisor::machine) struct End {
+    /// In words that fit after the component's name.
+    pub(super) how: String,
+    /// It has done its work.
+    pub(super) clean: bool,
+    /// It said that its configuration is wrong.
+    pub(super) config_error: bool,
+}
+
+impl End {
+    pub(in crate::supervisor::machine) fn of(exit: ProcessExit) -> Self {
+        Self { how: exit.to_string(), clean: exit.is_clean(), config_error: exit.is_config_error() }
+    }
+
+    pub(in crate::supervisor::machine) fn failure(how: String) -> Self {
+        Self { how, clean: false, config_error: false }
+    }
+}
