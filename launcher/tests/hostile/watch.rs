@@ -123,7 +123,7 @@ impl System {
         std::thread::scope(|scope| {
             // However this ends, the attackers end.
             let _end = StopOnDrop(&attack);
-            scope.spawn(|| attacker(system, &attack));
+            scope.spawn(|| from_elsewhere(|| attacker(system, &attack)));
             let talking = scope.spawn(|| innocent::talk(system.launcher.home.chat, &attack));
             let (stolen, taken) = (process::stolen(), system.taken(target));
             let seen = system.look(lasts);
@@ -206,7 +206,7 @@ impl System {
         let (attack, pid) = (Attack::default(), self.pid(target));
         std::thread::scope(|scope| {
             let _end = StopOnDrop(&attack);
-            scope.spawn(|| attacker(self, &attack));
+            scope.spawn(|| from_elsewhere(|| attacker(self, &attack)));
             wait_for("the attack to begin again", || (attack.bytes() > 0).then_some(()));
             kill(pid, "-TERM");
             let asked = Instant::now();
@@ -216,6 +216,15 @@ impl System {
             }
         });
     }
+}
+
+/// Attackers have machines of their own; here they share ours. So in the long form, which asks how long others wait, they run when nobody
+/// else wants to: what others wait for is the server's work, and not the attackers'. Threads that this one makes inherit that (`nice(2)`).
+fn from_elsewhere(attack: impl FnOnce()) {
+    if is_long() {
+        rustix::process::nice(19).expect("nobody is refused to be nicer");
+    }
+    attack();
 }
 
 /// Ends the attack also where an assertion fails, for a scope waits for its threads.
