@@ -4,7 +4,7 @@
 //! * `presence` tells the network that we are here and hears who else is; `interfaces` are the networks that
 //!   we are on, by the `choice` of the operator.
 //! * `secure` is what our own nodes speak among each other: encrypted, proved, acknowledged.
-//! * `old` speaks with programs of the old kind: one TCP connection a message, in the clear.
+//! * `old` speaks with programs of the old kind: one TCP connection a message, unencrypted.
 //! * `doctor` says why nobody is found.
 //! * `http` is for this machine alone: the page, its API, and the endpoints that the old kind serves.
 //!
@@ -12,10 +12,10 @@
 
 pub mod config;
 
+mod accept_limit;
 mod book;
 mod choice;
 mod doctor;
-mod gate;
 mod http;
 mod interfaces;
 mod metrics;
@@ -43,7 +43,7 @@ use crate::secure::{dialler, listener, mdns};
 /// When a setting cannot be, the page's address is taken, or the store or the identity cannot be opened.
 pub async fn run(config: Config, context: Context) -> Result<(), Failure> {
     config.validate()?;
-    let (ear, inlet) = (presence::open(config.udp_port), old::inlet::open(config.tcp_port).await);
+    let (sockets, inlet) = (presence::open(config.udp_port), old::inlet::open(config.tcp_port).await);
     let secure = listener::open(config.secure_port).await?;
     let page = kit::listen::bind(config.listen).await?;
     let (address, port) = (page.local_addr()?, secure.local_addr()?.port());
@@ -52,7 +52,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Failure> {
     let node = Arc::new(Node::open(config, place).await?);
     node.spawn(node::watch_networks(Arc::clone(&node)));
     node.spawn(presence::announce::run(Arc::clone(&node)));
-    node.spawn(presence::ear::run(Arc::clone(&node), ear));
+    node.spawn(presence::receiver::run(Arc::clone(&node), sockets));
     node.spawn(old::inlet::listen(Arc::clone(&node), inlet));
     node.spawn(listener::listen(Arc::clone(&node), secure));
     node.spawn(dialler::run(Arc::clone(&node), hinted));

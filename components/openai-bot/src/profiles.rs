@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use protocol::UserName;
 use serde_json::{Value, json};
-use transport::{ApiClient, ApiError, insist};
+use transport::{ApiClient, ApiError, retry};
 
 use crate::personality::Personality;
 
@@ -57,7 +57,7 @@ pub(crate) enum Chosen {
 impl Profiles {
     /// Reads what was kept, and waits for the message API as long as that takes.
     pub(crate) async fn load(api: ApiClient, owner: UserName) -> Result<Self, ApiError> {
-        let entries = insist(|| api.state(&owner)).await?.entries;
+        let entries = retry(|| api.state(&owner)).await?.entries;
         let mut read: Vec<_> =
             entries.into_iter().filter_map(|(key, kept)| Some((key, read(&kept)?))).collect();
         read.sort_by_key(|(_, profile)| !profile.answered);
@@ -86,7 +86,7 @@ impl Profiles {
     /// order.
     pub(crate) async fn keep(&self, user: &UserName) -> Result<(), ApiError> {
         let value = self.choices().of_users.get(user.key()).map(written);
-        insist(|| self.api.put_state(&self.owner, user, value.clone())).await
+        retry(|| self.api.put_state(&self.owner, user, value.clone())).await
     }
 
     fn choices(&self) -> MutexGuard<'_, Choices> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use protocol::{Event, MessageType, UserName};
 use transport::api::Range;
 use transport::service::REPLY_PREFIX;
-use transport::{ApiClient, insist};
+use transport::{ApiClient, retry};
 
 use crate::command::{Request, parse};
 use crate::history::{History, Turn};
@@ -36,7 +36,7 @@ impl Recalled {
 
 /// Reads what was said before a question. Without an answer from the message API there is nothing.
 pub(crate) async fn recall(api: &ApiClient, question: &Event) -> Recalled {
-    let page = insist(|| api.events(&question.conversation, Range::Before(Some(question.seq)), PAGE)).await;
+    let page = retry(|| api.events(&question.conversation, Range::Before(Some(question.seq)), PAGE)).await;
     match page {
         Ok(page) => turns(&question.sender, &page.events),
         Err(error) => {

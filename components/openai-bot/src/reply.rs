@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use protocol::{Body, Metadata, UserName};
 use transport::api::Range;
-use transport::{ApiClient, Question, SendError, insist};
+use transport::{ApiClient, Question, SendError, retry};
 
 use crate::{parts, words};
 
@@ -63,7 +63,7 @@ pub(crate) async fn earlier(api: &ApiClient, me: &UserName, question: &Question)
     let mut found = Found::default();
     let mut after = question.event.seq;
     for _ in 0..PAGES {
-        let page = insist(|| api.events(&question.event.conversation, Range::After(after), PAGE)).await;
+        let page = retry(|| api.events(&question.event.conversation, Range::After(after), PAGE)).await;
         let Ok(page) = page else { break };
         for event in &page.events {
             after = event.seq;

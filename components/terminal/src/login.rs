@@ -123,7 +123,7 @@ pub(crate) async fn converse(options: Options, shutdown: &CancellationToken) -> 
     };
     loop {
         let mut console = desk.console(&name, &address)?;
-        let ending = insist(&mut console, &desk, &address, &name, shutdown).await;
+        let ending = keep_connecting(&mut console, &desk, &address, &name, shutdown).await;
         desk.put_back(console);
         let refused = match ending? {
             Ending::Left(farewell) => {
@@ -140,7 +140,7 @@ pub(crate) async fn converse(options: Options, shutdown: &CancellationToken) -> 
 }
 
 /// Chats, and tries a name again that is taken.
-async fn insist(
+async fn keep_connecting(
     console: &mut Console,
     desk: &Desk,
     address: &Address,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use protocol::UserName;
 use serde_json::{Value, json};
-use transport::{ApiClient, ApiError, insist};
+use transport::{ApiClient, ApiError, retry};
 
 use crate::command::Wish;
 
@@ -98,7 +98,7 @@ pub(crate) enum SubscribeError {
 impl Subscribers {
     /// Reads what was kept, and waits for the message API as long as that takes.
     pub(crate) async fn load(api: ApiClient, owner: UserName, bounds: Bounds) -> Result<Self, ApiError> {
-        let entries = insist(|| api.state(&owner)).await?.entries;
+        let entries = retry(|| api.state(&owner)).await?.entries;
         let read = |(key, kept): (String, Value)| {
             Subscriber::read(&key, kept).map(|subscriber| (subscriber.name.key().to_owned(), subscriber))
         };
@@ -194,7 +194,7 @@ impl Subscribers {
     }
 
     async fn keep(&self, name: &UserName, value: Option<Value>) -> Result<(), ApiError> {
-        insist(|| self.api.put_state(&self.owner, name, value.clone())).await
+        retry(|| self.api.put_state(&self.owner, name, value.clone())).await
     }
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, Subscriber>> {

@@ -1,7 +1,7 @@
 //! How processes of P2P Chat talk to each other: clients of the message API and of the chat server.
 //!
 //! * [`api`]: one request of the message API a call. [`feed`]: its stream of committed events.
-//! * [`insist`]: a request asked again until there is an answer.
+//! * [`retry`]: a request asked again until there is an answer.
 //! * [`lan`]: a lan-peer on this machine, as the terminal uses it.
 //! * [`native`]: a connection to the chat server that reconnects and sends nothing twice.
 //! * [`probe`]: whether a server serves, found out with a message.
@@ -11,11 +11,11 @@
 pub mod allowance;
 pub mod api;
 pub mod feed;
-pub mod insist;
 pub mod lan;
 pub mod lines;
 pub mod native;
 pub mod probe;
+pub mod retry;
 pub mod service;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -29,7 +29,7 @@ pub use allowance::Limits;
 pub use api::{ApiClient, ApiError};
 pub use endpoint::Endpoint;
 pub use feed::{Feed, FeedError};
-pub use insist::insist;
 pub use lan::LanClient;
 pub use native::{Incoming, NativeClient, NativeOptions, SendError};
+pub use retry::retry;
 pub use service::{Question, Service};

@@ -19,7 +19,7 @@ pub(crate) static PAGE: Page = Page::new(
         "scripts/connection.js"
         "scripts/dates.js"
         "scripts/drafts.js"
-        "scripts/keep.js"
+        "scripts/browser_storage.js"
         "scripts/log.js"
         "scripts/main.js"
         "scripts/names.js"

@@ -13,7 +13,7 @@ use crate::catalog;
 use crate::config::Loaded;
 use crate::config::watch::{Watch, watch};
 use crate::metrics::server::MetricsServer;
-use crate::supervisor::logs::own::Limits;
+use crate::supervisor::logs::launcher_log::Limits;
 use crate::supervisor::{LauncherSpec, Plan};
 
 /// All of it; dropped, it ends.

@@ -7,7 +7,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::supervisor::logs::own::{Limits, OwnLog};
+use crate::supervisor::logs::launcher_log::{Limits, OwnLog};
 
 /// Lines that may wait for the disk. The launcher writes a few a second at worst, so only a disk that stands still for hours
 /// makes it drop any; waiting instead would let that disk hold up the supervisor.

@@ -14,7 +14,7 @@ use crate::catalog;
 use crate::config::{self, Environment, Loaded, Mistakes};
 use crate::preflight::{directories, mongodb, ports};
 use crate::recorder::Recorder;
-use crate::supervisor::logs::own::Limits;
+use crate::supervisor::logs::launcher_log::Limits;
 use crate::supervisor::{self, DataLock, Hooks, Outcome};
 
 /// New plans that wait to be put into force; a newer one makes the older ones obsolete, but they are quick.

@@ -15,7 +15,7 @@ use crate::supervisor::clock;
 use crate::supervisor::events::{
     Ended, Moment, Observation, ProbeKind, Probed, ProcessExit, State, Transition,
 };
-use crate::supervisor::logs::own::Limits;
+use crate::supervisor::logs::launcher_log::Limits;
 
 /// The file's name.
 pub(super) const FILE: &str = "events.jsonl";

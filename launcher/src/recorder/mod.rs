@@ -16,7 +16,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::supervisor::events::{self, Observations, Observer};
-use crate::supervisor::logs::own::Limits;
+use crate::supervisor::logs::launcher_log::Limits;
 
 use crash::Chronicle;
 use journal::Journal;

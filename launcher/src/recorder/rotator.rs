@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::supervisor::LogPolicy;
-use crate::supervisor::logs::own::Limits;
+use crate::supervisor::logs::launcher_log::Limits;
 
 /// Writes lines; each call holds whole ones, so no line is ever cut.
 ///

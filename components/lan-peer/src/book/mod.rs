@@ -8,7 +8,7 @@
 //! that comes with another key, is a reason to warn. Two strangers of one name are none: many machines have the host name that they
 //! were sold with. They are shown apart.
 
-mod known;
+mod peer;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -22,8 +22,8 @@ use tokio::time::Instant;
 
 use crate::name;
 use crate::store::Person;
-pub(crate) use known::Evidence;
-use known::Known;
+pub(crate) use peer::Evidence;
+use peer::Known;
 
 /// Peers that were heard, and nothing more.
 const MAX_HEARD: usize = 1024;

@@ -47,7 +47,7 @@ fn whoever_is_not_heard_but_writes_can_be_answered_for_a_while() {
     let end = later + SILENCE;
     assert!(!book.is_online(key(1), end) && book.expire(end) && !book.knows(key(1)));
     book.sign(key(1), Evidence::Message, end, at());
-    assert!(book.expire(end + known::ANSWERABLE) && !book.knows(key(1)));
+    assert!(book.expire(end + peer::ANSWERABLE) && !book.knows(key(1)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Takes messages in: accepted, read to its end or [`BODY_BYTES`], kept, and the connection closed.
 //!
-//! Bounds: [`TOTAL`] connections, [`PER_ADDRESS`] from one address, [`MESSAGES`] a second from one address for long; [`Gate`] closes
+//! Bounds: [`TOTAL`] connections, [`PER_ADDRESS`] from one address, [`MESSAGES`] a second from one address for long; [`AcceptLimit`] closes
 //! the others unread. Everything is counted.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,8 +17,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::accept_limit::AcceptLimit;
 use crate::book::Evidence;
-use crate::gate::Gate;
 use crate::node::{Heard, Node};
 use crate::store::Draft;
 
@@ -63,7 +63,7 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
 
 /// Takes messages in, for ever; where the port could not be opened, once it can.
 pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, ListenError>) {
-    let (mut gate, places) = (Gate::new(MESSAGES, BURST), Reserved::new());
+    let (mut gate, places) = (AcceptLimit::new(MESSAGES, BURST), Reserved::new());
     loop {
         match opened {
             Ok(listener) => {
@@ -80,8 +80,8 @@ pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, List
     }
 }
 
-async fn accept(node: &Arc<Node>, listener: &TcpListener, gate: &mut Gate, places: &Reserved) {
-    Gate::shorten(listener);
+async fn accept(node: &Arc<Node>, listener: &TcpListener, gate: &mut AcceptLimit, places: &Reserved) {
+    AcceptLimit::shorten(listener);
     loop {
         let (is_familiar, refused) = (|ip| node.is_familiar_place(ip), &node.counters.old_refused);
         let place = |ip, is_familiar| places.take(ip, is_familiar);

@@ -1,12 +1,12 @@
 //! That we are here, told to everybody, and who else is.
 //!
 //! * [`announce`] tells it: the old kind's presence, and the beacon of nodes of ours.
-//! * [`ear`] hears it, and answers whoever has just come; [`proof`] is how it finds out who is at an address.
+//! * [`receiver`] hears it, and answers whoever has just come; [`proof`] is how it finds out who is at an address.
 //! * [`sockets`] are what both use: broadcast by IPv4, a group by IPv6, which has no broadcast.
 
 pub(crate) mod announce;
-pub(crate) mod ear;
 mod proof;
+pub(crate) mod receiver;
 mod sockets;
 
 pub(crate) use proof::Proofs;

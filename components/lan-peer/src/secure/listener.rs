@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::handshakes::Handshake;
 use super::session::{self, Greeting, Peer, SessionError};
 use super::tls::peer_id;
-use crate::gate::Gate;
+use crate::accept_limit::AcceptLimit;
 use crate::node::Node;
 
 /// Handshakes a second from one address, for long: each costs about a millisecond of work.
@@ -39,8 +39,8 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
 
 /// Takes connections in, for ever.
 pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) {
-    let mut gate = Gate::new(RATE, BURST);
-    Gate::shorten(&listener);
+    let mut gate = AcceptLimit::new(RATE, BURST);
+    AcceptLimit::shorten(&listener);
     loop {
         let (is_familiar, refused) = (|ip| node.is_familiar_place(ip), &node.counters.refused);
         let place = |ip, is_familiar| node.handshakes.begin(ip, is_familiar);

@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::handshakes::Handshake;
+use super::keepalive::{Beat, Keepalive};
 use super::links::{Arrival, Link, Refused};
-use super::pulse::{Beat, Pulse};
 use super::wire::{MAX_OUT, Turn, Wire};
 use crate::node::{Node, Welcome};
 use crate::store::{Incoming, Outgoing, StoreError};
@@ -187,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         let seq = self.node.store.joined(self.id, stream, first).await?;
         self.wire.push(&Frame::Ack { stream, seq });
         let mut interfaces = self.node.interfaces.subscribe();
-        let mut pulse = Pulse::new(self.node.me > self.id, Instant::now());
+        let mut keepalive = Keepalive::new(self.node.me > self.id, Instant::now());
         // What came together with the hello.
         self.take().await?;
         loop {
@@ -195,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
             tokio::select! {
                 // Bytes alone are no sign of life: whoever never finishes a frame is not there.
                 turn = self.wire.turn() => if turn? == Turn::Read && self.take().await? {
-                    pulse.felt(Instant::now());
+                    keepalive.felt(Instant::now());
                 },
                 () = link.wake.notified() => self.has_more = true,
                 () = link.close.cancelled() => return Ok(()),
@@ -205,8 +205,8 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
                         return Ok(());
                     }
                 }
-                () = tokio::time::sleep_until(pulse.next()) => {
-                    match pulse.look(Instant::now(), self.node.is_present(link.remote.ip())) {
+                () = tokio::time::sleep_until(keepalive.next()) => {
+                    match keepalive.look(Instant::now(), self.node.is_present(link.remote.ip())) {
                         Beat::Wait => {}
                         Beat::Ask => self.wire.push(&Frame::Ping),
                         Beat::Dead => return Err(SessionError::Silent),

@@ -6,6 +6,7 @@
 //! whether all of it can be read.
 
 mod cache;
+mod export;
 mod file;
 mod files;
 mod inspect;
@@ -21,7 +22,6 @@ mod schema;
 mod store_error;
 mod unread;
 mod verify;
-mod whole;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -117,7 +117,7 @@ impl SqliteStore {
     /// Up to where a conversation's places were given away before a restore took its log back.
     pub(crate) async fn floor(&self, conversation: &ConversationId) -> Result<u64, StoreError> {
         let conversation = conversation.clone();
-        self.readers.read(move |connection| whole::floor(connection, &conversation)).await
+        self.readers.read(move |connection| export::floor(connection, &conversation)).await
     }
 
     /// Reads, and waits until everything that could be read is published.
@@ -226,7 +226,7 @@ impl Log for SqliteStore {
     ) -> Answer<'a, Vec<ConversationId>> {
         let after = after.cloned();
         Box::pin(
-            self.readers.read(move |connection| whole::all_conversations(connection, after.as_ref(), limit)),
+            self.readers.read(move |connection| export::all_conversations(connection, after.as_ref(), limit)),
         )
     }
 
@@ -236,7 +236,7 @@ impl Log for SqliteStore {
     }
 
     fn log(&self) -> Answer<'_, Uuid> {
-        Box::pin(self.readers.read(whole::log))
+        Box::pin(self.readers.read(export::log))
     }
 }
 
@@ -264,7 +264,7 @@ impl Cursors for SqliteStore {
 
     fn cursors<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Vec<CursorMove>> {
         let conversation = conversation.clone();
-        Box::pin(self.readers.read(move |connection| whole::cursors(connection, &conversation)))
+        Box::pin(self.readers.read(move |connection| export::cursors(connection, &conversation)))
     }
 }
 
@@ -298,7 +298,7 @@ impl ServiceState for SqliteStore {
     }
 
     fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>> {
-        Box::pin(self.readers.read(move |connection| whole::all_state(connection, after, limit)))
+        Box::pin(self.readers.read(move |connection| export::all_state(connection, after, limit)))
     }
 }
 

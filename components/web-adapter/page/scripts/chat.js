@@ -5,7 +5,7 @@
 
 import { Connection } from "./connection.js";
 import { Drafts } from "./drafts.js";
-import { keep, keepToken, tokenOf } from "./keep.js";
+import { keep, keepToken, tokenOf } from "./browser_storage.js";
 import { keyOf } from "./names.js";
 import { Outbox, freshId } from "./outbox.js";
 import { kindOf } from "./services.js";

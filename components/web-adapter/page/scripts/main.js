@@ -1,7 +1,7 @@
 // Where the page begins: shows the login or, after a reload, joins again at once.
 
 import { Chat } from "./chat.js";
-import { keep } from "./keep.js";
+import { keep } from "./browser_storage.js";
 import { theme } from "./theme.js";
 import { el } from "./views/dom.js";
 import { loginView } from "./views/login.js";

@@ -1,6 +1,6 @@
 // Light, dark, or as the system has it.
 
-import { keep } from "./keep.js";
+import { keep } from "./browser_storage.js";
 
 const THEMES = ["auto", "light", "dark"];
 

@@ -6,12 +6,12 @@
 mod budget;
 mod component;
 mod event;
-mod explain;
 mod fingerprint;
 #[cfg(debug_assertions)]
 mod oracle;
 #[cfg(test)]
 mod properties;
+mod reason;
 mod reload;
 mod skip;
 mod step;

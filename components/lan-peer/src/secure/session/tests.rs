@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::super::keepalive::ANSWER;
 use super::super::links::Arrival;
-use super::super::pulse::ANSWER;
 use super::{Greeting, Peer, SessionError, run};
 use crate::config::Config;
 use crate::node::{Node, Place};

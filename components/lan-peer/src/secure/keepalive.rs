@@ -18,7 +18,7 @@ pub(super) const ANSWER: Duration = Duration::from_secs(15);
 
 /// When they said something last, and when to look again.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct Keepalive {
     is_patient: bool,
     heard: Instant,
     is_asked: bool,
@@ -36,7 +36,7 @@ pub(super) enum Beat {
     Dead,
 }
 
-impl Pulse {
+impl Keepalive {
     /// They have just said something. The patient side asks later than the other.
     pub(super) fn new(is_patient: bool, now: Instant) -> Self {
         let next = now + PING + if is_patient { LOOK } else { Duration::ZERO };
@@ -48,7 +48,7 @@ impl Pulse {
         *self = Self::new(self.is_patient, now);
     }
 
-    /// When to call [`Pulse::look`].
+    /// When to call [`Keepalive::look`].
     pub(super) fn next(&self) -> Instant {
         self.next
     }
@@ -73,7 +73,11 @@ mod tests {
     use super::*;
 
     /// Looks whenever it is time, until something is to be done; says what, and after how many seconds.
-    fn until_something(pulse: &mut Pulse, is_present: impl Fn(u64) -> bool, start: Instant) -> (Beat, u64) {
+    fn until_something(
+        pulse: &mut Keepalive,
+        is_present: impl Fn(u64) -> bool,
+        start: Instant,
+    ) -> (Beat, u64) {
         loop {
             let now = pulse.next();
             let seconds = (now - start).as_secs();
@@ -87,10 +91,10 @@ mod tests {
     #[test]
     fn silence_is_asked_about_and_ends_it_when_nothing_comes() {
         let start = Instant::now();
-        let mut pulse = Pulse::new(false, start);
+        let mut pulse = Keepalive::new(false, start);
         assert_eq!(until_something(&mut pulse, |_| false, start), (Beat::Ask, 10));
         assert_eq!(until_something(&mut pulse, |_| true, start), (Beat::Dead, 25));
-        let mut patient = Pulse::new(true, start);
+        let mut patient = Keepalive::new(true, start);
         assert_eq!(until_something(&mut patient, |_| false, start), (Beat::Ask, 13));
         patient.felt(start + Duration::from_secs(14));
         assert_eq!(until_something(&mut patient, |_| false, start), (Beat::Ask, 27));
@@ -100,7 +104,7 @@ mod tests {
     fn while_presence_is_heard_it_is_asked_seldom_and_soon_after_it_ends() {
         let start = Instant::now();
         let ask = |is_patient, present_for: u64| {
-            until_something(&mut Pulse::new(is_patient, start), |seconds| seconds < present_for, start)
+            until_something(&mut Keepalive::new(is_patient, start), |seconds| seconds < present_for, start)
         };
         assert_eq!(ask(false, 1000), (Beat::Ask, 61));
         assert_eq!(ask(true, 1000), (Beat::Ask, 64));

@@ -1,6 +1,6 @@
 //! Lets connections in, so many a second from one address; the others are closed unread. Who has a place is decided by who listens.
 //!
-//! Closing is cheap, so it is done at once, [`Gate::CONNECTIONS`] a second: what waits in the system's queue, [`Gate::BACKLOG`] at most,
+//! Closing is cheap, so it is done at once, [`AcceptLimit::CONNECTIONS`] a second: what waits in the system's queue, [`AcceptLimit::BACKLOG`] at most,
 //! is behind a flood for a moment only.
 
 use std::net::IpAddr;
@@ -22,13 +22,13 @@ const NETWORK: u32 = 16;
 
 /// What one listener lets in.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct AcceptLimit {
     all: Allowance,
     by_address: Allowances<IpAddr>,
     by_network: Allowances<IpAddr>,
 }
 
-impl Gate {
+impl AcceptLimit {
     /// Connections a second that are looked at.
     const CONNECTIONS: u32 = 2000;
     /// At once; the rest of the processor's time is the others'.
@@ -110,7 +110,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn many_addresses_reset_nobodys_rate() {
-        let (mut gate, mut now) = (Gate::new(4, 16), Instant::now());
+        let (mut gate, mut now) = (AcceptLimit::new(4, 16), Instant::now());
         let stubborn: IpAddr = [192, 168, 0, 1].into();
         let mut admitted = 0;
         for n in 0..20_000 {
@@ -126,7 +126,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_machine_with_many_ipv6_addresses_is_one_network() {
-        let (mut gate, now) = (Gate::new(4, 16), Instant::now());
+        let (mut gate, now) = (AcceptLimit::new(4, 16), Instant::now());
         let admitted = (0..10_000).filter(|n| gate.is_within(v6(*n), false, now)).count();
         assert_eq!(admitted, 16 * 16);
         assert!(gate.is_within(v6(20_000), true, now), "whom people know is not kept out by it");

@@ -14,7 +14,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When the message API refuses, or answers something else than it should: asking again would not help.
-pub async fn insist<A, F>(mut ask: impl FnMut() -> F) -> Result<A, ApiError>
+pub async fn retry<A, F>(mut ask: impl FnMut() -> F) -> Result<A, ApiError>
 where
     F: Future<Output = Result<A, ApiError>>,
 {
