@@ -132,8 +132,7 @@ impl Budget {
 }
 
 fn cost(draft: &Draft) -> u64 {
-    let metadata = if draft.metadata.is_empty() { 0 } else { draft.metadata.to_json().len() };
-    (draft.body.as_str().len() + metadata) as u64 + BESIDE
+    (draft.body.as_str().len() + draft.metadata.bytes()) as u64 + BESIDE
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! What a message carries beside its text: a JSON object of bounded size and depth.
+//!
+//! It is held as JSON text. As a tree an object of many small values takes fifty times as much memory, and whatever holds messages is
+//! bounded by the bytes of their text.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,9 +17,9 @@ use crate::sanitise;
 pub const AUTOMATIC: &str = "automatic";
 
 /// A JSON object of at most [`METADATA_BYTES`] bytes, nested at most [`METADATA_DEPTH`] deep. Empty unless a sender says otherwise.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-#[serde(transparent)]
-pub struct Metadata(Map<String, Value>);
+#[derive(Clone, Default, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(transparent)]
+pub struct Metadata(#[schemars(with = "Map<String, Value>")] Option<Arc<str>>);
 
 /// Why a JSON object cannot be metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,59 +44,88 @@ impl Metadata {
         if !object.values().all(|value| fits(value, METADATA_DEPTH - 1)) {
             return Err(MetadataError::TooDeep);
         }
-        let metadata = Self(object);
-        if metadata.to_json().len() > METADATA_BYTES { Err(MetadataError::TooLong) } else { Ok(metadata) }
+        let json = to_json(&object);
+        if json.len() > METADATA_BYTES { Err(MetadataError::TooLong) } else { Ok(Self(Some(json.into()))) }
     }
 
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
+    }
+
+    /// How many bytes of JSON it is; none if it is empty.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.as_deref().map_or(0, str::len)
     }
 
     /// The same, marked as written by a program.
     ///
     /// # Errors
     /// When there is no room for the mark.
-    pub fn into_automatic(mut self) -> Result<Self, MetadataError> {
-        self.0.insert(AUTOMATIC.to_owned(), Value::Bool(true));
-        Self::new(self.0)
+    pub fn into_automatic(self) -> Result<Self, MetadataError> {
+        let mut object = self.object();
+        object.insert(AUTOMATIC.to_owned(), Value::Bool(true));
+        Self::new(object)
     }
 
     /// Whether a program says that it wrote the message.
     #[must_use]
     pub fn is_automatic(&self) -> bool {
-        self.0.get(AUTOMATIC) == Some(&Value::Bool(true))
+        self.names_mark() && self.object().get(AUTOMATIC) == Some(&Value::Bool(true))
     }
 
     /// What people and programs that show metadata get to see: everything but [`AUTOMATIC`].
     #[must_use]
     pub fn shown(&self) -> Cow<'_, Self> {
-        if !self.0.contains_key(AUTOMATIC) {
+        if !self.names_mark() {
             return Cow::Borrowed(self);
         }
-        let is_shown = |(key, _): &(&String, &Value)| *key != AUTOMATIC;
-        let shown = self.0.iter().filter(is_shown).map(|(key, value)| (key.clone(), value.clone()));
-        Cow::Owned(Self(shown.collect()))
+        let mut object = self.object();
+        object.shift_remove(AUTOMATIC);
+        Cow::Owned(Self::new(object).expect("a part of what fits does"))
+    }
+
+    /// Whether the mark stands anywhere in it, so that few have to be read for it. Text is written without escapes that it could hide in.
+    fn names_mark(&self) -> bool {
+        self.0.as_deref().is_some_and(|json| json.contains(AUTOMATIC))
     }
 
     /// The object itself.
     #[must_use]
-    pub fn object(&self) -> &Map<String, Value> {
-        &self.0
+    pub fn object(&self) -> Map<String, Value> {
+        let read = |json| serde_json::from_str(json).expect("it was written from an object");
+        self.0.as_deref().map(read).unwrap_or_default()
     }
 
     /// As JSON text on one line, without spaces, in the order its sender wrote it.
     #[must_use]
+    pub fn as_json(&self) -> &str {
+        self.0.as_deref().unwrap_or("{}")
+    }
+
+    /// The same as a text of its own.
+    #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(&self.0).expect("a JSON object of strings and values serialises into memory")
+        self.as_json().to_owned()
     }
 
     /// The same for a line dialect, a log or a terminal: what could steer one stands there as an escape.
     #[must_use]
     pub fn to_shown_json(&self) -> String {
-        sanitise::json(&self.to_json()).into_owned()
+        sanitise::json(self.as_json()).into_owned()
     }
+}
+
+impl std::fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_json())
+    }
+}
+
+fn to_json(object: &Map<String, Value>) -> String {
+    serde_json::to_string(object).expect("a JSON object of strings and values serialises into memory")
 }
 
 /// The depth left is counted down, so the recursion is bounded by [`METADATA_DEPTH`] whatever came in.
@@ -101,6 +134,12 @@ fn fits(value: &Value, depth_left: usize) -> bool {
         Value::Array(items) => depth_left > 0 && items.iter().all(|item| fits(item, depth_left - 1)),
         Value::Object(map) => depth_left > 0 && map.values().all(|item| fits(item, depth_left - 1)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
+impl Serialize for Metadata {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.object().serialize(serializer)
     }
 }
 
@@ -153,5 +192,26 @@ mod tests {
         assert!(!read(r#"{"automatic":false}"#).is_automatic());
         let full = read(&format!(r#"{{"a":"{}"}}"#, "x".repeat(METADATA_BYTES - 8)));
         assert!(full.into_automatic().is_err());
+    }
+
+    /// Of this process, in KiB.
+    #[cfg(target_os = "linux")]
+    fn memory() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn many_small_values_take_no_more_memory_than_their_text() {
+        let json = format!(r#"{{"a":[{}[]]}}"#, "[],".repeat(METADATA_BYTES / 3 - 10));
+        // What one takes while it is read, and what is given back.
+        let first: Metadata = serde_json::from_str(&json).unwrap();
+        assert_eq!((first.bytes(), first.as_json()), (json.len(), json.as_str()));
+        let before = memory();
+        let all: Vec<Metadata> = (0..500).map(|_| serde_json::from_str(&json).unwrap()).collect();
+        let taken = memory().saturating_sub(before);
+        assert!(taken < 16 * 1024, "{} of 8 KiB take {taken} KiB", all.len());
     }
 }

@@ -54,9 +54,10 @@ async fn commands_are_answered_by_notifications() {
     let running = Running::start(&servers, NEVER);
     let range = ask(&servers, " RANGE ").await;
     assert_eq!((range.body.as_str(), range.kind), ("Temperature range data", MessageType::Notification));
-    let keys: Vec<_> = range.metadata.object().keys().map(String::as_str).collect();
+    let object = range.metadata.object();
+    let keys: Vec<_> = object.keys().map(String::as_str).collect();
     assert_eq!(keys, ["temps", "time", "automatic"]);
-    let temps = range.metadata.object()["temps"].as_array().unwrap();
+    let temps = object["temps"].as_array().unwrap();
     assert!(temps.len() == 5 && temps.iter().all(|t| (18.0..=26.0).contains(&t.as_f64().unwrap())));
     let unknown = ask(&servers, "dance").await;
     assert!(unknown.body.as_str().contains("subscribe, unsubscribe, range and reboot"));
@@ -94,7 +95,8 @@ async fn a_subscription_is_kept_before_it_is_confirmed_and_survives_a_restart() 
         })
         .await;
     assert_eq!(update.kind, MessageType::Notification);
-    let keys: Vec<_> = update.metadata.object().keys().map(String::as_str).collect();
+    let object = update.metadata.object();
+    let keys: Vec<_> = object.keys().map(String::as_str).collect();
     assert_eq!(keys, ["temperature", "unit", "time", "automatic"]);
     assert_eq!(ask(&servers, "unsubscribe").await.body.as_str(), "Unsubscribed.");
     assert_eq!(servers.state(ME, "alice"), None);

@@ -158,7 +158,7 @@ impl Appender {
 impl Submission {
     fn bytes(&self) -> usize {
         let Draft { body, metadata, .. } = &self.draft;
-        body.as_str().len() + if metadata.is_empty() { 0 } else { metadata.to_json().len() }
+        body.as_str().len() + metadata.bytes()
     }
 
     /// About what it holds in memory.

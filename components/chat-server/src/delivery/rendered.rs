@@ -23,8 +23,7 @@ pub(crate) struct Rendered {
 impl Rendered {
     /// Nothing is rendered until somebody needs it.
     pub(crate) fn new(event: Event, received: Option<Instant>) -> Self {
-        let metadata = if event.metadata.is_empty() { 0 } else { event.metadata.to_json().len() };
-        let cost = OVERHEAD + event.body.as_str().len() + metadata;
+        let cost = OVERHEAD + event.body.as_str().len() + event.metadata.bytes();
         Self { event, cost, received, live: [const { OnceLock::new() }; Dialect::COUNT] }
     }
 

@@ -1,7 +1,6 @@
 //! What one message of a client asks for, whatever dialect it came in.
 
 use bytes::Bytes;
-use protocol::limits::METADATA_BYTES;
 use protocol::{Body, Draft, UserName};
 
 pub(crate) use protocol::native::{HistoryRequest, Seen, TraceRequest};
@@ -72,8 +71,7 @@ impl Request {
         match self {
             Self::Say(outgoing) => {
                 let draft = &outgoing.draft;
-                let metadata = if draft.metadata.is_empty() { 0 } else { METADATA_BYTES };
-                draft.body.as_str().len() + metadata
+                draft.body.as_str().len() + draft.metadata.bytes()
             }
             Self::Lookup(line) => line.len(),
             Self::Mistake(bytes) | Self::TooLong(bytes) => bytes.len(),

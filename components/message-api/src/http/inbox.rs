@@ -259,8 +259,7 @@ impl Handover {
 /// About the bytes that a message takes.
 fn size(event: &Event) -> usize {
     const FIELDS: usize = 250;
-    let metadata = if event.metadata.is_empty() { 0 } else { event.metadata.to_json().len() };
-    FIELDS + event.body.as_str().len() + metadata
+    FIELDS + event.body.as_str().len() + event.metadata.bytes()
 }
 
 #[cfg(test)]
