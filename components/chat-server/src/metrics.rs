@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     pub(crate) appends: Timer,
     /// Events that the feed brought.
     pub(crate) events: Counter,
+    /// What sessions asked for, down to the empty line.
+    pub(crate) requests: Counter,
     /// Connections turned away before they were in.
     pub(crate) turned_away: Counter,
     /// When messages in flight were received.
@@ -55,6 +57,7 @@ impl Metrics {
             .counter("refused_total", "Messages that the message API refused.", &self.refused)
             .counter("unsaved_total", "Messages that could not be stored in time.", &self.unsaved)
             .counter("events_total", "Events that the feed brought.", &self.events)
+            .counter("requests_total", "Lines and frames that sessions were allowed.", &self.requests)
             .counter("turned_away_total", "Connections rejected before login.", &self.turned_away)
             .timer("append_seconds", "From a batch's start to its answer.", &self.appends)
             .histogram(

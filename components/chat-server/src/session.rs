@@ -11,6 +11,8 @@
 mod acts;
 mod answered;
 mod answers;
+#[cfg(test)]
+mod bounds_tests;
 mod challenge;
 mod confirm;
 mod lookup;
@@ -124,6 +126,8 @@ struct Intake {
     over: Option<(Request, Instant)>,
     /// It waits for a place in the queue of what is to be stored.
     place: Option<Waiting>,
+    /// What the last request holds, while it waits for that or is looked up.
+    in_hand: usize,
     /// The peer will send no more, since then.
     ended_at: Option<Instant>,
     /// Nobody hears what is sent, since then; what the peer sent before may still lie in the kernel.
@@ -220,6 +224,7 @@ impl Session {
                 read_much: false,
                 over: None,
                 place: None,
+                in_hand: 0,
                 ended_at: None,
                 gone_at: None,
             },

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use kit::send_queue::{SendQueue, Unacknowledged};
 use kit::unfinished::{Unfinished, UnfinishedInput};
@@ -192,6 +193,11 @@ impl Wire {
     pub(crate) fn account(&mut self, waits: usize) {
         let is_waiting = waits == 0 && self.framer.has_line();
         self.unfinished.holds(if is_waiting { 0 } else { self.framer.held() + waits });
+    }
+
+    /// Cancelled when that is too much.
+    pub(crate) fn end(&mut self) -> CancellationToken {
+        self.unfinished.end()
     }
 
     /// Whether that is too much.

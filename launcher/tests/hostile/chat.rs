@@ -130,7 +130,10 @@ fn hello(n: usize) -> String {
 
 /// A frame that costs the client a few bytes and the server a cursor, a lookup or an answer.
 fn flood_frames(say: impl Fn(usize) -> String + Sync) {
-    System::start().within_mib(20).that_owes_what_came().withstands(CHAT, |system, attack| {
+    let home = Home::new().set("chat-server.messages-per-second=5").set("chat-server.burst=10");
+    // Sixteen sessions take 100 of the cheapest frames at once, and 50 a second; a debug build could take ten thousand a second.
+    let system = System::with(home).that_takes_at_most(8000, "chat_server_requests_total ");
+    system.within_mib(20).that_owes_what_came().withstands(CHAT, |system, attack| {
         flood_at(system.launcher.home.chat, attack, 16, hello, &say);
     });
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use kit::send_queue::Link;
 use kit::unfinished::REFUSAL;
 use tokio::time::Instant;
 
@@ -118,14 +119,19 @@ fn distance(server: &Server, wire: &Wire, lag: Duration) -> Distance {
         return Distance::Here;
     }
     let link = server.send_queue.link(&wire.stream, wire.local, wire.peer);
+    Distance::Away(round_trip(link, wire.is_proxied, lag))
+}
+
+/// How long a round trip to a peer on another machine takes.
+fn round_trip(link: Option<Link>, is_proxied: bool, lag: Duration) -> Duration {
     // A peer that got our handshake late has measured that as a round trip, and is as slow to send again what is lost.
     if link.is_some_and(|link| link.retransmitted > 0) {
-        return Distance::Away(HANDSHAKE_AGAIN);
+        return HANDSHAKE_AGAIN;
     }
     // What was measured behind a proxy is the link to the proxy; who takes longer to answer is a person.
     let measured = link.and_then(|link| link.round_trip);
     let answered = Some(lag).filter(|lag| *lag < PERSON);
-    Distance::Away(measured.filter(|_| !wire.is_proxied).or(answered).unwrap_or_default())
+    measured.filter(|_| !is_proxied).or(answered).unwrap_or_default()
 }
 
 /// There is no place for anybody else, who are told so without being asked.
@@ -232,5 +238,21 @@ async fn quiet_message(
             }
             Read::Nothing => return wire.framer.finish().ok_or(Parting::text(TOO_SLOW)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_whose_handshake_was_late_is_as_far_as_that_took() {
+        const MS: Duration = Duration::from_millis(1);
+        let link = |retransmitted| Some(Link { round_trip: Some(30 * MS), retransmitted });
+        assert_eq!(round_trip(link(0), false, 500 * MS), 30 * MS, "what was measured");
+        assert_eq!(round_trip(link(1), false, 500 * MS), HANDSHAKE_AGAIN);
+        assert_eq!(round_trip(link(0), true, 500 * MS), 500 * MS, "behind a proxy nothing was");
+        assert_eq!(round_trip(None, false, 500 * MS), 500 * MS);
+        assert_eq!(round_trip(None, false, 5000 * MS), Duration::ZERO, "a person");
     }
 }

@@ -26,6 +26,8 @@ impl Session {
             self.intake.over = Some((request, at));
             return;
         }
+        self.intake.in_hand = request.size();
+        self.server.metrics.requests.add(1);
         match request {
             Request::Nothing => {}
             Request::Mistake(bytes) | Request::TooLong(bytes) => self.answers.bytes(bytes),
@@ -61,9 +63,13 @@ impl Session {
         let (answer, receiver) = oneshot::channel();
         let (server, sender) = (Arc::clone(&self.server), self.member.name.clone());
         let (dialect, unsure) = (self.dialect(), self.unsure.clone());
+        let refused = self.wire.end();
         self.server.tasks.spawn(async move {
+            // What a refused connection holds is given back at once.
+            let found =
+                refused.run_until_cancelled(lookup::answer(&server, dialect, &sender, &line, &unsure)).await;
             // A session that is gone needs no answer; what it said is stored all the same.
-            let _ = answer.send(lookup::answer(&server, dialect, &sender, &line, &unsure).await);
+            let _ = found.map(|found| answer.send(found));
         });
         self.answers.pending(receiver);
     }

@@ -65,6 +65,11 @@ impl Answers {
         self.queue.len() >= WINDOW || self.pending > 0
     }
 
+    /// Whether something is looked up.
+    pub(crate) fn looks_up(&self) -> bool {
+        self.pending > 0
+    }
+
     /// Whether everything is answered.
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()

@@ -9,32 +9,22 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::*;
+use crate::config::Config;
 use crate::delivery::inbox::Backlog;
 use crate::directory::roster::{Claim, JoinError};
 use crate::sample::name;
 use crate::simulation::{self, Dice, SimulatedApi};
-use kit::places::Places;
+use kit::places::{Place, Places};
 
 /// Turns of the runtime within which everything that can happen has happened.
 const TURNS: usize = 10_000;
 
-fn chat(from: &str, to: &str, text: &str) -> Draft {
+pub(super) fn chat(from: &str, to: &str, text: &str) -> Draft {
     Draft::chat(name(from), &name(to), Body::parse(text).unwrap())
 }
 
-/// A server whose appender never takes anything out of its queue, and a live session of Alice's on it.
-async fn world(tasks: &mut JoinSet<()>) -> (Arc<Server>, TcpStream) {
-    let (server, client, session) = world_with(tasks, 20, 100).await;
-    tasks.spawn(session);
-    (server, client)
-}
-
-/// The same with another limit for messages; the session does not run yet.
-async fn world_with(
-    tasks: &mut JoinSet<()>,
-    rate: u32,
-    burst: u32,
-) -> (Arc<Server>, TcpStream, impl Future<Output = ()> + Send + use<>) {
+/// A server whose appender never takes anything out of its queue.
+pub(super) fn server(tasks: &mut JoinSet<()>, configure: impl FnOnce(&mut Config)) -> Arc<Server> {
     // A task that is always ready keeps the paused time where it is.
     tasks.spawn(async {
         loop {
@@ -44,30 +34,49 @@ async fn world_with(
     let api = SimulatedApi::new(Arc::new(Dice::steady(Duration::ZERO)));
     api.state().faults = false;
     let (mut server, workers) = simulation::server(&api, 1 << 20);
-    let config = &mut Arc::get_mut(&mut server).unwrap().config;
-    (config.messages_per_second, config.burst) = (rate, burst);
+    configure(&mut Arc::get_mut(&mut server).unwrap().config);
     tasks.spawn(async move {
         let _workers = workers;
         std::future::pending().await
     });
+    server
+}
+
+/// Both ends of a connection of somebody who has said a name.
+pub(super) async fn connect(server: &Server) -> (Wire, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, peer) = listener.accept().await.unwrap();
     let mut wire = Wire::new(stream, peer, &server.config, &server.unfinished, |_| false).unwrap();
     wire.framer.named(Dialect::Text.manner().silence.unwrap());
-    let member = server.hub.join(&name("alice"), Claim::None, Dialect::Text, Backlog::default()).unwrap();
+    (wire, client)
+}
+
+/// A session of Alice's that does not run yet.
+pub(super) fn session(server: &Arc<Server>, dialect: Dialect, wire: Wire) -> Session {
+    let member = server.hub.join(&name("alice"), Claim::None, dialect, Backlog::default()).unwrap();
     let hello = Hello { presence: false, ..Hello::new(name("alice")) };
-    let login = LoginTime::at(Timestamp::from_micros(0));
-    let session = Session::new(Arc::clone(&server), member, wire, &hello, login);
-    (server, client, session.run(Places::new(1, 0).take_any().unwrap()))
+    Session::new(Arc::clone(server), member, wire, &hello, LoginTime::at(Timestamp::from_micros(0)))
+}
+
+pub(super) fn place() -> Place {
+    Places::new(1, 0).take_any().unwrap()
+}
+
+/// Such a server, and a live session of Alice's on it.
+async fn world(tasks: &mut JoinSet<()>) -> (Arc<Server>, TcpStream) {
+    let server = server(tasks, |_| {});
+    let (wire, client) = connect(&server).await;
+    tasks.spawn(session(&server, Dialect::Text, wire).run(place()));
+    (server, client)
 }
 
 /// Fills the queue of Alice's messages.
-fn fill_the_queue(server: &Server) {
+pub(super) fn fill_the_queue(server: &Server) {
     while server.appender.offer(chat("alice", "bob", "filler"), &Lane::default()).1.is_none() {}
 }
 
-async fn say(client: &TcpStream, line: &str) {
+pub(super) async fn say(client: &TcpStream, line: &str) {
     assert_eq!(client.try_write(line.as_bytes()).unwrap(), line.len());
     for _ in 0..TURNS {
         tokio::task::yield_now().await;
@@ -75,7 +84,7 @@ async fn say(client: &TcpStream, line: &str) {
 }
 
 /// What comes within [`TURNS`].
-async fn heard(client: &TcpStream) -> String {
+pub(super) async fn heard(client: &TcpStream) -> String {
     let (mut heard, mut buffer) = (Vec::new(), [0; 1024]);
     for _ in 0..TURNS {
         if let Ok(count) = client.try_read(&mut buffer) {
@@ -114,8 +123,9 @@ async fn a_session_that_waits_for_a_place_in_the_queue_goes_on_writing_and_hears
 #[tokio::test(start_paused = true)]
 async fn what_a_peer_that_is_gone_sent_is_done_for_ten_minutes() {
     let mut tasks = JoinSet::new();
-    let (_server, mut client, session) = world_with(&mut tasks, 1, 1).await;
-    let running = tokio::spawn(session);
+    let server = server(&mut tasks, |config| (config.messages_per_second, config.burst) = (1, 1));
+    let (wire, mut client) = connect(&server).await;
+    let running = tokio::spawn(session(&server, Dialect::Text, wire).run(place()));
     // Each takes a second, and is answered, by which the server learns that nobody is there.
     client.write_all("no colon\n".repeat(800).as_bytes()).await.unwrap();
     client.set_zero_linger().unwrap();

@@ -53,7 +53,16 @@ impl Session {
             let request = self.dialect().interpret(&self.member.name, message);
             self.request(request, now);
         }
-        self.wire.account(self.intake.over.as_ref().map_or(0, |(request, _)| request.size()));
+        self.wire.account(self.waiting_bytes());
+    }
+
+    /// What of the peer's is held and not on its way to the store: over its allowance, without a place in the queue, or looked up.
+    fn waiting_bytes(&self) -> usize {
+        match &self.intake.over {
+            Some((request, _)) => request.size(),
+            None if self.intake.place.is_some() || self.answers.looks_up() => self.intake.in_hand,
+            None => 0,
+        }
     }
 
     fn read(&mut self, now: Instant) {

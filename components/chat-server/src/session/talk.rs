@@ -142,7 +142,7 @@ impl Session {
     /// It holds more than its part of the memory for unfinished messages. What it holds is dropped at once.
     fn refuse_unfinished(&mut self) {
         self.wire.forget();
-        self.intake.over = None;
+        (self.intake.over, self.intake.place) = (None, None);
         self.tell(Notice::Unfinished(REFUSAL));
         self.close_with_bye(REFUSAL);
     }

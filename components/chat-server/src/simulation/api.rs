@@ -234,7 +234,7 @@ impl SimulatedApi {
     /// What people do here asks for no more than this.
     pub(crate) async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, ApiError> {
         let asked = serde_json::to_value(call).unwrap();
-        let standing = Standing { registered: true, looks_like: None, now: Timestamp::now() };
+        let standing = Standing { registered: true, looks_like: None, now: self.state().now() };
         let answer = match C::PATH {
             RegisterUser::PATH => serde_json::json!({}),
             Names::PATH => asked,
@@ -277,15 +277,20 @@ impl State {
             return Appended { duplicate: true, ..first.clone() };
         }
         let conversation = draft.conversation.clone();
+        let at = self.now();
         let head = self.heads.entry(conversation.clone()).or_default();
         *head += 1;
-        let at = Timestamp::from_micros(i64::try_from(self.order.len()).unwrap());
         let event = draft.into_event(Uuid::from_u128(self.order.len() as u128), *head, at);
         let (conversation, seq, id) = (event.conversation.clone(), event.seq, event.id);
         let appended = Appended { conversation, seq, id, at, duplicate: false };
         self.order.push(event);
         self.results.insert(key, appended.clone());
         appended
+    }
+
+    /// Its clock, which is not ours: one microsecond for each event.
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(i64::try_from(self.order.len()).unwrap())
     }
 
     fn publish(&mut self) {
