@@ -1,6 +1,7 @@
 //! The message API as the rest of the server sees it.
 
 pub(crate) mod api;
+pub(crate) mod room;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use transport::ApiError;
 
 use crate::backend::api::Api;
+use crate::backend::room::Room;
 
 /// Reads at once. When every session must catch up, a few at a time do.
 const READS: usize = 16;
@@ -51,14 +53,16 @@ pub(crate) enum Trouble {
 pub(crate) struct Backend {
     /// Whom it asks.
     pub(crate) api: Api,
+    /// For pages of events.
+    pub(crate) room: Room,
     relaxed: AtomicBool,
     reads: Semaphore,
 }
 
 impl Backend {
     /// Nothing is asked yet.
-    pub(crate) fn new(api: Api) -> Self {
-        Self { api, relaxed: AtomicBool::new(false), reads: Semaphore::new(READS) }
+    pub(crate) fn new(api: Api, room: Room) -> Self {
+        Self { api, room, relaxed: AtomicBool::new(false), reads: Semaphore::new(READS) }
     }
 
     /// What "stored" means there, as far as it has said.

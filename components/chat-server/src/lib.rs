@@ -50,6 +50,7 @@ use access::journal::Journal;
 use access::registrar::{self, Registrar};
 use backend::Backend;
 use backend::api::Api;
+use backend::room::Room;
 use delivery::appender::{self, Appender};
 use delivery::cursors::Cursors;
 use delivery::feed::{self, Link, Noted};
@@ -85,8 +86,8 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
         doors.push((Door::Only(Dialect::Book), kit::listen::bind(config.book_listen).await?));
     }
     let http = http::bind(config.http_listen).await?;
-    let backend =
-        Arc::new(Backend::new(Api::Http(ApiClient::new(upstream.api, context.service_token.clone()))));
+    let api = Api::Http(ApiClient::new(upstream.api, context.service_token.clone()));
+    let backend = Arc::new(Backend::new(api, Room::default()));
     let metrics = Arc::new(Metrics::default());
     let traces = Arc::new(Traces::default());
     let (appender, workers) = Appender::new(&backend, &metrics, &traces);

@@ -15,6 +15,7 @@ mod answers;
 mod bounds_tests;
 mod challenge;
 mod confirm;
+mod history;
 mod lookup;
 mod marks;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::access::allowance;
+use crate::backend::room::Kept;
 use crate::delivery::appender::Waiting;
 use crate::delivery::catch_up::Page;
 use crate::delivery::hub::Membership;
@@ -138,6 +140,8 @@ struct Intake {
 struct Replay {
     pages: Option<mpsc::Receiver<Page>>,
     page: std::vec::IntoIter<protocol::Event>,
+    /// What that page takes of the room for pages.
+    kept: Kept,
     /// Whether what is read looks as if kept, or as if live.
     style: Style,
     /// The client wants nothing that was said before this.
@@ -146,6 +150,13 @@ struct Replay {
     told_live: bool,
     /// What was kept was announced.
     told_header: bool,
+}
+
+impl Replay {
+    /// Nobody is shown anything any more.
+    fn forget(&mut self) {
+        (self.pages, self.page, self.kept) = (None, Vec::new().into_iter(), Kept::default());
+    }
 }
 
 /// What the peer was sent.
@@ -231,6 +242,7 @@ impl Session {
             replay: Replay {
                 pages: None,
                 page: Vec::new().into_iter(),
+                kept: Kept::default(),
                 style: Style::Stored,
                 only_since: None,
                 told_live: false,

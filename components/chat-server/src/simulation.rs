@@ -30,6 +30,7 @@ use crate::access::journal::Journal;
 use crate::access::registrar::Registrar;
 use crate::backend::Backend;
 use crate::backend::api::Api;
+use crate::backend::room::Room;
 use crate::config::Config;
 use crate::delivery::appender::{self, Appender};
 use crate::delivery::cursors::Cursors;
@@ -51,6 +52,8 @@ const PARTS: usize = 10;
 const MESSAGES: usize = 20;
 /// Messages of one sender that are under way at once.
 const WINDOW: usize = 4;
+/// Bytes that may wait for a session: hardly an event.
+const SMALLEST: usize = 1_500;
 /// Once nothing goes wrong any more, everything is where it belongs within this time.
 const HEALED: Duration = Duration::from_secs(60);
 
@@ -67,7 +70,9 @@ struct World {
 
 /// A server that nobody listens for, on a simulated message API, and the workers of its appender.
 pub(crate) fn server(api: &SimulatedApi, outbox_bytes: usize) -> (Arc<Server>, Vec<appender::Worker>) {
-    let backend = Arc::new(Backend::new(Api::Simulated(api.clone())));
+    // With the smallest, no page of more than one event may wait.
+    let room = if outbox_bytes <= SMALLEST { Room::new(0, 0) } else { Room::default() };
+    let backend = Arc::new(Backend::new(Api::Simulated(api.clone()), room));
     let (metrics, traces) = (Arc::new(Metrics::default()), Arc::new(Traces::default()));
     let (appender, workers) = Appender::new(&backend, &metrics, &traces);
     let server = Server {
@@ -96,7 +101,7 @@ impl World {
     fn start(dice: &Arc<Dice>, planted: Option<Planted>) -> (Self, JoinSet<()>) {
         let api = SimulatedApi::new(Arc::clone(dice));
         // With the smallest, hardly an event fits into an inbox that catches up.
-        let outbox_bytes = [1_500, 6_000, 1 << 20][usize::try_from(dice.below(3)).unwrap()];
+        let outbox_bytes = [SMALLEST, 6_000, 1 << 20][usize::try_from(dice.below(3)).unwrap()];
         let (server, workers) = server(&api, outbox_bytes);
         let mut tasks = JoinSet::new();
         workers.into_iter().for_each(|worker| _ = tasks.spawn(worker.run()));

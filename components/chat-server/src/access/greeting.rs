@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::UserName;
+use protocol::limits::PAGE_EVENTS;
 
 use crate::access::login::Entrant;
 use crate::delivery::hub::Membership;
@@ -83,6 +84,8 @@ async fn conversations(server: &Server, member: &mut Membership, entrant: &Entra
         let read = async {
             // If the store does not answer, the list is stale or missing; the greeting is sent anyway.
             let _ = server.cursors.flush(&member.name).await;
+            // Each has its last event.
+            let _reading = server.backend.room.to_read(PAGE_EVENTS).await;
             server.backend.read_once(server.backend.api.conversations(&member.name)).await
         };
         if let Ok(Ok(answer)) = tokio::time::timeout(CONVERSATIONS_TIMEOUT, read).await {

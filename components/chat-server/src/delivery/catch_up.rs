@@ -8,15 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::api::FeedPosition;
+use protocol::limits::PAGE_EVENTS;
 use protocol::{ConversationId, Event, UserName};
-use tokio::sync::mpsc;
+use tokio::sync::{SemaphorePermit, mpsc};
 use transport::ApiError;
 use transport::api::Range;
 
+use crate::backend::room::Kept;
 use crate::backend::{Attempts, Trouble};
 use crate::server::Server;
 
-/// Events in one page. At most two pages are held for a session.
+/// Events in one page. Of pages that are long, [`Room`](crate::backend::room::Room) bounds what all sessions hold together; of others a session
+/// holds three at most: what it shows, what waits for it, and what is to wait next.
 const PAGE: usize = 64;
 /// While the store is away.
 const FLUSH_AGAIN: Duration = Duration::from_millis(50);
@@ -43,8 +46,8 @@ pub(crate) struct Lap {
 pub(crate) enum Page {
     /// The unseen are read from here on: what the feed had brought up to this position comes in a later page, or was seen.
     Unseen(FeedPosition),
-    /// Events, in order within their conversation.
-    Events(Vec<Event>),
+    /// Events, in order within their conversation, and what they take of the room for pages until they were shown.
+    Events(Vec<Event>, Kept),
     /// What is kept for the user cannot be read now; it will be tried until it can.
     Unreadable,
     /// The store refuses to hand it out; it will be tried, but somebody must repair that first.
@@ -76,7 +79,7 @@ pub(crate) fn start(server: &Arc<Server>, lap: Lap) -> mpsc::Receiver<Page> {
 
 async fn read(server: &Server, lap: Lap, pages: &mpsc::Sender<Page>) -> Result<(), Unwanted> {
     let Lap { user, known, unseen, gaps } = lap;
-    let mut reader = Reader { server, user: &user, pages, told: false };
+    let mut reader = Reader { server, user: &user, pages, told: false, limit: PAGE };
     reader.conversations(known).await?;
     let mut position = None;
     if unseen {
@@ -93,7 +96,7 @@ async fn read(server: &Server, lap: Lap, pages: &mpsc::Sender<Page>) -> Result<(
     // The position must lie behind everything that was read.
     let end = match position {
         Some(position) => position,
-        None => reader.ask(|| server.backend.api.unseen(&user, None, 1)).await.position,
+        None => reader.ask(1, || server.backend.api.unseen(&user, None, 1)).await.0.position,
     };
     reader.hand_on(Page::End(end)).await
 }
@@ -105,16 +108,26 @@ struct Reader<'a> {
     pages: &'a mpsc::Sender<Page>,
     /// The session knows that something cannot be read.
     told: bool,
+    /// How many events to ask for: fewer after a page for which there was no room.
+    limit: usize,
 }
 
-impl Reader<'_> {
-    /// Asks until there is an answer. What stands in the way is told once.
-    async fn ask<T, F: Future<Output = Result<T, ApiError>>>(&mut self, read: impl Fn() -> F) -> T {
+impl<'a> Reader<'a> {
+    /// Asks for so many events until there is an answer, which takes room as long as the permit is held. What stands in the way is told
+    /// once.
+    async fn ask<T, F: Future<Output = Result<T, ApiError>>>(
+        &mut self,
+        events: usize,
+        read: impl Fn() -> F,
+    ) -> (T, SemaphorePermit<'a>) {
+        let backend = &self.server.backend;
         let mut attempts = Attempts::default();
         loop {
-            match self.server.backend.attempt(&mut attempts, &read).await {
-                Ok(answer) => return answer,
+            let reading = backend.room.to_read(events).await;
+            match backend.attempt(&mut attempts, &read).await {
+                Ok(answer) => return (answer, reading),
                 Err(failed) => {
+                    drop(reading);
                     self.told = self.told || self.tell(failed.why).await;
                     tokio::time::sleep(failed.pause).await;
                 }
@@ -135,6 +148,13 @@ impl Reader<'_> {
         }
     }
 
+    /// Room for these events until the session has shown them; where there is none, they are read again one by one.
+    fn keep(&mut self, events: &[Event]) -> Option<Kept> {
+        let kept = self.server.backend.room.to_keep(events);
+        self.limit = if kept.is_some() { PAGE.min(self.limit * 2) } else { 1 };
+        kept
+    }
+
     async fn hand_on(&self, page: Page) -> Result<(), Unwanted> {
         self.pages.send(page).await.map_err(|_| Unwanted)
     }
@@ -150,7 +170,8 @@ impl Reader<'_> {
     async fn with_news(&mut self, mut after: BTreeMap<ConversationId, u64>) -> BTreeMap<ConversationId, u64> {
         if after.len() >= ASK_HEADS_FROM {
             let (api, user) = (&self.server.backend.api, self.user);
-            let recent = self.ask(|| api.conversations(user)).await;
+            // Each has its last event.
+            let (recent, _reading) = self.ask(PAGE_EVENTS, || api.conversations(user)).await;
             for summary in recent.conversations {
                 if after.get(&summary.conversation).is_some_and(|seq| *seq >= summary.head) {
                     after.remove(&summary.conversation);
@@ -163,10 +184,14 @@ impl Reader<'_> {
     async fn conversation(&mut self, conversation: &ConversationId, mut after: u64) -> Result<(), Unwanted> {
         let api = &self.server.backend.api;
         loop {
-            let page = self.ask(|| api.events(conversation, Range::After(after), PAGE)).await;
+            let limit = self.limit;
+            let (page, reading) =
+                self.ask(limit, || api.events(conversation, Range::After(after), limit)).await;
+            let Some(kept) = self.keep(&page.events) else { continue };
+            drop(reading);
             let Some(last) = page.events.last() else { return Ok(()) };
             after = last.seq;
-            self.hand_on(Page::Events(page.events)).await?;
+            self.hand_on(Page::Events(page.events, kept)).await?;
             if !page.more {
                 return Ok(());
             }
@@ -177,12 +202,15 @@ impl Reader<'_> {
         let (api, user) = (&self.server.backend.api, self.user);
         let mut next: Option<String> = None;
         loop {
-            let page = self.ask(|| api.unseen(user, next.as_deref(), PAGE)).await;
+            let limit = self.limit;
+            let (page, reading) = self.ask(limit, || api.unseen(user, next.as_deref(), limit)).await;
+            let Some(kept) = self.keep(&page.events) else { continue };
+            drop(reading);
             if next.is_none() {
                 self.hand_on(Page::Unseen(page.began)).await?;
             }
             if !page.events.is_empty() {
-                self.hand_on(Page::Events(page.events)).await?;
+                self.hand_on(Page::Events(page.events, kept)).await?;
             }
             next = page.next;
             if next.is_none() {

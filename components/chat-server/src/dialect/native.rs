@@ -157,7 +157,7 @@ impl Speech for Native {
         match reply {
             Reply::Pong(nonce) => frame(&ServerFrame::Pong { nonce }),
             Reply::Trace(found) => trace(found),
-            Reply::History(page) => history(page),
+            Reply::History(page, most) => history(page, most),
             Reply::AskAgain => {
                 error(ErrorCode::Retry, "the store is unavailable; ask again", None, Some(RETRY_AFTER_MS))
             }
@@ -169,6 +169,8 @@ impl Speech for Native {
 fn frame(frame: &ServerFrame) -> Bytes {
     let mut line = serde_json::to_vec(frame).expect("a frame serialises into memory");
     line.push(b'\n');
+    // It may be kept for long, and a buffer that grew has up to as much again.
+    line.shrink_to_fit();
     line.into()
 }
 
@@ -216,14 +218,14 @@ fn welcome(welcome: Welcome) -> Bytes {
     }
 }
 
-/// A page of a conversation. What does not fit into a frame is left out at the old end, and `more` says so.
-fn history(mut page: HistoryPage) -> Bytes {
-    let mut room = SERVER_FRAME_BYTES - FRAME_REST;
-    let fits = page.events.iter().rev().take_while(|event| {
+/// A page of a conversation. What does not fit into so many bytes is left out at the old end, and `more` says so; one event is always said.
+fn history(mut page: HistoryPage, most: usize) -> Bytes {
+    let mut room = most.saturating_sub(FRAME_REST);
+    let fits = page.events.iter().rev().enumerate().take_while(|(index, event)| {
         let size = serde_json::to_vec(event).map_or(usize::MAX, |json| json.len() + 1);
         let fits = size <= room;
         room = room.saturating_sub(size);
-        fits
+        fits || *index == 0
     });
     let left_out = page.events.len() - fits.count();
     page.events.drain(..left_out);

@@ -120,8 +120,8 @@ pub(crate) enum Reply {
     Pong(Option<u64>),
     /// Where a message has been, if that is remembered.
     Trace(Option<Trace>),
-    /// A page of a conversation.
-    History(HistoryPage),
+    /// A page of a conversation, of which so many bytes may be said; the newest message is always said.
+    History(HistoryPage, usize),
     /// The store could not answer now.
     AskAgain,
 }

@@ -1,23 +1,16 @@
 //! What becomes of requests: within the allowance each is done, or begun, and its answer awaited.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use protocol::ConversationId;
-use protocol::limits::PAGE_EVENTS;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use transport::api::Range;
 
-use super::answers::Answer;
-use super::{LAST_ANSWERS, Session, lookup};
+use super::{LAST_ANSWERS, Session, history, lookup};
 use crate::delivery::lane::Lane;
 use crate::dialect::request::{HistoryRequest, Outgoing, Request, Seen, TraceRequest};
-use crate::dialect::speech::{HistoryPage, Manner, Reply};
+use crate::dialect::speech::{Manner, Reply};
 use crate::outcome::Said;
-
-/// A page of history that is not there by then is asked for again by the client.
-const HISTORY_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Does what is asked, or keeps it until the allowance suffices.
@@ -95,23 +88,13 @@ impl Session {
     }
 
     fn history(&mut self, request: HistoryRequest) {
-        let HistoryRequest { with, before, limit } = request;
-        let conversation = ConversationId::dm(&self.member.name, &with);
-        let limit = limit.map_or(PAGE_EVENTS, |limit| PAGE_EVENTS.min(limit as usize)).max(1);
+        let conversation = ConversationId::dm(&self.member.name, &request.with);
         let (page, receiver) = oneshot::channel();
         let (server, dialect) = (Arc::clone(&self.server), self.dialect());
+        let may_be_long = !self.wire.out.has_enough();
         self.server.tasks.spawn(async move {
-            let read = server.backend.api.events(&conversation, Range::Before(before), limit);
-            let read = tokio::time::timeout(HISTORY_TIMEOUT, server.backend.read_once(read)).await;
-            let reply = match read {
-                Ok(Ok(read)) => {
-                    let (events, more) = (read.events, read.more);
-                    Reply::History(HistoryPage { with, conversation, events, more })
-                }
-                Ok(Err(_)) | Err(_) => Reply::AskAgain,
-            };
             // A session that is gone needs no page.
-            let _ = page.send(Answer::Page(dialect.reply(reply)));
+            let _ = page.send(history::answer(&server, dialect, conversation, request, may_be_long).await);
         });
         self.answers.pending(receiver);
     }

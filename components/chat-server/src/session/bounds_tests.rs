@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::answers::Answer;
-use super::queue_tests::{chat, connect, fill_the_queue, heard, place, say, server, session};
+use super::queue_tests::{chat, connect, fill_the_queue, heard, place, say, server, session, session_of};
 use super::*;
 use crate::access::door::Door;
 use crate::delivery::feed::{self, Link, Noted};
@@ -49,7 +49,7 @@ async fn what_a_client_makes_us_send_costs_by_its_bytes() {
     let mut reader = session(&server, Dialect::Native, wire);
     let (page, receiver) = oneshot::channel();
     reader.answers.pending(receiver);
-    assert!(page.send(Answer::Page(vec![b'x'; 64 * 1024].into())).is_ok());
+    assert!(page.send(Answer::Page(vec![b'x'; 64 * 1024].into(), Kept::default())).is_ok());
     reader.fill();
     let after_page = may_ask(&mut reader);
     assert_eq!((after_greeting, after_list, after_page), (false, false, false));
@@ -123,6 +123,60 @@ async fn a_line_that_is_looked_up_counts_as_unfinished_input_and_is_given_up_wit
     assert!(told.starts_with(kit::unfinished::REFUSAL), "{told}");
     assert!(server.tasks.is_empty(), "it is still looked up");
     drop(others);
+}
+
+/// More than all of them may hold that wait; they are of a megabyte each.
+const READERS: usize = 24;
+
+#[tokio::test]
+async fn pages_that_nobody_reads_are_bounded_by_their_bytes() {
+    let api = SimulatedApi::new(Arc::new(Dice::steady(Duration::ZERO)));
+    api.state().faults = false;
+    let said = |n: usize| chat("bob", "alice", &format!("{n}{}", "x".repeat(16_000)));
+    api.append((0..101).map(said).collect()).await.unwrap();
+    let (server, _workers) = simulation::server(&api, 1 << 20);
+    let left = server.backend.room.left();
+    let mut tasks = JoinSet::new();
+    let mut clients = Vec::new();
+    let first = server.hub.join(&name("alice"), Claim::None, Dialect::Native, Backlog::default()).unwrap();
+    for _ in 0..READERS {
+        let (wire, client) = connect(&server).await;
+        // So that pages wait here, and not in the system.
+        socket2::SockRef::from(&wire.stream).set_send_buffer_size(4096).unwrap();
+        let claim = Claim::Token(first.token.expose());
+        let member = server.hub.join(&name("alice"), claim, Dialect::Native, Backlog::default()).unwrap();
+        tasks.spawn(session_of(&server, member, wire).run(place()));
+        client.try_write(b"{\"type\":\"history\",\"with\":\"bob\"}\n").unwrap();
+        clients.push(client);
+    }
+    let asked = async {
+        while server.metrics.requests.get() < READERS as u64 || !server.tasks.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), asked).await.expect("all pages were read");
+    let mut lengths = Vec::new();
+    for client in clients {
+        let mut lines = BufReader::new(client).lines();
+        let page = loop {
+            let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await;
+            let line = line.expect("a page").unwrap().unwrap();
+            if line.starts_with("{\"type\":\"history\"") {
+                break line;
+            }
+        };
+        assert!(page.ends_with("\"more\":true}") && page.contains("\"seq\":101,"), "{page:.300}");
+        lengths.push(page.len());
+    }
+    let all: usize = lengths.iter().sum();
+    assert!(all <= left + READERS * 32 * 1024, "{all} bytes wait: {lengths:?}");
+    assert!(lengths[0] > 900_000 && lengths.iter().all(|length| *length > 16_000), "{lengths:?}");
+    let given_back = async {
+        while server.backend.room.left() < left {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), given_back).await.expect("what was read is given back");
 }
 
 /// Events that are too long for the smallest queue are read from the store, whose clock is not ours.

@@ -55,6 +55,10 @@ pub(super) async fn connect(server: &Server) -> (Wire, TcpStream) {
 /// A session of Alice's that does not run yet.
 pub(super) fn session(server: &Arc<Server>, dialect: Dialect, wire: Wire) -> Session {
     let member = server.hub.join(&name("alice"), Claim::None, dialect, Backlog::default()).unwrap();
+    session_of(server, member, wire)
+}
+
+pub(super) fn session_of(server: &Arc<Server>, member: Membership, wire: Wire) -> Session {
     let hello = Hello { presence: false, ..Hello::new(name("alice")) };
     Session::new(Arc::clone(server), member, wire, &hello, LoginTime::at(Timestamp::from_micros(0)))
 }

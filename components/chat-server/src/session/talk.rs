@@ -110,6 +110,7 @@ impl Session {
         self.receipts.marks = Marks::default();
         self.receipts.unwritten.forget();
         self.receipts.confirm_at = None;
+        self.replay.forget();
         self.intake.gone_at.get_or_insert_with(Instant::now);
         self.member.leave();
     }

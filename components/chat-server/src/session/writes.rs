@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::answers::Answer;
 use super::{Opening, Session};
 use crate::access::allowance;
+use crate::backend::room::Kept;
 use crate::delivery::catch_up::{self, Lap, Page};
 use crate::delivery::inbox::{Backlog, Style};
 use crate::dialect::request::Seen;
@@ -47,9 +48,9 @@ impl Session {
         match self.answers.take() {
             None => return false,
             Some(Answer::Bytes(bytes)) => self.wire.out.push(&bytes),
-            Some(Answer::Page(bytes)) => {
+            Some(Answer::Page(bytes, kept)) => {
                 self.allowance.charge(Instant::now(), allowance::of_bytes(bytes.len()));
-                self.wire.out.push(&bytes);
+                self.wire.out.push_page(&bytes, kept);
             }
             Some(Answer::Outcome(said, outcome)) => self.outcome(&said, outcome),
         }
@@ -116,6 +117,9 @@ impl Session {
             return false;
         }
         if let Some(event) = self.replay.page.next() {
+            if self.replay.page.len() == 0 {
+                self.replay.kept = Kept::default();
+            }
             self.replay_event(&event);
             return true;
         }
@@ -159,7 +163,9 @@ impl Session {
     pub(super) fn take_page(&mut self, page: Option<Page>) {
         match page {
             Some(Page::Unseen(from)) => self.member.outlet.mail().inbox.reads_unseen_from(from),
-            Some(Page::Events(events)) => self.replay.page = events.into_iter(),
+            Some(Page::Events(events, kept)) => {
+                (self.replay.page, self.replay.kept) = (events.into_iter(), kept);
+            }
             Some(Page::Unreadable) => self.tell(Notice::Unreadable(UNREADABLE)),
             Some(Page::Refused) => self.tell(Notice::Unreadable(REFUSED)),
             Some(Page::End(position)) => {

@@ -62,6 +62,12 @@ pub(crate) struct SimulatedFeed {
     start: Option<FeedFrame>,
 }
 
+/// So many of them, and whether there are more.
+fn first_of<'e>(mut events: impl Iterator<Item = &'e Event>, limit: usize) -> (Vec<Event>, bool) {
+    let page = events.by_ref().take(limit).cloned().collect();
+    (page, events.next().is_some())
+}
+
 fn away() -> ApiError {
     ApiError::Unavailable("as the dice fell".to_owned())
 }
@@ -179,15 +185,20 @@ impl SimulatedApi {
         range: Range,
         limit: usize,
     ) -> Result<EventPage, ApiError> {
-        let Range::After(after) = range else { unreachable!("nobody asks for history here") };
         if self.state().refuses_reads {
             return Err(refuse());
         }
         self.ask(|state| {
-            let its = state.order.iter().filter(|it| it.conversation == *conversation && it.seq > after);
-            let mut events: Vec<Event> = its.take(limit + 1).cloned().collect();
-            let more = events.len() > limit;
-            events.truncate(limit);
+            let its = state.order.iter().filter(|it| it.conversation == *conversation);
+            let (events, more) = match range {
+                Range::After(seq) => first_of(its.filter(|it| it.seq > seq), limit),
+                Range::Before(seq) => {
+                    let newest = its.rev().filter(|it| seq.is_none_or(|seq| it.seq < seq));
+                    let (mut events, more) = first_of(newest, limit);
+                    events.reverse();
+                    (events, more)
+                }
+            };
             state.publish();
             EventPage { events, more }
         })

@@ -137,7 +137,7 @@ impl Sitting<'_> {
         match page {
             None => {}
             Some(Some(Page::Unseen(from))) => self.member.outlet.mail().inbox.reads_unseen_from(from),
-            Some(Some(Page::Events(events))) => self.page = events.into_iter(),
+            Some(Some(Page::Events(events, _))) => self.page = events.into_iter(),
             Some(Some(Page::Unreadable | Page::Refused)) => {}
             Some(Some(Page::End(position))) => {
                 self.pages = None;

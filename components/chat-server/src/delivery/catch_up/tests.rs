@@ -28,7 +28,7 @@ async fn is_told_once(lap: Lap, api: &SimulatedApi, server: &Arc<Server>) {
     loop {
         match pages.recv().await.unwrap() {
             Page::Unseen(_) => {}
-            Page::Events(page) => events += page.len(),
+            Page::Events(page, _) => events += page.len(),
             Page::End(_) => break,
             page @ (Page::Unreadable | Page::Refused) => panic!("{page:?}"),
         }
@@ -49,4 +49,35 @@ async fn a_session_whose_gaps_are_refused_is_told_so_once() {
     let known = [(ConversationId::dm(&name("ann"), &name("bob")), 0)].into();
     let lap = Lap { user: name("bob"), known, unseen: false, gaps: [].into() };
     is_told_once(lap, &api, &server).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_is_no_room_for_long_pages_short_ones_are_read() {
+    let (api, server) = world().await;
+    api.state().refuses_reads = false;
+    let said = |n: usize| Body::parse(&format!("{n}{}", "x".repeat(16_000))).unwrap();
+    api.append((0..150).map(|n| Draft::chat(name("ann"), &name("bob"), said(n))).collect()).await.unwrap();
+    let known: BTreeMap<_, _> = [(ConversationId::dm(&name("ann"), &name("bob")), 0)].into();
+    for (known, unseen) in [(BTreeMap::new(), true), (known, false)] {
+        let room = &server.backend.room;
+        let mut others = room.to_keep_bytes(room.left());
+        let all = room.left();
+        let mut pages = start(&server, Lap { user: name("bob"), known, unseen, gaps: [].into() });
+        let mut seen = Vec::new();
+        loop {
+            match pages.recv().await.unwrap() {
+                Page::Unseen(_) => {}
+                Page::Events(page, _) => {
+                    seen.extend(page.iter().map(|event| event.seq));
+                    assert!(others.is_none() || page.len() <= 2, "{} events", page.len());
+                    assert!(seen.len() < 100 || page.len() > 8, "they become longer again: {}", page.len());
+                    others = others.filter(|_| seen.len() < 40);
+                }
+                Page::End(_) => break,
+                page @ (Page::Unreadable | Page::Refused) => panic!("{page:?}"),
+            }
+        }
+        assert_eq!(seen, (1..=151).collect::<Vec<_>>(), "each once, in order");
+        assert!(room.left() > all, "what was shown is given back");
+    }
 }

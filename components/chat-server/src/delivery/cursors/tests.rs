@@ -39,7 +39,7 @@ async fn log_in(server: &Arc<Server>, who: &str) -> usize {
     while let Some(page) = pages.recv().await {
         match page {
             Page::Unseen(_) | Page::Unreadable | Page::Refused => {}
-            Page::Events(page) => events += page.len(),
+            Page::Events(page, _) => events += page.len(),
             Page::End(_) => return events,
         }
     }

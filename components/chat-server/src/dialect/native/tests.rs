@@ -16,11 +16,19 @@ fn parse(line: &Bytes) -> ServerFrame {
 fn a_page_of_history_is_cut_to_a_frame() {
     let events: Vec<Event> = (1..=200).map(event).collect();
     let conversation = events[0].conversation.clone();
-    let line = history(HistoryPage { with: name("bob"), conversation, events, more: false });
-    assert!(line.len() <= SERVER_FRAME_BYTES);
-    let ServerFrame::History(page) = parse(&line) else { panic!() };
-    assert!(page.more && page.events.len() > 20);
-    assert_eq!(page.events.last().unwrap().seq, 200);
+    for (most, events_at_least) in [(SERVER_FRAME_BYTES, 20), (100 * 1024, 2), (32 * 1024, 1)] {
+        let page = HistoryPage {
+            with: name("bob"),
+            conversation: conversation.clone(),
+            events: events.clone(),
+            more: false,
+        };
+        let line = history(page, most);
+        assert!(line.len() <= most.max(34 * 1024));
+        let ServerFrame::History(page) = parse(&line) else { panic!() };
+        assert!(page.more && page.events.len() >= events_at_least);
+        assert_eq!(page.events.last().unwrap().seq, 200);
+    }
 }
 
 #[test]
