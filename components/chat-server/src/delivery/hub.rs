@@ -60,7 +60,7 @@ impl Hub {
             log: Mutex::default(),
             announced: watch::Sender::new(0),
             ids: AtomicU64::new(0),
-            bounds: Bounds { events: QUEUED_EVENTS, bytes: outbox_bytes },
+            bounds: Bounds::new(QUEUED_EVENTS, outbox_bytes),
         })
     }
 
@@ -81,7 +81,7 @@ impl Hub {
         backlog: Backlog,
     ) -> Result<Membership, JoinError> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let outlet = Outlet::new(id, dialect, self.bounds, backlog);
+        let outlet = Outlet::new(id, dialect, self.bounds.clone(), backlog);
         // Without randomness from the system nobody joins: a token that can be guessed opens the name to everybody.
         let token = Secret::random().map_err(|_| JoinError::TooMany)?;
         let mut roster = self.roster_mut();

@@ -18,6 +18,8 @@
 //!
 //! Pure: no clock, no lock, no socket.
 
+mod load;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ use protocol::{ConversationId, Event};
 use crate::delivery::login_time::LoginTime;
 use crate::delivery::positions::Lanes;
 use crate::delivery::rendered::Rendered;
+use load::{AllQueues, Load};
 
 /// Conversations a lap remembers having shown. The overlap with the feed is among those that moved last.
 const SHOWN: usize = 2048;
@@ -36,12 +39,20 @@ const BACKLOG: usize = 4096;
 const PENDING_SHARE: usize = 8;
 
 /// How much may wait.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Bounds {
-    /// Events.
-    pub(crate) events: usize,
-    /// Bytes, about.
-    pub(crate) bytes: usize,
+    events: usize,
+    /// About.
+    bytes: usize,
+    /// What waits for everybody who has the same bounds is bounded, too.
+    all: AllQueues,
+}
+
+impl Bounds {
+    /// So many events, and about as many bytes, for each of those who share them.
+    pub(crate) fn new(events: usize, bytes: usize) -> Self {
+        Self { events, bytes, all: AllQueues::default() }
+    }
 }
 
 /// How what is read from the store is shown in the text dialect.
@@ -104,13 +115,13 @@ enum State {
 
 /// One session's queue.
 ///
-/// Bound: [`Bounds`], and an eighth of them while catching up. Overflow rule: the queue is dropped and its events are read from
-/// the store when the session gets there.
+/// Bound: [`Bounds`], and an eighth of them while catching up; beyond 32 KiB of each, 64 MiB for all sessions. Overflow rule: the queue
+/// is dropped and its events are read from the store when the session gets there.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     state: State,
     queue: VecDeque<Queued>,
-    cost: usize,
+    load: Load,
     bounds: Bounds,
     backlog: Backlog,
     /// What laps have shown.
@@ -165,7 +176,8 @@ impl Inbox {
         let state = if backlog.is_empty() { State::Live } else { State::CatchingUp };
         let floor = if has_ids { Floor::None } else { Floor::Awaited };
         let (queue, shown) = (VecDeque::new(), Lanes::new(SHOWN));
-        Self { state, queue, cost: 0, bounds, backlog, shown, overlap: None, floor, came: BTreeMap::new() }
+        let load = Load::new(bounds.all.clone());
+        Self { state, queue, load, bounds, backlog, shown, overlap: None, floor, came: BTreeMap::new() }
     }
 
     /// The feed brings an event at this position; `own` says that the user sent it elsewhere. Returns whether there is something
@@ -184,7 +196,7 @@ impl Inbox {
             self.leave_to_store(event.event());
             return self.leave_live();
         }
-        self.cost += event.cost();
+        self.load.set(self.load.cost() + event.cost());
         self.queue.push_back(Queued { event: Arc::clone(event), own, at });
         self.state == State::Live
     }
@@ -214,14 +226,17 @@ impl Inbox {
 
     fn fits(&self, cost: usize) -> bool {
         let share = if self.state == State::Live { 1 } else { PENDING_SHARE };
-        self.queue.len() < self.bounds.events / share && self.cost + cost <= self.bounds.bytes / share
+        let cost = self.load.cost() + cost;
+        self.queue.len() < self.bounds.events / share
+            && cost <= self.bounds.bytes / share
+            && self.load.may_be(cost)
     }
 
     fn drop_queue(&mut self) {
         for queued in std::mem::take(&mut self.queue) {
             self.leave_to_store(queued.event.event());
         }
-        self.cost = 0;
+        self.load.set(0);
     }
 
     /// An event must be read. While the floor is awaited it may have been seen before, which only the cursor tells; so then what
@@ -265,7 +280,7 @@ impl Inbox {
             return None;
         }
         let Queued { event, .. } = self.queue.pop_front()?;
-        self.cost -= event.cost();
+        self.load.set(self.load.cost() - event.cost());
         if self.queue.is_empty() {
             self.queue = VecDeque::new();
         }
@@ -327,7 +342,7 @@ impl Inbox {
     fn retain(&mut self, keep: impl Fn(&Lanes, &Queued) -> bool) {
         let shown = &self.shown;
         self.queue.retain(|queued| keep(shown, queued));
-        self.cost = self.queue.iter().map(|queued| queued.event.cost()).sum();
+        self.load.set(self.queue.iter().map(|queued| queued.event.cost()).sum());
     }
 
     /// Whether everything the store had was shown.

@@ -183,7 +183,7 @@ proptest! {
         events in 8usize..64,
         steps in prop::collection::vec(step(), 0..300),
     ) {
-        let mut world = World::new(before, Bounds { events, bytes: usize::MAX });
+        let mut world = World::new(before, Bounds::new(events, usize::MAX));
         for step in steps {
             match step {
                 Step::Commit(with) => world.commit(with),
@@ -202,7 +202,7 @@ proptest! {
             }
             assert!(world.inbox.queue.len() <= events);
             let cost: usize = world.inbox.queue.iter().map(|queued| queued.event.cost()).sum();
-            assert_eq!(world.inbox.cost, cost);
+            assert_eq!(world.inbox.load.cost(), cost);
         }
         world.settle();
         world.check();
@@ -211,7 +211,7 @@ proptest! {
 }
 
 fn live(events: usize) -> Inbox {
-    Inbox::new(Bounds { events, bytes: usize::MAX }, Backlog::default(), true)
+    Inbox::new(Bounds::new(events, usize::MAX), Backlog::default(), true)
 }
 
 fn rendered(with: &str, seq: u64, own: bool) -> Arc<Rendered> {
@@ -242,7 +242,7 @@ fn overflow_drops_the_queue_and_names_where_reading_begins() {
 #[test]
 fn a_message_of_ones_own_is_not_taken_for_shown() {
     let mut inbox = Inbox::new(
-        Bounds { events: 64, bytes: usize::MAX },
+        Bounds::new(64, usize::MAX),
         Backlog { unseen: Some(Style::Live), ..Backlog::default() },
         true,
     );
@@ -274,7 +274,7 @@ fn a_backlog_of_very_many_conversations_becomes_everything_unseen() {
 fn what_a_lagging_feed_brings_of_an_earlier_session_is_shown_in_no_dialect_of_lines() {
     for (has_ids, again) in [(false, None), (true, Some(5))] {
         let unseen = Backlog { unseen: Some(Style::Stored), ..Backlog::default() };
-        let mut inbox = Inbox::new(Bounds { events: 64, bytes: usize::MAX }, unseen, has_ids);
+        let mut inbox = Inbox::new(Bounds::new(64, usize::MAX), unseen, has_ids);
         inbox.begin().unwrap();
         inbox.offer(&rendered("anna", 5, false), false, at(1));
         // The store holds two events, and the cursor is past both.
@@ -291,7 +291,7 @@ fn what_a_lagging_feed_brings_of_an_earlier_session_is_shown_in_no_dialect_of_li
 #[test]
 fn an_overflow_before_the_floor_is_known_is_left_to_the_cursor() {
     let unseen = Backlog { unseen: Some(Style::Stored), ..Backlog::default() };
-    let mut inbox = Inbox::new(Bounds { events: 8, bytes: usize::MAX }, unseen, false);
+    let mut inbox = Inbox::new(Bounds::new(8, usize::MAX), unseen, false);
     inbox.begin().unwrap();
     inbox.offer(&rendered("anna", 5, false), false, at(1));
     inbox.offer(&rendered("anna", 6, false), false, at(2));
@@ -307,7 +307,7 @@ fn what_was_kept_is_told_from_what_came_since_by_its_place_and_not_by_its_time()
         unseen: Some(Style::SinceLogin(LoginTime::at(Timestamp::from_micros(0)))),
         ..Backlog::default()
     };
-    let mut inbox = Inbox::new(Bounds { events: 100, bytes: 1 << 20 }, backlog, false);
+    let mut inbox = Inbox::new(Bounds::new(100, 1 << 20), backlog, false);
     let events: Vec<Event> = (1..=5).map(|seq| event("anna", seq, false)).collect();
     let offer = |inbox: &mut Inbox, n: usize| {
         inbox.offer(&Arc::new(Rendered::new(events[n].clone(), None)), false, at(n as u64 + 1));
@@ -323,4 +323,25 @@ fn what_was_kept_is_told_from_what_came_since_by_its_place_and_not_by_its_time()
     assert!(!inbox.came_since(&event("ben", 9, false)), "another conversation");
     assert!(inbox.finish(at(5), true));
     assert!(!inbox.came_since(&events[4]), "a later lap has nothing that was kept before a login");
+}
+
+#[test]
+fn all_queues_together_have_a_bound() {
+    let bounds = Bounds::new(1000, 1 << 20);
+    let live = || Inbox::new(bounds.clone(), Backlog::default(), true);
+    let long = |seq| {
+        let body = protocol::Body::parse(&"x".repeat(16_000)).unwrap();
+        Arc::new(Rendered::new(Event { body, ..event("anna", seq, false) }, None))
+    };
+    let mut inboxes: Vec<Inbox> = (0..200).map(|_| live()).collect();
+    for seq in 1..=60 {
+        for inbox in &mut inboxes {
+            inbox.offer(&long(seq), false, at(seq));
+        }
+    }
+    let held: usize = inboxes.iter().map(|inbox| inbox.load.cost()).sum();
+    assert!(held <= (64 << 20) + 200 * (32 << 10), "{held} bytes wait");
+    // Who was dropped for others' sake reads it from the store.
+    let dropped = inboxes.iter_mut().find(|inbox| !inbox.is_live()).unwrap();
+    assert_eq!(dropped.begin().unwrap().gaps.values().copied().collect::<Vec<_>>(), [0]);
 }
