@@ -20,6 +20,9 @@ use crate::supervisor::{
     RestartPolicy,
 };
 
+/// What moves a running chat elsewhere: what was said before is not there.
+const CONSENT: [&str; 1] = ["store.url"];
+
 /// What the supervisor is to do, with these dependencies to watch.
 #[must_use]
 pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> Plan {
@@ -35,6 +38,7 @@ pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> 
         log_policy: log_policy(&loaded.settings.logs),
         secrets: secrets(loaded, process),
         settings: settings(&loaded.settings),
+        consent: CONSENT.map(str::to_owned).into(),
         launcher: launcher(&loaded.settings.launcher),
         guard: Some(process.executable.clone()),
     }

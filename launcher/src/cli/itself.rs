@@ -14,7 +14,7 @@ use crate::config::Loaded;
 use crate::config::watch::{Watch, watch};
 use crate::metrics::server::MetricsServer;
 use crate::supervisor::logs::launcher_log::Limits;
-use crate::supervisor::{LauncherSpec, Plan};
+use crate::supervisor::{Consent, LauncherSpec, Plan};
 
 /// All of it; dropped, it ends.
 pub(super) struct Itself {
@@ -53,6 +53,7 @@ impl Itself {
 
     /// Does from now on what a new plan says.
     pub(super) fn put_in_force(&mut self, plan: &Plan) {
+        self.planner.is_in_force();
         self.limits.set(plan.log_policy);
         if let Err(failure) = self.serve(plan.launcher.metrics) {
             tracing::error!("cannot serve the launcher's metrics: {failure}");
@@ -85,7 +86,7 @@ impl Itself {
             return;
         }
         let (planner, plans) = (Arc::clone(&self.planner), self.plans.clone());
-        let changed = move || match planner.again() {
+        let changed = move || match planner.again(Consent::Missing) {
             Ok(plan) => {
                 tracing::info!("configuration changed");
                 // The supervisor takes plans as long as it runs.

@@ -1,6 +1,7 @@
 //! Makes plans of the configuration as it is: at the start, when asked to reload, and when the files change.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kit::{Failure, Secret};
@@ -10,7 +11,7 @@ use super::umask::UMASK;
 use crate::catalog::{self, Process};
 use crate::config::{self, Environment, Loaded, Request};
 use crate::preflight::{mongodb, ports};
-use crate::supervisor::{External, Plan, Probe};
+use crate::supervisor::{Consent, External, Plan, Probe};
 
 /// The configuration as a thing to watch; its name in `status`.
 const CONFIG: &str = "config";
@@ -32,6 +33,10 @@ struct State {
     ours: Vec<SocketAddr>,
     /// The watched MongoDB with its URL: one client for the whole run.
     mongodb: Option<(String, External)>,
+    /// The files of the configuration in force, but for those that said nothing.
+    files: Vec<PathBuf>,
+    /// The same of the configuration read last.
+    read: Vec<PathBuf>,
 }
 
 impl Planner {
@@ -43,20 +48,37 @@ impl Planner {
     /// The plan of a configuration whose ports were tried already.
     pub(super) fn first(&self, loaded: &Loaded) -> Plan {
         self.remember_addresses(loaded);
+        let files = with_content(loaded);
+        lock(&self.state).files = files;
         self.plan(loaded)
     }
 
-    /// Reads the configuration again. What is wrong with it is remembered for `status`, and nothing changes.
-    pub(super) fn again(&self) -> Result<Plan, String> {
-        let loaded = self.load_again();
-        *lock(&self.problem) = loaded.as_ref().err().cloned();
-        let plan = self.plan(&loaded?);
-        Ok(plan)
+    /// What was read last is in force.
+    pub(super) fn is_in_force(&self) {
+        let mut state = lock(&self.state);
+        state.files = state.read.clone();
+        *lock(&self.problem) = None;
     }
 
-    fn load_again(&self) -> Result<Loaded, String> {
+    /// A plan was not put in force, for this reason.
+    pub(super) fn refused(&self, reason: &str) {
+        *lock(&self.problem) = Some(reason.to_owned());
+    }
+
+    /// Reads the configuration again. What is wrong with it is remembered for `status`, and nothing changes.
+    pub(super) fn again(&self, consent: Consent) -> Result<Plan, String> {
+        let loaded = self.load_again(consent).inspect_err(|problem| self.refused(problem))?;
+        Ok(self.plan(&loaded))
+    }
+
+    fn load_again(&self, consent: Consent) -> Result<Loaded, String> {
         let loaded =
             config::load(&self.request, &self.environment).map_err(|mistakes| mistakes.to_string())?;
+        let read = with_content(&loaded);
+        if consent == Consent::Missing {
+            self.find_emptied(&read)?;
+        }
+        lock(&self.state).read = read;
         let ours = lock(&self.state).ours.clone();
         let mut new = catalog::used_listeners(&loaded);
         new.retain(|(_, address)| !ours.contains(address));
@@ -66,6 +88,19 @@ impl Planner {
         }
         self.remember_addresses(&loaded);
         Ok(loaded)
+    }
+
+    /// A file that says nothing any more was most likely caught while it is written; taken at its word, it moves a running chat to
+    /// the default store and ports.
+    fn find_emptied(&self, read: &[PathBuf]) -> Result<(), String> {
+        let state = lock(&self.state);
+        match state.files.iter().find(|file| !read.contains(file)) {
+            None => Ok(()),
+            Some(file) => Err(format!(
+                "{} is empty or missing; if that is intended, apply it with 'launcher reload --yes'",
+                file.display()
+            )),
+        }
     }
 
     fn remember_addresses(&self, loaded: &Loaded) {
@@ -104,6 +139,13 @@ impl Planner {
         };
         External { name: CONFIG.to_owned(), check: Arc::new(check) }
     }
+}
+
+/// The files of a configuration that say anything.
+fn with_content(loaded: &Loaded) -> Vec<PathBuf> {
+    let files = loaded.file.iter().chain(&loaded.dotenvs);
+    let says = |file: &&PathBuf| std::fs::read(file).is_ok_and(|content| !content.trim_ascii().is_empty());
+    files.filter(says).cloned().collect()
 }
 
 /// What is behind these locks is whole even if a thread that held one has panicked.

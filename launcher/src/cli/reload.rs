@@ -13,11 +13,14 @@ pub(super) struct Args {
     /// Only show what would change
     #[arg(long)]
     plan: bool,
+    /// Also apply what needs consent: another store, an empty or missing configuration file
+    #[arg(long, conflicts_with = "plan")]
+    yes: bool,
 }
 
 /// Reloads, and prints what that does.
 pub(super) fn reload(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    let summary = match ask_for(place, &Request::Reload { plan_only: args.plan })? {
+    let summary = match ask_for(place, &Request::Reload { plan_only: args.plan, yes: args.yes })? {
         Response::Reload { summary } => summary,
         other => return Err(unexpected(&other)),
     };
@@ -33,6 +36,10 @@ pub(super) fn reload(place: &Where, args: &Args) -> Result<Exit, Failure> {
         if !names.is_empty() {
             output::line(&format!("{what:<8} {}", names.join(", ")));
         }
+    }
+    if !summary.consent.is_empty() && args.plan {
+        let keys = summary.consent.join(", ");
+        output::line(&format!("confirm  {keys}: applied only with 'launcher reload --yes'"));
     }
     Ok(Exit::Fine)
 }

@@ -78,6 +78,7 @@ fn run(
         let process = process(token::fresh(&loaded.directories.data)?)?;
         let planner = Arc::new(Planner::new(place.request(&switches.without), environment, process));
         let plan = planner.first(loaded);
+        let refusing = Arc::clone(&planner);
         let (plans, new_plans) = mpsc::channel(WAITING_PLANS);
         let mut itself = Itself::start(loaded, &planner, plans, limits.clone())?;
         let console = Console::start(where_to_look(loaded, false))?;
@@ -85,7 +86,8 @@ fn run(
         let hooks = Hooks {
             observer: Some(observer),
             progress: Some(console.progress()),
-            reload: Some(Box::new(move || planner.again())),
+            reload: Some(Box::new(move |consent| planner.again(consent))),
+            refused: Some(Box::new(move |reason| refusing.refused(reason))),
             in_force: Some(Box::new(move |plan| itself.put_in_force(plan))),
             plans: Some(new_plans),
         };

@@ -7,15 +7,29 @@ use super::events::Observer;
 use super::spec::Plan;
 use super::status::{Awaited, Snapshot};
 
+/// Whether the operator agreed to what may move the running system elsewhere, such as to another store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// They did.
+    Given,
+    /// They were not asked yet.
+    Missing,
+}
+
 /// Makes a new plan from the configuration as it is now; the error is what is wrong with it, for the operator.
 ///
 /// It runs on the control thread and must not block for long.
-pub type Reloader = Box<dyn FnMut() -> Result<Plan, String>>;
+pub type Reloader = Box<dyn FnMut(Consent) -> Result<Plan, String>>;
 
 /// Hears of a plan that takes the place of an earlier one.
 ///
 /// It runs on the control thread and must not block.
 pub type Successor = Box<dyn FnMut(&Plan)>;
+
+/// Hears why a plan that nobody asked for was not put in force.
+///
+/// It runs on the control thread and must not block.
+pub type Refusal = Box<dyn FnMut(&str)>;
 
 /// What the supervisor's caller may hand in; the default is nothing.
 #[derive(Default)]
@@ -29,6 +43,8 @@ pub struct Hooks {
     pub observer: Option<Observer>,
     /// Told of each plan but the first, for what of it the supervisor itself has no part in.
     pub in_force: Option<Successor>,
+    /// Told of each plan of `plans` that stays without effect.
+    pub refused: Option<Refusal>,
     /// New plans that nobody asked for, as when the configuration file has changed.
     pub plans: Option<mpsc::Receiver<Plan>>,
 }

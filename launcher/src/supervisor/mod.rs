@@ -28,7 +28,7 @@ pub mod status;
 mod sweep;
 
 pub use graph::PlanError;
-pub use hooks::{Hooks, Progress, Reloader};
+pub use hooks::{Consent, Hooks, Progress, Reloader};
 pub use lock::{Claim, DataLock};
 pub use outcome::Outcome;
 pub use spec::{

@@ -32,6 +32,8 @@ pub struct Plan {
     pub secrets: Vec<Secret>,
     /// What was set, each with a text that is equal for equal values: two plans are compared by it, for people.
     pub settings: BTreeMap<String, String>,
+    /// The settings among them whose change moves the running system elsewhere: they need the operator's consent.
+    pub consent: Vec<String>,
     /// What of it concerns the launcher itself.
     pub launcher: LauncherSpec,
     /// A program that, run with `guard` and a run's id, ends every process of that run as soon as its standard input ends: our

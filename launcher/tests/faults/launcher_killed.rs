@@ -57,7 +57,7 @@ fn kill_at(launcher: &mut Launcher, moment: &str, is_stubborn: bool, dice: &mut 
             let reload = std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 // Nobody answers any more when the launcher is killed first.
-                drop(runtime.block_on(request(&data, &Request::Reload { plan_only: false })));
+                drop(runtime.block_on(request(&data, &Request::Reload { plan_only: false, yes: false })));
             });
             dice.pause(TURN);
             launcher.end("-KILL");

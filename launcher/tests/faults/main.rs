@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "the long forms print their figures")]
 
 mod children_killed;
+mod configuration;
 mod external;
 mod figures;
 mod launcher_killed;

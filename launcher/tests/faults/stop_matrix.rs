@@ -57,7 +57,7 @@ fn stop(launcher: &mut Launcher, trigger: &str) -> Duration {
             stops.into_iter().for_each(|mut stop| assert!(stop.wait().unwrap().success()));
         }
         "reload" => {
-            std::fs::write(launcher.home.dir.path().join("faults.toml"), "").unwrap();
+            std::fs::write(launcher.home.dir.path().join("faults.toml"), "# nothing\n").unwrap();
             let output = launcher.home.run(&["reload"]);
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }

@@ -29,6 +29,7 @@ pub(crate) fn plan(data: &Path, components: Vec<ComponentSpec>) -> Plan {
         log_policy: LogPolicy::default(),
         secrets: Vec::new(),
         settings: [].into(),
+        consent: Vec::new(),
         launcher: LauncherSpec::default(),
         guard: None,
     }

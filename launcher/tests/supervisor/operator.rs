@@ -116,7 +116,7 @@ fn a_reload_restarts_what_differs_and_leaves_the_rest() {
                 plan(data, vec![server("api", &[]), server("chat", &["api"]), server("bot", &["chat"])]);
             new.components[1].config_digest = named("changed");
             let mut tries = 0;
-            let reload = move || {
+            let reload = move |_| {
                 tries += 1;
                 if tries == 1 { Err(named("line 3: unknown key")) } else { Ok(new.clone()) }
             };
@@ -124,7 +124,7 @@ fn a_reload_restarts_what_differs_and_leaves_the_rest() {
         })
         .await;
         let before = bench.settled().await;
-        let refused = bench.ask(Request::Reload { plan_only: false }).await;
+        let refused = bench.ask(Request::Reload { plan_only: false, yes: false }).await;
         assert_eq!(refused, Response::Refused { reason: named("line 3: unknown key") });
         let summary = ReloadSummary {
             kept: vec![named("api")],
@@ -133,10 +133,10 @@ fn a_reload_restarts_what_differs_and_leaves_the_rest() {
             stopped: vec![named("web")],
             ..ReloadSummary::default()
         };
-        let preview = bench.ask(Request::Reload { plan_only: true }).await;
+        let preview = bench.ask(Request::Reload { plan_only: true, yes: false }).await;
         assert_eq!(preview, Response::Reload { summary: summary.clone() });
         assert_eq!(bench.snapshot().await.components.len(), 3);
-        assert_eq!(bench.ask(Request::Reload { plan_only: false }).await, Response::Reload { summary });
+        assert_eq!(bench.ask(Request::Reload { plan_only: false, yes: false }).await, Response::Reload { summary });
         bench.until_state("bot", State::Ready).await;
         let after = bench.snapshot().await;
         let pid = |snapshot: &launcher::supervisor::Snapshot, name| snapshot.component(name).unwrap().pid;

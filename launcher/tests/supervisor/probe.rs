@@ -196,13 +196,13 @@ fn a_change_of_policy_restarts_nothing_and_holds_at_once() {
             web.required = false;
             web.stop_grace = Duration::from_secs(1);
             new.components[1].ready_timeout = Duration::from_secs(50);
-            let reload = move || Ok(new.clone());
+            let reload = move |_| Ok(new.clone());
             (old, Hooks { reload: Some(Box::new(reload)), ..Hooks::default() })
         })
         .await;
         bench.until_state("web", State::Ready).await;
         let before = bench.snapshot().await;
-        match bench.ask(Request::Reload { plan_only: false }).await {
+        match bench.ask(Request::Reload { plan_only: false, yes: false }).await {
             Response::Reload { summary } => {
                 assert_eq!(summary.changed, ["web", "slow"], "{summary:?}");
                 assert!(summary.kept.is_empty() && summary.restarted.is_empty(), "{summary:?}");

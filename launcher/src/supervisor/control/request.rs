@@ -35,6 +35,9 @@ pub enum Request {
         /// Only say what that would do.
         #[serde(default)]
         plan_only: bool,
+        /// The operator agrees to what needs their consent.
+        #[serde(default)]
+        yes: bool,
     },
 }
 
@@ -78,6 +81,9 @@ pub struct ReloadSummary {
     /// The settings that differ.
     #[serde(default)]
     pub settings: Vec<String>,
+    /// Those of them that need the operator's consent.
+    #[serde(default)]
+    pub consent: Vec<String>,
 }
 
 /// The socket's name in [`run_dir`](crate::supervisor::control::run_dir).

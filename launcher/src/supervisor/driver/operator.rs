@@ -31,7 +31,7 @@ impl Driver {
             Request::Start { component } => self.on_verb(component, Verb::Start),
             Request::Down if self.machine.is_quitting() => (Response::Accepted, false),
             Request::Down => (Response::Accepted, self.quit()),
-            Request::Reload { plan_only } => self.on_reload(plan_only),
+            Request::Reload { plan_only, yes } => self.on_reload(plan_only, yes),
         };
         // Who asked may be gone.
         let _ = answer.send(response);

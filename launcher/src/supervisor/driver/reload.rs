@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Driver;
 use crate::supervisor::control::{ReloadSummary, Response};
 use crate::supervisor::graph::Graph;
-use crate::supervisor::hooks::Progress;
+use crate::supervisor::hooks::{Consent, Progress};
 use crate::supervisor::machine::Event;
 use crate::supervisor::spec::{ComponentSpec, Launch, Listen, Plan};
 
 impl Driver {
-    pub(super) fn on_reload(&mut self, plan_only: bool) -> (Response, bool) {
+    pub(super) fn on_reload(&mut self, plan_only: bool, yes: bool) -> (Response, bool) {
         if self.machine.is_quitting() {
             return (Response::Refused { reason: "everything is being stopped".to_owned() }, false);
         }
@@ -20,24 +20,29 @@ impl Driver {
                 false,
             );
         };
-        let plan = match reload() {
+        // What is only shown does no harm.
+        let consent = if plan_only || yes { Consent::Given } else { Consent::Missing };
+        let plan = match reload(consent) {
             Ok(plan) => plan,
             Err(reason) => return (Response::Refused { reason }, false),
         };
         if plan_only {
             return (Response::Reload { summary: self.compare(&plan) }, false);
         }
-        match self.replace(plan) {
+        match self.replace(plan, consent) {
             Ok((summary, finished)) => (Response::Reload { summary }, finished),
             Err(reason) => (Response::Refused { reason }, false),
         }
     }
 
     pub(super) fn on_plan(&mut self, plan: Plan) -> bool {
-        match self.replace(plan) {
+        match self.replace(plan, Consent::Missing) {
             Ok((_, finished)) => finished,
             Err(reason) => {
-                tracing::error!(reason, "the new plan is inconsistent; keeping the old one");
+                tracing::error!(reason, "the new plan was not applied; keeping the old one");
+                if let Some(refused) = &mut self.hooks.refused {
+                    refused(&reason);
+                }
                 false
             }
         }
@@ -46,13 +51,19 @@ impl Driver {
     /// What a new plan does, and which settings it comes from.
     fn compare(&self, plan: &Plan) -> ReloadSummary {
         let settings = differing(&self.plan.settings, &plan.settings);
-        ReloadSummary { settings, ..self.machine.compare(&plan.components) }
+        let needs_consent = |key: &&String| self.plan.settings.get(*key) != plan.settings.get(*key);
+        let consent = plan.consent.iter().filter(needs_consent).cloned().collect();
+        ReloadSummary { settings, consent, ..self.machine.compare(&plan.components) }
     }
 
     /// Puts a plan in force. Its run id and directories are those of the first one: they cannot change under running processes.
-    fn replace(&mut self, plan: Plan) -> Result<(ReloadSummary, bool), String> {
+    fn replace(&mut self, plan: Plan, consent: Consent) -> Result<(ReloadSummary, bool), String> {
         let names: Vec<String> = plan.dependencies.iter().map(|external| external.name.clone()).collect();
         let graph = Graph::new(&plan.components, &names).map_err(|error| error.to_string())?;
+        let summary = self.compare(&plan);
+        if consent == Consent::Missing && !summary.consent.is_empty() {
+            return Err(unconfirmed(&summary));
+        }
         // New sockets are open before the old ones are closed; what cannot be listened on changes nothing.
         let runs = |spec: &&ComponentSpec| {
             matches!(spec.launch, Launch::Command { .. }) && !self.is_down(&spec.name)
@@ -61,7 +72,6 @@ impl Driver {
         let listen: Vec<&Listen> = started.flat_map(|spec| &spec.listen).collect();
         self.listeners.open(listen.iter().copied()).map_err(|error| error.to_string())?;
         self.listeners.keep(listen.into_iter());
-        let summary = self.compare(&plan);
         tracing::info!(?summary, "new plan applied");
         self.logs.set(plan.log_policy, &plan.secrets);
         self.dependencies.replace(&plan.dependencies);
@@ -81,6 +91,18 @@ impl Driver {
         }
         Ok((summary, finished))
     }
+}
+
+/// What would happen, and how the operator agrees to it.
+fn unconfirmed(summary: &ReloadSummary) -> String {
+    let restarted = match summary.restarted.as_slice() {
+        [] => String::new(),
+        names => format!(", which restarts {},", names.join(", ")),
+    };
+    let keys = summary.consent.join(", ");
+    format!(
+        "a change of {keys}{restarted} is applied only when confirmed: 'launcher reload --plan' shows it, 'launcher reload --yes' applies it"
+    )
 }
 
 /// The keys that differ; of a component that is in one of them only, its section.
