@@ -18,7 +18,14 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("stop", &[("stop thermometer", "stop it until 'launcher start thermometer'")]),
     ("start", &[("start thermometer", "start it again")]),
     ("down", &[("down", "stop the launcher on the default data directory")]),
-    ("reload", &[("reload --plan", "show what would change"), ("reload", "apply the changes"), ("reload --yes", "also move to another store")]),
+    (
+        "reload",
+        &[
+            ("reload --plan", "show what would change"),
+            ("reload", "apply the changes"),
+            ("reload --yes", "also move to another store"),
+        ],
+    ),
     ("why", &[("why chat-server", "its state, the reason and the next step")]),
     ("crashes", &[("crashes", "list all reports"), ("crashes chat-server", "show its newest report")]),
     ("run", &[("run chat-server", "run it until ctrl-C")]),

@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows a component by name.
 
+mod children;
 pub(crate) mod clock;
 pub mod control;
 mod driver;
@@ -14,12 +15,14 @@ pub mod events;
 mod exit;
 mod graph;
 pub mod hooks;
+mod kin;
 mod listeners;
 pub mod load;
 mod lock;
 pub(crate) mod logs;
 mod machine;
 mod outcome;
+mod proc;
 mod run_dir;
 mod short_path;
 mod signals;

@@ -148,7 +148,7 @@ pub struct Awaited {
     /// Whether it was killed already.
     #[serde(default)]
     pub killed: bool,
-    /// How many other processes there are in its group.
+    /// How many other processes there are in its group, or below it.
     pub grandchildren: usize,
 }
 

@@ -1,20 +1,23 @@
 //! Finds and ends what a launcher that died left behind.
 //!
-//! A process is one of ours if it carries the run's mark in its environment, or if it holds the very lock that only our
-//! processes inherit; nothing else is ever touched. It is held by a pidfd taken before it is looked at, so that a signal can
-//! never reach another that was given the same number.
+//! A process is one of ours if it carries the run's mark in its environment, if it holds the very lock that only our
+//! processes inherit, or if such a one has started it; nothing else is ever touched ([`Kin`]).
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use super::kin::Kin;
+use super::proc;
 
 /// The environment variable by which a process of ours is known: `<run id>/<component>`.
 pub const RUN: &str = "P2P_RUN";
@@ -31,9 +34,6 @@ const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long after that it is looked for processes once more.
 const LATECOMERS: Duration = Duration::from_millis(200);
-
-/// How often it is looked whether they have.
-const POLL: Duration = Duration::from_millis(20);
 
 /// Waits for the end of whoever holds the other end of our standard input, and then ends every process of its run.
 ///
@@ -62,29 +62,29 @@ pub(super) async fn end(run_id: Option<Uuid>, lock: Option<&File>) {
 }
 
 async fn end_within(grace: Duration, run_id: Option<Uuid>, lock: Option<&File>) {
+    let mut kin = strays(run_id, lock);
     for (signal, patience) in [(Signal::TERM, grace), (Signal::KILL, KILL_PATIENCE)] {
         let deadline = Instant::now() + patience;
-        let mut told: Vec<Pid> = Vec::new();
+        let mut told: BTreeSet<u32> = BTreeSet::new();
         loop {
             // Looked for again each time: what is told to end may start others first.
-            let strays = strays(run_id, lock);
+            let strays = kin.look();
             if strays.is_empty() {
                 return;
             }
-            for stray in strays.iter().filter(|stray| signal == Signal::KILL || !told.contains(&stray.pid)) {
-                tracing::warn!(
-                    pid = stray.pid.as_raw_nonzero().get(),
-                    ?signal,
-                    "stopping a process of an earlier run"
-                );
-                stray.hold.send(signal);
-                stray.hold.send(Signal::CONT);
+            for (pid, stray) in strays {
+                if told.insert(*pid) {
+                    tracing::warn!(pid, ?signal, "stopping a process of an earlier run");
+                } else if signal != Signal::KILL {
+                    continue;
+                }
+                stray.send(signal);
+                stray.send(Signal::CONT);
             }
-            told.extend(strays.iter().map(|stray| stray.pid));
             if Instant::now() >= deadline {
                 break;
             }
-            tokio::time::sleep(POLL).await;
+            kin.ended(deadline.saturating_duration_since(Instant::now())).await;
         }
     }
 }
@@ -94,88 +94,26 @@ pub(super) fn mark(run_id: Uuid, component: &str) -> String {
     format!("{RUN}={run_id}/{component}")
 }
 
-/// Kills every process with this mark; true if there was one.
-pub(super) fn kill(mark: &str) -> bool {
-    let strays = find_all(|directory| is_marked(directory, |variable| variable == mark.as_bytes()));
-    strays.iter().for_each(|stray| stray.hold.send(Signal::KILL));
-    !strays.is_empty()
-}
-
 /// The processes of a run, or that hold a lock.
-pub(super) fn find(run_id: Option<Uuid>, lock: Option<&File>) -> Vec<i32> {
-    strays(run_id, lock).iter().map(|stray| stray.pid.as_raw_nonzero().get()).collect()
+pub(super) fn find(run_id: Option<Uuid>, lock: Option<&File>) -> Vec<u32> {
+    strays(run_id, lock).look().keys().copied().collect()
 }
 
-struct Stray {
-    pid: Pid,
-    hold: Hold,
-}
-
-/// A process, and none that gets its number after it.
-#[cfg(target_os = "linux")]
-struct Hold(std::os::fd::OwnedFd);
-
-#[cfg(target_os = "linux")]
-impl Hold {
-    fn on(pid: Pid) -> Option<Self> {
-        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok().map(Self)
-    }
-
-    fn send(&self, signal: Signal) {
-        // One that has gone needs no signal.
-        let _ = rustix::process::pidfd_send_signal(&self.0, signal);
-    }
-}
-
-/// Where nothing tells what a process has in its environment, none is ever held.
-#[cfg(not(target_os = "linux"))]
-enum Hold {}
-
-#[cfg(not(target_os = "linux"))]
-impl Hold {
-    fn on(_: Pid) -> Option<Self> {
-        None
-    }
-
-    fn send(&self, _: Signal) {
-        match *self {}
-    }
-}
-
-fn strays(run_id: Option<Uuid>, lock: Option<&File>) -> Vec<Stray> {
+fn strays(run_id: Option<Uuid>, lock: Option<&File>) -> Kin {
     let (mark, lock) = (run_id.map(|id| format!("{RUN}={id}/")), lock.and_then(|file| file.metadata().ok()));
-    let is_of_the_run = |directory: &str, mark: &String| {
-        is_marked(directory, |variable| variable.starts_with(mark.as_bytes()))
-    };
-    find_all(|directory| {
-        mark.as_ref().is_some_and(|mark| is_of_the_run(directory, mark))
-            || lock.as_ref().is_some_and(|lock| holds(directory, lock))
-    })
-}
-
-/// The processes of this user, but for ourselves, that a look into their directories in `/proc` recognises.
-fn find_all(is_ours: impl Fn(&str) -> bool) -> Vec<Stray> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
-    let (us, user) = (rustix::process::getpid(), rustix::process::geteuid().as_raw());
-    pids.filter(|pid| *pid != us)
-        .filter_map(|pid| {
-            let hold = Hold::on(pid)?;
-            let directory = format!("/proc/{}", pid.as_raw_nonzero());
-            let is_of_user = fs::metadata(&directory).is_ok_and(|meta| meta.uid() == user);
-            (is_of_user && is_ours(&directory)).then_some(Stray { pid, hold })
-        })
-        .collect()
-}
-
-/// Whether the process was started with the mark. A zombie has no environment any more, and is no stray.
-fn is_marked(directory: &str, is_mark: impl Fn(&[u8]) -> bool) -> bool {
-    let environment = fs::read(format!("{directory}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(is_mark)
+    Kin::new(
+        None,
+        Box::new(move |pid, _| {
+            let is_marked =
+                |mark: &String| proc::has_variable(pid, |variable| variable.starts_with(mark.as_bytes()));
+            mark.as_ref().is_some_and(is_marked) || lock.as_ref().is_some_and(|lock| holds(pid, lock))
+        }),
+    )
 }
 
 /// Whether the process holds this lock, not just has the file open: the kernel says so in `fdinfo`.
-fn holds(directory: &str, lock: &Metadata) -> bool {
+fn holds(pid: u32, lock: &Metadata) -> bool {
+    let directory = format!("/proc/{pid}");
     let descriptors = fs::read_dir(format!("{directory}/fd")).into_iter().flatten().flatten();
     descriptors.into_iter().any(|descriptor| {
         let same = fs::metadata(descriptor.path())
@@ -209,7 +147,7 @@ mod tests {
         let (ours, theirs) = (Uuid::new_v4(), Uuid::new_v4());
         let mut marked = stubborn(&format!("{ours}/chat"));
         let mut other = stubborn(&format!("{theirs}/chat"));
-        assert!(find(Some(ours), None).contains(&(marked.id() as i32)));
+        assert!(find(Some(ours), None).contains(&marked.id()));
         end(Some(ours), None).await;
         assert!(marked.wait().unwrap().code().is_none(), "it was killed");
         assert!(other.try_wait().unwrap().is_none(), "it lives");
@@ -230,7 +168,7 @@ mod tests {
         while lock.try_lock().is_ok() {
             lock.unlock().unwrap();
             assert!(Instant::now() < deadline);
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         end(None, Some(&lock)).await;
         holder.wait().unwrap();

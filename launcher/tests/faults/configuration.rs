@@ -6,7 +6,8 @@ use crate::misbehave::home;
 use crate::support::{Launcher, wait_for};
 
 /// The store is not the default one, so whoever takes an emptied file at its word moves the chat.
-const CONFIG: &str = "[store]\nurl = 'sqlite:other.db'\n[components.bridge]\ncommand = ['sleep', '600']\nneeds = []\n";
+const CONFIG: &str =
+    "[store]\nurl = 'sqlite:other.db'\n[components.bridge]\ncommand = ['sleep', '600']\nneeds = []\n";
 
 fn up() -> Launcher {
     home(CONFIG).up()

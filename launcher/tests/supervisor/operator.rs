@@ -136,7 +136,10 @@ fn a_reload_restarts_what_differs_and_leaves_the_rest() {
         let preview = bench.ask(Request::Reload { plan_only: true, yes: false }).await;
         assert_eq!(preview, Response::Reload { summary: summary.clone() });
         assert_eq!(bench.snapshot().await.components.len(), 3);
-        assert_eq!(bench.ask(Request::Reload { plan_only: false, yes: false }).await, Response::Reload { summary });
+        assert_eq!(
+            bench.ask(Request::Reload { plan_only: false, yes: false }).await,
+            Response::Reload { summary }
+        );
         bench.until_state("bot", State::Ready).await;
         let after = bench.snapshot().await;
         let pid = |snapshot: &launcher::supervisor::Snapshot, name| snapshot.component(name).unwrap().pid;

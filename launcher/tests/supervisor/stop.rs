@@ -69,10 +69,53 @@ fn who_does_not_end_is_killed_with_its_whole_group_after_its_grace() {
 fn a_leader_that_ends_at_once_leaves_nobody_behind() {
     block_on(async {
         let split = "(trap '' TERM; echo \"up $$\"; while :; do sleep 1; done) & wait";
-        let bench = running(vec![script("split", split)]).await;
+        let mut spec = script("split", split);
+        spec.stop_grace = Duration::from_millis(300);
+        let bench = running(vec![spec]).await;
         let leader = bench.component("split").await.pid.unwrap();
+        let asked = Instant::now();
         bench.stop().await;
+        assert!(asked.elapsed() >= Duration::from_millis(300), "{:?}", asked.elapsed());
         assert!(!is_group_alive(leader));
+    });
+}
+
+/// A server that needs a while to end, and says when it has.
+const DRAINS: &str = "trap 'i=0; while [ $i -lt 20 ]; do sleep 0.05; i=$((i+1)); done; echo drained; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+
+#[test]
+fn a_server_behind_whatever_started_it_has_its_grace() {
+    block_on(async {
+        let quoted = DRAINS.replace('\'', "'\\''");
+        let wrapped = |name: &str, before: &str, after: &str| {
+            script(name, &format!("{before} sh -c '{quoted}' {after}"))
+        };
+        let bench = running(vec![
+            wrapped("shell", "", "; true"),
+            wrapped("background", "", "& wait"),
+            wrapped("session", "setsid", "& wait"),
+            wrapped("empty", "env -i PATH=\"$PATH\" setsid", "& wait"),
+        ])
+        .await;
+        let dir = bench.stop().await;
+        for name in ["shell", "background", "session", "empty"] {
+            assert!(log(dir.path(), name).contains("drained"), "{name}: {}", log(dir.path(), name));
+        }
+    });
+}
+
+#[test]
+fn workers_of_a_main_process_that_crashed_end_in_order_before_it_is_started_again() {
+    block_on(async {
+        let script_of = |main: &str| format!("sh -c '{}' & sleep 0.3; {main}", DRAINS.replace('\'', "'\\''"));
+        let bench = running(vec![script("pool", &script_of("exit 7"))]).await;
+        bench.until("pool", |pool| pool.restarts == 1).await;
+        let log = bench.log("pool");
+        let first = log.split("drained").next().unwrap();
+        assert!(log.contains("drained") && first.matches("up").count() == 1, "{log}");
+        let error = bench.component("pool").await.last_error.unwrap();
+        assert!(error.starts_with("exited with code 7"), "{error}");
+        bench.stop().await;
     });
 }
 

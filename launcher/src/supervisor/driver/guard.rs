@@ -13,6 +13,8 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::supervisor::children::Started;
+
 /// The wait before a guard that has ended is replaced.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -34,7 +36,7 @@ impl Guard {
         Self(tokio::spawn(async move {
             loop {
                 match guard {
-                    Ok((mut child, _lifeline)) => {
+                    Ok((mut child, _lifeline, _registered)) => {
                         let status = child.wait().await;
                         tracing::warn!(?status, "the guard process exited; restarting it");
                     }
@@ -48,10 +50,12 @@ impl Guard {
     }
 }
 
-fn spawn(program: &Path, run_id: Uuid) -> io::Result<(Child, PipeWriter)> {
+fn spawn(program: &Path, run_id: Uuid) -> io::Result<(Child, PipeWriter, Option<Started>)> {
     let (stdin, lifeline) = io::pipe()?;
     let mut command = Command::new(program);
     command.args(["guard", &run_id.to_string()]).env_clear().stdin(stdin).process_group(0);
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    Ok((command.spawn()?, lifeline))
+    let child = command.spawn()?;
+    let registered = child.id().map(Started::helper);
+    Ok((child, lifeline, registered))
 }

@@ -1,11 +1,13 @@
 //! The task of one incarnation: it owns the process, hears what it says, and tells the driver.
 //!
 //! * The driver starts it with [`start`] and keeps an [`Incarnation`], through which it asks for signals.
-//! * It reports [`Report::Said`] for each thing the child says, and [`Report::Exited`] once nothing of it is left.
+//! * It reports [`Report::Said`] for each thing the child says, [`Report::MainExited`] when its main process has ended and others of
+//!   it have not, and [`Report::Exited`] once nothing of it is left.
 //! * It reports [`Report::Answered`] for each answer of its probes.
 //! * Then it waits shortly for the child's last lines, and reports the last of them.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -19,6 +21,9 @@ use crate::supervisor::listeners::Listeners;
 use crate::supervisor::lock::Claim;
 use crate::supervisor::logs::{Awaited, LastLines, Logs};
 use crate::supervisor::spec::ComponentSpec;
+
+/// How long a process that nobody waits for may take to be gone once it is killed.
+const FORSAKEN: Duration = Duration::from_secs(1);
 
 /// What the process is sent.
 #[derive(Debug, Clone, Copy)]
@@ -51,13 +56,15 @@ impl Incarnation {
         self.probes.serves();
     }
 
-    /// Asks it to end.
-    pub(super) fn terminate(&self) {
+    /// Asks it to end, and asks it nothing more.
+    pub(super) fn terminate(&mut self) {
+        self.probes.end();
         let _ = self.orders.try_send(Order::Terminate);
     }
 
     /// Ends it.
-    pub(super) fn kill(&self) {
+    pub(super) fn kill(&mut self) {
+        self.probes.end();
         let _ = self.orders.try_send(Order::Kill);
     }
 }
@@ -94,26 +101,18 @@ pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) 
 }
 
 async fn live(
-    process: Process,
+    mut process: Process,
     socket: Socket,
     mut ordered: mpsc::Receiver<Order>,
     last_lines: LastLines,
     reporter: Reporter,
 ) {
+    let mut fate = Fate::default();
     loop {
         tokio::select! {
             biased;
             () = process.ended() => break,
-            order = ordered.recv() => match order {
-                Some(Order::Terminate) => process.terminate(),
-                Some(Order::Kill) => process.kill(),
-                // The driver is gone, and with it the reason to live.
-                None => {
-                    process.kill();
-                    process.ended().await;
-                    break;
-                }
-            },
+            order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process),
             said = socket.receive(process.group()) => reporter.said(said.unwrap_or_default()).await,
         }
     }
@@ -121,9 +120,53 @@ async fn live(
     while let Some(said) = socket.receive_now(process.group()) {
         reporter.said(said).await;
     }
+    let (exit, lived) = (process.exit(), process.age());
+    let mut is_told = false;
+    while process.has_others() && !fate.is_given_up() {
+        if fate.is_killed {
+            process.kill();
+        } else if !is_told {
+            is_told = true;
+            reporter.tell(Report::MainExited(exit)).await;
+        }
+        tokio::select! {
+            order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process),
+            said = socket.receive(process.group()) => reporter.said(said.unwrap_or_default()).await,
+            () = process.others_ended() => {}
+        }
+    }
     drop(socket);
-    let death = process.bury().await;
+    let death = process.reap(lived);
     reporter.tell(Report::Exited(death)).await;
     let lines = last_lines.get().await;
     reporter.tell(Report::LastLines { exit: death.exit, lines }).await;
+}
+
+/// What was ordered of a process.
+#[derive(Debug, Default)]
+struct Fate {
+    is_killed: bool,
+    /// Since when there is no driver any more, and with it no reason to live.
+    forsaken: Option<Instant>,
+}
+
+impl Fate {
+    fn obey(&mut self, order: Option<Order>, process: &mut Process) {
+        match order {
+            Some(Order::Terminate) => process.terminate(),
+            Some(Order::Kill) => {
+                self.is_killed = true;
+                process.kill();
+            }
+            None => {
+                self.is_killed = true;
+                self.forsaken = Some(Instant::now());
+                process.kill();
+            }
+        }
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.forsaken.is_some_and(|since| since.elapsed() >= FORSAKEN)
+    }
 }

@@ -212,14 +212,14 @@ impl Driver {
         match action {
             Action::Spawn { name, epoch } => self.spawn(name, epoch, events),
             Action::Terminate { name, epoch } => {
-                if let Some(incarnation) = self.incarnation(&name, epoch) {
+                if let Some(incarnation) = self.incarnation_mut(&name, epoch) {
                     incarnation.terminate();
                 }
                 self.tell_of_stop();
             }
             Action::Kill { name, epoch } => {
                 tracing::warn!(component = name, "sending SIGKILL");
-                if let Some(incarnation) = self.incarnation(&name, epoch) {
+                if let Some(incarnation) = self.incarnation_mut(&name, epoch) {
                     incarnation.kill();
                 }
             }
@@ -279,6 +279,10 @@ impl Driver {
 
     fn incarnation(&self, name: &str, epoch: u64) -> Option<&Incarnation> {
         self.incarnations.get(name).filter(|incarnation| incarnation.epoch == epoch)
+    }
+
+    fn incarnation_mut(&mut self, name: &str, epoch: u64) -> Option<&mut Incarnation> {
+        self.incarnations.get_mut(name).filter(|incarnation| incarnation.epoch == epoch)
     }
 
     /// What does not come back by itself has no place where connections wait for it.

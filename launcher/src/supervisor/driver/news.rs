@@ -81,7 +81,7 @@ impl Driver {
                 killed: *killed,
                 name: component.spec.name.clone(),
                 pid: component.pid?,
-                grandchildren: self.groups.size(component.pid?).saturating_sub(1),
+                grandchildren: self.groups.others(component.pid?),
                 seconds_left: ceil_seconds(until.saturating_duration_since(now)),
             }),
             Phase::Waiting

@@ -1,11 +1,11 @@
-//! One child process, from its start to the moment when nothing of it is left.
+//! One child process with all that it starts, from its start to the moment when nothing of it is left.
 //!
 //! * [`Process::start`]: a process group of its own; standard input is the lifeline, a pipe whose other end we hold;
 //!   standard output and error are one pipe into its log.
 //! * The process itself is watched: a pipe can be held open by a descendant that outlives it.
-//! * When it has ended it is left a zombie until the rest of its group is killed: the zombie keeps the group's number from being
-//!   given to strangers. Then it is reaped, and the group waited for until it is empty. Who left the group, as with `setsid(1)`, is
-//!   known by the mark in its environment.
+//! * When it has ended it is left a zombie until nothing else of it is left: the zombie keeps the group's number from being
+//!   given to strangers. What else belongs to it is known by its group, by the mark in its environment, by its parents, and by
+//!   having been seen ([`Kin`]).
 
 use std::ffi::OsString;
 use std::io::{self, PipeWriter};
@@ -14,24 +14,20 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::time::Instant;
 use uuid::Uuid;
 use wait4::Wait4;
 
-use super::groups::sizes;
 use super::watch::Watch;
+use crate::supervisor::children::{self, Started};
 use crate::supervisor::exit::{ProcessExit, Usage};
+use crate::supervisor::kin::Kin;
 use crate::supervisor::listeners::Inheritance;
 use crate::supervisor::lock::Claim;
+use crate::supervisor::proc;
 use crate::supervisor::spec::{ComponentSpec, Launch};
 use crate::supervisor::sweep::{self, RUN};
-
-/// How long a killed group may take to be gone. Only a process stuck in the kernel needs more than milliseconds.
-const GROUP_PATIENCE: Duration = Duration::from_secs(1);
-
-/// How often it is looked whether it is.
-const GROUP_POLL: Duration = Duration::from_millis(2);
 
 /// A child process that has not been reaped.
 #[derive(Debug)]
@@ -42,8 +38,9 @@ pub(super) struct Process {
     started: Instant,
     /// The launcher's end of the lifeline. Its closing tells the child, and every descendant that kept the other end.
     _lifeline: PipeWriter,
-    /// By which all its descendants are known, wherever they went.
-    mark: String,
+    /// All that belongs to it, wherever it went.
+    kin: Kin,
+    _registered: Started,
 }
 
 /// The end of a process.
@@ -82,14 +79,15 @@ impl Process {
                 child,
                 started: Instant::now(),
                 _lifeline: lifeline,
-                mark: sweep::mark(run_id, &spec.name),
+                kin: kin(number(pid), sweep::mark(run_id, &spec.name)),
+                _registered: Started::main(number(pid)),
             }),
             Err(error) => Err(give_up(child, error)),
         }
     }
 
     pub(super) fn id(&self) -> u32 {
-        self.pid.as_raw_nonzero().get().unsigned_abs()
+        number(self.pid)
     }
 
     /// Its process group, which bears its number.
@@ -97,15 +95,14 @@ impl Process {
         self.pid
     }
 
-    /// Asks the group to end; one that is stopped must be woken to hear it.
-    pub(super) fn terminate(&self) {
-        self.signal(Signal::TERM);
-        self.signal(Signal::CONT);
+    /// Asks all of it to end; what is stopped must be woken to hear it.
+    pub(super) fn terminate(&mut self) {
+        self.signal(&[Signal::TERM, Signal::CONT]);
     }
 
-    /// Ends the group.
-    pub(super) fn kill(&self) {
-        self.signal(Signal::KILL);
+    /// Ends all of it.
+    pub(super) fn kill(&mut self) {
+        self.signal(&[Signal::KILL]);
     }
 
     /// Waits until the process has ended. It is a zombie then.
@@ -113,9 +110,30 @@ impl Process {
         self.watch.ended().await;
     }
 
-    /// Kills what is left of the group, reaps the process, kills its descendants that left the group, and waits until all are gone.
-    pub(super) async fn bury(mut self) -> Death {
-        self.kill();
+    /// How it ended, once it has.
+    pub(super) fn exit(&self) -> ProcessExit {
+        self.watch.exit()
+    }
+
+    /// How long ago it was started.
+    pub(super) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Whether anything else of it runs.
+    pub(super) fn has_others(&mut self) -> bool {
+        !self.kin.look().is_empty()
+    }
+
+    /// Waits until all else of it that was seen has ended, but not for long: there may be others by then.
+    pub(super) async fn others_ended(&self) {
+        self.kin.ended(Duration::MAX).await;
+    }
+
+    /// Reaps the process, when nothing else of it is left.
+    pub(super) fn reap(mut self, lived: Duration) -> Death {
+        // Where nothing tells what there is, at least the group has gone.
+        let _ = kill_process_group(self.pid, Signal::KILL);
         // It is a zombie, so this does not wait.
         let (exit, usage) = match self.child.wait4() {
             Ok(end) => {
@@ -125,26 +143,34 @@ impl Process {
             }
             Err(_) => (ProcessExit::Unknown, None),
         };
-        let lived = self.started.elapsed();
-        let deadline = Instant::now() + GROUP_PATIENCE;
-        while (is_group_alive(self.pid) || sweep::kill(&self.mark)) && Instant::now() < deadline {
-            tokio::time::sleep(GROUP_POLL).await;
-        }
         Death { exit, usage, lived }
     }
 
     /// The process is not reaped as long as we have it, so its number and its group's are its own.
-    fn signal(&self, signal: Signal) {
-        // An empty group needs no signal.
-        let _ = kill_process_group(self.pid, signal);
+    fn signal(&mut self, signals: &[Signal]) {
+        let group = self.id();
+        let others = self.kin.look();
+        for signal in signals {
+            // An empty group needs no signal.
+            let _ = kill_process_group(self.pid, *signal);
+            let outside = others.values().filter(|member| member.group() != group);
+            outside.for_each(|member| member.send(*signal));
+        }
     }
 }
 
-/// Whether a process of the group runs. Zombies do not: they are init's to reap, and it may take its time, or never do it. Only
-/// Linux tells them apart.
-fn is_group_alive(group: Pid) -> bool {
-    let runs = || sizes().contains_key(&group.as_raw_nonzero().get().unsigned_abs());
-    test_kill_process_group(group).is_ok() && (!cfg!(target_os = "linux") || runs())
+fn number(pid: Pid) -> u32 {
+    pid.as_raw_nonzero().get().unsigned_abs()
+}
+
+/// What belongs to a main process. A child of ours that is none of it, such as a probe, has a group of its own.
+fn kin(main: u32, mark: String) -> Kin {
+    let belongs = move |pid: u32, entry: &proc::Entry| {
+        entry.group == main
+            || !children::is_started(entry.group)
+                && proc::has_variable(pid, |variable| variable == mark.as_bytes())
+    };
+    Kin::new(Some(main), Box::new(belongs))
 }
 
 fn command(spec: &ComponentSpec, run_id: Uuid) -> io::Result<Command> {

@@ -20,6 +20,7 @@ const MAX_LAST_LINE: usize = 300;
 pub(super) enum Report {
     Said(Said),
     Answered(Answer),
+    MainExited(ProcessExit),
     Exited(Death),
     LastLines { exit: ProcessExit, lines: Vec<String> },
 }

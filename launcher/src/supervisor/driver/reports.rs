@@ -28,6 +28,7 @@ impl Driver {
                 Event::Unhealthy { name, epoch, reason: "reported that it is stuck".to_owned() }
             }
             Report::Answered(answer) => return self.on_answer(name, epoch, answer),
+            Report::MainExited(exit) => Event::MainExited { name, epoch, exit },
             Report::Exited(death) => {
                 self.unread_ends += 1;
                 return self.on_death(name, epoch, death);

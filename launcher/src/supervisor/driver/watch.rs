@@ -7,6 +7,8 @@ use std::io;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
+use crate::supervisor::exit::ProcessExit;
+
 #[cfg(not(target_os = "linux"))]
 pub(super) use elsewhere::Watch;
 #[cfg(target_os = "linux")]
@@ -18,6 +20,14 @@ fn has_ended(id: WaitId<'_>) -> bool {
     !matches!(waitid(id, options), Ok(None))
 }
 
+/// How it ended, though it is not reaped.
+fn exit(id: WaitId<'_>) -> ProcessExit {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let Ok(Some(status)) = waitid(id, options) else { return ProcessExit::Unknown };
+    let code = status.exit_status().map(ProcessExit::Code);
+    code.or(status.terminating_signal().map(ProcessExit::Signal)).unwrap_or(ProcessExit::Unknown)
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::os::fd::{AsFd, OwnedFd};
@@ -27,7 +37,7 @@ mod linux {
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
-    use super::{Pid, WaitId, has_ended, io};
+    use super::{Pid, ProcessExit, WaitId, exit, has_ended, io};
 
     /// A child that is watched.
     #[derive(Debug)]
@@ -41,6 +51,11 @@ mod linux {
         pub(in crate::supervisor::driver) fn on(pid: Pid) -> io::Result<Self> {
             let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
             Ok(Self(AsyncFd::with_interest(pidfd, Interest::READABLE)?))
+        }
+
+        /// How it ended, once it has.
+        pub(in crate::supervisor::driver) fn exit(&self) -> ProcessExit {
+            exit(WaitId::PidFd(self.0.as_fd()))
         }
 
         /// Waits until it has ended.
@@ -66,7 +81,7 @@ mod elsewhere {
 
     use tokio::signal::unix::{SignalKind, signal};
 
-    use super::{Pid, WaitId, has_ended, io};
+    use super::{Pid, ProcessExit, WaitId, exit, has_ended, io};
 
     /// It is looked in any case this often: several signals at once are one for the kernel.
     const LOOK: Duration = Duration::from_secs(1);
@@ -79,6 +94,11 @@ mod elsewhere {
         pub(in crate::supervisor::driver) fn on(pid: Pid) -> io::Result<Self> {
             // Whether such signals can be heard is found out here.
             signal(SignalKind::child()).map(|_| Self(pid))
+        }
+
+        /// How it ended, once it has.
+        pub(in crate::supervisor::driver) fn exit(&self) -> ProcessExit {
+            exit(WaitId::Pid(self.0))
         }
 
         /// Waits until it has ended.

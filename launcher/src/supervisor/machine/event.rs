@@ -30,7 +30,9 @@ pub(crate) enum Event {
     Leaving { name: String, epoch: u64 },
     /// It says what it does.
     Said { name: String, epoch: u64, text: String },
-    /// Its process has ended and is reaped, and nothing of its group lives.
+    /// Its main process has ended, and others of it live.
+    MainExited { name: String, epoch: u64, exit: ProcessExit },
+    /// Its main process has ended and is reaped, and nothing else of it lives.
     Exited { name: String, epoch: u64, exit: ProcessExit },
     /// What it wrote last has been read: the last line, and what is equal for equal crashes.
     LastWords { name: String, epoch: u64, line: Option<String>, print: Option<u64> },
@@ -53,9 +55,9 @@ pub(crate) enum Event {
 pub(crate) enum Action {
     /// Start a process; answered by [`Event::Spawned`] or [`Event::SpawnFailed`].
     Spawn { name: String, epoch: u64 },
-    /// TERM, then CONT, to its group.
+    /// TERM, then CONT, to all of it.
     Terminate { name: String, epoch: u64 },
-    /// KILL to its group.
+    /// KILL to all of it.
     Kill { name: String, epoch: u64 },
     /// Forget a process that does not die.
     Abandon { name: String, epoch: u64 },

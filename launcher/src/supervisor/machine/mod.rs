@@ -91,6 +91,9 @@ impl Machine {
             Event::Extend { name, epoch, by } => self.of(&name, epoch, |it| it.on_extend(now, by, out)),
             Event::Leaving { name, epoch } => self.of(&name, epoch, |it| it.on_leaving(now, out)),
             Event::Said { name, epoch, text } => self.of(&name, epoch, |it| it.status_text = Some(text)),
+            Event::MainExited { name, epoch, exit } => {
+                self.of(&name, epoch, |it| it.on_main_exit(now, exit, out));
+            }
             Event::Exited { name, epoch, exit } => self.on_end(now, &name, epoch, End::of(exit), out),
             Event::LastWords { name, epoch, line, print } => {
                 let unit = (self.draw)();

@@ -38,6 +38,7 @@ enum Word {
     Alive,
     Extend(u64),
     Leaving,
+    MainExited,
     LastWords(u64),
 }
 
@@ -50,6 +51,7 @@ impl Word {
             Self::Alive => Event::Alive { name, epoch },
             Self::Extend(seconds) => Event::Extend { name, epoch, by: Duration::from_secs(seconds) },
             Self::Leaving => Event::Leaving { name, epoch },
+            Self::MainExited => Event::MainExited { name, epoch, exit: ProcessExit::Code(1) },
             Self::LastWords(print) => Event::LastWords { name, epoch, line: None, print: Some(print) },
         }
     }
@@ -62,6 +64,7 @@ fn words() -> impl Strategy<Value = Word> {
         2 => Just(Word::Alive),
         2 => (0..200u64).prop_map(Word::Extend),
         2 => Just(Word::Leaving),
+        2 => Just(Word::MainExited),
         2 => (0..2u64).prop_map(Word::LastWords),
     ]
 }

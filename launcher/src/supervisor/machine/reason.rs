@@ -58,6 +58,7 @@ fn stopping(then: &Then, until: Instant, killed: bool, now: Instant) -> String {
     };
     match then {
         Then::Stay | Then::Own => end,
+        Then::Rest => format!("its main process has exited; the others: {end}"),
         Then::Start => format!("{end}; then restarts"),
         Then::Crash(reason) => format!("{reason}; {end}"),
     }

@@ -205,6 +205,29 @@ fn who_is_not_ready_in_time_is_ended_and_counts_as_crashed() {
 }
 
 #[test]
+fn what_a_main_process_leaves_behind_has_its_time_to_end_and_then_the_crash_counts() {
+    let mut bench = Bench::new(vec![component("api", &[])], &[]);
+    bench.ready("api");
+    let gone = Event::MainExited { name: "api".to_owned(), epoch: 1, exit: ProcessExit::Code(7) };
+    bench.step(gone.clone());
+    assert_eq!((bench.state("api"), bench.terminated()), (State::Stopping, vec!["api"]));
+    assert!(bench.reason("api").contains("killed in 5 s"), "{}", bench.reason("api"));
+    bench.ring();
+    assert!(bench.actions.contains(&Action::Kill { name: "api".to_owned(), epoch: 1 }));
+    bench.exit("api", ProcessExit::Code(7));
+    assert_eq!(bench.state("api"), State::Backoff);
+    let error = bench.machine.component("api").unwrap().last_error.clone();
+    assert_eq!(error.as_deref(), Some("exited with code 7"));
+    // Those that were told to end together with it are not told again.
+    bench.ring();
+    bench.operator("api", Verb::Stop);
+    bench.step(Event::MainExited { name: "api".to_owned(), epoch: 2, exit: ProcessExit::Code(0) });
+    assert!(bench.actions.is_empty(), "{:?}", bench.actions);
+    bench.exit("api", ProcessExit::Code(0));
+    assert_eq!(bench.state("api"), State::Stopped);
+}
+
+#[test]
 fn a_stop_beats_a_restart_in_flight() {
     let mut bench = running();
     bench.operator("web", Verb::Restart);

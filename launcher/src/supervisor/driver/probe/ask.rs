@@ -12,6 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::process::Child;
 use uuid::Uuid;
 
+use crate::supervisor::children::Started;
 use crate::supervisor::driver::process::dress;
 use crate::supervisor::driver::report::last_line;
 use crate::supervisor::driver::watch::Watch;
@@ -112,6 +113,7 @@ async fn collect(output: &mut pipe::Receiver, text: &mut Vec<u8>) -> ExitStatus 
 struct Program {
     child: Child,
     group: Option<Pid>,
+    _registered: Option<Started>,
 }
 
 impl Program {
@@ -121,7 +123,8 @@ impl Program {
         let mut command = tokio::process::Command::from(command);
         let child = command.kill_on_drop(true).spawn()?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        Ok(Self { child, group })
+        let registered = child.id().map(Started::helper);
+        Ok(Self { child, group, _registered: registered })
     }
 
     /// Its end; what it leaves of its group is killed while it is a zombie that holds the group's number.

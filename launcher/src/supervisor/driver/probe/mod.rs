@@ -39,11 +39,16 @@ pub(super) struct Probes {
 
 impl Drop for Probes {
     fn drop(&mut self) {
-        self.askers.drain(..).chain(self.listener.take()).for_each(|task| task.abort());
+        self.end();
     }
 }
 
 impl Probes {
+    /// Asks nothing more.
+    pub(super) fn end(&mut self) {
+        self.askers.drain(..).chain(self.listener.take()).for_each(|task| task.abort());
+    }
+
     /// Asks from now on what this spec says, and nothing else; what is asked already goes on. A log is listened to from the start
     /// of a process or not at all, see [`Self::listen`].
     pub(super) fn set(&mut self, spec: &ComponentSpec, run_id: Uuid, started: Instant, reporter: &Reporter) {

@@ -18,7 +18,7 @@ impl Component {
         self.same_crashes >= SAME
     }
 
-    /// It has ended, and nothing is left of its process group; or it could not be started at all.
+    /// It has ended, and nothing is left of it; or it could not be started at all.
     pub(in crate::supervisor::machine) fn on_exit(
         &mut self,
         now: Instant,
@@ -42,7 +42,7 @@ impl Component {
             Then::Stay => self.rest(&end.how, out),
             Then::Start => self.enter(Phase::Waiting, &end.how, out),
             Then::Crash(reason) => self.end_of_its_own(now, End::failure(reason), unit, out),
-            Then::Own => self.end_of_its_own(now, end, unit, out),
+            Then::Own | Then::Rest => self.end_of_its_own(now, end, unit, out),
         }
     }
 

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use super::Action;
 use super::budget::Budget;
+use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::spec::{ComponentSpec, Launch};
 use crate::supervisor::status::State;
 
@@ -66,6 +67,8 @@ pub(crate) enum Then {
     Crash(String),
     /// What follows an end of its own: it said itself that it is ending.
     Own,
+    /// What follows an end of its own: its main process has ended, and what is left of it is told to end.
+    Rest,
 }
 
 /// One component.
@@ -261,6 +264,26 @@ impl Component {
     pub(super) fn on_leaving(&mut self, now: Instant, out: &mut Vec<Action>) {
         if self.is_at_work() {
             self.begin_to_stop(now, Then::Own, "announced that it is stopping", out);
+        }
+    }
+
+    /// Its main process has ended, and others of it have not: they have their time to end, too.
+    pub(super) fn on_main_exit(&mut self, now: Instant, exit: ProcessExit, out: &mut Vec<Action>) {
+        match &self.phase {
+            Phase::Starting { .. }
+            | Phase::Ready { .. }
+            | Phase::Unready { .. }
+            | Phase::Stopping { then: Then::Own, killed: false, .. } => {
+                let why = format!("its main process {exit}; stopping its other processes");
+                self.stop(now, Then::Rest, &why, out);
+            }
+            // They were told together with it.
+            Phase::Stopping { .. } => {}
+            Phase::Waiting
+            | Phase::Backoff { .. }
+            | Phase::Stopped
+            | Phase::Failed { .. }
+            | Phase::Skipped { .. } => {}
         }
     }
 

@@ -1,0 +1,168 @@
+//! What `/proc` says of the processes that run, and signals that reach one process and none that gets its number after it.
+//!
+//! Elsewhere than on Linux nothing tells this, and then there are no processes to see.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use rustix::process::{Pid, Signal};
+
+/// A process that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) parent: u32,
+    pub(super) group: u32,
+    /// When it was started, in ticks since the machine was: with its number this is the process and no other.
+    pub(super) started: u64,
+}
+
+/// All processes that run at one moment. Zombies do not: they are for their parents to reap, who may take their time.
+#[derive(Debug, Default)]
+pub(super) struct Table(BTreeMap<u32, Entry>);
+
+impl Table {
+    /// Looks. Empty where `/proc` is that of another PID namespace, in which our numbers mean other processes.
+    pub(super) fn read() -> Self {
+        let is_ours = fs::read_link("/proc/self").is_ok_and(|link| link.to_str() == Some(&own().to_string()));
+        if !is_ours {
+            return Self::default();
+        }
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        Self(pids.filter_map(|pid| Some((pid, entry(pid)?))).collect())
+    }
+
+    pub(super) fn get(&self, pid: u32) -> Option<&Entry> {
+        self.0.get(&pid)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        self.0.iter().map(|(pid, entry)| (*pid, entry))
+    }
+
+    /// Adds what these have started, and what that has, and so on.
+    pub(super) fn add_descendants(&self, of: &mut BTreeSet<u32>) {
+        loop {
+            let before = of.len();
+            let children = self.iter().filter(|(_, entry)| of.contains(&entry.parent)).map(|(pid, _)| pid);
+            let children: Vec<u32> = children.collect();
+            of.extend(children);
+            if of.len() == before {
+                return;
+            }
+        }
+    }
+}
+
+/// Our own number.
+pub(super) fn own() -> u32 {
+    std::process::id()
+}
+
+/// The process of a number, if it runs.
+pub(super) fn entry(pid: u32) -> Option<Entry> {
+    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// `pid (name) state ppid pgrp …`, where the name may hold anything; the start is the 22nd field, `proc_pid_stat(5)`.
+fn parse(stat: &str) -> Option<Entry> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    let number = |index: usize| fields.get(index)?.parse().ok();
+    if matches!(fields.first(), None | Some(&"Z" | &"X")) {
+        return None;
+    }
+    Some(Entry {
+        parent: u32::try_from(number(1)?).ok()?,
+        group: u32::try_from(number(2)?).ok()?,
+        started: number(19)?,
+    })
+}
+
+/// Whether a process was started with a variable like this, `NAME=value`. Of a process of another user only root can tell.
+pub(super) fn has_variable(pid: u32, is_it: impl Fn(&[u8]) -> bool) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(is_it)
+}
+
+/// A process, and none that gets its number after it.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub(super) struct Hold(std::os::fd::OwnedFd);
+
+#[cfg(target_os = "linux")]
+impl Hold {
+    /// The process of this number that was started then; none when it has gone.
+    pub(super) fn on(pid: u32, started: u64) -> Option<Self> {
+        let raw = Pid::from_raw(i32::try_from(pid).ok()?)?;
+        let hold = rustix::process::pidfd_open(raw, rustix::process::PidfdFlags::empty()).ok().map(Self)?;
+        // Now that the number cannot change its meaning any more.
+        entry(pid).filter(|entry| entry.started == started).map(|_| hold)
+    }
+
+    /// One that has gone needs no signal.
+    pub(super) fn send(&self, signal: Signal) {
+        let _ = rustix::process::pidfd_send_signal(&self.0, signal);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut one = [PollFd::new(&self.0, PollFlags::IN)];
+        poll(&mut one, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
+    }
+}
+
+/// Where nothing tells which processes run, none is ever held.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+pub(super) enum Hold {}
+
+#[cfg(not(target_os = "linux"))]
+impl Hold {
+    pub(super) fn on(_: u32, _: u64) -> Option<Self> {
+        None
+    }
+
+    pub(super) fn send(&self, _: Signal) {
+        match *self {}
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        match *self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let stat = "12 (a) b) (c) S 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 777 22 23";
+        assert_eq!(parse(stat), Some(Entry { parent: 3, group: 4, started: 777 }));
+        assert_eq!(parse("12 (sh) Z 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 777"), None);
+        assert_eq!(parse("12 (sh) S 3"), None);
+    }
+
+    #[test]
+    fn we_are_there_and_descend_from_our_parent() {
+        let table = Table::read();
+        let us = table.get(own()).expect("we run");
+        let mut found = BTreeSet::from([us.parent]);
+        table.add_descendants(&mut found);
+        assert!(found.contains(&own()));
+    }
+
+    #[test]
+    fn a_process_is_held_until_its_end_and_no_other_one_of_its_number_is() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let started = entry(child.id()).unwrap().started;
+        assert!(Hold::on(child.id(), started + 1).is_none());
+        let hold = Hold::on(child.id(), started).unwrap();
+        assert!(!hold.has_ended());
+        hold.send(Signal::KILL);
+        child.wait().unwrap();
+        assert!(hold.has_ended());
+        assert!(Hold::on(child.id(), started).is_none());
+    }
+}
