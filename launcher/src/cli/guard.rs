@@ -1,5 +1,7 @@
 //! `launcher guard`: the process by which nothing outlives a launcher that was killed. The launcher starts it; nobody else does.
 
+use std::path::PathBuf;
+
 use kit::{Exit, Failure};
 use uuid::Uuid;
 
@@ -11,10 +13,12 @@ use crate::supervisor;
 pub(super) struct Args {
     /// The run whose processes are ended.
     run_id: Uuid,
+    /// Its control group.
+    group: Option<PathBuf>,
 }
 
 /// Waits for the end of standard input, and then ends what is left of the run.
 pub(super) fn guard(args: &Args) -> Result<Exit, Failure> {
-    small_runtime()?.block_on(supervisor::guard(args.run_id))?;
+    small_runtime()?.block_on(supervisor::guard(args.run_id, args.group.as_deref()))?;
     Ok(Exit::Fine)
 }

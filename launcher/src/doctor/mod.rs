@@ -8,6 +8,7 @@ mod disk;
 mod finding;
 mod limits;
 mod probe;
+mod processes;
 mod services;
 
 use kit::Exit;
@@ -32,6 +33,7 @@ pub async fn examine(loaded: &Loaded, running: Option<&Snapshot>) -> Vec<Finding
     findings.push(disk::sync_time(&loaded.directories.data));
     findings.push(limits::open_files(loaded));
     findings.push(limits::backlog());
+    findings.push(processes::kept_by(&loaded.directories.data, running.is_some()));
     findings.push(services::ports(loaded, running));
     findings.push(store);
     findings.extend(probes);

@@ -1,12 +1,30 @@
-//! The children that this process has started itself.
+//! The children of this process: those that it has started itself, and those that it was given.
+//!
+//! A process whose parent has ended is given to the nearest ancestor that wants it (`PR_SET_CHILD_SUBREAPER`), or to process 1. We
+//! want all that our components leave behind, and are process 1 in many a container: whoever is given to us must be reaped by us. That
+//! is never asked of the kernel for just any child, which would take the ends of those that others here wait for.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use super::proc;
 
 /// All of them that have not been reaped. There is one for a process, because its children are the process's.
 static STARTED: Mutex<BTreeMap<u32, Role>> = Mutex::new(BTreeMap::new());
+
+/// Whether orphans are wanted.
+static ADOPTS: AtomicBool = AtomicBool::new(false);
+
+/// Ends come in swarms; they are looked at no more often than this.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What a child is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +63,80 @@ impl Drop for Started {
 /// Whether this number is that of a child that this process has started.
 pub(super) fn is_started(pid: u32) -> bool {
     registry().contains_key(&pid)
+}
+
+/// Whether this is an orphan that was given to us and that can only come from this main process: no other one that runs has been there
+/// when it was started.
+pub(super) fn is_orphan_of(pid: u32, entry: &proc::Entry, main: u32) -> bool {
+    if !ADOPTS.load(Ordering::Relaxed) || entry.parent != proc::own() {
+        return false;
+    }
+    let registry = registry();
+    let mut candidates = registry.iter().filter_map(|(pid, role)| match role {
+        Role::Main(started) => (*started <= entry.started).then_some(*pid),
+        Role::Helper => None,
+    });
+    !registry.contains_key(&pid) && candidates.next() == Some(main) && candidates.next().is_none()
+}
+
+/// Orphans are wanted as long as this lives.
+#[derive(Debug)]
+pub(super) struct Adoption(JoinHandle<()>);
+
+impl Drop for Adoption {
+    fn drop(&mut self) {
+        self.0.abort();
+        ADOPTS.store(false, Ordering::Relaxed);
+        // Nobody would reap them from now on.
+        let _ = want_orphans(false);
+    }
+}
+
+/// Takes what the components leave behind, and reaps it. Every child that this process starts meanwhile must be registered.
+pub(super) fn adopt() -> io::Result<Adoption> {
+    let mut ends = signal(SignalKind::child())?;
+    // As process 1 we are given them in any case.
+    if let Err(error) = want_orphans(true) {
+        tracing::warn!(%error, "orphaned processes go to init");
+    }
+    ADOPTS.store(true, Ordering::Relaxed);
+    Ok(Adoption(tokio::spawn(async move {
+        loop {
+            reap();
+            tokio::time::sleep(PAUSE).await;
+            if ends.recv().await.is_none() {
+                return;
+            }
+        }
+    })))
+}
+
+#[cfg(target_os = "linux")]
+fn want_orphans(is_wanted: bool) -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(is_wanted.then(rustix::process::getpid))?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn want_orphans(_: bool) -> io::Result<()> {
+    Ok(())
+}
+
+/// Reaps who has ended of those that were given to us.
+fn reap() {
+    let given = all().into_iter().filter(|pid| !is_started(*pid));
+    for pid in given.filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
+        // Only that one, and only if it has ended.
+        let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+    }
+}
+
+/// All our children, also those that have ended.
+fn all() -> Vec<u32> {
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>())
+        .collect()
 }
 
 fn registry() -> MutexGuard<'static, BTreeMap<u32, Role>> {

@@ -2,7 +2,7 @@
 //!
 //! A process can leave its group and its session, clear its environment and close its files, but not all that it did before can be
 //! undone: it has a parent. So what one of them starts belongs to them, too, and whoever was seen once is held until its end, also when
-//! nothing tells any more whose it is.
+//! nothing tells any more whose it is. Where they have a control group, that knows all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::Instant;
 
+use super::cgroup::Group;
 use super::proc::{self, Entry, Hold, Table};
 
 /// The waits between two looks whether one has ended: the first one, and the longest.
@@ -28,6 +29,7 @@ pub(super) struct Kin {
     /// Whose descendants belong to them, without being one of them itself.
     root: Option<u32>,
     belongs: Belongs,
+    group: Option<Group>,
     members: BTreeMap<u32, Member>,
 }
 
@@ -60,7 +62,19 @@ impl fmt::Debug for Kin {
 impl Kin {
     /// Those that belong to them by themselves, what descends from these, and from `root`, which is none of them. Nobody is known yet.
     pub(super) fn new(root: Option<u32>, belongs: Belongs) -> Self {
-        Self { root, belongs, members: BTreeMap::new() }
+        Self { root, belongs, group: None, members: BTreeMap::new() }
+    }
+
+    /// All in this control group are of them, too.
+    pub(super) fn within(self, group: Option<Group>) -> Self {
+        Self { group, ..self }
+    }
+
+    /// Kills all in the control group, where there is one; the others need a signal.
+    pub(super) fn kill_group(&self) {
+        if let Some(group) = &self.group {
+            group.kill();
+        }
     }
 
     /// Looks who there is now.
@@ -77,6 +91,7 @@ impl Kin {
         let known = table.iter().filter(|(pid, entry)| (self.belongs)(*pid, entry)).map(|(pid, _)| pid);
         let known: Vec<u32> = known.collect();
         found.extend(known);
+        found.extend(self.group.iter().flat_map(Group::processes));
         table.add_descendants(&mut found);
         for pid in found {
             if Some(pid) == self.root || pid == proc::own() || self.members.contains_key(&pid) {

@@ -33,7 +33,7 @@ const ORPHANS_END: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(20);
 
 /// The longest content of a lock file that is read.
-const MAX_CONTENT: u64 = 200;
+const MAX_CONTENT: u64 = 5000;
 
 /// A data directory that no other launcher runs on, as long as this lives.
 #[derive(Debug)]
@@ -88,10 +88,17 @@ impl DataLock {
     }
 }
 
+/// The control group of the launcher that runs on a data directory, or ran there last.
+pub fn control_group(data: &Path) -> Option<PathBuf> {
+    let mut file = File::open(run_dir(data).join(CHILDREN_LOCK)).ok()?;
+    Earlier::read(&mut file).group
+}
+
 impl Claim {
-    /// Notes by which run id our processes are known, for a launcher after us.
-    pub(super) fn sign(&mut self, run_id: Uuid) -> io::Result<()> {
-        write_content(&mut self.children, &run_id.to_string())
+    /// Notes by which run id our processes are known, and in which control group they are, for a launcher after us: a line each.
+    pub(super) fn sign(&mut self, run_id: Uuid, group: Option<&Path>) -> io::Result<()> {
+        let group = group.map(|path| path.display().to_string()).unwrap_or_default();
+        write_content(&mut self.children, &format!("{run_id}\n{group}\n"))
     }
 
     /// Does something while the children's lock is inherited by whatever is started.
@@ -128,19 +135,37 @@ fn take_launcher_lock(data: &Path, path: &Path) -> Result<File, Failure> {
 
 async fn take_children_lock(data: &Path, path: &Path) -> Result<File, Failure> {
     let mut file = open(path)?;
-    let run_id = read_content(&mut file).trim().parse::<Uuid>().ok();
+    let earlier = Earlier::read(&mut file);
     if !is_free(&file, path, ORPHANS_END).await? {
         tracing::warn!(data = %data.display(), "processes of an earlier launcher are still running; stopping them");
-        sweep::end(run_id, Some(&file)).await;
-    } else if let Some(run_id) = run_id {
-        // Whoever closed the lock and lives is known by its mark all the same.
-        sweep::end(Some(run_id), None).await;
+        sweep::end(earlier.run_id, Some(&file), earlier.group.as_deref()).await;
+    } else if earlier.run_id.is_some() {
+        // Whoever closed the lock and lives is known by its mark or its control group all the same.
+        sweep::end(earlier.run_id, None, earlier.group.as_deref()).await;
     }
     if is_free(&file, path, Duration::ZERO).await? {
         return Ok(file);
     }
-    let pids: Vec<String> = sweep::find(run_id, Some(&file)).iter().map(ToString::to_string).collect();
+    let pids: Vec<String> = sweep::find(earlier.run_id, Some(&file), earlier.group.as_deref())
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     Err(ClaimError::Orphans { data: data.to_owned(), pids: pids.join(", ") }.into())
+}
+
+/// What an earlier launcher noted of its processes.
+struct Earlier {
+    run_id: Option<Uuid>,
+    group: Option<PathBuf>,
+}
+
+impl Earlier {
+    fn read(file: &mut File) -> Self {
+        let content = read_content(file);
+        let mut lines = content.lines();
+        let run_id = lines.next().and_then(|line| line.trim().parse().ok());
+        Self { run_id, group: lines.next().filter(|line| !line.is_empty()).map(PathBuf::from) }
+    }
 }
 
 /// Locks the file, if that is possible within a time.

@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows a component by name.
 
+mod cgroup;
 mod children;
 pub(crate) mod clock;
 pub mod control;
@@ -30,9 +31,10 @@ pub mod spec;
 pub mod status;
 mod sweep;
 
+pub use cgroup::place as control_group_place;
 pub use graph::PlanError;
 pub use hooks::{Consent, Hooks, Progress, Reloader};
-pub use lock::{Claim, DataLock};
+pub use lock::{Claim, DataLock, control_group};
 pub use outcome::Outcome;
 pub use spec::{
     Answered, Ask, Asking, Call, ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen,
@@ -44,6 +46,7 @@ pub use sweep::{RUN, guard};
 use kit::{Exit, Failure};
 use tokio::sync::mpsc;
 
+use self::cgroup::Realm;
 use self::driver::Driver;
 use self::machine::Machine;
 
@@ -51,26 +54,43 @@ use self::machine::Machine;
 ///
 /// Call it on the main thread, in a `current_thread` runtime: the parent-death signal of a child follows the thread that started it.
 ///
+/// All that is left behind by processes that it starts comes to this process: it must have no other children than the supervisor's.
+///
 /// # Errors
 /// [`kit::Exit::Config`] when the plan contradicts itself; any other when the directories, sockets or threads that we need
 /// cannot be made.
 pub async fn supervise(plan: Plan, claim: Claim, hooks: Hooks) -> Result<Outcome, Failure> {
-    supervise_until(plan, claim, hooks, signals::wishes_for_the_end()?).await
+    let signals = signals::wishes_for_the_end()?;
+    let _adoption = children::adopt()?;
+    let realm = Realm::make(plan.run_id);
+    let realm = realm.inspect_err(|error| tracing::info!(%error, "no control groups are used")).ok();
+    run(plan, claim, hooks, signals, realm).await
 }
 
-/// As [`supervise`], with another source of signals: each message is one.
+/// As [`supervise`], with another source of signals: each message is one. What is left behind by processes and is known by nothing goes
+/// to init.
 ///
 /// # Errors
 /// As [`supervise`].
 pub async fn supervise_until(
     plan: Plan,
+    claim: Claim,
+    hooks: Hooks,
+    signals: mpsc::Receiver<()>,
+) -> Result<Outcome, Failure> {
+    run(plan, claim, hooks, signals, None).await
+}
+
+async fn run(
+    plan: Plan,
     mut claim: Claim,
     hooks: Hooks,
     signals: mpsc::Receiver<()>,
+    realm: Option<Realm>,
 ) -> Result<Outcome, Failure> {
     let dependencies: Vec<String> = plan.dependencies.iter().map(|external| external.name.clone()).collect();
     let machine = Machine::new(plan.components.clone(), &dependencies, kit::backoff::unit_random)
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    claim.sign(plan.run_id)?;
-    Ok(Driver::supervise(plan, claim, hooks, machine, signals).await?)
+    claim.sign(plan.run_id, realm.as_ref().map(Realm::path))?;
+    Ok(Driver::supervise(plan, claim, hooks, machine, signals, realm).await?)
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -16,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::cgroup::Group;
 use super::kin::Kin;
 use super::proc;
 
@@ -41,7 +43,7 @@ const LATECOMERS: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// When standard input is not a pipe.
-pub async fn guard(run_id: Uuid) -> io::Result<()> {
+pub async fn guard(run_id: Uuid, group: Option<&Path>) -> io::Result<()> {
     // Caught, these do not end us: only the end of the launcher does.
     let _caught =
         [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()]
@@ -49,24 +51,28 @@ pub async fn guard(run_id: Uuid) -> io::Result<()> {
     let mut lifeline = pipe::Receiver::from_owned_fd(rustix::stdio::stdin().try_clone_to_owned()?)?;
     let mut buffer = [0; 64];
     while !matches!(lifeline.read(&mut buffer).await, Ok(0) | Err(_)) {}
-    end_within(ORPHANS_GRACE, Some(run_id), None).await;
+    end_within(ORPHANS_GRACE, Some(run_id), None, group).await;
     // What was about to be started when the launcher ended has its mark only now.
     tokio::time::sleep(LATECOMERS).await;
-    end_within(Duration::ZERO, Some(run_id), None).await;
+    end_within(Duration::ZERO, Some(run_id), None, group).await;
     Ok(())
 }
 
-/// Ends every process of a run, or that holds a lock: TERM, a second, KILL. Returns when they are gone or cannot be killed.
-pub(super) async fn end(run_id: Option<Uuid>, lock: Option<&File>) {
-    end_within(GRACE, run_id, lock).await;
+/// Ends every process of a run, or that holds a lock, or is in a control group: TERM, a second, KILL. Returns when they are gone or cannot
+/// be killed.
+pub(super) async fn end(run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>) {
+    end_within(GRACE, run_id, lock, group).await;
 }
 
-async fn end_within(grace: Duration, run_id: Option<Uuid>, lock: Option<&File>) {
-    let mut kin = strays(run_id, lock);
+async fn end_within(grace: Duration, run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>) {
+    let mut kin = strays(run_id, lock, group);
     for (signal, patience) in [(Signal::TERM, grace), (Signal::KILL, KILL_PATIENCE)] {
         let deadline = Instant::now() + patience;
         let mut told: BTreeSet<u32> = BTreeSet::new();
         loop {
+            if signal == Signal::KILL {
+                kin.kill_group();
+            }
             // Looked for again each time: what is told to end may start others first.
             let strays = kin.look();
             if strays.is_empty() {
@@ -94,12 +100,12 @@ pub(super) fn mark(run_id: Uuid, component: &str) -> String {
     format!("{RUN}={run_id}/{component}")
 }
 
-/// The processes of a run, or that hold a lock.
-pub(super) fn find(run_id: Option<Uuid>, lock: Option<&File>) -> Vec<u32> {
-    strays(run_id, lock).look().keys().copied().collect()
+/// The processes of a run, or that hold a lock, or are in a control group.
+pub(super) fn find(run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>) -> Vec<u32> {
+    strays(run_id, lock, group).look().keys().copied().collect()
 }
 
-fn strays(run_id: Option<Uuid>, lock: Option<&File>) -> Kin {
+fn strays(run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>) -> Kin {
     let (mark, lock) = (run_id.map(|id| format!("{RUN}={id}/")), lock.and_then(|file| file.metadata().ok()));
     Kin::new(
         None,
@@ -109,6 +115,7 @@ fn strays(run_id: Option<Uuid>, lock: Option<&File>) -> Kin {
             mark.as_ref().is_some_and(is_marked) || lock.as_ref().is_some_and(|lock| holds(pid, lock))
         }),
     )
+    .within(group.and_then(Group::at))
 }
 
 /// Whether the process holds this lock, not just has the file open: the kernel says so in `fdinfo`.
@@ -147,13 +154,13 @@ mod tests {
         let (ours, theirs) = (Uuid::new_v4(), Uuid::new_v4());
         let mut marked = stubborn(&format!("{ours}/chat"));
         let mut other = stubborn(&format!("{theirs}/chat"));
-        assert!(find(Some(ours), None).contains(&marked.id()));
-        end(Some(ours), None).await;
+        assert!(find(Some(ours), None, None).contains(&marked.id()));
+        end(Some(ours), None, None).await;
         assert!(marked.wait().unwrap().code().is_none(), "it was killed");
         assert!(other.try_wait().unwrap().is_none(), "it lives");
-        end(Some(theirs), None).await;
+        end(Some(theirs), None, None).await;
         other.wait().unwrap();
-        assert!(find(Some(ours), None).is_empty());
+        assert!(find(Some(ours), None, None).is_empty());
     }
 
     #[tokio::test]
@@ -170,7 +177,7 @@ mod tests {
             assert!(Instant::now() < deadline);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        end(None, Some(&lock)).await;
+        end(None, Some(&lock), None).await;
         holder.wait().unwrap();
         lock.try_lock().unwrap();
         assert!(reader.try_wait().unwrap().is_none(), "who only reads the file lives");

@@ -108,7 +108,8 @@ fn was_at(launcher: &Launcher, moment: &str, run: &str) -> bool {
 }
 
 fn run_of(launcher: &Launcher) -> String {
-    std::fs::read_to_string(launcher.home.data().join("run/children.lock")).unwrap_or_default()
+    let text = std::fs::read_to_string(launcher.home.data().join("run/children.lock")).unwrap_or_default();
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 fn nothing_is_left(launcher: &Launcher) -> Duration {

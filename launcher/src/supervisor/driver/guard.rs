@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::supervisor::cgroup::Realm;
 use crate::supervisor::children::Started;
 
 /// The wait before a guard that has ended is replaced.
@@ -30,9 +31,9 @@ impl Drop for Guard {
 
 impl Guard {
     /// Starts one now, and another one whenever it has ended.
-    pub(super) fn start(program: &Path, run_id: Uuid) -> Self {
-        let program = program.to_owned();
-        let mut guard = spawn(&program, run_id);
+    pub(super) fn start(program: &Path, run_id: Uuid, realm: Option<&Realm>) -> Self {
+        let (program, realm) = (program.to_owned(), realm.map(|realm| realm.path().to_owned()));
+        let mut guard = spawn(&program, run_id, realm.as_deref());
         Self(tokio::spawn(async move {
             loop {
                 match guard {
@@ -44,16 +45,21 @@ impl Guard {
                     Err(error) => tracing::warn!(%error, "cannot start the guard process; retrying"),
                 }
                 tokio::time::sleep(PAUSE).await;
-                guard = spawn(&program, run_id);
+                guard = spawn(&program, run_id, realm.as_deref());
             }
         }))
     }
 }
 
-fn spawn(program: &Path, run_id: Uuid) -> io::Result<(Child, PipeWriter, Option<Started>)> {
+fn spawn(
+    program: &Path,
+    run_id: Uuid,
+    realm: Option<&Path>,
+) -> io::Result<(Child, PipeWriter, Option<Started>)> {
     let (stdin, lifeline) = io::pipe()?;
     let mut command = Command::new(program);
     command.args(["guard", &run_id.to_string()]).env_clear().stdin(stdin).process_group(0);
+    command.args(realm);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let child = command.spawn()?;
     let registered = child.id().map(Started::helper);

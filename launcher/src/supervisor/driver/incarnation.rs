@@ -17,6 +17,7 @@ use super::notify::{Directory, Socket};
 use super::probe::{Probes, awaited_line};
 use super::process::Process;
 use super::report::{Report, Reported, Reporter};
+use crate::supervisor::cgroup::{Group, Realm};
 use crate::supervisor::listeners::Listeners;
 use crate::supervisor::lock::Claim;
 use crate::supervisor::logs::{Awaited, LastLines, Logs};
@@ -73,6 +74,7 @@ impl Incarnation {
 pub(super) struct Surroundings<'a> {
     pub(super) run_id: Uuid,
     pub(super) claim: &'a Claim,
+    pub(super) realm: Option<&'a Realm>,
     pub(super) sockets: &'a Directory,
     pub(super) listeners: &'a mut Listeners,
     pub(super) logs: &'a mut Logs,
@@ -85,7 +87,8 @@ pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) 
     let sockets = around.listeners.bequeath(&spec.listen)?;
     let (awaited, found) = awaited_line(spec).map(Awaited::new).unzip();
     let (output, last_lines) = around.logs.attach(&spec.name, awaited)?;
-    let process = Process::start(spec, around.run_id, around.claim, socket.path(), output, sockets)?;
+    let group = around.realm.and_then(|realm| group(realm, &spec.name, epoch));
+    let process = Process::start(spec, around.run_id, around.claim, group, socket.path(), output, sockets)?;
     let (orders, ordered) = mpsc::channel(4);
     let pid = process.id();
     let reporter = Reporter { name: spec.name.clone(), epoch, reports: around.reports.clone() };
@@ -98,6 +101,12 @@ pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) 
     let mut incarnation = Incarnation { epoch, pid, orders, started, probes, reporter };
     incarnation.probe(spec, around.run_id);
     Ok(incarnation)
+}
+
+/// Without one its processes are known by other means.
+fn group(realm: &Realm, name: &str, epoch: u64) -> Option<Group> {
+    let group = realm.group(name, epoch);
+    group.inspect_err(|error| tracing::warn!(component = name, %error, "it has no control group")).ok()
 }
 
 async fn live(

@@ -37,6 +37,7 @@ use self::liveness::Liveness;
 use self::notify::Directory;
 use self::report::Reported;
 use self::upward::Upward;
+use super::cgroup::Realm;
 use super::clock;
 use super::control::{Asked, Server};
 use super::events::Clock;
@@ -80,6 +81,8 @@ pub(super) struct Driver {
     reports: mpsc::Sender<Reported>,
     outcome: Outcome,
     _guard: Option<Guard>,
+    /// The control groups, where there are any.
+    realm: Option<Realm>,
     groups: Groups,
     settled: bool,
     /// How many have ended whose last lines have not been read yet.
@@ -116,6 +119,7 @@ impl Driver {
         mut hooks: Hooks,
         machine: Machine,
         signals: mpsc::Receiver<()>,
+        realm: Option<Realm>,
     ) -> io::Result<Outcome> {
         let run_dir = run_dir(&plan.data);
         let (reports, reported) = mpsc::channel(REPORTS);
@@ -138,7 +142,8 @@ impl Driver {
             dependencies,
             reports,
             outcome: Outcome::default(),
-            _guard: plan.guard.as_deref().map(|program| Guard::start(program, plan.run_id)),
+            _guard: plan.guard.as_deref().map(|program| Guard::start(program, plan.run_id, realm.as_ref())),
+            realm,
             groups: Groups::default(),
             settled: false,
             unread_ends: 0,
@@ -259,6 +264,7 @@ impl Driver {
         let around = Surroundings {
             run_id: self.plan.run_id,
             claim: &self.claim,
+            realm: self.realm.as_ref(),
             sockets: &self.sockets,
             listeners: &mut self.listeners,
             logs: &mut self.logs,

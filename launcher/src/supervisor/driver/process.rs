@@ -20,6 +20,7 @@ use uuid::Uuid;
 use wait4::Wait4;
 
 use super::watch::Watch;
+use crate::supervisor::cgroup::Group;
 use crate::supervisor::children::{self, Started};
 use crate::supervisor::exit::{ProcessExit, Usage};
 use crate::supervisor::kin::Kin;
@@ -57,6 +58,7 @@ impl Process {
         spec: &ComponentSpec,
         run_id: Uuid,
         claim: &Claim,
+        group: Option<Group>,
         notify: &Path,
         output: PipeWriter,
         sockets: Inheritance,
@@ -72,6 +74,9 @@ impl Process {
         sockets.give_to(&mut command)?;
         let child = claim.lend(|| command.spawn())?;
         let pid = Pid::from_child(&child);
+        if let Some(Err(error)) = group.as_ref().map(|group| group.take(number(pid))) {
+            tracing::warn!(component = spec.name, %error, "it is in no control group");
+        }
         match Watch::on(pid) {
             Ok(watch) => Ok(Self {
                 pid,
@@ -79,7 +84,7 @@ impl Process {
                 child,
                 started: Instant::now(),
                 _lifeline: lifeline,
-                kin: kin(number(pid), sweep::mark(run_id, &spec.name)),
+                kin: kin(number(pid), sweep::mark(run_id, &spec.name)).within(group),
                 _registered: Started::main(number(pid)),
             }),
             Err(error) => Err(give_up(child, error)),
@@ -102,6 +107,7 @@ impl Process {
 
     /// Ends all of it.
     pub(super) fn kill(&mut self) {
+        self.kin.kill_group();
         self.signal(&[Signal::KILL]);
     }
 
@@ -165,10 +171,13 @@ fn number(pid: Pid) -> u32 {
 
 /// What belongs to a main process. A child of ours that is none of it, such as a probe, has a group of its own.
 fn kin(main: u32, mark: String) -> Kin {
+    let is_marked = |pid: u32| proc::has_variable(pid, |variable| variable.starts_with(RUN.as_bytes()));
     let belongs = move |pid: u32, entry: &proc::Entry| {
-        entry.group == main
-            || !children::is_started(entry.group)
-                && proc::has_variable(pid, |variable| variable == mark.as_bytes())
+        if entry.group == main || children::is_started(entry.group) {
+            return entry.group == main;
+        }
+        let has_our_mark = proc::has_variable(pid, |variable| variable == mark.as_bytes());
+        has_our_mark || children::is_orphan_of(pid, entry, main) && !is_marked(pid)
     };
     Kin::new(Some(main), Box::new(belongs))
 }

@@ -1,0 +1,189 @@
+//! Processes that leave whatever they can leave: their group, their session, their environment, their files, their parents.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::misbehave::home;
+use crate::support::{Home, kill, wait_for};
+
+/// The launcher of a home, started by another program, and ended with all below it.
+struct Wrapped {
+    home: Home,
+    child: Child,
+}
+
+impl Wrapped {
+    /// None where the wrapper does not work here.
+    fn start(home: Home, wrapper: &[&str]) -> Option<Self> {
+        let (program, args) = wrapper.split_first().unwrap();
+        let works = Command::new(program).args(args).arg("true").stderr(Stdio::null()).status();
+        if !works.is_ok_and(|status| status.success()) {
+            println!("skipped: {} is not allowed here", wrapper.join(" "));
+            return None;
+        }
+        let inner = home.command(&["up"]);
+        let mut command = Command::new(program);
+        command.args(args).arg(inner.get_program()).args(inner.get_args());
+        command.current_dir(home.dir.path()).stdin(Stdio::null());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let out = std::fs::File::create(home.dir.path().join("launcher.out")).unwrap();
+        command.stdout(out.try_clone().unwrap()).stderr(out);
+        let this = Self { child: command.spawn().unwrap(), home };
+        wait_for("its components", || this.state("bad").filter(|state| state == "ready"));
+        Some(this)
+    }
+
+    fn status(&self) -> Option<serde_json::Value> {
+        serde_json::from_slice(&self.home.run(&["status", "--json"]).stdout).ok()
+    }
+
+    fn state(&self, name: &str) -> Option<String> {
+        let status = self.status()?;
+        let component = status["components"].as_array()?.iter().find(|it| it["name"] == name)?;
+        Some(component["state"].as_str()?.to_owned())
+    }
+
+    /// The launcher's own number, as we see it.
+    fn launcher(&self) -> u32 {
+        let exe = std::path::Path::new(env!("CARGO_BIN_EXE_launcher")).canonicalize().unwrap();
+        let data = self.home.data();
+        let is_it = |pid: &u32| {
+            let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let cmdline = String::from_utf8_lossy(&cmdline).into_owned();
+            std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|link| link == exe)
+                && cmdline.contains(data.to_str().unwrap())
+                && cmdline.split('\0').any(|word| word == "up")
+        };
+        all().into_iter().find(is_it).expect("the launcher runs")
+    }
+
+    fn down(mut self) {
+        assert!(self.home.run(&["down"]).status.success());
+        assert!(self.child.wait().unwrap().success(), "{}", self.printed());
+    }
+
+    fn printed(&self) -> String {
+        std::fs::read_to_string(self.home.dir.path().join("launcher.out")).unwrap_or_default()
+    }
+}
+
+impl Drop for Wrapped {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.printed());
+        }
+        let _ = self.home.run(&["down"]);
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn all() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Those whose command line has this word.
+fn with_word(word: &str) -> Vec<u32> {
+    let has = |pid: &u32| {
+        let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        cmdline.split(|byte| *byte == 0).any(|found| found == word.as_bytes())
+    };
+    all().into_iter().filter(has).collect()
+}
+
+/// A time to sleep that nobody else sleeps.
+fn word(number: u32) -> String {
+    format!("{}.{number}", 1_000_000 + std::process::id())
+}
+
+/// One that starts a process which nothing but its parents, and they only for a moment, tell to be its own.
+fn escaping(word: &str) -> Home {
+    let escape = format!(
+        "env -i setsid /bin/sh -c \"(exec /bin/sleep {word}) </dev/null >/dev/null 2>&1 &\"; while :; do sleep 1; done"
+    );
+    let home = home("").set("components.bad.needs=[]");
+    home.set("components.bad.command=['sh', '-c']").set(&format!("components.bad.args=['{escape}']"))
+}
+
+/// No control group can be made by what it starts.
+const WITHOUT_GROUPS: [&str; 5] =
+    ["unshare", "--mount", "sh", "-c", "umount -a -t cgroup2; exec \"$0\" \"$@\""];
+
+fn gone(word: &str) {
+    wait_for("the escaped one to be gone", || with_word(word).is_empty().then_some(()));
+}
+
+fn escaped(word: &str) {
+    wait_for("it to escape", || (!with_word(word).is_empty()).then_some(()));
+}
+
+#[test]
+fn who_escaped_from_everything_ends_with_its_component() {
+    let word = word(1);
+    let Some(launcher) = Wrapped::start(escaping(&word), &["env"]) else { return };
+    escaped(&word);
+    let doctor = String::from_utf8(launcher.home.run(&["doctor"]).stdout).unwrap();
+    if doctor.contains("no control group") {
+        println!("skipped: there are no control groups here");
+        return;
+    }
+    assert!(launcher.home.run(&["stop", "bad"]).status.success());
+    gone(&word);
+    assert!(launcher.home.run(&["start", "bad"]).status.success());
+    escaped(&word);
+    // And with the launcher, however that ends.
+    kill(launcher.launcher(), "-KILL");
+    let killed = Instant::now();
+    gone(&word);
+    assert!(killed.elapsed() < Duration::from_secs(3), "{:?}", killed.elapsed());
+}
+
+#[test]
+fn without_control_groups_it_ends_with_the_launcher() {
+    let word = word(2);
+    let Some(launcher) = Wrapped::start(escaping(&word), &WITHOUT_GROUPS) else { return };
+    escaped(&word);
+    let doctor = launcher.home.run(&["doctor"]);
+    let doctor = String::from_utf8(doctor.stdout).unwrap();
+    assert!(doctor.contains("no control group"), "{doctor}");
+    launcher.down();
+    assert!(with_word(&word).is_empty());
+}
+
+/// The children of a process that have ended and were not reaped.
+fn zombies(parent: u32) -> usize {
+    let is_one = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let rest = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned()).unwrap_or_default();
+        rest.starts_with(&format!("Z {parent} "))
+    };
+    all().iter().filter(|pid| is_one(pid)).count()
+}
+
+/// Leaves a hundred orphans that end, and says so.
+const LEAVES_ORPHANS: &str =
+    "i=0; while [ $i -lt 100 ]; do (true &); i=$((i+1)); done; echo left; while :; do sleep 1; done";
+
+#[test]
+fn orphans_are_reaped_also_as_process_1() {
+    for wrapper in [&["env"][..], &["unshare", "--fork", "--pid", "--mount-proc"]] {
+        let home = home("").set("components.bad.needs=[]").set("components.bad.command=['sh', '-c']");
+        let home = home.set(&format!("components.bad.args=['{LEAVES_ORPHANS}']"));
+        let Some(launcher) = Wrapped::start(home, wrapper) else { continue };
+        let log = launcher.home.logs().join("bad.log");
+        wait_for("all to be left", || {
+            std::fs::read_to_string(&log).unwrap_or_default().contains("left").then_some(())
+        });
+        let pid = launcher.launcher();
+        wait_for("all to be reaped", || (zombies(pid) == 0).then_some(()));
+        // Nobody's end is taken from who waits for it.
+        assert_eq!(launcher.state("bad").as_deref(), Some("ready"));
+        launcher.down();
+    }
+}
