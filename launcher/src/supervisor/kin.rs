@@ -106,6 +106,15 @@ impl Kin {
         &self.members
     }
 
+    /// Who was there at the last look, for the operator; a few of them.
+    pub(super) fn describe(&self) -> String {
+        const FEW: usize = 3;
+        let named: Vec<String> = self.members.keys().take(FEW).map(|pid| proc::describe(*pid)).collect();
+        let more = self.members.len().saturating_sub(FEW);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        named.join(", ") + &more
+    }
+
     /// Waits until all who were there at the last look have ended, or until it is time for another look; not longer than `patience`.
     pub(super) async fn ended(&self, patience: Duration) {
         let deadline = Instant::now() + LOOK.min(patience);

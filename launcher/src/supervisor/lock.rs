@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::listeners::RESERVED_END;
+use super::proc;
 use super::run_dir::{private_dir, run_dir};
 use super::sweep;
 
@@ -58,8 +59,8 @@ enum ClaimError {
     Directory { path: PathBuf, source: io::Error },
     #[error("cannot lock {}", path.display())]
     Lock { path: PathBuf, source: io::Error },
-    #[error("processes of an earlier launcher on {} cannot be ended: {pids}", data.display())]
-    Orphans { data: PathBuf, pids: String },
+    #[error("processes of an earlier launcher on {} are still running, and this user cannot stop them: {processes}", data.display())]
+    Orphans { data: PathBuf, processes: String },
 }
 
 impl DataLock {
@@ -146,11 +147,21 @@ async fn take_children_lock(data: &Path, path: &Path) -> Result<File, Failure> {
     if is_free(&file, path, Duration::ZERO).await? {
         return Ok(file);
     }
-    let pids: Vec<String> = sweep::find(earlier.run_id, Some(&file), earlier.group.as_deref())
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    Err(ClaimError::Orphans { data: data.to_owned(), pids: pids.join(", ") }.into())
+    let found = sweep::find(earlier.run_id, Some(&file), earlier.group.as_deref());
+    Err(ClaimError::Orphans { data: data.to_owned(), processes: named(&found, path) }.into())
+}
+
+/// Who they are, and what the operator can do.
+fn named(pids: &[u32], lock: &Path) -> String {
+    if pids.is_empty() {
+        return format!(
+            "they belong to another user; find them with 'sudo fuser -v {}' and stop them",
+            lock.display()
+        );
+    }
+    let processes: Vec<String> = pids.iter().map(|pid| proc::describe(*pid)).collect();
+    let numbers: Vec<String> = pids.iter().map(ToString::to_string).collect();
+    format!("{}; stop them with 'sudo kill -9 {}'", processes.join(", "), numbers.join(" "))
 }
 
 /// What an earlier launcher noted of its processes.

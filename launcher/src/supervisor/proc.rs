@@ -4,8 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
+use protocol::sanitise;
 use rustix::process::{Pid, Signal};
+
+/// So much of a command is shown, in characters.
+const MAX_COMMAND: usize = 80;
 
 /// A process that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +90,31 @@ pub(super) fn has_variable(pid: u32, is_it: impl Fn(&[u8]) -> bool) -> bool {
     environment.split(|byte| *byte == 0).any(is_it)
 }
 
+/// Which process this is, for the operator: `pid 12 (user nobody: sleep 600)`.
+pub(super) fn describe(pid: u32) -> String {
+    let directory = format!("/proc/{pid}");
+    let command = fs::read(format!("{directory}/cmdline")).unwrap_or_default();
+    let command = String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ");
+    let command = if command.is_empty() {
+        fs::read_to_string(format!("{directory}/comm")).unwrap_or_default()
+    } else {
+        command
+    };
+    let command: String = sanitise::line(command.trim()).chars().take(MAX_COMMAND).collect();
+    match fs::metadata(&directory) {
+        Ok(meta) => format!("pid {pid} (user {}: {command})", user(meta.uid())),
+        Err(_) => format!("pid {pid}"),
+    }
+}
+
+/// The name of a user, or the number where it has none.
+fn user(uid: u32) -> String {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let is_it = |line: &&str| line.split(':').nth(2) == Some(&uid.to_string());
+    let line = users.lines().find(is_it);
+    line.and_then(|line| line.split(':').next()).map_or_else(|| uid.to_string(), str::to_owned)
+}
+
 /// A process, and none that gets its number after it.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
@@ -160,6 +190,7 @@ mod tests {
         assert!(Hold::on(child.id(), started + 1).is_none());
         let hold = Hold::on(child.id(), started).unwrap();
         assert!(!hold.has_ended());
+        assert!(describe(child.id()).ends_with(": sleep 600)"), "{}", describe(child.id()));
         hold.send(Signal::KILL);
         child.wait().unwrap();
         assert!(hold.has_ended());

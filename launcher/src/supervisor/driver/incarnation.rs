@@ -26,6 +26,9 @@ use crate::supervisor::spec::ComponentSpec;
 /// How long a process that nobody waits for may take to be gone once it is killed.
 const FORSAKEN: Duration = Duration::from_secs(1);
 
+/// What runs so long after it was killed cannot be killed by us: it is another user's, or stuck in the kernel.
+const UNKILLABLE: Duration = Duration::from_secs(1);
+
 /// What the process is sent.
 #[derive(Debug, Clone, Copy)]
 enum Order {
@@ -132,8 +135,11 @@ async fn live(
     let (exit, lived) = (process.exit(), process.age());
     let mut is_told = false;
     while process.has_others() && !fate.is_given_up() {
-        if fate.is_killed {
+        if let Some(since) = fate.killed {
             process.kill();
+            if since.elapsed() >= UNKILLABLE {
+                reporter.tell(Report::Unkillable(process.describe_others())).await;
+            }
         } else if !is_told {
             is_told = true;
             reporter.tell(Report::MainExited(exit)).await;
@@ -154,7 +160,7 @@ async fn live(
 /// What was ordered of a process.
 #[derive(Debug, Default)]
 struct Fate {
-    is_killed: bool,
+    killed: Option<Instant>,
     /// Since when there is no driver any more, and with it no reason to live.
     forsaken: Option<Instant>,
 }
@@ -164,11 +170,11 @@ impl Fate {
         match order {
             Some(Order::Terminate) => process.terminate(),
             Some(Order::Kill) => {
-                self.is_killed = true;
+                self.killed.get_or_insert_with(Instant::now);
                 process.kill();
             }
             None => {
-                self.is_killed = true;
+                self.killed.get_or_insert_with(Instant::now);
                 self.forsaken = Some(Instant::now());
                 process.kill();
             }

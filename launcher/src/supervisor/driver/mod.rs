@@ -228,12 +228,13 @@ impl Driver {
                     incarnation.kill();
                 }
             }
-            Action::Abandon { name, epoch } => {
+            Action::Abandon { name, epoch, who } => {
                 tracing::error!(component = name, "still running after SIGKILL; giving up on it");
                 if self.incarnation(&name, epoch).is_some() {
                     self.incarnations.remove(&name);
                 }
-                self.outcome.abandoned.push(name);
+                let who = who.map(|who| format!(" ({who})")).unwrap_or_default();
+                self.outcome.abandoned.push(name + &who);
             }
             Action::Alarm { name, token, at } => {
                 self.alarms.insert(name, (at, token));

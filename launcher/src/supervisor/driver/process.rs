@@ -131,6 +131,11 @@ impl Process {
         !self.kin.look().is_empty()
     }
 
+    /// Who else of it ran at the last look, for the operator.
+    pub(super) fn describe_others(&self) -> String {
+        self.kin.describe()
+    }
+
     /// Waits until all else of it that was seen has ended, but not for long: there may be others by then.
     pub(super) async fn others_ended(&self) {
         self.kin.ended(Duration::MAX).await;

@@ -21,8 +21,13 @@ pub(super) enum Report {
     Said(Said),
     Answered(Answer),
     MainExited(ProcessExit),
+    /// These do not end though they were killed.
+    Unkillable(String),
     Exited(Death),
-    LastLines { exit: ProcessExit, lines: Vec<String> },
+    LastLines {
+        exit: ProcessExit,
+        lines: Vec<String>,
+    },
 }
 
 /// A report and whose it is.

@@ -29,6 +29,7 @@ impl Driver {
             }
             Report::Answered(answer) => return self.on_answer(name, epoch, answer),
             Report::MainExited(exit) => Event::MainExited { name, epoch, exit },
+            Report::Unkillable(who) => Event::Unkillable { name, epoch, who: self.masked(&who) },
             Report::Exited(death) => {
                 self.unread_ends += 1;
                 return self.on_death(name, epoch, death);

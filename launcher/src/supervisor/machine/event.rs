@@ -32,6 +32,8 @@ pub(crate) enum Event {
     Said { name: String, epoch: u64, text: String },
     /// Its main process has ended, and others of it live.
     MainExited { name: String, epoch: u64, exit: ProcessExit },
+    /// These of its processes do not end though they were killed, in words for the operator.
+    Unkillable { name: String, epoch: u64, who: String },
     /// Its main process has ended and is reaped, and nothing else of it lives.
     Exited { name: String, epoch: u64, exit: ProcessExit },
     /// What it wrote last has been read: the last line, and what is equal for equal crashes.
@@ -60,7 +62,7 @@ pub(crate) enum Action {
     /// KILL to all of it.
     Kill { name: String, epoch: u64 },
     /// Forget a process that does not die.
-    Abandon { name: String, epoch: u64 },
+    Abandon { name: String, epoch: u64, who: Option<String> },
     /// Ring at this time; replaces the component's earlier alarm.
     Alarm { name: String, token: u64, at: Instant },
     /// It has another state now.

@@ -94,6 +94,7 @@ impl Machine {
             Event::MainExited { name, epoch, exit } => {
                 self.of(&name, epoch, |it| it.on_main_exit(now, exit, out));
             }
+            Event::Unkillable { name, epoch, who } => self.of(&name, epoch, |it| it.unkillable = Some(who)),
             Event::Exited { name, epoch, exit } => self.on_end(now, &name, epoch, End::of(exit), out),
             Event::LastWords { name, epoch, line, print } => {
                 let unit = (self.draw)();

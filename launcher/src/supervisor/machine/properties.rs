@@ -39,6 +39,7 @@ enum Word {
     Extend(u64),
     Leaving,
     MainExited,
+    Unkillable,
     LastWords(u64),
 }
 
@@ -51,6 +52,7 @@ impl Word {
             Self::Alive => Event::Alive { name, epoch },
             Self::Extend(seconds) => Event::Extend { name, epoch, by: Duration::from_secs(seconds) },
             Self::Leaving => Event::Leaving { name, epoch },
+            Self::Unkillable => Event::Unkillable { name, epoch, who: reason },
             Self::MainExited => Event::MainExited { name, epoch, exit: ProcessExit::Code(1) },
             Self::LastWords(print) => Event::LastWords { name, epoch, line: None, print: Some(print) },
         }
@@ -65,6 +67,7 @@ fn words() -> impl Strategy<Value = Word> {
         2 => (0..200u64).prop_map(Word::Extend),
         2 => Just(Word::Leaving),
         2 => Just(Word::MainExited),
+        1 => Just(Word::Unkillable),
         2 => (0..2u64).prop_map(Word::LastWords),
     ]
 }
@@ -172,7 +175,7 @@ impl World {
             Action::Terminate { name, epoch } | Action::Kill { name, epoch } => {
                 assert_eq!(self.alive.get(&name), Some(&epoch), "a signal to nobody");
             }
-            Action::Abandon { name, epoch } => {
+            Action::Abandon { name, epoch, .. } => {
                 assert_eq!(self.alive.remove(&name), Some(epoch));
             }
             Action::Alarm { name, token, at } => {

@@ -10,7 +10,16 @@ impl Machine {
     pub(crate) fn reason(&self, component: &Component, now: Instant) -> Option<String> {
         match &component.phase {
             Phase::Waiting => Some(self.waits_for(component)),
-            Phase::Stopping { then, until, killed } => Some(stopping(then, *until, *killed, now)),
+            Phase::Stopping { then, until, killed } => {
+                let end = if *killed {
+                    let who = component.unkillable.as_ref().map(|who| format!(": {who}")).unwrap_or_default();
+                    format!("killed, but still running{who}")
+                } else {
+                    let left = ceil_seconds(until.saturating_duration_since(now));
+                    format!("will be killed in {left} s")
+                };
+                Some(stopping(then, &end))
+            }
             Phase::Unready { reason } => Some(reason.clone()),
             Phase::Backoff { until } => {
                 let wait = until.saturating_duration_since(now).as_secs_f64();
@@ -50,14 +59,9 @@ fn again(component: &Component) -> String {
     }
 }
 
-fn stopping(then: &Then, until: Instant, killed: bool, now: Instant) -> String {
-    let end = if killed {
-        "killed, but still running".to_owned()
-    } else {
-        format!("will be killed in {} s", ceil_seconds(until.saturating_duration_since(now)))
-    };
+fn stopping(then: &Then, end: &str) -> String {
     match then {
-        Then::Stay | Then::Own => end,
+        Then::Stay | Then::Own => end.to_owned(),
         Then::Rest => format!("its main process has exited; the others: {end}"),
         Then::Start => format!("{end}; then restarts"),
         Then::Crash(reason) => format!("{reason}; {end}"),

@@ -267,10 +267,13 @@ fn a_process_that_survives_kill_is_abandoned_only_when_all_ends() {
         assert!(bench.spawned().is_empty());
     }
     let pending = bench.actions.clone();
+    let who = Some("pid 12 (user root: sleep 600)".to_owned());
+    bench.step(Event::Unkillable { name: "api".to_owned(), epoch: 1, who: who.clone().unwrap() });
+    assert!(bench.reason("api").contains("still running: pid 12 (user root: sleep 600)"));
     bench.step(Event::Quit);
     bench.actions = pending;
     bench.ring();
-    assert!(bench.actions.contains(&Action::Abandon { name: "api".to_owned(), epoch: 1 }));
+    assert!(bench.actions.contains(&Action::Abandon { name: "api".to_owned(), epoch: 1, who }));
     assert_eq!(bench.actions.last(), Some(&Action::Finish));
 }
 

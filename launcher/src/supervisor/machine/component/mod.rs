@@ -88,6 +88,8 @@ pub(crate) struct Component {
     pub(crate) same_crashes: u32,
     /// What there is to say of it though it is not wanted.
     pub(super) note: Option<String>,
+    /// Which of its processes do not end though they were killed.
+    pub(super) unkillable: Option<String>,
     /// A reload took it out of the plan; it is forgotten once it has ended.
     pub(super) retired: bool,
     /// When the alarm that counts rings.
@@ -121,6 +123,7 @@ impl Component {
             status_text: None,
             same_crashes: 0,
             note: None,
+            unkillable: None,
             retired: false,
             deadline: None,
             watchdog: None,
@@ -177,6 +180,7 @@ impl Component {
         self.pid = None;
         self.ready_after = None;
         self.status_text = None;
+        self.unkillable = None;
         self.watchdog = self.spec.watchdog;
         self.limit = later(now, self.spec.ready_timeout.saturating_mul(MAX_EXTENSION));
         self.enter(Phase::Starting { since: now }, "its dependencies are ready", out);
@@ -314,7 +318,8 @@ impl Component {
                 self.kill(now, then, out);
             }
             Phase::Stopping { killed: true, .. } if quitting => {
-                out.push(Action::Abandon { name: self.spec.name.clone(), epoch: self.epoch });
+                let who = self.unkillable.take();
+                out.push(Action::Abandon { name: self.spec.name.clone(), epoch: self.epoch, who });
                 self.enter(Phase::Stopped, "still running after SIGKILL", out);
             }
             // Whatever holds it in the kernel, no second one takes its place before it is gone.
