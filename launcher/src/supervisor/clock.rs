@@ -5,6 +5,10 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// What happens so much later than its time says that we ourselves stood still: by SIGSTOP, in a frozen control group, on a machine that
+/// was suspended. Then nobody was late but us.
+pub(crate) const STANDSTILL: Duration = Duration::from_secs(1);
+
 /// Now, RFC 3339 in UTC, to the second: `2026-11-21T12:03:07Z`.
 pub(crate) fn rfc3339() -> String {
     seconds(OffsetDateTime::now_utc())

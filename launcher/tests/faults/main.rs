@@ -13,6 +13,7 @@ mod launcher_killed;
 mod misbehave;
 mod other_user;
 mod processes;
+mod standstill;
 mod stop_matrix;
 mod storm;
 #[path = "../support/mod.rs"]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::supervisor::clock;
+use crate::supervisor::clock::{self, STANDSTILL};
 use crate::supervisor::spec::External;
 use crate::supervisor::status::{DependencyState, DependencyStatus};
 
@@ -93,7 +94,12 @@ async fn ask(external: External, answers: mpsc::Sender<Probed>) {
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         period.tick().await;
+        let asked = Instant::now();
         let answer = tokio::time::timeout(External::DEADLINE, (external.check)()).await;
+        if answer.is_err() && asked.elapsed() >= External::DEADLINE + STANDSTILL {
+            // We stood still, and looked at no answer meanwhile.
+            continue;
+        }
         let late = || Err(format!("does not answer within {} s", External::DEADLINE.as_secs()));
         let probed = Probed { name: external.name.clone(), result: answer.unwrap_or_else(|_| late()) };
         if answers.send(probed).await.is_err() {

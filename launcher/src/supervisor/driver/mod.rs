@@ -38,7 +38,7 @@ use self::notify::Directory;
 use self::report::Reported;
 use self::upward::Upward;
 use super::cgroup::Realm;
-use super::clock;
+use super::clock::{self, STANDSTILL};
 use super::control::{Asked, Server};
 use super::events::Clock;
 use super::hooks::{Hooks, Progress};
@@ -56,6 +56,9 @@ const REPORTS: usize = 256;
 
 /// Questions of the operator that may wait; their connections wait when there are more.
 const QUESTIONS: usize = 16;
+
+/// The turns that others have before an alarm is heard: one in which they learn of their news, one in which they tell, and as many again.
+const CATCH_UP: usize = 4;
 
 /// How often a stop that takes long says whom it waits for.
 const STOP_NEWS: Duration = Duration::from_secs(1);
@@ -166,7 +169,10 @@ impl Driver {
                 Input::Probe(probed) => self.on_probe(probed),
                 Input::Plan(plan) => self.on_plan(*plan),
                 Input::Signal => self.on_signal(),
-                Input::Alarm => self.on_alarm(),
+                Input::Alarm => {
+                    let is_over = self.catch_up(&mut inbox).await;
+                    is_over || self.on_alarm()
+                }
                 Input::StopNews => {
                     let awaited = self.awaited();
                     self.upward.waiting(&awaited);
@@ -306,8 +312,26 @@ impl Driver {
         matches!(state, Some(State::Stopped | State::Failed))
     }
 
+    /// What the children have said is heard before it is judged that they said nothing: where we ourselves were held up, it lies unread.
+    async fn catch_up(&mut self, inbox: &mut Inbox) -> bool {
+        let mut finished = false;
+        for _ in 0..CATCH_UP {
+            // The kernel is asked for news, and the children's tasks have their turn.
+            tokio::task::yield_now().await;
+            while let Ok(reported) = inbox.reports.try_recv() {
+                finished |= self.on_report(reported);
+            }
+        }
+        finished
+    }
+
     fn on_alarm(&mut self) -> bool {
         let now = Instant::now();
+        let late = self.alarms.values().map(|(at, _)| now.saturating_duration_since(*at)).max();
+        if let Some(late) = late.filter(|late| *late >= STANDSTILL) {
+            tracing::warn!(?late, "the launcher was stopped or held up; all time limits begin anew");
+            self.feed(Event::Standstill);
+        }
         let due: Vec<String> =
             self.alarms.iter().filter(|(_, (at, _))| *at <= now).map(|(name, _)| name.clone()).collect();
         let mut finished = false;

@@ -42,6 +42,8 @@ pub(crate) enum Event {
     Alarm { name: String, token: u64 },
     /// The operator wants something of a component that [`Machine::refusal`] does not refuse.
     Operator { name: String, verb: Verb },
+    /// Nobody was heard for a while, because we ourselves stood still.
+    Standstill,
     /// A dependency answers, or does not.
     Dependency { name: String, ok: bool },
     /// A new plan.

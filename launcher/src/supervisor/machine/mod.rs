@@ -108,6 +108,9 @@ impl Machine {
                     component.on_alarm(now, token, quitting, out);
                 }
             }
+            Event::Standstill => {
+                self.components.values_mut().for_each(|it| it.on_standstill(now, out));
+            }
             Event::Operator { name, verb } => self.on_operator(now, &name, verb, out),
             Event::Dependency { name, ok } => {
                 self.dependencies.entry(name).and_modify(|state| *state = ok);

@@ -24,6 +24,7 @@ enum Step {
     StaleAlarm(usize),
     Operator(usize, Verb),
     Dependency(bool),
+    Standstill,
     Reload(u64, usize),
     Wait(u64),
     Quit,
@@ -84,6 +85,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..30usize).prop_map(Step::StaleAlarm),
         3 => ((0..30usize), verb).prop_map(|(i, verb)| Step::Operator(i, verb)),
         2 => any::<bool>().prop_map(Step::Dependency),
+        1 => Just(Step::Standstill),
         1 => ((0..3u64), (0..30usize)).prop_map(|(digest, drop)| Step::Reload(digest, drop)),
         1 => (0..90u64).prop_map(Step::Wait),
         1 => prop_oneof![9 => Just(Step::Wait(1)), 1 => Just(Step::Quit), 1 => Just(Step::Kill)],
@@ -226,6 +228,7 @@ impl World {
                 self.database = ok;
                 self.send(Event::Dependency { name: "db".to_owned(), ok });
             }
+            Step::Standstill => self.send(Event::Standstill),
             Step::Reload(digest, drop) => self.reload(digest, drop),
             Step::Wait(seconds) => self.now += Duration::from_secs(seconds),
             Step::Quit => self.send(Event::Quit),
@@ -300,7 +303,7 @@ proptest! {
             match step {
                 Step::Operator(..) | Step::Reload(..) => {}
                 Step::Ready(_) | Step::Told(..) | Step::StaleReady(_) | Step::Exit(..) | Step::StaleExit(_) | Step::Alarm(_)
-                | Step::StaleAlarm(_) | Step::Dependency(_) | Step::Wait(_) | Step::Quit | Step::Kill => world.happen(step),
+                | Step::StaleAlarm(_) | Step::Standstill | Step::Dependency(_) | Step::Wait(_) | Step::Quit | Step::Kill => world.happen(step),
             }
             let state = world.machine.component(&name).map(|component| component.state());
             prop_assert!(matches!(state, None | Some(State::Stopped | State::Stopping)), "{state:?}");

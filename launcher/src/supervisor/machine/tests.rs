@@ -228,6 +228,28 @@ fn what_a_main_process_leaves_behind_has_its_time_to_end_and_then_the_crash_coun
 }
 
 #[test]
+fn a_standstill_of_our_own_is_nobodys_delay() {
+    let mut silent = component("api", &[]);
+    silent.watchdog = Some(Duration::from_secs(20));
+    let mut bench = Bench::new(vec![silent], &[]);
+    bench.now += Duration::from_secs(600);
+    bench.step(Event::Standstill);
+    assert!(bench.actions.iter().any(
+        |action| matches!(action, Action::Alarm { at, .. } if *at == bench.now + Duration::from_secs(10))
+    ));
+    bench.ready("api");
+    bench.now += Duration::from_secs(600);
+    bench.step(Event::Standstill);
+    let begun = bench.now;
+    bench.ring();
+    assert_eq!(bench.now, begun + Duration::from_secs(20), "it has its whole time again");
+    assert_eq!(bench.terminated(), ["api"]);
+    bench.now += Duration::from_secs(600);
+    bench.step(Event::Standstill);
+    assert!(bench.reason("api").contains("killed in 5 s"), "{}", bench.reason("api"));
+}
+
+#[test]
 fn a_stop_beats_a_restart_in_flight() {
     let mut bench = running();
     bench.operator("web", Verb::Restart);

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::report::{Answer, Report, Reporter};
+use crate::supervisor::clock::STANDSTILL;
 use crate::supervisor::events::ProbeKind;
 use crate::supervisor::spec::{Ask, ComponentSpec, ProbeSpec, Readiness};
 
@@ -125,6 +126,10 @@ impl Asker {
                     Err(format!("does not answer within {}", kit::duration::format(self.probe.timeout)))
                 }
             };
+            if result.is_err() && asked.elapsed() >= self.patience().saturating_add(STANDSTILL) {
+                // We stood still, and looked at no answer meanwhile.
+                continue;
+            }
             let verdict = row.judge(self.started.elapsed(), result.is_ok());
             let answer = Answer { kind: self.kind, took: asked.elapsed(), result, verdict };
             self.reporter.tell(Report::Answered(answer)).await;

@@ -335,6 +335,28 @@ impl Component {
         }
     }
 
+    /// We stood still: whatever limit it is under begins anew.
+    pub(super) fn on_standstill(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let limit = match &self.phase {
+            Phase::Starting { .. } => Some(self.spec.ready_timeout),
+            Phase::Ready { .. } | Phase::Unready { .. } => self.watchdog,
+            Phase::Stopping { killed: false, .. } => Some(self.spec.stop_grace),
+            Phase::Stopping { killed: true, .. } => Some(KILL_PATIENCE),
+            Phase::Waiting
+            | Phase::Backoff { .. }
+            | Phase::Stopped
+            | Phase::Failed { .. }
+            | Phase::Skipped { .. } => None,
+        };
+        let Some(limit) = limit else { return };
+        let at = self.deadline.map_or(later(now, limit), |deadline| deadline.max(later(now, limit)));
+        self.limit = self.limit.max(later(now, limit.saturating_mul(MAX_EXTENSION)));
+        if let Phase::Stopping { until, .. } = &mut self.phase {
+            *until = at;
+        }
+        self.set_alarm(at, out);
+    }
+
     /// Told to end, with TERM; later with KILL.
     pub(super) fn stop(&mut self, now: Instant, then: Then, why: &str, out: &mut Vec<Action>) {
         self.begin_to_stop(now, then, why, out);
