@@ -16,8 +16,8 @@ use super::{message_probe, programs};
 use crate::config::{LauncherConfig, Loaded, LogsConfig, OPENAI_API_KEY, Settings, is_secret};
 use crate::preflight::mongodb;
 use crate::supervisor::{
-    ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen, LogPolicy, Plan, Readiness,
-    RestartPolicy,
+    ComponentKind, ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen, LogPolicy, Plan,
+    Readiness, RestartPolicy,
 };
 
 /// What moves a running chat elsewhere: what was said before is not there.
@@ -74,6 +74,7 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
     let mut spec = ComponentSpec {
         name: component.name.to_owned(),
         config_digest: digest(&(&config, replaced_by, key)),
+        kind: ComponentKind::Service,
         launch: launch(component, config, loaded, process),
         readiness: if replaced_by.is_some() { Readiness::Spawned } else { Readiness::Notify },
         listen: sockets(component, loaded),

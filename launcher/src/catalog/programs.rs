@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::process::{Process, digest};
 use crate::config::{ComponentConfig, Loaded, ProbeConfig, split_url};
-use crate::supervisor::{Ask, ComponentSpec, Launch, ProbeSpec, Readiness, RestartPolicy};
+use crate::supervisor::{
+    Ask, ComponentKind, ComponentSpec, Launch, ProbeSpec, Readiness, RestartPolicy, RestartWhen,
+};
 
 /// How long one of ours may give no sign of life. It gives one every ten seconds, so this is a process that is stuck, not a
 /// machine that is busy.
@@ -20,7 +22,10 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// Applies what `[components.NAME]` says of a component's supervision but for its liveness, of which ours have one of their own; it is as without that section where there is none.
 pub(super) fn supervise(spec: &mut ComponentSpec, config: &ComponentConfig, watchdog: Option<Duration>) {
     spec.restart = RestartPolicy {
-        when: config.restart,
+        when: config.restart.unwrap_or(match spec.kind {
+            ComponentKind::Service => RestartWhen::Always,
+            ComponentKind::Oneshot => RestartWhen::Never,
+        }),
         base: config.backoff,
         cap: config.backoff_max,
         reset_after: config.reset_after,
@@ -52,6 +57,7 @@ pub(super) fn program(
     let launcher = &loaded.settings.launcher;
     let mut spec = ComponentSpec {
         name: name.to_owned(),
+        kind: config.kind,
         launch: Launch::Command {
             program,
             args,

@@ -117,8 +117,9 @@ impl Screen {
                 let pid = component.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
                 format!("{} is ready{pid}", component.name)
             }
+            State::Finished => format!("{} has finished", component.name),
             State::Stopped => format!("{} is stopped", component.name),
-            State::Waiting | State::Starting | State::Stopping | State::Skipped => return,
+            State::Waiting | State::Starting | State::Running | State::Stopping | State::Skipped => return,
         };
         self.once(text);
     }

@@ -33,7 +33,10 @@ pub(super) struct Args {
 pub(super) fn restart(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let before = find(place, &args.component)?.pid;
     ask_for(place, &Request::Restart { component: args.component.clone() })?;
-    follow(place, args, |now| now.state == State::Ready && now.pid != before)
+    follow(place, args, |now| {
+        let is_new = now.pid != before;
+        is_new && now.state == State::Ready || now.state == State::Finished
+    })
 }
 
 /// Stops a component.
@@ -45,7 +48,7 @@ pub(super) fn stop(place: &Where, args: &Args) -> Result<Exit, Failure> {
 /// Starts a component.
 pub(super) fn start(place: &Where, args: &Args) -> Result<Exit, Failure> {
     ask_for(place, &Request::Start { component: args.component.clone() })?;
-    follow(place, args, |now| now.state == State::Ready)
+    follow(place, args, |now| matches!(now.state, State::Ready | State::Finished))
 }
 
 /// Waits until it is done, or cannot be.

@@ -78,7 +78,8 @@ fn ask(runtime: &Runtime, data: &Path, pid: u32) -> Option<Snapshot> {
 
 /// Nothing is under way any more.
 fn is_settled(snapshot: &Snapshot) -> bool {
-    let under_way = |state| matches!(state, State::Waiting | State::Starting | State::Backoff);
+    let under_way =
+        |state| matches!(state, State::Waiting | State::Starting | State::Running | State::Backoff);
     !snapshot.components.iter().any(|component| under_way(component.state))
 }
 

@@ -31,11 +31,14 @@ pub(super) fn milliseconds(ms: u64) -> String {
 /// A state in its colour.
 pub(super) fn state(state: State) -> Cell {
     match state {
-        State::Ready => Cell::coloured(state.to_string(), Colour::Green),
+        State::Ready | State::Finished => Cell::coloured(state.to_string(), Colour::Green),
         State::Failed => Cell::coloured(state.to_string(), Colour::Red),
-        State::Backoff | State::Unready | State::Waiting | State::Starting | State::Stopping => {
-            Cell::coloured(state.to_string(), Colour::Yellow)
-        }
+        State::Backoff
+        | State::Unready
+        | State::Waiting
+        | State::Starting
+        | State::Running
+        | State::Stopping => Cell::coloured(state.to_string(), Colour::Yellow),
         State::Stopped | State::Skipped => Cell::plain(state.to_string()),
     }
 }

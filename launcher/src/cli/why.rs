@@ -56,6 +56,8 @@ fn preposition(state: State) -> &'static str {
         | State::Ready
         | State::Unready
         | State::Stopping
+        | State::Running
+        | State::Finished
         | State::Stopped
         | State::Failed
         | State::Skipped => "",
@@ -128,11 +130,17 @@ fn causes<'a>(snapshot: &'a Snapshot, component: &'a ComponentStatus) -> Vec<(&'
 fn next_try(component: &ComponentStatus) -> Option<String> {
     match component.state {
         State::Backoff => component.next_try_ms.map(|ms| format!("in {}", milliseconds(ms))),
-        State::Waiting => Some(format!("once {} ready", are(&component.waits_for))),
+        State::Waiting => Some(format!("once {} ready or finished", are(&component.waits_for))),
         State::Failed | State::Stopped => {
             Some(format!("none; start it with: launcher start {}", component.name))
         }
-        State::Starting | State::Ready | State::Unready | State::Stopping | State::Skipped => None,
+        State::Finished => Some(format!("none; run it again with: launcher start {}", component.name)),
+        State::Starting
+        | State::Ready
+        | State::Running
+        | State::Unready
+        | State::Stopping
+        | State::Skipped => None,
     }
 }
 

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::supervisor::{Dependents, RestartWhen};
+use crate::supervisor::{ComponentKind, Dependents, RestartWhen};
 
 /// One component. Of ours only what supervises it can be set; see [`ComponentConfig::PROGRAM_KEYS`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ComponentConfig {
+    /// Whether it serves, or does something and is done.
+    #[serde(rename = "type")]
+    pub kind: ComponentKind,
     /// The program, alone or with arguments. No shell is between.
     #[serde(deserialize_with = "one_or_many")]
     pub command: Vec<String>,
@@ -32,8 +35,8 @@ pub struct ComponentConfig {
     pub probe: Option<ProbeConfig>,
     /// Asked whether it must be started anew.
     pub liveness: Option<ProbeConfig>,
-    /// After which ends it is started again.
-    pub restart: RestartWhen,
+    /// After which ends it is started again: a service always, a one-shot never, where nothing is said.
+    pub restart: Option<RestartWhen>,
     /// The wait before the first restart; each further one doubles it.
     #[serde(with = "kit::duration")]
     pub backoff: Duration,
@@ -65,13 +68,14 @@ pub struct ComponentConfig {
 
 impl ComponentConfig {
     /// The keys that say what the program is. Ours are what they are, so these are for the operator's own programs.
-    pub(crate) const PROGRAM_KEYS: [&'static str; 8] =
-        ["command", "args", "env", "cwd", "needs", "address", "notify", "probe"];
+    pub(crate) const PROGRAM_KEYS: [&'static str; 9] =
+        ["type", "command", "args", "env", "cwd", "needs", "address", "notify", "probe"];
 }
 
 impl Default for ComponentConfig {
     fn default() -> Self {
         Self {
+            kind: ComponentKind::Service,
             command: Vec::new(),
             args: Vec::new(),
             env: BTreeMap::new(),
@@ -81,7 +85,7 @@ impl Default for ComponentConfig {
             notify: false,
             probe: None,
             liveness: None,
-            restart: RestartWhen::Always,
+            restart: None,
             backoff: Duration::from_millis(200),
             backoff_max: Duration::from_secs(30),
             reset_after: Duration::from_secs(60),

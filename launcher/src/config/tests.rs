@@ -280,7 +280,7 @@ fn what_is_wrong_with_a_component_is_said_with_its_place() {
     let expected = [
         ":3:9: components.bot.probe: http is written",
         ":4:12: components.bot.liveness: log probes are for readiness only",
-        ":5:11: components.bot.restart: \"sometimes\" is not one of always, on-failure, never; the default is",
+        ":5:11: components.bot.restart: \"sometimes\" is not one of always, on-failure, never",
         ":8:9: components.a.probe: names one of http, tcp, exec and log",
         "components.a.backoff-max: is less than backoff",
         ":11:11: components.chat-server.command: chat-server is a built-in component",

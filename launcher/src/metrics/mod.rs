@@ -57,13 +57,15 @@ const COLUMNS: [Column; 15] = [
 ];
 
 /// Every state that a component may be in.
-const STATES: [State; 9] = [
+const STATES: [State; 11] = [
     State::Waiting,
     State::Starting,
     State::Ready,
     State::Unready,
     State::Stopping,
     State::Backoff,
+    State::Running,
+    State::Finished,
     State::Stopped,
     State::Failed,
     State::Skipped,

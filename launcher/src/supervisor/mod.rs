@@ -37,8 +37,8 @@ pub use hooks::{Consent, Hooks, Progress, Reloader};
 pub use lock::{Claim, DataLock, control_group};
 pub use outcome::Outcome;
 pub use spec::{
-    Answered, Ask, Asking, Call, ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen,
-    LogFormat, LogPolicy, Plan, Probe, ProbeSpec, Readiness, RestartPolicy, RestartWhen,
+    Answered, Ask, Asking, Call, ComponentKind, ComponentSpec, Dependents, External, Launch, LauncherSpec,
+    Listen, LogFormat, LogPolicy, Plan, Probe, ProbeSpec, Readiness, RestartPolicy, RestartWhen,
 };
 pub use status::{Awaited, Snapshot};
 pub use sweep::{RUN, guard};

@@ -55,6 +55,8 @@ pub struct LauncherSpec {
 pub struct ComponentSpec {
     /// Its name: small letters, digits and `-`, at most 40 characters; also the name of its log file.
     pub name: String,
+    /// What its end means.
+    pub kind: ComponentKind,
     /// How it is started, or why it is not.
     pub launch: Launch,
     /// How one knows that it serves.
@@ -82,6 +84,17 @@ pub struct ComponentSpec {
     /// Stands for its configuration: a reload restarts it when this differs. What differs beside it holds at once, or, as in
     /// `launch`, from its next start on.
     pub config_digest: String,
+}
+
+/// What the end of a component means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComponentKind {
+    /// It serves until it is told to end. Who needs it needs it ready.
+    #[default]
+    Service,
+    /// It does something and is done: it ends with code 0. Who needs it needs it finished.
+    Oneshot,
 }
 
 /// A listening socket.

@@ -46,7 +46,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether every required component that is to run is ready and every dependency answers.
+    /// Whether every required component that is to run is ready or finished and every dependency answers.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.components.iter().all(ComponentStatus::is_fine)
@@ -128,7 +128,7 @@ impl ComponentStatus {
     /// Whether the whole may be healthy with this one as it is.
     #[must_use]
     pub fn is_fine(&self) -> bool {
-        !self.required || matches!(self.state, State::Ready | State::Skipped)
+        !self.required || matches!(self.state, State::Ready | State::Finished | State::Skipped)
     }
 }
 
@@ -177,6 +177,10 @@ pub enum State {
     Stopping,
     /// It ended on its own and is started again after a wait.
     Backoff,
+    /// It has a process that does something and will be done.
+    Running,
+    /// It has done what it is for.
+    Finished,
     /// It was stopped by the operator or is no longer wanted.
     Stopped,
     /// It is given up until the operator starts it.
@@ -195,6 +199,8 @@ impl fmt::Display for State {
             Self::Unready => "unready",
             Self::Stopping => "stopping",
             Self::Backoff => "backoff",
+            Self::Running => "running",
+            Self::Finished => "finished",
             Self::Stopped => "stopped",
             Self::Failed => "failed",
             Self::Skipped => "skipped",

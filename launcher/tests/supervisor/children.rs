@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kit::Notifier;
-use launcher::supervisor::{ComponentSpec, Dependents, Hooks, Launch, Readiness, RestartPolicy, supervise};
+use launcher::supervisor::{
+    ComponentKind, ComponentSpec, Dependents, Hooks, Launch, Readiness, RestartPolicy, RestartWhen, supervise,
+};
 
 use crate::bench::{block_on, claim, plan};
 
@@ -14,6 +16,14 @@ const ROLE: &str = "P2P_TEST_ROLE";
 /// A component that runs a shell script and is taken to serve at once.
 pub(crate) fn script(name: &str, script: &str) -> ComponentSpec {
     component(name, "/bin/sh".into(), &["-c", script], &[], Readiness::Spawned)
+}
+
+/// A component that runs a shell script and is done.
+pub(crate) fn oneshot(name: &str, text: &str) -> ComponentSpec {
+    let mut spec = script(name, text);
+    spec.kind = ComponentKind::Oneshot;
+    spec.restart.when = RestartWhen::Never;
+    spec
 }
 
 /// A component that says that it is ready, and runs until it is told to end.
@@ -49,6 +59,7 @@ fn component(
 ) -> ComponentSpec {
     ComponentSpec {
         name: name.to_owned(),
+        kind: ComponentKind::Service,
         launch: Launch::Command {
             program,
             args: args.iter().map(Into::into).collect(),

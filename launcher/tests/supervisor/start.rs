@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kit::Exit;
+use launcher::supervisor::control::Request;
 use launcher::supervisor::status::{DependencyState, State};
 use launcher::supervisor::{External, Hooks, Launch, Progress, supervise_until};
 use tokio::sync::mpsc;
 
 use crate::bench::{Bench, block_on, claim, log, plan};
-use crate::children::{mute, script, server};
+use crate::children::{mute, oneshot, script, server};
 
 #[test]
 fn each_starts_when_what_it_needs_has_said_that_it_is_ready() {
@@ -78,6 +79,34 @@ fn what_is_skipped_is_said_and_what_cannot_be_started_is_given_up() {
         let web = settled.component("web").unwrap();
         assert_eq!(web.state, State::Failed);
         assert!(web.last_error.as_ref().unwrap().starts_with("cannot be started: No such file"), "{web:?}");
+        bench.stop().await;
+    });
+}
+
+#[test]
+fn who_needs_a_one_shot_starts_when_that_has_finished_and_not_when_it_has_failed() {
+    block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let flag = dir.path().join("flag");
+        let text = format!("echo began; sleep 0.2; test -e {}", flag.display());
+        let mut bench = Bench::start(vec![oneshot("migrate", &text), server("api", &["migrate"])]).await;
+        let settled = bench.settled().await;
+        assert_eq!(settled.component("migrate").unwrap().state, State::Failed);
+        let api = settled.component("api").unwrap();
+        assert_eq!((api.state, api.reason.as_deref()), (State::Waiting, Some("waits for migrate (failed)")));
+        std::fs::write(&flag, "").unwrap();
+        bench.ask(Request::Start { component: "migrate".to_owned() }).await;
+        bench.until_state("migrate", State::Running).await;
+        assert_eq!(bench.component("api").await.state, State::Waiting);
+        bench.until_state("api", State::Ready).await;
+        let snapshot = bench.snapshot().await;
+        assert_eq!(snapshot.component("migrate").unwrap().state, State::Finished);
+        assert!(snapshot.is_healthy());
+        // A server that needs it and is restarted does not wait for another run of it.
+        bench.ask(Request::Restart { component: "api".to_owned() }).await;
+        let pid = snapshot.component("api").unwrap().pid;
+        bench.until("api", |api| api.state == State::Ready && api.pid != pid).await;
+        assert_eq!(bench.log("migrate").matches("began").count(), 2);
         bench.stop().await;
     });
 }

@@ -8,6 +8,7 @@ use crate::config::layers::Origins;
 use crate::config::nearest::nearest;
 use crate::config::settings::Settings;
 use crate::config::source::Source;
+use crate::supervisor::{ComponentKind, RestartWhen};
 
 /// Each with its key.
 pub(super) fn check(settings: &Settings, origins: &Origins) -> Vec<(String, String)> {
@@ -50,6 +51,19 @@ fn program(
     }
     if needs_itself(settings, name) {
         complain("needs", "needs itself, if by a detour".to_owned());
+    }
+    if component.kind == ComponentKind::Oneshot && (component.notify || component.probe.is_some()) {
+        let key = if component.notify { "notify" } else { "probe" };
+        complain(
+            key,
+            "a one-shot component is ready for others once it has exited with 0, not before".to_owned(),
+        );
+    }
+    if component.kind == ComponentKind::Oneshot && component.restart == Some(RestartWhen::Always) {
+        complain(
+            "restart",
+            "a one-shot component is done when it has exited with 0; write on-failure or never".to_owned(),
+        );
     }
     if component.notify && component.probe.is_some() {
         complain("probe", "one of notify and probe will do: which is to say that it serves?".to_owned());

@@ -309,7 +309,7 @@ impl Driver {
 
     fn is_down(&self, name: &str) -> bool {
         let state = self.machine.component(name).map(Component::state);
-        matches!(state, Some(State::Stopped | State::Failed))
+        matches!(state, Some(State::Finished | State::Stopped | State::Failed))
     }
 
     /// What the children have said is heard before it is judged that they said nothing: where we ourselves were held up, it lies unread.

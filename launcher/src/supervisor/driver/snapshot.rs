@@ -31,6 +31,7 @@ impl Driver {
             | Phase::Unready { .. }
             | Phase::Stopping { .. }
             | Phase::Backoff { .. }
+            | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
             | Phase::Skipped { .. } => None,
@@ -66,6 +67,7 @@ fn next_try(component: &Component, now: Instant) -> Option<Duration> {
         | Phase::Ready { .. }
         | Phase::Unready { .. }
         | Phase::Stopping { .. }
+        | Phase::Finished
         | Phase::Stopped
         | Phase::Failed { .. }
         | Phase::Skipped { .. } => None,

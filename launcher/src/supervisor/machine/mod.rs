@@ -165,8 +165,9 @@ impl Machine {
     /// Whether nothing is under way: every component is ready, or cannot become so until something else happens.
     pub(crate) fn is_settled(&self) -> bool {
         self.components.values().all(|component| match component.phase {
-            Phase::Ready { .. }
-            | Phase::Unready { .. }
+            Phase::Ready { .. } => !component.is_oneshot(),
+            Phase::Unready { .. }
+            | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
             | Phase::Skipped { .. } => true,
@@ -185,6 +186,7 @@ impl Machine {
                 | Phase::Ready { .. }
                 | Phase::Unready { .. }
                 | Phase::Stopping { .. }
+                | Phase::Finished
                 | Phase::Backoff { .. } => false,
             },
         }
@@ -216,6 +218,7 @@ impl Machine {
             | Phase::Ready { .. }
             | Phase::Unready { .. }
             | Phase::Stopping { .. }
+            | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
             | Phase::Skipped { .. } => {}
@@ -314,7 +317,7 @@ impl Machine {
 
     fn is_met(&self, need: &str) -> bool {
         match self.components.get(need) {
-            Some(component) => component.is_ready(),
+            Some(component) => component.is_met(),
             None => self.dependencies.get(need).copied().unwrap_or(false),
         }
     }

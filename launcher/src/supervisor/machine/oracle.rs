@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Action, Event, Goal, Machine, Phase, Then, Verb};
-use crate::supervisor::spec::Launch;
+use crate::supervisor::spec::{ComponentKind, Launch};
 
 /// What the machine was like before a step.
 pub(super) struct Oracle {
@@ -62,7 +62,10 @@ impl Oracle {
         assert!(matches!(component.spec.launch, Launch::Command { .. }), "{name} is not part of this run");
         for need in &component.spec.needs {
             let met = match machine.components.get(need) {
-                Some(need) => matches!(need.phase, Phase::Ready { .. }),
+                Some(need) => match need.spec.kind {
+                    ComponentKind::Service => matches!(need.phase, Phase::Ready { .. } | Phase::Finished),
+                    ComponentKind::Oneshot => need.phase == Phase::Finished,
+                },
                 None => machine.dependencies.get(need) == Some(&true),
             };
             assert!(met, "{name} is started before {need} is ready");
@@ -82,6 +85,7 @@ impl Oracle {
             | Phase::Ready { .. }
             | Phase::Unready { .. }
             | Phase::Backoff { .. }
+            | Phase::Finished
             | Phase::Failed { .. } => false,
         };
         assert!(stays || self.quitting, "{} was stopped and is {:?}", component.spec.name, component.phase);
@@ -110,7 +114,7 @@ fn check_component(component: &super::Component) {
             assert!(component.deadline.is_some(), "{name} would wait for ever");
         }
         Phase::Ready { .. } | Phase::Unready { .. } => {}
-        Phase::Waiting | Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => {
+        Phase::Waiting | Phase::Finished | Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => {
             assert!(component.deadline.is_none(), "{name} waits for no time");
             assert!(component.pid.is_none(), "{name} has no process");
         }

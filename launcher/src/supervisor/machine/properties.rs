@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::testing::{cases, component};
 use super::{Action, Event, Graph, Machine, Verb};
 use crate::supervisor::exit::ProcessExit;
-use crate::supervisor::spec::{ComponentSpec, Dependents, RestartWhen};
+use crate::supervisor::spec::{ComponentKind, ComponentSpec, Dependents, RestartWhen};
 use crate::supervisor::status::State;
 
 /// One thing that may happen; which component it happens to is taken modulo their number.
@@ -106,6 +106,7 @@ fn plans() -> impl Strategy<Value = Vec<ComponentSpec>> {
             let is = |bit: u32| bits >> bit & 1 == 1;
             spec.watchdog = is(30).then(|| Duration::from_secs(20));
             spec.dependents = if is(29) { Dependents::Restart } else { Dependents::Keep };
+            spec.kind = if is(26) { ComponentKind::Oneshot } else { ComponentKind::Service };
             spec.restart.when = match (is(28), is(27)) {
                 (true, true) => RestartWhen::Never,
                 (true, false) => RestartWhen::OnFailure,
@@ -167,7 +168,7 @@ impl World {
                 let component = self.machine.component(&name).unwrap();
                 for need in &component.spec.needs {
                     let met = match self.machine.component(need) {
-                        Some(need) => need.state() == State::Ready,
+                        Some(need) => matches!(need.state(), State::Ready | State::Finished),
                         None => self.database,
                     };
                     assert!(met, "{name} is started before {need} is ready");

@@ -27,7 +27,7 @@ impl Machine {
             }
             Phase::Failed { reason } => Some(format!("{reason}{}", again(component))),
             Phase::Skipped { reason } => Some(reason.clone()),
-            Phase::Stopped => component.note.clone(),
+            Phase::Finished | Phase::Stopped => component.note.clone(),
             Phase::Starting { .. } | Phase::Ready { .. } => None,
         }
     }

@@ -23,7 +23,9 @@ impl Machine {
                     (true, false) => &mut summary.started,
                     (false, true) => &mut summary.stopped,
                     (false, false) if old.spec == *spec => &mut summary.kept,
-                    (false, false) if old.spec.config_digest == spec.config_digest => &mut summary.changed,
+                    (false, false) if old.spec.config_digest == spec.config_digest || old.stays_down() => {
+                        &mut summary.changed
+                    }
                     (false, false) => &mut summary.restarted,
                 },
             };

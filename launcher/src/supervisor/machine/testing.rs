@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::supervisor::spec::{ComponentSpec, Dependents, Launch, Readiness, RestartPolicy};
+use crate::supervisor::spec::{ComponentKind, ComponentSpec, Dependents, Launch, Readiness, RestartPolicy};
 
 /// A component that is never really started.
 pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
     ComponentSpec {
         name: name.to_owned(),
+        kind: ComponentKind::Service,
         launch: Launch::Command {
             program: PathBuf::from("/bin/true"),
             args: Vec::new(),

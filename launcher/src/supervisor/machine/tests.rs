@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::testing::component;
 use super::{Action, Event, Machine, Phase, Verb};
 use crate::supervisor::exit::ProcessExit;
-use crate::supervisor::spec::{ComponentSpec, Launch, RestartPolicy};
+use crate::supervisor::spec::{ComponentKind, ComponentSpec, Launch, RestartPolicy, RestartWhen};
 use crate::supervisor::status::State;
 
 /// A machine with a clock, and with what it did last.
@@ -225,6 +225,35 @@ fn what_a_main_process_leaves_behind_has_its_time_to_end_and_then_the_crash_coun
     assert!(bench.actions.is_empty(), "{:?}", bench.actions);
     bench.exit("api", ProcessExit::Code(0));
     assert_eq!(bench.state("api"), State::Stopped);
+}
+
+#[test]
+fn who_needs_a_one_shot_waits_until_it_has_finished_with_0() {
+    let mut plan = vec![component("migrate", &[]), component("api", &["migrate"])];
+    plan[0].kind = ComponentKind::Oneshot;
+    plan[0].restart.when = RestartWhen::Never;
+    let mut bench = Bench::new(plan.clone(), &[]);
+    bench.ready("migrate");
+    assert_eq!((bench.state("migrate"), bench.spawned()), (State::Running, Vec::new()));
+    assert!(!bench.machine.is_settled());
+    bench.exit("migrate", ProcessExit::Code(1));
+    assert_eq!(
+        (bench.state("migrate"), bench.reason("api")),
+        (State::Failed, "waits for migrate (failed)".to_owned())
+    );
+    bench.operator("migrate", Verb::Start);
+    bench.ready("migrate");
+    bench.exit("migrate", ProcessExit::Code(0));
+    assert_eq!((bench.state("migrate"), bench.spawned()), (State::Finished, vec!["api"]));
+    // An edit does not run it again; the operator does.
+    plan[0].config_digest = "2".to_owned();
+    assert_eq!(bench.machine.compare(&plan).changed, ["migrate"]);
+    let graph = super::Graph::new(&plan, &[]).unwrap();
+    bench.step(Event::Replace { components: plan, dependencies: Vec::new(), graph });
+    assert_eq!(bench.state("migrate"), State::Finished);
+    bench.operator("migrate", Verb::Restart);
+    assert_eq!(bench.spawned(), ["migrate"]);
+    assert_eq!(bench.state("api"), State::Starting, "who runs runs on");
 }
 
 #[test]

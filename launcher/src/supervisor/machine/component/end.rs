@@ -32,6 +32,7 @@ impl Component {
             Phase::Stopping { then, .. } => then.clone(),
             Phase::Waiting
             | Phase::Backoff { .. }
+            | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
             | Phase::Skipped { .. } => return,
@@ -89,9 +90,9 @@ impl Component {
     /// It ended though nobody had asked it to.
     fn end_of_its_own(&mut self, now: Instant, end: End, unit: f64, out: &mut Vec<Action>) {
         let when = self.spec.restart.when;
-        if end.clean && when != RestartWhen::Always {
+        if end.clean && (self.is_oneshot() || when != RestartWhen::Always) {
             let note = format!("finished: {}", end.how);
-            self.enter(Phase::Stopped, &note, out);
+            self.enter(Phase::Finished, &note, out);
             self.note = Some(note);
             return;
         }

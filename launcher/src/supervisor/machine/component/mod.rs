@@ -10,6 +10,8 @@
 //!               └──▶ Failed
 //! ```
 //!
+//! One that ends with code 0, and is a one-shot or is not to be restarted for that, has *finished*.
+//!
 //! A process is an *incarnation* with an epoch of its own; what comes from an earlier one is dropped by its epoch. An alarm
 //! belongs to the state that set it; one that rings in a later state is told by its token and dropped.
 
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant};
 use super::Action;
 use super::budget::Budget;
 use crate::supervisor::exit::ProcessExit;
-use crate::supervisor::spec::{ComponentSpec, Launch};
+use crate::supervisor::spec::{ComponentKind, ComponentSpec, Launch};
 use crate::supervisor::status::State;
 
 pub(super) use ended::End;
@@ -48,6 +50,8 @@ pub(crate) enum Phase {
     Stopping { then: Then, until: Instant, killed: bool },
     /// Started again then.
     Backoff { until: Instant },
+    /// It has done what it is for.
+    Finished,
     /// Not wanted.
     Stopped,
     /// Given up.
@@ -140,10 +144,12 @@ impl Component {
         match &self.phase {
             Phase::Waiting => State::Waiting,
             Phase::Starting { .. } => State::Starting,
+            Phase::Ready { .. } if self.is_oneshot() => State::Running,
             Phase::Ready { .. } => State::Ready,
             Phase::Unready { .. } => State::Unready,
             Phase::Stopping { .. } => State::Stopping,
             Phase::Backoff { .. } => State::Backoff,
+            Phase::Finished => State::Finished,
             Phase::Stopped => State::Stopped,
             Phase::Failed { .. } => State::Failed,
             Phase::Skipped { .. } => State::Skipped,
@@ -162,15 +168,26 @@ impl Component {
             Phase::Waiting
             | Phase::Stopping { .. }
             | Phase::Backoff { .. }
+            | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
             | Phase::Skipped { .. } => false,
         }
     }
 
-    /// Whether others may count on it.
-    pub(super) fn is_ready(&self) -> bool {
+    /// Whether its process serves, or has begun what it is to do.
+    fn is_ready(&self) -> bool {
         matches!(self.phase, Phase::Ready { .. })
+    }
+
+    /// Whether it is done when it has ended with code 0.
+    pub(super) fn is_oneshot(&self) -> bool {
+        self.spec.kind == ComponentKind::Oneshot
+    }
+
+    /// Whether others may count on it.
+    pub(super) fn is_met(&self) -> bool {
+        self.phase == Phase::Finished || self.is_ready() && !self.is_oneshot()
     }
 
     /// Its needs are ready: a new incarnation.
@@ -199,6 +216,7 @@ impl Component {
             Phase::Ready { .. } | Phase::Stopping { .. } => {}
             Phase::Waiting
             | Phase::Backoff { .. }
+            | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
             | Phase::Skipped { .. } => {}
@@ -251,6 +269,7 @@ impl Component {
             Phase::Stopping { killed: true, .. }
             | Phase::Waiting
             | Phase::Backoff { .. }
+            | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
             | Phase::Skipped { .. } => return,
@@ -285,6 +304,7 @@ impl Component {
             Phase::Stopping { .. } => {}
             Phase::Waiting
             | Phase::Backoff { .. }
+            | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
             | Phase::Skipped { .. } => {}
@@ -331,7 +351,11 @@ impl Component {
                 self.restarts = self.restarts.saturating_add(1);
                 self.enter(Phase::Waiting, "backoff is over", out);
             }
-            Phase::Waiting | Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => {}
+            Phase::Waiting
+            | Phase::Finished
+            | Phase::Stopped
+            | Phase::Failed { .. }
+            | Phase::Skipped { .. } => {}
         }
     }
 
@@ -344,6 +368,7 @@ impl Component {
             Phase::Stopping { killed: true, .. } => Some(KILL_PATIENCE),
             Phase::Waiting
             | Phase::Backoff { .. }
+            | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
             | Phase::Skipped { .. } => None,

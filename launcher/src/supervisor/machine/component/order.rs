@@ -29,14 +29,22 @@ impl Component {
             }
             (Phase::Stopping { then, .. }, _) => *then = after,
             (Phase::Waiting, Verb::Start | Verb::Restart) | (Phase::Stopped, Verb::Stop) => {}
-            (Phase::Waiting | Phase::Backoff { .. } | Phase::Failed { .. }, Verb::Stop) => {
+            (Phase::Waiting | Phase::Backoff { .. } | Phase::Finished | Phase::Failed { .. }, Verb::Stop) => {
                 self.enter(Phase::Stopped, why, out);
             }
-            (Phase::Backoff { .. } | Phase::Stopped | Phase::Failed { .. }, Verb::Start | Verb::Restart) => {
+            (
+                Phase::Backoff { .. } | Phase::Finished | Phase::Stopped | Phase::Failed { .. },
+                Verb::Start | Verb::Restart,
+            ) => {
                 self.enter(Phase::Waiting, why, out);
             }
             (Phase::Skipped { .. }, Verb::Start | Verb::Stop | Verb::Restart) => {}
         }
+    }
+
+    /// Whether it runs again only when the operator wants it, whatever its configuration becomes.
+    pub(in crate::supervisor::machine) fn stays_down(&self) -> bool {
+        matches!(self.phase, Phase::Stopped | Phase::Finished)
     }
 
     fn forget_crashes(&mut self) {
@@ -53,7 +61,7 @@ impl Component {
             }
             Phase::Stopping { then, .. } => *then = Then::Stay,
             Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. } => {}
-            Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => {}
+            Phase::Finished | Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => {}
         }
     }
 
@@ -80,7 +88,7 @@ impl Component {
             }
         } else if matches!(self.phase, Phase::Skipped { .. }) {
             self.enter(Phase::Waiting, why, out);
-        } else if changed && self.phase != Phase::Stopped {
+        } else if changed && !self.stays_down() {
             self.on_verb(now, Verb::Restart, why, out);
         }
     }
