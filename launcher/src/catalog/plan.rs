@@ -76,7 +76,7 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
         config_digest: digest(&(&config, replaced_by, key)),
         kind: ComponentKind::Service,
         launch: launch(component, config, loaded, process),
-        readiness: if replaced_by.is_some() { Readiness::Spawned } else { Readiness::Notify },
+        readiness: if replaced_by.is_some() { Readiness::Executed } else { Readiness::Notify },
         listen: sockets(component, loaded),
         address: Some(address),
         needs,

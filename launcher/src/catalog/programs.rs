@@ -95,7 +95,7 @@ fn readiness(config: &ComponentConfig) -> Readiness {
     match &config.probe {
         Some(config) => Readiness::Probe(probe(config)),
         None if config.notify => Readiness::Notify,
-        None => Readiness::Spawned,
+        None => Readiness::Executed,
     }
 }
 

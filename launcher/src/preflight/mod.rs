@@ -4,4 +4,5 @@ pub mod directories;
 pub mod mongodb;
 mod owner;
 pub mod ports;
+pub mod programs;
 pub mod store;

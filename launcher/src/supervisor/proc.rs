@@ -90,6 +90,15 @@ pub(super) fn has_variable(pid: u32, is_it: impl Fn(&[u8]) -> bool) -> bool {
     environment.split(|byte| *byte == 0).any(is_it)
 }
 
+/// A process's program and arguments, each with a zero byte after it; empty when it has ended or is becoming another program, and none where
+/// nothing tells.
+pub(super) fn command_line(pid: u32) -> Option<Vec<u8>> {
+    if !fs::exists("/proc/self/cmdline").is_ok_and(|exists| exists) {
+        return None;
+    }
+    Some(fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
+}
+
 /// Which process this is, for the operator: `pid 12 (user nobody: sleep 600)`.
 pub(super) fn describe(pid: u32) -> String {
     let directory = format!("/proc/{pid}");
@@ -190,6 +199,10 @@ mod tests {
         assert!(Hold::on(child.id(), started + 1).is_none());
         let hold = Hold::on(child.id(), started).unwrap();
         assert!(!hold.has_ended());
+        // Between two programs a process has no command line for a moment.
+        while command_line(child.id()).is_some_and(|line| line.is_empty()) {
+            std::thread::yield_now();
+        }
         assert!(describe(child.id()).ends_with(": sleep 600)"), "{}", describe(child.id()));
         hold.send(Signal::KILL);
         child.wait().unwrap();

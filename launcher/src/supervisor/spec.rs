@@ -150,6 +150,9 @@ pub enum Readiness {
     Notify,
     /// It is taken to serve as soon as it is started; for commands that cannot say.
     Spawned,
+    /// It is taken to serve as soon as the program that it is for runs; for commands that cannot say and that a program of ours becomes,
+    /// as the operator's do. As `Spawned` where nothing tells what a process runs.
+    Executed,
     /// It is asked, again and again. While it does not serve, nothing that needs it is started; it is not restarted for that.
     Probe(ProbeSpec),
 }

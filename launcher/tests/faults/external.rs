@@ -55,6 +55,34 @@ fn a_program_that_cannot_be_run_is_named() {
 }
 
 #[test]
+fn who_needs_a_program_that_cannot_be_run_is_not_started_and_check_says_so_before() {
+    let config = "[components.echo]\ncommand = '/nonexistent/program'\nneeds = []\nbackoff = '1ms'\n[components.after]\ncommand = ['sleep', '600']\nneeds = ['echo']\n         [components.shell]\ncommand = 'sh -c true'\nneeds = []\nrestart = 'never'\n[components.lost]\ncommand = ['true']\ncwd = '/nonexistent/directory'\nneeds = []\nrestart = 'never'\n";
+    let home = home(config);
+    let check = home.run(&["check"]);
+    let said = String::from_utf8([check.stdout, check.stderr].concat()).unwrap();
+    assert_eq!(check.status.code(), Some(78), "{said}");
+    for text in [
+        "components.echo.command: cannot run '/nonexistent/program': no such file",
+        "components.shell.command: cannot run 'sh -c true'",
+        "components.lost.cwd: there is no directory /nonexistent/directory",
+    ] {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+    let mut launcher = home.start();
+    wait_for("it to be given up", || (launcher.component("echo")?["state"] == "failed").then_some(()));
+    wait_for("the lost one", || {
+        launcher.component("lost")?["last_error"].as_str()?.contains("/nonexistent/directory").then_some(())
+    });
+    assert_eq!(launcher.component("after").unwrap()["state"], "waiting");
+    launcher.end("-TERM");
+    let events = std::fs::read_to_string(launcher.home.logs().join("events.jsonl")).unwrap();
+    let events = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let ready: Vec<_> =
+        events.filter(|event| event["component"] == "echo" && event["to"] == "ready").collect();
+    assert!(ready.is_empty(), "{ready:?}");
+}
+
+#[test]
 fn a_crash_is_on_record_with_all_that_was_known_of_it() {
     let home = Home::new()
         .set("components.bot.command=['sh', '-c', 'echo starting; echo the key is hunter22; echo cannot go on >&2; exit 7']")

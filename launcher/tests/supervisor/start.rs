@@ -72,13 +72,26 @@ fn what_is_skipped_is_said_and_what_cannot_be_started_is_given_up() {
         missing.launch =
             Launch::Command { program, args: vec![], env: vec![], env_remove: vec![], cwd: None };
         missing.restart.intensity = 1;
-        let mut bench = Bench::start(vec![skipped, missing]).await;
+        let mut nowhere = script("nowhere", "true");
+        if let Launch::Command { cwd, .. } = &mut nowhere.launch {
+            *cwd = Some("/nonexistent/directory".into());
+        }
+        nowhere.restart.intensity = 0;
+        let mut bench = Bench::start(vec![skipped, missing, nowhere]).await;
         let settled = bench.settled().await;
         let bot = settled.component("bot").unwrap();
         assert_eq!((bot.state, bot.reason.as_deref()), (State::Skipped, Some("there is no key")));
         let web = settled.component("web").unwrap();
         assert_eq!(web.state, State::Failed);
-        assert!(web.last_error.as_ref().unwrap().starts_with("cannot be started: No such file"), "{web:?}");
+        let error = settled.component("nowhere").unwrap().last_error.clone().unwrap();
+        assert!(error.contains("its working directory /nonexistent/directory"), "{error}");
+        assert!(
+            web.last_error
+                .as_ref()
+                .unwrap()
+                .starts_with("cannot be started: /nonexistent/program: No such file"),
+            "{web:?}"
+        );
         bench.stop().await;
     });
 }

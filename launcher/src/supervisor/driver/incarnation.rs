@@ -6,14 +6,16 @@
 //! * It reports [`Report::Answered`] for each answer of its probes.
 //! * Then it waits shortly for the child's last lines, and reports the last of them.
 
+use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::notify::{Directory, Socket};
+use super::notify::{Directory, Said, Socket};
 use super::probe::{Probes, awaited_line};
 use super::process::Process;
 use super::report::{Report, Reported, Reporter};
@@ -21,13 +23,18 @@ use crate::supervisor::cgroup::{Group, Realm};
 use crate::supervisor::listeners::Listeners;
 use crate::supervisor::lock::Claim;
 use crate::supervisor::logs::{Awaited, LastLines, Logs};
-use crate::supervisor::spec::ComponentSpec;
+use crate::supervisor::proc;
+use crate::supervisor::spec::{ComponentSpec, Launch, Readiness};
 
 /// How long a process that nobody waits for may take to be gone once it is killed.
 const FORSAKEN: Duration = Duration::from_secs(1);
 
 /// What runs so long after it was killed cannot be killed by us: it is another user's, or stuck in the kernel.
 const UNKILLABLE: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether a process has become its program: at first, which takes some milliseconds, and at most.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+const LONGEST_LOOK: Duration = Duration::from_millis(50);
 
 /// What the process is sent.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +109,9 @@ pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) 
         probes.listen(found, started, &reporter);
     }
     let mut incarnation = Incarnation { epoch, pid, orders, started, probes, reporter };
+    if spec.readiness == Readiness::Executed {
+        tokio::spawn(wait_for_program(spec.launch.clone(), pid, incarnation.reporter.clone()));
+    }
     incarnation.probe(spec, around.run_id);
     Ok(incarnation)
 }
@@ -110,6 +120,24 @@ pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) 
 fn group(realm: &Realm, name: &str, epoch: u64) -> Option<Group> {
     let group = realm.group(name, epoch);
     group.inspect_err(|error| tracing::warn!(component = name, %error, "it has no control group")).ok()
+}
+
+/// Says that it serves once the process has become another program than it was started with. One that cannot become it ends.
+async fn wait_for_program(launch: Launch, pid: u32, reporter: Reporter) {
+    let Launch::Command { program, args, .. } = launch else { return };
+    let words = std::iter::once(program.as_os_str()).chain(args.iter().map(OsString::as_os_str));
+    let first: Vec<u8> = words.flat_map(|word| [word.as_bytes(), &[0]].concat()).collect();
+    let mut wait = FIRST_LOOK;
+    loop {
+        match proc::command_line(pid) {
+            Some(line) if line.is_empty() && proc::entry(pid).is_none() => return,
+            // Between two programs it is empty for a moment.
+            Some(line) if line.is_empty() || line == first => {}
+            Some(_) | None => return reporter.tell(Report::Said(Said::Ready)).await,
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_LOOK);
+    }
 }
 
 async fn live(

@@ -72,7 +72,7 @@ impl Process {
         }
         command.stdin(stdin).stdout(output.try_clone()?).stderr(output).process_group(0);
         sockets.give_to(&mut command)?;
-        let child = claim.lend(|| command.spawn())?;
+        let child = claim.lend(|| command.spawn()).map_err(|error| named(&error, spec))?;
         let pid = Pid::from_child(&child);
         if let Some(Err(error)) = group.as_ref().map(|group| group.take(number(pid))) {
             tracing::warn!(component = spec.name, %error, "it is in no control group");
@@ -214,6 +214,18 @@ pub(super) fn dress(
         command.current_dir(cwd);
     }
     Ok(command)
+}
+
+/// What a start fails with says neither which file nor which directory it is about.
+fn named(error: &io::Error, spec: &ComponentSpec) -> io::Error {
+    let what = match &spec.launch {
+        Launch::Command { cwd: Some(cwd), .. } if !cwd.is_dir() => {
+            format!("its working directory {}: {error}", cwd.display())
+        }
+        Launch::Command { program, .. } => format!("{}: {error}", program.display()),
+        Launch::Skip { .. } => error.to_string(),
+    };
+    io::Error::new(error.kind(), what)
 }
 
 fn not_part() -> io::Error {

@@ -55,7 +55,7 @@ impl Probes {
     pub(super) fn set(&mut self, spec: &ComponentSpec, run_id: Uuid, started: Instant, reporter: &Reporter) {
         let readiness = match &spec.readiness {
             Readiness::Probe(probe) => Some(probe.clone()),
-            Readiness::Notify | Readiness::Spawned => None,
+            Readiness::Notify | Readiness::Spawned | Readiness::Executed => None,
         };
         if (&readiness, &spec.liveness) == (&self.readiness, &self.liveness) {
             return;
@@ -94,7 +94,7 @@ impl Probes {
 pub(super) fn awaited_line(spec: &ComponentSpec) -> Option<&str> {
     match &spec.readiness {
         Readiness::Probe(ProbeSpec { ask: Ask::Log(text), .. }) => Some(text),
-        Readiness::Probe(_) | Readiness::Notify | Readiness::Spawned => None,
+        Readiness::Probe(_) | Readiness::Notify | Readiness::Spawned | Readiness::Executed => None,
     }
 }
 
