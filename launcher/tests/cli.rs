@@ -42,6 +42,8 @@ fn a_program_of_the_operators_gets_the_umask_that_it_is_given() {
         assert_ends(&output, 0, &[]);
         assert_eq!(said(&output), expected);
     }
+    let output = home.run(&["shim", "--open-files=99", "--", "sh", "-c", "ulimit -Sn"]);
+    assert_ends(&output, 0, &["99"]);
     let output = home.run(&["shim", "--umask=8", "--", "sh", "-c", "umask"]);
     assert_ends(&output, 64, &["invalid value '8' for '--umask"]);
 }

@@ -175,6 +175,7 @@ mod tests {
             executable: "launcher".into(),
             token: Secret::new("token".to_owned()),
             umask: None,
+            open_files: None,
             settings_variables: vec![OPENAI_API_KEY.into()],
         };
         plan(&loaded, &process, Vec::new())

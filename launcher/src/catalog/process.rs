@@ -18,6 +18,8 @@ pub struct Process {
     pub token: Secret,
     /// The umask of the operator's own programs, where it is not ours.
     pub umask: Option<u32>,
+    /// How many files they may have open, where it is not as many as we may.
+    pub open_files: Option<u64>,
     /// The names of our environment's variables that are settings or secrets, which no child gets unless it is given them.
     pub settings_variables: Vec<OsString>,
 }

@@ -87,7 +87,8 @@ pub(super) fn program(
 pub(super) fn shimmed(command: &[String], process: &Process) -> (PathBuf, Vec<OsString>) {
     // Ours is for what we write.
     let umask = process.umask.map(|umask| format!("--umask={umask:o}").into());
-    let own = [Some("shim".into()), umask, Some("--".into())].into_iter().flatten();
+    let files = process.open_files.map(|files| format!("--open-files={files}").into());
+    let own = [Some("shim".into()), umask, files, Some("--".into())].into_iter().flatten();
     (process.executable.clone(), own.chain(command.iter().map(OsString::from)).collect())
 }
 

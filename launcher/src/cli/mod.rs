@@ -13,6 +13,7 @@ mod detach;
 mod doctor;
 mod down;
 mod examples;
+mod files;
 mod guard;
 mod history;
 mod import;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kit::{Failure, Secret};
 use uuid::Uuid;
 
+use super::files;
 use super::umask::UMASK;
 use crate::catalog::{self, Process};
 use crate::config::{self, Environment, Loaded, Request};
@@ -161,6 +162,7 @@ pub(super) fn process(token: Secret) -> Result<Process, Failure> {
         executable: std::env::current_exe()?,
         token,
         umask: UMASK.get().copied(),
+        open_files: files::INHERITED.get().copied(),
         settings_variables: names
             .filter(|name| name.to_str().is_some_and(config::is_settings_variable))
             .collect(),

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use kit::{Exit, Failure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -13,6 +14,9 @@ pub(super) struct Args {
     /// The umask it gets, in octal digits
     #[arg(long, value_parser = |text: &str| u32::from_str_radix(text, 8))]
     umask: Option<u32>,
+    /// How many files it may have open
+    #[arg(long)]
+    open_files: Option<u64>,
     /// The program and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
@@ -25,6 +29,11 @@ pub(super) fn shim(args: &Args) -> Result<Exit, Failure> {
     }
     if let Some(umask) = args.umask {
         kit::files::set_umask(umask);
+    }
+    if let Some(files) = args.open_files {
+        let limit = Rlimit { current: Some(files), ..getrlimit(Resource::Nofile) };
+        // A limit that cannot be lowered is none to run without the program for.
+        let _ = setrlimit(Resource::Nofile, limit);
     }
     let (program, arguments) = args.command.split_first().expect("the command line asks for a program");
     let error = Command::new(program).args(arguments).exec();

@@ -9,7 +9,7 @@ use super::console::Console;
 use super::itself::Itself;
 use super::options::{Switches, Where, small_runtime};
 use super::planner::{Planner, process};
-use super::{detach, launcher_log, output, token};
+use super::{detach, files, launcher_log, output, token};
 use crate::catalog;
 use crate::config::{self, Environment, Loaded, Mistakes};
 use crate::preflight::{directories, mongodb, ports};
@@ -32,6 +32,7 @@ pub(super) fn up(place: &Where, switches: &Switches) -> Result<Exit, Failure> {
     if switches.background {
         detach::leave_session();
     }
+    files::raise();
     // Held until the log is closed: it has one writer.
     let lock = DataLock::take(&loaded.directories.data)?;
     let limits = Limits::new(catalog::log_policy(&loaded.settings.logs));

@@ -12,13 +12,17 @@ const FEWEST: u64 = 256;
 /// The longest queue of connections that we ask for, as `kit::listen` does.
 const BACKLOG: u64 = 4096;
 
-/// How many files a process may have open; each connection is one. Our servers raise the limit to the hard one by themselves.
+/// How many files a process may have open; each connection is one. The launcher and our servers raise the limit to the hard one by
+/// themselves, and the operator's programs get the soft one.
 pub(super) fn open_files(loaded: &Loaded) -> Finding {
     const CHECK: &str = "open files";
-    let Some(hard) = getrlimit(Resource::Nofile).maximum else { return Finding::ok(CHECK, "no limit") };
+    let limit = getrlimit(Resource::Nofile);
+    let Some(hard) = limit.maximum else { return Finding::ok(CHECK, "no limit") };
     let connections = loaded.settings.chat_server.max_connections as u64;
     let wanted = connections.saturating_add(BESIDE);
-    let found = format!("{hard} per process, for up to {connections} connections");
+    let soft = limit.current.filter(|soft| *soft != hard);
+    let yours = soft.map(|soft| format!("; programs of your own get {soft}")).unwrap_or_default();
+    let found = format!("{hard} per process, for up to {connections} connections{yours}");
     let advice = format!(
         "raise it: LimitNOFILE={wanted} in the unit, or ulimit -Hn {wanted}; or lower chat-server.max-connections"
     );

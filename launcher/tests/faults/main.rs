@@ -11,6 +11,7 @@ mod external;
 mod figures;
 mod launcher_killed;
 mod misbehave;
+mod open_files;
 mod other_user;
 mod processes;
 mod standstill;
