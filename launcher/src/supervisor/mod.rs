@@ -49,8 +49,10 @@ use tokio::sync::mpsc;
 use self::cgroup::Realm;
 use self::driver::Driver;
 use self::machine::Machine;
+use self::signals::Signals;
 
-/// Runs a plan until INT, TERM, HUP, QUIT or the control socket's `down` ends it, and everything is stopped. A second signal kills.
+/// Runs a plan until INT, TERM, QUIT, the end of the terminal or the control socket's `down` ends it, and everything is stopped. A second
+/// signal kills. Without a terminal HUP reads the configuration again.
 ///
 /// Call it on the main thread, in a `current_thread` runtime: the parent-death signal of a child follows the thread that started it.
 ///
@@ -60,7 +62,7 @@ use self::machine::Machine;
 /// [`kit::Exit::Config`] when the plan contradicts itself; any other when the directories, sockets or threads that we need
 /// cannot be made.
 pub async fn supervise(plan: Plan, claim: Claim, hooks: Hooks) -> Result<Outcome, Failure> {
-    let signals = signals::wishes_for_the_end()?;
+    let signals = Signals::listen()?;
     let _adoption = children::adopt()?;
     let realm = Realm::make(plan.run_id);
     let realm = realm.inspect_err(|error| tracing::info!(%error, "no control groups are used")).ok();
@@ -78,14 +80,14 @@ pub async fn supervise_until(
     hooks: Hooks,
     signals: mpsc::Receiver<()>,
 ) -> Result<Outcome, Failure> {
-    run(plan, claim, hooks, signals, None).await
+    run(plan, claim, hooks, Signals::from(signals), None).await
 }
 
 async fn run(
     plan: Plan,
     mut claim: Claim,
     hooks: Hooks,
-    signals: mpsc::Receiver<()>,
+    signals: Signals,
     realm: Option<Realm>,
 ) -> Result<Outcome, Failure> {
     let dependencies: Vec<String> = plan.dependencies.iter().map(|external| external.name.clone()).collect();

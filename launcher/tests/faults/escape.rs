@@ -1,92 +1,11 @@
 //! Processes that leave whatever they can leave: their group, their session, their environment, their files, their parents.
 
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::misbehave::home;
+use crate::processes::all;
 use crate::support::{Home, kill, wait_for};
-
-/// The launcher of a home, started by another program, and ended with all below it.
-struct Wrapped {
-    home: Home,
-    child: Child,
-}
-
-impl Wrapped {
-    /// None where the wrapper does not work here.
-    fn start(home: Home, wrapper: &[&str]) -> Option<Self> {
-        let (program, args) = wrapper.split_first().unwrap();
-        let works = Command::new(program).args(args).arg("true").stderr(Stdio::null()).status();
-        if !works.is_ok_and(|status| status.success()) {
-            println!("skipped: {} is not allowed here", wrapper.join(" "));
-            return None;
-        }
-        let inner = home.command(&["up"]);
-        let mut command = Command::new(program);
-        command.args(args).arg(inner.get_program()).args(inner.get_args());
-        command.current_dir(home.dir.path()).stdin(Stdio::null());
-        for (name, value) in inner.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        let out = std::fs::File::create(home.dir.path().join("launcher.out")).unwrap();
-        command.stdout(out.try_clone().unwrap()).stderr(out);
-        let this = Self { child: command.spawn().unwrap(), home };
-        wait_for("its components", || this.state("bad").filter(|state| state == "ready"));
-        Some(this)
-    }
-
-    fn status(&self) -> Option<serde_json::Value> {
-        serde_json::from_slice(&self.home.run(&["status", "--json"]).stdout).ok()
-    }
-
-    fn state(&self, name: &str) -> Option<String> {
-        let status = self.status()?;
-        let component = status["components"].as_array()?.iter().find(|it| it["name"] == name)?;
-        Some(component["state"].as_str()?.to_owned())
-    }
-
-    /// The launcher's own number, as we see it.
-    fn launcher(&self) -> u32 {
-        let exe = std::path::Path::new(env!("CARGO_BIN_EXE_launcher")).canonicalize().unwrap();
-        let data = self.home.data();
-        let is_it = |pid: &u32| {
-            let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let cmdline = String::from_utf8_lossy(&cmdline).into_owned();
-            std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|link| link == exe)
-                && cmdline.contains(data.to_str().unwrap())
-                && cmdline.split('\0').any(|word| word == "up")
-        };
-        all().into_iter().find(is_it).expect("the launcher runs")
-    }
-
-    fn down(mut self) {
-        assert!(self.home.run(&["down"]).status.success());
-        assert!(self.child.wait().unwrap().success(), "{}", self.printed());
-    }
-
-    fn printed(&self) -> String {
-        std::fs::read_to_string(self.home.dir.path().join("launcher.out")).unwrap_or_default()
-    }
-}
-
-impl Drop for Wrapped {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            println!("{}", self.printed());
-        }
-        let _ = self.home.run(&["down"]);
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn all() -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-}
+use crate::wrapped::Wrapped;
 
 /// Those whose command line has this word.
 fn with_word(word: &str) -> Vec<u32> {
@@ -126,7 +45,7 @@ fn escaped(word: &str) {
 #[test]
 fn who_escaped_from_everything_ends_with_its_component() {
     let word = word(1);
-    let Some(launcher) = Wrapped::start(escaping(&word), &["env"]) else { return };
+    let Some(launcher) = Wrapped::start(escaping(&word), &["env"], "bad") else { return };
     escaped(&word);
     let doctor = String::from_utf8(launcher.home.run(&["doctor"]).stdout).unwrap();
     if doctor.contains("no control group") {
@@ -147,7 +66,7 @@ fn who_escaped_from_everything_ends_with_its_component() {
 #[test]
 fn without_control_groups_it_ends_with_the_launcher() {
     let word = word(2);
-    let Some(launcher) = Wrapped::start(escaping(&word), &WITHOUT_GROUPS) else { return };
+    let Some(launcher) = Wrapped::start(escaping(&word), &WITHOUT_GROUPS, "bad") else { return };
     escaped(&word);
     let doctor = launcher.home.run(&["doctor"]);
     let doctor = String::from_utf8(doctor.stdout).unwrap();
@@ -175,7 +94,7 @@ fn orphans_are_reaped_also_as_process_1() {
     for wrapper in [&["env"][..], &["unshare", "--fork", "--pid", "--mount-proc"]] {
         let home = home("").set("components.bad.needs=[]").set("components.bad.command=['sh', '-c']");
         let home = home.set(&format!("components.bad.args=['{LEAVES_ORPHANS}']"));
-        let Some(launcher) = Wrapped::start(home, wrapper) else { continue };
+        let Some(launcher) = Wrapped::start(home, wrapper, "bad") else { continue };
         let log = launcher.home.logs().join("bad.log");
         wait_for("all to be left", || {
             std::fs::read_to_string(&log).unwrap_or_default().contains("left").then_some(())

@@ -14,8 +14,10 @@ mod misbehave;
 mod open_files;
 mod other_user;
 mod processes;
+mod signals;
 mod standstill;
 mod stop_matrix;
 mod storm;
 #[path = "../support/mod.rs"]
 mod support;
+mod wrapped;

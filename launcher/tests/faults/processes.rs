@@ -25,6 +25,12 @@ pub(crate) fn guards(run: &str) -> Vec<u32> {
     files("cmdline").filter(|(_, line)| is_guard(line)).map(|(pid, _)| pid).collect()
 }
 
+/// The numbers of all processes.
+pub(crate) fn all() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// One file of each process's directory.
 fn files(name: &str) -> impl Iterator<Item = (u32, Vec<u8>)> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();

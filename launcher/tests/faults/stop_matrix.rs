@@ -11,7 +11,7 @@ use crate::processes::marked;
 use crate::support::dice::{is_long, rounds};
 use crate::support::{Launcher, kill, wait_for};
 
-const TRIGGERS: [&str; 7] = ["INT", "TERM", "HUP", "QUIT", "INT INT", "stop", "reload"];
+const TRIGGERS: [&str; 6] = ["INT", "TERM", "QUIT", "INT INT", "stop", "reload"];
 
 /// How long they may take to end by themselves, in milliseconds.
 const GRACE: u64 = 1000;

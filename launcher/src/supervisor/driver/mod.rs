@@ -48,6 +48,7 @@ use super::logs::Logs;
 use super::machine::{Action, Component, Event, Machine};
 use super::outcome::Outcome;
 use super::run_dir::run_dir;
+use super::signals::Signals;
 use super::spec::{Plan, Readiness};
 use super::status::State;
 
@@ -99,8 +100,7 @@ struct Inbox {
     questions: mpsc::Receiver<Asked>,
     probes: mpsc::Receiver<Probed>,
     plans: Option<mpsc::Receiver<Plan>>,
-    /// Each message is one signal that asks for the end.
-    signals: mpsc::Receiver<()>,
+    signals: Signals,
 }
 
 /// One thing that arrived.
@@ -110,6 +110,7 @@ enum Input {
     Probe(Probed),
     Plan(Box<Plan>),
     Signal,
+    Hangup,
     Alarm,
     StopNews,
 }
@@ -121,7 +122,7 @@ impl Driver {
         claim: Claim,
         mut hooks: Hooks,
         machine: Machine,
-        signals: mpsc::Receiver<()>,
+        signals: Signals,
         realm: Option<Realm>,
     ) -> io::Result<Outcome> {
         let run_dir = run_dir(&plan.data);
@@ -169,6 +170,7 @@ impl Driver {
                 Input::Probe(probed) => self.on_probe(probed),
                 Input::Plan(plan) => self.on_plan(*plan),
                 Input::Signal => self.on_signal(),
+                Input::Hangup => self.on_hangup(),
                 Input::Alarm => {
                     let is_over = self.catch_up(&mut inbox).await;
                     is_over || self.on_alarm()
@@ -187,7 +189,8 @@ impl Driver {
         let alarm = self.alarms.values().map(|(at, _)| *at).min();
         // In random order: a child that talks without end keeps nothing else from being heard.
         tokio::select! {
-            Some(()) = inbox.signals.recv() => Input::Signal,
+            Some(()) = inbox.signals.ends.recv() => Input::Signal,
+            Some(()) = inbox.signals.reloads.recv() => Input::Hangup,
             Some(reported) = inbox.reports.recv() => Input::Report(reported),
             () = until(alarm) => Input::Alarm,
             Some(asked) = inbox.questions.recv() => Input::Question(asked),

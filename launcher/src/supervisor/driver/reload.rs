@@ -35,16 +35,30 @@ impl Driver {
         }
     }
 
+    /// HUP without a terminal: as the operator's `reload`, with nobody to answer.
+    pub(super) fn on_hangup(&mut self) -> bool {
+        tracing::info!("SIGHUP: reading the configuration again");
+        let (response, finished) = self.on_reload(false, false);
+        if let Response::Refused { reason } = response {
+            self.refuse(&reason);
+        }
+        finished
+    }
+
     pub(super) fn on_plan(&mut self, plan: Plan) -> bool {
         match self.replace(plan, Consent::Missing) {
             Ok((_, finished)) => finished,
             Err(reason) => {
-                tracing::error!(reason, "the new plan was not applied; keeping the old one");
-                if let Some(refused) = &mut self.hooks.refused {
-                    refused(&reason);
-                }
+                self.refuse(&reason);
                 false
             }
+        }
+    }
+
+    fn refuse(&mut self, reason: &str) {
+        tracing::error!(reason, "the new configuration was not applied; keeping the old one");
+        if let Some(refused) = &mut self.hooks.refused {
+            refused(reason);
         }
     }
 
