@@ -58,6 +58,12 @@ enum Line<'a> {
         run: Uuid,
         events: u64,
     },
+    /// Somebody has deleted the file.
+    Deleted {
+        at: String,
+        run: Uuid,
+        bytes: u64,
+    },
     LauncherEnded {
         at: String,
         run: Uuid,
@@ -154,6 +160,11 @@ impl Journal {
         bytes.push(b'\n');
         if let Err(error) = self.file.write_all(&bytes) {
             tracing::warn!(%error, "cannot write to events.jsonl");
+        }
+        let lost = self.file.take_lost();
+        if lost > 0 {
+            tracing::warn!(bytes = lost, "events.jsonl was deleted; it was made anew");
+            self.line(&Line::Deleted { at: now(), run: self.run, bytes: lost });
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::supervisor::LogPolicy;
@@ -10,20 +11,42 @@ use crate::supervisor::logs::launcher_log::Limits;
 /// Writes lines; each call holds whole ones, so no line is ever cut.
 ///
 /// Bounds: `max_bytes` for each file, `max_files` put aside; the oldest go. Other limits hold from the next line on. Whatever goes
-/// wrong, it is tried again with the next line: a log must never end the process.
+/// wrong, it is tried again with the next line: a log must never end the process. A file that others delete or move is made anew.
 #[derive(Debug)]
 pub(crate) struct SizeRotator {
     path: PathBuf,
     file: Option<File>,
     size: u64,
     limits: Limits,
+    /// Bytes that others have deleted since this was asked last.
+    lost: u64,
 }
 
 impl SizeRotator {
     /// Goes on with the file where it is.
     pub(crate) fn open(path: PathBuf, limits: Limits) -> io::Result<Self> {
         let (file, size) = append_to(&path)?;
-        Ok(Self { path, file: Some(file), size, limits })
+        Ok(Self { path, file: Some(file), size, limits, lost: 0 })
+    }
+
+    /// How many bytes others have deleted since the last call.
+    pub(crate) fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Forgets a file that is not where it was.
+    fn look(&mut self) {
+        let Some(held) = self.file.as_ref().and_then(|file| file.metadata().ok()) else { return };
+        let there = std::fs::metadata(&self.path).ok();
+        if there.is_some_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
+            return;
+        }
+        // One that was moved has its lines yet.
+        if held.nlink() == 0 {
+            self.lost += self.size;
+        }
+        self.file = None;
+        self.size = 0;
     }
 
     fn rotate(&mut self, keep: usize) -> io::Result<()> {
@@ -64,6 +87,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 impl Write for SizeRotator {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.look();
         let LogPolicy { max_bytes, max_files, .. } = self.limits.get();
         let is_full = self.size > 0 && self.size + line.len() as u64 > max_bytes;
         if is_full {
@@ -125,6 +149,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_others_delete_or_move_is_made_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events.jsonl");
+        let mut rotator = SizeRotator::open(path.clone(), limits(100, 1)).unwrap();
+        rotator.write_all(b"one\n").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        rotator.write_all(b"two\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\n");
+        assert_eq!(rotator.take_lost(), 4);
+        std::fs::rename(&path, directory.path().join("elsewhere")).unwrap();
+        rotator.write_all(b"three\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\n");
+        assert_eq!(rotator.take_lost(), 0, "what was moved is still there");
+    }
+
+    #[test]
     fn a_directory_that_comes_back_is_written_to_again() {
         let directory = tempfile::tempdir().unwrap();
         let logs = directory.path().join("logs");
@@ -134,6 +174,7 @@ mod tests {
         rotator.write_all(b"12345678\n").unwrap();
         std::fs::remove_dir_all(&logs).unwrap();
         assert!(rotator.write_all(b"lost one\n").is_err());
+        assert_eq!(rotator.take_lost(), 9);
         std::fs::create_dir(&logs).unwrap();
         rotator.write_all(b"kept one\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept one\n");

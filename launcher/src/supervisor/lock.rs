@@ -8,6 +8,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,7 +47,8 @@ pub struct DataLock {
 /// Our claim on a data directory: while it lives no other launcher runs there, and nothing of an earlier one.
 #[derive(Debug)]
 pub struct Claim {
-    _launcher: File,
+    data: PathBuf,
+    launcher: File,
     children: File,
 }
 
@@ -85,7 +87,7 @@ impl DataLock {
         // Its number must stay free in the children for sockets; the lock is the same under any number.
         let children = fcntl_dupfd_cloexec(&children, RESERVED_END).map_err(io::Error::from)?.into();
         // Both are one lock.
-        Ok(Claim { _launcher: self.launcher.try_clone()?, children })
+        Ok(Claim { data: self.data.clone(), launcher: self.launcher.try_clone()?, children })
     }
 }
 
@@ -100,6 +102,27 @@ impl Claim {
     pub(super) fn sign(&mut self, run_id: Uuid, group: Option<&Path>) -> io::Result<()> {
         let group = group.map(|path| path.display().to_string()).unwrap_or_default();
         write_content(&mut self.children, &format!("{run_id}\n{group}\n"))
+    }
+
+    /// Whether another launcher would still be kept out: the lock is where it looks for it.
+    pub(super) fn is_in_place(&self) -> bool {
+        let there = std::fs::metadata(run_dir(&self.data).join(LAUNCHER_LOCK));
+        let held = self.launcher.metadata();
+        let id = |meta: &std::fs::Metadata| (meta.dev(), meta.ino());
+        matches!((there, held), (Ok(there), Ok(held)) if id(&there) == id(&held))
+    }
+
+    /// Takes the locks anew, after somebody has deleted their files. Children that run hold the one that was deleted.
+    pub(super) fn renew(&mut self) -> Result<(), Failure> {
+        let run = run_dir(&self.data);
+        let mark = read_content(&mut self.children);
+        self.launcher = take_launcher_lock(&self.data, &run.join(LAUNCHER_LOCK))?;
+        let path = run.join(CHILDREN_LOCK);
+        let mut children = open(&path)?;
+        children.try_lock().map_err(|error| ClaimError::Lock { path, source: error.into() })?;
+        write_content(&mut children, &mark)?;
+        self.children = fcntl_dupfd_cloexec(&children, RESERVED_END).map_err(io::Error::from)?.into();
+        Ok(())
     }
 
     /// Does something while the children's lock is inherited by whatever is started.

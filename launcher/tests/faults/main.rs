@@ -6,6 +6,7 @@
 
 mod children_killed;
 mod configuration;
+mod deleted;
 mod escape;
 mod external;
 mod figures;

@@ -7,7 +7,7 @@
 //! A slow or silent client holds nothing but its own place, and that for a bounded time.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub(crate) struct Asked {
 pub(crate) struct Server {
     accept: JoinHandle<()>,
     path: PathBuf,
+    /// Its inode: what it is, whatever lies at its path.
+    inode: u64,
 }
 
 impl Server {
@@ -52,7 +54,18 @@ impl Server {
         let listener = UnixListener::bind(ShortPath::to(run_dir, SOCKET)?.path())?;
         // Between the two calls the directory's mode 0700 guards it.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { accept: tokio::spawn(accept(listener, asked)), path })
+        let inode = std::fs::metadata(&path)?.ino();
+        Ok(Self { accept: tokio::spawn(accept(listener, asked)), path, inode })
+    }
+
+    /// Ends without a look at what lies at its path now.
+    pub(crate) fn leave(mut self) {
+        self.path = PathBuf::new();
+    }
+
+    /// Whether who connects to its path comes here.
+    pub(crate) fn is_in_place(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|meta| meta.ino() == self.inode)
     }
 }
 

@@ -41,6 +41,8 @@ const LONGEST_LOOK: Duration = Duration::from_millis(50);
 enum Order {
     Terminate,
     Kill,
+    /// Its socket was deleted.
+    Renew,
 }
 
 /// A running incarnation, as the driver has it.
@@ -71,6 +73,11 @@ impl Incarnation {
     pub(super) fn terminate(&mut self) {
         self.probes.end();
         let _ = self.orders.try_send(Order::Terminate);
+    }
+
+    /// Makes its socket again.
+    pub(super) fn renew(&self) {
+        let _ = self.orders.try_send(Order::Renew);
     }
 
     /// Ends it.
@@ -142,7 +149,7 @@ async fn wait_for_program(launch: Launch, pid: u32, reporter: Reporter) {
 
 async fn live(
     mut process: Process,
-    socket: Socket,
+    mut socket: Socket,
     mut ordered: mpsc::Receiver<Order>,
     last_lines: LastLines,
     reporter: Reporter,
@@ -152,7 +159,7 @@ async fn live(
         tokio::select! {
             biased;
             () = process.ended() => break,
-            order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process),
+            order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process, &mut socket),
             said = socket.receive(process.group()) => reporter.said(said.unwrap_or_default()).await,
         }
     }
@@ -173,7 +180,7 @@ async fn live(
             reporter.tell(Report::MainExited(exit)).await;
         }
         tokio::select! {
-            order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process),
+            order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process, &mut socket),
             said = socket.receive(process.group()) => reporter.said(said.unwrap_or_default()).await,
             () = process.others_ended() => {}
         }
@@ -194,8 +201,13 @@ struct Fate {
 }
 
 impl Fate {
-    fn obey(&mut self, order: Option<Order>, process: &mut Process) {
+    fn obey(&mut self, order: Option<Order>, process: &mut Process, socket: &mut Socket) {
         match order {
+            Some(Order::Renew) => {
+                if let Err(error) = socket.renew() {
+                    tracing::warn!(%error, "cannot make the notification socket of a component again");
+                }
+            }
             Some(Order::Terminate) => process.terminate(),
             Some(Order::Kill) => {
                 self.killed.get_or_insert_with(Instant::now);

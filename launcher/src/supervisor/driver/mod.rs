@@ -8,6 +8,7 @@ mod change;
 mod dependencies;
 mod groups;
 mod guard;
+mod housing;
 mod incarnation;
 mod liveness;
 mod news;
@@ -27,6 +28,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::time::Interval;
 
 use self::change::{Burial, Change};
 use self::dependencies::{Dependencies, Probed};
@@ -75,7 +77,9 @@ pub(super) struct Driver {
     hooks: Hooks,
     sockets: Directory,
     listeners: Listeners,
-    _server: Server,
+    server: Server,
+    /// What the control socket asks by.
+    questions: mpsc::Sender<Asked>,
     incarnations: BTreeMap<String, Incarnation>,
     /// The one alarm of each component that counts.
     alarms: BTreeMap<String, (Instant, u64)>,
@@ -101,6 +105,8 @@ struct Inbox {
     probes: mpsc::Receiver<Probed>,
     plans: Option<mpsc::Receiver<Plan>>,
     signals: Signals,
+    /// When it is looked after the run directory.
+    looks: Interval,
 }
 
 /// One thing that arrived.
@@ -111,6 +117,7 @@ enum Input {
     Plan(Box<Plan>),
     Signal,
     Hangup,
+    Look,
     Alarm,
     StopNews,
 }
@@ -129,7 +136,9 @@ impl Driver {
         let (reports, reported) = mpsc::channel(REPORTS);
         let (questions, asked) = mpsc::channel(QUESTIONS);
         let (dependencies, probes) = Dependencies::watch(&plan.dependencies);
-        let inbox = Inbox { reports: reported, questions: asked, probes, plans: hooks.plans.take(), signals };
+        let looks = tokio::time::interval(housing::LOOK);
+        let inbox =
+            Inbox { reports: reported, questions: asked, probes, plans: hooks.plans.take(), signals, looks };
         let mut driver = Self {
             machine,
             claim,
@@ -139,7 +148,8 @@ impl Driver {
             hooks,
             sockets: Directory::make(&run_dir)?,
             listeners: Listeners::new()?,
-            _server: Server::bind(&run_dir, questions)?,
+            server: Server::bind(&run_dir, questions.clone())?,
+            questions,
             incarnations: BTreeMap::new(),
             alarms: BTreeMap::new(),
             liveness: BTreeMap::new(),
@@ -171,6 +181,10 @@ impl Driver {
                 Input::Plan(plan) => self.on_plan(*plan),
                 Input::Signal => self.on_signal(),
                 Input::Hangup => self.on_hangup(),
+                Input::Look => {
+                    self.look_after_run_directory();
+                    false
+                }
                 Input::Alarm => {
                     let is_over = self.catch_up(&mut inbox).await;
                     is_over || self.on_alarm()
@@ -193,6 +207,7 @@ impl Driver {
             Some(()) = inbox.signals.reloads.recv() => Input::Hangup,
             Some(reported) = inbox.reports.recv() => Input::Report(reported),
             () = until(alarm) => Input::Alarm,
+            _ = inbox.looks.tick() => Input::Look,
             Some(asked) = inbox.questions.recv() => Input::Question(asked),
             Some(probed) = inbox.probes.recv() => Input::Probe(probed),
             Some(plan) = next_plan(&mut inbox.plans) => Input::Plan(Box::new(plan)),

@@ -73,12 +73,22 @@ impl Directory {
         Ok(Self(path))
     }
 
+    /// Whether it is still there.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.0.is_dir()
+    }
+
+    /// Makes it again, after somebody has deleted it.
+    pub(super) fn renew(&self) -> io::Result<()> {
+        private_dir(&self.0)
+    }
+
     /// A socket for one incarnation.
     pub(super) fn socket(&self, component: &str, epoch: u64) -> io::Result<Socket> {
         let path = self.0.join(format!("{component}.{epoch}"));
         let socket = UnixDatagram::bind(&path)?;
         senders::ask_for(&socket)?;
-        Ok(Socket { socket, path })
+        Ok(Socket { socket, again: None, path })
     }
 }
 
@@ -92,6 +102,8 @@ impl Drop for Directory {
 #[derive(Debug)]
 pub(super) struct Socket {
     socket: UnixDatagram,
+    /// The one at the path, after somebody has deleted the first. Who is connected to that goes on to send to it.
+    again: Option<UnixDatagram>,
     path: PathBuf,
 }
 
@@ -101,12 +113,30 @@ impl Socket {
         &self.path
     }
 
+    /// Binds it again, after somebody has deleted it: the child knows it by its path.
+    pub(super) fn renew(&mut self) -> io::Result<()> {
+        // One that is there was not deleted, or is nobody's.
+        let _ = std::fs::remove_file(&self.path);
+        let socket = UnixDatagram::bind(&self.path)?;
+        senders::ask_for(&socket)?;
+        self.again = Some(socket);
+        Ok(())
+    }
+
     /// The next datagram, if it comes from a process of this group.
     pub(super) async fn receive(&self, group: Pid) -> io::Result<Vec<Said>> {
-        let receive = || self.socket.try_io(Interest::READABLE, || senders::receive(&self.socket, group));
         loop {
-            self.socket.readable().await?;
-            match receive() {
+            let again = async {
+                match &self.again {
+                    Some(socket) => socket.readable().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                readable = self.socket.readable() => readable?,
+                readable = again => readable?,
+            }
+            match self.try_receive(group) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 received => return received.map(|datagram| parse(&datagram)),
             }
@@ -115,8 +145,16 @@ impl Socket {
 
     /// A datagram that has already arrived.
     pub(super) fn receive_now(&self, group: Pid) -> Option<Vec<Said>> {
-        let received = self.socket.try_io(Interest::READABLE, || senders::receive(&self.socket, group));
-        received.ok().map(|datagram| parse(&datagram))
+        self.try_receive(group).ok().map(|datagram| parse(&datagram))
+    }
+
+    fn try_receive(&self, group: Pid) -> io::Result<Vec<u8>> {
+        let receive =
+            |socket: &UnixDatagram| socket.try_io(Interest::READABLE, || senders::receive(socket, group));
+        match (receive(&self.socket), &self.again) {
+            (Err(error), Some(again)) if error.kind() == io::ErrorKind::WouldBlock => receive(again),
+            (received, _) => received,
+        }
     }
 }
 

@@ -1,0 +1,43 @@
+//! The run directory, with the locks and the sockets by which others find us: what somebody deletes of it is made again.
+
+use std::time::Duration;
+
+use super::Driver;
+use crate::supervisor::control::Server;
+use crate::supervisor::run_dir::{private_dir, run_dir};
+
+/// How often it is looked whether it is all there.
+pub(super) const LOOK: Duration = Duration::from_secs(2);
+
+impl Driver {
+    /// Makes again what has gone. Components that run go on as they are.
+    pub(super) fn look_after_run_directory(&mut self) {
+        let (server, sockets) = (self.server.is_in_place(), self.sockets.is_in_place());
+        if server && sockets && self.claim.is_in_place() {
+            return;
+        }
+        tracing::warn!(data = %self.plan.data.display(), "somebody deleted the run directory or a part of it; making it again");
+        let run_dir = run_dir(&self.plan.data);
+        if let Err(error) = private_dir(&run_dir) {
+            tracing::error!(%error, "cannot make the run directory again");
+            return;
+        }
+        if !self.claim.is_in_place()
+            && let Err(error) = self.claim.renew()
+        {
+            tracing::error!("cannot take the lock of the data directory again: {error}");
+        }
+        if !server {
+            match Server::bind(&run_dir, self.questions.clone()) {
+                Ok(new) => std::mem::replace(&mut self.server, new).leave(),
+                Err(error) => tracing::error!(%error, "cannot make the control socket again"),
+            }
+        }
+        if !sockets {
+            if let Err(error) = self.sockets.renew() {
+                tracing::error!(%error, "cannot make the notification sockets again");
+            }
+            self.incarnations.values().for_each(super::Incarnation::renew);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Files of the launcher's own that somebody deletes while it runs.
+
+use std::time::Duration;
+
+use crate::misbehave::{component, home};
+use crate::support::wait_for;
+
+#[test]
+fn the_run_directory_and_the_events_come_back() {
+    let more = "needs = []\nnotify = true\nwatchdog = '4s'";
+    let mut launcher = home(&component("polite", "polite", more)).up();
+    let before = launcher.snapshot().component("polite").unwrap().pid;
+    std::fs::remove_dir_all(launcher.home.data().join("run")).unwrap();
+    std::fs::remove_file(launcher.home.logs().join("events.jsonl")).unwrap();
+    // For longer than the watchdog waits it goes on as it was.
+    wait_for("the launcher's answer", || launcher.try_snapshot());
+    std::thread::sleep(Duration::from_secs(6));
+    let polite = launcher.snapshot().component("polite").unwrap().clone();
+    assert_eq!((polite.pid, polite.restarts), (before, 0));
+    let second = launcher.home.run(&["up"]);
+    assert_eq!(second.status.code(), Some(75), "no second launcher is let in");
+    assert!(launcher.home.run(&["restart", "polite"]).status.success());
+    assert!(launcher.end("-TERM").success());
+    let events = std::fs::read_to_string(launcher.home.logs().join("events.jsonl")).unwrap();
+    assert!(events.contains("\"event\":\"deleted\"") && events.contains("launcher-ended"), "{events}");
+}
