@@ -13,6 +13,17 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// A launcher that ends with its test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // The guard ends its components.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[track_caller]
 fn assert_ends(output: &Output, code: i32, texts: &[&str]) {
     let said = said(output);
@@ -177,7 +188,8 @@ fn the_owners_of_all_taken_ports_are_named() {
         assert_ends(&output, 1, &["message-api.listen", "chat-server.listen", &owner]);
     }
     // Whose port is not needed may have it.
-    let output = home.run(&["check", "--set", "message-api.command=x", "--set", "chat-server.command=x"]);
+    let output =
+        home.run(&["check", "--set", "message-api.command=true", "--set", "chat-server.command=true"]);
     assert_ends(&output, 0, &["no problems found"]);
 }
 
@@ -194,11 +206,10 @@ fn a_mongodb_that_is_not_there_ends_with_69_and_shows_no_password() {
 #[test]
 fn where_nothing_runs_it_says_so() {
     let home = Home::new();
-    for command in
-        [&["status"][..], &["down"], &["restart", "chat-server"], &["reload"], &["why", "chat-server"]]
-    {
+    for command in [&["down"][..], &["restart", "chat-server"], &["reload"], &["why", "chat-server"]] {
         assert_ends(&home.run(command), 1, &["no launcher runs on the data directory"]);
     }
+    assert_ends(&home.run(&["status"]), 2, &["no launcher runs on the data directory"]);
 }
 
 #[test]
@@ -214,6 +225,85 @@ fn a_second_launcher_ends_with_75_and_leaves_the_first_alone() {
     let output = launcher.home.run(&["up"]);
     assert_ends(&output, 75, &[&launcher.pid().to_string()]);
     assert!(launcher.status().is_some());
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let mut launcher = idle().up();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for command in [
+        &["status"][..],
+        &["status", "--json"],
+        &["logs"],
+        &["why", "chat-server"],
+        &["doctor"],
+        &["check"],
+        &["metrics"],
+        &["reload"],
+        &["man"],
+        &["completions", "bash"],
+    ] {
+        let output = launcher.home.command(command).stdout(full()).output().unwrap();
+        assert_ends(&output, 1, &["cannot write the output: No space left on device"]);
+    }
+    // The launcher itself goes on.
+    assert!(launcher.end("-TERM").success());
+    let mut up = Ended(launcher.home.command(&["up"]).stdout(full()).spawn().unwrap());
+    wait_for("it to be up", || launcher.status());
+    support::kill(up.0.id(), "-TERM");
+    assert!(up.0.wait().unwrap().success());
+}
+
+#[test]
+fn a_status_that_is_not_healthy_is_no_success() {
+    let launcher = idle().up();
+    let home = &launcher.home;
+    assert_ends(&home.run(&["status"]), 0, &["ready"]);
+    assert_ends(&home.run(&["stop", "thermometer"]), 0, &["stopped"]);
+    assert_ends(&home.run(&["status"]), 1, &["stopped"]);
+    assert_ends(&home.run(&["status", "--json"]), 1, &["\"healthy\": false"]);
+}
+
+#[test]
+fn a_stop_that_is_overtaken_by_a_start_is_answered() {
+    let stubborn = "trap '' TERM; while :; do sleep 1; done";
+    let home = idle().set("components.slow.command=['sh', '-c']").set("components.slow.needs=[]");
+    let home =
+        home.set("components.slow.stop-grace=2s").set(&format!("components.slow.args=[\"{stubborn}\"]"));
+    let launcher = home.up();
+    let stop = launcher.home.command(&["stop", "slow"]).spawn().unwrap();
+    wait_for("the stop to begin", || (launcher.component("slow")?["state"] == "stopping").then_some(()));
+    assert_ends(&launcher.home.run(&["start", "slow"]), 0, &["slow is ready"]);
+    assert_ends(&stop.wait_with_output().unwrap(), 1, &["somebody else has started or stopped it meanwhile"]);
+}
+
+#[test]
+fn a_component_that_has_said_nothing_has_an_empty_log() {
+    let home = idle().set("components.silent.command=['sleep', '600']").set("components.silent.needs=[]");
+    let launcher = home.up();
+    let log = launcher.home.logs().join("silent.log");
+    // It may have been made already; then it is empty.
+    let _ = std::fs::remove_file(&log);
+    assert_ends(&launcher.home.run(&["logs", "silent"]), 0, &[]);
+    assert_ends(&launcher.home.run(&["logs", "nobody"]), 1, &["no log of 'nobody'"]);
+}
+
+#[test]
+fn a_data_directory_may_have_any_name() {
+    use std::os::unix::ffi::OsStringExt;
+    let home = idle();
+    let name = std::ffi::OsString::from_vec(b"d\xff\xfeta".to_vec());
+    let data = home.dir.path().join(name);
+    let with_data = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.arg("--logs").arg(data.join("logs")).arg("--data").arg(&data);
+        command
+    };
+    let mut up = Ended(with_data(&["up", "--no-openai"]).spawn().unwrap());
+    wait_for("it to be healthy", || with_data(&["status"]).output().unwrap().status.success().then_some(()));
+    assert_ends(&with_data(&["logs", "chat-server"]).output().unwrap(), 0, &[]);
+    support::kill(up.0.id(), "-TERM");
+    assert!(up.0.wait().unwrap().success());
 }
 
 #[test]
@@ -319,7 +409,7 @@ fn detached_it_runs_on_until_it_is_told_to_stop() {
     assert_ends(&home.run(&["status"]), 0, &["ready"]);
     assert_ends(&home.run(&["up", "--detach"]), 75, &["already"]);
     assert_ends(&home.run(&["down"]), 0, &["stopped"]);
-    assert_ends(&home.run(&["status"]), 1, &["no launcher runs"]);
+    assert_ends(&home.run(&["status"]), 2, &["no launcher runs"]);
     let output = home.run(&["up", "--detach", "--set", "web-adapter.command=[]"]);
     assert_ends(&output, 78, &["web-adapter.command"]);
 }

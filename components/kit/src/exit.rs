@@ -7,6 +7,8 @@ pub enum Exit {
     Fine,
     /// Something went wrong that is none of the others.
     Failure,
+    /// No launcher runs that could be asked for its status.
+    NotRunning,
     /// The command line is not understood.
     Usage,
     /// MongoDB or another thing we depend on cannot be reached.
@@ -19,9 +21,10 @@ pub enum Exit {
 
 impl Exit {
     /// Every way to end, with its number and meaning, in order of the number.
-    pub const TABLE: [(Self, u8, &'static str); 6] = [
+    pub const TABLE: [(Self, u8, &'static str); 7] = [
         (Self::Fine, 0, "success"),
-        (Self::Failure, 1, "failure"),
+        (Self::Failure, 1, "failure; status: something is not healthy"),
+        (Self::NotRunning, 2, "status: no launcher can be asked"),
         (Self::Usage, 64, "usage error"),
         (Self::Unavailable, 69, "MongoDB or another dependency is unavailable"),
         (Self::AlreadyRunning, 75, "a launcher is already running on this data directory"),
@@ -34,6 +37,7 @@ impl Exit {
         match self {
             Self::Fine => 0,
             Self::Failure => 1,
+            Self::NotRunning => 2,
             Self::Usage => 64,
             Self::Unavailable => 69,
             Self::AlreadyRunning => 75,

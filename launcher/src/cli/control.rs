@@ -33,26 +33,54 @@ pub(super) struct Args {
 pub(super) fn restart(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let before = find(place, &args.component)?.pid;
     ask_for(place, &Request::Restart { component: args.component.clone() })?;
-    follow(place, args, |now| {
-        let is_new = now.pid != before;
-        is_new && now.state == State::Ready || now.state == State::Finished
-    })
+    follow(
+        place,
+        args,
+        |now| {
+            let is_new = now.pid != before;
+            is_new && now.state == State::Ready || now.state == State::Finished
+        },
+        is_stopped,
+    )
 }
 
 /// Stops a component.
 pub(super) fn stop(place: &Where, args: &Args) -> Result<Exit, Failure> {
     ask_for(place, &Request::Stop { component: args.component.clone() })?;
-    follow(place, args, |now| now.state == State::Stopped)
+    follow(place, args, is_stopped, is_wanted)
 }
 
 /// Starts a component.
 pub(super) fn start(place: &Where, args: &Args) -> Result<Exit, Failure> {
     ask_for(place, &Request::Start { component: args.component.clone() })?;
-    follow(place, args, |now| matches!(now.state, State::Ready | State::Finished))
+    follow(place, args, |now| matches!(now.state, State::Ready | State::Finished), is_stopped)
 }
 
-/// Waits until it is done, or cannot be.
-fn follow(place: &Where, args: &Args, is_done: impl Fn(&ComponentStatus) -> bool) -> Result<Exit, Failure> {
+fn is_stopped(now: &ComponentStatus) -> bool {
+    now.state == State::Stopped
+}
+
+/// Whether it runs, or is to: what was just stopped, no more.
+fn is_wanted(now: &ComponentStatus) -> bool {
+    match now.state {
+        State::Waiting
+        | State::Starting
+        | State::Ready
+        | State::Unready
+        | State::Running
+        | State::Backoff
+        | State::Finished => true,
+        State::Stopping | State::Stopped | State::Failed | State::Skipped => false,
+    }
+}
+
+/// Waits until it is done, or cannot be, or somebody else has wanted the opposite.
+fn follow(
+    place: &Where,
+    args: &Args,
+    is_done: impl Fn(&ComponentStatus) -> bool,
+    is_overtaken: impl Fn(&ComponentStatus) -> bool,
+) -> Result<Exit, Failure> {
     let begin = Instant::now();
     let mut waiting = Waiting::default();
     loop {
@@ -68,6 +96,12 @@ fn follow(place: &Where, args: &Args, is_done: impl Fn(&ComponentStatus) -> bool
             let pid = now.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
             output::line(&format!("{} is {}{pid}", now.name, now.state));
             return Ok(Exit::Fine);
+        }
+        if is_overtaken(now) {
+            waiting.clear();
+            let what =
+                format!("{} is {}: somebody else has started or stopped it meanwhile", now.name, now.state);
+            return Err(Failure::new(Exit::Failure, what));
         }
         let given_up = now.state == State::Failed;
         if given_up || begin.elapsed() > PATIENCE {

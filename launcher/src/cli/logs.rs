@@ -15,6 +15,7 @@ use super::proof;
 use super::running;
 use super::tail::Follower;
 use super::timestamp;
+use crate::supervisor::clock;
 use crate::supervisor::logs::names;
 
 /// How often files are looked at when they are followed; an eye sees no difference.
@@ -60,7 +61,7 @@ pub(super) fn logs(place: &Where, args: &Args) -> Result<Exit, Failure> {
     if args.verify {
         return proof::prove(&directory, &args.components);
     }
-    let names = chosen(args, &known(&directory)?, &directory)?;
+    let names = chosen(place, args, &known(&directory)?, &directory)?;
     let mut printer = Printer::new(&names);
     let mut logs = begin(&mut printer, &names, &directory, args)?;
     let mut open = printer.flush();
@@ -91,11 +92,20 @@ fn known(directory: &Path) -> Result<Vec<String>, Failure> {
     Ok(known)
 }
 
-fn chosen(args: &Args, known: &[String], directory: &Path) -> Result<Vec<String>, Failure> {
+/// A component that has said nothing yet has no log, and may get one.
+fn chosen(place: &Where, args: &Args, known: &[String], directory: &Path) -> Result<Vec<String>, Failure> {
     if args.components.is_empty() {
         return Ok(known.to_vec());
     }
-    if let Some(unknown) = args.components.iter().find(|name| !known.contains(name)) {
+    let (silent, unknown): (Vec<&String>, Vec<&String>) = args
+        .components
+        .iter()
+        .filter(|name| !known.contains(name))
+        .partition(|name| running::is_component(place, name));
+    for name in silent {
+        output::error(&format!("{name} has logged nothing yet"));
+    }
+    if let Some(unknown) = unknown.first() {
         let what =
             format!("no log of '{unknown}' in {}; available: {}", directory.display(), known.join(", "));
         return Err(Failure::new(Exit::Failure, what));
@@ -136,11 +146,35 @@ fn last_lines(
     let mut lines = Vec::new();
     for name in names {
         let (last, follower) = past::last(directory, name, count.saturating_add(CONTEXT))?;
-        lines.extend(timed(followers.len(), last));
+        lines.push(in_written_order(timed(followers.len(), last)));
         followers.push(follower);
     }
+    Ok((merged(lines, clock::rfc3339().as_bytes()).into(), followers))
+}
+
+/// Where the clock was set back, the lines before that have later times than those after: they count as written just before these.
+fn in_written_order(mut lines: Vec<Line>) -> Vec<Line> {
+    for index in (1..lines.len()).rev() {
+        let (before, after) = lines.split_at_mut(index);
+        if let (Some(earlier), Some(later)) = (before.last_mut(), after.first())
+            && earlier.time > later.time
+        {
+            earlier.time.clone_from(&later.time);
+        }
+    }
+    lines
+}
+
+/// All of them in the order of time. What is later than now was written before the clock was set back, and in a log that has said nothing
+/// since; it comes first, where others have.
+fn merged(logs: Vec<Vec<Line>>, now: &[u8]) -> Vec<Line> {
+    let mut lines: Vec<Line> = logs.into_iter().flatten().collect();
+    let is_to_come = |line: &Line| line.time.as_slice() > now;
+    if lines.iter().any(|line| !line.time.is_empty() && !is_to_come(line)) {
+        lines.iter_mut().filter(|line| is_to_come(line)).for_each(|line| line.time.clear());
+    }
     lines.sort_by(|one, other| one.time.cmp(&other.time));
-    Ok((lines.into(), followers))
+    lines
 }
 
 /// The last lines of what was said since a time, and who reads on; without a count all is printed at once. The logs are read side by
@@ -289,6 +323,23 @@ impl Printer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_from_before_the_clock_was_set_back_are_not_the_last_ones() {
+        let line = |log, text: &str| timed(log, vec![text.as_bytes().to_vec()]).remove(0);
+        let set_back = vec![line(0, "2026-11-21T12:00:00Z old"), line(0, "2026-11-21T10:00:00Z new")];
+        let silent = vec![line(1, "2026-11-21T12:30:00Z silent")];
+        let steady = vec![line(2, "2026-11-21T09:59:00Z steady")];
+        let texts = |logs| -> Vec<String> {
+            let lines: Vec<Line> = merged(logs, b"2026-11-21T10:01:00Z");
+            lines
+                .iter()
+                .map(|line| String::from_utf8_lossy(&line.text).split(' ').next_back().unwrap().to_owned())
+                .collect()
+        };
+        let logs = vec![in_written_order(set_back), in_written_order(silent), in_written_order(steady)];
+        assert_eq!(texts(logs), ["silent", "steady", "old", "new"]);
+    }
 
     #[test]
     fn logs_are_merged_by_time_and_begin_where_they_should() {

@@ -142,13 +142,21 @@ enum Command {
 pub fn main() -> Exit {
     let parsed = examples::lay_out(definition()).try_get_matches();
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => match dispatch(cli) {
-            Ok(exit) => exit,
-            Err(failure) => {
-                output::error(&failure.to_string());
-                failure.exit()
+        Ok(cli) => {
+            // What supervises goes on though nobody reads what it prints.
+            let supervises = matches!(cli.command, None | Some(Command::Up(_)));
+            match (dispatch(cli), output::lost().filter(|_| !supervises)) {
+                (Ok(Exit::Fine), Some(error)) => {
+                    output::error(&format!("cannot write the output: {error}"));
+                    Exit::Failure
+                }
+                (Ok(exit), _) => exit,
+                (Err(failure), _) => {
+                    output::error(&failure.to_string());
+                    failure.exit()
+                }
             }
-        },
+        }
         Err(error) => {
             let asked_for = !error.use_stderr();
             // A closed pipe (`launcher --help | head`) is nobody's fault.

@@ -1,16 +1,37 @@
 //! What the operator reads: lines on standard output, complaints on standard error.
 //!
-//! Writing never fails: when nobody reads any more, there is nobody to tell. Colour only on a terminal, and not with `NO_COLOR`. Names,
+//! Writing never ends a command: when nobody reads any more, there is nobody to tell. What could not be written otherwise, as where the
+//! disk is full, is remembered for the exit code ([`lost`]). Colour only on a terminal, and not with `NO_COLOR`. Names,
 //! errors and log lines are other people's texts: nothing in them steers the terminal, whoever forgot to [`tame`] them.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
 
 use protocol::sanitise;
 
+/// Why something could not be written, the first time.
+static LOST: Mutex<Option<String>> = Mutex::new(None);
+
+/// Why something of the output is missing, if it is.
+pub(super) fn lost() -> Option<String> {
+    LOST.lock().ok()?.clone()
+}
+
+/// Remembers an error; that nobody reads any more (`| head`) is none.
+fn note(written: io::Result<()>) -> bool {
+    if let Err(error) = &written
+        && error.kind() != io::ErrorKind::BrokenPipe
+        && let Ok(mut lost) = LOST.lock()
+    {
+        lost.get_or_insert_with(|| error.to_string());
+    }
+    written.is_ok()
+}
+
 /// Writes a line for the operator.
 pub(super) fn line(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{}", harmless(text)).and_then(|()| out.flush());
+    let mut out = io::stdout().lock();
+    note(writeln!(out, "{}", harmless(text)).and_then(|()| out.flush()));
 }
 
 /// Writes a value as JSON, for programs; what could steer a terminal that shows it stands there as an escape.
@@ -21,13 +42,13 @@ pub(super) fn json(value: &impl serde::Serialize) {
 
 /// Writes lines as they are; false when nobody reads any more.
 pub(super) fn raw(bytes: &[u8]) -> bool {
-    let mut out = std::io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).is_ok()
+    let mut out = io::stdout().lock();
+    note(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
 /// Says what went wrong.
 pub(super) fn error(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "launcher: {}", sanitise::text(text));
+    let _ = writeln!(io::stderr().lock(), "launcher: {}", sanitise::text(text));
 }
 
 /// A count with its noun, such as "1 line" or "2 lines".
@@ -67,7 +88,7 @@ impl Colour {
 
 /// The columns and rows of the terminal that standard output is, if it is one.
 pub(super) fn terminal_size() -> Option<(usize, usize)> {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     // Some say nothing of themselves.
     let or = |value: u16, usual: usize| if value == 0 { usual } else { usize::from(value) };
     Some((or(size.ws_col, 80), or(size.ws_row, 24)))
@@ -76,7 +97,7 @@ pub(super) fn terminal_size() -> Option<(usize, usize)> {
 /// Whether standard output is to be coloured.
 pub(super) fn is_coloured() -> bool {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    wanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb") && std::io::stdout().is_terminal()
+    wanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb") && io::stdout().is_terminal()
 }
 
 /// A text in a colour, where there is colour.

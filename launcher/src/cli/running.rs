@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use kit::Failure;
 
 use super::ask::ask;
-use super::options::Where;
+use super::options::{Where, Without};
+use crate::catalog;
 
 /// The directory of the logs: the one named on the command line, or the running launcher's, or the configured one.
 pub(super) fn logs(place: &Where) -> Result<PathBuf, Failure> {
@@ -15,6 +16,17 @@ pub(super) fn logs(place: &Where) -> Result<PathBuf, Failure> {
         (None, Ok(snapshot)) => Ok(snapshot.logs),
         _ => Ok(place.directories()?.logs),
     }
+}
+
+/// Whether there is a component of this name, by the running launcher or by the configuration.
+pub(super) fn is_component(place: &Where, name: &str) -> bool {
+    let is_configured = || {
+        let loaded = place.load(&Without::default()).ok();
+        loaded.is_some_and(|loaded| loaded.settings.components.contains_key(name))
+    };
+    catalog::component(name).is_some()
+        || ask(place).is_ok_and(|snapshot| snapshot.component(name).is_some())
+        || is_configured()
 }
 
 /// Where the running chat server can be reached.

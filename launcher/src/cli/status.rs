@@ -1,4 +1,4 @@
-//! `launcher status`: how everything is.
+//! `launcher status`: how everything is. Its exit code says whether all is well (0), something is not (1), or none can be asked (2).
 
 use kit::{Exit, Failure};
 
@@ -25,13 +25,12 @@ pub(super) fn status(place: &Where, args: &Args) -> Result<Exit, Failure> {
     if args.watch {
         return watch::watch(place, args.json, meter);
     }
-    let snapshot = measured(place, &mut meter)?;
+    let snapshot =
+        measured(place, &mut meter).map_err(|failure| Failure::new(Exit::NotRunning, failure.to_string()))?;
     if args.json {
         output::json(&as_json(&snapshot)?);
-        return Ok(Exit::Fine);
+    } else {
+        overview(&snapshot, style()).iter().for_each(|line| output::line(line));
     }
-    for line in overview(&snapshot, style()) {
-        output::line(&line);
-    }
-    Ok(Exit::Fine)
+    Ok(if snapshot.is_healthy() { Exit::Fine } else { Exit::Failure })
 }

@@ -18,6 +18,9 @@ use crate::supervisor::status::{ComponentStatus, DependencyState, State};
 /// As many lines as fit on a screen beside the rest.
 const LINES: usize = 12;
 
+/// Of a longer line only so many characters are shown.
+const MAX_LINE: usize = 500;
+
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -42,9 +45,17 @@ pub(super) fn why(place: &Where, args: &Args) -> Result<Exit, Failure> {
         output::line(&format!("\nlast lines of {}:", log.display()));
     }
     for line in lines {
-        output::line(&format!("  {}", output::tame(&String::from_utf8_lossy(&line))));
+        output::line(&format!("  {}", shortened(&output::tame(&String::from_utf8_lossy(&line)))));
     }
     Ok(Exit::Fine)
+}
+
+/// A line as long as an eye takes in; all of it is in the log.
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(MAX_LINE) {
+        Some((end, _)) => format!("{}… ({} bytes in all)", &line[..end], line.len()),
+        None => line.to_owned(),
+    }
 }
 
 /// A word that is no adjective.

@@ -31,6 +31,9 @@ const CHILDREN_LOCK: &str = "children.lock";
 /// How long the components of a launcher that died may take to end by themselves; they do so within 2.5 s.
 const ORPHANS_END: Duration = Duration::from_secs(3);
 
+/// Who looks whether a launcher runs holds its lock for a moment; that is no launcher.
+const TOUCH: Duration = Duration::from_millis(300);
+
 /// How often it is looked whether they have.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -142,7 +145,13 @@ fn make_directories(data: &Path, run: &Path) -> io::Result<()> {
 
 fn take_launcher_lock(data: &Path, path: &Path) -> Result<File, Failure> {
     let mut file = open(path)?;
-    match file.try_lock() {
+    let deadline = std::time::Instant::now() + TOUCH;
+    let mut lock = file.try_lock();
+    while matches!(lock, Err(TryLockError::WouldBlock)) && std::time::Instant::now() < deadline {
+        std::thread::sleep(POLL);
+        lock = file.try_lock();
+    }
+    match lock {
         Ok(()) => {
             let signed = write_content(&mut file, &std::process::id().to_string());
             signed.map_err(|source| ClaimError::Lock { path: path.to_owned(), source })?;
@@ -250,6 +259,20 @@ mod tests {
         assert!(failure.to_string().contains(&format!("(process {})", std::process::id())), "{failure}");
         drop(claim);
         DataLock::take(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_look_at_the_lock_is_no_launcher() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(DataLock::take(dir.path()).unwrap());
+        let held = File::open(run_dir(dir.path()).join(LAUNCHER_LOCK)).unwrap();
+        held.lock_shared().unwrap();
+        let looker = std::thread::spawn(move || {
+            std::thread::sleep(TOUCH / 3);
+            drop(held);
+        });
+        DataLock::take(dir.path()).unwrap();
+        looker.join().unwrap();
     }
 
     #[test]

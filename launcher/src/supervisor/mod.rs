@@ -23,6 +23,7 @@ mod lock;
 pub(crate) mod logs;
 mod machine;
 mod outcome;
+mod path;
 mod proc;
 mod run_dir;
 mod short_path;

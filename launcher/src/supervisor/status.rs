@@ -31,7 +31,7 @@ pub struct Snapshot {
     /// True once a stop of everything is under way.
     pub stopping: bool,
     /// The directory of the logs.
-    #[serde(default)]
+    #[serde(default, with = "super::path")]
     pub logs: PathBuf,
     /// Every component, in start order.
     pub components: Vec<ComponentStatus>,

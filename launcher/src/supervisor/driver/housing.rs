@@ -1,13 +1,9 @@
 //! The run directory, with the locks and the sockets by which others find us: what somebody deletes of it is made again.
 
-use std::time::Duration;
-
 use super::Driver;
+use super::incarnation::Incarnation;
 use crate::supervisor::control::Server;
 use crate::supervisor::run_dir::{private_dir, run_dir};
-
-/// How often it is looked whether it is all there.
-pub(super) const LOOK: Duration = Duration::from_secs(2);
 
 impl Driver {
     /// Makes again what has gone. Components that run go on as they are.
@@ -37,7 +33,7 @@ impl Driver {
             if let Err(error) = self.sockets.renew() {
                 tracing::error!(%error, "cannot make the notification sockets again");
             }
-            self.incarnations.values().for_each(super::Incarnation::renew);
+            self.incarnations.values().for_each(Incarnation::renew);
         }
     }
 }

@@ -28,7 +28,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::time::Interval;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use self::change::{Burial, Change};
 use self::dependencies::{Dependencies, Probed};
@@ -62,6 +62,9 @@ const QUESTIONS: usize = 16;
 
 /// The turns that others have before an alarm is heard: one in which they learn of their news, one in which they tell, and as many again.
 const CATCH_UP: usize = 4;
+
+/// How often it is looked whether the run directory is all there.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// How often a stop that takes long says whom it waits for.
 const STOP_NEWS: Duration = Duration::from_secs(1);
@@ -107,6 +110,8 @@ struct Inbox {
     signals: Signals,
     /// When it is looked after the run directory.
     looks: Interval,
+    /// When it is told whom a stop waits for. It ticks on whatever else arrives.
+    stop_news: Interval,
 }
 
 /// One thing that arrived.
@@ -136,9 +141,17 @@ impl Driver {
         let (reports, reported) = mpsc::channel(REPORTS);
         let (questions, asked) = mpsc::channel(QUESTIONS);
         let (dependencies, probes) = Dependencies::watch(&plan.dependencies);
-        let looks = tokio::time::interval(housing::LOOK);
-        let inbox =
-            Inbox { reports: reported, questions: asked, probes, plans: hooks.plans.take(), signals, looks };
+        let looks = ticks(LOOK);
+        let stop_news = ticks(STOP_NEWS);
+        let inbox = Inbox {
+            reports: reported,
+            questions: asked,
+            probes,
+            plans: hooks.plans.take(),
+            signals,
+            looks,
+            stop_news,
+        };
         let mut driver = Self {
             machine,
             claim,
@@ -211,7 +224,7 @@ impl Driver {
             Some(asked) = inbox.questions.recv() => Input::Question(asked),
             Some(probed) = inbox.probes.recv() => Input::Probe(probed),
             Some(plan) = next_plan(&mut inbox.plans) => Input::Plan(Box::new(plan)),
-            () = tokio::time::sleep(STOP_NEWS), if self.machine.is_quitting() => Input::StopNews,
+            _ = inbox.stop_news.tick(), if self.machine.is_quitting() => Input::StopNews,
         }
     }
 
@@ -377,6 +390,13 @@ async fn until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// Again and again; what was missed is not made up for.
+fn ticks(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// The next plan, or never.
