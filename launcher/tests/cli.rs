@@ -307,6 +307,24 @@ fn a_data_directory_may_have_any_name() {
 }
 
 #[test]
+fn several_components_or_all_are_stopped_and_started_at_once() {
+    let launcher = idle().up();
+    let (home, pid) = (&launcher.home, |name| launcher.component_pid(name));
+    assert_ends(&home.run(&["stop", "thermometer", "nobody"]), 64, &["unknown component 'nobody'"]);
+    assert!(pid("thermometer").is_some(), "nothing is asked for when a name is wrong");
+    let stop = home.run(&["stop", "thermometer", "chat-server", "thermometer"]);
+    assert_ends(&stop, 0, &["chat-server is stopped", "thermometer is stopped"]);
+    assert_eq!((pid("thermometer"), pid("chat-server")), (None, None));
+    let api = pid("message-api").unwrap();
+    let ready = ["message-api is ready", "chat-server is ready", "thermometer is ready"];
+    assert_ends(&home.run(&["start", "all"]), 0, &ready);
+    assert_eq!(pid("message-api"), Some(api), "what runs is left alone");
+    let chat = pid("chat-server").unwrap();
+    assert_ends(&home.run(&["restart", "all"]), 0, &ready);
+    assert!(pid("message-api") != Some(api) && pid("chat-server") != Some(chat));
+}
+
+#[test]
 fn the_operator_is_answered_and_a_stop_ends_with_0() {
     let mut launcher = idle().up();
     let home = &launcher.home;

@@ -6,8 +6,8 @@ use super::component::Component;
 use super::entries;
 use crate::config::Settings;
 
-/// Things in the plan that are not components: dependencies, and ourselves.
-const OTHERS: [&str; 3] = ["mongodb", "config", "launcher"];
+/// Names that mean something else where a component's is expected: dependencies, ourselves, and every component.
+const OTHERS: [&str; 4] = ["mongodb", "config", "launcher", "all"];
 
 /// The names of all components.
 pub fn names() -> impl Iterator<Item = &'static str> {

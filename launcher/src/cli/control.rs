@@ -1,4 +1,4 @@
-//! `launcher restart`, `stop` and `start`: one component, and what became of it.
+//! `launcher restart`, `stop` and `start`: components, and what became of each.
 
 use std::time::{Duration, Instant};
 
@@ -21,39 +21,70 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// What takes no longer needs no explanation.
 const QUIETLY: Duration = Duration::from_millis(900);
 
+/// Stands for every component that is part of this run.
+const ALL: &str = "all";
+
 /// Their arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The component's name, as `launcher status` shows it
-    #[arg(value_parser = ComponentName, hide_possible_values = true)]
-    component: String,
+    /// The components' names, as `launcher status` shows them, or 'all'
+    #[arg(value_parser = ComponentName, hide_possible_values = true, required = true, value_name = "COMPONENT")]
+    components: Vec<String>,
 }
 
-/// Stops a component and starts it again.
+/// Stops components and starts them again.
 pub(super) fn restart(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    let before = find(place, &args.component)?.pid;
-    ask_for(place, &Request::Restart { component: args.component.clone() })?;
-    follow(
-        place,
-        args,
-        |now| {
-            let is_new = now.pid != before;
-            is_new && now.state == State::Ready || now.state == State::Finished
-        },
-        is_stopped,
-    )
+    let is_done = |before: &ComponentStatus, now: &ComponentStatus| {
+        now.pid != before.pid && now.state == State::Ready || now.state == State::Finished
+    };
+    each(place, args, |component| Request::Restart { component }, is_done, is_stopped)
 }
 
-/// Stops a component.
+/// Stops components.
 pub(super) fn stop(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    ask_for(place, &Request::Stop { component: args.component.clone() })?;
-    follow(place, args, is_stopped, is_wanted)
+    each(place, args, |component| Request::Stop { component }, |_, now| is_stopped(now), is_wanted)
 }
 
-/// Starts a component.
+/// Starts components.
 pub(super) fn start(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    ask_for(place, &Request::Start { component: args.component.clone() })?;
-    follow(place, args, |now| matches!(now.state, State::Ready | State::Finished), is_stopped)
+    let is_done =
+        |_: &ComponentStatus, now: &ComponentStatus| matches!(now.state, State::Ready | State::Finished);
+    each(place, args, |component| Request::Start { component }, is_done, is_stopped)
+}
+
+/// Asks for all of them at once, and then waits for one after the other. What fails does not keep the others from it.
+fn each(
+    place: &Where,
+    args: &Args,
+    request: impl Fn(String) -> Request,
+    is_done: impl Fn(&ComponentStatus, &ComponentStatus) -> bool,
+    is_overtaken: impl Fn(&ComponentStatus) -> bool,
+) -> Result<Exit, Failure> {
+    let mut failures = Vec::new();
+    let mut asked = Vec::new();
+    for before in chosen(&ask(place)?, &args.components)? {
+        match ask_for(place, &request(before.name.clone())) {
+            Ok(_) => asked.push(before),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    for before in asked {
+        failures.extend(follow(place, &before.name, |now| is_done(&before, now), &is_overtaken).err());
+    }
+    let Some(last) = failures.pop() else { return Ok(Exit::Fine) };
+    failures.iter().for_each(|failure| output::error(&failure.to_string()));
+    Err(last)
+}
+
+/// The components of these names, each once and in start order. A name that there is not is a mistake before anything is asked for.
+fn chosen(snapshot: &Snapshot, names: &[String]) -> Result<Vec<ComponentStatus>, Failure> {
+    for name in names.iter().filter(|name| *name != ALL) {
+        find_in(snapshot, name)?;
+    }
+    let has_all = names.iter().any(|name| name == ALL);
+    let is_chosen =
+        |one: &&ComponentStatus| names.contains(&one.name) || has_all && !matches!(one.state, State::Skipped);
+    Ok(snapshot.components.iter().filter(is_chosen).cloned().collect())
 }
 
 fn is_stopped(now: &ComponentStatus) -> bool {
@@ -77,15 +108,15 @@ fn is_wanted(now: &ComponentStatus) -> bool {
 /// Waits until it is done, or cannot be, or somebody else has wanted the opposite.
 fn follow(
     place: &Where,
-    args: &Args,
+    name: &str,
     is_done: impl Fn(&ComponentStatus) -> bool,
     is_overtaken: impl Fn(&ComponentStatus) -> bool,
-) -> Result<Exit, Failure> {
+) -> Result<(), Failure> {
     let begin = Instant::now();
     let mut waiting = Waiting::default();
     loop {
         let snapshot = ask(place)?;
-        let now = find_in(&snapshot, &args.component)?;
+        let now = find_in(&snapshot, name)?;
         if begin.elapsed() > QUIETLY {
             waiting.show(&snapshot.awaited);
         }
@@ -95,7 +126,7 @@ fn follow(
         if is_done(now) {
             let pid = now.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
             output::line(&format!("{} is {}{pid}", now.name, now.state));
-            return Ok(Exit::Fine);
+            return Ok(());
         }
         if is_overtaken(now) {
             waiting.clear();
@@ -110,11 +141,6 @@ fn follow(
         }
         std::thread::sleep(LOOK);
     }
-}
-
-/// How one component is.
-fn find(place: &Where, name: &str) -> Result<ComponentStatus, Failure> {
-    find_in(&ask(place)?, name).cloned()
 }
 
 /// The component of a name.

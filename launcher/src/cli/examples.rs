@@ -14,7 +14,13 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "logs",
         &[("logs chat-server -f", "follow one log"), ("logs --since 2h", "the last two hours of all logs")],
     ),
-    ("restart", &[("restart chat-server", "restart it; clients stay in its queue")]),
+    (
+        "restart",
+        &[
+            ("restart chat-server", "restart it; clients stay in its queue"),
+            ("restart all", "restart everything"),
+        ],
+    ),
     ("stop", &[("stop thermometer", "stop it until 'launcher start thermometer'")]),
     ("start", &[("start thermometer", "start it again")]),
     ("down", &[("down", "stop the launcher on the default data directory")]),

@@ -85,11 +85,11 @@ enum Command {
     Top(With<top::Args>),
     /// Show the components' logs
     Logs(With<logs::Args>),
-    /// Restart a component
+    /// Restart components
     Restart(With<control::Args>),
-    /// Stop a component and keep it stopped
+    /// Stop components and keep them stopped
     Stop(With<control::Args>),
-    /// Start a component that was stopped or has failed
+    /// Start components that were stopped or have failed
     Start(With<control::Args>),
     /// Stop the launcher and all components
     Down(With<Nothing>),
