@@ -1,25 +1,36 @@
 //! The store in MongoDB, for those who run one, and for several machines: a standalone server or a replica set, from 4.4 on.
 //!
-//! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends, [`query`] and [`unseen`] read,
-//! [`cursor_moves`] moves cursors, [`records`] keeps users and state, [`whole`] reads and [`import`] takes all that a store holds, [`document`] is
-//! how an event stands in a document. [`legacy`] takes over what an older program left. [`call`] bounds every wait, and [`session`] sees to it that nothing old is read. [`stream`]
-//! tells what was stored, and [`progress`] how far it has come.
+//! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends behind the [`heads`] of the logs, [`query`]
+//! and [`unseen`] read, the latter by a [`plan`]; how much is [`unread`] follows from what is [`counted`] in each event.
+//! [`migration`] and [`numbering`] bring an older database to that. [`cursor_moves`] moves cursors, [`records`] keeps users and state,
+//! [`whole`] reads and [`import`] takes all that a store holds; [`collections`] says what is where, and [`document`] how an event stands
+//! in a document. [`legacy`] takes over what an older program left. [`call`] bounds every wait, and [`session`] sees to it, by a
+//! [`clock`], that nothing old is read. [`stream`] tells what was stored, and [`progress`] how far it has come.
 //!
 //! Several processes may write to one database: the unique index on `(conversation, seq)` is the fence between them. On a replica
 //! set each publishes what any of them stored; a standalone server has no change streams, and there a process publishes only what
 //! it stored itself.
 
 mod call;
+mod clock;
+mod collections;
 mod connect;
+mod counted;
 mod cursor_moves;
 mod document;
+mod edges;
+mod heads;
 mod import;
 mod legacy;
+mod migration;
+mod numbering;
+mod plan;
 mod progress;
 mod query;
 mod records;
 mod session;
 mod stream;
+mod unread;
 mod unseen;
 mod whole;
 mod writer;
@@ -45,12 +56,14 @@ use crate::store::{
     Unseen,
 };
 use call::CallError;
-use connect::Collections;
+use collections::Collections;
+use connect::Prepared;
 use progress::Progress;
 use stream::Follower;
 use writer::{Batch, QUEUE, Writer};
 
-pub use connect::{DATABASE, MongoOpenError, greet, legacy_waiting};
+pub use collections::DATABASE;
+pub use connect::{MongoOpenError, greet, legacy_waiting};
 pub(crate) use import::Importer;
 pub use legacy::Legacy;
 
@@ -69,9 +82,11 @@ pub struct MongoStore {
     /// `None` on a standalone server.
     followed: Option<Followed>,
     committed: Arc<dyn Committed>,
-    kept: unseen::Kept,
+    plans: plan::Plans,
     /// Nothing is appended meanwhile.
     restoring: AtomicBool,
+    /// Ends the migration of an older database.
+    stop: CancellationToken,
 }
 
 /// The change stream's task.
@@ -88,13 +103,17 @@ impl MongoStore {
     /// # Errors
     /// When the URL is none, the server is not there or does not let us in, or a newer program made the database.
     pub async fn open(url: &str, committed: Arc<dyn Committed>) -> Result<Self, MongoOpenError> {
-        let (collections, servers) = connect::open(url).await?;
+        let Prepared { collections, servers, is_old } = connect::open(url).await?;
         records::fill_skeletons(&collections).await.map_err(MongoOpenError::Users)?;
         // Boxed, for it is large and seldom has anything to do.
         Box::pin(legacy::import_once(&collections)).await.map_err(MongoOpenError::Legacy)?;
         let followed = Followed::start(&collections, Arc::clone(&committed)).await;
         let followed = followed.map_err(|error| connect::explain(error, &servers))?;
-        Ok(Self::on(collections, followed, committed))
+        let store = Self::on(collections, followed, committed);
+        if is_old {
+            tokio::spawn(migration::run(store.collections.clone(), store.stop.clone()));
+        }
+        Ok(store)
     }
 
     /// As [`open`](Self::open), for a process that has no feed: nothing waits for the change stream.
@@ -102,7 +121,7 @@ impl MongoStore {
     /// # Errors
     /// As there.
     pub(crate) async fn open_without_feed(url: &str) -> Result<Self, MongoOpenError> {
-        let (collections, _) = connect::open(url).await?;
+        let Prepared { collections, .. } = connect::open(url).await?;
         Ok(Self::on(collections, None, Arc::new(Unheard)))
     }
 
@@ -111,7 +130,7 @@ impl MongoStore {
     /// # Errors
     /// When the database cannot be opened or written; what was taken over until then is there.
     pub async fn import_legacy(url: &str) -> Result<Legacy, MongoOpenError> {
-        let (collections, _) = connect::open(url).await?;
+        let Prepared { collections, .. } = connect::open(url).await?;
         legacy::import(&collections).await.map_err(MongoOpenError::Legacy)
     }
 
@@ -122,8 +141,8 @@ impl MongoStore {
         let writer = tokio::spawn(Writer::new(collections.clone(), own_news, progress).run(batches));
         let (queue, writer) = (Mutex::new(Some(queue)), Mutex::new(Some(writer)));
         let restoring = AtomicBool::new(false);
-        let kept = unseen::Kept::default();
-        Self { collections, queue, writer, followed, committed, kept, restoring }
+        let (plans, stop) = (plan::Plans::default(), CancellationToken::new());
+        Self { collections, queue, writer, followed, committed, plans, restoring, stop }
     }
 
     async fn write(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
@@ -178,6 +197,12 @@ impl Followed {
     }
 }
 
+impl Drop for MongoStore {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 impl Drop for Followed {
     fn drop(&mut self) {
         self.stop.cancel();
@@ -211,8 +236,13 @@ impl Log for MongoStore {
 
     fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64> {
         Box::pin(async move {
+            // None of it may be without its numbers, for they follow from what came before.
+            heads::heads(&self.collections, std::iter::once(conversation)).await?;
+            let begin = doc! { "$max": { "begin": document::number(up_to.saturating_add(1)) } };
+            let this = doc! { "_id": conversation.as_str() };
+            self.collections.update(&self.collections.conversations, this, begin, false).await?;
             let filter =
-                doc! { "conversation": conversation.as_str(), "seq": { "$lte": query::number(up_to) } };
+                doc! { "conversation": conversation.as_str(), "seq": { "$lte": document::number(up_to) } };
             let events = self.collections.events.clone();
             let removed = call::call(async move { events.delete_many(filter).await }).await?;
             Ok(removed.deleted_count)
@@ -228,7 +258,7 @@ impl Cursors for MongoStore {
     fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen> {
         Box::pin(async move {
             let progress = self.followed.as_ref().map(|followed| &*followed.progress);
-            unseen::unseen(&self.collections, &self.kept, progress, user, after, limit).await
+            unseen::unseen(&self.collections, &self.plans, progress, user, after, limit).await
         })
     }
 
@@ -311,6 +341,7 @@ impl Store for MongoStore {
 
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async {
+            self.stop.cancel();
             // The writer ends when the last sender is gone, after it has written what is queued.
             drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
             let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();

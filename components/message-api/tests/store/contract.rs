@@ -8,7 +8,7 @@ use message_api::retention::{self, Rule};
 use message_api::store::{DEVICES, Range, StatePut, StoreError};
 use protocol::api::{CursorMove, RegisterUser};
 use protocol::native::Device;
-use protocol::{ClientId, Draft, Event, MessageType, Metadata, Timestamp};
+use protocol::{ClientId, ConversationId, Draft, Event, MessageType, Metadata, Timestamp};
 use serde_json::json;
 
 use crate::bench::{Bench, Opened, dm, draft, draft_with_id, name};
@@ -30,6 +30,7 @@ macro_rules! cases {
             five_thousand_unseen_events_come_page_by_page
             what_was_seen_does_not_come_again
             what_is_unseen_follows_from_what_was_said_and_seen
+            what_is_unseen_is_counted_right_whatever_was_removed
             cursors_move_forward_only_and_not_past_the_end
             cursors_of_strangers_and_of_nothing_do_nothing
             every_device_may_move_the_users_cursor
@@ -335,6 +336,60 @@ pub(crate) async fn what_is_unseen_follows_from_what_was_said_and_seen(bench: &B
         let conversations = opened.store.conversations(&name(user), 10).await.unwrap();
         let count: u64 = conversations.iter().map(|conversation| conversation.unseen).sum();
         assert_eq!(count, expected.len() as u64, "step {step}, {user}");
+    }
+}
+
+/// Against a count by hand: notes, logs whose beginnings are removed below and above the cursors, cursors in what is gone.
+pub(crate) async fn what_is_unseen_is_counted_right_whatever_was_removed(bench: &Bench) {
+    const USERS: [&str; 4] = ["ann", "bob", "cyd", "ann"];
+    let mut opened = bench.open().await;
+    // By conversation: places and senders; by user and conversation: the cursor.
+    let mut logs: BTreeMap<ConversationId, Vec<(u64, &str)>> = BTreeMap::new();
+    let mut seen: HashMap<(&str, ConversationId), u64> = HashMap::new();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = |bound: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % bound
+    };
+    for step in 0..150 {
+        let (one, other) = (USERS[below(4) as usize], USERS[below(4) as usize]);
+        let id = dm(one, other);
+        let log = logs.entry(id.clone()).or_default();
+        let end = log.last().map_or(0, |(seq, _)| *seq);
+        match below(8) {
+            0 if end > 1 => {
+                let up_to = below(end);
+                let removed = log.iter().filter(|(seq, _)| *seq <= up_to).count() as u64;
+                log.retain(|(seq, _)| *seq > up_to);
+                assert_eq!(opened.store.forget(&id, up_to).await.unwrap(), removed);
+            }
+            1..=2 => {
+                let wanted = below(end + 3);
+                opened.see(one, other, wanted).await;
+                let reached = log.iter().map(|(seq, _)| *seq).filter(|seq| *seq <= wanted).max();
+                let cursor = seen.entry((one, id)).or_default();
+                *cursor = reached.unwrap_or(0).max(*cursor);
+            }
+            3 if step % 5 == 0 => opened = bench.open().await,
+            _ => {
+                let drafts: Vec<_> =
+                    (0..=below(4)).map(|n| draft(one, other, &format!("{step}.{n}"))).collect();
+                log.extend(opened.append(drafts).await.iter().map(|stored| (stored.seq, one)));
+            }
+        }
+        let user = USERS[below(3) as usize];
+        let mut all = 0;
+        for summary in opened.store.conversations(&name(user), 10).await.unwrap() {
+            let id = &summary.conversation;
+            let cursor = seen.get(&(user, id.clone())).copied().unwrap_or(0);
+            let comes_in = |sender: &str| sender != user || id.is_note_to_self();
+            let expected = logs[id].iter().filter(|(seq, sender)| *seq > cursor && comes_in(sender)).count();
+            assert_eq!(summary.unseen, expected as u64, "step {step}: {user} in {id}");
+            all += expected;
+        }
+        assert_eq!(opened.unseen(user, 7).await.len(), all, "step {step}: {user}");
     }
 }
 

@@ -13,6 +13,7 @@ mod lost;
 mod migrate;
 mod migration;
 mod mongo;
+mod mongo_migration;
 mod mongod;
 mod retention;
 mod sqlite;

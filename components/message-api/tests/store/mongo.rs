@@ -155,6 +155,7 @@ async fn a_clock_that_is_ahead_dates_nothing_that_follows_and_changes_no_order()
     let mut theirs = events.find_one(bson::doc! {}).await.unwrap().unwrap();
     let ahead = theirs.get_i64("at").unwrap() + 315_360_000_000_000;
     theirs.extend(bson::doc! { "_id": bson::Uuid::new(), "seq": 2_i64, "client_id": "theirs", "at": ahead });
+    theirs.extend(bson::doc! { "ordinal": 2_i64, "sent": 2_i64 });
     events.insert_one(theirs).await.unwrap();
     opened.published.at_least(2).await;
     let same = opened.say("bob", "alice", "same conversation").await;
@@ -220,8 +221,10 @@ async fn a_page_holds_what_was_stored_since_the_page_before_and_lies_before_its_
     let before = late.get_i64("at").unwrap() - 1;
     late.extend(bson::doc! {
         "_id": bson::Uuid::new(), "conversation": dm("alice", "bob").as_str(), "seq": 1_i64, "at": before,
-        "sender": "alice", "sender_key": "alice", "client_id": "late", "body": "late",
+        "sender": "alice", "sender_key": "alice", "client_id": "late", "body": "late", "ordinal": 1_i64, "sent": 1_i64,
     });
+    let members = bson::doc! { "_id": dm("alice", "bob").as_str(), "members": ["alice", "bob"] };
+    client.default_database().unwrap().collection("conversations").insert_one(members).await.unwrap();
     events.insert_one(late).await.unwrap();
     opened.published.at_least(3).await;
     opened.say("alice", "bob", "next").await;
@@ -234,6 +237,73 @@ async fn a_page_holds_what_was_stored_since_the_page_before_and_lies_before_its_
     // It cannot know what the other had handed over.
     let elsewhere = bench.open().await.store.unseen(&bob, Some(&first.end), 9).await.unwrap();
     assert_eq!(bodies(&elsewhere), ["one", "late", "two", "next"]);
+}
+
+/// Another process stores an event that lies before what is already planned, and it is shown before the page that it belongs to is read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_holds_what_was_stored_since_its_plan_was_made() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let opened = bench(mongod.url("planned")).open().await;
+    let bodies = |page: &Unseen| page.events.iter().map(|e| e.body.to_string()).collect::<Vec<_>>();
+    opened.append((1..=9).map(|n| draft("carol", "bob", &n.to_string())).collect()).await;
+    let bob = name("bob");
+    let first = opened.store.unseen(&bob, None, 2).await.unwrap();
+    assert_eq!(bodies(&first), ["1", "2"]);
+
+    let client = mongodb::Client::with_uri_str(mongod.url("planned")).await.unwrap();
+    let events = client.default_database().unwrap().collection::<bson::Document>("events");
+    let mut late = events.find_one(bson::doc! { "seq": 4 }).await.unwrap().unwrap();
+    late.extend(bson::doc! {
+        "_id": bson::Uuid::from_bytes([255; 16]), "conversation": dm("alice", "bob").as_str(), "seq": 1_i64,
+        "ordinal": 1_i64, "sent": 1_i64, "sender": "alice", "sender_key": "alice", "client_id": "late", "body": "late",
+    });
+    let members = bson::doc! { "_id": dm("alice", "bob").as_str(), "members": ["alice", "bob"] };
+    client.default_database().unwrap().collection("conversations").insert_one(members).await.unwrap();
+    events.insert_one(late).await.unwrap();
+    opened.published.at_least(10).await;
+
+    let second = opened.store.unseen(&bob, Some(&first.end), 2).await.unwrap();
+    assert_eq!(bodies(&second), ["3", "4"]);
+    let third = opened.store.unseen(&bob, Some(&second.end), 2).await.unwrap();
+    assert_eq!(bodies(&third), ["late", "5", "6"]);
+    let fourth = opened.store.unseen(&bob, Some(&third.end), 9).await.unwrap();
+    assert_eq!(
+        (bodies(&fourth), fourth.more),
+        (["7", "8", "9"].map(str::to_owned).into(), false),
+        "and nothing twice"
+    );
+}
+
+/// Told by the server, which notes what each command looked at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_pages_together_cost_in_proportion_to_what_is_unread() {
+    let Some(mongod) = Mongod::start().await else { return };
+    for (senders, more) in [(600, 0), (2400, 0), (100, 3000)] {
+        let database = format!("pages{senders}");
+        let opened = bench(mongod.url(&database)).open().await;
+        let all: Vec<_> = (0..senders).map(|n| (n, 1)).chain((0..more).map(|n| (0, n + 2))).collect();
+        for part in all.chunks(500) {
+            let drafts = part.iter().map(|(n, k)| draft(&format!("friend{n}"), "bob", &format!("{n}.{k}")));
+            opened.append(drafts.collect()).await;
+        }
+        let client = mongodb::Client::with_uri_str(mongod.url(&database)).await.unwrap();
+        let database = client.default_database().unwrap();
+        // Whatever else is known of them, that they are read is not looked up again.
+        opened.published.at_least(all.len()).await;
+        database.run_command(bson::doc! { "profile": 2 }).await.unwrap();
+        let expected: Vec<_> = all.iter().map(|(n, k)| format!("{n}.{k}")).collect();
+        assert_eq!(opened.unseen("bob", 100).await, expected);
+        database.run_command(bson::doc! { "profile": 0 }).await.unwrap();
+        let ours = bson::doc! { "appName": "p2p-chat message-api" };
+        let noted = database.collection::<bson::Document>("system.profile").find(ours).await.unwrap();
+        let noted: Vec<_> = futures_util::TryStreamExt::try_collect(noted).await.unwrap();
+        let count = |field: &str| noted.iter().filter_map(|read| read.get_i32(field).ok()).sum::<i32>();
+        let (looks, unread) =
+            (count("keysExamined") + count("docsExamined"), i32::try_from(all.len()).unwrap());
+        eprintln!("{unread} unread: {looks} keys and documents looked at with {} commands", noted.len());
+        assert!(looks < 16 * unread, "{looks} for {unread}");
+        assert!(noted.len() < 20 + all.len() / 20, "{} commands", noted.len());
+    }
 }
 
 /// Told by the server itself, which notes every command.
@@ -257,8 +327,9 @@ async fn every_read_says_from_which_time_on_it_must_be() {
     };
     let noted = database.collection::<bson::Document>("system.profile").find(ours).await.unwrap();
     let noted: Vec<_> = futures_util::TryStreamExt::try_collect(noted).await.unwrap();
-    // Of `unseen` cursors, heads and events; of `events` the events; of `conversations` these, heads, cursors, the last event and a count.
-    assert_eq!(noted.len(), 3 + 1 + 5, "{noted:#?}");
+    // Of `unseen` the conversations, heads, cursors, the plan and its events; of `events` the events; of `conversations` these, heads,
+    // cursors and the last events.
+    assert_eq!(noted.len(), 5 + 1 + 4, "{noted:#?}");
     for read in noted {
         let concern = read.get_document("command").unwrap().get_document("readConcern").unwrap();
         assert_eq!(concern.get_str("level").unwrap(), "majority");

@@ -8,33 +8,27 @@ use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{
     Acknowledgment, ClientOptions, IndexOptions, ReadConcern, SelectionCriteria, WriteConcern,
 };
-use mongodb::{Client, Collection, IndexModel};
+use mongodb::{Client, IndexModel};
 
 use super::call::{self, CallError};
-use super::document::EventDocument;
+use super::collections::{Collections, DATABASE, MAJORITY_TIMEOUT, SCHEMA};
 use super::import::RESTORING;
 use super::legacy;
-use super::session::Clock;
+use super::migration;
 use crate::store::StoreError;
 
-/// Where the URL names no database.
-pub const DATABASE: &str = "messaging_db";
 /// Somebody waits for the answer.
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How soon a server that hangs is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
-/// A majority that takes longer is not there; the outcome is then looked up.
-pub(super) const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
 /// One for the writer, the rest for reads.
 const CONNECTIONS: u32 = 16;
 /// What the server says to who is not logged in, or may not do this.
 const UNAUTHORIZED: i32 = 13;
 /// What it says to a wrong user name or password.
 const AUTHENTICATION_FAILED: i32 = 18;
-/// The layout of the documents.
-const SCHEMA: i32 = 1;
 
 /// MongoDB cannot be used. No variant shows the URL, which may hold a password.
 #[derive(Debug, thiserror::Error)]
@@ -140,29 +134,6 @@ fn kind_text(error: &Error) -> String {
     }
 }
 
-/// The collections of the database, and the client they belong to. Cheap to clone.
-#[derive(Debug, Clone)]
-pub(super) struct Collections {
-    /// The logs.
-    pub(super) events: Collection<EventDocument>,
-    /// `_id` is the conversation's key, `members` its users' keys.
-    pub(super) conversations: Collection<Document>,
-    /// How far a user has seen a conversation.
-    pub(super) cursors: Collection<Document>,
-    /// How far a device has.
-    pub(super) device_cursors: Collection<Document>,
-    /// Those who logged in.
-    pub(super) users: Collection<Document>,
-    /// Numbers that are handed out once each.
-    pub(super) counters: Collection<Document>,
-    /// What services keep.
-    pub(super) state: Collection<Document>,
-    /// The version of all this, and whether it is being restored.
-    pub(super) schema: Collection<Document>,
-    /// What every read of them knows of.
-    pub(super) clock: Clock,
-}
-
 /// Asks the server whether it is there and lets us in; changes nothing.
 ///
 /// # Errors
@@ -182,31 +153,24 @@ pub async fn legacy_waiting(url: &str) -> Result<Option<u64>, MongoOpenError> {
     legacy::waiting(&collections).await.map_err(MongoOpenError::Legacy)
 }
 
-impl Collections {
-    fn of(client: &Client) -> Self {
-        let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
-        Self {
-            events: database.collection("events"),
-            conversations: database.collection("conversations"),
-            cursors: database.collection("cursors"),
-            device_cursors: database.collection("device_cursors"),
-            users: database.collection("users"),
-            counters: database.collection("counters"),
-            state: database.collection("state"),
-            schema: database.collection("schema"),
-            clock: Clock::default(),
-        }
-    }
+/// A database that can be used.
+pub(super) struct Prepared {
+    pub(super) collections: Collections,
+    /// Who was asked.
+    pub(super) servers: String,
+    /// Whether it is to be migrated meanwhile.
+    pub(super) is_old: bool,
 }
 
-/// Finds the server, and prepares the database on it. Also says which servers were asked.
-pub(super) async fn open(url: &str) -> Result<(Collections, String), MongoOpenError> {
+/// Finds the server, and prepares the database on it.
+pub(super) async fn open(url: &str) -> Result<Prepared, MongoOpenError> {
     let (client, servers) = connect(url).await?;
     ping(&client, &servers).await?;
     let collections = Collections::of(&client);
     check_version(&collections, &servers).await?;
     create_indexes(&collections).await.map_err(|error| explain(error, &servers))?;
-    Ok((collections, servers))
+    let is_old = migration::is_due(&collections).await.map_err(|error| explain(error, &servers))?;
+    Ok(Prepared { collections, servers, is_old })
 }
 
 async fn connect(url: &str) -> Result<(Client, String), MongoOpenError> {
@@ -258,8 +222,7 @@ async fn check_version(collections: &Collections, servers: &str) -> Result<(), M
     Ok(())
 }
 
-/// `log` is the fence between writers, `sent` what makes a repeated draft one message, `inbox` finds the last event for a user in
-/// each conversation without reading the others, `unseen` is the order in which they are handed over.
+/// `log` is the fence between writers, `sent` what makes a repeated draft one message. `unread` is made by the [`migration`].
 async fn create_indexes(collections: &Collections) -> Result<(), CallError> {
     let index = |name: &str, keys: Document, unique: bool| {
         let options = IndexOptions::builder().name(name.to_owned()).unique(unique).build();
@@ -268,8 +231,6 @@ async fn create_indexes(collections: &Collections) -> Result<(), CallError> {
     let logs = [
         index("log", doc! { "conversation": 1, "seq": -1 }, true),
         index("sent", doc! { "client_id": 1, "sender_key": 1 }, true),
-        index("inbox", doc! { "destination_key": 1, "conversation": 1, "seq": -1 }, false),
-        index("unseen", doc! { "destination_key": 1, "at": 1, "_id": 1 }, false),
     ];
     let all = collections.clone();
     call::call(async move {

@@ -5,13 +5,15 @@ use std::collections::{BTreeSet, HashMap};
 use bson::{Document, doc};
 use mongodb::Collection;
 use mongodb::options::FindOptions;
+use protocol::ConversationId;
 use protocol::Timestamp;
 use protocol::api::CursorMove;
 
 use super::call::{self, DUPLICATE_KEY};
-use super::connect::{Collections, MAJORITY_TIMEOUT};
-use super::document::damaged;
-use super::query::{heads, number};
+use super::collections::{Collections, MAJORITY_TIMEOUT};
+use super::counted::Counted;
+use super::document::{damaged, number};
+use super::heads::heads;
 use crate::store::{DEVICES, StoreError};
 
 /// Moves in one command.
@@ -22,6 +24,7 @@ const COMMAND: usize = 256;
 struct Reached {
     seq: i64,
     at: i64,
+    counted: Counted,
 }
 
 /// Moves cursors. Each is a maximum, so it does not matter who else moves the same one, nor in which order.
@@ -38,11 +41,12 @@ pub(super) async fn move_cursors(
 async fn move_some(collections: &Collections, moves: &[CursorMove]) -> Result<(), StoreError> {
     let (mut of_users, mut of_devices, mut owners) = (Vec::new(), Vec::new(), Vec::new());
     for (to, reached) in moves.iter().zip(reached(collections, moves).await?) {
-        let Some(Reached { seq, at }) = reached else { continue };
+        let Some(Reached { seq, at, counted }) = reached else { continue };
         let (user, conversation) = (to.user.key(), to.conversation.as_str());
-        // Both grow along the log, so each maximum belongs to the same event.
+        let incoming = counted.came_in_for(&to.conversation, user);
+        // They grow along the log, so each maximum belongs to the same event.
         let change = doc! {
-            "$max": { "seen": seq, "seen_at": at },
+            "$max": { "seen": seq, "seen_at": at, "incoming": incoming },
             "$setOnInsert": { "user": user, "conversation": conversation },
         };
         of_users.push(upsert(format!("{user} {conversation}"), change));
@@ -64,6 +68,24 @@ async fn move_some(collections: &Collections, moves: &[CursorMove]) -> Result<()
     Ok(())
 }
 
+/// Notes in cursors that an earlier version moved how much had come in up to them. Answers that.
+pub(super) async fn count(collections: &Collections, cursors: &[CursorMove]) -> Result<Vec<i64>, StoreError> {
+    let mut counts = Vec::with_capacity(cursors.len());
+    for part in cursors.chunks(COMMAND) {
+        let mut updates = Vec::with_capacity(part.len());
+        for (at, reached) in part.iter().zip(reached(collections, part).await?) {
+            let user = at.user.key();
+            // Where the log up to there was removed, nothing that is left came in before.
+            let count = reached.map_or(0, |reached| reached.counted.came_in_for(&at.conversation, user));
+            let id = format!("{user} {}", at.conversation);
+            updates.push(doc! { "q": { "_id": id }, "u": { "$max": { "incoming": count } } });
+            counts.push(count);
+        }
+        update_all(collections, &collections.cursors, updates).await?;
+    }
+    Ok(counts)
+}
+
 fn upsert(id: String, change: Document) -> Document {
     doc! { "q": { "_id": id }, "u": change, "upsert": true }
 }
@@ -77,18 +99,20 @@ async fn reached(
     let exact = exact(collections, moves).await?;
     let known = |to: &CursorMove| {
         let seq = i64::try_from(to.seq).unwrap_or(i64::MAX);
-        exact.get(&(to.conversation.as_str(), seq)).map(|at| Reached { seq, at: *at })
+        exact.get(&(to.conversation.as_str(), seq)).copied()
     };
     let others: Vec<&CursorMove> = moves.iter().filter(|to| known(to).is_none()).collect();
     let ends = heads(collections, others.iter().map(|to| &to.conversation)).await?;
     let mut reached = Vec::with_capacity(moves.len());
     for to in moves {
-        reached.push(match (known(to), ends.get(to.conversation.as_str())) {
+        reached.push(match (known(to), ends.get(&to.conversation)) {
             (Some(event), _) => Some(event),
             (None, None) => None,
-            (None, Some((seq, at))) if *seq <= to.seq => {
-                Some(Reached { seq: i64::try_from(*seq).map_err(damaged)?, at: *at })
-            }
+            (None, Some(end)) if end.seq <= to.seq => Some(Reached {
+                seq: i64::try_from(end.seq).map_err(damaged)?,
+                at: end.order,
+                counted: end.counted,
+            }),
             // In a gap of a log: what stood there was deleted, or given away before a restore.
             (None, Some(_)) => last_before(collections, to).await?,
         });
@@ -96,25 +120,29 @@ async fn reached(
     Ok(reached)
 }
 
-/// The times of the events that moves name exactly.
+/// The events that moves name exactly. Those of an earlier version that are not numbered yet are left out.
 async fn exact<'m>(
     collections: &Collections,
     moves: &'m [CursorMove],
-) -> Result<HashMap<(&'m str, i64), i64>, StoreError> {
+) -> Result<HashMap<(&'m str, i64), Reached>, StoreError> {
     let places =
         moves.iter().map(|to| doc! { "conversation": to.conversation.as_str(), "seq": number(to.seq) });
     let filter = doc! { "$or": places.collect::<Vec<_>>() };
-    let fields = doc! { "_id": 0, "conversation": 1, "seq": 1, "at": 1 };
+    let fields =
+        doc! { "_id": 0, "conversation": 1, "seq": 1, "at": 1, "sender_key": 1, "ordinal": 1, "sent": 1 };
     let events = collections.events.clone_with_type::<Document>();
     let options = FindOptions::builder().projection(fields).build();
-    let names: HashMap<&str, &str> =
-        moves.iter().map(|to| (to.conversation.as_str(), to.conversation.as_str())).collect();
+    let ids: HashMap<&str, &ConversationId> =
+        moves.iter().map(|to| (to.conversation.as_str(), &to.conversation)).collect();
     let mut exact = HashMap::new();
     for found in collections.find(&events, filter, options).await? {
         let conversation = found.get_str("conversation").map_err(damaged)?;
-        if let Some(name) = names.get(conversation) {
-            let (seq, at) = (found.get_i64("seq"), found.get_i64("at"));
-            exact.insert((*name, seq.map_err(damaged)?), at.map_err(damaged)?);
+        if let Some(id) = ids.get(conversation)
+            && let (Ok(ordinal), Ok(sent)) = (found.get_i64("ordinal"), found.get_i64("sent"))
+        {
+            let (seq, at) = (found.get_i64("seq").map_err(damaged)?, found.get_i64("at").map_err(damaged)?);
+            let counted = Counted::read(id, found.get_str("sender_key").map_err(damaged)?, ordinal, sent);
+            exact.insert((id.as_str(), seq), Reached { seq, at, counted });
         }
     }
     Ok(exact)
@@ -124,7 +152,10 @@ async fn last_before(collections: &Collections, to: &CursorMove) -> Result<Optio
     let filter = doc! { "conversation": to.conversation.as_str(), "seq": { "$lte": number(to.seq) } };
     let last = FindOptions::builder().sort(doc! { "conversation": -1, "seq": -1 }).limit(1).build();
     let found = collections.find(&collections.events, filter, last).await?.pop();
-    Ok(found.map(|event| Reached { seq: event.seq, at: event.order }))
+    Ok(found.and_then(|event| {
+        let counted = event.counted(&to.conversation)?;
+        Some(Reached { seq: event.seq, at: event.order, counted })
+    }))
 }
 
 /// Does all these updates with one command; answers the places of those that made a document. What two processes make at the same
@@ -137,11 +168,11 @@ pub(super) async fn update_all(
     if updates.is_empty() {
         return Ok(Vec::new());
     }
-    let mut outcome = collections.update_many_with_one_command(of, updates.clone()).await?;
+    let mut outcome = collections.update_many_with_one_command(of, updates.clone(), false).await?;
     let again: Vec<Document> =
         outcome.duplicates.iter().filter_map(|index| updates.get(*index).cloned()).collect();
     if !again.is_empty() {
-        let second = collections.update_many_with_one_command(of, again).await?;
+        let second = collections.update_many_with_one_command(of, again, false).await?;
         if !second.duplicates.is_empty() {
             return Err(StoreError::unavailable("MongoDB refused an update twice because of another one"));
         }
@@ -187,18 +218,28 @@ impl Outcome {
 }
 
 impl Collections {
+    /// Does these updates one after the other, with one command: where it is cut off, the first ones are done.
+    pub(super) async fn update_in_order(
+        &self,
+        of: &Collection<Document>,
+        updates: Vec<Document>,
+    ) -> Result<(), StoreError> {
+        self.update_many_with_one_command(of, updates, true).await.map(drop)
+    }
+
     /// The `update` command itself: the driver's `bulk_write` needs a server of version 8. A command takes its write concern from
     /// nowhere but itself.
     async fn update_many_with_one_command(
         &self,
         of: &Collection<Document>,
         updates: Vec<Document>,
+        ordered: bool,
     ) -> Result<Outcome, StoreError> {
         let timeout = i64::try_from(MAJORITY_TIMEOUT.as_millis()).expect("a few seconds");
         let command = doc! {
             "update": of.name(),
             "updates": updates,
-            "ordered": false,
+            "ordered": ordered,
             "writeConcern": { "w": "majority", "j": true, "wtimeout": timeout },
         };
         let (client, database, clock) = (of.client().clone(), of.namespace().db, self.clock.clone());

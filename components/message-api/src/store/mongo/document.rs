@@ -1,8 +1,10 @@
 //! How events stand in documents.
 
+use bson::Bson;
 use protocol::{Body, ClientId, ConversationId, Draft, Event, MessageType, Metadata, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 
+use super::counted::Counted;
 use crate::store::StoreError;
 
 /// From here on a place in the order of all events and the time at which it was taken are told apart.
@@ -16,6 +18,16 @@ pub(super) struct EventDocument {
     pub(super) id: bson::Uuid,
     pub(super) conversation: String,
     pub(super) seq: i64,
+    /// What was counted up to it ([`Counted`]). Missing in a document of version 1 that is not numbered yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ordinal: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent: Option<i64>,
+    /// The `seq` of the event that this one is about, and of that whose thread it is in. Nothing has either yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    thread: Option<i64>,
     /// Its place in the order of all conversations' events, which is that of the log within each. It is the time by the clock of
     /// who stored it, but more than that of every event that was known there: a logical clock (Kulkarni et al., "Logical Physical
     /// Clocks", 2014). No person is shown it.
@@ -26,9 +38,6 @@ pub(super) struct EventDocument {
     time: Option<i64>,
     sender: String,
     pub(super) sender_key: String,
-    /// For programs of earlier versions on the same database; what it says is in the conversation's id.
-    destination: String,
-    destination_key: String,
     pub(super) client_id: String,
     body: String,
     #[serde(rename = "type")]
@@ -51,18 +60,19 @@ pub(super) struct Placed {
 
 impl EventDocument {
     /// A draft at its place in the log, stored `now`.
-    pub(super) fn new(draft: &Draft, seq: u64, order: i64, now: i64) -> Self {
-        let receiver = receiver(&draft.conversation, &draft.sender);
+    pub(super) fn new(draft: &Draft, seq: u64, order: i64, now: i64, counted: Counted) -> Self {
         Self {
             id: bson::Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes()),
             conversation: draft.conversation.as_str().to_owned(),
             seq: i64::try_from(seq).expect("no log has 2^63 events"),
+            ordinal: Some(counted.ordinal),
+            sent: Some(counted.sent_by(&draft.conversation, draft.sender.key())),
+            target: None,
+            thread: None,
             order,
             time: (order.abs_diff(now) > OFF).then_some(now),
             sender: draft.sender.as_str().to_owned(),
             sender_key: draft.sender.key().to_owned(),
-            destination: receiver.clone(),
-            destination_key: receiver,
             client_id: draft.client_id.as_str().to_owned(),
             body: draft.body.as_str().to_owned(),
             kind: draft.kind,
@@ -78,18 +88,19 @@ impl EventDocument {
     }
 
     /// An event of another store.
-    pub(super) fn imported(event: &Event, order: i64) -> Self {
-        let receiver = receiver(&event.conversation, &event.sender);
+    pub(super) fn imported(event: &Event, order: i64, counted: Counted) -> Self {
         Self {
             id: bson::Uuid::from_bytes(event.id.into_bytes()),
             conversation: event.conversation.as_str().to_owned(),
             seq: i64::try_from(event.seq).expect("no log has 2^63 events"),
+            ordinal: Some(counted.ordinal),
+            sent: Some(counted.sent_by(&event.conversation, event.sender.key())),
+            target: None,
+            thread: None,
             order,
             time: (order != event.at.micros()).then(|| event.at.micros()),
             sender: event.sender.as_str().to_owned(),
             sender_key: event.sender.key().to_owned(),
-            destination: receiver.clone(),
-            destination_key: receiver,
             client_id: event.client_id.as_str().to_owned(),
             body: event.body.as_str().to_owned(),
             kind: event.kind,
@@ -97,6 +108,11 @@ impl EventDocument {
             timestamp: (event.timestamp != event.at).then(|| event.timestamp.micros()),
             imported: true,
         }
+    }
+
+    /// What was counted up to it.
+    pub(super) fn counted(&self, conversation: &ConversationId) -> Option<Counted> {
+        Some(Counted::read(conversation, &self.sender_key, self.ordinal?, self.sent?))
     }
 
     /// The event and its place.
@@ -126,13 +142,12 @@ impl EventDocument {
     }
 }
 
-/// The name key of the user to whom somebody says something.
-fn receiver(conversation: &ConversationId, sender: &UserName) -> String {
-    let receiver = conversation.dm_partner(sender);
-    receiver.expect("what is stored is said in a direct conversation of its sender").to_owned()
-}
-
 /// A document that does not hold what we wrote.
 pub(super) fn damaged(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError::damaged("a document in MongoDB is damaged", error)
+}
+
+/// Of whatever size, what is past the end is past the end.
+pub(super) fn number(seq: u64) -> Bson {
+    Bson::Int64(i64::try_from(seq).unwrap_or(i64::MAX))
 }

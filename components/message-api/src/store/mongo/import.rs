@@ -13,10 +13,11 @@ use protocol::api::{BackupTotals, CursorMove, User};
 use protocol::{ConversationId, Event, Timestamp};
 use tokio::sync::mpsc;
 
-use super::connect::Collections;
+use super::collections::Collections;
 use super::cursor_moves;
 use super::document::EventDocument;
-use super::{query, records, whole};
+use super::heads::heads;
+use super::{records, whole};
 use crate::archive::{self, Archive, ArchiveError, Record};
 use crate::store::{StatePut, StoreError};
 
@@ -52,16 +53,32 @@ impl Importer {
     /// When one of their places holds another event.
     pub(crate) async fn events(&self, events: &[Event]) -> Result<(), StoreError> {
         let Some(first) = events.first() else { return Ok(()) };
-        let heads = query::heads(&self.0, std::iter::once(&first.conversation)).await?;
-        let mut last = heads.get(first.conversation.as_str()).map_or(0, |(_, order)| *order);
+        let heads = heads(&self.0, std::iter::once(&first.conversation)).await?;
+        let mut last = heads.get(&first.conversation).copied().unwrap_or_default();
+        let (there, new) = events.split_at(events.partition_point(|event| event.seq <= last.seq));
+        self.must_be_there(there).await?;
         let now = Timestamp::now().micros();
         let mut placed = |event: &Event| {
             // A time that is yet to come counts as now, or it would hold back all that follows it.
-            last = event.at.micros().min(now).max(last + 1);
-            EventDocument::imported(event, last)
+            last.order = event.at.micros().min(now).max(last.order + 1);
+            last.counted = last.counted.followed_by(&event.conversation, event.sender.key());
+            EventDocument::imported(event, last.order, last.counted)
         };
-        for part in events.chunks(INSERT) {
+        for part in new.chunks(INSERT) {
             self.insert(part.iter().map(&mut placed).collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// What lies before the end of a log is not put there: the numbers of what follows it would be others.
+    async fn must_be_there(&self, events: &[Event]) -> Result<(), StoreError> {
+        for part in events.chunks(INSERT) {
+            let ids: Vec<_> =
+                part.iter().map(|event| bson::Uuid::from_bytes(event.id.into_bytes())).collect();
+            let there = self.which_are_there(ids.clone()).await?;
+            if let Some((event, _)) = part.iter().zip(ids).find(|(_, id)| !there.contains(id)) {
+                return Err(holds_something_else(event.conversation.as_str(), event.seq));
+            }
         }
         Ok(())
     }
@@ -71,15 +88,14 @@ impl Importer {
             let result = self.0.insert(&self.0.events, documents.clone(), true).await;
             let Err(error) = result else { return Ok(()) };
             let before = documents.len();
-            let there = self.which_are_there(&documents).await?;
+            let ids = documents.iter().map(|document| document.id).collect();
+            let there = self.which_are_there(ids).await?;
             documents.retain(|document| !there.contains(&document.id));
             if documents.is_empty() {
                 return Ok(());
             }
             if documents.len() == before && error.is_duplicate_key() {
-                let detail =
-                    format!("{} holds something else at {}", documents[0].conversation, documents[0].seq);
-                return Err(StoreError::refused("to", detail));
+                return Err(holds_something_else(&documents[0].conversation, documents[0].seq));
             }
             tracing::debug!(error = kit::failure::chain(&error), "an insert will be tried again");
             tokio::time::sleep(PAUSE).await;
@@ -87,8 +103,7 @@ impl Importer {
         Err(StoreError::unavailable("MongoDB did not confirm the messages in time"))
     }
 
-    async fn which_are_there(&self, documents: &[EventDocument]) -> Result<HashSet<bson::Uuid>, StoreError> {
-        let ids: Vec<_> = documents.iter().map(|document| document.id).collect();
+    async fn which_are_there(&self, ids: Vec<bson::Uuid>) -> Result<HashSet<bson::Uuid>, StoreError> {
         let found = self.0.find(&self.0.events, doc! { "_id": { "$in": ids } }, None).await?;
         Ok(found.into_iter().map(|document| document.id).collect())
     }
@@ -107,6 +122,10 @@ impl Importer {
     pub(crate) async fn state(&self, put: StatePut) -> Result<(), StoreError> {
         records::put_state(&self.0, put).await
     }
+}
+
+fn holds_something_else(conversation: &str, seq: impl std::fmt::Display) -> StoreError {
+    StoreError::refused("to", format!("{conversation} holds something else at {seq}"))
 }
 
 /// Fills a database that has no messages with what a backup holds.

@@ -14,9 +14,9 @@ use protocol::{Body, ClientId, ConversationId, Draft, MessageType, Metadata, Tim
 use sha2::{Digest, Sha256};
 
 use super::call::CallError;
-use super::connect::Collections;
+use super::collections::Collections;
 use super::cursor_moves::move_cursors;
-use super::query::number;
+use super::document::number;
 use super::records;
 use super::writer::Writer;
 use crate::store::StoreError;
@@ -166,10 +166,11 @@ async fn mark_as_read(
         let from = cursor.and_then(|cursor| cursor.get_i64("seen").ok()).unwrap_or(0);
         seqs.retain(|seq| i64::try_from(*seq).is_ok_and(|seq| seq > from));
         let Some(last) = seqs.last().copied() else { continue };
-        let between = doc! {
-            "destination_key": user.key(), "conversation": conversation.as_str(),
-            "seq": { "$gt": from, "$lte": number(last) },
-        };
+        let mut between =
+            doc! { "conversation": conversation.as_str(), "seq": { "$gt": from, "$lte": number(last) } };
+        if !conversation.is_note_to_self() {
+            between.insert("sender_key", doc! { "$ne": user.key() });
+        }
         if collections.count(&collections.events, between, None).await? == seqs.len() as u64 {
             let (user, conversation) = (user.clone(), conversation.clone());
             moves.push(CursorMove { user, device: None, conversation, seq: last });

@@ -19,7 +19,8 @@ use protocol::{ConversationId, Event, Timestamp, UserName};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::connect::Collections;
+use super::collections::Collections;
+use super::counted::comes_in;
 
 /// So many conversations are remembered, the ones used last.
 const HEADS: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
@@ -30,6 +31,9 @@ const LAST: usize = 8192;
 const OLD: Duration = Duration::from_secs(600);
 /// While the stream stands still, readers do not: the store's word then comes before the feed's, and may come twice.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A place in the order of all conversations' events: that number, and the event's id where two processes gave the same.
+pub(super) type Position = (i64, Uuid);
 
 /// What the stream has shown.
 #[derive(Debug)]
@@ -53,10 +57,9 @@ struct Shown {
 /// An event that was shown not long ago.
 #[derive(Debug)]
 struct Last {
-    /// The name key of the user to whom it was said.
-    receiver: Option<String>,
-    order: i64,
-    id: Uuid,
+    conversation: ConversationId,
+    sender: UserName,
+    position: Position,
 }
 
 /// How many events one stream has shown.
@@ -117,9 +120,9 @@ impl Progress {
                 shown.last.pop_front();
             }
             shown.last.push_back(Last {
-                receiver: event.dm_receiver().map(str::to_owned),
-                order,
-                id: event.id,
+                conversation: event.conversation.clone(),
+                sender: event.sender.clone(),
+                position: (order, event.id),
             });
             shown.told.count += 1;
         }
@@ -145,21 +148,30 @@ impl Progress {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).told
     }
 
-    /// What was shown since then for this user and does not come after a place in the order of times, and what was shown up to now.
+    /// Whether all that was shown since then is still known.
+    pub(super) fn remembers(&self, since: Told) -> bool {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).first_since(since).is_some()
+    }
+
+    /// What came in for a user and is missing in a page that follows a plan, though it does not lie behind the page: what was shown since
+    /// the page before, and what was shown since the plan was made and lies behind the page before. Also what was shown up to now.
     /// `None` where that is no longer known.
     pub(super) fn late(
         &self,
-        since: Told,
         user: &UserName,
-        end: (i64, Uuid),
+        planned: Told,
+        (after, told): (Position, Option<Told>),
+        end: Position,
     ) -> Option<(HashSet<Uuid>, Told)> {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = shown.told.count.checked_sub(since.count).filter(|_| since.run == shown.told.run)?;
-        let first = shown.last.len().checked_sub(usize::try_from(count).ok()?)?;
-        let news = shown.last.range(first..);
-        let late =
-            news.filter(|last| last.receiver.as_deref() == Some(user.key()) && (last.order, last.id) <= end);
-        Some((late.map(|last| last.id).collect(), shown.told))
+        let planned = shown.first_since(planned)?;
+        let told = told.map_or(Some(shown.last.len()), |told| shown.first_since(told))?;
+        let first = planned.min(told);
+        let late = shown.last.range(first..).enumerate().filter(|(n, last)| {
+            let is_missing = first + n >= told || last.position > after;
+            is_missing && last.position <= end && comes_in(&last.conversation, &last.sender, user)
+        });
+        Some((late.map(|(_, last)| last.position.1).collect(), shown.told))
     }
 
     /// Nothing was left.
@@ -208,6 +220,14 @@ impl Progress {
     }
 }
 
+impl Shown {
+    /// Which of the last events was the first to be shown since then.
+    fn first_since(&self, since: Told) -> Option<usize> {
+        let count = self.told.count.checked_sub(since.count).filter(|_| since.run == self.told.run)?;
+        self.last.len().checked_sub(usize::try_from(count).ok()?)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,13 +241,30 @@ mod tests {
         let (user, end) = (sample::name("bob"), (second.at.micros(), second.id));
         let orders = [&first, &second].map(|event| event.at.micros());
         progress.shown(&[first.clone(), second.clone()], &orders);
-        let ids = |since, end| progress.late(since, &user, end).map(|(late, _)| late);
+        let start = (0, Uuid::nil());
+        let ids = |since, end| progress.late(&user, since, (start, Some(since)), end).map(|(late, _)| late);
         assert_eq!(ids(begun, end), Some(HashSet::from([first.id, second.id])));
         assert_eq!(ids(begun, (first.at.micros() - 1, Uuid::max())), Some(HashSet::new()), "it comes later");
-        assert_eq!(progress.late(begun, &sample::name("carol"), end).unwrap().0, HashSet::new());
+        for other in ["carol", "alice"] {
+            let late = progress.late(&sample::name(other), begun, (start, None), end).unwrap();
+            assert_eq!(late.0, HashSet::new(), "nothing comes in for {other}");
+        }
         assert_eq!(ids(progress.told(), end), Some(HashSet::new()));
         let other = Progress::default();
         assert_eq!(ids(other.told(), end), None, "another process");
+
+        let now = progress.told();
+        let late = |planned, after, told| progress.late(&user, planned, (after, told), end).unwrap().0;
+        assert_eq!(late(begun, start, None), HashSet::from([first.id, second.id]));
+        let behind = (first.at.micros(), first.id);
+        assert_eq!(late(begun, behind, None), HashSet::from([second.id]), "it was in the page before");
+        assert_eq!(late(begun, behind, Some(now)), HashSet::from([second.id]), "the plan does not hold it");
+        assert_eq!(
+            late(now, behind, Some(begun)),
+            HashSet::from([first.id, second.id]),
+            "the page before did not"
+        );
+        assert_eq!(late(now, behind, Some(now)), HashSet::new());
 
         let since = progress.told();
         (0..LAST).for_each(|_| progress.shown(std::slice::from_ref(&second), &orders[1..]));

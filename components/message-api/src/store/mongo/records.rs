@@ -10,10 +10,9 @@ use protocol::{Timestamp, UserName};
 use serde_json::Value;
 
 use super::call::{self, CallError};
-use super::connect::Collections;
+use super::collections::Collections;
 use super::cursor_moves;
-use super::document::damaged;
-use super::query::number;
+use super::document::{damaged, number};
 use crate::store::{STATE_KEYS, StatePut, StoreError};
 
 /// Users whose skeletons are written with one command.

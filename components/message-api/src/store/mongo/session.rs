@@ -10,59 +10,23 @@
 //!
 //! A standalone server tells no times, and is asked for none.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bson::{Document, Timestamp as ClusterTime};
+use bson::Document;
 use futures_util::TryStreamExt;
+use mongodb::Collection;
 use mongodb::action::Action;
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::FindOptions;
 use mongodb::results::UpdateResult;
-use mongodb::{Client, ClientSession, Collection};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::call::{self, CallError};
-use super::connect::Collections;
+use super::collections::Collections;
 
 /// How long a server tries to answer. As for writes: a majority that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The latest time of the servers' log that this process knows.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Clock(Arc<AtomicU64>);
-
-impl Clock {
-    /// What lies at this time or before it is found by whatever is read from now on.
-    pub(super) fn advance(&self, time: ClusterTime) {
-        self.0.fetch_max(u64::from(time.time) << 32 | u64::from(time.increment), Ordering::AcqRel);
-    }
-
-    /// The latest of those times.
-    pub(super) fn now(&self) -> Option<ClusterTime> {
-        let now = self.0.load(Ordering::Acquire);
-        let part = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).expect("32 bits");
-        (now > 0).then(|| ClusterTime { time: part(now >> 32), increment: part(now) })
-    }
-
-    /// A session that knows what is known now.
-    pub(super) async fn session(&self, client: &Client) -> Result<ClientSession, Error> {
-        let mut session = client.start_session().await?;
-        if let Some(now) = self.now() {
-            session.advance_operation_time(now);
-        }
-        Ok(session)
-    }
-
-    /// Learns from a session what it was told. Not after a write that was not confirmed: no majority may ever reach its time.
-    pub(super) fn learn(&self, session: &ClientSession) {
-        if let Some(time) = session.operation_time() {
-            self.advance(time);
-        }
-    }
-}
 
 impl Collections {
     /// All that a query finds; the query bounds it.

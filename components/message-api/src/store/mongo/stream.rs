@@ -19,7 +19,7 @@ use mongodb::error::{Error, ErrorKind};
 use tokio_util::sync::CancellationToken;
 
 use super::call::{self, CallError};
-use super::connect::Collections;
+use super::collections::Collections;
 use super::document::{EventDocument, Placed, damaged};
 use super::progress::Progress;
 use crate::store::{Committed, StoreError};

@@ -7,7 +7,7 @@ use protocol::native::Device;
 use protocol::{ConversationId, UserName};
 use uuid::Uuid;
 
-use super::connect::Collections;
+use super::collections::Collections;
 use super::document::damaged;
 use super::records::ours;
 use crate::store::{StatePut, StoreError};

@@ -21,8 +21,9 @@ use protocol::{ConversationId, Draft, Event, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use super::call::{CallError, DUPLICATE_KEY};
-use super::connect::Collections;
+use super::collections::Collections;
 use super::document::{EventDocument, Placed};
+use super::heads::{self, Head};
 use super::progress::Progress;
 use super::query;
 use crate::store::{COMMITS, Committed, StoreError};
@@ -47,13 +48,6 @@ pub(super) struct Batch {
     pub(super) reply: oneshot::Sender<Result<Vec<Appended>, StoreError>>,
 }
 
-/// The end of a conversation's log, confirmed by a majority.
-#[derive(Debug, Clone, Copy)]
-struct Head {
-    seq: u64,
-    order: i64,
-}
-
 /// Who sent what: unique over all events.
 type SentKey = (String, String);
 
@@ -64,6 +58,7 @@ pub(super) struct Writer {
     committed: Option<Arc<dyn Committed>>,
     /// What the others stored, where there is a change stream.
     progress: Option<Arc<Progress>>,
+    /// The ends of logs, confirmed by a majority.
     heads: LruCache<ConversationId, Head>,
     /// Bound: [`UNKNOWN`]. Overflow: all are forgotten; readers of the feed then find those events by the gap they leave.
     unknown: HashSet<SentKey>,
@@ -189,15 +184,15 @@ impl Writer {
         let mut documents = Vec::with_capacity(pending.len());
         for draft in pending.iter().map(|index| group.drafts[*index]) {
             let cached = self.heads.get(&draft.conversation).copied();
-            let end =
-                ends.entry(draft.conversation.clone()).or_insert(cached.unwrap_or(Head { seq: 0, order: 0 }));
+            let end = ends.entry(draft.conversation.clone()).or_insert(cached.unwrap_or_default());
             let now = Timestamp::now().micros();
             // Growing over all conversations too, so that a batch is handed over in its order, and whoever reads page by page is
             // given nothing that belongs before the pages that they have. People are shown `now`.
             let order = now.max(end.order + 1).max(self.last_order + 1).max(others + 1);
             self.last_order = order;
-            *end = Head { seq: end.seq + 1, order };
-            let document = EventDocument::new(draft, end.seq, order, now);
+            let counted = end.counted.followed_by(&draft.conversation, draft.sender.key());
+            *end = Head { seq: end.seq + 1, order, counted };
+            let document = EventDocument::new(draft, end.seq, order, now, counted);
             documents.push(if self.news { document } else { document.without_news() });
         }
         Ok(documents)
@@ -215,16 +210,15 @@ impl Writer {
             return Ok(());
         }
         let (heads, floors) = tokio::try_join!(
-            query::heads(&self.collections, missing.iter()),
+            heads::heads(&self.collections, missing.iter()),
             query::floors(&self.collections, missing.iter())
         )?;
-        let new = missing.iter().filter(|id| !heads.contains_key(id.as_str()));
+        let new = missing.iter().filter(|id| !heads.contains_key(*id));
         let new = new.map(|id| doc! { "_id": id.as_str(), "members": id.dm_members().collect::<Vec<_>>() });
         self.start_conversations(new.collect()).await?;
         for id in missing {
-            let (seq, order) = heads.get(id.as_str()).copied().unwrap_or_default();
-            let seq = seq.max(floors.get(id.as_str()).copied().unwrap_or(0));
-            let head = Head { seq, order };
+            let mut head = heads.get(&id).copied().unwrap_or_default();
+            head.seq = head.seq.max(floors.get(id.as_str()).copied().unwrap_or(0));
             self.heads.put(id, head);
         }
         Ok(())
@@ -265,8 +259,10 @@ impl Writer {
             },
         };
         for (document, index) in documents.into_iter().zip(pending).take(confirmed) {
+            let counted = document.counted(&group.drafts[*index].conversation);
+            let counted = counted.expect("what is stored has its numbers");
             let Placed { order, event } = document.into_placed()?;
-            self.heads.put(event.conversation.clone(), Head { seq: event.seq, order });
+            self.heads.put(event.conversation.clone(), Head { seq: event.seq, order, counted });
             group.results[*index] = Some(appended(&event, false));
             group.stored.push(event);
         }

@@ -1,0 +1,73 @@
+//! The first or the last events of the logs, many at once: one index seek a conversation (a `DISTINCT_SCAN` of `log`), however long
+//! they are.
+
+use std::collections::HashMap;
+
+use bson::{Document, doc};
+use protocol::ConversationId;
+
+use super::collections::Collections;
+use super::counted::Counted;
+use super::document::damaged;
+use crate::store::StoreError;
+
+/// Conversations asked for in one query; BSON documents have a limit, and so has patience.
+pub(super) const MANY: usize = 1000;
+
+/// The first or the last event of a log.
+#[derive(Debug, Clone)]
+pub(super) struct Edge {
+    pub(super) seq: i64,
+    pub(super) order: i64,
+    /// The key of the sender's name.
+    pub(super) sender: String,
+    /// `None` where an earlier version stored it and nobody numbered it since.
+    pub(super) counted: Option<Counted>,
+}
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Oldest,
+    Newest,
+}
+
+/// The first or last events of those conversations that have any.
+pub(super) async fn edges(
+    collections: &Collections,
+    conversations: &[ConversationId],
+    side: Side,
+) -> Result<HashMap<ConversationId, Edge>, StoreError> {
+    let sort = match side {
+        Side::Newest => doc! { "conversation": 1, "seq": -1 },
+        // The same index backwards.
+        Side::Oldest => doc! { "conversation": -1, "seq": 1 },
+    };
+    let mut edges = HashMap::with_capacity(conversations.len());
+    for some in conversations.chunks(MANY) {
+        let keys: Vec<&str> = some.iter().map(ConversationId::as_str).collect();
+        let first = |field: &str| doc! { "$first": format!("${field}") };
+        let pipeline = vec![
+            doc! { "$match": { "conversation": { "$in": keys } } },
+            doc! { "$sort": sort.clone() },
+            doc! { "$group": {
+                "_id": "$conversation", "seq": first("seq"), "at": first("at"), "sender_key": first("sender_key"),
+                "ordinal": first("ordinal"), "sent": first("sent"),
+            } },
+        ];
+        for document in collections.aggregate(&collections.events, pipeline).await? {
+            let (id, edge) = edge(&document)?;
+            edges.insert(id, edge);
+        }
+    }
+    Ok(edges)
+}
+
+fn edge(document: &Document) -> Result<(ConversationId, Edge), StoreError> {
+    let number = |field| document.get_i64(field).map_err(damaged);
+    let id = ConversationId::parse(document.get_str("_id").map_err(damaged)?).map_err(damaged)?;
+    let sender = document.get_str("sender_key").map_err(damaged)?.to_owned();
+    let numbers = number("ordinal").ok().zip(number("sent").ok());
+    let counted = numbers.map(|(ordinal, sent)| Counted::read(&id, &sender, ordinal, sent));
+    Ok((id, Edge { seq: number("seq")?, order: number("at")?, sender, counted }))
+}

@@ -1,0 +1,258 @@
+//! The places of what a user has not seen, in the order in which they are handed over.
+//!
+//! To find that order, every conversation of the user must be looked at. That is done once for many pages: a [`Plan`] names the places of
+//! the next unread events, read from an index that holds all it takes, and pages follow it. A plan looks at each of the user's
+//! conversations once and reads of their events hardly more than it names, and it names as many as there are conversations: so all pages
+//! together cost in proportion to what is unread, however many people wrote it.
+//!
+//! A plan goes stale without harm: it only says where to look. Whether an event is unread still is asked when its page is read, and what
+//! was stored meanwhile the change stream tells ([`Progress::late`](super::progress::Progress::late)).
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bson::doc;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use mongodb::options::FindOptions;
+use protocol::UserName;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::collections::Collections;
+use super::progress::{Position, Told};
+use super::unread::memberships;
+use crate::store::StoreError;
+
+/// Positions in a plan, at least: making it costs hardly less with fewer.
+const SHORTEST: usize = 1024;
+/// And at most; 1.5 MiB.
+const LONGEST: usize = 64 * 1024;
+/// Positions in all plans that are kept; 24 MiB. Overflow rule: the oldest plan goes, and is made again when it is asked for.
+const KEPT: usize = 1024 * 1024;
+/// Conversations whose events are read with one query. The server merges them, and does so ever slower.
+const SOURCE: usize = 200;
+/// Queries at the same time.
+const PARALLEL: usize = 4;
+
+/// The positions of a user's unread events, in order.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Everything unread behind this position was named when the plan was made…
+    after: Position,
+    pub(super) positions: Vec<Position>,
+    /// …but for what comes behind the last one.
+    pub(super) truncated: bool,
+    /// What the change stream had shown before it was made.
+    pub(super) told: Option<Told>,
+}
+
+impl Plan {
+    /// Makes the plan of what lies behind a position.
+    pub(super) async fn make(
+        collections: &Collections,
+        user: &UserName,
+        after: Position,
+        told: Option<Told>,
+    ) -> Result<Self, StoreError> {
+        let mut memberships = memberships(collections, user).await?;
+        let most = memberships.len().clamp(SHORTEST, LONGEST);
+        memberships.retain(|each| each.unread > 0);
+        let mut unread = memberships.into_iter().map(|each| Unread {
+            from: each.cursor.order,
+            sender: (!each.conversation.is_note_to_self()).then(|| user.key().to_owned()),
+            conversation: each.conversation.as_str().to_owned(),
+        });
+        let mut sources = Vec::new();
+        loop {
+            let conversations: Vec<_> = unread.by_ref().take(SOURCE).collect();
+            if conversations.is_empty() {
+                break;
+            }
+            sources.push(Source { conversations, read: VecDeque::new(), end: after, ended: false });
+        }
+        let batch = (most / sources.len().max(1)).max(SOURCE);
+        let filling = sources.into_iter().map(|source| source.fill(collections, batch));
+        let mut sources: Vec<Source> = stream::iter(filling).buffered(PARALLEL).try_collect().await?;
+        let mut plan = Self { after, positions: Vec::new(), truncated: false, told };
+        plan.merge(collections, &mut sources, (most, batch)).await?;
+        Ok(plan)
+    }
+
+    /// Takes the first of what the sources have, one after the other, and reads on where one of them is empty.
+    async fn merge(
+        &mut self,
+        collections: &Collections,
+        sources: &mut [Source],
+        (most, batch): (usize, usize),
+    ) -> Result<(), StoreError> {
+        let first = |(n, source): (usize, &mut Source)| Some(Reverse((source.read.pop_front()?, n)));
+        let mut heap: BinaryHeap<_> = sources.iter_mut().enumerate().filter_map(first).collect();
+        while let Some(Reverse((position, n))) = heap.pop() {
+            if self.positions.len() == most {
+                self.truncated = true;
+                break;
+            }
+            self.positions.push(position);
+            if sources[n].read.is_empty() {
+                sources[n] = std::mem::take(&mut sources[n]).fill(collections, batch).await?;
+            }
+            heap.extend(sources[n].read.pop_front().map(|position| Reverse((position, n))));
+        }
+        Ok(())
+    }
+
+    /// What it names behind a position, where everything there is named or there is more than a page of it.
+    fn behind(&self, after: Position) -> &[Position] {
+        let from = self.positions.partition_point(|position| *position <= after);
+        &self.positions[from..]
+    }
+
+    /// The positions of the page behind `after`, and whether more follow them.
+    pub(super) fn page(&self, after: Position, limit: usize) -> (&[Position], bool) {
+        let behind = self.behind(after);
+        let page = &behind[..behind.len().min(limit)];
+        (page, self.truncated || behind.len() > limit)
+    }
+
+    /// Whether the page behind `after` is one that others follow. The last one must be read from the store as it is then.
+    fn has_more_than(&self, limit: usize, after: Position) -> bool {
+        self.after <= after && self.behind(after).len() > limit
+    }
+}
+
+/// A conversation with something unread.
+#[derive(Debug)]
+struct Unread {
+    conversation: String,
+    /// The order of the last event that was seen.
+    from: i64,
+    /// Whose own events do not count.
+    sender: Option<String>,
+}
+
+/// Some conversations, whose events are read together.
+#[derive(Debug, Default)]
+struct Source {
+    conversations: Vec<Unread>,
+    /// What was read and is not in the plan yet.
+    read: VecDeque<Position>,
+    /// How far they were read.
+    end: Position,
+    ended: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    #[serde(rename = "_id")]
+    id: bson::Uuid,
+    at: i64,
+}
+
+impl Source {
+    /// Reads on until there is something, or no more.
+    async fn fill(mut self, collections: &Collections, batch: usize) -> Result<Self, StoreError> {
+        while self.read.is_empty() && !self.ended {
+            // Each conversation has one event at most where the last page ended.
+            let most = batch + self.conversations.len();
+            let rows = self.rows(collections, most).await?;
+            self.ended = rows.len() < most;
+            let positions = rows.iter().map(|row| (row.at, Uuid::from_bytes(row.id.bytes())));
+            self.read.extend(positions.filter(|position| *position > self.end));
+            self.end = self.read.back().copied().unwrap_or(self.end);
+        }
+        Ok(self)
+    }
+
+    async fn rows(&self, collections: &Collections, most: usize) -> Result<Vec<Row>, StoreError> {
+        let unread = self.conversations.iter().map(|unread| {
+            let from = if unread.from >= self.end.0 {
+                doc! { "$gt": unread.from }
+            } else {
+                doc! { "$gte": self.end.0 }
+            };
+            let mut filter = doc! { "conversation": &unread.conversation, "at": from };
+            if let Some(sender) = &unread.sender {
+                filter.insert("sender_key", doc! { "$ne": sender });
+            }
+            filter
+        });
+        let filter = doc! { "$or": unread.collect::<Vec<_>>() };
+        let options = FindOptions::builder()
+            .sort(doc! { "at": 1, "_id": 1 })
+            .projection(doc! { "_id": 1, "at": 1 })
+            .limit(i64::try_from(most).unwrap_or(i64::MAX))
+            .build();
+        Ok(collections.find(&collections.events.clone_with_type(), filter, options).await?)
+    }
+}
+
+/// The plans of those who are being handed what they have not seen.
+///
+/// Bound: [`KEPT`].
+#[derive(Debug, Default)]
+pub(super) struct Plans(Mutex<VecDeque<(UserName, Arc<Plan>)>>);
+
+impl Plans {
+    /// The latest plan that tells what comes behind a position, and more than a page of it.
+    pub(super) fn get(&self, user: &UserName, after: Position, limit: usize) -> Option<Arc<Plan>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plans = kept.iter().rev();
+        plans
+            .find(|(of, plan)| of == user && plan.has_more_than(limit, after))
+            .map(|(_, plan)| Arc::clone(plan))
+    }
+
+    /// Keeps a plan, in the place of those that tell no more than it does.
+    pub(super) fn put(&self, user: &UserName, plan: Arc<Plan>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(of, old)| {
+            of != user || old.after < plan.after || old.positions.last() > plan.positions.last()
+        });
+        kept.push_back((user.clone(), plan));
+        let mut size: usize = kept.iter().map(|(_, plan)| plan.positions.len()).sum();
+        while size > KEPT
+            && let Some((_, oldest)) = kept.pop_front()
+        {
+            size -= oldest.positions.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::name;
+
+    fn plan(after: i64, count: i64, truncated: bool) -> Arc<Plan> {
+        let positions = (after + 1..=after + count).map(|at| (at, Uuid::nil())).collect();
+        Arc::new(Plan { after: (after, Uuid::nil()), positions, truncated, told: None })
+    }
+
+    #[test]
+    fn a_page_follows_its_plan_and_the_last_one_needs_another_plan() {
+        let plan = plan(10, 5, false);
+        let at = |at: i64| (at, Uuid::nil());
+        assert_eq!(plan.page(at(10), 2), (&[at(11), at(12)][..], true));
+        assert_eq!(plan.page(at(13), 2), (&[at(14), at(15)][..], false));
+        assert!(plan.has_more_than(2, at(12)) && !plan.has_more_than(2, at(13)));
+        assert!(!plan.has_more_than(2, at(9)), "it does not know of what lies before");
+    }
+
+    #[test]
+    fn plans_are_bounded_and_a_newer_one_takes_the_place_of_what_it_holds() {
+        let (plans, bob) = (Plans::default(), name("bob"));
+        (0..100).for_each(|n| plans.put(&bob, plan(n * 50_000, 50_000, true)));
+        let size =
+            |plans: &Plans| plans.0.lock().unwrap().iter().map(|(_, p)| p.positions.len()).sum::<usize>();
+        assert!(size(&plans) <= KEPT);
+        assert!(plans.get(&bob, (0, Uuid::nil()), 1).is_none());
+        assert!(plans.get(&bob, (99 * 50_000 + 7, Uuid::nil()), 1).is_some());
+        assert!(plans.get(&name("carol"), (99 * 50_000 + 7, Uuid::nil()), 1).is_none());
+        plans.put(&bob, plan(0, 5_000_000, false));
+        assert_eq!(size(&plans), 0, "one alone may be too large");
+        plans.put(&bob, plan(0, 10, true));
+        plans.put(&bob, plan(0, 20, true));
+        assert_eq!(size(&plans), 20);
+    }
+}
