@@ -2,7 +2,7 @@
 //!
 //! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends behind the [`heads`] of the logs, [`query`]
 //! and [`unseen`] read, the latter by a [`plan`]; how much is [`unread`] follows from what is [`counted`] in each event.
-//! [`migration`] and [`numbering`] bring an older database to that. [`cursor_moves`] moves cursors, [`records`] keeps users and state,
+//! [`migration`] and [`numbering`] count what an earlier version stored, and keep that in [`checkpoints`]. [`cursor_moves`] moves cursors, [`records`] keeps users and state,
 //! [`whole`] reads and [`import`] takes all that a store holds; [`collections`] says what is where, and [`document`] how an event stands
 //! in a document. [`legacy`] takes over what an older program left. [`call`] bounds every wait, and [`session`] sees to it, by a
 //! [`clock`], that nothing old is read. [`stream`] tells what was stored, and [`progress`] how far it has come.
@@ -12,6 +12,7 @@
 //! it stored itself.
 
 mod call;
+mod checkpoints;
 mod clock;
 mod collections;
 mod connect;
@@ -236,7 +237,7 @@ impl Log for MongoStore {
 
     fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64> {
         Box::pin(async move {
-            // None of it may be without its numbers, for they follow from what came before.
+            // None of it may be uncounted, for what is counted follows from what came before.
             heads::heads(&self.collections, std::iter::once(conversation)).await?;
             let begin = doc! { "$max": { "begin": document::number(up_to.saturating_add(1)) } };
             let this = doc! { "_id": conversation.as_str() };

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use bson::{Document, doc};
 use message_api::store::Range;
 use protocol::ConversationId;
+use protocol::api::CursorMove;
 use protocol::conversation::Kind;
 
-use crate::bench::{Opened, dm, draft, name};
+use crate::bench::{Opened, dm, name};
 use crate::mongo::bench;
 use crate::mongod::{Mongod, until};
 
@@ -19,6 +20,8 @@ struct Said {
     at: i64,
     sender: String,
     body: String,
+    /// Whether this version stored it.
+    is_new: bool,
 }
 
 /// A database, and what is known of it.
@@ -28,6 +31,8 @@ struct Old {
     said: Vec<Said>,
     /// Of users and, with their names, of devices.
     cursors: BTreeMap<(String, ConversationId), i64>,
+    /// Up to where logs were removed.
+    forgotten: BTreeMap<ConversationId, i64>,
     random: u64,
 }
 
@@ -35,8 +40,8 @@ impl Old {
     async fn new(mongod: &Mongod, name: &str) -> Self {
         let url = mongod.url(name);
         let database = mongodb::Client::with_uri_str(&url).await.unwrap().database(name);
-        let (said, cursors) = (Vec::new(), BTreeMap::new());
-        Self { database, url, said, cursors, random: 0x2545_f491_4f6c_dd1d }
+        let (said, cursors, forgotten) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Self { database, url, said, cursors, forgotten, random: 0x2545_f491_4f6c_dd1d }
     }
 
     fn collection(&self, name: &str) -> mongodb::Collection<Document> {
@@ -58,12 +63,25 @@ impl Old {
             let at = 1_700_000_000_000_000 + i64::try_from(self.said.len()).unwrap();
             let body = format!("{conversation} {seq}");
             let sender = sender.to_owned();
-            self.said.push(Said { conversation: conversation.clone(), seq, at, sender, body });
+            self.said.push(Said { conversation: conversation.clone(), seq, at, sender, body, is_new: false });
         }
     }
 
     fn see(&mut self, user: &str, other: &str, seq: i64) {
         self.cursors.insert((user.to_owned(), dm(user, other)), seq);
+    }
+
+    /// Says something by way of a store of this version.
+    async fn say_now(&mut self, opened: &Opened, one: &str, other: &str) {
+        let body = format!("new {}", self.said.len());
+        let stored = opened.say(one, other, &body).await;
+        let (conversation, sender, seq) = (stored.conversation, one.to_owned(), stored.seq.cast_signed());
+        let at = self.said.iter().map(|said| said.at).max().unwrap_or(0).max(1_800_000_000_000_000) + 1;
+        self.said.push(Said { conversation, seq, at, sender, body, is_new: true });
+    }
+
+    fn is_forgotten(&self, said: &Said) -> bool {
+        self.forgotten.get(&said.conversation).is_some_and(|up_to| said.seq <= *up_to)
     }
 
     /// Puts it all where version 1 put it.
@@ -83,15 +101,6 @@ impl Old {
         events.create_indexes(indexes).await.unwrap();
         self.collection("schema").insert_one(doc! { "_id": "version", "version": 1 }).await.unwrap();
         let mut members = BTreeMap::new();
-        let document = |said: &Said| {
-            let (conversation, sender) = (&said.conversation, said.sender.as_str());
-            let receiver = conversation.dm_partner(&name(sender)).unwrap();
-            doc! {
-                "_id": bson::Uuid::new(), "conversation": conversation.as_str(), "seq": said.seq, "at": said.at,
-                "sender": sender, "sender_key": sender, "destination": receiver, "destination_key": receiver,
-                "client_id": said.at.to_string(), "body": &said.body, "type": "chat",
-            }
-        };
         for part in self.said.chunks(5000) {
             events.insert_many(part.iter().map(document)).await.unwrap();
         }
@@ -121,7 +130,8 @@ impl Old {
     fn unseen(&self, user: &str) -> Vec<&Said> {
         let is_unseen = |said: &&Said| {
             let seen = self.cursors.get(&(user.to_owned(), said.conversation.clone())).copied().unwrap_or(0);
-            said.conversation.dm_partner(&name(&said.sender)) == Some(user) && said.seq > seen
+            let is_incoming = said.conversation.dm_partner(&name(&said.sender)) == Some(user);
+            is_incoming && said.seq > seen && !self.is_forgotten(said)
         };
         let mut unseen: Vec<&Said> = self.said.iter().filter(is_unseen).collect();
         unseen.sort_by_key(|said| said.at);
@@ -144,38 +154,53 @@ impl Old {
         }
     }
 
-    async fn is_done(&self) -> bool {
-        self.collection("schema").find_one(doc! { "_id": "numbered" }).await.unwrap().is_some()
-    }
-
-    /// Every event has the numbers that follow from its log, and nothing of the old form is left.
-    async fn assert_numbered(&self) {
-        let mut found = self.collection("events").find(doc! {}).sort(doc! { "at": 1 }).await.unwrap();
-        let mut counted: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
-        let mut events = 0;
-        while found.advance().await.unwrap() {
-            let event = found.deserialize_current().unwrap();
-            let text = |field| event.get_str(field).unwrap().to_owned();
-            let of = counted.entry(text("conversation")).or_default();
-            let sent = of.entry(text("sender_key")).or_default();
-            *sent += 1;
-            assert_eq!(event.get_i64("sent").unwrap(), *sent, "{event}");
-            assert_eq!(event.get_i64("ordinal").unwrap(), of.values().sum::<i64>(), "{event}");
-            assert!(!event.contains_key("destination") && !event.contains_key("destination_key"), "{event}");
-            events += 1;
+    /// Every log is counted to its end, right everywhere, and no event was written.
+    async fn assert_counted(&self) {
+        let checkpoints = self.all("checkpoints", doc! {}).await;
+        let mut ends: BTreeMap<&str, i64> = BTreeMap::new();
+        for checkpoint in &checkpoints {
+            let (id, _) = checkpoint.get_str("_id").unwrap().split_once(' ').unwrap();
+            let last = checkpoint.get_i64("last").unwrap();
+            let said = self.said.iter().filter(|said| said.conversation.as_str() == id && said.seq <= last);
+            let conversation = ConversationId::parse(id).unwrap();
+            let Kind::Dm(first, _) = conversation.kind() else { panic!("a room") };
+            let counts = said
+                .fold((0, 0), |(all, of_first), said| (all + 1, of_first + i64::from(said.sender == first)));
+            let noted = ["ordinal", "first"].map(|field| checkpoint.get_i64(field).unwrap());
+            assert_eq!(noted, [counts.0, counts.1], "{checkpoint}");
+            let end = ends.entry(id).or_default();
+            *end = last.max(*end);
         }
-        assert!(events >= self.said.len());
+        for said in self.said.iter().filter(|said| !said.is_new) {
+            assert!(ends.get(said.conversation.as_str()).is_some_and(|end| *end >= said.seq), "{said:?}");
+        }
+        let old = self.said.iter().filter(|said| !said.is_new && !self.is_forgotten(said)).count();
+        assert_eq!(self.all("events", doc! { "ordinal": { "$exists": false } }).await.len(), old);
         let indexes = self.collection("events").list_index_names().await.unwrap();
         for (index, there) in [("inbox", false), ("unseen", false), ("unread", true), ("log", true)] {
             assert_eq!(indexes.contains(&index.to_owned()), there, "{indexes:?}");
         }
-        let uncounted = doc! { "incoming": { "$exists": false } };
-        assert_eq!(self.collection("cursors").count_documents(uncounted).await.unwrap(), 0);
+        assert_eq!(self.all("cursors", doc! { "incoming": { "$exists": false } }).await, []);
     }
 
-    async fn numbered(&self, are: bool) -> u64 {
-        let filter = doc! { "ordinal": { "$exists": are } };
-        self.collection("events").count_documents(filter).await.unwrap()
+    async fn all(&self, collection: &str, filter: Document) -> Vec<Document> {
+        let found = self.collection(collection).find(filter).await.unwrap();
+        futures_util::TryStreamExt::try_collect(found).await.unwrap()
+    }
+
+    /// As the pass notes it.
+    async fn is_done(&self) -> bool {
+        !self.all("schema", doc! { "_id": "numbered" }).await.is_empty()
+    }
+}
+
+fn document(said: &Said) -> Document {
+    let (conversation, sender) = (&said.conversation, said.sender.as_str());
+    let receiver = conversation.dm_partner(&name(sender)).unwrap();
+    doc! {
+        "_id": bson::Uuid::new(), "conversation": conversation.as_str(), "seq": said.seq, "at": said.at,
+        "sender": sender, "sender_key": sender, "destination": receiver, "destination_key": receiver,
+        "client_id": said.at.to_string(), "body": &said.body, "type": "chat",
     }
 }
 
@@ -212,16 +237,80 @@ async fn a_database_of_version_1_is_right_at_once_and_migrated_meanwhile() {
     let opened = bench(old.url.clone()).open().await;
     old.assert_same(&opened, &USERS).await;
     until("it is migrated", async || old.is_done().await).await;
-    old.assert_numbered().await;
+    old.assert_counted().await;
     old.assert_same(&opened, &USERS).await;
     let cursors = opened.store.cursors(&dm("bob", "carol")).await.unwrap();
     let devices = cursors.iter().map(|at| (at.device.as_ref().map(|device| device.as_str()), at.seq));
     assert_eq!(devices.collect::<Vec<_>>(), [(None, 50), (Some("phone"), 50)], "devices keep theirs");
-    assert_eq!(opened.say("bob", "alice", "x").await.seq, 301);
-    old.assert_numbered().await;
+    old.say_now(&opened, "bob", "alice").await;
+    assert_eq!(old.said.last().unwrap().seq, 301);
+    old.assert_counted().await;
 }
 
-/// Nothing waits for the pass: what is asked first is numbered first.
+/// A page of messages from before the migration is marked as read one by one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_is_counted_right_at_every_event_of_an_earlier_version() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let mut old = Old::new(&mongod, "everywhere").await;
+    old.say("alice", "bob", (1..=70).chain(90..=200).chain(300..=310));
+    old.say("bob", "bob", 60..=130);
+    old.write().await;
+    let opened = bench(old.url.clone()).open().await;
+    old.say_now(&opened, "alice", "bob").await;
+    for seq in (1..=312).step_by(3) {
+        for other in ["alice", "bob"] {
+            opened.see("bob", other, seq).await;
+            old.see("bob", other, seq.cast_signed());
+        }
+        old.assert_same(&opened, &["bob"]).await;
+    }
+    // Two at once in one conversation.
+    let to = |seq, user: &str| CursorMove {
+        user: name(user),
+        device: None,
+        conversation: dm("alice", "bob"),
+        seq,
+    };
+    opened.store.move_cursors(vec![to(91, "alice"), to(68, "alice"), to(312, "bob")]).await.unwrap();
+    old.see("alice", "bob", 91);
+    old.see("bob", "alice", 312);
+    old.assert_same(&opened, &["alice", "bob"]).await;
+}
+
+/// It was not stopped as it should have been.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_earlier_version_stores_behind_the_migration_is_counted_when_it_is_found() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let mut old = Old::new(&mongod, "behind").await;
+    old.say("alice", "bob", 1..=100);
+    old.say("bob", "carol", 1..=3);
+    old.write().await;
+    let opened = bench(old.url.clone()).open().await;
+    until("it is migrated", async || old.is_done().await).await;
+    old.say_now(&opened, "alice", "bob").await;
+    assert_eq!(opened.store.forget(&dm("alice", "bob"), 40).await.unwrap(), 40);
+    old.forgotten.insert(dm("alice", "bob"), 40);
+    let before = old.said.len();
+    old.say("alice", "bob", 102..=180);
+    old.say("bob", "carol", 4..=5);
+    old.said[before..].iter_mut().for_each(|said| said.at += 200_000_000_000_000);
+    old.collection("events").insert_many(old.said[before..].iter().map(document)).await.unwrap();
+    opened.see("bob", "alice", 102).await;
+    old.see("bob", "alice", 102);
+    old.assert_same(&opened, &["alice", "bob", "carol"]).await;
+    old.assert_counted().await;
+    let again = bench(old.url.clone()).open().await;
+    for seq in [103, 130, 180] {
+        again.see("bob", "alice", seq).await;
+        old.see("bob", "alice", seq.cast_signed());
+        old.assert_same(&again, &["alice", "bob"]).await;
+    }
+    old.say_now(&again, "bob", "alice").await;
+    assert_eq!(old.said.last().unwrap().seq, 181);
+    old.assert_same(&again, &["alice", "bob"]).await;
+}
+
+/// Nothing waits for the pass: what is asked first is counted first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_stored_moved_or_removed_before_the_pass_has_come_there_is_counted_right() {
     let Some(mongod) = Mongod::start().await else { return };
@@ -232,10 +321,8 @@ async fn what_is_stored_moved_or_removed_before_the_pass_has_come_there_is_count
         let opened = bench(old.url.clone()).open().await;
         match what {
             "append" => {
-                let stored = opened.say("alice", "bob", "new").await;
-                assert_eq!(stored.seq, 301);
-                let (conversation, sender) = (dm("alice", "bob"), "alice".to_owned());
-                old.said.push(Said { conversation, seq: 301, at: i64::MAX, sender, body: "new".into() });
+                old.say_now(&opened, "alice", "bob").await;
+                assert_eq!(old.said.last().unwrap().seq, 301);
             }
             "see" => {
                 opened.see("bob", "alice", 200).await;
@@ -244,43 +331,46 @@ async fn what_is_stored_moved_or_removed_before_the_pass_has_come_there_is_count
             }
             _ => {
                 assert_eq!(opened.store.forget(&dm("bob", "alice"), 180).await.unwrap(), 180);
-                old.said.retain(|said| said.conversation != dm("bob", "alice") || said.seq > 180);
+                old.forgotten.insert(dm("bob", "alice"), 180);
             }
         }
         old.assert_same(&opened, &USERS).await;
         until("it is migrated", async || old.is_done().await).await;
         old.assert_same(&opened, &USERS).await;
-        assert_eq!(old.numbered(false).await, 0);
+        old.assert_counted().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_migration_may_be_cut_off_at_any_moment_and_done_by_several_at_once() {
-    let Some(mongod) = Mongod::start().await else { return };
-    for cut in [1, 9000, 20_000] {
-        let mut old = Old::new(&mongod, &format!("cut{cut}")).await;
-        // The last log is numbered first, and the others beside it.
+    let Some(mongod) = Mongod::start_puppet().await else { return };
+    for writes in 0..4 {
+        let database = format!("cut{writes}");
+        let mut old = Old::new(&mongod, &database).await;
+        // Short logs are counted together, long ones in pieces: four writes in all.
         old.say("bob", "zoe", 1..=22_000);
         old.say("alice", "bob", 1..=9000);
         (0..500).for_each(|n| old.say("bob", &format!("friend{n}"), 1..=3));
         old.see("bob", "zoe", 12_345);
         old.write().await;
+        let failures = mongod.fail(&format!("{database}.checkpoints"), writes).await;
         let bench = bench(old.url.clone());
         let first = bench.open().await;
-        until("some are numbered", async || old.numbered(true).await >= cut).await;
-        drop(first);
-        assert!(!old.is_done().await, "cut off after {cut}");
-        let numbered = old.numbered(true).await;
-        assert!(old.numbered(false).await > 0, "cut off after {cut}: {numbered} numbered");
+        mongod.has_failed(failures, || drop(first)).await;
+        assert!(!old.is_done().await, "cut off after {writes}");
+        let counted = old.all("checkpoints", doc! {}).await.len();
+        assert_eq!(counted > 0, writes > 0, "cut off after {writes}: {counted} checkpoints");
         let both = [bench.open().await, bench.open().await];
-        both[0].append((0..5).map(|n| draft("bob", "zoe", &n.to_string())).collect()).await;
+        for _ in 0..5 {
+            old.say_now(&both[0], "bob", "zoe").await;
+        }
         until("it is migrated", async || old.is_done().await).await;
-        old.assert_numbered().await;
+        old.assert_counted().await;
         let counts = both[1].store.conversations(&name("bob"), 1000).await.unwrap();
         let zoe = counts.iter().find(|summary| summary.conversation == dm("bob", "zoe")).unwrap();
         let expected = old.unseen("bob").iter().filter(|said| said.conversation == dm("bob", "zoe")).count();
         assert_eq!((zoe.head, zoe.unseen), (22_005, expected as u64));
         let last = both[1].store.events(&dm("bob", "zoe"), Range::Before(u64::MAX), 1).await.unwrap();
-        assert_eq!(last.events[0].body.as_str(), "4");
+        assert_eq!(last.events[0].body.as_str(), old.said.last().unwrap().body);
     }
 }

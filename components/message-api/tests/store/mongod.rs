@@ -46,6 +46,13 @@ impl Mongod {
         Some(three)
     }
 
+    /// A set of one that fails when it is [told to](Self::fail).
+    pub(crate) async fn start_puppet() -> Option<Self> {
+        let mut this = Self::launch(PUPPET)?;
+        initiate(std::slice::from_mut(&mut this)).await;
+        Some(this)
+    }
+
     fn launch(arguments: &'static [&'static str]) -> Option<Self> {
         if std::env::var("P2P_TEST_SKIP_MONGO").is_ok_and(|skip| skip == "1") {
             #[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
@@ -92,6 +99,23 @@ impl Mongod {
     pub(crate) async fn switch(&self, point: &str, on: bool) {
         let mode = if on { "alwaysOn" } else { "off" };
         self.run(doc! { "configureFailPoint": point, "mode": mode }).await.unwrap();
+    }
+
+    /// Makes all writes into a collection fail but for the first ones from now on. Answers how often any failed before.
+    pub(crate) async fn fail(&self, collection: &str, but: i32) -> i64 {
+        let data = doc! { "failCommands": ["insert", "update"], "namespace": collection, "errorCode": 11601 };
+        let fail = doc! { "configureFailPoint": "failCommand", "mode": { "skip": but }, "data": data };
+        let answer = self.run(fail).await.unwrap();
+        answer.get_i64("count").unwrap_or_else(|_| answer.get_i32("count").unwrap().into())
+    }
+
+    /// Waits until a write failed since then, and lets them succeed again once `then` was done.
+    pub(crate) async fn has_failed(&self, before: i64, then: impl FnOnce()) {
+        let wait =
+            doc! { "waitForFailPoint": "failCommand", "timesEntered": before + 1, "maxTimeMS": 30_000 };
+        self.run(wait).await.unwrap();
+        then();
+        self.switch("failCommand", false).await;
     }
 
     /// Makes this server the primary.

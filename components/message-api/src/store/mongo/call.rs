@@ -23,6 +23,16 @@ pub(super) enum CallError {
 }
 
 impl CallError {
+    /// Whether all that was not inserted was there already.
+    pub(super) fn says_only_duplicates(&self) -> bool {
+        let Self::Driver(error) = self else { return false };
+        let ErrorKind::InsertMany(failure) = &*error.kind else { return false };
+        let errors = failure.write_errors.as_deref().unwrap_or_default();
+        failure.write_concern_error.is_none()
+            && !errors.is_empty()
+            && errors.iter().all(|error| error.code == DUPLICATE_KEY)
+    }
+
     pub(super) fn is_duplicate_key(&self) -> bool {
         use mongodb::error::WriteFailure;
         let Self::Driver(error) = self else { return false };

@@ -10,7 +10,7 @@ use super::document::EventDocument;
 
 /// Where the URL names no database.
 pub const DATABASE: &str = "messaging_db";
-/// The layout of the documents. 1: events had a `destination` and no numbers.
+/// The layout of the documents. 1: events had a `destination` and no numbers; they are left as they are.
 pub(super) const SCHEMA: i32 = 2;
 /// A majority that takes longer is not there; the outcome is then looked up.
 pub(super) const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,6 +23,8 @@ pub(super) struct Collections {
     /// `_id` is the conversation's key, `members` its users' keys. Events before `begin` were removed, places up to `floor` are not
     /// given away again.
     pub(super) conversations: Collection<Document>,
+    /// What was counted of logs that an earlier version began; see [`checkpoints`](super::checkpoints).
+    pub(super) checkpoints: Collection<Document>,
     /// How far a user has seen a conversation; see [`unread`](super::unread).
     pub(super) cursors: Collection<Document>,
     /// How far a device has.
@@ -45,6 +47,7 @@ impl Collections {
         Self {
             events: database.collection("events"),
             conversations: database.collection("conversations"),
+            checkpoints: database.collection("checkpoints"),
             cursors: database.collection("cursors"),
             device_cursors: database.collection("device_cursors"),
             users: database.collection("users"),

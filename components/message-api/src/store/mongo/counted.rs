@@ -5,14 +5,15 @@ use protocol::{ConversationId, UserName};
 
 /// How many events of a conversation count as unread, up to one of them; today all do. By default: before the first event.
 ///
-/// It stands in the event's document as `ordinal`, the running number of such events, and `sent`, that of its sender's own among them.
+/// It stands in the event's document as `ordinal`, the running number of such events, and `sent`, that of its sender's own among them; for
+/// events of an earlier version it follows from [`checkpoints`](super::checkpoints).
 /// Of a direct conversation's two users the one said what the other did not. Nothing is said in rooms yet: there a sender's own number
 /// will have to be looked up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counted {
     pub(super) ordinal: i64,
     /// Those that the first of the two users sent.
-    first: i64,
+    pub(super) first: i64,
 }
 
 impl Counted {
@@ -24,8 +25,13 @@ impl Counted {
 
     /// With the event of this sender that follows in the conversation.
     pub(super) fn followed_by(self, conversation: &ConversationId, sender: &str) -> Self {
-        let first = self.first + i64::from(is_first(conversation, sender));
-        Self { ordinal: self.ordinal + 1, first }
+        self.with(conversation, sender, 1)
+    }
+
+    /// With so many events of a sender, or without them.
+    pub(super) fn with(self, conversation: &ConversationId, sender: &str, count: i64) -> Self {
+        let first = if is_first(conversation, sender) { count } else { 0 };
+        Self { ordinal: self.ordinal + count, first: self.first + first }
     }
 
     /// Those of one user, by their name key.

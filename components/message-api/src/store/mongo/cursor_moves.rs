@@ -14,6 +14,7 @@ use super::collections::{Collections, MAJORITY_TIMEOUT};
 use super::counted::Counted;
 use super::document::{damaged, number};
 use super::heads::heads;
+use super::numbering;
 use crate::store::{DEVICES, StoreError};
 
 /// Moves in one command.
@@ -120,7 +121,7 @@ async fn reached(
     Ok(reached)
 }
 
-/// The events that moves name exactly. Those of an earlier version that are not numbered yet are left out.
+/// The events that moves name exactly.
 async fn exact<'m>(
     collections: &Collections,
     moves: &'m [CursorMove],
@@ -134,16 +135,22 @@ async fn exact<'m>(
     let options = FindOptions::builder().projection(fields).build();
     let ids: HashMap<&str, &ConversationId> =
         moves.iter().map(|to| (to.conversation.as_str(), &to.conversation)).collect();
-    let mut exact = HashMap::new();
+    let (mut exact, mut bare, mut orders) = (HashMap::new(), Vec::new(), Vec::new());
     for found in collections.find(&events, filter, options).await? {
         let conversation = found.get_str("conversation").map_err(damaged)?;
-        if let Some(id) = ids.get(conversation)
-            && let (Ok(ordinal), Ok(sent)) = (found.get_i64("ordinal"), found.get_i64("sent"))
-        {
-            let (seq, at) = (found.get_i64("seq").map_err(damaged)?, found.get_i64("at").map_err(damaged)?);
+        let Some(id) = ids.get(conversation).copied() else { continue };
+        let (seq, at) = (found.get_i64("seq").map_err(damaged)?, found.get_i64("at").map_err(damaged)?);
+        if let (Ok(ordinal), Ok(sent)) = (found.get_i64("ordinal"), found.get_i64("sent")) {
             let counted = Counted::read(id, found.get_str("sender_key").map_err(damaged)?, ordinal, sent);
             exact.insert((id.as_str(), seq), Reached { seq, at, counted });
+        } else {
+            bare.push((id.clone(), seq));
+            orders.push((id.as_str(), at));
         }
+    }
+    let counts = numbering::counted_at(collections, &bare).await?;
+    for (((_, seq), (id, at)), counted) in bare.into_iter().zip(orders).zip(counts) {
+        exact.insert((id, seq), Reached { seq, at, counted });
     }
     Ok(exact)
 }
@@ -151,11 +158,15 @@ async fn exact<'m>(
 async fn last_before(collections: &Collections, to: &CursorMove) -> Result<Option<Reached>, StoreError> {
     let filter = doc! { "conversation": to.conversation.as_str(), "seq": { "$lte": number(to.seq) } };
     let last = FindOptions::builder().sort(doc! { "conversation": -1, "seq": -1 }).limit(1).build();
-    let found = collections.find(&collections.events, filter, last).await?.pop();
-    Ok(found.and_then(|event| {
-        let counted = event.counted(&to.conversation)?;
-        Some(Reached { seq: event.seq, at: event.order, counted })
-    }))
+    let Some(event) = collections.find(&collections.events, filter, last).await?.pop() else {
+        return Ok(None);
+    };
+    let place = (to.conversation.clone(), event.seq);
+    let counted = match event.counted(&to.conversation) {
+        Some(counted) => Some(counted),
+        None => numbering::counted_at(collections, &[place]).await?.pop(),
+    };
+    Ok(counted.map(|counted| Reached { seq: event.seq, at: event.order, counted }))
 }
 
 /// Does all these updates with one command; answers the places of those that made a document. What two processes make at the same
@@ -222,9 +233,15 @@ impl Collections {
     pub(super) async fn update_in_order(
         &self,
         of: &Collection<Document>,
-        updates: Vec<Document>,
+        mut updates: Vec<Document>,
     ) -> Result<(), StoreError> {
-        self.update_many_with_one_command(of, updates, true).await.map(drop)
+        for _ in 0..=updates.len() {
+            let outcome = self.update_many_with_one_command(of, updates.clone(), true).await?;
+            // Somebody made that document at the same time; it is found the next time.
+            let Some(first) = outcome.duplicates.first() else { return Ok(()) };
+            updates.drain(..*first);
+        }
+        Err(StoreError::unavailable("MongoDB refused an update again and again because of another one"))
     }
 
     /// The `update` command itself: the driver's `bulk_write` needs a server of version 8. A command takes its write concern from

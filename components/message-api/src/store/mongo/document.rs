@@ -18,7 +18,8 @@ pub(super) struct EventDocument {
     pub(super) id: bson::Uuid,
     pub(super) conversation: String,
     pub(super) seq: i64,
-    /// What was counted up to it ([`Counted`]). Missing in a document of version 1 that is not numbered yet.
+    /// What was counted up to it ([`Counted`]). Missing where version 1 stored it: then
+    /// [`checkpoints`](super::checkpoints) tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ordinal: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

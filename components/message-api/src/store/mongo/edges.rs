@@ -21,7 +21,7 @@ pub(super) struct Edge {
     pub(super) order: i64,
     /// The key of the sender's name.
     pub(super) sender: String,
-    /// `None` where an earlier version stored it and nobody numbered it since.
+    /// `None` where an earlier version stored it.
     pub(super) counted: Option<Counted>,
 }
 

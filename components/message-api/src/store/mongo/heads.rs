@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use protocol::ConversationId;
 
+use super::checkpoints;
 use super::collections::Collections;
 use super::counted::Counted;
 use super::document::damaged;
-use super::edges::{Side, edges};
+use super::edges::{Edge, Side, edges};
 use super::numbering;
 use crate::store::StoreError;
 
-/// How often the end of a log is numbered and then ends with an event without numbers again.
+/// How often a log is counted and then ends with an event that is not counted again.
 const ATTEMPTS: usize = 3;
 
 /// The last event of a log.
@@ -24,7 +25,7 @@ pub(super) struct Head {
     pub(super) counted: Counted,
 }
 
-/// The last events of those conversations that have any. What an earlier version stored in them is numbered before.
+/// The last events of those conversations that have any. What an earlier version stored in them is counted before.
 pub(super) async fn heads<'c>(
     collections: &Collections,
     conversations: impl Iterator<Item = &'c ConversationId>,
@@ -32,23 +33,40 @@ pub(super) async fn heads<'c>(
     let mut asked: Vec<ConversationId> = conversations.cloned().collect();
     let mut heads = HashMap::with_capacity(asked.len());
     for _ in 0..ATTEMPTS {
-        let mut unnumbered = Vec::new();
+        let (mut bare, mut uncounted) = (Vec::new(), Vec::new());
         for (id, edge) in edges(collections, &asked, Side::Newest).await? {
             match edge.counted {
-                Some(counted) => {
-                    let seq = u64::try_from(edge.seq).map_err(damaged)?;
-                    heads.insert(id, Head { seq, order: edge.order, counted });
-                }
-                None => unnumbered.push(id),
+                Some(counted) => drop(heads.insert(id, Head::new(&edge, counted)?)),
+                None => bare.push((id, edge)),
             }
         }
-        if unnumbered.is_empty() {
+        asked.clear();
+        let there = checkpoints::at(collections, bare.iter().map(|(id, edge)| (id, edge.seq))).await?;
+        for (id, edge) in bare {
+            match there.get(&checkpoints::key(&id, edge.seq)) {
+                Some(checkpoint) if checkpoint.last == edge.seq => {
+                    heads.insert(id, Head::new(&edge, checkpoint.counted)?);
+                }
+                found => {
+                    if found.is_none_or(|checkpoint| checkpoint.last < edge.seq) {
+                        uncounted.push((id.clone(), edge.seq));
+                    }
+                    asked.push(id);
+                }
+            }
+        }
+        if asked.is_empty() {
             return Ok(heads);
         }
-        numbering::number(collections, unnumbered.clone(), &numbering::Done::default()).await?;
-        asked = unnumbered;
+        numbering::number(collections, uncounted, &numbering::Done::default()).await?;
     }
     Err(StoreError::unavailable(
         "a program of an earlier version stores messages in the same MongoDB database; stop or update it",
     ))
+}
+
+impl Head {
+    fn new(edge: &Edge, counted: Counted) -> Result<Self, StoreError> {
+        Ok(Self { seq: u64::try_from(edge.seq).map_err(damaged)?, order: edge.order, counted })
+    }
 }

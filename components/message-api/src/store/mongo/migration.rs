@@ -1,10 +1,11 @@
 //! Brings a database of version 1 to version 2, while it is used.
 //!
 //! The life of a migration: the version is noted, so that no earlier program opens the database any more; the store is opened and serves.
-//! Meanwhile one pass over everything drops the indexes that nothing uses any more, makes the new one, numbers all logs
-//! ([`numbering`](super::numbering)), counts for each cursor what had come in up to it, and sets a mark. Whatever is asked before the
-//! pass has come to it is numbered at once. Every step may be done again, by several processes at once; a process that is killed
-//! repeats what it had under way, which is a page of some logs.
+//! Meanwhile one pass over everything drops the indexes that nothing uses any more, makes the new one, counts all logs
+//! ([`numbering`](super::numbering)) and for each cursor what had come in up to it, and sets a mark. No event is written: what was
+//! counted is noted in [`checkpoints`](super::checkpoints). Whatever is asked before the pass has come to it is counted at once.
+//! Every step may be done again, by several processes at once; a process that is killed repeats what it had under way, which is a piece
+//! of some logs.
 
 use std::time::{Duration, Instant};
 
@@ -21,10 +22,11 @@ use super::call::{self, CallError};
 use super::collections::{Collections, SCHEMA};
 use super::document::damaged;
 use super::edges::{MANY, Side, edges};
-use super::{cursor_moves, numbering, records, whole};
+use super::numbering::{self, Done};
+use super::{checkpoints, cursor_moves, records, whole};
 use crate::store::StoreError;
 
-/// What says in our own collection `schema` that everything has its numbers.
+/// What says in our own collection `schema` that everything is counted.
 const NUMBERED: &str = "numbered";
 /// Indexes of earlier versions.
 const DROPPED: [&str; 2] = ["inbox", "unseen"];
@@ -65,11 +67,12 @@ pub(super) async fn run(collections: Collections, stop: CancellationToken) {
 }
 
 async fn pass(collections: &Collections) -> Result<(), StoreError> {
-    drop_indexes(collections).await?;
-    create_index(collections).await?;
     let events = collections.events.clone();
     let total = call::call(async move { events.estimated_document_count().await }).await?;
-    let report = Report { total, begun: Instant::now(), done: numbering::Done::default() };
+    tracing::info!("migrating {total} messages in MongoDB to version {SCHEMA}: making an index");
+    drop_indexes(collections).await?;
+    create_index(collections).await?;
+    let report = Report { total, begun: Instant::now(), done: Done::default() };
     let mut ticks = tokio::time::interval(EVERY);
     ticks.tick().await;
     let mut numbering = Box::pin(number_all(collections, &report.done));
@@ -90,7 +93,7 @@ async fn pass(collections: &Collections) -> Result<(), StoreError> {
 struct Report {
     total: u64,
     begun: Instant,
-    done: numbering::Done,
+    done: Done,
 }
 
 impl Report {
@@ -105,18 +108,26 @@ impl Report {
     }
 }
 
-async fn number_all(collections: &Collections, done: &numbering::Done) -> Result<(), StoreError> {
+async fn number_all(collections: &Collections, done: &Done) -> Result<(), StoreError> {
     let mut after: Option<ConversationId> = None;
     loop {
         let page = whole::all_conversations(collections, after.as_ref(), MANY).await?;
-        let mut unnumbered = Vec::new();
+        let mut logs = Vec::new();
         for (id, head) in edges(collections, &page, Side::Newest).await? {
             match head.counted {
-                Some(counted) => done.add(counted.ordinal.unsigned_abs()),
-                None => unnumbered.push(id),
+                Some(counted) => done.add(counted.ordinal),
+                None => logs.push((id, head.seq)),
             }
         }
-        numbering::number(collections, unnumbered, done).await?;
+        let there = checkpoints::at(collections, logs.iter().map(|(id, head)| (id, *head))).await?;
+        logs.retain(|(id, head)| match there.get(&checkpoints::key(id, *head)) {
+            Some(checkpoint) if checkpoint.last >= *head => {
+                done.add(checkpoint.counted.ordinal);
+                false
+            }
+            Some(_) | None => true,
+        });
+        numbering::number(collections, logs, done).await?;
         let Some(last) = page.into_iter().next_back() else { return Ok(()) };
         after = Some(last);
     }

@@ -1,38 +1,45 @@
-//! Gives the events of an earlier version the numbers that unread messages are counted with ([`Counted`]).
+//! Counts the logs of an earlier version, whose events have no numbers, and answers with what they would be ([`Counted`]).
 //!
-//! The numbers follow from the log alone, and every process gives them in the order of the log, each command in order: so those that have
-//! them are always the beginning of a log, it does not matter who else numbers the same one, and a numbering that was cut off goes on
-//! where it was, found by halving. Two rules keep it so: nothing is appended with numbers behind an event that has none
-//! ([`heads`](super::heads)), and the beginning of a log is not removed before all of it is numbered.
+//! A log is counted by the server, which hands back how many events each user has in each span of it, and what was counted is noted in
+//! [`checkpoints`], always those of the log's beginning first. So where the last span of a log has its checkpoint, all of it is counted; it
+//! does not matter who else counts the same log, and a count that was cut off goes on behind the last checkpoint. Two rules keep it so:
+//! nothing is appended to a log, and its beginning is not removed, before all of it is counted ([`heads`](super::heads)).
 //!
-//! In memory is a page of each of a few conversations' logs at a time.
+//! In memory are the sums of at most [`PIECE`] places of a few logs at a time.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bson::{Document, doc};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use mongodb::options::FindOptions;
 use protocol::ConversationId;
-use serde::Deserialize;
 
+use super::checkpoints::{self, Checkpoint, SPAN};
 use super::collections::Collections;
 use super::counted::Counted;
 use super::document::damaged;
-use super::edges::{Edge, Side, edges};
+use super::edges::{Side, edges};
 use crate::store::StoreError;
 
-/// Events that are read, and numbered with one command.
-const PAGE: i64 = 2000;
-/// Logs that are numbered at the same time.
+/// Places that are counted with one command; whole spans. It takes the server less than 0.1 s.
+const PIECE: i64 = 256 * SPAN;
+/// Logs up to this place are counted many at once.
+const SHORT: i64 = PIECE / 4;
+/// Commands at the same time.
 const PARALLEL: usize = 4;
+/// Places that are asked about at once: up to a span is counted for each.
+const ASKED: usize = 256;
 
-/// How many events were numbered.
+/// A log, and the place of its last event.
+pub(super) type Head = (ConversationId, i64);
+
+/// How many events were counted.
 #[derive(Debug, Default)]
 pub(super) struct Done(AtomicU64);
 
 impl Done {
-    pub(super) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
+    pub(super) fn add(&self, count: i64) {
+        self.0.fetch_add(count.unsigned_abs(), Ordering::Relaxed);
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -40,154 +47,234 @@ impl Done {
     }
 }
 
-/// What is needed of an event.
-#[derive(Debug, Deserialize)]
-struct Row {
-    #[serde(rename = "_id")]
-    id: bson::Uuid,
-    conversation: String,
-    seq: i64,
-    sender_key: String,
-    ordinal: Option<i64>,
-    sent: Option<i64>,
-}
-
-/// Numbers all that these logs hold.
+/// Counts these logs up to these places.
 pub(super) async fn number(
     collections: &Collections,
-    mut conversations: Vec<ConversationId>,
+    mut logs: Vec<Head>,
     done: &Done,
 ) -> Result<(), StoreError> {
-    conversations.sort_unstable();
-    let firsts = edges(collections, &conversations, Side::Oldest).await?;
-    let has_begun = |id: &ConversationId| firsts.get(id).is_some_and(|first| first.counted.is_some());
-    let (begun, fresh): (Vec<_>, Vec<_>) = conversations.into_iter().partition(has_begun);
-    let lasts = edges(collections, &begun, Side::Newest).await?;
-    let mut walks = Vec::new();
-    for id in begun {
-        if let (Some(first), Some(last)) = (firsts.get(&id), lasts.get(&id)) {
-            walks.push(Walk::resume(collections, id, first, last).await?);
-        }
-    }
-    walks.extend(fresh.chunks(fresh.len().div_ceil(PARALLEL).max(1)).map(Walk::over));
-    let walks = walks.into_iter().map(|walk| walk.run(collections, done));
+    logs.sort_unstable();
+    let (short, long): (Vec<Head>, Vec<Head>) = logs.into_iter().partition(|(_, head)| *head < SHORT);
+    let short = batches(short).into_iter().map(|batch| count_short(collections, batch, done));
+    let begun: Vec<Head> = stream::iter(short).buffer_unordered(PARALLEL).try_concat().await?;
+    let walks = long.into_iter().chain(begun).map(|log| walk(collections, log, done));
     stream::iter(walks).buffer_unordered(PARALLEL).try_collect().await
 }
 
-/// One pass over some logs, each from its beginning, the last log first: `log` backwards.
-#[derive(Debug)]
-struct Walk {
-    /// Those that are not begun, in order.
-    left: Vec<String>,
-    /// The log it is in, and the last event of it that was read.
-    current: Option<(ConversationId, i64)>,
-    /// Up to that event.
-    counted: Counted,
+/// Logs that are counted with one command.
+fn batches(logs: Vec<Head>) -> Vec<Vec<Head>> {
+    let (mut batches, mut batch, mut places) = (Vec::new(), Vec::new(), 0);
+    for log in logs {
+        if places + log.1 > PIECE {
+            batches.push(std::mem::take(&mut batch));
+            places = 0;
+        }
+        places += log.1;
+        batch.push(log);
+    }
+    batches.push(batch);
+    batches
 }
 
-impl Walk {
-    fn over(conversations: &[ConversationId]) -> Self {
-        let left = conversations.iter().map(|id| id.as_str().to_owned()).collect();
-        Self { left, current: None, counted: Counted::default() }
-    }
-
-    /// Behind the last event of a log that has its numbers.
-    async fn resume(
-        collections: &Collections,
-        id: ConversationId,
-        first: &Edge,
-        last: &Edge,
-    ) -> Result<Self, StoreError> {
-        let (mut low, mut high) = (first.seq, last.seq);
-        let mut counted = first.counted.unwrap_or_default();
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            let between = doc! { "conversation": id.as_str(), "seq": { "$gt": low, "$lte": middle } };
-            match rows(collections, between, -1, 1).await?.pop() {
-                Some(row) if row.ordinal.is_none() => high = row.seq,
-                Some(row) => {
-                    counted = row.counted(&id).unwrap_or(counted);
-                    low = middle;
-                }
-                None => low = middle,
-            }
-        }
-        Ok(Self { left: Vec::new(), current: Some((id, low)), counted })
-    }
-
-    async fn run(mut self, collections: &Collections, done: &Done) -> Result<(), StoreError> {
-        let events = collections.events.clone_with_type::<Document>();
-        let mut rows = self.read(collections).await?;
-        while !rows.is_empty() {
-            let updates = self.step(&rows)?;
-            let count = updates.len() as u64;
-            let write = async {
-                if updates.is_empty() { Ok(()) } else { collections.update_in_order(&events, updates).await }
-            };
-            ((), rows) = tokio::try_join!(write, self.read(collections))?;
-            done.add(count);
-        }
-        Ok(())
-    }
-
-    /// The next page of the log it is in, or else of the following ones.
-    async fn read(&mut self, collections: &Collections) -> Result<Vec<Row>, StoreError> {
-        if let Some((id, seq)) = &self.current {
-            let rest = doc! { "conversation": id.as_str(), "seq": { "$gt": seq } };
-            let found = rows(collections, rest, 1, PAGE).await?;
-            if !found.is_empty() {
-                return Ok(found);
-            }
-        }
-        if self.left.is_empty() {
-            return Ok(Vec::new());
-        }
-        rows(collections, doc! { "conversation": { "$in": &self.left } }, 1, PAGE).await
-    }
-
-    /// What is to be written of a page. An event that somebody numbered meanwhile is believed.
-    fn step(&mut self, rows: &[Row]) -> Result<Vec<Document>, StoreError> {
-        let mut updates = Vec::with_capacity(rows.len());
-        for row in rows {
-            let id = match self.current.take() {
-                Some((id, _)) if id.as_str() == row.conversation => id,
-                Some(_) | None => {
-                    self.counted = Counted::default();
-                    self.left.truncate(self.left.partition_point(|left| *left < row.conversation));
-                    ConversationId::parse(&row.conversation).map_err(damaged)?
-                }
-            };
-            if let Some(counted) = row.counted(&id) {
-                self.counted = counted;
-            } else {
-                self.counted = self.counted.followed_by(&id, &row.sender_key);
-                let sent = self.counted.sent_by(&id, &row.sender_key);
-                updates.push(doc! { "q": { "_id": row.id }, "u": {
-                    "$set": { "ordinal": self.counted.ordinal, "sent": sent },
-                    "$unset": { "destination": "", "destination_key": "" },
-                } });
-            }
-            self.current = Some((id, row.seq));
-        }
-        Ok(updates)
-    }
-}
-
-impl Row {
-    fn counted(&self, id: &ConversationId) -> Option<Counted> {
-        Some(Counted::read(id, &self.sender_key, self.ordinal?, self.sent?))
-    }
-}
-
-/// Some events, in order of `seq` or backwards.
-async fn rows(
+/// Counts logs from their beginning. Answers those of which that is not known, for somebody began with them before.
+async fn count_short(
     collections: &Collections,
-    filter: Document,
-    order: i32,
-    most: i64,
-) -> Result<Vec<Row>, StoreError> {
-    let fields = doc! { "conversation": 1, "seq": 1, "sender_key": 1, "ordinal": 1, "sent": 1 };
-    let sort = doc! { "conversation": -order, "seq": order };
-    let page = FindOptions::builder().sort(sort).limit(most).projection(fields).build();
-    Ok(collections.find(&collections.events.clone_with_type(), filter, page).await?)
+    mut logs: Vec<Head>,
+    done: &Done,
+) -> Result<Vec<Head>, StoreError> {
+    if logs.is_empty() {
+        return Ok(logs);
+    }
+    let ids: Vec<&str> = logs.iter().map(|(id, _)| id.as_str()).collect();
+    let sums = Sums::read(collections, doc! { "conversation": { "$in": ids } }).await?;
+    let firsts = logs.iter().filter_map(|(id, _)| Some((id, *sums.of(id)?.first_key_value()?.0)));
+    let there = checkpoints::at(collections, firsts).await?;
+    let is_fresh = |id: &ConversationId, spans: &BTreeMap<i64, Span>| {
+        let first = spans.first_key_value().map(|(start, _)| checkpoints::key(id, *start));
+        first.is_some_and(|first| !there.contains_key(&first)) && !spans.values().any(|span| span.is_numbered)
+    };
+    let mut fresh = Vec::new();
+    for (id, _) in &logs {
+        if let Some(spans) = sums.of(id).filter(|spans| is_fresh(id, spans)) {
+            let mut counted = Counted::default();
+            for span in spans.values() {
+                counted = span.added_to(counted, id);
+                fresh.push((id, Checkpoint { last: span.last, counted }));
+            }
+            done.add(counted.ordinal);
+        }
+    }
+    checkpoints::insert(collections, &fresh).await?;
+    logs.retain(|(id, _)| sums.of(id).is_some_and(|spans| !is_fresh(id, spans)));
+    Ok(logs)
+}
+
+/// Counts a log piece by piece, from the last checkpoint on.
+async fn walk(collections: &Collections, (id, head): Head, done: &Done) -> Result<(), StoreError> {
+    let (mut from, mut counted) = match checkpoints::newest(collections, &id).await? {
+        Some(newest) => (newest.last + 1, newest.counted),
+        None => beginning(collections, &id).await?,
+    };
+    done.add(counted.ordinal);
+    while from <= head {
+        let to = from - from % SPAN + PIECE;
+        let piece = doc! { "conversation": id.as_str(), "seq": { "$gte": from, "$lt": to } };
+        let sums = Sums::read(collections, piece).await?;
+        let before = counted.ordinal;
+        let mut raised = Vec::new();
+        for span in sums.of(&id).into_iter().flat_map(BTreeMap::values) {
+            counted = span.added_to(counted, &id);
+            raised.push(Checkpoint { last: span.last, counted });
+        }
+        checkpoints::raise(collections, &id, &raised).await?;
+        done.add(counted.ordinal - before);
+        from = to;
+    }
+    Ok(())
+}
+
+/// The first place of a log that is to be counted, and what was counted before it.
+async fn beginning(collections: &Collections, id: &ConversationId) -> Result<(i64, Counted), StoreError> {
+    let first = edges(collections, std::slice::from_ref(id), Side::Oldest).await?.remove(id);
+    Ok(match first.map(|first| (first.seq, first.counted)) {
+        Some((seq, Some(counted))) => (seq + 1, counted),
+        Some((seq, None)) => (seq, Counted::default()),
+        None => (0, Counted::default()),
+    })
+}
+
+/// What was counted up to events that have no numbers of their own. Each of these places has such an event.
+pub(super) async fn counted_at(
+    collections: &Collections,
+    places: &[(ConversationId, i64)],
+) -> Result<Vec<Counted>, StoreError> {
+    let mut counts = Vec::with_capacity(places.len());
+    for some in places.chunks(ASKED) {
+        counts.extend(counted_at_some(collections, some).await?);
+    }
+    Ok(counts)
+}
+
+async fn counted_at_some(
+    collections: &Collections,
+    places: &[(ConversationId, i64)],
+) -> Result<Vec<Counted>, StoreError> {
+    let checkpoints = checkpoints_of(collections, places).await?;
+    let mut counts: Vec<Counted> = checkpoints.iter().map(|checkpoint| checkpoint.counted).collect();
+    let mut open: Vec<usize> = (0..places.len()).filter(|n| places[*n].1 < checkpoints[*n].last).collect();
+    while !open.is_empty() {
+        // The server tells conversations apart, not places.
+        let mut once = HashSet::new();
+        let (now, later): (Vec<usize>, Vec<usize>) =
+            open.into_iter().partition(|n| once.insert(&places[*n].0));
+        let behind = now.iter().map(|n| {
+            let ((id, seq), last) = (&places[*n], checkpoints[*n].last);
+            doc! { "conversation": id.as_str(), "seq": { "$gt": *seq, "$lte": last } }
+        });
+        let sums = Sums::read(collections, doc! { "$or": behind.collect::<Vec<_>>() }).await?;
+        for n in now {
+            let id = &places[n].0;
+            for span in sums.of(id).into_iter().flat_map(BTreeMap::values) {
+                counts[n] = span.taken_from(counts[n], id);
+            }
+        }
+        open = later;
+    }
+    Ok(counts)
+}
+
+/// The checkpoints behind these places; logs that are not counted yet are counted.
+async fn checkpoints_of(
+    collections: &Collections,
+    places: &[(ConversationId, i64)],
+) -> Result<Vec<Checkpoint>, StoreError> {
+    let there = async || checkpoints::at(collections, places.iter().map(|(id, seq)| (id, *seq))).await;
+    let of = |there: &HashMap<String, Checkpoint>, (id, seq): &(ConversationId, i64)| {
+        there.get(&checkpoints::key(id, *seq)).copied().filter(|checkpoint| checkpoint.last >= *seq)
+    };
+    let mut found = there().await?;
+    let missing = places.iter().filter(|place| of(&found, place).is_none());
+    let missing: HashSet<ConversationId> = missing.map(|(id, _)| id.clone()).collect();
+    if !missing.is_empty() {
+        let heads = edges(collections, &missing.into_iter().collect::<Vec<_>>(), Side::Newest).await?;
+        let logs = heads.into_iter().map(|(id, head)| (id, head.seq)).collect();
+        number(collections, logs, &Done::default()).await?;
+        found = there().await?;
+    }
+    let all = places.iter().map(|place| of(&found, place)).collect::<Option<Vec<_>>>();
+    all.ok_or_else(|| StoreError::unavailable("a conversation changes while it is migrated; try again"))
+}
+
+/// How many events each user has in each span of some logs.
+#[derive(Debug, Default)]
+struct Sums(HashMap<String, BTreeMap<i64, Span>>);
+
+#[derive(Debug, Default)]
+struct Span {
+    /// The place of the last event.
+    last: i64,
+    said: Vec<(String, i64)>,
+    /// Whether some of them were stored by this version.
+    is_numbered: bool,
+}
+
+impl Sums {
+    async fn read(collections: &Collections, filter: Document) -> Result<Self, StoreError> {
+        let start = doc! { "$subtract": ["$seq", { "$mod": ["$seq", SPAN] }] };
+        let pipeline = vec![
+            doc! { "$match": filter },
+            doc! { "$group": {
+                "_id": { "conversation": "$conversation", "start": start, "sender": "$sender_key" },
+                "count": { "$sum": 1_i64 }, "last": { "$max": "$seq" }, "ordinal": { "$max": "$ordinal" },
+            } },
+        ];
+        let mut sums = Self::default();
+        for found in collections.aggregate(&collections.events, pipeline).await? {
+            let of = found.get_document("_id").map_err(damaged)?;
+            let log = sums.0.entry(of.get_str("conversation").map_err(damaged)?.to_owned()).or_default();
+            let span = log.entry(of.get_i64("start").map_err(damaged)?).or_default();
+            span.last = span.last.max(found.get_i64("last").map_err(damaged)?);
+            let sender = of.get_str("sender").map_err(damaged)?.to_owned();
+            span.said.push((sender, found.get_i64("count").map_err(damaged)?));
+            span.is_numbered |= found.get_i64("ordinal").is_ok();
+        }
+        Ok(sums)
+    }
+
+    fn of(&self, conversation: &ConversationId) -> Option<&BTreeMap<i64, Span>> {
+        self.0.get(conversation.as_str())
+    }
+}
+
+impl Span {
+    fn added_to(&self, counted: Counted, id: &ConversationId) -> Counted {
+        self.said.iter().fold(counted, |counted, (sender, count)| counted.with(id, sender, *count))
+    }
+
+    fn taken_from(&self, counted: Counted, id: &ConversationId) -> Counted {
+        self.said.iter().fold(counted, |counted, (sender, count)| counted.with(id, sender, -count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::name;
+
+    #[test]
+    fn no_batch_is_larger_than_a_piece() {
+        let log = |n: i64| {
+            (ConversationId::dm(&name("alice"), &name(&format!("friend{n}"))), n * 7 % SHORT.min(1000) + 1)
+        };
+        let logs: Vec<Head> = (0..5000).map(log).collect();
+        let batches = batches(logs.clone());
+        let places = |batch: &Vec<Head>| batch.iter().map(|(_, head)| head).sum::<i64>();
+        assert!(batches.iter().all(|batch| places(batch) <= PIECE) && batches.len() > 3);
+        let total: i64 = batches.iter().map(places).sum();
+        assert!(
+            i64::try_from(batches.len()).unwrap() <= total / (PIECE - 1000) + 1,
+            "nor smaller than need be"
+        );
+        assert_eq!(batches.concat(), logs);
+    }
 }

@@ -17,6 +17,7 @@ use super::cursor_moves;
 use super::document::damaged;
 use super::edges::{Side, edges};
 use super::heads::{Head, heads};
+use super::numbering;
 use super::records::ours;
 use crate::store::StoreError;
 
@@ -121,7 +122,14 @@ async fn skip_removed(
     let is_before = |each: &&mut Membership| each.unread > 0 && each.cursor.seq < each.begin - 1;
     let mut before: Vec<&mut Membership> = memberships.iter_mut().filter(is_before).collect();
     let ids: Vec<ConversationId> = before.iter().map(|each| each.conversation.clone()).collect();
-    let firsts = edges(collections, &ids, Side::Oldest).await?;
+    let mut firsts = edges(collections, &ids, Side::Oldest).await?;
+    let bare = firsts.iter().filter(|(_, first)| first.counted.is_none());
+    let bare: Vec<_> = bare.map(|(id, first)| (id.clone(), first.seq)).collect();
+    for ((id, _), counted) in bare.iter().zip(numbering::counted_at(collections, &bare).await?) {
+        if let Some(first) = firsts.get_mut(id) {
+            first.counted = Some(counted);
+        }
+    }
     for each in &mut before {
         let Some(first) = firsts.get(&each.conversation) else { continue };
         let came_in = |counted: Counted| counted.came_in_for(&each.conversation, user.key());

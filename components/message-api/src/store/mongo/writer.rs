@@ -231,7 +231,7 @@ impl Writer {
         }
         match self.collections.insert(&self.collections.conversations, new, false).await {
             Ok(()) => Ok(()),
-            Err(error) if only_duplicates(&error) => Ok(()),
+            Err(error) if error.says_only_duplicates() => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -375,13 +375,4 @@ fn first_duplicate(error: &CallError) -> Option<(usize, bool)> {
     let first = failure.write_errors.as_ref()?.first()?;
     // The message names the index; where it is cut, looking up is right in either case.
     (first.code == DUPLICATE_KEY).then(|| (first.index, !first.message.contains("index: log ")))
-}
-
-fn only_duplicates(error: &CallError) -> bool {
-    let CallError::Driver(error) = error else { return false };
-    let ErrorKind::InsertMany(failure) = &*error.kind else { return false };
-    let errors = failure.write_errors.as_deref().unwrap_or_default();
-    failure.write_concern_error.is_none()
-        && !errors.is_empty()
-        && errors.iter().all(|error| error.code == DUPLICATE_KEY)
 }

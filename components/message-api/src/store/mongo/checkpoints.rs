@@ -1,0 +1,111 @@
+//! What was counted up to some places of the logs that an earlier version wrote.
+//!
+//! Their events have no numbers of their own, and to give each its own would take longer than it took to store them. So one event of
+//! [`SPAN`] places is noted, in a collection beside them, and what lies behind an event is counted up to there when somebody asks.
+//!
+//! All that a checkpoint holds grows along the log, so it does not matter who writes it, nor in which order. What lies behind a place is
+//! there for as long as the place itself: only the beginning of a log is ever removed.
+
+use std::collections::HashMap;
+
+use bson::{Document, doc};
+use mongodb::options::FindOptions;
+use protocol::ConversationId;
+
+use super::collections::Collections;
+use super::counted::Counted;
+use super::document::damaged;
+use crate::store::StoreError;
+
+/// Places of a log that share a checkpoint.
+pub(super) const SPAN: i64 = 64;
+/// Checkpoints asked for in one query.
+const MANY: usize = 1000;
+
+/// What was counted up to the last event of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Checkpoint {
+    /// The place of that event. Where the log goes on within the span, that may be an event further on another time.
+    pub(super) last: i64,
+    pub(super) counted: Counted,
+}
+
+/// Names the checkpoint of the span that a place lies in. Those of one log are in its order.
+pub(super) fn key(conversation: &ConversationId, seq: i64) -> String {
+    format!("{conversation} {:018}", seq / SPAN)
+}
+
+/// The checkpoints of these places that there are, by their keys.
+pub(super) async fn at<'c>(
+    collections: &Collections,
+    places: impl Iterator<Item = (&'c ConversationId, i64)>,
+) -> Result<HashMap<String, Checkpoint>, StoreError> {
+    let mut keys: Vec<String> = places.map(|(conversation, seq)| key(conversation, seq)).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let mut there = HashMap::with_capacity(keys.len());
+    for some in keys.chunks(MANY) {
+        let filter = doc! { "_id": { "$in": some } };
+        for document in collections.find(&collections.checkpoints, filter, None).await? {
+            there.insert(document.get_str("_id").map_err(damaged)?.to_owned(), read(&document)?);
+        }
+    }
+    Ok(there)
+}
+
+/// The last one of a log.
+pub(super) async fn newest(
+    collections: &Collections,
+    conversation: &ConversationId,
+) -> Result<Option<Checkpoint>, StoreError> {
+    let own = doc! { "_id": { "$gte": key(conversation, 0), "$lte": key(conversation, i64::MAX) } };
+    let last = FindOptions::builder().sort(doc! { "_id": -1 }).limit(1).build();
+    let found = collections.find(&collections.checkpoints, own, last).await?;
+    found.first().map(read).transpose()
+}
+
+/// Writes those of logs that have none. Where somebody else did so meanwhile, theirs stay.
+pub(super) async fn insert(
+    collections: &Collections,
+    new: &[(&ConversationId, Checkpoint)],
+) -> Result<(), StoreError> {
+    for some in new.chunks(MANY) {
+        let document = |(conversation, checkpoint): &(&ConversationId, Checkpoint)| {
+            let mut document = numbers(checkpoint);
+            document.insert("_id", key(conversation, checkpoint.last));
+            document
+        };
+        let documents = some.iter().map(document).collect();
+        match collections.insert(&collections.checkpoints, documents, false).await {
+            Err(error) if !error.says_only_duplicates() => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes some of a log, each unless one is there that knows more. Where it is cut off, the first ones are written.
+pub(super) async fn raise(
+    collections: &Collections,
+    conversation: &ConversationId,
+    checkpoints: &[Checkpoint],
+) -> Result<(), StoreError> {
+    for some in checkpoints.chunks(MANY) {
+        let raise = |checkpoint: &Checkpoint| {
+            doc! { "q": { "_id": key(conversation, checkpoint.last) }, "u": { "$max": numbers(checkpoint) }, "upsert": true }
+        };
+        collections.update_in_order(&collections.checkpoints, some.iter().map(raise).collect()).await?;
+    }
+    Ok(())
+}
+
+fn numbers(checkpoint: &Checkpoint) -> Document {
+    let Checkpoint { last, counted } = checkpoint;
+    doc! { "last": *last, "ordinal": counted.ordinal, "first": counted.first }
+}
+
+fn read(document: &Document) -> Result<Checkpoint, StoreError> {
+    let number = |field| document.get_i64(field).map_err(damaged);
+    let counted = Counted { ordinal: number("ordinal")?, first: number("first")? };
+    Ok(Checkpoint { last: number("last")?, counted })
+}
