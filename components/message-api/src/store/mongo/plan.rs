@@ -5,6 +5,8 @@
 //! conversations once and reads of their events hardly more than it names, and it names as many as there are conversations: so all pages
 //! together cost in proportion to what is unread, however many people wrote it.
 //!
+//! Whoever has something unread in few conversations is given the first page without a plan: then one query finds it.
+//!
 //! A plan goes stale without harm: it only says where to look. Whether an event is unread still is asked when its page is read, and what
 //! was stored meanwhile the change stream tells ([`Progress::late`](super::progress::Progress::late)).
 
@@ -12,7 +14,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bson::doc;
+use bson::{Document, doc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::options::FindOptions;
 use protocol::UserName;
@@ -20,7 +22,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::collections::Collections;
-use super::progress::{Position, Told};
+use super::document::EventDocument;
+use super::progress::{Position, START, Told};
 use super::unread::memberships;
 use crate::store::StoreError;
 
@@ -48,29 +51,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Makes the plan of what lies behind a position.
+    /// Makes the plan of what lies behind a position, of which nothing was read yet.
     pub(super) async fn make(
         collections: &Collections,
-        user: &UserName,
-        after: Position,
+        sources: Sources,
         told: Option<Told>,
     ) -> Result<Self, StoreError> {
-        let mut memberships = memberships(collections, user).await?;
-        let most = memberships.len().clamp(SHORTEST, LONGEST);
-        memberships.retain(|each| each.unread > 0);
-        let mut unread = memberships.into_iter().map(|each| Unread {
-            from: each.cursor.order,
-            sender: (!each.conversation.is_note_to_self()).then(|| user.key().to_owned()),
-            conversation: each.conversation.as_str().to_owned(),
-        });
-        let mut sources = Vec::new();
-        loop {
-            let conversations: Vec<_> = unread.by_ref().take(SOURCE).collect();
-            if conversations.is_empty() {
-                break;
-            }
-            sources.push(Source { conversations, read: VecDeque::new(), end: after, ended: false });
-        }
+        let Sources { after, sources, most } = sources;
         let batch = (most / sources.len().max(1)).max(SOURCE);
         let filling = sources.into_iter().map(|source| source.fill(collections, batch));
         let mut sources: Vec<Source> = stream::iter(filling).buffered(PARALLEL).try_collect().await?;
@@ -121,6 +108,57 @@ impl Plan {
     }
 }
 
+/// All the conversations in which a user has something unread.
+#[derive(Debug)]
+pub(super) struct Sources {
+    /// The position behind which they are read.
+    after: Position,
+    sources: Vec<Source>,
+    /// How many positions are worth looking for.
+    most: usize,
+}
+
+impl Sources {
+    pub(super) async fn find(
+        collections: &Collections,
+        user: &UserName,
+        after: Position,
+    ) -> Result<Self, StoreError> {
+        let mut memberships = memberships(collections, user).await?;
+        let most = memberships.len().clamp(SHORTEST, LONGEST);
+        memberships.retain(|each| each.unread > 0);
+        let mut unread = memberships.into_iter().map(|each| Unread {
+            from: each.cursor.order,
+            sender: (!each.conversation.is_note_to_self()).then(|| user.key().to_owned()),
+            conversation: each.conversation.as_str().to_owned(),
+        });
+        let mut sources = Vec::new();
+        loop {
+            let conversations: Vec<_> = unread.by_ref().take(SOURCE).collect();
+            if conversations.is_empty() {
+                break;
+            }
+            sources.push(Source { conversations, read: VecDeque::new(), end: after, ended: false });
+        }
+        Ok(Self { after, sources, most })
+    }
+
+    /// The first events themselves, where one query finds them in their order: most of those who log in need no more.
+    pub(super) async fn first(
+        &self,
+        collections: &Collections,
+        most: usize,
+    ) -> Result<Option<Vec<EventDocument>>, StoreError> {
+        match &*self.sources {
+            [] => Ok(Some(Vec::new())),
+            [source] if self.after == START => {
+                Ok(Some(collections.find(&collections.events, source.filter(), in_order(most)).await?))
+            }
+            [_, ..] => Ok(None),
+        }
+    }
+}
+
 /// A conversation with something unread.
 #[derive(Debug)]
 struct Unread {
@@ -154,8 +192,12 @@ impl Source {
     async fn fill(mut self, collections: &Collections, batch: usize) -> Result<Self, StoreError> {
         while self.read.is_empty() && !self.ended {
             // Each conversation has one event at most where the last page ended.
-            let most = batch + self.conversations.len();
-            let rows = self.rows(collections, most).await?;
+            let again = if self.end == START { 0 } else { self.conversations.len() };
+            let most = batch + again;
+            let mut options = in_order(most);
+            options.projection = Some(doc! { "_id": 1, "at": 1 });
+            let events = collections.events.clone_with_type::<Row>();
+            let rows = collections.find(&events, self.filter(), options).await?;
             self.ended = rows.len() < most;
             let positions = rows.iter().map(|row| (row.at, Uuid::from_bytes(row.id.bytes())));
             self.read.extend(positions.filter(|position| *position > self.end));
@@ -164,7 +206,8 @@ impl Source {
         Ok(self)
     }
 
-    async fn rows(&self, collections: &Collections, most: usize) -> Result<Vec<Row>, StoreError> {
+    /// What came in behind the cursors and where the last page ended.
+    fn filter(&self) -> Document {
         let unread = self.conversations.iter().map(|unread| {
             let from = if unread.from >= self.end.0 {
                 doc! { "$gt": unread.from }
@@ -177,14 +220,13 @@ impl Source {
             }
             filter
         });
-        let filter = doc! { "$or": unread.collect::<Vec<_>>() };
-        let options = FindOptions::builder()
-            .sort(doc! { "at": 1, "_id": 1 })
-            .projection(doc! { "_id": 1, "at": 1 })
-            .limit(i64::try_from(most).unwrap_or(i64::MAX))
-            .build();
-        Ok(collections.find(&collections.events.clone_with_type(), filter, options).await?)
+        doc! { "$or": unread.collect::<Vec<_>>() }
     }
+}
+
+fn in_order(most: usize) -> FindOptions {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
+    FindOptions::builder().sort(doc! { "at": 1, "_id": 1 }).limit(limit).build()
 }
 
 /// The plans of those who are being handed what they have not seen.

@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A place in the order of all conversations' events: that number, and the event's id where two processes gave the same.
 pub(super) type Position = (i64, Uuid);
+/// Before all of them.
+pub(super) const START: Position = (0, Uuid::nil());
 
 /// What the stream has shown.
 #[derive(Debug)]

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use super::collections::Collections;
 use super::document::{EventDocument, Placed, damaged};
-use super::plan::{Plan, Plans};
-use super::progress::{Position, Progress, Told, long_ago};
+use super::plan::{Plan, Plans, Sources};
+use super::progress::{Position, Progress, START, Told, long_ago};
 use crate::store::{StoreError, Unseen};
 
 /// A place in the order in which unseen events are handed over: `AT-ID`, and then `-RUN-COUNT` where there is a change stream.
@@ -30,7 +30,7 @@ struct Place {
 }
 
 impl Place {
-    const BEGINNING: Self = Self { position: (0, Uuid::nil()), told: None };
+    const BEGINNING: Self = Self { position: START, told: None };
 }
 
 impl FromStr for Place {
@@ -115,12 +115,17 @@ async fn read(
         (None, _) | (_, None) => true,
     };
     // Whoever begins is told how it is now.
-    let kept = if after > Place::BEGINNING.position { plans.get(user, after, limit) } else { None };
+    let kept = if after > START { plans.get(user, after, limit) } else { None };
     if let Some(plan) = kept.filter(is_usable) {
         return Page::read(collections, &plan, after, limit).await?.without_seen(collections, user).await;
     }
-    let plan = Plan::make(collections, user, after, progress.map(Progress::told)).await?;
-    let plan = Arc::new(plan);
+    let told = progress.map(Progress::told);
+    let sources = Sources::find(collections, user, after).await?;
+    if let Some(found) = sources.first(collections, limit + 1).await? {
+        let more = found.len() > limit;
+        return Page::of(found.into_iter().take(limit), (after, more, told));
+    }
+    let plan = Arc::new(Plan::make(collections, sources, told).await?);
     let page = Page::read(collections, &plan, after, limit).await?;
     if page.more {
         plans.put(user, plan);
@@ -164,11 +169,20 @@ impl Page {
     ) -> Result<Self, StoreError> {
         let (positions, more) = plan.page(after, limit);
         let found = events_of(collections, positions.iter().map(|(_, id)| *id)).await?;
-        let events: Vec<Placed> =
-            found.into_iter().map(EventDocument::into_placed).collect::<Result<_, _>>()?;
         let end = positions.last().copied().unwrap_or(after);
-        let mut page = Self { events, end, more, planned: plan.told };
+        Self::of(found.into_iter(), (end, more, plan.told))
+    }
+
+    /// Of these events; it ends there, or behind the last of them.
+    fn of(
+        found: impl Iterator<Item = EventDocument>,
+        (end, more, planned): (Position, bool, Option<Told>),
+    ) -> Result<Self, StoreError> {
+        let events = found.map(EventDocument::into_placed).collect::<Result<Vec<Placed>, _>>()?;
+        let mut page = Self { events, end, more, planned };
         page.sort();
+        let last = page.events.last().map(|placed| (placed.order, placed.event.id));
+        page.end = last.map_or(end, |last| last.max(end));
         Ok(page)
     }
 
