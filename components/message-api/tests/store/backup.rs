@@ -217,3 +217,43 @@ async fn a_conversation_of_the_probe_whose_beginning_is_gone_is_restored_and_goe
     let Some(mongod) = Mongod::start().await else { return };
     between_with_probe(&third, &mongo(&mongod, "probe")).await;
 }
+
+/// As the program wrote it whose file was of version 3: names as they were typed, the receiver's with each message, and a conversation whose
+/// beginning was removed.
+const VERSION_3: &[u8] = include_bytes!("../versions/3.backup");
+
+async fn restore_version_3(bench: &Bench) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("old.backup");
+    std::fs::write(&file, VERSION_3).unwrap();
+    let opened = bench.open().await;
+    let restored = opened.store.restore(file).await.unwrap();
+    assert_eq!(restored.totals, BackupTotals { users: 3, states: 1, conversations: 3, events: 39 });
+    // What that program told of it.
+    for (user, other, head, seen, unseen) in [
+        ("bob", "bob", 4, 0, 4),
+        ("bob", "alice", 32, 17, 11),
+        ("bob", "carol", 12, 4, 8),
+        ("alice", "bob", 32, 30, 1),
+        ("carol", "bob", 12, 0, 0),
+    ] {
+        let all = opened.store.conversations(&name(user), 9).await.unwrap();
+        let told = all.iter().find(|of| of.conversation == dm(user, other)).unwrap();
+        assert_eq!((told.head, told.seen, told.unseen), (head, seen, unseen), "{user} with {other}");
+    }
+    let unseen = opened.unseen("bob", 4).await;
+    assert_eq!((unseen.len(), unseen[0].as_str(), unseen[22].as_str()), (23, "note 6", "note 24"));
+    let first = opened.store.events(&dm("alice", "bob"), Range::After(0), 1).await.unwrap().events.remove(0);
+    assert_eq!((first.seq, first.sender.as_str(), first.body.as_str()), (10, "alice", "a8"));
+    opened.see("bob", "alice", 32).await;
+    assert_eq!(opened.unseen("bob", 50).await.len(), 12);
+    assert_eq!(opened.say("Alice", "bob", "on").await.seq, 33);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_a_store_of_version_3_can_be_restored_into_either() {
+    let directory = tempfile::tempdir().unwrap();
+    restore_version_3(&sqlite(directory.path())).await;
+    let Some(mongod) = Mongod::start().await else { return };
+    restore_version_3(&mongo(&mongod, "version3")).await;
+}

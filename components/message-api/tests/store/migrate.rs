@@ -1,14 +1,17 @@
 //! From a file to MongoDB.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use message_api::StoreConfig;
 use message_api::migrate::{MigrateError, Migrated, migrate};
 use message_api::store::{Range, StatePut};
 use protocol::api::RegisterUser;
+use rusqlite::Connection;
 
 use crate::backup::talk_as_probe;
 use crate::bench::{Bench, Opened, dm, draft, name};
+use crate::migration::make_version_3;
 use crate::mongod::Mongod;
 
 async fn run(to: &str, data: &Path) -> Result<Migrated, MigrateError> {
@@ -140,4 +143,49 @@ async fn a_conversation_of_the_probe_whose_beginning_is_gone_moves_and_goes_on()
     assert_eq!(run(&to, data).await.unwrap().copied, 1);
     let new = Bench { config: StoreConfig { url: to, ..StoreConfig::default() }, data: data.to_owned() };
     assert_eq!(new.open().await.say("p2p-probe", "p2p-probe", "probe").await.seq, 152);
+}
+
+/// How much of each conversation each user has not seen, counted one by one in a file of version 3.
+fn counts_of_version_3(file: &Path) -> BTreeMap<(String, String), u64> {
+    let connection = Connection::open(file).unwrap();
+    let mut counts = connection
+        .prepare(
+            "SELECT u.key, c.key, (SELECT count(*) FROM events AS e
+                WHERE e.conversation = m.conversation AND e.recipient = m.user AND e.seq > m.seen)
+             FROM members AS m JOIN users AS u ON u.id = m.user JOIN conversations AS c ON c.id = m.conversation
+             WHERE EXISTS (SELECT 1 FROM events WHERE conversation = m.conversation)",
+        )
+        .unwrap();
+    let counts = counts.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).unwrap();
+    counts.collect::<Result<_, _>>().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_version_3_moves_with_all_that_was_seen_of_it() {
+    let Some(mongod) = Mongod::start().await else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (data, to) = (directory.path(), mongod.url("version3"));
+    make_version_3(&data.join("chat.db"), 20, 3000);
+    let migrated = run(&to, data).await.unwrap();
+    assert_eq!((migrated.copied, migrated.events), (3000, 3000));
+    let expected = counts_of_version_3(&data.join("chat.db.v3.bak"));
+    let old = Bench { config: StoreConfig::default(), data: data.to_owned() }.open().await;
+    let new = Bench { config: StoreConfig { url: to, ..StoreConfig::default() }, data: data.to_owned() };
+    let new = new.open().await;
+    for id in old.store.all_conversations(None, 1000).await.unwrap() {
+        let events = old.store.events(&id, Range::After(0), 1000).await.unwrap();
+        assert_eq!(new.store.events(&id, Range::After(0), 1000).await.unwrap(), events);
+    }
+    let mut found = BTreeMap::new();
+    for user in (1..=20).map(|n| format!("user{n:05}")) {
+        for of in new.store.conversations(&name(&user), 100).await.unwrap() {
+            found.insert((user.clone(), of.conversation.as_str().to_owned()), of.unseen);
+        }
+        assert_eq!(new.unseen(&user, 50).await, old.unseen(&user, 50).await);
+    }
+    assert_eq!(found, expected);
+    assert!(found.values().sum::<u64>() > 500);
+    let (first, second) = ("user00001", "user00002");
+    let head = old.say(first, second, "on").await.seq;
+    assert_eq!(new.say(first, second, "on").await.seq, head);
 }

@@ -34,7 +34,7 @@ impl Dice {
 }
 
 /// A file of version 3: each user talks to their seven neighbours and now and then to themselves; two of three messages were read.
-fn make_version_3(path: &Path, messages: u64) {
+pub(crate) fn make_version_3(path: &Path, users: u64, messages: u64) {
     let mut connection = Connection::open(path).unwrap();
     connection.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(())).unwrap();
     connection.pragma_update(None, "foreign_keys", false).unwrap();
@@ -51,10 +51,10 @@ fn make_version_3(path: &Path, messages: u64) {
         )
         .unwrap();
     let all = connection.transaction().unwrap();
-    for user in 1..=USERS {
+    for user in 1..=users {
         let key = format!("user{user:05}");
         all.execute("INSERT INTO users(id, key, name) VALUES (?1, ?2, ?2)", params![user, key]).unwrap();
-        for other in user..=(user + 7).min(USERS) {
+        for other in user..=(user + 7).min(users) {
             let key = format!("dm:{key}:user{other:05}");
             let id = user * 8 + other - user;
             all.execute("INSERT INTO conversations(id, key) VALUES (?1, ?2)", params![id, key]).unwrap();
@@ -64,13 +64,13 @@ fn make_version_3(path: &Path, messages: u64) {
             }
         }
     }
-    let (mut dice, mut seqs) = (Dice(7), vec![0_u64; usize::try_from(USERS * 8 + 8).unwrap()]);
+    let (mut dice, mut seqs) = (Dice(7), vec![0_u64; usize::try_from(users * 8 + 8).unwrap()]);
     let mut insert = all
         .prepare("INSERT INTO events(pos, conversation, seq, sender, recipient, id, at, kind, client_id, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9)")
         .unwrap();
     for pos in 1..=messages {
-        let first = dice.roll(USERS) + 1;
-        let second = (first + dice.roll(8)).min(USERS);
+        let first = dice.roll(users) + 1;
+        let second = (first + dice.roll(8)).min(users);
         let (sender, recipient) = if dice.roll(2) == 0 { (first, second) } else { (second, first) };
         let conversation = first * 8 + second - first;
         let seq = &mut seqs[usize::try_from(conversation).unwrap()];
@@ -193,7 +193,7 @@ async fn a_migration_that_is_killed_again_and_again_loses_nothing() {
     let (messages, kills) = (MESSAGES[form], KILLS[form]);
     let (directory, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let path = directory.path().join("chat.db");
-    make_version_3(&path, messages);
+    make_version_3(&path, USERS, messages);
     std::fs::copy(&path, whole.path().join("chat.db")).unwrap();
     let (took, memory) = measure(whole.path());
     drop(whole);
