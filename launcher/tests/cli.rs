@@ -289,6 +289,18 @@ fn a_component_that_has_said_nothing_has_an_empty_log() {
 }
 
 #[test]
+fn a_line_of_megabytes_is_not_all_that_why_says() {
+    let line = "printf %03000000d 0; echo; exec sleep 600";
+    let home = idle().set("components.wide.command=['sh', '-c']").set("components.wide.needs=[]");
+    let launcher = home.set(&format!("components.wide.args=[\"{line}\"]")).up();
+    let log = launcher.home.logs().join("wide.log");
+    wait_for("the line", || (std::fs::metadata(&log).ok()?.len() > 3_000_000).then_some(()));
+    let output = launcher.home.run(&["why", "wide"]);
+    assert_ends(&output, 0, &["wide is ready", "bytes in all)"]);
+    assert!(output.stdout.len() < 20_000, "{}", output.stdout.len());
+}
+
+#[test]
 fn a_data_directory_may_have_any_name() {
     use std::os::unix::ffi::OsStringExt;
     let home = idle();

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::misbehave::home;
-use crate::support::{Launcher, wait_for};
+use crate::processes::all;
+use crate::support::{Launcher, kill, wait_for};
+use crate::wrapped::Wrapped;
 
 /// Whether another user can be had, and what a program is started with to be theirs.
 fn as_nobody() -> Option<Vec<String>> {
@@ -58,4 +60,57 @@ fn processes_of_another_user_end_and_do_not_multiply() {
     count(2);
     assert!(launcher.end("-TERM").success());
     count(0);
+}
+
+/// A launcher of another user cannot end what is root's.
+const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+
+/// Kills a process of the test's own, whatever becomes of the test.
+struct Killed(u32);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        kill(self.0, "-KILL");
+    }
+}
+
+#[test]
+fn who_cannot_be_ended_is_named_with_its_user_and_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let becomes_root = directory.path().join("setpriv");
+    let shell =
+        |command: String| std::process::Command::new("sh").args(["-c", &command]).status().unwrap().success();
+    let path = becomes_root.display();
+    let home = home("").set("components.root.needs=[]").set("components.root.stop-grace=200ms");
+    let home = home.set(&format!(
+        "components.root.command=['{path}', '--reuid=0', '--regid=0', '--clear-groups', 'sleep', '600']"
+    ));
+    let own = home.dir.path().display();
+    let setup = format!(
+        "cp $(command -v setpriv) {path} && chmod 755 {} && chmod 4755 {path} && chown -R 65534 {own} && test $({} {path} --reuid=0 id -u) = 0",
+        directory.path().display(),
+        AS_NOBODY.join(" ")
+    );
+    if !rustix::process::geteuid().is_root() || !shell(setup) {
+        println!("skipped: no program that becomes root can be had here");
+        return;
+    }
+    let Some(mut launcher) = Wrapped::start(home, &AS_NOBODY, "root") else { return };
+    let is_it = |pid: &u32| {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let mut variables = environ.split(|byte| *byte == 0);
+        let is_ours = |variable: &[u8]| variable.starts_with(b"P2P_RUN=") && variable.ends_with(b"/root");
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        variables.any(is_ours) && comm == "sleep\n"
+    };
+    let pid = Killed(wait_for("the sleep", || all().into_iter().find(is_it)));
+    let named = format!("pid {} (user root: sleep 600)", pid.0);
+    kill(launcher.launcher(), "-TERM");
+    let status = wait_for("it to be named", || {
+        let output = launcher.home.run(&["status"]);
+        Some(String::from_utf8_lossy(&output.stdout).into_owned()).filter(|text| text.contains(&named))
+    });
+    assert!(status.contains("killed, but still running"), "{status}");
+    let said = launcher.failed();
+    assert!(said.contains(&format!("still running after SIGKILL: root ({named})")), "{said}");
 }

@@ -71,6 +71,12 @@ impl Wrapped {
         assert!(self.child.wait().unwrap().success(), "{}", self.printed());
     }
 
+    /// Waits for its end, which is not to be one, and gives what it has said.
+    pub(crate) fn failed(&mut self) -> String {
+        assert_eq!(self.child.wait().unwrap().code(), Some(1), "{}", self.printed());
+        self.printed()
+    }
+
     /// The program that started it.
     pub(crate) fn wrapper(&self) -> u32 {
         self.child.id()

@@ -36,6 +36,11 @@ pub(crate) fn mute(name: &str) -> ComponentSpec {
     in_role(name, "mute", &[])
 }
 
+/// A component that says that it is ready, and then what it does, again and again, and does not mind TERM.
+pub(crate) fn chatter(name: &str) -> ComponentSpec {
+    in_role(name, "chatter", &[])
+}
+
 /// A component that says that it is ready, and gives signs of life.
 pub(crate) fn pinging(name: &str) -> ComponentSpec {
     in_role(name, "ping", &[])
@@ -110,6 +115,15 @@ fn role() {
             notifier.ready("serving");
             tokio::spawn(notifier.feed_watchdog());
             tokio::task::spawn_blocking(wait_for_the_end_of_the_lifeline).await.unwrap();
+        }),
+        Ok("chatter") => block_on(async {
+            let _caught = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
+            let notifier = Notifier::from_environment();
+            notifier.ready("serving");
+            for number in 0.. {
+                notifier.status(&format!("number {number}"));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }),
         Ok("mute") => wait_for_the_end_of_the_lifeline(),
         Ok("launcher") => {

@@ -6,7 +6,7 @@ use launcher::supervisor::{ComponentSpec, Outcome, Progress};
 use rustix::process::Signal;
 
 use crate::bench::{Bench, block_on, is_alive, is_group_alive, kill, log};
-use crate::children::{script, server};
+use crate::children::{chatter, script, server};
 
 /// A script that says when its traps are set; nothing is sent to it before.
 async fn running(components: Vec<ComponentSpec>) -> Bench {
@@ -164,5 +164,24 @@ fn a_stop_beats_a_restart_that_is_due() {
         let bench = Bench::start(vec![flapping, server("calm", &[])]).await;
         bench.until("web", |web| web.last_error.is_some()).await;
         bench.stop().await;
+    });
+}
+
+#[test]
+fn who_talks_without_end_does_not_suppress_the_news_of_the_stop() {
+    block_on(async {
+        let mut spec = chatter("chatter");
+        spec.stop_grace = Duration::from_millis(3500);
+        let mut bench = Bench::start(vec![spec]).await;
+        bench.settled().await;
+        bench.signal();
+        let (_, told, _dir) = bench.ended().await;
+        let seconds_left = told.iter().filter_map(|progress| match progress {
+            Progress::Stopping(awaited) => awaited.first().map(|one| one.seconds_left),
+            _ => None,
+        });
+        let mut seconds_left: Vec<u64> = seconds_left.collect();
+        seconds_left.dedup();
+        assert!(seconds_left.starts_with(&[4, 3, 2]), "{seconds_left:?}");
     });
 }

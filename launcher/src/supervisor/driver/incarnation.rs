@@ -155,12 +155,17 @@ async fn live(
     reporter: Reporter,
 ) {
     let mut fate = Fate::default();
+    let mut is_named = false;
     loop {
         tokio::select! {
             biased;
             () = process.ended() => break,
             order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process, &mut socket),
             said = socket.receive(process.group()) => reporter.said(said.unwrap_or_default()).await,
+            () = fate.overdue(), if !is_named => {
+                is_named = true;
+                reporter.tell(Report::Unkillable(process.describe())).await;
+            }
         }
     }
     // What it said before its end comes before its end.
@@ -218,6 +223,14 @@ impl Fate {
                 self.forsaken = Some(Instant::now());
                 process.kill();
             }
+        }
+    }
+
+    /// Waits until what was killed should have ended.
+    async fn overdue(&self) {
+        match self.killed {
+            Some(since) => tokio::time::sleep_until(since + UNKILLABLE).await,
+            None => std::future::pending().await,
         }
     }
 

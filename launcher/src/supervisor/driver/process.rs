@@ -136,6 +136,11 @@ impl Process {
         self.kin.describe()
     }
 
+    /// Itself, which still runs, for the operator.
+    pub(super) fn describe(&self) -> String {
+        proc::describe(self.id())
+    }
+
     /// Waits until all else of it that was seen has ended, but not for long: there may be others by then.
     pub(super) async fn others_ended(&self) {
         self.kin.ended(Duration::MAX).await;

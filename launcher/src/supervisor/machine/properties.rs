@@ -154,8 +154,15 @@ impl World {
             Event::Operator { name, verb: Verb::Stop } => Some(name.clone()),
             _ => None,
         };
+        let mut spawned = Vec::new();
         for action in self.machine.step(self.now, event) {
+            if let Action::Spawn { name, epoch } = &action {
+                spawned.push(Event::Spawned { name: name.clone(), epoch: *epoch, pid: 12 });
+            }
             self.obey(action, quitting, stop.as_deref());
+        }
+        for event in spawned {
+            assert!(self.machine.step(self.now, event).is_empty(), "a process is no reason to do anything");
         }
         self.check();
     }

@@ -339,6 +339,7 @@ impl Component {
             }
             Phase::Stopping { killed: true, .. } if quitting => {
                 let who = self.unkillable.take();
+                self.pid = None;
                 out.push(Action::Abandon { name: self.spec.name.clone(), epoch: self.epoch, who });
                 self.enter(Phase::Stopped, "still running after SIGKILL", out);
             }
