@@ -8,6 +8,8 @@ use std::process::Command;
 use kit::{Exit, Failure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::supervisor::join_control_group;
+
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -36,6 +38,8 @@ pub(super) fn shim(args: &Args) -> Result<Exit, Failure> {
         let _ = setrlimit(Resource::Nofile, limit);
     }
     let (program, arguments) = args.command.split_first().expect("the command line asks for a program");
-    let error = Command::new(program).args(arguments).exec();
+    let mut command = Command::new(program);
+    join_control_group(&mut command);
+    let error = command.args(arguments).exec();
     Err(Failure::new(Exit::Failure, format!("cannot run {}: {error}", program.display())))
 }

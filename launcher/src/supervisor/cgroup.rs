@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+/// Names its control group for a child that is to become a program of the operator's: it moves there by itself before ([`join`]), because that
+/// program may have started others by the time that we have moved it.
+pub(super) const CONTROL_GROUP: &str = "P2P_CONTROL_GROUP";
+
 /// How deep groups within groups are looked at. Components may make some, too.
 const MAX_DEPTH: usize = 8;
 
@@ -71,6 +75,11 @@ impl Group {
         path.join("cgroup.procs").is_file().then(|| Self(path.to_owned()))
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Moves a process here; what it starts from now on is here, too.
     pub(super) fn take(&self, pid: u32) -> io::Result<()> {
         fs::write(self.0.join("cgroup.procs"), pid.to_string())
@@ -88,6 +97,15 @@ impl Group {
         // Without it there are still signals for each.
         let _ = fs::write(self.0.join("cgroup.kill"), "1");
     }
+}
+
+/// Moves this process into the control group that the supervisor that started it has named, and forgets the name in what `command` gets.
+pub fn join(command: &mut std::process::Command) {
+    if let Some(group) = std::env::var_os(CONTROL_GROUP) {
+        // The supervisor tries, too, and says so if it cannot.
+        let _ = fs::write(Path::new(&group).join("cgroup.procs"), "0");
+    }
+    command.env_remove(CONTROL_GROUP);
 }
 
 /// The directory of our own group.

@@ -32,7 +32,7 @@ pub mod spec;
 pub mod status;
 mod sweep;
 
-pub use cgroup::place as control_group_place;
+pub use cgroup::{join as join_control_group, place as control_group_place};
 pub use graph::PlanError;
 pub use hooks::{Consent, Hooks, Progress, Reloader};
 pub use lock::{Claim, DataLock, control_group};

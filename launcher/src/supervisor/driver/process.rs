@@ -20,7 +20,7 @@ use uuid::Uuid;
 use wait4::Wait4;
 
 use super::watch::Watch;
-use crate::supervisor::cgroup::Group;
+use crate::supervisor::cgroup::{CONTROL_GROUP, Group};
 use crate::supervisor::children::{self, Started};
 use crate::supervisor::exit::{ProcessExit, Usage};
 use crate::supervisor::kin::Kin;
@@ -66,6 +66,9 @@ impl Process {
         let (stdin, lifeline) = io::pipe()?;
         let mut command = command(spec, run_id)?;
         command.env("NOTIFY_SOCKET", notify);
+        if let Some(group) = &group {
+            command.env(CONTROL_GROUP, group.path());
+        }
         command.env(kit::lifeline::LAUNCHER_PID, std::process::id().to_string());
         if let Some(patience) = spec.watchdog {
             command.env("WATCHDOG_USEC", patience.as_micros().to_string());
