@@ -1,7 +1,7 @@
 //! What a message carries beside its text: a JSON object of bounded size and depth.
 //!
-//! It is held as JSON text. As a tree an object of many small values takes fifty times as much memory, and whatever holds messages is
-//! bounded by the bytes of their text.
+//! It is held as JSON text. As a tree an object of many small values takes more than twenty times as much memory, and whatever holds
+//! messages is bounded by the bytes of their text.
 
 use std::borrow::Cow;
 use std::sync::Arc;

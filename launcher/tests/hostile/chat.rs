@@ -186,7 +186,7 @@ fn fill_inboxes(system: &System, users: usize) {
     }
 }
 
-/// What is unread, and pages of history: sessions are owed some megabytes each, and take nothing. Unbounded they held 400 MiB.
+/// What is unread, and pages of history: sessions are owed some megabytes each, and take nothing.
 #[test]
 fn pages_that_nobody_reads() {
     const USERS: usize = 8;
