@@ -1,15 +1,12 @@
 //! Attacks on the chat server's two ports, in its three dialects.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use super::attack::{Attack, connect, read_until};
 use super::http::{hold, hold_each};
 use super::watch::System;
 use crate::support::Home;
 use crate::support::dice::is_long;
-use crate::support::http::post;
 
 const CHAT: &str = "chat-server";
 const MIB: usize = 1024 * 1024;
@@ -173,59 +170,6 @@ fn book_lines_as_fast_as_they_are_taken() {
             |_| "nobody-more than is allowed\n".to_owned(),
         );
     });
-}
-
-/// A megabyte for each of a few users, in messages of the longest.
-fn fill_inboxes(system: &System, users: usize) {
-    for n in 0..users {
-        let (to, text) = (format!("pager-{n}"), "x".repeat(16_000));
-        let body = format!(r#"{{"sender":"mallory","destination":"{to}","message":"{text}"}}"#);
-        for _ in 0..66 {
-            assert_eq!(post(system.launcher.home.api, "/messages/", &body).status, 200);
-        }
-    }
-}
-
-/// What is unread, and pages of history: sessions are owed some megabytes each, and take nothing.
-#[test]
-fn pages_that_nobody_reads() {
-    const USERS: usize = 8;
-    const SESSIONS: usize = 16;
-    let system = System::with(Home::new().set("chat-server.messages-per-second=0"));
-    fill_inboxes(&system, USERS);
-    system.withstands(CHAT, |system, attack| {
-        let address = system.launcher.home.chat;
-        attack.at_once(USERS, |n| {
-            while attack.goes_on() {
-                let mut token = String::new();
-                let mut open = Vec::new();
-                for _ in 0..SESSIONS {
-                    let Some(mut stream) = connect(address) else { continue };
-                    let hello =
-                        format!("{{\"type\":\"hello\",\"name\":\"pager-{n}\",\"presence\":false{token}}}\n");
-                    attack.pour(&mut stream, hello.as_bytes(), 1);
-                    if token.is_empty() {
-                        token = told_token(&mut stream);
-                    }
-                    let ask = "{\"type\":\"history\",\"with\":\"mallory\"}\n".repeat(8);
-                    attack.pour(&mut stream, ask.as_bytes(), 1);
-                    open.push(stream);
-                }
-                while attack.goes_on() && !open.is_empty() {
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-            }
-        });
-    });
-}
-
-/// The member of a hello that opens the user's name to further sessions, as the welcome tells it.
-fn told_token(stream: &mut TcpStream) -> String {
-    let mut welcome = String::new();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let read = BufReader::new(stream).take(64 * 1024).read_line(&mut welcome);
-    let told = welcome.split_once("\"token\":\"").and_then(|(_, rest)| rest.split_once('"'));
-    told.filter(|_| read.is_ok()).map(|(token, _)| format!(",\"token\":\"{token}\"")).unwrap_or_default()
 }
 
 /// Each login of the book dialect is told of everybody there is.
