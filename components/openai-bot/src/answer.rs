@@ -1,56 +1,56 @@
-//! The answer as it comes together from its pieces.
+//! Assembles an answer from its pieces.
 
 use crate::completion::{Finish, Words};
 use crate::thoughts::Thoughts;
 
-/// What the model said.
+/// The model's answer.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) text: String,
-    /// Why there is no more of it, when it is not complete.
+    /// Why it is incomplete, if so.
     pub(crate) broke_off: Option<BrokeOff>,
-    /// What it cost, as far as the endpoint tells.
+    /// Its cost in tokens, if the endpoint reports it.
     pub(crate) tokens: Option<u64>,
 }
 
-/// Why an answer is not complete.
+/// Why an answer is incomplete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BrokeOff {
-    /// The connection broke.
+    /// The connection failed.
     Connection,
-    /// The endpoint gave up, and may have said why.
+    /// The endpoint reported an error, with its text if any.
     Endpoint(String),
-    /// Not a word for too long.
+    /// The idle timeout expired.
     Silence,
-    /// All of it took too long.
+    /// The total timeout expired.
     Time,
-    /// It got as long as an answer may be here, or as the model may answer.
+    /// The answer reached our or the model's length limit.
     Length,
-    /// The endpoint held the rest back.
+    /// The endpoint filtered the rest.
     Filtered,
 }
 
-/// Takes pieces in, and puts one answer together.
+/// Collects pieces into one answer.
 ///
-/// Of several answers at once, the one with the lowest index is taken; what came of another one before it is dropped.
+/// If there are several answers, the one with the lowest index is used; pieces of others are dropped.
 ///
-/// Bound: `most` bytes. Overflow rule: what does not fit is dropped, and the answer broke off for its length.
+/// Bound: `most` bytes. Overflow rule: the rest is dropped, and the answer is marked as incomplete.
 #[derive(Debug)]
 pub(crate) struct Collector {
     most: usize,
     answer: Answer,
     thoughts: Thoughts,
     index: Option<u64>,
-    /// The endpoint said that there is no more.
+    /// The endpoint marked the answer as finished.
     pub(crate) finished: bool,
-    /// It said so, and then sent more: some say it with each piece.
+    /// It did so and then sent more: some endpoints do so with each piece.
     resumed: bool,
     /// The model wants to use a tool.
     pub(crate) tools: bool,
 }
 
 impl Collector {
-    /// For an answer of at most this many bytes.
+    /// Collects an answer of at most this many bytes.
     pub(crate) fn new(most: usize) -> Self {
         Self {
             most,
@@ -63,38 +63,38 @@ impl Collector {
         }
     }
 
-    /// Whether there is nothing yet that could be shown.
+    /// Whether there is no visible text yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.answer.text.trim().is_empty()
     }
 
-    /// Whether what the endpoint said of the end can be relied on.
+    /// Whether the endpoint's end mark is reliable.
     pub(crate) fn is_complete(&self) -> bool {
         self.finished && !self.resumed
     }
 
-    /// Why no more is taken.
+    /// Why no more pieces are accepted.
     pub(crate) fn broke_off(&self) -> Option<&BrokeOff> {
         self.answer.broke_off.as_ref()
     }
 
-    /// The answer ends here, incomplete.
+    /// Ends the answer as incomplete.
     pub(crate) fn break_off(&mut self, why: BrokeOff) {
         self.answer.broke_off.get_or_insert(why);
     }
 
-    /// Endpoints that tell what the request costs tell it with its end, or a growing number with each piece.
+    /// Records the cost. Endpoints report it at the end, or a growing number with each piece.
     pub(crate) fn costs(&mut self, tokens: u64) {
         self.answer.tokens = self.answer.tokens.max(Some(tokens));
     }
 
-    /// Takes a piece; says whether the model is at work.
+    /// Adds a piece. Returns whether it shows that the model is working.
     pub(crate) fn take(&mut self, words: Words) -> bool {
         let Words { index, text, whole, thinking, tools, finish } = words;
         match self.index {
             Some(current) if index > current => return false,
             Some(current) if index == current => {}
-            // A lower one without words yet does not drop those that are here.
+            // A lower index without text does not replace the existing text.
             Some(_) if text.is_empty() => return thinking,
             Some(_) => self.start_over(),
             None => {}
@@ -118,7 +118,7 @@ impl Collector {
         at_work
     }
 
-    /// The answer, when nothing more comes.
+    /// The answer at the end of input.
     pub(crate) fn finish(mut self) -> Answer {
         self.thoughts.finish(&mut self.answer.text);
         self.cut();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_answers_the_first_is_taken() {
+    fn the_first_of_several_answers_is_used() {
         let mut collector = Collector::new(100);
         for (index, text) in [(1, "o"), (1, "ther"), (0, ""), (0, "fi"), (1, "x"), (0, "rst")] {
             collector.take(words(index, text));

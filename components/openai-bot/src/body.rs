@@ -1,10 +1,10 @@
-//! What comes in an answer's body: a stream of events, a single object, lines of objects. Which of them it is, its first bytes tell,
-//! for endpoints and the gateways before them name any of them by any content type.
+//! Splits a response body: a stream of events, a single object, or lines of objects. The format is detected from the first bytes, because
+//! endpoints and gateways use arbitrary content types.
 
 use crate::objects::{NotObjects, Objects};
 use crate::sse::{Decoder, Line, LineTooLong};
 
-/// What is kept of an event that tells of an error.
+/// Most bytes stored of an error event.
 const ERROR_BYTES: usize = 16 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -13,13 +13,13 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(crate) enum Part {
     /// A JSON object, or what looks like one.
     Object(String),
-    /// What an error event holds: JSON or plain text.
+    /// The content of an error event: JSON or plain text.
     Error(String),
     /// `[DONE]`
     Done,
 }
 
-/// The body is no answer of any known kind.
+/// The body has no known format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotAnAnswer {
     #[error("it is a web page")]
@@ -34,15 +34,15 @@ pub(crate) enum NotAnAnswer {
 
 #[derive(Debug)]
 enum Format {
-    /// Only white space came so far: some endpoints send it to keep the connection open.
+    /// Only white space so far: some endpoints send it to keep the connection open.
     Unknown,
     Json,
     Events(Decoder),
 }
 
-/// Takes bytes in, gives parts out.
+/// Splits bytes into parts.
 ///
-/// Bound: a line or an object at a time; see [`Decoder`] and [`Objects`].
+/// Bound: one line or object; see [`Decoder`] and [`Objects`].
 #[derive(Debug)]
 pub(crate) struct BodyReader {
     format: Format,
@@ -60,15 +60,15 @@ impl Default for BodyReader {
 }
 
 impl BodyReader {
-    /// Whether nothing but white space came.
+    /// Whether the body is only white space.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self.format, Format::Unknown)
     }
 
-    /// Reads some more of the body.
+    /// Processes more bytes of the body.
     ///
     /// # Errors
-    /// When it is nothing that an answer can be.
+    /// When the format is unknown.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Part>, NotAnAnswer> {
         let unmarked;
         let bytes = if let Format::Unknown = self.format {
@@ -103,7 +103,7 @@ impl BodyReader {
     /// The body has ended.
     ///
     /// # Errors
-    /// When an object has begun and not ended.
+    /// When an object is incomplete.
     pub(crate) fn finish(&mut self) -> Result<Vec<Part>, NotAnAnswer> {
         let mut parts = Vec::new();
         if let Format::Events(decoder) = &mut self.format {
@@ -140,7 +140,7 @@ impl BodyReader {
         }
         let mut objects = Vec::new();
         match self.objects.feed(data, &mut objects) {
-            // "ping" and the like keep a connection open and say nothing.
+            // Such as "ping", which only keeps the connection open.
             Ok(()) | Err(NotObjects::SomethingElse) => {}
             Err(error @ NotObjects::TooLong) => return Err(error.into()),
         }
@@ -154,7 +154,7 @@ impl BodyReader {
     }
 }
 
-/// Without the byte order marks and the white space that it begins with.
+/// Strips leading byte order marks and white space.
 fn without_blank(bytes: &[u8]) -> &[u8] {
     let mut rest = bytes.trim_ascii_start();
     while let Some(unmarked) = rest.strip_prefix(BYTE_ORDER_MARK) {
@@ -163,7 +163,7 @@ fn without_blank(bytes: &[u8]) -> &[u8] {
     rest
 }
 
-// By its path, for the fuzz target has this file in its own tree.
+// A file of its own, because the fuzz target includes it in its own tree.
 #[cfg(test)]
 #[path = "body/drain.rs"]
 mod drain;

@@ -1,9 +1,9 @@
-//! The bot at work.
+//! Runs the bot.
 //!
-//! The life of a question: taken from the service → its user's lane, where it waits for the earlier ones → a place among those who
-//! may ask the model → if it was stored before we came online, a look whether an earlier run answered it → the model → the answer
-//! stored in parts → the question marked as seen. The life of a command: it takes effect at once, the clerk has the choice kept,
-//! and then it is confirmed.
+//! The life of a question: received from the service → queued behind the user's earlier ones (its lane) → waits for one of the concurrent
+//! requests → if stored before we came online, checked for an answer of an earlier run → answered by the model → the answer is stored in
+//! parts → the question is marked as read. The life of a command: it takes effect at once, the clerk stores the choice, and then it is
+//! confirmed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,13 +27,13 @@ use crate::profiles::{Chosen, Profiles};
 use crate::reply::{Earlier, Reply, earlier, say};
 use crate::{recall, words};
 
-/// What may ask for something; what other services tell is none of them.
+/// The types of messages that are questions or commands; notifications of other services are not.
 const KINDS: &[MessageType] = &[MessageType::Chat, MessageType::Command];
-/// Notes that wait for the clerk. Choices alone are no more than a service has messages under way; beside them stands one for each user
-/// who gave up a place, or was answered for the first time. Overflow rule: the choice is left for the next start.
+/// Most notes queued for the clerk. Choices are limited by the messages of a service in flight; there is also one note per user who was
+/// displaced or answered for the first time. Overflow rule: the choice is stored after the next start.
 const CLERK_QUEUE: usize = 1024;
 
-/// Works until the context's shutdown.
+/// Runs until the context's shutdown.
 pub(crate) async fn serve(
     config: Config,
     checked: Checked,
@@ -55,8 +55,8 @@ pub(crate) async fn serve(
     let mut service = Service::start(upstream.chat, role, &context);
     let tasks = TaskTracker::new();
     let (clerk, notes) = mpsc::channel(CLERK_QUEUE);
-    tasks.spawn(keep_notes(notes, Arc::clone(&profiles), tasks.clone(), context.shutdown.clone()));
-    let mind = Mind {
+    tasks.spawn(run_clerk(notes, Arc::clone(&profiles), tasks.clone(), context.shutdown.clone()));
+    let answerer = Answerer {
         name,
         model,
         api,
@@ -67,49 +67,49 @@ pub(crate) async fn serve(
         lanes: Lanes::default(),
         shutdown: context.shutdown.child_token(),
     };
-    let desk = Desk { mind: Arc::new(mind), clerk, tasks: tasks.clone() };
+    let dispatcher = Dispatcher { answerer: Arc::new(answerer), clerk, tasks: tasks.clone() };
     let result = loop {
         match service.next().await {
-            Ok(Some(question)) => desk.take(question),
+            Ok(Some(question)) => dispatcher.take(question),
             Ok(None) => break Ok(()),
             Err(failure) => break Err(failure),
         }
     };
-    // Without it nobody asks the model any more, however we got here.
-    desk.mind.shutdown.cancel();
-    drop(desk);
+    // Stops requests to the model, however the loop ended.
+    dispatcher.answerer.shutdown.cancel();
+    drop(dispatcher);
     tasks.close();
     service.drain(tasks.wait()).await;
     result
 }
 
-/// What the clerk has kept.
+/// What the clerk stores.
 enum Note {
-    /// A user chose; it is confirmed once it is kept.
+    /// A user's choice, confirmed once stored.
     Choice(Box<Question>, Personality),
-    /// What is kept of a user is not true any more.
+    /// A user's stored profile is outdated.
     Changed(UserName),
 }
 
-/// Gives each message to whoever deals with it.
-struct Desk {
-    mind: Arc<Mind>,
+/// Dispatches messages.
+struct Dispatcher {
+    answerer: Arc<Answerer>,
     clerk: mpsc::Sender<Note>,
     tasks: TaskTracker,
 }
 
-impl Desk {
+impl Dispatcher {
     fn take(&self, question: Question) {
-        let current = self.mind.profiles.of(&question.event.sender);
+        let current = self.answerer.profiles.of(&question.event.sender);
         match parse(question.event.body.as_str()) {
             Request::Help => {
-                self.say(question, words::help(&self.mind.name, self.mind.model.name(), current));
+                self.say(question, words::help(&self.answerer.name, self.answerer.model.name(), current));
             }
             Request::Personality(None) => self.say(question, words::unknown_personality(current)),
             Request::Personality(Some(personality)) => self.choose(question, personality),
             Request::Rotate => self.choose(question, current.next()),
             Request::Forget => {
-                self.mind.history().forget(&question.event.sender, question.event.seq);
+                self.answerer.history().forget(&question.event.sender, question.event.seq);
                 self.say(question, words::FORGOTTEN.to_owned());
             }
             Request::Question(_) => self.ask(question),
@@ -122,8 +122,8 @@ impl Desk {
 
     fn choose(&self, question: Question, personality: Personality) {
         let user = &question.event.sender;
-        let answered = self.mind.history().len(user) > 0;
-        let notes = match self.mind.profiles.choose(user, personality, answered) {
+        let answered = self.answerer.history().len(user) > 0;
+        let notes = match self.answerer.profiles.choose(user, personality, answered) {
             Chosen::NoRoom => return self.say(question, words::NO_ROOM.to_owned()),
             Chosen::Fits => [None, Some(Note::Choice(Box::new(question), personality))],
             Chosen::InsteadOf(other) => {
@@ -137,9 +137,9 @@ impl Desk {
 
     fn ask(&self, question: Question) {
         let user = question.event.sender.key().to_owned();
-        match self.mind.lanes.enter(&user, question) {
+        match self.answerer.lanes.enter(&user, question) {
             Place::Runs(question) => {
-                self.tasks.spawn(Arc::clone(&self.mind).run_lane(user, question));
+                self.tasks.spawn(Arc::clone(&self.answerer).run_lane(user, question));
             }
             Place::Waits => {}
             Place::Refused(question) => self.say(question, words::TOO_MANY.to_owned()),
@@ -147,8 +147,8 @@ impl Desk {
     }
 }
 
-/// The clerk: has one choice after another kept, and only then says so.
-async fn keep_notes(
+/// The clerk: stores one choice after another, and then confirms it.
+async fn run_clerk(
     mut notes: mpsc::Receiver<Note>,
     profiles: Arc<Profiles>,
     tasks: TaskTracker,
@@ -159,7 +159,7 @@ async fn keep_notes(
             Note::Choice(question, _) => &question.event.sender,
             Note::Changed(user) => user,
         };
-        let Some(kept) = shutdown.run_until_cancelled(profiles.keep(user)).await else { return };
+        let Some(kept) = shutdown.run_until_cancelled(profiles.store(user)).await else { return };
         if let Err(error) = &kept {
             tracing::error!(error = kit::failure::chain(error), "cannot save the chosen personality");
         }
@@ -171,27 +171,27 @@ async fn keep_notes(
     }
 }
 
-/// Everything that answering a question takes.
-struct Mind {
+/// Answers questions.
+struct Answerer {
     name: UserName,
     model: Model,
     api: ApiClient,
     profiles: Arc<Profiles>,
     clerk: mpsc::Sender<Note>,
     history: Mutex<History>,
-    /// Questions that may be with the model at once. The others wait in the order they came.
+    /// Limits concurrent requests to the model. Others wait in order of arrival.
     places: Semaphore,
     lanes: Lanes<Question>,
     shutdown: CancellationToken,
 }
 
-impl Mind {
-    /// Answers a user's question, and then those that came meanwhile.
+impl Answerer {
+    /// Answers a user's question, and then those that arrived meanwhile.
     async fn run_lane(self: Arc<Self>, user: String, first: Question) {
         let mut next = Some(first);
         while let Some(question) = next {
             if self.shutdown.is_cancelled() {
-                // This one and those behind it are answered after the next start.
+                // This one and the queued ones are answered after the next start.
                 return;
             }
             self.answer(question).await;
@@ -200,7 +200,7 @@ impl Mind {
     }
 
     async fn answer(&self, question: Question) {
-        // What is under way at the end is not seen, and so is asked again after the next start.
+        // A question in progress at shutdown stays unread, and is answered after the next start.
         let thinking = self.shutdown.run_until_cancelled(self.think(&question));
         match thinking.await {
             None => {}
@@ -209,7 +209,7 @@ impl Mind {
         }
     }
 
-    /// What is to be said, or `None` when an earlier run said it.
+    /// The reply, or `None` if an earlier run sent it.
     async fn think(&self, question: &Question) -> Option<Reply> {
         let _place = self.places.acquire().await.expect("the semaphore is never closed");
         if question.replayed {
@@ -222,7 +222,7 @@ impl Mind {
         let Event { sender, seq, body, .. } = &question.event;
         if self.history().must_recall(sender) {
             let recalled = recall::recall(&self.api, &question.event).await;
-            recalled.tell(sender, &mut self.history());
+            recalled.add_to(sender, &mut self.history());
         }
         let text = match self.ask(question).await {
             Ok(answer) => {
@@ -245,8 +245,8 @@ impl Mind {
         Some(text.into())
     }
 
-    /// Asks the model. When the conversation is longer than the model's context, its older half is forgotten, and the model is asked
-    /// again, until the question stands alone.
+    /// Asks the model. If the conversation exceeds the model's context, its older half is dropped and the request repeated, until only the
+    /// question is left.
     async fn ask(&self, question: &Question) -> Result<Answer, ModelError> {
         let user = &question.event.sender;
         loop {
@@ -280,7 +280,7 @@ impl Mind {
     }
 }
 
-/// What a request cost, where the endpoint does not tell: a token has about four bytes.
+/// Estimates a request's cost if the endpoint does not report it: a token has about four bytes.
 fn estimate(messages: &[Message], answer: &str) -> u64 {
     let bytes = messages.iter().map(|message| message.content.len()).sum::<usize>() + answer.len();
     bytes.div_ceil(4) as u64

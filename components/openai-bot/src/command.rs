@@ -1,23 +1,23 @@
-//! What may be asked of the bot beside questions.
+//! Parses commands and questions.
 
 use crate::personality::Personality;
 
-/// What a message to the bot means.
+/// A parsed message to the bot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request<'a> {
-    /// What it can do.
+    /// Show the help.
     Help,
-    /// To be another one from now on; `None` when there is none of that name.
+    /// Change the personality; `None` if the name is unknown.
     Personality(Option<Personality>),
-    /// To be the next one from now on.
+    /// Change to the next personality.
     Rotate,
-    /// To forget what was said.
+    /// Delete the conversation from the model's context.
     Forget,
-    /// Anything else, as it was typed.
+    /// Anything else, unchanged.
     Question(&'a str),
 }
 
-/// Reads a message. Commands are read in any case; a sentence that only begins like one is a question.
+/// Parses a message. Commands ignore case; a sentence that only starts like one is a question.
 pub(crate) fn parse(text: &str) -> Request<'_> {
     let mut words = text.split_whitespace();
     let is = |word: Option<&str>, command: &str| word.is_some_and(|word| word.eq_ignore_ascii_case(command));

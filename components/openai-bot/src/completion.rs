@@ -1,17 +1,17 @@
-//! The JSON of chat completions: what is asked, and the pieces of what comes back.
+//! The JSON of chat completions: requests, and pieces of responses.
 //!
-//! Only the fields that every compatible endpoint has are written. What comes back is read by looking for what is known and passing
-//! over the rest, for no two endpoints agree on more than that: see the table in `tests/bot/endpoints.rs`.
+//! Requests have only the fields that every compatible endpoint supports. Responses are searched for known fields and the rest is ignored,
+//! because endpoints do not agree on more than that: see the table in `tests/bot/endpoints.rs`.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::problem::Problem;
 
-/// Parts of one piece's content that are read, and how deep they may lie in each other.
+/// Deepest nesting of content parts that is read.
 const CONTENT_DEPTH: usize = 3;
 
-/// Who said a part of the conversation.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
@@ -20,14 +20,14 @@ pub(crate) enum Role {
     Assistant,
 }
 
-/// A part of the conversation.
+/// A message of the conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Message {
     pub(crate) role: Role,
     pub(crate) content: String,
 }
 
-/// What the model is asked.
+/// A request to the model.
 #[derive(Debug, Serialize)]
 pub(crate) struct Completion<'a> {
     pub(crate) model: &'a str,
@@ -35,50 +35,50 @@ pub(crate) struct Completion<'a> {
     pub(crate) stream: bool,
 }
 
-/// What one object of an answer holds.
+/// One object of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Chunk {
-    /// Words, of one or several answers at once; none in what only counts or keeps the connection open.
+    /// Text of one or several answers; empty if the object only reports costs or keeps the connection open.
     Words {
         choices: Vec<Words>,
-        /// What the whole request cost so far, where the endpoint tells.
+        /// The request's cost so far in tokens, if reported.
         tokens: Option<u64>,
     },
-    /// The endpoint gives up.
+    /// The endpoint reports an error.
     Problem(Problem),
-    /// Nothing that belongs to an answer.
+    /// Not part of an answer.
     Unknown,
 }
 
-/// Words of an answer.
+/// Text of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Words {
-    /// Which of several answers they belong to.
+    /// The index of the answer.
     pub(crate) index: u64,
     pub(crate) text: String,
-    /// It is the whole answer, and not a piece of it.
+    /// Whether it is the complete answer and not a piece.
     pub(crate) whole: bool,
-    /// The model thinks aloud, which is not for the user and shows that it is at work.
+    /// Whether it is reasoning, which is not shown but proves that the model is working.
     pub(crate) thinking: bool,
-    /// It wants to use a tool.
+    /// Whether the model requests a tool.
     pub(crate) tools: bool,
     pub(crate) finish: Option<Finish>,
 }
 
-/// Why an answer is at its end.
+/// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finish {
-    /// It is whole.
+    /// It is complete.
     Whole,
-    /// It is as long as the model may answer.
+    /// The model's length limit.
     Length,
-    /// The endpoint holds it back.
+    /// The endpoint's content filter.
     Filtered,
     /// The endpoint failed.
     Failed,
 }
 
-/// Reads one object.
+/// Parses one object.
 ///
 /// # Errors
 /// When it is not JSON.
@@ -92,7 +92,7 @@ pub(crate) fn parse(object: &str) -> serde_json::Result<Chunk> {
     let choices = match object.get("choices") {
         Some(Value::Array(choices)) => choices.iter().map(|choice| words(choice, is_whole)).collect(),
         Some(Value::Null) => Vec::new(),
-        // The formats that Ollama and llama.cpp had before this one.
+        // Older formats of Ollama and llama.cpp.
         None if ["message", "response", "content", "done"].iter().any(|key| object.get(key).is_some()) => {
             vec![words(&object, false)]
         }
@@ -122,7 +122,7 @@ fn words(choice: &Value, is_whole: bool) -> Words {
             }
             words.tools = ["tool_calls", "function_call"].iter().any(|key| field(key).is_some_and(is_filled));
         }
-        // Some send the text itself.
+        // Some endpoints send the text directly.
         Some(content) => add_content(content, CONTENT_DEPTH, &mut words),
         None => {
             let texts = ["text", "content", "response"];
@@ -147,7 +147,7 @@ fn is_filled(value: &Value) -> bool {
     }
 }
 
-/// Content is a text, or parts of which some are text: `[{"type":"text","text":"hi"}]`.
+/// Content is a string, or parts of which some are text: `[{"type":"text","text":"hi"}]`.
 fn add_content(content: &Value, depth: usize, words: &mut Words) {
     match content {
         Value::String(text) => words.text.push_str(text),

@@ -1,4 +1,4 @@
-//! What an operator may set: `[openai-bot]`; and what it talks to.
+//! The configuration section `[openai-bot]`, and the servers used.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,40 +8,39 @@ use protocol::UserName;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-/// The part of the configuration that is this component's own. The key is not in it: it is a secret, and comes from the
-/// environment.
+/// This component's configuration. The API key is not part of it: it is a secret from the environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// Whether it is started at all; without a key it is not.
+    /// Whether the launcher runs it; it also needs a key.
     pub enabled: bool,
-    /// The name it is online under.
+    /// Its user name.
     pub name: String,
-    /// Any endpoint that speaks OpenAI's chat completions: the public one, Ollama, vLLM, llama.cpp. The key goes nowhere else.
+    /// An endpoint with OpenAI's chat completions: the public one, Ollama, vLLM, llama.cpp. The key is sent only there.
     pub base_url: String,
-    /// The model that is asked for.
+    /// The model to use.
     pub model: String,
-    /// How long connecting to the endpoint may take.
+    /// Connect timeout of the endpoint.
     #[serde(with = "kit::duration")]
     pub connect_timeout: Duration,
-    /// How long the model may think before its first word.
+    /// Time limit for the first token.
     #[serde(with = "kit::duration")]
     pub first_token_timeout: Duration,
-    /// How long it may pause between two words.
+    /// Time limit between two tokens.
     #[serde(with = "kit::duration")]
     pub idle_timeout: Duration,
-    /// How long one answer may take, tries and pauses included.
+    /// Time limit of an answer, including retries.
     #[serde(with = "kit::duration")]
     pub total_timeout: Duration,
-    /// How many questions are with the model at the same time; the others wait.
+    /// Most concurrent requests to the model; further questions wait.
     pub max_concurrent: usize,
-    /// How many earlier questions and answers of a user go along with the next question.
+    /// Earlier questions and answers of a user that are sent with the next question.
     pub history_turns: usize,
-    /// An answer is ended here, with a remark, whatever the model still had to say.
+    /// Longest answer; it is cut here, with a remark.
     pub max_reply_bytes: usize,
-    /// How many messages of one user are answered in an hour; 0 is no limit.
+    /// Messages answered per user and hour; 0 disables the limit.
     pub messages_per_hour: u32,
-    /// How many tokens of the model one user may spend in an hour; 0 is no limit.
+    /// Tokens per user and hour; 0 disables the limit.
     pub tokens_per_hour: u64,
 }
 
@@ -65,7 +64,7 @@ impl Default for Config {
     }
 }
 
-/// What of the configuration is not plain numbers, read.
+/// Parsed values of the configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
     pub(crate) name: UserName,
@@ -73,10 +72,10 @@ pub(crate) struct Checked {
 }
 
 impl Config {
-    /// Says which value cannot be, key first, so that the launcher can tell before anything starts.
+    /// Validates the values, so that the launcher reports errors before anything starts. The message starts with the key.
     ///
     /// # Errors
-    /// For the first such value.
+    /// For the first invalid value.
     pub fn validate(&self) -> Result<(), Failure> {
         self.check().map(drop)
     }
@@ -110,7 +109,7 @@ impl Config {
     }
 }
 
-/// Where completions are asked for. A base that carries a password would end up in logs, and one with a query cannot be extended.
+/// The URL of completions. A base URL with a password would appear in logs, and one with a query cannot be extended.
 fn endpoint(base: &str) -> Result<Url, String> {
     let url = Url::parse(base).map_err(|error| format!("not a URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -128,19 +127,19 @@ fn endpoint(base: &str) -> Result<Url, String> {
     Ok(endpoint)
 }
 
-/// The servers it talks to.
+/// The servers that it uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upstream {
     /// The chat server.
     pub chat: SocketAddr,
-    /// The message API, where each user's personality is kept.
+    /// The message API, which stores each user's personality.
     pub api: SocketAddr,
 }
 
-/// What the model's endpoint wants to see.
+/// Credentials for the model's endpoint.
 #[derive(Debug, Clone)]
 pub struct Credentials {
-    /// The key. It goes to the configured endpoint and nowhere else.
+    /// The API key. It is sent only to the configured endpoint.
     pub api_key: Secret,
 }
 

@@ -1,4 +1,4 @@
-//! Whether the model's endpoint can be reached with the key, found out without asking the model anything.
+//! Tests whether the model's endpoint accepts the key, without asking the model anything.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,48 +9,48 @@ use reqwest::{Response, StatusCode};
 use crate::config::{Config, Credentials};
 use crate::model::{authorization, client};
 
-/// The whole exchange may take this long.
+/// Time limit of the test.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What an endpoint that takes the key tells.
+/// The result of a successful test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
-    /// By how many seconds our clock is ahead of the endpoint's; only whole seconds are known.
+    /// How many seconds our clock is ahead of the endpoint's, in whole seconds.
     pub clock_ahead_s: Option<i64>,
 }
 
-/// Why the bot could not work with the endpoint.
+/// Why the endpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ContactError {
-    /// The settings cannot be.
+    /// The configuration is invalid.
     #[error("{0}")]
     Config(Failure),
-    /// The key cannot be sent.
+    /// The key contains invalid characters.
     #[error("OPENAI_API_KEY holds what no key can")]
     BadKey,
-    /// There is no way to it, or it does not answer in time.
+    /// It cannot be reached or does not answer in time.
     #[error("{host} cannot be reached: {why}")]
     Unreachable {
         /// The host.
         host: String,
-        /// What the network or TLS said.
+        /// The network or TLS error.
         why: String,
     },
-    /// It does not accept the key.
+    /// It rejected the key.
     #[error("{host} does not accept the key: status {status}")]
     Refused {
         /// The host.
         host: String,
-        /// What it answered.
+        /// Its HTTP status.
         status: u16,
     },
 }
 
-/// Asks the endpoint for its models, which costs nothing. TLS must be installed.
+/// Requests the endpoint's list of models, which is free. TLS must be installed.
 ///
 /// # Errors
-/// When the endpoint cannot be reached in 5 s or does not accept the key. Any other answer counts as good: not every endpoint
-/// has such a list.
+/// When the endpoint cannot be reached within 5 s or rejects the key. Any other response counts as success, because not every endpoint has
+/// such a list.
 pub async fn contact(config: &Config, credentials: &Credentials) -> Result<Contact, ContactError> {
     let mut url = config.check().map_err(ContactError::Config)?.endpoint;
     let host = url.host_str().unwrap_or_default().to_owned();
@@ -75,7 +75,7 @@ fn clock_ahead(answer: &Response) -> Option<i64> {
     Some(seconds(SystemTime::now())? - seconds(theirs)?)
 }
 
-/// The last link of the chain is what really is the matter; the others say that there was an error.
+/// The innermost error has the actual cause.
 fn innermost(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("no answer within {} s", PATIENCE.as_secs());

@@ -1,5 +1,5 @@
-//! What was said before, as far as the model is told: the last turns with each user. Kept in memory, and taken from the log for a
-//! user's first question after a start; see `recall`.
+//! The recent turns with each user, which are sent to the model. Held in memory, and loaded from the log for a user's first question after
+//! a start; see `recall`.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,11 +7,11 @@ use protocol::UserName;
 
 use crate::completion::{Message, Role};
 
-/// All texts together. Overflow rule: the user who asked longest ago is forgotten first, then one's own oldest turns.
+/// Most bytes of all texts. Overflow rule: the user who asked least recently is dropped first, then the user's own oldest turns.
 const TOTAL_BYTES: usize = 4 * 1024 * 1024;
-/// The texts of one user, which also bounds what one question costs.
+/// Most bytes of one user's texts, which also bounds the cost of a question.
 const USER_BYTES: usize = 48 * 1024;
-/// Users remembered. Overflow rule: as above.
+/// Most users. Overflow rule: as above.
 const USERS: usize = 1024;
 
 /// The last turns with each user.
@@ -20,7 +20,7 @@ pub(crate) struct History {
     turns: usize,
     users: BTreeMap<String, Turns>,
     bytes: usize,
-    /// Counts up, to tell who asked longest ago.
+    /// A logical clock for the order of users' questions.
     clock: u64,
 }
 
@@ -29,14 +29,14 @@ struct Turns {
     turns: VecDeque<Turn>,
     bytes: usize,
     used: u64,
-    /// Where in the conversation the user said `forget`: a question before it is not remembered when its answer comes.
+    /// The `seq` of the user's last `forget`: earlier questions are not stored when their answers arrive.
     forgotten: u64,
 }
 
 /// A question and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Turn {
-    /// The question's place in the conversation.
+    /// The question's `seq`.
     pub(crate) seq: u64,
     pub(crate) question: String,
     pub(crate) answer: String,
@@ -49,22 +49,22 @@ impl Turn {
 }
 
 impl History {
-    /// Remembers this many turns with each user.
+    /// Stores this many turns per user.
     pub(crate) fn new(turns: usize) -> Self {
         Self { turns, users: BTreeMap::new(), bytes: 0, clock: 0 }
     }
 
-    /// Whether the log has more than is known here.
+    /// Whether the user's turns must be loaded from the log.
     pub(crate) fn must_recall(&self, user: &UserName) -> bool {
         self.turns > 0 && !self.users.contains_key(user.key())
     }
 
-    /// How many turns with a user there are.
+    /// The number of turns with a user.
     pub(crate) fn len(&self, user: &UserName) -> usize {
         self.users.get(user.key()).map_or(0, |user| user.turns.len())
     }
 
-    /// What the model is told before a user's next question.
+    /// The messages to send before a user's next question.
     pub(crate) fn messages(&self, user: &UserName) -> Vec<Message> {
         let turns = self.users.get(user.key()).into_iter().flat_map(|user| &user.turns);
         turns
@@ -75,7 +75,7 @@ impl History {
             .collect()
     }
 
-    /// Remembers a turn, if it is not too long to be, and the user has not said `forget` since.
+    /// Stores a turn unless it is too long or the user sent `forget` since.
     pub(crate) fn add(&mut self, user: &UserName, turn: Turn) {
         let most = self.turns;
         if most == 0 || turn.bytes() > USER_BYTES {
@@ -91,26 +91,26 @@ impl History {
         self.bytes += bytes;
         self.drop_oldest(user, |turns| turns.turns.len() > most || turns.bytes > USER_BYTES);
         while self.bytes > TOTAL_BYTES {
-            self.forget_longest_ago();
+            self.drop_least_recent();
         }
     }
 
-    /// Forgets all turns with a user but the newest ones.
+    /// Drops all but the newest turns with a user.
     pub(crate) fn keep_newest(&mut self, user: &UserName, count: usize) {
         self.drop_oldest(user, |turns| turns.turns.len() > count);
     }
 
-    /// Forgets what was said with a user before this place in the conversation.
+    /// Drops a user's turns before this `seq`.
     pub(crate) fn forget(&mut self, user: &UserName, seq: u64) {
         let turns = self.user(user);
         turns.forgotten = turns.forgotten.max(seq);
         self.drop_oldest(user, |turns| turns.turns.front().is_some_and(|turn| turn.seq <= seq));
     }
 
-    /// A user's turns, of whom there may be none yet.
+    /// A user's turns, created if missing.
     fn user(&mut self, user: &UserName) -> &mut Turns {
         while self.users.len() >= USERS && !self.users.contains_key(user.key()) {
-            self.forget_longest_ago();
+            self.drop_least_recent();
         }
         self.clock += 1;
         let turns = self.users.entry(user.key().to_owned()).or_default();
@@ -127,7 +127,7 @@ impl History {
         }
     }
 
-    fn forget_longest_ago(&mut self) {
+    fn drop_least_recent(&mut self) {
         let oldest = self.users.iter().min_by_key(|(_, turns)| turns.used).map(|(key, _)| key.clone());
         let forgotten = oldest.and_then(|key| self.users.remove(&key));
         self.bytes -= forgotten.map_or(0, |turns| turns.bytes);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asked_longest_ago_is_forgotten_first() {
+    fn the_least_recent_user_is_dropped_first() {
         let mut history = History::new(2);
         for n in 0..=USERS {
             history.add(&user(n), turn(1, "q", "a"));

@@ -1,26 +1,26 @@
-//! One lane for each user: a question runs, a few wait behind it, and nobody waits for somebody else's.
+//! A queue of questions per user (a lane): one runs, a few wait behind it, and users do not wait for each other.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 
-/// Questions of one user that wait behind the one that runs. Overflow rule: one more is refused with a word to its sender.
+/// Most waiting questions of one user. Overflow rule: a further one is refused with a message to its sender.
 const WAITING: usize = 3;
 
-/// The lanes of everybody who has a question running.
+/// The lanes of all users with a running question.
 ///
-/// Bound: [`WAITING`] questions for each; a lane is gone when its last question is done. How many lanes there are is bounded by
-/// the messages a service has under way.
+/// Bound: [`WAITING`] questions each; a lane is removed after its last question. The number of lanes is bounded by the messages that a
+/// service has in flight.
 #[derive(Debug)]
 pub(crate) struct Lanes<Q>(Mutex<BTreeMap<String, VecDeque<Q>>>);
 
-/// Where a question stands.
+/// What to do with a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Place<Q> {
-    /// It is the user's only one: the caller runs it, and then asks for the next one.
+    /// The lane was empty: the caller runs it, and then asks for the next one.
     Runs(Q),
-    /// It will be the next one in its turn.
+    /// It waits in the lane.
     Waits,
-    /// There are too many.
+    /// The lane is full.
     Refused(Q),
 }
 
@@ -31,7 +31,7 @@ impl<Q> Default for Lanes<Q> {
 }
 
 impl<Q> Lanes<Q> {
-    /// A user asks.
+    /// Adds a user's question.
     pub(crate) fn enter(&self, user: &str, question: Q) -> Place<Q> {
         let mut lanes = self.lanes();
         match lanes.get_mut(user) {
@@ -47,7 +47,7 @@ impl<Q> Lanes<Q> {
         }
     }
 
-    /// The user's question is done: the one behind it, or the end of the lane.
+    /// The user's question is done: returns the next one, or removes the lane.
     pub(crate) fn next(&self, user: &str) -> Option<Q> {
         let mut lanes = self.lanes();
         let next = lanes.get_mut(user).and_then(VecDeque::pop_front);

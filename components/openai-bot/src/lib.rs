@@ -1,8 +1,8 @@
-//! openai-bot: a service that is a user like any other, and answers questions with a language model.
+//! openai-bot: a service, which is a user like any other, that answers questions with a language model.
 //!
-//! `command` and `personality` are what may be asked beside questions, `bot` is how it all works together, `lanes` whose turn it
-//! is, `history` and `recall` what the model is told of earlier questions, `model` the client of the endpoint, `reply` how an answer is given exactly once. What the endpoint sends passes `unpack`, `body`
-//! with [`sse`] and `objects`, `completion` or `problem`, and is put together by `answer` without `thoughts`.
+//! `bot` runs the service, `command` and `personality` are the commands, `lanes` the users' queues, `history` and `recall` the model's
+//! context, `model` the client of the endpoint, and `reply` sends each answer exactly once. Responses pass `unpack`, `body` with [`sse`]
+//! and `objects`, then `completion` or `problem`, and are assembled by `answer` without `thoughts`.
 
 pub mod config;
 pub mod sse;
@@ -31,10 +31,10 @@ mod words;
 pub use config::{Config, Credentials, Upstream};
 pub use contact::{Contact, ContactError, contact};
 
-/// Works until `context.shutdown`. It is ready when it is online. TLS must be installed; see [`kit::context::install_tls`].
+/// Runs until `context.shutdown`. Ready once online. TLS must be installed; see [`kit::context::install_tls`].
 ///
 /// # Errors
-/// When the configuration or the key is wrong, or the chat server will not have a service of this name.
+/// When the configuration or the key is invalid, or the chat server rejects the service.
 pub async fn run(
     config: Config,
     upstream: Upstream,

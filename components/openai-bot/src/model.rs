@@ -1,8 +1,8 @@
-//! A client of the model's endpoint: one question, one answer, however long that takes within its limits.
+//! A client of the model's endpoint: one question, one answer, within time limits.
 //!
-//! The life of a question: posted with `stream: true` → sent again while the endpoint says so and not a word has come → words
-//! are collected as they come → the answer is complete, or broke off for a reason that is told with it. Redirects are not
-//! followed, so that the key goes to the configured endpoint and nowhere else.
+//! The life of a question: posted with `stream: true` → retried if the endpoint permits it and no text has arrived → text is collected as
+//! it arrives → the answer is complete, or incomplete with a reason. Redirects are not followed, so that the key is sent only to the
+//! configured endpoint.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,12 +21,12 @@ use crate::problem::Problem;
 use crate::retry::{self, Retries};
 use crate::unpack::Unpacker;
 
-/// What is read of an error's body, for the words that tell what is wrong.
+/// Most bytes read of an error response.
 const ERROR_BYTES: usize = 16 * 1024;
-/// How long an endpoint that said that its answer is complete may take to end it. Some never do.
+/// How long to wait for the end of the response after the answer is complete. Some endpoints never end it.
 const AFTER_THE_END: Duration = Duration::from_secs(3);
 
-/// Asks one endpoint for one model's answers. Cheap to share behind an `Arc`; its connections are kept.
+/// A client for one model at one endpoint. Cheap to share behind an `Arc`; connections are pooled.
 #[derive(Debug)]
 pub(crate) struct Model {
     http: reqwest::Client,
@@ -40,7 +40,7 @@ pub(crate) struct Model {
     max_bytes: usize,
 }
 
-/// Why there is no answer at all.
+/// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ModelError {
     #[error("reach the endpoint")]
@@ -55,7 +55,7 @@ pub(crate) enum ModelError {
     Redirect(u16),
     #[error("get a turn: the endpoint has too much to do")]
     Busy {
-        /// When it may have less to do.
+        /// When to retry.
         after: Option<Duration>,
     },
     #[error("fit the conversation into the model's context")]
@@ -64,7 +64,7 @@ pub(crate) enum ModelError {
     Refused {
         status: u16,
         code: Option<String>,
-        /// The endpoint's own words, or nothing.
+        /// The endpoint's text, or empty.
         says: String,
     },
     #[error("get the first word in time")]
@@ -79,7 +79,7 @@ pub(crate) enum ModelError {
     Filtered,
 }
 
-/// How one try went wrong, and whether another one may go better.
+/// Why an attempt failed, and whether to retry.
 struct Failed {
     error: ModelError,
     again: bool,
@@ -100,7 +100,7 @@ impl Model {
     /// A client for `endpoint`.
     ///
     /// # Errors
-    /// When the key holds what no header can.
+    /// When the key contains characters that are invalid in a header.
     pub(crate) fn new(config: &Config, endpoint: Url, key: &Secret) -> Result<Self, BadKey> {
         Ok(Self {
             http: client(config, &endpoint),
@@ -120,20 +120,20 @@ impl Model {
         &self.name
     }
 
-    /// Asks, and collects the answer.
+    /// Sends the request and collects the answer.
     ///
     /// # Errors
-    /// When not a word came; see [`ModelError`].
+    /// When no text arrived; see [`ModelError`].
     pub(crate) async fn ask(&self, messages: &[Message]) -> Result<Answer, ModelError> {
         let deadline = Instant::now() + self.total;
         let mut collector = Collector::new(self.max_bytes);
-        let result = timeout_at(deadline, self.try_often(messages, &mut collector)).await;
+        let result = timeout_at(deadline, self.ask_with_retries(messages, &mut collector)).await;
         let tools = collector.tools;
         let mut answer = collector.finish();
         if answer.text.trim().is_empty() {
             let error = match answer.broke_off {
                 Some(BrokeOff::Filtered) => ModelError::Filtered,
-                // The conversation has filled the context, and left no room for an answer.
+                // The conversation fills the context and leaves no room for an answer.
                 Some(BrokeOff::Length) => ModelError::TooLong,
                 _ if tools => ModelError::Tools,
                 _ => ModelError::Empty,
@@ -142,18 +142,22 @@ impl Model {
         }
         let broke_off = match result {
             Ok(Ok(())) => None,
-            // A word has come, so whatever went wrong since broke the answer off.
+            // Some text has arrived, so later errors make the answer incomplete.
             Ok(Err(ModelError::Refused { says, .. })) => Some(BrokeOff::Endpoint(says)),
             Ok(Err(_)) => Some(BrokeOff::Connection),
             Err(_) => Some(BrokeOff::Time),
         };
         answer.broke_off = broke_off.or(answer.broke_off);
-        // A model that repeats what it was sent must not tell the key.
+        // The model might repeat the key.
         answer.text = self.without_key(answer.text);
         Ok(answer)
     }
 
-    async fn try_often(&self, messages: &[Message], collector: &mut Collector) -> Result<(), ModelError> {
+    async fn ask_with_retries(
+        &self,
+        messages: &[Message],
+        collector: &mut Collector,
+    ) -> Result<(), ModelError> {
         let mut retries = Retries::default();
         loop {
             let Err(failed) = self.try_once(messages, collector).await else { return Ok(()) };
@@ -170,7 +174,7 @@ impl Model {
     async fn try_once(&self, messages: &[Message], collector: &mut Collector) -> Result<(), Failed> {
         let first = Instant::now() + self.first_token;
         let body = Completion { model: &self.name, messages, stream: true };
-        // A compressed stream would come in larger and later pieces.
+        // A compressed stream would arrive later and in larger pieces.
         let request = self.http.post(self.endpoint.clone()).json(&body).header(ACCEPT_ENCODING, "identity");
         let request = match &self.authorization {
             Some(value) => request.header(AUTHORIZATION, value.clone()),
@@ -193,7 +197,7 @@ impl Model {
     ) -> Result<(), Failed> {
         let mut unpacker = Unpacker::new(header(response.headers(), &CONTENT_ENCODING));
         let mut reading = Reading { model: self, body: BodyReader::default(), collector, understood: false };
-        // Comments that only keep the connection open are no sign of a model at work, so they move no deadline.
+        // Keep-alive comments do not show that the model is working, so they extend no deadline.
         let mut deadline = first;
         loop {
             let Ok(chunk) = timeout_at(deadline, response.chunk()).await else {
@@ -216,7 +220,7 @@ impl Model {
         }
     }
 
-    /// What a status other than success means.
+    /// Interprets an error response.
     async fn refusal(&self, response: Response) -> Failed {
         let status = response.status();
         let after = header(response.headers(), &RETRY_AFTER);
@@ -234,12 +238,12 @@ impl Model {
             _ => self.refused(status, &problem),
         };
         let again =
-            retry::is_worth_it(status) && !matches!(error, ModelError::NoCredit | ModelError::TooLong);
+            retry::is_retryable(status) && !matches!(error, ModelError::NoCredit | ModelError::TooLong);
         Failed { error, again, after }
     }
 
     fn refused(&self, status: StatusCode, problem: &Problem) -> ModelError {
-        // The endpoint's words may repeat the key it was sent, or the beginning of it.
+        // The endpoint's text may repeat the key, or its beginning.
         let says = self.without_key(problem.says.clone());
         let words = says.split(' ').map(|word| if word.contains("sk-") { "***" } else { word });
         let says = words.collect::<Vec<_>>().join(" ");
@@ -252,21 +256,21 @@ impl Model {
     }
 }
 
-/// How far an answer is, the most telling last.
+/// The progress of an answer, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
-    /// Nothing came that shows a model at work.
+    /// No sign yet that the model is working.
     Waits,
     AtWork,
     Complete,
 }
 
-/// An answer that is being read.
+/// A response being read.
 struct Reading<'a> {
     model: &'a Model,
     body: BodyReader,
     collector: &'a mut Collector,
-    /// Something came that belongs to an answer.
+    /// Whether any part of an answer was recognised.
     understood: bool,
 }
 
@@ -317,7 +321,7 @@ impl Reading<'_> {
         })
     }
 
-    /// An endpoint that begins to answer and then tells of an error has decided: asking again would cost the same again.
+    /// An error after the start of an answer is final: a retry would cost the same again.
     fn failed(&self, problem: &Problem) -> Failed {
         let error = match StatusCode::OK {
             _ if problem.is_no_credit() => ModelError::NoCredit,
@@ -327,7 +331,7 @@ impl Reading<'_> {
         Failed::for_good(error)
     }
 
-    /// The body has ended, cleanly or not. Many endpoints close after the last word without saying that it was the last.
+    /// The body has ended, cleanly or not. Many endpoints close after the last text without an end mark.
     fn end(mut self, cleanly: bool) -> Result<(), Failed> {
         if self.collector.finished {
             return Ok(());
@@ -358,7 +362,7 @@ impl Reading<'_> {
 }
 
 impl From<NotAnAnswer> for Failed {
-    /// What breaks off may come whole the next time; anything else is the page of a proxy, or of a hotel's network.
+    /// A broken body may be complete the next time; anything else is the page of a proxy or a captive portal.
     fn from(_: NotAnAnswer) -> Self {
         Self::for_good(ModelError::Malformed)
     }
@@ -370,7 +374,7 @@ impl From<std::io::Error> for Failed {
     }
 }
 
-/// What goes to an endpoint: over no proxy where it is on this machine, and nowhere else, wherever it may point us.
+/// The HTTP client: without a proxy for endpoints on this machine, and without redirects.
 pub(crate) fn client(config: &Config, endpoint: &Url) -> reqwest::Client {
     let builder = reqwest::Client::builder()
         .connect_timeout(config.connect_timeout)
@@ -381,10 +385,10 @@ pub(crate) fn client(config: &Config, endpoint: &Url) -> reqwest::Client {
     builder.build().expect("a client can always be built once TLS is installed")
 }
 
-/// The header that shows the key.
+/// The header with the key.
 pub(crate) fn authorization(key: &Secret) -> Result<Option<HeaderValue>, BadKey> {
     match key.expose().trim() {
-        // A server at home wants none.
+        // Self-hosted servers need none.
         "" => Ok(None),
         key => {
             let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| BadKey)?;
@@ -394,12 +398,12 @@ pub(crate) fn authorization(key: &Secret) -> Result<Option<HeaderValue>, BadKey>
     }
 }
 
-/// The key cannot be sent.
+/// The key cannot be sent in a header.
 #[derive(Debug, thiserror::Error)]
 #[error("OPENAI_API_KEY holds characters that no key has, such as a line end in its middle")]
 pub(crate) struct BadKey;
 
-/// A proxy has no business between us and a model on this machine.
+/// Whether the endpoint is on this machine, where no proxy is used.
 fn is_local(endpoint: &Url) -> bool {
     let host = endpoint.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -410,7 +414,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The beginning of an error's body.
+/// The start of an error response's body.
 async fn read_error(mut response: Response, encoding: Option<&str>) -> Vec<u8> {
     let mut unpacker = Unpacker::new(encoding);
     let mut body = Vec::new();

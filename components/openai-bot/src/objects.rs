@@ -1,13 +1,13 @@
-//! JSON objects out of a byte stream, however the bytes were cut: one, several lines of them (NDJSON), or an array of them.
+//! Splits a byte stream, however it is chunked, into JSON objects: one, several lines of them (NDJSON), or an array of them.
 //!
-//! Finds where each object ends by counting braces outside strings, so that each byte is looked at once. Whether it is JSON is for
-//! whoever parses it to say.
+//! Finds the end of each object by counting braces outside strings, so each byte is processed once. The JSON itself is checked by the
+//! parser.
 
 use crate::sse::LINE_BYTES;
 
-/// Takes bytes in, gives objects out.
+/// Splits bytes into objects.
 ///
-/// Bound: one object of at most [`LINE_BYTES`]. Overflow rule: one that is larger is an error, and the stream is of no use any more.
+/// Bound: one object of at most [`LINE_BYTES`]. Overflow rule: a larger one is an error, and the stream is unusable.
 #[derive(Debug, Default)]
 pub(crate) struct Objects {
     object: Vec<u8>,
@@ -16,7 +16,7 @@ pub(crate) struct Objects {
     escaped: bool,
 }
 
-/// Why bytes are not objects.
+/// Why the bytes are not objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotObjects {
     #[error("there is something else than objects between objects")]
@@ -26,7 +26,7 @@ pub(crate) enum NotObjects {
 }
 
 impl Objects {
-    /// Reads some more bytes and adds the objects that are complete now. What is not UTF-8 is replaced by U+FFFD.
+    /// Processes more bytes and adds completed objects. Invalid UTF-8 is replaced by U+FFFD.
     pub(crate) fn feed(&mut self, bytes: &[u8], complete: &mut Vec<String>) -> Result<(), NotObjects> {
         for &byte in bytes {
             if self.depth == 0 && byte != b'{' {
@@ -47,7 +47,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Whether an object has begun and not ended.
+    /// Whether an object is incomplete.
     pub(crate) fn is_open(&self) -> bool {
         self.depth > 0
     }

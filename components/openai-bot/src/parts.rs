@@ -1,12 +1,12 @@
-//! A long answer in parts that fit into messages, numbered, with nothing lost.
+//! Splits a long answer into numbered messages without loss.
 
 use protocol::Body;
 use protocol::limits::BODY_BYTES;
 
-/// Room for `(123/456) `, and some.
+/// Bytes reserved for `(123/456) `.
 const NUMBER_BYTES: usize = 24;
 
-/// The messages that carry a text: one as it is, or several that begin with `(1/3) `. None when nothing of it can be shown.
+/// The messages for a text: one, or several that start with `(1/3) `. Empty if nothing can be shown.
 pub(crate) fn parts(text: &str) -> Vec<Body> {
     if let Ok(body) = Body::parse(text) {
         return vec![body];
@@ -23,13 +23,13 @@ pub(crate) fn parts(text: &str) -> Vec<Body> {
     chunks.into_iter().enumerate().map(numbered).collect()
 }
 
-/// How many parts the answer has whose first part this is.
+/// The number of parts, from the first part.
 pub(crate) fn count(first: &str) -> usize {
     let number = first.strip_prefix("(1/").and_then(|rest| rest.split_once(") "));
     number.and_then(|(count, _)| count.parse().ok()).unwrap_or(1)
 }
 
-/// A part as it was before it was numbered.
+/// A part without its number.
 pub(crate) fn without_number(part: &str) -> &str {
     let numbered = part.strip_prefix('(').and_then(|rest| rest.split_once(") "));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -39,7 +39,7 @@ pub(crate) fn without_number(part: &str) -> &str {
     }
 }
 
-/// Cuts behind the last line end, else behind the last space, else between two characters.
+/// Splits after the last line end, else after the last space, else between two characters.
 fn chunks(text: &str, most: usize) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -55,7 +55,7 @@ fn chunks(text: &str, most: usize) -> impl Iterator<Item = &str> {
 
 fn cut(text: &str, most: usize) -> usize {
     let most = (0..=most).rev().find(|at| text.is_char_boundary(*at)).expect("0 is a boundary");
-    // A chunk less than half full would make many messages out of one long line.
+    // A chunk must be at least half full, or a long line would result in many messages.
     let good = |at: &usize| *at > most / 2;
     let behind = |found: Option<usize>| found.map(|at| at + 1).filter(good);
     let head = &text[..most];

@@ -1,9 +1,9 @@
-//! Who the bot can be.
+//! The bot's personalities.
 
-/// A way to answer.
+/// A personality.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Personality {
-    /// What everybody meets first.
+    /// The default.
     #[default]
     Happy,
     Angry,
@@ -14,7 +14,7 @@ impl Personality {
     /// All of them, in the order of `rotate`.
     pub(crate) const ALL: [Self; 3] = [Self::Happy, Self::Angry, Self::Spanish];
 
-    /// The name people use.
+    /// The name in commands.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Happy => "happy",
@@ -23,7 +23,7 @@ impl Personality {
         }
     }
 
-    /// Reads a name, in any case.
+    /// Parses a name, ignoring case.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|personality| name.trim().eq_ignore_ascii_case(personality.as_str()))
     }
@@ -42,7 +42,7 @@ impl Personality {
         }
     }
 
-    /// What the model is told about itself.
+    /// The system prompt.
     pub(crate) fn prompt(self) -> &'static str {
         match self {
             Self::Happy => {

@@ -1,16 +1,16 @@
-//! What an endpoint says is wrong, in the many shapes that endpoints and the gateways before them use.
+//! Error responses, in the many formats of endpoints and gateways.
 
 use reqwest::StatusCode;
 use serde_json::Value;
 
-/// What is told of an endpoint's own words.
+/// Most characters of an endpoint's text that are shown.
 const SAYS_CHARS: usize = 300;
-/// Objects in objects that are looked into.
+/// Deepest nesting of objects that is searched.
 const DEPTH: usize = 3;
-/// Where the words are, in the order of how much they say.
+/// Keys of error texts, the most informative first.
 const TEXT_KEYS: [&str; 9] =
     ["message", "msg", "detail", "details", "description", "reason", "status_msg", "error", "errors"];
-/// What endpoints say when the conversation is longer than the model's context.
+/// Texts of endpoints when the conversation exceeds the model's context.
 const TOO_LONG: [&str; 14] = [
     "context_length",
     "context length",
@@ -27,7 +27,7 @@ const TOO_LONG: [&str; 14] = [
     "tokens_limit_reached",
     "string_above_max_length",
 ];
-/// What may be too long, and how it is said.
+/// What may be too long, and phrases for it.
 const THINGS: [&str; 5] = ["token", "prompt", "input", "context", "message"];
 const EXCESS: [&str; 8] = [
     "too long",
@@ -40,17 +40,17 @@ const EXCESS: [&str; 8] = [
     "reduce the length",
 ];
 
-/// Something is wrong, says the endpoint.
+/// An endpoint's error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Problem {
-    /// In its words, on one line of bounded length. They may hold anything, even the key.
+    /// The endpoint's text, on one line of bounded length. It may contain anything, even the key.
     pub(crate) says: String,
-    /// In a word, such as `insufficient_quota`.
+    /// The error code, such as `insufficient_quota`.
     pub(crate) code: String,
 }
 
 impl Problem {
-    /// What the body of an error holds.
+    /// Parses the body of an error response.
     pub(crate) fn of_body(body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(body);
         let text = text.trim_start_matches('\u{feff}').trim();
@@ -65,7 +65,7 @@ impl Problem {
         Self { says: shorten(says(value, DEPTH).unwrap_or_default()), code: code(value).unwrap_or_default() }
     }
 
-    /// Whether an object that came in place of an answer tells of an error.
+    /// The error in an object that was sent in place of an answer, if it has one.
     pub(crate) fn in_place_of_answer(object: &Value) -> Option<Self> {
         let is_said = |key: &str| object.get(key).is_some_and(says_something);
         let is_error = |key: &str| object.get(key).and_then(Value::as_str) == Some("error");
@@ -78,7 +78,7 @@ impl Problem {
             || is_error("object")
             || is_error("type")
             || is_error("status");
-        // Without an answer in it, a message is what a gateway has to say.
+        // Without an answer, a message is an error of a gateway.
         let only_message =
             !["choices", "usage", "content", "response", "done"].iter().any(|key| object.get(key).is_some())
                 && ["message", "msg", "detail"]
@@ -87,14 +87,14 @@ impl Problem {
         (tells || only_message).then(|| Self::of_value(object))
     }
 
-    /// Whether less of the conversation would do.
+    /// Whether a shorter conversation would help.
     pub(crate) fn is_too_long(&self, status: StatusCode) -> bool {
         let text = format!("{} {}", self.code, self.says).to_lowercase();
         let one_of = |words: &[&str]| words.iter().any(|word| text.contains(word));
         match status.as_u16() {
             413 => true,
             401..=404 => false,
-            // A limit of tokens a minute is met by waiting, but for a request that is larger than the limit.
+            // A limit of tokens per minute is met by waiting, unless a single request exceeds the limit.
             429 => one_of(&["request too large"]),
             500..=599 => one_of(&TOO_LONG),
             _ => one_of(&TOO_LONG) || one_of(&THINGS) && one_of(&EXCESS),
@@ -106,7 +106,7 @@ impl Problem {
         self.code == "insufficient_quota"
     }
 
-    /// The code, as far as it is a plain word, for logs.
+    /// The code if it is a plain word, for logs.
     pub(crate) fn plain_code(&self) -> Option<String> {
         let is_plain = (1..=40).contains(&self.code.len())
             && self.code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
@@ -124,13 +124,13 @@ fn says_something(value: &Value) -> bool {
     }
 }
 
-/// The first words in a value.
+/// The first text in a value.
 fn says(value: &Value, depth: usize) -> Option<&str> {
     match value {
         Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()).map(String::as_str),
         Value::Array(items) if depth > 0 => items.iter().find_map(|item| says(item, depth - 1)),
         Value::Object(map) if depth > 0 => {
-            // An object that holds the error says less than the error itself.
+            // A nested error is more informative than the object around it.
             let inner =
                 map.get("error").filter(|error| error.is_object()).and_then(|error| says(error, depth - 1));
             inner.or_else(|| TEXT_KEYS.iter().find_map(|key| says(map.get(*key)?, depth - 1)))
@@ -139,7 +139,7 @@ fn says(value: &Value, depth: usize) -> Option<&str> {
     }
 }
 
-/// The word for what is wrong.
+/// The error code.
 fn code(value: &Value) -> Option<String> {
     let value = value.as_array().map_or(value, |items| items.first().unwrap_or(value));
     let detail = value.get("error").filter(|error| error.is_object()).unwrap_or(value);
@@ -147,7 +147,7 @@ fn code(value: &Value) -> Option<String> {
     word("code").or_else(|| word("type")).map(str::to_owned)
 }
 
-/// On one line, and not more than somebody wants to read.
+/// Shortens a text to one readable line.
 fn shorten(text: &str) -> String {
     let mut line = String::new();
     for word in text.split_whitespace() {
@@ -218,7 +218,7 @@ mod tests {
         }
     }
 
-    /// As these servers say it (their sources and public reports).
+    /// Texts of real servers (from their sources and public reports).
     const SPELLINGS: [(u16, &str); 19] = [
         (
             400,

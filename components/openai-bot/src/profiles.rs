@@ -1,7 +1,7 @@
-//! Which personality each user has chosen. Kept by the message API, so that a restart forgets none.
+//! The users' chosen personalities, stored by the message API, so that they survive a restart.
 //!
-//! Anybody can take any name, and choosing costs nothing: a thousand invented names could choose. So a choice counts for more once the
-//! model has answered its user a question, which costs of an allowance. Choices of users who only chose never take the place of others'.
+//! Anybody can invent names, and choosing is free, so a flood of names could choose. A choice has priority once the model has answered its
+//! user a question, which uses an allowance. Choices of other users never displace these.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -12,50 +12,49 @@ use transport::{ApiClient, ApiError, retry};
 
 use crate::personality::Personality;
 
-/// Users who chose another personality than the first.
+/// Most users with a personality other than the default.
 const LIMIT: usize = 10_000;
 
-/// The choices, by the key of the user's name; who is not in it has the default.
+/// The choices by name key; other users have the default.
 pub(crate) struct Profiles {
     api: ApiClient,
     owner: UserName,
     choices: Mutex<Choices>,
 }
 
-/// What is known of them.
+/// The choices in memory.
 ///
-/// Bound: `limit` users. Overflow rule: of those who only chose, the one who did so longest ago gives up the place. Where there is none, of
-/// those who were answered the one whose last answer is the oldest does, but only to somebody who was answered, too; others keep the
-/// first personality and are told so.
+/// Bound: `limit` users. Overflow rule: the oldest choice of a user who was never answered is displaced. If there is none, the one with the
+/// least recent answer is, but only by a user who was answered, too; others keep the default and are told so.
 #[derive(Debug)]
 struct Choices {
     limit: usize,
     of_users: BTreeMap<String, Profile>,
-    /// Counts up, to tell who came longest ago.
+    /// A logical clock for the order of choices and answers.
     clock: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Profile {
     personality: Personality,
-    /// The model has answered the user.
+    /// Whether the model has answered the user.
     answered: bool,
     used: u64,
 }
 
-/// What came of a choice.
+/// The result of a choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Chosen {
     /// It takes effect.
     Fits,
-    /// It does, and this user has the first personality again.
+    /// It takes effect and displaces this user's choice.
     InsteadOf(UserName),
     /// There is no room for it.
     NoRoom,
 }
 
 impl Profiles {
-    /// Reads what was kept, and waits for the message API as long as that takes.
+    /// Loads the stored choices, waiting for the message API as long as necessary.
     pub(crate) async fn load(api: ApiClient, owner: UserName) -> Result<Self, ApiError> {
         let entries = retry(|| api.state(&owner)).await?.entries;
         let mut read: Vec<_> =
@@ -66,25 +65,24 @@ impl Profiles {
         Ok(Self { api, owner, choices: Mutex::new(choices) })
     }
 
-    /// The personality a user has chosen.
+    /// A user's personality.
     pub(crate) fn of(&self, user: &UserName) -> Personality {
         self.choices().of_users.get(user.key()).map(|profile| profile.personality).unwrap_or_default()
     }
 
-    /// Takes effect for the user's next question at once. `answered` says whether the model has answered the user before.
-    /// [`Profiles::keep`] makes it last, and for whoever gave up a place, too.
+    /// Changes a user's personality, effective for the next question. `answered` is whether the model has answered the user before.
+    /// [`Profiles::store`] persists it, also for a displaced user.
     pub(crate) fn choose(&self, user: &UserName, personality: Personality, answered: bool) -> Chosen {
         self.choices().choose(user, personality, answered)
     }
 
-    /// The model has answered a user. Says whether that must be kept.
+    /// Records that the model has answered a user. Returns whether that must be stored.
     pub(crate) fn answered(&self, user: &UserName) -> bool {
         self.choices().answered(user)
     }
 
-    /// Has the message API keep what a user has chosen now. The caller keeps one after another: two at once could be kept in the other
-    /// order.
-    pub(crate) async fn keep(&self, user: &UserName) -> Result<(), ApiError> {
+    /// Stores a user's current choice in the message API. Call it sequentially: concurrent calls could be stored in the wrong order.
+    pub(crate) async fn store(&self, user: &UserName) -> Result<(), ApiError> {
         let value = self.choices().of_users.get(user.key()).map(written);
         retry(|| self.api.put_state(&self.owner, user, value.clone())).await
     }
@@ -94,7 +92,7 @@ impl Profiles {
     }
 }
 
-/// As it was kept: the personality alone, or with a note that its user was answered.
+/// Parses a stored profile: only the personality, or also whether the user was answered.
 fn read(kept: &Value) -> Option<Profile> {
     let personality = kept.as_str().or_else(|| kept.get("personality")?.as_str())?;
     let answered = kept.get("answered").and_then(Value::as_bool).unwrap_or(false);
@@ -129,7 +127,7 @@ impl Choices {
         chosen
     }
 
-    /// Takes a place from whoever must give it up to somebody who was `answered` or not.
+    /// Displaces a choice for a user who was `answered` or not.
     fn make_room(&mut self, answered: bool) -> Option<UserName> {
         let longest_ago = |(_, profile): &(&String, &Profile)| (profile.answered, profile.used);
         let (key, profile) = self.of_users.iter().min_by_key(longest_ago)?;
@@ -138,7 +136,7 @@ impl Choices {
         }
         let key = key.clone();
         self.of_users.remove(&key);
-        // What is in here was a name's key, which is a name.
+        // Keys of names are valid names.
         UserName::stored(&key).ok()
     }
 
@@ -163,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn invented_names_neither_push_out_nor_keep_out_who_really_talks() {
+    fn invented_names_neither_displace_nor_block_real_users() {
         let mut choices = choices(3);
         let alice = name("alice");
         assert_eq!(choices.choose(&alice, Personality::Angry, false), Chosen::Fits);

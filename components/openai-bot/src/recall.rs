@@ -1,4 +1,4 @@
-//! What was said before a start, read from the log: the log has every question and answer, so nothing else keeps them.
+//! Loads turns from before a start from the log, which has every question and answer, so no other copy is stored.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +11,22 @@ use crate::command::{Request, parse};
 use crate::history::{History, Turn};
 use crate::{parts, words};
 
-/// The newest events of the conversation that are looked through. What lies further back is forgotten.
+/// The newest events of a conversation that are searched. Older turns are dropped.
 const PAGE: usize = 200;
-/// The characters of an event's id.
+/// Length of an event's id in characters.
 const ID_CHARS: usize = 36;
 
 /// The turns with a user before a question of theirs.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recalled {
     turns: Vec<Turn>,
-    /// Where the user said `forget` last.
+    /// The `seq` of the user's last `forget`.
     forgotten: u64,
 }
 
 impl Recalled {
-    /// Puts them into the history.
-    pub(crate) fn tell(self, user: &UserName, history: &mut History) {
+    /// Adds the turns to the history.
+    pub(crate) fn add_to(self, user: &UserName, history: &mut History) {
         history.forget(user, self.forgotten);
         for turn in self.turns {
             history.add(user, turn);
@@ -34,7 +34,7 @@ impl Recalled {
     }
 }
 
-/// Reads what was said before a question. Without an answer from the message API there is nothing.
+/// Loads the turns before a question. Empty if the message API does not answer.
 pub(crate) async fn recall(api: &ApiClient, question: &Event) -> Recalled {
     let page = retry(|| api.events(&question.conversation, Range::Before(Some(question.seq)), PAGE)).await;
     match page {
@@ -47,7 +47,7 @@ pub(crate) async fn recall(api: &ApiClient, question: &Event) -> Recalled {
     }
 }
 
-/// The questions of a user that the model answered, oldest first.
+/// A user's answered questions, oldest first.
 fn turns(user: &UserName, events: &[Event]) -> Recalled {
     let mut forgotten = 0;
     let mut open: BTreeMap<String, Turn> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! How an answer is given exactly once: stored in parts whose ids come from the question, and looked for before it is given anew.
+//! Sends each answer exactly once: parts have ids derived from the question, and an earlier answer is searched first.
 
 use std::collections::BTreeSet;
 
@@ -8,17 +8,16 @@ use transport::{ApiClient, Question, SendError, retry};
 
 use crate::{parts, words};
 
-/// Events read at a time while looking for an earlier answer.
+/// Events per page while searching for an earlier answer.
 const PAGE: usize = 200;
-/// Pages looked through. An answer further behind its question than this would be stored under its id once more, which changes
-/// nothing.
+/// Most pages searched. An answer further away would be sent again under the same id, which changes nothing.
 const PAGES: usize = 10;
 
-/// Something to say to a question.
+/// A reply to a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) text: String,
-    /// The number of its first part: 1, unless earlier parts are there already.
+    /// The number of its first part: 1, unless earlier parts are already stored.
     pub(crate) from: usize,
 }
 
@@ -28,7 +27,7 @@ impl From<String> for Reply {
     }
 }
 
-/// Answers in as many messages as it takes, and is done with the question.
+/// Sends a reply in as many messages as necessary, and finishes the question.
 pub(crate) async fn say(question: Question, reply: Reply) {
     let mut bodies = parts::parts(&reply.text);
     if bodies.is_empty() {
@@ -40,24 +39,24 @@ pub(crate) async fn say(question: Question, reply: Reply) {
             Err(SendError::Refused(error)) => {
                 tracing::warn!(error = error.message, "part of an answer was rejected");
             }
-            // We end; the question is not seen, and comes again.
+            // Shutdown; the question stays unread and arrives again.
             Err(SendError::Ended) => return,
         }
     }
     question.finish().await;
 }
 
-/// What an earlier run said to a question.
+/// An earlier run's answer to a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Earlier {
     Nothing,
     All,
-    /// It ended before it had sent this part.
+    /// Incomplete: this part is the first missing one.
     UpTo(usize),
 }
 
-/// Looks for what an earlier run said. Without an answer from the message API the question counts as not answered: an answer
-/// stored twice is told by its id.
+/// Searches for an earlier run's answer. If the message API does not answer, the question counts as unanswered: a duplicate answer is
+/// recognised by its id.
 pub(crate) async fn earlier(api: &ApiClient, me: &UserName, question: &Question) -> Earlier {
     let first_id = question.reply_id(1);
     let mut found = Found::default();
@@ -79,7 +78,7 @@ pub(crate) async fn earlier(api: &ApiClient, me: &UserName, question: &Question)
     found.conclude()
 }
 
-/// The parts that are there, and how many there should be.
+/// The parts found, and their expected number.
 #[derive(Debug, Default)]
 struct Found {
     parts: BTreeSet<usize>,
@@ -87,7 +86,7 @@ struct Found {
 }
 
 impl Found {
-    /// A part by what its id ends with: nothing, or `-2`.
+    /// Adds a part by the suffix of its id: empty, or `-2`.
     fn add(&mut self, ending: &str, body: &str) {
         match ending.strip_prefix('-').map(str::parse) {
             None => {
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_whole_when_all_its_parts_are_there() {
+    fn an_answer_is_complete_when_all_its_parts_are_found() {
         assert_eq!(conclude(&[]), Earlier::Nothing);
         assert_eq!(conclude(&[("", "hi")]), Earlier::All);
         assert_eq!(conclude(&[("", "(1/3) a"), ("-2", "(2/3) b")]), Earlier::UpTo(3));

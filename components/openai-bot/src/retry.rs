@@ -1,16 +1,16 @@
-//! When a request to the model is tried again, and how long to wait first.
+//! When to retry a request to the model, and after which delay.
 
 use std::time::{Duration, SystemTime};
 
 use kit::backoff::Backoff;
 use reqwest::StatusCode;
 
-/// Tries after the first one.
+/// Most retries.
 pub(crate) const RETRIES: u32 = 3;
-/// Nobody in a chat waits longer for a mere chance of an answer; an endpoint that asks for more gets no second try.
+/// Longest delay; chat users do not wait longer, so if an endpoint asks for more there is no retry.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How long to wait before each try of one request.
+/// The delays between the attempts of one request.
 #[derive(Debug)]
 pub(crate) struct Retries(Backoff);
 
@@ -21,8 +21,8 @@ impl Default for Retries {
 }
 
 impl Retries {
-    /// The wait before the next try, or `None` when there is none. `after` is what the endpoint asked for; chance is added to it,
-    /// so that those who were sent away together do not come back together.
+    /// The delay before the next attempt, or `None` if there is none. `after` is the delay that the endpoint asked for; jitter is added, so
+    /// that rejected clients do not return together.
     pub(crate) fn next(&mut self, after: Option<Duration>) -> Option<Duration> {
         let after = after.unwrap_or_default();
         if self.0.failures() >= RETRIES || after > LONGEST_WAIT {
@@ -32,12 +32,12 @@ impl Retries {
     }
 }
 
-/// Whether an answer of this status may be better the next time.
-pub(crate) fn is_worth_it(status: StatusCode) -> bool {
+/// Whether a retry may succeed after this status.
+pub(crate) fn is_retryable(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 409 | 429 | 500..=599)
 }
 
-/// What a `Retry-After` header asks for: seconds, or a date (RFC 9110, section 10.2.3).
+/// Parses a `Retry-After` header: seconds, or a date (RFC 9110, section 10.2.3).
 pub(crate) fn after(header: &str, now: SystemTime) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse::<f64>() {
@@ -77,8 +77,8 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
-        let again: Vec<_> = (100..600).filter(|n| is_worth_it(StatusCode::from_u16(*n).unwrap())).collect();
+    fn only_temporary_failures_are_retried() {
+        let again: Vec<_> = (100..600).filter(|n| is_retryable(StatusCode::from_u16(*n).unwrap())).collect();
         assert_eq!(again[..4], [408, 409, 429, 500]);
         assert_eq!(again.len(), 103);
     }

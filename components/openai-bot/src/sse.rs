@@ -1,15 +1,14 @@
-//! Lines of a stream of server-sent events, however the bytes were cut (WHATWG HTML, "Server-sent events", "Interpreting an event
-//! stream").
+//! Lines of a stream of server-sent events, however it is chunked (WHATWG HTML, "Server-sent events", "Interpreting an event stream").
 //!
-//! Unlike the standard, each `data` line is handed out at once, and a last line without a line end counts: endpoints leave out the
-//! blank line behind an event, or send none at all. Whoever reads the data finds out where an object ends. Ids and retry times
-//! are left out, which a model's answer does not use.
+//! Unlike in the standard, each `data` line is returned at once, and a last line without a line end counts, because endpoints omit the
+//! blank line after an event or send none at all. The reader of the data finds the ends of objects. Ids and retry times are ignored,
+//! because models' answers do not use them.
 
-/// Longest line, its end not counted. Most endpoints send a few words at a time, and some a whole answer, with every character escaped.
+/// Longest line in bytes, without its end. Most endpoints send a few words at a time, some a complete answer with every character escaped.
 pub const LINE_BYTES: usize = 4 * 1024 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a line means. Comments and unknown fields mean nothing and are left out.
+/// A parsed line. Comments and unknown fields are ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
     /// `data: …`
@@ -22,27 +21,27 @@ pub enum Line {
     Blank,
 }
 
-/// Takes bytes in, gives lines out.
+/// Splits bytes into lines.
 ///
-/// Bound: one line of at most [`LINE_BYTES`]. Overflow rule: one that is longer is an error, and the stream is of no use any more.
+/// Bound: one line of at most [`LINE_BYTES`]. Overflow rule: a longer one is an error, and the stream is unusable.
 #[derive(Debug, Default)]
 pub struct Decoder {
     line: Vec<u8>,
-    /// The last byte was a carriage return, so that a newline now belongs to the same line end.
+    /// Whether the last byte was a carriage return: a following newline belongs to the same line end.
     after_return: bool,
     past_first_line: bool,
 }
 
-/// A line is longer than allowed.
+/// A line exceeds the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a line of the stream has more than {LINE_BYTES} bytes")]
 pub struct LineTooLong;
 
 impl Decoder {
-    /// Reads some more of the stream and returns the lines that are complete now.
+    /// Processes more bytes and returns completed lines.
     ///
     /// # Errors
-    /// When a line is longer than allowed.
+    /// When a line exceeds the limit.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Result<Vec<Line>, LineTooLong> {
         let mut lines = Vec::new();
         if self.after_return && !bytes.is_empty() {
@@ -63,7 +62,7 @@ impl Decoder {
         Ok(lines)
     }
 
-    /// The stream has ended: the line that had no end.
+    /// The stream has ended: returns the last line without a line end.
     pub fn finish(&mut self) -> Option<Line> {
         if self.line.is_empty() { None } else { self.end_line() }
     }

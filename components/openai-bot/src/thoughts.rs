@@ -1,9 +1,9 @@
-//! Leaves out what a model thinks aloud between `<think>` and `</think>`, however the pieces of its answer were cut.
+//! Removes a model's reasoning between `<think>` and `</think>`, however the answer is chunked.
 //!
-//! A tag right behind a quote mark or a backtick is text: somebody talks about it. A closing tag on a line of its own that was never
-//! opened ends thoughts that began with the answer, because some prompt templates open them for the model.
+//! A tag right after a quote mark or a backtick is text about tags. A closing tag on its own line that was never opened ends reasoning that
+//! started with the answer, because some prompt templates open it for the model.
 
-/// How models mark their thoughts.
+/// The tags around reasoning.
 const TAGS: [(&str, &str); 6] = [
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
@@ -13,21 +13,21 @@ const TAGS: [(&str, &str); 6] = [
     ("◁think▷", "◁/think▷"),
 ];
 
-/// Takes pieces of an answer in, and adds what is for the user to its text.
+/// Filters pieces of an answer.
 ///
-/// Bound: it holds back no more than the beginning of a tag.
+/// Bound: it holds back at most the start of a tag.
 #[derive(Debug, Default)]
 pub(crate) struct Thoughts {
-    /// What ends the present thoughts.
+    /// The closing tag of the current reasoning.
     end: Option<&'static str>,
-    /// The end of the last piece, which may be the beginning of a tag.
+    /// The end of the last piece, which may be the start of a tag.
     held: String,
-    /// Something was hidden already, so that a closing tag on its own ends nothing.
+    /// Whether something was already hidden; then an unopened closing tag has no effect.
     hid: bool,
 }
 
 impl Thoughts {
-    /// Reads a piece; says whether the model is thinking.
+    /// Filters a piece and appends visible text. Returns whether the model is reasoning.
     pub(crate) fn take(&mut self, piece: &str, text: &mut String) -> bool {
         self.held.push_str(piece);
         loop {
@@ -41,7 +41,7 @@ impl Thoughts {
         }
     }
 
-    /// The answer is at its end: what was held back was no tag, or ends thoughts that began with the answer.
+    /// The answer has ended: held text was no tag, or ends reasoning that started with the answer.
     pub(crate) fn finish(&mut self, text: &mut String) {
         let held = std::mem::take(&mut self.held);
         if self.end.is_some() {
@@ -54,7 +54,7 @@ impl Thoughts {
         !self.hid && starts_line(before) && TAGS.iter().any(|(_, end)| *end == tag)
     }
 
-    /// Hides everything up to the end of the thoughts.
+    /// Hides everything up to the end of the reasoning.
     fn skip_to(&mut self, end: &'static str) -> bool {
         let Some(at) = self.held.find(end) else {
             let keep = partial(&self.held, &[end]);
@@ -81,7 +81,7 @@ impl Thoughts {
         self.held.drain(..at);
         if self.ends_unopened(tag, text) {
             match self.held[tag.len()..].chars().next() {
-                // What comes next decides.
+                // Undecided until more text arrives.
                 None => return false,
                 Some('\n' | '\r') => {
                     text.clear();
@@ -107,7 +107,7 @@ fn starts_line(text: &str) -> bool {
     text.trim_end_matches([' ', '\t']).chars().next_back().is_none_or(|last| last == '\n')
 }
 
-/// How much of the end of a text may be the beginning of one of these.
+/// The length of the text's suffix that may be the start of one of these tags.
 fn partial(text: &str, tags: &[&str]) -> usize {
     let longest = |tag: &&str| {
         let beginnings = tag.char_indices().skip(1).map(|(at, _)| &tag[..at]);

@@ -1,20 +1,20 @@
-//! Undoes the compression of gateways that compress although we ask them not to.
+//! Decompresses responses of gateways that compress although we ask them not to.
 
 use std::io::{self, Write as _};
 
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
 
-/// Bytes unpacked at a time: deflate makes at most about a thousand bytes of one, so that this is what bounds a step's memory.
+/// Input bytes per step: deflate expands by at most about a thousand, so this bounds a step's memory.
 const STEP: usize = 1024;
-/// What a gzip stream begins with.
+/// The magic number of gzip.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// Takes bytes in as they came, gives them out as they were meant. gzip is known by its first bytes, for some gateways do not tell.
+/// Decompresses a body. gzip is detected by its first bytes, because some gateways do not declare it.
 #[derive(Debug)]
 pub(crate) enum Unpacker {
-    /// The first bytes are not here yet.
+    /// Waiting for the first bytes.
     Undecided {
-        /// The header says so.
+        /// Whether the header declares zlib.
         is_zlib: bool,
         first: Vec<u8>,
     },
@@ -24,16 +24,16 @@ pub(crate) enum Unpacker {
 }
 
 impl Unpacker {
-    /// For a body with this `Content-Encoding`.
+    /// Creates an unpacker for a body with this `Content-Encoding`.
     pub(crate) fn new(encoding: Option<&str>) -> Self {
         let is_zlib = encoding.is_some_and(|encoding| encoding.trim().eq_ignore_ascii_case("deflate"));
         Self::Undecided { is_zlib, first: Vec::new() }
     }
 
-    /// Unpacks some more bytes and hands them on in steps of bounded size.
+    /// Decompresses more bytes and passes them on in steps of bounded size.
     ///
     /// # Errors
-    /// When they are not what they should be, or `take` says so.
+    /// When the data is corrupt, and errors of `take`.
     pub(crate) fn feed<E: From<io::Error>>(
         &mut self,
         bytes: &[u8],
@@ -43,7 +43,7 @@ impl Unpacker {
         let bytes = decided.as_deref().unwrap_or(bytes);
         for step in bytes.chunks(STEP) {
             match self {
-                // Held back until there is enough to tell.
+                // Held back until the format is known.
                 Self::Undecided { .. } => {}
                 Self::Plain => take(step)?,
                 Self::Gzip(decoder) => {
@@ -61,7 +61,7 @@ impl Unpacker {
         Ok(())
     }
 
-    /// What was held back and the new bytes, once they tell what they are.
+    /// The held and the new bytes, once the format is known.
     fn decide(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let Self::Undecided { is_zlib, first } = self else { return None };
         first.extend_from_slice(bytes);

@@ -1,4 +1,4 @@
-//! The bot's own words: help, confirmations, and apologies that say what can be done.
+//! The bot's own texts: help, confirmations, and apologies with advice.
 
 use std::time::Duration;
 
@@ -8,32 +8,32 @@ use crate::answer::BrokeOff;
 use crate::model::ModelError;
 use crate::personality::Personality;
 
-/// Answers a question that comes while too many of the same user's wait.
+/// Answers a question while too many of the same user's wait.
 pub(crate) const TOO_MANY: &str = "I am still busy with your earlier questions, and three more are waiting already. \
      Please ask this one again when they are answered.";
 /// Answers a choice of personality when there is no room for another.
 pub(crate) const NO_ROOM: &str =
     "I cannot remember any more choices, so I stay as I was. Please try again later.";
-/// Comes behind a change of personality that the message API refuses to keep.
+/// Appended to a change of personality that the message API rejected.
 pub(crate) const NOT_KEPT: &str = " (I could not note that down, so it holds only until I am restarted.)";
-/// Stands for the parts of an answer that a restart swallowed.
+/// Replaces the parts of an answer that were lost in a restart.
 pub(crate) const REST_LOST: &str =
     "[I was restarted while I sent this answer, and the rest of it is lost. Please ask again.]";
-/// Stands for an answer of which nothing can be shown, or that the server refuses.
+/// Replaces an answer that has no visible text or that the server rejects.
 pub(crate) const UNSPEAKABLE: &str =
     "The model's answer holds nothing that can be shown here. Please ask in other words.";
 
-/// Stands for an answer without a word.
+/// Replaces an empty answer.
 const EMPTY: &str = "The model had nothing to say to that. Please ask in other words.";
-/// Confirms that nothing of the conversation goes along with the next question.
+/// Confirms `forget`.
 pub(crate) const FORGOTTEN: &str = "I have forgotten what we said. What is next?";
-/// What every apology begins with.
+/// The prefix of all apologies.
 const SORRY: &str = "Sorry, ";
-/// What comes between an answer and the remark that it is not complete.
+/// The separator between an incomplete answer and the remark about it.
 const REMARK: &str = "\n\n[The answer broke off here: ";
 
-/// Of an answer in the log, what the model said; nothing where it is one of our own notices. A model's answer that begins like an
-/// apology is taken for one, which only means that it is not told again.
+/// The model's part of an answer in the log; `None` for our own notices. An answer that starts like an apology is mistaken for one, and is
+/// then not sent to the model again.
 pub(crate) fn said_by_model(answer: &str) -> Option<&str> {
     let own = [TOO_MANY, REST_LOST, UNSPEAKABLE, EMPTY];
     if answer.starts_with(SORRY) || own.contains(&answer) {
@@ -42,7 +42,7 @@ pub(crate) fn said_by_model(answer: &str) -> Option<&str> {
     Some(answer.rsplit_once(REMARK).map_or(answer, |(said, _)| said))
 }
 
-/// What it can do, and who it is now.
+/// The help, with the current personality.
 pub(crate) fn help(me: &UserName, model: &str, personality: Personality) -> String {
     let names = Personality::ALL.map(Personality::as_str).join("|");
     format!(
@@ -59,7 +59,7 @@ pub(crate) fn changed(personality: Personality) -> String {
     format!("Personality set to {}.", personality.as_str())
 }
 
-/// Answers the name of a personality that there is not.
+/// Answers an unknown name of a personality.
 pub(crate) fn unknown_personality(current: Personality) -> String {
     format!(
         "There is no such personality. Available personalities: {}. Current personality: {}",
@@ -68,7 +68,7 @@ pub(crate) fn unknown_personality(current: Personality) -> String {
     )
 }
 
-/// Comes behind an answer that is not complete.
+/// The remark after an incomplete answer.
 pub(crate) fn remark(broke_off: &BrokeOff) -> String {
     let why = match broke_off {
         BrokeOff::Connection => {
@@ -86,7 +86,7 @@ pub(crate) fn remark(broke_off: &BrokeOff) -> String {
     format!("{REMARK}{why}]")
 }
 
-/// Why there is no answer, and what can be done.
+/// Explains why there is no answer, with advice.
 pub(crate) fn apology(error: &ModelError) -> String {
     match error {
         ModelError::Unreachable => "Sorry, I cannot reach the model now. Please ask again in a while; if it stays like this, \
@@ -130,7 +130,7 @@ pub(crate) fn apology(error: &ModelError) -> String {
     }
 }
 
-/// Endpoints ask for seconds or for hours; people want the order of magnitude.
+/// A delay as text, by order of magnitude.
 fn when(after: Option<Duration>) -> String {
     match after.map(|after| after.as_secs()) {
         None | Some(0..60) => "in a minute".to_owned(),

@@ -1,8 +1,8 @@
-//! Reads a whole body in pieces of one size: for tests, and for the fuzz target, which has this file in its own tree.
+//! Reads a complete body in pieces of one size: for tests and for the fuzz target, which includes this file in its own tree.
 
 use super::{BodyReader, NotAnAnswer, Part};
 
-/// All parts of a body that comes so many bytes at a time.
+/// All parts of a body that arrives in pieces of `size` bytes.
 pub(super) fn read(bytes: &[u8], size: usize) -> Result<Vec<Part>, NotAnAnswer> {
     let mut reader = BodyReader::default();
     let mut parts = Vec::new();

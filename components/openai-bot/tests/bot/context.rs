@@ -1,15 +1,15 @@
-//! What the model is told of earlier questions, and what becomes of it when it is too long.
+//! The model's context of earlier questions, and a context that is too long.
 
 use crate::harness::{ME, Stage};
 use crate::script::Script;
 
-/// As llama.cpp says it.
+/// The error of llama.cpp.
 fn too_long() -> Script {
     let body = r#"{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error"}}"#;
     Script::body("application/json", body).with_status(400)
 }
 
-/// What the model was told beside its role and the question, in one request.
+/// The messages of one request, without the system prompt and the question.
 fn told(stage: &Stage, request: usize) -> Vec<String> {
     let messages = stage.endpoint.seen()[request].messages();
     messages[1..messages.len() - 1].iter().map(|(_, text)| text.clone()).collect()
@@ -93,7 +93,7 @@ async fn what_was_forgotten_stays_forgotten_after_a_restart() {
 
 #[tokio::test]
 async fn a_long_answer_is_recalled_without_the_numbers_of_its_parts() {
-    // Three parts, and less than is remembered of one user.
+    // Three parts, and less than the limit per user.
     let words: Vec<_> = (0..4500).map(|n| format!("word{n} ")).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let mut stage = Stage::with([Script::says(&words), Script::says(&["two"])]).await;

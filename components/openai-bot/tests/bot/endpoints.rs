@@ -1,6 +1,6 @@
-//! The ways in which real endpoints answer: vLLM, llama.cpp, Ollama, LM Studio, TGI, Mistral, DeepSeek, Perplexity, OpenRouter, and the
-//! gateways before them. Each row is one way, and a test of its own: a question is asked in the chat, a local HTTP server answers like
-//! that, and the answer is read in the chat.
+//! The response formats of real endpoints: vLLM, llama.cpp, Ollama, LM Studio, TGI, Mistral, DeepSeek, Perplexity, OpenRouter, and the
+//! gateways before them. Each row is a format with its own test: a question is asked in the chat, a local HTTP server answers in that
+//! format, and the answer is read in the chat.
 
 use std::io::Write as _;
 
@@ -10,16 +10,16 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use crate::harness::Stage;
 use crate::script::Script;
 
-/// What all endpoints below say, in their own ways.
+/// The answer of all endpoints below, in their own formats.
 const HELLO: &str = "Hello there.";
 const STOP: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
 const DONE: &str = "data: [DONE]\n\n";
 
-/// What must be read in the chat.
+/// The expected message in the chat.
 enum Expected {
     /// Exactly this.
     Answer(&'static str),
-    /// All of these, in an apology or behind what had come; and the endpoint is not asked again.
+    /// All of these, in an apology or after a partial answer; and without a retry.
     Told(&'static [&'static str]),
 }
 
@@ -39,7 +39,7 @@ async fn check(script: Script, expected: Expected) {
     assert_eq!(stage.endpoint.seen().len(), 1, "it was asked again");
 }
 
-/// One test for each way.
+/// One test per format.
 macro_rules! ways {
     ($($name:ident: $script:expr, $expected:expr;)*) => {
         $(#[tokio::test]
@@ -85,7 +85,7 @@ fn zlib(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A gzip stream that is flushed behind each event and only then ended.
+/// A gzip stream that is flushed after each event and only then ended.
 fn gzip_stream() -> Script {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     let mut script = Script::stream().header("content-encoding", "gzip");
@@ -97,7 +97,7 @@ fn gzip_stream() -> Script {
     script.bytes(&encoder.finish().unwrap())
 }
 
-// How a stream is framed.
+// Framing of streams.
 ways! {
     the_usual_stream: stream(&usual()), SAYS_HELLO;
     line_ends_of_carriage_return_and_newline: stream(&usual().replace('\n', "\r\n")), SAYS_HELLO;
@@ -138,7 +138,7 @@ ways! {
         Expected::Told(&["Hello", "the connection to the model was lost"]);
 }
 
-// What stands in an event.
+// Content of events.
 ways! {
     null_deltas: events(&[r#"{"choices":[{"delta":null}]}"#, &usual_piece(), r#"{"choices":[{"delta":{"content":null}}]}"#]), SAYS_HELLO;
     null_everywhere: events(&[
@@ -201,7 +201,7 @@ ways! {
         Expected::Told(&["holds the answer back"]);
 }
 
-/// A piece that says that it is the last one.
+/// A piece with an end mark.
 fn finished(text: &str) -> Script {
     stream(&format!(
         "data: {{\"choices\":[{{\"finish_reason\":\"stop\",\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
@@ -212,7 +212,7 @@ fn usual_piece() -> String {
     format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{HELLO}"}}}}]}}"#)
 }
 
-/// Ollama's own format, a line each.
+/// Ollama's own format, one line each.
 fn ollama() -> String {
     let piece = |text: &str, done: bool| {
         format!(
@@ -224,7 +224,7 @@ fn ollama() -> String {
 
 const WHOLE: &str = r#"{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"Hello there."},"finish_reason":"stop"}],"usage":{"total_tokens":9}}"#;
 
-// Everything but a stream.
+// Responses other than streams.
 ways! {
     one_object: json(WHOLE), SAYS_HELLO;
     one_object_named_a_stream: Script::body("text/event-stream", WHOLE), SAYS_HELLO;
@@ -250,7 +250,7 @@ ways! {
     deflate: Script::stream().header("content-encoding", "deflate").bytes(&zlib(&usual())), SAYS_HELLO;
 }
 
-// What is wrong, in place of an answer or behind its beginning. It is told, and the endpoint is not asked again.
+// Errors, in place of an answer or after its start. They are reported, without a retry.
 ways! {
     an_error_with_status_200: json(r#"{"error":{"message":"The model is not loaded.","code":500}}"#), Expected::Told(&["The model is not loaded."]);
     an_error_that_is_text: json(r#"{"error":"model 'm' not found, try pulling it first"}"#), Expected::Told(&["try pulling it first"]);

@@ -80,7 +80,7 @@ async fn silence_before_the_first_word_is_not_waited_out() {
     let limit = |config: &mut openai_bot::Config| config.first_token_timeout = SHORT;
     let stage = Stage::configured([Script::stream().stall()], limit).await;
     assert!(stage.ask("?").await.contains("did not answer in time"));
-    // Comments keep the connection open, and are no words.
+    // Comments keep the connection open but are not text.
     let comments = Script::stream().raw(": wait\n\n").wait(20).forever();
     let stage = Stage::configured([comments], limit).await;
     assert!(stage.ask("?").await.contains("did not answer in time"));

@@ -1,4 +1,4 @@
-//! A running bot with everything around it.
+//! A running bot and its environment.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ impl Stage {
         self.servers.until(|world| world.events_of(&me).find(|e| e.client_id.as_str() == id).cloned()).await
     }
 
-    /// Asks as alice, and returns the text of the answer.
+    /// Asks as alice and returns the text of the answer.
     pub(crate) async fn ask(&self, text: &str) -> String {
         let question = self.say("alice", text);
         let answer = self.answer_to(&question).await;

@@ -1,4 +1,4 @@
-//! How much one user may ask for.
+//! Limits per user.
 
 use protocol::{MessageType, Metadata};
 

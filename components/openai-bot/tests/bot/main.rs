@@ -1,4 +1,4 @@
-//! The bot against a scripted model and stand-ins for the chat server and the message API.
+//! The bot against a scripted model and fakes of the chat server and the message API.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod answers;

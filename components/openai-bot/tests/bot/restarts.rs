@@ -1,4 +1,4 @@
-//! The bot and its servers going away and coming back.
+//! Restarts of the bot and its servers.
 
 use kit::{Exit, Secret};
 use openai_bot::{Config, Credentials, Upstream};
@@ -23,7 +23,7 @@ async fn a_question_under_way_at_a_restart_is_answered_once_after_it() {
     assert_eq!(stage.servers.conversation("alice", ME, 2).await.len(), 2);
 }
 
-/// An earlier run that stored these parts of its answer, and died before it could mark the question as seen.
+/// An earlier run that stored these parts of its answer and died before the question was marked as read.
 async fn die_after(stage: &Stage, parts: &[&str]) {
     let context = stage.servers.context(CancellationToken::new());
     let role = Role {

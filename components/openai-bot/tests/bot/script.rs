@@ -1,4 +1,4 @@
-//! A model's endpoint that does what a test says: each request takes the next script.
+//! A scripted model endpoint: each request executes the next script.
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// What the endpoint does with one request.
+/// The script for one request.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
     status: u16,
@@ -44,7 +44,7 @@ impl Script {
         Self::with_kind("text/event-stream")
     }
 
-    /// A stream of these words that ends as it should.
+    /// A complete stream of these words.
     pub(crate) fn says(words: &[&str]) -> Self {
         words.iter().fold(Self::stream(), |script, word| script.word(word)).end()
     }
@@ -87,7 +87,7 @@ impl Script {
         self
     }
 
-    /// What another script sends.
+    /// The output of another script.
     pub(crate) fn append(mut self, other: Self) -> Self {
         self.steps.extend(other.steps);
         self
@@ -98,19 +98,19 @@ impl Script {
         self
     }
 
-    /// Nothing more comes, and nothing ends.
+    /// Sends nothing more without closing.
     pub(crate) fn stall(mut self) -> Self {
         self.steps.push_back(Step::Stall);
         self
     }
 
-    /// The connection breaks.
+    /// Breaks the connection.
     pub(crate) fn cut(mut self) -> Self {
         self.steps.push_back(Step::Cut);
         self
     }
 
-    /// The steps come again and again.
+    /// Repeats the steps for ever.
     pub(crate) fn forever(mut self) -> Self {
         self.forever = true;
         self
@@ -140,7 +140,7 @@ impl Script {
     }
 }
 
-/// A request as the endpoint saw it.
+/// A request as received by the endpoint.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) authorization: Option<String>,
@@ -148,7 +148,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// The roles and texts that the model was told.
+    /// The roles and texts sent to the model.
     pub(crate) fn messages(&self) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let messages = self.body["messages"].as_array().unwrap();
@@ -187,7 +187,7 @@ impl Endpoint {
         format!("http://{}/v1", self.address)
     }
 
-    /// One more script.
+    /// Adds a script.
     pub(crate) fn add(&self, script: Script) {
         self.shared.scripts.lock().unwrap().push_back(script);
     }
@@ -197,7 +197,7 @@ impl Endpoint {
         self.shared.seen.borrow().clone()
     }
 
-    /// Waits for so many requests.
+    /// Waits for this many requests.
     pub(crate) async fn requests(&self, count: usize) -> Vec<Seen> {
         let mut seen = self.shared.seen.subscribe();
         let enough = seen.wait_for(|seen| seen.len() >= count);
