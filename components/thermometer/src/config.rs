@@ -1,4 +1,4 @@
-//! What an operator may set: `[thermometer]`; and what it talks to.
+//! The configuration section `[thermometer]`, and the servers used.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,33 +9,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::subscribers::Bounds;
 
-/// Updates closer together than this are no news and only cost the store.
+/// Shortest interval; more frequent updates carry no information and load the store.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Each costs a stored message every interval.
+/// Most subscribers; each costs a stored message per interval.
 const MOST_SUBSCRIBERS: usize = 10_000;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The part of the configuration that is this component's own.
+/// This component's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// Whether it is started at all.
+    /// Whether the launcher runs it.
     pub enabled: bool,
-    /// The name it is online under.
+    /// Its user name.
     pub name: String,
-    /// How often each subscriber is told the temperature.
+    /// The interval of updates.
     #[serde(with = "kit::duration")]
     pub interval: Duration,
-    /// How many subscribers there may be. One who has never been online gives way to whoever comes later.
+    /// Most subscribers. One who has never been online is displaced by later ones.
     pub max_subscribers: usize,
-    /// A subscription ends when its user was not online at an update for this long, counted while the thermometer runs.
+    /// A subscription ends when its user was not online at any update for this long, counted while the thermometer runs.
     #[serde(with = "kit::duration")]
     pub subscription_expiry: Duration,
     /// The same for a user who has never been online at an update.
     #[serde(with = "kit::duration")]
     pub never_online_expiry: Duration,
-    /// How many messages of one user are answered in an hour; 0 is no limit.
+    /// Messages answered per user and hour; 0 disables the limit.
     pub messages_per_hour: u32,
 }
 
@@ -53,7 +53,7 @@ impl Default for Config {
     }
 }
 
-/// A configuration whose values were checked.
+/// A validated configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
     pub(crate) name: UserName,
@@ -63,10 +63,10 @@ pub(crate) struct Checked {
 }
 
 impl Config {
-    /// Says which value cannot be, key first, so that the launcher can tell before anything starts.
+    /// Validates the values, so that the launcher reports errors before anything starts. The message starts with the key.
     ///
     /// # Errors
-    /// For the first such value.
+    /// For the first invalid value.
     pub fn validate(&self) -> Result<(), Failure> {
         self.check().map(drop)
     }
@@ -105,12 +105,12 @@ impl Config {
     }
 }
 
-/// The servers it talks to.
+/// The servers that it uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upstream {
     /// The chat server.
     pub chat: SocketAddr,
-    /// The message API, where the subscriptions are kept.
+    /// The message API, which stores the subscriptions.
     pub api: SocketAddr,
 }
 

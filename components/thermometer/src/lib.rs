@@ -1,7 +1,7 @@
-//! thermometer: a service that is a user like any other, and tells the temperature to whoever asks or subscribes.
+//! thermometer: a service, which is a user like any other, that sends the temperature on request and to subscribers.
 //!
-//! `command` has the words, [`sensor`] the source of the temperature, `subscribers` who is told it, `thermometer` how all of it
-//! works together.
+//! `command` has the commands and texts, [`sensor`] the source of the temperature, `subscribers` the subscriptions, and `thermometer` runs
+//! the service.
 
 pub mod config;
 pub mod sensor;
@@ -13,10 +13,10 @@ mod thermometer;
 
 pub use config::{Config, Upstream};
 
-/// Works until `context.shutdown`. It is ready when it is online.
+/// Runs until `context.shutdown`. Ready once online.
 ///
 /// # Errors
-/// When the configuration is wrong, or the chat server will not have a service of this name.
+/// When the configuration is invalid, or the chat server rejects the service.
 pub async fn run(config: Config, upstream: Upstream, context: kit::Context) -> Result<(), kit::Failure> {
     let sensor = Box::new(sensor::Simulated::default());
     thermometer::serve(config.check()?, upstream, sensor, context).await

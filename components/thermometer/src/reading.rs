@@ -1,4 +1,4 @@
-//! Readings as the metadata of a message; the order of the keys is what existing programs show.
+//! Readings as the metadata of a message; existing programs display the keys in this order.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use crate::sensor::{Sensor, one_decimal};
 
-/// How many temperatures `range` answers with.
+/// Number of temperatures in the answer to `range`.
 const RANGE: usize = 5;
 
-/// The one sensor, shared by everybody who wants a reading.
+/// The sensor, shared by all tasks.
 pub(crate) struct Readings(Mutex<Box<dyn Sensor>>);
 
 impl Readings {
@@ -30,7 +30,7 @@ impl Readings {
     }
 
     fn take<const N: usize>(&self) -> [f64; N] {
-        // A sensor that panicked once may still measure.
+        // A sensor that has panicked may still work.
         let mut sensor = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::array::from_fn(|_| one_decimal(sensor.celsius()))
     }

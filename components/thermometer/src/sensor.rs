@@ -1,21 +1,21 @@
-//! Where the temperature comes from.
+//! Sources of the temperature.
 
 use kit::backoff::unit_random;
 
-/// Measures.
+/// A temperature sensor.
 pub trait Sensor: Send {
-    /// The temperature now, in degrees Celsius.
+    /// The current temperature in degrees Celsius.
     fn celsius(&mut self) -> f64;
 }
 
-/// What a room is kept at.
+/// The target temperature of the simulated room.
 const COMFORTABLE: f64 = 22.0;
-/// The most that a draught or the sun changes between two readings, up or down.
+/// Largest random change between two readings, up or down.
 const STEP: f64 = 0.4;
-/// How much of the difference to the comfortable temperature a heating makes up between two readings.
+/// The share of the difference to the target that is corrected between two readings.
 const PULL: f64 = 0.1;
 
-/// A room without a real sensor in it: a random walk that is drawn back to 22 °C, and with these numbers never leaves 18 to 26 °C.
+/// A simulated room: a random walk around 22 °C that, with these numbers, stays between 18 and 26 °C.
 #[derive(Debug, Clone, Copy)]
 pub struct Simulated(f64);
 
@@ -32,7 +32,7 @@ impl Sensor for Simulated {
     }
 }
 
-/// To one decimal, which is what people and existing programs expect.
+/// Rounds to one decimal, as existing programs expect.
 pub(crate) fn one_decimal(celsius: f64) -> f64 {
     (celsius * 10.0).round() / 10.0
 }

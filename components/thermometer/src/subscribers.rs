@@ -1,8 +1,8 @@
-//! Who is told the temperature. Kept by the message API, so that a restart forgets nobody.
+//! The subscriptions, stored by the message API, so that they survive a restart.
 //!
-//! A subscription costs a stored message every interval, read or not, so it ends when nobody seems to want it: after some days in
-//! which its user was never online at an update, or after a short while when that user has never been online at all, as an invented
-//! name is not. The time is counted while we run, from one update to the next: no clock that jumps can end a subscription.
+//! A subscription costs a stored message per interval, read or not, so it expires when it is unused: after some days in which its user was
+//! offline at every update, or after a short time if the user has never been online, as with invented names. Time is counted from update to
+//! update while we run, so changes of the system clock cannot end a subscription.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -12,48 +12,48 @@ use protocol::UserName;
 use serde_json::{Value, json};
 use transport::{ApiClient, ApiError, retry};
 
-use crate::command::Wish;
+use crate::command::Change;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// How many there may be, and for how long without being online.
+/// Limits of the subscriptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
-    /// Subscribers. Overflow rule: one who was never online gives way to whoever comes later, the one that was offline the longest
-    /// first; where there is none, whoever comes later is told that there is no room.
+    /// Most subscribers. Overflow rule: a new one displaces the subscriber who was never online and has been offline the longest; if there
+    /// is none, the new one is refused.
     pub(crate) subscribers: usize,
-    /// A subscription ends when its user was offline for this long.
+    /// A subscription expires when its user was offline for this long.
     pub(crate) offline: Duration,
     /// The same for a user who has never been online.
     pub(crate) never_online: Duration,
 }
 
-/// The subscribers, as the message API has them.
+/// The subscribers, as stored by the message API.
 ///
-/// Bound: [`Bounds::subscribers`], beside those that an earlier version kept, until they end.
+/// Bound: [`Bounds::subscribers`], not counting those stored by an earlier version, until they expire.
 pub(crate) struct Subscribers {
     api: ApiClient,
     owner: UserName,
     bounds: Bounds,
     all: Mutex<BTreeMap<String, Subscriber>>,
-    /// One change after another: two at once could be kept in the other order.
+    /// Serialises changes: concurrent ones could be stored in the wrong order.
     writing: tokio::sync::Mutex<()>,
 }
 
-/// One of them.
+/// A subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Subscriber {
     name: UserName,
-    /// Whether they were online at any update; unknown of those whom an earlier version kept.
+    /// Whether they were online at any update; unknown if stored by an earlier version.
     was_online: Option<bool>,
-    /// How long they have been offline, as far as we looked.
+    /// How long they have been offline, as far as observed.
     offline: Duration,
-    /// What the message API holds of them.
+    /// The value stored by the message API.
     kept: Value,
 }
 
 impl Subscriber {
-    /// As it is kept at first, and as it was kept by earlier versions: the name alone.
+    /// A new subscriber, and one stored by an earlier version: only the name.
     fn new(name: UserName, was_online: Option<bool>) -> Self {
         let kept = Value::from(name.as_str());
         Self { name, was_online, offline: Duration::ZERO, kept }
@@ -67,14 +67,14 @@ impl Subscriber {
         Some(Self { name: UserName::parse(name).ok()?, was_online, offline: HOUR * hours, kept })
     }
 
-    fn to_keep(&self) -> Value {
+    fn to_stored(&self) -> Value {
         let hours = self.offline.as_secs() / HOUR.as_secs();
         json!({"name": self.name, "was_online": self.was_online, "offline_hours": hours})
     }
 
-    /// Whether the subscription ends. Where there are too many, those who were never online end at once, and those of whom that is
-    /// not known get the shorter time.
-    fn is_over(&self, bounds: Bounds, too_many: bool) -> bool {
+    /// Whether the subscription expires. If there are too many, those who were never online expire at once, and those of unknown status
+    /// after the shorter time.
+    fn is_expired(&self, bounds: Bounds, too_many: bool) -> bool {
         let longest = match self.was_online {
             Some(true) => bounds.offline,
             None if !too_many => bounds.offline,
@@ -84,19 +84,19 @@ impl Subscriber {
     }
 }
 
-/// Why a wish was not granted.
+/// Why a change failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SubscribeError {
-    /// There are as many as there may be.
+    /// The limit is reached.
     #[error("take more than {0} subscribers")]
     Full(usize),
-    /// The message API refuses to keep it.
+    /// The message API rejected it.
     #[error("keep a subscription")]
     Refused(#[source] ApiError),
 }
 
 impl Subscribers {
-    /// Reads what was kept, and waits for the message API as long as that takes.
+    /// Loads the stored subscriptions, waiting for the message API as long as necessary.
     pub(crate) async fn load(api: ApiClient, owner: UserName, bounds: Bounds) -> Result<Self, ApiError> {
         let entries = retry(|| api.state(&owner)).await?.entries;
         let read = |(key, kept): (String, Value)| {
@@ -107,29 +107,29 @@ impl Subscribers {
         Ok(Self { api, owner, bounds, all: Mutex::new(all), writing: tokio::sync::Mutex::default() })
     }
 
-    /// Grants a wish, and returns once it is kept.
-    pub(crate) async fn change(&self, name: &UserName, wish: Wish) -> Result<(), SubscribeError> {
+    /// Executes a change, and returns once it is stored.
+    pub(crate) async fn change(&self, name: &UserName, change: Change) -> Result<(), SubscribeError> {
         let _writing = self.writing.lock().await;
-        match wish {
-            Wish::Subscribe => {
+        match change {
+            Change::Subscribe => {
                 self.make_room(name).await?;
                 let known = self.all().get(name.key()).map_or(Some(false), |known| known.was_online);
                 let subscriber = Subscriber::new(name.clone(), known);
-                self.keep(name, Some(subscriber.kept.clone())).await.map_err(SubscribeError::Refused)?;
+                self.store(name, Some(subscriber.kept.clone())).await.map_err(SubscribeError::Refused)?;
                 self.all().insert(name.key().to_owned(), subscriber);
             }
-            Wish::Unsubscribe => self.forget(name).await.map_err(SubscribeError::Refused)?,
+            Change::Unsubscribe => self.remove(name).await.map_err(SubscribeError::Refused)?,
         }
         Ok(())
     }
 
-    /// Everybody who is told the temperature.
+    /// All subscribers.
     pub(crate) fn names(&self) -> Vec<UserName> {
         self.all().values().map(|subscriber| subscriber.name.clone()).collect()
     }
 
-    /// Somebody was online, or not, at an update that came `elapsed` after the one before.
-    pub(crate) fn saw(&self, name: &UserName, online: bool, elapsed: Duration) {
+    /// Records whether a subscriber was online at an update, `elapsed` after the previous one.
+    pub(crate) fn record_presence(&self, name: &UserName, online: bool, elapsed: Duration) {
         if let Some(subscriber) = self.all().get_mut(name.key()) {
             if online {
                 subscriber.was_online = Some(true);
@@ -140,19 +140,19 @@ impl Subscribers {
         }
     }
 
-    /// Ends the subscriptions that are over or too many, and keeps what was learned of the others. Returns whose ended.
-    pub(crate) async fn tend(&self) -> Vec<UserName> {
+    /// Ends expired subscriptions and stores changes of the others. Returns the users whose subscriptions ended.
+    pub(crate) async fn end_expired(&self) -> Vec<UserName> {
         let mut ended = Vec::new();
         for name in self.names() {
             let _writing = self.writing.lock().await;
             let subscriber = self.all().get(name.key()).cloned();
             let Some(subscriber) = subscriber else { continue };
             let too_many = self.all().len() > self.bounds.subscribers;
-            let result = if subscriber.is_over(self.bounds, too_many) {
+            let result = if subscriber.is_expired(self.bounds, too_many) {
                 ended.push(name.clone());
-                self.forget(&name).await
+                self.remove(&name).await
             } else {
-                self.keep_learned(&subscriber).await
+                self.store_changes(&subscriber).await
             };
             if let Err(error) = result {
                 tracing::error!(error = kit::failure::chain(&error), "cannot save a subscriber's state");
@@ -161,19 +161,19 @@ impl Subscribers {
         ended
     }
 
-    async fn keep_learned(&self, subscriber: &Subscriber) -> Result<(), ApiError> {
-        let value = subscriber.to_keep();
+    async fn store_changes(&self, subscriber: &Subscriber) -> Result<(), ApiError> {
+        let value = subscriber.to_stored();
         if value == subscriber.kept {
             return Ok(());
         }
-        self.keep(&subscriber.name, Some(value.clone())).await?;
+        self.store(&subscriber.name, Some(value.clone())).await?;
         if let Some(subscriber) = self.all().get_mut(subscriber.name.key()) {
             subscriber.kept = value;
         }
         Ok(())
     }
 
-    /// Room for one more, unless they are one of us.
+    /// Makes room for a new subscriber.
     async fn make_room(&self, name: &UserName) -> Result<(), SubscribeError> {
         let gives_way = {
             let all = self.all();
@@ -184,16 +184,16 @@ impl Subscribers {
             never.max_by_key(|subscriber| subscriber.offline).map(|subscriber| subscriber.name.clone())
         };
         let Some(gives_way) = gives_way else { return Err(SubscribeError::Full(self.bounds.subscribers)) };
-        self.forget(&gives_way).await.map_err(SubscribeError::Refused)
+        self.remove(&gives_way).await.map_err(SubscribeError::Refused)
     }
 
-    async fn forget(&self, name: &UserName) -> Result<(), ApiError> {
-        self.keep(name, None).await?;
+    async fn remove(&self, name: &UserName) -> Result<(), ApiError> {
+        self.store(name, None).await?;
         self.all().remove(name.key());
         Ok(())
     }
 
-    async fn keep(&self, name: &UserName, value: Option<Value>) -> Result<(), ApiError> {
+    async fn store(&self, name: &UserName, value: Option<Value>) -> Result<(), ApiError> {
         retry(|| self.api.put_state(&self.owner, name, value.clone())).await
     }
 

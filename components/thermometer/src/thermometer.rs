@@ -1,10 +1,9 @@
-//! The thermometer at work.
+//! Runs the thermometer.
 //!
-//! The life of a command: taken from the service → `range`, `reboot` and what is unknown are answered each on a task of their own →
-//! `subscribe` and `unsubscribe` go one after another to the clerk, who has them kept before the answer is said. The life of an
-//! update: a tick → one reading → one message to each subscriber, and the round is over when all of them are stored, and the
-//! subscriptions that nobody wants any more are ended. Ticks that pass meanwhile are skipped: a temperature that nobody could be told
-//! is no news any more.
+//! The life of a command: received from the service → `range`, `reboot` and unknown commands are each answered in a separate task →
+//! `subscribe` and `unsubscribe` are processed one after another by the clerk, which stores them before it answers. The life of an update:
+//! a tick → one reading → one message to each subscriber. The round ends when all of them are stored and expired subscriptions are ended.
+//! Ticks that pass meanwhile are skipped, because an old temperature is worthless.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,22 +20,22 @@ use tokio_util::task::TaskTracker;
 use transport::service::Role;
 use transport::{ApiClient, Limits, NativeClient, Question, Service};
 
-use crate::command::{self, Command, Wish, parse};
+use crate::command::{self, Change, Command, parse};
 use crate::config::{Checked, Upstream};
 use crate::reading::Readings;
 use crate::sensor::Sensor;
 use crate::subscribers::{SubscribeError, Subscribers};
 
-/// What may ask for something; what other services tell is none of them.
+/// The types of messages that are commands; notifications of other services are not.
 const KINDS: &[MessageType] = &[MessageType::Chat, MessageType::Command, MessageType::Subscription];
-/// How long a reboot takes.
+/// Duration of a simulated reboot.
 const REBOOT: Duration = Duration::from_secs(2);
-/// Changes of subscriptions that wait for the clerk: as many as a service has messages under way, so it is never full.
+/// Most changes queued for the clerk: as many as a service has messages in flight, so it is never full.
 const CLERK_QUEUE: usize = 512;
-/// Updates that are on their way at once.
-const UPDATES_UNDER_WAY: usize = 64;
+/// Most updates in flight.
+const UPDATES_IN_FLIGHT: usize = 64;
 
-/// Works until the context's shutdown.
+/// Runs until the context's shutdown.
 pub(crate) async fn serve(
     config: Checked,
     upstream: Upstream,
@@ -59,37 +58,37 @@ pub(crate) async fn serve(
     let readings = Arc::new(Readings::of(sensor));
     let tasks = TaskTracker::new();
     let (clerk, changes) = mpsc::channel(CLERK_QUEUE);
-    tasks.spawn(keep_changes(changes, Arc::clone(&subscribers), tasks.clone(), context.shutdown.clone()));
+    tasks.spawn(run_clerk(changes, Arc::clone(&subscribers), tasks.clone(), context.shutdown.clone()));
     let updates = update(config.interval, service.client().clone(), subscribers, Arc::clone(&readings));
     let updates = tokio::spawn(context.shutdown.clone().run_until_cancelled_owned(updates));
-    let desk = Desk { readings, clerk, tasks: tasks.clone(), shutdown: context.shutdown };
+    let dispatcher = Dispatcher { readings, clerk, tasks: tasks.clone(), shutdown: context.shutdown };
     let result = loop {
         match service.next().await {
-            Ok(Some(question)) => desk.take(question),
+            Ok(Some(question)) => dispatcher.take(question),
             Ok(None) => break Ok(()),
             Err(failure) => break Err(failure),
         }
     };
-    drop(desk);
+    drop(dispatcher);
     updates.abort();
     tasks.close();
     service.drain(tasks.wait()).await;
     result
 }
 
-/// Gives each command to whoever deals with it.
-struct Desk {
+/// Dispatches commands.
+struct Dispatcher {
     readings: Arc<Readings>,
-    clerk: mpsc::Sender<(Question, Wish)>,
+    clerk: mpsc::Sender<(Question, Change)>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
 
-impl Desk {
+impl Dispatcher {
     fn take(&self, question: Question) {
         match parse(question.event.body.as_str()) {
-            Command::Subscription(wish) => {
-                if self.clerk.try_send((question, wish)).is_err() {
+            Command::Subscription(requested) => {
+                if self.clerk.try_send((question, requested)).is_err() {
                     tracing::warn!("too many unsaved subscriptions; this one is saved at the next start");
                 }
             }
@@ -106,26 +105,26 @@ impl Desk {
     }
 }
 
-/// Answers after a while. Whoever is still waiting at the end is answered after the next start.
+/// Answers after a delay. Commands waiting at shutdown are answered after the next start.
 async fn reboot(question: Question, shutdown: CancellationToken) {
     if shutdown.run_until_cancelled(tokio::time::sleep(REBOOT)).await.is_some() {
         answer(question, command::REBOOTED, Metadata::default()).await;
     }
 }
 
-/// The clerk: has one change after another kept, and only then says so.
-async fn keep_changes(
-    mut changes: mpsc::Receiver<(Question, Wish)>,
+/// The clerk: stores one change after another, and then confirms it.
+async fn run_clerk(
+    mut changes: mpsc::Receiver<(Question, Change)>,
     subscribers: Arc<Subscribers>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 ) {
-    while let Some((question, wish)) = changes.recv().await {
-        let change = subscribers.change(&question.event.sender, wish);
+    while let Some((question, requested)) = changes.recv().await {
+        let change = subscribers.change(&question.event.sender, requested);
         let Some(result) = shutdown.run_until_cancelled(change).await else { return };
-        let text = match (result, wish) {
-            (Ok(()), Wish::Subscribe) => command::SUBSCRIBED,
-            (Ok(()), Wish::Unsubscribe) => command::UNSUBSCRIBED,
+        let text = match (result, requested) {
+            (Ok(()), Change::Subscribe) => command::SUBSCRIBED,
+            (Ok(()), Change::Unsubscribe) => command::UNSUBSCRIBED,
             (Err(SubscribeError::Full(_)), _) => command::FULL,
             (Err(error @ SubscribeError::Refused(_)), _) => {
                 let error = kit::failure::chain(&error);
@@ -161,10 +160,10 @@ async fn update(
     loop {
         let now = ticks.tick().await;
         let elapsed = now.duration_since(std::mem::replace(&mut last, now));
-        tell(&client, &subscribers, &readings.one(), elapsed).await;
-        for name in subscribers.tend().await {
+        send_updates(&client, &subscribers, &readings.one(), elapsed).await;
+        for name in subscribers.end_expired().await {
             tracing::info!(user = %name, "subscription expired: its user was offline for too long");
-            // Not waited for: it is no loss when it cannot be said.
+            // Not awaited: it may be lost.
             let farewell = notification(name, command::ENDED, Metadata::default());
             let client = client.clone();
             tokio::spawn(async move { client.send(farewell).await });
@@ -172,17 +171,22 @@ async fn update(
     }
 }
 
-/// One round: the same reading to everybody.
-async fn tell(client: &NativeClient, subscribers: &Subscribers, reading: &Metadata, elapsed: Duration) {
+/// One round: the same reading to all subscribers.
+async fn send_updates(
+    client: &NativeClient,
+    subscribers: &Subscribers,
+    reading: &Metadata,
+    elapsed: Duration,
+) {
     let mut under_way = FuturesOrdered::new();
     for subscriber in subscribers.names() {
-        if under_way.len() >= UPDATES_UNDER_WAY {
+        if under_way.len() >= UPDATES_IN_FLIGHT {
             under_way.next().await;
         }
         let send = notification(subscriber.clone(), command::UPDATE, reading.clone());
         under_way.push_back(async move {
             match client.send(send).await {
-                Ok(ack) => subscribers.saw(&subscriber, ack.online, elapsed),
+                Ok(ack) => subscribers.record_presence(&subscriber, ack.online, elapsed),
                 Err(transport::SendError::Refused(error)) => {
                     tracing::warn!(error = error.message, "an update was rejected");
                 }

@@ -1,4 +1,4 @@
-//! The thermometer against stand-ins for the chat server and the message API.
+//! The thermometer against fakes of the chat server and the message API.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ impl Running {
     }
 }
 
-/// Seldom enough that no test sees an update it did not ask for.
+/// Rare enough that no test receives an unexpected update.
 const NEVER: Duration = Duration::from_secs(3600);
 
 async fn ask(servers: &FakeServers, text: &str) -> Event {
@@ -140,7 +140,7 @@ async fn a_wrong_service_token_ends_it_with_a_reason() {
     assert!(failure.to_string().contains("refuses"), "{failure}");
 }
 
-/// Updates often, and ends after these many milliseconds offline.
+/// Frequent updates, and expiry after this many milliseconds offline.
 fn short(never_online: u64, offline: u64) -> Config {
     let millis = Duration::from_millis;
     Config {
