@@ -1,5 +1,5 @@
-//! The terminal client by itself, without the launcher: `cargo run -p terminal --example chat -- [SERVER [NAME [plain|json|quiet]]]`. The
-//! tests run it too. It keeps its history in `$XDG_STATE_HOME`. The signal USR1 makes it panic where it chats, USR2 beside that.
+//! The terminal client without the launcher: `cargo run -p terminal --example chat -- [SERVER [NAME [plain|json|quiet]]]`. Tests run it,
+//! too. Its history is in `$XDG_STATE_HOME`. The signal USR1 makes the chat's thread panic, USR2 another thread.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// As a bug would.
+/// Panics like a bug.
 async fn panic_at(kind: SignalKind) -> Failure {
     match signal(kind) {
         Ok(mut signal) => {

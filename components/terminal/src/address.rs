@@ -1,11 +1,11 @@
-//! Which chat server: `HOST:PORT` or `HOST` as people write it.
+//! The chat server's address, `HOST:PORT` or `HOST`, as users write it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use protocol::sanitise;
 use transport::Endpoint;
 
-/// The port where none is named.
+/// The default port.
 const PORT: u16 = 5000;
 
 /// A chat server's address as it was written.
@@ -15,13 +15,13 @@ pub(crate) struct Address {
     port: u16,
 }
 
-/// What was written names no server.
+/// The text is not a valid server address.
 #[derive(Debug, thiserror::Error)]
 #[error("invalid server '{0}': expected HOST:PORT, such as 127.0.0.1:5000")]
 pub(crate) struct AddressError(String);
 
 impl Address {
-    /// Reads `HOST`, `HOST:PORT`, an IPv6 address or `[IPV6]:PORT`.
+    /// Parses `HOST`, `HOST:PORT`, an IPv6 address or `[IPV6]:PORT`.
     pub(crate) fn parse(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
         if let Ok(ip) = text.parse::<IpAddr>() {
@@ -42,14 +42,14 @@ impl Address {
         Ok(Self { host: host.to_owned(), port })
     }
 
-    /// Where it is.
+    /// The endpoint to connect to.
     pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint::new(&self.host, self.port)
     }
 }
 
 impl From<SocketAddr> for Address {
-    /// A server that listens on every address is reached by loopback.
+    /// The wildcard address becomes loopback.
     fn from(address: SocketAddr) -> Self {
         let ip = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

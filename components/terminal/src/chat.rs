@@ -1,7 +1,7 @@
-//! Drives one user's chat: takes what is typed, heard, answered and shown to the [`Model`], and does what it says.
+//! Drives one user's chat: passes input, server frames, answers and display progress to the [`Model`], and executes its effects.
 //!
-//! The life of a message said here: typed → kept in the history, where it waits → handed to the connection by the [`Outbox`] →
-//! answered by the server → kept as stored. The life of one said by others: heard → kept → shown → its cursor moves.
+//! The life of an outgoing message: typed → saved in the history as waiting → passed to the connection by the [`Outbox`] → answered by the
+//! server → saved as stored. The life of an incoming one: received → saved → shown → its cursor advances.
 
 use std::time::Duration;
 
@@ -32,19 +32,20 @@ mod remainder;
 use leaving::{Leaving, SERVER};
 use remainder::Remainder;
 
-/// What the server says that is taken at once, so that it is kept with one commit.
+/// Most server frames processed at once, so that one commit saves them.
 const BATCH: usize = 128;
-/// How long the server may take to greet before the user is told that it has not.
+/// How long the server may take to answer the login before the user is told.
 const GREETING: Duration = Duration::from_millis(800);
-/// More messages than that may take a while to be saved: a server takes so many at once, and 20 a second after that, unless told otherwise.
+/// Above this number of messages, sending takes noticeable time: the server's default limit is a burst of this many and 20 per second
+/// sustained.
 const MANY: usize = 100;
 
 /// How a chat ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// The user left, or was told to; what there is to say about that.
+    /// The user left, or the process was stopped; with a final text, if any.
     Left(Option<String>),
-    /// The server will not have this name.
+    /// The server rejected this name.
     Rejected(Box<ErrorFrame>),
 }
 
@@ -56,20 +57,20 @@ struct Chat<'a> {
     incoming: mpsc::Receiver<Incoming>,
     outbox: Outbox,
     leaving: Leaving,
-    /// A pipe said `exit`; what it holds behind that.
+    /// The rest of a pipe's input after `exit`.
     remainder: Option<Remainder>,
-    /// Until when a pipe waits for the first connection before it takes its input all the same.
+    /// Until when a pipe waits for the first connection before its input is read anyway.
     contact: Instant,
-    /// When the user is told that there is no connection yet.
+    /// When to tell the user that there is no connection yet.
     late: Instant,
-    /// Ctrl-C was pressed, and nothing since.
+    /// Ctrl-C was the last key pressed.
     interrupted: bool,
-    /// Whose conversation was opened last on the screen because lines go there.
+    /// The partner whose conversation was last opened automatically.
     followed: Option<UserName>,
     rejected: Option<Box<ErrorFrame>>,
 }
 
-/// Chats until the user leaves, their input ends, `shutdown` is cancelled, or the server will not have them.
+/// Chats until the user leaves, the input ends, `shutdown` is cancelled, or the server rejects the user.
 pub(crate) async fn chat(
     console: &mut Console,
     keeper: Keeper,
@@ -83,7 +84,7 @@ pub(crate) async fn chat(
     options.log = keeper.ask(|history| history.log()).await?;
     let waiting = keeper.ask(|history| history.waiting(0, pending::LIMIT)).await?;
     model.waits(&waiting.into_iter().map(|waiting| waiting.send).collect::<Vec<_>>());
-    // Closing comes first when we are told to end, so the client has a token of its own.
+    // A separate token, because at shutdown the connection is first closed in good order.
     let connection = CancellationToken::new();
     let _ends_with_us = connection.clone().drop_guard();
     let (client, incoming) = NativeClient::start(options, connection);
@@ -124,7 +125,7 @@ impl Chat<'_> {
                     self.leaving = Leaving::shutdown(Instant::now());
                     Vec::new()
                 }
-                Some(incoming) = self.incoming.recv() => self.heard(incoming),
+                Some(incoming) = self.incoming.recv() => self.receive(incoming),
                 happening = self.console.next(takes_input) => match happening {
                     Happening::Typed(typed) => self.all_typed(typed),
                     Happening::Shown => self.shown(),
@@ -146,7 +147,7 @@ impl Chat<'_> {
 
     fn is_done(&self) -> bool {
         let answered = self.model.unanswered() == 0;
-        // What waits is kept, and nobody need wait with it.
+        // Waiting messages are saved, so there is no need to wait for them.
         let kept = !self.model.is_connected() && self.keeper.keeps();
         self.rejected.is_some()
             || match self.leaving {
@@ -162,21 +163,20 @@ impl Chat<'_> {
         Instant::now() >= self.contact
     }
 
-    /// A pipe's lines are taken once they can be said, so that a name that is refused keeps nothing; and after a while all the
-    /// same: then they wait with us.
+    /// A pipe's lines are read once connected, so that a rejected name saves nothing; after a while they are read anyway and wait in the
+    /// history.
     fn takes_input(&self) -> bool {
         let reachable = self.model.was_connected() || self.is_out_of_patience();
         let ready = self.console.is_interactive() || (reachable && !self.model.is_full());
         ready && self.leaving == Leaving::No || self.more_input().is_some()
     }
 
-    /// Until when a pipe that said `exit` is looked at for more.
+    /// Until when a pipe is read after `exit`.
     fn more_input(&self) -> Option<Instant> {
         self.remainder.as_ref()?.deadline(Instant::now())
     }
 
-    /// Shows what is around the messages, on the screen the messages too, loads what is looked at, and notes what was shown: were
-    /// that left for later, a client that is killed would show it again.
+    /// Updates the display, loads what is needed for it, and records what was shown at once: otherwise a killed client would show it again.
     async fn look(&mut self) -> Result<(), Failure> {
         self.follow_partner().await?;
         let drawn = self.console.keep_current(&mut self.model, self.leaving != Leaving::No)?;
@@ -188,18 +188,18 @@ impl Chat<'_> {
         self.apply(effects).await
     }
 
-    fn heard(&mut self, first: Incoming) -> Vec<Effect> {
+    fn receive(&mut self, first: Incoming) -> Vec<Effect> {
         let before = self.model.is_connected();
-        let mut effects = self.model.heard(first);
+        let mut effects = self.model.receive(first);
         for _ in 1..BATCH {
             let Ok(next) = self.incoming.try_recv() else { break };
-            effects.extend(self.model.heard(next));
+            effects.extend(self.model.receive(next));
         }
         self.leaving.connection(Instant::now(), before, self.model.is_connected());
         effects
     }
 
-    /// A pipe's lines are taken as they come, so that they are kept with one commit.
+    /// Reads all available lines of a pipe, so that one commit saves them.
     fn all_typed(&mut self, first: Typed) -> Vec<Effect> {
         let mut effects = self.typed(first);
         while self.leaving == Leaving::No && !self.model.is_full() && !effects.contains(&Effect::Leave) {
@@ -219,7 +219,7 @@ impl Chat<'_> {
         let interrupt = [Act::Interrupt];
         self.interrupted = match &typed {
             Typed::Interrupt => true,
-            // On the screen ctrl-C comes as a key; nothing was pressed in between.
+            // On the full screen ctrl-C arrives as a key; no other key was pressed in between.
             Typed::Acts(acts) => again && (acts.is_empty() || acts.as_slice() == interrupt),
             Typed::Line(_) | Typed::TooLong | Typed::End | Typed::Failed(_) => false,
         };
@@ -241,14 +241,14 @@ impl Chat<'_> {
         }
     }
 
-    /// A pipe says nothing more: what it said is still done.
+    /// A pipe has ended: its lines are still processed.
     fn no_more_input(&mut self) -> Vec<Effect> {
         let contact = (!self.model.was_connected()).then_some(self.contact);
         self.leaving = Leaving::end_of_input(Instant::now(), self.model.is_connected(), contact);
         self.many_wait()
     }
 
-    /// Where so much waits that it may take a while, that is said.
+    /// Tells the user if so many messages wait that sending takes a while.
     fn many_wait(&self) -> Vec<Effect> {
         let unanswered = self.model.unanswered();
         let notice = Item::Notice(format!("{} to be saved", farewell::wait(unanswered)));
@@ -256,8 +256,8 @@ impl Chat<'_> {
     }
 
     fn line(&mut self, line: &str) -> Vec<Effect> {
-        if self.console.is_json() && json::is_order(line) {
-            return match json::order(line) {
+        if self.console.is_json() && json::is_request(line) {
+            return match json::parse_request(line) {
                 Ok(send) => self.model.send(send),
                 Err(error) => self.model.wrong(error),
             };
@@ -270,13 +270,13 @@ impl Chat<'_> {
         places.iter().flat_map(|(conversation, seq)| self.model.shown(conversation, *seq)).collect()
     }
 
-    /// Moves the cursors past what was shown, closes the connection, and says how it ended.
+    /// Moves the cursors past the shown messages, closes the connection, and returns how the chat ended.
     async fn end(mut self) -> Result<Ending, Failure> {
         self.console.flush().await;
         let mut effects = self.shown();
-        effects.extend(self.keeper.untold_trouble().map(|trouble| Effect::Show(Item::Trouble(trouble))));
+        effects.extend(self.keeper.take_trouble().map(|trouble| Effect::Show(Item::Trouble(trouble))));
         self.apply(effects).await?;
-        // The process may end before the output's thread has written what came last.
+        // The process may exit before the output thread has written the rest.
         self.console.flush().await;
         self.client.close().await;
         let unanswered = self.model.unanswered();

@@ -1,26 +1,25 @@
-//! What the server sends is text to show, never orders to the terminal: the last filter before anything is printed.
+//! The last filter before output: text from the server must never control the terminal.
 //!
-//! Bodies and names were checked when they were read; error texts and metadata were not, and a filter that everything passes
-//! needs no proof that nothing came around it.
+//! Bodies and names were validated when parsed, error texts and metadata were not. Everything passes this filter, so nothing can bypass it.
 
 use std::borrow::Cow;
 
 use protocol::sanitise;
 
-/// Longest single line of the server's own words, in characters: enough for any honest error.
+/// Longest line of a server's text, in characters; real errors are shorter.
 const LINE_CHARS: usize = 2000;
 
-/// One line: what separates lines becomes a space, what is harmful goes, what is too long is cut.
+/// One line: line separators become spaces, control characters are removed, and the result is truncated.
 pub(crate) fn one_line(text: &str) -> String {
     sanitise::short_line(&untabbed(text), LINE_CHARS).into_owned()
 }
 
-/// A message's text on one line, whole.
+/// A message's text on one line, not truncated.
 pub(crate) fn flatten(text: &str) -> String {
     sanitise::line(&untabbed(text)).into_owned()
 }
 
-/// The width of a tab depends on where it stands, which the screen does not know when it wraps.
+/// Replaces tabs, whose width depends on their position, which is unknown when the screen wraps lines.
 fn untabbed(text: &str) -> Cow<'_, str> {
     if text.contains('\t') { text.replace('\t', " ").into() } else { text.into() }
 }
@@ -30,7 +29,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = String> {
     text.split('\n').map(flatten)
 }
 
-/// JSON in which nothing harmful stands but as an escape, which says the same.
+/// JSON with control characters escaped, which does not change its meaning.
 pub(crate) fn json(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string(value).expect("texts and numbers can be written as JSON");
     sanitise::json(&text).into_owned()
@@ -42,7 +41,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn orders_to_the_terminal_lose_their_teeth() {
+    fn control_sequences_are_removed() {
         assert_eq!(one_line("\u{1b}]0;title\u{7}a\u{9b}2Jb\u{202e}c\r\nd"), "]0;titlea2Jbc  d");
         assert_eq!(lines("a\tb\n\u{1b}c").collect::<Vec<_>>(), ["a b", "c"]);
         assert_eq!(one_line(&"x".repeat(5000)).chars().count(), LINE_CHARS + 1);

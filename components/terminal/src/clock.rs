@@ -1,9 +1,9 @@
-//! Times as people read them: on their own clock where the system tells which that is, else in UTC.
+//! Local times for display, or UTC if the time zone is unknown.
 
 use protocol::Timestamp;
 use tz::{DateTime, TimeZone, TimeZoneRef};
 
-/// The clock times are shown on.
+/// The time zone for display.
 #[derive(Debug, Clone)]
 pub(crate) struct Zone(TimeZone);
 
@@ -16,7 +16,7 @@ pub(crate) struct Day {
     weekday: u8,
 }
 
-/// A point in time on a clock.
+/// A local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
     pub(crate) day: Day,
@@ -50,7 +50,7 @@ impl Zone {
         Self(zone.unwrap_or_else(|_| TimeZone::utc()))
     }
 
-    /// When something was, on this clock.
+    /// Converts to local time.
     pub(crate) fn moment(&self, at: Timestamp) -> Moment {
         let seconds = at.micros().div_euclid(1_000_000);
         let time = DateTime::from_timespec(seconds, 0, self.0.as_ref())

@@ -1,36 +1,36 @@
-//! What a typed line means.
+//! Parses typed lines.
 //!
-//! The grammar is that of the text dialect (`bob: hi`, `!check`, `exit`), and on top of it: a line without a receiver goes on to
-//! whom one talks with, and `/commands`.
+//! The grammar is that of the text dialect (`bob: hi`, `!check`, `exit`), extended by lines without a recipient, which go to the current
+//! partner, and by `/commands`.
 
 use protocol::text::{self, Line};
 use protocol::{Body, UserName};
 
-/// How many messages `/history` shows unless told.
+/// Default number of messages for `/history`.
 const HISTORY: u32 = 20;
 
-/// One typed line, understood.
+/// A parsed line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Say something.
+    /// Send a message.
     Say { to: UserName, body: Body },
-    /// From now on lines go to this person.
+    /// Make this user the current partner.
     Talk(UserName),
-    /// Who is online?
+    /// List online users.
     Who,
-    /// The last messages with somebody.
+    /// Show the last messages with a user.
     History { with: UserName, count: u32 },
-    /// What holds this text?
+    /// Search for a text.
     Search(String),
-    /// What is unseen?
+    /// Show unread messages.
     Check,
-    /// What can be typed?
+    /// Show the help.
     Help,
     /// Leave.
     Leave,
     /// An empty line.
     Nothing,
-    /// Not understood; what to tell the user.
+    /// Invalid, with the error to show.
     Wrong(String),
 }
 
@@ -53,7 +53,7 @@ pub(crate) const NAMES: &[&str] =
 
 const NOBODY: &str = "no recipient: start with a name, as in `bob: hi`; see /help";
 
-/// Reads a typed line, where `partner` is whom the user talks with.
+/// Parses a typed line; `partner` is the current partner.
 pub(crate) fn parse(line: &str, partner: Option<&UserName>) -> Command {
     let line = line.trim();
     if let Some(command) = line.strip_prefix('/') {
@@ -69,7 +69,7 @@ pub(crate) fn parse(line: &str, partner: Option<&UserName>) -> Command {
     }
 }
 
-/// `http://…` and `12:30` hold a colon, but nobody means a user called `http` or `12`.
+/// `http://…` and `12:30` contain a colon, but are not meant for users `http` or `12`.
 fn is_prose(line: &str) -> bool {
     let Some((before, after)) = line.split_once(':') else { return true };
     let is_time =
@@ -77,8 +77,8 @@ fn is_prose(line: &str) -> bool {
     after.starts_with("//") || is_time
 }
 
-/// A line that is no message as it stands: `bob:` turns to bob; a name with a text that cannot be sent is an error; anything
-/// else goes on to the partner.
+/// Parses a line that is not a complete message: `bob:` makes bob the partner; a name with an invalid text is an error; anything else goes
+/// to the partner.
 fn without_message(line: &str, partner: Option<&UserName>) -> Command {
     let receiver = line.split_once(':').and_then(|(to, body)| Some((UserName::parse(to).ok()?, body)));
     match (receiver, partner) {
@@ -131,7 +131,7 @@ fn nobody() -> Command {
 }
 
 fn talk(rest: &str) -> Command {
-    // `/to bob hi` says it at once; `/to bob:` is what completion makes.
+    // `/to bob hi` also sends the text; completion produces `/to bob:`.
     let (name, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     match UserName::parse(name.trim_end_matches(':')) {
         Ok(to) if text.trim().is_empty() => Command::Talk(to),

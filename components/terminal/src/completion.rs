@@ -1,10 +1,10 @@
-//! What Tab offers: names of people, and commands.
+//! Tab completion of user names and commands.
 
 use std::sync::{Arc, Mutex};
 
 use crate::command;
 
-/// The names that may be meant, told by the chat and read by the editor.
+/// The names to complete, written by the chat and read by the editor.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names(Arc<Mutex<Vec<String>>>);
 
@@ -25,7 +25,7 @@ impl Names {
         found
     }
 
-    /// Where the completed word begins in `line`, which is cut at the cursor, and what may stand there.
+    /// The start of the word to complete in `line`, which ends at the cursor, and the candidates.
     pub(crate) fn complete(&self, line: &str) -> (usize, Vec<String>) {
         for command in ["/to ", "/history "] {
             if let Some(name) = line.strip_prefix(command) {

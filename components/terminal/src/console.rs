@@ -1,4 +1,4 @@
-//! The user's end: the whole screen, lines at a terminal, or pipes.
+//! The user interface: full screen, lines at a terminal, or pipes.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -22,16 +22,16 @@ use crate::screen::Full;
 use crate::transcript::Transcript;
 use crate::typed::{Happening, QUEUE, Typed};
 
-/// The user's end.
+/// The user interface.
 #[derive(Debug)]
 pub(crate) enum Console {
     /// Lines in, lines out.
     Lines(Box<Lines>),
-    /// The whole screen.
+    /// The full screen.
     Full(Box<Full>),
 }
 
-/// Where lines come from and where they are shown.
+/// Input and output of lines.
 #[derive(Debug)]
 pub(crate) struct Lines {
     input: Input,
@@ -43,13 +43,13 @@ pub(crate) struct Lines {
     prompted: bool,
 }
 
-/// Whether somebody sits at a terminal, at both ends.
+/// Whether both input and output are a terminal.
 pub(crate) fn is_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 impl Console {
-    /// Lines at a terminal where there is one at both ends, else pipes.
+    /// Lines at a terminal if both input and output are one, else pipes.
     pub(crate) fn lines(mode: Mode, typed_lines: Option<PathBuf>) -> Result<Self, Failure> {
         let lines = match (mode, is_terminal()) {
             (Mode::Json, _) => Lines::pipes(Transcript::Json),
@@ -59,7 +59,7 @@ impl Console {
         Ok(Self::Lines(Box::new(lines?)))
     }
 
-    /// The next thing that happens; what is typed only if it is wanted. Cancel-safe.
+    /// The next event; input only if `takes_input`. Cancel-safe.
     pub(crate) async fn next(&mut self, takes_input: bool) -> Happening {
         match self {
             Self::Lines(lines) => tokio::select! {
@@ -70,7 +70,7 @@ impl Console {
         }
     }
 
-    /// What a pipe holds already.
+    /// Input already available from a pipe.
     pub(crate) fn waiting(&mut self) -> Option<Typed> {
         match self {
             Self::Lines(lines) => lines.input.waiting(),
@@ -78,7 +78,7 @@ impl Console {
         }
     }
 
-    /// Keeps what stands around the messages as it should be. Whether a picture was drawn.
+    /// Updates the display around the messages. Returns whether a frame was drawn.
     pub(crate) fn keep_current(&mut self, model: &mut Model, leaving: bool) -> Result<bool, Failure> {
         match self {
             Self::Lines(lines) => {
@@ -89,7 +89,7 @@ impl Console {
         }
     }
 
-    /// A line was dealt with: the next one is asked for.
+    /// A line was processed: prompts for the next one.
     pub(crate) fn dealt(&mut self) {
         match self {
             Self::Lines(lines) => lines.prompted = false,
@@ -97,7 +97,7 @@ impl Console {
         }
     }
 
-    /// No more lines are wanted.
+    /// Stops prompting.
     pub(crate) fn finish(&self) {
         match self {
             Self::Lines(lines) => lines.input.finish(),
@@ -105,7 +105,7 @@ impl Console {
         }
     }
 
-    /// Waits until all that was shown is written.
+    /// Waits until all output is written.
     pub(crate) async fn flush(&self) {
         match self {
             Self::Lines(lines) => lines.output.flush().await,
@@ -113,7 +113,7 @@ impl Console {
         }
     }
 
-    /// What was shown since it was last asked.
+    /// The positions shown since the last call.
     pub(crate) fn shown(&mut self) -> Vec<(ConversationId, u64)> {
         match self {
             Self::Lines(lines) => lines.output.shown(),
@@ -121,7 +121,7 @@ impl Console {
         }
     }
 
-    /// Whether somebody sits there.
+    /// Whether a person uses it.
     pub(crate) fn is_interactive(&self) -> bool {
         match self {
             Self::Lines(lines) => lines.interactive,
@@ -129,7 +129,7 @@ impl Console {
         }
     }
 
-    /// Whether a program sits there that speaks JSON.
+    /// Whether a program uses it with JSON.
     pub(crate) fn is_json(&self) -> bool {
         match self {
             Self::Lines(lines) => lines.json,
@@ -137,7 +137,7 @@ impl Console {
         }
     }
 
-    /// The whole screen, if it is that.
+    /// The full screen, if used.
     pub(crate) fn full(&mut self) -> Option<&mut Full> {
         match self {
             Self::Lines(_) => None,
@@ -156,7 +156,7 @@ impl Console {
         }
     }
 
-    /// Asks a question; `None` when the user would rather leave, or cannot be asked.
+    /// Asks a question; `None` if the user leaves or cannot be asked.
     pub(crate) async fn ask(&mut self, question: String) -> Option<String> {
         let Self::Lines(lines) = self else { return None };
         lines.input.prompt(question.clone(), false);
@@ -199,8 +199,8 @@ impl Lines {
         })
     }
 
-    /// Keeps the editor's prompt and completions as they should be. The first prompt waits until there is something to say
-    /// about the connection, for a refused name asks another question.
+    /// Updates the editor's prompt and completions. The first prompt waits for the result of the login, because a rejected name leads to
+    /// another question.
     fn keep_current(&mut self, model: &mut Model, leaving: bool) {
         if let Some(names) = model.take_names() {
             self.names.set(names);

@@ -1,6 +1,6 @@
-//! How far each conversation was shown, counting what the user said here as shown.
+//! How far each conversation was shown; the user's own messages count as shown.
 //!
-//! Without the latter, every message of one's own would come back as news at the next login.
+//! Otherwise the user's own messages would be unread at the next login.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -8,9 +8,10 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 use protocol::ConversationId;
 
-/// Conversations kept. Overflow rule: the one longest unchanged is forgotten, and its cursor moves again with the next message shown.
+/// Most conversations tracked. Overflow rule: the least recently changed is dropped, and its cursor moves again with its next shown
+/// message.
 const CONVERSATIONS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// Own messages of one conversation that lie past one not shown yet. Overflow rule: the oldest is forgotten.
+/// Most own messages tracked past one that was not shown yet. Overflow rule: the oldest is dropped.
 const AHEAD: usize = 1024;
 
 /// The cursors of this user.
@@ -27,24 +28,24 @@ impl Default for Cursors {
 struct Cursor {
     /// Everything up to here was shown.
     shown: u64,
-    /// Our own, past `shown`.
+    /// Our own messages past `shown`.
     own: BTreeSet<u64>,
 }
 
 impl Cursors {
-    /// The server knows that everything up to `seq` was shown. How far it is known here.
+    /// The server reports a conversation as shown up to `seq`. Returns how far it is shown here.
     pub(crate) fn known(&mut self, conversation: &ConversationId, seq: u64) -> u64 {
         let cursor = self.cursor(conversation);
         cursor.raise(seq);
         cursor.shown
     }
 
-    /// Everything up to `seq` was shown here. The new cursor, if it moved.
+    /// Records that a conversation was shown up to `seq`. Returns the new cursor if it moved.
     pub(crate) fn shown(&mut self, conversation: &ConversationId, seq: u64) -> Option<u64> {
         self.cursor(conversation).raise(seq)
     }
 
-    /// The user said `seq`. The new cursor, if nothing before it is still to be shown.
+    /// Records an own message. Returns the new cursor unless earlier messages are not shown yet.
     pub(crate) fn own(&mut self, conversation: &ConversationId, seq: u64) -> Option<u64> {
         let cursor = self.cursor(conversation);
         if seq > cursor.shown {

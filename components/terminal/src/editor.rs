@@ -2,7 +2,7 @@
 //!
 //! The life of a line: [`Editor::prompt`] → the prompt is drawn → keys → Enter → [`Typed::Line`] on the channel → the next prompt.
 //!
-//! Leaves out what a line means, and everything that is printed beside it.
+//! Does not parse lines or print anything else.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,38 +23,38 @@ use crate::palette::Palette;
 use crate::prompt::{Prompt, PromptSlot};
 use crate::typed::Typed;
 
-/// Lines remembered in the history file. Overflow rule: the oldest are forgotten.
+/// Most lines in the history file. Overflow rule: the oldest are dropped.
 const HISTORY_LINES: usize = 1000;
-/// A line longer than this is not worth remembering: nobody types it, and a thousand of them would be a large file.
+/// Longer lines are not added to the history file: they are pasted rather than typed, and would make it large.
 const HISTORY_LINE_BYTES: usize = 1024;
 
 type Line = rustyline::Editor<Helper, FileHistory>;
 
-/// The editor's thread, seen from outside.
+/// A handle to the editor's thread.
 #[derive(Debug)]
 pub(crate) struct Editor {
     prompts: Arc<PromptSlot>,
     thread: std::thread::JoinHandle<()>,
-    /// The terminal as we found it.
+    /// The terminal's original settings.
     before: Option<Termios>,
 }
 
-/// What an editor is made with.
+/// An editor's parameters.
 pub(crate) struct Setup {
     pub(crate) gate: Arc<Gate>,
     pub(crate) names: Names,
     pub(crate) palette: Palette,
-    /// Where typed lines are remembered, if anywhere.
+    /// The file for typed lines, if any.
     pub(crate) history: Option<PathBuf>,
     pub(crate) typed: mpsc::Sender<Typed>,
 }
 
 impl Editor {
-    /// Starts the thread; it asks for nothing yet. Also gives the way to print beside the line, where the terminal has one.
+    /// Starts the thread without a prompt. Also returns the way to print beside the line, if the terminal supports it.
     pub(crate) fn start(setup: Setup) -> Result<(Self, Option<Beside>), ReadlineError> {
         let mut line = Line::with_history(config(setup.palette)?, history(setup.history.as_deref())?)?;
         line.set_helper(Some(Helper::new(Arc::clone(&setup.gate), setup.names, setup.palette)));
-        // A terminal that cannot move its cursor has no line that could be torn; the system edits what is typed there.
+        // A terminal without cursor movement has no line to protect; the system's line discipline edits it.
         let beside = line.create_external_printer().ok().map(beside);
         let before = beside.as_ref().and_then(|_| quieten());
         let prompts_chat = beside.is_some();
@@ -79,10 +79,10 @@ impl Editor {
 }
 
 impl Drop for Editor {
-    /// The terminal is left as it was found, even while a line is being edited.
+    /// Restores the terminal's settings, even while a line is being edited.
     fn drop(&mut self) {
         self.prompts.finish();
-        // Where nothing was changed, nothing is put back.
+        // Restores only if something was changed.
         if let Some(before) = &self.before {
             if !self.thread.is_finished() {
                 crate::output::leave_line();
@@ -92,8 +92,8 @@ impl Drop for Editor {
     }
 }
 
-/// Between two lines the editor hands the terminal back. What is typed in that instant, or pasted, must neither be echoed into the
-/// messages nor be edited by the system: it waits for the next line. Gives the terminal's state before that.
+/// Between two lines the editor restores the terminal. Input in that moment must neither be echoed into the output nor edited by the line
+/// discipline: it waits for the next line. Returns the previous settings.
 fn quieten() -> Option<Termios> {
     let before = tcgetattr(std::io::stdin()).ok()?;
     let mut quiet = before.clone();
@@ -121,7 +121,7 @@ fn history(path: Option<&Path>) -> Result<FileHistory, ReadlineError> {
     if let Some(path) = path
         && let Err(error) = history.load(path)
     {
-        // There is none the first time, and one that cannot be read costs no more than its lines.
+        // The file is missing the first time; if it cannot be read, only its lines are lost.
         tracing::debug!(%error, "no history of typed lines");
     }
     Ok(history)
@@ -131,7 +131,7 @@ fn beside(mut printer: impl ExternalPrinter + Send + 'static) -> Beside {
     Box::new(move |text| printer.print(text).map_err(std::io::Error::other))
 }
 
-/// Without `prompts_chat` only questions have a prompt: one that asks for chat would stand before the next message.
+/// Without `prompts_chat` only questions have a prompt, because a chat prompt would precede the next message.
 fn edit(
     mut line: Line,
     prompts_chat: bool,

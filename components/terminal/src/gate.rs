@@ -1,19 +1,19 @@
-//! Keeps what arrives from tearing the line that is being typed.
+//! Coordinates printing with the line editor, so that output does not corrupt the line being typed.
 //!
-//! The editor's thread says where it is; the printer's thread prints beside the line while one is edited, waits for the instant
-//! in which a finished line leaves the screen, and writes straight to the terminal whenever there is no line. The lock is held
-//! while it does the last, so that no prompt is drawn into a message.
+//! The editor's thread reports its phase. The printer's thread prints beside the line while one is edited, waits briefly while a line is
+//! being finished, and writes directly to the terminal if there is no line. It holds the lock meanwhile, so that no prompt is drawn into a
+//! message.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-/// Where the editor is.
+/// The editor's phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// No line on the screen; the cursor is at the start of a row.
     Idle,
-    /// A line is on the screen and may be typed at.
+    /// A line is being edited.
     Editing,
-    /// Enter was pressed; the line is about to be done.
+    /// Enter was pressed; the editor is about to leave the line.
     Finishing,
 }
 
@@ -26,14 +26,14 @@ pub(crate) struct Gate {
 
 /// How to print now.
 #[derive(Debug)]
-pub(crate) enum Way<'a> {
+pub(crate) enum PrintMode<'a> {
     /// Through the editor, beside the line.
     Beside,
-    /// Straight to the terminal, as long as this is held.
+    /// Directly to the terminal while this is held.
     Directly(Held<'a>),
 }
 
-/// Keeps the editor from drawing a prompt.
+/// Prevents the editor from drawing a prompt.
 #[derive(Debug)]
 pub(crate) struct Held<'a>(#[expect(dead_code, reason = "held, not read")] MutexGuard<'a, Phase>);
 
@@ -44,7 +44,7 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// The editor is about to draw its prompt, or has.
+    /// The editor is drawing, or has drawn, its prompt.
     pub(crate) fn editing(&self) {
         self.set(Phase::Editing);
     }
@@ -59,16 +59,16 @@ impl Gate {
         self.set(Phase::Idle);
     }
 
-    /// Waits until something can be printed, and says how. The wait is short: it ends without anybody's doing.
-    pub(crate) fn way(&self) -> Way<'_> {
+    /// Waits until printing is possible, and returns how. The wait is short and ends by itself.
+    pub(crate) fn print_mode(&self) -> PrintMode<'_> {
         let phase = self.lock();
         let phase = self
             .changed
             .wait_while(phase, |phase| *phase == Phase::Finishing)
             .expect("nobody panics while holding this lock");
         match *phase {
-            Phase::Editing => Way::Beside,
-            Phase::Idle | Phase::Finishing => Way::Directly(Held(phase)),
+            Phase::Editing => PrintMode::Beside,
+            Phase::Idle | Phase::Finishing => PrintMode::Directly(Held(phase)),
         }
     }
 
@@ -90,11 +90,11 @@ mod tests {
     #[test]
     fn a_message_goes_beside_a_line_and_directly_without_one() {
         let gate = Gate::default();
-        assert!(matches!(gate.way(), Way::Directly(_)));
+        assert!(matches!(gate.print_mode(), PrintMode::Directly(_)));
         gate.editing();
-        assert!(matches!(gate.way(), Way::Beside));
+        assert!(matches!(gate.print_mode(), PrintMode::Beside));
         gate.idle();
-        assert!(matches!(gate.way(), Way::Directly(_)));
+        assert!(matches!(gate.print_mode(), PrintMode::Directly(_)));
     }
 
     #[test]
@@ -103,7 +103,7 @@ mod tests {
         gate.finishing();
         let printer = std::thread::spawn({
             let gate = Arc::clone(&gate);
-            move || matches!(gate.way(), Way::Directly(_))
+            move || matches!(gate.print_mode(), PrintMode::Directly(_))
         });
         gate.idle();
         assert!(printer.join().unwrap());

@@ -1,4 +1,4 @@
-//! What rustyline asks while a line is edited: completions; and the moments it lets us know by asking.
+//! rustyline's callbacks while a line is edited: completion, and callbacks from which the editor's phase follows.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::completion::Names;
 use crate::gate::Gate;
 use crate::palette::Palette;
 
-/// rustyline's view of us.
+/// The callbacks.
 pub(crate) struct Helper {
     gate: Arc<Gate>,
     names: Names,
@@ -39,7 +39,7 @@ impl Completer for Helper {
 impl Hinter for Helper {
     type Hint = String;
 
-    /// Asked before a prompt is drawn, when the terminal takes single keys already.
+    /// Called before a prompt is drawn, when the terminal is already in raw mode.
     fn hint(&self, _: &str, _: usize, _: &Context<'_>) -> Option<String> {
         self.gate.editing();
         None
@@ -47,7 +47,7 @@ impl Hinter for Helper {
 }
 
 impl Validator for Helper {
-    /// Asked when Enter was pressed, before the line is left.
+    /// Called after Enter, before the editor leaves the line.
     fn validate(&self, _: &mut ValidationContext<'_>) -> Result<ValidationResult> {
         self.gate.finishing();
         Ok(ValidationResult::Valid(None))

@@ -1,4 +1,4 @@
-//! Where lines come from: a person at an editor, or a pipe.
+//! Line input: from the editor or a pipe.
 
 use std::io::BufRead;
 
@@ -17,7 +17,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Lines typed at an editor that sends them to the other end of `typed`.
+    /// Lines from an editor, received through `typed`.
     pub(crate) fn editor(editor: Editor, typed: mpsc::Receiver<Typed>) -> Self {
         Self { typed, editor: Some(editor) }
     }
@@ -26,17 +26,17 @@ impl Input {
     pub(crate) fn pipe() -> std::io::Result<Self> {
         let (sender, typed) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("input".to_owned());
-        // It may block in a read for ever, so it is never joined.
+        // Never joined, because it may block in a read for ever.
         thread.spawn(move || read_lines(std::io::stdin().lock(), &sender))?;
         Ok(Self { typed, editor: None })
     }
 
-    /// The next thing the user did. Cancel-safe.
+    /// The next input. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Typed {
         self.typed.recv().await.unwrap_or(Typed::End)
     }
 
-    /// What a pipe holds already. An editor's lines are dealt with one by one.
+    /// Input already available from a pipe. An editor's lines are processed one by one.
     pub(crate) fn waiting(&mut self) -> Option<Typed> {
         if self.editor.is_some() {
             return None;
@@ -44,14 +44,14 @@ impl Input {
         self.typed.try_recv().ok()
     }
 
-    /// Asks for the next line. A pipe is not asked.
+    /// Prompts for the next line, unless it is a pipe.
     pub(crate) fn prompt(&self, text: String, chat: bool) {
         if let Some(editor) = &self.editor {
             editor.prompt(Prompt { text, chat });
         }
     }
 
-    /// No more lines are wanted.
+    /// Stops prompting.
     pub(crate) fn finish(&self) {
         if let Some(editor) = &self.editor {
             editor.finish();

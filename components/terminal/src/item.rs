@@ -1,4 +1,4 @@
-//! What there is to show, before it is decided how.
+//! Items to show, independent of their presentation.
 
 use crate::history::entry::Entry;
 use crate::pending::preview;
@@ -6,53 +6,53 @@ use crate::pending::preview;
 /// One thing to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
-    /// A message that was not shown yet. Once it is, its cursor moves.
+    /// A new message. Once it is shown, its cursor moves.
     News(Entry),
-    /// What the user says; it is kept, and waits.
-    Said(Entry),
-    /// A message of the user's is stored. Whether its receiver was there, whether it took longer than usual, and whether the user knows
-    /// that already of the one before it.
+    /// A message of the user, saved and waiting.
+    Sent(Entry),
+    /// A message of the user was stored: whether the recipient is online, whether it took longer than usual, and whether the previous
+    /// message already showed the recipient as offline.
     Stored { entry: Entry, online: bool, delayed: bool, again: bool },
-    /// The server will not have a message of the user's, for this reason.
+    /// The server rejected a message of the user, for this reason.
     Refused { entry: Entry, reason: String },
-    /// A message that was asked for.
+    /// A message of the history that the user requested.
     Past(Entry),
-    /// The connection came or went.
+    /// The connection changed.
     Link(Link),
-    /// Somebody came or went; whether it is whom the user talks with.
+    /// A user went online or offline; `partner` if it is the current partner.
     Presence { name: String, online: bool, partner: bool },
     /// The answer to a command.
     Answer(String),
-    /// What the user should know: a message waits.
+    /// Information, such as that a message waits.
     Notice(String),
-    /// What the user must not miss: the history is not kept.
+    /// A warning, such as that the history is not saved.
     Trouble(String),
-    /// What helps somebody who sits there, and nobody else.
+    /// A hint for interactive users only.
     Hint(String),
-    /// Something did not work.
+    /// An error.
     Error(String),
 }
 
-/// What became of the connection.
+/// A change of the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Link {
-    /// The first one.
+    /// Connected for the first time.
     Up { server: String, me: String, online: Vec<String>, unseen: u64 },
-    /// It is back.
+    /// Reconnected.
     Again { server: String, me: String, online: Vec<String> },
-    /// It is gone, for this reason; so many messages wait.
+    /// Lost, with the reason and the number of waiting messages.
     Lost { reason: String, waiting: usize },
-    /// There is none yet, and nobody knows whether there will be.
+    /// Not connected yet, without a result.
     Late { server: String, waiting: usize },
-    /// There is none yet, for this reason.
+    /// Not connected yet, for this reason.
     Unreachable { server: String, reason: String, waiting: usize },
 }
 
 impl Item {
-    /// What is no message, as it is told to people.
+    /// Items other than messages, as text for people.
     pub(crate) fn words(&self) -> Vec<Self> {
         match self {
-            Self::News(_) | Self::Past(_) | Self::Said(_) => Vec::new(),
+            Self::News(_) | Self::Past(_) | Self::Sent(_) => Vec::new(),
             Self::Stored { again: true, delayed: false, .. } => Vec::new(),
             Self::Stored { entry, online, delayed, .. } => {
                 stored(entry, *online, *delayed).into_iter().collect()
@@ -72,7 +72,7 @@ impl Item {
     }
 }
 
-/// What to say about a message that is stored: nothing, if it just went through.
+/// The text about a stored message; `None` if it was delivered as usual.
 fn stored(entry: &Entry, online: bool, delayed: bool) -> Option<Item> {
     let (to, preview) = (&entry.partner, preview(&entry.text));
     let text = match (delayed, online) {

@@ -1,6 +1,6 @@
-//! The chat for programs: one JSON object a line in both directions. `docs/terminal.md` shows them all.
+//! The chat for programs: one JSON object per line in both directions. `docs/terminal.md` documents them all.
 //!
-//! JSON escapes what could steer a terminal, so texts stand here as they are.
+//! JSON escapes control characters, so texts are not filtered here.
 
 use protocol::native::Send;
 use protocol::{Body, ClientId, MessageType, Metadata, UserName};
@@ -50,12 +50,12 @@ enum Output<'a> {
     },
 }
 
-/// An item as one line; nothing for what helps only people.
+/// An item as one line; `None` for hints to interactive users.
 pub(crate) fn line(item: &Item) -> Option<String> {
     let record = Record::from;
     let output = match item {
         Item::News(entry) | Item::Past(entry) => Output::Message(record(entry)),
-        Item::Said(entry) => Output::Said(record(entry)),
+        Item::Sent(entry) => Output::Said(record(entry)),
         Item::Stored { entry, online, .. } => Output::Sent { online: *online, message: record(entry) },
         Item::Refused { entry, reason } => Output::Refused { reason, message: record(entry) },
         Item::Link(link) => self::link(link)?,
@@ -79,10 +79,10 @@ fn link(link: &Link) -> Option<Output<'_>> {
     })
 }
 
-/// What a program says.
+/// A message from a program.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Order {
+struct Request {
     to: UserName,
     body: Body,
     #[serde(default)]
@@ -93,17 +93,17 @@ struct Order {
     client_id: ClientId,
 }
 
-/// Reads `{"to":"bob","body":"hi"}`, with `kind`, `metadata` and `client_id` where the program has its own.
-pub(crate) fn order(line: &str) -> Result<Send, String> {
-    let order: Order = serde_json::from_str(line).map_err(|error| {
+/// Parses `{"to":"bob","body":"hi"}`, with optional `kind`, `metadata` and `client_id`.
+pub(crate) fn parse_request(line: &str) -> Result<Send, String> {
+    let request: Request = serde_json::from_str(line).map_err(|error| {
         format!("{error}; a message is {{\"to\":\"bob\",\"body\":\"hi\"}}, with optional kind, metadata and client_id")
     })?;
-    let Order { to, body, kind, metadata, client_id } = order;
+    let Request { to, body, kind, metadata, client_id } = request;
     Ok(Send { client_id, to, body, kind, metadata, timestamp: None, trace: false })
 }
 
-/// Whether a line is meant as such a message.
-pub(crate) fn is_order(line: &str) -> bool {
+/// Whether a line is such a message.
+pub(crate) fn is_request(line: &str) -> bool {
     line.trim_start().starts_with('{')
 }
 
@@ -129,7 +129,7 @@ mod tests {
         }
     }
 
-    /// One of the user's own, which the server has not seen.
+    /// An own message that the server does not have yet.
     fn own(text: &str) -> Entry {
         let client_id = Some(ClientId::parse("job-17").unwrap());
         Entry { row: 8, outgoing: true, seq: None, state: State::Waiting, client_id, ..entry(text) }
@@ -157,7 +157,7 @@ mod tests {
             Item::Link(Link::Up { server, me, online: vec!["bob".into(), "alice".into()], unseen: 1 }),
             Item::News(entry("hello")),
             Item::News(reading),
-            Item::Said(own("hi")),
+            Item::Sent(own("hi")),
             Item::Stored { entry: stored, online: true, delayed: false, again: false },
             Item::Refused { entry: refused, reason: "the body is empty".into() },
             Item::Presence { name: "bob".into(), online: false, partner: true },
@@ -175,10 +175,11 @@ mod tests {
 
     #[test]
     fn a_program_says_things_under_its_own_ids() {
-        let send = order(r#"{"to":"bob","body":"hi","client_id":"job-7","metadata":{"n":1}}"#).unwrap();
+        let send =
+            parse_request(r#"{"to":"bob","body":"hi","client_id":"job-7","metadata":{"n":1}}"#).unwrap();
         assert_eq!((send.to.as_str(), send.body.as_str(), send.client_id.as_str()), ("bob", "hi", "job-7"));
-        assert!(order(r#"{"to":"bob"}"#).unwrap_err().contains("missing field `body`"));
-        assert!(order(r#"{"to":"a b","body":"x"}"#).is_err());
-        assert!(is_order(" {}") && !is_order("bob: {}"));
+        assert!(parse_request(r#"{"to":"bob"}"#).unwrap_err().contains("missing field `body`"));
+        assert!(parse_request(r#"{"to":"a b","body":"x"}"#).is_err());
+        assert!(is_request(" {}") && !is_request("bob: {}"));
     }
 }

@@ -1,11 +1,11 @@
 //! The terminal client: `launcher chat`.
 //!
-//! At a terminal it takes the whole screen, or edits lines; between pipes it reads lines and prints lines. Inside:
+//! At a terminal it uses the full screen or edits lines; with pipes it reads and prints lines. Inside:
 //!
 //! * [`model`]: what happens, as a pure state machine. [`chat`]: drives it. [`command`]: what a typed line means.
-//! * [`transcript`]: how things look; nothing of the server's reaches the terminal but through its filter, [`clean`].
-//! * [`history`]: what was said, kept on this machine; [`outbox`] hands what waits there to the connection.
-//! * [`console`]: the user's end. It is a [`screen`], or an [`input`] and an [`output`], which [`gate`] keeps apart on one terminal.
+//! * [`transcript`]: formatting; all text from the server passes its filter, [`clean`].
+//! * [`history`]: messages stored on this machine; [`outbox`] sends those that wait there.
+//! * [`console`]: the user interface: a [`screen`], or an [`input`] and an [`output`], which [`gate`] coordinates on one terminal.
 
 mod address;
 mod chat;
@@ -44,14 +44,14 @@ use tokio_util::sync::CancellationToken;
 pub use crate::history::{Format, HistoryOptions, print};
 pub use crate::options::{Mode, Options, Theme};
 
-/// How long the end may take once `shutdown` is cancelled, whatever hangs.
+/// Time limit of the shutdown, whatever hangs.
 const SHUTDOWN: Duration = Duration::from_secs(3);
 
-/// Chats until the user leaves, standard input ends or `shutdown` is cancelled. Prints to standard output, and what is not a
-/// message to standard error where that is no terminal.
+/// Chats until the user leaves, standard input ends or `shutdown` is cancelled. Prints to standard output; everything but messages goes to
+/// standard error if output is not a terminal.
 ///
 /// # Errors
-/// When the name or the server is wrong, or something could not be sent.
+/// When the name or the server is invalid, or something could not be sent.
 pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Failure> {
     tokio::select! {
         result = login::converse(options, &shutdown) => result,

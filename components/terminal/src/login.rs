@@ -1,4 +1,4 @@
-//! Finds out who chats with which server, asks where it may, and asks again where the server refuses.
+//! Determines the user and the server, asks for them if possible, and asks again if the server rejects the name.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -20,21 +20,21 @@ use crate::item::Item;
 use crate::options::{Mode, Options, Theme, no_name};
 use crate::screen::Full;
 
-/// How often a taken name is tried again before it is believed: our own last session may still be ending.
+/// Retries of a name that is in use: our own last session may still be ending.
 const TAKEN_RETRIES: u32 = 5;
-/// How long between two such attempts.
+/// Delay between these retries.
 const TAKEN_PAUSE: Duration = Duration::from_millis(200);
 
-/// Who sits at which end.
+/// The available user interfaces.
 struct Desk {
     mode: Mode,
-    /// Whether the whole screen is used.
+    /// Whether the full screen is used.
     full: bool,
     theme: Theme,
     mouse: bool,
     bell: bool,
     history: Option<PathBuf>,
-    /// Where questions are asked and, without the whole screen, everything happens.
+    /// The line interface, for questions and, without the full screen, for everything.
     lines: Option<Console>,
 }
 
@@ -68,7 +68,7 @@ impl Desk {
         Ok(self.lines.insert(lines))
     }
 
-    /// The console to chat at.
+    /// The user interface for the chat.
     fn console(&mut self, me: &UserName, server: &Address) -> Result<Console, Failure> {
         if self.full {
             self.lines = None;
@@ -82,23 +82,23 @@ impl Desk {
         Ok(self.lines.take().expect("it was put there a line ago"))
     }
 
-    /// The chat at it is over for now.
+    /// Returns a console after a chat.
     fn put_back(&mut self, console: Console) {
         match console {
             Console::Lines(_) => self.lines = Some(console),
-            // The terminal is given back.
+            // Restores the terminal on drop.
             Console::Full(_) => {}
         }
     }
 }
 
-/// Where the line editor remembers what was typed, in a directory that is the user's alone.
+/// The line editor's history file, in a private directory.
 fn typed_lines(directory: &Path) -> Option<PathBuf> {
     let file = directory.join("chat-history");
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     let is_private = made.and_then(|()| match std::fs::File::open(&file) {
         Ok(file) => make_private(&file),
-        // The editor makes it, for its owner alone.
+        // The editor creates it with private permissions.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     });
@@ -111,7 +111,7 @@ fn typed_lines(directory: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Logs in and chats, under another name if need be.
+/// Logs in and chats, with another name if necessary.
 pub(crate) async fn converse(options: Options, shutdown: &CancellationToken) -> Result<(), Failure> {
     let mut desk = Desk::new(&options);
     let (address, mut name) = tokio::select! {
@@ -139,7 +139,7 @@ pub(crate) async fn converse(options: Options, shutdown: &CancellationToken) -> 
     }
 }
 
-/// Chats, and tries a name again that is taken.
+/// Chats; retries if the name is in use.
 async fn keep_connecting(
     console: &mut Console,
     desk: &Desk,
@@ -166,14 +166,14 @@ async fn keep_connecting(
     }
 }
 
-/// A last word, once the terminal is as it was.
+/// Prints the final text after the terminal is restored.
 fn say(farewell: &str) {
     use std::io::Write;
-    // Nobody listening is no failure.
+    // A closed standard error is not a failure.
     let _ = writeln!(std::io::stderr(), "{farewell}");
 }
 
-/// The server and the name, from the options or from the user; `None` when the user would rather leave.
+/// The server and the name, from the options or the user; `None` if the user leaves.
 async fn login(options: Options, desk: &mut Desk) -> Result<Option<(Address, UserName)>, Failure> {
     let usage = |error: String| Failure::new(Exit::Usage, error);
     let asks = desk.asks();
@@ -181,7 +181,7 @@ async fn login(options: Options, desk: &mut Desk) -> Result<Option<(Address, Use
     let default = Address::from(options.default_server);
     let address = match &options.server {
         Some(server) => Address::parse(server).map_err(|error| usage(error.to_string()))?,
-        // Whoever gives a name knows what they want; whoever gives nothing is asked both.
+        // With a name given, the default server is used; without any, both are asked for.
         None if asks && options.name.is_none() => match ask_server(desk.lines()?, default).await? {
             Some(address) => address,
             None => return Ok(None),
@@ -223,7 +223,7 @@ async fn ask_name(console: &mut Console) -> Result<Option<UserName>, Failure> {
     }
 }
 
-/// The server refused a name: the next one to try, or `None` when the user would rather leave.
+/// The server rejected a name: returns the next one to try, or `None` if the user leaves.
 async fn another_name(
     desk: &mut Desk,
     name: &UserName,
@@ -243,7 +243,7 @@ async fn another_name(
 }
 
 async fn complain(console: &mut Console, error: String) -> Result<(), Failure> {
-    // Nobody has a name yet, and an error is shown to everybody alike.
+    // There is no user name yet, and errors do not depend on it.
     let nobody = UserName::parse("nobody").expect("this is a name");
     console.show(Item::Error(error), &nobody).await
 }

@@ -1,7 +1,6 @@
-//! What happens in a chat, decided without doing any of it: what the user types, what the server says, what was kept and shown go
-//! in, and [`Effect`]s come out.
+//! The chat's pure state machine: user input, server frames, and results of saving and showing go in, [`Effect`]s come out.
 //!
-//! * [`effect`]: what comes out. [`server`]: what the server says. Here: the state, and what the user says.
+//! * [`effect`]: the effects. [`server`]: server frames. Here: the state, and user input.
 
 mod effect;
 mod server;
@@ -22,9 +21,9 @@ pub(crate) use effect::Effect;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Connection {
-    /// Not yet, and no attempt has failed.
+    /// Not connected yet; no attempt has failed.
     Opening,
-    /// Not yet, and the user was told that it takes long.
+    /// Not connected yet; the user was told that it takes long.
     Late,
     Up,
     Down,
@@ -34,25 +33,25 @@ enum Connection {
 #[derive(Debug)]
 pub(crate) struct Model {
     me: UserName,
-    /// The server as the user knows it.
+    /// The server's address for display.
     server: String,
     connection: Connection,
     greeted: bool,
-    /// Everything unseen has come.
+    /// All unread messages have arrived.
     live: bool,
     partner: Option<UserName>,
     people: People,
     pending: Pending,
     cursors: Cursors,
-    /// The log that those are places in.
+    /// The log to which the cursors belong.
     log: Option<Uuid>,
-    /// Pages that were asked for and have not come.
+    /// The number of requested pages that have not arrived.
     pages: usize,
-    /// What went wrong: lines not understood, messages refused.
+    /// The number of failures: invalid lines and rejected messages.
     failures: usize,
-    /// The user was told, since the connection was lost, that what they say waits.
+    /// Whether the user was told, since the connection was lost, that messages wait.
     told_to_wait: bool,
-    /// Who was away when the last message was stored; to say so of each of many helps nobody.
+    /// The recipient that was offline at the last message, so that this is reported only once.
     away: Option<UserName>,
 }
 
@@ -82,7 +81,7 @@ impl Model {
         }
     }
 
-    /// What was said in an earlier session and still waits.
+    /// Adds messages of an earlier session that still wait.
     pub(crate) fn waits(&mut self, sends: &[Send]) {
         for send in sends {
             self.people.met(&send.to);
@@ -90,12 +89,12 @@ impl Model {
         }
     }
 
-    /// Whom a line without a name goes to.
+    /// The recipient of lines without a name.
     pub(crate) fn partner(&self) -> Option<&UserName> {
         self.partner.as_ref()
     }
 
-    /// The user looks at the conversation with somebody, or with one to whom nothing can be said.
+    /// The user opened a conversation; `None` if its partner cannot be written to.
     pub(crate) fn open(&mut self, partner: Option<UserName>) {
         self.partner = partner.map(|partner| self.people.spelling(partner));
         if let Some(partner) = &self.partner {
@@ -103,57 +102,57 @@ impl Model {
         }
     }
 
-    /// Everybody online.
+    /// All online users.
     pub(crate) fn online(&self) -> Vec<String> {
         self.people.online()
     }
 
-    /// The server as the user knows it.
+    /// The server's address for display.
     pub(crate) fn server(&self) -> &str {
         &self.server
     }
 
-    /// Who chats.
+    /// The user.
     pub(crate) fn me(&self) -> &UserName {
         &self.me
     }
 
-    /// Names that may be meant, for completion, if they changed since they were last taken.
+    /// Names for completion, if they changed since the last call.
     pub(crate) fn take_names(&mut self) -> Option<Vec<String>> {
         self.people.take_names()
     }
 
-    /// How many messages have no answer yet.
+    /// The number of unanswered messages.
     pub(crate) fn unanswered(&self) -> usize {
         self.pending.len()
     }
 
-    /// Whether nothing more can be said for now.
+    /// Whether the limit of unanswered messages is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.pending.is_full()
     }
 
-    /// Whether all that was asked for and all that was unseen has come.
+    /// Whether all requested and unread messages have arrived.
     pub(crate) fn is_up_to_date(&self) -> bool {
         self.live && self.pages == 0
     }
 
-    /// Whether there is a connection.
+    /// Whether the chat is connected.
     pub(crate) fn is_connected(&self) -> bool {
         self.connection == Connection::Up
     }
 
-    /// Whether there ever was a connection.
+    /// Whether the chat was ever connected.
     pub(crate) fn was_connected(&self) -> bool {
         self.greeted
     }
 
-    /// Whether the user was told how the first attempt to connect goes.
+    /// Whether the user was told about the first attempt to connect.
     pub(crate) fn has_tried(&self) -> bool {
         self.connection != Connection::Opening
     }
 
-    /// How often something went wrong that the user asked for.
+    /// The number of failures.
     pub(crate) fn failures(&self) -> usize {
         self.failures
     }
@@ -176,7 +175,7 @@ impl Model {
         }
     }
 
-    /// Something the user asked for does not work.
+    /// Reports and counts a failure.
     pub(crate) fn wrong(&mut self, error: String) -> Effects {
         self.failures += 1;
         vec![show(Item::Error(error))]
@@ -194,7 +193,7 @@ impl Model {
         })
     }
 
-    /// The user, or their program, says something.
+    /// The user or their program sends a message.
     pub(crate) fn send(&mut self, mut send: Send) -> Effects {
         if self.pending.is_full() {
             return self.wrong(format!("not sent: {LIMIT} messages wait already; say it again later"));
@@ -203,7 +202,7 @@ impl Model {
         self.people.met(&send.to);
         let connected = self.is_connected();
         if !connected {
-            // What is said offline keeps the time it was said at.
+            // A message written offline keeps its time.
             send.timestamp.get_or_insert_with(Timestamp::now);
         }
         self.partner = Some(send.to.clone());
@@ -211,14 +210,14 @@ impl Model {
         vec![Effect::Say(send)]
     }
 
-    /// What the user says is kept, and goes out from there.
-    pub(crate) fn said(&mut self, entry: Entry) -> Effects {
+    /// A message of the user was saved, and is sent from the history.
+    pub(crate) fn saved(&mut self, entry: Entry) -> Effects {
         if let (State::Stored | State::Refused, Some(id)) = (entry.state, &entry.client_id) {
-            // A program says under its own id what it said before: it is done already.
+            // A program repeated a message under its own id: it is already stored.
             self.pending.settle(id);
             return vec![show(Item::Stored { entry, online: true, delayed: false, again: false })];
         }
-        let mut effects = vec![show(Item::Said(entry))];
+        let mut effects = vec![show(Item::Sent(entry))];
         if !self.is_connected() && !std::mem::replace(&mut self.told_to_wait, true) {
             let text = "not connected: your messages are saved and sent once the server is back";
             effects.push(show(Item::Notice(text.to_owned())));
@@ -251,7 +250,7 @@ impl Model {
         vec![Effect::Ask(ClientFrame::History(HistoryRequest { with, before: None, limit: Some(count) }))]
     }
 
-    /// Every unseen message is shown as it comes, so there is nothing left to fetch.
+    /// Unread messages are shown as they arrive, so there is nothing to fetch.
     fn check(&self) -> Item {
         if !self.is_connected() {
             Item::Notice("not connected: unread messages arrive after reconnecting".to_owned())
@@ -262,8 +261,8 @@ impl Model {
         }
     }
 
-    /// What the user says can be neither kept nor sent.
-    pub(crate) fn unsaid(&mut self, id: &ClientId, error: &str) -> Effects {
+    /// A message of the user can neither be saved nor sent.
+    pub(crate) fn not_saved(&mut self, id: &ClientId, error: &str) -> Effects {
         self.pending.settle(id);
         self.wrong(format!("not sent: {error}"))
     }

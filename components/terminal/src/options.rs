@@ -1,4 +1,4 @@
-//! What the command line says.
+//! The options from the command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,28 +7,28 @@ use kit::{Exit, Failure};
 
 use crate::clean;
 
-/// Who chats, and with which server. What is missing is asked for where somebody sits there.
+/// The user, the server and the display. Missing values are asked for at a terminal.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// `HOST:PORT` or `HOST` of the chat server.
     pub server: Option<String>,
     /// The user's name.
     pub name: Option<String>,
-    /// The server where none is named: this machine's own.
+    /// The default server: this machine's own.
     pub default_server: SocketAddr,
     /// How the chat is shown.
     pub mode: Mode,
-    /// The directory of the history; without one nothing is kept.
+    /// The directory of the history; without it nothing is stored.
     pub history: Option<PathBuf>,
-    /// The colours of the whole screen.
+    /// The colours of the full screen.
     pub theme: Theme,
-    /// Whether the mouse is used on the whole screen.
+    /// Whether the full screen uses the mouse.
     pub mouse: bool,
-    /// Whether the bell rings for what comes while nobody looks at it, on the whole screen.
+    /// Whether the full screen rings the bell for messages that arrive without focus.
     pub bell: bool,
 }
 
-/// The colours of the whole screen. `NO_COLOR` in the environment means [`Theme::Mono`], whatever is chosen.
+/// The colours of the full screen. `NO_COLOR` in the environment means [`Theme::Mono`], whatever is configured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Theme {
     /// The terminal's eight colours, for any background.
@@ -38,23 +38,23 @@ pub enum Theme {
     Dark,
     /// Dark colours, for a light background.
     Light,
-    /// None at all.
+    /// No colours.
     Mono,
 }
 
 /// How a chat is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// As fits: the whole screen at a terminal, lines between pipes and at a terminal that can do no more.
+    /// Full screen at a terminal that supports it; otherwise lines.
     #[default]
     Auto,
-    /// Line by line: for pipes, screen readers and terminals that can do no more.
+    /// Line by line: for pipes, screen readers and simple terminals.
     Plain,
     /// Read and write one JSON object per line.
     Json,
 }
 
-/// The command line names somebody who cannot be.
+/// The command line has an invalid name.
 pub(crate) fn no_name(name: &str, error: &impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Usage, format!("invalid name '{}': {error}", clean::one_line(name)))
 }

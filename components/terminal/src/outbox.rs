@@ -1,4 +1,4 @@
-//! Hands what waits in the history to the connection, in the order it was said, and gathers the answers.
+//! Sends waiting messages of the history in order, and collects the answers.
 
 use protocol::ClientId;
 use protocol::native::Ack;
@@ -7,26 +7,26 @@ use transport::{NativeClient, SendError};
 
 use crate::history::keeper::{HistoryError, Keeper};
 
-/// Messages that the connection has and the server has not answered. Overflow rule: the others wait in the history.
+/// Most messages in flight. Overflow rule: the others wait in the history.
 const IN_FLIGHT: usize = 256;
 
-/// The way from the history to the server.
+/// Sends messages from the history to the server.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// The row of the last message handed over.
+    /// The row of the last submitted message.
     after: i64,
-    /// The history may hold more than was handed over.
+    /// Whether the history may have more messages to submit.
     more: bool,
     answers: JoinSet<(ClientId, Result<Ack, SendError>)>,
 }
 
 impl Outbox {
-    /// Something was said.
+    /// A message was added to the history.
     pub(crate) fn filled(&mut self) {
         self.more = true;
     }
 
-    /// Hands over what there is room for.
+    /// Submits as many messages as there is room for.
     pub(crate) async fn pump(&mut self, keeper: &Keeper, client: &NativeClient) -> Result<(), HistoryError> {
         let room = IN_FLIGHT.saturating_sub(self.answers.len());
         if !self.more || room == 0 {
@@ -38,14 +38,14 @@ impl Outbox {
         for message in waiting {
             self.after = message.row;
             let id = message.send.client_id.clone();
-            // A client that ended sends nothing more; the message waits for the next one.
+            // The client has ended; the message waits for the next one.
             let Ok(answer) = client.submit(message.send).await else { return Ok(()) };
             self.answers.spawn(async move { (id, answer.await.unwrap_or(Err(SendError::Ended))) });
         }
         Ok(())
     }
 
-    /// The next answers; `None` while nothing is on its way. Cancel-safe.
+    /// The next answers; `None` while nothing is in flight. Cancel-safe.
     pub(crate) async fn answers(&mut self) -> Option<Vec<(ClientId, Result<Ack, SendError>)>> {
         let mut answers = vec![self.answers.join_next().await?];
         while let Some(answer) = self.answers.try_join_next() {

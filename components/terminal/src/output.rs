@@ -1,7 +1,7 @@
-//! Everything that is printed goes through one thread: a stalled terminal or pipe never holds up the connection's upkeep.
+//! All output goes through one thread, so that a stalled terminal or pipe never blocks the connection.
 //!
-//! The life of a line: [`Output::print`] queues it → the thread writes it → where it was a message, [`Output::shown`] tells that
-//! its conversation was shown so far.
+//! The life of a line: [`Output::print`] queues it → the thread writes it → if it was a message, [`Output::shown`] reports its conversation
+//! as shown up to it.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,25 +10,25 @@ use std::sync::{Arc, Mutex};
 use protocol::ConversationId;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::gate::{Gate, Way};
+use crate::gate::{Gate, PrintMode};
 use crate::transcript::Stream;
 
-/// Lines not written yet. Overflow rule: whoever prints waits, so the server is not read from, and it feeds us from its store. As many
-/// may be written and not yet noted as shown when the client is killed, so they are few.
+/// Most lines not written yet. Overflow rule: the caller waits, so the server is not read from, and it reads from its store later. Small,
+/// because lines written but not recorded as shown are shown again after a kill.
 const QUEUE: usize = 64;
 
-/// Nobody reads what we print any more.
+/// The reader of our output has gone.
 #[derive(Debug, thiserror::Error)]
 #[error("the output is closed")]
 pub(crate) struct OutputClosed;
 
-/// A message's place: where it was shown up to.
+/// A position up to which a conversation was shown.
 pub(crate) type Place = (ConversationId, u64);
 
 /// How a thread prints beside a line being edited.
 pub(crate) type Beside = Box<dyn FnMut(String) -> std::io::Result<()> + Send>;
 
-enum Order {
+enum Request {
     Print { stream: Stream, text: String, place: Option<Place> },
     Flush(oneshot::Sender<()>),
 }
@@ -36,11 +36,11 @@ enum Order {
 /// Where lines are printed.
 #[derive(Debug)]
 pub(crate) struct Output {
-    orders: mpsc::Sender<Order>,
+    requests: mpsc::Sender<Request>,
     shown: Arc<Shown>,
 }
 
-/// What was shown and not asked for yet: one entry a conversation.
+/// Shown positions not yet collected: one entry per conversation.
 #[derive(Debug, Default)]
 struct Shown {
     places: Mutex<BTreeMap<ConversationId, u64>>,
@@ -53,19 +53,19 @@ impl Output {
         Self::start(|stream, text| match stream {
             Stream::Out => write_to(std::io::stdout(), &text),
             Stream::Err => {
-                // Nobody listening to what is said about the messages is no reason to stop delivering them.
+                // A closed standard error must not stop the delivery of messages.
                 let _ = write_to(std::io::stderr(), &text);
                 Ok(())
             }
         })
     }
 
-    /// To a terminal on which a line may be being edited.
+    /// Output to a terminal with a line editor.
     pub(crate) fn beside(gate: Arc<Gate>, mut beside: Option<Beside>) -> std::io::Result<Self> {
-        Self::start(move |_, text| match (gate.way(), &mut beside) {
-            (Way::Beside, Some(beside)) => beside(text),
-            (Way::Beside, None) => write_to(std::io::stdout(), &text),
-            (Way::Directly(held), _) => {
+        Self::start(move |_, text| match (gate.print_mode(), &mut beside) {
+            (PrintMode::Beside, Some(beside)) => beside(text),
+            (PrintMode::Beside, None) => write_to(std::io::stdout(), &text),
+            (PrintMode::Directly(held), _) => {
                 let written = write_to(std::io::stdout(), &text);
                 drop(held);
                 written
@@ -76,30 +76,30 @@ impl Output {
     fn start(
         write: impl FnMut(Stream, String) -> std::io::Result<()> + Send + 'static,
     ) -> std::io::Result<Self> {
-        let (orders, queue) = mpsc::channel(QUEUE);
+        let (requests, queue) = mpsc::channel(QUEUE);
         let shown = Arc::<Shown>::default();
         let thread = std::thread::Builder::new().name("output".to_owned());
         thread.spawn({
             let shown = Arc::clone(&shown);
             move || work(queue, write, &shown)
         })?;
-        Ok(Self { orders, shown })
+        Ok(Self { requests, shown })
     }
 
-    /// Prints some lines, and notes a place as shown once that is done.
+    /// Prints lines, and records a position as shown once they are written.
     pub(crate) async fn print(
         &self,
         stream: Stream,
         text: String,
         place: Option<Place>,
     ) -> Result<(), OutputClosed> {
-        self.orders.send(Order::Print { stream, text, place }).await.map_err(|_| OutputClosed)
+        self.requests.send(Request::Print { stream, text, place }).await.map_err(|_| OutputClosed)
     }
 
     /// Waits until all that was printed is written.
     pub(crate) async fn flush(&self) {
         let (done, written) = oneshot::channel();
-        if self.orders.send(Order::Flush(done)).await.is_ok() {
+        if self.requests.send(Request::Flush(done)).await.is_ok() {
             let _ = written.await;
         }
     }
@@ -109,7 +109,7 @@ impl Output {
         self.shown.news.notified().await;
     }
 
-    /// What was shown since it was last asked.
+    /// The positions shown since the last call.
     pub(crate) fn shown(&self) -> Vec<Place> {
         let mut places = self.shown.places.lock().expect("nobody panics while holding this lock");
         std::mem::take(&mut *places).into_iter().collect()
@@ -117,14 +117,14 @@ impl Output {
 }
 
 fn work(
-    mut queue: mpsc::Receiver<Order>,
+    mut queue: mpsc::Receiver<Request>,
     mut write: impl FnMut(Stream, String) -> std::io::Result<()>,
     shown: &Shown,
 ) {
     while let Some(order) = queue.blocking_recv() {
         match order {
-            Order::Flush(done) => drop(done),
-            Order::Print { stream, text, place } => {
+            Request::Flush(done) => drop(done),
+            Request::Print { stream, text, place } => {
                 if let Err(error) = write(stream, text) {
                     tracing::debug!(%error, "the output is closed");
                     return;
@@ -140,9 +140,9 @@ fn work(
     }
 }
 
-/// Leaves a line that was being edited: pasting works as before, and what comes next starts on a row of its own.
+/// Leaves the line being edited: ends bracketed paste and starts a new row.
 pub(crate) fn leave_line() {
-    // A terminal that is gone needs no care.
+    // Errors of a closed terminal are ignored.
     let _ = write_to(std::io::stdout(), "\u{1b}[?2004l\n");
 }
 

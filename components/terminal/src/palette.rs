@@ -1,6 +1,6 @@
-//! Colours, or none: by kind of message, and one for each person.
+//! Colours by type of message and by user, or none.
 //!
-//! Only the eight basic colours and faint are used, which every theme, light or dark, makes readable.
+//! Only the eight basic colours and faint, which are readable in every theme, light or dark.
 
 use protocol::MessageType;
 
@@ -18,7 +18,7 @@ const RED: &str = "31";
 const PEOPLE: [&str; 5] = ["32", "34", "35", "36", "1;34"];
 
 impl Palette {
-    /// Colours where the terminal takes them and `NO_COLOR` (no-color.org) does not forbid them.
+    /// Colours if the terminal supports them and `NO_COLOR` (no-color.org) is not set.
     pub(crate) fn choose(no_color: Option<&str>, term: Option<&str>) -> Self {
         let forbidden = no_color.is_some_and(|value| !value.is_empty());
         let dumb = term.is_none_or(|term| term.is_empty() || term == "dumb");
@@ -33,7 +33,7 @@ impl Palette {
         self.with(RED, text)
     }
 
-    /// A person keeps their colour.
+    /// Each user has a fixed colour.
     pub(crate) fn name(self, name: &str) -> String {
         let sum = name.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
         self.with(PEOPLE[sum % PEOPLE.len()], name)

@@ -1,4 +1,4 @@
-//! What the user has said and the server has not answered yet.
+//! The user's unanswered messages.
 
 use std::collections::BTreeMap;
 
@@ -7,22 +7,22 @@ use protocol::{ClientId, UserName};
 
 use crate::clean;
 
-/// Most messages that wait for the server. Overflow rule: what is said beyond is refused, or the pipe waits.
+/// Most unanswered messages. Overflow rule: further ones are refused, or the pipe waits.
 pub(crate) const LIMIT: usize = 10_000;
-/// How much of a message is repeated to say which one it was.
+/// Length of a message's preview in characters.
 const PREVIEW_CHARS: usize = 40;
 
-/// A message on its way.
+/// An unanswered message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Waiting {
     pub(crate) to: UserName,
-    /// How it begins.
+    /// The beginning of its text.
     pub(crate) preview: String,
-    /// It was said, or the connection broke, before it was answered; the user was told that it waits.
+    /// Whether the user was told that it waits for a connection.
     pub(crate) delayed: bool,
 }
 
-/// Messages without an answer, at most [`LIMIT`].
+/// Unanswered messages, at most [`LIMIT`].
 #[derive(Debug, Default)]
 pub(crate) struct Pending(BTreeMap<String, Waiting>);
 
@@ -36,7 +36,7 @@ impl Pending {
         self.0.remove(id.as_str())
     }
 
-    /// The connection broke: everything waits. How many that is.
+    /// The connection was lost: marks all as delayed. Returns their number.
     pub(crate) fn delay(&mut self) -> usize {
         for waiting in self.0.values_mut() {
             waiting.delayed = true;
@@ -53,7 +53,7 @@ impl Pending {
     }
 }
 
-/// How a message begins.
+/// The beginning of a message.
 pub(crate) fn preview(body: &str) -> String {
     let text = clean::flatten(body);
     match text.char_indices().nth(PREVIEW_CHARS) {

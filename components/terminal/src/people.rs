@@ -1,26 +1,26 @@
-//! Who is online, and with whom there was something to say: the names one may mean.
+//! Online users and recent partners: the names for completion.
 
 use std::collections::VecDeque;
 
 use protocol::UserName;
 
-/// Most people online that are known. Overflow rule: those who come later are not listed.
+/// Most online users tracked. Overflow rule: later ones are not listed.
 const ONLINE: usize = 4096;
-/// Most people met. Overflow rule: the one met longest ago is forgotten.
+/// Most recent partners. Overflow rule: the least recent is dropped.
 const MET: usize = 64;
 
-/// The people around.
+/// The known users.
 #[derive(Debug, Default)]
 pub(crate) struct People {
     online: Vec<UserName>,
-    /// The latest met at the front.
+    /// Recent partners, the latest first.
     met: VecDeque<UserName>,
-    /// The names may differ from those told last.
+    /// Whether the names changed since they were last taken.
     changed: bool,
 }
 
 impl People {
-    /// Everybody online, as a greeting tells.
+    /// Sets the online users from a greeting.
     pub(crate) fn come(&mut self, mut online: Vec<UserName>) {
         online.truncate(ONLINE);
         self.online.clear();
@@ -30,7 +30,7 @@ impl People {
         }
     }
 
-    /// Somebody came or went. Whether that is news.
+    /// A user went online or offline. Returns whether that is a change.
     pub(crate) fn turn(&mut self, name: UserName, online: bool) -> bool {
         let place = self.online.iter().position(|other| *other == name);
         match (place, online) {
@@ -44,7 +44,7 @@ impl People {
         true
     }
 
-    /// There was something to say to, or from, somebody.
+    /// Records a message to or from a user.
     pub(crate) fn met(&mut self, name: &UserName) {
         self.changed |= !self.met.contains(name);
         self.met.retain(|other| other != name);
@@ -56,22 +56,22 @@ impl People {
         self.online.contains(name)
     }
 
-    /// The name as its owner writes it, where that is known.
+    /// The name in its owner's spelling, if known.
     pub(crate) fn spelling(&self, name: UserName) -> UserName {
         self.online.iter().chain(&self.met).find(|known| **known == name).cloned().unwrap_or(name)
     }
 
-    /// Everybody online, in the order they came.
+    /// All online users, in the order of their logins.
     pub(crate) fn online(&self) -> Vec<String> {
         self.online.iter().map(UserName::to_string).collect()
     }
 
-    /// Names that may be meant, if they changed since they were last taken.
+    /// The names for completion, if they changed since the last call.
     pub(crate) fn take_names(&mut self) -> Option<Vec<String>> {
         std::mem::take(&mut self.changed).then(|| self.names())
     }
 
-    /// Those online, then those met.
+    /// Online users, then recent partners.
     fn names(&self) -> Vec<String> {
         let away = self.met.iter().filter(|name| !self.is_online(name));
         self.online.iter().chain(away).map(|name| name.as_str().to_owned()).collect()

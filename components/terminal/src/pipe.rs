@@ -1,5 +1,5 @@
-//! Lines from a pipe or a file, whatever wrote them: they end with `\n`, `\r\n`, `\r` or, as Telnet writes it, `\r\0`; a byte order
-//! mark of UTF-8 is skipped, and UTF-16 is named instead of being sent as something else.
+//! Lines from a pipe or a file, tolerant of their origin: they end with `\n`, `\r\n`, `\r` or Telnet's `\r\0`; a UTF-8 byte order mark is
+//! skipped, and UTF-16 is reported as an error.
 
 use std::io::{BufRead, Error, ErrorKind, Result};
 
@@ -8,13 +8,13 @@ use protocol::limits::LINE_BYTES;
 /// The byte order mark that some editors and shells put before UTF-8.
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads lines. Bound: one line of [`LINE_BYTES`] is held. Overflow rule: the rest of a longer one is skipped as it comes.
+/// Reads lines. Bound: one line of [`LINE_BYTES`]. Overflow rule: the rest of a longer one is skipped as it arrives.
 #[derive(Debug)]
 pub(crate) struct Pipe<R> {
     reader: R,
-    /// Nothing was read yet.
+    /// Whether nothing was read yet.
     first: bool,
-    /// The last line ended with `\r`: a `\n` or a zero that comes next belongs to it.
+    /// Whether the last line ended with `\r`: a following `\n` or zero belongs to it.
     after_cr: bool,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Pipe<R> {
 pub(crate) enum Line {
     /// Its text without the line end. What is not UTF-8 is replaced by U+FFFD.
     Text(String),
-    /// It was longer than allowed.
+    /// It exceeded the limit.
     TooLong,
 }
 
@@ -35,7 +35,7 @@ impl<R: BufRead> Pipe<R> {
     /// The next line, or `None` at the end; a last line without an end counts.
     ///
     /// # Errors
-    /// Those of the pipe, and that it holds UTF-16.
+    /// Read errors, and UTF-16 input.
     pub(crate) fn next(&mut self) -> Result<Option<Line>> {
         let (mut line, mut length, mut any) = (Vec::new(), 0, false);
         loop {
@@ -78,8 +78,7 @@ impl<R: BufRead> Pipe<R> {
     }
 }
 
-/// Whether a text begins as UTF-16 does: with its byte order mark, or with a zero in each of the first pairs of bytes, as no other text
-/// has them.
+/// Whether a text starts like UTF-16: with its byte order mark, or with a zero in each of the first pairs of bytes.
 fn is_utf16(line: &[u8]) -> bool {
     let pairs = || line.chunks_exact(2).take(4);
     let zeros = |at: usize| line.len() >= 4 && pairs().all(|pair| pair[at] == 0 && pair[1 - at] != 0);
@@ -91,7 +90,7 @@ mod tests {
     use super::*;
 
     fn read(input: &[u8]) -> Result<Vec<Line>> {
-        // However small the pieces are.
+        // Also with the smallest reads.
         let mut pieces = Pipe::new(std::io::BufReader::with_capacity(1, input));
         let lines = std::iter::from_fn(|| pieces.next().transpose()).collect::<Result<Vec<_>>>();
         let mut whole = Pipe::new(input);

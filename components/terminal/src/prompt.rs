@@ -1,22 +1,22 @@
-//! What stands before the line being typed, handed from the chat to the editor's thread.
+//! The editor's prompt, passed from the chat to the editor's thread.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// How long the editor waits for the chat to deal with a line before it offers the next one all the same, so that a chat that
-/// waits for the printer, which may wait for the editor, goes on.
+/// How long the editor waits for the chat to process a line before it prompts again, to prevent a deadlock: the chat may wait for the
+/// printer, which may wait for the editor.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prompt {
-    /// As it is shown.
+    /// The text to show.
     pub(crate) text: String,
-    /// Whether it asks for chat: it may be shown again unasked, and what is typed is remembered.
+    /// Whether it is the chat prompt, which may be shown again by itself, and whose lines are stored.
     pub(crate) chat: bool,
 }
 
-/// The next prompt. One place: a newer one replaces an older.
+/// The next prompt. A single slot: a newer one replaces an older.
 #[derive(Debug, Default)]
 pub(crate) struct PromptSlot {
     state: Mutex<State>,
@@ -31,7 +31,7 @@ struct State {
 }
 
 impl PromptSlot {
-    /// The next line is asked for with this.
+    /// Sets the prompt for the next line.
     pub(crate) fn put(&self, prompt: Prompt) {
         let mut state = self.lock();
         state.prompt = Some(prompt);
@@ -40,7 +40,7 @@ impl PromptSlot {
         self.changed.notify_all();
     }
 
-    /// No line is asked for any more.
+    /// Stops prompting.
     pub(crate) fn finish(&self) {
         self.lock().over = true;
         self.changed.notify_all();

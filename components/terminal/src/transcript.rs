@@ -1,6 +1,6 @@
-//! How things are shown: as a conversation on a screen, or as one line each for a program that reads them.
+//! Formats items: as a conversation on a screen, or as one line each for a program.
 //!
-//! Everything passes [`clean`] here, and nothing is printed that did not come out of here.
+//! Everything passes [`clean`] here, and all output comes from here.
 
 use protocol::UserName;
 use unicode_width::UnicodeWidthStr;
@@ -12,12 +12,12 @@ use crate::item::Item;
 use crate::json;
 use crate::palette::Palette;
 
-/// Where a line belongs.
+/// The output stream of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stream {
-    /// What was asked for: messages and answers.
+    /// Messages and answers.
     Out,
-    /// What is said about it.
+    /// Notices and errors.
     Err,
 }
 
@@ -26,13 +26,13 @@ pub(crate) enum Stream {
 pub(crate) enum Transcript {
     /// For a person.
     Screen(Screen),
-    /// For a program: RFC 3339 times, one line a message, no hints.
+    /// For a program: RFC 3339 times, one line per message, no hints.
     Plain,
-    /// For a program that reads JSON: one object a line, for everything that happens.
+    /// For a program that reads JSON: one object per line, for everything that happens.
     Json,
 }
 
-/// A screen's state.
+/// The state of the screen format.
 #[derive(Debug)]
 pub(crate) struct Screen {
     palette: Palette,
@@ -46,7 +46,7 @@ impl Transcript {
         Self::Screen(Screen { palette, zone, day: today })
     }
 
-    /// The lines of an item, each with its line end, or `None` where it is not for this reader. `me` is the user.
+    /// The lines of an item, each with its line end, or `None` if this reader does not need it. `me` is the user.
     pub(crate) fn render(&mut self, item: &Item, me: &UserName) -> Option<(Stream, String)> {
         match self {
             Self::Screen(screen) => {
@@ -84,7 +84,7 @@ fn plain(item: &Item, me: &UserName) -> Option<(Stream, String)> {
     Some((stream, lines.into_iter().map(|(_, text)| text).collect()))
 }
 
-/// Who said it; of one's own messages, said elsewhere, also to whom.
+/// The sender; for own messages from elsewhere, also the recipient.
 fn who(entry: &Entry, me: &UserName) -> String {
     let partner = clean::one_line(&entry.partner);
     if entry.outgoing { format!("{me} -> {partner}") } else { partner }
@@ -128,7 +128,7 @@ impl Screen {
             (partner.clone(), palette.name(&partner))
         };
         text.push_str(&format!("{} {coloured}  ", palette.faint(&time)));
-        // Further lines stand under the first, so that none can pass for a message of its own.
+        // Further lines are indented, so that none looks like a message.
         let indent = " ".repeat(time.width() + 1 + bare.width() + 2);
         let separator = format!("\n{indent}");
         let body: Vec<String> =

@@ -1,45 +1,45 @@
-//! What the user does.
+//! User input.
 
 use crate::history::entry::Entry;
 
-/// Lines that were typed and not dealt with yet. Overflow rule: the editor, or the pipe, waits.
+/// Most unprocessed inputs. Overflow rule: the editor or the pipe waits.
 pub(crate) const QUEUE: usize = 64;
 
-/// What the user did.
+/// A user input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Typed {
     /// Entered a line.
     Line(String),
-    /// Piped a line longer than any message; it was skipped.
+    /// A piped line longer than any message; it was skipped.
     TooLong,
-    /// Did something on the screen.
+    /// Actions on the full screen.
     Acts(Vec<Act>),
     /// Pressed ctrl-C.
     Interrupt,
     /// Pressed ctrl-D, or the pipe ended.
     End,
-    /// Nothing can be read any more, for this reason.
+    /// Input failed, for this reason.
     Failed(String),
 }
 
-/// What the user wants that the screen cannot do alone.
+/// A user's action that the screen cannot do alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// Do what this line says.
+    /// Process this line.
     Line(String),
     /// Open a conversation.
     Open(String),
-    /// Open a conversation where this message stands.
+    /// Open a conversation at this message.
     Find(Entry),
-    /// Load more of the open conversation from what is kept.
+    /// Load older messages of the open conversation from the history.
     Older,
-    /// Ask the server for what lies before this place of the open conversation.
+    /// Request messages before this `seq` of the open conversation from the server.
     Ask(Option<u64>),
     /// Ctrl-C.
     Interrupt,
     /// Leave.
     Leave,
-    /// Stop until the shell lets us go on.
+    /// Suspend this process.
     Suspend,
     /// Use the mouse, or leave it to the terminal.
     Mouse(bool),
@@ -47,11 +47,11 @@ pub(crate) enum Act {
     Redraw,
 }
 
-/// What happened at the user's end.
+/// An event of the user interface.
 #[derive(Debug)]
 pub(crate) enum Happening {
-    /// The user did something.
+    /// User input.
     Typed(Typed),
-    /// Something was shown.
+    /// Output was shown.
     Shown,
 }

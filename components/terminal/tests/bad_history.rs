@@ -1,4 +1,4 @@
-//! A history that cannot be kept: it is said what is wrong where and what to do, and the chat goes on.
+//! A history that cannot be saved: the user is told what is wrong and what to do, and the chat continues.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
@@ -27,7 +27,7 @@ async fn begun(home: &Path, servers: &FakeServers) {
     assert_eq!(run.code, Some(0), "{}", run.err);
 }
 
-/// Runs the client in a home on a disk of its own, of which it has `size`, after `prepare` has been at work there.
+/// Runs the client with its home on a separate disk of `size`, after `prepare` has run there.
 async fn on_a_disk(size: &str, prepare: &str, servers: &FakeServers, input: &str) -> Option<Output> {
     let home = tempfile::tempdir().unwrap();
     let script = format!(
@@ -39,7 +39,7 @@ async fn on_a_disk(size: &str, prepare: &str, servers: &FakeServers, input: &str
     command.arg(servers.chat.to_string()).arg("alice").env("XDG_STATE_HOME", home.path());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // It may end without reading.
+    // It may exit without reading.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
     let output = child.wait_with_output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -50,7 +50,7 @@ async fn on_a_disk(size: &str, prepare: &str, servers: &FakeServers, input: &str
     Some(output)
 }
 
-/// What is told of the file, and that everything said arrived all the same.
+/// The notice about the file; asserts that all messages arrived anyway.
 async fn told(output: Output, servers: &FakeServers, bodies: &[String]) -> String {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
@@ -75,7 +75,7 @@ async fn a_file_that_another_program_holds_is_named_and_left_alone() {
     assert_eq!(servers.conversation("alice", "bob", 2).await[1].body.as_str(), "hi");
     drop(other);
     assert_eq!(sql(home.path(), "alice", "SELECT group_concat(message) FROM messages"), "kept");
-    // Once it is free, what the server has is fetched.
+    // Once it is unlocked, the server's messages are fetched.
     let run = run_in(home.path(), &[&servers.chat.to_string(), "alice"], "/history bob\n").await;
     assert!(run.out.contains("alice -> bob: hi"), "{}", run.out);
 }

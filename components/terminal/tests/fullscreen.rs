@@ -1,4 +1,4 @@
-//! The whole screen in a real terminal, typed at key by key and looked at.
+//! The full screen in a real terminal, operated key by key.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/proxy.rs"]
@@ -95,7 +95,7 @@ async fn without_a_server_one_reads_searches_and_writes_and_it_goes_out_once() {
     assert_eq!(servers.conversation("alice", "bob", 2).await.len(), 2);
 }
 
-/// Has somebody write until the bell has rung so often: it rings no more than once a second.
+/// Sends messages until the bell has rung this often: at most once a second.
 fn ring(servers: &FakeServers, terminal: &Tmux, from: &str, bells: usize) {
     let mut n = 0;
     terminal.until("the bell", |_| {
@@ -166,13 +166,13 @@ async fn nothing_stays_of_a_flag_or_a_family_that_the_terminal_finds_wider_than_
     terminal.until("the line", |rows| rows.last().is_some_and(|row| row.ends_with("end")));
     terminal.press(&["Enter"]);
     assert_eq!(servers.conversation("alice", "bob", 1).await[0].body.as_str(), signs);
-    // Typed, they come a part at a time.
+    // When typed, they arrive in parts.
     terminal.type_text(signs);
     terminal.press(&["Enter"]);
     assert_eq!(servers.conversation("alice", "bob", 2).await[1].body.as_str(), signs);
     let rows = terminal.until("both", |rows| rows.iter().filter(|row| row.ends_with("end")).count() == 2);
     assert_eq!(rows.last().map(String::as_str), Some("›"), "{rows:#?}");
-    // At the end of a row they do not go on in the next one, nor move the screen.
+    // At the end of a row they neither wrap nor scroll the screen.
     for sign in ["👩\u{200d}👩\u{200d}👧", "🇩🇪🇩🇪", "❤\u{fe0f}❤\u{fe0f}", "👍🏽"] {
         terminal.paste(&format!("{}{sign}", "x".repeat(75)));
         let rows = terminal.until("the line", |rows| rows.iter().any(|row| row.starts_with("› xxx")));

@@ -1,4 +1,4 @@
-//! The client in a real terminal, typed at and looked at.
+//! The client in a real terminal.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
@@ -218,7 +218,7 @@ async fn a_server_that_does_not_greet_is_told_of_and_lines_are_taken_meanwhile()
     for mode in ["plain", ""] {
         let command = format!("{} {address} alice {mode}", support::client().display());
         let Some(terminal) = Tmux::sized(&command, 80, 24) else { return };
-        // It takes the connection and the greeting, and says nothing; nor does it close.
+        // It accepts the connection and the greeting, but neither answers nor closes.
         let (_silent, _) = listener.accept().await.unwrap();
         let shows = |text: String| terminal.until(&text, |rows| rows.iter().any(|row| row.contains(&text)));
         shows(format!("{address} has not answered yet; still trying"));

@@ -1,4 +1,4 @@
-//! The client without its server, and what it keeps: what is said waits in the history, and goes out once.
+//! The client without its server: messages wait in the history and are sent once.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/proxy.rs"]
@@ -17,7 +17,7 @@ use transport::testing::FakeServers;
 
 const WAITING: &str = "SELECT count(*) FROM p2p_messages WHERE state = 'waiting'";
 
-/// Waits until a client's history answers like this.
+/// Waits until a query of a client's history returns this.
 async fn until(home: &Path, question: &str, answer: &str) {
     let looking = async {
         while sql(home, "alice", question) != answer {
@@ -71,7 +71,7 @@ async fn what_was_shown_before_a_crash_is_hardly_shown_again() {
     }
     let arguments = [&servers.chat.to_string(), "alice"];
     let mut shown = Vec::new();
-    // What is new, and then what an earlier session kept without coming to show it.
+    // New messages, and then those that an earlier session saved but did not show.
     for stop in [800, 1600] {
         let mut client = start(home.path(), &arguments);
         let mut output = BufReader::new(client.stdout.take().unwrap()).lines();
@@ -88,7 +88,7 @@ async fn what_was_shown_before_a_crash_is_hardly_shown_again() {
     shown.extend(last.out.lines().map(str::to_owned));
     let all: std::collections::BTreeSet<&String> = shown.iter().collect();
     assert_eq!(all.len(), SAID, "nothing is lost");
-    // Each time no more than what is printed at once.
+    // At most one batch of output each time.
     assert!(shown.len() - all.len() < 400, "{} of {SAID} were shown twice", shown.len() - all.len());
 }
 
@@ -107,7 +107,7 @@ async fn what_was_said_before_a_crash_goes_out_once_whether_it_had_arrived_or_no
         expected.push(said(0));
         let stored = "SELECT count(*) FROM p2p_messages WHERE state = 'stored'";
         until(home.path(), stored, &expected.len().to_string()).await;
-        // The server hears it, and the client never learns; the next ones do not even arrive.
+        // The server receives it, but the client never learns; the next ones do not even arrive.
         wire.deafen();
         input.write_all(format!("bob: {}\n", said(1)).as_bytes()).await.unwrap();
         expected.push(said(1));

@@ -1,4 +1,4 @@
-//! A bug in the client: the terminal is as it was, and what went wrong can be read.
+//! A panic in the client: the terminal is restored, and the error is readable.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
@@ -12,7 +12,7 @@ use transport::testing::FakeServers;
 async fn after_a_panic_the_terminal_is_as_it_was_and_the_message_is_readable() {
     let servers = FakeServers::start().await;
     for signal in ["-USR1", "-USR2"] {
-        // A backtrace would push what comes before it off the screen.
+        // A backtrace would scroll the earlier output off the screen.
         let command =
             format!("echo before; RUST_BACKTRACE=0 {} {} alice", support::client().display(), servers.chat);
         let Some(terminal) = Tmux::sized(&format!("sh -c '{command}'"), 80, 24) else { return };

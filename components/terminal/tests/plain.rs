@@ -1,4 +1,4 @@
-//! The client between pipes: lines in, lines out, and an exit code that says whether all was stored.
+//! The client with pipes: lines in, lines out, and an exit code that tells whether all messages were stored.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use transport::testing::FakeServers;
 
-/// Runs the client, which has no history yet, on this input to its end.
+/// Runs the client without a history on this input to its end.
 async fn run(server: SocketAddr, name: &str, input: &str) -> Run {
     let home = tempfile::tempdir().unwrap();
     run_in(home.path(), &[&server.to_string(), name], input).await
@@ -107,7 +107,7 @@ async fn input_is_taken_whatever_wrote_it_and_utf_16_is_named() {
     let events = servers.conversation("alice", "bob", 5).await;
     let said: Vec<&str> = events.iter().map(|event| event.body.as_str()).collect();
     assert_eq!(said, ["one", "two", "three", "four", "five"]);
-    // Each of its bytes is one of UTF-8, too.
+    // Each of its bytes is valid UTF-8, too.
     let wide: String = "bob: hi\n".chars().flat_map(|c| [c, '\0']).collect();
     for (mode, at) in [("plain", "standard error"), ("json", "standard output")] {
         let run = run_in(home.path(), &[&servers.chat.to_string(), "alice", mode], &wide).await;
@@ -207,7 +207,7 @@ async fn a_program_speaks_json_and_reads_what_becomes_of_it() {
     assert_eq!((sent[0]["client_id"].as_str(), sent[0]["with"].as_str()), (Some("job-1"), Some("carol")));
     assert_eq!((sent[1]["seq"].as_u64(), sent[1]["state"].as_str()), (Some(2), Some("stored")));
     assert!(of("error")[0]["text"].as_str().unwrap().contains("a message is {"), "{}", run.out);
-    // Said again under the same id, it is said once.
+    // A message repeated under the same id is sent once.
     let run = run_in(home.path(), &arguments, input).await;
     assert!(run.out.contains("\"job-1\""), "{}", run.out);
     assert_eq!(servers.conversation("alice", "carol", 1).await.len(), 1);
@@ -222,7 +222,7 @@ async fn a_server_that_means_no_good_steers_nothing_in_any_mode() {
             let mut child = start(home.path(), &[&server.to_string(), "alice", mode]);
             let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
             let (mut written, mut said) = (Vec::new(), Vec::new());
-            // Each of them ends the connection, which is said; until then all that is written counts.
+            // Each of them ends the connection, which is reported; only earlier output counts.
             let saying = async {
                 loop {
                     tokio::select! {

@@ -1,4 +1,4 @@
-//! Does what the user wants on the screen.
+//! Executes the user's actions on the full screen.
 
 use kit::Failure;
 use protocol::UserName;
@@ -11,13 +11,13 @@ use crate::model::Effect;
 use crate::screen::{LOADED, is_worth_remembering};
 use crate::typed::{Act, Typed};
 
-/// Messages of a conversation that are loaded at once.
+/// Messages loaded at once.
 const PAGE: usize = 200;
-/// Messages before one that was found, or the first unseen one, that are loaded with it.
+/// Messages loaded before a search result or the first unread message.
 const CONTEXT: usize = 50;
 
 impl Chat<'_> {
-    /// Puts on the screen what the history holds.
+    /// Fills the screen from the history.
     pub(super) async fn begin(&mut self) -> Result<(), Failure> {
         if self.console.full().is_none() {
             return Ok(());
@@ -63,7 +63,7 @@ impl Chat<'_> {
         Ok(Vec::new())
     }
 
-    /// The conversation that lines go to is the one that is open; in the beginning it is the latest.
+    /// Opens the conversation that lines go to; at the start, the latest one.
     pub(super) async fn follow_partner(&mut self) -> Result<(), Failure> {
         let Some(full) = self.console.full() else { return Ok(()) };
         let Some(partner) = self.model.partner() else {
@@ -85,7 +85,7 @@ impl Chat<'_> {
 
     async fn open(&mut self, partner: String) -> Result<(), Failure> {
         let name = UserName::parse(&partner).ok();
-        // What is unseen is loaded whole, to be read from its beginning.
+        // All unread messages are loaded, to be read from the first.
         let unseen = self.console.full().map_or(0, |full| full.screen.unseen(&partner));
         let count = usize::try_from(unseen).unwrap_or(LOADED).saturating_add(CONTEXT).clamp(PAGE, LOADED);
         let page = self.keeper.ask(move |history| history.page(&partner, None, count)).await?;
@@ -109,7 +109,7 @@ impl Chat<'_> {
         Ok(())
     }
 
-    /// Loads the open conversation again, with so many older messages.
+    /// Reloads the open conversation with additional older messages.
     pub(super) async fn reload(&mut self, more: usize) -> Result<(), Failure> {
         let Some(full) = self.console.full() else { return Ok(()) };
         let Some(partner) = full.screen.partner().map(str::to_owned) else { return Ok(()) };
@@ -128,7 +128,7 @@ impl Chat<'_> {
         request.map(|request| Effect::Ask(ClientFrame::History(request))).into_iter().collect()
     }
 
-    /// A page of the past came that the screen asked for.
+    /// A page of history arrived that the screen requested.
     pub(super) async fn filled_in(&mut self, page: HistoryPage) -> Result<Vec<Effect>, Failure> {
         let (me, count) = (self.model.me().clone(), page.events.len());
         let events = page.events;
@@ -137,7 +137,7 @@ impl Chat<'_> {
         Ok(Vec::new())
     }
 
-    /// The list of conversations as it is now.
+    /// Reloads the list of conversations.
     pub(super) async fn refill(&mut self) -> Result<Vec<Effect>, Failure> {
         if self.console.full().is_some() {
             let conversations = self.keeper.ask(|history| history.conversations()).await?;

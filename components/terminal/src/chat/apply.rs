@@ -1,4 +1,4 @@
-//! Does what the model says.
+//! Executes the model's effects.
 
 use std::collections::VecDeque;
 
@@ -16,16 +16,16 @@ use crate::history::write::Logs;
 use crate::item::Item;
 use crate::model::Effect;
 
-/// Messages that a search shows, the latest ones.
+/// Most search results; the latest are shown.
 const FOUND: usize = 200;
-/// Messages of an earlier session that are read and shown at once; how far is noted then.
+/// Messages of an earlier session that are loaded and shown at once; then the position is saved.
 const PAGE: usize = 100;
 
 impl Chat<'_> {
     pub(super) async fn apply(&mut self, effects: Vec<Effect>) -> Result<(), Failure> {
         let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
-            // What follows from one effect comes before the next.
+            // Effects of an effect come before the next one.
             for effect in self.act(effect, &mut effects).await?.into_iter().rev() {
                 effects.push_front(effect);
             }
@@ -33,7 +33,7 @@ impl Chat<'_> {
         Ok(())
     }
 
-    /// Does one effect, and with it those like it that come next, so that they are kept with one commit.
+    /// Executes an effect together with the following ones of the same kind, so that one commit saves them.
     async fn act(&mut self, effect: Effect, next: &mut VecDeque<Effect>) -> Result<Vec<Effect>, Failure> {
         match effect {
             Effect::Show(item) => self.show(item).await,
@@ -63,7 +63,7 @@ impl Chat<'_> {
             Effect::Past(page) if self.console.full().is_some() => self.filled_in(page).await,
             Effect::Past(page) => self.past(page).await,
             Effect::Refill => self.refill().await,
-            // An act may be a line, and a line may do anything: the future would hold itself.
+            // Boxed, because an action may be a line that has any effect: the future would contain itself.
             Effect::Do(act) => Box::pin(self.act_on(act)).await,
             Effect::Recall(with, count) => self.recall(with, count).await,
             Effect::Search(text) => self.search(text).await,
@@ -94,7 +94,7 @@ impl Chat<'_> {
         Ok(Vec::new())
     }
 
-    /// What an earlier session kept and did not come to show.
+    /// Shows messages that an earlier session saved but did not show.
     async fn unseen(&mut self) -> Result<Vec<Effect>, Failure> {
         let mut after = 0;
         loop {
@@ -105,7 +105,7 @@ impl Chat<'_> {
                 self.show(Item::News(entry)).await?;
             }
             let shown = self.shown();
-            // What was shown has no more to show, but the future does not know.
+            // Boxed for the type system; there is no actual recursion.
             Box::pin(self.apply(shown)).await?;
         }
     }
@@ -122,11 +122,11 @@ impl Chat<'_> {
         match self.keeper.ask(move |history| history.say(&said)).await {
             Ok(entries) => {
                 self.outbox.filled();
-                entries.into_iter().flat_map(|entry| self.model.said(entry)).collect()
+                entries.into_iter().flat_map(|entry| self.model.saved(entry)).collect()
             }
             Err(error) => {
                 let error = kit::failure::chain(&error);
-                ids.iter().flat_map(|id| self.model.unsaid(id, &error)).collect()
+                ids.iter().flat_map(|id| self.model.not_saved(id, &error)).collect()
             }
         }
     }
@@ -218,7 +218,7 @@ impl Chat<'_> {
     }
 }
 
-/// What is to be done at once with the first of a run of like effects, so that it is kept with one commit.
+/// Collects a run of effects of the same kind, so that one commit saves them.
 fn run<T>(
     first: T,
     effects: &mut VecDeque<Effect>,

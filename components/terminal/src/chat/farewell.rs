@@ -1,13 +1,13 @@
-//! What is said about a chat that is over.
+//! Final texts of a chat.
 
 use protocol::UserName;
 
-/// So many messages wait.
+/// The number of waiting messages.
 pub(super) fn wait(count: usize) -> String {
     if count == 1 { "1 message waits".to_owned() } else { format!("{count} messages wait") }
 }
 
-/// What becomes of so many messages without an answer, which the history keeps or does not.
+/// What happens to unanswered messages, which the history stores or does not.
 pub(super) fn unanswered(count: usize, kept: bool, me: &UserName, server: &str) -> String {
     let goes = if count == 1 { "it goes" } else { "they go" };
     let got = if count == 1 { "1 message got".to_owned() } else { format!("{count} messages got") };
@@ -20,14 +20,14 @@ pub(super) fn unanswered(count: usize, kept: bool, me: &UserName, server: &str) 
     }
 }
 
-/// There never was a connection; `rest` is what becomes of what was said.
+/// There never was a connection; `rest` is about the messages.
 pub(super) fn nobody(server: &str, rest: &str) -> String {
     format!(
         "cannot reach a chat server at {server} ('launcher' starts one on this machine, --server names another); {rest}"
     )
 }
 
-/// Some of what was asked for did not work.
+/// Some commands or messages failed.
 pub(super) fn failed(failures: usize) -> String {
     let failures = if failures == 1 { "1 error".to_owned() } else { format!("{failures} errors") };
     format!("failed: {failures}, see above")

@@ -1,28 +1,28 @@
-//! Why, and until when, the end is near.
+//! Why the chat is ending, and its deadline.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long somebody who leaves waits for what they said to be stored.
+/// How long to wait for messages to be stored when the user leaves.
 const LEAVING: Duration = Duration::from_secs(3);
-/// How long a pipe that ended waits for the next answer of a server that is there.
+/// How long to wait for the next answer of a connected server after a pipe ended.
 const ANSWERS: Duration = Duration::from_secs(30);
-/// How long a pipe waits for a server that is not: a restarted one is back within a second or two.
+/// How long a pipe waits for a connection: a restarted server is back within a second or two.
 pub(super) const SERVER: Duration = Duration::from_secs(5);
-/// How long what is under way may take when the process is told to end.
+/// How long to wait for messages in flight at shutdown.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// Why, and until when, the end is near.
+/// Why the chat is ending, and its deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leaving {
-    /// Not at all.
+    /// The chat continues.
     No,
-    /// The user said so.
+    /// The user left.
     User(Instant),
-    /// The pipe ended; what it asked for is still done, but not for ever by a server that comes and goes.
+    /// The pipe ended; its lines are still processed, but not indefinitely if the connection is unstable.
     EndOfInput { at: Instant, latest: Instant },
-    /// The process was told to end.
+    /// The process is shutting down.
     Shutdown(Instant),
 }
 
@@ -35,14 +35,14 @@ impl Leaving {
         Self::Shutdown(now + SHUTDOWN)
     }
 
-    /// `contact` is until when a pipe that never had a connection waits for one: it does not wait again.
+    /// `contact` is the deadline of a pipe that never had a connection: it does not wait again.
     pub(super) fn end_of_input(now: Instant, connected: bool, contact: Option<Instant>) -> Self {
         let at = now + if connected { ANSWERS } else { SERVER };
         let at = contact.map_or(at, |contact| at.min(contact));
         Self::EndOfInput { at, latest: now + 2 * ANSWERS }
     }
 
-    /// The connection was there before, or not, and is now, or not. Who waits for a server that is there is more patient.
+    /// Updates the deadline when the connection changes; it is longer while connected.
     pub(super) fn connection(&mut self, now: Instant, before: bool, after: bool) {
         if let Self::EndOfInput { at, latest } = self {
             match (before, after) {
@@ -53,7 +53,7 @@ impl Leaving {
         }
     }
 
-    /// The server answered: as long as it does, however slowly it takes so much, it is waited for.
+    /// The server answered: extends the deadline, however slow the server is.
     pub(super) fn answered(&mut self, now: Instant) {
         if let Self::EndOfInput { at, latest } = self {
             (*at, *latest) = (now + ANSWERS, now + 2 * ANSWERS);

@@ -1,4 +1,4 @@
-//! What a pipe holds behind `exit`: it is not sent, and not dropped without a word either.
+//! Counts a pipe's lines after `exit`, which are not sent but reported.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use crate::typed::Typed;
 
-/// How long a pipe that stays open is looked at after `exit`. What was written together with it is there long before.
+/// How long an open pipe is read after `exit`; lines written together with it arrive sooner.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The lines behind `exit`.
+/// The lines after `exit`.
 #[derive(Debug)]
 pub(super) struct Remainder {
     until: Instant,
@@ -22,7 +22,7 @@ impl Remainder {
         Self { until: now + LOOK, ended: false, lines: 0 }
     }
 
-    /// Notes what comes.
+    /// Counts input.
     pub(super) fn typed(&mut self, typed: &Typed) {
         match typed {
             Typed::Line(line) => self.lines += usize::from(!line.trim().is_empty()),
@@ -32,12 +32,12 @@ impl Remainder {
         }
     }
 
-    /// Until when more may come; `None` once it is known what there is.
+    /// Until when more lines may arrive; `None` once the count is final.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         (!self.ended && now < self.until).then_some(self.until)
     }
 
-    /// What to say about the lines that were not sent.
+    /// The report about lines that were not sent.
     pub(super) fn complaint(&self) -> Option<String> {
         match self.lines {
             0 => None,

@@ -6,8 +6,8 @@ use rusqlite::Connection;
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) connection: Connection,
-    /// The server that is talked to; messages wait for one server, and places in logs are those of one.
+    /// The current server; waiting messages and log positions belong to one server.
     pub(crate) server: Option<String>,
-    /// Why nothing is kept beyond this process, if so.
+    /// Why the history is kept only in memory, if so.
     pub(crate) trouble: Option<String>,
 }

@@ -1,20 +1,20 @@
-//! One message as it is kept.
+//! A message in the history.
 
 use protocol::{ClientId, ConversationId, MessageType, Metadata, Timestamp, UserName};
 
-/// What became of a message.
+/// The delivery state of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// The server has it.
+    /// Stored by the server.
     Stored,
-    /// It waits for the server.
+    /// Waiting for the server.
     Waiting,
-    /// The server refused it, and always will.
+    /// Rejected by the server for good.
     Refused,
 }
 
 impl State {
-    /// As it stands in the file, and in what is exported.
+    /// The name in the file and in exports.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Stored => "stored",
@@ -23,7 +23,7 @@ impl State {
         }
     }
 
-    /// What another program wrote there counts as stored: it is nothing for us to send.
+    /// Unknown values of other programs count as stored, so that such messages are not sent.
     pub(crate) fn parse(text: &str) -> Self {
         match text {
             "waiting" => Self::Waiting,
@@ -38,37 +38,37 @@ impl State {
 pub(crate) struct Entry {
     /// Its row.
     pub(crate) row: i64,
-    /// Where it stands in its conversation; nothing else orders it.
+    /// Its position, which alone determines the order in its conversation.
     pub(crate) place: i64,
-    /// The other one. Another program may have kept what is no name here, so this is text.
+    /// The other user. Text, because another program may have stored an invalid name.
     pub(crate) partner: String,
-    /// Whether the user said it.
+    /// Whether the user sent it.
     pub(crate) outgoing: bool,
     pub(crate) text: String,
-    /// When it was said.
+    /// When the sender wrote it.
     pub(crate) said: Timestamp,
     pub(crate) state: State,
-    /// Its place in the server's log.
+    /// Its `seq` in the server's log.
     pub(crate) seq: Option<u64>,
     pub(crate) kind: MessageType,
     pub(crate) metadata: Metadata,
-    /// The sender's id of it, where it is known.
+    /// The sender's id, if known.
     pub(crate) client_id: Option<ClientId>,
 }
 
 impl Entry {
-    /// The conversation it is in, where its partner is one.
+    /// Its conversation, if the partner is a valid name.
     pub(crate) fn conversation(&self, me: &UserName) -> Option<ConversationId> {
         conversation(me, &self.partner)
     }
 }
 
-/// Two spellings of one name have one key; what is no name is its own.
+/// The key of a name; an invalid name is its own key.
 pub(crate) fn key_of(partner: &str) -> String {
     UserName::stored(partner).map_or_else(|_| partner.to_owned(), |name| name.key().to_owned())
 }
 
-/// The conversation a partner's messages are in.
+/// The conversation with a partner.
 pub(crate) fn conversation(me: &UserName, partner: &str) -> Option<ConversationId> {
     Some(ConversationId::dm(me, &UserName::stored(partner).ok()?))
 }

@@ -1,4 +1,4 @@
-//! A history as other programs take it: a JSON array with one object a line, CSV (RFC 4180), or text for people.
+//! Exports a history: a JSON array with one object per line, CSV (RFC 4180), or text.
 
 use std::io::Write;
 
@@ -8,18 +8,18 @@ use serde::Serialize;
 use super::entry::Entry;
 use crate::clean;
 
-/// How messages are written.
+/// The export format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// An array, one object a line.
+    /// An array, one object per line.
     Json,
-    /// RFC 4180, with a line of headings.
+    /// RFC 4180 with a header line.
     Csv,
-    /// One line a message, for people.
+    /// One line per message, human-readable.
     Txt,
 }
 
-/// One message as JSON has it.
+/// A message in JSON.
 #[derive(Serialize)]
 pub(crate) struct Record<'a> {
     id: i64,
@@ -73,7 +73,7 @@ impl<'a, W: Write> Writer<'a, W> {
         }
     }
 
-    /// What stands after the last message.
+    /// Writes the end of the document.
     pub(super) fn end(self) -> std::io::Result<()> {
         if self.format == Format::Json {
             self.out.write_all(b"\n]\n")?;
@@ -118,7 +118,7 @@ fn csv(entry: &Entry, out: &mut impl Write) -> std::io::Result<()> {
     write!(out, "{}\r\n", line.join(","))
 }
 
-/// A field that a spreadsheet would take for a formula is told to it as text.
+/// Quotes a field; one that looks like a spreadsheet formula is marked as text.
 fn quoted(field: &str) -> String {
     let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let field = if formula { format!("'{field}") } else { field.to_owned() };

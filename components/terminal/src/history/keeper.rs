@@ -1,4 +1,4 @@
-//! The thread that a history lives on: a disk that stalls, or another program that holds the file, never holds up the screen.
+//! The history's thread, so that a stalled disk or another program's lock never blocks the user interface.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,29 +11,29 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::database::History;
 use super::open::path;
 
-/// Questions that wait. Overflow rule: who asks waits.
+/// Most queued calls. Overflow rule: the caller waits.
 const QUEUE: usize = 64;
-/// How long the end waits for the file to be closed.
+/// Time limit for closing the file.
 const CLOSING: Duration = Duration::from_secs(1);
-/// How often something is tried that another program's lock is in the way of; each try waits as long as SQLite does.
+/// Attempts while another program holds the lock; each waits as long as SQLite does.
 const TRIES: usize = 2;
 
 type Job = Box<dyn FnOnce(&mut History, &Path, &watch::Sender<Option<String>>) + Send>;
 
-/// A history, seen from outside its thread.
+/// A handle to the history's thread.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     jobs: mpsc::Sender<Job>,
     trouble: watch::Receiver<Option<String>>,
 }
 
-/// A question to the history that has no answer.
+/// A call to the history failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the history database failed")]
 pub(crate) struct HistoryError(#[source] Arc<rusqlite::Error>);
 
 impl Keeper {
-    /// Opens the history of a user in a directory, for what is said on a server; without a directory it is kept in memory.
+    /// Opens a user's history for a server in a directory; without a directory, in memory.
     pub(crate) fn open(directory: Option<PathBuf>, user: UserName, server: String) -> std::io::Result<Self> {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         let (news, trouble) = watch::channel(None);
@@ -48,7 +48,7 @@ impl Keeper {
             };
             if let Err(error) = history.attach(&server) {
                 history.do_without(&file, error);
-                // In memory it cannot fail, and if it does, messages wait for no server in particular.
+                // Cannot fail in memory; if it did, messages would wait for no particular server.
                 let _ = history.attach(&server);
             }
             news.send_replace(history.trouble.clone());
@@ -61,8 +61,7 @@ impl Keeper {
         Ok(Self { jobs, trouble })
     }
 
-    /// Does something with the history, again where another program is in the way for a moment, and without the file where it
-    /// cannot be used any more.
+    /// Calls the history. Retries if another program holds the lock, and continues in memory if the file becomes unusable.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         mut job: impl FnMut(&mut History) -> rusqlite::Result<T> + Send + 'static,
@@ -83,7 +82,7 @@ impl Keeper {
                 }
                 result = job(history);
             }
-            // Who asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = done.send(result);
         });
         let gone = || HistoryError(Arc::new(rusqlite::Error::InvalidQuery));
@@ -91,11 +90,11 @@ impl Keeper {
         answer.await.map_err(|_| gone())?.map_err(|error| HistoryError(Arc::new(error)))
     }
 
-    /// Why nothing is kept, if that is news. Cancel-safe; never returns while there is none.
+    /// Waits for a new reason why nothing is saved. Cancel-safe; never returns while there is none.
     pub(crate) async fn trouble(&mut self) -> String {
         loop {
             if self.trouble.changed().await.is_err() {
-                // The thread has ended, and has nothing to say any more.
+                // The thread has ended.
                 std::future::pending::<()>().await;
             }
             if let Some(trouble) = self.trouble.borrow_and_update().clone() {
@@ -104,22 +103,22 @@ impl Keeper {
         }
     }
 
-    /// Why nothing is kept, if that is news and nobody was told yet.
-    pub(crate) fn untold_trouble(&mut self) -> Option<String> {
+    /// Why nothing is saved, if not reported yet.
+    pub(crate) fn take_trouble(&mut self) -> Option<String> {
         let is_news = self.trouble.has_changed().unwrap_or(false);
         is_news.then(|| self.trouble.borrow_and_update().clone())?
     }
 
-    /// Closes the file, which then is a single one with everything in it.
+    /// Closes the file and merges SQLite's auxiliary files into it.
     pub(crate) async fn close(self) {
         let Self { jobs, mut trouble } = self;
         drop(jobs);
-        // The thread holds the other end of this for longer than the file.
+        // The thread drops the other end of this after closing the file.
         let closed = async { while trouble.changed().await.is_ok() {} };
         let _ = tokio::time::timeout(CLOSING, closed).await;
     }
 
-    /// Whether what is said outlives this process.
+    /// Whether messages survive this process.
     pub(crate) fn keeps(&self) -> bool {
         self.trouble.borrow().is_none()
     }

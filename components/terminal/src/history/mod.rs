@@ -1,10 +1,9 @@
-//! What was said, kept on this machine: one SQLite file for each user, `chat_history_<username>.db`.
+//! The message history on this machine: one SQLite file per user, `chat_history_<username>.db`.
 //!
-//! Its table `messages` is one that other programs read; everything else stands in tables of our own beside it, so those programs
-//! never notice. Inside:
+//! Other programs read its table `messages`; everything else is in additional tables, which they ignore. Inside:
 //!
-//! * [`entry`]: one message as it is kept. [`schema`]: the tables. [`open`]: finding and opening the file, and what to do without.
-//! * [`write`] and [`read`]: what is done with it. [`keeper`]: the thread that does it. [`export`]: for `launcher history`.
+//! * [`entry`]: a stored message. [`schema`]: the tables. [`open`]: finding and opening the file, and working without it.
+//! * [`write`] and [`read`]: operations. [`keeper`]: their thread. [`export`]: for `launcher history`.
 
 mod database;
 pub(crate) mod entry;

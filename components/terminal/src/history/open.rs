@@ -1,4 +1,4 @@
-//! Finds and opens the file, and says what is wrong with one that cannot be used. It is never overwritten.
+//! Finds and opens the file, and explains problems with it. An unusable file is never overwritten.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -11,12 +11,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::database::History;
 use super::schema;
 
-/// How long another program may hold the file before we say so.
+/// How long to wait for another program's lock before reporting it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-/// The largest file that is copied into memory because it can only be read.
+/// Largest read-only file that is copied into memory, in bytes.
 const COPY_BYTES: u64 = 64 * 1024 * 1024;
 
-/// The history cannot be used.
+/// Why the history cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
     #[error("'{}' is not a chat history; move it away, and a new one is created at the next start", .0.display())]
@@ -51,7 +51,7 @@ impl OpenError {
             (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => Self::Locked(path),
             (Some(ErrorCode::DiskFull), _) => Self::Full(path),
             (_, rusqlite::Error::InvalidQuery) => Self::Newer(path),
-            // Its table `messages` is some other one.
+            // Its table `messages` has a different schema.
             (_, rusqlite::Error::SqlInputError { .. }) => Self::Foreign(path),
             _ => Self::Other { path, source: Box::new(error) },
         }
@@ -70,7 +70,7 @@ impl OpenError {
     }
 }
 
-/// Where the history of a user is: the file that is there in any spelling of the name, else one named as they write it.
+/// The path of a user's history: an existing file in any spelling of the name, else one named as the user writes it.
 pub(crate) fn path(directory: &Path, user: &UserName) -> PathBuf {
     let exact = directory.join(format!("chat_history_{user}.db"));
     if exact.exists() {
@@ -88,12 +88,12 @@ pub(crate) fn path(directory: &Path, user: &UserName) -> PathBuf {
 }
 
 impl History {
-    /// Opens the file, and makes it where there is none.
+    /// Opens the file, and creates it if missing.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         create(path).map_err(|error| OpenError::from_io(path, error))?;
         let opened = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|mut connection| {
             connection.pragma_update(None, "synchronous", "FULL")?;
-            // First, because it fails where the file is none of ours, which must not be changed then.
+            // First, because it fails for foreign files, which must not be changed.
             schema::prepare(&mut connection)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             Ok(connection)
@@ -102,8 +102,8 @@ impl History {
         Ok(Self { connection, server: None, trouble: None })
     }
 
-    /// Opens the file where it is of use, and goes without one where it is not: what it holds can be read where that is possible,
-    /// and what is said from now on is remembered as long as this process lives. [`History::trouble`] says why.
+    /// Opens the file. If it is unusable, its content is read as far as possible, and new messages are stored in memory only.
+    /// [`History::trouble`] has the reason.
     pub(crate) fn open_or_do_without(path: &Path) -> Self {
         match Self::open(path) {
             Ok(history) => history,
@@ -114,7 +114,7 @@ impl History {
         }
     }
 
-    /// The file cannot be used any more: goes on in memory with what can still be read of it.
+    /// The file has become unusable: continues in memory with a copy of what can still be read.
     pub(crate) fn do_without(&mut self, path: &Path, error: rusqlite::Error) {
         let error = OpenError::from_sqlite(path, error);
         self.trouble = Some(format!("history is no longer saved: {}", kit::failure::chain(&error)));
@@ -125,7 +125,7 @@ impl History {
         self.connection = copied.unwrap_or_else(|_| memory());
     }
 
-    /// A history of nothing, for a chat that has no place to keep one.
+    /// An empty history in memory, for a chat without a file.
     pub(crate) fn in_memory(trouble: String) -> Self {
         Self { connection: memory(), server: None, trouble: Some(trouble) }
     }
@@ -148,12 +148,12 @@ fn memory() -> Connection {
     connection
 }
 
-/// What a file holds that cannot be written, in memory.
+/// A copy of a read-only file in memory.
 fn copy(path: &Path) -> Option<Connection> {
     if std::fs::metadata(path).ok()?.len() > COPY_BYTES {
         return None;
     }
-    // Beside a file in a directory that cannot be written, SQLite cannot put its lock: it is taken as a file nobody changes.
+    // In a read-only directory SQLite cannot create its lock: the file is opened as immutable.
     let uri = format!("file:{}?immutable=1", percent_encoded(path)?);
     let source = Connection::open_with_flags(
         uri,
@@ -180,14 +180,14 @@ fn percent_encoded(path: &Path) -> Option<String> {
     Some(path.to_str()?.bytes().map(encode).collect())
 }
 
-/// Made by us rather than by SQLite, so that nobody else may read what is said, whatever the umask; a file that another program made,
-/// and what SQLite keeps beside it, become as private.
+/// Creates the file with private permissions whatever the umask is, which SQLite would not. A file that another program created, and
+/// SQLite's files beside it, become private, too.
 fn create(path: &Path) -> std::io::Result<()> {
     if let Some(directory) = path.parent() {
         kit::files::make_directory(directory)?;
     }
     let file = kit::files::open(path, OpenOptions::new().create(true).append(true))?;
-    // SQLite gives the files that it makes from here on the mode of this one.
+    // SQLite creates further files with the mode of this one.
     let made_before = ["-wal", "-shm", "-journal"].map(|suffix| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -196,7 +196,7 @@ fn create(path: &Path) -> std::io::Result<()> {
     [Ok(file)].into_iter().chain(made_before).flatten().try_for_each(|file| make_private(&file))
 }
 
-/// Only its owner may read and write a file. One of somebody else's, who lets us use it, is theirs to protect.
+/// Makes a file private to its owner. Another user's file stays as it is.
 pub(crate) fn make_private(file: &File) -> std::io::Result<()> {
     if file.metadata()?.permissions().mode() & 0o7777 == 0o600 {
         return Ok(());

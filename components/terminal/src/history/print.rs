@@ -1,4 +1,4 @@
-//! `launcher history`: what is kept, read without a server.
+//! `launcher history`: prints the stored history without a server.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -12,25 +12,25 @@ use super::export::{Format, Writer};
 use super::open::{OpenError, path};
 use crate::options::no_name;
 
-/// Which part of whose history is wanted.
+/// Selects the history and its part.
 #[derive(Debug, Clone)]
 pub struct HistoryOptions {
-    /// The directory that histories are kept in.
+    /// The directory with the histories.
     pub directory: PathBuf,
-    /// Whose. Where it is missing there must be only one.
+    /// The user; may be missing if there is only one history.
     pub name: Option<String>,
     /// Only the conversation with this user.
     pub with: Option<String>,
-    /// Only what holds this text, whatever its case.
+    /// Only messages that contain this text, ignoring case.
     pub search: Option<String>,
-    /// How it is written.
+    /// The output format.
     pub format: Format,
 }
 
-/// Writes a history to `out`, the oldest message first. Whether there was any.
+/// Writes a history to `out`, the oldest message first. Returns whether there was any message.
 ///
 /// # Errors
-/// When there is no such history, or it cannot be read or written out. That nobody reads any more is none.
+/// When there is no such history, or it cannot be read or written out. A closed pipe is not an error.
 pub fn print(options: &HistoryOptions, out: impl Write) -> Result<bool, Failure> {
     let file = file(options)?;
     let history = History::open_to_read(&file)?;

@@ -1,4 +1,4 @@
-//! What is read from a history.
+//! Read operations of the history.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::database::History;
 use super::entry::{Entry, State, conversation, key_of};
 
-/// Conversations whose place is told to the server. Overflow rule: of the others it sends what lies past the user's own cursor, and what
-/// is known of that is told by its id.
+/// Most conversations whose position is sent to the server. Overflow rule: for the others the server sends everything past the user's
+/// cursor, and duplicates are recognised by their ids.
 const CURSORS: i64 = 200;
-/// Conversations that are listed, the latest first. Overflow rule: older ones are found by search and by name.
+/// Most conversations listed, the latest first. Overflow rule: older ones are found by search and by name.
 const CONVERSATIONS: i64 = 500;
 
 const COLUMNS: &str = "p.message_id, p.place, p.partner, p.outgoing, m.message, p.said, p.state, p.seq, p.kind, p.metadata, \
@@ -24,21 +24,21 @@ const FROM: &str = "FROM p2p_messages p JOIN messages m ON m.id = p.message_id";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Summary {
     pub(crate) partner: String,
-    /// How many messages of the other one were not shown yet.
+    /// The number of unread messages.
     pub(crate) unseen: u64,
 }
 
-/// Some of a conversation's messages.
+/// A page of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) partner: String,
-    /// In order.
+    /// The messages in order.
     pub(crate) entries: Vec<Entry>,
     /// Whether the history holds older ones.
     pub(crate) more: bool,
 }
 
-/// A message that waits, and the row it stands in.
+/// A waiting message and its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Waiting {
     pub(crate) row: i64,
@@ -46,7 +46,7 @@ pub(crate) struct Waiting {
 }
 
 impl History {
-    /// The messages of a conversation before a place, the newest without one.
+    /// The messages of a conversation before a position; without one, the newest.
     pub(crate) fn page(&self, partner: &str, before: Option<i64>, limit: usize) -> rusqlite::Result<Page> {
         let sql = format!(
             "SELECT {COLUMNS} {FROM} WHERE p.partner_key = ?1 AND p.place < ?2 ORDER BY p.place DESC LIMIT ?3"
@@ -63,7 +63,7 @@ impl History {
         Ok(Page { partner: partner.to_owned(), entries, more })
     }
 
-    /// The latest messages that hold a text, whatever its case, with one partner or all, the newest last.
+    /// The latest messages that contain a text, ignoring case, with one partner or all; the newest last.
     pub(crate) fn search(
         &self,
         text: &str,
@@ -82,7 +82,7 @@ impl History {
         Ok(found)
     }
 
-    /// Hands over messages in the order they were kept, or the other way round, until `take` has enough.
+    /// Passes messages in stored order, or reversed, to `take` until it has enough.
     pub(crate) fn each(
         &self,
         partner: Option<&str>,
@@ -103,7 +103,7 @@ impl History {
         Ok(())
     }
 
-    /// Messages that wait for this server, in the order they were said, past a row.
+    /// Messages waiting for this server after a row, in the order of writing.
     pub(crate) fn waiting(&self, after: i64, limit: usize) -> rusqlite::Result<Vec<Waiting>> {
         let sql = format!(
             "SELECT {COLUMNS}, p.delayed {FROM} WHERE p.state = 'waiting' AND p.message_id > ?1
@@ -116,7 +116,7 @@ impl History {
         while let Some(row) = rows.next()? {
             let delayed: bool = row.get(11)?;
             let entry = entry(row)?;
-            // Somebody else may have changed what we wrote; what is no message any more cannot be sent.
+            // Another program may have changed the row; an invalid message cannot be sent.
             if let Some(send) = send(&entry, delayed) {
                 waiting.push(Waiting { row: entry.row, send });
             }
@@ -146,27 +146,27 @@ impl History {
         statement.query_map([CONVERSATIONS], summary)?.collect()
     }
 
-    /// How many messages of a conversation stand at a place or behind it.
+    /// The number of messages of a conversation at or after a position.
     pub(crate) fn count_from(&self, partner: &str, place: i64) -> rusqlite::Result<usize> {
         let sql = "SELECT count(*) FROM p2p_messages WHERE partner_key = ?1 AND place >= ?2";
         let count: i64 = self.connection.query_row(sql, params![key_of(partner), place], |row| row.get(0))?;
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
-    /// The lines that were typed, the latest last.
+    /// The typed lines, the latest last.
     pub(crate) fn typed(&self) -> rusqlite::Result<Vec<String>> {
         let mut statement = self.connection.prepare_cached("SELECT line FROM p2p_typed ORDER BY id")?;
         statement.query_map([], |row| row.get(0))?.collect()
     }
 
-    /// The log of the server to which what is held belongs.
+    /// The server's log to which stored positions belong.
     pub(crate) fn log(&self) -> rusqlite::Result<Option<Uuid>> {
         let log: Option<String> =
             self.connection.query_row("SELECT log FROM p2p_log", [], |row| row.get(0)).optional()?;
         Ok(log.and_then(|log| Uuid::try_parse(&log).ok()))
     }
 
-    /// What is held of each conversation, for the server to go on from.
+    /// The last stored `seq` of each conversation, from which the server continues.
     pub(crate) fn cursors(&self, me: &UserName) -> rusqlite::Result<BTreeMap<ConversationId, u64>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT partner, held FROM p2p_conversations WHERE held > 0 ORDER BY updated DESC LIMIT ?1",
@@ -183,7 +183,7 @@ impl History {
         Ok(cursors)
     }
 
-    /// What is held and was never shown, in the order it came, past a row.
+    /// Stored messages after a row that were never shown, in order of arrival.
     pub(crate) fn unseen(&self, after: i64, limit: usize) -> rusqlite::Result<Vec<Entry>> {
         let sql = format!(
             "SELECT {COLUMNS} {FROM} LEFT JOIN p2p_conversations c ON c.partner_key = p.partner_key

@@ -1,19 +1,19 @@
-//! The tables: the one that other programs read, and ours beside it.
+//! The schema: the table that other programs read, and our own tables.
 //!
-//! `messages` is as they know it: the local user is `Me`, times are UTC to the second. What they do not know of a message stands in
-//! `p2p_messages` under the same id. A row that only they know is adopted when the file is opened; one that they deleted stays
-//! known to us by its id alone, so it is not fetched again.
+//! `messages` has their format: the local user is `Me`, times are UTC in seconds. Further data of a message is in `p2p_messages` under the
+//! same id. Rows that only they wrote are adopted when the file is opened. Of rows that they deleted we retain the id, so that those
+//! messages are not fetched again.
 
 use protocol::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::entry::{State, key_of};
 
-/// How the user is called in `messages`.
+/// The user's name in `messages`.
 pub(crate) const ME: &str = "Me";
-/// Places of messages that the server does not know lie below those that it does: what other programs kept is older.
+/// Positions of adopted messages precede those of the server's log, because they are older.
 const ADOPTED: i64 = -(1 << 60);
-/// The version of our tables.
+/// The schema version of our tables.
 const VERSION: i64 = 1;
 
 const TABLES: &str = "
@@ -37,8 +37,8 @@ CREATE TABLE IF NOT EXISTS p2p_log(id INTEGER PRIMARY KEY CHECK (id = 1), log TE
 CREATE TABLE IF NOT EXISTS p2p_schema(version INTEGER NOT NULL);
 ";
 
-/// Makes what is missing, and adopts what other programs wrote. Fails with [`rusqlite::Error::InvalidQuery`] where a newer program
-/// made our tables.
+/// Creates missing tables and adopts rows of other programs. Fails with [`rusqlite::Error::InvalidQuery`] if a newer version created our
+/// tables.
 pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLES)?;

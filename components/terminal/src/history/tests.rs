@@ -1,4 +1,4 @@
-//! A history in a file, seen from here and from other programs.
+//! Tests of a history file, as we and other programs see it.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ impl Home {
         history
     }
 
-    /// What another program finds.
+    /// The result of another program's query.
     fn sql(&self, sql: &str) -> String {
         let output = std::process::Command::new("sqlite3").arg(self.file()).arg(sql).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -186,7 +186,7 @@ fn what_is_said_waits_until_it_is_answered_also_across_a_crash() {
     history.say(&[(first.clone(), at("2026-11-20T23:21:22Z"))]).unwrap();
     history.say(&[(second.clone(), at("2026-11-20T23:21:23Z"))]).unwrap();
     history.say(&[(second.clone(), at("2026-11-20T23:21:24Z"))]).unwrap();
-    // As a crash leaves it: never closed.
+    // As after a crash: not closed.
     let mut history = std::mem::ManuallyDrop::new(home.open());
     let waiting = history.waiting(0, 10).unwrap();
     let ids: Vec<_> = waiting.iter().map(|one| one.send.client_id.clone()).collect();
@@ -386,7 +386,7 @@ fn a_full_disk_ends_the_keeping_and_not_the_chat() {
     let home = Home::new();
     let mut history = home.open();
     history.say(&[(words("bob", "kept"), at("2026-11-20T23:21:22Z"))]).unwrap();
-    // SQLite's own limit answers as a full disk does.
+    // SQLite's own limit causes the same error as a full disk.
     history.connection.pragma_update(None, "max_page_count", 1).unwrap();
     let long = "x".repeat(16_000);
     let error = history.say(&[(words("bob", &long), at("2026-11-20T23:21:23Z"))]).unwrap_err();

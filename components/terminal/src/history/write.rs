@@ -1,7 +1,7 @@
-//! What is written into a history.
+//! Write operations of the history.
 //!
-//! Each function is one transaction. What the server told is known by its id, what the user said by its `client_id`: neither is
-//! ever kept twice.
+//! Each function is one transaction. Server messages are identified by their id, own messages by their `client_id`: neither is ever stored
+//! twice.
 
 use protocol::native::{Ack, ConversationSummary, Send};
 use protocol::{ClientId, Event, Timestamp, UserName};
@@ -14,11 +14,11 @@ use super::entry::{Entry, key_of};
 use super::read::one;
 use super::schema::ME;
 
-/// Places of messages of the server's log are its `seq` times this; between two of them stand those that it never took.
+/// The position of a message in the server's log is its `seq` times this; the gaps hold messages that were rejected.
 const SPREAD: i64 = 1 << 20;
-/// Messages that wait stand behind everything.
+/// Positions of waiting messages come after all others.
 const WAITING: i64 = 1 << 61;
-/// Typed lines that are remembered. Overflow rule: the oldest are forgotten.
+/// Most typed lines stored. Overflow rule: the oldest are deleted.
 const TYPED: i64 = 1000;
 
 fn place_of(seq: u64) -> i64 {
@@ -30,8 +30,7 @@ impl History {
         self.connection.transaction_with_behavior(TransactionBehavior::Immediate)
     }
 
-    /// From now on this server is talked to. Places in the logs of another one mean nothing to it, and what still waits for it was
-    /// said before now.
+    /// Switches to a server. Positions in another server's log become invalid, and messages waiting for it count as delayed.
     pub(crate) fn attach(&mut self, server: &str) -> rusqlite::Result<()> {
         let transaction = self.begin()?;
         let before: Option<String> =
@@ -53,7 +52,7 @@ impl History {
         Ok(())
     }
 
-    /// The user says this: it is kept, and waits for the server. What is said twice under one id is said once.
+    /// Stores messages of the user as waiting. A duplicate `client_id` stores nothing.
     pub(crate) fn say(&mut self, sends: &[(Send, Timestamp)]) -> rusqlite::Result<Vec<Entry>> {
         let server = self.server.clone();
         let transaction = self.begin()?;
@@ -69,7 +68,7 @@ impl History {
         Ok(entries)
     }
 
-    /// The server has taken messages of the user's. How they stand now, where they were said here.
+    /// The server has stored messages of the user. Returns their new state if they were sent from here.
     pub(crate) fn acknowledge(&mut self, acks: &[Ack]) -> rusqlite::Result<Vec<Option<Entry>>> {
         let transaction = self.begin()?;
         let mut entries = Vec::with_capacity(acks.len());
@@ -87,7 +86,7 @@ impl History {
         Ok(entries)
     }
 
-    /// The server will never take a message of the user's.
+    /// The server rejected a message of the user for good.
     pub(crate) fn refuse(&mut self, id: &ClientId, reason: &str) -> rusqlite::Result<Option<Entry>> {
         let transaction = self.begin()?;
         let Some(row) = row_of(&transaction, id)? else { return Ok(None) };
@@ -103,7 +102,7 @@ impl History {
         Ok(Some(entry))
     }
 
-    /// The server told these events as they follow each other in its logs. Those that are news: not said here, and not told before.
+    /// Stores events as they follow each other in the server's logs. Returns the new ones: neither sent from here nor received before.
     pub(crate) fn receive(
         &mut self,
         events: &[Event],
@@ -113,7 +112,7 @@ impl History {
         let mut entries = Vec::with_capacity(events.len());
         for event in events {
             let partner = partner_of(&transaction, event, me)?;
-            // A page of the past may have brought it already; it was not told for that.
+            // A page of history may already contain it, but that did not show it.
             let told = event.seq <= held(&transaction, partner.key())?;
             let said_here = event.sender == *me && row_of(&transaction, &event.client_id)?.is_some();
             let row = keep(&transaction, event, me)?;
@@ -124,7 +123,7 @@ impl History {
         Ok(entries)
     }
 
-    /// A page of an older part of the log, as it is kept now. Nothing is known of what lies around it.
+    /// Stores a page of an older part of the log, and returns its messages. Nothing is assumed about its surroundings.
     pub(crate) fn fill_in(&mut self, events: &[Event], me: &UserName) -> rusqlite::Result<Vec<Entry>> {
         let transaction = self.begin()?;
         let mut entries = Vec::with_capacity(events.len());
@@ -136,7 +135,7 @@ impl History {
         Ok(entries)
     }
 
-    /// A conversation was shown up to here.
+    /// A conversation was shown up to this event.
     pub(crate) fn see(&mut self, partner: &str, seq: u64) -> rusqlite::Result<()> {
         self.connection.execute(
             "INSERT INTO p2p_conversations(partner_key, partner, seen) VALUES (?1, ?2, ?3)
@@ -146,7 +145,7 @@ impl History {
         Ok(())
     }
 
-    /// What the server knows of the user's conversations, and the name of its log where it has one.
+    /// Compares the server's conversations and log with the stored ones.
     pub(crate) fn greet(
         &mut self,
         conversations: &[ConversationSummary],
@@ -177,7 +176,7 @@ impl History {
                  ON CONFLICT DO UPDATE SET seen = max(seen, excluded.seen)",
                 params![key, summary.with.as_str(), signed(summary.seen)],
             )?;
-            // So that a conversation from elsewhere is known here at all; what is unseen comes by itself.
+            // Makes conversations from other devices known here; unread messages arrive by themselves.
             if let Some(last) = summary.last.as_ref().filter(|last| last.seq <= summary.seen) {
                 keep(&transaction, last, me)?;
             }
@@ -186,7 +185,7 @@ impl History {
         Ok(logs)
     }
 
-    /// Remembers a typed line.
+    /// Stores a typed line.
     pub(crate) fn remember(&mut self, line: &str) -> rusqlite::Result<()> {
         let transaction = self.begin()?;
         transaction.execute("DELETE FROM p2p_typed WHERE line = ?1", [line])?;
@@ -197,14 +196,14 @@ impl History {
     }
 }
 
-/// What the server's logs are to what is kept of them.
+/// How the server's logs relate to the stored positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Logs {
-    /// The same.
+    /// The same logs.
     Same,
-    /// Another one, of another name; the server sends everything past the user's cursors.
+    /// A different log; the server sends everything past the user's cursors.
     Replaced,
-    /// One ends before what is held of it, though nobody said that it was replaced: everything must be asked for again.
+    /// A log ends before a stored position though it was not declared replaced: everything must be requested again.
     Shorter,
 }
 
@@ -212,7 +211,7 @@ fn signed(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-/// The other user of the conversation, spelled as they are known here.
+/// The other user of the conversation, in the spelling known here.
 fn partner_of(connection: &Connection, event: &Event, me: &UserName) -> rusqlite::Result<UserName> {
     if event.sender != *me {
         return Ok(event.sender.clone());
@@ -273,7 +272,7 @@ fn settle(connection: &Connection, row: i64, event: &str, seq: u64) -> rusqlite:
     Ok(())
 }
 
-/// Keeps an event, if it is not kept yet. Its row.
+/// Stores an event unless it is already stored. Returns its row.
 fn keep(connection: &Connection, event: &Event, me: &UserName) -> rusqlite::Result<i64> {
     let id = event.id.to_string();
     let outgoing = event.sender == *me;
@@ -324,8 +323,7 @@ fn held(connection: &Connection, key: &str) -> rusqlite::Result<u64> {
     Ok(held.and_then(|held| u64::try_from(held).ok()).unwrap_or(0))
 }
 
-/// Raises what is held of a conversation to `seq`, where it is known that all before it is held too, and on over what the user
-/// said here.
+/// Advances the stored position of a conversation to `seq`, if everything before is known to be stored, and on past own messages.
 fn advance(connection: &Connection, key: &str, partner: &str, seq: Option<u64>) -> rusqlite::Result<()> {
     let before = held(connection, key)?;
     let mut held = before.max(seq.unwrap_or(0));
@@ -345,7 +343,7 @@ fn advance(connection: &Connection, key: &str, partner: &str, seq: Option<u64>) 
     Ok(())
 }
 
-/// The server's log of one conversation, or all of them, began anew: what is kept of the old one stands before all of the new one.
+/// The server's log of one conversation, or of all, was replaced: stored messages of the old log get positions before the new one.
 fn detach(connection: &Connection, key: Option<&str>) -> rusqlite::Result<()> {
     connection.execute(
         "UPDATE p2p_messages SET seq = NULL, place = place - (1 << 59)

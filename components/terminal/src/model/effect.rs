@@ -1,4 +1,4 @@
-//! What is to be done about what happened.
+//! The effects of the model.
 
 use protocol::native::{Ack, ClientFrame, ConversationSummary, ErrorFrame, HistoryPage, Send};
 use protocol::{ClientId, ConversationId, Event, UserName};
@@ -7,41 +7,41 @@ use uuid::Uuid;
 use crate::item::Item;
 use crate::typed::Act;
 
-/// What is to be done.
+/// An effect to execute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Show this.
+    /// Show an item.
     Show(Item),
-    /// Keep what the user says now, and send it. [`Model::said`] is told.
+    /// Save a message of the user and send it. Then call [`Model::saved`].
     Say(Send),
-    /// Keep what the server tells. [`Model::kept`] is told what is news.
+    /// Save an event from the server. Then call [`Model::kept`] with what is new.
     Keep(Event),
-    /// Keep a page of the past, and show it if it was asked for.
+    /// Save a page of history, and show it if it was requested.
     Past(HistoryPage),
-    /// Show so many of the last messages with somebody that are kept.
+    /// Show the last saved messages with a user.
     Recall(UserName, u32),
-    /// Show what is kept that holds this text.
+    /// Show saved messages that contain this text.
     Search(String),
-    /// Keep that a message is stored. [`Model::stored`] is told.
+    /// Save that a message is stored. Then call [`Model::stored`].
     Settle(Ack),
-    /// Keep that a message was refused, for this reason. [`Model::refused`] is told.
+    /// Save that a message was rejected. Then call [`Model::refused`].
     Refuse(ClientId, String),
-    /// Show what an earlier session kept and did not come to show.
+    /// Show messages that an earlier session saved but did not show.
     Unseen,
-    /// Keep what the server knows of the conversations, and the name of its log.
+    /// Save the server's state of the conversations and the id of its log.
     Greet(Vec<ConversationSummary>, Option<Uuid>),
-    /// Keep, and tell the server, how far a conversation was shown.
+    /// Save, and report to the server, how far a conversation was shown.
     Seen(ConversationId, u64),
-    /// Keep how far a conversation was shown elsewhere.
+    /// Save how far a conversation was shown on another device.
     SeenElsewhere(ConversationId, u64),
-    /// Ask the server this.
+    /// Send this request to the server.
     Ask(ClientFrame),
-    /// Show the list of conversations as it is now.
+    /// Update the list of conversations.
     Refill,
-    /// Do what the user wants on the screen.
+    /// Execute an action of the full screen.
     Do(Act),
     /// The user wants to leave.
     Leave,
-    /// The server will not have this name.
+    /// The server rejected this name.
     Rejected(Box<ErrorFrame>),
 }

@@ -1,4 +1,4 @@
-//! What the server says, and what became of the connection.
+//! Handles server frames and changes of the connection.
 
 use protocol::native::{Ack, HistoryPage, ServerFrame, Welcome};
 use protocol::{ClientId, ConversationId, Event, UserName};
@@ -11,8 +11,8 @@ use crate::history::entry::Entry;
 use crate::item::{Item, Link};
 
 impl Model {
-    /// The server said something, or the connection came or went.
-    pub(crate) fn heard(&mut self, incoming: Incoming) -> Effects {
+    /// Handles a report of the connection.
+    pub(crate) fn receive(&mut self, incoming: Incoming) -> Effects {
         match incoming {
             Incoming::Connected(welcome) => self.connected(*welcome),
             Incoming::Event(frame) => self.event(frame.event),
@@ -29,7 +29,7 @@ impl Model {
         self.away = None;
         self.me = welcome.name;
         if is_another(self.log, welcome.log) {
-            // What was shown of the old one says nothing of the new one.
+            // Cursors in the old log are invalid in the new one.
             self.cursors = Cursors::default();
         }
         self.log = welcome.log.or(self.log);
@@ -40,7 +40,7 @@ impl Model {
             self.people.met(&summary.with);
             let shown = self.cursors.known(&summary.conversation, summary.seen);
             if shown > summary.seen {
-                // It was shown here, and the server did not hear of it before the end.
+                // It was shown here, but the last session ended before the server was told.
                 effects.push(Effect::Seen(summary.conversation.clone(), shown.min(summary.head)));
             }
             if shown < summary.head {
@@ -60,7 +60,7 @@ impl Model {
         effects
     }
 
-    /// The server has neither answered nor refused for longer than one should wait without a word.
+    /// There has been no answer for longer than the user should wait without notice.
     pub(crate) fn late(&mut self) -> Effects {
         match self.connection {
             Connection::Opening => {
@@ -81,11 +81,11 @@ impl Model {
         vec![Effect::Keep(event)]
     }
 
-    /// What the server told is kept; `entry` is there where it is news.
+    /// An event was saved; `entry` is set if it is new.
     pub(crate) fn kept(&mut self, event: &Event, entry: Option<Entry>) -> Effects {
         match entry {
             Some(entry) => vec![show(Item::News(entry))],
-            // What was said here counts as shown; what was told before was shown then.
+            // Own messages count as shown; known events were shown before.
             None if event.sender == self.me => self.own(&event.conversation, event.seq),
             None => Vec::new(),
         }
@@ -96,7 +96,7 @@ impl Model {
         moved.map(|seq| Effect::Seen(conversation.clone(), seq)).into_iter().collect()
     }
 
-    /// A message is on the screen.
+    /// A message was shown.
     pub(crate) fn shown(&mut self, conversation: &ConversationId, seq: u64) -> Effects {
         let moved = self.cursors.shown(conversation, seq);
         moved.map(|seq| Effect::Seen(conversation.clone(), seq)).into_iter().collect()
@@ -115,11 +115,11 @@ impl Model {
                 return vec![Effect::SeenElsewhere(seen.conversation, seen.seq)];
             }
             ServerFrame::Error(error) => {
-                // Only a page can be refused without naming a message.
+                // An error without a message's id can only concern a page.
                 self.pages = self.pages.saturating_sub(1);
                 return self.wrong(error.message);
             }
-            // The client keeps the others to itself; a server that sends them out of turn changes nothing.
+            // Other frames are handled by the client; unexpected ones are ignored.
             other => drop(other),
         }
         Vec::new()
@@ -158,17 +158,17 @@ impl Model {
         }
     }
 
-    /// A message has its answer.
+    /// A message was answered.
     pub(crate) fn answered(&mut self, id: ClientId, answer: Result<Ack, SendError>) -> Effects {
         match answer {
             Ok(ack) => vec![Effect::Settle(ack)],
             Err(SendError::Refused(error)) => vec![Effect::Refuse(id, error.message)],
-            // It goes on waiting.
+            // It stays waiting.
             Err(SendError::Ended) => Vec::new(),
         }
     }
 
-    /// A message of the user's is stored, and that is kept.
+    /// A message of the user is stored, and that was saved.
     pub(crate) fn stored(&mut self, ack: &Ack, entry: Option<Entry>) -> Effects {
         let mut effects = self.own(&ack.conversation, ack.seq);
         let waiting = self.pending.settle(&ack.client_id);
@@ -181,7 +181,7 @@ impl Model {
         effects
     }
 
-    /// The server will never take a message of the user's, and that is kept.
+    /// A message of the user was rejected for good, and that was saved.
     pub(crate) fn refused(&mut self, id: &ClientId, reason: String, entry: Option<Entry>) -> Effects {
         self.failures += 1;
         let waiting = self.pending.settle(id);

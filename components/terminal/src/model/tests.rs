@@ -1,4 +1,4 @@
-//! A chat, told event by event.
+//! Tests of the model, event by event.
 
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ fn welcome(online: &[&str], conversations: Vec<ConversationSummary>) -> Incoming
 
 fn connected(online: &[&str]) -> Model {
     let mut model = alice();
-    model.heard(welcome(online, Vec::new()));
-    model.heard(Incoming::Frame(Box::new(ServerFrame::Live)));
+    model.receive(welcome(online, Vec::new()));
+    model.receive(Incoming::Frame(Box::new(ServerFrame::Live)));
     model
 }
 
@@ -75,18 +75,18 @@ fn ack(send: &Send, seq: u64, online: bool) -> Ack {
     }
 }
 
-/// What the user says, which must go out; it is kept.
+/// Types a line that must be sent, and saves it.
 fn says(model: &mut Model, line: &str) -> Send {
     match model.typed(line).into_iter().next() {
         Some(Effect::Say(send)) => {
-            model.said(entry(&send));
+            model.saved(entry(&send));
             send
         }
         other => panic!("nothing is sent but {other:?}"),
     }
 }
 
-/// A message as the history has it.
+/// A message as stored in the history.
 fn entry(send: &Send) -> Entry {
     Entry {
         row: 1,
@@ -137,8 +137,8 @@ fn a_message_that_goes_through_is_not_talked_about_and_one_that_waits_for_its_re
     let more = says(&mut model, "bob: more");
     assert_eq!(texts(&stored(&mut model, &more, 3, false)), Vec::<String>::new(), "it is said once");
     let coming = |online| Incoming::Frame(Box::new(ServerFrame::Presence { name: name("bob"), online }));
-    model.heard(coming(true));
-    model.heard(coming(false));
+    model.receive(coming(true));
+    model.receive(coming(false));
     let later = says(&mut model, "bob: later");
     assert_eq!(
         texts(&stored(&mut model, &later, 4, false)),
@@ -152,15 +152,15 @@ fn a_message_that_goes_through_is_not_talked_about_and_one_that_waits_for_its_re
 fn what_is_said_offline_waits_and_is_told_of_once_it_is_out() {
     let mut model = connected(&["alice"]);
     let before = says(&mut model, "bob: before");
-    assert_eq!(texts(&model.heard(lost())), ["connection lost (gone); reconnecting; 1 message waits"]);
-    assert_eq!(model.heard(lost()), [], "said once");
+    assert_eq!(texts(&model.receive(lost())), ["connection lost (gone); reconnecting; 1 message waits"]);
+    assert_eq!(model.receive(lost()), [], "said once");
     let effects = model.typed("meanwhile");
     let [Effect::Say(send)] = effects.as_slice() else { panic!("{effects:?}") };
     assert!(send.timestamp.is_some());
     let waits = "not connected: your messages are saved and sent once the server is back";
-    assert_eq!(texts(&model.said(entry(send))), [waits]);
-    assert_eq!(texts(&model.said(entry(send))), Vec::<String>::new(), "it is said once");
-    assert_eq!(texts(&model.heard(welcome(&["alice"], Vec::new()))), ["reconnected"]);
+    assert_eq!(texts(&model.saved(entry(send))), [waits]);
+    assert_eq!(texts(&model.saved(entry(send))), Vec::<String>::new(), "it is said once");
+    assert_eq!(texts(&model.receive(welcome(&["alice"], Vec::new()))), ["reconnected"]);
     assert_eq!(texts(&stored(&mut model, &before, 1, true)), ["sent to bob: before"]);
     assert_eq!(model.unanswered(), 1);
 }
@@ -171,7 +171,7 @@ fn what_waited_for_this_session_counts_and_is_told_of_once_it_is_out() {
     let mut model = alice();
     model.waits(std::slice::from_ref(&earlier));
     assert_eq!(model.unanswered(), 1);
-    model.heard(welcome(&["alice"], Vec::new()));
+    model.receive(welcome(&["alice"], Vec::new()));
     assert_eq!(texts(&stored(&mut model, &earlier, 1, true)), ["sent to bob: earlier"]);
 }
 
@@ -179,7 +179,7 @@ fn what_waited_for_this_session_counts_and_is_told_of_once_it_is_out() {
 fn our_own_messages_are_shown_only_when_they_were_said_elsewhere() {
     let mut model = connected(&["alice"]);
     let hi = says(&mut model, "bob: hi");
-    let effects = model.heard(event("alice", "bob", 1, hi.client_id.clone()));
+    let effects = model.receive(event("alice", "bob", 1, hi.client_id.clone()));
     let [Effect::Keep(own)] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(model.kept(own, None), [Effect::Seen(dm("bob"), 1)]);
     assert!(matches!(model.kept(own, Some(entry(&hi))).as_slice(), [Effect::Show(Item::News(_))]));
@@ -191,7 +191,7 @@ fn our_own_messages_are_shown_only_when_they_were_said_elsewhere() {
 fn a_cursor_waits_for_what_was_not_shown_yet() {
     let mut model = connected(&["alice"]);
     let hi = says(&mut model, "bob: hi");
-    model.heard(event("bob", "alice", 1, ClientId::fresh()));
+    model.receive(event("bob", "alice", 1, ClientId::fresh()));
     let effects = stored(&mut model, &hi, 2, true);
     assert!(matches!(effects.as_slice(), [Effect::Show(_)]), "the first is not on the screen yet");
     assert_eq!(model.shown(&dm("bob"), 1), [Effect::Seen(dm("bob"), 2)]);
@@ -212,24 +212,24 @@ fn summary(head: u64, seen: u64) -> ConversationSummary {
 fn a_greeting_tells_who_is_there_and_what_was_missed() {
     let mut model = alice();
     assert!(!model.has_tried());
-    let effects = model.heard(welcome(&["bob", "alice"], vec![summary(9, 7)]));
+    let effects = model.receive(welcome(&["bob", "alice"], vec![summary(9, 7)]));
     let texts = texts(&effects);
     assert_eq!(texts[1..], ["online: bob, alice", "2 messages while you were offline:"]);
     assert_eq!(effects.last(), Some(&Effect::Unseen), "what was kept and not shown comes behind");
     assert!(!model.is_up_to_date(), "until they have come");
-    model.heard(Incoming::Frame(Box::new(ServerFrame::Live)));
+    model.receive(Incoming::Frame(Box::new(ServerFrame::Live)));
     assert!(model.is_up_to_date());
     assert_eq!(model.take_names(), Some(vec!["bob".to_owned(), "alice".to_owned()]));
     assert_eq!(model.take_names(), None);
-    assert_eq!(model.heard(event("bob", "alice", 8, ClientId::fresh())).len(), 1);
+    assert_eq!(model.receive(event("bob", "alice", 8, ClientId::fresh())).len(), 1);
 }
 
 #[test]
 fn what_was_shown_while_the_server_was_away_is_told_to_it_afterwards() {
     let mut model = alice();
-    model.heard(lost());
+    model.receive(lost());
     model.shown(&dm("bob"), 9);
-    let effects = model.heard(welcome(&["alice"], vec![summary(9, 7)]));
+    let effects = model.receive(welcome(&["alice"], vec![summary(9, 7)]));
     assert_eq!(effects[0], Effect::Seen(dm("bob"), 9));
 }
 
@@ -257,7 +257,7 @@ fn only_the_partner_s_coming_and_going_is_told() {
     model.typed("/to bob");
     let mut turn = |who: &str, online| {
         let frame = ServerFrame::Presence { name: name(who), online };
-        texts(&model.heard(Incoming::Frame(Box::new(frame)))).concat()
+        texts(&model.receive(Incoming::Frame(Box::new(frame)))).concat()
     };
     assert_eq!(turn("carol", true), "");
     assert_eq!(turn("bob", true), "bob is online");
@@ -271,10 +271,10 @@ fn a_page_is_asked_for_from_the_server_or_from_what_is_kept() {
     assert!(matches!(model.typed("/history bob 3").as_slice(), [Effect::Ask(ClientFrame::History(_))]));
     assert!(!model.is_up_to_date());
     let page = HistoryPage { with: name("bob"), conversation: dm("bob"), events: Vec::new(), more: false };
-    let effects = model.heard(Incoming::Frame(Box::new(ServerFrame::History(page.clone()))));
+    let effects = model.receive(Incoming::Frame(Box::new(ServerFrame::History(page.clone()))));
     assert_eq!(effects, [Effect::Past(page)]);
     assert!(model.is_up_to_date());
-    model.heard(lost());
+    model.receive(lost());
     assert_eq!(model.typed("/history bob 3"), [Effect::Recall(name("bob"), 3)]);
 }
 
@@ -299,10 +299,10 @@ fn a_server_that_does_not_answer_is_told_of_once_and_what_is_kept_unseen_is_show
     );
     assert!(model.has_tried() && !model.was_connected());
     assert_eq!(model.late(), []);
-    let effects = model.heard(lost());
+    let effects = model.receive(lost());
     assert_eq!(texts(&effects), ["cannot reach here:5000 (gone); retrying"], "the reason is news");
     assert!(!effects.contains(&Effect::Unseen));
-    let effects = model.heard(welcome(&["alice"], Vec::new()));
+    let effects = model.receive(welcome(&["alice"], Vec::new()));
     assert!(!effects.contains(&Effect::Unseen));
     assert_eq!(model.late(), [], "it has answered");
 }
@@ -317,13 +317,13 @@ fn what_was_shown_of_a_log_moves_no_cursor_in_another_one() {
         welcome.log = Some(Uuid::from_u128(log));
         Incoming::Connected(welcome)
     };
-    model.heard(with_log(1, 9, 5));
+    model.receive(with_log(1, 9, 5));
     model.shown(&dm("bob"), 9);
     assert!(
-        model.heard(with_log(1, 9, 5)).contains(&Effect::Seen(dm("bob"), 9)),
+        model.receive(with_log(1, 9, 5)).contains(&Effect::Seen(dm("bob"), 9)),
         "the server did not hear of it"
     );
-    let effects = model.heard(with_log(2, 9, 5));
+    let effects = model.receive(with_log(2, 9, 5));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Seen(..))), "{effects:?}");
     assert_eq!(model.shown(&dm("bob"), 6), [Effect::Seen(dm("bob"), 6)]);
 }

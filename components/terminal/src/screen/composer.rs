@@ -1,4 +1,4 @@
-//! The line being written: a text and a cursor that moves by what people see as characters.
+//! The input line: a text and a cursor that moves by grapheme clusters.
 
 use protocol::limits::BODY_BYTES;
 use unicode_segmentation::UnicodeSegmentation;
@@ -6,14 +6,14 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::clean;
 
-/// Longest text that can be written: a message and the name before it. Overflow rule: what is typed beyond is not taken.
+/// Longest input in bytes: a message and the name before it. Overflow rule: further input is rejected.
 const LIMIT: usize = BODY_BYTES + 256;
 
-/// A text being written.
+/// The input line.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Composer {
     text: String,
-    /// In bytes, at a border between two characters.
+    /// In bytes, at a character boundary.
     cursor: usize,
 }
 
@@ -27,7 +27,7 @@ impl Composer {
         self.text.is_empty()
     }
 
-    /// What stands before the cursor.
+    /// The text before the cursor.
     pub(super) fn before(&self) -> &str {
         &self.text[..self.cursor]
     }
@@ -42,7 +42,7 @@ impl Composer {
         std::mem::take(&mut self.text)
     }
 
-    /// Typed or pasted. What could steer a terminal stays out. Whether there was room for it.
+    /// Inserts typed or pasted text without control characters. Returns whether there was room for it.
     pub(super) fn insert(&mut self, text: &str) -> bool {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let lines: Vec<String> = clean::lines(&text).collect();
@@ -55,7 +55,7 @@ impl Composer {
         fits
     }
 
-    /// Puts a completion in the place of what stands between `from` and the cursor.
+    /// Replaces the text between `from` and the cursor with a completion.
     pub(super) fn complete(&mut self, from: usize, with: &str) {
         self.text.replace_range(from..self.cursor, with);
         self.cursor = from + with.len();
@@ -113,7 +113,7 @@ impl Composer {
         self.cursor = self.line_end();
     }
 
-    /// To the line above. Whether there is one.
+    /// Moves to the line above. Returns whether there is one.
     pub(super) fn up(&mut self) -> bool {
         let start = self.line_start();
         let Some(above) = start.checked_sub(1) else { return false };
@@ -122,7 +122,7 @@ impl Composer {
         true
     }
 
-    /// To the line below. Whether there is one.
+    /// Moves to the line below. Returns whether there is one.
     pub(super) fn down(&mut self) -> bool {
         let below = self.line_end() + 1;
         if below > self.text.len() {
@@ -133,7 +133,7 @@ impl Composer {
         true
     }
 
-    /// Where in another line as many characters are before the cursor as in the one that starts here.
+    /// The position in another line with the same number of characters before it as in the line that starts here.
     fn same_column(&self, start: usize, other: std::ops::Range<usize>) -> usize {
         let column = self.text[start..self.cursor].graphemes(true).count();
         let mut characters = self.text[other.clone()].grapheme_indices(true);
@@ -169,7 +169,7 @@ impl Composer {
         self.remove(self.cursor, self.line_end());
     }
 
-    /// The rows as they are shown at a width, and the cursor's row and column.
+    /// The rows at a width, and the cursor's row and column.
     pub(super) fn rows(&self, width: usize) -> (Vec<String>, (usize, usize)) {
         let width = width.max(2);
         let mut rows = vec![String::new()];

@@ -1,4 +1,4 @@
-//! Puts what is on the screen into a buffer.
+//! Draws the screen into a buffer.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -13,11 +13,11 @@ use super::state::{Connection, Screen};
 use super::wrap::{fit, wrap};
 use crate::clean;
 
-/// Narrower screens show no list.
+/// Narrowest screen with the list of conversations.
 const LIST_FROM: u16 = 50;
-/// The most rows of the line being written.
+/// Most rows of the input line.
 const WRITING: u16 = 6;
-/// The most rows of what is said about the chat.
+/// Most rows of notices.
 const NOTICE: usize = 4;
 
 impl Screen {
@@ -52,7 +52,7 @@ impl Screen {
         );
         self.overlay.draw(&self.me, &self.zone, self.look, main, frame.buffer_mut());
         self.notice_area(notice_area, frame.buffer_mut());
-        // The row of the cursor is always among those shown.
+        // The cursor's row is always visible.
         let first = (row + 1).saturating_sub(usize::from(writing));
         for (y, text) in rows.iter().skip(first).take(usize::from(writing)).enumerate() {
             let y = writing_area.y + u16::try_from(y).unwrap_or(0);
@@ -65,7 +65,7 @@ impl Screen {
         frame.set_cursor_position(Position { x: (area.x + 2 + column).min(area.x + area.width - 1), y });
     }
 
-    /// With whom one talks, and how the connection is.
+    /// The header: the partner and the state of the connection.
     fn head(&self, area: Rect, buffer: &mut Buffer) {
         let look = self.look;
         buffer.set_style(area, look.selected());
@@ -75,7 +75,7 @@ impl Screen {
             Connection::Down => ("○", "offline"),
         };
         let right = if area.width < LIST_FROM {
-            // There is no list to show what is unseen elsewhere.
+            // Without a list, the header shows unread messages of other conversations.
             let elsewhere = self.list.unseen() - self.partner().map_or(0, |partner| self.unseen(partner));
             let part =
                 |mark: &str, count: u64| if count > 0 { format!("{mark}{count} ") } else { String::new() };
@@ -99,7 +99,7 @@ impl Screen {
                 let there = match (self.connection, self.list.is_online(&pane.partner)) {
                     (Connection::Up, true) => " · online",
                     (Connection::Up, false) => " · offline",
-                    // Nobody knows.
+                    // Unknown.
                     (Connection::Connecting | Connection::Down, _) => "",
                 };
                 format!(" {}{there}", clean::one_line(&pane.partner))
@@ -113,7 +113,7 @@ impl Screen {
     fn conversations(&mut self, area: Rect, buffer: &mut Buffer) {
         let rows = self.list.rows();
         let open = self.partner().and_then(|partner| self.list.position(partner));
-        // The open one is always among those shown.
+        // The open conversation is always visible.
         let first = open.map_or(0, |at| (at + 1).saturating_sub(usize::from(area.height)));
         let shown: Vec<_> = rows.into_iter().enumerate().skip(first).take(usize::from(area.height)).collect();
         if area.width == 0 {
@@ -181,7 +181,7 @@ impl Screen {
         }
     }
 
-    /// What is said about the chat, else what keys there are; in no more than `room` rows.
+    /// Notices, else the keys; in at most `room` rows.
     fn notice_rows(&self, width: usize, room: usize) -> (Vec<String>, Style) {
         let below = self.pane.as_ref().filter(|pane| !pane.is_following());
         let (text, style) = match (&self.notice, below) {

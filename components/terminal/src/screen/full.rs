@@ -1,4 +1,4 @@
-//! The screen in its terminal.
+//! The full screen and its terminal.
 
 use protocol::UserName;
 
@@ -11,7 +11,7 @@ use crate::model::Model;
 use crate::options::Theme;
 use crate::typed::{Act, Happening, Typed};
 
-/// The screen in its terminal.
+/// The full screen and its terminal.
 #[derive(Debug)]
 pub(crate) struct Full {
     pub(crate) screen: Screen,
@@ -20,7 +20,7 @@ pub(crate) struct Full {
 }
 
 impl Full {
-    /// Takes the terminal.
+    /// Switches the terminal to the full screen.
     pub(crate) fn open(theme: Theme, bell: bool, me: UserName, server: String) -> std::io::Result<Self> {
         let variable = |name: &str| std::env::var(name).ok();
         let look = Look::choose(theme, variable("NO_COLOR").as_deref());
@@ -30,7 +30,7 @@ impl Full {
         Ok(Self { screen, tty: Tty::take(bell)?, names })
     }
 
-    /// The next key, or the moment in which something new can be drawn. Cancel-safe.
+    /// Waits for the next key, or until a change can be drawn. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Happening {
         let dirty = self.screen.is_dirty();
         match self.tty.next(dirty).await {
@@ -39,14 +39,14 @@ impl Full {
             Next::Key(None) => Happening::Typed(Typed::End),
             Next::Written => Happening::Shown,
             Next::Lost => {
-                // Drawing says why it cannot.
+                // The error shows up when drawing.
                 self.screen.redraw();
                 Happening::Shown
             }
         }
     }
 
-    /// Draws what is new. Whether there was anything.
+    /// Draws changes. Returns whether there were any.
     pub(crate) fn keep_current(&mut self, model: &mut Model) -> std::io::Result<bool> {
         let names = model.take_names();
         let online = names.is_some().then(|| model.online());
@@ -60,7 +60,7 @@ impl Full {
         self.tty.draw(&mut self.screen)
     }
 
-    /// What has to be loaded for what was drawn.
+    /// What must be loaded for the visible part.
     pub(crate) fn missing(&mut self) -> Option<Act> {
         self.screen.missing()
     }
@@ -79,7 +79,7 @@ impl Full {
         self.tty.suspend().await
     }
 
-    /// Waits a moment for the last picture.
+    /// Waits briefly for the last frame.
     pub(crate) async fn finish(&self) {
         self.tty.finish().await;
     }

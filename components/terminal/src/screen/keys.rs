@@ -1,4 +1,4 @@
-//! What keys mean.
+//! Handles keys.
 
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
@@ -12,15 +12,15 @@ use super::state::Screen;
 use crate::command;
 use crate::typed::Act;
 
-/// Rows that PgUp and PgDn move in what lies over the conversation: fewer than fit on most screens.
+/// Rows that PgUp and PgDn scroll in an overlay: fewer than fit on most screens.
 const PAGE: usize = 10;
-/// Rows that one turn of the mouse's wheel moves.
+/// Rows that one step of the mouse wheel scrolls.
 const WHEEL: usize = 3;
-/// Typed lines that are remembered here; the history keeps as many. Overflow rule: the oldest is forgotten.
+/// Most typed lines in memory, as many as in the history. Overflow rule: the oldest is dropped.
 const TYPED: usize = 1000;
 
 impl Screen {
-    /// A key, a paste, the mouse, another size.
+    /// Handles a key, a paste, the mouse, or a resize.
     pub(crate) fn handle(&mut self, event: Event) -> Vec<Act> {
         self.dirty = true;
         match event {
@@ -157,7 +157,7 @@ impl Screen {
         }
     }
 
-    /// Completes as far as all that is possible agrees, and shows what is possible beyond.
+    /// Completes the common prefix of all candidates, and shows the candidates.
     fn tab(&mut self) -> Vec<Act> {
         if self.composer.is_empty() {
             return self.read_on();
@@ -182,7 +182,7 @@ impl Screen {
         Vec::new()
     }
 
-    /// What is unseen further down, else in the next conversation that has something.
+    /// Goes to unread messages further down, else in the next conversation that has some.
     fn read_on(&mut self) -> Vec<Act> {
         if let Some(pane) = self.pane.as_mut().filter(|pane| !pane.is_following() && pane.unseen() > 0) {
             pane.scroll_down(pane.screenful());
@@ -195,7 +195,7 @@ impl Screen {
         next.map(Act::Open).into_iter().collect()
     }
 
-    /// The line above or below in what is being written, else the line sent before or after.
+    /// Moves to the line above or below in the input, else to the previous or next sent line.
     fn up_or_down(&mut self, up: bool) -> Vec<Act> {
         let moved = if up { self.composer.up() } else { self.composer.down() };
         if !moved {
@@ -245,7 +245,7 @@ impl Screen {
             .collect()
     }
 
-    /// What a key means to what lies over the conversation; `None` where it goes on to the line.
+    /// Handles a key in an overlay; `None` if it goes to the input line.
     fn overlay_key(&mut self, key: KeyEvent) -> Option<Vec<Act>> {
         let results = match &mut self.overlay {
             Overlay::None => return None,
@@ -258,7 +258,7 @@ impl Screen {
                     KeyCode::PageDown if reading.scrolls() => reading.down(PAGE),
                     code => {
                         self.overlay = Overlay::None;
-                        // Keys that only close what lies over the conversation.
+                        // Keys that only close the overlay.
                         let closes = matches!(code, KeyCode::Esc | KeyCode::F(1) | KeyCode::Enter);
                         return closes.then(Vec::new);
                     }
@@ -304,7 +304,7 @@ impl Screen {
     }
 }
 
-/// The last line that was sent and is no message to somebody, to be remembered.
+/// Whether a line should be stored: it is not a message with a recipient.
 pub(crate) fn is_worth_remembering(line: &str) -> bool {
     !line.starts_with(' ')
         && line.len() <= 1024

@@ -1,9 +1,9 @@
-//! The conversations on the left: those with messages, the latest first, then whoever else is online.
+//! The list of conversations: those with messages, the latest first, then other online users.
 
 use crate::history::entry::{Entry, key_of};
 use crate::history::read::Summary;
 
-/// Conversations listed. Overflow rule: the one spoken in longest ago leaves the list; search and `/to` find it.
+/// Most conversations listed. Overflow rule: the least recent is dropped; search and `/to` find it.
 const LIMIT: usize = 500;
 
 /// One conversation in the list.
@@ -19,15 +19,15 @@ pub(super) struct Row {
 #[derive(Debug, Default)]
 pub(super) struct List {
     rows: Vec<Row>,
-    /// Everybody online, as they write themselves.
+    /// All online users in their own spelling.
     online: Vec<String>,
     me: String,
-    /// Whose conversation is open: they are listed also before anything was said.
+    /// The partner of the open conversation, listed even without messages.
     open: Option<String>,
 }
 
 impl List {
-    /// What the history knows.
+    /// Fills the list from the history.
     pub(super) fn fill(&mut self, me: &str, conversations: Vec<Summary>) {
         self.me = key_of(me);
         let rows = conversations.into_iter().map(|summary| Row {
@@ -40,13 +40,13 @@ impl List {
         self.mark();
     }
 
-    /// Who is online now.
+    /// Sets the online users.
     pub(super) fn come(&mut self, online: Vec<String>) {
         self.online = online;
         self.mark();
     }
 
-    /// Somebody's conversation is open now.
+    /// Sets the open conversation.
     pub(super) fn open(&mut self, partner: &str) {
         self.open = Some(partner.to_owned());
     }
@@ -58,13 +58,13 @@ impl List {
         }
     }
 
-    /// Something was said; it is unseen if `unseen`.
+    /// A message was added, unread if `unseen`.
     pub(super) fn spoken(&mut self, entry: &Entry, unseen: bool) {
         let row = self.row(&entry.partner);
         row.unseen += u64::from(unseen && !entry.outgoing);
     }
 
-    /// The row of a partner, moved to the front.
+    /// Moves a partner's row to the front.
     fn row(&mut self, partner: &str) -> &mut Row {
         let key = key_of(partner);
         let row = match self.rows.iter().position(|row| row.key == key) {
@@ -79,14 +79,14 @@ impl List {
         &mut self.rows[0]
     }
 
-    /// A conversation was looked at, and so many messages of it are left. Whether that is news.
+    /// Sets the number of unread messages of a conversation. Returns whether it changed.
     pub(super) fn left(&mut self, partner: &str, unseen: u64) -> bool {
         let key = key_of(partner);
         let row = self.rows.iter_mut().find(|row| row.key == key);
         row.is_some_and(|row| std::mem::replace(&mut row.unseen, unseen) != unseen)
     }
 
-    /// Everybody in the list, in its order.
+    /// All rows in order.
     pub(super) fn rows(&self) -> Vec<Row> {
         let listed = |key: &str| key == self.me || self.rows.iter().any(|row| row.key == key);
         let others = self.online.iter().map(|name| (name, key_of(name))).filter(|(_, key)| !listed(key));
@@ -105,7 +105,7 @@ impl List {
         self.rows.first().map(|row| row.partner.clone())
     }
 
-    /// Where a partner stands.
+    /// The position of a partner.
     pub(super) fn position(&self, partner: &str) -> Option<usize> {
         let key = key_of(partner);
         self.rows().iter().position(|row| row.key == key)
@@ -116,12 +116,12 @@ impl List {
         self.online.iter().any(|name| key_of(name) == key)
     }
 
-    /// Everything unseen.
+    /// The number of all unread messages.
     pub(super) fn unseen(&self) -> u64 {
         self.rows.iter().map(|row| row.unseen).sum()
     }
 
-    /// The first conversation with something unseen, beside the open one.
+    /// The first conversation with unread messages, other than the open one.
     pub(super) fn first_unseen(&self, open: Option<&str>) -> Option<String> {
         let open = open.map(key_of);
         let mut others = self.rows.iter().filter(|row| Some(&row.key) != open.as_ref());

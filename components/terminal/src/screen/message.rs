@@ -1,4 +1,4 @@
-//! How one message looks: the rows it takes, and what stands above it.
+//! Formats one message: its rows, and the rules above it.
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -12,33 +12,33 @@ use crate::history::entry::{Entry, State, key_of};
 
 /// The widest column of names.
 const NAME_WIDTH: usize = 16;
-/// Narrower than this, a column of names would leave no room for the text, which then stands below them.
+/// Narrowest pane with a column of names; in narrower ones the text is below the name.
 const COLUMNS_FROM: usize = 36;
 
-/// What a row needs to know of its surroundings.
+/// The context for formatting.
 pub(super) struct Frame<'a> {
     pub(super) look: Look,
     pub(super) zone: &'a Zone,
     pub(super) today: Day,
     pub(super) me: &'a str,
     pub(super) width: usize,
-    /// Whether somebody looks at it.
+    /// Whether the terminal has the focus.
     pub(super) focused: bool,
 }
 
-/// What is special about a message where it stands.
+/// A message's relation to its neighbours.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Place {
-    /// The one before it was said on another day, or there is none.
+    /// It is the first of its day.
     pub(super) begins_day: bool,
-    /// What is new begins here.
+    /// It is the first unread message.
     pub(super) begins_news: bool,
-    /// A search led here.
+    /// It is the selected search result.
     pub(super) found: bool,
 }
 
 impl Place {
-    /// How many rows stand above the message for that.
+    /// The number of rows above the message.
     pub(super) fn rows(self) -> usize {
         usize::from(self.begins_day) + usize::from(self.begins_news)
     }
@@ -73,7 +73,7 @@ pub(super) fn rows(entry: &Entry, place: Place, frame: &Frame<'_>) -> Vec<Line<'
     rows
 }
 
-/// The time, what became of it and who said it; and how wide that is.
+/// The time, delivery state and sender, and their width.
 fn head(entry: &Entry, found: bool, is_narrow: bool, frame: &Frame<'_>) -> (Vec<Span<'static>>, usize) {
     let look = frame.look;
     let time = frame.zone.moment(entry.said).to_string();
@@ -98,7 +98,7 @@ fn head(entry: &Entry, found: bool, is_narrow: bool, frame: &Frame<'_>) -> (Vec<
     (head, column)
 }
 
-/// The rows of a message's text, and of what it carries.
+/// The rows of a message's text and metadata.
 fn body(entry: &Entry, width: usize) -> Vec<String> {
     let mut rows: Vec<String> = clean::lines(&entry.text).flat_map(|line| wrap(&line, width)).collect();
     let metadata = entry.metadata.shown();
@@ -108,7 +108,7 @@ fn body(entry: &Entry, width: usize) -> Vec<String> {
     rows
 }
 
-/// What became of the user's own message.
+/// The delivery state of an own message.
 fn mark(entry: &Entry, look: Look) -> (&'static str, Style) {
     match (entry.outgoing, entry.state) {
         (false, _) => (" ", Style::new()),
@@ -118,7 +118,7 @@ fn mark(entry: &Entry, look: Look) -> (&'static str, Style) {
     }
 }
 
-/// A line across with a word in it.
+/// A horizontal rule with a label.
 fn rule(word: &str, width: usize, style: Style) -> Line<'static> {
     let word = fit(&format!(" {word} "), width);
     let rest = width.saturating_sub(word.width());

@@ -1,7 +1,7 @@
-//! The chat on the whole screen: conversations on the left, the open one beside them, the line being written below.
+//! The full screen: conversations on the left, the open one beside them, the input line below.
 //!
-//! [`state::Screen`] is what is on it, decided without a terminal: keys and items go in, acts come out, and [`draw`] puts it into a
-//! buffer. [`keys`] says what keys mean; [`tty`] is the real terminal.
+//! [`state::Screen`] is its state, independent of a terminal: keys and items go in, actions come out, and [`draw`] draws it into a buffer.
+//! [`keys`] handles keys; [`tty`] is the real terminal.
 
 mod composer;
 mod draw;

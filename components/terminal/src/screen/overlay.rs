@@ -1,4 +1,4 @@
-//! What lies over the conversation, and how it is drawn.
+//! Overlays over the conversation, and drawing them.
 
 use protocol::UserName;
 use ratatui::buffer::Buffer;
@@ -15,7 +15,7 @@ use super::wrap::fit;
 use crate::clean;
 use crate::clock::Zone;
 
-/// What lies over the conversation.
+/// An overlay over the conversation.
 #[derive(Debug)]
 pub(super) enum Overlay {
     None,
@@ -26,7 +26,7 @@ pub(super) enum Overlay {
 }
 
 impl Overlay {
-    /// Draws it, as `me` sees it.
+    /// Draws the overlay for `me`.
     pub(super) fn draw(&mut self, me: &UserName, zone: &Zone, look: Look, area: Rect, buffer: &mut Buffer) {
         match self {
             Self::None => {}
@@ -40,7 +40,7 @@ impl Overlay {
     }
 }
 
-/// The title and the rows of what was found.
+/// The title and the rows of search results.
 fn found(
     results: &Results,
     zone: &Zone,

@@ -1,7 +1,7 @@
-//! The open conversation: the messages that are loaded, which of their rows are on the screen, and which were.
+//! The open conversation: the loaded messages, and which of their rows are or were visible.
 //!
-//! Rows are counted from the newest, so that older ones loaded above move nothing; what comes below moves nothing either while
-//! older ones are looked at. Nothing new is skipped: where more comes than fits on the screen, it stays at the first of it.
+//! Rows are counted from the newest, so that loading older ones moves nothing; neither do new messages while older ones are visible. No new
+//! message is skipped: if more arrives than fits, the view stays at the first of it.
 
 use std::cell::Cell;
 
@@ -12,8 +12,8 @@ use super::message::{self, Place};
 use crate::history::entry::{Entry, key_of};
 use crate::history::read::Page;
 
-/// Messages loaded at once. Overflow rule: while the newest are looked at the oldest are unloaded, and loaded again on the way back; while
-/// older ones are looked at nothing older is loaded beyond this, and from twice as many on the oldest are unloaded.
+/// Most loaded messages. Overflow rule: while the newest are visible, the oldest are unloaded and reloaded on the way back; while older
+/// ones are visible, no more are loaded beyond this, and from twice as many on the oldest are unloaded.
 pub(crate) const LOADED: usize = 5000;
 
 /// An open conversation.
@@ -22,27 +22,27 @@ pub(super) struct Pane {
     pub(super) partner: String,
     key: String,
     entries: Vec<Loaded>,
-    /// The history holds older ones.
+    /// Whether the history has older messages.
     more: bool,
-    /// Rows below the last one on the screen.
+    /// The number of rows below the visible ones.
     below: usize,
-    /// Where the last picture ended.
+    /// The bottom of the last frame.
     bottom: Option<Bottom>,
-    /// The rows that fitted on the screen last.
+    /// The height of the last frame in rows.
     height: usize,
-    /// The first message that was new when somebody came to look.
+    /// The first unread message when the conversation was opened.
     first_new: Option<i64>,
-    /// The place in the server's log of the newest message that was on the screen while somebody looked.
+    /// The `seq` of the newest message that was visible with the focus.
     reached: u64,
-    /// The first row is on the screen, or would be.
+    /// Whether the first row is visible.
     at_top: bool,
-    /// Asked the server for what lies before this, or for anything at all.
+    /// The last request to the server: before this `seq`, or for the newest.
     asked: Option<Option<u64>>,
-    /// A message that a search found, and whether it is still to be brought onto the screen.
+    /// The selected search result, and whether it must still be scrolled into view.
     found: Option<(i64, bool)>,
 }
 
-/// A message, and how many rows it took at which width, which is asked often and takes long to find out.
+/// A message with its cached number of rows at a width, which is expensive to compute.
 #[derive(Debug)]
 struct Loaded {
     entry: Entry,
@@ -55,7 +55,7 @@ impl From<Entry> for Loaded {
     }
 }
 
-/// The message at the end of a picture, how many of its rows were below that, and how many rows in all.
+/// The last visible message of a frame, its rows below the frame, and the total of rows.
 #[derive(Debug, Clone, Copy)]
 struct Bottom {
     row: i64,
@@ -63,17 +63,17 @@ struct Bottom {
     below: usize,
 }
 
-/// What is missing of a conversation, to be asked for.
+/// What must be loaded of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// Older ones, which the history holds.
+    /// Older messages from the history.
     Kept,
-    /// What the server has before this place, or its newest.
+    /// Messages from the server before this `seq`, or its newest.
     Before(Option<u64>),
 }
 
 impl Pane {
-    /// `unseen` of the other one's messages were not shown yet.
+    /// Opens a page with `unseen` unread messages.
     pub(super) fn new(page: Page, unseen: u64) -> Self {
         let unseen = usize::try_from(unseen).unwrap_or(usize::MAX);
         let said = page.entries.iter().rev().filter(|entry| !entry.outgoing && entry.seq.is_some());
@@ -104,17 +104,17 @@ impl Pane {
         self.below == 0
     }
 
-    /// The place in the server's log up to which everything was on the screen; 0 where nothing was.
+    /// The `seq` up to which everything was visible; 0 for none.
     pub(super) fn reached(&self) -> u64 {
         self.reached
     }
 
-    /// How many of the other one's messages were not on the screen yet.
+    /// The number of unread messages that were not visible yet.
     pub(super) fn unseen(&self) -> usize {
         self.unreached().count()
     }
 
-    /// The newest first.
+    /// Newest first.
     fn unreached(&self) -> impl Iterator<Item = (usize, &Entry)> {
         let entries = self.entries().enumerate().rev();
         let new = entries.take_while(|(_, entry)| entry.seq.is_none_or(|seq| seq > self.reached));
@@ -129,12 +129,12 @@ impl Pane {
         self.entries().filter_map(|entry| entry.seq).max().unwrap_or(0)
     }
 
-    /// How many messages are loaded.
+    /// The number of loaded messages.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// A message, new or changed; `looked_at` if somebody sees it come.
+    /// Adds or updates a message; `looked_at` if the terminal has the focus.
     pub(super) fn put(&mut self, entry: Entry, looked_at: bool) {
         let known = self.entries().position(|known| known.row == entry.row);
         if let Some(at) = known {
@@ -151,15 +151,15 @@ impl Pane {
         }
     }
 
-    /// The conversation as the history has it now, as far as it is loaded or further.
+    /// Replaces the loaded messages by those of the history, at least as many.
     pub(super) fn reload(&mut self, page: Page) {
         self.entries = page.entries.into_iter().map(Loaded::from).collect();
         self.more = page.more;
-        // A server that began anew counts from 1 again.
+        // A replaced log counts from 1 again.
         self.reached = self.reached.min(self.newest());
     }
 
-    /// Shows a message that is loaded.
+    /// Scrolls to a loaded message.
     pub(super) fn find(&mut self, row: i64) {
         self.found = Some((row, true));
     }
@@ -168,7 +168,7 @@ impl Pane {
         self.below = self.below.saturating_add(rows);
     }
 
-    /// Whoever goes to the newest has seen what lies between.
+    /// Scrolling to the newest counts everything in between as seen.
     pub(super) fn scroll_down(&mut self, rows: usize) {
         self.below = self.below.saturating_sub(rows);
         if self.is_following() {
@@ -177,12 +177,12 @@ impl Pane {
         }
     }
 
-    /// A screenful, less two rows to find one's way.
+    /// A screenful, with two rows of overlap.
     pub(super) fn screenful(&self) -> usize {
         self.height.saturating_sub(2).max(1)
     }
 
-    /// What is to be loaded for what is looked at.
+    /// What must be loaded for the visible part.
     pub(super) fn missing(&mut self, connected: bool) -> Option<Missing> {
         let hole = self.hole();
         if let (Some(before), true) = (hole, connected)
@@ -194,12 +194,12 @@ impl Pane {
         (self.at_top && self.more && self.entries.len() < LOADED).then_some(Missing::Kept)
     }
 
-    /// The server may be asked again for what it was asked before.
+    /// Allows the last request to be repeated.
     pub(super) fn forget_asking(&mut self) {
         self.asked = None;
     }
 
-    /// The latest place in the log before which something is not loaded and not kept; `None` inside where nothing is known at all.
+    /// The latest `seq` before which messages are neither loaded nor stored; `Some(None)` if nothing is known.
     fn hole(&self) -> Option<Option<u64>> {
         let mut next: Option<u64> = None;
         for seq in self.entries().rev().filter_map(|entry| entry.seq) {
@@ -215,7 +215,7 @@ impl Pane {
         }
     }
 
-    /// The rows on the screen, the last one at the bottom.
+    /// The visible rows, the last one at the bottom.
     pub(super) fn rows(&mut self, frame: &Frame<'_>, height: usize) -> Vec<Line<'static>> {
         self.height = height;
         match self.found {
@@ -233,7 +233,7 @@ impl Pane {
         self.take_rows(frame, height)
     }
 
-    /// Where more is new than fits, the first of it is on the screen.
+    /// If more is new than fits, scrolls to the first of it.
     fn wait_for_reader(&mut self, frame: &Frame<'_>, height: usize) {
         let Some((first, row)) = self.unreached().last().map(|(at, entry)| (at, entry.row)) else { return };
         let rows = |pane: &Self| (first..pane.entries.len()).map(|at| pane.height(at, frame)).sum();
@@ -245,7 +245,7 @@ impl Pane {
         }
     }
 
-    /// What came below since the last picture, and another width, move nothing.
+    /// Keeps the position when messages are added below or the width changes.
     fn stay(&mut self, frame: &Frame<'_>) {
         if let Some(bottom) = self.bottom {
             let now = self.rows_below(bottom.row, frame) + bottom.hidden;
@@ -253,7 +253,7 @@ impl Pane {
         }
     }
 
-    /// The rows beyond `below`; what is on them counts as reached.
+    /// The rows above `below`; their messages count as seen.
     fn take_rows(&mut self, frame: &Frame<'_>, height: usize) -> Vec<Line<'static>> {
         let mut rows = Vec::with_capacity(height);
         let mut below = 0;
@@ -281,7 +281,7 @@ impl Pane {
         rows
     }
 
-    /// How many rows there are, counted no further than `enough`.
+    /// The number of rows, counted up to `enough`.
     fn count(&self, frame: &Frame<'_>, enough: usize) -> usize {
         let mut count = 0;
         for at in (0..self.entries.len()).rev() {

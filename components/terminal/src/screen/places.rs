@@ -1,8 +1,8 @@
-//! What was drawn where, for the mouse.
+//! The areas of the last frame, for mouse clicks.
 
 use ratatui::layout::{Position, Rect};
 
-/// Where the rows of the list are, for the mouse.
+/// The area of the list.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     pub(super) area: Rect,
@@ -10,7 +10,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Whose row is there.
+    /// The partner of the row at this position.
     pub(super) fn row_at(&self, column: u16, row: u16) -> Option<String> {
         let inside = self.area.contains(Position { x: column, y: row });
         inside.then(|| self.partners.get(usize::from(row - self.area.y)).cloned())?

@@ -1,8 +1,8 @@
-//! Lines to read that lie over the conversation: the help, or what answers a command. What does not fit is scrolled.
+//! A scrollable overlay of lines: the help, or the answer to a command.
 
 use super::wrap::wrap;
 
-/// What helps somebody who is lost.
+/// The help text.
 const HELP: &[&str] = &[
     "Enter            send;  Alt-Enter or Ctrl-J: a new line",
     "Tab              complete a name or a command;  with nothing typed: read on",
@@ -20,15 +20,15 @@ const HELP: &[&str] = &[
     "/who             who is online;  /mouse: use the mouse, or not",
 ];
 
-/// What a row that goes on in the next one is indented by there.
+/// The indentation of continuation rows.
 const INDENT: &str = "  ";
 
-/// Lines to read.
+/// The lines of an overlay.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     lines: Vec<String>,
     first: usize,
-    /// More than fitted when they were drawn last.
+    /// Whether the lines exceeded the last frame.
     scrolls: bool,
 }
 
@@ -41,7 +41,7 @@ impl Reading {
         self.lines.push(line);
     }
 
-    /// Whether there is more than fits on the screen.
+    /// Whether the lines exceed the screen.
     pub(super) fn scrolls(&self) -> bool {
         self.scrolls
     }
@@ -54,7 +54,7 @@ impl Reading {
         self.first = self.first.saturating_add(rows);
     }
 
-    /// The rows to show at a width, no more than `height` of them.
+    /// The visible rows at a width, at most `height`.
     pub(super) fn rows(&mut self, width: usize, height: usize) -> Vec<String> {
         let rows: Vec<String> = self.lines.iter().flat_map(|line| indented(line, width)).collect();
         self.scrolls = rows.len() > height;

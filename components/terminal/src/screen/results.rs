@@ -1,4 +1,4 @@
-//! What a search found, one message a row.
+//! Search results, one message per row.
 
 use crate::history::entry::Entry;
 

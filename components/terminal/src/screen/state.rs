@@ -1,4 +1,4 @@
-//! What is on the screen.
+//! The state of the full screen.
 
 use std::num::NonZeroUsize;
 
@@ -21,10 +21,10 @@ use crate::history::read::{Page, Summary};
 use crate::item::{Item, Link};
 use crate::typed::Act;
 
-/// Unfinished lines that are remembered, one for each conversation. Overflow rule: the one longest left is forgotten.
+/// Most drafts, one per conversation. Overflow rule: the least recently used is dropped.
 const DRAFTS: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 
-/// The connection as it is shown.
+/// The state of the connection, for display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Connection {
     Connecting,
@@ -32,14 +32,14 @@ pub(super) enum Connection {
     Down,
 }
 
-/// What is said about the chat, in one row until the next key.
+/// A notice, shown in one row until the next key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Notice {
     pub(super) text: String,
     pub(super) error: bool,
 }
 
-/// What is on the screen.
+/// The state of the full screen.
 #[derive(Debug)]
 pub(crate) struct Screen {
     pub(super) me: UserName,
@@ -47,19 +47,19 @@ pub(crate) struct Screen {
     pub(super) look: Look,
     pub(super) zone: Zone,
     pub(super) connection: Connection,
-    /// What was said before the connection came has all come.
+    /// Whether all unread messages have arrived.
     pub(super) live: bool,
-    /// It had once: from then on the user may look elsewhere.
+    /// Whether they ever had; from then on the open conversation does not change by itself.
     pub(super) settled: bool,
     pub(super) waiting: usize,
     pub(super) list: List,
     pub(super) pane: Option<Pane>,
     pub(super) composer: Composer,
     pub(super) drafts: LruCache<String, Composer>,
-    /// Lines that were sent, the latest last, and where the arrow keys are among them.
+    /// Sent lines, the latest last, and the position of the arrow keys among them.
     pub(super) typed: Vec<String>,
     pub(super) recalled: Option<usize>,
-    /// What was being written when the arrow keys went there.
+    /// The draft while the arrow keys show sent lines.
     pub(super) unfinished: String,
     pub(super) names: Names,
     pub(super) notice: Option<Notice>,
@@ -68,7 +68,7 @@ pub(crate) struct Screen {
     pub(super) focused: bool,
     pub(super) bell: bool,
     pub(super) dirty: bool,
-    /// Where things were drawn last, for the mouse.
+    /// The areas of the last frame, for the mouse.
     pub(super) places: Places,
 }
 
@@ -101,25 +101,25 @@ impl Screen {
         }
     }
 
-    /// What the history knows at the beginning.
+    /// Initialises the screen from the history.
     pub(crate) fn begin(&mut self, conversations: Vec<Summary>, typed: Vec<String>) {
         self.list.fill(self.me.as_str(), conversations);
         self.typed = typed;
         self.dirty = true;
     }
 
-    /// The conversations as they are now.
+    /// Updates the list of conversations.
     pub(crate) fn refill(&mut self, conversations: Vec<Summary>) {
         self.list.fill(self.me.as_str(), conversations);
         self.dirty = true;
     }
 
-    /// The conversation to open because none is: the latest one.
+    /// The conversation to open if none is open: the latest.
     pub(crate) fn to_open(&self) -> Option<String> {
         if self.pane.is_none() { self.list.latest() } else { None }
     }
 
-    /// Who is online, how many messages wait, and whether all that was said before has come.
+    /// Updates the online users, the number of waiting messages, and whether all unread messages have arrived.
     pub(crate) fn keep_current(&mut self, online: Option<Vec<String>>, waiting: usize, live: bool) {
         self.live = live;
         self.settled |= live;
@@ -131,12 +131,12 @@ impl Screen {
         self.waiting = waiting;
     }
 
-    /// Whose conversation is open.
+    /// The partner of the open conversation.
     pub(crate) fn partner(&self) -> Option<&str> {
         self.pane.as_ref().map(|pane| pane.partner.as_str())
     }
 
-    /// How many messages of somebody's were not shown yet.
+    /// The number of unread messages of a partner.
     pub(crate) fn unseen(&self, partner: &str) -> u64 {
         let rows = self.list.rows();
         rows.iter().find(|row| key_of(&row.partner) == key_of(partner)).map_or(0, |row| row.unseen)
@@ -161,7 +161,7 @@ impl Screen {
         self.dirty = true;
     }
 
-    /// The open conversation as it is kept now.
+    /// Reloads the open conversation from the history.
     pub(crate) fn reload(&mut self, page: Page) {
         if let Some(pane) = self.pane.as_mut().filter(|pane| pane.is_with(&page.partner)) {
             pane.reload(page);
@@ -169,7 +169,7 @@ impl Screen {
         }
     }
 
-    /// Shows a message of the open conversation.
+    /// Scrolls to a message of the open conversation.
     pub(crate) fn find(&mut self, row: i64) {
         if let Some(pane) = &mut self.pane {
             pane.find(row);
@@ -177,23 +177,23 @@ impl Screen {
         self.dirty = true;
     }
 
-    /// How many messages of the open conversation are loaded.
+    /// The number of loaded messages of the open conversation.
     pub(crate) fn loaded(&self) -> usize {
         self.pane.as_ref().map_or(0, Pane::len)
     }
 
-    /// What a search found.
+    /// Shows search results.
     pub(crate) fn found(&mut self, text: String, entries: Vec<Entry>) {
         self.overlay = Overlay::Results(Results::new(text, entries));
         self.dirty = true;
     }
 
-    /// Something happened.
+    /// Shows an item.
     pub(crate) fn show(&mut self, item: Item) {
         self.dirty = true;
         match item {
             Item::News(entry) => self.news(entry),
-            Item::Said(entry) => {
+            Item::Sent(entry) => {
                 self.list.spoken(&entry, false);
                 if let Some(pane) = self.open_with(&entry) {
                     pane.scroll_down(usize::MAX);
@@ -214,7 +214,7 @@ impl Screen {
             Item::Past(_) => {}
             Item::Link(link) => self.link(&link),
             Item::Presence { .. } => {}
-            // A row of its own would be gone with the next thing that is said there.
+            // A notice row would be replaced by the next notice.
             Item::Answer(text) | Item::Trouble(text) => self.answer(text),
             Item::Notice(text) | Item::Hint(text) => self.notice(&text, false),
             Item::Error(text) => self.notice(&text, true),
@@ -228,7 +228,7 @@ impl Screen {
     fn news(&mut self, entry: Entry) {
         let looked_at = self.focused && self.open_with(&entry).is_some_and(|pane| pane.is_following());
         self.bell |= self.settled && !entry.outgoing && !looked_at;
-        // What does not fit on the screen is counted when the picture is there.
+        // Messages that do not fit are counted as unread after drawing.
         self.list.spoken(&entry, !looked_at);
         let looked_at = looked_at && self.live;
         if let Some(pane) = self.open_with(&entry) {
@@ -246,11 +246,11 @@ impl Screen {
             Link::Lost { .. } | Link::Unreachable { .. } => Connection::Down,
         };
         if let Some(pane) = &mut self.pane {
-            // What it was asked on the old connection has no answer.
+            // Requests on the old connection are not answered.
             pane.forget_asking();
         }
         match link {
-            // What there is to read says more.
+            // The unread messages themselves say more.
             Link::Up { unseen: 1.., .. } => self.notice = None,
             Link::Up { server, me, unseen: 0, .. } => {
                 self.notice(&format!("connected to {server} as {me}"), false)
@@ -282,7 +282,7 @@ impl Screen {
         }
     }
 
-    /// How far the open conversation was shown, and where its row stands now.
+    /// How far the open conversation was shown; updates its row in the list.
     pub(crate) fn shown(&mut self) -> Option<(ConversationId, u64)> {
         let pane = self.pane.as_ref()?;
         let unseen = u64::try_from(pane.unseen()).unwrap_or(u64::MAX);
@@ -291,7 +291,7 @@ impl Screen {
         (pane.reached() > 0).then(|| (ConversationId::dm(&self.me, &partner), pane.reached()))
     }
 
-    /// What has to be loaded for what is looked at.
+    /// What must be loaded for the visible part.
     pub(crate) fn missing(&mut self) -> Option<Act> {
         let connected = self.connection == Connection::Up;
         Some(match self.pane.as_mut()?.missing(connected)? {
@@ -300,22 +300,22 @@ impl Screen {
         })
     }
 
-    /// Everything is to be drawn again.
+    /// Requests a complete redraw.
     pub(crate) fn redraw(&mut self) {
         self.dirty = true;
     }
 
-    /// Whether there is something new to draw.
+    /// Whether there are changes to draw.
     pub(crate) fn is_dirty(&self) -> bool {
         self.dirty
     }
 
-    /// Whether the bell is to be rung, once.
+    /// Whether to ring the bell; resets it.
     pub(crate) fn take_bell(&mut self) -> bool {
         std::mem::take(&mut self.bell)
     }
 
-    /// The title of the terminal's window.
+    /// The title of the terminal window.
     pub(crate) fn title(&self) -> String {
         match self.list.unseen() {
             0 => format!("P2P Chat: {}", self.me),

@@ -1,8 +1,8 @@
-//! Writes pictures so that they stay right on a terminal that finds a character wider, or narrower, than we do.
+//! Writes frames so that they stay correct on terminals that disagree about the width of a character.
 //!
-//! Flags, families and other signs that are made of several code points take one place on some terminals and several on others, tmux
-//! among them. There everything behind such a sign would move, and parts of it would stay when it goes. So the cursor is put where it
-//! belongs behind each of them, and a row that holds one, or held one, is wiped and written whole when anything in it changes.
+//! Flags, families and other symbols of several code points have different widths on different terminals, tmux among them. Everything after
+//! such a symbol would be displaced, and remains would stay when it is replaced. So the cursor is positioned explicitly after each of them,
+//! and a row that contains or contained one is erased and rewritten completely when anything in it changes.
 
 use std::collections::BTreeSet;
 use std::io::{Result, Write};
@@ -15,13 +15,13 @@ use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// A terminal that pictures are written to.
+/// A terminal that frames are written to.
 #[derive(Debug)]
 pub(super) struct Steady<W: Write> {
     inner: CrosstermBackend<W>,
-    /// What is on the screen, row by row; what is missing at the end of a row is blank.
+    /// The current content by row; missing cells at the end of a row are blank.
     rows: Vec<Vec<Cell>>,
-    /// The rows that hold a sign of disputed width.
+    /// The rows that contain a symbol of disputed width.
     disputed: BTreeSet<u16>,
 }
 
@@ -40,12 +40,12 @@ impl<W: Write> Steady<W> {
         if row.len() < end {
             row.resize(end, Cell::EMPTY);
         }
-        // What lies under a wide sign is nothing of its own.
+        // Cells covered by a wide symbol have no content.
         row[x..end].fill(Cell::EMPTY);
         row[x] = cell.clone();
     }
 
-    /// Wipes a row and writes it, a piece at a time, each where it belongs.
+    /// Erases a row and rewrites it piece by piece, each at its position.
     fn write_row(&mut self, y: u16) -> Result<()> {
         queue!(self.inner, MoveTo(0, y), Clear(Wipe::UntilNewLine))?;
         let row = &self.rows[usize::from(y)];
@@ -68,7 +68,7 @@ impl<W: Write> Steady<W> {
     }
 }
 
-/// Whether terminals disagree on how wide a character is: it has several code points that are not just one with marks on it.
+/// Whether the width of a symbol is disputed: it has several code points other than combining marks.
 fn is_disputed(symbol: &str) -> bool {
     const JOINER: char = '\u{200d}';
     let mut further = symbol.chars().skip(1).peekable();
@@ -152,7 +152,7 @@ mod tests {
     use ratatui::buffer::Buffer;
     use ratatui::layout::Rect;
 
-    /// What is written to turn one picture into another.
+    /// The output that turns one frame into another.
     fn written(from: &str, to: &str) -> String {
         let picture = |text: &str| {
             let mut buffer = Buffer::empty(Rect::new(0, 0, 20, 2));

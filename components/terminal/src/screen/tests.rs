@@ -1,4 +1,4 @@
-//! The screen, key by key and picture by picture. `P2P_UPDATE_SNAPSHOTS=1` writes the pictures anew; look at what changed.
+//! Tests of the screen with snapshots. `P2P_UPDATE_SNAPSHOTS=1` updates the snapshots; review the changes.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use protocol::{MessageType, Metadata, Timestamp, UserName};
@@ -62,7 +62,7 @@ fn screen() -> Screen {
     screen
 }
 
-/// A conversation with everything in it.
+/// A conversation with all kinds of messages.
 fn talk() -> Page {
     let mut waiting = message(7, "bob", true, "2020-11-21T08:06:00Z", "this one waits");
     waiting.state = State::Waiting;
@@ -121,7 +121,7 @@ fn agrees(name: &str, picture: &str) {
     assert!(picture == expected, "{name} is now:\n{picture}\nand was:\n{expected}");
 }
 
-/// Lines of bob's, with these places in the log.
+/// Messages from bob with these `seq` numbers.
 fn lines(seqs: impl Iterator<Item = i64>) -> Page {
     page(
         "bob",
@@ -152,7 +152,7 @@ fn a_conversation_at_every_size() {
     let mut screen = screen();
     screen.open(talk());
     write(&mut screen, "half a line");
-    // Back at a size, it is the same picture: nothing is left of the others.
+    // After resizing back, the snapshot is the same: nothing remains of the other sizes.
     for (width, height) in [(80, 24), (200, 50), (40, 12), (20, 5), (80, 24)] {
         let picture = picture(&mut screen, width, height);
         assert!(!picture.contains(['\u{1b}', '\u{7}', '\u{202e}']));
@@ -260,7 +260,7 @@ fn what_is_not_looked_at_is_counted_rings_and_is_not_seen() {
     screen.show(Item::News(message(20, "Carol", false, "2020-11-21T08:07:00Z", "not looked at")));
     assert!(screen.take_bell());
     assert!(screen.title().starts_with("(13)"), "what is looked at does not count: {}", screen.title());
-    // Somebody who reads what is older is told, nothing moves under their eyes, and it is not seen yet.
+    // While older messages are visible, a new one is announced, does not scroll, and stays unread.
     picture(&mut screen, 80, 24);
     screen.shown();
     screen.open(lines(1..100));
@@ -309,7 +309,7 @@ fn more_than_fits_is_read_from_its_beginning_and_nothing_is_skipped() {
     }
     assert_eq!(seen, [60, 79, 98, 100]);
     assert!(screen.title().starts_with("P2P"), "no unread messages: {}", screen.title());
-    // More at once than fits, while the newest are looked at: it stays at the first of them.
+    // If more arrives than fits while following, the view stays at the first of it.
     for n in 101..150 {
         screen.show(Item::News(message(n, "bob", false, "2020-11-21T08:08:00Z", &format!("line {n}."))));
     }
@@ -319,7 +319,7 @@ fn more_than_fits_is_read_from_its_beginning_and_nothing_is_skipped() {
     key(&mut screen, KeyCode::Esc);
     assert!(picture(&mut screen, 80, 24).contains("line 149."));
     assert_eq!(screen.shown().map(|(_, seq)| seq), Some(149), "whoever goes to the newest has seen them");
-    // A message higher than the screen is seen when its end is.
+    // A message higher than the screen is read once its end was visible.
     screen.show(Item::News(message(150, "bob", false, "2020-11-21T08:08:00Z", &"row\n".repeat(40))));
     picture(&mut screen, 80, 24);
     assert_eq!(screen.shown().map(|(_, seq)| seq), Some(149));
@@ -366,7 +366,7 @@ fn without_a_connection_nobody_is_called_online_or_offline() {
     let lost = picture(&mut screen, 80, 24);
     assert!(!lost.contains('●') && !list(&lost).contains("○ bob") && lost.starts_with(" bob  "), "{lost}");
     assert!(lost.contains("\n   bob") && lost.contains("\n   thermometer1"), "{lost}");
-    // The greeting says how it is now.
+    // The greeting has the current state.
     let online = vec!["alice".to_owned(), "Carol".to_owned()];
     let again = Link::Again { server: "here".into(), me: "alice".into(), online: online.clone() };
     screen.show(Item::Link(again));
@@ -483,7 +483,7 @@ fn older_messages_are_asked_for_where_the_top_is_looked_at() {
     screen.open(page("nobody", Vec::new()));
     assert!(picture(&mut screen, 80, 24).contains("No messages yet with nobody"));
     assert_eq!(screen.missing(), Some(Act::Ask(None)));
-    // A hole in the middle, as another machine leaves it.
+    // A gap, as left by use of another machine.
     screen.open(lines((1..50).chain(60..80)));
     picture(&mut screen, 80, 24);
     assert_eq!(screen.missing(), Some(Act::Ask(Some(60))));

@@ -1,11 +1,11 @@
-//! Colours and emphasis. Only the terminal's own basic colours are used, which its owner made readable.
+//! Colours and emphasis. Only the terminal's basic colours, which its user has configured to be readable.
 
 use protocol::MessageType;
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::options::Theme;
 
-/// How things look.
+/// The styles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
     coloured: bool,
@@ -71,7 +71,7 @@ impl Look {
         if self.coloured { Style::new().fg(colour) } else { Style::new() }
     }
 
-    /// A person keeps their colour.
+    /// Each user has a fixed colour.
     pub(super) fn name(self, key: &str) -> Style {
         let sum = key.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
         self.coloured(self.people[sum % self.people.len()]).add_modifier(Modifier::BOLD)

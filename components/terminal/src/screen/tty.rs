@@ -1,7 +1,7 @@
-//! The real terminal: taken at the beginning, given back at the end, also after a panic and while we are suspended.
+//! The real terminal: set up at the start, and restored at the end, after a panic and during a suspension.
 //!
-//! What is drawn is written by a thread of its own: a terminal that stalls never holds up the connection's upkeep. While it writes
-//! nothing more is drawn, so what is not written yet is bounded by one picture.
+//! Frames are written by a separate thread, so that a stalled terminal never blocks the connection. No further frame is drawn meanwhile, so
+//! at most one frame waits.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,25 +26,25 @@ use tokio::sync::{Notify, mpsc};
 use super::state::Screen;
 use super::steady::Steady;
 
-/// Keys that were pressed and not dealt with yet. Overflow rule: the terminal waits.
+/// Most unprocessed keys. Overflow rule: the terminal waits.
 const KEYS: usize = 64;
-/// How often the thread that waits for keys looks whether it is still wanted.
+/// How often the thread that reads keys checks whether to stop.
 const GLANCE: Duration = Duration::from_millis(200);
-/// The bell rings no more often than this, however much comes.
+/// Shortest interval between bells.
 const RING: Duration = Duration::from_secs(1);
-/// How long the end waits for the last picture.
+/// Time limit for writing the last frame at the end.
 const FLUSH: Duration = Duration::from_millis(500);
-/// Puts the window's title aside, and back (xterm's window operations 22 and 23).
+/// Saves and restores the window title (xterm's window operations 22 and 23).
 const PUSH_TITLE: &str = "\u{1b}[22;2t";
 const POP_TITLE: &str = "\u{1b}[23;2t";
 
-/// Whether the terminal is taken: there is one, and a panic anywhere gives it back, once, before it is reported.
+/// Whether the terminal is set up. There is only one, and a panic in any thread restores it, once, before it is reported.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
-/// Tells the chat of a panic beside it.
+/// Notifies the chat of a panic in another thread.
 static PANIC: Notify = Notify::const_new();
 
-/// The terminal, taken.
+/// The terminal, set up for the full screen.
 #[derive(Debug)]
 pub(crate) struct Tty {
     terminal: Terminal<Steady<Pictures>>,
@@ -56,7 +56,7 @@ pub(crate) struct Tty {
     _guard: Guard,
 }
 
-/// The bell: whether it is wanted, and when it rang last.
+/// The bell: whether it is enabled, and when it rang last.
 #[derive(Debug)]
 struct Bell {
     wanted: bool,
@@ -64,7 +64,7 @@ struct Bell {
 }
 
 impl Bell {
-    /// Whether it rings now that there is a reason.
+    /// Whether to ring now.
     fn rings(&mut self) -> bool {
         let rings = self.wanted && self.rang.is_none_or(|rang| rang.elapsed() >= RING);
         if rings {
@@ -74,18 +74,18 @@ impl Bell {
     }
 }
 
-/// What a terminal does.
+/// An event of the terminal.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// A key was pressed; `None` when there will be no more.
+    /// A key was pressed; `None` at the end of input.
     Key(Option<std::io::Result<Event>>),
-    /// The last picture is written.
+    /// The last frame is written.
     Written,
-    /// The terminal was given back, because of a panic.
+    /// The terminal was restored because of a panic.
     Lost,
 }
 
-/// Gives the terminal back when it is dropped.
+/// Restores the terminal on drop.
 #[derive(Debug)]
 struct Guard {
     over: Arc<AtomicBool>,
@@ -96,14 +96,14 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
         if let Some(reader) = self.reader.take() {
-            // It ends within a `GLANCE`; whoever reads the terminal next is not robbed of a key.
+            // The thread ends within a `GLANCE`; joined so that it takes no key from the terminal's next reader.
             let _ = reader.join();
         }
         give_back();
     }
 }
 
-fn take(mut out: impl Write) -> std::io::Result<()> {
+fn set_up(mut out: impl Write) -> std::io::Result<()> {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
@@ -115,11 +115,11 @@ fn take(mut out: impl Write) -> std::io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
     out.write_all(PUSH_TITLE.as_bytes())?;
-    // A sign at the end of a row that the terminal finds wider than we do must not go on in the next one.
+    // A symbol at the end of a row that is wider on the terminal must not wrap.
     execute!(out, EnterAlternateScreen, DisableLineWrap, EnableBracketedPaste, EnableFocusChange)
 }
 
-/// A terminal that is gone needs no care. Given back twice, it would forget what was written in between.
+/// Restores the terminal, ignoring errors. Only once, because a second time would discard what was written in between.
 fn give_back() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
@@ -140,10 +140,10 @@ fn give_back() {
 }
 
 impl Tty {
-    /// Takes the terminal; its bell is rung if that is wanted.
+    /// Sets up the terminal; `bell` enables its bell.
     pub(crate) fn take(bell: bool) -> std::io::Result<Self> {
         let pictures = Pictures::start()?;
-        take(std::io::stdout())?;
+        set_up(std::io::stdout())?;
         let mut guard = Guard { over: Arc::default(), reader: None };
         let terminal = Terminal::new(Steady::new(pictures.clone()))?;
         let (sender, keys) = mpsc::channel(KEYS);
@@ -154,7 +154,7 @@ impl Tty {
         Ok(Self { terminal, pictures, keys, title: String::new(), mouse: false, bell, _guard: guard })
     }
 
-    /// The next key, or, if there is something to draw, the moment in which that can be done. Cancel-safe.
+    /// Waits for the next key or, if there are changes, until they can be drawn. Cancel-safe.
     pub(crate) async fn next(&mut self, draws: bool) -> Next {
         tokio::select! {
             key = self.keys.recv() => Next::Key(key),
@@ -163,7 +163,7 @@ impl Tty {
         }
     }
 
-    /// Draws what is new, if the last picture is written. Whether it did.
+    /// Draws changes if the last frame is written. Returns whether it did.
     pub(crate) fn draw(&mut self, screen: &mut Screen) -> std::io::Result<bool> {
         if !TAKEN.load(Ordering::SeqCst) {
             return Err(std::io::Error::other("a part of the program failed; see the error above"));
@@ -184,7 +184,7 @@ impl Tty {
         Ok(true)
     }
 
-    /// The next picture is drawn from nothing.
+    /// Draws the next frame completely.
     pub(crate) fn redraw(&mut self) -> std::io::Result<()> {
         self.terminal.clear()
     }
@@ -199,26 +199,26 @@ impl Tty {
         }
     }
 
-    /// Gives the terminal back and stops until the shell lets us go on.
+    /// Restores the terminal and stops until the shell continues this process.
     pub(crate) async fn suspend(&mut self) -> std::io::Result<()> {
         self.finish().await;
         give_back();
-        // The whole job, as the terminal would do it: whoever started us stops with us.
+        // The complete job, as the terminal would do it, including the parent.
         rustix::process::kill_current_process_group(Signal::TSTP)?;
         self.resume()
     }
 
-    /// Takes the terminal again.
+    /// Sets up the terminal again.
     pub(crate) fn resume(&mut self) -> std::io::Result<()> {
-        take(std::io::stdout())?;
+        set_up(std::io::stdout())?;
         self.title.clear();
         self.use_mouse(self.mouse)?;
         self.redraw()
     }
 
-    /// Waits a moment for the last picture.
+    /// Waits briefly for the last frame.
     pub(crate) async fn finish(&self) {
-        // A terminal that stalls is not waited for.
+        // Does not wait for a stalled terminal.
         let _ = tokio::time::timeout(FLUSH, self.pictures.written()).await;
     }
 }
@@ -231,7 +231,7 @@ fn read_keys(sender: &mpsc::Sender<std::io::Result<Event>>, over: &AtomicBool) {
             Err(error) => Err(error),
         };
         let is_last = event.is_err();
-        // Nobody takes keys any more while the chat ends.
+        // Keys are no longer received while the chat ends.
         if sender.try_send(event).is_err_and(|error| {
             over.load(Ordering::SeqCst) || sender.blocking_send(error.into_inner()).is_err()
         }) || is_last
@@ -241,7 +241,7 @@ fn read_keys(sender: &mpsc::Sender<std::io::Result<Event>>, over: &AtomicBool) {
     }
 }
 
-/// Where pictures are written: gathered until they are whole, then handed to the thread.
+/// Buffers a frame until it is complete, then passes it to the thread.
 #[derive(Debug, Clone)]
 struct Pictures {
     gathered: Vec<u8>,
@@ -251,8 +251,8 @@ struct Pictures {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Handed over and not written.
-    under_way: AtomicUsize,
+    /// Frames passed to the thread and not written.
+    in_flight: AtomicUsize,
     written: Notify,
 }
 
@@ -266,10 +266,10 @@ impl Pictures {
                 let mut out = std::io::stdout();
                 for picture in queue {
                     if TAKEN.load(Ordering::SeqCst) {
-                        // A terminal that is gone shows nothing; the keys say so, too.
+                        // Errors of a closed terminal are ignored; reading keys reports them, too.
                         let _ = out.write_all(&picture).and_then(|()| out.flush());
                     }
-                    shared.under_way.fetch_sub(1, Ordering::SeqCst);
+                    shared.in_flight.fetch_sub(1, Ordering::SeqCst);
                     shared.written.notify_waiters();
                 }
             }
@@ -278,7 +278,7 @@ impl Pictures {
     }
 
     fn is_written(&self) -> bool {
-        self.shared.under_way.load(Ordering::SeqCst) == 0
+        self.shared.in_flight.load(Ordering::SeqCst) == 0
     }
 
     async fn written(&self) {
@@ -302,7 +302,7 @@ impl Write for Pictures {
         if self.gathered.is_empty() {
             return Ok(());
         }
-        self.shared.under_way.fetch_add(1, Ordering::SeqCst);
+        self.shared.in_flight.fetch_add(1, Ordering::SeqCst);
         let gone = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
         self.thread.send(std::mem::take(&mut self.gathered)).map_err(gone)
     }

@@ -1,9 +1,9 @@
-//! Breaks text into rows of a width, as wide as terminals show it.
+//! Wraps text by its display width.
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// The rows of one line of text: broken at spaces where it can be, inside a word where it must be. Never empty.
+/// The rows of one line of text: wrapped at spaces if possible, inside words if necessary. Never empty.
 pub(super) fn wrap(line: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut rows = Vec::new();
@@ -16,7 +16,7 @@ pub(super) fn wrap(line: &str, width: usize) -> Vec<String> {
             continue;
         }
         if word.trim().is_empty() {
-            // The space at which a row breaks is not shown.
+            // The space at a line break is dropped.
             rows.push(std::mem::take(&mut row));
             used = 0;
             continue;
@@ -39,8 +39,8 @@ pub(super) fn wrap(line: &str, width: usize) -> Vec<String> {
     rows
 }
 
-/// The pieces between which a row may break: words with what clings to them, the spaces between, and each wide character by itself, for
-/// scripts that put no spaces. (UAX #14 knows more; this is what shows in a chat.)
+/// The pieces between which a row may break: words with adjacent punctuation, spaces, and each wide character by itself, for scripts
+/// without spaces. (A simplification of UAX #14.)
 fn pieces(line: &str) -> Vec<&str> {
     const CLOSING: &str = "、。，．！？：；）」』】〉》〕…";
     const OPENING: &str = "（「『【〈《〔";
@@ -61,7 +61,7 @@ fn pieces(line: &str) -> Vec<&str> {
     pieces
 }
 
-/// As much of a text as fits, with `…` where something is missing.
+/// A text truncated to a width, with `…` if something is missing.
 pub(super) fn fit(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! The client as a process of its own, and a chat server that refuses everybody.
+//! The client as a separate process, and a chat server that rejects everybody.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-/// The example that is nothing but the client; cargo builds it with the tests.
+/// The example that runs only the client; cargo builds it with the tests.
 pub(crate) fn client() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
@@ -33,14 +33,14 @@ pub(crate) fn pid_of(arguments: &str) -> String {
     String::from_utf8(found.stdout).unwrap().trim().to_owned()
 }
 
-/// How a client ended, and what it wrote.
+/// A client's exit status and output.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-/// Starts the client between pipes; its history is in `home`.
+/// Starts the client with pipes; its history is in `home`.
 pub(crate) fn start(home: &Path, arguments: &[&str]) -> Child {
     Command::new(client())
         .args(arguments)
@@ -66,14 +66,14 @@ pub(crate) async fn run_in(home: &Path, arguments: &[&str], input: &str) -> Run 
     }
 }
 
-/// Asks a client's history with the sqlite3 program.
+/// Queries a client's history with the sqlite3 program.
 pub(crate) fn sql(home: &Path, user: &str, sql: &str) -> String {
     let file = home.join(format!("p2p-chat/chat_history_{user}.db"));
     let output = std::process::Command::new("sqlite3").arg(file).arg(sql).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A chat server that answers every greeting with these bytes, and goes on as long as it is let.
+/// A chat server that answers every `hello` with these bytes and keeps the connection open.
 pub(crate) async fn hostile(bytes: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -85,7 +85,7 @@ pub(crate) async fn hostile(bytes: Vec<u8>) -> SocketAddr {
                 let _ = stream.write_all(b"\x1b]0;owned\x07\x1b[2JEnter your username: ").await;
                 let _ = stream.read(&mut [0; 1024]).await;
                 let _ = stream.write_all(&bytes).await;
-                // Who does not hang up is told nothing more.
+                // Nothing more is sent while the client stays connected.
                 let _ = stream.read_to_end(&mut Vec::new()).await;
             });
         }
@@ -93,7 +93,7 @@ pub(crate) async fn hostile(bytes: Vec<u8>) -> SocketAddr {
     address
 }
 
-/// What a server may say that means no good.
+/// Hostile output of a server.
 pub(crate) fn mischief() -> Vec<(&'static str, Vec<u8>)> {
     let steer = "\\u001b]0;owned\\u0007\\u001b[2J\\u009b31m\\u202e";
     let welcome = |online: &str| {
@@ -119,7 +119,7 @@ pub(crate) fn mischief() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A chat server that answers every greeting with this refusal.
+/// A chat server that answers every `hello` with this error.
 pub(crate) async fn refusing(code: ErrorCode, message: &'static str) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();

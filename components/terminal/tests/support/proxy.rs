@@ -1,4 +1,4 @@
-//! A wire between the client and its server that a test can cut, also in the middle of a conversation.
+//! A proxy between the client and its server that a test can interrupt, also during a conversation.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// A wire.
+/// A proxy.
 pub(crate) struct Wire {
     pub(crate) address: SocketAddr,
     state: Arc<State>,
@@ -17,15 +17,15 @@ pub(crate) struct Wire {
 
 #[derive(Default)]
 struct State {
-    /// Nothing comes through.
+    /// Drops both directions.
     cut: AtomicBool,
-    /// Nothing comes back: what the client says arrives, and it does not learn that.
+    /// Drops answers: the client's messages arrive, but the client does not learn it.
     deaf: AtomicBool,
     changed: Notify,
 }
 
 impl Wire {
-    /// A wire to a server, cut for now.
+    /// A proxy to a server, interrupted at first.
     pub(crate) async fn cut_to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -50,13 +50,13 @@ impl Wire {
         self.state.cut.store(false, Ordering::SeqCst);
     }
 
-    /// Cuts what is connected; with it whatever the client does not know yet.
+    /// Closes the connections, and loses what the client has not received yet.
     pub(crate) fn cut(&self) {
         self.state.cut.store(true, Ordering::SeqCst);
         self.state.changed.notify_waiters();
     }
 
-    /// From now on no answer comes back.
+    /// Drops answers from now on.
     pub(crate) fn deafen(&self) {
         self.state.deaf.store(true, Ordering::SeqCst);
     }

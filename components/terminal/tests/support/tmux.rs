@@ -1,4 +1,4 @@
-//! A real terminal for the client: a tmux server of its own, whose screen the test reads as a person would.
+//! A real terminal for the client: a separate tmux server, whose screen the test reads.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::path::PathBuf;
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long something may take to appear.
+/// Time limit for expected output.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// One terminal of 80 columns with a shell command in it.
+/// A terminal of 80 columns that runs a shell command.
 pub(crate) struct Tmux {
     directory: TempDir,
 }
 
 impl Tmux {
-    /// Runs a command line in a new terminal, as high as a long scroll; `None` where the tests were told to do without tmux.
+    /// Runs a command line in a new, very high terminal; `None` if the tests were told to skip tmux.
     pub(crate) fn run(command: &str) -> Option<Self> {
         Self::sized(command, 80, 250)
     }
@@ -35,7 +35,7 @@ impl Tmux {
         let state = terminal.state();
         let command =
             format!("env -u NO_COLOR XDG_STATE_HOME='{}' TZ=UTC0 LC_ALL=C.UTF-8 {command}", state.display());
-        // The screen stays when the command ends, and the shell says how it ended and how it left the terminal.
+        // The screen stays when the command exits, and the shell shows its exit status and the terminal's settings.
         let shell =
             format!("{command}; echo \"[ended $?]\"; stty -a | grep -o ' icanon\\| echo '; exec sleep 600");
         let (width, height) = (width.to_string(), height.to_string());
@@ -43,12 +43,12 @@ impl Tmux {
         Some(terminal)
     }
 
-    /// Where the client keeps its history.
+    /// The directory of the client's history.
     pub(crate) fn state(&self) -> PathBuf {
         self.directory.path().join("state")
     }
 
-    /// Gives the terminal another size.
+    /// Resizes the terminal.
     pub(crate) fn resize(&self, width: u16, height: u16) {
         self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
     }
@@ -64,14 +64,14 @@ impl Tmux {
         self.tmux(&["display-message", "-p", flags]).trim().to_owned()
     }
 
-    /// Writes down everything that the program writes from now on.
+    /// Records all output of the program from now on.
     pub(crate) fn record(&self) {
         let file = self.recording();
         self.tmux(&["pipe-pane", &format!("cat >> '{}'", file.display())]);
         std::fs::write(file, "").unwrap();
     }
 
-    /// How often the bell rang since; the end of a window's title is none.
+    /// How often the bell rang since; the terminator of a window title does not count.
     pub(crate) fn bells(&self) -> usize {
         self.recorded().matches('\x07').count() - self.titles().len()
     }
@@ -83,7 +83,7 @@ impl Tmux {
         titles.map(|rest| rest.split('\x07').next().unwrap_or_default().to_owned()).collect()
     }
 
-    /// All that the program wrote since.
+    /// All output since.
     pub(crate) fn recorded(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.recording()).unwrap()).into_owned()
     }
@@ -92,12 +92,12 @@ impl Tmux {
         self.directory.path().join("recording")
     }
 
-    /// Tells the program that its window got or lost the user's attention, as a terminal does.
+    /// Sends a focus event to the program.
     pub(crate) fn focus(&self, focused: bool) {
         self.tmux(&["send-keys", "-H", "1b", "5b", if focused { "49" } else { "4f" }]);
     }
 
-    /// Pastes as a terminal does, in brackets where the program asked for them.
+    /// Pastes like a terminal, with bracketed paste if enabled.
     pub(crate) fn paste(&self, text: &str) {
         self.tmux(&["set-buffer", text]);
         self.tmux(&["paste-buffer", "-p"]);
@@ -113,13 +113,13 @@ impl Tmux {
         self.tmux(&[&["send-keys"], keys].concat());
     }
 
-    /// The rows of the screen that hold something.
+    /// The non-empty rows of the screen.
     pub(crate) fn rows(&self) -> Vec<String> {
         let screen = self.tmux(&["capture-pane", "-p"]);
         screen.lines().map(|row| row.trim_end().to_owned()).filter(|row| !row.is_empty()).collect()
     }
 
-    /// Waits until the screen is as it should be, and returns its rows.
+    /// Waits until the screen satisfies a condition, and returns its rows.
     pub(crate) fn until(&self, what: &str, mut good: impl FnMut(&[String]) -> bool) -> Vec<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -132,7 +132,7 @@ impl Tmux {
         }
     }
 
-    /// Waits for a row that ends like this.
+    /// Waits for a row with this ending.
     pub(crate) fn until_row(&self, ending: &str) -> Vec<String> {
         self.until(ending, |rows| rows.iter().any(|row| row.ends_with(ending)))
     }
