@@ -3,7 +3,7 @@
 
 use fuzz::reached;
 use libfuzzer_sys::fuzz_target;
-use protocol::lan::old::{MAX_PARTS, MESSAGE_BYTES, parts};
+use protocol::lan::legacy::{MAX_PARTS, MESSAGE_BYTES, parts};
 use protocol::lan::received::Received;
 use protocol::limits::BODY_BYTES;
 
@@ -14,8 +14,8 @@ fuzz_target!(|input: &[u8]| {
     check(bytes.repeat(usize::from(*first)), true);
 });
 
-fn check(bytes: Vec<u8>, is_whole: bool) {
-    let received = Received { bytes, is_whole };
+fn check(bytes: Vec<u8>, is_complete: bool) {
+    let received = Received { bytes, is_complete };
     if !received.faults().is_empty() {
         reached!("faults");
     }

@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(key.to_string().parse(), Ok(key));
         match key {
             PeerKey::Node(_) => reached!("node-key"),
-            PeerKey::Old(_) => reached!("old-key"),
+            PeerKey::Legacy(_) => reached!("old-key"),
         }
     }
     // Any 32 bytes are a node's id.

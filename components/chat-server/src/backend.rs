@@ -119,7 +119,7 @@ impl Default for Attempts {
 impl Attempts {
     fn failed(&mut self, error: &ApiError) -> Failed {
         let text = kit::failure::chain(error);
-        if !error.is_passing() {
+        if !error.is_retryable() {
             tracing::error!(
                 error = text,
                 "the message API refuses a read, so unread messages of a session are not shown"

@@ -1,13 +1,13 @@
-//! How fast somebody may speak: a token bucket.
+//! A rate limit: a token bucket.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Less than this is nothing: sums of fractions are not exact.
+/// Tolerance for rounding errors of floating point sums.
 const ROUNDING: f64 = 1e-6;
 
-/// Fills at `rate` a second up to `burst`; each message takes one.
+/// A token bucket that fills at `rate` tokens per second up to `burst`; each message takes one token.
 #[derive(Debug, Clone)]
 pub struct Allowance {
     rate: u32,
@@ -17,25 +17,25 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// A full bucket; a rate of 0 is no limit.
+    /// A full bucket; a rate of 0 disables the limit.
     #[must_use]
     pub fn new(rate: u32, burst: u32, now: Instant) -> Self {
         Self { rate, burst, left: f64::from(burst), counted_at: now }
     }
 
-    /// Takes one, or says when there will be one.
+    /// Takes one token.
     ///
     /// # Errors
-    /// When there is none now.
+    /// The time at which a token will be available, if there is none now.
     pub fn take(&mut self, now: Instant) -> Result<(), Instant> {
         self.take_cost(now, 1.0)
     }
 
-    /// Takes so many, or says when there will be as many. What costs more than the whole bucket holds is taken once that is full,
-    /// and what comes next waits for the rest.
+    /// Takes `cost` tokens. A cost above the bucket's capacity is taken once the bucket is full; the remaining debt delays the next
+    /// request.
     ///
     /// # Errors
-    /// When there are not so many now.
+    /// The time at which enough tokens will be available, if there are too few now.
     pub fn take_cost(&mut self, now: Instant, cost: f64) -> Result<(), Instant> {
         if self.rate == 0 {
             return Ok(());
@@ -43,7 +43,7 @@ impl Allowance {
         self.fill(now);
         let missing = cost.min(f64::from(self.burst)) - self.left;
         if missing > ROUNDING {
-            // Rounded up to the timer's millisecond, so that there is enough when it fires.
+            // Rounded up to the timer's millisecond, so that there are enough tokens when it fires.
             let wait = missing / f64::from(self.rate);
             return Err(now + Duration::from_secs_f64(wait) + Duration::from_millis(1));
         }
@@ -51,7 +51,7 @@ impl Allowance {
         Ok(())
     }
 
-    /// Takes so many for what was had already, such as a page whose size is known once it was read: what comes next waits for that.
+    /// Charges for work already done, such as a page whose size is known only after it was read. The debt delays the next request.
     pub fn charge(&mut self, now: Instant, cost: f64) {
         if self.rate > 0 {
             self.fill(now);

@@ -1,4 +1,4 @@
-//! One [`Allowance`] for each of many, such as one for each address.
+//! One [`Allowance`] per key, such as per address.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -7,17 +7,17 @@ use tokio::time::Instant;
 
 use crate::allowance::Allowance;
 
-/// The allowances of everybody who used theirs lately, all of one rate and burst.
+/// The allowances of recently active keys, all with the same rate and burst.
 ///
-/// Bound: so many entries. Overflow rule: the one that was used least recently is dropped, and begins with its whole allowance should it
-/// come again. Where it was full again by then, which is after `burst / rate` seconds, nothing is gained by that.
+/// Bound: `most` entries. Overflow rule: the least recently used entry is dropped, and its key starts with a full allowance when it is used
+/// again. That gains nothing if the allowance had refilled by then, which takes `burst / rate` seconds.
 #[derive(Debug)]
 pub struct Allowances<K> {
     rate: u32,
     burst: u32,
     most: usize,
     of: HashMap<K, Entry>,
-    /// Who used theirs, the least recent first.
+    /// Keys by last use, the least recent first.
     order: BTreeMap<u64, K>,
     uses: u64,
 }
@@ -29,24 +29,24 @@ struct Entry {
 }
 
 impl<K: Copy + Eq + Hash> Allowances<K> {
-    /// Each fills at `rate` a second up to `burst`; there are at most `most`. A rate of 0 is no limit.
+    /// Each allowance fills at `rate` per second up to `burst`; there are at most `most`. A rate of 0 disables the limit.
     #[must_use]
     pub fn new(rate: u32, burst: u32, most: usize) -> Self {
         Self { rate, burst, most, of: HashMap::new(), order: BTreeMap::new(), uses: 0 }
     }
 
-    /// Takes one of this one's allowance.
+    /// Takes one token of this key's allowance.
     ///
     /// # Errors
-    /// When there is none now: when there will be.
+    /// The time at which a token will be available, if there is none now.
     pub fn take(&mut self, key: K, now: Instant) -> Result<(), Instant> {
         self.take_cost(key, now, 1.0)
     }
 
-    /// Takes so many; see [`Allowance::take_cost`].
+    /// Takes `cost` tokens; see [`Allowance::take_cost`].
     ///
     /// # Errors
-    /// When there are not so many now: when there will be.
+    /// The time at which enough tokens will be available, if there are too few now.
     pub fn take_cost(&mut self, key: K, now: Instant, cost: f64) -> Result<(), Instant> {
         if self.rate == 0 {
             return Ok(());
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn each_has_an_allowance_of_its_own() {
+    async fn each_key_has_its_own_allowance() {
         let (mut each, now) = (Allowances::new(1, 2, 8), Instant::now());
         assert!(each.take("one", now).is_ok() && each.take("one", now).is_ok());
         let at = each.take("one", now).unwrap_err();
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn many_others_reset_nobody_who_still_comes() {
+    async fn many_other_keys_do_not_reset_an_active_one() {
         let (mut each, mut now) = (Allowances::new(1, 4, 100), Instant::now());
         let mut taken = 0;
         for other in 1..10_000 {

@@ -1,12 +1,12 @@
-//! How long to wait before trying again: exponential, with full jitter.
+//! The delay between retries: exponential, with full jitter.
 //!
-//! Full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015) spreads many clients that lost the
-//! same server over the whole interval instead of sending them back in step.
+//! Full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015) spreads the reconnections of many clients
+//! that lost the same server over the interval, so that they do not arrive together.
 
 use std::cell::Cell;
 use std::time::Duration;
 
-/// Delays that double from `base` to `cap`, each drawn evenly between nothing and the present bound.
+/// Delays whose upper bound doubles from `base` to `cap`; each is drawn uniformly between zero and the current bound.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     base: Duration,
@@ -15,7 +15,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A backoff whose first delay is at most `base` and none more than `cap`.
+    /// The first delay is at most `base`, and none exceeds `cap`.
     #[must_use]
     pub fn new(base: Duration, cap: Duration) -> Self {
         Self { base, cap, failures: 0 }
@@ -28,13 +28,13 @@ impl Backoff {
         bound.mul_f64(unit_random())
     }
 
-    /// How many delays were asked for since the last success.
+    /// The number of failures since the last success.
     #[must_use]
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// It worked: the next delay is short again.
+    /// Records a success: the next delay is short again.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
@@ -44,12 +44,13 @@ thread_local! {
     static SEEDED: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// From now on what this thread draws follows from the seed: for simulations, which must be replayed.
+/// Makes this thread's random numbers deterministic, for simulations that must be reproducible.
 pub fn seed(seed: u64) {
     SEEDED.set(Some(seed));
 }
 
-/// An even draw from 0 to 1. Without randomness from the system the whole delay is used, which is safe and only less spread.
+/// A uniform random number from 0 to 1. If the system has no randomness, 1 is returned, which yields the full delay: safe, but without
+/// jitter.
 #[must_use]
 pub fn unit_random() -> f64 {
     let draw = match SEEDED.get() {

@@ -1,4 +1,4 @@
-//! What every component is run with.
+//! What every component receives when it starts.
 
 use std::path::PathBuf;
 
@@ -10,20 +10,20 @@ use crate::secret::Secret;
 /// The environment variable that holds the service token.
 pub const SERVICE_TOKEN: &str = "P2P_SERVICE_TOKEN";
 
-/// How a component is tied to the process it runs in.
+/// A component's environment in its process.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// Cancelled when the component must end. It stops accepting, lets what is under way finish, and returns.
+    /// Cancelled when the component must stop. It stops accepting, finishes what is in flight, and returns.
     pub shutdown: CancellationToken,
-    /// Where it says that it is ready, and how it is.
+    /// Reports readiness and status.
     pub notifier: Notifier,
-    /// Opens the message API's own endpoints and the services' names; made fresh at each start of the launcher.
+    /// Grants access to the message API's internal endpoints and to the services' names; generated at each start of the launcher.
     pub service_token: Secret,
-    /// Where files are kept.
+    /// The data directory.
     pub data: PathBuf,
 }
 
-/// Installs the one TLS implementation of this process. Call it before anything makes a client; later calls change nothing.
+/// Installs the process-wide TLS implementation. Call it before creating a client; later calls have no effect.
 pub fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

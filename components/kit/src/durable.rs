@@ -1,8 +1,7 @@
-//! Gives files their names so that they are still there after a power failure.
+//! Renames and replaces files so that the change survives a power failure.
 //!
-//! A rename is on the disk only with the directory that holds the name; until that is synced, a crash may bring the old file back,
-//! or leave neither (Pillai et al., "All File Systems Are Not Created Equal", 2014). Files that may be lost are renamed with
-//! `std::fs::rename`.
+//! A rename is durable only once the directory is synced; until then a crash may restore the old file or leave neither (Pillai et al., "All
+//! File Systems Are Not Created Equal", 2014). Files that may be lost are renamed with `std::fs::rename`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -11,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use crate::files;
 
-/// The ending of a file that is not complete.
+/// Extension of incomplete files.
 const PART: &str = "part";
 
-/// Renames a file, whose content is synced already, and syncs the directories of both names.
+/// Renames a file whose content is already synced, and syncs both directories.
 ///
 /// # Errors
 /// When it cannot be renamed, or a directory cannot be synced; then the new name may be lost in a crash.
@@ -33,13 +32,13 @@ pub fn replace(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
     let part = part_of(path);
     let written = write(&part, mode, content).and_then(|()| rename(&part, path));
     if written.is_err() {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = std::fs::remove_file(&part);
     }
     written
 }
 
-/// Where a file is written before it gets its name: beside it, and with the process id, for another process may do the same.
+/// The temporary path for writing a file: in the same directory, with the process id, because another process may write the same file.
 #[must_use]
 pub fn part_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -47,7 +46,7 @@ pub fn part_of(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Syncs the directory that holds a name, after the name was made, changed or removed.
+/// Syncs the directory of a path, after the entry was created, changed or removed.
 ///
 /// # Errors
 /// When the directory cannot be opened or synced.
@@ -107,7 +106,7 @@ mod tests {
         assert!(new.join("file").exists());
     }
 
-    /// What another test, which runs under strace, asks of the disk: each call, and the last part of the last path in it.
+    /// The system calls of another test under strace: each call with the last component of the last path in it.
     #[cfg(target_os = "linux")]
     fn calls_of(test: &str) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serializer};
 
-/// A text is not a duration.
+/// The text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not a duration; write a number and a unit, such as 20ms, 5s, 2m, 1h or 7d")]
 pub struct DurationError(String);
@@ -56,7 +56,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
     parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
-/// As this module, for a duration that may be missing.
+/// The same for optional durations.
 pub mod optional {
     use std::time::Duration;
 

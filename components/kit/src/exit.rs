@@ -1,26 +1,26 @@
-//! The exit codes, in one table; `--help` prints it. The numbers from 64 on are those of BSD's `sysexits(3)`.
+//! The table of exit codes, which `--help` prints. Numbers from 64 on are those of BSD's `sysexits(3)`.
 
 /// How a process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done, or stopped as it was told to.
+    /// Succeeded, or stopped on request.
     Fine,
-    /// Something went wrong that is none of the others.
+    /// Any other failure.
     Failure,
-    /// No launcher runs that could be asked for its status.
+    /// No running launcher can report its status.
     NotRunning,
-    /// The command line is not understood.
+    /// The command line is invalid.
     Usage,
-    /// MongoDB or another thing we depend on cannot be reached.
+    /// MongoDB or another dependency cannot be reached.
     Unavailable,
     /// Another launcher already runs on this data directory.
     AlreadyRunning,
-    /// The configuration is wrong; starting again will not help.
+    /// The configuration is invalid; restarting does not help.
     Config,
 }
 
 impl Exit {
-    /// Every way to end, with its number and meaning, in order of the number.
+    /// Every exit, with its code and meaning, in order of the code.
     pub const TABLE: [(Self, u8, &'static str); 7] = [
         (Self::Fine, 0, "success"),
         (Self::Failure, 1, "failure; status: something is not healthy"),
@@ -31,7 +31,7 @@ impl Exit {
         (Self::Config, 78, "configuration error"),
     ];
 
-    /// The number the system sees.
+    /// The exit code.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {

@@ -1,11 +1,11 @@
-//! Why a process cannot go on, and the exit code that says so.
+//! Fatal errors and their exit codes.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::exit::Exit;
 
-/// An error that ends the process: what to exit with, and what to say.
+/// An error that ends the process, with its exit code.
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
@@ -13,12 +13,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// An error with the exit code it calls for.
+    /// Wraps an error with its exit code.
     pub fn new(exit: Exit, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { exit, source: source.into() }
     }
 
-    /// The exit code it calls for.
+    /// The exit code of the process.
     #[must_use]
     pub fn exit(&self) -> Exit {
         self.exit
@@ -26,7 +26,7 @@ impl Failure {
 }
 
 impl fmt::Display for Failure {
-    /// The error and all it came from, joined with `: `.
+    /// The error and its sources, joined with `: `.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", chain(&*self.source))
     }
@@ -38,7 +38,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
     }
 }
 
-/// An error's text and that of all it came from, joined with `: `; a cause whose text the error already ends with is not said twice.
+/// The texts of an error and its sources, joined with `: `. A source whose text already ends the error's text is not repeated.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();

@@ -1,8 +1,8 @@
-//! The files we write: nobody else's to read, and nowhere but where they are meant to be.
+//! Opening files for writing: private, and only at the intended place.
 //!
-//! A file that we make has mode 0600, and one of ours that is more open is closed when it is opened to be written. A symbolic link in
-//! its place is followed where it is ours or root's, as operators make them, and refused where somebody else made it, or where
-//! anybody can put one there at any time: in a directory that all may write to and that has no sticky bit.
+//! New files have mode 0600, and opening an existing file of ours for writing removes other users' permissions. A symbolic link is followed
+//! if it belongs to us or root, as operators create them. It is refused if it belongs to somebody else, or if anybody could replace it at
+//! any time: in a world-writable directory without the sticky bit.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
@@ -11,11 +11,11 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-/// What a file is to everybody but its owner.
+/// The permission bits of group and others.
 const OTHERS: u32 = 0o077;
 
-/// From now on nothing that this process or its children make can be read by others. Returns the umask there was.
-pub fn keep_private() -> u32 {
+/// Sets the umask so that others cannot read files that this process or its children create. Returns the previous umask.
+pub fn set_private_umask() -> u32 {
     rustix::process::umask(Mode::RWXG | Mode::RWXO).bits()
 }
 
@@ -24,13 +24,13 @@ pub fn set_umask(umask: u32) {
     rustix::process::umask(Mode::from_bits_truncate(umask));
 }
 
-/// Opens a file to write it, as `options` say and with these flags of open(2) besides.
+/// Opens a file for writing with `options` and additional open(2) flags.
 ///
 /// # Errors
-/// When it cannot be opened, or a link that is not to be followed is in its place.
+/// When it cannot be opened, or the path is a symbolic link that must not be followed.
 pub fn open_with(path: &Path, options: &mut OpenOptions, flags: OFlags) -> io::Result<File> {
     let follow = is_link(path)?;
-    // A link that is put there only now is not followed.
+    // A link that is created in the meantime is not followed.
     let flags = if follow { flags } else { flags | OFlags::NOFOLLOW };
     let flags = i32::try_from(flags.bits()).expect("the flags of open(2) fit an int");
     let file = options.mode(0o600).custom_flags(flags).open(path)?;
@@ -42,7 +42,7 @@ pub fn open_with(path: &Path, options: &mut OpenOptions, flags: OFlags) -> io::R
     Ok(file)
 }
 
-/// The same without more flags.
+/// The same without additional flags.
 ///
 /// # Errors
 /// As [`open_with`].
@@ -50,15 +50,15 @@ pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     open_with(path, options, OFlags::empty())
 }
 
-/// Makes a directory that others cannot look into, and those above it; one that is there stays as it is.
+/// Creates a private directory and its missing parents; an existing one stays as it is.
 ///
 /// # Errors
-/// When it cannot be made.
+/// When it cannot be created.
 pub fn make_directory(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Whether there is a link that may be followed; most often there is none.
+/// Whether the path is a link that may be followed; usually there is none.
 fn is_link(path: &Path) -> io::Result<bool> {
     let meta = match std::fs::symlink_metadata(path) {
         Ok(meta) => meta,

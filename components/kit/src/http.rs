@@ -1,10 +1,13 @@
-//! Serves HTTP: bounded connections, bounded waiting for whatever a peer owes us, an orderly end.
+//! Serves HTTP with a bounded number of connections, bounded waiting for slow peers, and an orderly shutdown.
 //!
-//! Leaves out TLS and HTTP/2. The life of a connection: it takes a place, or that of the one that has made us wait the longest
-//! ([`crowd`]); its request head must be whole within `HEAD_TIMEOUT`; a body must come, and an answer be taken, at a minimum rate
-//! ([`connection`]); what heads, bodies and WebSockets' frames hold while they are not whole has one bound for all connections
-//! ([`crate::unfinished`]); requests are answered one after another; at shutdown the request in flight is finished and the connection
-//! closed, within `DRAIN_TIMEOUT`. An answer's fate is known to those who ask ([`receipt`]).
+//! TLS and HTTP/2 are out of scope. The life of a connection:
+//!
+//! * It takes a place. If all are taken, it replaces the connection that has kept the server waiting the longest ([`crowd`]).
+//! * Its request head must be complete within `HEAD_TIMEOUT`. The peer must send a body, and read an answer, at a minimum rate
+//!   ([`connection`]).
+//! * Incomplete heads, bodies and WebSocket frames share one memory limit across all connections ([`crate::unfinished`]).
+//! * Requests are answered one after another. [`receipt`] reports whether the peer has read an answer.
+//! * At shutdown, the request in flight is finished and the connection closed, within `DRAIN_TIMEOUT`.
 
 mod bodies;
 mod connection;
@@ -43,17 +46,17 @@ use crate::unfinished::UnfinishedInput;
 use crowd::{Crowd, Member};
 use wire::Wire;
 
-/// Connections at once. A WebSocket needs none once it is open.
+/// Most connections at once. An open WebSocket does not count.
 const MAX_CONNECTIONS: usize = 1024;
-/// Connections from one address at once; loopback is exempt.
+/// Most connections from one address at once; loopback is exempt.
 const MAX_PER_ADDRESS: usize = 256;
-/// A request's head comes in one or two segments; a peer that takes longer is broken or holds the place on purpose.
+/// A request's head arrives in one or two segments; a peer that takes longer is broken or hostile.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// A request's head, and what is read of a body at once.
+/// Longest request head, and size of one read of a body.
 const BUFFER_BYTES: usize = 32 * 1024;
-/// What the system holds for a peer that does not read.
+/// Size of the kernel's send buffer of a connection.
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
-/// How often a place is looked for before a connection is refused.
+/// How often a place is requested before a connection is refused.
 const LOOKS: usize = 64;
 /// Requests in flight at shutdown get this long.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -82,13 +85,13 @@ impl Server {
         Self { token: Some(token), ..self }
     }
 
-    /// As many connections as there are places.
+    /// Limits the number of connections.
     #[must_use]
     pub fn with_places(self, places: Places) -> Self {
         Self { places, ..self }
     }
 
-    /// Connections from these addresses begin with a PROXY header, and count for the clients that it names: see [`crate::proxy`].
+    /// Connections from these addresses start with a PROXY header, and count for the clients named in it: see [`crate::proxy`].
     #[must_use]
     pub fn with_proxies(self, proxies: Vec<IpAddr>) -> Self {
         Self { proxies, ..self }
@@ -109,7 +112,7 @@ impl Server {
                 connections.spawn(served.serve_proxied(crowd, stream, peer, shutdown.clone()));
                 continue;
             }
-            // A peer that is gone already needs no place.
+            // A peer that has already disconnected needs no place.
             let Ok(connection) = Connection::new(stream, peer, peer, &served.unfinished) else { continue };
             let connection = Arc::new(connection);
             let Some(member) = admit(&crowd, &connection).await else { continue };
@@ -118,11 +121,11 @@ impl Server {
         }
         drop(listener);
         connections.close();
-        // Connections that are not done by then are cut off; requests are small, so these are peers that do not read.
+        // Remaining connections are closed; requests are small, so these are peers that do not read.
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, connections.wait()).await;
     }
 
-    /// A connection that a proxy hands on. It takes a place of the proxy's until it is known for whom it is.
+    /// Serves a connection from a proxy. It takes one of the proxy's places until the client is known.
     async fn serve_proxied(
         self: Arc<Self>,
         crowd: Arc<Crowd>,
@@ -147,10 +150,10 @@ impl Server {
         }
     }
 
-    /// A connection's error is its peer's business: it went away, or sent what is not HTTP.
+    /// Errors are ignored: the peer disconnected or sent malformed HTTP.
     async fn serve(self: Arc<Self>, wire: Wire, _member: Member, shutdown: CancellationToken) {
         let connection = wire.connection();
-        // Answers are written whole; waiting for more to fill a segment only delays them.
+        // Answers are written at once; Nagle's algorithm would only delay them.
         let _ = connection.stream.set_nodelay(true);
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&connection.stream, SEND_BUFFER_BYTES);
         let service = service_fn(|request| Arc::clone(&self).answer(Arc::clone(&connection), request));
@@ -176,9 +179,9 @@ impl Server {
         connection: Arc<Connection>,
         request: hyper::Request<Incoming>,
     ) -> Result<axum::response::Response, std::convert::Infallible> {
-        connection.works();
+        connection.request_received();
         if self.token.as_ref().is_some_and(|token| has_token(token, request.headers())) {
-            connection.is_our_own();
+            connection.mark_as_own();
         }
         let body = Arc::clone(&connection);
         let mut request = request.map(|incoming| Body::new(bodies::Request::new(incoming, body)));
@@ -186,7 +189,7 @@ impl Server {
         request.extensions_mut().insert(Arc::clone(&connection));
         let answer = self.router.clone().oneshot(request).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            connection.is_upgraded();
+            connection.mark_as_upgraded();
         }
         Ok(answer.map(|body| Body::new(bodies::Answer::new(body, connection))))
     }
@@ -197,7 +200,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
     Server::new(router).run(listener, shutdown).await;
 }
 
-/// Of connections that come all at once nobody knows yet which of them make us wait: they are looked at before one is refused.
+/// Right after a burst of connections it is not known which of them keep us waiting, so a place is requested several times.
 async fn admit(crowd: &Arc<Crowd>, connection: &Arc<Connection>) -> Option<Member> {
     for _ in 0..LOOKS {
         match crowd.admit(connection) {
@@ -210,7 +213,7 @@ async fn admit(crowd: &Arc<Crowd>, connection: &Arc<Connection>) -> Option<Membe
     None
 }
 
-/// Accepts, and waits a moment when the system is out of files or memory instead of spinning.
+/// Accepts a connection. Waits briefly if the system is out of files or memory, to avoid a busy loop.
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
@@ -228,7 +231,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 pub fn has_token(token: &Secret, headers: &HeaderMap) -> bool {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some((scheme, given)) = value.and_then(|value| value.split_once(' ')) else { return false };
-    // An empty secret would be matched by anybody.
+    // An empty token would match every request without one.
     scheme.eq_ignore_ascii_case("bearer") && !token.expose().is_empty() && token.matches(given.trim())
 }
 

@@ -1,6 +1,6 @@
-//! What every process of P2P Chat does alike: how it starts, says that it is ready, logs, serves HTTP, and ends.
+//! What all processes of P2P Chat share: startup, readiness, logging, HTTP and shutdown.
 //!
-//! Knows nothing of chat. [`context`] is what a component is run with, [`exit`] what it may end with.
+//! Independent of chat. [`context`] is a component's environment, [`exit`] has the exit codes.
 
 pub mod allowance;
 pub mod allowances;

@@ -1,22 +1,22 @@
-//! The end of a connection whose last words must arrive.
+//! Closes a connection so that its last output arrives.
 //!
-//! Closing with bytes unread would reset the connection and take what was said last with it (RFC 1122, 4.2.2.13). So our side ends
-//! first, and what the peer still sends is thrown away for a while.
+//! Closing with unread input would reset the connection and lose the last output (RFC 1122, 4.2.2.13). So our side shuts down its output
+//! first, and input is discarded for a while.
 
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-/// What is read at once.
+/// Bytes per read.
 const READ: usize = 8 * 1024;
 
-/// Says no more, and throws away what still comes: until the peer ends, too, for so long, and so many bytes at most. Nobody else may read
-/// or write any more.
+/// Shuts down the output, and discards input until the peer closes, but for at most `within` and at most `bytes`. Nobody else may read or
+/// write any more.
 pub async fn linger(stream: &TcpStream, within: Duration, bytes: usize) {
     if rustix::net::shutdown(stream, rustix::net::Shutdown::Write).is_err() {
         return;
     }
-    // Nothing depends on how it ends: the connection is over.
+    // The result is irrelevant: the connection is finished.
     let _ = tokio::time::timeout(within, discard(stream, bytes)).await;
 }
 
@@ -24,12 +24,12 @@ async fn discard(stream: &TcpStream, mut left: usize) {
     while left > 0 && stream.readable().await.is_ok() {
         let Some(count) = throw_away(stream) else { return };
         left = left.saturating_sub(count);
-        // A peer that never pauses leaves others their turn.
+        // Yields to other tasks even if the peer never pauses.
         tokio::task::consume_budget().await;
     }
 }
 
-/// How many bytes were there; nothing at the end. The buffer is not in the future, so that many connections at their end hold none.
+/// Reads and discards; `None` at the end of input. The buffer is not part of the future, so that closing connections need no memory for it.
 fn throw_away(stream: &TcpStream) -> Option<usize> {
     let mut buffer = [0; READ];
     match stream.try_read(&mut buffer) {
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn last_words_arrive_though_the_peer_is_still_sending() {
+    async fn the_last_output_arrives_though_the_peer_is_still_sending() {
         let (mut stream, mut peer) = pair().await;
         stream.write_all(b"bye").await.unwrap();
         let ending = async move {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_does_not_stop_is_not_heard_for_ever() {
+    async fn a_peer_that_does_not_stop_is_closed_after_a_while() {
         let (stream, mut peer) = pair().await;
         let flood = async { while peer.write_all(&[b'x'; 10_000]).await.is_ok() {} };
         let ending = async move {

@@ -1,8 +1,8 @@
-//! Opens listening sockets, or takes those that were opened for us, and says plainly when that does not work.
+//! Opens listening sockets or takes over inherited ones, with clear errors.
 //!
-//! Whoever starts a process may open its sockets for it and hand them over, as `sd_listen_fds(3)` says: then they outlive it, and
-//! while it is restarted connections wait instead of being refused. A socket is known by its address, so a component says
-//! [`bind`] either way. `LISTEN_PID` may be missing: the launcher cannot know it before there is a process.
+//! A parent process may open sockets and pass them on, as in `sd_listen_fds(3)`: then they outlive a restart, during which connections wait
+//! instead of being refused. Inherited sockets are identified by their address, so a component calls [`bind`] either way. `LISTEN_PID` may
+//! be missing, because the launcher cannot know it before the process exists.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +10,10 @@ use std::sync::{Mutex, PoisonError};
 use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::net::TcpListener;
 
-/// How many connections may wait to be accepted; the system may allow fewer. More than come in while a process is restarted.
+/// Most connections waiting to be accepted; the system may allow fewer. Sufficient for the duration of a restart.
 const BACKLOG: i32 = 4096;
 
-/// What was handed over and not yet asked for.
+/// Inherited sockets that are not used yet.
 static INHERITED: Mutex<Vec<std::net::TcpListener>> = Mutex::new(Vec::new());
 
 /// A listening socket could not be opened.
@@ -33,36 +33,36 @@ fn hint(error: &std::io::Error) -> String {
     }
 }
 
-/// Takes over the sockets that whoever started us has opened for us. Call it once, before anything else runs: it changes the
-/// environment, so that no process we start takes them for its own.
+/// Takes over the sockets that the parent process passed on. Call it once, before anything else runs: it changes the environment, so that
+/// child processes do not use these sockets.
 pub fn inherit() {
     let mut given = listenfd::ListenFd::from_env();
     for index in 0..given.len() {
-        // What is no listening TCP socket is not for us.
+        // Other descriptors than listening TCP sockets are ignored.
         if let Ok(Some(listener)) = given.take_tcp_listener(index) {
-            // Without the flag a program that we start would have it, too; nothing else is wrong with that.
+            // If setting the flag fails, child processes inherit the socket, which is harmless.
             let _ = fcntl_setfd(&listener, FdFlags::CLOEXEC);
             INHERITED.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
         }
     }
 }
 
-/// Opens a socket and listens, without waiting for anything. Port 0 asks the system for a free one.
+/// Opens a listening socket without blocking. Port 0 lets the system choose a port.
 ///
 /// # Errors
-/// When the address is taken, not ours, or not allowed.
+/// When the address is in use, not local, or not permitted.
 pub fn open(address: SocketAddr) -> Result<std::net::TcpListener, ListenError> {
     let failed = |source| ListenError { address, source };
     let listener = std::net::TcpListener::bind(address).map_err(failed)?;
-    // The second call only changes the length of the queue.
+    // The second call only changes the backlog.
     rustix::net::listen(&listener, BACKLOG).map_err(|error| failed(error.into()))?;
     Ok(listener)
 }
 
-/// Listens on the socket that was handed over for this address, or else on a new one. Port 0 asks the system for a free one.
+/// Listens on the inherited socket for this address, or else on a new one. Port 0 lets the system choose a port.
 ///
 /// # Errors
-/// When the address is taken, not ours, or not allowed.
+/// When the address is in use, not local, or not permitted.
 #[expect(clippy::unused_async, reason = "a socket of tokio's can only be made within its runtime")]
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let listener = inherited(address).map_or_else(|| open(address), Ok)?;
@@ -76,7 +76,7 @@ fn inherited(address: SocketAddr) -> Option<std::net::TcpListener> {
     Some(sockets.swap_remove(index))
 }
 
-/// Where a program on this machine reaches a server that listens on `address`: loopback where that is "every address".
+/// The address at which programs on this machine reach a server that listens on `address`: loopback if that is the wildcard address.
 #[must_use]
 pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
@@ -87,11 +87,11 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Raises the limit of open files to what the system allows; a server needs one for each connection.
+/// Raises the limit of open files to the maximum; a server needs one per connection.
 pub fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    // What cannot be raised is left; connections past the limit are refused with a message.
+    // Failure is ignored; connections over the limit are refused with a message.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 

@@ -1,4 +1,4 @@
-//! A component's own log: text lines on standard error, which the launcher's pump writes to `logs/`.
+//! Logging of components: text lines on standard error, which the launcher writes to `logs/`.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -8,15 +8,15 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{filter, fmt};
 
-/// How a line of the log is cleaned of what steers a terminal; a line end within it is what forges a line.
+/// Sanitises a log line: removes terminal control characters and line ends, which could forge lines.
 pub type Clean = fn(&str) -> Cow<'_, str>;
 
-/// Standard error that never fails: when nobody reads it any more the line is lost, and nothing else.
+/// Standard error that never fails: if nobody reads it any more, lines are dropped.
 #[derive(Debug, Clone, Copy)]
 struct Stderr(Clean);
 
 impl Write for Stderr {
-    /// A whole line at a time, as the formatter writes.
+    /// The formatter writes one complete line at a time.
     fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
         let text = String::from_utf8_lossy(buffer);
         let line = format!("{}\n", (self.0)(text.trim_end_matches('\n')));
@@ -37,15 +37,15 @@ impl MakeWriter<'_> for Stderr {
     }
 }
 
-/// Sends this process's log to standard error: `RUST_LOG` where it is set (`info`, or `chat_server=debug,info`), else `info`.
+/// Sends this process's log to standard error, filtered by `RUST_LOG` (`info`, or `chat_server=debug,info`), by default `info`.
 pub fn to_stderr(clean: Clean) {
     let targets = filter();
     let layer = fmt::layer().with_writer(Stderr(clean)).with_ansi(false).log_internal_errors(false);
-    // A second initialisation, as in tests, keeps the first.
+    // A second initialisation, as in tests, has no effect.
     let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
 }
 
-/// What `RUST_LOG` asks for, else `info`.
+/// The filter from `RUST_LOG`, by default `info`.
 #[must_use]
 pub fn filter() -> filter::Targets {
     std::env::var("RUST_LOG")

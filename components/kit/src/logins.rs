@@ -1,7 +1,7 @@
-//! How often one address may log in: so many times a minute for long, and as many at once.
+//! Rate limit of logins per address: a number per minute sustained, and the same number as a burst.
 //!
-//! Addresses are told apart as [`crate::places`] does it: an IPv4 address is the same one in either notation, and a whole IPv6 /64 counts
-//! as one. This machine's programs have a limit of their own, which only a program that is stuck reaches: behind loopback are many.
+//! Addresses are identified as in [`crate::places`]: an IPv4 address is the same in either notation, and an IPv6 /64 counts as one address.
+//! Loopback has a higher limit, which only a broken program reaches, because many users may be behind it.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -12,16 +12,16 @@ use tokio::time::Instant;
 use crate::allowances::Allowances;
 use crate::places::network_of;
 
-/// Logins a minute from this machine, where there is a limit at all.
+/// Logins per minute from this machine, if there is a limit.
 const LOOPBACK_PER_MINUTE: u32 = 100_000;
-/// This machine's own addresses that are remembered, by the same rule as the others.
+/// Most loopback addresses tracked; same overflow rule as below.
 const LOOPBACKS: usize = 256;
-/// Addresses that are remembered. Overflow rule: the one that logged in least recently is dropped; the others keep their allowances.
+/// Most addresses tracked. Overflow rule: the address that logged in least recently is dropped; the others keep their state.
 const ADDRESSES: usize = 16 * 1024;
-/// An allowance is filled once a second; a login takes this much of it.
+/// Tokens per login: allowances fill in tokens per second, so that a rate per minute stays an integer.
 const LOGIN: u32 = 60;
 
-/// The allowances of all addresses.
+/// The login allowances of all addresses.
 #[derive(Debug)]
 pub struct Logins(Mutex<Tables>);
 
@@ -32,7 +32,7 @@ struct Tables {
 }
 
 impl Logins {
-    /// So many a minute from each address; 0 is no limit for anybody.
+    /// Allows `per_minute` logins per minute from each address; 0 disables all limits.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         let of = |most: u32, addresses| Allowances::new(most, most.saturating_mul(LOGIN), addresses);
@@ -43,7 +43,7 @@ impl Logins {
     /// Counts a login from this address.
     ///
     /// # Errors
-    /// When there were too many: how long to wait before the next one.
+    /// How long to wait before the next login, if there were too many.
     pub fn take(&self, ip: IpAddr) -> Result<(), Duration> {
         let (address, now) = (network_of(ip), Instant::now());
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +53,7 @@ impl Logins {
     }
 }
 
-/// What is told to who logged in too often, after which time to come again.
+/// The message for a client that logged in too often, with the time to wait.
 #[must_use]
 pub fn refusal(wait: Duration) -> String {
     let seconds = wait.as_millis().div_ceil(1000).max(1);
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_logs_in_so_often_and_others_do_not_notice() {
+    async fn an_address_has_a_limit_and_others_are_not_affected() {
         let logins = Logins::new(30);
         assert!((0..30).all(|_| logins.take(ip("10.0.0.1")).is_ok()));
         let wait = logins.take(ip("::ffff:10.0.0.1")).unwrap_err();
@@ -97,7 +97,7 @@ mod tests {
         let (logins, stubborn) = (Logins::new(2), ip("192.0.2.1"));
         assert!(logins.take(stubborn).is_ok() && logins.take(stubborn).is_ok());
         for n in 0..3 * u32::try_from(ADDRESSES).unwrap() {
-            // Nobody has a whole allowance left.
+            // Nobody has a full allowance left.
             let other = std::net::Ipv4Addr::from(0x0a00_0000 + n).into();
             assert!(logins.take(other).is_ok() && logins.take(other).is_ok());
             if n % 1000 == 0 {

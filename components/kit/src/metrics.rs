@@ -1,7 +1,6 @@
-//! Numbers for Prometheus: counters, times, and the text that its server reads.
+//! Metrics for Prometheus: counters, gauges, timers, and the exposition text.
 //!
-//! The crate `prometheus-client` has no summaries, takes a lock for every time that a histogram notes, and would not make this
-//! shorter.
+//! The crate `prometheus-client` has no summaries, takes a lock for each histogram observation, and would not make this code shorter.
 
 mod histogram;
 pub mod table;
@@ -12,43 +11,43 @@ use std::time::Duration;
 
 pub use histogram::Histogram;
 
-/// A number that several tasks add to. Each is exact; several read together are as of slightly different moments.
+/// A counter that several tasks increment. Each is exact; several read together may be from slightly different moments.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds.
+    /// Adds `count`.
     pub fn add(&self, count: usize) {
         self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// What it is now.
+    /// The current value.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A number of things that are there now.
+/// The number of things that exist at present.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicU64);
 
 impl Gauge {
-    /// One more, until what this returns is dropped.
+    /// Increments the gauge until the returned guard is dropped.
     #[must_use]
     pub fn enter(&self) -> Entered<'_> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Entered(self)
     }
 
-    /// How many there are.
+    /// The current value.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// One of what a [`Gauge`] counts.
+/// A guard that decrements the [`Gauge`] on drop.
 #[derive(Debug)]
 pub struct Entered<'g>(&'g Gauge);
 
@@ -58,7 +57,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// How often something took place and how long that took altogether.
+/// Count and total duration of an operation.
 #[derive(Debug, Default)]
 pub struct Timer {
     count: Counter,
@@ -66,28 +65,28 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// It took place once more.
+    /// Records one operation.
     pub fn note(&self, took: Duration) {
         self.count.add(1);
         self.micros.add(usize::try_from(took.as_micros()).unwrap_or(usize::MAX));
     }
 }
 
-/// Whether a number only grows.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It does, and its name ends in `_total`.
+    /// It only grows, and its name ends in `_total`.
     Counter,
-    /// It goes up and down.
+    /// It can go up and down.
     Gauge,
 }
 
-/// What tells the samples of a family apart: `name="value",…`, or nothing.
+/// The labels of a sample: `name="value",…`, or empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels(String);
 
 impl Labels {
-    /// Names are letters, digits and `_`; values may be anything.
+    /// Names consist of letters, digits and `_`; values may be anything.
     #[must_use]
     pub fn new(labels: &[(&str, &str)]) -> Self {
         let escape = |value: &str| value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
@@ -108,7 +107,7 @@ impl std::fmt::Display for Labels {
     }
 }
 
-/// What `/metrics` answers, in the text format 0.0.4 of Prometheus
+/// The response of `/metrics`, in the text format 0.0.4 of Prometheus
 /// (<https://prometheus.io/docs/instrumenting/exposition_formats/>). Names are `<prefix>_<name>`.
 #[derive(Debug)]
 pub struct Exposition {
@@ -117,26 +116,26 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    /// Nothing yet. `prefix` and all names are letters, digits and `_`; help has no line end.
+    /// An empty exposition. `prefix` and all names consist of letters, digits and `_`; help texts contain no line end.
     #[must_use]
     pub fn new(prefix: &'static str) -> Self {
         Self { prefix, text: String::new() }
     }
 
-    /// A number that only grows; its name ends in `_total`.
+    /// Adds a counter; its name ends in `_total`.
     #[must_use]
     pub fn counter(self, name: &str, help: &str, counter: &Counter) -> Self {
         let value = counter.get();
         self.sample(name, help, "counter", value)
     }
 
-    /// A number that goes up and down.
+    /// Adds a gauge.
     #[must_use]
     pub fn gauge(self, name: &str, help: &str, value: u64) -> Self {
         self.sample(name, help, "gauge", value)
     }
 
-    /// How long a task has held a worker of this process's runtime, at most, within the last minute: see [`crate::stall`].
+    /// Adds the longest time that a task blocked a worker thread within the last minute: see [`crate::stall`].
     #[must_use]
     pub fn runtime_stall(self) -> Self {
         let help = "Longest time within the last minute that a task held a worker thread.";
@@ -144,7 +143,7 @@ impl Exposition {
         self.family("runtime_stall_seconds", help, Kind::Gauge, [(Labels::default(), worst)])
     }
 
-    /// Count and sum of times; its name ends in `_seconds`.
+    /// Adds a summary with count and sum; its name ends in `_seconds`.
     #[must_use]
     pub fn timer(mut self, name: &str, help: &str, timer: &Timer) -> Self {
         let (count, sum) = (timer.count.get(), Duration::from_micros(timer.micros.get()).as_secs_f64());
@@ -155,7 +154,7 @@ impl Exposition {
         self
     }
 
-    /// How long something took each time, by labels if there are several; its name ends in `_seconds`.
+    /// Adds a histogram of durations, by labels if there are several; its name ends in `_seconds`.
     #[must_use]
     pub fn histogram<'h>(
         mut self,
@@ -178,7 +177,7 @@ impl Exposition {
         self
     }
 
-    /// Several numbers of one name, told apart by their labels; nothing at all where there is none.
+    /// Adds samples with different labels under one name; nothing if there are none.
     #[must_use]
     pub fn family(
         mut self,
@@ -201,7 +200,7 @@ impl Exposition {
         self
     }
 
-    /// The text.
+    /// The complete text.
     #[must_use]
     pub fn finish(self) -> String {
         self.text

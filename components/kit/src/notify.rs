@@ -1,4 +1,4 @@
-//! Tells whoever started us how we are: the `sd_notify(3)` protocol.
+//! Reports this process's state to its supervisor: the `sd_notify(3)` protocol.
 //!
 //! `$NOTIFY_SOCKET` names a datagram socket, a path or, on Linux and with a leading `@`, an abstract name. Without it nothing is sent.
 
@@ -6,58 +6,58 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Speaks to the supervisor. Cheap to clone; every call is one datagram that is dropped if it cannot be sent at once.
+/// A handle to the supervisor. Cheap to clone; every call sends one datagram, which is dropped if it cannot be sent at once.
 #[derive(Debug, Clone, Default)]
 pub struct Notifier(Option<Arc<UnixDatagram>>);
 
 impl Notifier {
-    /// Connects to `$NOTIFY_SOCKET`, where there is one that can be reached.
+    /// Connects to `$NOTIFY_SOCKET` if it is set and reachable.
     #[must_use]
     pub fn from_environment() -> Self {
         let socket = std::env::var("NOTIFY_SOCKET").ok().and_then(|name| connect(&name).ok());
         Self(socket.map(Arc::new))
     }
 
-    /// We serve now.
+    /// Reports readiness.
     pub fn ready(&self, status: &str) {
         self.send(&format!("READY=1\nSTATUS={}", single_line(status)));
     }
 
-    /// We do not serve now, for this reason, until [`ready`](Self::ready) says that we do. The protocol has no word for it; a
-    /// supervisor that does not know ours shows the status.
+    /// Reports that this process is not ready, with the reason, until the next [`ready`](Self::ready). The protocol has no message for it;
+    /// other supervisors show only the status.
     pub fn unready(&self, reason: &str) {
         let reason = single_line(reason);
         self.send(&format!("X_P2P_UNREADY={reason}\nSTATUS={reason}"));
     }
 
-    /// What we are doing, in one line, for `launcher status`.
+    /// Reports a one-line status for `launcher status`.
     pub fn status(&self, status: &str) {
         self.send(&format!("STATUS={}", single_line(status)));
     }
 
-    /// We are on our way out.
+    /// Reports that this process is stopping.
     pub fn stopping(&self) {
         self.send("STOPPING=1");
     }
 
-    /// What we are about takes this long from now on at least.
+    /// Asks the supervisor to extend the current timeout to at least this long from now.
     pub fn extend(&self, by: Duration) {
         self.send(&format!("EXTEND_TIMEOUT_USEC={}", by.as_micros()));
     }
 
-    /// Whether there is anybody to tell.
+    /// Whether there is a supervisor to report to.
     #[must_use]
-    pub fn is_heard(&self) -> bool {
+    pub fn is_connected(&self) -> bool {
         self.0.is_some()
     }
 
-    /// We still make progress.
+    /// Feeds the watchdog once.
     pub fn watchdog(&self) {
         self.send("WATCHDOG=1");
     }
 
-    /// Says again and again that we make progress, three times as often as `$WATCHDOG_USEC` asks for; at once done where nobody
-    /// asks, or `$WATCHDOG_PID` asks another process. Spawn it beside the work: it falls silent when the runtime is stuck.
+    /// Feeds the watchdog three times as often as `$WATCHDOG_USEC` requires; returns at once if there is no watchdog or `$WATCHDOG_PID`
+    /// names another process. Spawn it beside the work: it stops when the runtime is stuck.
     pub async fn feed_watchdog(self) {
         let asked = std::env::var("WATCHDOG_PID").ok();
         if asked.is_some_and(|pid| pid != std::process::id().to_string()) {
@@ -75,7 +75,7 @@ impl Notifier {
         }
     }
 
-    /// A supervisor that cannot be told is no reason to fail, so errors are dropped.
+    /// Errors are dropped: an unreachable supervisor is no reason to fail.
     fn send(&self, message: &str) {
         if let Some(socket) = &self.0 {
             let _ = socket.send(message.as_bytes());

@@ -1,16 +1,15 @@
-//! How many connections there may be: in all, and from one address, so that one machine cannot take every place.
+//! Connection limits: in total, and per address, so that one machine cannot use up all places.
 //!
-//! An IPv4 address is the same one in either notation (`::ffff:10.0.0.1`), and a whole IPv6 /64 counts as one address, for one
-//! customer commonly holds it. Loopback is only counted in all: behind it are a proxy that stands for everybody, and our own
-//! processes.
+//! An IPv4 address is the same in either notation (`::ffff:10.0.0.1`), and an IPv6 /64 counts as one address, because one customer commonly
+//! has it. Loopback counts only towards the total: it stands for our own processes, and for a proxy with many clients.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Counts the places taken. Cheap to clone; clones share their places.
+/// Counts the places in use. Cheap to clone; clones share their places.
 ///
-/// Bound: the table has at most one entry for each place. Overflow rule: when all are taken, the next connection gets none.
+/// Bound: the table has at most one entry per place. Overflow rule: when all are taken, further connections get none.
 #[derive(Debug, Clone)]
 pub struct Places {
     total: usize,
@@ -30,11 +29,11 @@ struct Taken {
 pub enum NoPlace {
     /// All places are taken.
     Full,
-    /// This address has as many as one address may have.
+    /// This address has reached its limit.
     Address,
 }
 
-/// A place, free again when this is dropped.
+/// A place, released on drop.
 #[derive(Debug)]
 pub struct Place {
     places: Places,
@@ -42,13 +41,13 @@ pub struct Place {
 }
 
 impl Places {
-    /// So many in all, and so many for one address; 0 is no limit for one address.
+    /// Allows `total` places, and `per_address` for each address; 0 means no limit per address.
     #[must_use]
     pub fn new(total: usize, per_address: usize) -> Self {
         Self { total, per_address, of: network_of, taken: Arc::default() }
     }
 
-    /// As [`Places::new`], with every address counted alone: on a local network all machines share one /64.
+    /// Like [`Places::new`], but every IPv6 address counts separately: on a local network all machines share one /64.
     #[must_use]
     pub fn on_local_network(total: usize, per_address: usize) -> Self {
         Self { of: |ip| ip.to_canonical(), ..Self::new(total, per_address) }
@@ -57,17 +56,17 @@ impl Places {
     /// Takes a place for a connection from this address.
     ///
     /// # Errors
-    /// When there is none.
+    /// When no place is free.
     pub fn take(&self, ip: IpAddr) -> Result<Place, NoPlace> {
         let mut place = self.take_any()?;
         place.count_for(ip)?;
         Ok(place)
     }
 
-    /// Takes a place for a connection of which it is not known yet for which address it counts.
+    /// Takes a place for a connection whose client address is not known yet.
     ///
     /// # Errors
-    /// When there is none.
+    /// When no place is free.
     pub fn take_any(&self) -> Result<Place, NoPlace> {
         let mut taken = self.lock();
         if taken.total >= self.total {
@@ -77,13 +76,13 @@ impl Places {
         Ok(Place { places: self.clone(), address: None })
     }
 
-    /// Whether this address has any.
+    /// Whether this address uses any place.
     #[must_use]
     pub fn are_taken_from(&self, ip: IpAddr) -> bool {
         self.lock().by_address.contains_key(&(self.of)(ip))
     }
 
-    /// How many are taken.
+    /// The number of places in use.
     #[must_use]
     pub fn taken(&self) -> usize {
         self.lock().total
@@ -95,10 +94,10 @@ impl Places {
 }
 
 impl Place {
-    /// Counts for this address from now on, if it may have one more.
+    /// Assigns this place to an address, if its limit allows.
     ///
     /// # Errors
-    /// When it may not.
+    /// When the address has reached its limit.
     pub fn count_for(&mut self, ip: IpAddr) -> Result<(), NoPlace> {
         if self.address.is_some() {
             return Ok(());
@@ -131,7 +130,7 @@ impl Drop for Place {
     }
 }
 
-/// The address in its one notation; of IPv6, its /64.
+/// The address in canonical notation; for IPv6, its /64.
 #[must_use]
 pub fn network_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {

@@ -1,4 +1,4 @@
-//! Connections that a proxy hands on, and which it begins by saying for whom they are: see [`header`].
+//! Connections from a proxy, which start with a header that names the client: see [`header`].
 
 pub mod header;
 
@@ -11,46 +11,46 @@ use tokio::time::Instant;
 
 use header::Parsed;
 
-/// A proxy says at once for whom a connection is.
+/// How long to wait for the header; proxies send it at once.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Where the proxy is on this machine, somebody without a header waits this long until they are served.
+/// How long to wait if the proxy is on this machine, where clients without a header connect, too.
 const LOCAL_PATIENCE: Duration = Duration::from_millis(300);
-/// Read at once.
+/// Bytes per read.
 const READ: usize = 512;
 
-/// How a connection from a listed proxy began.
+/// The start of a connection from a listed proxy.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Beginning {
-    /// For whom it is, as far as the proxy knows; otherwise the proxy's own address.
+    /// The client if the proxy named one; otherwise the proxy's own address.
     pub client: SocketAddr,
-    /// Whether it came with a header.
+    /// Whether there was a header.
     pub is_proxied: bool,
-    /// What came in behind the header, and is not to be read again.
+    /// Bytes after the header that were already read.
     pub rest: Vec<u8>,
 }
 
-/// A proxy on another machine did not say for whom its connection is.
+/// A proxy on another machine sent no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this address is listed as a proxy's and sent no PROXY header")]
 pub struct NoHeader;
 
-/// Reads the header of a connection from a listed address. On the machine of the proxy there are other programs, ours among them: from
-/// loopback a connection may come without one.
+/// Reads the header of a connection from a listed address. From loopback, a connection may come without one, because other programs run on
+/// the proxy's machine, including our own.
 ///
 /// Bound: [`header::LONGEST`] bytes and one read, for five seconds at most.
 ///
 /// # Errors
-/// When there is none.
+/// When the header is missing.
 pub async fn begin(stream: &mut TcpStream, proxy: SocketAddr) -> Result<Beginning, NoHeader> {
     let is_local = proxy.ip().to_canonical().is_loopback();
     let deadline = Instant::now() + if is_local { LOCAL_PATIENCE } else { PATIENCE };
     let mut read = Vec::new();
     while read.len() < header::LONGEST {
         read.reserve(READ);
-        // Reading like this takes from the task's budget: a peer that sends byte by byte leaves others their turn.
+        // Yields to other tasks even if a peer sends byte by byte, because the read uses the task's budget.
         match tokio::time::timeout_at(deadline, stream.read_buf(&mut read)).await {
             Ok(Ok(1..)) => {}
-            // Nothing more comes, or not soon enough.
+            // End of input, or timeout.
             Ok(Ok(0) | Err(_)) | Err(_) => break,
         }
         match header::parse(&read) {
@@ -71,7 +71,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
 
-    /// How a connection begins on which this is sent, piece by piece. `None` where the proxy's address is its own.
+    /// The result for a connection on which these pieces are sent. `None` stands for loopback as the proxy's address.
     async fn begun(proxy: Option<&str>, pieces: &[&[u8]]) -> Result<Beginning, NoHeader> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -5,10 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-/// Fewest bytes of a secret. A shorter one cannot be masked in logs: it occurs in every other word.
+/// Shortest secret in bytes. Shorter ones cannot be masked in logs, because they occur in ordinary words.
 pub const SHORTEST: usize = 4;
 
-/// A secret: prints as `***`, compares in constant time. Serialises as itself, for it must reach our children's environment.
+/// A secret: prints as `***`, compares in constant time. Serialises in plain text, because children receive it in their environment.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -30,13 +30,13 @@ impl Secret {
         Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
-    /// The secret itself; the name of this function is what a reviewer looks for.
+    /// The secret in plain text; the name is conspicuous on purpose, for reviews.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether a text is this secret, in time that depends on the text's length alone.
+    /// Whether a text equals this secret, in time that depends only on the text's length.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         self.0.as_bytes().ct_eq(text.as_bytes()).into()

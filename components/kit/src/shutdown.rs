@@ -1,9 +1,9 @@
-//! Turns INT and TERM into one token that everything in the process watches.
+//! Turns INT and TERM into one token that all tasks of the process watch.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Cancels `shutdown` at the first INT or TERM. A second INT ends the process at once: whoever presses ctrl-C twice means it.
+/// Cancels `shutdown` at the first INT or TERM. A second INT ends the process at once.
 ///
 /// # Errors
 /// When the signals cannot be caught.

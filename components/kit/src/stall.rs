@@ -1,12 +1,12 @@
-//! How long a task has held a worker thread of the runtime without giving it back.
+//! Measures how long tasks block the runtime's worker threads.
 //!
-//! A thread outside the runtime looks at every worker's own counters: a worker makes progress when it parks, wakes up, or comes round
-//! to its maintenance, which it does every few polls ([`EVENT_INTERVAL`]). The time in which a worker is awake and does none of that is
-//! a stall. A heartbeat task would not do: other workers steal it from the one that is stuck.
+//! A thread outside the runtime samples every worker's counters. A worker makes progress when it parks, wakes up, or runs its maintenance,
+//! which it does every few polls ([`EVENT_INTERVAL`]). The time during which a worker is awake and does none of these is a stall. A
+//! heartbeat task would not detect it: other workers would steal it from the stuck one.
 //!
-//! Time that the process's threads spent waiting for a processor does not count, so that a loaded machine does not look like a task
-//! that spins. What is reported is a lower bound: up to two samples are missing from it. Leaves out the thread in `Runtime::block_on`
-//! of a runtime with several workers, which is not one of them.
+//! Time that threads spent waiting for a processor does not count, so that a loaded machine does not look like a spinning task. The result
+//! is a lower bound, short by up to two samples. The thread in `Runtime::block_on` of a multi-threaded runtime is not a worker and is not
+//! measured.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-/// Polls between two looks of a worker at its timers and sockets. With tokio's 61, sixty short polls in a row would look like a long one.
+/// Polls between two checks of a worker's timers and sockets. With tokio's default of 61, sixty short polls in a row would look like a long
+/// one.
 pub const EVENT_INTERVAL: u32 = 16;
-/// Between two samples while a worker is awake: ten of them make the 100 ms that no task may exceed.
+/// Sampling interval while a worker is awake: a tenth of the 100 ms that no task may exceed.
 const AWAKE: Duration = Duration::from_millis(10);
-/// …and while all are parked, so that an idle process stays idle.
+/// Sampling interval while all are parked, longer so that an idle process stays idle.
 const PARKED: Duration = Duration::from_millis(50);
 /// The reported worst case is that of the last minute, in slices of this length.
 const SLICE: Duration = Duration::from_secs(10);
@@ -26,18 +27,18 @@ const SLICES: usize = 6;
 
 static WATCH: OnceLock<Watch> = OnceLock::new();
 
-/// Watches this process's runtime from now on; what it finds is [`worst`].
+/// Starts watching this process's runtime; [`worst`] returns the result.
 ///
 /// # Errors
-/// When no thread can be started.
+/// When the thread cannot be started.
 pub fn watch(runtime: &Handle) -> std::io::Result<()> {
     let watch = Watch::start(runtime)?;
-    // A second runtime of one process is not watched.
+    // A second runtime in one process is not watched.
     let _ = WATCH.set(watch);
     Ok(())
 }
 
-/// The longest stall of the last minute; zero where nothing is watched.
+/// The longest stall of the last minute; zero if nothing is watched.
 #[must_use]
 pub fn worst() -> Duration {
     WATCH.get().map(Watch::worst).unwrap_or_default()
@@ -51,7 +52,7 @@ impl Watch {
     /// Watches `runtime` for as long as this or a clone of it exists.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// When the thread cannot be started.
     pub fn start(runtime: &Handle) -> std::io::Result<Self> {
         let watch = Self(Arc::new(Mutex::new(Window::new(Instant::now()))));
         let (window, metrics) = (Arc::downgrade(&watch.0), runtime.metrics());
@@ -73,7 +74,7 @@ impl Watch {
     }
 }
 
-/// Looks at every worker once; says when to look again.
+/// Samples every worker once and returns the time until the next sample.
 fn sample(metrics: &RuntimeMetrics, workers: &mut [Worker], window: &Mutex<Window>) -> Duration {
     let now = Instant::now();
     let mut pause = PARKED;
@@ -95,14 +96,14 @@ fn sample(metrics: &RuntimeMetrics, workers: &mut [Worker], window: &Mutex<Windo
 /// A worker's counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Seen {
-    /// How often it parked and woke up, both counted.
+    /// The number of parks and wake-ups together.
     parks: u64,
-    /// Moves at each maintenance.
+    /// Changes at each maintenance.
     busy: Duration,
 }
 
 impl Seen {
-    /// Whether it has nothing to do.
+    /// Whether it is idle.
     fn is_parked(self) -> bool {
         self.parks % 2 == 1
     }
@@ -111,16 +112,16 @@ impl Seen {
 /// How long each thread of this process has waited for a processor, by thread id.
 type Waits = HashMap<u32, Duration>;
 
-/// What is known of one worker.
+/// The state of one worker between samples.
 #[derive(Debug, Clone, Default)]
 struct Worker {
     seen: Seen,
-    /// It has made no progress since then.
+    /// The time since which it has made no progress.
     held: Option<(Instant, Waits)>,
 }
 
 impl Worker {
-    /// The counters were looked at; answers how long the stall is, where there is one.
+    /// Processes a sample; returns the length of the stall, if there is one.
     fn step(&mut self, seen: Seen, now: Instant, waits: impl FnOnce() -> Waits) -> Option<Duration> {
         if seen != self.seen || seen.is_parked() {
             (self.seen, self.held) = (seen, None);
@@ -130,7 +131,7 @@ impl Worker {
             self.held = Some((now, waits()));
             return None;
         };
-        // Which thread the worker is cannot be asked; the one that waited longest is assumed. What a new thread waited, it waited since.
+        // The worker's thread is unknown, so the thread that waited longest is assumed. A new thread's waiting counts completely.
         let earlier = |thread: &u32| before.get(thread).copied().unwrap_or_default();
         let waited = |(thread, now): (u32, Duration)| now.saturating_sub(earlier(&thread));
         let waited = waits().into_iter().map(waited).max().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! What input that is not whole yet may hold in one process, all connections together.
+//! A memory limit for incomplete input, across all connections of a process.
 //!
-//! Each connection's part is bounded by the longest frame; four thousand such parts are a gigabyte. So they share one budget. Whoever
-//! reads says how much a connection holds ([`Unfinished::holds`]), and ends the connection once [`Unfinished::refused`]. Leaves out
-//! frames of the usual size: below [`FREE`] nothing is counted and no lock is taken.
+//! Each connection holds at most the longest frame, but four thousand of them would be a gigabyte. So they share one budget. The reader
+//! reports how much a connection holds ([`Unfinished::holds`]), and closes the connection once [`Unfinished::refused`]. Small frames are
+//! exempt: below [`FREE`] nothing is counted and no lock is taken.
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::poll_fn;
@@ -15,27 +15,27 @@ use tokio_util::sync::CancellationToken;
 
 use crate::places::network_of;
 
-/// So much of each connection is not counted: ten thousand connections hold 40 MiB of it.
+/// The part of each connection's input that does not count; 40 MiB for ten thousand connections.
 const FREE: usize = 4 * 1024;
-/// What all connections together may hold beyond that: more than a hundred of the longest lines at the same time.
+/// The limit for all connections together, beyond that: more than a hundred of the longest lines at once.
 const BUDGET: usize = 8 * 1024 * 1024;
 
-/// What is told to whose connection is ended.
+/// The message for a client whose connection is closed.
 pub const REFUSAL: &str =
     "Too many unfinished messages at once, and this connection holds the most of them; try again later";
 
 /// The budget of a process. Cheap to clone; clones share it.
 ///
-/// Bound: 8 MiB, each connection's first 4 KiB not counted. Overflow rule: the address that holds the most loses its connection that
-/// holds the most, until everything fits (longest queue drop: Suter et al., "Design considerations for supporting TCP with per-flow
-/// queueing", INFOCOM 1998). So a frame is refused only if its connection holds more than every other of its address, and its address
-/// more than every other. What a refused connection holds is given back when its task next runs; while those hold more than the budget
-/// once more, nobody who holds anything reads on ([`Unfinished::room`]).
+/// Bound: 8 MiB, without each connection's first 4 KiB. Overflow rule: of the address that holds the most, the connection that holds the
+/// most is closed, until the rest fits (longest queue drop: Suter et al., "Design considerations for supporting TCP with per-flow
+/// queueing", INFOCOM 1998). So a frame is refused only if its connection holds more than every other of its address, and its address more
+/// than every other. A refused connection releases its memory when its task next runs; while refused connections hold more than the budget
+/// again, no connection that holds anything continues to read ([`Unfinished::room`]).
 #[derive(Debug, Clone)]
 pub struct UnfinishedInput {
     budget: usize,
     held: Arc<Mutex<Held>>,
-    /// What refused connections have not given back. Kept beside the rest so that looking at it takes no lock.
+    /// Memory that refused connections have not released. Separate, so that reading it takes no lock.
     refused: Arc<AtomicUsize>,
 }
 
@@ -44,22 +44,22 @@ struct Held {
     total: usize,
     last_id: u64,
     by_address: HashMap<IpAddr, Share>,
-    /// The same addresses by what they hold.
+    /// The same addresses, ordered by what they hold.
     order: BTreeSet<(usize, IpAddr)>,
-    /// Connections that wait until refused ones have given back what they hold. Bound: one for each connection.
+    /// Connections that wait until refused ones have released their memory. Bound: one entry per connection.
     waiting: HashMap<u64, Waker>,
 }
 
-/// What one address holds.
+/// What the connections of one address hold.
 #[derive(Debug, Default)]
 struct Share {
     total: usize,
-    /// Its connections by what they hold.
+    /// Its connections, ordered by what they hold.
     order: BTreeSet<(usize, u64)>,
     ends: HashMap<u64, CancellationToken>,
 }
 
-/// One connection's part, given back when this is dropped.
+/// One connection's share, released on drop.
 #[derive(Debug)]
 pub struct Unfinished {
     input: UnfinishedInput,
@@ -76,7 +76,7 @@ impl Default for UnfinishedInput {
 }
 
 impl UnfinishedInput {
-    /// A connection from this address, which holds nothing yet.
+    /// Registers a connection from this address, which holds nothing yet.
     #[must_use]
     pub fn of(&self, ip: IpAddr) -> Unfinished {
         Unfinished { input: self.clone(), address: network_of(ip), id: 0, held: 0, end: None }
@@ -92,7 +92,7 @@ impl UnfinishedInput {
 }
 
 impl Unfinished {
-    /// So many bytes of this connection are held now and are no whole frame.
+    /// Sets the number of bytes of incomplete input that this connection holds.
     pub fn holds(&mut self, bytes: usize) {
         let bytes = bytes.saturating_sub(FREE);
         if bytes == self.held {
@@ -120,19 +120,19 @@ impl Unfinished {
         self.held = bytes;
     }
 
-    /// Waits until more may be read: not while refused connections have yet to give back what they hold. One that holds nothing, or is
+    /// Waits until more may be read: not while refused connections have memory to release. A connection that holds nothing, or is
     /// refused itself, never waits.
     pub async fn room(&self) {
         poll_fn(|context| self.poll_room(context)).await;
     }
 
-    /// The same for a reader that is polled.
+    /// The same for polling.
     pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
         if self.held == 0 || self.input.has_room() || self.is_refused() {
             return Poll::Ready(());
         }
         let mut held = self.input.held();
-        // It is given back under this lock.
+        // Memory is released under this lock.
         if self.input.has_room() {
             return Poll::Ready(());
         }
@@ -140,13 +140,13 @@ impl Unfinished {
         Poll::Pending
     }
 
-    /// Whether the connection is to be ended, because it holds more than its part.
+    /// Whether the connection must be closed because it holds more than its share.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.end.as_ref().is_some_and(CancellationToken::is_cancelled)
     }
 
-    /// Waits until the connection is to be ended.
+    /// Waits until the connection must be closed.
     pub async fn refused(&self) {
         match &self.end {
             Some(end) => end.cancelled().await,
@@ -154,7 +154,7 @@ impl Unfinished {
         }
     }
 
-    /// Tells others of the same: cancelled when the connection is to be ended.
+    /// A token that is cancelled when the connection must be closed.
     pub fn end(&mut self) -> CancellationToken {
         self.end.get_or_insert_with(CancellationToken::new).clone()
     }
@@ -170,8 +170,8 @@ impl Drop for Unfinished {
 }
 
 impl Held {
-    /// A connection that held `before` holds `now`. Answers whether it is counted: not if it was refused; one that somebody else ended is
-    /// counted to its end.
+    /// Updates what a connection holds from `before` to `now`. Returns whether it still counts: not if it was refused; one that ended for
+    /// another reason counts until its end.
     fn set(&mut self, address: IpAddr, id: u64, before: usize, now: usize, end: &CancellationToken) -> bool {
         let is_counted = |share: &Share| share.ends.contains_key(&id);
         if end.is_cancelled() && !self.by_address.get(&address).is_some_and(is_counted) {
@@ -192,7 +192,7 @@ impl Held {
         true
     }
 
-    /// Ends the connection that holds the most of the address that holds the most; answers how much that is.
+    /// Refuses the largest connection of the address that holds the most; returns its size.
     fn drop_longest(&mut self) -> usize {
         let Some((_, address)) = self.order.pop_last() else { return 0 };
         let Some(share) = self.by_address.get_mut(&address) else { return 0 };
@@ -204,7 +204,7 @@ impl Held {
             if let Some(end) = share.ends.remove(&id) {
                 end.cancel();
             }
-            // It is to be ended, not to wait.
+            // It must be closed and not wait.
             if let Some(waker) = self.waiting.remove(&id) {
                 waker.wake();
             }
@@ -213,7 +213,7 @@ impl Held {
         dropped
     }
 
-    /// Puts an address where it belongs by what it holds.
+    /// Updates an address's position in the order.
     fn file(&mut self, address: IpAddr) {
         match self.by_address.get(&address).map_or(0, |share| share.total) {
             0 => _ = self.by_address.remove(&address),
@@ -303,7 +303,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         assert!(!waits.is_finished());
-        // One throws away what it holds, others leave.
+        // One discards its input, others disconnect.
         hostile[0].holds(0);
         hostile.truncate(1);
         let reader = tokio::time::timeout(std::time::Duration::from_secs(10), waits).await.unwrap().unwrap();

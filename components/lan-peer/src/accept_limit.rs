@@ -1,7 +1,7 @@
-//! Lets connections in, so many a second from one address; the others are closed unread. Who has a place is decided by who listens.
+//! Limits the rate of accepted connections per address; others are closed unread. The listener decides who gets a place.
 //!
-//! Closing is cheap, so it is done at once, [`AcceptLimit::CONNECTIONS`] a second: what waits in the system's queue, [`AcceptLimit::BACKLOG`] at most,
-//! is behind a flood for a moment only.
+//! Closing is cheap, so it is done at once, [`AcceptLimit::CONNECTIONS`] per second; connections in the kernel's queue, at most
+//! [`AcceptLimit::BACKLOG`], wait behind a flood only for a moment.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
-/// Addresses whose connections are counted, and networks of IPv6. A rate is full again after four seconds at most, and fewer connections
-/// than this are looked at meanwhile: nobody gets a new burst by pushing its own count out of the table.
+/// Most addresses, and most IPv6 networks, whose connections are counted. An allowance refills within four seconds, and fewer connections
+/// than this are accepted meanwhile: nobody gains a new burst by displacing its own entry.
 const COUNTED: usize = 8192;
-/// A /64 of IPv6 has the rate and burst of so many addresses: one machine can give itself as many addresses as it likes.
+/// An IPv6 /64 has the rate and burst of this many addresses, because one machine can give itself any number of addresses in it.
 const NETWORK: u32 = 16;
 
-/// What one listener lets in.
+/// The accept limit of one listener.
 #[derive(Debug)]
 pub(crate) struct AcceptLimit {
     all: Allowance,
@@ -29,14 +29,14 @@ pub(crate) struct AcceptLimit {
 }
 
 impl AcceptLimit {
-    /// Connections a second that are looked at.
+    /// Most connections accepted per second.
     const CONNECTIONS: u32 = 2000;
-    /// At once; the rest of the processor's time is the others'.
+    /// Most connections accepted in a burst; leaves processor time to others.
     const AT_ONCE: u32 = 200;
-    /// Connections that may wait to be looked at.
+    /// Most connections waiting to be accepted.
     const BACKLOG: i32 = 256;
 
-    /// From one address `rate` a second for long, and `burst` at once.
+    /// Allows `rate` connections per second from one address, with bursts of `burst`.
     pub(crate) fn new(rate: u32, burst: u32) -> Self {
         Self {
             all: Allowance::new(Self::CONNECTIONS, Self::AT_ONCE, Instant::now()),
@@ -45,14 +45,14 @@ impl AcceptLimit {
         }
     }
 
-    /// Shortens the queue of a listener.
+    /// Limits the backlog of a listener.
     pub(crate) fn shorten(listener: &TcpListener) {
         if let Err(error) = SockRef::from(listener).listen(Self::BACKLOG) {
             tracing::debug!(%error, "the queue of connections keeps its length");
         }
     }
 
-    /// The next connection that may come in, with what `place` gives it; those that get nothing are closed and counted.
+    /// The next admitted connection, with the place that `place` returns for it. Connections without a place are closed and counted.
     pub(crate) async fn admit<P>(
         &mut self,
         listener: &TcpListener,
@@ -75,7 +75,7 @@ impl AcceptLimit {
                     }
                 }
                 Err(error) => {
-                    // Out of files, as a rule; whoever wants in waits meanwhile.
+                    // Usually out of files; connections wait meanwhile.
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
@@ -83,8 +83,8 @@ impl AcceptLimit {
         }
     }
 
-    /// The network is asked first, so that a flood from there does not fill the table of addresses. It does not count for addresses at
-    /// which people here know somebody: they share a network with the flood.
+    /// Checks the network first, so that a flood from it does not fill the table of addresses. The network's limit does not apply to
+    /// familiar addresses, which may share a network with the flood.
     fn is_within(&mut self, ip: IpAddr, is_familiar: bool, now: Instant) -> bool {
         let is_counted = ip.is_ipv6() && !is_familiar;
         (!is_counted || self.by_network.take(network_of(ip), now).is_ok())
@@ -92,7 +92,7 @@ impl AcceptLimit {
     }
 }
 
-/// Closed with a reset: the system need not remember it.
+/// Closes with a reset, which leaves no state in the kernel.
 fn refuse(stream: &TcpStream, refused: &Counter) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
     refused.add(1);
@@ -110,15 +110,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn many_addresses_reset_nobodys_rate() {
-        let (mut gate, mut now) = (AcceptLimit::new(4, 16), Instant::now());
+        let (mut accept_limit, mut now) = (AcceptLimit::new(4, 16), Instant::now());
         let stubborn: IpAddr = [192, 168, 0, 1].into();
         let mut admitted = 0;
         for n in 0..20_000 {
-            // As fast as connections are looked at.
+            // As fast as connections are accepted.
             now += Duration::from_micros(500);
-            gate.is_within(Ipv4Addr::from(0x0a00_0000 + n).into(), false, now);
+            accept_limit.is_within(Ipv4Addr::from(0x0a00_0000 + n).into(), false, now);
             if n % 100 == 0 {
-                admitted += u32::from(gate.is_within(stubborn, false, now));
+                admitted += u32::from(accept_limit.is_within(stubborn, false, now));
             }
         }
         assert!((55..=56).contains(&admitted), "16 at once and 4 a second for 10 s, not {admitted}");
@@ -126,12 +126,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_machine_with_many_ipv6_addresses_is_one_network() {
-        let (mut gate, now) = (AcceptLimit::new(4, 16), Instant::now());
-        let admitted = (0..10_000).filter(|n| gate.is_within(v6(*n), false, now)).count();
+        let (mut accept_limit, now) = (AcceptLimit::new(4, 16), Instant::now());
+        let admitted = (0..10_000).filter(|n| accept_limit.is_within(v6(*n), false, now)).count();
         assert_eq!(admitted, 16 * 16);
-        assert!(gate.is_within(v6(20_000), true, now), "whom people know is not kept out by it");
-        assert!(gate.is_within([10, 0, 0, 1].into(), false, now), "nor is anybody by IPv4");
-        let count = (0..100).filter(|_| gate.is_within(v6(20_000), true, now)).count();
+        assert!(accept_limit.is_within(v6(20_000), true, now), "whom people know is not kept out by it");
+        assert!(accept_limit.is_within([10, 0, 0, 1].into(), false, now), "nor is anybody by IPv4");
+        let count = (0..100).filter(|_| accept_limit.is_within(v6(20_000), true, now)).count();
         assert_eq!(count, 15, "known or not, so many from one address");
     }
 }

@@ -1,28 +1,28 @@
 //! Which network interfaces are used: `lan-peer.interfaces`.
 //!
-//! Without a word from the operator it is every interface that leads to a network of machines. Point-to-point links and tunnels (VPNs)
-//! are left out: what is behind them is not the network that this machine stands in, and announcements there tell strangers of it.
+//! The default is every interface except point-to-point links and tunnels (VPNs): they lead to other networks, and announcements there
+//! would reveal this machine to strangers.
 
-/// Interfaces whose names begin so are tunnels, whatever flags the system gives them.
+/// Name prefixes of tunnels, whatever flags the system reports.
 const TUNNELS: [&str; 6] = ["tun", "utun", "wg", "ppp", "ipsec", "tailscale"];
 
-/// What the operator chose.
+/// The configured selection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Choice {
-    /// Only these; empty for every one that is no tunnel.
+    /// Only these; empty for all but tunnels.
     only: Vec<String>,
-    /// None of these.
+    /// Excluded interfaces.
     without: Vec<String>,
 }
 
 impl Choice {
-    /// Reads `NAME`, `!NAME`, and either with `*` at its end for all that begin so.
+    /// Parses `NAME` and `!NAME`, each optionally with a trailing `*` as a wildcard.
     pub(crate) fn of(list: &[String]) -> Self {
         let without = list.iter().filter_map(|name| name.strip_prefix('!')).map(str::to_owned).collect();
         Self { only: list.iter().filter(|name| !name.starts_with('!')).cloned().collect(), without }
     }
 
-    /// Whether a text of the configuration means interfaces.
+    /// Whether a configuration value is an interface pattern.
     pub(crate) fn is_pattern(text: &str) -> bool {
         let pattern = text.strip_prefix('!').unwrap_or(text);
         let name = pattern.strip_suffix('*').unwrap_or(pattern);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_interfaces_are_told_from_other_texts() {
+    fn interface_patterns_are_recognised() {
         for good in ["eth0", "!eth0", "docker*", "!docker*", "*", "br-1a2b", "eth0.7"] {
             assert!(Choice::is_pattern(good), "{good}");
         }

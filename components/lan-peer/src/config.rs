@@ -1,4 +1,4 @@
-//! What an operator may set: `[lan-peer]`.
+//! The configuration section `[lan-peer]`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -10,39 +10,39 @@ use crate::choice::Choice;
 use crate::name;
 use crate::store::DEFAULT_MIB;
 
-/// The port of the secure protocol where an address names none.
+/// The default port of the secure protocol.
 const SECURE_PORT: u16 = 47600;
-/// Most addresses given by hand.
+/// Most configured peers.
 const MAX_PEERS: usize = 256;
-/// How much strangers may have, in MiB: one long message of each at least, and half of the store.
+/// Range of the strangers' quota in MiB: at least one long message of each, at most half of the store.
 const STRANGERS_MIB: std::ops::RangeInclusive<u32> = 1..=512;
 /// Most interfaces named.
 const MAX_INTERFACES: usize = 64;
 
-/// The part of the configuration that is this component's own.
+/// This component's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// Whether the launcher runs it.
     pub enabled: bool,
-    /// What this node calls itself; empty is this machine's name.
+    /// This node's display name; empty for the machine's name.
     pub name: String,
-    /// Where it serves its page. It has no login, so this is on this machine.
+    /// The address of its page. Must be loopback, because the page has no login.
     pub listen: SocketAddr,
     /// The UDP port of presence.
     pub udp_port: u16,
-    /// The TCP port of the old kind's messages.
+    /// The TCP port of the legacy protocol.
     pub tcp_port: u16,
-    /// The TCP port of the secure protocol; when it is taken, any free one is used and announced.
+    /// The TCP port of the secure protocol; if it is in use, any free port is used and announced.
     pub secure_port: u16,
-    /// Whether this node is announced and others are looked for by mDNS, too.
+    /// Whether to announce this node and find others by mDNS, too.
     pub mdns: bool,
-    /// The network interfaces that are used: `NAME` for only these, `!NAME` for all but these, `*` at the end for every name that
-    /// begins so. Empty is every interface but point-to-point links and tunnels.
+    /// The network interfaces to use: `NAME` for only these, `!NAME` for all but these, a trailing `*` as a wildcard. If empty, every
+    /// interface but point-to-point links and tunnels.
     pub interfaces: Vec<String>,
-    /// How much of what strangers send is kept, all of them together, in MiB.
+    /// Quota for stored messages of all strangers together, in MiB.
     pub strangers_mib: u32,
-    /// Peers that no announcement reaches: `HOST`, `HOST:PORT`, `ID@HOST:PORT`; of the old kind, `old:IP`.
+    /// Peers that announcements do not reach: `HOST`, `HOST:PORT`, `ID@HOST:PORT`; legacy peers as `old:IP`.
     pub peers: Vec<String>,
 }
 
@@ -63,19 +63,19 @@ impl Default for Config {
     }
 }
 
-/// An address given by hand.
+/// A configured peer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
-    /// Who must be there, where that was said.
+    /// The expected node, if configured.
     pub(crate) id: Option<NodeId>,
-    /// Its host: an address, or a name to be looked up at each try.
+    /// Its host: an address, or a name that is resolved at each attempt.
     pub(crate) host: String,
     /// Its port.
     pub(crate) port: u16,
 }
 
 impl Place {
-    /// Reads `HOST`, `HOST:PORT` or `ID@HOST:PORT`.
+    /// Parses `HOST`, `HOST:PORT` or `ID@HOST:PORT`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (id, address) = match text.trim().split_once('@') {
             Some((id, address)) => (Some(id.parse().ok()?), address),
@@ -98,7 +98,7 @@ impl Place {
 }
 
 impl Config {
-    /// Says which value cannot be, key first, so that the launcher can tell before anything starts.
+    /// Validates the values, so that the launcher reports errors before anything starts. The message starts with the key.
     ///
     /// # Errors
     /// For the first such value.
@@ -109,7 +109,7 @@ impl Config {
                 "listen must be on this machine, such as 127.0.0.1:8001: the page has no login".to_owned(),
             );
         }
-        if name::tidy(&self.name) != self.name {
+        if name::sanitised(&self.name) != self.name {
             return wrong("name must be at most 40 characters that can be seen".to_owned());
         }
         if self.udp_port == 0 || self.tcp_port == 0 {
@@ -131,7 +131,8 @@ impl Config {
             let (least, most) = (STRANGERS_MIB.start(), STRANGERS_MIB.end());
             return wrong(format!("strangers-mib must be {least} to {most}, and is {}", self.strangers_mib));
         }
-        if let Some(bad) = self.peers.iter().find(|text| old(text).is_none() && Place::parse(text).is_none())
+        if let Some(bad) =
+            self.peers.iter().find(|text| parse_legacy(text).is_none() && Place::parse(text).is_none())
         {
             return wrong(format!("peers: '{bad}' is not HOST, HOST:PORT, ID@HOST:PORT or old:IP"));
         }
@@ -141,20 +142,20 @@ impl Config {
         Ok(())
     }
 
-    /// The peers of the old kind given by hand.
-    pub(crate) fn old(&self) -> impl Iterator<Item = IpAddr> {
-        self.peers.iter().filter_map(|text| old(text))
+    /// The configured legacy peers.
+    pub(crate) fn legacy_peers(&self) -> impl Iterator<Item = IpAddr> {
+        self.peers.iter().filter_map(|text| parse_legacy(text))
     }
 
-    /// The places of our own kind given by hand.
+    /// The configured nodes.
     pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
-        self.peers.iter().filter(|text| old(text).is_none()).filter_map(|text| Place::parse(text))
+        self.peers.iter().filter(|text| parse_legacy(text).is_none()).filter_map(|text| Place::parse(text))
     }
 }
 
-fn old(text: &str) -> Option<IpAddr> {
+fn parse_legacy(text: &str) -> Option<IpAddr> {
     match text.parse() {
-        Ok(PeerKey::Old(ip)) => Some(ip),
+        Ok(PeerKey::Legacy(ip)) => Some(ip),
         Ok(PeerKey::Node(_)) | Err(_) => None,
     }
 }
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_have_some_room_and_not_all() {
+    fn the_quota_of_strangers_is_bounded() {
         let with = |strangers_mib| Config { strangers_mib, ..Config::default() };
         assert!(with(1).validate().is_ok() && with(512).validate().is_ok());
         let error = with(0).validate().unwrap_err().to_string();

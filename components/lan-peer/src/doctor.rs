@@ -1,45 +1,45 @@
-//! Why nobody is found: what was looked at, what was seen, what to try. Decided from plain facts.
+//! Diagnoses why no peers are found: what was checked, the observation, and advice. Computed from plain facts.
 
 use protocol::lan::view::{Check, Finding};
 
-/// What is known when somebody asks.
+/// The observations that the checks use.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     /// Our networks, as `e0 10.0.0.7`.
     pub(crate) networks: Vec<String>,
-    /// Interfaces that are up and not used, by their names.
+    /// Names of interfaces that are up but not used.
     pub(crate) left_out: Vec<String>,
-    /// Whether one of them is IPv4, which alone has broadcasts.
+    /// Whether one of them is IPv4, which is needed for broadcasts.
     pub(crate) can_broadcast: bool,
     /// Whether this is inside a container.
     pub(crate) is_container: bool,
-    /// The ports: of presence, of the old kind's messages, of the secure protocol as it is and as it should be.
+    /// The ports of presence, the legacy protocol, and the secure protocol (actual and configured).
     pub(crate) udp_port: u16,
     pub(crate) tcp_port: u16,
     pub(crate) port: u16,
     pub(crate) wanted_port: u16,
-    /// Why presence cannot be heard, or messages of the old kind cannot come in.
-    pub(crate) deaf: Option<String>,
-    pub(crate) closed: Option<String>,
-    /// Why something that came was not kept.
-    pub(crate) unstored: Option<String>,
-    /// Whether mDNS is on, and how many answers of nodes it brought.
+    /// Why presence or legacy messages cannot be received.
+    pub(crate) presence_error: Option<String>,
+    pub(crate) receiver_error: Option<String>,
+    /// Why a message could not be stored.
+    pub(crate) store_error: Option<String>,
+    /// The number of nodes' answers over mDNS; `None` if it is disabled.
     pub(crate) mdns: Option<u64>,
-    /// Datagrams of ours that the system did not take, that came back to ourselves by IPv4 and by IPv6, and that others sent.
+    /// Our datagrams that could not be sent, that came back by IPv4 and by IPv6, and datagrams of others.
     pub(crate) unsent: u64,
     pub(crate) own: u64,
     pub(crate) own_ipv6: u64,
     pub(crate) others: u64,
-    /// Datagrams from addresses that are on none of our networks.
+    /// Datagrams from addresses on none of our networks.
     pub(crate) strange: u64,
-    /// Who is there; dials to nodes, and those that somebody else answered.
+    /// Online peers; dials to nodes, and dials answered by a different node.
     pub(crate) online: usize,
     pub(crate) dials: u64,
     pub(crate) wrong_keys: u64,
 }
 
 impl Facts {
-    /// Announcements of ours that came back, by the better way that there is.
+    /// Our announcements that came back, by the better protocol.
     fn echoes(&self) -> u64 {
         if self.can_broadcast { self.own } else { self.own_ipv6 }
     }
@@ -85,7 +85,7 @@ fn networks(facts: &Facts) -> Vec<Check> {
 
 fn hearing(facts: &Facts) -> Vec<Check> {
     let port = facts.udp_port;
-    vec![match &facts.deaf {
+    vec![match &facts.presence_error {
         None => good(format!("listening for presence on UDP port {port}")),
         Some(error) => bad(
             format!("UDP port {port} cannot be opened: {error}"),
@@ -98,7 +98,7 @@ fn hearing(facts: &Facts) -> Vec<Check> {
 
 fn old_messages(facts: &Facts) -> Vec<Check> {
     let port = facts.tcp_port;
-    vec![match &facts.closed {
+    vec![match &facts.receiver_error {
         None => good(format!("accepting unencrypted messages on TCP port {port}")),
         Some(error) => note(
             format!("cannot accept unencrypted messages: {error}"),
@@ -122,8 +122,10 @@ fn secure_port(facts: &Facts) -> Vec<Check> {
 fn storing(facts: &Facts) -> Vec<Check> {
     let advice =
         "look at the disk; conversations with people you know take the room, and go by the thousand messages";
-    let failed =
-        facts.unstored.as_ref().map(|why| bad(format!("messages were not stored: {why}"), advice.to_owned()));
+    let failed = facts
+        .store_error
+        .as_ref()
+        .map(|why| bad(format!("messages were not stored: {why}"), advice.to_owned()));
     failed.into_iter().collect()
 }
 
@@ -134,9 +136,9 @@ fn sending(facts: &Facts) -> Vec<Check> {
     found.into_iter().collect()
 }
 
-/// The system hands what goes to everybody back to the machine that sent it, too, unless a rule for incoming datagrams drops it.
+/// The kernel loops broadcasts back to the sender, unless a firewall rule for incoming datagrams drops them.
 fn echo(facts: &Facts) -> Vec<Check> {
-    if facts.networks.is_empty() || facts.deaf.is_some() {
+    if facts.networks.is_empty() || facts.presence_error.is_some() {
         return Vec::new();
     }
     let advice = "encrypted nodes still find each other; unencrypted peers need IPv4";
@@ -160,7 +162,7 @@ fn echo(facts: &Facts) -> Vec<Check> {
 }
 
 fn hearsay(facts: &Facts) -> Vec<Check> {
-    let is_explained = facts.networks.is_empty() || facts.deaf.is_some() || facts.echoes() == 0;
+    let is_explained = facts.networks.is_empty() || facts.presence_error.is_some() || facts.echoes() == 0;
     let heard = if facts.others > 0 {
         good(format!("{} announcements of others were heard; {} are here now", facts.others, facts.online))
     } else if facts.online > 0 {
@@ -252,7 +254,7 @@ mod tests {
         for (facts, said) in [
             (Facts { networks: Vec::new(), own: 0, ..alone.clone() }, "on no network"),
             (
-                Facts { deaf: Some("taken".into()), own: 0, ..alone.clone() },
+                Facts { presence_error: Some("taken".into()), own: 0, ..alone.clone() },
                 "UDP port 5000 cannot be opened: taken",
             ),
             (Facts { own: 0, ..alone.clone() }, "a firewall of this machine"),

@@ -1,4 +1,4 @@
-//! The networks that this machine is on, looked at again and again ([`crate::node::watch_networks`]).
+//! The networks that this machine is on, polled by [`crate::node::watch_networks`].
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,10 +7,10 @@ use if_addrs::{IfAddr, IfOperStatus};
 
 use crate::choice::Choice;
 
-/// More addresses than this are not looked at.
+/// Most addresses that are considered.
 const MAX: usize = 64;
 
-/// One address of this machine, on a network that others are on, too.
+/// An address of this machine on a shared network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interface {
     /// The interface's name, and its number.
@@ -18,47 +18,47 @@ pub(crate) struct Interface {
     index: u32,
     /// Our address.
     ip: IpAddr,
-    /// How many of its bits name the network.
+    /// The prefix length of the network.
     prefix: u8,
 }
 
-/// Those that are used.
+/// The interfaces in use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Interfaces {
     used: Vec<Interface>,
-    /// The names of those that are up and not used.
+    /// The names of interfaces that are up but not used.
     left_out: BTreeSet<String>,
 }
 
-/// The way to a machine on one of our networks: from this address of ours, through this interface.
+/// The route to a machine on one of our networks: our address there, and the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Way {
+pub(crate) struct LocalRoute {
     /// Our address there.
     pub(crate) from: IpAddr,
     /// The number of our interface there.
     pub(crate) index: u32,
 }
 
-/// Where everybody on one network can be told something, by IPv4.
+/// The addresses for a broadcast on one IPv4 network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Broadcast {
     /// Our address there.
     pub(crate) from: Ipv4Addr,
-    /// The address of all.
+    /// The broadcast address.
     pub(crate) to: Ipv4Addr,
 }
 
-/// Where everybody on one network hears what is said to the group, by IPv6.
+/// An interface for multicast by IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Segment {
     /// The number of our interface there.
     pub(crate) index: u32,
-    /// Whether there is no IPv4 on it.
+    /// Whether it has no IPv4 address.
     pub(crate) is_ipv6_only: bool,
 }
 
 impl Interface {
-    /// Whether an address is on this network, and can be a machine's.
+    /// Whether an address is on this network and can belong to a machine.
     fn holds(&self, ip: IpAddr) -> bool {
         match (self.ip, ip) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
@@ -94,7 +94,7 @@ fn mask(prefix: u8) -> u32 {
 }
 
 impl Interfaces {
-    /// As they are now; those that are down or lead to nobody are left out.
+    /// Reads the current interfaces; those that are down or not on a network are omitted.
     pub(crate) fn look(choice: &Choice) -> std::io::Result<Self> {
         let found = if_addrs::get_if_addrs()?.into_iter().filter(|interface| {
             !interface.is_loopback() && !matches!(interface.oper_status, IfOperStatus::Down)
@@ -111,19 +111,19 @@ impl Interfaces {
                 Interface { name: interface.name, index: interface.index.unwrap_or(0), ip, prefix }
             })
             .collect();
-        // Where there are too many, those that can be told of us are kept.
+        // If there are too many, addresses suitable for announcements come first.
         all.sort_by_key(|one| (one.ip.is_ipv6(), one.is_link_local()));
         all.truncate(MAX);
         let left_out = left.into_iter().map(|interface| interface.name).take(MAX).collect();
         Ok(Self { used: all, left_out })
     }
 
-    /// Where to announce ourselves by IPv4.
+    /// Where to announce this node by IPv4.
     pub(crate) fn broadcasts(&self) -> impl Iterator<Item = Broadcast> {
         self.used.iter().filter_map(Interface::broadcast)
     }
 
-    /// Where to announce ourselves by IPv6, and to listen.
+    /// Where to announce this node by IPv6, and to listen.
     pub(crate) fn segments(&self) -> Vec<Segment> {
         let on =
             |is_ipv6| self.used.iter().filter(move |one| one.ip.is_ipv6() == is_ipv6).map(|one| one.index);
@@ -135,22 +135,22 @@ impl Interfaces {
             .collect()
     }
 
-    /// As people read them: `e0 10.0.0.7`. Addresses that every interface gives itself are left out where there are better ones.
+    /// For display: `e0 10.0.0.7`. Link-local addresses are omitted if there are others.
     pub(crate) fn names(&self) -> Vec<String> {
         let has_better = !self.used.iter().all(Interface::is_link_local);
         let shown = self.used.iter().filter(|one| !(has_better && one.is_link_local()));
         shown.map(|one| format!("{} {}", one.name, one.ip)).collect()
     }
 
-    /// The names of the interfaces that are up and not used.
+    /// The names of interfaces that are up but not used.
     pub(crate) fn left_out(&self) -> impl Iterator<Item = &str> {
         self.left_out.iter().map(String::as_str)
     }
 
-    /// The way to an address that is on one of our networks.
-    pub(crate) fn way_to(&self, ip: IpAddr) -> Option<Way> {
+    /// The route to an address on one of our networks.
+    pub(crate) fn route_to(&self, ip: IpAddr) -> Option<LocalRoute> {
         let there = self.used.iter().find(|one| one.holds(ip)).filter(|_| !self.are_at(ip))?;
-        Some(Way { from: there.ip, index: there.index })
+        Some(LocalRoute { from: there.ip, index: there.index })
     }
 
     /// Whether an address is ours.
@@ -158,14 +158,14 @@ impl Interfaces {
         self.used.iter().any(|one| one.ip == ip)
     }
 
-    /// Whether an address was ours and is not any more.
+    /// Whether an address used to be ours.
     pub(crate) fn have_lost(&self, ip: IpAddr) -> bool {
         !ip.is_loopback() && !self.are_at(ip)
     }
 
-    /// Whether a machine on one of our networks, and not this one, can have this address.
+    /// Whether this can be the address of another machine on one of our networks.
     pub(crate) fn can_be_peer(&self, ip: IpAddr) -> bool {
-        self.way_to(ip).is_some()
+        self.route_to(ip).is_some()
     }
 }
 
@@ -223,8 +223,8 @@ mod tests {
         ] {
             assert!(!all.can_be_peer(bad.parse().unwrap()), "{bad}");
         }
-        let way = Way { from: [10, 0, 3, 7].into(), index: 2 };
-        assert_eq!(all.way_to([10, 0, 0, 1].into()), Some(way));
+        let way = LocalRoute { from: [10, 0, 3, 7].into(), index: 2 };
+        assert_eq!(all.route_to([10, 0, 0, 1].into()), Some(way));
         assert!(all.have_lost([10, 0, 0, 1].into()) && !all.have_lost([10, 0, 3, 7].into()));
         let told: Vec<Ipv4Addr> = all.broadcasts().map(|one| one.to).collect();
         assert_eq!(told, [Ipv4Addr::new(10, 0, 3, 255), Ipv4Addr::new(192, 0, 2, 7)]);

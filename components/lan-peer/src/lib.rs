@@ -1,14 +1,13 @@
-//! lan-peer: people on one network talk without any server.
+//! lan-peer: chat between machines on one local network, without a server.
 //!
-//! * [`config`] is what an operator may set. `node` is what all parts share: the `store`, the `book` of who is there, counters.
-//! * `presence` tells the network that we are here and hears who else is; `interfaces` are the networks that
-//!   we are on, by the `choice` of the operator.
-//! * `secure` is what our own nodes speak among each other: encrypted, proved, acknowledged.
-//! * `old` speaks with programs of the old kind: one TCP connection a message, unencrypted.
-//! * `doctor` says why nobody is found.
-//! * `http` is for this machine alone: the page, its API, and the endpoints that the old kind serves.
+//! * [`config`] is the configuration. `node` is the state that all parts share: the `store`, the `book` of known peers, counters.
+//! * `presence` announces this node and receives others' announcements; `interfaces` are this machine's networks, selected by `choice`.
+//! * `secure` is the protocol between nodes: encrypted, authenticated, acknowledged.
+//! * `legacy` is the protocol of existing programs: one TCP connection per message, unencrypted.
+//! * `doctor` diagnoses why no peers are found.
+//! * `http` is for this machine only: the page, its API, and the legacy endpoints.
 //!
-//! Needs no other component. Every byte from the network is hostile until it is understood; docs/design/lan.md has all bounds.
+//! Independent of other components. All network input is treated as hostile; docs/design/lan.md has all bounds.
 
 pub mod config;
 
@@ -18,10 +17,10 @@ mod choice;
 mod doctor;
 mod http;
 mod interfaces;
+mod legacy;
 mod metrics;
 mod name;
 mod node;
-mod old;
 mod presence;
 mod private;
 mod secure;
@@ -37,13 +36,13 @@ pub use config::Config;
 use crate::node::{Node, Place};
 use crate::secure::{dialler, listener, mdns};
 
-/// Talks with the network until `context.shutdown`.
+/// Runs until `context.shutdown`.
 ///
 /// # Errors
-/// When a setting cannot be, the page's address is taken, or the store or the identity cannot be opened.
+/// When the configuration is invalid, the page's address is in use, or the store or the identity cannot be opened.
 pub async fn run(config: Config, context: Context) -> Result<(), Failure> {
     config.validate()?;
-    let (sockets, inlet) = (presence::open(config.udp_port), old::inlet::open(config.tcp_port).await);
+    let (sockets, inlet) = (presence::open(config.udp_port), legacy::receiver::open(config.tcp_port).await);
     let secure = listener::open(config.secure_port).await?;
     let page = kit::listen::bind(config.listen).await?;
     let (address, port) = (page.local_addr()?, secure.local_addr()?.port());
@@ -53,7 +52,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Failure> {
     node.spawn(node::watch_networks(Arc::clone(&node)));
     node.spawn(presence::announce::run(Arc::clone(&node)));
     node.spawn(presence::receiver::run(Arc::clone(&node), sockets));
-    node.spawn(old::inlet::listen(Arc::clone(&node), inlet));
+    node.spawn(legacy::receiver::listen(Arc::clone(&node), inlet));
     node.spawn(listener::listen(Arc::clone(&node), secure));
     node.spawn(dialler::run(Arc::clone(&node), hinted));
     node.spawn(mdns::run(Arc::clone(&node)));

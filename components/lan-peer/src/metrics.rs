@@ -1,4 +1,4 @@
-//! What `/metrics` tells: what came, and what was refused.
+//! The metrics of `/metrics`.
 
 use kit::metrics::{Counter, Exposition};
 
@@ -9,74 +9,74 @@ use crate::store::Store;
 pub(crate) struct Counters {
     /// Datagrams read.
     pub(crate) datagrams: Counter,
-    /// Of those, what means nothing, or comes from where no peer can be.
+    /// Of those, malformed ones and those from impossible addresses.
     pub(crate) datagrams_ignored: Counter,
-    /// Of those, what we sent ourselves by IPv4 and the system handed back.
+    /// Of those, our own IPv4 broadcasts, looped back by the kernel.
     pub(crate) datagrams_own: Counter,
     /// The same by IPv6.
     pub(crate) datagrams_own_ipv6: Counter,
-    /// Of those, what came from addresses on none of our networks.
+    /// Of those, datagrams from addresses on none of our networks.
     pub(crate) datagrams_strange: Counter,
     /// Of those, announcements of others.
     pub(crate) datagrams_others: Counter,
-    /// Datagrams of ours that the system did not take.
+    /// Our datagrams that could not be sent.
     pub(crate) datagrams_unsent: Counter,
-    /// Addresses that were heard while there was no room for one more.
+    /// Peers not listed because the book was full.
     pub(crate) peers_refused: Counter,
-    /// Answers of mDNS that name a node.
+    /// mDNS answers that name a node.
     pub(crate) mdns: Counter,
-    /// Floods of mDNS, in which it was paused.
+    /// mDNS floods, during which it was paused.
     pub(crate) mdns_pauses: Counter,
-    /// Dials to nodes of ours.
+    /// Dials to nodes.
     pub(crate) dials: Counter,
-    /// Connections refused before their handshake, or cut off before they said whose they are, for want of a place or for their number.
+    /// Connections refused or closed before authentication, because of a full table or a rate limit.
     pub(crate) refused: Counter,
-    /// Connections that broke, most of them by going away.
+    /// Broken connections, mostly because the peer left the network.
     pub(crate) broken: Counter,
-    /// Connections ended because the other side did not keep to the protocol, or is turned away.
+    /// Connections closed because the peer violated the protocol or is blocked.
     pub(crate) faulty: Counter,
-    /// Connections ended because the store did not take what came.
+    /// Connections closed because the store could not save a message.
     pub(crate) unstored: Counter,
-    /// Dials that somebody with another key answered.
+    /// Dials answered by a node with a different key.
     pub(crate) wrong_keys: Counter,
-    /// Names that came with another key than before.
+    /// Known names that appeared with a different key.
     pub(crate) changed_names: Counter,
-    /// Messages taken in from nodes of ours.
+    /// Messages received from nodes.
     pub(crate) received: Counter,
-    /// Messages that nodes of ours have acknowledged.
+    /// Messages acknowledged by nodes.
     pub(crate) delivered: Counter,
-    /// Connections of the old kind refused, for want of a place or for their number.
+    /// Legacy connections refused, because of a full table or a rate limit.
     pub(crate) old_refused: Counter,
-    /// Messages of the old kind that came in.
+    /// Legacy messages received.
     pub(crate) old_received: Counter,
-    /// Connections without a text.
+    /// Legacy connections without a message.
     pub(crate) old_empty: Counter,
-    /// Messages that were longer than we read.
+    /// Legacy messages over the size limit.
     pub(crate) old_cut: Counter,
-    /// Messages that were not UTF-8.
+    /// Legacy messages that were not UTF-8.
     pub(crate) old_not_utf8: Counter,
-    /// Messages whose sender stopped in the middle, or was too slow.
+    /// Legacy messages that were incomplete or too slow.
     pub(crate) old_unfinished: Counter,
-    /// Messages lost because the store did not take them.
+    /// Legacy messages lost because the store could not save them.
     pub(crate) old_lost: Counter,
-    /// Messages handed to peers of the old kind.
+    /// Messages sent to legacy peers.
     pub(crate) old_sent: Counter,
-    /// Messages that could not be handed to them.
+    /// Messages that could not be sent to them.
     pub(crate) old_failed: Counter,
 }
 
-/// How many there are now.
+/// Current values of the gauges.
 #[derive(Debug)]
 pub(crate) struct Present {
-    /// Addresses that somebody is at, of either kind.
+    /// Online addresses of nodes and legacy peers.
     pub(crate) online: usize,
-    /// Nodes of ours that were heard of.
+    /// Nodes that the dialler knows.
     pub(crate) found: usize,
-    /// Nodes of ours that are connected.
+    /// Connected nodes.
     pub(crate) connected: usize,
-    /// Connections that others have made and in which they have not said who they are.
+    /// Incoming connections that have not authenticated yet.
     pub(crate) handshakes: usize,
-    /// Pages and terminals that follow.
+    /// Pages and terminals that follow events.
     pub(crate) followers: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Names, fit to be shown: what cannot be seen is taken out, and what may be taken for somebody else is told apart by the key.
+//! Names for display: invisible characters are removed, and names that could be confused get part of the key.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,8 +8,8 @@ use protocol::sanitise;
 /// Longest name, in characters.
 const CHARS: usize = 40;
 
-/// A name without what steers a terminal or cannot be seen, and not long.
-pub(crate) fn tidy(name: &str) -> String {
+/// A name without control and invisible characters, shortened.
+pub(crate) fn sanitised(name: &str) -> String {
     let text: String = name.chars().take(8 * CHARS).filter(|c| is_seen(*c)).collect();
     text.trim().chars().take(CHARS).collect()
 }
@@ -20,55 +20,55 @@ fn is_seen(c: char) -> bool {
 
 /// Whether two names look the same to people.
 pub(crate) fn look_the_same(one: &str, other: &str) -> bool {
-    shape(one) == shape(other)
+    skeleton(one) == skeleton(other)
 }
 
-/// What names have in common that look the same (UTS 39): in other cases, in letters of other scripts, with other white space.
-pub(crate) fn shape(name: &str) -> String {
+/// The skeleton that names which look the same share (UTS 39): independent of case, script and white space.
+pub(crate) fn skeleton(name: &str) -> String {
     let words: Vec<String> = name.split_whitespace().map(str::to_lowercase).collect();
     skeleton_of(&words.join(" "))
 }
 
-/// So many digits of a key stand for it at the command line.
+/// Fewest digits that identify a key on the command line.
 const KEY_DIGITS: usize = 6;
-/// So many at the end of a name may be taken for those that tell two of one name apart.
+/// Digits at the end of a name that could be mistaken for a key suffix.
 const SUFFIX_DIGITS: usize = 8;
 
-/// Whether a name that somebody gives themselves is made like something else: of scripts that nobody mixes within a word, like an
-/// address or the beginning of a key, or with what stands behind names that are told apart by their keys.
+/// Whether a peer's own name imitates something else: mixed scripts within a word, an address, the start of a key, or the suffix of names
+/// displayed with part of their key.
 pub(crate) fn is_doubtful(name: &str) -> bool {
     let mut words = name.split(|c: char| c.is_whitespace() || c.is_ascii_punctuation());
     words.any(|word| !is_of_one_writing(word)) || is_address(name) || is_key(name)
 }
 
 fn is_address(name: &str) -> bool {
-    // Whatever digits it is written with.
-    let shape = shape(name);
-    let is_numeric = shape.chars().all(|c| is_digit(c) || matches!(c, '.' | ':' | '%' | '[' | ']'));
-    let marks = |mark| shape.matches(mark).count();
+    // In any script's digits.
+    let skeleton = skeleton(name);
+    let is_numeric = skeleton.chars().all(|c| is_digit(c) || matches!(c, '.' | ':' | '%' | '[' | ']'));
+    let marks = |mark| skeleton.matches(mark).count();
     let is_like_one = is_numeric && (marks('.') == 3 || marks(':') > 1);
     is_like_one
         || name.parse::<IpAddr>().is_ok()
         || name.parse::<SocketAddr>().is_ok()
-        || shape.starts_with(&skeleton_of("old:"))
+        || skeleton.starts_with(&skeleton_of("old:"))
 }
 
 fn is_key(name: &str) -> bool {
-    let shape = shape(name);
-    let is_whole = shape.chars().count() >= KEY_DIGITS && shape.chars().all(is_digit);
-    // With or without what stands between and around the digits.
-    let end = shape.chars().rev().take_while(|c| is_digit(*c) || !c.is_alphanumeric());
-    is_whole || end.filter(|c| is_digit(*c)).count() >= SUFFIX_DIGITS
+    let skeleton = skeleton(name);
+    let is_complete = skeleton.chars().count() >= KEY_DIGITS && skeleton.chars().all(is_digit);
+    // With or without separators between and around the digits.
+    let end = skeleton.chars().rev().take_while(|c| is_digit(*c) || !c.is_alphanumeric());
+    is_complete || end.filter(|c| is_digit(*c)).count() >= SUFFIX_DIGITS
 }
 
-/// A hexadecimal digit as [`shape`] leaves it: nought looks like the letter O there, and one like the letter l.
+/// A hexadecimal digit in a [`skeleton`]: zero looks like the letter O there, and one like the letter l.
 fn is_digit(c: char) -> bool {
     c.is_ascii_hexdigit() || matches!(c, 'O' | 'o' | 'l')
 }
 
-/// What this machine is called.
+/// This machine's name.
 pub(crate) fn of_this_machine() -> String {
-    let name = tidy(&std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default());
+    let name = sanitised(&std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default());
     if name.is_empty() { "somebody".to_owned() } else { name }
 }
 
@@ -120,13 +120,13 @@ mod tests {
         ] {
             assert!(is_doubtful(bad), "{bad}");
         }
-        assert_eq!(tidy("alice\u{3164}"), "alice");
+        assert_eq!(sanitised("alice\u{3164}"), "alice");
     }
 
     #[test]
     fn a_name_is_made_fit_to_show() {
-        assert_eq!(tidy(" al\u{1b}[31mi\u{202e}ce\u{200b} \n"), "al[31mice");
-        assert_eq!(tidy("\u{200b}\u{feff}"), "");
-        assert_eq!(tidy(&"x".repeat(10_000)).len(), CHARS);
+        assert_eq!(sanitised(" al\u{1b}[31mi\u{202e}ce\u{200b} \n"), "al[31mice");
+        assert_eq!(sanitised("\u{200b}\u{feff}"), "");
+        assert_eq!(sanitised(&"x".repeat(10_000)).len(), CHARS);
     }
 }

@@ -1,4 +1,4 @@
-//! Files that are nobody else's business: ours, mode 600, and not reached through a symbolic link that somebody else has made.
+//! Private files: our own, mode 600, and not reached through another user's symbolic link.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::ErrorKind;
@@ -8,10 +8,10 @@ use std::path::Path;
 /// Readable and writable by its owner.
 pub(crate) const MODE: u32 = 0o600;
 
-/// Opens a file for reading and writing, and makes it where it is not.
+/// Opens a file for reading and writing, and creates it if missing.
 ///
 /// # Errors
-/// When it cannot be opened, or is somebody else's: what is written there would be theirs to read.
+/// When it cannot be opened, or belongs to another user, who could read what is written.
 pub(crate) fn open(path: &Path) -> std::io::Result<File> {
     refuse_foreign_link(path)?;
     let file =
@@ -23,7 +23,7 @@ pub(crate) fn open(path: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// Takes the rights of others away from a file that is ours, such as one of an earlier version.
+/// Removes other users' permissions from a file of ours, such as one of an earlier version.
 ///
 /// # Errors
 /// See [`open`].
@@ -36,10 +36,10 @@ pub(crate) fn close_to_others(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// A link that we have made ourselves leads where we want; that of somebody else leads where they want.
+/// Refuses another user's symbolic link, whose target we do not control; our own links are fine.
 ///
 /// # Errors
-/// When it is such a link.
+/// When the path is such a link.
 pub(crate) fn refuse_foreign_link(path: &Path) -> std::io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.is_symlink() && found.uid() != rustix::process::geteuid().as_raw() => {

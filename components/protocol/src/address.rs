@@ -1,15 +1,14 @@
-//! To whom a sender writes.
+//! The recipient of a message: a user or a room.
 
 use std::hash::{Hash, Hasher};
 
 use crate::name::{NameError, UserName};
 use crate::validated::string_type;
 
-/// What stands before the name of a room.
+/// Prefix of a room's name.
 pub const ROOM_MARK: char = '#';
 
-/// A user or a room, as a sender writes it. What it names is a [`ConversationId`](crate::ConversationId): at once for a user, by the
-/// store for a room.
+/// A recipient as the sender writes it. A user resolves to a [`ConversationId`](crate::ConversationId) directly, a room through the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
     /// A user.
@@ -19,10 +18,10 @@ pub enum Address {
 }
 
 impl Address {
-    /// Reads an address: [`ROOM_MARK`] and the name of a room, or the name of a user.
+    /// Parses an address: [`ROOM_MARK`] and the name of a room, or the name of a user.
     ///
     /// # Errors
-    /// Says which rule the name breaks.
+    /// The rule that the name breaks.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if text.trim_start().starts_with(ROOM_MARK) {
             return RoomName::parse(text).map(Self::Room);
@@ -42,7 +41,8 @@ impl Address {
 
 string_type!(Address, "Address", "the name of a user, or '#' and the name of a room");
 
-/// The name of a room: [`ROOM_MARK`] and the alphabet of user names. Equality and hash are those of its key, as with users.
+/// The name of a room: [`ROOM_MARK`] followed by the alphabet of user names. Names with the same key are equal and hash equally, as with
+/// users.
 #[derive(Debug, Clone)]
 pub struct RoomName {
     text: std::sync::Arc<str>,
@@ -50,10 +50,10 @@ pub struct RoomName {
 }
 
 impl RoomName {
-    /// Reads the name of a room, with its mark; white space around it does not count.
+    /// Parses the name of a room, with its mark. Surrounding white space is ignored.
     ///
     /// # Errors
-    /// Says which rule the name breaks.
+    /// The rule that the name breaks.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let bare = text.trim().strip_prefix(ROOM_MARK).ok_or(NameError::NoRoom)?;
         if bare.starts_with(char::is_whitespace) {
@@ -69,7 +69,7 @@ impl RoomName {
         &self.text
     }
 
-    /// What two names of the same room have in common, without the mark: `lobby`.
+    /// The canonical form of the name, without the mark: `lobby`. All spellings of one room's name share it.
     #[must_use]
     pub fn key(&self) -> &str {
         self.name.key()

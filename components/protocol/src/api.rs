@@ -1,13 +1,13 @@
-//! The bodies of the message API: the three endpoints existing programs use (`WIRE` §3), and those our own servers use.
+//! Request and response bodies of the message API: the three endpoints for existing programs (`WIRE` §3), and those for our own servers.
 //!
-//! | method and path | asks | answers | token |
+//! | method and path | request | response | token |
 //! | --- | --- | --- | --- |
 //! | `POST /messages/` | [`PostMessage`] | [`Stored`] | from loopback none |
 //! | `GET /messages/{user}?ack=&limit=` | | [`Inbox`] | from loopback none |
 //! | `POST /messages/{user}/seen` | [`SeenMessages`] | `{}` | from loopback none |
 //! | `GET /health` | | [`Health`] | none |
 //! | `POST /v1/append` | [`AppendRequest`] | [`AppendResponse`] | yes |
-//! | `GET /v1/feed?epoch=&after=` | | JSON lines of [`FeedFrame`], without end | yes |
+//! | `GET /v1/feed?epoch=&after=` | | endless JSON lines of [`FeedFrame`] | yes |
 //! | `GET /v1/users/{user}/unseen?after=&limit=` | | [`UnseenPage`] | yes |
 //! | `GET /v1/users/{user}/conversations` | | [`Conversations`] | yes |
 //! | `POST /v1/cursors` | [`CursorMoves`] | `{}` | yes |
@@ -18,11 +18,12 @@
 //! | `POST /v1/users` | [`RegisterUser`] | `{}` | yes |
 //! | `GET /v1/state/{owner}` | | [`StateEntries`] | yes |
 //! | `PUT /v1/state/{owner}/{key}` | [`StateValue`] | `{}` | yes |
-//! | `GET /v1/backup` | | JSON lines: everything that is kept | yes |
+//! | `GET /v1/backup` | | JSON lines: the whole store | yes |
 //! | `POST /v1/retention` | [`RetentionRequest`] | [`Retention`] | yes |
 //! | `POST /v1/restore` | [`RestoreRequest`] | [`Restored`] | yes |
 //!
-//! Those that are posted below `/v1` are [`Call`]s: their types say the path and the answer. Any error is a [`Problem`]. The token goes in `Authorization: Bearer …`.
+//! The `POST` endpoints below `/v1` are [`Call`]s, whose types define path and response. Every error is a [`Problem`]. The token goes in
+//! `Authorization: Bearer …`.
 
 use std::collections::BTreeMap;
 
@@ -34,18 +35,18 @@ use uuid::Uuid;
 use crate::native::{ConversationSummary, Device, Durability};
 use crate::{Body, ConversationId, Draft, Event, MessageType, Metadata, Timestamp, UserName};
 
-/// A question that is posted to the message API as JSON. Its type says where it goes and what is answered, for the server, its
-/// document and every client: a new question is a type here, and the function that answers it.
+/// A request that is posted to the message API as JSON. The type defines the path and the response for the server, the API document and
+/// every client: to add a request, add a type here and the function that handles it.
 pub trait Call: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
-    /// What is answered.
+    /// The response body.
     type Answer: Serialize + DeserializeOwned + JsonSchema + Send;
-    /// Where it is posted.
+    /// The path of the endpoint.
     const PATH: &'static str;
-    /// Whether it may take as long as it takes.
-    const LASTS: bool = false;
+    /// Whether the request has no time limit.
+    const NO_TIMEOUT: bool = false;
 }
 
-/// The answer where there is nothing to say: `{}`.
+/// An empty response: `{}`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Done {}
 
@@ -77,33 +78,33 @@ impl Call for NameAsked {
 impl Call for RestoreRequest {
     type Answer = Restored;
     const PATH: &'static str = "/v1/restore";
-    const LASTS: bool = true;
+    const NO_TIMEOUT: bool = true;
 }
 
 impl Call for RetentionRequest {
     type Answer = Retention;
     const PATH: &'static str = "/v1/retention";
-    const LASTS: bool = true;
+    const NO_TIMEOUT: bool = true;
 }
 
-/// A message as existing programs post it.
+/// The request that existing programs post to store a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PostMessage {
-    /// Who says it.
+    /// The sender.
     #[serde(deserialize_with = "crate::name::checked")]
     pub sender: UserName,
-    /// To whom.
+    /// The recipient.
     #[serde(deserialize_with = "crate::name::checked")]
     pub destination: UserName,
-    /// What is said.
+    /// The text.
     pub message: Body,
-    /// When it was said; now where missing.
+    /// When the sender wrote it; defaults to the time it is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
-    /// What kind of message it is.
+    /// Decides how clients show the message.
     #[serde(rename = "type", default)]
     pub kind: MessageType,
-    /// What it carries beside its text.
+    /// Data for programs, beside the text.
     #[serde(default)]
     pub metadata: Metadata,
 }
@@ -115,7 +116,7 @@ pub struct Stored {
     pub status: StoredStatus,
 }
 
-/// The one thing a posted message can be when it is answered with 200.
+/// The only status of a message that was answered with 200.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StoredStatus {
@@ -123,7 +124,7 @@ pub enum StoredStatus {
     Stored,
 }
 
-/// What a user has not seen, oldest first.
+/// A user's unread messages, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inbox {
     /// The messages.
@@ -136,33 +137,33 @@ pub struct InboxMessage {
     /// The message's id.
     #[serde(rename = "_id")]
     pub id: String,
-    /// Who said it.
+    /// The sender.
     pub sender: UserName,
-    /// Who reads it, as they were asked for.
+    /// The reader, spelled as in the request.
     pub destination: UserName,
-    /// What was said.
+    /// The text.
     #[serde(deserialize_with = "crate::body::stored")]
     pub message: Body,
-    /// When.
+    /// When the sender wrote it.
     pub timestamp: Timestamp,
-    /// What kind of message it is.
+    /// Decides how clients show the message.
     #[serde(rename = "type")]
     pub kind: MessageType,
-    /// What it carries beside its text.
+    /// Data for programs, beside the text.
     pub metadata: Metadata,
-    /// Where it stands, with `ack=manual` only: what `POST /messages/{user}/seen` takes.
+    /// Its position, with `ack=manual` only; `POST /messages/{user}/seen` takes it.
     #[serde(flatten)]
     pub place: Option<SeenMessage>,
 }
 
-/// Messages that were read, as `GET /messages/{user}?ack=manual` answers them. Other fields are passed over.
+/// Messages that were read, as `GET /messages/{user}?ack=manual` returned them. Other fields are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SeenMessages {
-    /// The messages; the last of each conversation says it all.
+    /// The read messages; only the last of each conversation has an effect.
     pub messages: Vec<SeenMessage>,
 }
 
-/// A message that was read, and with it all earlier ones of its conversation.
+/// A message that was read. All earlier messages of its conversation count as read, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SeenMessage {
     /// Its conversation.
@@ -172,7 +173,7 @@ pub struct SeenMessage {
 }
 
 impl InboxMessage {
-    /// An event as it is read by this user, whose name existing programs expect in it.
+    /// An event for this reader, whose name existing programs expect as its destination.
     #[must_use]
     pub fn new(event: Event, reader: &UserName) -> Self {
         Self {
@@ -202,12 +203,12 @@ pub struct AppendRequest {
     pub drafts: Vec<Draft>,
 }
 
-/// What became of each draft, in the order they were sent. All of them are durable when this is answered.
+/// The result of each draft, in the order of the request. All messages are durable once this is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppendResponse {
     /// One for each draft.
     pub results: Vec<Appended>,
-    /// What "durable" means here.
+    /// The durability that the store guarantees.
     pub durability: Durability,
 }
 
@@ -216,31 +217,31 @@ pub struct AppendResponse {
 pub struct Appended {
     /// The conversation.
     pub conversation: ConversationId,
-    /// Its place there.
+    /// Its number in the conversation.
     pub seq: u64,
     /// Its id.
     pub id: Uuid,
     /// When it was stored.
     pub at: Timestamp,
-    /// Whether the same sender had stored the same client id before; then this is the first result.
+    /// Whether the message was already stored under this client id; the other fields then describe the stored one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub duplicate: bool,
 }
 
-/// One line of the feed: every committed event, in order, without gap from [`FeedFrame::Start`] on.
+/// One line of the feed: every committed event, in order and without gaps from [`FeedFrame::Start`] on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FeedFrame {
-    /// The first line: where the feed begins.
+    /// The first line: the position at which the feed starts.
     Start {
-        /// Which run of the feed this is; positions of another run mean nothing in it.
+        /// Identifies this run of the feed; positions of another run are invalid in it.
         epoch: Uuid,
         /// The position of the last event before this feed.
         index: u64,
-        /// Whether it goes on right after the position that was asked for. If not, events may have been missed and must be read
-        /// from the store.
+        /// Whether the feed continues right after the requested position. If not, events may have been missed and must be read from the
+        /// store.
         resumed: bool,
-        /// Which log the store keeps. It is another one after a restore: then what readers remember of places in it means nothing.
+        /// Identifies the store's log. A restore changes it, and positions remembered from the previous log become invalid.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         log: Option<Uuid>,
     },
@@ -251,18 +252,18 @@ pub enum FeedFrame {
         /// The event.
         event: Box<Event>,
     },
-    /// A user has seen a conversation up to `seq`, without a session: by `GET /messages/{user}`.
+    /// A user has read a conversation up to `seq` without a session, by `GET /messages/{user}`.
     Seen {
         /// Its position, one more than the one before.
         index: u64,
-        /// Who.
+        /// The user's name.
         user: UserName,
-        /// What.
+        /// The conversation.
         conversation: ConversationId,
-        /// How far.
+        /// The last event read.
         seq: u64,
     },
-    /// Nothing happened for a while; the feed is alive. Sent every few seconds.
+    /// Shows that the feed is alive when there are no events. Sent every few seconds.
     Heartbeat {
         /// The position of the last event.
         index: u64,
@@ -278,17 +279,17 @@ pub struct FeedPosition {
     pub index: u64,
 }
 
-/// Unseen events of a user, oldest first.
+/// Unread events of a user, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnseenPage {
     /// The events.
     pub events: Vec<Event>,
-    /// Asks for the next page; missing on the last one.
+    /// Token for the next page; missing on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// The end of the feed, taken before the events were read: whatever it holds for this user is in this page or a later one, or was seen.
+    /// The end of the feed before the events were read: each event for this user up to it is in this page or a later one, or was read.
     pub began: FeedPosition,
-    /// The end of the feed, taken after the events were read: an event behind it that is not in this page or an earlier one is new.
+    /// The end of the feed after the events were read: an event past it that is not in this page or an earlier one is new.
     pub position: FeedPosition,
 }
 
@@ -299,24 +300,24 @@ pub struct Conversations {
     pub conversations: Vec<ConversationSummary>,
 }
 
-/// Cursors to move. A cursor never moves back, and never past the end of its conversation.
+/// Cursors to advance. A cursor never moves back, and never past the end of its conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CursorMoves {
-    /// Each on its own.
+    /// Applied independently of each other.
     pub moves: Vec<CursorMove>,
 }
 
-/// A user has seen a conversation up to `seq`.
+/// A user has read a conversation up to `seq`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CursorMove {
-    /// Who.
+    /// The user's name.
     pub user: UserName,
-    /// On which device; the user's own cursor, which is the furthest of all, moves in any case.
+    /// The device whose cursor advances. The user's own cursor is the furthest of their devices' and advances in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Device>,
-    /// What.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// How far.
+    /// The last event read.
     pub seq: u64,
 }
 
@@ -325,7 +326,7 @@ pub struct CursorMove {
 pub struct EventPage {
     /// The events.
     pub events: Vec<Event>,
-    /// Whether there are more in the direction that was asked for.
+    /// Whether there are more in the requested direction.
     pub more: bool,
 }
 
@@ -334,10 +335,10 @@ pub struct EventPage {
 pub struct Users {
     /// At most [`PAGE_USERS`](crate::limits::PAGE_USERS).
     pub users: Vec<User>,
-    /// The number of the last one in that order.
+    /// The ordinal of the last user in that order.
     #[serde(default)]
     pub last: u64,
-    /// Whether there are users behind it; ask for those after `last`.
+    /// Whether there are more users; request those after `last`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
 }
@@ -345,80 +346,80 @@ pub struct Users {
 /// A registered user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct User {
-    /// The name as first written.
+    /// The name as spelled at registration.
     pub name: UserName,
     /// The last known address, `IP:PORT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// When they were first seen.
+    /// The time of the first login.
     pub first_seen: Timestamp,
-    /// When they last logged in.
+    /// The time of the last login.
     pub last_seen: Timestamp,
 }
 
-/// Some names; as an answer, those of the asked ones that are registered.
+/// A list of names. In the response, those of the requested names that are registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Names {
     /// At most [`KNOWN_NAMES`](crate::limits::KNOWN_NAMES).
     pub names: Vec<UserName>,
 }
 
-/// A name that somebody wants to take.
+/// Asks whether a name can be taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NameAsked {
     /// The name.
     pub name: UserName,
 }
 
-/// Whether somebody can take a name.
+/// Whether a name can be taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Standing {
-    /// It is registered: whoever comes with it comes back.
+    /// The name is registered, so this is a returning user.
     pub registered: bool,
-    /// It is new, and the name of this registered user looks the same.
+    /// The registered user whose name looks the same, if the name is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looks_like: Option<UserName>,
-    /// The time by the clock that dates messages.
+    /// The current time by the clock that timestamps messages.
     pub now: Timestamp,
 }
 
-/// Somebody logged in.
+/// Records a user's login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RegisterUser {
-    /// Who.
+    /// The user's name.
     pub name: UserName,
-    /// From where, `IP:PORT`.
+    /// The client's address, `IP:PORT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
 }
 
-/// What a service keeps here between its runs.
+/// A service's persistent state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StateEntries {
-    /// By key.
+    /// The values by key.
     pub entries: BTreeMap<String, serde_json::Value>,
 }
 
-/// A value to keep, or `null` to forget the key.
+/// A value to store, or `null` to delete the key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StateValue {
     /// At most [`METADATA_BYTES`](crate::limits::METADATA_BYTES) of JSON.
     pub value: Option<serde_json::Value>,
 }
 
-/// A backup to become what is kept.
+/// Asks to replace the store's content with a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RestoreRequest {
-    /// The file's whole path, on the message API's machine.
+    /// The file's absolute path, on the message API's machine.
     pub file: std::path::PathBuf,
 }
 
-/// How much a backup holds.
+/// The number of records in a backup.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackupTotals {
-    /// Those who ever logged in.
+    /// Registered users.
     pub users: u64,
-    /// Values that services keep.
+    /// Values stored by services.
     pub states: u64,
     /// Conversations.
     pub conversations: u64,
@@ -426,39 +427,39 @@ pub struct BackupTotals {
     pub events: u64,
 }
 
-/// Asks for what is too old to be kept.
+/// Asks to count or delete expired messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RetentionRequest {
-    /// Delete it, however much it is; otherwise it is only counted.
+    /// Delete the expired messages, however many there are; otherwise they are only counted.
     pub confirmed: bool,
 }
 
-/// What is too old to be kept.
+/// The number of expired messages, and of those deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Retention {
-    /// All messages that are kept.
+    /// All stored messages.
     pub messages: u64,
-    /// Those of them that are too old, or too many.
+    /// Messages that a retention rule on age or count selects.
     pub expired: u64,
-    /// Those that were deleted now.
+    /// Messages deleted by this request.
     pub deleted: u64,
-    /// Why nothing was deleted, where something would have been.
+    /// Why expired messages were not deleted.
     pub held: Option<String>,
 }
 
-/// What a restore has done.
+/// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Restored {
-    /// How much the store holds now.
+    /// The number of records in the store afterwards.
     pub totals: BackupTotals,
-    /// The file that holds what was there before, where there is one.
+    /// The file with the previous content, if it was saved.
     pub kept: Option<std::path::PathBuf>,
 }
 
-/// Why a request could not be done.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
-    /// For people: what was wrong, where, and what to do.
+    /// Human-readable: what is wrong, where, and what to do.
     pub detail: String,
     /// The field it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! The text of a message. What could steer a terminal is removed when it comes in, so nobody downstream has to.
+//! The text of a message. Control characters are removed on input, so that code downstream need not do it.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use crate::limits::BODY_BYTES;
 use crate::sanitise;
 use crate::validated::{Parser, string_type};
 
-/// A message's text: 1 to [`BODY_BYTES`] bytes of UTF-8 without what steers a terminal ([`sanitise::steers`]) other than newlines.
-/// One that an earlier version stored may hold more, so a body is cleaned again where it is shown.
+/// A message's text: 1 to [`BODY_BYTES`] bytes of UTF-8 without terminal control characters ([`sanitise::steers`]) other than newlines. A
+/// body stored by an earlier version may contain more of them, so bodies are sanitised again when displayed.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Body(Arc<str>);
 
 /// Why a text is not a message body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// Nothing is left once white space around it and control characters are gone.
+    /// The text is empty after white space around it and control characters were removed.
     #[error("a message cannot be empty")]
     Empty,
     /// More than [`BODY_BYTES`] bytes.
@@ -23,20 +23,20 @@ pub enum BodyError {
 }
 
 impl Body {
-    /// Cleans and checks a text: what [`sanitise::text`] removes goes, and white space around it.
+    /// Sanitises ([`sanitise::text`]), trims and validates a text.
     ///
     /// # Errors
-    /// When nothing is left, or more than [`BODY_BYTES`] bytes are.
+    /// When the result is empty or longer than [`BODY_BYTES`] bytes.
     pub fn parse(text: &str) -> Result<Self, BodyError> {
         let text = text.trim();
-        // Cleaning only ever shrinks a text; a bound before it keeps one message from costing more than a few.
+        // Sanitising only shrinks a text; a limit before it bounds the work for one message.
         if text.len() > 4 * BODY_BYTES {
             return Err(BodyError::TooLong);
         }
         Self::bounded(sanitise::text(text).trim())
     }
 
-    /// Reads a body that was stored, as it is: earlier versions let more characters through, and what is stored can always be read.
+    /// Accepts a stored body unchanged: earlier versions allowed more characters, and stored messages stay readable.
     ///
     /// # Errors
     /// When it is empty, or longer than [`BODY_BYTES`] bytes.
@@ -71,7 +71,7 @@ string_type!(
     "1 to 16384 bytes of text; control characters other than newline and tab are removed"
 );
 
-/// For `#[serde(deserialize_with)]`: a body as it was stored.
+/// For `#[serde(deserialize_with)]`: a stored body, accepted unchanged.
 pub(crate) fn stored<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Body, D::Error> {
     deserializer.deserialize_str(Parser(Body::stored))
 }

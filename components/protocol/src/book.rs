@@ -7,24 +7,24 @@ use crate::{Body, Event, UserName};
 
 /// Sent as soon as a connection is made, without a line end.
 pub const PROMPT: &str = "Enter your username: ";
-/// Comes before the offline messages, only if there are any.
+/// Precedes the offline messages, if there are any.
 pub const OFFLINE_HEADER: &str = "You have offline messages:\n";
-/// Ends what comes again after every line the client sends; without a line end.
+/// The prompt after each line that the client sends; without a line end.
 pub const TARGET_PROMPT: &str = "Enter target and message (e.g., kiki-Hello!): ";
-/// The target never registered.
+/// The answer if the target is not registered.
 pub const NOT_FOUND: &str = "User not found.\n";
-/// The line has no `-`.
+/// The answer to a line without `-`.
 pub const FORMAT_ERROR: &str = "Format error. Please enter: <target>-<message>\n";
 
-/// How many bytes the names of who is online may have.
+/// Most bytes of names in the list of online users.
 const ONLINE_BYTES: usize = 16 * 1024;
 
 /// What one line from a book client means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// Say `body` to `to`, who is registered.
+    /// Send `body` to `to`, which is registered.
     Message {
-        /// The receiver.
+        /// The recipient.
         to: UserName,
         /// The text.
         body: Body,
@@ -52,7 +52,7 @@ pub fn parse_line(line: &str, registered: impl Fn(&UserName) -> bool) -> Line {
     }
 }
 
-/// The names that a line may be meant for: whoever knows which of them are registered can read it. At most
+/// The names that a line may address; which of them is meant depends on which are registered. At most
 /// [`KNOWN_NAMES`](crate::limits::KNOWN_NAMES).
 #[must_use]
 pub fn candidates(line: &str) -> Vec<UserName> {
@@ -61,7 +61,7 @@ pub fn candidates(line: &str) -> Vec<UserName> {
 
 /// Every way to split a line at a `-` into a name and the rest, the shortest name first.
 fn splits(line: &str) -> impl Iterator<Item = (UserName, &str)> {
-    // A name has at most NAME_CHARS characters of at most four bytes, so later dashes cannot end one.
+    // A name has at most NAME_CHARS characters of at most four bytes, so no name ends at a later dash.
     let reach = line.len().min(crate::limits::KNOWN_NAMES);
     let dashes = line.bytes().take(reach).enumerate().filter(|(_, b)| *b == b'-').map(|(at, _)| at);
     dashes.filter_map(|at| Some((UserName::parse(&line[..at]).ok()?, &line[at + 1..])))
@@ -73,7 +73,7 @@ pub fn client_book<'a>(names: impl Iterator<Item = &'a UserName>) -> String {
     format!("Client book => {}\n", join(names, crate::limits::SERVER_FRAME_BYTES))
 }
 
-/// Who else is online. It comes after every line, so it has at most 16 KiB of names; the rest are counted.
+/// The list of other online users. It is sent after every line, so it has at most 16 KiB of names; the rest are counted.
 #[must_use]
 pub fn online<'a>(names: impl Iterator<Item = &'a UserName>) -> String {
     format!("\nUsers online=> {}\n", join(names, ONLINE_BYTES))
@@ -94,19 +94,19 @@ fn join<'a>(mut names: impl Iterator<Item = &'a UserName>, most: usize) -> Strin
     list
 }
 
-/// A message that was kept for its receiver.
+/// A stored message, delivered when its recipient is back online.
 #[must_use]
 pub fn offline(event: &Event) -> String {
     format!("{}: {} ({})\n", event.sender, one_line(&event.body), event.timestamp.to_seconds_text())
 }
 
-/// A message as it arrives live.
+/// A message that is delivered live.
 #[must_use]
 pub fn live(event: &Event) -> String {
     format!("\n{}: {}\n", event.sender, one_line(&event.body))
 }
 
-/// The answer to a message whose receiver is away, once it is durable.
+/// The answer to a message whose recipient is offline, once the message is durable.
 #[must_use]
 pub fn stored(to: &UserName) -> String {
     format!("User '{to}' is offline. Message stored.\n")

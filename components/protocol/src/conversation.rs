@@ -1,4 +1,4 @@
-//! Which log an event belongs to.
+//! Conversations: each has one log of events.
 
 use std::sync::Arc;
 
@@ -7,22 +7,22 @@ use uuid::Uuid;
 use crate::name::UserName;
 use crate::validated::string_type;
 
-/// How the id of a direct conversation begins.
+/// Prefix of a direct conversation's id.
 const DM: &str = "dm:";
-/// How the id of a room begins.
+/// Prefix of a room's id.
 const ROOM: &str = "room:";
 
-/// The id of one conversation: `dm:alice:bob`, the two users' name keys in order, or `room:` and a UUID, for a room's name may change.
-/// Names cannot hold `:`.
+/// The id of a conversation: `dm:alice:bob` with the two users' name keys in order, or `room:` and a UUID, because a room's name may
+/// change. Names cannot contain `:`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConversationId(Arc<str>);
 
-/// What kind of conversation an id belongs to.
+/// A conversation id, parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind<'a> {
-    /// Two users, by the keys of their names; the same twice when somebody writes to themselves. They are its members for ever.
+    /// The name keys of two users, which are equal in notes to oneself. The members never change.
     Dm(&'a str, &'a str),
-    /// A room. Its members are in the store.
+    /// A room. The store has its members.
     Room(Uuid),
 }
 
@@ -45,10 +45,10 @@ impl ConversationId {
         Self(format!("{ROOM}{id}").into())
     }
 
-    /// Reads an id.
+    /// Parses an id.
     ///
     /// # Errors
-    /// When it is not exactly what [`ConversationId::dm`] makes of its two names, or [`ConversationId::room`] of its UUID.
+    /// When it is not the canonical form that [`ConversationId::dm`] or [`ConversationId::room`] produces.
     pub fn parse(text: &str) -> Result<Self, ConversationError> {
         if let Some(id) = text.strip_prefix(ROOM) {
             let room = Self::room(Uuid::try_parse(id).map_err(|_| ConversationError)?);
@@ -70,10 +70,10 @@ impl ConversationId {
         &self.0
     }
 
-    /// What kind of conversation it is.
+    /// The parsed form: direct with its users, or a room.
     ///
     /// # Panics
-    /// Never: an id was checked when it was made.
+    /// Never: an id is validated when it is created.
     #[must_use]
     pub fn kind(&self) -> Kind<'_> {
         if let Some(names) = self.0.strip_prefix(DM) {
@@ -84,19 +84,19 @@ impl ConversationId {
         Kind::Room(Uuid::try_parse(&self.0[ROOM.len()..]).expect("the id of a room holds a UUID"))
     }
 
-    /// Whether it is direct and this user is one of the two. Who is in a room only the store knows.
+    /// Whether it is direct and this user is one of the two. Only the store knows the members of a room.
     #[must_use]
     pub fn is_dm_of(&self, user: &UserName) -> bool {
         self.dm_partner(user).is_some()
     }
 
-    /// Whether somebody writes to themselves in it.
+    /// Whether it is a user's conversation with themselves.
     #[must_use]
     pub fn is_note_to_self(&self) -> bool {
         matches!(self.kind(), Kind::Dm(first, second) if first == second)
     }
 
-    /// The name keys of the users of a direct conversation: one in notes to oneself, none for a room, whose members only the store knows.
+    /// The name keys of a direct conversation's users: one in notes to oneself, none for a room, whose members only the store knows.
     pub fn dm_members(&self) -> impl Iterator<Item = &str> {
         let (first, second) = match self.kind() {
             Kind::Dm(first, second) => (Some(first), Some(second).filter(|second| *second != first)),
@@ -105,7 +105,7 @@ impl ConversationId {
         first.into_iter().chain(second)
     }
 
-    /// The name key of the other user of a direct conversation, or `None` when it is a room or `user` takes no part in it.
+    /// The name key of the other user of a direct conversation, or `None` for a room or if `user` is not a member.
     #[must_use]
     pub fn dm_partner(&self, user: &UserName) -> Option<&str> {
         match self.kind() {

@@ -1,4 +1,4 @@
-//! A message before the store gives it a place in a log.
+//! A message that is not stored yet.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,32 +6,32 @@ use uuid::Uuid;
 
 use crate::{Body, ClientId, ConversationId, Event, MessageType, Metadata, Timestamp, UserName};
 
-/// A message on its way to the store.
+/// A message to be stored.
 ///
-/// Its JSON form may name a user as `destination` instead of a direct conversation, as it did before there were rooms.
+/// Its JSON form may name a user as `destination` instead of a direct conversation, for clients older than rooms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "DraftForm")]
 pub struct Draft {
-    /// Who says it.
+    /// The sender.
     pub sender: UserName,
-    /// Where it is said.
+    /// The conversation to store it in.
     pub conversation: ConversationId,
-    /// What is said.
+    /// The text.
     pub body: Body,
-    /// What kind of message it is.
+    /// Decides how clients show the message.
     #[serde(rename = "type", default)]
     pub kind: MessageType,
-    /// What it carries beside its text.
+    /// Data for programs, beside the text.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
-    /// The sender's id of it.
+    /// The sender's id; a second draft with the same id stores nothing new.
     pub client_id: ClientId,
-    /// When the sender said it, where the sender tells; otherwise the time it is stored.
+    /// When the sender wrote it, if the sender states it; otherwise the time it is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
 }
 
-/// What [`Draft`] is read from.
+/// The JSON form of a [`Draft`].
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "Draft")]
 struct DraftForm {
@@ -74,7 +74,7 @@ impl Draft {
         }
     }
 
-    /// What it is once it has its place: `seq` in its conversation, since `at`.
+    /// The event that results when this draft is stored at `at` as number `seq` of its conversation.
     #[must_use]
     pub fn into_event(self, id: Uuid, seq: u64, at: Timestamp) -> Event {
         Event {

@@ -6,46 +6,46 @@ use uuid::Uuid;
 
 use crate::{Body, ClientId, ConversationId, MessageType, Metadata, Timestamp, UserName};
 
-/// A message that has its place: entry `seq` of `conversation`. It never changes and is durable when anybody sees it.
+/// A stored message: entry `seq` of `conversation`. It is immutable, and durable before anybody sees it.
 ///
-/// It has no destination: its conversation's members receive it. Its JSON form has one where the conversation is direct, `destination`,
-/// the other user's name key, for programs written before there were rooms; it is ignored when read.
+/// It has no destination: the members of its conversation receive it. For programs older than rooms, the JSON form of a direct message has
+/// a `destination`, the other user's name key, which is ignored when parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(transform = with_destination)]
 pub struct Event {
     /// A UUID version 7, unique over all conversations.
     pub id: Uuid,
-    /// The log it is in.
+    /// The conversation whose log contains it.
     pub conversation: ConversationId,
-    /// Its place in that log, dense from 1.
+    /// Its number in that log, from 1 without gaps.
     pub seq: u64,
-    /// When it was stored; grows with `seq` within a conversation, whatever the clock does.
+    /// When it was stored; monotonic in `seq` within a conversation, whatever the clock does.
     pub at: Timestamp,
-    /// Who said it.
+    /// The sender.
     pub sender: UserName,
-    /// What was said.
+    /// The text.
     #[serde(deserialize_with = "crate::body::stored")]
     pub body: Body,
-    /// What kind of message it is.
+    /// Decides how clients show the message.
     #[serde(rename = "type", default)]
     pub kind: MessageType,
-    /// What it carries beside its text.
+    /// Data for programs, beside the text.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
-    /// The sender's id of it.
+    /// The sender's id, unique per sender.
     pub client_id: ClientId,
-    /// When its sender said it, as far as the sender told; otherwise the same as `at`.
+    /// When the sender wrote it, if the sender stated it; otherwise equal to `at`.
     pub timestamp: Timestamp,
 }
 
 impl Event {
-    /// The name key of the user to whom it was said, where the conversation is direct; the sender's own in a note to themselves.
+    /// The name key of the recipient of a direct message; the sender's own in a note to themselves. `None` in a room.
     #[must_use]
     pub fn dm_receiver(&self) -> Option<&str> {
         self.conversation.dm_partner(&self.sender)
     }
 
-    /// Whether it is news to this member of its conversation: said by somebody else, or by themselves in a note to themselves.
+    /// Whether this member receives it: somebody else sent it, or it is the member's note to themselves.
     #[must_use]
     pub fn is_incoming_for(&self, member: &UserName) -> bool {
         self.sender != *member || self.conversation.is_note_to_self()
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_said_is_news_to_the_others_and_a_note_to_oneself_to_oneself() {
+    fn a_message_is_incoming_for_other_members_and_a_note_to_oneself_for_its_sender() {
         let (alice, bob) = (name("alice"), name("bob"));
         let said = event(ConversationId::dm(&alice, &bob), "alice");
         assert!(said.is_incoming_for(&bob) && !said.is_incoming_for(&alice));

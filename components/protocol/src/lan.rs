@@ -1,13 +1,13 @@
-//! What peers on one network say to each other without a server, and what a peer says to its own page and terminal.
+//! Formats between peers on a local network without a server, and between a peer and its own page and terminal.
 //!
-//! * [`datagram`] is presence, [`service`] what DNS-SD says of a node.
-//! * [`old`] is messages and HTTP bodies as existing programs know them, [`received`] such a message as it comes in.
-//! * [`frame`] is what our own nodes say inside their encrypted connections.
-//! * [`peer`] names who is meant. [`view`] is for people's eyes.
+//! * [`datagram`] is UDP presence, [`service`] a node's DNS-SD record.
+//! * [`legacy`] is the unencrypted protocol of existing programs and its HTTP bodies, [`received`] an incoming message of it.
+//! * [`frame`] is the frames inside the encrypted connections between nodes.
+//! * [`peer`] identifies peers. [`view`] is the API of a peer's page and terminal.
 
 pub mod datagram;
 pub mod frame;
-pub mod old;
+pub mod legacy;
 pub mod peer;
 pub mod received;
 pub mod service;

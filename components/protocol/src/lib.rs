@@ -1,12 +1,12 @@
-//! The words and formats of P2P Chat: names, messages, events, and every wire format, as plain data and pure functions.
+//! The data types and formats of P2P Chat: names, messages, events, and every wire format, as plain data and pure functions.
 //!
-//! Nothing here knows about sockets, clocks or processes. A value that exists is valid: bytes from outside are parsed
-//! once, at the border, into these types.
+//! No sockets, clocks or processes here. Every value is valid by construction: input is parsed into these types once, where it enters the
+//! program.
 //!
 //! * [`name`], [`address`], [`body`], [`metadata`], [`message`], [`conversation`], [`event`], [`time`]: the data.
-//! * [`sanitise`]: what of all this may be shown on a terminal or in a log.
+//! * [`sanitise`]: which characters may be written to a terminal or a log.
 //! * [`text`] and [`book`]: the line dialects. [`native`]: JSON lines. [`web`]: the browser's frames.
-//! * [`lan`]: what machines on one network say to each other without a server.
+//! * [`lan`]: the protocols between machines on one network, without a server.
 //! * [`api`]: the bodies of the message API's requests and answers.
 
 pub mod address;

@@ -1,4 +1,4 @@
-//! What kind a message is, and its sender's id of it.
+//! The type of a message, and its client id.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use uuid::Uuid;
 use crate::limits::CLIENT_ID_BYTES;
 use crate::validated::string_type;
 
-/// What kind of message it is. Only how it is shown depends on it.
+/// The type of a message. It affects only how clients show it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageType {
-    /// Something said by a person or a bot.
+    /// A message of a person or a bot.
     #[default]
     Chat,
-    /// An order to a service.
+    /// A command to a service.
     Command,
-    /// Something a service tells.
+    /// Information from a service.
     Notification,
-    /// A change of who is told what.
+    /// A change of subscriptions.
     Subscription,
 }
 
@@ -50,7 +50,7 @@ impl MessageType {
         }
     }
 
-    /// The number it is stored as in a SQLite file. Part of that format: a number never gets another meaning.
+    /// Its number in a SQLite file. Part of that format: a number is never reused.
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
@@ -61,7 +61,7 @@ impl MessageType {
         }
     }
 
-    /// The type stored as a number.
+    /// The type with this number.
     #[must_use]
     pub fn of_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.number() == number)
@@ -69,17 +69,17 @@ impl MessageType {
 }
 
 /// The sender's own id of a message: 1 to [`CLIENT_ID_BYTES`] printable ASCII characters without spaces, unique per sender.
-/// Sending the same id again yields the first result instead of a second message.
+/// Sending the same id again returns the first result instead of storing a second message.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ClientId(Arc<str>);
 
-/// A text cannot be a client id.
+/// The text is not a valid client id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a client id is 1 to {CLIENT_ID_BYTES} printable ASCII characters without spaces")]
 pub struct ClientIdError;
 
 impl ClientId {
-    /// Reads an id.
+    /// Parses an id.
     ///
     /// # Errors
     /// When it is empty, too long, or holds anything but printable ASCII.
@@ -92,7 +92,7 @@ impl ClientId {
         }
     }
 
-    /// A new id that nobody else has: a UUID version 7 (RFC 9562).
+    /// A new unique id: a UUID version 7 (RFC 9562).
     #[must_use]
     pub fn fresh() -> Self {
         let mut buffer = Uuid::encode_buffer();

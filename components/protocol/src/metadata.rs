@@ -1,7 +1,7 @@
-//! What a message carries beside its text: a JSON object of bounded size and depth.
+//! Structured data of a message beside its text: a JSON object of bounded size and depth.
 //!
-//! It is held as JSON text. As a tree an object of many small values takes more than twenty times as much memory, and whatever holds
-//! messages is bounded by the bytes of their text.
+//! It is held as JSON text: as a tree, an object of many small values would take more than twenty times as much memory, and whatever holds messages is
+//! bounded by the bytes of their text.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use serde_json::{Map, Value};
 use crate::limits::{METADATA_BYTES, METADATA_DEPTH};
 use crate::sanitise;
 
-/// The key under which a program says that it wrote the message: `"automatic": true`. Programs do not answer such messages, so that
-/// two of them cannot keep each other talking. It is for programs only: clients that show metadata do not show this key.
+/// The key that marks messages written by a program: `"automatic": true`. Programs do not answer such messages, which prevents loops
+/// between two of them. Clients that show metadata hide this key.
 pub const AUTOMATIC: &str = "automatic";
 
-/// A JSON object of at most [`METADATA_BYTES`] bytes, nested at most [`METADATA_DEPTH`] deep. Empty unless a sender says otherwise.
+/// A JSON object of at most [`METADATA_BYTES`] bytes, nested at most [`METADATA_DEPTH`] deep. Empty by default.
 #[derive(Clone, Default, PartialEq, Eq, schemars::JsonSchema)]
 #[schemars(transparent)]
 pub struct Metadata(#[schemars(with = "Map<String, Value>")] Option<Arc<str>>);
@@ -33,7 +33,7 @@ pub enum MetadataError {
 }
 
 impl Metadata {
-    /// Checks an object.
+    /// Validates an object.
     ///
     /// # Errors
     /// When it is too large or too deep.
@@ -48,13 +48,13 @@ impl Metadata {
         if json.len() > METADATA_BYTES { Err(MetadataError::TooLong) } else { Ok(Self(Some(json.into()))) }
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the object has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// How many bytes of JSON it is; none if it is empty.
+    /// Its size in bytes of JSON; 0 if it is empty.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.as_deref().map_or(0, str::len)
@@ -63,20 +63,20 @@ impl Metadata {
     /// The same, marked as written by a program.
     ///
     /// # Errors
-    /// When there is no room for the mark.
+    /// When the mark would exceed the size limit.
     pub fn into_automatic(self) -> Result<Self, MetadataError> {
         let mut object = self.object();
         object.insert(AUTOMATIC.to_owned(), Value::Bool(true));
         Self::new(object)
     }
 
-    /// Whether a program says that it wrote the message.
+    /// Whether the message is marked as written by a program.
     #[must_use]
     pub fn is_automatic(&self) -> bool {
         self.names_mark() && self.object().get(AUTOMATIC) == Some(&Value::Bool(true))
     }
 
-    /// What people and programs that show metadata get to see: everything but [`AUTOMATIC`].
+    /// The metadata to show to users: everything but [`AUTOMATIC`].
     #[must_use]
     pub fn shown(&self) -> Cow<'_, Self> {
         if !self.names_mark() {
@@ -87,7 +87,7 @@ impl Metadata {
         Cow::Owned(Self::new(object).expect("a part of what fits does"))
     }
 
-    /// Whether the mark stands anywhere in it, so that few have to be read for it. Text is written without escapes that it could hide in.
+    /// Whether the text contains the mark anywhere, so that few objects must be parsed. The text contains no escapes that could hide it.
     fn names_mark(&self) -> bool {
         self.0.as_deref().is_some_and(|json| json.contains(AUTOMATIC))
     }
@@ -99,19 +99,19 @@ impl Metadata {
         self.0.as_deref().map(read).unwrap_or_default()
     }
 
-    /// As JSON text on one line, without spaces, in the order its sender wrote it.
+    /// As JSON on one line, without spaces, in the sender's key order.
     #[must_use]
     pub fn as_json(&self) -> &str {
         self.0.as_deref().unwrap_or("{}")
     }
 
-    /// The same as a text of its own.
+    /// The same as an owned string.
     #[must_use]
     pub fn to_json(&self) -> String {
         self.as_json().to_owned()
     }
 
-    /// The same for a line dialect, a log or a terminal: what could steer one stands there as an escape.
+    /// The same for a line dialect, a log or a terminal: control characters are escaped.
     #[must_use]
     pub fn to_shown_json(&self) -> String {
         sanitise::json(self.as_json()).into_owned()
@@ -128,7 +128,7 @@ fn to_json(object: &Map<String, Value>) -> String {
     serde_json::to_string(object).expect("a JSON object of strings and values serialises into memory")
 }
 
-/// The depth left is counted down, so the recursion is bounded by [`METADATA_DEPTH`] whatever came in.
+/// `depth_left` bounds the recursion by [`METADATA_DEPTH`] for any input.
 fn fits(value: &Value, depth_left: usize) -> bool {
     match value {
         Value::Array(items) => depth_left > 0 && items.iter().all(|item| fits(item, depth_left - 1)),

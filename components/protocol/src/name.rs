@@ -1,11 +1,11 @@
-//! User names: what may be one, and when two of them are the same person.
+//! User names: which are valid, and which are equal.
 //!
 //! A name is shown as its owner wrote it (normalised to NFKC) and compared by its *key*: lower case and NFKC until nothing changes, the
 //! essence of the `UsernameCaseMapped` profile of RFC 8265. There are three levels, from the widest:
 //!
-//! * [`UserName::stored`], and JSON: whatever any version ever took, so that what is stored can always be read.
-//! * [`UserName::parse`]: what can be written to. No dots alone, nothing invisible, marks only on letters and digits, no heaps of them.
-//! * [`NewName`]: what somebody new can be called. One script, or Latin beside Chinese, Japanese or Korean.
+//! * [`UserName::stored`], and JSON: every name that any version accepted, so that stored names stay readable.
+//! * [`UserName::parse`]: valid recipients. Not only dots, nothing invisible, marks only on letters and digits, and few of them.
+//! * [`NewName`]: valid for new users. One script, or Latin with Chinese, Japanese or Korean.
 //!
 //! Two names that only look the same have the same [`UserName::skeleton`]; see [`Reserved`].
 

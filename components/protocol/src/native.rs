@@ -1,8 +1,8 @@
-//! The native dialect: one JSON object a line on the chat port, or one a text frame on the WebSocket.
+//! The native dialect: one JSON object per line on the chat port, or per text frame on the WebSocket.
 //!
-//! `frames` is the list of all frames; what they carry is in `payload`. `docs/protocol.md` shows every frame and field;
-//! `tests/protocol_document.rs` holds that page to these types.
-//! Unknown fields are ignored, so both sides may learn new ones; an unknown `type` is answered with an `error`.
+//! `frames` lists all frames, `payload` has their content. `docs/protocol.md` documents every frame and field; `tests/protocol_document.rs`
+//! compares that page with these types.
+//! Unknown fields are ignored, so that both sides can add fields; an unknown `type` is answered with an `error`.
 
 mod frames;
 mod payload;

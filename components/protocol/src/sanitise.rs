@@ -1,15 +1,15 @@
-//! What may be shown: the one place that says which characters steer a terminal or change how the text around them reads.
+//! Sanitising of text for display: which characters control a terminal or change how surrounding text reads.
 //!
-//! A body is cleaned when it comes in. Everything else that others wrote (metadata, errors, device names, log lines) is cleaned where
-//! it is shown, because it is data to the programs that read it. Joiners, variation selectors and zero-width spaces stay: emoji
-//! families, Persian and Thai need them, and they change nothing but the letters beside them.
+//! Bodies are sanitised on input. Everything else that others wrote (metadata, errors, device names, log lines) is sanitised on display,
+//! because programs read it as data. Joiners, variation selectors and zero-width spaces stay: emoji families, Persian and Thai need them,
+//! and they affect only adjacent letters.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Whether a character can steer a terminal or change how the text around it reads: C0 controls other than the tab, C1 controls and DEL (ECMA-48), all bidirectional
-/// controls (UAX #9), line and paragraph separators, the deprecated format characters U+206A to U+206F, the byte order mark,
-/// interlinear annotations, and tags (U+E0000 to U+E007F), which hide a text within another.
+/// Whether a character can control a terminal or change how the text around it reads: C0 controls other than the tab, C1 controls and DEL
+/// (ECMA-48), all bidirectional controls (UAX #9), line and paragraph separators, the deprecated format characters U+206A to U+206F, the
+/// byte order mark, interlinear annotations, and tags (U+E0000 to U+E007F), which hide a text within another.
 #[must_use]
 pub fn steers(c: char) -> bool {
     if c.is_ascii() {
@@ -29,7 +29,7 @@ pub fn steers(c: char) -> bool {
 }
 
 /// Whether a character has no shape of its own (`Default_Ignorable_Code_Point` of Unicode), so that two texts that differ in it look the
-/// same. Some of them are letters and marks by category.
+/// same. By category, some of them are letters or marks.
 #[must_use]
 pub fn is_invisible(c: char) -> bool {
     matches!(
@@ -54,12 +54,12 @@ pub fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Whether nothing in a text has to be looked at twice, as in most texts.
+/// Fast path: whether a text is printable ASCII, as most texts are.
 fn is_printable_ascii(text: &str) -> bool {
     text.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
-/// A text of several lines: line ends of all kinds become `\n`, tabs stay, what steers is removed.
+/// Sanitises multi-line text: line ends of all kinds become `\n`, tabs stay, control characters are removed.
 #[must_use]
 pub fn text(text: &str) -> Cow<'_, str> {
     if is_printable_ascii(text) || !text.chars().any(|c| steers(c) && c != '\n') {
@@ -79,7 +79,7 @@ pub fn text(text: &str) -> Cow<'_, str> {
     clean.into()
 }
 
-/// A text on one line: line ends become a space, tabs stay, what else steers is removed.
+/// Sanitises text to one line: line ends become a space, tabs stay, other control characters are removed.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
     if is_printable_ascii(text) || !text.chars().any(steers) {
@@ -92,7 +92,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     spaced.filter(|c| !steers(*c)).collect::<String>().into()
 }
 
-/// The same with `\u{fffd}` for each character that steers: for people who look for what is wrong, and must see that something is.
+/// The same with `\u{fffd}` in place of each removed character, for people who diagnose a problem and need to see it.
 #[must_use]
 pub fn mark(text: &str) -> Cow<'_, str> {
     if is_printable_ascii(text) || !text.chars().any(steers) {
@@ -101,8 +101,8 @@ pub fn mark(text: &str) -> Cow<'_, str> {
     text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect::<String>().into()
 }
 
-/// At most `most` characters of a text on one line; `…` stands for the rest. A hostile text costs no more than what is shown of it
-/// and what is removed before.
+/// At most `most` characters of a text on one line, with `…` for the rest. Long hostile texts cost only as much as the part that is shown
+/// and the characters removed before it.
 #[must_use]
 pub fn short_line(text: &str, most: usize) -> Cow<'_, str> {
     let clean = line(text);
@@ -112,8 +112,8 @@ pub fn short_line(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
-/// JSON text in which what steers stands only as `\u` escapes, which says the same: such characters occur only inside JSON's strings.
-/// The white space of indented JSON stays.
+/// Escapes control characters in JSON text as `\u` escapes, which does not change its meaning: they occur only inside strings. The white
+/// space of indented JSON stays.
 #[must_use]
 pub fn json(text: &str) -> Cow<'_, str> {
     let layout = |c| matches!(c, '\n' | '\r');
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What it is, the text, as several lines, as one line.
+    /// Description, input, result of `text`, result of `line`.
     const TABLE: [(&str, &str, &str, &str); 12] = [
         ("a colour", "a\u{1b}[31mb", "a[31mb", "a[31mb"),
         ("an eight-bit colour", "a\u{9b}31mb", "a31mb", "a31mb"),
@@ -184,7 +184,7 @@ mod tests {
             let shown = ['a', c];
             unicode_security::skeleton(&shown.iter().collect::<String>()).eq("a".chars())
         };
-        // Between them nothing is assigned.
+        // The range between them is unassigned.
         for c in ('\0'..'\u{34000}').chain('\u{e0000}'..'\u{e2000}') {
             assert_eq!(is_invisible(c), dropped(c), "U+{:04X}", u32::from(c));
         }

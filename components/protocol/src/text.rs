@@ -1,10 +1,10 @@
-//! The text dialect's grammar (`WIRE` §1): what a line means, and the bytes that answer it. Framing is the connection's business.
+//! The text dialect's grammar (`WIRE` §1): what a line means, and the bytes that answer it. Framing is done by the connection.
 
 use crate::{Body, Event, UserName};
 
 /// Sent as soon as a connection is made, without a line end.
 pub const PROMPT: &str = "Enter your username: ";
-/// The answer to a login under a name that is online.
+/// The answer to a login with a name that is in use.
 pub const TAKEN: &str = "Username already taken. Disconnecting...\n";
 /// The answer to a line that is not a message.
 pub const INVALID_FORMAT: &str = "Invalid format. Use: TO_USERNAME: MESSAGE\n";
@@ -12,24 +12,24 @@ pub const INVALID_FORMAT: &str = "Invalid format. Use: TO_USERNAME: MESSAGE\n";
 /// What one message from a text client means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// Say `body` to `to`.
+    /// Send `body` to `to`.
     Message {
-        /// The receiver.
+        /// The recipient.
         to: UserName,
         /// The text.
         body: Body,
     },
-    /// `!check`: show what is unseen.
+    /// `!check`: show unread messages.
     Check,
     /// `exit`: close the connection.
     Exit,
     /// Nothing but white space: not answered.
     Blank,
-    /// Not understood; the line to answer with.
+    /// Invalid, with the line to answer.
     Invalid(String),
 }
 
-/// Reads one message: `TO_USERNAME: MESSAGE`, `!check` or `exit`.
+/// Parses one message: `TO_USERNAME: MESSAGE`, `!check` or `exit`.
 #[must_use]
 pub fn parse_line(line: &str) -> Line {
     let line = line.trim();
@@ -59,13 +59,13 @@ fn parse_message(to: &str, body: &str) -> Line {
     }
 }
 
-/// The greeting: everyone online, separated by `, `, the newcomer last.
+/// The greeting: all online users, separated by `, `, the newest last.
 #[must_use]
 pub fn connected(online: &str) -> String {
     format!("Connected! Users online: {online}\n")
 }
 
-/// A message as it arrives live.
+/// A message that is delivered live.
 #[must_use]
 pub fn live(event: &Event) -> String {
     let Event { sender, timestamp, .. } = event;
@@ -77,7 +77,7 @@ pub fn live(event: &Event) -> String {
     }
 }
 
-/// A message that was kept for its receiver. One space stands after the body, also before the line end.
+/// A stored message, delivered when its recipient is back online. A space follows the body, also before the line end.
 #[must_use]
 pub fn stored(event: &Event) -> String {
     let Event { sender, timestamp, kind, .. } = event;
@@ -90,19 +90,19 @@ pub fn stored(event: &Event) -> String {
     }
 }
 
-/// The answer to a message whose receiver is away, once it is durable.
+/// The answer to a message whose recipient is offline, once the message is durable.
 #[must_use]
 pub fn saved(to: &UserName) -> String {
     format!("User '{to}' is offline. Message saved.\n")
 }
 
-/// The answer to a name that cannot be one.
+/// The answer to an invalid name.
 #[must_use]
 pub fn invalid_name(error: &impl std::fmt::Display) -> String {
     format!("Invalid username: {error}. Disconnecting...\n")
 }
 
-/// A body may hold newlines, which would forge lines of their own here.
+/// Replaces newlines in a body, which would otherwise inject lines.
 pub(crate) fn one_line(body: &Body) -> std::borrow::Cow<'_, str> {
     crate::sanitise::line(body.as_str())
 }

@@ -1,4 +1,4 @@
-//! Points in time: microseconds since 1970 inside, RFC 3339 UTC on every wire.
+//! Timestamps: microseconds since 1970 internally, RFC 3339 in UTC on every wire.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,12 +12,12 @@ use crate::validated::Parser;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// A text is not an RFC 3339 time between the years 1 and 9999.
+/// The text is not an RFC 3339 time between the years 1 and 9999.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an RFC 3339 time such as 2026-11-20T23:21:22.277391+00:00")]
 pub struct TimestampError;
 
-/// The last microsecond of the year 9999, which is as far as RFC 3339 goes.
+/// The last microsecond of the year 9999, the end of RFC 3339's range.
 const MAX_MICROS: i64 = 253_402_300_799_999_999;
 /// The first microsecond of the year 1.
 const MIN_MICROS: i64 = -62_135_596_800_000_000;
@@ -29,7 +29,7 @@ impl Timestamp {
         Self::from(SystemTime::now())
     }
 
-    /// From microseconds since 1970, held to the years 1 to 9999.
+    /// From microseconds since 1970, clamped to the years 1 to 9999.
     #[must_use]
     pub fn from_micros(micros: i64) -> Self {
         Self(micros.clamp(MIN_MICROS, MAX_MICROS))
@@ -41,7 +41,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads RFC 3339 with any offset; a missing offset is taken as UTC, as Python's `utcnow().isoformat()` writes it.
+    /// Parses RFC 3339 with any offset; a missing offset means UTC, as in Python's `utcnow().isoformat()`.
     ///
     /// # Errors
     /// When the text is no such time.
@@ -78,7 +78,7 @@ impl Timestamp {
             .expect("micros are held to the years 1 to 9999")
     }
 
-    /// As it stands on the wire.
+    /// The wire format.
     fn text(self) -> [u8; OWN.len()] {
         let t = self.parts();
         let mut text = *OWN;
@@ -101,10 +101,10 @@ impl Timestamp {
 
 /// Microseconds in a second.
 const SECOND: i64 = 1_000_000;
-/// The form we write ourselves; `0` stands for a digit.
+/// The format that we write; `0` stands for a digit.
 const OWN: &[u8; 32] = b"0000-00-00T00:00:00.000000+00:00";
 
-/// Reads a time in the form we write ourselves, many times faster than in any form there is.
+/// Fast parser for the format that we write.
 fn parse_own(text: &[u8]) -> Option<Timestamp> {
     let is_digit = |at: usize| OWN[at] == b'0' && at < 26;
     let fits = |(at, byte): (usize, &u8)| if is_digit(at) { byte.is_ascii_digit() } else { *byte == OWN[at] };
@@ -194,13 +194,13 @@ mod tests {
             prop_assert_eq!(Timestamp::parse(&t.to_string()).unwrap(), t);
         }
 
-        /// Also where there is no such day or second.
+        /// Includes invalid days and seconds.
         #[test]
-        fn the_fast_reader_says_what_the_thorough_one_says(
+        fn the_fast_parser_agrees_with_the_general_one(
             year in 0..10_000, month in 0..14, day in 0..33, hour in 0..26, minute in 0..62, second in 0..62, micros in 0..1_000_000,
         ) {
             let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+00:00");
-            // A leap second is only understood by the thorough one.
+            // Only the general parser accepts a leap second.
             prop_assume!(second != 60);
             let thorough = Timestamp::parse(&text.replace("+00:00", "Z"));
             prop_assert_eq!(parse_own(text.as_bytes()).ok_or(TimestampError), thorough);

@@ -1,10 +1,10 @@
-//! How a validated string type is read from and written to JSON: through its own parser, so that nothing unchecked gets in.
+//! Serde for validated string types: they deserialise through their parser, so that no invalid value gets in.
 
 use std::fmt::Display;
 
 use serde::de::{Error, Visitor};
 
-/// Reads a string with a parser, without a copy of the text between them.
+/// Deserialises a string through a parser without copying it first.
 pub(crate) struct Parser<T, E>(pub(crate) fn(&str) -> Result<T, E>);
 
 impl<T, E: Display> Visitor<'_> for Parser<T, E> {

@@ -1,34 +1,34 @@
-//! The browser's frames as existing pages speak them (`WIRE` §4). The native dialect's frames go over the same WebSocket
-//! under other types; see [`crate::native`].
+//! The WebSocket frames of existing pages (`WIRE` §4). The native dialect uses the same WebSocket
+//! with other types; see [`crate::native`].
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Event, MessageType, Metadata, Timestamp, UserName};
 
-/// What an existing page sends.
+/// A frame from an existing page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum PageFrame {
-    /// Who is there. The server named, if any, must be one that the operator listed.
+    /// Logs in. The chat server, if given, must be one that the operator listed.
     Login {
         /// The user's name.
         username: String,
         /// The chat server's host.
         #[serde(default)]
         server_host: Option<String>,
-        /// The chat server's port: a number or a text.
+        /// The chat server's port: a number or a string.
         #[serde(default)]
         server_port: Option<Port>,
     },
-    /// Say something.
+    /// Sends a message.
     Chat {
-        /// To whom.
+        /// The recipient.
         recipient: String,
-        /// What.
+        /// The text.
         message: String,
     },
-    /// `!check`, or anything else a text client could type.
+    /// `!check`, or any other line of the text dialect.
     Command {
         /// The command.
         command: String,
@@ -54,64 +54,64 @@ impl<'de> Deserialize<'de> for Port {
     }
 }
 
-/// What an existing page is told.
+/// A frame to an existing page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum AdapterFrame {
     /// The login worked.
     LoginSuccess {
-        /// Everybody online.
+        /// All online users.
         online_users: Vec<UserName>,
     },
-    /// Somebody came.
+    /// A user came online.
     UserJoined {
-        /// Who.
+        /// The name of the user concerned.
         username: UserName,
-        /// Everybody online now.
+        /// All online users, after the change.
         online_users: Vec<UserName>,
     },
-    /// Somebody went.
+    /// A user went offline.
     UserLeft {
-        /// Who.
+        /// The name of the user concerned.
         username: UserName,
-        /// Everybody online now.
+        /// All online users, after the change.
         online_users: Vec<UserName>,
     },
-    /// A message as it arrives.
-    Chat(Said),
-    /// A message that was kept.
-    Stored(Said),
-    /// What a service tells.
+    /// A message that is delivered live.
+    Chat(ChatMessage),
+    /// A message from the store.
+    Stored(ChatMessage),
+    /// A notification from a service.
     Notification {
-        /// Who.
+        /// The name of the user concerned.
         sender: UserName,
-        /// When.
+        /// When the sender wrote it.
         timestamp: Timestamp,
-        /// What.
+        /// The text.
         message: String,
-        /// What it carries.
+        /// Data for programs, beside the text.
         metadata: Metadata,
     },
-    /// What the server itself tells.
+    /// Information from the server.
     System {
-        /// What.
+        /// The text.
         message: String,
     },
 }
 
-/// A message.
+/// A chat message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Said {
-    /// Who.
+pub struct ChatMessage {
+    /// The name of the user concerned.
     pub sender: UserName,
-    /// When.
+    /// When the sender wrote it.
     pub timestamp: Timestamp,
-    /// What.
+    /// The text.
     pub message: String,
-    /// What kind of message it is, where that is not plain chat. Pages that know only the fields above pass it over.
+    /// Its type, unless it is plain chat. Pages that know only the fields above ignore it.
     #[serde(default, skip_serializing_if = "is_chat")]
     pub kind: MessageType,
-    /// What it carries beside its text, where it carries something.
+    /// Data for programs, beside the text; omitted if empty.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
 }
@@ -120,7 +120,7 @@ fn is_chat(kind: &MessageType) -> bool {
     *kind == MessageType::Chat
 }
 
-impl From<&Event> for Said {
+impl From<&Event> for ChatMessage {
     fn from(event: &Event) -> Self {
         Self {
             sender: event.sender.clone(),

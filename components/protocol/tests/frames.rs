@@ -1,4 +1,4 @@
-//! Holds to the list of frames what names them without Rust types: the page's scripts, and the stand-ins of tests.
+//! Compares the list of frames with code that names frames without the Rust types: the page's scripts, and the tests' fakes.
 
 #![allow(clippy::unwrap_used, reason = "tests may, also in what they share")]
 
@@ -13,7 +13,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The words behind each `start`, up to a quotation mark, escaped or not.
+/// The words after each `start`, up to a quotation mark, escaped or not.
 fn words_behind<'t>(text: &'t str, start: &'t str) -> impl Iterator<Item = &'t str> {
     text.split(start).skip(1).map(|rest| rest.split(['"', '\\']).next().unwrap())
 }
@@ -87,7 +87,7 @@ fn stand_ins_and_the_benchmark_speak_in_frames_that_there_are() {
         let text = read(path).replace('\\', "");
         let starts = ["\"type\":\"", "\"type\": \""];
         let named: BTreeSet<&str> = starts.iter().flat_map(|start| words_behind(&text, start)).collect();
-        // Some have a text cut off in the middle of a frame, and no word there.
+        // Some contain a truncated frame without such a word.
         let is_word =
             |kind: &&str| !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         for kind in named.into_iter().filter(is_word) {

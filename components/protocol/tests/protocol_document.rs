@@ -1,5 +1,5 @@
-//! Holds `docs/protocol.md` to the types: every example parses, shows nothing the types do not know, and no frame, field of a
-//! `hello` or `send`, or error code is left out.
+//! Compares `docs/protocol.md` with the types: every example parses and shows no unknown field, and no frame, field of a `hello` or `send`,
+//! or error code is missing.
 
 #![allow(clippy::unwrap_used, reason = "tests may, also in what they share")]
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 const DOCUMENT: &str = include_str!("../../../docs/protocol.md");
 
-/// The lines of all examples whose fence begins like this.
+/// The lines of all examples with this fence.
 fn examples(fence: &str) -> Vec<&'static str> {
     let mut lines = Vec::new();
     let mut inside = false;
@@ -31,7 +31,7 @@ fn value(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-/// Every field that is shown is one the type has, with the value it was read as.
+/// Every field shown exists in the type, with the parsed value.
 fn assert_shown_is_known(shown: &Value, known: &Value, line: &str) {
     let (Some(shown), Some(known)) = (shown.as_object(), known.as_object()) else {
         return;
@@ -53,7 +53,7 @@ fn what_clients_send_is_understood() {
             Ok(frame) => {
                 assert_shown_is_known(&value(line), &serde_json::to_value(frame).unwrap(), line);
             }
-            // The conversation shows two mistakes on purpose; their answers stand below them.
+            // The conversation contains two errors on purpose; their answers follow them.
             Err(error) => assert!(DOCUMENT.contains(&error.message), "{}: {line}", error.message),
         }
     }
@@ -77,7 +77,7 @@ fn every_frame_is_shown() {
     assert_eq!(types(&examples("json server frames")), all(ServerFrame::TYPES));
 }
 
-/// A row for each frame of a side, in the order of the list: its type, its fields, those that may be missing, and what it is.
+/// A row for each frame of a side, in the order of the list: its type, required fields, optional fields, and meaning.
 fn rows<T: schemars::JsonSchema>() -> Vec<String> {
     let schema = schemars::schema_for!(T).to_value();
     schema["oneOf"].as_array().unwrap().iter().map(|variant| row(&schema, variant)).collect()

@@ -1,8 +1,7 @@
-//! How much one user may ask of a service in an hour, so that neither somebody's program nor another service can keep it busy, or
-//! make it spend more than its operator wants.
+//! Hourly limits per user of a service, so that no user's program and no other service can keep it busy or exceed the operator's budget.
 //!
-//! An hour begins with a user's first message and ends as a whole, instead of refilling bit by bit: two programs that answer each
-//! other are silent for the rest of it, and do not go on at the pace of the refill.
+//! An hour starts with a user's first message and expires as a whole, instead of refilling gradually: two programs that answer each other
+//! are then silent for the rest of the hour and do not continue at the refill rate.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,36 +9,36 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What the limits are counted over.
+/// The period of the limits.
 const HOUR: Duration = Duration::from_secs(3600);
-/// Users counted at a time. Overflow rule: those whose hour is over are forgotten, then whoever asked for the least and came last.
-/// So a flood of invented names pushes out its own, and nobody who has used up an hour starts over.
+/// Most users tracked. Overflow rule: users whose hour is over are dropped first, then the one who used the least and came last. So a flood
+/// of invented names displaces only its own, and nobody who has used up an hour starts over.
 const USERS: usize = 4096;
 
-/// The limits of each user; 0 is none.
+/// The limits of each user; 0 disables a limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Messages that are dealt with in an hour.
+    /// Messages processed per hour.
     pub messages: u32,
-    /// What the answers may cost in an hour, in the service's own unit.
+    /// Cost of answers per hour, in the service's own unit.
     pub cost: u64,
 }
 
 /// What to do with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is dealt with.
+    /// Process it.
     Granted,
-    /// It is one too many; its sender is told so, this once.
+    /// It exceeds the limit; tell its sender, once.
     Exceeded {
-        /// When messages are dealt with again.
+        /// The time until messages are processed again.
         again: Duration,
     },
-    /// Its sender was told already, and is not answered.
+    /// It exceeds the limit, and its sender was already told: do not answer.
     Silent,
 }
 
-/// What each user has asked for in their hour.
+/// What each user has used of their hour.
 ///
 /// Bound: [`USERS`].
 #[derive(Debug, Default)]
@@ -57,13 +56,13 @@ struct Spent {
 }
 
 impl Allowance {
-    /// With these limits for each user.
+    /// Applies these limits to each user.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self { limits, users: BTreeMap::new() }
     }
 
-    /// A message comes from the user with this key.
+    /// Counts a message from the user with this key.
     pub fn ask(&mut self, user: &str, now: Instant) -> Verdict {
         let Limits { messages, cost } = self.limits;
         let spent = self.spent(user, now);
@@ -78,18 +77,18 @@ impl Allowance {
         }
     }
 
-    /// What an answer to the user with this key cost.
+    /// Counts the cost of an answer to the user with this key.
     pub fn spend(&mut self, user: &str, cost: u64, now: Instant) {
         let spent = self.spent(user, now);
         spent.cost = spent.cost.saturating_add(cost);
     }
 
-    /// The user's present hour.
+    /// The user's current hour.
     fn spent(&mut self, user: &str, now: Instant) -> &mut Spent {
         let is_over = |spent: &Spent| now.duration_since(spent.since) >= HOUR;
         if self.users.len() >= USERS && !self.users.contains_key(user) {
             self.users.retain(|_, spent| !is_over(spent));
-            self.forget_the_least();
+            self.drop_least_active();
         }
         let fresh = Spent { since: now, messages: 0, cost: 0, told: false };
         let spent = self.users.entry(user.to_owned()).or_insert(fresh);
@@ -99,7 +98,7 @@ impl Allowance {
         spent
     }
 
-    fn forget_the_least(&mut self) {
+    fn drop_least_active(&mut self) {
         if self.users.len() < USERS {
             return;
         }
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn one_polite_answer_and_then_silence_until_the_hour_is_over() {
+    fn over_the_limit_there_is_one_answer_and_then_none_until_the_hour_is_over() {
         let (mut allowance, start) = (allowance(2, 0), Instant::now());
         let at = |minutes: u64| start + Duration::from_secs(60 * minutes);
         let asked = [at(0), at(1), at(10), at(11), at(59)].map(|now| allowance.ask("alice", now));

@@ -1,5 +1,5 @@
-//! A client of the message API. One call is one request over a kept connection; nothing is tried again here, for only the
-//! caller knows whether that is safe.
+//! A client of the message API. One call is one request over a pooled connection. Calls are not retried here, because only the caller knows
+//! whether that is safe.
 
 pub(crate) mod error;
 
@@ -22,12 +22,12 @@ pub use error::ApiError;
 
 use crate::feed::{Feed, FeedError};
 
-/// A request may take this long; an append waits for a disk, or for a majority of replicas.
+/// Time limit of a request; an append waits for a disk, or for a majority of replicas.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// The message API is on this machine or the next one.
+/// Short, because the message API is on this machine or nearby.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Speaks to one message API. Cheap to clone; clones share their connections.
+/// A client of one message API. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct ApiClient {
     http: reqwest::Client,
@@ -41,7 +41,7 @@ pub struct ApiClient {
 pub enum Range {
     /// The events after this one, oldest first.
     After(u64),
-    /// The newest events before this one; of the whole conversation where `None`.
+    /// The newest events before this one; with `None`, the newest of the conversation.
     Before(Option<u64>),
 }
 
@@ -61,25 +61,25 @@ impl ApiClient {
         Self { http, base: crate::url::base(address, &["v1"]), token }
     }
 
-    /// Asks; the question's type says what is answered.
+    /// Sends a request; its type defines the response.
     ///
     /// # Errors
     /// See [`ApiError`].
     pub async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, ApiError> {
         let path: Vec<&str> = C::PATH.split('/').skip(2).collect();
         let request = self.lasting(Method::POST, &path)?.json(call);
-        self.fetch(if C::LASTS { request } else { request.timeout(REQUEST_TIMEOUT) }).await
+        self.fetch(if C::NO_TIMEOUT { request } else { request.timeout(REQUEST_TIMEOUT) }).await
     }
 
     /// Stores a batch, in order. When this returns, all of it is durable.
     ///
     /// # Errors
-    /// See [`ApiError`]; the same drafts may be sent again, for they carry their ids.
+    /// See [`ApiError`]; retrying with the same drafts is safe, because they have ids.
     pub async fn append(&self, drafts: Vec<Draft>) -> Result<AppendResponse, ApiError> {
         self.call(&AppendRequest { drafts }).await
     }
 
-    /// A page of what a user has not seen, oldest first; `after` is the last page's `next`.
+    /// A page of a user's unread messages, oldest first; `after` is the last page's `next`.
     ///
     /// # Errors
     /// See [`ApiError`].
@@ -132,7 +132,7 @@ impl ApiClient {
         self.call(&CursorMoves { moves }).await.map(drop)
     }
 
-    /// A page of those who ever registered, in order of first registration, behind the one of this number.
+    /// A page of the registered users after this ordinal, in order of first registration.
     ///
     /// # Errors
     /// See [`ApiError`].
@@ -140,7 +140,7 @@ impl ApiClient {
         self.fetch(self.request(Method::GET, &["users"])?.query(&[("after", after)])).await
     }
 
-    /// Everybody who ever registered.
+    /// All registered users.
     ///
     /// # Errors
     /// See [`ApiError`].
@@ -156,7 +156,7 @@ impl ApiClient {
         }
     }
 
-    /// What a service keeps between its runs.
+    /// A service's persistent state.
     ///
     /// # Errors
     /// See [`ApiError`].
@@ -164,7 +164,7 @@ impl ApiClient {
         self.get(&["state", owner.as_str()]).await
     }
 
-    /// Keeps a value under a user's name, or forgets it with `None`.
+    /// Stores a value in a service's state; `None` deletes it.
     ///
     /// # Errors
     /// See [`ApiError`].
@@ -179,17 +179,17 @@ impl ApiClient {
         self.fetch::<serde_json::Value>(request).await.map(drop)
     }
 
-    /// Everything that is kept, as the lines of a backup, chunk by chunk.
+    /// A backup of the whole store, as a stream of chunks.
     ///
     /// # Errors
-    /// See [`ApiError`]. Only the last line says that the backup is whole.
+    /// See [`ApiError`]. The backup is complete only if it has the last line.
     pub async fn backup(&self) -> Result<impl Stream<Item = Result<Bytes, ApiError>>, ApiError> {
         let request = self.lasting(Method::GET, &["backup"])?;
         let response = check(request.send().await.map_err(ApiError::Unreachable)?).await?;
         Ok(response.bytes_stream().map_err(ApiError::Unreachable))
     }
 
-    /// Why the message API is not ready, where it is not.
+    /// Why the message API is not ready; `None` if it is.
     ///
     /// # Errors
     /// When it cannot be reached.
@@ -206,7 +206,7 @@ impl ApiClient {
         Ok(Some(reason))
     }
 
-    /// Opens the feed right after `position`, or at its present end.
+    /// Opens the feed right after `position`, or at its current end.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -230,7 +230,7 @@ impl ApiClient {
         Ok(self.lasting(method, path)?.timeout(REQUEST_TIMEOUT))
     }
 
-    /// A request that may take as long as it takes.
+    /// A request without a time limit.
     fn lasting(&self, method: Method, path: &[&str]) -> Result<RequestBuilder, ApiError> {
         let url =
             crate::url::below(&self.base, path).map_err(|error| ApiError::Refused(error.to_string()))?;
@@ -240,7 +240,7 @@ impl ApiClient {
     async fn fetch<A: DeserializeOwned>(&self, request: RequestBuilder) -> Result<A, ApiError> {
         let response = check(request.send().await.map_err(ApiError::Unreachable)?).await?;
         response.json().await.map_err(|error| {
-            // A body that broke off is a broken connection, not a wrong answer.
+            // An incomplete body is a broken connection, not a malformed response.
             if error.is_decode() { ApiError::Malformed(error) } else { ApiError::Unreachable(error) }
         })
     }
@@ -255,11 +255,11 @@ async fn check(response: Response) -> Result<Response, ApiError> {
         Ok(problem) => problem.detail,
         Err(_) => status.to_string(),
     };
-    Err(if is_passing(status) { ApiError::Unavailable(detail) } else { ApiError::Refused(detail) })
+    Err(if is_retryable(status) { ApiError::Unavailable(detail) } else { ApiError::Refused(detail) })
 }
 
-/// Whether a status says that the same request may be answered otherwise later (RFC 9110; 425: RFC 8470; 429: RFC 6585).
-fn is_passing(status: StatusCode) -> bool {
+/// Whether a request with this status may succeed later (RFC 9110; 425: RFC 8470; 429: RFC 6585).
+fn is_retryable(status: StatusCode) -> bool {
     let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
     status.is_server_error() || later.contains(&status)
 }
@@ -269,8 +269,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_may_change_is_asked_again() {
-        let passing = |code: u16| is_passing(StatusCode::from_u16(code).unwrap());
+    fn only_temporary_failures_are_retried() {
+        let passing = |code: u16| is_retryable(StatusCode::from_u16(code).unwrap());
         assert!([408, 425, 429, 500, 502, 503, 504].into_iter().all(passing));
         assert!(![400, 401, 403, 404, 405, 409, 410, 413, 422, 431].into_iter().any(passing));
     }

@@ -1,4 +1,4 @@
-//! Where a server is, and the way there.
+//! The address of a server, and connecting to it.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-/// How long one address may take to answer.
+/// Time limit for connecting to one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long it may take to find out the addresses of a name.
+/// Time limit for a name lookup.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Addresses of one name that are tried. Overflow rule: the others are not.
+/// Most addresses of one name that are tried. Overflow rule: further addresses are ignored.
 const ADDRESSES: usize = 4;
 
-/// A host, by its name or its number, and a port. A name is looked up anew for each connection: a laptop may be where it is not
-/// known now, and a server may move.
+/// A host, as a name or an IP address, and a port. A name is resolved anew for each connection, because a laptop changes networks and
+/// servers move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     host: String,
@@ -22,13 +22,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// A host that may be a name.
+    /// An endpoint whose host may be a name.
     #[must_use]
     pub fn new(host: &str, port: u16) -> Self {
         Self { host: host.to_owned(), port }
     }
 
-    /// Connects to the first address that answers: `localhost` is often two, and a server listens on one. Errors are for people.
+    /// Connects to the first address that answers: `localhost` often has two, and a server listens on one. Errors are human-readable.
     pub(crate) async fn connect(&self) -> Result<TcpStream> {
         let mut addresses = self.addresses().await?;
         addresses.dedup();

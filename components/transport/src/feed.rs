@@ -1,4 +1,4 @@
-//! The stream of committed events out of the message API: one request whose answer does not end.
+//! The stream of committed events from the message API: one request with an endless response.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use serde::Deserialize;
 
 use crate::api::error::ApiError;
 
-/// The message API sends a heartbeat every five seconds; three missed ones mean that nobody is there.
+/// The message API sends a heartbeat every five seconds; after three missed ones the feed counts as dead.
 const SILENCE: Duration = Duration::from_secs(16);
 /// Longer than any event's line: body and metadata with every byte escaped, and the rest.
 const LINE_LIMIT: usize = 512 * 1024;
 
 /// An open feed.
 ///
-/// Bound: one network chunk and the frames parsed from it are held; while the caller does not ask, nothing more is read.
+/// Bound: one network chunk and the frames parsed from it are held; nothing more is read until the caller asks.
 #[derive(Debug)]
 pub struct Feed {
     response: Response,
@@ -26,7 +26,7 @@ pub struct Feed {
     frames: VecDeque<FeedFrame>,
 }
 
-/// Why a feed ended. Opening it again at the last position goes on without a gap, or says that it cannot.
+/// Why a feed ended. A feed reopened at the last position continues without a gap, or reports that it cannot.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
     /// It could not be opened.
@@ -35,16 +35,16 @@ pub enum FeedError {
     /// The connection broke.
     #[error("read the feed")]
     Broken(#[source] reqwest::Error),
-    /// The message API ended it: it stops, or we were too slow.
+    /// The message API closed it: it is stopping, or we lagged.
     #[error("the message API closed the feed")]
     Closed,
-    /// Nothing came, not even a heartbeat.
+    /// Nothing arrived, not even a heartbeat.
     #[error("the feed fell silent")]
     Silent,
-    /// A line is not a frame.
+    /// A malformed frame.
     #[error("understand the feed")]
     Malformed(#[source] serde_json::Error),
-    /// A line has no end.
+    /// A line exceeds [`LINE_LIMIT`].
     #[error("the feed sent a line of more than {LINE_LIMIT} bytes")]
     TooLong,
 }
@@ -57,7 +57,7 @@ impl Feed {
     /// The next frame; the first one is `Start`.
     ///
     /// # Errors
-    /// See [`FeedError`]. After one the feed is over.
+    /// See [`FeedError`]. After an error the feed is closed.
     pub async fn next(&mut self) -> Result<FeedFrame, FeedError> {
         loop {
             if let Some(frame) = self.frames.pop_front() {
@@ -67,7 +67,7 @@ impl Feed {
         }
     }
 
-    /// A frame that is there already, without waiting.
+    /// A frame that has already arrived; does not wait.
     pub fn next_now(&mut self) -> Option<FeedFrame> {
         self.frames.pop_front()
     }
@@ -88,7 +88,7 @@ impl Feed {
     }
 }
 
-/// How the line of an event begins.
+/// The prefix of an event's line.
 const EVENT: &[u8] = br#"{"type":"event","#;
 
 /// The frame of an event without its tag.
@@ -98,8 +98,8 @@ struct Tagless {
     event: Box<Event>,
 }
 
-/// Reads a line. The tag of an event, which is nearly every line, stands first and is known; to look for it wherever it might stand
-/// takes a copy of everything in the line.
+/// Parses a line. Nearly every line is an event whose tag comes first, which allows a fast path: looking for the tag anywhere would need a
+/// copy of the whole line.
 fn frame(line: &[u8]) -> serde_json::Result<FeedFrame> {
     if !line.starts_with(EVENT) {
         return serde_json::from_slice(line);

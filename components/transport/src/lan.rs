@@ -9,10 +9,10 @@ use protocol::lan::view::{Check, Entry, Overview, Problem, Send, SetTrust};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 
-/// A request may take this long: parts of a long text go one after another.
+/// Time limit of a request; long, because the parts of a long text are sent one after another.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Speaks to one lan-peer.
+/// A client of one lan-peer.
 #[derive(Debug, Clone)]
 pub struct LanClient {
     http: reqwest::Client,
@@ -22,10 +22,10 @@ pub struct LanClient {
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LanError {
-    /// It does not answer.
+    /// The lan-peer does not answer.
     #[error("lan-peer does not answer; start it with 'launcher --lan' or 'launcher run lan-peer'")]
     Unreachable(#[source] reqwest::Error),
-    /// It says no.
+    /// The lan-peer rejected the request.
     #[error("{0}")]
     Refused(String),
 }
@@ -42,7 +42,7 @@ impl LanClient {
         Self { http, base: crate::url::base(address, &["api", "v1"]) }
     }
 
-    /// This node and everybody it knows.
+    /// This node and all known peers.
     ///
     /// # Errors
     /// See [`LanError`].
@@ -50,7 +50,7 @@ impl LanClient {
         self.json(self.get("overview")).await
     }
 
-    /// Sends a message; the answer is what became of it.
+    /// Sends a message; returns its delivery state.
     ///
     /// # Errors
     /// See [`LanError`].
@@ -58,7 +58,7 @@ impl LanClient {
         self.json(self.request(Method::POST, "send").json(request)).await
     }
 
-    /// Says how far a node can be believed.
+    /// Sets how far a node is trusted.
     ///
     /// # Errors
     /// See [`LanError`].
@@ -67,7 +67,7 @@ impl LanClient {
         self.answer(request).await.map(drop)
     }
 
-    /// Why nobody is found.
+    /// The doctor's checks: why no peers are found.
     ///
     /// # Errors
     /// See [`LanError`].
@@ -84,7 +84,7 @@ impl LanClient {
         answer.text().await.map_err(LanError::Unreachable)
     }
 
-    /// What happens from now on, as server-sent events.
+    /// Subscribes to events, as server-sent events.
     ///
     /// # Errors
     /// See [`LanError`].

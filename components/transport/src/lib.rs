@@ -1,11 +1,11 @@
 //! How processes of P2P Chat talk to each other: clients of the message API and of the chat server.
 //!
-//! * [`api`]: one request of the message API a call. [`feed`]: its stream of committed events.
-//! * [`retry`]: a request asked again until there is an answer.
+//! * [`api`]: a client of the message API, one request per call. [`feed`]: its stream of committed events.
+//! * [`retry`]: repeats a request until it is answered.
 //! * [`lan`]: a lan-peer on this machine, as the terminal uses it.
-//! * [`native`]: a connection to the chat server that reconnects and sends nothing twice.
-//! * [`probe`]: whether a server serves, found out with a message.
-//! * [`service`]: a user that is a program and answers each message exactly once. [`allowance`]: how much each user may ask of it.
+//! * [`native`]: a connection to the chat server that reconnects and sends no duplicates.
+//! * [`probe`]: tests a server with a message.
+//! * [`service`]: a user that is a program and answers each message exactly once. [`allowance`]: hourly limits of its users.
 //! * [`lines`]: lines of bounded length from a byte stream.
 
 pub mod allowance;

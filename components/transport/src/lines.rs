@@ -1,17 +1,17 @@
-//! Lines of bounded length from a byte stream. One that is too long is skipped to its end and reported, and costs no memory.
+//! Lines of bounded length from a byte stream. A longer line is skipped to its end and reported, without using memory.
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Reads lines that end with `\n` or `\r\n`.
 ///
-/// Bound: one line of at most `max` bytes and one read of 16 KiB are held. Overflow rule: the rest of a line that is longer is
-/// thrown away as it comes, and [`Line::TooLong`] stands in its place.
+/// Bound: one line of at most `max` bytes and one read of 16 KiB are held. Overflow rule: the rest of a longer line is discarded as it
+/// arrives, and [`Line::TooLong`] is returned in its place.
 #[derive(Debug)]
 pub struct Lines<R> {
     reader: R,
     buffer: BytesMut,
-    /// How much of `buffer` is known to hold no newline.
+    /// The length of the prefix of `buffer` without a newline.
     scanned: usize,
     max: usize,
     skipping: bool,
@@ -22,7 +22,7 @@ pub struct Lines<R> {
 pub enum Line {
     /// Its text without the line end. What is not UTF-8 is replaced by U+FFFD.
     Text(String),
-    /// It was longer than allowed.
+    /// The line exceeded the limit.
     TooLong,
 }
 

@@ -1,12 +1,13 @@
-//! A user's connection to the chat server in the native dialect. It reconnects until it is closed; nothing said is lost or said twice.
+//! A user's connection to the chat server in the native dialect. It reconnects until it is closed; messages are neither lost nor
+//! duplicated.
 //!
-//! The life of a message: [`NativeClient::send`] puts it in the outbox → it is written, now or when there is a connection → the
-//! server's `ack` or a final `error` settles it. After a reconnection all that is unsettled is written again under the same
-//! `client_id`. The life of an event: read → dropped if its `seq` was passed on before → [`Incoming::Event`] → the caller says
-//! [`NativeClient::seen`] when it is dealt with.
+//! The life of a message: [`NativeClient::send`] puts it in the outbox → it is written, now or once connected → the server's `ack` or a
+//! final `error` settles it. After a reconnection, all unsettled messages are written again under the same `client_id`.
+//! The life of an event: read → dropped if its `seq` was already passed on → [`Incoming::Event`] → the caller calls [`NativeClient::seen`]
+//! once it is processed.
 //!
-//! Inside: [`state`] decides, without sockets and clocks; [`reader`] and [`writer`] are the two halves of a connection, neither of
-//! which waits for the other; [`driver`] joins them. Leaves out any storage: what must survive this process is the caller's to keep.
+//! Inside: [`state`] decides, without sockets and clocks; [`reader`] and [`writer`] are the two halves of a connection, which never wait
+//! for each other; [`driver`] joins them. Persistent storage is left to the caller.
 
 mod driver;
 mod incoming;
@@ -20,43 +21,43 @@ use protocol::native::{Ack, ClientFrame, Seen, Send};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use driver::{Driver, Order, Said};
+use driver::{Command, Driver, Submission};
 pub use incoming::{Incoming, REPLAY, SendError};
 pub use options::{CLOSE_TIMEOUT, NativeOptions};
 pub use state::is_another;
 
-/// Frames the caller has not taken yet. Overflow rule: the connection is not read until there is room.
+/// Frames that the caller has not received yet. Overflow rule: the connection is not read until there is room.
 const INCOMING: usize = 256;
-/// Messages, and other orders, that the client has not taken yet. Overflow rule: the caller waits; for messages until the outbox
-/// has room, for orders until the client's task has run.
+/// Messages and commands that the client's task has not accepted yet. Overflow rule: the caller waits; for messages until the outbox has
+/// room, for commands until the task has run.
 const QUEUE: usize = 64;
 
-/// Speaks for one user. Cheap to clone; the connection ends when `shutdown` is cancelled or the receiver of [`Incoming`] is dropped.
+/// A client for one user. Cheap to clone; the connection ends when `shutdown` is cancelled or the receiver of [`Incoming`] is dropped.
 #[derive(Debug, Clone)]
 pub struct NativeClient {
-    said: mpsc::Sender<Said>,
-    orders: mpsc::Sender<Order>,
+    submissions: mpsc::Sender<Submission>,
+    commands: mpsc::Sender<Command>,
 }
 
 impl NativeClient {
-    /// Starts connecting. Whoever handles [`Incoming`] must use [`NativeClient::post`], not `send`, or do it on another task:
-    /// the answer to `send` comes behind the events that are waiting to be handled.
+    /// Starts connecting. A task that handles [`Incoming`] must call [`NativeClient::post`] and not `send`, or call `send` on another task:
+    /// the answer to `send` arrives behind the events waiting to be handled.
     #[must_use]
     pub fn start(options: NativeOptions, shutdown: CancellationToken) -> (Self, mpsc::Receiver<Incoming>) {
-        let (said, said_queue) = mpsc::channel(QUEUE);
-        let (orders, order_queue) = mpsc::channel(QUEUE);
+        let (submissions, submission_queue) = mpsc::channel(QUEUE);
+        let (commands, command_queue) = mpsc::channel(QUEUE);
         let (incoming, incoming_queue) = mpsc::channel(INCOMING);
-        let driver = Driver::new(options, said_queue, order_queue, incoming);
+        let driver = Driver::new(options, submission_queue, command_queue, incoming);
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = driver.run() => {}
             }
         });
-        (Self { said, orders }, incoming_queue)
+        (Self { submissions, commands }, incoming_queue)
     }
 
-    /// Says something and waits until it is stored.
+    /// Sends a message and waits until it is stored.
     ///
     /// # Errors
     /// When the server refuses it, or the client ended.
@@ -64,49 +65,49 @@ impl NativeClient {
         self.submit(send).await?.await.unwrap_or(Err(SendError::Ended))
     }
 
-    /// Says something and returns once it is in the outbox, with where its answer will come; one that never comes means
-    /// [`SendError::Ended`]. What is submitted in order is said in order.
+    /// Sends a message and returns once it is in the outbox, with the receiver of its result; a dropped result means [`SendError::Ended`].
+    /// Messages are sent in the order of submission.
     ///
     /// # Errors
     /// When the client ended.
     pub async fn submit(&self, send: Send) -> Result<oneshot::Receiver<Result<Ack, SendError>>, SendError> {
         let (done, answer) = oneshot::channel();
-        self.said.send((Box::new(send), Some(done))).await.map_err(|_| SendError::Ended)?;
+        self.submissions.send((Box::new(send), Some(done))).await.map_err(|_| SendError::Ended)?;
         Ok(answer)
     }
 
-    /// Says something and returns once it is in the outbox.
+    /// Sends a message and returns once it is in the outbox.
     ///
     /// # Errors
     /// When the client ended.
     pub async fn post(&self, send: Send) -> Result<(), SendError> {
-        self.said.send((Box::new(send), None)).await.map_err(|_| SendError::Ended)
+        self.submissions.send((Box::new(send), None)).await.map_err(|_| SendError::Ended)
     }
 
-    /// Everything of a conversation up to `seq` is dealt with and need not come again.
+    /// Reports a conversation as read up to `seq`, so that those events are not sent again.
     pub async fn seen(&self, conversation: ConversationId, seq: u64) {
         // A client that ended needs no cursor.
-        let _ = self.orders.send(Order::Seen(Seen { conversation, seq })).await;
+        let _ = self.commands.send(Command::Seen(Seen { conversation, seq })).await;
     }
 
-    /// Connects once more and has everything past the server's cursors sent again, for a caller that let events go by. Those that
-    /// come after [`Incoming::Disconnected`] with the reason [`REPLAY`] are without a gap.
+    /// Reconnects and requests everything past the server's cursors again, for a caller that skipped events. Events after
+    /// [`Incoming::Disconnected`] with the reason [`REPLAY`] are complete.
     pub async fn replay(&self) {
-        let _ = self.orders.send(Order::Replay).await;
+        let _ = self.commands.send(Command::Replay).await;
     }
 
-    /// Sends any other frame, if there is a connection; it is dropped otherwise.
+    /// Sends any other frame if connected; it is dropped otherwise.
     pub async fn frame(&self, frame: ClientFrame) {
-        let _ = self.orders.send(Order::Ask(Box::new(frame))).await;
+        let _ = self.commands.send(Command::Ask(Box::new(frame))).await;
     }
 
-    /// Ends the connection in good order: what was told before, cursors above all, is written, and the server has let go of the
-    /// name when this returns. Gives up after [`CLOSE_TIMEOUT`]. Messages without an answer are not waited for.
+    /// Closes the connection: pending frames, cursors above all, are written, and the server has released the name when this returns. Gives
+    /// up after [`CLOSE_TIMEOUT`]. Does not wait for unacknowledged messages.
     pub async fn close(self) {
         let (done, closed) = oneshot::channel();
         let closing = async {
-            // A client that ended has nothing left to close.
-            if self.orders.send(Order::Close(done)).await.is_ok() {
+            // A client that has ended has nothing to close.
+            if self.commands.send(Command::Close(done)).await.is_ok() {
                 let _ = closed.await;
             }
         };

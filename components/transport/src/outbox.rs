@@ -1,4 +1,4 @@
-//! What a native client has said and nobody has acknowledged yet.
+//! Messages of a native client that are not acknowledged yet.
 
 use std::collections::VecDeque;
 
@@ -9,18 +9,18 @@ use tokio::time::Instant;
 
 use crate::native::SendError;
 
-/// Most messages on their way at once. Overflow rule: who wants to say more waits.
+/// Most messages in flight. Overflow rule: callers wait.
 const LIMIT: usize = 1024;
 
-/// Messages in the order they were said. The server tells those written twice by their `client_id`.
+/// Messages in the order of submission. The server recognises duplicates by their `client_id`.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     entries: VecDeque<Entry>,
-    /// So many at the front are written and wait for their answer.
+    /// The number of messages at the front that are written and wait for an answer.
     written: usize,
 }
 
-/// Tells whoever said a message what became of it.
+/// The channel for a message's result.
 pub(crate) type Done = Option<oneshot::Sender<Result<Ack, SendError>>>;
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Outbox {
         self.entries.push_back(Entry { send, state: State::Unwritten, done });
     }
 
-    /// A new connection: everything has to be written again.
+    /// A new connection: all messages must be written again.
     pub(crate) fn rewind(&mut self) {
         self.written = 0;
         for entry in &mut self.entries {
@@ -54,8 +54,7 @@ impl Outbox {
         }
     }
 
-    /// The next message to write, in order; it counts as written afterwards. Nothing overtakes a message that waits to be sent
-    /// again.
+    /// The next message to write, in order; it counts as written afterwards. No message overtakes one that waits for a retry.
     pub(crate) fn next_due(&mut self, now: Instant) -> Option<Send> {
         while let Some(entry) = self.entries.get_mut(self.written) {
             match entry.state {
@@ -71,7 +70,7 @@ impl Outbox {
         None
     }
 
-    /// When the first message is due that the server asked to be sent again later.
+    /// When the first retry that the server requested is due.
     pub(crate) fn next_retry(&self) -> Option<Instant> {
         self.entries.iter().skip(self.written).find_map(|entry| match entry.state {
             State::RetryAt(at) => Some(at),
@@ -79,19 +78,19 @@ impl Outbox {
         })
     }
 
-    /// The server could not take the message now.
+    /// The server asked to retry the message later.
     pub(crate) fn retry_at(&mut self, id: &ClientId, at: Instant) {
         let Some(place) = self.find(id) else { return };
         self.entries[place].state = State::RetryAt(at);
         self.written = self.written.min(place);
     }
 
-    /// The message has its answer. Answers come about in order, so the search is short.
+    /// Settles a message. Answers arrive roughly in order, so the search is short.
     pub(crate) fn settle(&mut self, id: &ClientId, result: Result<Ack, SendError>) {
         let Some(place) = self.find(id) else { return };
         self.written -= usize::from(place < self.written);
         if let Some(done) = self.entries.remove(place).and_then(|entry| entry.done) {
-            // Whoever asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = done.send(result);
         }
     }
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_overtakes_what_must_be_sent_again() {
+    fn nothing_overtakes_a_message_that_waits_for_a_retry() {
         let (mut outbox, now) = (Outbox::default(), Instant::now());
         let later = |ms| now + Duration::from_millis(ms);
         ["1", "2", "3"].iter().for_each(|id| outbox.push(send(id), None));

@@ -1,10 +1,10 @@
-//! Has a message stored, and brought back: whether a server serves, or only accepts connections.
+//! Probes with a message: whether a server works, or only accepts connections.
 //!
 //! * [`chat`]: login, message, acknowledgement and delivery, through the chat server in the native dialect, as [`UserName::probe`].
-//! * [`store`]: one message for the message API to store.
+//! * [`store`]: has the message API store one message.
 //!
-//! A refusal that comes in time is an answer: the server is well, and says that something behind it is not. [`ProbeError::is_refusal`]
-//! tells it from silence. Nothing is tried twice and no session is kept: a probe that insisted would say nothing of who does not.
+//! A timely refusal counts as an answer: the server works, and reports that a dependency does not; [`ProbeError::is_refusal`] distinguishes
+//! it from silence. A probe neither retries nor reuses a session, because a retry would hide failures.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,25 +22,25 @@ use tokio::time::error::Elapsed;
 
 use crate::lines::{Line, Lines};
 
-/// More of an answer over HTTP is not read.
+/// Longest HTTP response that is read, in bytes.
 const ANSWER_BYTES: usize = 4096;
-/// More of what a server says is not shown.
+/// Longest server message that is shown, in characters.
 const WORDS: usize = 200;
 
-/// What is awaited.
+/// What the probe waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Somebody accepts the connection.
+    /// The connection is accepted.
     Connection,
     /// The login is answered.
     Login,
     /// The message is acknowledged as stored.
     Acknowledgement,
-    /// The message is back.
+    /// The message is delivered.
     Delivery,
 }
 
-/// Why a message is not back.
+/// Why a probe failed.
 #[derive(Debug)]
 pub struct ProbeError {
     server: &'static str,
@@ -51,12 +51,12 @@ pub struct ProbeError {
 
 #[derive(Debug)]
 enum Cause {
-    /// Nothing came for so long.
+    /// Nothing arrived within this time.
     Silence(Duration),
     Broken(std::io::Error),
     /// The server closed the connection.
     Closed,
-    /// The server says why not.
+    /// The server refused, with a reason.
     Refused(String),
 }
 
@@ -67,13 +67,13 @@ impl From<std::io::Error> for Cause {
 }
 
 impl ProbeError {
-    /// What did not happen.
+    /// The step that failed.
     #[must_use]
     pub fn step(&self) -> Step {
         self.step
     }
 
-    /// Whether the server said no in time. It is well then, and restarting it helps nobody.
+    /// Whether the server refused in time. Then it works, and a restart would not help.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self.cause, Cause::Refused(_))
@@ -112,10 +112,10 @@ impl fmt::Display for ProbeError {
     }
 }
 
-/// Sends a message through the chat server and waits until it is stored and back.
+/// Sends a message through the chat server and waits until it is stored and delivered.
 ///
 /// # Errors
-/// When that does not happen in time: what, and why.
+/// The step that failed within the time limit, and why.
 pub async fn chat(address: SocketAddr, token: &Secret, within: Duration) -> Result<(), ProbeError> {
     let mut step = Step::Connection;
     let done = tokio::time::timeout(within, through_chat(address, token, &mut step)).await;
@@ -130,7 +130,7 @@ async fn through_chat(address: SocketAddr, token: &Secret, step: &mut Step) -> R
     *step = Step::Acknowledgement;
     let id = ClientId::fresh();
     connection.say(&id).await?;
-    // With some stores a message is back before it is acknowledged.
+    // With some stores a message is delivered before it is acknowledged.
     let (mut is_stored, mut is_back) = (false, false);
     while !(is_stored && is_back) {
         match connection.frame().await? {
@@ -142,7 +142,7 @@ async fn through_chat(address: SocketAddr, token: &Secret, step: &mut Step) -> R
             ServerFrame::Error(error) if error.client_id.as_ref() == Some(&id) => {
                 return Err(refused(&error.message));
             }
-            // What other probes of the same name say, and what is of no interest.
+            // Messages of other probes, and irrelevant frames.
             other => drop(other),
         }
     }
@@ -165,7 +165,7 @@ impl Connection {
     async fn log_in(&mut self, token: &Secret) -> Result<(), Cause> {
         let hello = Hello {
             token: Some(token.expose().to_owned()),
-            // What earlier probes said is of no interest.
+            // Earlier probes' messages are irrelevant.
             replay: false,
             presence: false,
             conversations: false,
@@ -200,7 +200,7 @@ impl Connection {
         Ok(self.writer.write_all(&line).await?)
     }
 
-    /// The next frame. A line of text is what somebody is told who gets no place.
+    /// The next frame. A line of text is the server's refusal if all places are taken.
     async fn frame(&mut self) -> Result<ServerFrame, Cause> {
         loop {
             let line = match self.lines.next().await? {
@@ -208,7 +208,7 @@ impl Connection {
                 Some(Line::TooLong) => continue,
                 Some(Line::Text(line)) => line,
             };
-            // Anything before the first brace is the prompt for people.
+            // Anything before the first brace is the prompt for interactive users.
             match line.find('{').map(|at| serde_json::from_str(&line[at..])) {
                 Some(Ok(ServerFrame::Bye { reason, .. })) => return Err(refused(&reason)),
                 Some(Ok(frame)) => return Ok(frame),
@@ -223,7 +223,7 @@ fn body() -> Body {
     Body::parse("probe").expect("a word is a message")
 }
 
-/// Why it failed, where it did.
+/// Why it failed, if it did.
 fn cause(done: Result<Result<(), Cause>, Elapsed>, within: Duration) -> Option<Cause> {
     done.unwrap_or(Err(Cause::Silence(within))).err()
 }
@@ -235,7 +235,7 @@ fn refused(words: &str) -> Cause {
 /// Has the message API store a message.
 ///
 /// # Errors
-/// When that does not happen in time: what, and why.
+/// The step that failed within the time limit, and why.
 pub async fn store(address: SocketAddr, token: &Secret, within: Duration) -> Result<(), ProbeError> {
     let mut step = Step::Connection;
     let done = tokio::time::timeout(within, in_store(address, token, &mut step)).await;
@@ -243,7 +243,7 @@ pub async fn store(address: SocketAddr, token: &Secret, within: Duration) -> Res
     cause.map_or(Ok(()), |cause| Err(ProbeError { server: "message API", address, step, cause }))
 }
 
-/// By hand, for the launcher keeps no client with its connections and certificates for this.
+/// Plain HTTP over a socket, because the launcher should not hold an HTTP client and its certificates for this.
 async fn in_store(address: SocketAddr, token: &Secret, step: &mut Step) -> Result<(), Cause> {
     let mut stream = TcpStream::connect(address).await?;
     *step = Step::Acknowledgement;
@@ -261,7 +261,7 @@ async fn in_store(address: SocketAddr, token: &Secret, step: &mut Step) -> Resul
     judge(&String::from_utf8_lossy(&answer))
 }
 
-/// What an answer of the message API says (RFC 9112; RFC 9457).
+/// Interprets a response of the message API (RFC 9112; RFC 9457).
 fn judge(answer: &str) -> Result<(), Cause> {
     let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
     let Some(status) = status else { return Err(Cause::Closed) };

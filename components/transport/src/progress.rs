@@ -1,59 +1,59 @@
-//! Which messages to a service are being dealt with, and so how far it has seen each conversation.
+//! The messages that a service is processing, from which its cursors follow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ConversationId;
 
-/// Most messages that are being dealt with at once. Overflow rule: see [`Progress::begin`].
+/// Most messages in progress at once. Overflow rule: see [`Progress::begin`].
 const LIMIT: usize = 512;
 
-/// The messages under way, and whether any was skipped.
+/// The messages in progress, and whether any was skipped.
 ///
-/// Bound: [`LIMIT`] messages; a conversation is forgotten when none of its messages is under way.
+/// Bound: [`LIMIT`] messages; a conversation is dropped when none of its messages is in progress.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     conversations: BTreeMap<ConversationId, Open>,
     open: usize,
     state: State,
-    /// Counts the logs that the messages came from.
+    /// Incremented whenever the server's log changes.
     epoch: u64,
 }
 
 #[derive(Debug, Default)]
 struct Open {
     seqs: BTreeSet<u64>,
-    /// The last event that is dealt with or under way.
+    /// The last event that is processed or in progress.
     head: u64,
 }
 
-/// How the messages come in.
+/// Whether messages arrive without gaps.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Without a gap.
     #[default]
     Following,
-    /// At least one was skipped; nothing more is begun until all is asked for again.
+    /// At least one was skipped; nothing more is begun until a replay.
     Missed,
-    /// It was asked for again; what still comes belongs to the old connection.
-    Asked,
+    /// A replay was requested; events until then belong to the old connection.
+    Replaying,
 }
 
 impl Progress {
-    /// The server keeps another log: what is being dealt with is no place in it.
+    /// The server's log changed: positions of messages in progress are invalid in it.
     pub(crate) fn restart(&mut self) {
         let epoch = self.epoch + 1;
         *self = Self { epoch, ..Self::default() };
     }
 
-    /// The log that messages come from now.
+    /// The current epoch.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Whether a message shall be dealt with now.
+    /// Whether to process a message now.
     ///
-    /// One too many is skipped, and so is every later one, or a cursor could pass over it. They stay unseen, and come again
-    /// once the others are done and [`Progress::must_ask`] says so.
+    /// A message over the limit is skipped, and so is every later one, because a cursor could otherwise pass over it. Skipped messages stay
+    /// unread and arrive again after the replay that [`Progress::must_replay`] requests once the others are done.
     pub(crate) fn begin(&mut self, conversation: &ConversationId, seq: u64) -> bool {
         if self.state == State::Following && self.open >= LIMIT {
             self.state = State::Missed;
@@ -68,7 +68,7 @@ impl Progress {
         new
     }
 
-    /// A message of the log `epoch` is dealt with: how far the conversation is seen now, if that is further than before.
+    /// A message of `epoch` is processed. Returns how far the conversation is read now, if further than before.
     pub(crate) fn finish(&mut self, epoch: u64, conversation: &ConversationId, seq: u64) -> Option<u64> {
         if epoch != self.epoch {
             return None;
@@ -85,7 +85,7 @@ impl Progress {
         }
     }
 
-    /// An event that needs no answer: how far the conversation is seen now, if that is further than before.
+    /// Skips an event that needs no answer. Returns how far the conversation is read now, if further than before.
     pub(crate) fn pass(&mut self, conversation: &ConversationId, seq: u64) -> Option<u64> {
         if self.state != State::Following {
             return None;
@@ -99,17 +99,17 @@ impl Progress {
         }
     }
 
-    /// Whether everything unseen must be asked for again, now that nothing is under way. Says so once.
-    pub(crate) fn must_ask(&mut self) -> bool {
+    /// Whether a replay is needed and nothing is in progress. True once.
+    pub(crate) fn must_replay(&mut self) -> bool {
         let now = self.state == State::Missed && self.open == 0;
         if now {
-            self.state = State::Asked;
+            self.state = State::Replaying;
         }
         now
     }
 
-    /// From here on the messages come without a gap again.
-    pub(crate) fn asked(&mut self) {
+    /// The replay has started: messages arrive without gaps again.
+    pub(crate) fn replay_started(&mut self) {
         self.state = State::Following;
     }
 }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cursor_waits_for_the_oldest_message_under_way() {
+    fn the_cursor_waits_for_the_oldest_message_in_progress() {
         let (mut progress, bob) = (Progress::default(), conversation("bob"));
         for seq in [3, 4, 6] {
             assert!(progress.begin(&bob, seq));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_skipped_is_asked_for_again_and_never_passed_over() {
+    fn skipped_messages_are_replayed_and_never_passed_over() {
         let (mut progress, bob, carol) = (Progress::default(), conversation("bob"), conversation("carol"));
         let limit = LIMIT as u64;
         for seq in 1..=limit {
@@ -147,20 +147,20 @@ mod tests {
         }
         assert!(!progress.begin(&carol, 1));
         for seq in 1..=limit {
-            assert!(!progress.must_ask());
+            assert!(!progress.must_replay());
             assert!(!progress.begin(&carol, 1 + seq), "a later one must not pass over the first");
             assert_eq!(progress.pass(&carol, 2000), None);
             progress.finish(0, &bob, seq);
         }
-        assert!(progress.must_ask());
-        assert!(!progress.must_ask());
+        assert!(progress.must_replay());
+        assert!(!progress.must_replay());
         assert!(!progress.begin(&carol, 3));
-        progress.asked();
+        progress.replay_started();
         assert!(progress.begin(&carol, 1));
     }
 
     #[test]
-    fn what_belongs_to_another_log_moves_no_cursor_in_this_one() {
+    fn a_message_of_another_log_moves_no_cursor() {
         let (mut progress, bob) = (Progress::default(), conversation("bob"));
         assert!(progress.begin(&bob, 3) && progress.begin(&bob, 4));
         progress.restart();

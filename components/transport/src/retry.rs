@@ -1,4 +1,4 @@
-//! Asks the message API until there is an answer, for requests that may be repeated.
+//! Retries requests to the message API that may be repeated.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use kit::failure::chain;
 
 use crate::api::ApiError;
 
-/// The message API is restarted within a second; longer waits only delay the answer.
+/// The message API restarts within a second; longer delays would only postpone the answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// Asks again while the message API cannot be reached or cannot answer now. Only for what does no harm when it is done twice.
+/// Retries while the message API cannot be reached or fails temporarily. Only for idempotent requests.
 ///
 /// # Errors
-/// When the message API refuses, or answers something else than it should: asking again would not help.
+/// When the message API rejects the request or its response is malformed: a retry would not help.
 pub async fn retry<A, F>(mut ask: impl FnMut() -> F) -> Result<A, ApiError>
 where
     F: Future<Output = Result<A, ApiError>>,
@@ -21,7 +21,7 @@ where
     let mut backoff = Backoff::new(LONGEST_WAIT / 10, LONGEST_WAIT);
     loop {
         match ask().await {
-            Err(error) if error.is_passing() => {
+            Err(error) if error.is_retryable() => {
                 tracing::warn!(error = chain(&error), "the message API does not answer; retrying");
                 tokio::time::sleep(backoff.next_delay()).await;
             }

@@ -1,13 +1,15 @@
-//! A service: a user that is a program, and answers each message to it exactly once, whatever is restarted in between.
+//! A service: a user that is a program and answers each message exactly once, across restarts of any component.
 //!
-//! The life of a message: an event comes → passed over if it is the service's own, another program's answer, or of a kind that
-//! asks for nothing → answered with a polite refusal, once, or not at all where its sender has asked for too much this hour →
-//! [`Service::next`] hands it out as a [`Question`] → [`Question::reply`] stores an answer under an id made from the event's, marked
-//! as a program's → [`Question::finish`] → the service's cursor moves past it as soon as everything before it is finished.
-//! When the service dies before that, the event comes again, and its answer, sent again, is told by its id.
+//! The life of a message:
+//! * An event arrives. It is skipped if it is the service's own, another program's answer, or of a type that is not a request.
+//! * If its sender has exceeded the hourly limit, it is refused, politely once and silently afterwards.
+//! * [`Service::next`] returns it as a [`Question`].
+//! * [`Question::reply`] stores an answer, marked as a program's, under an id derived from the event's.
+//! * [`Question::finish`]: the service's cursor moves past it once everything before it is finished.
+//! * If the service dies before that, the event arrives again, and the duplicate answer is recognised by its id.
 //!
-//! Leaves out what the answers are, and any queue: the caller must take what comes and never wait for an answer to be stored
-//! between two calls of [`Service::next`], for that answer comes behind the events that are waiting.
+//! Content of the answers and queueing are left to the caller. It must keep calling [`Service::next`] and never wait for an answer to be
+//! stored between two calls, because that acknowledgement arrives behind the waiting events.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -26,13 +28,13 @@ use crate::allowance::{Allowance, Limits, Verdict};
 use crate::native::{Incoming, NativeClient, NativeOptions, REPLAY, SendError, is_another};
 use crate::progress::Progress;
 
-/// What every answer's client id begins with. Services do not answer what has such an id, nor what is marked as automatic
-/// ([`protocol::metadata::AUTOMATIC`]), so two of them cannot keep each other talking.
+/// The prefix of all answers' client ids. Services do not answer messages with such an id or marked as automatic
+/// ([`protocol::metadata::AUTOMATIC`]), so that two of them cannot keep each other talking.
 pub const REPLY_PREFIX: &str = "re-";
-/// What is under way when the service is told to end gets this long.
+/// Time limit for messages in progress at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(1200);
 
-/// A service's connection to the chat server. It ends when this is dropped.
+/// A service's connection to the chat server, closed on drop.
 #[derive(Debug)]
 pub struct Service {
     name: UserName,
@@ -42,7 +44,7 @@ pub struct Service {
     shutdown: CancellationToken,
     notifier: Notifier,
     ready: bool,
-    /// The server's log, as far as it has said.
+    /// The server's log, if known.
     log: Option<Uuid>,
     _connection: DropGuard,
 }
@@ -52,9 +54,9 @@ struct Shared {
     client: NativeClient,
     progress: Mutex<Progress>,
     allowance: Mutex<Allowance>,
-    /// What its answers are.
+    /// The type of its answers.
     answers: MessageType,
-    /// Something was finished.
+    /// Signals that a message was finished.
     finished: Notify,
 }
 
@@ -68,25 +70,25 @@ impl Shared {
     }
 }
 
-/// What a service is.
+/// The description of a service.
 #[derive(Debug, Clone)]
 pub struct Role {
     /// Its name in the chat.
     pub name: UserName,
-    /// The kinds of messages that ask for something.
+    /// The types of messages that are requests.
     pub kinds: &'static [MessageType],
-    /// The kind of its answers.
+    /// The type of its answers.
     pub answers: MessageType,
-    /// How much each user may ask for in an hour.
+    /// The hourly limits of each user.
     pub limits: Limits,
 }
 
 impl Service {
-    /// Starts connecting. Tells `context.notifier` when it is online.
+    /// Starts connecting. Reports readiness to `context.notifier` once online.
     #[must_use]
     pub fn start(server: SocketAddr, role: Role, context: &Context) -> Self {
         let Role { name, kinds, answers, limits } = role;
-        // Not a child of `context.shutdown`: what is under way then must still be stored.
+        // Not a child of `context.shutdown`: messages in progress at shutdown must still be stored.
         let connection = CancellationToken::new();
         let options = NativeOptions::service(server, name.clone(), context.service_token.clone());
         let (client, incoming) = NativeClient::start(options, connection.clone());
@@ -110,21 +112,21 @@ impl Service {
         }
     }
 
-    /// To say something unasked.
+    /// The client, for unsolicited messages.
     #[must_use]
     pub fn client(&self) -> &NativeClient {
         &self.shared.client
     }
 
-    /// The next message to deal with, or `None` when the service must end.
+    /// The next message to process, or `None` at shutdown.
     ///
     /// # Errors
-    /// When the chat server will not have us.
+    /// When the chat server rejects the service.
     pub async fn next(&mut self) -> Result<Option<Question>, Failure> {
         loop {
-            if self.shared.progress().must_ask() {
+            if self.shared.progress().must_replay() {
                 let shared = Arc::clone(&self.shared);
-                // On a task of its own: this one must go on taking what comes.
+                // In a separate task, because this one must keep receiving.
                 tokio::spawn(async move { shared.client.replay().await });
             }
             let incoming = tokio::select! {
@@ -156,7 +158,7 @@ impl Service {
             }
             Incoming::Disconnected { reason, .. } => {
                 if reason == REPLAY {
-                    self.shared.progress().asked();
+                    self.shared.progress().replay_started();
                 }
                 tracing::warn!(reason, "lost connection to the chat server; reconnecting");
                 self.notifier.status(&format!("not connected: {reason}"));
@@ -181,7 +183,7 @@ impl Service {
             let seen = self.shared.progress().pass(&event.conversation, event.seq);
             if let Some(seq) = seen {
                 let (shared, conversation) = (Arc::clone(&self.shared), event.conversation);
-                // On a task of its own: this one must go on taking what comes. A cursor that is late never moves back.
+                // In a separate task, because this one must keep receiving.
                 tokio::spawn(async move { shared.client.seen(conversation, seq).await });
             }
             return None;
@@ -194,7 +196,7 @@ impl Service {
         let verdict = self.shared.allowance().ask(question.event.sender.key(), Instant::now());
         match verdict {
             Verdict::Granted => return Some(question),
-            // On tasks of their own: this one must go on taking what comes.
+            // In separate tasks, because this one must keep receiving.
             Verdict::Exceeded { again } => drop(tokio::spawn(question.refuse(again))),
             Verdict::Silent => drop(tokio::spawn(question.finish())),
         }
@@ -208,13 +210,13 @@ impl Service {
             && !event.metadata.is_automatic()
     }
 
-    /// Lets what is under way come to its end, for a moment; call it after [`Service::next`] said `None`.
-    pub async fn drain(&mut self, under_way: impl Future<Output = ()>) {
-        let mut under_way = pin!(tokio::time::timeout(DRAIN_TIMEOUT, under_way));
+    /// Waits briefly for messages in progress; call it after [`Service::next`] returned `None`.
+    pub async fn drain(&mut self, in_progress: impl Future<Output = ()>) {
+        let mut in_progress = pin!(tokio::time::timeout(DRAIN_TIMEOUT, in_progress));
         loop {
             tokio::select! {
-                _ = &mut under_way => return,
-                // The answers that are waited for come behind these events, which come again at the next start.
+                _ = &mut in_progress => return,
+                // The awaited acknowledgements arrive behind these events, which arrive again at the next start.
                 incoming = self.incoming.recv() => if incoming.is_none() { return },
             }
         }
@@ -226,20 +228,20 @@ fn rejected(error: &ErrorFrame) -> Failure {
     Failure::new(exit, format!("the chat server refuses this service: {}", error.message))
 }
 
-/// A message to the service. Whoever drops it without [`Question::finish`] leaves it for the next start.
+/// A message to the service. If dropped without [`Question::finish`], it arrives again at the next start.
 #[derive(Debug)]
 pub struct Question {
-    /// What was said.
+    /// The message.
     pub event: Event,
-    /// Whether it was stored before the service came online, so that it may have been answered already.
+    /// Whether it was stored before the service came online; it may have been answered already.
     pub replayed: bool,
-    /// The log that it came from.
+    /// The epoch of its log.
     epoch: u64,
     shared: Arc<Shared>,
 }
 
 impl Question {
-    /// The id of a part of the answer, counted from 1. The first one's is `re-` and the event's id.
+    /// The client id of a part of the answer, counted from 1. The first is `re-` and the event's id.
     #[must_use]
     pub fn reply_id(&self, part: usize) -> ClientId {
         let id = self.event.id;
@@ -251,10 +253,10 @@ impl Question {
     /// Stores a part of the answer, marked as a program's, and returns when it is durable.
     ///
     /// # Errors
-    /// When the server refuses it, or the connection ended for good.
+    /// When the server rejects it, or the client has ended.
     ///
     /// # Panics
-    /// When the metadata are so large that the mark does not fit.
+    /// When the metadata is too large for the mark.
     pub async fn reply(&self, part: usize, body: Body, metadata: Metadata) -> Result<Ack, SendError> {
         let metadata = metadata.into_automatic().expect("a service's metadata leave room for the mark");
         let send = Send {
@@ -269,22 +271,22 @@ impl Question {
         self.shared.client.send(send).await
     }
 
-    /// Counts what an answer cost towards what its asker may spend in an hour.
+    /// Counts the cost of an answer towards the sender's hourly limit.
     pub fn spend(&self, cost: u64) {
         self.shared.allowance().spend(self.event.sender.key(), cost, Instant::now());
     }
 
-    /// Its sender has asked for too much.
+    /// Answers that the sender's hourly limit is exceeded.
     async fn refuse(self, again: Duration) {
         tracing::info!(user = %self.event.sender, "throttled: too many requests this hour");
         match self.reply(1, too_much(again), Metadata::default()).await {
             Ok(_) | Err(SendError::Refused(_)) => self.finish().await,
-            // It is told after the next start.
+            // It is refused after the next start.
             Err(SendError::Ended) => {}
         }
     }
 
-    /// It is dealt with: it need not come again.
+    /// Marks it as processed, so that it does not arrive again.
     pub async fn finish(self) {
         let Self { event, epoch, shared, .. } = self;
         let seen = shared.progress().finish(epoch, &event.conversation, event.seq);
@@ -295,7 +297,7 @@ impl Question {
     }
 }
 
-/// Answers the first message that is one too many.
+/// The answer to the first message over the limit.
 fn too_much(again: Duration) -> Body {
     let minutes = again.as_secs().div_ceil(60).max(1);
     let minutes = if minutes == 1 { "1 minute".to_owned() } else { format!("{minutes} minutes") };

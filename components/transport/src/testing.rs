@@ -1,7 +1,7 @@
-//! Stand-ins for the chat server and the message API, for the tests of whoever talks to them. They keep everything in memory,
-//! hold to the contracts that clients rely on, and tell the test what happened.
+//! Fakes of the chat server and the message API, for tests of their clients. They keep everything in memory, follow the contracts that
+//! clients rely on, and report what happened.
 //!
-//! Leaves out the text dialect, limits, and every fault except a lost connection.
+//! Not included: the text dialect, limits, and faults other than a lost connection.
 
 mod api;
 mod chat;
@@ -24,13 +24,13 @@ pub use world::World;
 /// A name for a test.
 ///
 /// # Panics
-/// When it is none.
+/// When the name is invalid.
 #[must_use]
 pub fn name(text: &str) -> UserName {
     UserName::parse(text).expect("a test uses valid names")
 }
 
-/// Both servers, over one world.
+/// Both servers, with shared state.
 #[derive(Debug)]
 pub struct FakeServers {
     /// Where the chat server listens.
@@ -66,7 +66,7 @@ impl FakeServers {
         Self { chat: chat_address, api: api_address, shared, _shutdown: shutdown.drop_guard() }
     }
 
-    /// What a component is run with to work with these servers, and to end with `shutdown`.
+    /// The context of a component that uses these servers and ends with `shutdown`.
     #[must_use]
     pub fn context(&self, shutdown: CancellationToken) -> Context {
         Context {
@@ -77,7 +77,7 @@ impl FakeServers {
         }
     }
 
-    /// Somebody says something, as if from another client.
+    /// Sends a message as another client.
     ///
     /// # Panics
     /// When the names or the text are not valid.
@@ -85,7 +85,7 @@ impl FakeServers {
         self.say_with(from, to, kind, text, Metadata::default())
     }
 
-    /// Somebody says something with metadata.
+    /// Sends a message with metadata as another client.
     ///
     /// # Panics
     /// When the names or the text are not valid.
@@ -102,10 +102,10 @@ impl FakeServers {
         self.shared.append(draft).0
     }
 
-    /// Waits until something is to be seen in the world, and returns it.
+    /// Waits until `look` finds something in the servers' state, and returns it.
     ///
     /// # Panics
-    /// When it does not come within a minute.
+    /// When that takes longer than a minute.
     pub async fn until<T>(&self, mut look: impl FnMut(&World) -> Option<T>) -> T {
         let mut changes = self.shared.changes.subscribe();
         let found = async {
@@ -131,31 +131,31 @@ impl FakeServers {
         .await
     }
 
-    /// Waits until a user has seen a conversation up to `seq`.
+    /// Waits until a user has read a conversation up to `seq`.
     pub async fn seen(&self, user: &str, other: &str, seq: u64) {
         let (user, other) = (name(user), name(other));
         self.until(|world| (world.cursor(&user, &other) >= seq).then_some(())).await;
     }
 
-    /// Waits until somebody is online.
+    /// Waits until a user is online.
     pub async fn online(&self, user: &str) {
         let user = name(user);
         self.until(|world| world.online().contains(&user).then_some(())).await;
     }
 
-    /// What a service keeps.
+    /// A value of a service's state.
     #[must_use]
     pub fn state(&self, owner: &str, key: &str) -> Option<Value> {
         self.shared.world().state(&name(owner)).get(name(key).key()).cloned()
     }
 
-    /// Puts into a service's state what an earlier run of it would have kept.
+    /// Sets a value of a service's state, as if from an earlier run.
     pub fn put_state(&self, owner: &str, key: &str, value: Value) {
         self.shared.world().put_state(&name(owner), name(key).key().to_owned(), Some(value));
         self.shared.changed();
     }
 
-    /// Cuts every connection to the chat server; new ones are taken.
+    /// Closes every connection to the chat server; new ones are accepted.
     ///
     /// # Panics
     /// Never: the lock is held for one line.

@@ -1,22 +1,22 @@
-//! URLs made of segments: the one place where a name becomes a part of a path.
+//! Building URLs from segments: the only code that puts names into paths.
 
 use std::net::SocketAddr;
 
 use reqwest::Url;
 
-/// A text that cannot stand as a segment of a path: `.` and `..` mean other places there, however they are encoded (WHATWG URL, "single-dot
-/// path segment"), and nothing at all means the place itself.
+/// The text cannot be a path segment: `.` and `..` are special in paths, however they are encoded (WHATWG URL, "single-dot path segment"),
+/// and an empty segment means the path itself.
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' cannot be part of an address")]
 pub(crate) struct SegmentError(String);
 
-/// The URL of a server's pages below some segments of our own.
+/// The URL of a server with these path segments.
 pub(crate) fn base(address: SocketAddr, segments: &[&str]) -> Url {
     let root = Url::parse(&format!("http://{address}")).expect("an address makes a URL");
     below(&root, segments).expect("our own words are segments of a path")
 }
 
-/// The URL that lies below `base` by some segments, each encoded whatever it holds.
+/// The URL below `base` with these segments, each percent-encoded.
 pub(crate) fn below(base: &Url, segments: &[&str]) -> Result<Url, SegmentError> {
     if let Some(bad) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
         return Err(SegmentError((*bad).to_owned()));

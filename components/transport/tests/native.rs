@@ -1,4 +1,4 @@
-//! A native client against servers that read, write or greet as they please: it hears and takes orders in every state.
+//! A native client against servers that read, write or greet as they like: it receives, and accepts requests, in every state.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use transport::{Incoming, NativeClient, NativeOptions};
 
-/// Long enough for a loaded machine; what hangs for ever hangs longer.
+/// Long enough for a loaded machine; a real hang lasts longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn name(text: &str) -> UserName {
@@ -28,7 +28,7 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what}: nothing in {PATIENCE:?}"))
 }
 
-/// A server whose connections hold as little as the system allows.
+/// A server whose connections have the smallest possible buffers.
 fn listen() -> (TcpListener, SocketAddr) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -83,7 +83,7 @@ struct Session {
 }
 
 impl Session {
-    /// Takes a connection, reads its greeting, and answers it.
+    /// Accepts a connection, reads its `hello`, and answers it.
     async fn greet(listener: &TcpListener) -> Self {
         let (stream, _) = listener.accept().await.unwrap();
         let (reader, writer) = stream.into_split();
@@ -121,18 +121,18 @@ async fn connected(incoming: &mut mpsc::Receiver<Incoming>) {
 
 #[tokio::test]
 async fn a_client_whose_writes_wait_still_hears_and_takes_orders() {
-    /// More than all buffers on the way hold: 15 MB.
+    /// More than all buffers in between: 15 MB.
     const MESSAGES: usize = 1000;
     let (listener, server) = listen();
     let (client, mut incoming) = start(server);
     let mut session = soon("a connection", Session::greet(&listener)).await;
     connected(&mut incoming).await;
-    // The server reads nothing from here on. All of it is taken all the same.
+    // The server stops reading. The client still accepts all messages.
     let first = soon("the first one", client.submit(message(0, 15_000))).await.unwrap();
     for n in 1..MESSAGES {
         soon("a place in the outbox", client.post(message(n, 15_000))).await.unwrap();
     }
-    // Cursors and questions do not wait behind the messages.
+    // Cursors and requests do not wait behind the messages.
     for seq in 1..200 {
         soon("a cursor", client.seen(bob(), seq)).await;
     }
@@ -141,7 +141,7 @@ async fn a_client_whose_writes_wait_still_hears_and_takes_orders() {
     assert!(matches!(heard, Some(Incoming::Event(frame)) if frame.event.seq == 7));
     session.write(&ack(0)).await;
     assert_eq!(soon("an answer", first).await.unwrap().unwrap().seq, 1000);
-    // It reads again: everything is there, once and in order, and the cursor, too.
+    // It reads again: everything arrives, once and in order, including the cursor.
     let (mut said, mut seen) = (Vec::new(), 0);
     while said.len() < MESSAGES {
         match soon("a frame", session.read()).await.unwrap() {
@@ -156,7 +156,7 @@ async fn a_client_whose_writes_wait_still_hears_and_takes_orders() {
 
 #[tokio::test]
 async fn a_client_whose_caller_takes_nothing_still_speaks() {
-    /// More than the client holds for its caller.
+    /// More than the client queues for its caller.
     const EVENTS: u64 = 2000;
     let (listener, server) = listen();
     let (client, mut incoming) = start(server);
@@ -167,7 +167,7 @@ async fn a_client_whose_caller_takes_nothing_still_speaks() {
     client.post(message(1, 10)).await.unwrap();
     let said = soon("a message", session.read()).await;
     assert!(matches!(said, Some(ClientFrame::Send(_))), "{said:?}");
-    // Nothing was lost or told out of order meanwhile.
+    // Nothing was lost or reordered meanwhile.
     connected(&mut incoming).await;
     for seq in 1..=EVENTS {
         let heard = soon("an event", incoming.recv()).await;
@@ -180,13 +180,13 @@ async fn a_server_that_never_greets_keeps_nobody_waiting() {
     let (listener, server) = listen();
     let (client, mut incoming) = start(server);
     let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
-    // More than any queue on the way: each is taken at once, and the caller is told nothing, for nothing happened yet.
+    // More than any queue in between: all are accepted at once, and nothing is reported to the caller yet.
     for n in 0..500 {
         soon("a place in the outbox", client.post(message(n, 10))).await.unwrap();
         client.seen(bob(), n as u64).await;
     }
     assert!(incoming.try_recv().is_err());
-    // The connection is closed: the next one gets it all.
+    // The connection is closed: the next one receives everything.
     drop(stream);
     let lost = soon("news of the connection", incoming.recv()).await;
     assert!(matches!(lost, Some(Incoming::Disconnected { .. })), "{lost:?}");
@@ -226,7 +226,7 @@ async fn closing_writes_what_was_said_before_and_waits_for_no_server_that_does_n
     assert_eq!((said, seen), (100, 3));
     drop(session);
     closing.await.unwrap();
-    // A connection that nobody answers ends with its owner.
+    // An unanswered connection ends with its owner.
     let (client, _incoming) = start(server);
     let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
     let mut silent = BufReader::new(stream);

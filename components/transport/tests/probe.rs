@@ -1,4 +1,4 @@
-//! What a probe says of servers that serve, that refuse, and that only accept connections.
+//! Probes of servers that work, that refuse, and that only accept connections.
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const WELCOME: &str = r#"Enter your username: {"type":"welcome","name":"p2p-probe","token":"t","online":[],"conversations":[],"durability":"fsync"}"#;
 
-/// A server that answers each line it reads with the next of these, and then with nothing.
+/// A server that answers each line with the next of these, and then not at all.
 async fn server(answers: &'static [&'static str]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! A service against the stand-in servers: each message is answered once, whatever is lost in between.
+//! A service against the fake servers: each message is answered once, whatever connections are lost.
 #![cfg(feature = "testing")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -66,7 +66,7 @@ async fn an_answer_that_was_stored_is_not_given_again_after_a_restart() {
     let question = first.next().await.unwrap().unwrap();
     let body = Body::parse("the first answer").unwrap();
     question.reply(1, body, Metadata::default()).await.unwrap();
-    // It dies here: stored, and not seen.
+    // It dies here: the answer is stored, the question unread.
     drop((question, first));
     let second = tokio::spawn(serve(start(&servers, &shutdown)));
     servers.seen("echo", "alice", 1).await;
@@ -83,7 +83,7 @@ async fn a_flood_that_does_not_fit_is_answered_in_the_end() {
     }
     let shutdown = CancellationToken::new();
     let mut service = start(&servers, &shutdown);
-    // Nobody answers until nothing more is handed out.
+    // No answer until no more questions are returned.
     let mut held = Vec::new();
     for _ in 0..512 {
         held.push(service.next().await.unwrap().unwrap());
@@ -160,7 +160,7 @@ async fn whoever_asks_for_too_much_is_told_once_and_others_are_not_held_up() {
     service.await.unwrap();
 }
 
-/// A program of the kind that the README shows: it answers whatever a text client is shown, and sees no mark.
+/// A program like that in the README: it answers everything that a text client shows, and sees no mark.
 #[tokio::test]
 async fn two_programs_that_answer_each_other_fall_silent() {
     let servers = FakeServers::start().await;

@@ -1,4 +1,4 @@
-//! Serves the page alone, for work on it: `cargo run -p web-adapter --example page -- LISTEN CHAT_SERVER`.
+//! Serves only the page, for its development: `cargo run -p web-adapter --example page -- LISTEN CHAT_SERVER`.
 
 use std::error::Error;
 use std::net::SocketAddr;

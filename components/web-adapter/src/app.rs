@@ -1,4 +1,4 @@
-//! What every request and session shares.
+//! State shared by all requests and sessions.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::origins::Origins;
 use crate::servers::ChatServers;
 
-/// What every request and session shares.
+/// State shared by all requests and sessions.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) hosts: Hosts,
@@ -21,10 +21,10 @@ pub(crate) struct App {
     pub(crate) servers: ChatServers,
     pub(crate) places: Places,
     pub(crate) logins: Logins,
-    /// What existing pages are told of who is online.
+    /// Lists of online users for existing pages.
     pub(crate) lists: Arc<Lists>,
     pub(crate) metrics: Arc<Metrics>,
-    /// The WebSockets, which outlive the requests that opened them.
+    /// The sessions, which outlive their HTTP requests.
     pub(crate) sessions: TaskTracker,
     pub(crate) shutdown: CancellationToken,
 }

@@ -3,7 +3,7 @@
 use kit::http::Page;
 use kit::page_files;
 
-/// Every file there is; nothing else is served.
+/// All files; nothing else is served.
 pub(crate) static PAGE: Page = Page::new(
     "",
     page_files! { "../page":

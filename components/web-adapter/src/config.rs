@@ -1,4 +1,4 @@
-//! What an operator may set: `[web-adapter]`.
+//! The configuration section `[web-adapter]`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -7,31 +7,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::origins::{Origins, check_hosts};
 
-/// The part of the configuration that is this component's own.
+/// This component's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// Where it serves the page and `/ws`. Port 0 asks the system for a free one.
+    /// The address of the page and `/ws`. Port 0 lets the system choose a port.
     pub listen: SocketAddr,
-    /// Chat servers beside our own that a page may name in its `login`.
+    /// Additional chat servers that a page may name in its `login`.
     pub chat_servers: Vec<SocketAddr>,
-    /// Origins (`https://chat.example`) of pages served elsewhere that may open `/ws`. Our own page always may.
+    /// Origins (`https://chat.example`) of other pages that may open `/ws`. Our own page always may.
     pub allowed_origins: Vec<String>,
-    /// Names (`chat.example`) under which browsers reach us, beside `localhost` and IP addresses.
+    /// Host names (`chat.example`) under which browsers reach us, beside `localhost` and IP addresses.
     pub allowed_hosts: Vec<String>,
-    /// Addresses of proxies that say for whom a connection is (PROXY protocol, version 1 or 2). From anywhere else such a header is not
-    /// taken.
+    /// Addresses of proxies that send a PROXY header (version 1 or 2). From other addresses such a header is rejected.
     pub proxies: Vec<IpAddr>,
-    /// How many logins a minute pages at one address may make for long, and at once; this machine has a limit that only a program that is
-    /// stuck reaches. 0 is no limit.
+    /// Logins per minute from one address, sustained and as a burst; loopback has a limit that only a broken program reaches. 0 disables
+    /// the limit.
     pub logins_per_minute: u32,
 }
 
 impl Config {
-    /// Says which value cannot be, key first, so that the launcher can tell before anything starts.
+    /// Validates the values, so that the launcher reports errors before anything starts. The message starts with the key.
     ///
     /// # Errors
-    /// For the first such value.
+    /// For the first invalid value.
     pub fn validate(&self) -> Result<(), Failure> {
         Origins::parse(&self.allowed_origins)
             .and_then(|_| check_hosts(&self.allowed_hosts))

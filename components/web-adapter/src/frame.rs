@@ -1,4 +1,4 @@
-//! What a browser's frame is before anybody looks into it, and the frames that say what is wrong with one.
+//! Unparsed frames of browsers, and the error frames about them.
 
 use protocol::native::{ErrorCode, ErrorFrame, ServerFrame};
 use protocol::web::AdapterFrame;
@@ -19,7 +19,7 @@ pub(crate) enum BadFrame {
 }
 
 impl BadFrame {
-    /// As the native dialect says it.
+    /// As an error of the native dialect.
     pub(crate) fn to_native(&self) -> ServerFrame {
         let code = match self {
             Self::Binary | Self::NotJson(_) => ErrorCode::BadFrame,
@@ -29,18 +29,18 @@ impl BadFrame {
         error(code, self.to_string())
     }
 
-    /// As existing pages are told.
+    /// As a frame for existing pages.
     pub(crate) fn to_system(&self) -> AdapterFrame {
         system(format!("Not understood: {self}."))
     }
 }
 
-/// An error of the native dialect that is about no message.
+/// An error of the native dialect that concerns no message.
 pub(crate) fn error(code: ErrorCode, message: String) -> ServerFrame {
     ServerFrame::Error(ErrorFrame { code, message, client_id: None, retry_after_ms: None })
 }
 
-/// Something the server itself tells an existing page.
+/// Information from the server for an existing page.
 pub(crate) fn system(message: impl Into<String>) -> AdapterFrame {
     AdapterFrame::System { message: message.into() }
 }
@@ -48,13 +48,13 @@ pub(crate) fn system(message: impl Into<String>) -> AdapterFrame {
 /// The `type` of a frame, if it is a JSON object.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Outline {
-    /// The type; nothing when it is missing or no text.
+    /// The type; `None` if it is missing or not a string.
     #[serde(rename = "type", default, deserialize_with = "text_or_nothing")]
     pub(crate) kind: Option<String>,
 }
 
 impl Outline {
-    /// Reads it.
+    /// Parses a frame.
     pub(crate) fn parse(frame: &str) -> Result<Self, BadFrame> {
         check(frame)?;
         serde_json::from_str(frame).map_err(|error| BadFrame::NotJson(error.to_string()))
@@ -67,7 +67,7 @@ fn text_or_nothing<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<
 }
 
 fn check(frame: &str) -> Result<(), BadFrame> {
-    // serde would take an array for a struct, too.
+    // serde would also accept an array for a struct.
     if !frame.trim_start().starts_with('{') {
         return Err(BadFrame::NotJson("it does not start with '{'".to_owned()));
     }

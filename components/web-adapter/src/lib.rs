@@ -1,11 +1,11 @@
 //! web-adapter: serves the page, and bridges each browser's WebSocket to the chat server.
 //!
-//! * [`config`] is what an operator may set; `servers` and `origins` what follows from it: where a login may go, and who may log in.
+//! * [`config`] is the configuration; `servers` and `origins` derive from it: where a login may go, and which pages may log in.
 //! * `router` answers HTTP: the page (`assets`), `/ws`, health.
 //! * `socket` is one WebSocket. `session` reads its first frame and hands it to `native` (frames pass 1:1) or `legacy` (WIRE §4).
 //!
-//! Keeps nothing: no message, no user, no queue. A browser that does not read makes us stop reading the chat server, which
-//! then feeds that session from the store at its own pace.
+//! Stateless: no message, user or queue is stored. If a browser does not read, we stop reading from the chat server, which then feeds that
+//! session from the store at its own pace.
 
 pub mod config;
 
@@ -39,26 +39,26 @@ use crate::app::App;
 use crate::origins::Origins;
 use crate::servers::ChatServers;
 
-/// WebSockets at once. Overflow rule: further ones are refused with 503.
+/// Most WebSockets at once. Overflow rule: further ones are refused with 503.
 const MAX_SOCKETS: usize = 4096;
-/// WebSockets from one address at once; everybody behind one router shares them.
+/// Most WebSockets from one address at once; all users behind one router share them.
 const MAX_SOCKETS_PER_ADDRESS: usize = 256;
-/// What the sessions get to say good-bye to their browsers when we are told to end.
+/// Time limit for sessions to close their browsers' connections at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// Serves the page and `/ws` until `context.shutdown`; `chat` is the chat server that a login goes to.
 ///
 /// # Errors
-/// When the address is taken, or a configured origin or host is not one.
+/// When the address is in use, or a configured origin or host is invalid.
 pub async fn run(config: Config, chat: SocketAddr, context: Context) -> Result<(), Failure> {
     let listener = kit::listen::bind(config.listen).await?;
     serve(listener, config, chat, context).await
 }
 
-/// As [`run`], on a listener that is bound already.
+/// Like [`run`], on a bound listener.
 ///
 /// # Errors
-/// When a configured origin or host is not one.
+/// When a configured origin or host is invalid.
 pub async fn serve(
     listener: TcpListener,
     config: Config,
@@ -88,7 +88,7 @@ pub async fn serve(
     let server = kit::http::Server::new(router::router(app)).with_proxies(config.proxies);
     server.run(listener, context.shutdown).await;
     sessions.close();
-    // Whoever is not done by then does not read; the browser comes back by itself.
+    // Remaining browsers do not read; they reconnect by themselves.
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, sessions.wait()).await;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What `/metrics` tells.
+//! The metrics of `/metrics`.
 
 use kit::metrics::{Counter, Exposition};
 
@@ -7,15 +7,15 @@ use kit::metrics::{Counter, Exposition};
 pub(crate) struct Metrics {
     /// WebSockets opened.
     pub(crate) opened: Counter,
-    /// WebSockets refused, for their origin or for want of a place.
+    /// WebSockets refused, because of their origin or the limit.
     pub(crate) refused: Counter,
-    /// Frames taken from browsers.
+    /// Frames received from browsers.
     pub(crate) frames_in: Counter,
-    /// Pings taken from browsers.
+    /// Pings received from browsers.
     pub(crate) pings: Counter,
-    /// Frames handed to browsers.
+    /// Frames sent to browsers.
     pub(crate) frames_out: Counter,
-    /// Sessions that ended because the chat server was away.
+    /// Sessions that ended because the chat server was unreachable.
     pub(crate) chat_away: Counter,
 }
 

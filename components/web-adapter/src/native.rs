@@ -1,6 +1,6 @@
 //! The native dialect over a WebSocket: each frame is passed on as it is, one JSON object for one line, both ways.
 //!
-//! What a frame means is the chat server's business; here it is only held to be one JSON object of bounded length.
+//! The chat server interprets the frames; here they are only checked to be one JSON object of bounded length.
 
 use std::net::SocketAddr;
 
@@ -14,18 +14,18 @@ use crate::metrics::Metrics;
 use crate::socket::{Gone, Input, Socket, code};
 use crate::upstream::Upstream;
 
-/// Frames handed over before the browser's socket is flushed: a replay costs a system call for this many, not for each.
+/// Most frames written before the browser's socket is flushed: a replay costs one system call per batch.
 const BATCH: usize = 64;
 
 /// How a session ended.
 enum End {
     /// The browser left.
     Gone,
-    /// We are told to end.
+    /// Shutdown.
     Shutdown,
-    /// The chat server left; this was the last it said.
+    /// The chat server closed the connection, with its last frame.
     ServerLeft(Option<Utf8Bytes>),
-    /// The browser's connection cannot go on.
+    /// The browser's connection must be closed, with this code.
     Broken(u16),
 }
 
@@ -47,7 +47,7 @@ pub(crate) async fn run(
         Ok(upstream) => upstream,
         Err(error) => {
             tracing::warn!(%server, %error, "the chat server cannot be reached");
-            return say_away(socket, metrics).await;
+            return close_unreachable(socket, metrics).await;
         }
     };
     let mut session = Session { socket, upstream, metrics, last: None };
@@ -57,32 +57,32 @@ pub(crate) async fn run(
     match end {
         End::Gone => {}
         End::Broken(code) => socket.close(code, "the frame cannot be read").await,
-        End::Shutdown => say_bye(socket, code::GOING_AWAY, "the web adapter is restarting").await,
+        End::Shutdown => close_with_bye(socket, code::GOING_AWAY, "the web adapter is restarting").await,
         End::ServerLeft(last) => match last.as_deref().map(serde_json::from_str::<ServerFrame>) {
-            // It has said good-bye itself.
+            // The server has already sent its `bye`.
             Some(Ok(ServerFrame::Bye { reason, .. })) => socket.close(code::TRY_AGAIN, &reason).await,
             Some(Ok(ServerFrame::Error(error))) if is_final(error.code) => {
                 socket.close(code::POLICY, &error.message).await;
             }
-            Some(_) | None => say_away(socket, metrics).await,
+            Some(_) | None => close_unreachable(socket, metrics).await,
         },
     }
     upstream.close().await;
 }
 
-async fn say_away(socket: Socket, metrics: &Metrics) {
+async fn close_unreachable(socket: Socket, metrics: &Metrics) {
     metrics.chat_away.add(1);
-    say_bye(socket, code::TRY_AGAIN, "lost connection to the chat server").await;
+    close_with_bye(socket, code::TRY_AGAIN, "lost connection to the chat server").await;
 }
 
-async fn say_bye(mut socket: Socket, code: u16, reason: &str) {
+async fn close_with_bye(mut socket: Socket, code: u16, reason: &str) {
     let bye = ServerFrame::Bye { reason: reason.to_owned(), reconnect_after_ms: None };
     if socket.send(&bye).await.is_ok() {
         socket.close(code, reason).await;
     }
 }
 
-/// Whether the server closes the connection after such an error.
+/// Whether the server closes the connection after this error.
 fn is_final(code: ErrorCode) -> bool {
     match code {
         ErrorCode::BadName
@@ -102,7 +102,7 @@ struct Session<'a> {
     socket: Socket,
     upstream: Upstream,
     metrics: &'a Metrics,
-    /// The last frame of the server, which may say why it closes.
+    /// The server's last frame, which may contain the reason for closing.
     last: Option<Utf8Bytes>,
 }
 
@@ -126,7 +126,7 @@ impl Session<'_> {
         }
     }
 
-    /// Something from the browser.
+    /// Handles input from the browser.
     async fn take(&mut self, input: Input) -> Result<(), End> {
         self.metrics.frames_in.add(1);
         let line = match input {
@@ -136,7 +136,7 @@ impl Session<'_> {
                 self.socket.send(&bad.to_native()).await?;
                 return Err(End::Broken(code));
             }
-            // Only existing pages are asked.
+            // Only existing pages are pinged for receipts.
             Input::Taken(_) => return Ok(()),
             Input::Gone => return Err(End::Gone),
         };
@@ -146,8 +146,8 @@ impl Session<'_> {
         }
     }
 
-    /// Writes a frame to the server. While that takes no more, the frame counts as input that is not finished; a browser that is to be
-    /// closed for what it holds is told so by [`Socket::next`].
+    /// Writes a frame to the server. While the server does not read, the frame counts as incomplete input; a browser that must be closed
+    /// for that is reported by [`Socket::next`].
     async fn pass_on(&mut self, line: &[u8]) -> std::io::Result<()> {
         let Self { socket, upstream, .. } = self;
         let mut write = std::pin::pin!(upstream.write(line));
@@ -165,7 +165,7 @@ impl Session<'_> {
         written
     }
 
-    /// Something from the server, and whatever else has come already.
+    /// Handles input from the server, with everything else that has already arrived.
     async fn hand_over(&mut self, frame: Option<String>) -> Result<(), End> {
         let mut next = Some(frame);
         let mut count = 0;

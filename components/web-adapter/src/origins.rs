@@ -1,15 +1,15 @@
-//! Which pages may open a WebSocket. A browser sends cookies, and reaches loopback, on behalf of any page that asks it to; the
-//! `Origin` header is how it tells whose wish it was (RFC 6455 §10.2).
+//! Which pages may open a WebSocket. Browsers send cookies and connect to loopback on behalf of any page; the `Origin` header identifies
+//! the page (RFC 6455 §10.2).
 
 use axum::http::{HeaderMap, header};
 
-/// The origins an operator listed, beside the one we serve ourselves.
+/// The configured origins, in addition to our own.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origins {
     listed: Vec<String>,
 }
 
-/// A configured origin or host is not one.
+/// A configured origin or host is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OriginError {
     #[error(
@@ -23,14 +23,14 @@ pub(crate) enum OriginError {
 }
 
 impl Origins {
-    /// Reads the configured list.
+    /// Parses the configured list.
     pub(crate) fn parse(list: &[String]) -> Result<Self, OriginError> {
         let listed = list.iter().map(|text| parse_origin(text)).collect::<Result<_, _>>()?;
         Ok(Self { listed })
     }
 
-    /// Whether a WebSocket may be opened, by the request's headers. No `Origin` at all means that it is no browser, and other
-    /// programs may connect to the chat server anyway.
+    /// Whether a request may open a WebSocket. Without `Origin` it is not from a browser, and other programs can connect to the chat server
+    /// anyway.
     pub(crate) fn allow(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
         let Ok(origin) = origin.to_str() else { return false };
@@ -38,7 +38,7 @@ impl Origins {
         self.is_own(&origin, headers) || self.listed.contains(&origin)
     }
 
-    /// Our own page: its origin is the host that it asks now. The scheme may differ, for TLS may end at a proxy before us.
+    /// Our own page: its origin is the requested host. The scheme may differ, because a proxy may terminate TLS.
     fn is_own(&self, origin: &str, headers: &HeaderMap) -> bool {
         let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());

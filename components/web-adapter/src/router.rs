@@ -1,4 +1,4 @@
-//! The HTTP side: the page, `/ws`, `/healthz`, `/readyz`, `/metrics`; a check of `Host` before and strict headers behind all of it.
+//! The HTTP routes: the page, `/ws`, `/healthz`, `/readyz`, `/metrics`; requests are checked by `Host`, and responses get security headers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::socket::{self, Socket};
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     let told = Arc::clone(&app);
-    // Ready whatever the chat server does: the page loads, says what is wrong, and comes back by itself.
+    // Ready independently of the chat server: the page loads, shows what is wrong, and reconnects by itself.
     let health = kit::http::health(|| true, move || told.metrics.render(told.places.taken()));
     Router::new()
         .route("/ws", any(open))
@@ -30,7 +30,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Refuses what a browser sends under a name that is not ours, or for a page of another origin. `/ws` has a list of its own of those.
+/// Rejects requests under a foreign host name or on behalf of a foreign page. `/ws` has its own list of origins.
 async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let request = match app.hosts.check(request) {
         Ok(request) => request,

@@ -1,4 +1,4 @@
-//! Where a login may go: our own chat server, and those that the operator listed. A page must never make us connect anywhere else.
+//! The chat servers that a login may name: our own and the configured ones. A page must never make us connect anywhere else.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,12 +22,12 @@ impl ChatServers {
         Self { all: std::iter::once(own).chain(listed.iter().copied()).collect() }
     }
 
-    /// Where a login goes that names no server.
+    /// The default server.
     pub(crate) fn own(&self) -> SocketAddr {
         self.all[0]
     }
 
-    /// The server that a login names. Half a name is completed from the list; nothing is ever looked up in the DNS.
+    /// The server that a login names. A missing host or port is completed from the list; no DNS lookups.
     pub(crate) fn find(&self, host: Option<&str>, port: Option<&Port>) -> Result<SocketAddr, NotListed> {
         let host = host.map(str::trim).filter(|host| !host.is_empty());
         let matches = |server: &&SocketAddr| {
@@ -46,7 +46,7 @@ fn names(host: &str, ip: IpAddr) -> bool {
     bare.parse() == Ok(ip)
 }
 
-/// What was named, cut to a length and to characters that cannot disturb whoever reads it.
+/// The named server for an error message, truncated and sanitised.
 fn describe(host: Option<&str>, port: Option<&Port>) -> String {
     let host = sanitise::short_line(host.unwrap_or("(the usual host)"), 64);
     port.map_or_else(|| host.to_string(), |port| format!("{host}:{}", port.0))

@@ -1,4 +1,4 @@
-//! The first frame of a WebSocket, which decides how the rest is spoken: `hello` is native, `login` is WIRE §4.
+//! The first frame of a WebSocket selects the dialect: `hello` is native, `login` is WIRE §4.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,23 +16,23 @@ use crate::legacy::{self, bad_name, explain};
 use crate::native;
 use crate::socket::{Gone, Input, Socket, code};
 
-/// How long a browser may take to say who it is.
+/// Time limit for the login.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// Frames that are no login, before the connection is closed.
+/// Most invalid frames before the connection is closed.
 const MAX_ATTEMPTS: usize = 16;
 
-/// What the first frame asks for.
+/// The first frame, interpreted.
 enum First {
     Native(String),
     Legacy(UserName, std::net::SocketAddr),
-    /// Not a login; say this and listen on.
+    /// Not a login; answer this and continue.
     No(Answer),
-    /// Not a login, and there will be none; say this and close.
+    /// Not a login; answer this and close.
     Never(Answer, u16),
     Gone,
 }
 
-/// An error in the dialect that the browser seems to speak.
+/// An error in the dialect that the browser seems to use.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer {
@@ -55,7 +55,7 @@ pub(crate) async fn run(mut socket: Socket, client: IpAddr, app: &App) {
     }
 }
 
-/// A login counts for the address that it comes from.
+/// Counts a login towards its address's limit.
 fn counted(first: First, client: IpAddr, app: &App) -> First {
     let is_native = match first {
         First::Native(_) => true,
@@ -115,7 +115,7 @@ fn read(input: Input, app: &App) -> First {
         },
         Input::Bad(bad) => First::No(Answer::Native(bad.to_native())),
         Input::Broken(bad, code) => First::Never(Answer::Native(BadFrame::to_native(&bad)), code),
-        // Nothing was asked yet.
+        // No ping was sent yet.
         Input::Taken(_) | Input::Gone => First::Gone,
     }
 }

@@ -1,14 +1,13 @@
-//! One browser's WebSocket: bounded frames, a heartbeat, and no waiting for ever on one that does not read.
+//! A browser's WebSocket: bounded frames, a heartbeat, and bounded waiting for a browser that does not read.
 //!
-//! Everything that is queued for the browser waits until the one before was written: frames by [`Socket::feed`], the answers to its
-//! pings because nothing more is read until they are written. What a browser has got it tells by answering pings of ours, which
-//! it does without its page's doing ([`Socket::ask`]).
+//! Output is written in order: each frame waits for the previous one ([`Socket::feed`]), and after a ping nothing more is read until its
+//! answer is written. The browser confirms what it has received by answering our pings, without any code in its page ([`Socket::ask`]).
 //!
-//! What frames hold that are not whole, or cannot be passed on yet, has one bound for all browsers ([`kit::unfinished`]); the one that holds the most is told so
-//! and closed, and until then it can be waiting for anything here.
+//! Incomplete frames and frames that cannot be passed on yet share one limit across all browsers ([`kit::unfinished`]); the one that holds
+//! the most is told so and closed, whatever it is waiting for here.
 //!
-//! The life of a frame: read whole → longer than a line may be, or binary: [`Input::Bad`] → otherwise [`Input::Text`]. A frame so
-//! long that it is not even read ends the connection, after a word about why.
+//! The life of a frame: read completely → too long for a line, or binary: [`Input::Bad`] → otherwise [`Input::Text`]. A frame too long to
+//! be read closes the connection with the reason.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,22 +25,22 @@ use tokio_tungstenite::tungstenite::Error as WebSocketError;
 use crate::frame::BadFrame;
 use crate::metrics::Metrics;
 
-/// Frames up to this length are read so that they can be answered; longer ones end the connection.
+/// Longest frame that is read and answered; longer ones close the connection.
 const READ_BYTES: usize = 4 * LINE_BYTES;
-/// How often the browser is asked whether it is there; silent for three times that long, it is not.
+/// The ping interval; a browser silent for three times as long counts as gone.
 const PING_EVERY: Duration = Duration::from_secs(20);
-/// A browser that takes nothing for this long is gone.
+/// A browser that does not read for this long counts as gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Frames are handed to the system together up to this length.
+/// Frames are written together up to this length.
 const WRITE_BYTES: usize = 16 * 1024;
-/// What may wait to be written: no more than the longest frame beside those, for each waits for the one before.
+/// Size limit of the write buffer: the longest frame beside those, because each waits for the previous one.
 const MAX_WRITE_BYTES: usize = WRITE_BYTES + 2 * SERVER_FRAME_BYTES;
-/// Pings that a browser may send in a second for long, and at once; past that it is read more slowly.
+/// Pings per second from a browser, sustained, and their burst; above it the browser is read more slowly.
 const PINGS_PER_SECOND: u32 = 10;
 const PING_BURST: u32 = 50;
-/// The head of a browser's control frame: its kind, its length, its mask (RFC 6455, 5.2).
+/// Size of the header of a browser's control frame (RFC 6455, 5.2).
 const CONTROL_HEAD: usize = 6;
-/// How long a browser may take to close.
+/// Time limit for the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Close codes (RFC 6455 §7.4.1 and the IANA registry).
@@ -55,45 +54,45 @@ pub(crate) mod code {
     pub(crate) const TRY_AGAIN: u16 = 1013;
 }
 
-/// A WebSocket that was accepted.
+/// An accepted WebSocket.
 #[derive(Debug)]
 pub(crate) struct Socket {
     web_socket: WebSocket,
     connection: Arc<Connection>,
     metrics: Arc<Metrics>,
-    /// Its unfinished frame holds too much: nothing is waited for any more.
+    /// Its incomplete frame holds too much: nothing is waited for any more.
     is_refused: bool,
     heard: Instant,
     ping: Interval,
     pings: Allowance,
-    /// Until when the answer to a ping must be written; nothing is read before.
+    /// Deadline for writing the answer to a ping; nothing is read before.
     owes: Option<Instant>,
-    /// A browser that sends too many pings is not read until then.
+    /// The browser is not read until then because of too many pings.
     rests: Option<Instant>,
-    /// The question that the browser has not answered.
+    /// The unanswered ping.
     asked: Option<u64>,
 }
 
-/// What came from the browser.
+/// Input from the browser.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// A text frame of at most [`LINE_BYTES`].
     Text(String),
-    /// A frame that is not to be passed on; the connection goes on.
+    /// An invalid frame; the connection continues.
     Bad(BadFrame),
-    /// The connection cannot go on; say why, and close with this code.
+    /// The connection must be closed with this code, after the reason.
     Broken(BadFrame, u16),
-    /// The browser has got everything that was sent before this question of ours.
+    /// The browser has received everything sent before this ping.
     Taken(u64),
     /// The browser left.
     Gone,
 }
 
-/// The browser is gone, or takes nothing any more.
+/// The browser has gone or does not read any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gone;
 
-/// Sets the bounds of a WebSocket before it is accepted.
+/// Sets the limits of a WebSocket before it is accepted.
 pub(crate) fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
     upgrade
         .max_message_size(READ_BYTES)
@@ -123,7 +122,7 @@ impl Socket {
         }
     }
 
-    /// The next frame. Cancel-safe, for reading is: what was read of a frame stays with the WebSocket.
+    /// The next frame. Cancel-safe: a partially read frame stays in the WebSocket.
     pub(crate) async fn next(&mut self) -> Input {
         let connection = Arc::clone(&self.connection);
         tokio::select! {
@@ -135,12 +134,12 @@ impl Socket {
         }
     }
 
-    /// So many bytes that came whole are held until they can be passed on; they count as input that is not finished.
+    /// Sets the number of bytes that wait to be passed on; they count as incomplete input.
     pub(crate) fn holds(&self, bytes: usize) {
         self.connection.holds(bytes);
     }
 
-    /// Waits until what this browser holds is too much. [`Socket::next`] says so, too.
+    /// Waits until this browser must be closed for its incomplete input. [`Socket::next`] reports it, too.
     pub(crate) fn refused(&self) -> impl Future<Output = ()> + Send + use<> {
         let connection = Arc::clone(&self.connection);
         async move { connection.refused().await }
@@ -151,24 +150,24 @@ impl Socket {
             if self.answer_ping().await.is_err() {
                 return Input::Gone;
             }
-            // Thousands of small frames fit into one read, and others must have their turn between.
+            // Yields to other tasks: one read can contain thousands of small frames.
             consume_budget().await;
             tokio::select! {
                 message = self.web_socket.recv() => {
                     self.heard = Instant::now();
                     match message {
                         Some(Ok(Message::Ping(payload))) => {
-                            self.connection.took_control_frame(CONTROL_HEAD + payload.len());
+                            self.connection.received_control_frame(CONTROL_HEAD + payload.len());
                             self.was_pinged();
                         }
                         Some(Ok(Message::Pong(payload))) => {
-                            self.connection.took_control_frame(CONTROL_HEAD + payload.len());
+                            self.connection.received_control_frame(CONTROL_HEAD + payload.len());
                             if let Some(question) = self.answered(&payload) {
                                 return Input::Taken(question);
                             }
                         }
                         message => {
-                            self.connection.is_whole();
+                            self.connection.input_complete();
                             return sort(message);
                         }
                     }
@@ -182,7 +181,7 @@ impl Socket {
         }
     }
 
-    /// The WebSocket has put an answer into its buffer.
+    /// A ping's answer is in the write buffer.
     fn was_pinged(&mut self) {
         let now = Instant::now();
         self.metrics.pings.add(1);
@@ -203,8 +202,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Asks, behind everything that was handed over, whether the browser has got it; [`Input::Taken`] is the answer. The next
-    /// [`Socket::flush`] sends it. One question at a time.
+    /// Sends a ping after all previous output; [`Input::Taken`] reports its answer. The next [`Socket::flush`] writes it. One ping at a
+    /// time.
     pub(crate) async fn ask(&mut self, question: u64) -> Result<(), Gone> {
         self.asked = Some(question);
         let ping = Message::Ping(question.to_be_bytes().to_vec().into());
@@ -216,12 +215,12 @@ impl Socket {
         self.asked.take_if(|asked| *asked == answered)
     }
 
-    /// Sends one frame and sees it on its way.
+    /// Writes and flushes one frame.
     pub(crate) async fn send(&mut self, frame: &impl Serialize) -> Result<(), Gone> {
         self.write(Message::Text(to_json(frame).into())).await
     }
 
-    /// Puts a frame beside others that [`Socket::flush`] sends together.
+    /// Queues a frame for the next [`Socket::flush`].
     pub(crate) async fn feed(&mut self, frame: Utf8Bytes) -> Result<(), Gone> {
         in_time(&self.connection, self.is_refused, self.web_socket.feed(Message::Text(frame))).await
     }
@@ -234,7 +233,7 @@ impl Socket {
         in_time(&self.connection, self.is_refused, self.web_socket.send(message)).await
     }
 
-    /// Says why it ends, and gives the browser a moment to hear it.
+    /// Closes with a reason, and waits briefly for the browser to receive it.
     pub(crate) async fn close(mut self, code: u16, reason: &str) {
         // A close frame has room for 123 bytes of reason.
         let reason: String = reason
@@ -246,11 +245,11 @@ impl Socket {
             .collect();
         let frame = CloseFrame { code, reason: reason.into() };
         if self.is_refused {
-            // What it holds is given back at once; what it still sends is thrown away so that it hears why.
+            // Its memory is released at once; further input is discarded so that the reason arrives.
             let is_told = self.write(Message::Close(Some(frame))).await.is_ok();
             let Self { web_socket, connection, .. } = self;
             drop(web_socket);
-            connection.is_whole();
+            connection.input_complete();
             if is_told {
                 connection.linger(CLOSE_TIMEOUT).await;
             }
@@ -267,12 +266,12 @@ impl Socket {
     }
 }
 
-/// A frame as it goes over the wire.
+/// Serialises a frame.
 pub(crate) fn to_json(frame: &impl Serialize) -> String {
     serde_json::to_string(frame).expect("frames serialise into memory")
 }
 
-/// A browser that is to be closed for what it holds gets what fits at once, and whoever waits for it waits no longer.
+/// Limits a write; a browser that must be closed for its incomplete input is not waited for.
 async fn in_time(
     connection: &Connection,
     is_refused: bool,
@@ -286,12 +285,12 @@ async fn in_time(
     }
 }
 
-/// What a message is that is not part of the heartbeat.
+/// Classifies a message that is not part of the heartbeat.
 fn sort(message: Option<Result<Message, axum::Error>>) -> Input {
     match message {
         Some(Ok(Message::Text(text))) if text.len() > LINE_BYTES => Input::Bad(BadFrame::TooLong),
         Some(Ok(Message::Text(text))) => {
-            // A byte order mark says nothing in UTF-8, and some programs write it.
+            // A byte order mark has no meaning in UTF-8, but some programs write it.
             Input::Text(text.as_str().trim_start_matches('\u{feff}').to_owned())
         }
         Some(Ok(Message::Binary(_))) => Input::Bad(BadFrame::Binary),
@@ -313,7 +312,7 @@ fn explain(error: axum::Error) -> Input {
     }
 }
 
-/// Browsers that are killed, and nc, hang up without a closing handshake.
+/// Killed browsers, and nc, disconnect without a closing handshake.
 fn is_hang_up(error: &tokio_tungstenite::tungstenite::error::ProtocolError) -> bool {
     *error == tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake
 }

@@ -1,4 +1,4 @@
-//! A plain connection to the chat server that carries native frames as they are. Leaves out reconnecting: that is the page's.
+//! A connection to the chat server that carries native frames unchanged. Reconnecting is left to the page.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use transport::lines::{Line, Lines};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// A server that takes nothing for this long is gone.
+/// A server that does not read for this long counts as gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long the server may take to read what was said last.
+/// Time limit for the server to read the last output.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One connection to a chat server.
@@ -41,7 +41,7 @@ impl Upstream {
     pub(crate) async fn next(&mut self) -> Option<String> {
         loop {
             match self.lines.next().await {
-                // The prompt for people stands before the first frame.
+                // The prompt for interactive users precedes the first frame.
                 Ok(Some(Line::Text(mut line))) => match line.find('{') {
                     Some(0) => return Some(line),
                     Some(start) => return Some(line.split_off(start)),
@@ -53,10 +53,10 @@ impl Upstream {
         }
     }
 
-    /// Ends in good order: what we wrote is read before the connection is gone. Closed with bytes unread, it would be reset,
-    /// and the server could lose a message that it had not read yet.
+    /// Closes so that the server reads all output: closing with unread input would reset the connection, and the server could lose a
+    /// message that it has not read yet.
     pub(crate) async fn close(mut self) {
-        // A server that is gone already needs no farewell.
+        // Errors are ignored: the server may have gone.
         let _ = self.writer.shutdown().await;
         let rest = async { while self.next().await.is_some() {} };
         let _ = timeout(CLOSE_TIMEOUT, rest).await;

@@ -1,4 +1,4 @@
-//! The HTTP side: the page, its headers, who may open a WebSocket.
+//! The HTTP routes: the page, its headers, and which pages may open a WebSocket.
 
 #![allow(clippy::unwrap_used, reason = "this is a test, its helpers included")]
 
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use web_adapter::Config;
 
-/// The whole answer to one request.
+/// The complete response to one request.
 async fn ask(adapter: &Adapter, head: &str) -> String {
     let mut stream = TcpStream::connect(adapter.address).await.unwrap();
     let address = adapter.address;
@@ -207,20 +207,20 @@ async fn pings_without_reading_are_not_read_without_end() {
     stream.write_all(upgrade.as_bytes()).await.unwrap();
     let pings = ping().repeat(500);
     let (mut sent, mut rest) = (0, &pings[..]);
-    // The system's buffers take some megabytes; then the adapter reads no more.
+    // The kernel's buffers take some megabytes; then the adapter stops reading.
     while let Ok(written) = tokio::time::timeout(std::time::Duration::from_secs(1), stream.write(rest)).await
     {
         let written = written.unwrap();
         sent += written;
         assert!(sent < 64 * 1024 * 1024, "{sent} bytes of pings were read");
-        // What is cut within a ping goes on there: the adapter would hang up on anything else.
+        // Continues within an interrupted ping, because the adapter would close the connection on anything else.
         rest = if written == rest.len() { &pings } else { &rest[written..] };
     }
     let mut page = adapter.browser().await;
     page.login(&chat, "alice", &["alice"]).await;
 }
 
-/// A text frame of a browser (RFC 6455, 5.2), masked with zeroes, with so many of its bytes.
+/// A text frame of a browser (RFC 6455, 5.2), masked with zeroes, with this many of its bytes.
 fn frame(text: &str, length: usize) -> Vec<u8> {
     let mut frame = vec![0x81, 0x80 | 127];
     frame.extend((length as u64).to_be_bytes());
@@ -229,10 +229,10 @@ fn frame(text: &str, length: usize) -> Vec<u8> {
     frame
 }
 
-/// Everything that comes until the connection is closed.
+/// All input until the connection is closed.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut rest = Vec::new();
-    // A reset ends it as well; what came before it is there.
+    // A reset ends it as well; earlier input is valid.
     let _ = soon(stream.read_to_end(&mut rest)).await;
     String::from_utf8_lossy(&rest).into_owned()
 }
@@ -282,7 +282,7 @@ async fn frames_that_never_end_share_one_bound_and_whole_ones_get_through() {
     assert!(told >= 90, "{told} of 200 were closed; together they held 50 MB");
 }
 
-/// How many of these connections were told that they hold too much.
+/// How many of these connections were closed for holding too much.
 async fn told(streams: &mut [TcpStream]) -> usize {
     let mut told = 0;
     for stream in streams {
@@ -309,7 +309,7 @@ async fn frames_that_the_chat_server_does_not_take_share_the_same_bound() {
         peers.push(chat.accept().await);
         held.push(stream);
     }
-    // Each sends until the system's buffers are full, on the way to the adapter and from there to the chat server.
+    // Each sends until the kernel's buffers to the adapter and to the chat server are full.
     let pouring = held.iter_mut().map(async |stream| {
         while let Ok(Ok(())) =
             tokio::time::timeout(std::time::Duration::from_millis(300), stream.write_all(&long)).await

@@ -1,4 +1,4 @@
-//! WIRE §4, frame by frame: pages written for other servers of this kind.
+//! WIRE §4, frame by frame: pages written for similar servers.
 
 #![allow(clippy::unwrap_used, reason = "this is a test, its helpers included")]
 
@@ -216,7 +216,7 @@ async fn what_a_network_swallows_is_not_seen() {
     network.swallow();
     for seq in 2..7 {
         peer.event(seq, "bob", "lost", json!({})).await;
-        // What the page says passes, and comes behind whatever the adapter said of the message.
+        // The page's message is passed on, and arrives after the adapter's notices about the earlier one.
         page.say(r#"{"type":"chat","recipient":"bob","message":"on and on"}"#).await;
         let heard = peer.hear().await;
         assert_eq!(heard["type"], "send", "{heard}");

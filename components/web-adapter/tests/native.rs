@@ -1,4 +1,4 @@
-//! The native dialect over the WebSocket: frames pass as they are; what is no frame is answered here.
+//! The native dialect over the WebSocket: frames are passed on unchanged; invalid ones are answered here.
 
 #![allow(clippy::unwrap_used, reason = "this is a test, its helpers included")]
 
@@ -62,7 +62,7 @@ async fn a_frame_too_large_to_read_ends_the_connection_with_a_word() {
     let chat = FakeChat::start().await;
     let adapter = Adapter::start(chat.address).await;
     let (page, mut peer) = joined(&adapter, &chat).await;
-    // 10 MB do not fit into the system's buffers, so writing must not wait for reading.
+    // 10 MB exceed the kernel's buffers, so writing must not wait for reading.
     let (mut writer, mut reader) = page.0.split();
     let flood = async { writer.send(Message::text("x".repeat(10_000_000))).await };
     let hear = async {
@@ -159,7 +159,7 @@ async fn a_browser_that_does_not_read_makes_us_stop_reading_the_server() {
             written += frame.len();
         }
     };
-    // Everything between the two ends is the system's buffers; once they are full, nothing is taken any more.
+    // Between the two ends are only the kernel's buffers; once they are full, nothing more is read.
     assert!(tokio::time::timeout(Duration::from_secs(1), stalled).await.is_err());
     assert!(written < 64 << 20, "{written} bytes were taken for a browser that reads nothing");
 }

@@ -58,7 +58,7 @@ fn spawn(errors: &Path) -> Result<Child, Failure> {
         kit::files::set_umask(*umask);
     }
     let child = command.spawn();
-    kit::files::keep_private();
+    kit::files::set_private_umask();
     Ok(child?)
 }
 

@@ -176,7 +176,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         // What these make is for others to read or to run.
         Some(Command::Shim(_) | Command::Man(_) | Command::Completions(_)) => {}
-        _ => _ = umask::UMASK.set(kit::files::keep_private()),
+        _ => _ = umask::UMASK.set(kit::files::set_private_umask()),
     }
     match cli.command {
         None => up::up(&place, &first),

@@ -149,7 +149,7 @@ impl Cursors {
         while let Some(part) = parts.pop() {
             match self.backend.api.move_cursors(part.iter().map(cursor_move).collect()).await {
                 Ok(()) => batch.done += part.len(),
-                Err(error) if error.is_passing() => return false,
+                Err(error) if error.is_retryable() => return false,
                 // One of them is refused: halved until it is alone, it takes a few requests, and the others are moved.
                 Err(_) if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);

@@ -1,4 +1,4 @@
-//! Bodies that say whose turn it is: while a request's body is read we wait for the peer, and after an answer's end again.
+//! Bodies that track whose turn it is: while a request's body is read, and after the end of an answer, the server waits for the peer.
 
 use std::io;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::connection::Connection;
 
-/// A request's body. It breaks off when the peer falls behind.
+/// A request's body. Reading fails if the peer falls below the minimum rate.
 pub(super) struct Request {
     body: Incoming,
     connection: Arc<Connection>,
@@ -24,7 +24,7 @@ impl Request {
     }
 
     fn blocked(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
-        self.connection.expects();
+        self.connection.await_request();
         let Some(deadline) = self.connection.request_deadline() else { return Poll::Pending };
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if alarm.deadline() != deadline {
@@ -50,8 +50,8 @@ impl HttpBody for Request {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(end) => {
-                self.connection.works();
-                self.connection.is_whole();
+                self.connection.request_received();
+                self.connection.input_complete();
                 Poll::Ready(end.map(|error| error.map_err(Into::into)))
             }
             Poll::Pending => self.blocked(cx),
@@ -69,7 +69,7 @@ impl HttpBody for Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        self.connection.works();
+        self.connection.request_received();
     }
 }
 
@@ -106,8 +106,8 @@ impl HttpBody for Answer {
 }
 
 impl Drop for Answer {
-    /// The next thing that happens is the peer's: it takes the rest, and sends another request.
+    /// The peer is next: it reads the rest and sends another request.
     fn drop(&mut self) {
-        self.connection.has_answered();
+        self.connection.answer_ended();
     }
 }

@@ -1,5 +1,5 @@
-//! What the server knows of one connection: how long its peer makes it wait, whether it is one of our own, and how far its
-//! answers have gone.
+//! The state of one connection: how long its peer keeps the server waiting, whether it belongs to our own processes, and how far its
+//! answers were delivered.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard};
@@ -14,18 +14,17 @@ use tokio_util::sync::CancellationToken;
 use crate::linger::linger;
 use crate::unfinished::{Unfinished, UnfinishedInput};
 
-/// A peer that takes less than this of what it is sent, or sends less of what it announced, falls behind. The slowest links in
-/// use carry several times as much.
+/// The minimum rate at which a peer must read answers and send bodies. The slowest links in use are several times faster.
 const BYTES_PER_SECOND: f64 = 1024.0;
-/// A peer that has fallen behind by this much is cut off.
+/// A peer that has fallen behind by this much is disconnected.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
-/// The same for what became a WebSocket, which lasts and may lose its network for a while.
+/// The same for WebSockets, which are long-lived and may lose their network for a while.
 const UPGRADED_PATIENCE: Duration = Duration::from_secs(60);
 
-/// How much of what a connection that is over still sends is thrown away before it is closed.
+/// Most bytes that are read and discarded before a finished connection is closed.
 const LINGER_BYTES: usize = 1024 * 1024;
 
-/// The same for our own processes, among them a backup that somebody looks at page by page.
+/// The same for our own processes, such as a backup that is piped into a pager.
 const OWN_PATIENCE: Duration = Duration::from_secs(600);
 
 /// One connection. Handlers find it among the extensions of their requests.
@@ -34,9 +33,9 @@ pub struct Connection {
     pub(super) stream: TcpStream,
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
-    /// For whom it is: the peer, or who is behind a proxy.
+    /// The client: the peer, or the client behind a proxy.
     pub(super) client: SocketAddr,
-    /// Cancelled when another connection needs this one's place, or what it holds of the memory for unfinished input.
+    /// Cancelled when another connection needs this one's place or its share of the memory for incomplete input.
     pub(super) closed: CancellationToken,
     pub(super) changed: Notify,
     state: Mutex<State>,
@@ -44,13 +43,13 @@ pub struct Connection {
 
 #[derive(Debug)]
 struct State {
-    /// For a request, or the rest of one.
+    /// Waiting for a request, or the rest of one.
     request: Wait,
-    /// A request is the peer's to send; it makes us wait from when there was nothing to read.
+    /// No request is in progress; waiting starts once there is nothing to read.
     is_idle: bool,
-    /// For the peer to take what is written.
+    /// Waiting for the peer to read.
     answer: Wait,
-    /// Since when its request has waited for its turn. That is not the peer's fault, but nothing is lost with its place yet.
+    /// Its request is queued. That is not the peer's fault, but closing the connection loses no work yet.
     queued: Wait,
     patience: Duration,
     is_own: bool,
@@ -58,11 +57,11 @@ struct State {
     input: Input,
 }
 
-/// What was read and is not known to be whole: a request's head and body, or a WebSocket's frame.
+/// Input that may be incomplete: a request's head and body, or a WebSocket frame.
 #[derive(Debug)]
 struct Input {
     bytes: usize,
-    /// What came whole and cannot be passed on yet.
+    /// Complete input that cannot be passed on yet.
     waiting: usize,
     is_upgraded: bool,
     unfinished: Unfinished,
@@ -75,7 +74,7 @@ impl Input {
     }
 }
 
-/// Since when the peer makes us wait, put off by what it does meanwhile.
+/// The time since which the peer has kept us waiting, moved forward by its progress.
 #[derive(Debug, Default)]
 struct Wait(Option<Instant>);
 
@@ -97,18 +96,18 @@ impl Wait {
     }
 }
 
-/// How far the connection has gone.
+/// The progress of a connection.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Progress {
-    /// Times that everything there was to write had been handed to the system.
+    /// How often all output had been passed to the kernel.
     pub(super) flushes: u64,
-    /// Reads that brought something.
+    /// Reads that returned data.
     pub(super) reads: u64,
-    /// The peer said that it sends nothing more.
+    /// The peer has closed its sending side.
     pub(super) ended: bool,
-    /// The connection broke.
+    /// The connection failed.
     pub(super) broken: bool,
-    /// The HTTP side is done with it.
+    /// The HTTP implementation has finished with it.
     pub(super) released: bool,
 }
 
@@ -140,22 +139,22 @@ impl Connection {
         self.state.lock().expect("nobody panics while holding this lock")
     }
 
-    /// It carries the service token: its place is never given to another.
-    pub(super) fn is_our_own(&self) {
+    /// Marks it as carrying the service token: its place is never given to another connection.
+    pub(super) fn mark_as_own(&self) {
         let mut state = self.state();
         state.is_own = true;
         state.input.set(0);
         state.patience = OWN_PATIENCE;
     }
 
-    /// What was read so far may be the beginning of its first frame.
-    pub(super) fn is_upgraded(&self) {
+    /// Marks it as a WebSocket. What was read so far may be the start of its first frame.
+    pub(super) fn mark_as_upgraded(&self) {
         let mut state = self.state();
         state.patience = UPGRADED_PATIENCE;
         state.input.is_upgraded = true;
     }
 
-    /// So many bytes were read, of whatever. What our own processes send is as long as we want it.
+    /// Counts bytes read. Input of our own processes is not limited.
     pub(super) fn read(&self, bytes: usize) {
         let mut state = self.state();
         state.progress.reads += 1;
@@ -172,19 +171,19 @@ impl Connection {
         self.state().input.unfinished.poll_room(context)
     }
 
-    /// What was read is whole: a request, or in a WebSocket messages that were taken, but for less than one read; or it was thrown away.
-    pub fn is_whole(&self) {
+    /// The input is complete (a request, or all messages of a WebSocket but for less than one read) or was discarded.
+    pub fn input_complete(&self) {
         self.state().input.set(0);
     }
 
-    /// A WebSocket: a control frame of so many bytes was taken, perhaps from between the parts of a message.
-    pub fn took_control_frame(&self, bytes: usize) {
+    /// A WebSocket: a control frame was received, possibly between the parts of a message.
+    pub fn received_control_frame(&self, bytes: usize) {
         let mut state = self.state();
         let left = state.input.bytes.saturating_sub(bytes);
         state.input.set(left);
     }
 
-    /// A WebSocket: so many bytes of whole messages are held until they can be passed on, and count like what is not whole.
+    /// A WebSocket: bytes of complete messages that cannot be passed on yet. They count like incomplete input.
     pub fn holds(&self, bytes: usize) {
         let mut state = self.state();
         state.input.waiting = bytes;
@@ -192,29 +191,29 @@ impl Connection {
         state.input.set(unread);
     }
 
-    /// A WebSocket: waits until it must be ended, because the unfinished messages of all together hold too much, and it the most.
+    /// A WebSocket: waits until it must be closed, because incomplete input exceeds the common limit and it holds the most.
     pub async fn refused(&self) {
         self.closed.cancelled().await;
     }
 
-    /// What is still to come is thrown away for so long, so that what was said last arrives ([`crate::linger`]). To be called when nobody
-    /// else reads or writes any more.
+    /// Reads and discards input for up to `within`, so that the last output arrives ([`crate::linger`]). Call it when nobody else reads or
+    /// writes any more.
     pub async fn linger(&self, within: Duration) {
         linger(&self.stream, within, LINGER_BYTES).await;
     }
 
     #[cfg(test)]
-    pub(super) fn has_patience(&self, patience: Duration) {
+    pub(super) fn set_patience(&self, patience: Duration) {
         self.state().patience = patience;
     }
 
-    /// The rest of a request is the peer's to send.
-    pub(super) fn expects(&self) {
+    /// Waits for the peer to send the rest of a request.
+    pub(super) fn await_request(&self) {
         self.state().request.begin();
     }
 
-    /// An answer has ended: the next request is the peer's to send.
-    pub(super) fn has_answered(&self) {
+    /// An answer has ended: waits for the peer's next request.
+    pub(super) fn answer_ended(&self) {
         let mut state = self.state();
         state.is_idle = true;
         if !state.input.is_upgraded {
@@ -230,29 +229,29 @@ impl Connection {
         }
     }
 
-    /// So many bytes of a body came.
+    /// Bytes of a body arrived.
     pub(super) fn received(&self, bytes: usize) {
         self.state().request.moved(bytes);
     }
 
-    /// A request is here whole, or as far as it is wanted.
-    pub(super) fn works(&self) {
+    /// A request was received, completely or as far as it is needed.
+    pub(super) fn request_received(&self) {
         let mut state = self.state();
         state.is_idle = false;
         state.request.end();
     }
 
-    /// The peer takes nothing now.
+    /// The peer does not read at present.
     pub(super) fn blocked(&self) {
         self.state().answer.begin();
     }
 
-    /// The peer took so many bytes.
-    pub(super) fn took(&self, bytes: usize) {
+    /// The peer accepted these bytes.
+    pub(super) fn wrote(&self, bytes: usize) {
         self.state().answer.moved(bytes);
     }
 
-    /// Everything there was to write was taken.
+    /// All output was accepted.
     pub(super) fn flushed(&self) {
         let mut state = self.state();
         state.answer.end();
@@ -261,27 +260,27 @@ impl Connection {
         self.changed.notify_waiters();
     }
 
-    /// When a peer is cut off that owes a part of a request.
+    /// When the peer is disconnected unless it continues its request.
     pub(super) fn request_deadline(&self) -> Option<Instant> {
         let state = self.state();
         state.request.0.map(|since| since + state.patience)
     }
 
-    /// When a peer is cut off that takes nothing.
+    /// When the peer is disconnected unless it reads.
     pub(super) fn answer_deadline(&self) -> Option<Instant> {
         let state = self.state();
         state.answer.0.map(|since| since + state.patience)
     }
 
-    /// Its request waits for its turn until what this returns is dropped. Meanwhile its place may be given to another, as if its peer
-    /// made us wait: otherwise requests that cost much keep out all that cost little.
+    /// Marks its request as queued until the returned guard is dropped. Meanwhile its place may be given to another connection: otherwise
+    /// expensive requests would keep out all cheap ones.
     #[must_use]
     pub fn queue(&self) -> Queued<'_> {
         self.state().queued.begin();
         Queued(self)
     }
 
-    /// Since when it makes us wait or waits for its turn, where its place may be given to another.
+    /// The time since which it has been waited for or queued; `None` if its place may not be given away.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
         let since = [state.request.0, state.answer.0, state.queued.0].into_iter().flatten().min();
@@ -297,9 +296,9 @@ impl Connection {
         self.changed.notify_waiters();
     }
 
-    /// Waits until everything handed over before was written, so that a peer that does not read makes nobody prepare more.
+    /// Waits until all earlier output was written, so that no more is prepared for a peer that does not read.
     ///
-    /// `flushes` is what [`Connection::flushes`] said before that was handed over.
+    /// `flushes` is [`Connection::flushes`] before that output was passed on.
     pub async fn flushed_since(&self, flushes: u64) {
         loop {
             let changed = self.changed.notified();
@@ -313,20 +312,20 @@ impl Connection {
         }
     }
 
-    /// How often everything there was to write had been written.
+    /// How often all output had been written.
     #[must_use]
     pub fn flushes(&self) -> u64 {
         self.progress().flushes
     }
 
-    /// Gives up what the peer has not taken: the system would hold it for minutes.
+    /// Discards unsent output, which the kernel would otherwise hold for minutes.
     pub(super) fn abort(&self) {
-        // A connection that is closed already has nothing left to give up.
+        // A closed connection has no output left.
         let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
     }
 }
 
-/// A request that waits for its turn.
+/// A queued request.
 #[derive(Debug)]
 pub struct Queued<'c>(&'c Connection);
 

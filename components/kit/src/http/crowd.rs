@@ -1,4 +1,4 @@
-//! Who has a place, and who gives one up when all are taken.
+//! Allocates places to connections, and closes slow connections when all are taken.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,17 +10,16 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use crate::places::{NoPlace, Place, Places};
 
-/// To look at all of them is worth this many places.
+/// Most connections closed at once; amortises the scan over all of them.
 const AT_ONCE: usize = 16;
-/// How often it is said that connections had to go.
+/// The interval of log messages about closed connections.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// The open connections.
 ///
-/// Bound: one entry for each place. Overflow rule: when all places are taken, the connections that have made us wait the longest are
-/// closed for the next ones, [`AT_ONCE`] of them or fewer; a request that waits for its turn counts as making us wait. Connections that
-/// carried the service token, and those whose request is being worked on, are never chosen; where there are no others, the next one is
-/// closed.
+/// Bound: one entry for each place. Overflow rule: when all places are taken, the connections that have kept us waiting the longest are
+/// closed, at most [`AT_ONCE`] of them; a queued request counts as waiting. Connections that carried the service token, and those with a
+/// request in progress, are never closed; if there are no others, the new connection is refused.
 #[derive(Debug)]
 pub(super) struct Crowd {
     places: Places,
@@ -35,7 +34,7 @@ struct Members {
     closed: u64,
 }
 
-/// A connection's place; free again when this is dropped.
+/// A connection's place, released on drop.
 pub(super) struct Member {
     crowd: Arc<Crowd>,
     id: u64,
@@ -50,7 +49,7 @@ impl Crowd {
         self.members.lock().expect("nobody panics while holding this lock")
     }
 
-    /// Takes a connection in, if there is a place for it or one can be made.
+    /// Admits a connection if a place is free or can be freed.
     pub(super) fn admit(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<Member, NoPlace> {
         let mut members = self.members();
         let place = self.take(&mut members, || self.places.take(connection.client.ip()))?;
@@ -60,12 +59,12 @@ impl Crowd {
         Ok(Member { crowd: Arc::clone(self), id })
     }
 
-    /// Takes a place for a connection of which it is not known yet for whom it is.
+    /// Takes a place for a connection whose client is not known yet.
     pub(super) fn take_any(&self) -> Result<Place, NoPlace> {
         self.take(&mut self.members(), || self.places.take_any())
     }
 
-    /// Takes a place, or one that is made.
+    /// Takes a free place, or frees one.
     fn take(
         &self,
         members: &mut Members,
@@ -79,14 +78,14 @@ impl Crowd {
         }
     }
 
-    /// A connection gets no place.
+    /// Reports a refused connection.
     pub(super) fn refuse(&self, client: SocketAddr) {
         self.members().say(client);
     }
 }
 
 impl Members {
-    /// Closes so many, if there are any to close.
+    /// Closes the slowest connections; false if there is none to close.
     fn close_slowest(&mut self, count: usize) -> bool {
         let waiting = |(id, (connection, _)): (&u64, &(Arc<Connection>, Place))| {
             connection.idle_since().map(|since| (since, *id))

@@ -1,4 +1,4 @@
-//! What tells how a process is, and the guard of servers that tell nothing else.
+//! Health and metrics endpoints, and the guard for servers that have nothing else.
 
 use axum::Router;
 use axum::extract::Request;
@@ -17,7 +17,7 @@ pub fn health<S: Clone + Send + Sync + 'static>(
     health_with_reason(move || if ready() { None } else { Some(String::new()) }, metrics)
 }
 
-/// As [`health`], where `unready` knows why it is not ready; `/readyz` answers that in its first line.
+/// Like [`health`], but `unready` returns the reason, which `/readyz` answers in its first line.
 pub fn health_with_reason<S: Clone + Send + Sync + 'static>(
     unready: impl Fn() -> Option<String> + Clone + Send + Sync + 'static,
     metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
@@ -43,8 +43,8 @@ pub fn health_with_reason<S: Clone + Send + Sync + 'static>(
         .route("/metrics", get(metrics))
 }
 
-/// Puts a router that has no other guard behind the check that it is reached under a name of this machine, and not for a page from
-/// elsewhere. Addresses, `localhost` and the machine's own name are its names.
+/// Adds a guard to a router without one: requests must use a name of this machine and must not come from a foreign page. IP addresses,
+/// `localhost` and the machine's own name are accepted.
 pub fn guarded(router: Router) -> Router {
     router.layer(from_fn(refuse_others))
 }

@@ -1,4 +1,4 @@
-//! What a browser says of a request: under which name it reached us, and which page asked for it.
+//! Request checks against hostile web pages: by host name, and by the page that sent the request.
 
 use std::net::IpAddr;
 
@@ -20,7 +20,7 @@ impl Hosts {
         Self { names: names.into_iter().map(|name| name.to_ascii_lowercase()).collect() }
     }
 
-    /// As [`Hosts::with_names`], with the name that this machine gives itself.
+    /// Like [`Hosts::with_names`], with this machine's host name.
     #[must_use]
     pub fn of_this_machine() -> Self {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -40,7 +40,7 @@ impl Hosts {
     /// Middleware: answers 421 where the host is not allowed.
     ///
     /// # Errors
-    /// The answer to a request that is not for us.
+    /// The response to a rejected request.
     pub fn check(&self, request: Request) -> Result<Request, Box<Response>> {
         if self.allow(request.headers()) {
             return Ok(request);
@@ -62,11 +62,11 @@ fn host_name(host: &str) -> &str {
     }
 }
 
-/// Whether a browser sent this for a page that is not ours, whatever the method: reading can change something, and what is read
-/// is nobody else's. `Sec-Fetch-Site` tells it also where there is no `Origin`, as with `<img src=…>` (Fetch Metadata, RFC 6454).
-/// Programs that are no browser send neither.
+/// Whether a browser sent this request on behalf of a foreign page, whatever the method: a GET can have effects, and responses are private.
+/// `Sec-Fetch-Site` shows this even without `Origin`, as with `<img src=…>` (Fetch Metadata, RFC 6454). Programs other than browsers send
+/// neither header.
 ///
-/// A link that somebody follows comes from another site, too; see [`is_navigation`].
+/// Following a link from another site counts as foreign, too; see [`is_navigation`].
 #[must_use]
 pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
@@ -80,7 +80,7 @@ pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
     is_other_site || is_other_origin
 }
 
-/// Whether a browser goes to this address to show it: somebody followed a link. What only shows a page may allow that from anywhere.
+/// Whether the request is a top-level navigation, such as a followed link. Pages without side effects may allow it from any site.
 #[must_use]
 pub(super) fn is_navigation(headers: &HeaderMap) -> bool {
     let is = |name: &'static str, value: &str| headers.get(name).is_some_and(|given| given == value);

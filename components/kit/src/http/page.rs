@@ -1,7 +1,7 @@
-//! Pages that are embedded in the program: their files, and the headers that keep a page to itself.
+//! Pages that are embedded in the program: their files, and their security headers.
 //!
-//! Files keep their names from one version to the next, so browsers ask each time whether theirs is still the one (`no-cache` with a
-//! strong `ETag`); the answer is 304 without a body. Every file is named in the program: nothing else is served.
+//! File names do not change between versions, so browsers revalidate each time (`no-cache` with a strong `ETag`) and get 304 without a body
+//! if nothing changed. Only the listed files are served.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -16,8 +16,8 @@ use super::hosts::{is_foreign, is_navigation};
 /// The page itself, among its files.
 const INDEX: &str = "index.html";
 
-/// What a page may do, and where it may be shown: scripts and styles of our own only; no frames, no forms that leave, nothing loaded
-/// from elsewhere. `connect-src 'self'` covers the WebSocket of the same host (CSP Level 3).
+/// Security headers: only our own scripts and styles, no frames, no forms to other sites, no external resources. `connect-src 'self'`
+/// covers the WebSocket of the same host (CSP Level 3).
 const HEADERS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -31,7 +31,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
-/// A file's path below the page's folder, and what is in it.
+/// A file's path below the page's folder, and its content.
 pub type File = (&'static str, &'static [u8]);
 
 /// A page.
@@ -42,7 +42,7 @@ pub struct Page {
     etags: OnceLock<Vec<HeaderValue>>,
 }
 
-/// The [`File`]s of a page: a folder, as it is seen from the file that names it, and each file in it.
+/// Embeds the [`File`]s of a page: a folder, relative to the source file, and the files in it.
 #[macro_export]
 macro_rules! page_files {
     ($folder:literal: $($file:literal)*) => {
@@ -51,8 +51,8 @@ macro_rules! page_files {
 }
 
 impl Page {
-    /// A page below `root`, which is empty or begins with `/` and does not end with it. One of the files is `index.html`, which is what
-    /// `root` itself answers.
+    /// A page at the path `root`, which is empty or starts with `/` and does not end with it. The files include `index.html`, which is
+    /// served at `root` itself.
     #[must_use]
     pub const fn new(root: &'static str, files: &'static [File]) -> Self {
         Self { root, files, etags: OnceLock::new() }
@@ -67,7 +67,7 @@ impl Page {
         })
     }
 
-    /// The answer to a request for one of the files; 404 where it is none.
+    /// The response to a request for one of the files; 404 for any other.
     #[must_use]
     pub fn answer(&self, request: &Request) -> Response {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -103,7 +103,7 @@ impl Page {
         self.etags.get_or_init(|| self.files.iter().map(|(_, bytes)| etag(bytes)).collect())
     }
 
-    /// For a test of the page: the files that are missing in its folder or in its list, `tests` in the folder left out.
+    /// For a test: files missing in the folder or in the list, ignoring `tests` in the folder.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -127,15 +127,14 @@ impl Page {
     }
 }
 
-/// Puts the headers of a page on an answer.
+/// Adds the security headers to a response.
 pub fn harden(headers: &mut HeaderMap) {
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
 }
 
-/// Whether a browser sent this for a page of another origin, and not because somebody follows a link to one of `pages`, which may be
-/// anywhere.
+/// Whether a browser sent this request on behalf of a foreign page, other than by following a link to one of `pages`.
 #[must_use]
 pub fn is_from_elsewhere(request: &Request, pages: &[&str]) -> bool {
     let is_link = *request.method() == Method::GET

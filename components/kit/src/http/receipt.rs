@@ -1,9 +1,13 @@
-//! Whether a peer has taken an answer: what decides if something was read.
+//! Receipts: whether the peer has read an answer, which decides whether messages count as read.
 //!
-//! The life of a receipt: the end of an answer's body is handed over → it is written → the peer's TCP has acknowledged it → and
-//! then the peer shows that it has read it: it closes in good order, or sends its next request. A peer that closes with bytes
-//! unread resets the connection, and has not read it. Whoever says nothing for [`SILENCE`], with the connection open and everything
-//! acknowledged, has read it, too; and at once where somebody has to know now.
+//! The life of a receipt:
+//!
+//! * The end of the answer's body is passed on and written.
+//! * The peer's TCP acknowledges it.
+//! * The peer closes the connection normally or sends its next request: the answer was read. A peer that closes with unread bytes resets
+//!   the connection: the answer was not read.
+//! * If the peer does neither within [`SILENCE`] while the connection is open and everything is acknowledged, the answer counts as read; at
+//!   once if the caller needs a decision.
 
 use std::io;
 use std::sync::{Arc, LazyLock};
@@ -15,27 +19,27 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Connection, Progress};
 use crate::send_queue::{SendQueue, Unacknowledged};
 
-/// A client that does not close reads an answer at once, or has stopped.
+/// A client that keeps the connection open reads an answer at once, or is stuck.
 const SILENCE: Duration = Duration::from_secs(3);
-/// What is not acknowledged after this was not read.
+/// An answer that is not acknowledged after this time counts as unread.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
-/// How often the kernel is asked, at first and later.
+/// The interval of kernel queries, which grows from the first to the second value.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(100);
 
 static SEND_QUEUE: LazyLock<SendQueue> = LazyLock::new(SendQueue::open);
 
-/// One answer of which nobody knows yet whether it was read.
+/// An answer for which it is not known yet whether the peer has read it.
 #[derive(Debug)]
 pub struct Receipt {
     connection: Arc<Connection>,
-    /// What had happened when the body's end was handed over.
+    /// The connection's progress when the end of the body was passed on.
     from: Progress,
     hurry: CancellationToken,
 }
 
 impl Connection {
-    /// For an answer whose last bytes are handed over now. `hurry` is cancelled when somebody has to know at once.
+    /// Creates a receipt for an answer whose last bytes are passed on now. Cancel `hurry` when a decision is needed at once.
     #[must_use]
     pub fn receipt(self: &Arc<Self>, hurry: CancellationToken) -> Receipt {
         Receipt { connection: Arc::clone(self), from: self.progress(), hurry }
@@ -62,7 +66,7 @@ impl Receipt {
             }
             let hurried = async {
                 match acknowledged_at {
-                    // It has hurried already, or there is nothing to decide yet.
+                    // Already hurried, or nothing to decide yet.
                     None => std::future::pending().await,
                     Some(_) => self.hurry.cancelled().await,
                 }
@@ -76,7 +80,7 @@ impl Receipt {
         false
     }
 
-    /// What is known now.
+    /// The decision, if it can be made now.
     fn look(&self, written: Progress, acknowledged_at: &mut Option<Instant>) -> Option<bool> {
         let connection = &self.connection;
         if connection.progress().released {
@@ -87,11 +91,11 @@ impl Receipt {
             return Some(false);
         }
         match SEND_QUEUE.ask(&connection.stream, connection.local, connection.peer) {
-            // Both sides have closed, and ours is closed in good order only when everything before was acknowledged. HTTP may not
-            // have noticed yet; there is nothing left to read that it could miss.
+            // Both sides have closed, and ours closes normally only when everything was acknowledged. The HTTP implementation may not have
+            // noticed yet, but no input is left that it could miss.
             Unacknowledged::Gone => {
                 connection.listen();
-                // Until the runtime has heard of the end, too, nothing is known: that is looked at again.
+                // Undecided until the runtime has seen the end, too; checked again later.
                 return connection.progress().ended.then_some(true);
             }
             Unacknowledged::Bytes(1..) => return None,
@@ -105,7 +109,7 @@ impl Receipt {
 }
 
 impl Connection {
-    /// Reads what the peer sends after HTTP has ended; only its end is of interest.
+    /// Reads and ignores what the peer sends after HTTP has ended, to notice the end.
     fn listen(&self) {
         let mut buffer = [0; 512];
         loop {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-/// More than the system holds for a connection.
+/// More than the kernel buffers for a connection.
 const LARGE: usize = 16 * 1024 * 1024;
 
 struct Running {
@@ -59,7 +59,7 @@ async fn answers(stream: &mut TcpStream) -> bool {
 }
 
 #[tokio::test]
-async fn serves_until_told_to_stop_and_then_returns() {
+async fn serves_until_shutdown_and_then_returns() {
     let listener = crate::listen::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
@@ -98,7 +98,7 @@ async fn a_body_that_trickles_in_is_given_up() {
 async fn a_peer_that_does_not_read_is_cut_off() {
     let (sender, mut connections) = mpsc::channel(1);
     let handler = move |Extension(connection): Extension<Arc<Connection>>| {
-        connection.has_patience(Duration::from_millis(200));
+        connection.set_patience(Duration::from_millis(200));
         sender.try_send(connection).unwrap();
         std::future::ready(vec![0u8; LARGE])
     };
@@ -107,7 +107,7 @@ async fn a_peer_that_does_not_read_is_cut_off() {
     let mut first = [0; 12];
     stream.read_exact(&mut first).await.unwrap();
     let connection = connections.recv().await.unwrap();
-    // Only its end comes before that.
+    // Only the end of the connection comes before that.
     connection.flushed_since(u64::MAX).await;
     drop(connection);
     let mut rest = Vec::new();
@@ -120,7 +120,7 @@ async fn where_all_places_are_taken_the_slowest_gives_its_own_up() {
     let server = Running::start(Server::new(router()).with_places(Places::new(4, 0))).await;
     let mut silent = Vec::new();
     for n in 0..4 {
-        // Some say nothing, some do not read.
+        // Some send nothing, some do not read.
         let request = if n % 2 == 0 { "" } else { "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n" };
         silent.push(server.send(request).await);
     }
@@ -138,7 +138,7 @@ async fn where_all_places_are_taken_the_slowest_gives_its_own_up() {
     }
 }
 
-/// Waits for its turn for ever.
+/// Stays queued for ever.
 async fn queue(Extension(connection): Extension<Arc<Connection>>) {
     let _queued = connection.queue();
     std::future::pending().await
@@ -212,7 +212,7 @@ async fn a_bare_server_answers_only_under_names_of_this_machine() {
     }
 }
 
-/// A server that tells what became of its answers.
+/// A server that reports whether its answers were read.
 async fn telling() -> (Running, mpsc::Receiver<bool>, mpsc::Receiver<CancellationToken>) {
     let (fates, told) = mpsc::channel(8);
     let (hurries, hurry) = mpsc::channel(8);
@@ -281,5 +281,5 @@ async fn a_silent_peer_counts_as_having_read_where_somebody_has_to_know() {
     assert!(told.recv().await.unwrap(), "and after a while in any case");
 }
 
-/// Below what a receipt waits for a silent peer.
+/// Shorter than a receipt waits for a silent peer.
 const SILENT: Duration = Duration::from_millis(2900);

@@ -1,4 +1,4 @@
-//! A connection's bytes, as the HTTP implementation reads and writes them: every wait for the peer is noted, and has an end.
+//! The byte stream of a connection, as the HTTP implementation uses it. Every wait for the peer is tracked and has a deadline.
 
 use std::io;
 use std::pin::Pin;
@@ -12,9 +12,9 @@ use super::connection::Connection;
 
 pub(super) struct Wire {
     connection: Arc<Connection>,
-    /// What was read before, and comes first.
+    /// Bytes that were read before, returned first.
     before: Vec<u8>,
-    /// Wakes us when the peer has made us wait too long.
+    /// Fires when the peer has kept us waiting too long.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
@@ -32,7 +32,7 @@ impl Wire {
         self.connection.note(|progress| progress.broken = true);
     }
 
-    /// The peer takes nothing now.
+    /// The peer does not read at present.
     fn blocked(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.connection.blocked();
         let Some(deadline) = self.connection.answer_deadline() else { return Poll::Pending };
@@ -59,7 +59,7 @@ impl Wire {
             }
             match write(&self.connection.stream) {
                 Ok(count) => {
-                    self.connection.took(count);
+                    self.connection.wrote(count);
                     return Poll::Ready(Ok(count));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -124,7 +124,7 @@ impl AsyncWrite for Wire {
         true
     }
 
-    /// Called when all there was to write has been written.
+    /// Called when all output has been written.
     fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.alarm = None;
         self.connection.flushed();

@@ -1,19 +1,19 @@
-//! How long something takes: how often in each range of times, from which Prometheus computes percentiles.
+//! Histograms of durations, from which Prometheus computes percentiles.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The upper bounds of the buckets in microseconds: from a queue's place taken in memory to a disk that hangs, in steps of about
-/// two and a half, so that a percentile is known as exactly as it matters.
+/// Upper bounds of the buckets in microseconds, in steps of about two and a half: from taking a place in a queue in memory to a hanging
+/// disk.
 const BOUNDS: [u64; 19] = [
     10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 2_500_000, 5_000_000, 10_000_000,
 ];
 
-/// Times of something, counted by how long they were. To note one is two additions, without a lock or memory of its own.
+/// A histogram of durations. An observation is two atomic additions, without lock or allocation.
 #[derive(Debug)]
 pub struct Histogram {
-    /// One for each bound, and one for what is longer.
+    /// One for each bound, and one for longer durations.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     nanos: AtomicU64,
 }
@@ -25,13 +25,13 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Nothing took place yet.
+    /// An empty histogram.
     #[must_use]
     pub const fn new() -> Self {
         Self { buckets: [const { AtomicU64::new(0) }; BOUNDS.len() + 1], nanos: AtomicU64::new(0) }
     }
 
-    /// It took place once more.
+    /// Records a duration.
     pub fn note(&self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.partition_point(|bound| bound * 1000 < nanos);
@@ -39,7 +39,7 @@ impl Histogram {
         self.nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
-    /// For each bound in seconds, how often it took at most so long; the last one is how often it took place at all.
+    /// The cumulative count for each bound in seconds; the last one is the total count.
     pub(super) fn cumulative(&self) -> impl Iterator<Item = (String, u64)> {
         let bounds = BOUNDS.iter().map(|bound| Duration::from_micros(*bound).as_secs_f64().to_string());
         let counts = self.buckets.iter().scan(0, |sum, count| {
@@ -49,7 +49,7 @@ impl Histogram {
         bounds.chain(["+Inf".to_owned()]).zip(counts)
     }
 
-    /// How long it took altogether.
+    /// The sum of all durations.
     pub(super) fn sum(&self) -> Duration {
         Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
     }

@@ -1,6 +1,6 @@
-//! The list of all metrics, which `docs/metrics.md` shows and the tests of every server compare with what it answers.
+//! The table of all metrics in `docs/metrics.md`; each server's tests compare it with its response.
 
-/// A row of a Markdown table for each family of an exposition: its name, type, labels and help, in the order of the names.
+/// A Markdown table row for each metric family: name, type, labels and help, ordered by name.
 #[must_use]
 pub fn rows(exposition: &str) -> Vec<String> {
     let helps = exposition.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
@@ -14,7 +14,7 @@ fn row(exposition: &str, name: &str, help: &str) -> String {
     let kind = exposition.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_default();
     let mut samples = exposition.lines().filter_map(|line| line.strip_prefix(name));
     let labels = samples.find_map(|sample| Some(sample.rsplit_once('}')?.0.split_once('{')?.1));
-    // No value of ours has a comma or an equals sign.
+    // Our label values contain no comma or equals sign.
     let names = labels.unwrap_or_default().split(',').filter_map(|label| Some(label.split_once('=')?.0));
     let names: Vec<_> = names.filter(|name| *name != "le").map(|name| format!("`{name}`")).collect();
     format!("| `{name}` | {kind} | {} | {help} |", names.join(", ")).replace("|  |", "| |")

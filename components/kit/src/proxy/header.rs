@@ -1,11 +1,11 @@
-//! Who is behind a proxy, as the proxy says before anything else: HAProxy's PROXY protocol, versions 1 and 2
-//! (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>). To be read from listed addresses alone.
+//! Parses the header that names the client behind a proxy: HAProxy's PROXY protocol, versions 1 and 2
+//! (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>). Accept it only from listed addresses.
 //!
-//! Pure: bytes in, an address out. What version 2 says beside the addresses is passed over.
+//! Pure: bytes in, an address out. Further fields of version 2 are ignored.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The longest header that is read. One of version 1 has at most 107 bytes; one of version 2 may have more than addresses need.
+/// Longest header that is read, in bytes. Version 1 has at most 107; version 2 may carry more than addresses.
 pub const LONGEST: usize = 2048;
 
 const LONGEST_TEXT: usize = 107;
@@ -13,18 +13,19 @@ const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// The signature, version and command, family and protocol, and the length of the rest.
 const FIXED: usize = 16;
 
-/// What was read so far.
+/// The result of parsing the bytes so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parsed {
-    /// It goes on.
+    /// More bytes are needed.
     Incomplete,
-    /// The header has this many bytes. `None` where the proxy speaks for itself, as in a health check, or does not know for whom.
+    /// The client, and the length of the header in bytes. No client if the connection is the proxy's own, as in a health check, or the
+    /// client is unknown.
     Header(Option<SocketAddr>, usize),
-    /// This is no such header.
+    /// Not a PROXY header.
     Invalid,
 }
 
-/// Reads a header at the beginning of what came in.
+/// Parses a header at the start of the input.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Parsed {
     let begins_as = |what: &[u8]| {
@@ -52,7 +53,7 @@ fn parse_text(bytes: &[u8]) -> Parsed {
         ["PROXY", family @ ("TCP4" | "TCP6"), source, destination, from, to] => {
             let address = |ip: &str, port: &str| {
                 let ip: IpAddr = ip.parse().ok()?;
-                // Digits alone: `parse` would take a sign.
+                // Only digits: `parse` would accept a sign.
                 let port = port.bytes().all(|b| b.is_ascii_digit()).then(|| port.parse().ok())??;
                 (ip.is_ipv4() == (family == "TCP4")).then(|| SocketAddr::new(ip, port))
             };
@@ -94,7 +95,7 @@ fn parse_binary(bytes: &[u8]) -> Parsed {
             let port = u16::from_be_bytes([port[0], port[1]]);
             Some(SocketAddr::new(Ipv6Addr::from(*source).into(), port))
         }
-        // Neither: it does not know, or it is no stream over IP.
+        // Neither: unknown, or not TCP over IP.
         (1, _) => None,
         (_, _) => return Parsed::Invalid,
     };

@@ -1,33 +1,33 @@
-//! What the system tells of a connection.
+//! What the kernel reports about a connection.
 
 use std::time::Duration;
 
-/// Whether a peer's TCP lives, as far as the kernel knows.
+/// Signs of life of a peer's TCP, as the kernel reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pulse {
-    /// How long ago it acknowledged anything, be it a keepalive.
+    /// Time since its last acknowledgement, including those of keepalives.
     pub heard: Duration,
-    /// Whether it owes an acknowledgement: of bytes, of a keepalive, or of the question whether it has room again. One that has no room
-    /// owes nothing between two such questions, and the kernel asks seldom (`tcp(7)`; RFC 9293, 3.8.6.1).
+    /// Whether an acknowledgement is outstanding: of bytes, a keepalive, or a zero-window probe. Between two probes of a peer with a full
+    /// receive buffer none is outstanding, and the kernel probes rarely (`tcp(7)`; RFC 9293, 3.8.6.1).
     pub is_asked: bool,
 }
 
-/// What the link to a peer is like, as far as the kernel has measured it.
+/// The quality of the link to a peer, as the kernel has measured it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {
-    /// How long a round trip takes (RFC 6298: SRTT); `None` before one was measured.
+    /// The smoothed round-trip time (RFC 6298: SRTT); `None` before the first measurement.
     pub round_trip: Option<Duration>,
-    /// How many segments, the handshake's included, were sent again.
+    /// The number of retransmitted segments, including those of the handshake.
     pub retransmitted: u32,
 }
 
-/// What the kernel knows of a connection.
+/// Unacknowledged output of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unacknowledged {
-    /// So many bytes are written and not acknowledged.
+    /// This many bytes are written and not acknowledged.
     Bytes(u64),
-    /// The connection is gone, and with it the knowledge.
+    /// The connection no longer exists.
     Gone,
-    /// This system cannot tell.
+    /// This system does not report it.
     Unknown,
 }

@@ -1,11 +1,11 @@
-//! Where there is no socket monitoring every written byte counts as taken.
+//! Systems without socket monitoring: every written byte counts as acknowledged.
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use super::{Link, Pulse, Unacknowledged};
 
-/// Asks nobody.
+/// Reports nothing.
 #[derive(Debug)]
 pub struct SendQueue;
 
@@ -16,19 +16,19 @@ impl SendQueue {
         Self
     }
 
-    /// How much of what went from `local` to `peer` through this socket is not acknowledged.
+    /// The amount of output on this socket that is not acknowledged.
     #[must_use]
     pub fn ask(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Unacknowledged {
         Unacknowledged::Unknown
     }
 
-    /// Whether the peer's TCP lives.
+    /// Signs of life of the peer's TCP.
     #[must_use]
     pub fn pulse(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<Pulse> {
         None
     }
 
-    /// What the link to the peer is like.
+    /// The quality of the link to the peer.
     #[must_use]
     pub fn link(&self, _: impl AsFd, _: SocketAddr, _: SocketAddr) -> Option<Link> {
         None

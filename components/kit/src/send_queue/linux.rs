@@ -1,6 +1,6 @@
-//! `SIOCOUTQ`, asked without an `ioctl`: the kernel's socket monitoring answers the same number for one socket over netlink
-//! (`sock_diag(7)`: `inet_diag_msg.idiag_wqueue`, which is `write_seq - snd_una`), in one datagram each way that the kernel answers
-//! before `send` returns. That needs no privilege and no unsafe code. Where the system does not offer it, every written byte counts as taken, and that is said once.
+//! `SIOCOUTQ` without an `ioctl`: the kernel's socket monitoring reports the same number for one socket over netlink (`sock_diag(7)`:
+//! `inet_diag_msg.idiag_wqueue`, which is `write_seq - snd_una`), with one datagram each way, answered before `send` returns. That needs no
+//! privilege and no unsafe code. Where it is not available, every written byte counts as acknowledged, and a log message says so once.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,24 +20,24 @@ const NLM_F_REQUEST: u16 = 1;
 const IPPROTO_TCP: u8 = 6;
 /// `nlmsghdr` and `inet_diag_req_v2`.
 const REQUEST_BYTES: usize = 16 + 56;
-/// `INET_DIAG_INFO`, as an extension that is asked for and as the attribute that answers it.
+/// `INET_DIAG_INFO`, as the requested extension and as the attribute in the response.
 const INFO: u16 = 2;
-/// Behind `nlmsghdr` and `inet_diag_msg`.
+/// Offset after `nlmsghdr` and `inet_diag_msg`.
 const ATTRIBUTES_AT: usize = 16 + 72;
-/// Where in a `tcp_info` it stands how many keepalives and questions for room are not answered (`tcpi_probes`)…
+/// Offset of `tcpi_probes` in `tcp_info`: unanswered keepalives and zero-window probes.
 const PROBES_AT: usize = 3;
-/// …how many segments are not acknowledged (`tcpi_unacked`)…
+/// Offset of `tcpi_unacked`: unacknowledged segments.
 const UNACKED_AT: usize = 24;
-/// …and how many milliseconds ago anything was (`tcpi_last_ack_recv`).
+/// Offset of `tcpi_last_ack_recv`: milliseconds since the last acknowledgement.
 const LAST_ACK_AT: usize = 56;
-/// Where `tcpi_rtt` stands: microseconds, 0 where nothing was measured.
+/// Offset of `tcpi_rtt`: microseconds, 0 before the first measurement.
 const ROUND_TRIP_AT: usize = 68;
-/// Where `tcpi_total_retrans` stands.
+/// Offset of `tcpi_total_retrans`.
 const RETRANSMITTED_AT: usize = 100;
-/// Where `idiag_wqueue` stands: behind `nlmsghdr`, four bytes, `inet_diag_sockid`, `idiag_expires` and `idiag_rqueue`.
+/// Offset of `idiag_wqueue`: after `nlmsghdr`, four bytes, `inet_diag_sockid`, `idiag_expires` and `idiag_rqueue`.
 const WQUEUE_AT: usize = 16 + 4 + 48 + 4 + 4;
 
-/// Asks the kernel about connections of this process.
+/// Queries the kernel about connections of this process.
 #[derive(Debug)]
 pub struct SendQueue {
     socket: Option<Mutex<Asker>>,
@@ -51,20 +51,20 @@ struct Asker {
 }
 
 impl SendQueue {
-    /// Opens the way to the kernel, where there is one.
+    /// Opens the netlink socket, if the system supports it.
     #[must_use]
     pub fn open() -> Self {
         let socket = Asker::open().map(Mutex::new);
         Self { socket: socket.ok(), complained: AtomicBool::new(false) }
     }
 
-    /// How much of what went from `local` to `peer` through this socket is not acknowledged.
+    /// The amount of output on this socket that is not acknowledged.
     #[must_use]
     pub fn ask(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Unacknowledged {
         let bytes = |answer: &[u8]| u32_at(answer, WQUEUE_AT).ok_or(Errno::PROTO);
         match self.ask_kernel(socket, local, peer, 0, bytes) {
             Ok(bytes) => Unacknowledged::Bytes(bytes.into()),
-            // Where the connection is gone the kernel finds nothing, or the listening socket, or a later connection.
+            // If the connection no longer exists, the kernel finds nothing, the listening socket, or a later connection.
             Err(Errno::NOENT | Errno::STALE) => Unacknowledged::Gone,
             Err(error) => {
                 if !self.complained.swap(true, Ordering::Relaxed) {
@@ -75,19 +75,19 @@ impl SendQueue {
         }
     }
 
-    /// Whether the peer's TCP lives. `None` where that cannot be told.
+    /// Signs of life of the peer's TCP. `None` if unavailable.
     #[must_use]
     pub fn pulse(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<Pulse> {
         self.info(socket, local, peer, pulse)
     }
 
-    /// What the link to the peer is like. `None` where that cannot be told.
+    /// The quality of the link to the peer. `None` if unavailable.
     #[must_use]
     pub fn link(&self, socket: impl AsFd, local: SocketAddr, peer: SocketAddr) -> Option<Link> {
         self.info(socket, local, peer, link)
     }
 
-    /// What the connection's `tcp_info` says.
+    /// Reads the connection's `tcp_info`.
     fn info<T>(
         &self,
         socket: impl AsFd,
@@ -132,7 +132,7 @@ impl Asker {
         self.sequence = self.sequence.wrapping_add(1);
         rustix::net::send(&self.socket, &request(self.sequence), SendFlags::empty())?;
         let mut buffer = [0u8; 1024];
-        // An answer to an earlier question may lie in front, left there by an error.
+        // The answer to an earlier query may come first, left over after an error.
         for _ in 0..8 {
             let (_, length) = rustix::net::recv(&self.socket, &mut buffer[..], RecvFlags::empty())?;
             let answer = &buffer[..length.min(buffer.len())];
@@ -258,7 +258,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         client.set_nonblocking(true).unwrap();
-        // Our answer is dropped: on this machine it comes before `connect` returns.
+        // Drops our answer: on this machine it arrives before `connect` returns.
         let drop_all = [socket2::SockFilter::new(6, 0, 0, 0)];
         client.attach_filter(&drop_all).unwrap();
         client.connect(&listener.local_addr().unwrap().into()).unwrap_err();
@@ -278,11 +278,11 @@ mod tests {
         assert!(!pulse().is_asked);
         ours.set_nonblocking(true).unwrap();
         while (&ours).write(&[0; 65536]).is_ok() {}
-        // Each question is answered, and between two of them nothing is owed.
+        // Each probe is answered, and between two probes nothing is outstanding.
         while pulse().is_asked || pulse().heard < Duration::from_millis(300) {
             std::thread::sleep(Duration::from_millis(5));
         }
-        // What comes in is dropped from now on.
+        // Drops all input from now on.
         let drop_all = [socket2::SockFilter::new(6, 0, 0, 0)];
         socket2::SockRef::from(&peer).attach_filter(&drop_all).unwrap();
         while !pulse().is_asked || pulse().heard < Duration::from_secs(1) {
@@ -310,7 +310,7 @@ mod tests {
             }
             let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             assert_eq!(queue.ask(&other, local, peer_address), Unacknowledged::Gone, "another socket");
-            // Unread bytes make the peer's close a reset.
+            // Unread bytes turn the peer's close into a reset.
             ours.write_all(b"unread").unwrap();
             drop(peer);
             while queue.ask(&ours, local, peer_address) != Unacknowledged::Gone {

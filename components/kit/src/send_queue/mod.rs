@@ -1,4 +1,4 @@
-//! How much of what was written to a connection its peer has not acknowledged, where the system tells.
+//! How much output of a connection its peer has not acknowledged, if the system reports it.
 
 mod answer;
 #[cfg(not(target_os = "linux"))]

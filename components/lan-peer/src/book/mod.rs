@@ -1,12 +1,12 @@
-//! Who is there, and who was: pure state, told the time.
+//! The known peers, online and offline: pure state; the caller supplies the time.
 //!
-//! Two kinds of entries. Those with something worth keeping (a conversation, a name given here) are on the disk, too. The others are
-//! as good as their last datagram; there are at most [`MAX_HEARD`], and they are forgotten when they are silent. Overflow rule: while all
-//! places are taken, who is new is not listed; who is listed or kept is never pushed out by it.
+//! Entries are persistent or transient. Peers with a conversation or a name given here are also stored on disk. The others are transient:
+//! at most [`MAX_TRANSIENT`], dropped when they go silent. Overflow rule: while all places are taken, new peers are not listed; listed and
+//! persistent peers are never displaced.
 //!
-//! Names are no proof, and names that look the same are the same (UTS 39). A name that people here know, because they have talked with whoever has it, verified them or named them, and
-//! that comes with another key, is a reason to warn. Two strangers of one name are none: many machines have the host name that they
-//! were sold with. They are shown apart.
+//! Names are not authenticated, and names that look the same are equal (UTS 39). If the user knows a name, because they have talked with
+//! its owner, verified it or named it, and the name appears with another key, the user is warned. Two strangers with the same name cause no
+//! warning, because many machines keep their factory host name; they are displayed with part of their keys.
 
 mod peer;
 
@@ -25,120 +25,132 @@ use crate::store::Person;
 pub(crate) use peer::Evidence;
 use peer::Known;
 
-/// Peers that were heard, and nothing more.
-const MAX_HEARD: usize = 1024;
-/// Addresses kept of one node.
+/// Most transient peers.
+const MAX_TRANSIENT: usize = 1024;
+/// Most addresses stored per node.
 const MAX_ADDRESSES: usize = 4;
-/// So many new ones a second, for long; a network has not more, and a flood is not to keep us busy.
+/// Most new peers per second, sustained; more than a real network has, and bounds the work for a flood.
 const NEW: u32 = 200;
 
-/// Everybody known.
+/// All known peers.
 #[derive(Debug)]
 pub(crate) struct Book {
     peers: HashMap<PeerKey, Known>,
-    /// How many of them are not kept.
-    heard: usize,
+    /// The number of transient peers.
+    transient: usize,
     fresh: Allowance,
 }
 
-/// A node of ours has proved who it is.
+/// The result when a node has authenticated.
 #[derive(Debug)]
-pub(crate) struct Met {
-    /// As it is known from now on.
+pub(crate) struct Authenticated {
+    /// The node's entry from now on.
     pub(crate) person: Person,
-    /// It calls itself as somebody else did whom we knew before.
+    /// It uses the name of another peer that the user knows.
     pub(crate) is_suspect: bool,
 }
 
-/// What a sign of life has changed.
+/// The effect of a sighting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sign {
-    /// They were not there before.
+pub(crate) enum Sighting {
+    /// The peer was offline.
     New,
-    /// They were.
+    /// The peer was online.
     Known,
-    /// There is no room for one more.
+    /// There is no room for another peer.
     NoRoom,
 }
 
 impl Book {
-    /// Of those who are kept.
+    /// Starts with the stored peers.
     pub(crate) fn new(people: Vec<Person>, now: Instant) -> Self {
-        let known = |person: Person| (person.key, Known { is_kept: true, ..Known::new(person) });
+        let known = |person: Person| (person.key, Known { is_persistent: true, ..Known::new(person) });
         Self {
             peers: people.into_iter().map(known).collect(),
-            heard: 0,
+            transient: 0,
             fresh: Allowance::new(NEW, NEW, now),
         }
     }
 
-    /// Somebody gave a sign of life.
-    pub(crate) fn sign(&mut self, key: PeerKey, by: Evidence, now: Instant, at: Timestamp) -> Sign {
+    /// Records a sighting of a peer.
+    pub(crate) fn record_sighting(
+        &mut self,
+        key: PeerKey,
+        by: Evidence,
+        now: Instant,
+        at: Timestamp,
+    ) -> Sighting {
         if let Some(known) = self.peers.get_mut(&key) {
             let was_online = known.is_online(now);
-            known.felt(by, now);
+            known.record_sighting(by, now);
             known.person.last_seen = at;
-            return if was_online { Sign::Known } else { Sign::New };
+            return if was_online { Sighting::Known } else { Sighting::New };
         }
-        if self.heard >= MAX_HEARD || self.fresh.take(now).is_err() {
-            return Sign::NoRoom;
+        if self.transient >= MAX_TRANSIENT || self.fresh.take(now).is_err() {
+            return Sighting::NoRoom;
         }
-        self.heard += 1;
+        self.transient += 1;
         let mut known = Known::new(Person::new(key, at));
-        known.felt(by, now);
+        known.record_sighting(by, now);
         self.peers.insert(key, known);
-        Sign::New
+        Sighting::New
     }
 
-    /// Something was said between this peer and us, by us where `is_ours`: from now on it is kept, whoever it is. Returns it for the disk when it was not.
-    pub(crate) fn talked(&mut self, key: PeerKey, is_ours: bool, at: Timestamp) -> Option<Person> {
-        let was_kept = self.peers.get(&key).is_some_and(|known| known.is_kept);
-        let known = self.keep(key, at);
+    /// Records a message from or to a peer; `is_ours` if we sent it. The peer is persistent from now on. Returns it if it must be stored.
+    pub(crate) fn record_message(&mut self, key: PeerKey, is_ours: bool, at: Timestamp) -> Option<Person> {
+        let was_persistent = self.peers.get(&key).is_some_and(|known| known.is_persistent);
+        let known = self.make_persistent(key, at);
         known.person.has_talked = true;
         known.person.has_been_written_to |= is_ours;
-        (!was_kept).then(|| known.person.clone())
+        (!was_persistent).then(|| known.person.clone())
     }
 
-    fn keep(&mut self, key: PeerKey, at: Timestamp) -> &mut Known {
+    fn make_persistent(&mut self, key: PeerKey, at: Timestamp) -> &mut Known {
         let known = self.peers.entry(key).or_insert_with(|| {
-            self.heard += 1;
+            self.transient += 1;
             Known::new(Person::new(key, at))
         });
-        if !known.is_kept {
-            known.is_kept = true;
-            self.heard -= 1;
+        if !known.is_persistent {
+            known.is_persistent = true;
+            self.transient -= 1;
         }
         known
     }
 
-    /// Gives a peer another name here; returns it for the disk.
+    /// Renames a peer locally; returns it to be stored.
     pub(crate) fn rename(&mut self, key: PeerKey, name: String) -> Option<Person> {
         let known = self.peers.get_mut(&key)?;
         known.person.given = name;
-        if !known.is_kept {
-            known.is_kept = true;
-            self.heard -= 1;
+        if !known.is_persistent {
+            known.is_persistent = true;
+            self.transient -= 1;
         }
         Some(known.person.clone())
     }
 
-    /// These are not kept any more; those who are there stay as long as they are.
+    /// Makes these peers transient again; they are dropped when they go offline.
     pub(crate) fn forget(&mut self, gone: &[PeerKey]) {
         for key in gone {
-            if let Some(known) = self.peers.get_mut(key).filter(|known| known.is_kept) {
-                known.is_kept = false;
+            if let Some(known) = self.peers.get_mut(key).filter(|known| known.is_persistent) {
+                known.is_persistent = false;
                 (known.person.has_talked, known.person.has_been_written_to) = (false, false);
-                self.heard += 1;
+                self.transient += 1;
             }
         }
     }
 
-    /// A node of ours has proved who it is, and says what it calls itself and where it can be dialled.
-    pub(crate) fn met(&mut self, id: NodeId, name: &str, place: SocketAddr, at: Timestamp) -> Met {
+    /// Records an authenticated node, its own name, and the address at which it can be dialled.
+    pub(crate) fn record_authenticated(
+        &mut self,
+        id: NodeId,
+        name: &str,
+        place: SocketAddr,
+        at: Timestamp,
+    ) -> Authenticated {
         let key = PeerKey::Node(id);
         let was_known = self.peers.get(&key).is_some_and(|known| known.person.claimed == name);
         let is_twin = !was_known && !name.is_empty() && self.is_taken(key, name);
-        let person = &mut self.keep(key, at).person;
+        let person = &mut self.make_persistent(key, at).person;
         name.clone_into(&mut person.claimed);
         person.addresses.retain(|address| *address != place);
         person.addresses.insert(0, place);
@@ -148,16 +160,16 @@ impl Book {
         if is_suspect {
             person.trust = Trust::Changed;
         }
-        Met { person: person.clone(), is_suspect }
+        Authenticated { person: person.clone(), is_suspect }
     }
 
-    /// Whether people here know another node by this name.
+    /// Whether the user knows another node by this name.
     fn is_taken(&self, key: PeerKey, name: &str) -> bool {
         let others = self.peers.values().filter(|known| known.person.key != key);
-        others.filter(|known| known.is_acquainted()).any(|known| known.goes_by(name))
+        others.filter(|known| known.is_known_by_name()).any(|known| known.has_name(name))
     }
 
-    /// A node of ours came or went. Returns whether that is news: a connection may take the place of another.
+    /// Records that a node connected or disconnected. Returns whether its state changed: a connection may replace another.
     pub(crate) fn link(&mut self, id: NodeId, is_linked: bool, now: Instant, at: Timestamp) -> bool {
         let Some(known) = self.peers.get_mut(&PeerKey::Node(id)) else { return false };
         let is_news = known.is_linked != is_linked;
@@ -167,113 +179,112 @@ impl Book {
         is_news
     }
 
-    /// Whether people here have nothing to do with a node.
+    /// Whether a node is a stranger to the user.
     pub(crate) fn is_stranger(&self, id: NodeId) -> bool {
         self.peers.get(&PeerKey::Node(id)).is_none_or(Known::is_stranger)
     }
 
-    /// How far a node is believed; a stranger's key is taken on first use.
+    /// How far a node is trusted; a stranger's key is trusted on first use.
     pub(crate) fn trust(&self, id: NodeId) -> Trust {
         self.peers.get(&PeerKey::Node(id)).map_or(Trust::New, |known| known.person.trust)
     }
 
-    /// People have found out how far a node can be believed; returns it for the disk.
-    pub(crate) fn judge(&mut self, id: NodeId, trust: Trust) -> Option<Person> {
+    /// Sets how far the user trusts a node; returns it to be stored.
+    pub(crate) fn set_trust(&mut self, id: NodeId, trust: Trust) -> Option<Person> {
         let known = self.peers.get_mut(&PeerKey::Node(id))?;
         known.person.trust = trust;
         Some(known.person.clone())
     }
 
-    /// The nodes that are known, and where they were last.
+    /// The known nodes with their last addresses.
     pub(crate) fn addresses(&self) -> Vec<(NodeId, Vec<SocketAddr>)> {
         let nodes = self.peers.values().filter_map(|known| match known.person.key {
             PeerKey::Node(id) => Some((id, known.person.addresses.clone())),
-            PeerKey::Old(_) => None,
+            PeerKey::Legacy(_) => None,
         });
         nodes.collect()
     }
 
-    /// Whether another node than this is connected and can be dialled at this address.
+    /// Whether a different node is connected and can be dialled at this address.
     pub(crate) fn is_place_of_another(&self, id: NodeId, address: SocketAddr) -> bool {
         let others =
             self.peers.values().filter(|known| known.is_linked && known.person.key != PeerKey::Node(id));
         others.filter_map(|known| known.person.addresses.first()).any(|place| *place == address)
     }
 
-    /// Forgets whoever was silent for too long. Returns whether anybody went.
+    /// Drops peers that were silent for too long. Returns whether anyone went offline.
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
         let mut went = false;
         self.peers.retain(|_, known| {
-            if known.was_felt() && !known.is_online(now) {
-                (known.heard, known.spoke) = (None, None);
+            if known.was_sighted() && !known.is_online(now) {
+                (known.last_presence, known.last_message) = (None, None);
                 went = true;
             }
-            known.is_kept || known.was_felt() || known.is_linked
+            known.is_persistent || known.was_sighted() || known.is_linked
         });
-        self.heard = self.peers.values().filter(|known| !known.is_kept).count();
+        self.transient = self.peers.values().filter(|known| !known.is_persistent).count();
         went
     }
 
-    /// Whether this peer is known, there or not.
+    /// Whether this peer is known, online or offline.
     pub(crate) fn knows(&self, key: PeerKey) -> bool {
         self.peers.contains_key(&key)
     }
 
-    /// Whether this peer is there now.
+    /// Whether this peer is online.
     pub(crate) fn is_online(&self, key: PeerKey, now: Instant) -> bool {
         self.peers.get(&key).is_some_and(|known| known.is_online(now))
     }
 
-    /// The nodes of ours that were at this address, by what is known of them; those that are turned away do not count.
+    /// The nodes that were at this address, as far as known; blocked ones do not count.
     pub(crate) fn nodes_at(&self, ip: IpAddr) -> Vec<NodeId> {
         let there = self.peers.values().filter(|known| known.person.trust != Trust::Blocked);
         let there = there.filter(|known| known.person.addresses.iter().any(|place| place.ip() == ip));
         let nodes = there.filter_map(|known| match known.person.key {
             PeerKey::Node(id) => Some(id),
-            PeerKey::Old(_) => None,
+            PeerKey::Legacy(_) => None,
         });
         nodes.collect()
     }
 
-    /// Whether somebody was at this address with whom people here have to do.
+    /// Whether a peer that the user knows was at this address.
     pub(crate) fn is_familiar_place(&self, ip: IpAddr) -> bool {
-        let familiar = self.peers.values().filter(|known| known.is_kept && !known.is_stranger());
+        let familiar = self.peers.values().filter(|known| known.is_persistent && !known.is_stranger());
         let is_there = |known: &Known| match known.person.key {
-            PeerKey::Old(place) => place == ip,
+            PeerKey::Legacy(place) => place == ip,
             PeerKey::Node(_) => known.person.addresses.iter().any(|place| place.ip() == ip),
         };
         familiar.filter(|known| known.person.trust != Trust::Blocked).any(is_there)
     }
 
-    /// Whether somebody announces themselves from this address, up to the last time but one.
+    /// Whether presence arrives from this address; one lost announcement is tolerated.
     pub(crate) fn is_present(&self, ip: IpAddr, now: Instant) -> bool {
-        let heard = self.peers.get(&PeerKey::Old(ip)).and_then(|known| known.heard);
+        let heard = self.peers.get(&PeerKey::Legacy(ip)).and_then(|known| known.last_presence);
         heard.is_some_and(|heard| now.duration_since(heard) < 2 * PRESENCE_EVERY)
     }
 
-    /// The addresses of the old kind from which somebody was heard lately, and when.
+    /// The legacy peers' addresses with recent presence, and its time.
     pub(crate) fn present(&self, now: Instant) -> Vec<(IpAddr, Timestamp)> {
         let online = self.peers.values().filter(|known| known.is_online(now));
         let addresses = online.filter_map(|known| match known.person.key {
-            PeerKey::Old(ip) => Some((ip, known.person.last_seen)),
+            PeerKey::Legacy(ip) => Some((ip, known.person.last_seen)),
             PeerKey::Node(_) => None,
         });
         addresses.collect()
     }
 
-    /// Everybody, those who are there first, then by name.
+    /// All peers, online ones first, then by name.
     ///
-    /// Whose name looks like somebody else's, or like `me`, which is our own, is told apart by the key, or by the address where there is
-    /// none. A name that people may believe stays as it is where only those have it, too, whom people have blocked or still have to look
-    /// at. Whoever announces itself as the old kind does from where a node of ours is, is that node: it is listed once, and a conversation
-    /// that was begun there unencrypted is offline.
+    /// Peers whose names look the same, or look like our own name `me`, are displayed with part of the key, or with the address if there is
+    /// none. A trusted name stays unchanged if all others who use it are blocked or not compared yet. Legacy presence from a node's address
+    /// belongs to that node: it is listed once, and an unencrypted conversation that was begun with the address is offline.
     pub(crate) fn list(&self, now: Instant, me: &str) -> Vec<Peer> {
         let mut bearers = Bearers::of(me);
         self.peers.values().for_each(|known| bearers.add(known));
         let places: HashSet<IpAddr> = self.peers.values().filter_map(|known| known.place(now)).collect();
         let view = |known: &Known| {
-            let is_node_too = matches!(known.person.key, PeerKey::Old(ip) if places.contains(&ip));
-            if is_node_too && !known.is_kept {
+            let is_node_too = matches!(known.person.key, PeerKey::Legacy(ip) if places.contains(&ip));
+            if is_node_too && !known.is_persistent {
                 return None;
             }
             let peer = known.view(now, bearers.have_others(known));
@@ -285,25 +296,25 @@ impl Book {
     }
 }
 
-/// How many have each name: by what it looks like, all of them and those whom people may believe.
+/// How often each name is used, by skeleton: by all peers, and by trusted ones.
 struct Bearers(HashMap<String, (usize, usize)>);
 
 impl Bearers {
-    /// We are one of them.
+    /// Includes our own name.
     fn of(me: &str) -> Self {
-        Self(HashMap::from([(name::shape(me), (1, 1))]))
+        Self(HashMap::from([(name::skeleton(me), (1, 1))]))
     }
 
     fn add(&mut self, known: &Known) {
-        let (all, believed) = self.0.entry(name::shape(&known.name())).or_default();
+        let (all, believed) = self.0.entry(name::skeleton(&known.name())).or_default();
         *all += 1;
-        *believed += usize::from(known.is_believed());
+        *believed += usize::from(known.is_trusted());
     }
 
-    /// Whether this one is to be told apart from others.
+    /// Whether this peer's name needs a suffix.
     fn have_others(&self, known: &Known) -> bool {
-        let (all, believed) = self.0.get(&name::shape(&known.name())).copied().unwrap_or_default();
-        if known.is_believed() { believed > 1 } else { all > 1 }
+        let (all, believed) = self.0.get(&name::skeleton(&known.name())).copied().unwrap_or_default();
+        if known.is_trusted() { believed > 1 } else { all > 1 }
     }
 }
 

@@ -1,4 +1,4 @@
-//! One peer as the book knows it.
+//! A peer's entry in the book.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,61 +12,69 @@ use crate::name;
 use crate::secure::identity::fingerprint;
 use crate::store::Person;
 
-/// How a peer of the old kind showed that it is there.
+/// The evidence that a legacy peer is online.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Evidence {
-    /// By a datagram, which anybody can send under any address.
+    /// A datagram, whose source address can be forged.
     Presence,
-    /// By a message over TCP, which only whoever is at the address can send.
+    /// A message over TCP, which proves the address.
     Message,
 }
 
-/// A peer of the old kind whose announcements do not reach us, and whose message did, counts as online for this long: time enough to
-/// answer, and short enough that its address is hardly anybody else's by then.
+/// How long a legacy peer counts as online after a message if its presence does not reach us: long enough to answer, and short enough that
+/// its address is unlikely to be reassigned.
 pub(super) const ANSWERABLE: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) person: Person,
-    pub(super) is_kept: bool,
-    /// When its presence was heard last.
-    pub(super) heard: Option<Instant>,
-    /// When a message came from it last, while its presence was not heard.
-    pub(super) spoke: Option<Instant>,
-    /// A node of ours is there as long as it is connected.
+    pub(super) is_persistent: bool,
+    /// The time of its last presence datagram.
+    pub(super) last_presence: Option<Instant>,
+    /// The time of its last message while no presence arrived.
+    pub(super) last_message: Option<Instant>,
+    /// Whether it is a node that is connected; nodes are online while connected.
     pub(super) is_linked: bool,
-    /// When it went.
+    /// When it went offline.
     pub(super) left: Option<Instant>,
 }
 
 impl Known {
-    /// Not heard yet, and not kept.
+    /// A transient peer without sightings.
     pub(super) fn new(person: Person) -> Self {
-        Self { person, is_kept: false, heard: None, spoke: None, is_linked: false, left: None }
+        Self {
+            person,
+            is_persistent: false,
+            last_presence: None,
+            last_message: None,
+            is_linked: false,
+            left: None,
+        }
     }
 
     pub(super) fn is_online(&self, now: Instant) -> bool {
         let is_within = |at: Option<Instant>, time| at.is_some_and(|at| now.duration_since(at) < time);
-        self.is_linked || is_within(self.heard, SILENCE) || is_within(self.spoke, ANSWERABLE)
+        self.is_linked || is_within(self.last_presence, SILENCE) || is_within(self.last_message, ANSWERABLE)
     }
 
-    /// It gave a sign of life.
-    pub(super) fn felt(&mut self, by: Evidence, now: Instant) {
+    /// Records a sighting.
+    pub(super) fn record_sighting(&mut self, by: Evidence, now: Instant) {
         match by {
-            Evidence::Presence => (self.heard, self.spoke) = (Some(now), None),
+            Evidence::Presence => (self.last_presence, self.last_message) = (Some(now), None),
             Evidence::Message => {
-                let is_announced = self.heard.is_some_and(|heard| now.duration_since(heard) < SILENCE);
-                self.spoke = (!is_announced).then_some(now);
+                let is_announced =
+                    self.last_presence.is_some_and(|heard| now.duration_since(heard) < SILENCE);
+                self.last_message = (!is_announced).then_some(now);
             }
         }
     }
 
-    /// Whether a sign of life is on record, however old.
-    pub(super) fn was_felt(&self) -> bool {
-        self.heard.is_some() || self.spoke.is_some()
+    /// Whether there was any sighting.
+    pub(super) fn was_sighted(&self) -> bool {
+        self.last_presence.is_some() || self.last_message.is_some()
     }
 
-    /// Where this node is, or was until lately: what is heard from there of the old kind is its own presence.
+    /// The node's current or recent address; legacy presence from there is its own.
     pub(super) fn place(&self, now: Instant) -> Option<IpAddr> {
         let was_there = self.left.is_some_and(|left| now.duration_since(left) < SILENCE);
         let address = self.person.addresses.first().filter(|_| self.is_linked || was_there);
@@ -77,49 +85,49 @@ impl Known {
         matches!(self.person.key, PeerKey::Node(_))
     }
 
-    /// Whether people may talk with it, as far as its name goes.
-    pub(super) fn is_believed(&self) -> bool {
+    /// Whether messages to it are allowed by its trust.
+    pub(super) fn is_trusted(&self) -> bool {
         match self.person.trust {
-            Trust::Clear | Trust::New | Trust::Verified => true,
+            Trust::Unencrypted | Trust::New | Trust::Verified => true,
             Trust::Changed | Trust::Blocked => false,
         }
     }
 
-    /// Whether people here know this node under its name, and would think that they talk with it.
-    pub(super) fn is_acquainted(&self) -> bool {
+    /// Whether the user knows this node by its name, and would expect to talk with it.
+    pub(super) fn is_known_by_name(&self) -> bool {
         let Person { has_talked, given, trust, .. } = &self.person;
         let is_familiar = *has_talked || !given.is_empty() || *trust == Trust::Verified;
-        self.is_node() && self.is_believed() && is_familiar
+        self.is_node() && self.is_trusted() && is_familiar
     }
 
-    /// Whether people here have nothing to do with this peer: that it talks to them costs nothing, and makes it nobody they know.
+    /// Whether it is a stranger: receiving messages from it does not make it known.
     pub(super) fn is_stranger(&self) -> bool {
         let Person { has_been_written_to, given, trust, .. } = &self.person;
         !(*has_been_written_to || !given.is_empty() || *trust == Trust::Verified)
     }
 
-    /// Whether it is called so, here or by itself.
-    pub(super) fn goes_by(&self, name: &str) -> bool {
+    /// Whether it has this name, given here or its own.
+    pub(super) fn has_name(&self, name: &str) -> bool {
         let is_same = |text: &str| !text.is_empty() && name::look_the_same(text, name);
         is_same(&self.person.given) || is_same(&self.person.claimed)
     }
 
-    /// What to call it: as people here do, else as it does itself, else by its address or key.
+    /// The name to show: given here, else its own, else its address or key.
     pub(super) fn name(&self) -> String {
         let Person { key, given, claimed, .. } = &self.person;
         let called = [given, claimed].into_iter().find(|name| !name.is_empty()).cloned();
         called.unwrap_or_else(|| match key {
-            PeerKey::Old(ip) => ip.to_string(),
+            PeerKey::Legacy(ip) => ip.to_string(),
             PeerKey::Node(id) => id.short(),
         })
     }
 
-    /// As pages see it; `is_shared` when somebody else has its name.
+    /// The view for pages; `is_shared` if its name needs a suffix.
     pub(super) fn view(&self, now: Instant, is_shared: bool) -> Peer {
         let Person { key, given, claimed, addresses, trust, last_seen, .. } = &self.person;
         let mut name = self.name();
         let (fingerprint, addresses) = match key {
-            PeerKey::Old(ip) => {
+            PeerKey::Legacy(ip) => {
                 let address = ip.to_string();
                 if is_shared && name != address {
                     name = format!("{name} ({address})");
@@ -127,7 +135,7 @@ impl Known {
                 (None, vec![address])
             }
             PeerKey::Node(id) => {
-                // A name that was given here is people's own.
+                // A name given here is the user's own choice.
                 let is_doubtful = given.is_empty() && name::is_doubtful(claimed);
                 if is_shared || is_doubtful || *trust == Trust::Changed {
                     name = format!("{name} ({})", id.short());

@@ -1,4 +1,4 @@
-//! The book, told the time.
+//! Tests of the book with explicit times.
 
 use super::*;
 use std::net::Ipv4Addr;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use protocol::lan::datagram::SILENCE;
 
 fn key(n: u32) -> PeerKey {
-    PeerKey::Old(Ipv4Addr::from(0x0a00_0000 + n).into())
+    PeerKey::Legacy(Ipv4Addr::from(0x0a00_0000 + n).into())
 }
 
 fn at() -> Timestamp {
@@ -15,52 +15,55 @@ fn at() -> Timestamp {
 }
 
 #[test]
-fn whoever_is_silent_is_gone_and_whoever_is_kept_is_away() {
+fn silent_transient_peers_are_dropped_and_persistent_ones_go_offline() {
     let start = Instant::now();
     let mut book = Book::new(Vec::new(), start);
-    assert_eq!(book.sign(key(1), Evidence::Presence, start, at()), Sign::New);
-    assert_eq!(book.sign(key(2), Evidence::Presence, start, at()), Sign::New);
-    assert!(book.talked(key(2), false, at()).is_some() && book.talked(key(2), false, at()).is_none());
+    assert_eq!(book.record_sighting(key(1), Evidence::Presence, start, at()), Sighting::New);
+    assert_eq!(book.record_sighting(key(2), Evidence::Presence, start, at()), Sighting::New);
+    assert!(
+        book.record_message(key(2), false, at()).is_some()
+            && book.record_message(key(2), false, at()).is_none()
+    );
     let later = start + SILENCE - Duration::from_millis(1);
     assert!(!book.expire(later) && book.present(later).len() == 2);
-    assert_eq!(book.sign(key(1), Evidence::Presence, later, at()), Sign::Known);
+    assert_eq!(book.record_sighting(key(1), Evidence::Presence, later, at()), Sighting::Known);
     let end = start + SILENCE;
     assert!(book.expire(end) && !book.expire(end));
     assert!(book.expire(later + SILENCE));
     let left = book.list(end, "me");
     assert_eq!(left.iter().map(|peer| (peer.key, peer.online)).collect::<Vec<_>>(), [(key(2), false)]);
-    assert_eq!(book.sign(key(2), Evidence::Presence, end, at()), Sign::New);
+    assert_eq!(book.record_sighting(key(2), Evidence::Presence, end, at()), Sighting::New);
 }
 
 #[test]
-fn whoever_is_not_heard_but_writes_can_be_answered_for_a_while() {
+fn a_peer_without_presence_can_be_answered_for_a_while_after_its_message() {
     let start = Instant::now();
     let mut book = Book::new(Vec::new(), start);
-    assert_eq!(book.sign(key(1), Evidence::Message, start, at()), Sign::New);
+    assert_eq!(book.record_sighting(key(1), Evidence::Message, start, at()), Sighting::New);
     let later = start + 30 * SILENCE;
     assert!(!book.expire(later) && book.is_online(key(1), later));
     assert!(!book.is_present(Ipv4Addr::new(10, 0, 0, 1).into(), start), "presence is another thing");
-    assert_eq!(book.sign(key(1), Evidence::Message, later, at()), Sign::Known);
-    // Once its announcements come they count, and a message among them adds nothing.
-    assert_eq!(book.sign(key(1), Evidence::Presence, later, at()), Sign::Known);
-    assert_eq!(book.sign(key(1), Evidence::Message, later, at()), Sign::Known);
+    assert_eq!(book.record_sighting(key(1), Evidence::Message, later, at()), Sighting::Known);
+    // Once presence arrives it counts, and a message in between has no effect.
+    assert_eq!(book.record_sighting(key(1), Evidence::Presence, later, at()), Sighting::Known);
+    assert_eq!(book.record_sighting(key(1), Evidence::Message, later, at()), Sighting::Known);
     let end = later + SILENCE;
     assert!(!book.is_online(key(1), end) && book.expire(end) && !book.knows(key(1)));
-    book.sign(key(1), Evidence::Message, end, at());
+    book.record_sighting(key(1), Evidence::Message, end, at());
     assert!(book.expire(end + peer::ANSWERABLE) && !book.knows(key(1)));
 }
 
 #[test]
-fn whoever_only_talks_stays_a_stranger() {
+fn a_peer_that_only_sends_messages_stays_a_stranger() {
     let acquaint: [fn(&mut Book); 3] = [
-        |book| drop(book.talked(PeerKey::Node(ONE), true, at())),
-        |book| drop(book.judge(ONE, Trust::Verified)),
+        |book| drop(book.record_message(PeerKey::Node(ONE), true, at())),
+        |book| drop(book.set_trust(ONE, Trust::Verified)),
         |book| drop(book.rename(PeerKey::Node(ONE), "alice".into())),
     ];
     for acquainted in acquaint {
         let mut book = Book::new(Vec::new(), Instant::now());
         meet(&mut book, ONE, "alice");
-        book.talked(PeerKey::Node(ONE), false, at());
+        book.record_message(PeerKey::Node(ONE), false, at());
         assert!(book.is_stranger(ONE));
         acquainted(&mut book);
         assert!(!book.is_stranger(ONE));
@@ -78,30 +81,30 @@ fn an_address_stays_a_nodes_after_it_has_left() {
     book.link(ONE, false, now, at());
     assert_eq!(book.nodes_at(ip), [ONE]);
     assert!(book.nodes_at(Ipv4Addr::new(10, 0, 0, 2).into()).is_empty());
-    book.judge(ONE, Trust::Blocked);
+    book.set_trust(ONE, Trust::Blocked);
     assert!(book.nodes_at(ip).is_empty());
 }
 
 #[test]
-fn forged_presence_pushes_nobody_out_and_takes_bounded_room() {
+fn forged_presence_displaces_nobody_and_takes_bounded_room() {
     let start = Instant::now();
     let mut book = Book::new(Vec::new(), start);
-    book.sign(key(1), Evidence::Presence, start, at());
+    book.record_sighting(key(1), Evidence::Presence, start, at());
     let mut now = start;
     for n in 0..100_000 {
         now = start + Duration::from_micros(100 * u64::from(n));
-        book.sign(key(1 + n), Evidence::Presence, now, at());
+        book.record_sighting(key(1 + n), Evidence::Presence, now, at());
         if n % 1000 == 0 {
-            book.sign(key(1), Evidence::Presence, now, at());
+            book.record_sighting(key(1), Evidence::Presence, now, at());
             book.expire(now);
         }
     }
-    assert!(book.list(now, "me").len() <= MAX_HEARD);
+    assert!(book.list(now, "me").len() <= MAX_TRANSIENT);
     assert!(book.knows(key(1)));
     now += SILENCE;
     book.expire(now);
-    assert_eq!((book.list(now, "me").len(), book.heard), (0, 0));
-    assert_eq!(book.sign(key(7), Evidence::Presence, now, at()), Sign::New);
+    assert_eq!((book.list(now, "me").len(), book.transient), (0, 0));
+    assert_eq!(book.record_sighting(key(7), Evidence::Presence, now, at()), Sighting::New);
 }
 
 const ONE: NodeId = NodeId::from_bytes([1; 32]);
@@ -109,7 +112,7 @@ const OTHER: NodeId = NodeId::from_bytes([2; 32]);
 const THIRD: NodeId = NodeId::from_bytes([3; 32]);
 
 fn meet(book: &mut Book, id: NodeId, name: &str) -> bool {
-    book.met(id, name, ([10, 0, 0, 1], 47600).into(), at()).is_suspect
+    book.record_authenticated(id, name, ([10, 0, 0, 1], 47600).into(), at()).is_suspect
 }
 
 fn names(book: &Book) -> Vec<String> {
@@ -117,10 +120,10 @@ fn names(book: &Book) -> Vec<String> {
 }
 
 #[test]
-fn a_known_name_with_another_key_is_suspect_until_people_have_looked() {
+fn a_known_name_with_another_key_is_suspect_until_the_user_decides() {
     let acquaint: [fn(&mut Book); 3] = [
-        |book| drop(book.talked(PeerKey::Node(ONE), false, at())),
-        |book| drop(book.judge(ONE, Trust::Verified)),
+        |book| drop(book.record_message(PeerKey::Node(ONE), false, at())),
+        |book| drop(book.set_trust(ONE, Trust::Verified)),
         |book| drop(book.rename(PeerKey::Node(ONE), "ALICE".into())),
     ];
     for acquainted in acquaint {
@@ -134,9 +137,9 @@ fn a_known_name_with_another_key_is_suspect_until_people_have_looked() {
         // Only the newcomer's name is doubtful.
         assert!(names(&book).contains(&"Alice (0202-0202-0202-0202-0202)".to_owned()), "{:?}", names(&book));
         assert!(names(&book).iter().any(|name| name.eq_ignore_ascii_case("alice")));
-        // It is no better for coming again, nor for another name.
+        // Reconnecting or renaming does not help.
         assert!(!meet(&mut book, OTHER, "Alice") && book.trust(OTHER) == Trust::Changed);
-        book.judge(OTHER, Trust::New);
+        book.set_trust(OTHER, Trust::New);
         assert!(!meet(&mut book, OTHER, "Alice") && book.trust(OTHER) == Trust::New);
         meet(&mut book, OTHER, "bob");
         assert!(meet(&mut book, OTHER, "alice"));
@@ -149,13 +152,13 @@ fn strangers_of_one_name_are_shown_apart_and_nobody_is_warned() {
     assert!(!meet(&mut book, ONE, "debian") && !meet(&mut book, OTHER, "Debian"));
     assert_eq!((book.trust(ONE), book.trust(OTHER)), (Trust::New, Trust::New));
     assert_eq!(names(&book), ["Debian (0202-0202-0202-0202-0202)", "debian (0101-0101-0101-0101-0101)"]);
-    // Whom we talk with is known from then on; the other one was there before and is not new.
-    book.talked(PeerKey::Node(ONE), false, at());
+    // A peer becomes known when we talk with it; the other was there before and is not new.
+    book.record_message(PeerKey::Node(ONE), false, at());
     assert!(!meet(&mut book, OTHER, "Debian"));
     assert!(meet(&mut book, THIRD, "debian"));
     book.rename(PeerKey::Node(OTHER), "printer".into());
     assert_eq!(names(&book), ["debian", "debian (0303-0303-0303-0303-0303)", "printer"]);
-    // Who is kept is known after a restart, too.
+    // Stored peers are known after a restart, too.
     let people = book.peers.values().map(|known| known.person.clone()).collect();
     let mut book = Book::new(people, Instant::now());
     assert!(meet(&mut book, NodeId::from_bytes([4; 32]), "debian"));
@@ -165,7 +168,7 @@ fn strangers_of_one_name_are_shown_apart_and_nobody_is_warned() {
 fn names_that_only_look_like_a_known_one_are_warned_of_and_shown_apart() {
     let mut book = Book::new(Vec::new(), Instant::now());
     meet(&mut book, ONE, "alice");
-    book.talked(PeerKey::Node(ONE), true, at());
+    book.record_message(PeerKey::Node(ONE), true, at());
     // The first letter is Cyrillic.
     assert!(meet(&mut book, OTHER, "\u{430}lice"));
     assert_eq!(book.trust(OTHER), Trust::Changed);
@@ -183,7 +186,7 @@ fn names_that_only_look_like_a_known_one_are_warned_of_and_shown_apart() {
 }
 
 #[test]
-fn whoever_is_called_as_we_are_is_shown_apart() {
+fn a_peer_with_our_own_name_is_shown_apart() {
     let mut book = Book::new(Vec::new(), Instant::now());
     // "me", the second letter Cyrillic.
     meet(&mut book, ONE, "m\u{435}");
@@ -193,11 +196,11 @@ fn whoever_is_called_as_we_are_is_shown_apart() {
 }
 
 #[test]
-fn peers_of_the_old_kind_and_nodes_of_one_name_are_shown_apart() {
+fn legacy_peers_and_nodes_of_one_name_are_shown_apart() {
     let now = Instant::now();
     let mut book = Book::new(Vec::new(), now);
     for n in 1..=3 {
-        book.sign(key(n), Evidence::Presence, now, at());
+        book.record_sighting(key(n), Evidence::Presence, now, at());
     }
     book.rename(key(1), "printer".into());
     meet(&mut book, ONE, "Pr\u{456}nter");
@@ -223,10 +226,10 @@ fn peers_of_the_old_kind_and_nodes_of_one_name_are_shown_apart() {
 fn two_that_are_blocked_are_shown_apart_and_the_one_that_is_believed_keeps_the_name() {
     let mut book = Book::new(Vec::new(), Instant::now());
     meet(&mut book, ONE, "alice");
-    book.judge(ONE, Trust::Blocked);
+    book.set_trust(ONE, Trust::Blocked);
     assert_eq!(names(&book), ["alice"]);
     meet(&mut book, OTHER, "Alice");
-    book.judge(OTHER, Trust::Blocked);
+    book.set_trust(OTHER, Trust::Blocked);
     assert_eq!(names(&book), ["Alice (0202-0202-0202-0202-0202)", "alice (0101-0101-0101-0101-0101)"]);
     meet(&mut book, THIRD, "alice");
     assert!(names(&book).contains(&"alice".to_owned()), "{:?}", names(&book));
@@ -236,7 +239,7 @@ fn two_that_are_blocked_are_shown_apart_and_the_one_that_is_believed_keeps_the_n
 fn keys_that_begin_alike_are_shown_apart() {
     let mut book = Book::new(Vec::new(), Instant::now());
     let made = |last: u8| {
-        // As far as somebody can search for a key.
+        // As many digits as a brute-force search can match.
         let mut id = [1; 32];
         id[7] = last;
         NodeId::from_bytes(id)
@@ -251,7 +254,7 @@ fn a_name_given_here_stays() {
     let now = Instant::now();
     let mut book = Book::new(Vec::new(), now);
     assert!(book.rename(key(1), "printer".into()).is_none());
-    book.sign(key(1), Evidence::Presence, now, at());
+    book.record_sighting(key(1), Evidence::Presence, now, at());
     let person = book.rename(key(1), "printer".into()).unwrap();
     let book = Book::new(vec![person], now);
     assert_eq!(book.list(now, "me")[0].name, "printer");
@@ -259,35 +262,35 @@ fn a_name_given_here_stays() {
 }
 
 #[test]
-fn whoever_is_found_as_a_node_is_listed_once() {
+fn a_peer_that_is_found_as_a_node_is_listed_once() {
     let start = Instant::now();
     let mut book = Book::new(Vec::new(), start);
     let keys = |book: &Book, now| -> Vec<(PeerKey, bool)> {
         book.list(now, "me").into_iter().map(|peer| (peer.key, peer.online)).collect()
     };
-    book.sign(key(1), Evidence::Presence, start, at());
-    book.met(ONE, "alice", ([10, 0, 0, 1], 47600).into(), at());
+    book.record_sighting(key(1), Evidence::Presence, start, at());
+    book.record_authenticated(ONE, "alice", ([10, 0, 0, 1], 47600).into(), at());
     assert_eq!(keys(&book, start), [(key(1), true), (PeerKey::Node(ONE), false)]);
     book.link(ONE, true, start, at());
     assert_eq!(keys(&book, start), [(PeerKey::Node(ONE), true)]);
     book.link(ONE, false, start, at());
     assert_eq!(keys(&book, start), [(PeerKey::Node(ONE), false)], "its last presence is still its own");
     let later = start + SILENCE;
-    book.sign(key(1), Evidence::Presence, later, at());
+    book.record_sighting(key(1), Evidence::Presence, later, at());
     assert_eq!(keys(&book, later), [(key(1), true), (PeerKey::Node(ONE), false)]);
-    // What was said in the clear is not hidden.
-    book.talked(key(1), false, at());
+    // An unencrypted conversation stays visible.
+    book.record_message(key(1), false, at());
     book.link(ONE, true, later, at());
     assert_eq!(keys(&book, later), [(PeerKey::Node(ONE), true), (key(1), false)]);
 }
 
 #[test]
-fn nobody_is_looked_for_where_somebody_else_is() {
+fn a_node_is_not_dialled_at_an_address_of_another_node() {
     let now = Instant::now();
     let mut book = Book::new(Vec::new(), now);
     let place = SocketAddr::from(([10, 0, 0, 1], 47600));
-    book.met(ONE, "alice", place, at());
-    book.met(OTHER, "bob", place, at());
+    book.record_authenticated(ONE, "alice", place, at());
+    book.record_authenticated(OTHER, "bob", place, at());
     assert!(!book.is_place_of_another(ONE, place));
     book.link(OTHER, true, now, at());
     assert!(book.is_place_of_another(ONE, place) && !book.is_place_of_another(OTHER, place));

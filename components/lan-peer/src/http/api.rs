@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::app::App;
 use super::input::Input;
-use super::old;
+use super::legacy;
 use super::problem::{self, problem};
 use crate::doctor;
 use crate::secure::identity::{self, Unproved};
@@ -21,7 +21,7 @@ use crate::store::StoreError;
 /// Most messages in one answer.
 const PAGE: usize = 200;
 
-/// `GET overview`: us and everybody.
+/// `GET overview`: this node and all peers.
 pub(super) async fn overview(State(app): State<App>) -> Response {
     match app.node.overview().await {
         Ok(overview) => Json(overview).into_response(),
@@ -29,12 +29,12 @@ pub(super) async fn overview(State(app): State<App>) -> Response {
     }
 }
 
-/// `GET doctor`: why nobody is found.
+/// `GET doctor`: why no peers are found.
 pub(super) async fn doctor(State(app): State<App>) -> Json<Vec<Check>> {
     Json(doctor::examine(&app.node.facts()))
 }
 
-/// `GET qr.svg`: our link, for others to scan.
+/// `GET qr.svg`: our link as a QR code.
 pub(super) async fn qr_svg(State(app): State<App>) -> Response {
     let svg = code(&app).render::<qrcode::render::svg::Color<'_>>().min_dimensions(240, 240).build();
     ([(header::CONTENT_TYPE, "image/svg+xml")], svg).into_response()
@@ -49,12 +49,12 @@ fn code(app: &App) -> QrCode {
     QrCode::new(identity::link(&app.node.me)).expect("a link fits into a QR code")
 }
 
-/// `POST trust`: people have found out how far a node can be believed.
+/// `POST trust`: sets how far the user trusts a node.
 pub(super) async fn trust(State(app): State<App>, Input(request): Input<SetTrust>) -> Response {
     let SetTrust { peer, verdict, proof } = request;
     if let Some(Err(error)) = proof.map(|proof| identity::prove(&peer, &proof)) {
         let status = match error {
-            Unproved::NotWhole(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Unproved::Incomplete(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Unproved::Another => StatusCode::CONFLICT,
         };
         return problem(status, error.to_string());
@@ -64,17 +64,17 @@ pub(super) async fn trust(State(app): State<App>, Input(request): Input<SetTrust
         Verdict::New => Trust::New,
         Verdict::Blocked => Trust::Blocked,
     };
-    done(app.node.judge(peer, trust).await)
+    done(app.node.set_trust(peer, trust).await)
 }
 
-/// Which part of a conversation.
+/// Selects a part of a conversation.
 #[derive(Debug, Deserialize)]
 pub(super) struct Which {
     peer: PeerKey,
     before: Option<i64>,
 }
 
-/// `GET history`: the latest messages with a peer before a row, the oldest first.
+/// `GET history`: the newest messages with a peer before a row, oldest first.
 pub(super) async fn history(State(app): State<App>, which: Result<Query<Which>, QueryRejection>) -> Response {
     let Query(which) = match which {
         Ok(which) => which,
@@ -86,9 +86,9 @@ pub(super) async fn history(State(app): State<App>, which: Result<Query<Which>, 
     }
 }
 
-/// `POST send`: the answer is what became of it.
+/// `POST send`: responds with the message's delivery state.
 pub(super) async fn send(State(app): State<App>, Input(request): Input<Send>) -> Response {
-    match old::hand_over(&app, &request).await {
+    match legacy::hand_over(&app, &request).await {
         Ok(entry) => Json(entry).into_response(),
         Err(refusal) => refusal,
     }

@@ -1,4 +1,4 @@
-//! What every request shares.
+//! State shared by all requests.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::node::Node;
 
-/// What every request shares.
+/// State shared by all requests.
 #[derive(Debug, Clone)]
 pub(super) struct App {
     pub(super) node: Arc<Node>,

@@ -1,4 +1,4 @@
-//! `GET /api/v1/events`: what happens, as server-sent events, until the page goes or we do.
+//! `GET /api/v1/events`: events as server-sent events, until the page disconnects or this process stops.
 
 use std::convert::Infallible;
 
@@ -31,7 +31,7 @@ pub(super) async fn events(State(app): State<App>) -> Response {
     Sse::new(stream::unfold(follower, next)).keep_alive(KeepAlive::default()).into_response()
 }
 
-/// The next event; a follower that is too far behind is told so.
+/// The next event; a follower that lags receives [`Event::Lagged`].
 async fn next(mut follower: Follower) -> Option<(Result<Event, Infallible>, Follower)> {
     let event = match follower.shutdown.run_until_cancelled(follower.events.recv()).await? {
         Ok(event) => event,

@@ -1,8 +1,8 @@
-//! Who may ask: programs of this machine, and our own page. A page from elsewhere that a browser of this machine shows may not,
-//! under whatever name it was made to reach us.
+//! Allows requests of programs on this machine and of our own page. Foreign pages in a browser on this machine are rejected, whatever host
+//! name they use.
 //!
-//! Of what only reads, too: a foreign page cannot see the answer, but it can take the places of those who follow, and tell by the time
-//! that an answer takes what is in it.
+//! That includes reads: a foreign page cannot see the response, but it can use up connections of followers, and infer content from response
+//! times.
 
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -12,7 +12,7 @@ use kit::http::{Hosts, harden, is_from_elsewhere};
 
 use super::problem::problem;
 
-/// Middleware: refuses what a foreign page may have sent, and hardens every answer.
+/// Middleware: rejects requests that a foreign page may have sent, and adds security headers to every response.
 pub(super) async fn guard(request: Request, next: Next) -> Response {
     let mut response = match Hosts::default().check(request) {
         Ok(request) if is_from_elsewhere(&request, &["/"]) => {

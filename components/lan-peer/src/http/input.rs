@@ -1,4 +1,4 @@
-//! The body of a request: JSON that says so, or 422.
+//! A JSON request body with the JSON content type; otherwise 422.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -10,7 +10,7 @@ use super::problem::problem;
 
 /// A body of this type.
 ///
-/// The content type is asked for because a foreign page cannot send it without asking us first, and we never say yes.
+/// The content type is required because a foreign page cannot send it without a preflight request, which is never granted.
 #[derive(Debug)]
 pub(super) struct Input<T>(pub(super) T);
 

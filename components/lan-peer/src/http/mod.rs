@@ -1,4 +1,4 @@
-//! HTTP, for this machine alone: the page, `/api/v1/…` for it and for the terminal, and what the old kind serves.
+//! The HTTP server, for this machine only: the page, `/api/v1/…` for the page and the terminal, and the legacy endpoints.
 
 mod api;
 mod app;
@@ -6,7 +6,7 @@ mod assets;
 mod events;
 mod guard;
 mod input;
-mod old;
+mod legacy;
 mod problem;
 
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use tokio_util::sync::CancellationToken;
 use crate::node::Node;
 use app::App;
 
-/// Pages that follow what happens. Overflow rule: one more is refused with 503.
+/// Most pages that follow events. Overflow rule: further ones are refused with 503.
 const FOLLOWERS: usize = 64;
 
-/// All of it, behind the guard.
+/// All routes, behind the guard.
 pub(crate) fn router(node: Arc<Node>, shutdown: CancellationToken) -> Router {
     let told = Arc::clone(&node);
     let followers = Arc::new(Semaphore::new(FOLLOWERS));
@@ -34,9 +34,9 @@ pub(crate) fn router(node: Arc<Node>, shutdown: CancellationToken) -> Router {
     let health =
         kit::http::health(|| true, move || told.counters.render(&told.counts(following()), &told.store));
     Router::new()
-        .route("/peers", get(old::peers))
-        .route("/messages", get(old::messages))
-        .route("/send", post(old::send))
+        .route("/peers", get(legacy::peers))
+        .route("/messages", get(legacy::messages))
+        .route("/send", post(legacy::send))
         .route("/api/v1/overview", get(api::overview))
         .route("/api/v1/history", get(api::history))
         .route("/api/v1/send", post(api::send))

@@ -1,4 +1,4 @@
-//! What is said when something does not work.
+//! Error responses.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -7,18 +7,18 @@ use protocol::lan::view;
 
 use crate::store::StoreError;
 
-/// An answer that says why.
+/// An error response with its reason.
 pub(super) fn problem(status: StatusCode, detail: impl Into<String>) -> Response {
     (status, Json(view::Problem { detail: detail.into() })).into_response()
 }
 
-/// What the store says, for the log whole and for the page short.
+/// A store error: logged in full, shown on the page in short.
 pub(super) fn store(error: &StoreError) -> Response {
     tracing::error!("the store: {}", kit::failure::chain(error));
     problem(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
 }
 
-/// Nobody of that name.
+/// Unknown peer.
 pub(super) fn nobody() -> Response {
     problem(StatusCode::NOT_FOUND, "unknown peer; it must be discovered, or listed in lan-peer.peers")
 }

@@ -1,5 +1,5 @@
-//! What all parts share: one [`Node`]. [`people`] is what it knows of the others, [`view`] what it shows of them, [`networks`] keeps the list
-//! of networks.
+//! The shared state of all parts: one [`Node`]. [`people`] is its knowledge of peers, [`view`] what it shows of them, [`networks`] watches
+//! the networks.
 
 mod networks;
 mod people;
@@ -7,6 +7,6 @@ mod state;
 mod view;
 
 pub(crate) use networks::watch_networks;
-pub(crate) use people::{Heard, Owner, Route, Welcome};
+pub(crate) use people::{Owner, Route, SightingResult, Welcome};
 pub(crate) use state::{Node, Place};
 pub(crate) use view::tell_changes;

@@ -1,4 +1,4 @@
-//! Keeps the list of the networks that this machine is on.
+//! Watches the networks that this machine is on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use super::state::Node;
 use crate::choice::Choice;
 use crate::interfaces::Interfaces;
 
-/// How often. A machine that moves to another network is announced there this much later.
+/// The polling interval; bounds the delay before this machine is announced on a new network.
 const LOOK: Duration = Duration::from_secs(2);
-/// Looks at them every [`LOOK`], for ever.
+/// Polls the interfaces every [`LOOK`], for ever.
 pub(crate) async fn watch_networks(node: Arc<Node>) {
     let mut ticks = tokio::time::interval(LOOK);
     let choice = Choice::of(&node.config.interfaces);

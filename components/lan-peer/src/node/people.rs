@@ -1,4 +1,4 @@
-//! What the node knows of the others, and what it does about it: the book and the disk together.
+//! The node's knowledge of peers: keeps the book and the store consistent.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,83 +8,83 @@ use protocol::{Body, Timestamp};
 use tokio::time::Instant;
 
 use super::state::Node;
-use crate::book::{Evidence, Met, Sign};
-use crate::interfaces::Way;
+use crate::book::{Authenticated, Evidence, Sighting};
+use crate::interfaces::LocalRoute;
 use crate::name;
 use crate::secure::hint::Hint;
 use crate::secure::links::{Arrival, Link, Refused};
 use crate::store::{Person, StoreError};
 
-/// How a node of ours is received.
+/// Whether an authenticated node may communicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Welcome {
-    /// It may talk.
+    /// Allowed.
     Fine,
-    /// It is turned away.
+    /// The user has blocked it.
     Blocked,
 }
 
-/// How a peer of the old kind is reached.
+/// The route to a legacy peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// As the system likes: the operator has named the address.
+    /// The kernel's choice, because the operator configured the address.
     Any,
-    /// On the network that it was heard on, and no other.
-    Through(Way),
+    /// Only through the network on which its presence arrived.
+    Through(LocalRoute),
 }
 
-/// Why nothing is sent to a peer of the old kind.
+/// Why nothing is sent to a legacy peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoRoute {
-    /// Another network has the address.
+    /// The address is not on one of our networks.
     #[error("the address is on none of this machine's networks; nothing was sent")]
     Elsewhere,
-    /// The address may have passed on.
+    /// The address may have been reassigned.
     #[error("not heard for 10 s, so another machine may have the address; nothing was sent")]
     Silent,
 }
 
-/// To which node of ours an address belongs.
+/// The node to which an address belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// To none.
+    /// No node.
     Nobody,
-    /// To this one, connected or not.
+    /// This node, connected or not.
     Node(NodeId),
-    /// To several, one after another, and none is connected.
+    /// Several nodes at different times, of which none is connected.
     Several,
 }
 
-/// What became of a sign of life.
+/// The result of a sighting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// Somebody who was not there before.
+pub(crate) enum SightingResult {
+    /// A peer that was offline.
     New,
-    /// Somebody who was.
+    /// A peer that was online.
     Known,
-    /// An address that no peer can have: our own, or on no network of ours.
+    /// An address that no peer can have: our own, or on none of our networks.
     Nobody,
-    /// There is no room for one more.
+    /// There is no room for another peer.
     NoRoom,
 }
 
 impl Node {
-    /// Somebody at this address gave a sign of life.
-    pub(crate) fn heard(&self, ip: IpAddr, by: Evidence) -> Heard {
+    /// Records a sighting of a legacy peer.
+    pub(crate) fn record_sighting(&self, ip: IpAddr, by: Evidence) -> SightingResult {
         if !self.is_peer(ip) {
-            return Heard::Nobody;
+            return SightingResult::Nobody;
         }
-        match self.book().sign(PeerKey::Old(ip), by, Instant::now(), Timestamp::now()) {
-            Sign::New => {
+        match self.book().record_sighting(PeerKey::Legacy(ip), by, Instant::now(), Timestamp::now()) {
+            Sighting::New => {
                 self.changed.notify_one();
-                Heard::New
+                SightingResult::New
             }
-            Sign::Known => Heard::Known,
-            Sign::NoRoom => Heard::NoRoom,
+            Sighting::Known => SightingResult::Known,
+            Sighting::NoRoom => SightingResult::NoRoom,
         }
     }
 
-    /// Whether presence is heard from this address.
+    /// Whether presence arrives from this address.
     pub(crate) fn is_present(&self, ip: IpAddr) -> bool {
         self.book().is_present(ip, Instant::now())
     }
@@ -93,18 +93,18 @@ impl Node {
         self.interfaces.borrow().can_be_peer(ip) || self.is_given(ip)
     }
 
-    /// The way to a peer of the old kind, as long as it can be taken for whom it was: what is sent there can be read by anybody who has
-    /// the address by then.
-    pub(crate) fn way_to_old(&self, ip: IpAddr) -> Result<Route, NoRoute> {
+    /// The route to a legacy peer, while its address can be assumed to be unchanged: anybody who has the address can read what is sent
+    /// there.
+    pub(crate) fn route_to_legacy(&self, ip: IpAddr) -> Result<Route, NoRoute> {
         if self.is_given(ip) {
             return Ok(Route::Any);
         }
-        let way = self.interfaces.borrow().way_to(ip).ok_or(NoRoute::Elsewhere)?;
-        let is_online = self.book().is_online(PeerKey::Old(ip), Instant::now());
+        let way = self.interfaces.borrow().route_to(ip).ok_or(NoRoute::Elsewhere)?;
+        let is_online = self.book().is_online(PeerKey::Legacy(ip), Instant::now());
         if is_online { Ok(Route::Through(way)) } else { Err(NoRoute::Silent) }
     }
 
-    /// Which node of ours an address belongs to. Once it was one's it stays so: what is meant for it never goes out unencrypted.
+    /// The node to which an address belongs. That is permanent, so that messages meant for a node are never sent unencrypted.
     pub(crate) fn owner_of(&self, ip: IpAddr) -> Owner {
         let known = if self.is_given(ip) { Vec::new() } else { self.book().nodes_at(ip) };
         match (self.node_at(ip), known.as_slice()) {
@@ -119,34 +119,34 @@ impl Node {
         self.given.contains(&ip)
     }
 
-    /// Whether anything may be sent to this peer: it was discovered, or the operator named it.
+    /// Whether messages to this peer are allowed: it was discovered or configured.
     pub(crate) fn may_send(&self, peer: PeerKey) -> bool {
         let is_given = match peer {
-            PeerKey::Old(ip) => self.is_given(ip),
+            PeerKey::Legacy(ip) => self.is_given(ip),
             PeerKey::Node(_) => false,
         };
         self.book().knows(peer) || is_given
     }
 
-    /// The one node of ours that is connected from this address, if it is only one.
+    /// The node that is connected from this address, if there is exactly one.
     pub(crate) fn node_at(&self, ip: IpAddr) -> Option<NodeId> {
         let mut there = self.links.all().into_iter().filter(|(_, remote)| remote.ip() == ip);
         let (first, second) = (there.next(), there.next());
         first.filter(|_| second.is_none()).map(|(id, _)| id)
     }
 
-    /// Whether what is written to this peer waits until it is back.
+    /// Whether messages to this peer wait until it is back online.
     pub(crate) fn is_offline_node(&self, peer: PeerKey) -> bool {
         match peer {
-            PeerKey::Old(_) => false,
+            PeerKey::Legacy(_) => false,
             PeerKey::Node(id) => !self.links.has(id),
         }
     }
 
-    /// Writes a message to a node of ours; it goes out when it can, now or later.
+    /// Queues a message to a node; it is sent now or once the node is connected.
     pub(crate) async fn enqueue(&self, peer: NodeId, body: Body) -> Result<Entry, StoreError> {
         let entry = self.store.enqueue(peer, body).await?;
-        self.said(entry.clone()).await?;
+        self.record_message(entry.clone()).await?;
         self.wake(peer);
         Ok(entry)
     }
@@ -154,72 +154,79 @@ impl Node {
     fn wake(&self, peer: NodeId) {
         match self.links.of(peer) {
             Some(link) => link.wake.notify_one(),
-            // A dialler that has no room for this dials all the same, only later.
+            // If the queue is full, the dialler still dials, only later.
             None => drop(self.hints.try_send(Hint::Wanted(peer))),
         }
     }
 
-    /// A node of ours may be at this address; `is_proved` when somebody there has said so. Returns whether it can be.
+    /// Passes a hint to the dialler: a node may be at this address; `is_proved` if it answered a challenge. Returns whether that is
+    /// possible.
     pub(crate) fn hint(&self, id: NodeId, address: SocketAddr, is_proved: bool) -> bool {
-        // Ports below 1024 are the system's services, and the old kind shows whatever comes to its port as a message.
+        // Ports below 1024 belong to system services, and legacy programs show all input on their port as messages.
         let is_port = address.port() >= 1024 && address.port() != self.config.tcp_port;
         let can_be = is_port && self.interfaces.borrow().can_be_peer(address.ip());
         if can_be {
-            // One that does not fit comes again.
+            // A dropped hint is repeated later.
             let _ = self.hints.try_send(Hint::At(id, address, is_proved));
         }
         can_be
     }
 
-    /// Whether somebody was at this address whom people here know.
+    /// Whether a peer that the user knows was at this address.
     pub(crate) fn is_familiar_place(&self, ip: IpAddr) -> bool {
         self.book().is_familiar_place(ip)
     }
 
-    /// Whether a node of ours can be at this address now: it is on one of our networks, or the operator has named it.
+    /// Whether a node can be at this address now: it is on one of our networks, or configured.
     pub(crate) fn can_be_dialled(&self, ip: IpAddr) -> bool {
         let is_named = || self.config.places().any(|place| place.host.parse() == Ok(ip));
         self.interfaces.borrow().can_be_peer(ip) || is_named()
     }
 
-    /// The nodes of ours that are known, and where they were last.
+    /// The known nodes with their last addresses.
     pub(crate) fn known_addresses(&self) -> Vec<(NodeId, Vec<SocketAddr>)> {
         self.book().addresses()
     }
 
-    /// Whether somebody else is known to be where a node was: there is no use in dialling it there.
+    /// Whether a different node is now at this address, so that dialling it is useless.
     pub(crate) fn is_place_of_another(&self, id: NodeId, address: SocketAddr) -> bool {
         self.book().is_place_of_another(id, address)
     }
 
-    /// Whether what is written to a node may go out to it.
+    /// Whether messages may be sent to a node.
     pub(crate) fn is_trusted(&self, id: NodeId) -> bool {
         matches!(self.book().trust(id), Trust::New | Trust::Verified)
     }
 
-    /// Whether a node is turned away.
+    /// Whether the user has blocked a node.
     pub(crate) fn is_blocked(&self, id: NodeId) -> bool {
         self.book().trust(id) == Trust::Blocked
     }
 
-    /// A node that has said who it is takes its place among those who are connected.
+    /// Admits an authenticated node to the connected ones.
     pub(crate) fn enter(&self, arrival: Arrival) -> Result<Link, Refused> {
         let book = self.book();
         self.links.enter(self.me, arrival, |id| book.is_stranger(id))
     }
 
-    /// Whether people here have nothing to do with a node.
+    /// Whether a node is a stranger to the user.
     pub(crate) fn is_stranger(&self, id: NodeId) -> bool {
         self.book().is_stranger(id)
     }
 
-    /// A node of ours has proved who it is, and says what it calls itself and where it can be dialled.
-    pub(crate) async fn met(&self, id: NodeId, name: &str, place: SocketAddr) -> Result<Welcome, StoreError> {
+    /// Records an authenticated node, its own name, and the address at which it can be dialled.
+    pub(crate) async fn record_authenticated(
+        &self,
+        id: NodeId,
+        name: &str,
+        place: SocketAddr,
+    ) -> Result<Welcome, StoreError> {
         if self.is_blocked(id) {
             return Ok(Welcome::Blocked);
         }
-        let name = name::tidy(name);
-        let Met { person, is_suspect } = self.book().met(id, &name, place, Timestamp::now());
+        let name = name::sanitised(name);
+        let Authenticated { person, is_suspect } =
+            self.book().record_authenticated(id, &name, place, Timestamp::now());
         if is_suspect {
             self.counters.changed_names.add(1);
             tracing::warn!(
@@ -228,33 +235,33 @@ impl Node {
                 "KEY CHANGED: this name now has another key and may be somebody else; nothing is sent to it until you have compared fingerprints"
             );
         }
-        let gone = self.store.keep_met(person).await?;
+        let gone = self.store.save_authenticated(person).await?;
         self.forget(&gone);
         Ok(Welcome::Fine)
     }
 
-    /// A node of ours is connected, and says that it can be dialled at this place.
-    pub(crate) fn came(&self, id: NodeId, place: SocketAddr) {
-        // A dialler that has no room for this dials where it was told before.
-        let _ = self.hints.try_send(Hint::Met(id, place));
+    /// A node has connected and can be dialled at this address.
+    pub(crate) fn connected(&self, id: NodeId, place: SocketAddr) {
+        // If the queue is full, the dialler uses the previous address.
+        let _ = self.hints.try_send(Hint::Connected(id, place));
         if self.book().link(id, true, Instant::now(), Timestamp::now()) {
             tracing::info!(id = id.short(), "connected");
         }
         self.changed.notify_one();
     }
 
-    /// It is not any more.
-    pub(crate) fn went(&self, id: NodeId) {
+    /// A node has disconnected.
+    pub(crate) fn disconnected(&self, id: NodeId) {
         self.book().link(id, false, Instant::now(), Timestamp::now());
         self.changed.notify_one();
         tracing::info!(id = id.short(), "disconnected");
     }
 
-    /// People have found out how far a node can be believed. Returns whether there is such a node.
-    pub(crate) async fn judge(&self, id: NodeId, trust: Trust) -> Result<bool, StoreError> {
-        let person = self.book().judge(id, trust);
+    /// Sets how far the user trusts a node. Returns whether the node is known.
+    pub(crate) async fn set_trust(&self, id: NodeId, trust: Trust) -> Result<bool, StoreError> {
+        let person = self.book().set_trust(id, trust);
         let Some(person) = person else { return Ok(false) };
-        self.keep_person(person).await?;
+        self.save_person(person).await?;
         match self.links.of(id) {
             Some(link) if trust == Trust::Blocked => link.close.cancel(),
             Some(_) | None => self.wake(id),
@@ -262,26 +269,26 @@ impl Node {
         Ok(true)
     }
 
-    /// A message came or went: its peer is kept from now on, and the pages are told.
-    pub(crate) async fn said(&self, entry: Entry) -> Result<(), StoreError> {
-        let person = self.book().talked(entry.peer, entry.state != State::Received, Timestamp::now());
+    /// Records a message: its peer becomes persistent, and the pages are notified.
+    pub(crate) async fn record_message(&self, entry: Entry) -> Result<(), StoreError> {
+        let person = self.book().record_message(entry.peer, entry.state != State::Received, Timestamp::now());
         if let Some(person) = person {
-            self.keep_person(person).await?;
+            self.save_person(person).await?;
         }
         self.publish(Event::Message { entry });
         Ok(())
     }
 
-    /// Gives a peer another name here. Returns whether there is such a peer.
+    /// Renames a peer locally. Returns whether the peer is known.
     pub(crate) async fn rename(&self, peer: PeerKey, name: &str) -> Result<bool, StoreError> {
-        let person: Option<Person> = self.book().rename(peer, name::tidy(name));
+        let person: Option<Person> = self.book().rename(peer, name::sanitised(name));
         let Some(person) = person else { return Ok(false) };
-        self.keep_person(person).await?;
+        self.save_person(person).await?;
         Ok(true)
     }
 
-    async fn keep_person(&self, person: Person) -> Result<(), StoreError> {
-        let gone = self.store.keep_person(person).await?;
+    async fn save_person(&self, person: Person) -> Result<(), StoreError> {
+        let gone = self.store.save_person(person).await?;
         self.forget(&gone);
         Ok(())
     }

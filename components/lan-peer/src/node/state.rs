@@ -1,4 +1,4 @@
-//! The state, and what works on it in the background.
+//! The shared state and its background tasks.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -20,9 +20,9 @@ use crate::book::Book;
 use crate::choice::Choice;
 use crate::config::Config;
 use crate::interfaces::Interfaces;
+use crate::legacy::send_locks::SendLocks;
 use crate::metrics::Counters;
 use crate::name;
-use crate::old::turns::Turns;
 use crate::presence::Proofs;
 use crate::secure::handshakes::Handshakes;
 use crate::secure::hint::Hint;
@@ -31,15 +31,15 @@ use crate::secure::links::Links;
 use crate::secure::tls::Tls;
 use crate::store::{Quota, Store, StoreError};
 
-/// Where messages are kept, below the data directory.
+/// The database file in the data directory.
 const STORE: &str = "lan-peer.db";
-/// Where the identity is kept.
+/// The identity's file in the data directory.
 const IDENTITY: &str = "lan-peer.key";
-/// That messages are not kept is logged this often.
+/// The interval of log messages about failures to store messages.
 const COMPLAIN: Duration = Duration::from_secs(60);
-/// Batches of strangers' messages that may wait for the store at once: whom people know never waits behind those of dozens.
+/// Most batches of strangers' messages that wait for the store at once: known peers never wait behind dozens of them.
 const STRANGERS_AT_ONCE: usize = 2;
-/// Events that a page may be behind; one that is further behind is told so and asks again.
+/// Most events that a page may lag behind; then it is told to reload everything.
 const EVENTS: usize = 256;
 
 /// This node: state that several tasks use, each lock held for a few lines.
@@ -49,27 +49,27 @@ pub(crate) struct Node {
     pub(crate) store: Store,
     pub(crate) counters: Counters,
     pub(crate) interfaces: watch::Sender<Interfaces>,
-    pub(crate) turns: Turns,
-    /// Who we are.
+    pub(crate) send_locks: SendLocks,
+    /// This node's id.
     pub(crate) me: NodeId,
     pub(crate) tls: Tls,
     pub(crate) links: Links,
-    /// Connections that others have made and in which they have not said who they are.
+    /// Incoming connections that have not authenticated yet.
     pub(crate) handshakes: Handshakes,
-    /// Turns for what strangers said to be stored.
+    /// Permits for storing strangers' messages.
     pub(crate) strangers: Semaphore,
-    /// The TCP port at which nodes of ours reach us.
+    /// The TCP port of the secure protocol.
     pub(crate) port: u16,
-    /// What we send to tell them.
+    /// This node's beacon.
     pub(crate) beacon: Beacon,
-    /// How others show that they are where their beacons come from.
+    /// Challenges by which nodes prove their addresses.
     pub(crate) proofs: Proofs,
-    /// Peers of the old kind that the operator named.
+    /// The configured legacy peers.
     pub(super) given: HashSet<IpAddr>,
     pub(super) hints: mpsc::Sender<Hint>,
-    /// Nodes of ours that the dialler has heard of.
+    /// The number of nodes that the dialler knows.
     pub(crate) found: AtomicUsize,
-    /// Told when there were too many newcomers to answer each.
+    /// Notified when there are too many new peers to answer each.
     pub(crate) crowd: Notify,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -79,32 +79,32 @@ pub(crate) struct Node {
     pub(super) changed: Notify,
 }
 
-/// What does not work.
+/// Current failures.
 #[derive(Debug, Default)]
 pub(crate) struct Troubles {
-    /// Why presence cannot be heard.
-    pub(crate) deaf: Option<String>,
-    /// Why messages of the old kind cannot come in.
-    pub(crate) closed: Option<String>,
-    /// Why something that came was not kept, and when that was logged.
-    pub(crate) unstored: Option<(String, Instant)>,
+    /// Why presence cannot be received.
+    pub(crate) presence_error: Option<String>,
+    /// Why legacy messages cannot be received.
+    pub(crate) receiver_error: Option<String>,
+    /// Why a message could not be stored, and when that was logged.
+    pub(crate) store_error: Option<(String, Instant)>,
 }
 
-/// Where a node works, beside its configuration.
+/// A node's environment, beside its configuration.
 #[derive(Debug)]
 pub(crate) struct Place<'p> {
     /// The data directory.
     pub(crate) data: &'p Path,
-    /// The port of the secure protocol, open already.
+    /// The port of the secure protocol, already open.
     pub(crate) port: u16,
-    /// To the dialler.
+    /// The channel to the dialler.
     pub(crate) hints: mpsc::Sender<Hint>,
-    /// When everything ends.
+    /// Cancelled at shutdown.
     pub(crate) shutdown: CancellationToken,
 }
 
 impl Node {
-    /// Opens the store and the identity, and remembers who is kept.
+    /// Opens the store and the identity, and loads the stored peers.
     pub(crate) async fn open(config: Config, place: Place<'_>) -> Result<Self, Failure> {
         let identity = Identity::load(&place.data.join(IDENTITY))?;
         let store = Store::open(&place.data.join(STORE), Quota::new(config.strangers_mib))?;
@@ -112,12 +112,12 @@ impl Node {
         let boot = getrandom::u64().map_err(std::io::Error::other)? >> 11;
         let beacon = Beacon::new(identity.id, place.port, boot);
         Ok(Self {
-            given: config.old().collect(),
+            given: config.legacy_peers().collect(),
             interfaces: watch::channel(Interfaces::look(&Choice::of(&config.interfaces))?).0,
             config,
             store,
             counters: Counters::default(),
-            turns: Turns::default(),
+            send_locks: SendLocks::default(),
             me: identity.id,
             tls: Tls::new(&identity)?,
             links: Links::default(),
@@ -138,48 +138,49 @@ impl Node {
         })
     }
 
-    /// Does something until it is done or everything ends.
+    /// Spawns a task that is cancelled at shutdown.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move { shutdown.run_until_cancelled(task).await });
     }
 
-    /// Waits for all that was spawned; all of it ends at its next wait.
+    /// Waits for all spawned tasks, which end at their next await.
     pub(crate) async fn drained(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    /// What this node calls itself.
+    /// This node's display name.
     pub(crate) fn name(&self) -> String {
         if self.config.name.is_empty() { name::of_this_machine() } else { self.config.name.clone() }
     }
 
-    /// What does not work.
+    /// Current failures.
     pub(crate) fn troubles(&self) -> MutexGuard<'_, Troubles> {
         self.troubles.lock().expect("nobody panics while holding this lock")
     }
 
-    /// Something that came was not kept. It is logged at once, and once a minute while it goes on.
-    pub(crate) fn not_kept(&self, error: &StoreError) {
+    /// Records that a message could not be stored. Logged at once, and then once a minute while it lasts.
+    pub(crate) fn report_store_error(&self, error: &StoreError) {
         let now = Instant::now();
         let mut troubles = self.troubles();
-        let is_logged = troubles.unstored.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < COMPLAIN);
+        let is_logged =
+            troubles.store_error.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < COMPLAIN);
         if !is_logged {
             let why = kit::failure::chain(error);
             tracing::error!("incoming messages are neither stored nor acknowledged: {why}");
-            troubles.unstored = Some((why, now));
+            troubles.store_error = Some((why, now));
         }
     }
 
-    /// What happens from now on.
+    /// Subscribes to events.
     pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
 
-    /// Tells the pages.
+    /// Notifies the pages.
     pub(crate) fn publish(&self, event: Event) {
-        // Without a page nobody listens.
+        // Fails if no page follows events, which is fine.
         let _ = self.events.send(event);
     }
 

@@ -1,4 +1,4 @@
-//! What the page, the doctor and programs of the old kind are shown.
+//! Views of the node for the page, the doctor and legacy programs.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,15 +17,15 @@ use crate::metrics::Present;
 use crate::secure::identity;
 use crate::store::StoreError;
 
-/// Pages hear of changes among the peers at most this often.
+/// Shortest interval between notifications about changed peers.
 const CHANGES: Duration = Duration::from_millis(250);
-/// The doctor tells of what was not kept for this long.
+/// How long the doctor reports a failure to store messages.
 const LATELY: Duration = Duration::from_secs(600);
-/// Who went is noticed this often.
+/// How often peers are checked for going offline.
 const EXPIRE: Duration = Duration::from_secs(1);
 
 impl Node {
-    /// Everybody, for the page.
+    /// All peers, for the page.
     pub(crate) async fn overview(&self) -> Result<Overview, StoreError> {
         let waiting = self.store.waiting_counts().await?;
         let mut peers = self.book().list(Instant::now(), &self.name());
@@ -39,28 +39,28 @@ impl Node {
         Ok(Overview { me, peers })
     }
 
-    /// How many are there.
+    /// The number of online peers.
     pub(crate) fn online(&self) -> usize {
         self.present().len()
     }
 
-    /// How many there are of each kind, with so many followers.
+    /// The values of the gauges.
     pub(crate) fn counts(&self, followers: usize) -> Present {
         let (found, connected) = (self.found.load(Ordering::Relaxed), self.links.all().len());
         Present { online: self.online(), found, connected, handshakes: self.handshakes.count(), followers }
     }
 
-    /// Every address that somebody is at, and when they were heard there.
+    /// All online addresses with the time of their last presence.
     pub(crate) fn present(&self) -> BTreeMap<IpAddr, Timestamp> {
         let heard = self.book().present(Instant::now());
         let nodes = self.links.all().into_iter().map(|(_, remote)| (remote.ip(), Timestamp::now()));
         nodes.chain(heard).collect()
     }
 
-    /// What the doctor looks at.
+    /// The observations for the doctor.
     pub(crate) fn facts(&self) -> Facts {
         let counters = &self.counters;
-        let Troubles { deaf, closed, unstored } = &*self.troubles();
+        let Troubles { presence_error, receiver_error, store_error } = &*self.troubles();
         Facts {
             networks: self.interfaces.borrow().names(),
             left_out: self.interfaces.borrow().left_out().map(str::to_owned).collect(),
@@ -70,9 +70,12 @@ impl Node {
             tcp_port: self.config.tcp_port,
             port: self.port,
             wanted_port: self.config.secure_port,
-            deaf: deaf.clone(),
-            closed: closed.clone(),
-            unstored: unstored.as_ref().filter(|(_, at)| at.elapsed() < LATELY).map(|(why, _)| why.clone()),
+            presence_error: presence_error.clone(),
+            receiver_error: receiver_error.clone(),
+            store_error: store_error
+                .as_ref()
+                .filter(|(_, at)| at.elapsed() < LATELY)
+                .map(|(why, _)| why.clone()),
             mdns: self.config.mdns.then(|| counters.mdns.get()),
             unsent: counters.datagrams_unsent.get(),
             own: counters.datagrams_own.get(),
@@ -86,7 +89,7 @@ impl Node {
     }
 }
 
-/// Tells the pages of comings and goings, and notices who went, for ever.
+/// Notifies pages when peers go online or offline, and detects the latter, for ever.
 pub(crate) async fn tell_changes(node: Arc<Node>) {
     let mut ticks = tokio::time::interval(EXPIRE);
     loop {

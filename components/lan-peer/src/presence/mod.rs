@@ -1,8 +1,8 @@
-//! That we are here, told to everybody, and who else is.
+//! Presence: announces this node and discovers others.
 //!
-//! * [`announce`] tells it: the old kind's presence, and the beacon of nodes of ours.
-//! * [`receiver`] hears it, and answers whoever has just come; [`proof`] is how it finds out who is at an address.
-//! * [`sockets`] are what both use: broadcast by IPv4, a group by IPv6, which has no broadcast.
+//! * [`announce`] sends legacy presence and our beacon.
+//! * [`receiver`] receives presence and answers new peers; [`proof`] verifies their addresses.
+//! * [`sockets`] are shared by both: IPv4 broadcast, and IPv6 multicast, because IPv6 has no broadcast.
 
 pub(crate) mod announce;
 mod proof;
@@ -14,7 +14,7 @@ pub(crate) use sockets::open;
 
 use crate::node::Node;
 
-/// A network that cannot be reached now may be the next time.
+/// Counts a failure; the network may be reachable next time.
 fn note(node: &Node, told: std::io::Result<()>) {
     if let Err(error) = told {
         node.counters.datagrams_unsent.add(1);

@@ -1,27 +1,27 @@
-//! Whether whoever sent a datagram is at the address that it came from: they are asked to send a number back, which nobody else sees.
+//! Proofs that the sender of a datagram owns its source address: it has to return a number that only that address receives.
 //!
-//! The number is made from the address, the node and a secret of this process, so that nothing is kept for those who never answer.
+//! The number is derived from the address, the node and a secret of this process, so no state is needed for senders that never answer.
 
 use std::net::IpAddr;
 
 use protocol::lan::NodeId;
 use sha2::{Digest, Sha256};
 
-/// Makes the numbers.
+/// Computes challenges.
 #[derive(Debug)]
 pub(crate) struct Proofs {
     secret: [u8; 32],
 }
 
 impl Proofs {
-    /// With a secret of its own.
+    /// Creates a new secret.
     pub(crate) fn new() -> std::io::Result<Self> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(std::io::Error::other)?;
         Ok(Self { secret })
     }
 
-    /// What a node at an address has to send back. It stays exact where numbers are doubles.
+    /// The challenge for a node at an address. Small enough to be exact as a double.
     pub(super) fn number(&self, ip: IpAddr, id: &NodeId) -> u64 {
         let mut hash = Sha256::new().chain_update(self.secret).chain_update(id.as_bytes());
         match ip {

@@ -1,8 +1,8 @@
-//! Hears who else is there.
+//! Receives presence.
 //!
-//! The life of a datagram: the system's buffer holds it, and drops what does not fit; we read at most [`BATCH`] at once, by IPv4 and
-//! IPv6 together, and then nothing for [`PAUSE`] or [`LONG_PAUSE`], so that a flood costs a bounded share of one processor; what means
-//! something goes to the book, or to the dialler.
+//! The life of a datagram: the kernel buffers it, and drops what does not fit. At most [`BATCH`] datagrams are read at once, IPv4 and IPv6
+//! together, then none for [`PAUSE`] or [`LONG_PAUSE`], so that a flood costs a bounded share of one processor. Valid ones go to the book
+//! or to the dialler.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -17,70 +17,69 @@ use tokio::time::Instant;
 use super::sockets::Sockets;
 use super::{note, open};
 use crate::book::Evidence;
-use crate::node::{Heard, Node};
+use crate::node::{Node, SightingResult};
 
-/// Datagrams read at once.
+/// Most datagrams read at once.
 const BATCH: usize = 200;
-/// So many or more at once are a flood.
+/// This many at once count as a flood.
 const FLOOD: usize = 16;
-/// Nothing is read for this long after all that was there.
+/// Pause after a batch.
 const PAUSE: Duration = Duration::from_millis(5);
-/// The same in a flood: 10,000 datagrams a second at most, fifteen times what a network of a thousand machines says.
+/// Pause during a flood: at most 10,000 datagrams per second, fifteen times the traffic of a network of a thousand machines.
 const LONG_PAUSE: Duration = Duration::from_millis(20);
-/// Of those, so many a second may be beacons; to read one costs more than presence does. Overflow rule: further ones are passed over.
+/// Most beacons processed per second; they cost more than presence. Overflow rule: further ones are ignored.
 const BEACONS: u32 = 500;
-/// Somebody who was not there before is told of us at once, at most this often a second; beyond that all are told together.
+/// Most immediate answers to new peers per second; beyond that all are answered together.
 const ANSWERS: u32 = 20;
-/// Nodes whose start was not heard of before, a second; a flood of them is not to keep the dialler busy. Overflow rule: further ones are
-/// passed over, and hear of us by the next announcement.
+/// Most new node starts per second; bounds the dialler's work in a flood. Overflow rule: further ones are ignored, and learn of us from the
+/// next announcement.
 const NEW: u32 = 200;
-/// Nodes that are asked whether they are where their beacons come from, a second; and answers to that question. A question is a little
-/// longer than the beacon that it answers, so whoever forges beacons gains nothing by it. Overflow rule: further ones are passed over, and
-/// the next beacon is as good.
+/// Most challenges sent per second, and most answers to challenges. A challenge is only a little longer than the beacon that it answers, so
+/// forged beacons gain no amplification. Overflow rule: further ones are ignored until the next beacon.
 const QUESTIONS: u32 = 100;
-/// Starts of nodes that were answered. Overflow rule: all are forgotten, and answered once more.
+/// Most node starts remembered as answered. Overflow rule: all are dropped, and answered again.
 const ANSWERED: usize = 1024;
-/// A port that is taken is tried again after this.
+/// Delay before retrying a port that is in use.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Hears who else is there, for ever; where the port could not be opened, once it can.
+/// Receives presence, for ever; retries if the port could not be opened.
 pub(crate) async fn run(node: Arc<Node>, mut opened: std::io::Result<Sockets>) {
     let now = Instant::now();
     let [answers, beacons, fresh, asked, told] =
         [ANSWERS, BEACONS, NEW, QUESTIONS, QUESTIONS].map(|rate| Allowance::new(rate, rate, now));
     let (answered, ours) = (HashMap::new(), HashSet::new());
-    let mut ear = Ear { node, answers, beacons, fresh, asked, told, answered, ours };
+    let mut receiver = Receiver { node, answers, beacons, fresh, asked, told, answered, ours };
     loop {
-        let port = ear.node.config.udp_port;
+        let port = receiver.node.config.udp_port;
         let error = match opened {
             Ok(sockets) => {
-                ear.node.troubles().deaf = None;
-                ear.hear(sockets).await
+                receiver.node.troubles().presence_error = None;
+                receiver.receive(sockets).await
             }
             Err(error) => error,
         };
-        ear.node.troubles().deaf = Some(error.to_string());
+        receiver.node.troubles().presence_error = Some(error.to_string());
         tracing::warn!(port, %error, "cannot receive presence announcements; retrying");
         tokio::time::sleep(RETRY).await;
         opened = open(port);
     }
 }
 
-struct Ear {
+struct Receiver {
     node: Arc<Node>,
     answers: Allowance,
     beacons: Allowance,
     fresh: Allowance,
     asked: Allowance,
     told: Allowance,
-    /// Which start of a node was answered.
+    /// The last answered start of each node.
     answered: HashMap<NodeId, u64>,
-    /// Where nodes of ours say that they are; they need no answer as to the old kind.
+    /// Addresses that nodes claim; they are not answered as legacy peers.
     ours: HashSet<IpAddr>,
 }
 
-impl Ear {
-    async fn hear(&mut self, mut sockets: Sockets) -> std::io::Error {
+impl Receiver {
+    async fn receive(&mut self, mut sockets: Sockets) -> std::io::Error {
         let mut interfaces = self.node.interfaces.subscribe();
         sockets.join(&interfaces.borrow_and_update().segments());
         loop {
@@ -88,29 +87,29 @@ impl Ear {
                 ready = sockets.readable() => if let Err(error) = ready {
                     return error;
                 },
-                // The list lives as long as the node, which we hold.
+                // The channel lives as long as the node, which we hold.
                 _ = interfaces.changed() => sockets.join(&interfaces.borrow_and_update().segments()),
             }
             if self.read(&sockets) < FLOOD {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
-            sockets = match sockets.rest(LONG_PAUSE).await {
+            sockets = match sockets.pause(LONG_PAUSE).await {
                 Ok(rested) => rested,
                 Err(error) => return error,
             };
         }
     }
 
-    /// All that is there, as far as a batch goes. Returns how many.
+    /// Reads up to a batch. Returns the number of datagrams.
     fn read(&mut self, sockets: &Sockets) -> usize {
-        // One byte more than is read, to tell what is too long.
+        // One byte more than the limit, to detect longer ones.
         let mut buffer = [0; DATAGRAM_BYTES + 1];
         for count in 0..BATCH {
             match sockets.read(&mut buffer, count % 2 == 1) {
                 Ok((length, from)) => self.take(sockets, &buffer[..length], from),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return count,
-                // The answer to something that we sent, such as "nobody listens there".
+                // An ICMP error for something that we sent, such as "port unreachable".
                 Err(_) => self.node.counters.datagrams_ignored.add(1),
             }
         }
@@ -121,7 +120,7 @@ impl Ear {
         let counters = &self.node.counters;
         counters.datagrams.add(1);
         if self.node.interfaces.borrow().are_at(from.ip()) {
-            // The system hands back what goes to everybody; the doctor wants to know.
+            // The kernel loops broadcasts back; the doctor reports it.
             let own = if from.is_ipv4() { &counters.datagrams_own } else { &counters.datagrams_own_ipv6 };
             return own.add(1);
         }
@@ -137,20 +136,20 @@ impl Ear {
 
     fn presence(&mut self, sockets: &Sockets, from: SocketAddr) {
         let node = Arc::clone(&self.node);
-        match node.heard(from.ip(), Evidence::Presence) {
-            Heard::New => {
+        match node.record_sighting(from.ip(), Evidence::Presence) {
+            SightingResult::New => {
                 node.counters.datagrams_others.add(1);
                 if !self.ours.contains(&from.ip()) {
                     self.answer(sockets, PRESENCE, from);
                 }
             }
-            Heard::Known => node.counters.datagrams_others.add(1),
-            Heard::Nobody => node.counters.datagrams_strange.add(1),
-            Heard::NoRoom => node.counters.peers_refused.add(1),
+            SightingResult::Known => node.counters.datagrams_others.add(1),
+            SightingResult::Nobody => node.counters.datagrams_strange.add(1),
+            SightingResult::NoRoom => node.counters.peers_refused.add(1),
         }
     }
 
-    /// A node that has just started is told of us at once; one that we have to dial is asked first whether it is there.
+    /// Answers a node that has just started at once; one that we have to dial is challenged first.
     fn beacon(&mut self, sockets: &Sockets, beacon: Beacon, from: SocketAddr) {
         let Beacon { id, port, boot, ask, told } = beacon;
         let node = Arc::clone(&self.node);
@@ -172,7 +171,7 @@ impl Ear {
         }
         self.ours.insert(from.ip());
         self.answered.insert(id, boot);
-        // Of two nodes the lower one dials, so it is the one to ask.
+        // Of two nodes the one with the lower id dials, so it sends the challenge.
         let is_to_ask =
             node.me < id && !is_proved && !node.links.has(id) && self.asked.take(Instant::now()).is_ok();
         let is_to_tell = ask.is_some() && self.told.take(Instant::now()).is_ok();

@@ -1,4 +1,4 @@
-//! The sockets of presence: one for each of IPv4 and IPv6 that hears and answers, and one for each announcement.
+//! The sockets of presence: one each for IPv4 and IPv6 that receives and answers, and one for each announcement.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,15 +10,15 @@ use tokio::net::UdpSocket;
 
 use crate::interfaces::Segment;
 
-/// Where presence comes in.
+/// The receiving sockets.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     v4: UdpSocket,
-    /// Not where the system has no IPv6.
+    /// `None` if the system has no IPv6.
     v6: Option<UdpSocket>,
 }
 
-/// Opens the port; another program of this machine that hears presence may have it, too.
+/// Opens the port, shared with other programs on this machine that receive presence.
 pub(crate) fn open(port: u16) -> std::io::Result<Sockets> {
     let v4 = bind(Ipv4Addr::UNSPECIFIED.into(), port)?;
     let v6 = bind(Ipv6Addr::UNSPECIFIED.into(), port)
@@ -35,29 +35,28 @@ fn bind(ip: IpAddr, port: u16) -> std::io::Result<UdpSocket> {
     if ip.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // What the system gives of it; it is room for a burst, and bounded by the system.
+    // A best-effort request: room for a burst, limited by the kernel.
     let _ = socket.set_recv_buffer_size(1 << 20);
     socket.bind(&address.into())?;
     UdpSocket::from_std(socket.into())
 }
 
 impl Sockets {
-    /// Listens to the group on these interfaces. One that is gone takes its membership with it.
+    /// Joins the multicast group on these interfaces. Removed interfaces lose their membership by themselves.
     pub(super) fn join(&self, segments: &[Segment]) {
         let Some(v6) = &self.v6 else { return };
         for Segment { index, .. } in segments {
             match SockRef::from(v6).join_multicast_v6(&GROUP, *index) {
                 Ok(()) => {}
-                // We listen there already.
+                // Already a member.
                 Err(error) if error.kind() == ErrorKind::AddrInUse => {}
                 Err(error) => tracing::info!(index, %error, "no beacons by IPv6 on this interface"),
             }
         }
     }
 
-    /// For so long we are not even told that there is something: in a flood that would wake us for each datagram, which costs more than
-    /// to read it.
-    pub(super) async fn rest(self, pause: Duration) -> std::io::Result<Self> {
+    /// Pauses without any readiness notifications: in a flood each datagram would wake the task, which costs more than reading it.
+    pub(super) async fn pause(self, pause: Duration) -> std::io::Result<Self> {
         let (v4, v6) = (self.v4.into_std()?, self.v6.map(UdpSocket::into_std).transpose()?);
         tokio::time::sleep(pause).await;
         Ok(Self { v4: UdpSocket::from_std(v4)?, v6: v6.map(UdpSocket::from_std).transpose()? })
@@ -74,7 +73,7 @@ impl Sockets {
         }
     }
 
-    /// The next datagram: its length, and where it comes from. In turns, for a flood on one is not to drown the other.
+    /// The next datagram: its length and sender. IPv4 and IPv6 alternate, so that a flood on one does not starve the other.
     pub(super) fn read(&self, buffer: &mut [u8], is_v6_first: bool) -> std::io::Result<(usize, SocketAddr)> {
         let Some(v6) = &self.v6 else { return self.v4.try_recv_from(buffer) };
         let (first, second) = if is_v6_first { (v6, &self.v4) } else { (&self.v4, v6) };
@@ -91,8 +90,8 @@ impl Sockets {
     }
 }
 
-/// Sends once, from this address of ours, which is what makes the system choose the network.
-pub(super) fn shout(from: IpAddr, to: SocketAddr, bytes: &[u8]) -> std::io::Result<()> {
+/// Sends one datagram from this address of ours, which selects the network.
+pub(super) fn send_once(from: IpAddr, to: SocketAddr, bytes: &[u8]) -> std::io::Result<()> {
     let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     if to.is_ipv4() {

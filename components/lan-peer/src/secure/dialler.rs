@@ -1,15 +1,15 @@
-//! Makes connections: to whom, at which addresses, and when.
+//! Dials nodes: which ones, at which addresses, and when.
 //!
-//! Addresses come from everywhere (beacons, mDNS, the configuration, where a peer was last) and are hints: a connection counts when the
-//! other side has proved to be whom we meant. A hint alone makes hardly anybody connect: an address where nobody has shown to be is dialled
-//! only after [`UNPROVED_LATER`], by [`UNPROVED`] a second on each network, so that forged hints cannot make us knock at every door. Of two nodes that hear of each other the one with the lower id dials at once and the other
-//! [`POLITE`] later, or more where there are many for whoever comes to dial, and not while the first one's handshake goes on, so that
-//! mostly there is one connection, and always at least one. Where there is IPv4 it is dialled before IPv6: an old program's presence has
-//! an IPv4 address, too, and so it is known whose it is.
+//! Addresses come from beacons, mDNS, the configuration and earlier connections, and are only hints: a connection counts once the other
+//! side has authenticated as the expected node. An unproved address, which answered no challenge, is dialled only after [`UNPROVED_LATER`]
+//! and at [`UNPROVED`] per second on each network, so that forged hints cannot make us connect to arbitrary machines. Of two nodes, the one
+//! with the lower id dials at once. The other waits for [`POLITE`], longer on large networks, and while the first one's handshake is in
+//! progress, so that there is usually one connection and always at least one. IPv4 is dialled before IPv6, because legacy presence has an
+//! IPv4 address, which can then be attributed to the node.
 //!
-//! Bounds: [`MAX_TARGETS`] peers with [`MAX_ADDRESSES`] addresses each, the proved one among them, [`MAX_UNPROVED`] of them without any
-//! that is proved; [`DIALS`] dials at once, [`RATE`] a second. Overflow rule: a peer that was only hinted at is not added; its
-//! announcement comes again.
+//! Bounds: [`MAX_TARGETS`] targets with [`MAX_ADDRESSES`] addresses each, including the proved one; at most [`MAX_UNPROVED`] targets
+//! without a proved address; [`DIALS`] dials at once, [`RATE`] per second. Overflow rule: a new target known only from a hint is not added;
+//! its announcement arrives again.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -36,77 +36,76 @@ use super::tls::{no_name, peer_id};
 use crate::config::Place;
 use crate::node::Node;
 
-/// Hints that may wait. Overflow rule: further ones are dropped; they come again.
+/// Most queued hints. Overflow rule: further ones are dropped; they are repeated.
 pub(crate) const HINTS: usize = 256;
 const MAX_TARGETS: usize = 512;
 const MAX_ADDRESSES: usize = 4;
 const MAX_UNPROVED: usize = 32;
 const DIALS: usize = 32;
 const RATE: u32 = 50;
-/// Dials a second to addresses that nobody has proved, on one network, and at once. Older nodes prove none, nor does mDNS.
+/// Dials per second to unproved addresses on one network, and their burst. Older nodes and mDNS prove no addresses.
 const UNPROVED: u32 = 2;
 const UNPROVED_BURST: u32 = 4;
-/// What such a dial waits for the proof, which takes two datagrams.
+/// How long such a dial waits for the proof, which takes two datagrams.
 const UNPROVED_LATER: Duration = Duration::from_millis(200);
-/// Peers that were never connected and that prove to be at one address: dials a second, and at once. One machine is seldom many nodes.
+/// Dials per second to new nodes that prove the same address, and their burst. One machine rarely runs many nodes.
 const ONE_ADDRESS: u32 = 2;
 const ONE_ADDRESS_BURST: u32 = 16;
-/// Networks and addresses whose dials are counted.
+/// Most networks, and most addresses, whose dials are counted.
 const COUNTED: usize = 1024;
-/// How long a connection may take.
+/// Connect timeout.
 const CONNECT: Duration = Duration::from_secs(2);
-/// What the higher id waits for the lower one,
+/// How long the node with the higher id waits for the other to dial.
 const POLITE: Duration = Duration::from_millis(300);
-/// and so much more for each node that was heard of, for a newcomer has all of them to dial; a dial too many is what both can least
-/// afford then;
+/// Additional wait for each known node, because a new node has to dial all of them and duplicate dials are costly then.
 const POLITE_EACH: Duration = Duration::from_millis(10);
-/// but no longer than this.
+/// The longest such wait.
 const POLITEST: Duration = Duration::from_millis(900);
-/// What an IPv6 address waits for an IPv4 one, which is told in the same moment.
+/// How long an IPv6 address waits for an IPv4 one, which is announced at the same moment.
 const IPV6_LATER: Duration = Duration::from_millis(30);
-/// Nobody is dialled more often, whatever is hinted.
+/// Shortest interval between dials to one node.
 const APART: Duration = Duration::from_millis(500);
-/// Somebody who is connected is dialled at another address at most this often.
+/// Shortest interval between dials to a connected node at another address.
 const ELSEWHERE: Duration = Duration::from_secs(3);
-/// The longest pause before somebody who was there lately, or for whom something waits, is tried again.
+/// Longest retry interval for nodes that were recently online or have messages waiting.
 const SOON: Duration = Duration::from_secs(2);
-/// The same for the others.
+/// Longest retry interval for other nodes.
 const LATE: Duration = Duration::from_secs(60);
-/// How long somebody was there lately.
+/// How long a node counts as recently online.
 const LATELY: Duration = Duration::from_secs(600);
-/// A peer that was only hinted at is forgotten after so many failures,
+/// Failures after which a target known only from hints is dropped.
 const FAILURES: u32 = 5;
-/// or sooner when nobody has shown to be at its address.
+/// The same if its address is unproved.
 const UNPROVED_FAILURES: u32 = 2;
-/// Due dials are looked for at least this often, for connections end without telling us,
+/// Longest interval between checks for due dials, because connections end without notice.
 const LONGEST: Duration = Duration::from_millis(250);
-/// and at most this often.
+/// Shortest interval between checks for due dials.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// Whom to dial.
+/// What to dial.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Whom {
-    /// Whoever holds this key.
+enum TargetKey {
+    /// The node with this key.
     Node(NodeId),
-    /// Whoever is at this place of the configuration.
+    /// Any node at this configured place.
     Place(Place),
 }
 
-/// Where a peer may be.
+/// A possible address of a node.
 #[derive(Debug, Clone, Copy)]
 struct Address {
     place: SocketAddr,
-    /// Whether somebody there has said so, or was connected from there.
+    /// Whether the node answered a challenge or was connected from there.
     is_proved: bool,
 }
 
 #[derive(Debug)]
 struct Target {
-    /// The one from which it was connected last is first and stays.
+    /// The address of the last connection is first and is never displaced.
     addresses: Vec<Address>,
-    /// Whether we know more of it than a hint.
+    /// Whether it is known from more than a hint.
     is_known: bool,
-    /// Of a place: who was there.
+    /// For a configured place: the node that was there.
     who: Option<NodeId>,
     next: Instant,
     tried: Option<Instant>,
@@ -131,7 +130,7 @@ impl Target {
         }
     }
 
-    /// It may be at this address, behind the one from which it was connected. Returns whether that is news.
+    /// Adds a possible address after that of the last connection. Returns whether it is new.
     fn add(&mut self, address: Address) -> bool {
         if let Some(known) = self.addresses.iter_mut().find(|known| known.place == address.place) {
             let is_news = address.is_proved && !known.is_proved;
@@ -140,19 +139,19 @@ impl Target {
         }
         let first = usize::from(!self.addresses.is_empty() && self.linked.is_some());
         self.addresses.insert(first, address);
-        // What is proved is kept, whatever else is hinted at.
+        // Proved addresses are never displaced by hints.
         self.addresses[first..].sort_by_key(|one| (!one.is_proved, one.place.is_ipv6()));
         self.addresses.truncate(MAX_ADDRESSES);
         self.failures = 0;
         true
     }
 
-    /// Whether anything but hints is known of it.
+    /// Whether any address is proved.
     fn is_proved(&self) -> bool {
         self.is_known || self.linked.is_some() || self.addresses.iter().any(|address| address.is_proved)
     }
 
-    /// The addresses to dial now: those that are proved; when they fail, one that is not, too.
+    /// The addresses to dial now: the proved ones, and after failures one unproved.
     fn due(&self) -> (Vec<SocketAddr>, Option<SocketAddr>) {
         let of = |is_proved| {
             self.addresses.iter().filter(move |one| one.is_proved == is_proved).map(|address| address.place)
@@ -162,7 +161,7 @@ impl Target {
         (proved, hinted)
     }
 
-    /// The next pause, with jitter so that not everybody comes at once.
+    /// The next retry interval, with jitter so that nodes do not dial all at once.
     fn pause(&self, now: Instant) -> Duration {
         let is_eager = self.is_wanted || self.linked.is_some_and(|at| now.duration_since(at) < LATELY);
         let longest = if is_eager { SOON } else { LATE };
@@ -173,24 +172,24 @@ impl Target {
     }
 }
 
-/// Whom was dialled, and who was there, if somebody was.
-type Done = (Whom, Option<NodeId>);
+/// The result of a dial: the node that was found, if any.
+type Done = (TargetKey, Option<NodeId>);
 
 struct Dialler {
     node: Arc<Node>,
-    targets: HashMap<Whom, Target>,
+    targets: HashMap<TargetKey, Target>,
     dials: JoinSet<Done>,
     allowance: Allowance,
-    /// Dials to addresses that are only hints, by the network: the number of our interface there.
+    /// Dials to unproved addresses, by network (interface number).
     unproved: Allowances<u32>,
-    /// Dials to peers that were never connected, by the address at which they prove to be.
+    /// Dials to new nodes, by the address that they proved.
     by_address: Allowances<IpAddr>,
-    /// When due dials were looked for, and when to look again.
+    /// The times of the last and the next check for due dials.
     looked: Instant,
     look: Instant,
 }
 
-/// Dials, for ever.
+/// Runs the dialler, for ever.
 pub(crate) async fn run(node: Arc<Node>, mut hints: mpsc::Receiver<Hint>) {
     let now = Instant::now();
     let allowance = Allowance::new(RATE, RATE, now);
@@ -206,7 +205,7 @@ pub(crate) async fn run(node: Arc<Node>, mut hints: mpsc::Receiver<Hint>) {
                 Some(Hint::At(id, place, is_proved)) => {
                     dialler.hint(id, Address { place, is_proved }, Instant::now());
                 }
-                Some(Hint::Met(id, place)) => dialler.met(id, place, Instant::now()),
+                Some(Hint::Connected(id, place)) => dialler.met(id, place, Instant::now()),
                 Some(Hint::Wanted(id)) => dialler.wanted(id, Instant::now()),
                 None => return,
             },
@@ -217,20 +216,20 @@ pub(crate) async fn run(node: Arc<Node>, mut hints: mpsc::Receiver<Hint>) {
 }
 
 impl Dialler {
-    /// Who was known at the start, and the places of the configuration.
+    /// Adds the stored nodes and the configured places.
     fn remember(&mut self, now: Instant) {
         for (id, addresses) in self.node.known_addresses() {
             let addresses = addresses.into_iter().map(|place| Address { place, is_proved: true }).collect();
             let target = Target { addresses, is_known: true, linked: Some(now), ..Target::new(now) };
-            self.targets.insert(Whom::Node(id), target);
+            self.targets.insert(TargetKey::Node(id), target);
         }
         for place in self.node.config.places() {
-            self.targets.insert(Whom::Place(place), Target { is_known: true, ..Target::new(now) });
+            self.targets.insert(TargetKey::Place(place), Target { is_known: true, ..Target::new(now) });
         }
     }
 
-    fn has_room_for(&self, whom: &Whom, is_proved: bool) -> bool {
-        if self.targets.contains_key(whom) {
+    fn has_room_for(&self, key: &TargetKey, is_proved: bool) -> bool {
+        if self.targets.contains_key(key) {
             return true;
         }
         let unproved = || self.targets.values().filter(|target| !target.is_proved()).count();
@@ -238,42 +237,42 @@ impl Dialler {
     }
 
     fn hint(&mut self, id: NodeId, address: Address, now: Instant) {
-        let whom = Whom::Node(id);
+        let key = TargetKey::Node(id);
         let Address { place, is_proved } = address;
         let link = self.node.links.of(id);
         let is_there = link.as_ref().is_some_and(|link| link.remote.ip() == place.ip());
-        if is_there || !self.has_room_for(&whom, is_proved) {
+        if is_there || !self.has_room_for(&key, is_proved) {
             return;
         }
         let wait = polite(self.node.me, id, patience(self.targets.len()))
             + if place.is_ipv6() { IPV6_LATER } else { Duration::ZERO }
             + if is_proved { Duration::ZERO } else { UNPROVED_LATER };
-        let target = self.targets.entry(whom).or_insert_with(|| Target::new(now + wait));
+        let target = self.targets.entry(key).or_insert_with(|| Target::new(now + wait));
         let is_new = target.add(address);
         let apart = if link.is_some() { ELSEWHERE } else { APART };
         let earliest = target.tried.map_or(now, |tried| tried + apart);
         target.next = target.next.min((now + wait).max(earliest));
         let next = target.next;
-        // A machine with two networks, or with IPv6 beside IPv4, is at several places at once, and one connection is enough.
+        // A machine with several networks, or with IPv6 beside IPv4, has several addresses, and one connection is enough.
         let has_moved = link.is_some_and(|link| is_new && kind(link.remote.ip()) == kind(place.ip()));
         if has_moved && is_proved && now >= earliest && !target.is_dialling {
-            // They say that they are elsewhere now, though the old connection has not ended: see whether it is so.
+            // The node announces a new address though the old connection is open: check whether it moved.
             target.tried = Some(now);
             target.is_dialling = true;
-            self.spawn(Whom::Node(id), vec![place]);
+            self.spawn(TargetKey::Node(id), vec![place]);
         }
         self.look_at(next);
     }
 
-    /// Something is due then.
+    /// Schedules a check.
     fn look_at(&mut self, next: Instant) {
         self.look = self.look.min(next.max(self.looked + SHORTEST));
     }
 
     fn met(&mut self, id: NodeId, place: SocketAddr, now: Instant) {
-        let whom = Whom::Node(id);
-        if self.has_room_for(&whom, true) {
-            let target = self.targets.entry(whom).or_insert_with(|| Target::new(now));
+        let key = TargetKey::Node(id);
+        if self.has_room_for(&key, true) {
+            let target = self.targets.entry(key).or_insert_with(|| Target::new(now));
             target.addresses.retain(|address| address.place != place);
             target.addresses.insert(0, Address { place, is_proved: true });
             target.addresses.truncate(MAX_ADDRESSES);
@@ -282,7 +281,7 @@ impl Dialler {
     }
 
     fn wanted(&mut self, id: NodeId, now: Instant) {
-        if let Some(target) = self.targets.get_mut(&Whom::Node(id)) {
+        if let Some(target) = self.targets.get_mut(&TargetKey::Node(id)) {
             target.is_wanted = true;
             target.next = target.next.min(target.tried.map_or(now, |tried| (tried + APART).max(now)));
             let next = target.next;
@@ -294,10 +293,10 @@ impl Dialler {
         let mut due = Vec::new();
         let node = &self.node;
         let patience = patience(self.targets.len());
-        self.targets.retain(|whom, target| {
-            let id = match whom {
-                Whom::Node(id) => Some(*id),
-                Whom::Place(_) => target.who,
+        self.targets.retain(|key, target| {
+            let id = match key {
+                TargetKey::Node(id) => Some(*id),
+                TargetKey::Place(_) => target.who,
             };
             if id.is_some_and(|id| node.links.has(id)) {
                 target.linked = Some(now);
@@ -309,7 +308,7 @@ impl Dialler {
                 if target.addresses.iter().any(is_dialling_us) {
                     target.next = now + patience;
                 } else {
-                    due.push(whom.clone());
+                    due.push(key.clone());
                 }
             }
             let was_there_lately = target.linked.is_some_and(|at| now.duration_since(at) < LATELY);
@@ -319,60 +318,60 @@ impl Dialler {
                 || target.is_dialling
                 || (target.linked.is_some() && id.is_some_and(|id| !node.is_stranger(id)))
         });
-        let nodes = self.targets.keys().filter(|whom| matches!(whom, Whom::Node(_))).count();
+        let nodes = self.targets.keys().filter(|key| matches!(key, TargetKey::Node(_))).count();
         self.node.found.store(nodes, Ordering::Relaxed);
         (self.looked, self.look) = (now, self.next_look(now));
-        for whom in due {
+        for key in due {
             if self.dials.len() >= DIALS || self.allowance.take(now).is_err() {
                 return;
             }
-            let addresses = self.allowed(&whom, now);
-            let Some(target) = self.targets.get_mut(&whom) else { continue };
-            if addresses.is_empty() && matches!(whom, Whom::Node(_)) {
+            let addresses = self.allowed(&key, now);
+            let Some(target) = self.targets.get_mut(&key) else { continue };
+            if addresses.is_empty() && matches!(key, TargetKey::Node(_)) {
                 target.next = now + LONGEST;
                 continue;
             }
             (target.is_dialling, target.tried) = (true, Some(now));
-            self.spawn(whom, addresses);
+            self.spawn(key, addresses);
         }
     }
 
-    /// Where a peer may be dialled now: everywhere that was proved, and at one place that was not as far as the network's allowance goes.
-    fn allowed(&mut self, whom: &Whom, now: Instant) -> Vec<SocketAddr> {
-        let Some(target) = self.targets.get(whom) else { return Vec::new() };
+    /// The addresses that may be dialled now: all proved ones, and one unproved if the network's allowance permits.
+    fn allowed(&mut self, key: &TargetKey, now: Instant) -> Vec<SocketAddr> {
+        let Some(target) = self.targets.get(key) else { return Vec::new() };
         let (mut addresses, hinted) = target.due();
         if target.linked.is_none() && !target.is_known {
             addresses.retain(|place| self.by_address.take(place.ip(), now).is_ok());
         }
         let network =
-            |place: &SocketAddr| self.node.interfaces.borrow().way_to(place.ip()).map(|way| way.index);
+            |place: &SocketAddr| self.node.interfaces.borrow().route_to(place.ip()).map(|way| way.index);
         let is_within =
             |place: &SocketAddr| network(place).is_some_and(|index| self.unproved.take(index, now).is_ok());
         addresses.extend(hinted.filter(is_within));
         addresses
     }
 
-    /// When to look for due dials again.
+    /// The time of the next check for due dials.
     fn next_look(&self, now: Instant) -> Instant {
         let waiting = self.targets.values().filter(|target| !target.is_dialling && target.next > now);
         let first = waiting.map(|target| target.next).min().unwrap_or(now + LONGEST);
         first.clamp(now + SHORTEST, now + LONGEST)
     }
 
-    fn spawn(&mut self, whom: Whom, addresses: Vec<SocketAddr>) {
+    fn spawn(&mut self, key: TargetKey, addresses: Vec<SocketAddr>) {
         let node = Arc::clone(&self.node);
         self.dials.spawn(async move {
-            let found = match &whom {
-                Whom::Node(id) if node.is_blocked(*id) => None,
-                Whom::Node(id) => {
-                    // One that is on another network now is somebody else's behind the default route.
+            let found = match &key {
+                TargetKey::Node(id) if node.is_blocked(*id) => None,
+                TargetKey::Node(id) => {
+                    // An address that is on none of our networks now would be somebody else's behind the default route.
                     let is_free = |address: &SocketAddr| {
                         node.can_be_dialled(address.ip()) && !node.is_place_of_another(*id, *address)
                     };
                     let addresses: Vec<SocketAddr> = addresses.into_iter().filter(is_free).collect();
                     dial_any(&node, Some(*id), &addresses).await
                 }
-                Whom::Place(place) => {
+                TargetKey::Place(place) => {
                     let found =
                         timeout(CONNECT, tokio::net::lookup_host((place.host.as_str(), place.port))).await;
                     let addresses: Vec<SocketAddr> = match found {
@@ -382,17 +381,17 @@ impl Dialler {
                     dial_any(&node, place.id, &addresses).await
                 }
             };
-            (whom, found)
+            (key, found)
         });
     }
 
-    fn done(&mut self, (whom, found): Done, now: Instant) {
-        let Some(target) = self.targets.get_mut(&whom) else { return };
+    fn done(&mut self, (key, found): Done, now: Instant) {
+        let Some(target) = self.targets.get_mut(&key) else { return };
         target.is_dialling = false;
         match found {
             Some(id) => {
                 target.who = Some(id);
-                // The session has the time of a handshake to say who it is; then it counts as linked, or is tried again.
+                // The session has a handshake's time to authenticate; then the node counts as connected, or is retried.
                 target.next = now + Duration::from_secs(1);
             }
             None => {
@@ -404,22 +403,22 @@ impl Dialler {
     }
 }
 
-/// How long we wait for this peer to dial us.
+/// How long to wait for this node to dial us.
 fn polite(me: NodeId, peer: NodeId, patience: Duration) -> Duration {
     if me < peer { Duration::ZERO } else { patience }
 }
 
-/// How long the higher id waits for the lower one where so many have been heard of.
+/// How long the node with the higher id waits, by the number of known nodes.
 fn patience(nodes: usize) -> Duration {
     (POLITE + POLITE_EACH * u32::try_from(nodes).unwrap_or(u32::MAX).min(1000)).min(POLITEST)
 }
 
-/// Addresses of one kind on one network are one machine's only one after the other, as a rule.
+/// A machine usually has one address of a kind per network at a time.
 fn kind(ip: IpAddr) -> (bool, bool) {
     (ip.is_ipv4(), matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()))
 }
 
-/// The first address at which somebody proves to be whom we meant.
+/// Dials the addresses until the expected node authenticates.
 async fn dial_any(node: &Arc<Node>, expected: Option<NodeId>, addresses: &[SocketAddr]) -> Option<NodeId> {
     for address in addresses {
         match dial(node, expected, *address).await {
@@ -436,7 +435,7 @@ async fn dial_any(node: &Arc<Node>, expected: Option<NodeId>, addresses: &[Socke
     None
 }
 
-/// Whether the handshake ended because of whom it proved the other side to be.
+/// Whether the handshake failed because of the other side's key.
 fn is_wrong_key(error: &std::io::Error) -> bool {
     let refused = rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
     error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) == Some(&refused)
@@ -460,7 +459,7 @@ async fn dial(node: &Arc<Node>, expected: Option<NodeId>, address: SocketAddr) -
             log(&served, remote.ip(), &error);
         }
     });
-    // It counts as a dial until they have said who they are, or the connection has ended before: nothing is ever sent.
+    // Counts as a dial until the peer has authenticated or the connection has ended; nothing is ever sent on this channel.
     let _ = greeted.await;
     Ok(id)
 }

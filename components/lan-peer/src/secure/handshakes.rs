@@ -1,9 +1,9 @@
-//! Connections that others have made with us and that have not said who they are: from when one is accepted until its `hello`.
+//! Incoming connections that have not authenticated: from accept until `hello`.
 //!
-//! Bounds: [`STRANGERS`] of them, [`PER_ADDRESS`] from one address; [`FAMILIAR`] more from addresses at which people here know somebody;
-//! and, once the handshake has proved the key, [`KNOWN`] more of those whom people here know, wherever they are by now.
-//! Overflow rule: of the strangers at the address that has most of them, the oldest is cut off if it is older than [`YOUNG`]; if it is
-//! not, one more is refused. A handshake takes milliseconds, so those who hold a place in silence keep nobody out.
+//! Bounds: [`STRANGERS`] of them, [`PER_ADDRESS`] from one address; [`FAMILIAR`] more from familiar addresses; and [`KNOWN`] more for known
+//! nodes at any address, once the handshake has proved their key. Overflow rule: the oldest stranger of the address with the most strangers
+//! is closed if it is older than [`YOUNG`]; otherwise the new connection is refused. Handshakes take milliseconds, so silent connections
+//! keep nobody out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,21 +17,21 @@ const STRANGERS: usize = 64;
 const PER_ADDRESS: usize = 4;
 const FAMILIAR: usize = 32;
 const KNOWN: usize = 64;
-/// So long nobody is cut off for another's sake: time enough for a handshake among many.
+/// Connections younger than this are never displaced: enough for a handshake under load.
 const YOUNG: Duration = Duration::from_millis(100);
 
-/// How long a handshake may take.
+/// Time limit of a handshake.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
-/// The same for one that a stranger has begun: it takes milliseconds, and a place that is held in silence is another's.
+/// The same for strangers, so that silent ones release their places soon.
 const STRANGERS_HANDSHAKE: Duration = Duration::from_secs(2);
 
-/// All of them. Cheap to clone.
+/// The table of handshakes. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Handshakes(Arc<Mutex<Table>>);
 
 #[derive(Debug, Default)]
 struct Table {
-    /// The oldest first.
+    /// Oldest first.
     begun: Vec<Begun>,
     count: u64,
 }
@@ -41,22 +41,22 @@ struct Begun {
     number: u64,
     ip: IpAddr,
     at: Instant,
-    standing: Standing,
+    familiarity: Familiarity,
     cut: CancellationToken,
 }
 
-/// What is known of who it is.
+/// What is known about the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Nothing, or a key that people here have nothing to do with.
+pub(super) enum Familiarity {
+    /// Nothing, or a stranger's key.
     Stranger,
-    /// Nothing but that people here know somebody who was at its address.
+    /// Its address is familiar: a known node was there.
     Familiar,
-    /// It has the key of somebody whom people here know.
+    /// It has a known node's key.
     Known,
 }
 
-/// One of them; its place is free when this is dropped.
+/// A handshake's place, released on drop.
 #[derive(Debug)]
 pub(crate) struct Handshake {
     handshakes: Handshakes,
@@ -65,30 +65,31 @@ pub(crate) struct Handshake {
 }
 
 impl Handshakes {
-    /// A place for a connection from this address, if there is one.
+    /// Takes a place for a connection from this address.
     pub(super) fn begin(&self, ip: IpAddr, is_familiar: bool) -> Option<Handshake> {
         let (mut table, now) = (self.lock(), Instant::now());
-        let here = table.begun.iter().filter(|one| one.ip == ip && one.standing != Standing::Known).count();
+        let here =
+            table.begun.iter().filter(|one| one.ip == ip && one.familiarity != Familiarity::Known).count();
         if here >= PER_ADDRESS {
             return None;
         }
-        let is_reserved = is_familiar && table.count_of(Standing::Familiar) < FAMILIAR;
-        let standing = if is_reserved { Standing::Familiar } else { Standing::Stranger };
-        if !table.make_room(standing, now) {
+        let is_reserved = is_familiar && table.count_of(Familiarity::Familiar) < FAMILIAR;
+        let familiarity = if is_reserved { Familiarity::Familiar } else { Familiarity::Stranger };
+        if !table.make_room(familiarity, now) {
             return None;
         }
         table.count += 1;
         let (number, cut) = (table.count, CancellationToken::new());
-        table.begun.push(Begun { number, ip, at: now, standing, cut: cut.clone() });
+        table.begun.push(Begun { number, ip, at: now, familiarity, cut: cut.clone() });
         Some(Handshake { handshakes: self.clone(), number, cut })
     }
 
-    /// Whether somebody at this address is about to say who they are.
+    /// Whether a handshake from this address is in progress.
     pub(super) fn are_begun_from(&self, ip: IpAddr) -> bool {
         self.lock().begun.iter().any(|one| one.ip == ip)
     }
 
-    /// How many there are.
+    /// The number of handshakes in progress.
     pub(crate) fn count(&self) -> usize {
         self.lock().begun.len()
     }
@@ -99,39 +100,39 @@ impl Handshakes {
 }
 
 impl Handshake {
-    /// How long somebody may take for the handshake, and again to say who they are.
+    /// Time limit for the handshake, and again for `hello`.
     pub(super) fn patience(&self) -> Duration {
-        match self.standing() {
-            Standing::Familiar | Standing::Known => HANDSHAKE,
-            Standing::Stranger => STRANGERS_HANDSHAKE,
+        match self.familiarity() {
+            Familiarity::Familiar | Familiarity::Known => HANDSHAKE,
+            Familiarity::Stranger => STRANGERS_HANDSHAKE,
         }
     }
 
-    /// What is known of who it is.
-    pub(super) fn standing(&self) -> Standing {
+    /// What is known about the peer.
+    pub(super) fn familiarity(&self) -> Familiarity {
         let table = self.handshakes.lock();
         table
             .begun
             .iter()
             .find(|one| one.number == self.number)
-            .map_or(Standing::Stranger, |one| one.standing)
+            .map_or(Familiarity::Stranger, |one| one.familiarity)
     }
 
-    /// The handshake has proved its key, which people here know or do not know. Cut off when there is no place for it as what it is.
+    /// Records the proved key as known or unknown. The connection is closed if there is no place for it.
     pub(super) fn proved(&self, is_known: bool) {
         let mut table = self.handshakes.lock();
         let Some(index) = table.begun.iter().position(|one| one.number == self.number) else { return };
         let one = table.begun.remove(index);
-        let is_reserved = is_known && table.count_of(Standing::Known) < KNOWN;
-        let standing = if is_reserved { Standing::Known } else { Standing::Stranger };
-        if one.standing == standing || table.make_room(standing, Instant::now()) {
-            table.begun.insert(index, Begun { standing, ..one });
+        let is_reserved = is_known && table.count_of(Familiarity::Known) < KNOWN;
+        let familiarity = if is_reserved { Familiarity::Known } else { Familiarity::Stranger };
+        if one.familiarity == familiarity || table.make_room(familiarity, Instant::now()) {
+            table.begun.insert(index, Begun { familiarity, ..one });
         } else {
             one.cut.cancel();
         }
     }
 
-    /// Does something until it is done; nothing when it is cut off before.
+    /// Runs `work` unless the connection is displaced first.
     pub(super) async fn until_cut<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.cut.run_until_cancelled(work).await
     }
@@ -144,21 +145,21 @@ impl Drop for Handshake {
 }
 
 impl Table {
-    fn count_of(&self, standing: Standing) -> usize {
-        self.begun.iter().filter(|one| one.standing == standing).count()
+    fn count_of(&self, familiarity: Familiarity) -> usize {
+        self.begun.iter().filter(|one| one.familiarity == familiarity).count()
     }
 
-    /// Whether there is room for one more; for a stranger another one may have to go.
-    fn make_room(&mut self, standing: Standing, now: Instant) -> bool {
-        if standing != Standing::Stranger || self.count_of(Standing::Stranger) < STRANGERS {
+    /// Whether there is room for another; may displace a stranger.
+    fn make_room(&mut self, familiarity: Familiarity, now: Instant) -> bool {
+        if familiarity != Familiarity::Stranger || self.count_of(Familiarity::Stranger) < STRANGERS {
             return true;
         }
         let strangers =
-            || self.begun.iter().enumerate().filter(|(_, one)| one.standing == Standing::Stranger);
+            || self.begun.iter().enumerate().filter(|(_, one)| one.familiarity == Familiarity::Stranger);
         let mut at: HashMap<IpAddr, usize> = HashMap::new();
         strangers().for_each(|(_, one)| *at.entry(one.ip).or_default() += 1);
         let old = strangers().filter(|(_, one)| now.duration_since(one.at) >= YOUNG);
-        // Of several the last one is found, so from the end.
+        // `max_by_key` returns the last maximum, so search backwards.
         let victim = old.rev().max_by_key(|(_, one)| at[&one.ip]).map(|(index, _)| index);
         victim.map(|index| self.begun.remove(index).cut.cancel()).is_some()
     }
@@ -172,21 +173,21 @@ mod tests {
         IpAddr::from([10, 0, 0, u8::try_from(n).unwrap()])
     }
 
-    /// As many strangers as there may be, at as few addresses.
+    /// The maximum of strangers, at as few addresses as possible.
     fn crowd(handshakes: &Handshakes) -> Vec<Handshake> {
         let addresses = (0..STRANGERS).map(|n| ip(1 + n / PER_ADDRESS));
         addresses.map(|ip| handshakes.begin(ip, false).unwrap()).collect()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_holds_a_place_in_silence_keeps_nobody_out() {
+    async fn silent_connections_keep_nobody_out() {
         let handshakes = Handshakes::default();
         let crowd = crowd(&handshakes);
         assert!(handshakes.begin(ip(100), false).is_none(), "all of them may be about to be done");
         tokio::time::advance(YOUNG).await;
         let one = handshakes.begin(ip(100), false).unwrap();
         assert!(crowd[0].cut.is_cancelled() && !crowd[1].cut.is_cancelled());
-        // There are fewer at that address by now, so another one's is next; who is alone at an address is last.
+        // That address has fewer by now, so another's is next; a single connection of an address is last.
         let others: Vec<Handshake> = (101..131).map(|n| handshakes.begin(ip(n), false).unwrap()).collect();
         assert!(!one.cut.is_cancelled() && others.iter().all(|other| !other.cut.is_cancelled()));
         assert!(handshakes.begin(ip(1), false).is_some());
@@ -194,26 +195,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whom_people_know_by_address_or_key_has_places_of_its_own() {
+    async fn familiar_addresses_and_known_keys_have_their_own_places() {
         let handshakes = Handshakes::default();
         let familiar: Vec<Handshake> =
             (0..FAMILIAR).map(|n| handshakes.begin(ip(100 + n / PER_ADDRESS), true).unwrap()).collect();
         assert!(handshakes.begin(ip(100), true).is_none(), "one address has no more than its share");
         let one = handshakes.begin(ip(200), false).unwrap();
         one.proved(true);
-        assert_eq!(one.standing(), Standing::Known);
+        assert_eq!(one.familiarity(), Familiarity::Known);
         let _crowd = crowd(&handshakes);
         tokio::time::advance(YOUNG).await;
         let _more: Vec<Handshake> = (201..231).map(|n| handshakes.begin(ip(n), false).unwrap()).collect();
         assert!(!one.cut.is_cancelled() && familiar.iter().all(|one| !one.cut.is_cancelled()));
-        // An address can be anybody's: who has shown another key is a stranger like the others, and takes a stranger's place.
+        // Addresses prove nothing: a peer with an unknown key is a stranger and takes a stranger's place.
         familiar[0].proved(false);
-        assert_eq!(familiar[0].standing(), Standing::Stranger);
-        assert_eq!(handshakes.lock().count_of(Standing::Stranger), STRANGERS);
+        assert_eq!(familiar[0].familiarity(), Familiarity::Stranger);
+        assert_eq!(handshakes.lock().count_of(Familiarity::Stranger), STRANGERS);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_key_that_comes_too_often_is_as_a_stranger() {
+    async fn a_key_that_connects_too_often_is_treated_as_a_stranger() {
         let handshakes = Handshakes::default();
         let come = |n: usize| {
             let one = handshakes.begin(ip(1 + n / PER_ADDRESS), false).unwrap();
@@ -221,8 +222,8 @@ mod tests {
             one
         };
         let known: Vec<Handshake> = (0..KNOWN).map(come).collect();
-        assert!(known.iter().all(|one| one.standing() == Standing::Known));
-        assert_eq!(come(KNOWN).standing(), Standing::Stranger);
+        assert!(known.iter().all(|one| one.familiarity() == Familiarity::Known));
+        assert_eq!(come(KNOWN).familiarity(), Familiarity::Stranger);
         assert!(handshakes.are_begun_from(ip(1)) && !handshakes.are_begun_from(ip(200)));
         drop(known);
         assert_eq!(handshakes.count(), 0);

@@ -1,16 +1,16 @@
-//! Where a peer may be.
+//! Hints about nodes' addresses.
 
 use std::net::SocketAddr;
 
 use protocol::lan::NodeId;
 
-/// What the dialler is told.
+/// A notice to the dialler.
 #[derive(Debug)]
 pub(crate) enum Hint {
-    /// This peer may be at this address; the flag says whether somebody there has said so.
+    /// The node may be at this address; the flag is set if it answered a challenge.
     At(NodeId, SocketAddr, bool),
-    /// It is connected, and says that it can be dialled there.
-    Met(NodeId, SocketAddr),
-    /// Something waits for this peer.
+    /// The node is connected and can be dialled at this address.
+    Connected(NodeId, SocketAddr),
+    /// A message waits for this node.
     Wanted(NodeId),
 }

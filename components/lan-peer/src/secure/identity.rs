@@ -1,4 +1,4 @@
-//! Who this node is: an Ed25519 key (RFC 8032) that is made at the first start and kept in a file that only its owner can read.
+//! This node's identity: an Ed25519 key (RFC 8032), created at the first start and stored in a private file.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -15,10 +15,10 @@ use subtle::ConstantTimeEq;
 
 use crate::private;
 
-/// A key's file is much shorter; what is longer is none.
+/// Size limit of the key file; real ones are much shorter.
 const MAX_KEY: u64 = 4096;
 
-/// The key, and who it makes us.
+/// The key and the id derived from it.
 pub(crate) struct Identity {
     /// The key as PKCS #8 (RFC 5958).
     pub(crate) pkcs8: Vec<u8>,
@@ -26,15 +26,15 @@ pub(crate) struct Identity {
     pub(crate) id: NodeId,
 }
 
-/// There is no identity to be had.
+/// Why the identity could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityError {
     /// The file cannot be read or written.
     #[error("the identity {path}: {source}")]
     File {
-        /// Which.
+        /// The file's path.
         path: PathBuf,
-        /// Why.
+        /// The error.
         source: std::io::Error,
     },
     /// Others can read the file.
@@ -50,13 +50,13 @@ pub(crate) enum IdentityError {
 }
 
 impl Identity {
-    /// Reads the key, or makes it.
+    /// Loads the key, or creates it.
     pub(crate) fn load(path: &Path) -> Result<Self, IdentityError> {
         let file = |source| IdentityError::File { path: path.to_owned(), source };
         private::refuse_foreign_link(path).map_err(file)?;
         let pkcs8 = match File::open(path) {
             Ok(mut opened) => {
-                // Of the file that is open, whatever the name leads to by now.
+                // Metadata of the open file, whatever the path names by now.
                 let found = opened.metadata().map_err(file)?;
                 if found.permissions().mode() & 0o077 != 0 || found.uid() != geteuid().as_raw() {
                     return Err(IdentityError::Open(path.to_owned()));
@@ -74,8 +74,8 @@ impl Identity {
     }
 }
 
-/// Written beside its place, synced and then moved there, and the directory synced: a crash leaves the key or none, and never takes it
-/// away once others know it.
+/// Writes a temporary file, syncs it, renames it, and syncs the directory: a crash leaves the complete key or none, and never removes a key
+/// that others know.
 fn make(path: &Path) -> std::io::Result<Vec<u8>> {
     let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
         .map_err(|_| std::io::Error::other("the system has no randomness"))?;
@@ -83,7 +83,7 @@ fn make(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(key.as_ref().to_vec())
 }
 
-/// What people read to each other: eight groups of five digits, 132 bits of SHA-256 over the key.
+/// The fingerprint that users compare: eight groups of five digits, 132 bits of SHA-256 over the key.
 pub(crate) fn fingerprint(id: &NodeId) -> String {
     let digest =
         Sha256::new().chain_update(b"p2p-chat lan fingerprint 1").chain_update(id.as_bytes()).finalize();
@@ -93,26 +93,26 @@ pub(crate) fn fingerprint(id: &NodeId) -> String {
 }
 
 const LINK: &str = "p2pchat://";
-/// Of a fingerprint.
+/// Digits of a fingerprint.
 const DIGITS: usize = 40;
 
-/// What the QR code says.
+/// The content of the QR code.
 pub(crate) fn link(id: &NodeId) -> String {
     format!("{LINK}{id}")
 }
 
-/// Why what people were told proves nothing.
+/// Why a proof does not match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unproved {
-    /// A slip of whoever typed it, and no sign of anything else.
+    /// Incomplete input, probably a typing error; with its number of digits.
     #[error("incomplete fingerprint: expected {DIGITS} digits, got {0}; nothing was compared")]
-    NotWhole(usize),
-    /// Somebody else's.
+    Incomplete(usize),
+    /// Another node's fingerprint.
     #[error("this is not their fingerprint: somebody else may be in between; do not trust this connection")]
     Another,
 }
 
-/// Whether digits that somebody read out, or a link that they scanned, are those of this node.
+/// Checks a fingerprint or link against this node's id.
 pub(crate) fn prove(id: &NodeId, proof: &str) -> Result<(), Unproved> {
     let proof = proof.trim();
     let told = proof.strip_prefix(LINK).unwrap_or(proof);
@@ -123,7 +123,7 @@ pub(crate) fn prove(id: &NodeId, proof: &str) -> Result<(), Unproved> {
         let separators = |c: char| c.is_ascii_digit() || c.is_whitespace() || c == '-';
         let told = digits(proof);
         if told.len() != DIGITS || !proof.chars().all(separators) {
-            return Err(Unproved::NotWhole(told.len()));
+            return Err(Unproved::Incomplete(told.len()));
         }
         told.as_bytes().ct_eq(digits(&fingerprint(id)).as_bytes())
     };
@@ -163,7 +163,7 @@ mod tests {
         for (proof, count) in
             [("", 0), ("   ", 0), (LINK, 1), ("1", 1), (&digits[..46], 39), (&with_more, 40)]
         {
-            assert_eq!(prove(&one, proof), Err(Unproved::NotWhole(count)), "{proof}");
+            assert_eq!(prove(&one, proof), Err(Unproved::Incomplete(count)), "{proof}");
         }
     }
 }

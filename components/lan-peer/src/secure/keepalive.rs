@@ -1,70 +1,71 @@
-//! Whether the other side of a silent connection is there: when to ask, and when they are not. Pure state, told the time.
+//! Keepalive of a silent connection: when to ping, and when the peer is dead. Pure state; the caller supplies the time.
 //!
-//! Who hears their presence, which is one datagram for everybody, asks seldom: that saves most of what a quiet network of many nodes
-//! sends. It is no proof, so we ask all the same; whoever forges presence can hide for [`SELDOM`] that somebody is gone.
+//! While the peer's presence arrives, which is one datagram for everybody, pings are rare: that saves most of the traffic of a large idle
+//! network. Presence proves nothing, so pings do not stop; forged presence can hide a dead peer for at most [`PING_WITH_PRESENCE`].
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// After so much silence we ask,
+/// Silence after which a ping is sent.
 const PING: Duration = Duration::from_secs(10);
-/// or after so much while their presence is heard.
-const SELDOM: Duration = Duration::from_secs(60);
-/// That it is still heard is looked at this often. Also how much later one of both sides asks, so that mostly it is asked once.
-const LOOK: Duration = Duration::from_secs(3);
-/// They are not there when they have not answered for so long.
+/// The same while the peer's presence arrives.
+const PING_WITH_PRESENCE: Duration = Duration::from_secs(60);
+/// How often presence is checked. Also how much later the patient side pings, so that usually only one side does.
+const CHECK_EVERY: Duration = Duration::from_secs(3);
+/// Time without an answer after which the peer is dead.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
 
-/// When they said something last, and when to look again.
+/// The times of the last input and of the next check.
 #[derive(Debug)]
 pub(super) struct Keepalive {
     is_patient: bool,
-    heard: Instant,
-    is_asked: bool,
+    last_input: Instant,
+    is_pinged: bool,
     next: Instant,
 }
 
-/// What to do.
+/// The action after a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beat {
-    /// Nothing yet.
+pub(super) enum Action {
+    /// Nothing.
     Wait,
-    /// Ask whether they are there.
-    Ask,
-    /// They are not.
+    /// Send a ping.
+    Ping,
+    /// Close the connection: the peer is dead.
     Dead,
 }
 
 impl Keepalive {
-    /// They have just said something. The patient side asks later than the other.
+    /// Starts with input from the peer. The patient side pings later than the other.
     pub(super) fn new(is_patient: bool, now: Instant) -> Self {
-        let next = now + PING + if is_patient { LOOK } else { Duration::ZERO };
-        Self { is_patient, heard: now, is_asked: false, next }
+        let next = now + PING + if is_patient { CHECK_EVERY } else { Duration::ZERO };
+        Self { is_patient, last_input: now, is_pinged: false, next }
     }
 
-    /// They said something.
-    pub(super) fn felt(&mut self, now: Instant) {
+    /// Records input from the peer.
+    pub(super) fn record_input(&mut self, now: Instant) {
         *self = Self::new(self.is_patient, now);
     }
 
-    /// When to call [`Keepalive::look`].
+    /// When to call [`Keepalive::check`].
     pub(super) fn next(&self) -> Instant {
         self.next
     }
 
-    /// It is time to look; `is_present` when their presence is heard.
-    pub(super) fn look(&mut self, now: Instant, is_present: bool) -> Beat {
-        if self.is_asked {
-            return Beat::Dead;
+    /// Checks the connection; `is_present` while the peer's presence arrives.
+    pub(super) fn check(&mut self, now: Instant, is_present: bool) -> Action {
+        if self.is_pinged {
+            return Action::Dead;
         }
-        let seldom = self.heard + SELDOM + if self.is_patient { LOOK } else { Duration::ZERO };
+        let seldom =
+            self.last_input + PING_WITH_PRESENCE + if self.is_patient { CHECK_EVERY } else { Duration::ZERO };
         if is_present && now < seldom {
-            self.next = now + LOOK;
-            return Beat::Wait;
+            self.next = now + CHECK_EVERY;
+            return Action::Wait;
         }
-        (self.is_asked, self.next) = (true, now + ANSWER);
-        Beat::Ask
+        (self.is_pinged, self.next) = (true, now + ANSWER);
+        Action::Ping
     }
 }
 
@@ -72,45 +73,45 @@ impl Keepalive {
 mod tests {
     use super::*;
 
-    /// Looks whenever it is time, until something is to be done; says what, and after how many seconds.
+    /// Checks until there is an action; returns it with the elapsed seconds.
     fn until_something(
-        pulse: &mut Keepalive,
+        keepalive: &mut Keepalive,
         is_present: impl Fn(u64) -> bool,
         start: Instant,
-    ) -> (Beat, u64) {
+    ) -> (Action, u64) {
         loop {
-            let now = pulse.next();
+            let now = keepalive.next();
             let seconds = (now - start).as_secs();
-            match pulse.look(now, is_present(seconds)) {
-                Beat::Wait => assert!(pulse.next() > now),
-                beat => return (beat, seconds),
+            match keepalive.check(now, is_present(seconds)) {
+                Action::Wait => assert!(keepalive.next() > now),
+                action => return (action, seconds),
             }
         }
     }
 
     #[test]
-    fn silence_is_asked_about_and_ends_it_when_nothing_comes() {
+    fn silence_leads_to_a_ping_and_no_answer_ends_the_connection() {
         let start = Instant::now();
-        let mut pulse = Keepalive::new(false, start);
-        assert_eq!(until_something(&mut pulse, |_| false, start), (Beat::Ask, 10));
-        assert_eq!(until_something(&mut pulse, |_| true, start), (Beat::Dead, 25));
+        let mut keepalive = Keepalive::new(false, start);
+        assert_eq!(until_something(&mut keepalive, |_| false, start), (Action::Ping, 10));
+        assert_eq!(until_something(&mut keepalive, |_| true, start), (Action::Dead, 25));
         let mut patient = Keepalive::new(true, start);
-        assert_eq!(until_something(&mut patient, |_| false, start), (Beat::Ask, 13));
-        patient.felt(start + Duration::from_secs(14));
-        assert_eq!(until_something(&mut patient, |_| false, start), (Beat::Ask, 27));
+        assert_eq!(until_something(&mut patient, |_| false, start), (Action::Ping, 13));
+        patient.record_input(start + Duration::from_secs(14));
+        assert_eq!(until_something(&mut patient, |_| false, start), (Action::Ping, 27));
     }
 
     #[test]
-    fn while_presence_is_heard_it_is_asked_seldom_and_soon_after_it_ends() {
+    fn while_presence_arrives_pings_are_rare_and_they_follow_soon_after_it_ends() {
         let start = Instant::now();
         let ask = |is_patient, present_for: u64| {
             until_something(&mut Keepalive::new(is_patient, start), |seconds| seconds < present_for, start)
         };
-        assert_eq!(ask(false, 1000), (Beat::Ask, 61));
-        assert_eq!(ask(true, 1000), (Beat::Ask, 64));
+        assert_eq!(ask(false, 1000), (Action::Ping, 61));
+        assert_eq!(ask(true, 1000), (Action::Ping, 64));
         for gone in [11, 20, 30, 45] {
-            let (beat, at) = ask(false, gone);
-            assert!(beat == Beat::Ask && (gone..=gone + 3).contains(&at), "{gone}: {at}");
+            let (action, at) = ask(false, gone);
+            assert!(action == Action::Ping && (gone..=gone + 3).contains(&at), "{gone}: {at}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Who is connected: one connection for each peer, at most [`MAX`], and [`STRANGERS`] with strangers at one address. Overflow rule: the
-//! newest of the strangers at the address that has most of them makes room, for whom people here know always, for another stranger only
-//! where that leaves both addresses their share; otherwise one more is refused. Who is a stranger is asked when it matters: whom people
-//! get to know while they are connected has a place that no stranger can take from then on.
+//! The connected peers: one connection each, at most [`MAX`], and [`STRANGERS`] with strangers at one address. Overflow rule: the newest
+//! stranger of the address with the most strangers is closed, always for a known peer, and for another stranger only if both addresses keep
+//! their share; otherwise the new connection is refused. Who is a stranger is determined at that moment: a peer that becomes known while
+//! connected cannot be displaced by strangers from then on.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,14 +13,14 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Connections with peers.
+/// Most connections with peers.
 const MAX: usize = 256;
-/// Connections with strangers at one address: a new identity costs nothing, an address on this network does.
+/// Most connections with strangers at one address: identities cost nothing, addresses on this network do.
 const STRANGERS: usize = 16;
-/// Two connections that were made this soon after each other were made because both sides dialled.
+/// Two connections made within this time are due to both sides dialling.
 const TOGETHER: Duration = Duration::from_secs(2);
 
-/// All of them.
+/// All connections.
 #[derive(Debug, Default)]
 pub(crate) struct Links(Mutex<Table>);
 
@@ -30,47 +30,47 @@ struct Table {
     epoch: u64,
 }
 
-/// A connection as the others see it.
+/// A handle to a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
-    /// Tells this connection from the peer's next one.
+    /// Distinguishes this connection from the peer's next one.
     epoch: u64,
     since: Instant,
     dialled: bool,
-    /// Where the peer is.
+    /// The peer's address.
     pub(crate) remote: SocketAddr,
-    /// Cancelled when the connection has to end.
+    /// Cancelled when the connection must close.
     pub(crate) close: CancellationToken,
-    /// Told when there is something to send.
+    /// Notified when there is something to send.
     pub(crate) wake: Arc<Notify>,
 }
 
-/// A connection that was made.
+/// A new connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival {
-    /// With whom.
+    /// The peer.
     pub(crate) peer: NodeId,
     /// Whether we dialled.
     pub(crate) dialled: bool,
-    /// Where they are.
+    /// The peer's address.
     pub(crate) remote: SocketAddr,
 }
 
-/// There is no link to be had.
+/// Why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
-    /// Both sides dialled, and the other connection is the one that stays.
+    /// Both sides dialled, and the other connection stays.
     #[error("the other connection stays")]
-    Twice,
-    /// There are as many as may be.
+    Duplicate,
+    /// All places are taken.
     #[error("{MAX} peers are connected already")]
     Full,
 }
 
 impl Links {
-    /// A connection with a peer is made; it takes the place of an older one, for whoever connects anew has lost the old one.
+    /// Adds a connection. It replaces an older one with the same peer, which has lost the old one if it connects again.
     ///
-    /// When both sides dial at once there are two: then that of the lower id stays, and both sides see it the same way.
+    /// If both sides dial at once, the connection dialled by the lower id stays; both sides decide the same.
     pub(crate) fn enter(
         &self,
         me: NodeId,
@@ -84,7 +84,7 @@ impl Links {
             let is_lower = |dialled_by_us: bool| dialled_by_us == (me < peer);
             let is_race = now.duration_since(old.since) < TOGETHER && old.dialled != dialled;
             if is_race && is_lower(old.dialled) {
-                return Err(Refused::Twice);
+                return Err(Refused::Duplicate);
             }
             old.close.cancel();
         } else {
@@ -97,7 +97,7 @@ impl Links {
         Ok(link)
     }
 
-    /// It ended. Returns whether it was the peer's present one.
+    /// Removes a closed connection. Returns whether it was the peer's current one.
     pub(crate) fn leave(&self, peer: NodeId, link: &Link) -> bool {
         let mut table = self.lock();
         let is_present = table.links.get(&peer).is_some_and(|present| present.epoch == link.epoch);
@@ -112,17 +112,17 @@ impl Links {
         self.lock().links.get(&peer).cloned()
     }
 
-    /// Whether there is one.
+    /// Whether the peer is connected.
     pub(crate) fn has(&self, peer: NodeId) -> bool {
         self.lock().links.contains_key(&peer)
     }
 
-    /// How many are connected.
+    /// The number of connections.
     pub(crate) fn count(&self) -> usize {
         self.lock().links.len()
     }
 
-    /// Everybody who is connected, and where.
+    /// All connected peers with their addresses.
     pub(crate) fn all(&self) -> Vec<(NodeId, SocketAddr)> {
         self.lock().links.iter().map(|(peer, link)| (*peer, link.remote)).collect()
     }
@@ -133,7 +133,7 @@ impl Links {
 }
 
 impl Table {
-    /// Whoever has to go ends by itself, and has its place until then.
+    /// A displaced connection closes by itself and uses its place until then.
     fn make_room(&self, arrival: Arrival, is_stranger: impl Fn(NodeId) -> bool) -> Result<(), Refused> {
         let staying = || self.links.iter().filter(|(_, link)| !link.close.is_cancelled());
         let is_full = staying().count() >= MAX;
@@ -178,7 +178,7 @@ mod tests {
         false
     }
 
-    /// The `n`th of many, each at an address of its own.
+    /// The `n`th of many peers, each at its own address.
     fn nth(n: u32) -> Arrival {
         let mut id = [9; 32];
         id[..4].copy_from_slice(&n.to_be_bytes());
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_two_connections_made_at_once_both_sides_keep_the_same() {
+    async fn both_sides_keep_the_same_of_two_simultaneous_connections() {
         for first_by_low in [true, false] {
             let (at_low, at_high) = (Links::default(), Links::default());
             let order = [first_by_low, !first_by_low];
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_comes_again_takes_the_place_of_the_lost_connection() {
+    async fn a_peer_that_reconnects_replaces_its_lost_connection() {
         let links = Links::default();
         let lost = links.enter(LOW, arrival(HIGH, true), nobody_is_known).unwrap();
         tokio::time::advance(TOGETHER).await;
@@ -213,7 +213,7 @@ mod tests {
         assert!(links.leave(HIGH, &present) && !links.has(HIGH));
     }
 
-    /// As many as there may be, each at an address of its own.
+    /// The maximum of peers, each at its own address.
     fn crowd(links: &Links) -> Vec<Link> {
         let max = u32::try_from(MAX).unwrap();
         (0..max).map(|n| links.enter(HIGH, nth(n), nobody_is_known).unwrap()).collect()
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn when_all_places_are_taken_strangers_make_room_for_whom_we_know() {
+    fn when_all_places_are_taken_strangers_make_room_for_known_peers() {
         let links = Links::default();
         let taken = crowd(&links);
         assert_eq!(links.enter(HIGH, nth(1000), nobody_is_known).unwrap_err(), Refused::Full);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_people_get_to_know_while_connected_keeps_the_place() {
+    fn a_peer_that_becomes_known_while_connected_keeps_its_place() {
         let links = Links::default();
         let taken = crowd(&links);
         let (verified, newcomer) = (nth(u32::try_from(MAX).unwrap() - 1), nth(1000));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_many_at_one_address() {
+    fn strangers_at_one_address_are_limited() {
         let (links, first) = (Links::default(), nth(0));
         let same = |n| Arrival { remote: first.remote, ..nth(n) };
         for n in 0..u32::try_from(STRANGERS).unwrap() {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_at_many_addresses_leaves_other_strangers_a_share() {
+    fn a_stranger_with_many_addresses_leaves_others_a_share() {
         let links = Links::default();
         let (max, each) = (u32::try_from(MAX).unwrap(), u32::try_from(STRANGERS).unwrap());
         let at = |n: u32| Arrival { remote: nth(n / each).remote, ..nth(n) };

@@ -1,5 +1,5 @@
-//! Takes connections of our own nodes in: a handshake, then a session. Who is not through within [`HANDSHAKE`](super::handshakes::HANDSHAKE) is cut off. Until they
-//! have said who they are they have one of the few places of [`super::handshakes`]; then one by their key (see [`super::links`]).
+//! Accepts connections of nodes: a handshake, then a session. Those not finished within [`HANDSHAKE`](super::handshakes::HANDSHAKE) are
+//! closed. Until they authenticate they use one of the few places of [`super::handshakes`], then one by their key (see [`super::links`]).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use super::tls::peer_id;
 use crate::accept_limit::AcceptLimit;
 use crate::node::Node;
 
-/// Handshakes a second from one address, for long: each costs about a millisecond of work.
+/// Handshakes per second from one address, sustained: each costs about a millisecond of processor time.
 const RATE: u32 = 4;
 const BURST: u32 = 16;
-/// What was sent and is not taken by the other side's system for this long ends the connection (RFC 5482).
+/// A connection is closed when sent data is not acknowledged for this long (RFC 5482).
 #[cfg(target_os = "linux")]
 const UNTAKEN: Duration = Duration::from_secs(5);
 
-/// Opens the port, or any other where that is taken: it is told to everybody anyway. IPv6 and IPv4, where there is both.
+/// Opens the port, or any other if it is in use, because the port is announced anyway. IPv6 and IPv4 if available.
 pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
     let mut last = None;
     for address in [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)] {
@@ -37,14 +37,14 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
     Err(last.expect("something was tried"))
 }
 
-/// Takes connections in, for ever.
+/// Accepts connections, for ever.
 pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) {
-    let mut gate = AcceptLimit::new(RATE, BURST);
+    let mut accept_limit = AcceptLimit::new(RATE, BURST);
     AcceptLimit::shorten(&listener);
     loop {
         let (is_familiar, refused) = (|ip| node.is_familiar_place(ip), &node.counters.refused);
         let place = |ip, is_familiar| node.handshakes.begin(ip, is_familiar);
-        let (stream, ip, place) = gate.admit(&listener, refused, is_familiar, place).await;
+        let (stream, ip, place) = accept_limit.admit(&listener, refused, is_familiar, place).await;
         let served = Arc::clone(&node);
         node.spawn(async move {
             if let Err(error) = serve(&served, stream, place).await {
@@ -70,21 +70,21 @@ async fn serve(node: &Node, stream: TcpStream, place: Handshake) -> Result<(), S
     session::run(node, stream, Peer { id, remote, local, dialled: false }, Greeting::Awaited(place)).await
 }
 
-/// Sets a connection up; says where both ends are.
+/// Sets socket options; returns both addresses.
 pub(super) fn prepare(stream: &TcpStream) -> std::io::Result<(SocketAddr, IpAddr)> {
     stream.set_nodelay(true)?;
-    // Elsewhere the system's own patience must do.
+    // Other systems use their default timeout.
     #[cfg(target_os = "linux")]
     socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNTAKEN))?;
     let mut remote = stream.peer_addr()?;
-    // What is IPv4 becomes it; a link-local address keeps the interface that it is on.
+    // IPv4-mapped addresses become IPv4; link-local ones keep their interface.
     if let ip @ IpAddr::V4(_) = remote.ip().to_canonical() {
         remote.set_ip(ip);
     }
     Ok((remote, stream.local_addr()?.ip().to_canonical()))
 }
 
-/// Says why a connection ended, and counts what was their fault.
+/// Logs why a connection ended, and counts the peer's faults.
 pub(super) fn log(node: &Node, ip: IpAddr, error: &SessionError) {
     match error {
         SessionError::Refused(_) | SessionError::Renumbered => {}
@@ -92,7 +92,7 @@ pub(super) fn log(node: &Node, ip: IpAddr, error: &SessionError) {
         SessionError::Io(_) => node.counters.broken.add(1),
         SessionError::Store(error) => {
             node.counters.unstored.add(1);
-            node.not_kept(error);
+            node.report_store_error(error);
         }
         SessionError::Frame(_)
         | SessionError::Protocol(_)

@@ -1,5 +1,5 @@
-//! DNS-SD (RFC 6763) over mDNS (RFC 6762): `_p2pchat._tcp.local.` on every interface, IPv4 and IPv6. The library has a thread of its own,
-//! which is ended in a flood of packets or of nodes (see [`super::mdns_guard`]) and started again after [`PAUSE`], and later each time up to [`LONGEST`].
+//! DNS-SD (RFC 6763) over mDNS (RFC 6762): `_p2pchat._tcp.local.` on every interface, IPv4 and IPv6. The library has its own thread, which
+//! is stopped in a flood of packets or nodes (see [`super::mdns_guard`]) and restarted after [`PAUSE`], growing up to [`LONGEST`].
 
 use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
@@ -17,23 +17,23 @@ use super::mdns_guard::{self, Guard, LOOK, is_too_much};
 use crate::choice::Choice;
 use crate::node::Node;
 
-/// Addresses of one peer that are tried.
+/// Most addresses of one node that are tried.
 const ADDRESSES: usize = 4;
-/// Where beacons are heard, somebody is connected after this; then it begins
+/// First delay before mDNS starts: where beacons work, a node is connected by then.
 const ALONE: Duration = Duration::from_millis(100);
-/// once nobody has come for this long, or up to as much again: where many start together, mDNS would be most of the work while everybody
-/// meets everybody;
+/// If so, mDNS starts once no new node has connected for this long (with jitter up to twice as long): when many nodes start together, mDNS
+/// would cause most of the work.
 const LATER: Duration = Duration::from_secs(2);
-/// or after so many times that, whoever comes.
+/// It starts after this many such delays in any case.
 const TIMES: usize = 5;
-/// How long it is away after the first flood.
+/// Pause after the first flood.
 const PAUSE: Duration = Duration::from_secs(30);
-/// How long after many.
+/// Longest pause.
 const LONGEST: Duration = Duration::from_secs(600);
-/// How long its thread may take to end.
+/// Time limit for the thread to end.
 const END: Duration = Duration::from_secs(2);
 
-/// Announces this node and looks for others, for ever. What is found is a hint, as everything that is not proved.
+/// Announces this node and finds others, for ever. Results are hints, like all unproved addresses.
 pub(crate) async fn run(node: Arc<Node>) {
     if !node.config.mdns {
         return;
@@ -70,7 +70,7 @@ pub(crate) async fn run(node: Arc<Node>) {
     }
 }
 
-/// Takes what is found, until that costs too much.
+/// Processes results until they cost too much.
 async fn follow(node: &Node, daemon: &ServiceDaemon, events: &Receiver<ServiceEvent>) {
     let (mut guard, mut looks) = (Guard::new(), tokio::time::interval(LOOK));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -83,7 +83,7 @@ async fn follow(node: &Node, daemon: &ServiceDaemon, events: &Receiver<ServiceEv
                 Err(_) => return,
             },
             now = looks.tick() => {
-                // The answer to what was asked at the last look; one that is too busy to answer is measured all the same.
+                // The answer to the previous query; a library too busy to answer is still measured.
                 let records = counts.and_then(|counts: Receiver<Metrics>| counts.try_recv().ok());
                 if guard.is_flooded(now.duration_since(looked)) || records.is_some_and(|counts| is_too_much(&counts)) {
                     return;
@@ -94,7 +94,7 @@ async fn follow(node: &Node, daemon: &ServiceDaemon, events: &Receiver<ServiceEv
     }
 }
 
-/// Ends the library's thread, and waits for it.
+/// Stops the library's thread and waits for it.
 async fn end(daemon: &ServiceDaemon) {
     mdns_guard::close_sockets();
     loop {
@@ -103,7 +103,7 @@ async fn end(daemon: &ServiceDaemon) {
         {
             return;
         }
-        // There is still more to read than can be read; two of them at once would be no better.
+        // Its input is still flooded; two instances at once would not help.
         tokio::time::sleep(LOOK).await;
     }
 }
@@ -133,7 +133,7 @@ fn found(node: &Node, service: &ResolvedService) {
     }
 }
 
-/// An address; a link-local one with the interface it is on.
+/// A socket address; link-local ones include their interface.
 fn place(ip: &ScopedIp, port: u16) -> SocketAddr {
     match ip {
         ScopedIp::V6(v6) => SocketAddrV6::new(*v6.addr(), port, 0, v6.scope_id().index).into(),

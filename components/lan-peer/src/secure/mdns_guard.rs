@@ -1,6 +1,6 @@
-//! Ends mDNS when it costs too much. Its library reads and parses whatever comes, as fast as it comes, and while there is more it does not
-//! even hear that it is to end; so what its thread uses is measured, and before it is told to end its sockets are closed to the network.
-//! It keeps every record of a node until that expires, after hours if the record says so; so those are counted, too.
+//! Stops mDNS when it costs too much. The library parses all input as fast as it arrives and does not notice its shutdown signal meanwhile.
+//! So its thread's processor time is measured, and its sockets are closed to the network before it is stopped. It also stores every record
+//! of a node until it expires, which can take hours, so records are counted, too.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -12,42 +12,42 @@ use mdns_sd::Metrics;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use socket2::SockRef;
 
-/// How often it is looked.
+/// Sampling interval.
 pub(super) const LOOK: Duration = Duration::from_millis(500);
-/// So many looks, one after another, have to find
+/// Number of consecutive samples over the limit that count as a flood.
 const LOOKS: u32 = 2;
-/// that it used this share of a processor since the last one. A network of fifty nodes that all start at once needs a tenth of that.
+/// Limit on the share of a processor per sample. A network of fifty nodes that start at once needs a tenth of it.
 const SHARE: f64 = 0.25;
-/// Records and timers for them that it may keep. A node needs about twenty of both, so this is a network of a thousand nodes.
+/// Limit on stored records and their timers. A node needs about twenty of both, so this is enough for a thousand nodes.
 const KEPT: i64 = 20_000;
 /// The port of mDNS (RFC 6762).
 #[cfg(target_os = "linux")]
 const PORT: u16 = 5353;
-/// What the library calls its thread.
+/// The name of the library's thread.
 const THREAD: &str = "mDNS_daemon";
 
-/// Whether the library keeps too much, by its own count.
+/// Whether the library stores too much, by its own counters.
 pub(super) fn is_too_much(counts: &Metrics) -> bool {
     let kept = counts.iter().filter(|(what, _)| what.starts_with("cached-") || *what == "timer");
     kept.map(|(_, count)| count).sum::<i64>() > KEPT
 }
 
-/// What the library's thread uses.
+/// Measures the library's thread.
 #[derive(Debug)]
 pub(super) struct Guard {
-    /// Where the system tells it; none where it does not (yet), and then nothing is too much.
+    /// The thread's statistics file; `None` if unavailable (yet), and then there is no limit.
     statistics: Option<PathBuf>,
     used: Duration,
     looks: u32,
 }
 
 impl Guard {
-    /// Of the thread that has just been started, which takes its name a moment later.
+    /// Measures the thread that was just started, which sets its name a moment later.
     pub(super) fn new() -> Self {
         Self { statistics: None, used: Duration::ZERO, looks: 0 }
     }
 
-    /// Whether it was too much for long enough; `elapsed` is the time since the last look.
+    /// Whether the limit was exceeded for long enough; `elapsed` is the time since the last sample.
     pub(super) fn is_flooded(&mut self, elapsed: Duration) -> bool {
         if self.statistics.is_none() {
             self.statistics = thread();
@@ -76,7 +76,7 @@ fn thread() -> Option<PathBuf> {
     let is_it =
         |path: &PathBuf| std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == THREAD);
     let tasks = std::fs::read_dir("/proc/self/task").ok()?;
-    // Of several the one that was made last: those before it are ending.
+    // If there are several, the newest: the older ones are ending.
     let found =
         tasks.filter_map(Result::ok).map(|task| task.path()).filter(is_it).max_by_key(|path| number(path));
     found.map(|path| path.join("schedstat"))
@@ -86,8 +86,8 @@ fn number(path: &std::path::Path) -> u32 {
     path.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or(0)
 }
 
-/// Lets nothing more come to the sockets of mDNS in this process: a datagram socket that is connected takes only what its peer sends,
-/// and nobody is there. Where the system does not allow that they stay open, and the library ends when there is nothing to read.
+/// Stops input on this process's mDNS sockets: a connected datagram socket accepts only datagrams of its peer, and there is none. If the
+/// system refuses, they stay open, and the library stops once there is nothing to read.
 pub(super) fn close_sockets() {
     for socket in sockets() {
         let nobody = match SockRef::from(&socket).local_addr().ok().and_then(|address| address.as_socket()) {
@@ -101,13 +101,13 @@ pub(super) fn close_sockets() {
     }
 }
 
-/// Elsewhere there is no safe way to them.
+/// Not available on other systems.
 #[cfg(not(target_os = "linux"))]
 fn sockets() -> Vec<OwnedFd> {
     Vec::new()
 }
 
-/// The sockets of this process that are bound to the port of mDNS, which the library does not hand out.
+/// This process's sockets that are bound to the mDNS port, which the library does not expose.
 #[cfg(target_os = "linux")]
 fn sockets() -> Vec<OwnedFd> {
     let Ok(own) = pidfd_open(getpid(), PidfdFlags::empty()) else { return Vec::new() };
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_lasts_is_a_flood() {
+    fn only_a_lasting_excess_is_a_flood() {
         let mut guard = Guard::new();
         let [much, little] = [200, 20].map(Duration::from_millis);
         for used in [much, little, much] {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_counted() {
+    fn stored_records_are_counted() {
         let daemon = mdns_sd::ServiceDaemon::new().unwrap();
         let counts = daemon.get_metrics().unwrap().recv().unwrap();
         assert!(counts.contains_key("cached-ptr") && counts.contains_key("timer"), "{counts:?}");

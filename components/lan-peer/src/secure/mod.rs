@@ -1,9 +1,9 @@
-//! What our own nodes speak among each other: encrypted, both sides proved by their keys, every message acknowledged.
+//! The protocol between nodes: encrypted, mutually authenticated by keys, every message acknowledged.
 //!
-//! * `identity` is who we are, `tls` proves it, `wire` carries frames, `session` is one connection at work, and `keepalive` finds out whether it still is.
-//! * `listener` takes connections in, `handshakes` has those that have not said who they are, `dialler` makes them; `links` has at most
-//!   one for each peer. `mdns` is one of its
-//!   sources, and `mdns_guard` what it may cost.
+//! * `identity` is this node's key, `tls` authenticates with it, `wire` carries frames, `session` runs one connection, and `keepalive`
+//!   detects dead peers.
+//! * `listener` accepts connections, `handshakes` tracks those that have not authenticated, `dialler` makes connections; `links` has at
+//!   most one for each peer. `mdns` is a source of addresses, limited by `mdns_guard`.
 
 pub(crate) mod dialler;
 pub(crate) mod handshakes;

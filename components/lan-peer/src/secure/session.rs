@@ -1,9 +1,8 @@
-//! One connection with a peer, at work: a single task.
+//! A session: one connection with a peer, run by a single task.
 //!
-//! Both say `hello`, with which numbering they use and from where on they can send; both answer how much of it they have on their
-//! disk; then each sends what waits, [`WINDOW`] messages at a time, in order. What comes is taken in as a batch, and acknowledged once
-//! it is on our disk. A connection that ends leaves nothing half done: what was not acknowledged is sent again on the next one, and
-//! what was is passed over by its number.
+//! Both sides send `hello` with their stream and first `seq`, and answer with the last `seq` of it on their disk. Then each sends its
+//! waiting messages in order, [`WINDOW`] at a time. Incoming messages are stored in batches and acknowledged once on disk. After a
+//! disconnection, unacknowledged messages are sent again on the next connection, and duplicates are recognised by their number.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -18,29 +17,29 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::handshakes::Handshake;
-use super::keepalive::{Beat, Keepalive};
+use super::keepalive::{Action, Keepalive};
 use super::links::{Arrival, Link, Refused};
 use super::wire::{MAX_OUT, Turn, Wire};
 use crate::node::{Node, Welcome};
 use crate::store::{Incoming, Outgoing, StoreError};
 
-/// Messages that may be on their way, not acknowledged.
+/// Most messages in flight.
 const WINDOW: u64 = 64;
-/// Messages that are taken in at once.
+/// Most messages stored at once.
 const BATCH: usize = 64;
-/// How long the first frame of whom we dialled may take.
+/// Time limit for the first frame of a dialled peer.
 const HELLO: Duration = Duration::from_secs(5);
-/// Messages a second that a peer may send for long, and at once; beyond that it is read more slowly.
+/// Messages per second from a peer, sustained, and their burst; beyond that it is read more slowly.
 const MESSAGES: u32 = 500;
 const BURST: u32 = 2000;
-/// KiB of text a second that a stranger may send for long, each message at least one, and at once.
+/// KiB of text per second from a stranger, sustained, and their burst; each message counts as at least one.
 const STRANGER: u32 = 64;
 const STRANGER_BURST: u32 = 2048;
-/// Frames of other kinds a second, and at once: an acknowledgement comes for each of our messages at most.
+/// Other frames per second, and their burst: there is at most one acknowledgement for each of our messages.
 const FRAMES: u32 = 2000;
 const FRAMES_BURST: u32 = 4000;
 
-/// With whom, and how it came about.
+/// The peer, and how the connection was made.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer {
     pub(super) id: NodeId,
@@ -49,12 +48,12 @@ pub(super) struct Peer {
     pub(super) dialled: bool,
 }
 
-/// What is held until the other side has said `hello`.
+/// Resources held until the peer has sent `hello`.
 #[derive(Debug)]
 pub(super) enum Greeting {
-    /// The place of a connection that they made.
+    /// The place of an incoming connection.
     Awaited(Handshake),
-    /// We dialled; the dialler hears when this is dropped, and has one of its dials free again.
+    /// An outgoing connection; dropping this releases one of the dialler's dials.
     Dialled(#[allow(dead_code, reason = "it is held to be dropped")] oneshot::Sender<()>),
 }
 
@@ -87,12 +86,12 @@ struct Session<'n, S> {
     node: &'n Node,
     id: NodeId,
     wire: Wire<S>,
-    /// The peer's numbering of what it sends.
+    /// The stream of the peer's messages.
     in_stream: u64,
     incoming: Allowance,
     stranger: Allowance,
     frames: Allowance,
-    /// Our numbering of what we send; nothing is sent before they say how much of it they have.
+    /// The stream of our messages; nothing is sent before the peer has reported its last `seq`.
     out_stream: u64,
     is_open: bool,
     acknowledged: u64,
@@ -101,7 +100,7 @@ struct Session<'n, S> {
     has_more: bool,
 }
 
-/// Talks until the connection ends.
+/// Runs the session until the connection ends.
 pub(super) async fn run<S: AsyncRead + AsyncWrite>(
     node: &Node,
     stream: S,
@@ -135,23 +134,23 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
     }
     let mut place = peer.remote;
     place.set_port(port);
-    if node.met(peer.id, &name, place).await? == Welcome::Blocked {
+    if node.record_authenticated(peer.id, &name, place).await? == Welcome::Blocked {
         return Err(SessionError::Blocked);
     }
     let Peer { id, remote, dialled, .. } = peer;
     let link = node.enter(Arrival { peer: id, dialled, remote })?;
-    // The place by key takes over from that of the handshake.
+    // The place by key replaces the handshake's place.
     drop(greeting);
-    node.came(peer.id, place);
+    node.connected(peer.id, place);
     let ended = session.joined(stream, first, &link, peer.local).await;
     if node.links.leave(peer.id, &link) {
-        node.went(peer.id);
+        node.disconnected(peer.id);
     }
     ended
 }
 
 impl Greeting {
-    /// The first frame, if it comes in time.
+    /// The first frame, within the time limit.
     async fn wait(
         &self,
         frame: impl Future<Output = Result<Frame, SessionError>>,
@@ -188,35 +187,35 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         self.wire.push(&Frame::Ack { stream, seq });
         let mut interfaces = self.node.interfaces.subscribe();
         let mut keepalive = Keepalive::new(self.node.me > self.id, Instant::now());
-        // What came together with the hello.
+        // Frames that arrived together with `hello`.
         self.take().await?;
         loop {
             self.fill().await?;
             tokio::select! {
-                // Bytes alone are no sign of life: whoever never finishes a frame is not there.
+                // Only complete frames count as activity.
                 turn = self.wire.turn() => if turn? == Turn::Read && self.take().await? {
-                    keepalive.felt(Instant::now());
+                    keepalive.record_input(Instant::now());
                 },
                 () = link.wake.notified() => self.has_more = true,
                 () = link.close.cancelled() => return Ok(()),
                 changed = interfaces.changed() => {
-                    // An address that is gone takes its connections with it, though nobody tells them.
+                    // Connections of a removed address are dead, though no error is reported.
                     if changed.is_err() || interfaces.borrow_and_update().have_lost(local) {
                         return Ok(());
                     }
                 }
                 () = tokio::time::sleep_until(keepalive.next()) => {
-                    match keepalive.look(Instant::now(), self.node.is_present(link.remote.ip())) {
-                        Beat::Wait => {}
-                        Beat::Ask => self.wire.push(&Frame::Ping),
-                        Beat::Dead => return Err(SessionError::Silent),
+                    match keepalive.check(Instant::now(), self.node.is_present(link.remote.ip())) {
+                        Action::Wait => {}
+                        Action::Ping => self.wire.push(&Frame::Ping),
+                        Action::Dead => return Err(SessionError::Silent),
                     }
                 }
             }
         }
     }
 
-    /// Puts what waits on the wire, as far as there is room.
+    /// Writes waiting messages, as far as there is room.
     async fn fill(&mut self) -> Result<(), SessionError> {
         while self.is_open && self.has_more && self.wire.waiting() < MAX_OUT / 2 {
             let room = WINDOW.saturating_sub(self.last_sent.saturating_sub(self.acknowledged));
@@ -243,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         Ok(())
     }
 
-    /// Deals with all frames that have come. Returns whether there was any.
+    /// Processes all received frames. Returns whether there were any.
     async fn take(&mut self) -> Result<bool, SessionError> {
         let (mut batch, mut is_any) = (Vec::new(), false);
         while let Some(frame) = self.wire.next()? {
@@ -271,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         Ok(is_any)
     }
 
-    /// Waits until the peer may say one more message.
+    /// Waits until the peer's rate limit allows another message.
     async fn admit(&mut self, body: &Body) {
         until_allowed(&mut self.incoming).await;
         if self.node.is_stranger(self.id) {
@@ -291,7 +290,7 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         self.node.counters.received.add(taken.entries.len());
         self.wire.push(&Frame::Ack { stream: self.in_stream, seq: taken.seq });
         for entry in taken.entries {
-            self.node.said(entry).await?;
+            self.node.record_message(entry).await?;
         }
         Ok(())
     }
@@ -302,7 +301,7 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         }
         if !self.is_open {
             if seq > self.last_given {
-                // They have more than we know of: our file is an older copy of itself.
+                // The peer has more than we know of: our file was restored from an older copy.
                 self.node.store.renumber(self.id).await?;
                 return Err(SessionError::Renumbered);
             }
@@ -323,7 +322,7 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
     }
 }
 
-/// Whoever sends too much is read more slowly.
+/// Throttles reading to the rate limit.
 async fn until_allowed(allowance: &mut Allowance) {
     while let Err(at) = allowance.take(Instant::now()) {
         tokio::time::sleep_until(at).await;

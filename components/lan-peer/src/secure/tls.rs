@@ -1,7 +1,6 @@
 //! The encrypted connection: TLS 1.3 (RFC 8446) with raw Ed25519 public keys on both sides (RFC 7250); no certificates, no names.
 //!
-//! The handshake proves that the other side holds the key that it shows. Whether that is the key we want is said by whoever
-//! dials, before a single byte of ours is sent.
+//! The handshake proves that the other side holds its key. The dialler checks that it is the expected key before it sends anything.
 
 use std::sync::Arc;
 
@@ -23,12 +22,12 @@ use rustls::{
 
 use super::identity::Identity;
 
-/// The protocol inside, so that nothing else is mistaken for it (RFC 7301).
+/// The application protocol, so that no other protocol is mistaken for it (RFC 7301).
 const ALPN: &[u8] = b"p2pchat/1";
-/// What an Ed25519 key's `SubjectPublicKeyInfo` begins with (RFC 8410); the 32 bytes of the key follow.
+/// The prefix of an Ed25519 key's `SubjectPublicKeyInfo` (RFC 8410); the 32 bytes of the key follow.
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// Makes both sides' connections for one identity.
+/// TLS configurations for one identity.
 #[derive(Debug, Clone)]
 pub(crate) struct Tls {
     provider: Arc<CryptoProvider>,
@@ -37,7 +36,7 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// For this identity.
+    /// Creates the configurations for this identity.
     pub(crate) fn new(identity: &Identity) -> Result<Self, Error> {
         let provider = Arc::new(ring::default_provider());
         let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.pkcs8.clone()));
@@ -48,12 +47,12 @@ impl Tls {
         Ok(Self { provider, key, server: Arc::new(server) })
     }
 
-    /// For taking a connection in.
+    /// The server side's configuration.
     pub(crate) fn server(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.server)
     }
 
-    /// For dialling. Anybody but `expected` is refused, where that is known.
+    /// The dialler's configuration. Only `expected` is accepted, if given.
     pub(crate) fn client(&self, expected: Option<NodeId>) -> Result<Arc<ClientConfig>, Error> {
         let verifier = Arc::new(KeyVerifier { expected, provider: Arc::clone(&self.provider) });
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
@@ -82,7 +81,7 @@ fn server_config(provider: &Arc<CryptoProvider>, key: &Arc<CertifiedKey>) -> Res
     Ok(config)
 }
 
-/// The key that a peer has shown; call it once the handshake is over.
+/// The peer's key; call it after the handshake.
 pub(crate) fn peer_id(certificates: Option<&[CertificateDer<'_>]>) -> Option<NodeId> {
     certificates?.first().and_then(|shown| id_of(shown.as_ref()))
 }
@@ -92,12 +91,12 @@ fn id_of(spki: &[u8]) -> Option<NodeId> {
     Some(NodeId::from_bytes(key.try_into().ok()?))
 }
 
-/// What a dialler's server name is: there is none, and none is sent.
+/// The server name for dialling: none, and none is sent.
 pub(crate) fn no_name() -> ServerName<'static> {
     ServerName::try_from("p2pchat.invalid").expect("a name reserved by RFC 2606 is a name")
 }
 
-/// Takes Ed25519 keys only, and the expected one only.
+/// Accepts only Ed25519 keys, and only the expected one.
 #[derive(Debug)]
 struct KeyVerifier {
     expected: Option<NodeId>,

@@ -1,12 +1,12 @@
-//! Frames over a stream. What is read is bounded by the longest frame, what is to be written by [`MAX_OUT`], beyond which nothing more
-//! is read: whoever does not take our answers is not asked for more.
+//! Frames over a stream. Input is bounded by the longest frame, output by [`MAX_OUT`]; above it nothing more is read, so that a peer that
+//! does not read our answers cannot cause more.
 
 use protocol::lan::frame::{Frame, FrameError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
-/// Bytes that may wait to be written.
+/// Most bytes waiting to be written.
 pub(super) const MAX_OUT: usize = 256 * 1024;
-/// Bytes read at once.
+/// Bytes per read.
 const CHUNK: usize = 16 * 1024;
 
 /// Both directions of a stream.
@@ -14,13 +14,13 @@ const CHUNK: usize = 16 * 1024;
 pub(super) struct Wire<S> {
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
-    came: Vec<u8>,
+    input: Vec<u8>,
     taken: usize,
-    goes: Vec<u8>,
+    output: Vec<u8>,
     is_flushed: bool,
 }
 
-/// What a turn has done.
+/// What a turn did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     Read,
@@ -30,23 +30,23 @@ pub(super) enum Turn {
 impl<S: AsyncRead + AsyncWrite> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
         let (reader, writer) = tokio::io::split(stream);
-        Self { reader, writer, came: Vec::new(), taken: 0, goes: Vec::new(), is_flushed: true }
+        Self { reader, writer, input: Vec::new(), taken: 0, output: Vec::new(), is_flushed: true }
     }
 
-    /// Puts a frame behind what is to be written.
+    /// Appends a frame to the output.
     pub(super) fn push(&mut self, frame: &Frame) {
-        self.goes.extend_from_slice(&frame.to_bytes());
+        self.output.extend_from_slice(&frame.to_bytes());
     }
 
-    /// Bytes that wait to be written.
+    /// The number of bytes waiting to be written.
     pub(super) fn waiting(&self) -> usize {
-        self.goes.len()
+        self.output.len()
     }
 
-    /// The next whole frame of what was read.
+    /// The next complete frame of the input.
     pub(super) fn next(&mut self) -> Result<Option<Frame>, FrameError> {
-        let Some((frame, length)) = Frame::take(&self.came[self.taken..])? else {
-            self.came.drain(..self.taken);
+        let Some((frame, length)) = Frame::take(&self.input[self.taken..])? else {
+            self.input.drain(..self.taken);
             self.taken = 0;
             return Ok(None);
         };
@@ -54,20 +54,19 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
         Ok(Some(frame))
     }
 
-    /// Reads or writes once, whichever can be done first. Nothing is lost when it is given up. Call [`Self::next`] until there is
-    /// nothing before the next turn.
+    /// Reads or writes once, whichever is possible first. Cancel-safe. Call [`Self::next`] until it returns nothing before the next turn.
     pub(super) async fn turn(&mut self) -> std::io::Result<Turn> {
-        let Self { reader, writer, came, goes, is_flushed, .. } = self;
-        came.reserve(CHUNK);
-        let (may_read, must_write) = (goes.len() < MAX_OUT, !goes.is_empty() || !*is_flushed);
+        let Self { reader, writer, input, output, is_flushed, .. } = self;
+        input.reserve(CHUNK);
+        let (may_read, must_write) = (output.len() < MAX_OUT, !output.is_empty() || !*is_flushed);
         tokio::select! {
-            read = reader.read_buf(came), if may_read => match read? {
+            read = reader.read_buf(input), if may_read => match read? {
                 0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
                 _ => Ok(Turn::Read),
             },
-            written = write(writer, goes), if must_write => {
+            written = write(writer, output), if must_write => {
                 let written = written?;
-                goes.drain(..written);
+                output.drain(..written);
                 *is_flushed = written == 0;
                 Ok(Turn::Written)
             }
@@ -75,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
     }
 }
 
-/// Writes some of it, or hands over what was written when there is nothing more.
+/// Writes part of the output, or flushes if there is none.
 async fn write<S: AsyncRead + AsyncWrite>(writer: &mut WriteHalf<S>, bytes: &[u8]) -> std::io::Result<usize> {
     if bytes.is_empty() {
         writer.flush().await?;

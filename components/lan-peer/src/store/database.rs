@@ -1,4 +1,4 @@
-//! The thread that does everything, and how it is asked.
+//! The database thread, and calls to it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,29 +11,29 @@ use super::error::StoreError;
 use super::quota::Quota;
 use super::schema::{self, OpenError};
 
-/// Calls that may wait; whoever comes then waits for room.
+/// Most queued calls; further callers wait.
 const QUEUE: usize = 256;
 
 type Call = Box<dyn FnOnce(&mut Disk) + Send>;
 
-/// The handle; cheap to clone. The thread ends with the last one.
+/// A handle to the database thread, which ends with the last handle. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     calls: mpsc::Sender<Call>,
-    /// What strangers may take.
+    /// The strangers' quota.
     pub(crate) quota: Arc<Quota>,
-    /// Rows that could not be read.
+    /// Damaged rows.
     pub(crate) damage: Damage,
 }
 
-/// The file, and whether commits wait until it is on the disk.
+/// The connection, and whether commits are synced.
 struct Disk {
     connection: Connection,
     is_waited_for: bool,
 }
 
 impl Store {
-    /// Opens the file, and makes it where it is not.
+    /// Opens the file, and creates it if missing.
     pub(crate) fn open(path: &Path, quota: Quota) -> Result<Self, OpenError> {
         let mut disk = Disk { connection: schema::open(path)?, is_waited_for: true };
         let (calls, mut queue) = mpsc::channel::<Call>(QUEUE);
@@ -46,7 +46,7 @@ impl Store {
         Ok(Self { calls, quota: Arc::new(quota), damage: Damage::default() })
     }
 
-    /// Runs `work` on the thread, and waits for its result, which is on the disk.
+    /// Runs `work` on the thread and waits for its result, which is durable.
     pub(super) async fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
@@ -54,7 +54,7 @@ impl Store {
         self.run(true, work).await
     }
 
-    /// The same, not waiting for the disk: for what is found out again when it is lost, and what the next call puts there in any case.
+    /// The same without syncing: for data that can be learnt again, and which the next synced call makes durable in any case.
     pub(super) async fn call_unsynced<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
@@ -70,7 +70,7 @@ impl Store {
         let (answer, answered) = oneshot::channel();
         let call: Call = Box::new(move |disk| {
             let result = disk.wait(is_waited_for).and_then(|()| work(&mut disk.connection));
-            // Whoever asked may have gone; what was done is done.
+            // The caller may have gone; the work is done anyway.
             let _ = answer.send(result);
         });
         self.calls.send(call).await.map_err(|_| StoreError::Closed)?;
@@ -79,7 +79,7 @@ impl Store {
 }
 
 impl Disk {
-    /// Whether commits wait for the disk from now on; where they do not, the next one that does takes them along.
+    /// Enables or disables syncing; the next synced commit includes earlier ones.
     fn wait(&mut self, is_waited_for: bool) -> Result<(), StoreError> {
         if self.is_waited_for != is_waited_for {
             let mode = if is_waited_for { "FULL" } else { "NORMAL" };

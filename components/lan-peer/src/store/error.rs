@@ -1,21 +1,21 @@
-//! Why the store did not do something, and its numbers.
+//! Errors of the store, and conversion of numbers.
 
 /// A call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// As many messages to this peer wait as may.
+    /// The limit of messages waiting for this peer is reached.
     #[error("{0} messages to this peer wait already")]
     QueueFull(u64),
-    /// The file has the size that it may have, or the disk is full.
+    /// The file has reached its size limit, or the disk is full.
     #[error("the store is full (1 GiB), or its disk is: nothing more is taken in")]
     Full,
-    /// Messages that waited were damaged; they are marked as failed, and the numbering begins anew without them.
+    /// Waiting messages were damaged; they are marked as failed, and the others are renumbered.
     #[error("{0} messages that waited for this peer are damaged and will not be sent")]
     Damaged(usize),
-    /// SQLite says no.
+    /// SQLite failed.
     #[error("the store does not work")]
     Sqlite(#[source] rusqlite::Error),
-    /// The thread is gone.
+    /// The database thread has ended.
     #[error("the store is closed")]
     Closed,
 }
@@ -29,7 +29,7 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// Wire numbers in SQLite's integers: the same bits.
+/// Converts unsigned numbers to SQLite's signed integers bit by bit.
 pub(super) fn to_sql(number: u64) -> i64 {
     number.cast_signed()
 }

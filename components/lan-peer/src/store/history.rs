@@ -1,4 +1,4 @@
-//! What was said.
+//! Stored messages.
 
 use std::sync::Arc;
 
@@ -15,22 +15,22 @@ use super::trim::trim;
 
 const COLUMNS: &str = "row, peer, body, sent, state, remark";
 
-/// A message to be kept.
+/// A message to be stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
-    /// With whom.
+    /// The peer.
     pub(crate) peer: PeerKey,
     /// The text.
     pub(crate) body: String,
-    /// Whether it came in, or what became of it.
+    /// Its delivery state.
     pub(crate) state: State,
-    /// Said by us about it.
+    /// Our note about faults of the message.
     pub(crate) remark: Option<String>,
 }
 
 impl Store {
-    /// Keeps a message.
-    pub(crate) async fn keep(&self, draft: Draft) -> Result<Entry, StoreError> {
+    /// Stores a message.
+    pub(crate) async fn insert_message(&self, draft: Draft) -> Result<Entry, StoreError> {
         let quota = Arc::clone(&self.quota);
         self.call(move |connection| {
             let transaction = connection.transaction()?;
@@ -55,7 +55,7 @@ impl Store {
         .await
     }
 
-    /// The last `limit` messages with a peer before the row `before`, the oldest first.
+    /// The last `limit` messages with a peer before the row `before`, oldest first.
     pub(crate) async fn history(
         &self,
         peer: PeerKey,
@@ -78,7 +78,7 @@ impl Store {
         .await
     }
 
-    /// The texts of the last `limit` messages that came in, the oldest first.
+    /// The texts of the last `limit` received messages, oldest first.
     pub(crate) async fn texts(&self, limit: usize) -> Result<Vec<String>, StoreError> {
         let damage = self.damage.clone();
         self.call(move |connection| {
@@ -101,7 +101,7 @@ impl Store {
     }
 }
 
-/// The entry of a row; none of one that is damaged, which is named in the log and counted.
+/// The entry of a row; `None` if it is damaged, which is logged and counted.
 fn read(row: &Row<'_>, damage: &Damage) -> rusqlite::Result<Option<Entry>> {
     let number: i64 = row.get(0)?;
     let found = entry(row, number);

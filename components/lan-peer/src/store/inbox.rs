@@ -1,4 +1,4 @@
-//! What comes in: each message of a numbering once, and only when it is the next.
+//! Incoming messages: each number of a stream is stored once, and only in order.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::error::{StoreError, from_sql, to_sql};
 use super::room::hold;
 use super::trim::trim;
 
-/// A message that a node has sent us.
+/// A message from a node.
 #[derive(Debug, Clone)]
 pub(crate) struct Incoming {
     pub(crate) seq: u64,
@@ -22,18 +22,18 @@ pub(crate) struct Incoming {
     pub(crate) body: Body,
 }
 
-/// What became of a batch.
+/// The result of storing a batch.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    /// The last number that is on the disk.
+    /// The last number on disk.
     pub(crate) seq: u64,
-    /// What was new.
+    /// The new messages.
     pub(crate) entries: Vec<Entry>,
 }
 
 impl Store {
-    /// What we have of a peer's numbering. `first` is the lowest that it can still send: what lies before is not waited for. All of
-    /// that they say again at the next connection; it is on the disk with the first message that is.
+    /// The last stored number of a peer's stream. `first` is the lowest that the peer can still send; earlier ones are not expected. This
+    /// is not synced by itself, because the peer repeats it at the next connection.
     pub(crate) async fn joined(&self, peer: NodeId, stream: u64, first: u64) -> Result<u64, StoreError> {
         self.call_unsynced(move |connection| {
             let key = PeerKey::Node(peer).to_string();
@@ -50,7 +50,7 @@ impl Store {
         .await
     }
 
-    /// Takes a batch in, as far as it goes on where we are.
+    /// Stores the part of a batch that continues the stream.
     pub(crate) async fn take_in(
         &self,
         peer: NodeId,
@@ -71,7 +71,7 @@ impl Store {
                     continue;
                 }
                 seq = message.seq;
-                entries.extend(keep(&transaction, key, message)?);
+                entries.extend(save(&transaction, key, message)?);
             }
             if let Some(last) = entries.last() {
                 trim(&transaction, &key.to_string(), last.row)?;
@@ -87,8 +87,8 @@ impl Store {
     }
 }
 
-/// Nothing when this id was there before, under another number: the sender's file is an older copy of itself.
-fn keep(transaction: &Transaction<'_>, key: PeerKey, message: Incoming) -> Result<Option<Entry>, StoreError> {
+/// `None` if this id is already stored under another number: the sender's file was restored from an older copy.
+fn save(transaction: &Transaction<'_>, key: PeerKey, message: Incoming) -> Result<Option<Entry>, StoreError> {
     let sql = "INSERT OR IGNORE INTO messages(peer, outgoing, seq, id, body, sent, state)
         VALUES(?1, 0, ?2, ?3, ?4, ?5, 'received')";
     let Incoming { seq, id, sent, body } = message;

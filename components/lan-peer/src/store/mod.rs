@@ -1,10 +1,10 @@
-//! What is kept: peers and messages. SQLite, on a thread of its own.
+//! The store of peers and messages: SQLite, on its own thread.
 //!
-//! The life of a call: it goes into a queue of [`QUEUE`] calls, where callers wait for room; the thread takes it, commits, and answers.
-//! What was said is on the disk by then. Who was met outlives a crash of this process at once, and one of the machine once something is
-//! said: on a network of fifty everybody meets everybody at a start, and a disk that is waited for each time takes most of it.
-//! [`history`] is what was said; [`people`] is everybody who said something or was given a name. [`outbox`] numbers what goes out to
-//! our own nodes, and [`inbox`] takes in what is next. [`quota`] bounds what strangers may take of the room.
+//! The life of a call: it is queued ([`QUEUE`] calls; callers wait for room), the thread executes and commits it, and answers. Messages are
+//! durable by then. Met nodes survive a crash of this process at once, and one of the machine with the next synced call: on a network of
+//! fifty, everybody meets everybody at startup, and syncing each time would take most of it.
+//! [`history`] has messages; [`people`] has peers that sent messages or were given a name. [`outbox`] numbers outgoing messages to nodes,
+//! and [`inbox`] stores incoming ones in order. [`quota`] limits what strangers may store.
 
 mod damage;
 mod database;

@@ -1,4 +1,4 @@
-//! What goes out to our own nodes: numbered when it is written, kept until it is acknowledged.
+//! Outgoing messages to nodes: numbered when written, stored until acknowledged.
 
 use protocol::lan::view::{Entry, State};
 use protocol::lan::{NodeId, PeerKey};
@@ -11,21 +11,21 @@ use super::error::{StoreError, from_sql, to_sql};
 use super::history::find;
 use super::trim::trim;
 
-/// Most messages that wait for one peer; past it, sending is refused.
+/// Most messages waiting for one peer. Overflow rule: sending fails.
 const MAX_WAITING: u64 = 10_000;
 
-/// Where our numbering to one peer stands.
+/// The position in our stream to one peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// Which numbering.
+    /// The stream's id.
     pub(crate) stream: u64,
-    /// The lowest number that is not acknowledged; one past the last when all are.
+    /// The lowest unacknowledged number; one past the last if there is none.
     pub(crate) first: u64,
-    /// The last number given.
+    /// The last assigned number.
     pub(crate) last: u64,
 }
 
-/// A message on its way.
+/// An outgoing message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outgoing {
     pub(crate) seq: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Store {
-    /// Writes a message to a node; from here on it will arrive, whatever ends when.
+    /// Stores a message to a node; once stored, it will be delivered despite any restarts.
     pub(crate) async fn enqueue(&self, peer: NodeId, body: Body) -> Result<Entry, StoreError> {
         self.call(move |connection| {
             let key = PeerKey::Node(peer);
@@ -68,8 +68,7 @@ impl Store {
         .await
     }
 
-    /// Where our numbering to this peer stands. One that is begun here and lost again was used for nothing: the first message that has
-    /// a number in it is what puts it on the disk.
+    /// The position in our stream to this peer. A new stream need not be synced: the first message with a number in it does that.
     pub(crate) async fn position(&self, peer: NodeId) -> Result<Position, StoreError> {
         self.call_unsynced(move |connection| {
             let transaction = connection.transaction()?;
@@ -80,8 +79,8 @@ impl Store {
         .await
     }
 
-    /// The waiting messages after `seq`, in order; at most `limit`. Where some are damaged they are marked as failed, the others are
-    /// numbered anew without them, and the answer is [`StoreError::Damaged`].
+    /// The waiting messages after `seq`, in order; at most `limit`. Damaged ones are marked as failed, the others are renumbered, and the
+    /// result is [`StoreError::Damaged`].
     pub(crate) async fn waiting(
         &self,
         peer: NodeId,
@@ -95,7 +94,7 @@ impl Store {
             if damaged.is_empty() {
                 return Ok(found);
             }
-            // The receiver takes only the next number, so that a gap would keep all that follows.
+            // The recipient accepts only the next number, so a gap would block all that follow.
             let sql = "UPDATE messages SET state = 'failed', remark = 'damaged on this disk; not sent' WHERE row = ?1";
             for row in &damaged {
                 damage.note("message", row);
@@ -108,7 +107,7 @@ impl Store {
         .await
     }
 
-    /// The peer has all of `stream` up to `seq` on its disk. Returns what became delivered by that.
+    /// Records that the peer has stored `stream` up to `seq`. Returns the messages that were delivered by that.
     pub(crate) async fn acknowledged(
         &self,
         peer: NodeId,
@@ -137,7 +136,7 @@ impl Store {
         .await
     }
 
-    /// Begins a new numbering: the peer has seen more of the present one than we know of, because our file is an older copy.
+    /// Starts a new stream, because the peer has more of the current one than we know of: our file was restored from an older copy.
     pub(crate) async fn renumber(&self, peer: NodeId) -> Result<Position, StoreError> {
         self.call(move |connection| {
             let transaction = connection.transaction()?;
@@ -163,7 +162,7 @@ fn renumber(transaction: &Transaction<'_>, key: &str) -> Result<Position, StoreE
     position(transaction, key)
 }
 
-/// What waits, and the rows of what cannot be read.
+/// The waiting messages, and the damaged rows.
 fn waiting(
     connection: &Connection,
     peer: NodeId,
@@ -185,7 +184,7 @@ fn waiting(
     Ok((found, damaged))
 }
 
-/// A message as it was written; none when it is not that any more.
+/// The message of a row; `None` if it is damaged.
 fn outgoing(row: &Row<'_>) -> Option<Outgoing> {
     let (id, body): (String, String) = (row.get(2).ok()?, row.get(4).ok()?);
     Some(Outgoing {
@@ -196,7 +195,7 @@ fn outgoing(row: &Row<'_>) -> Option<Outgoing> {
     })
 }
 
-/// The numbering as it is; begun where there is none.
+/// The current stream; a new one if there is none.
 fn position(transaction: &Transaction<'_>, key: &str) -> Result<Position, StoreError> {
     let read = "SELECT out_stream, out_seq FROM peers WHERE key = ?1";
     let found = transaction
@@ -220,7 +219,7 @@ fn begin(transaction: &Transaction<'_>, key: &str) -> Result<u64, StoreError> {
     Ok(stream)
 }
 
-/// A number that no numbering had before: random, and never 0, which is none. It stays exact in JavaScript, too.
+/// A new stream id: random, not 0 (which means none), and exact as a double for JavaScript.
 fn fresh_stream() -> u64 {
     let random = getrandom::u64().unwrap_or_else(|_| Timestamp::now().micros().cast_unsigned());
     (random >> 11).max(1)

@@ -1,4 +1,4 @@
-//! Everybody who said something, was said something to, or was given a name.
+//! Stored peers: those with messages or a name given here.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -12,34 +12,34 @@ use rusqlite::{Connection, Row, params};
 use super::damage::Damage;
 use super::database::Store;
 use super::error::StoreError;
-use super::quota::{Deleted, MAX_STRANGERS, Quota, Why};
+use super::quota::{Deleted, MAX_STRANGERS, Quota, Reason};
 
-/// What is kept of one peer.
+/// The stored data of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Person {
-    /// Who.
+    /// Its identity.
     pub(crate) key: PeerKey,
-    /// The name that people gave here; may be empty.
+    /// The name given here; may be empty.
     pub(crate) given: String,
     /// The name that it gives itself; may be empty.
     pub(crate) claimed: String,
-    /// Where it was reached, the latest first.
+    /// Its addresses, the most recent first.
     pub(crate) addresses: Vec<SocketAddr>,
-    /// How far it is believed.
+    /// How far it is trusted.
     pub(crate) trust: Trust,
-    /// When it was heard last.
+    /// When it was last online.
     pub(crate) last_seen: Timestamp,
     /// Whether there is a conversation.
     pub(crate) has_talked: bool,
-    /// Whether people here ever wrote to it.
+    /// Whether the user ever wrote to it.
     pub(crate) has_been_written_to: bool,
 }
 
 impl Person {
-    /// Somebody of whom nothing is known but this.
+    /// A peer with no other data.
     pub(crate) fn new(key: PeerKey, last_seen: Timestamp) -> Self {
         let trust = match key {
-            PeerKey::Old(_) => Trust::Clear,
+            PeerKey::Legacy(_) => Trust::Unencrypted,
             PeerKey::Node(_) => Trust::New,
         };
         let (given, claimed) = (String::new(), String::new());
@@ -57,7 +57,7 @@ impl Person {
 }
 
 impl Store {
-    /// Everybody.
+    /// All stored peers.
     pub(crate) async fn people(&self) -> Result<Vec<Person>, StoreError> {
         let damage = self.damage.clone();
         self.call(move |connection| {
@@ -72,7 +72,7 @@ impl Store {
         .await
     }
 
-    /// How many messages wait for each node for which some do.
+    /// The number of waiting messages by node.
     pub(crate) async fn waiting_counts(&self) -> Result<HashMap<PeerKey, u64>, StoreError> {
         self.call(|connection| {
             let sql = "SELECT peer, count(*) FROM messages WHERE state = 'queued' GROUP BY peer";
@@ -86,20 +86,20 @@ impl Store {
         .await
     }
 
-    /// Keeps what people say of a peer; its numberings stay as they are. Returns who had to go for it.
-    pub(crate) async fn keep_person(&self, person: Person) -> Result<Vec<PeerKey>, StoreError> {
+    /// Stores the user's data about a peer without changing its streams. Returns the peers deleted to make room.
+    pub(crate) async fn save_person(&self, person: Person) -> Result<Vec<PeerKey>, StoreError> {
         let quota = Arc::clone(&self.quota);
-        self.call(move |connection| keep(connection, person, &quota)).await
+        self.call(move |connection| save(connection, person, &quota)).await
     }
 
-    /// Keeps what a peer says of itself, as [`Store::keep_person`] does, not waiting for the disk: it will say so again.
-    pub(crate) async fn keep_met(&self, person: Person) -> Result<Vec<PeerKey>, StoreError> {
+    /// Stores a peer's own data, like [`Store::save_person`] but without syncing, because the peer will repeat it.
+    pub(crate) async fn save_authenticated(&self, person: Person) -> Result<Vec<PeerKey>, StoreError> {
         let quota = Arc::clone(&self.quota);
-        self.call_unsynced(move |connection| keep(connection, person, &quota)).await
+        self.call_unsynced(move |connection| save(connection, person, &quota)).await
     }
 }
 
-fn keep(connection: &mut Connection, person: Person, quota: &Quota) -> Result<Vec<PeerKey>, StoreError> {
+fn save(connection: &mut Connection, person: Person, quota: &Quota) -> Result<Vec<PeerKey>, StoreError> {
     let transaction = connection.transaction()?;
     let sql = "INSERT INTO peers(key, given, trust, claimed, addresses, last_seen)
         VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(key) DO UPDATE SET
@@ -116,7 +116,7 @@ fn keep(connection: &mut Connection, person: Person, quota: &Quota) -> Result<Ve
         last_seen.micros()
     ])?;
     let gone = too_many(&transaction, key)?;
-    let mut deleted = Deleted { count: 0, why: Why::Many };
+    let mut deleted = Deleted { count: 0, why: Reason::TooMany };
     for key in &gone {
         deleted.count += transaction.execute("DELETE FROM messages WHERE peer = ?1", [key.to_string()])?;
         transaction.execute("DELETE FROM peers WHERE key = ?1", [key.to_string()])?;
@@ -127,7 +127,7 @@ fn keep(connection: &mut Connection, person: Person, quota: &Quota) -> Result<Ve
     Ok(gone)
 }
 
-/// Which strangers have to go, but not this one: see [`MAX_STRANGERS`].
+/// The strangers to delete, other than this one: see [`MAX_STRANGERS`].
 fn too_many(connection: &Connection, but: PeerKey) -> Result<Vec<PeerKey>, StoreError> {
     let count = "SELECT count(*) FROM peers";
     let count: i64 = connection.prepare_cached(count)?.query_row([], |row| row.get(0))?;
@@ -140,7 +140,7 @@ fn too_many(connection: &Connection, but: PeerKey) -> Result<Vec<PeerKey>, Store
     let rows = statement.query_map([], |row| {
         Ok((row.get::<_, String>(0).unwrap_or_default(), row.get::<_, String>(1).unwrap_or_default()))
     })?;
-    // The most silent ones first.
+    // Least recently seen first.
     let mut strangers = Vec::new();
     for row in rows {
         let (key, addresses) = row?;
@@ -155,10 +155,10 @@ fn too_many(connection: &Connection, but: PeerKey) -> Result<Vec<PeerKey>, Store
     Ok(gone)
 }
 
-/// Where a stranger is, or was last.
+/// A stranger's current or last address.
 fn place(key: PeerKey, addresses: &str) -> Option<IpAddr> {
     match key {
-        PeerKey::Old(ip) => Some(ip),
+        PeerKey::Legacy(ip) => Some(ip),
         PeerKey::Node(_) => {
             let addresses: Vec<SocketAddr> = serde_json::from_str(addresses).unwrap_or_default();
             addresses.first().map(SocketAddr::ip)
@@ -166,7 +166,7 @@ fn place(key: PeerKey, addresses: &str) -> Option<IpAddr> {
     }
 }
 
-/// Of those at the address that has most strangers, the first.
+/// The first stranger of the address with the most strangers.
 fn most_crowded(strangers: &[(PeerKey, Option<IpAddr>)], but: PeerKey) -> Option<usize> {
     let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
     strangers.iter().for_each(|(_, place)| *counts.entry(*place).or_default() += 1);
@@ -174,7 +174,7 @@ fn most_crowded(strangers: &[(PeerKey, Option<IpAddr>)], but: PeerKey) -> Option
     others.rev().max_by_key(|(_, (_, place))| counts[place]).map(|(index, _)| index)
 }
 
-/// The person of a row; none of one that is damaged, which is named in the log and counted.
+/// The peer of a row; `None` if it is damaged, which is logged and counted.
 fn read(row: &Row<'_>, damage: &Damage) -> Option<Person> {
     let found = person(row);
     if found.is_none() {
@@ -200,7 +200,7 @@ fn person(row: &Row<'_>) -> Option<Person> {
 
 fn trust_text(trust: Trust) -> &'static str {
     match trust {
-        Trust::Clear => "clear",
+        Trust::Unencrypted => "clear",
         Trust::New => "new",
         Trust::Verified => "verified",
         Trust::Changed => "changed",
@@ -209,6 +209,6 @@ fn trust_text(trust: Trust) -> &'static str {
 }
 
 fn trust_of(text: &str) -> Option<Trust> {
-    let all = [Trust::Clear, Trust::New, Trust::Verified, Trust::Changed, Trust::Blocked];
+    let all = [Trust::Unencrypted, Trust::New, Trust::Verified, Trust::Changed, Trust::Blocked];
     all.into_iter().find(|trust| trust_text(*trust) == text)
 }

@@ -1,65 +1,64 @@
-//! How much room strangers may take: nobody who only talks to us can keep out those whom people here know.
+//! The strangers' quota: peers that only send us messages cannot displace those that the user knows.
 //!
-//! A stranger is who was not verified, blocked or given a name here, and whom nobody here ever wrote to: a new key costs nothing.
-//! Bounds: [`Quota::together`] for all of them, which an operator may set, a `SHARE`th of it for each, and `RESERVED` pages of the file
-//! for what people here write. Overflow rule: a stranger that says more loses its own oldest messages; where all together have too much,
-//! the one that has most loses its oldest ones. When the file is nearly full strangers lose all, and then nothing more is taken in: it is
-//! not acknowledged, and waits on the sender's disk. What was deleted, also with a stranger that had to go, is counted, and logged at once and then once in [`TELL`].
+//! A stranger is a peer that the user has not verified, blocked, named or written to: keys cost nothing. Bounds: [`Quota::together`] for
+//! all of them, configurable, a `SHARE`th of it for each, and `RESERVED` pages of the file for the user's own messages. Overflow rule: a
+//! stranger over its share loses its own oldest messages; if all together exceed the quota, the largest loses its oldest ones. If the file
+//! is nearly full, strangers' messages are deleted first; then nothing more is accepted: messages are not acknowledged and wait on the
+//! sender's disk. Deleted messages are counted, and logged at once and then once in [`TELL`].
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kit::metrics::Counter;
 
-/// Bytes of all strangers' messages together, in MiB, where nothing else is set; 512 bytes for each message beside its text.
+/// Default quota of all strangers' messages together, in MiB; each message counts 512 bytes beside its text.
 pub(crate) const DEFAULT_MIB: u32 = 64;
-/// Most strangers that are kept: anybody can be many. A stranger has no name given here, was not verified or blocked, and nobody
-/// here ever wrote to them. Overflow rule: of those at the address that has most of them, the one that is silent for longest goes with all
-/// that it said: whoever makes up many keys pushes out its own.
+/// Most stored strangers, because anybody can have many keys. Overflow rule: of the address with the most strangers, the least recently
+/// seen is deleted with its messages, so that a flood of keys displaces only its own.
 pub(super) const MAX_STRANGERS: i64 = 256;
-/// That messages are deleted is logged this often.
+/// The interval of log messages about deleted messages.
 const TELL: Duration = Duration::from_secs(60);
 
-/// Messages of strangers that were deleted, and why.
+/// Strangers' messages that were deleted, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Deleted {
     pub(super) count: usize,
-    pub(super) why: Why,
+    pub(super) why: Reason,
 }
 
-/// Why room was made.
+/// Why messages were deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
-    /// One of them, or all together, sent more than is kept.
-    Much,
-    /// There were more of them than are kept.
-    Many,
+pub(super) enum Reason {
+    /// One stranger, or all together, exceeded the quota.
+    TooMuch,
+    /// There were too many strangers.
+    TooMany,
     /// The file is nearly full.
-    Full,
+    NearlyFull,
 }
 
-/// What strangers may take, and what they lost.
+/// The quota, and what was deleted.
 #[derive(Debug)]
 pub(crate) struct Quota {
-    /// Bytes of all of them together.
+    /// Bytes for all strangers together.
     pub(super) together: i64,
     dropped: Counter,
-    /// When deletions were logged last, and how many came after that.
+    /// When deletions were last logged, and how many followed.
     told: Mutex<(Option<Instant>, usize)>,
 }
 
 impl Quota {
-    /// So much for all of them together.
+    /// Creates a quota for all strangers together.
     pub(crate) fn new(mib: u32) -> Self {
         Self { together: i64::from(mib) << 20, dropped: Counter::default(), told: Mutex::default() }
     }
 
-    /// Messages of strangers that were deleted to make room.
+    /// The number of strangers' messages deleted to make room.
     pub(crate) fn dropped(&self) -> &Counter {
         &self.dropped
     }
 
-    /// Called once that is on the disk.
+    /// Records deletions once they are durable.
     pub(super) fn note(&self, Deleted { count, why }: Deleted) {
         if count == 0 {
             return;
@@ -72,11 +71,11 @@ impl Quota {
             let deleted = std::mem::take(untold);
             *at = Some(Instant::now());
             let reason = match why {
-                Why::Much => {
+                Reason::TooMuch => {
                     format!("they sent more than is kept (lan-peer.strangers-mib = {})", self.together >> 20)
                 }
-                Why::Many => format!("more than {MAX_STRANGERS} of them sent some"),
-                Why::Full => "the store is nearly full".to_owned(),
+                Reason::TooMany => format!("more than {MAX_STRANGERS} of them sent some"),
+                Reason::NearlyFull => "the store is nearly full".to_owned(),
             };
             tracing::warn!(
                 deleted,

@@ -1,28 +1,28 @@
-//! Makes room: who has to lose something, and does. The bounds: [`super::quota`].
+//! Enforces the quota: chooses and deletes messages. The bounds: [`super::quota`].
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
-use super::quota::{Deleted, Quota, Why};
+use super::quota::{Deleted, Quota, Reason};
 use super::schema::MAX_PAGES;
 use super::trim::drop_oldest;
 
-/// One stranger has this part of that.
+/// One stranger's share is the quota divided by this.
 const SHARE: i64 = 32;
-/// Pages that are left for what people here write: 128 MiB.
+/// Pages reserved for the user's own messages: 128 MiB.
 const RESERVED: i64 = MAX_PAGES / 8;
-/// Messages dropped at once.
+/// Messages deleted per step.
 const STEP: usize = 32;
-/// Most steps for one batch, which is 64 messages: more is dropped than comes, and nobody waits long for it.
+/// Most steps for one batch of 64 messages: more is deleted than arrives, and the delay is bounded.
 const STEPS: usize = 16;
-/// Makes room after something of this peer was taken in, in the same transaction.
+/// Makes room after messages of this peer were stored, in the same transaction.
 pub(super) fn hold(connection: &Connection, peer: &str, quota: &Quota) -> Result<Deleted, StoreError> {
-    let mut deleted = Deleted { count: 0, why: Why::Much };
+    let mut deleted = Deleted { count: 0, why: Reason::TooMuch };
     for _ in 0..STEPS {
         let victim = match too_much_of(connection, peer, quota.together)? {
             Some(victim) => Some(victim),
             None if is_nearly_full(connection)? => {
-                deleted.why = Why::Full;
+                deleted.why = Reason::NearlyFull;
                 Some(largest(connection)?.ok_or(StoreError::Full)?)
             }
             None => None,
@@ -33,7 +33,7 @@ pub(super) fn hold(connection: &Connection, peer: &str, quota: &Quota) -> Result
     Ok(deleted)
 }
 
-/// Which stranger has to lose something: this one, or the one that has most.
+/// The stranger whose messages are deleted: this one, or the largest.
 fn too_much_of(connection: &Connection, peer: &str, most: i64) -> Result<Option<String>, StoreError> {
     let sql = "SELECT bytes FROM strangers WHERE key = ?1";
     let bytes: Option<i64> =

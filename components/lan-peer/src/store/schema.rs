@@ -1,4 +1,4 @@
-//! The tables, and how the file is opened.
+//! The schema, and opening the file.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::private;
 
-/// The newest version of the tables; `PRAGMA user_version` of the file.
+/// The current schema version; `PRAGMA user_version` of the file.
 const VERSION: i64 = 3;
-/// The file takes at most 1 GiB (pages of 4 KiB). Beyond that nothing more is taken in, and nobody is told that it was.
+/// Most pages of the file: 1 GiB at 4 KiB. Beyond that messages are not accepted and not acknowledged.
 pub(super) const MAX_PAGES: i64 = 1 << 18;
 
 const TABLES: &str = "
@@ -33,7 +33,7 @@ CREATE INDEX messages_by_peer ON messages(peer, row);
 CREATE INDEX messages_that_came ON messages(row) WHERE outgoing = 0;
 ";
 
-/// What version 2 has besides: nodes of ours, and the numbering of what is said to them and by them.
+/// Added in version 2: nodes, and the streams to and from them.
 const NUMBERED: &str = "
 ALTER TABLE peers ADD COLUMN claimed TEXT NOT NULL DEFAULT '';
 ALTER TABLE peers ADD COLUMN addresses TEXT NOT NULL DEFAULT '[]';
@@ -47,8 +47,8 @@ CREATE UNIQUE INDEX messages_by_id ON messages(peer, outgoing, id);
 CREATE INDEX messages_waiting ON messages(peer, seq) WHERE state = 'queued';
 ";
 
-/// What version 3 has besides: how much room the messages of each peer take, 512 bytes for each beside its text, and whether people here
-/// ever wrote to it.
+/// Added in version 3: the size of each peer's messages, counting 512 bytes each beside the text, and whether the user ever wrote to the
+/// peer.
 const COUNTED: &str = "
 CREATE TABLE room(
     peer TEXT PRIMARY KEY,
@@ -68,22 +68,22 @@ CREATE VIEW strangers AS
     WHERE trust IN ('clear', 'new', 'changed') AND given = '' AND out_seq = 0 AND coalesce(wrote, 0) = 0;
 ";
 
-/// The store cannot be opened.
+/// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    /// Another process has it.
+    /// Another process uses it.
     #[error("another lan-peer works with this data directory")]
     Taken,
-    /// A later version made it.
+    /// A later version created it.
     #[error("the store is of version {0}, which is newer than this program")]
     Newer(i64),
-    /// The system has no thread for it.
+    /// The thread could not be started.
     #[error("the store has no thread")]
     Thread(#[source] std::io::Error),
-    /// The file is not to be used, or cannot be copied.
+    /// The file must not be used, or cannot be copied.
     #[error("the store {0}")]
     File(PathBuf, #[source] std::io::Error),
-    /// SQLite says no.
+    /// SQLite failed.
     #[error("the store cannot be opened")]
     Sqlite(#[source] rusqlite::Error),
 }
@@ -97,9 +97,9 @@ impl From<rusqlite::Error> for OpenError {
     }
 }
 
-/// Opens the file for this process alone: what is committed is on the disk.
+/// Opens the file exclusively; commits are durable.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
-    // SQLite gives the files beside it the mode of this one.
+    // SQLite creates its auxiliary files with the mode of this one.
     private::close_to_others(path).map_err(|error| OpenError::File(path.to_owned(), error))?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_millis(500))?;
@@ -108,7 +108,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update_and_check(None, "max_page_count", MAX_PAGES, |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(64);
-    // From the first look on the file is ours alone.
+    // The first read takes the exclusive lock.
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let missing: &[&str] = match version {
         0 => &[TABLES, NUMBERED, COUNTED],
@@ -127,7 +127,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Copies the file as it is to `FILE.vN.bak` before it is changed. The copy has its name only once it is complete and on the disk.
+/// Copies the file to `FILE.vN.bak` before a migration. The copy gets its name only once it is complete and durable.
 fn back_up(connection: &Connection, path: &Path, version: i64) -> Result<(), OpenError> {
     let copy = backup_path(path, version);
     if copy.exists() {
@@ -140,7 +140,7 @@ fn back_up(connection: &Connection, path: &Path, version: i64) -> Result<(), Ope
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    // SQLite copies into an empty file as into none.
+    // SQLite treats an empty target like a missing one.
     let file = private::open(&part).map_err(failed)?;
     connection.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
     file.sync_all().and_then(|()| durable::rename(&part, &copy)).map_err(failed)?;
@@ -179,7 +179,7 @@ mod tests {
         )
         .unwrap();
         drop(old);
-        // What an attempt that was cut off has left is no copy.
+        // The remains of an interrupted attempt are not a backup.
         std::fs::write(durable::part_of(&backup_path(&path, 1)), "half of it").unwrap();
         let taken_over = open(&path).unwrap();
         assert_eq!(texts(&taken_over), ["one", "two"]);

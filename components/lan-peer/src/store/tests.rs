@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{DEFAULT_MIB, Draft, Incoming, OpenError, Outgoing, Person, Quota, Store, StoreError};
 
 fn key(n: u32) -> PeerKey {
-    PeerKey::Old(Ipv4Addr::from(0x0a00_0000 + n).into())
+    PeerKey::Legacy(Ipv4Addr::from(0x0a00_0000 + n).into())
 }
 
 fn draft(n: u32, text: &str, state: State) -> Draft {
@@ -21,7 +21,7 @@ fn open(path: &std::path::Path) -> Result<Store, OpenError> {
     Store::open(path, Quota::new(DEFAULT_MIB))
 }
 
-/// The thread of the one before may still be closing its file.
+/// The previous thread may still be closing the file.
 fn open_again(path: &std::path::Path) -> Store {
     loop {
         if let Ok(store) = open(path) {
@@ -31,14 +31,14 @@ fn open_again(path: &std::path::Path) -> Store {
 }
 
 #[tokio::test]
-async fn what_was_said_is_there_after_a_restart() {
+async fn messages_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("peers.db");
     let store = open(&path).unwrap();
     assert!(matches!(open(&path), Err(OpenError::Taken)));
-    store.keep(draft(1, "one", State::Received)).await.unwrap();
-    store.keep(draft(1, "two", State::Sent)).await.unwrap();
-    store.keep(draft(2, "three", State::Received)).await.unwrap();
+    store.insert_message(draft(1, "one", State::Received)).await.unwrap();
+    store.insert_message(draft(1, "two", State::Sent)).await.unwrap();
+    store.insert_message(draft(2, "three", State::Received)).await.unwrap();
     drop(store);
     let store = open_again(&path);
     assert_eq!(store.texts(10).await.unwrap(), ["one", "three"]);
@@ -56,18 +56,18 @@ async fn a_long_conversation_loses_its_oldest_messages_and_many_peers_the_most_s
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir.path().join("peers.db")).unwrap();
     for n in 0..1200 {
-        store.keep(draft(0, &n.to_string(), State::Received)).await.unwrap();
+        store.insert_message(draft(0, &n.to_string(), State::Received)).await.unwrap();
     }
     let kept = store.history(key(0), i64::MAX, 2000).await.unwrap();
     assert!((1000..1064).contains(&kept.len()) && kept.last().unwrap().body == "1199");
     let mut gone = Vec::new();
     for n in 1..=300 {
-        store.keep(draft(n, "x", State::Received)).await.unwrap();
+        store.insert_message(draft(n, "x", State::Received)).await.unwrap();
         let mut person = Person::new(key(n), Timestamp::now());
         if n == 1 {
             person.given = "printer".into();
         }
-        gone.extend(store.keep_person(person).await.unwrap());
+        gone.extend(store.save_person(person).await.unwrap());
     }
     assert_eq!(gone, [0].into_iter().chain(2..=44).map(key).collect::<Vec<_>>());
     assert_eq!(
@@ -154,7 +154,7 @@ fn node(n: u8) -> NodeId {
     NodeId::from_bytes([n; 32])
 }
 
-/// So many messages of 16 KiB from a node, after those that came from it before.
+/// Sends `count` messages of 16 KiB from a node.
 async fn flood(store: &Store, from: NodeId, after: u64, count: u64) {
     let text = "x".repeat(16 * 1024);
     let one = |seq| Incoming { seq, id: Uuid::now_v7(), sent: Timestamp::now(), body: body(&text) };
@@ -164,11 +164,11 @@ async fn flood(store: &Store, from: NodeId, after: u64, count: u64) {
 }
 
 #[tokio::test]
-async fn strangers_cannot_take_the_room_of_those_whom_people_know() {
+async fn strangers_cannot_displace_known_peers() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("peers.db");
     let store = open(&path).unwrap();
-    // People here wrote to this one; another stranger said one word.
+    // The user wrote to this one; another stranger sent one word.
     store.enqueue(node(1), body("hello")).await.unwrap();
     store.joined(node(1), 7, 1).await.unwrap();
     flood(&store, node(1), 0, 64).await;
@@ -195,7 +195,7 @@ async fn strangers_cannot_take_the_room_of_those_whom_people_know() {
 }
 
 #[tokio::test]
-async fn whoever_makes_up_many_keys_pushes_out_its_own() {
+async fn a_flood_of_keys_displaces_only_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir.path().join("peers.db")).unwrap();
     let person = |n: u32, ip: [u8; 4]| {
@@ -205,11 +205,11 @@ async fn whoever_makes_up_many_keys_pushes_out_its_own() {
         Person { addresses: vec![(ip, 47600).into()], ..Person::new(key, Timestamp::from_micros(n.into())) }
     };
     for n in 0..4 {
-        store.keep_person(person(n, [10, 0, 0, u8::try_from(n).unwrap() + 1])).await.unwrap();
+        store.save_person(person(n, [10, 0, 0, u8::try_from(n).unwrap() + 1])).await.unwrap();
     }
     let mut gone = Vec::new();
     for n in 4..400 {
-        gone.extend(store.keep_person(person(n, [10, 0, 0, 99])).await.unwrap());
+        gone.extend(store.save_person(person(n, [10, 0, 0, 99])).await.unwrap());
     }
     assert_eq!(store.people().await.unwrap().len(), 256);
     assert_eq!(gone, (4..148).map(|n| person(n, [0; 4]).key).collect::<Vec<_>>());
@@ -223,8 +223,8 @@ async fn damaged_rows_are_left_out_and_the_others_go_on() {
     for text in ["one", "two", "three", "four"] {
         store.enqueue(PEER, body(text)).await.unwrap();
     }
-    store.keep(draft(1, "came", State::Received)).await.unwrap();
-    store.keep(draft(1, "spoilt", State::Received)).await.unwrap();
+    store.insert_message(draft(1, "came", State::Received)).await.unwrap();
+    store.insert_message(draft(1, "spoilt", State::Received)).await.unwrap();
     let before = store.position(PEER).await.unwrap();
     let other = PeerKey::Node(NodeId::from_bytes([8; 32])).to_string();
     store

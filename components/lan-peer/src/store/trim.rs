@@ -4,12 +4,12 @@ use rusqlite::{Connection, params};
 
 use super::error::StoreError;
 
-/// How many messages of one conversation are kept, beside those that wait; the oldest go.
+/// Most messages of one conversation, not counting waiting ones; the oldest are deleted.
 const MAX_KEPT: i64 = 1000;
-/// The old messages are looked for once in so many.
+/// A conversation is trimmed once in this many messages.
 const TRIM_EVERY: i64 = 64;
 
-/// Drops the oldest messages that came from a peer, at most so many and at most a quarter of them. Returns how many.
+/// Deletes the oldest messages from a peer, at most `count` and at most a quarter of them. Returns how many.
 pub(super) fn drop_oldest(connection: &Connection, peer: &str, count: usize) -> Result<usize, StoreError> {
     let sql = "DELETE FROM messages WHERE row IN (SELECT row FROM messages WHERE peer = ?1 AND outgoing = 0 ORDER BY row
         LIMIT min(?2, (SELECT (count(*) + 3) / 4 FROM messages WHERE peer = ?1 AND outgoing = 0)))";
@@ -17,7 +17,7 @@ pub(super) fn drop_oldest(connection: &Connection, peer: &str, count: usize) -> 
     Ok(connection.prepare_cached(sql)?.execute(params![peer, count])?)
 }
 
-/// Drops the oldest messages of a conversation that has grown too long; never one that waits.
+/// Deletes the oldest messages of a conversation over the limit; never waiting ones.
 pub(super) fn trim(connection: &Connection, peer: &str, row: i64) -> Result<(), StoreError> {
     if row % TRIM_EVERY != 0 {
         return Ok(());

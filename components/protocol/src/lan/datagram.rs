@@ -1,4 +1,4 @@
-//! Presence: what goes out to everybody on UDP port 5000. A hint, never a proof: anybody can send it under any address.
+//! Presence, sent to everybody on UDP port 5000. It is unauthenticated: anybody can send it from any address.
 
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -7,52 +7,52 @@ use serde::{Deserialize, Serialize};
 
 use super::peer::NodeId;
 
-/// The whole payload of the old kind's presence.
+/// The complete payload of a legacy presence datagram.
 pub const PRESENCE: &[u8] = b"HEY THERE..";
-/// How often the old kind sends it.
+/// The interval at which legacy programs send it.
 pub const PRESENCE_EVERY: Duration = Duration::from_secs(2);
-/// A peer that was silent for this long is gone.
+/// A peer counts as offline after this time without a datagram.
 pub const SILENCE: Duration = Duration::from_secs(10);
-/// Who is told by IPv6, which has no broadcast: a group of this link alone (RFC 4291, 2.7) that is nobody's by register, with an ID of
-/// those that anybody may choose (RFC 3307, 4.3).
+/// The IPv6 multicast group for presence, because IPv6 has no broadcast. It is link-local (RFC 4291, 2.7), with an unregistered ID from the
+/// range for dynamic use (RFC 3307, 4.3).
 pub const GROUP: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0xf2f2, 0xc4a7);
-/// Longest datagram that we read; a beacon is shorter.
+/// Longest datagram that is read, in bytes; a beacon is shorter.
 pub const DATAGRAM_BYTES: usize = 512;
 
-/// What a beacon begins with. It is ASCII throughout: programs of the old kind read it as text and ignore it.
+/// Prefix of a beacon. Beacons are ASCII, so that legacy programs decode them as text and ignore them.
 const BEACON: &[u8] = b"P2PCHAT1 ";
 
-/// One datagram that means something.
+/// A valid datagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Datagram {
-    /// Somebody of either kind is there.
+    /// The legacy presence; nodes send it, too.
     Presence,
-    /// A node of ours says that it is there.
+    /// A node's beacon.
     Beacon(Beacon),
 }
 
 /// `P2PCHAT1 {"id":"…","port":47600,"boot":…}`: which node claims to be at the sender's address.
 ///
-/// Anybody can send one under any address, so nobody is dialled for it: it is answered by one with `ask`, and only who is at that
-/// address can send the number back as `told`.
+/// Source addresses can be forged, so a node does not dial on a beacon alone: it answers with a beacon that has `ask`, and only the owner
+/// of the address can return that number as `told`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beacon {
-    /// Who it claims to be.
+    /// The id of the node that the sender claims to be; unverified.
     pub id: NodeId,
     /// The TCP port of its secure protocol.
     pub port: u16,
-    /// Made anew at each start, so that a restart is told from one more beacon.
+    /// Random at each start, so that one beacon is enough to detect a restart.
     pub boot: u64,
-    /// To be sent back as `told`.
+    /// A challenge, to be returned as `told`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ask: Option<u64>,
-    /// The number that whoever this goes to has asked with.
+    /// The response: the number in the receiver's own `ask`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<u64>,
 }
 
 impl Datagram {
-    /// Reads a datagram; `None` for everything that is neither kind.
+    /// Parses a datagram; `None` if it is neither.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         if bytes == PRESENCE {
@@ -65,13 +65,13 @@ impl Datagram {
 }
 
 impl Beacon {
-    /// What is told to everybody.
+    /// A beacon to broadcast, without challenge or response.
     #[must_use]
     pub fn new(id: NodeId, port: u16, boot: u64) -> Self {
         Self { id, port, boot, ask: None, told: None }
     }
 
-    /// The datagram.
+    /// The datagram's bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let json = serde_json::to_vec(self).expect("a beacon can be written as JSON");
@@ -114,7 +114,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_comes_is_survived(bytes: Vec<u8>, cut in 0usize..600) {
+        fn hostile_bytes_do_not_panic(bytes: Vec<u8>, cut in 0usize..600) {
             let _ = Datagram::parse(&bytes);
             let mut beacon = [BEACON, &bytes].concat();
             let _ = Datagram::parse(&beacon);

@@ -1,79 +1,79 @@
-//! What two of our nodes say inside their encrypted connection: JSON, each frame after its length in four bytes, big end first.
+//! Frames between two nodes inside their encrypted connection: JSON, preceded by its length as four bytes, big-endian.
 //!
-//! Both begin with `hello`. Then each sends its messages in the order of their `seq`, which is dense for one receiver and one
-//! `stream`; the receiver answers `ack` for all up to a `seq` once they are on its disk, and takes only the one that comes next.
+//! Both sides start with `hello`. Then each sends its messages in the order of their `seq`, which has no gaps within one recipient and one
+//! `stream`. The recipient accepts only the next `seq`, and acknowledges with `ack` all messages up to a `seq` once they are on disk.
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits::LINE_BYTES;
 use crate::{Body, Timestamp};
 
-/// The version that `hello` says.
+/// The protocol version in `hello`.
 pub const VERSION: u32 = 1;
-/// Longest frame, its length not counted.
+/// Longest frame in bytes, without the length prefix.
 pub const FRAME_BYTES: usize = LINE_BYTES;
-/// Longest name that a node gives itself, in bytes.
+/// Longest display name of a node, in bytes.
 pub const NAME_BYTES: usize = 64;
-/// The bytes of the length.
+/// Size of the length prefix in bytes.
 const HEAD: usize = 4;
 
 /// One frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Frame {
-    /// The first frame of both.
+    /// The first frame in each direction.
     Hello {
         /// [`VERSION`].
         version: u32,
-        /// What the sender calls itself.
+        /// The sender's display name.
         name: String,
         /// The TCP port at which the sender can be dialled.
         port: u16,
-        /// Which numbering of the sender's messages to you this is; made anew when the old one is lost.
+        /// Identifies the numbering of the sender's messages to this recipient; a new one is chosen when the old one is lost.
         stream: u64,
-        /// The lowest `seq` that the sender still has to send; everything below was acknowledged once.
+        /// The lowest `seq` that is not acknowledged.
         first: u64,
     },
-    /// What of your messages is on my disk: all of `stream` up to `seq`; 0 is none.
+    /// Acknowledges all messages of `stream` up to `seq` as stored on disk; 0 means none.
     Ack {
-        /// The numbering.
+        /// The `stream` of the acknowledged messages.
         stream: u64,
-        /// The last one.
+        /// The last stored message.
         seq: u64,
     },
     /// A message.
     Message {
-        /// Its place in the sender's numbering.
+        /// Its number in the sender's stream.
         seq: u64,
-        /// Its id, the same for ever.
+        /// Its permanent id.
         id: uuid::Uuid,
         /// When it was written, by the sender's clock.
         sent: Timestamp,
         /// Its text.
         body: Body,
     },
-    /// Are you there?
+    /// Keepalive request.
     Ping,
-    /// I am.
+    /// Keepalive response.
     Pong,
-    /// Something that a later version says; it is passed over.
+    /// A frame of a later version; ignored.
     #[serde(other)]
     Unknown,
 }
 
-/// Bytes that are no frame.
+/// A malformed frame.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// The length says more than [`FRAME_BYTES`].
+    /// The length exceeds [`FRAME_BYTES`].
     #[error("a frame of {0} bytes, which is more than {FRAME_BYTES}")]
     TooLong(usize),
-    /// What is inside is not a frame.
+    /// The content is not a valid frame.
     #[error("not a frame")]
     Json(#[from] serde_json::Error),
 }
 
 impl Frame {
-    /// Its bytes, the length first.
+    /// Serialises the frame with its length prefix.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; HEAD];
@@ -83,10 +83,10 @@ impl Frame {
         bytes
     }
 
-    /// The first frame of a buffer and how many bytes it took; `None` when there is not all of it yet.
+    /// Parses the first frame of a buffer and returns it with the number of bytes used; `None` if it is incomplete.
     ///
     /// # Errors
-    /// When the bytes are no frame, as soon as that is plain; nothing is set aside for a length that is too long.
+    /// When the frame is malformed, as soon as that can be seen. A length over the limit allocates nothing.
     pub fn take(buffer: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
         let Some((head, rest)) = buffer.split_first_chunk::<HEAD>() else { return Ok(None) };
         let length = usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX);
@@ -131,7 +131,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_comes_is_survived(bytes: Vec<u8>) {
+        fn hostile_bytes_do_not_panic(bytes: Vec<u8>) {
             let _ = Frame::take(&bytes);
             let framed = [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], &bytes].concat();
             let _ = Frame::take(&framed);

@@ -1,4 +1,4 @@
-//! Who a peer is: a node of ours by its key, a peer of the old kind by its address.
+//! The identity of a peer: a node's key, or the address of a legacy peer.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,24 +10,24 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId([u8; 32]);
 
-/// With whom a conversation is: a key, or `old:` and an address.
+/// The peer of a conversation: a key, or `old:` and an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PeerKey {
-    /// A node of ours, proved by its key.
+    /// A node, authenticated by its key.
     Node(NodeId),
-    /// Whoever has this address; nothing is proved.
-    Old(IpAddr),
+    /// A legacy peer, known only by its address and not authenticated.
+    Legacy(IpAddr),
 }
 
-/// A text does not name a peer.
+/// The text is not a valid peer key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a peer: write its 64 hexadecimal digits, or old: and an IP address")]
 pub struct PeerKeyError;
 
-const OLD: &str = "old:";
+const LEGACY_PREFIX: &str = "old:";
 
 impl NodeId {
-    /// Of the key's bytes.
+    /// Creates an id from the key's bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -39,8 +39,8 @@ impl NodeId {
         &self.0
     }
 
-    /// The first 80 bits, in groups of four digits: `0123-4567-89ab-cdef-0123`. It tells two of one name apart, and is long enough that
-    /// nobody can search for another key that begins so.
+    /// The first 80 bits, in groups of four digits: `0123-4567-89ab-cdef-0123`. Distinguishes nodes of the same name, and is too long to
+    /// find another key with the same prefix by brute force.
     #[must_use]
     pub fn short(&self) -> String {
         let groups = self.0[..10].chunks(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1]));
@@ -79,7 +79,7 @@ impl fmt::Display for PeerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Node(id) => write!(f, "{id}"),
-            Self::Old(ip) => write!(f, "{OLD}{ip}"),
+            Self::Legacy(ip) => write!(f, "{LEGACY_PREFIX}{ip}"),
         }
     }
 }
@@ -88,8 +88,8 @@ impl FromStr for PeerKey {
     type Err = PeerKeyError;
 
     fn from_str(text: &str) -> Result<Self, PeerKeyError> {
-        match text.strip_prefix(OLD) {
-            Some(ip) => ip.parse().map(Self::Old).map_err(|_| PeerKeyError),
+        match text.strip_prefix(LEGACY_PREFIX) {
+            Some(ip) => ip.parse().map(Self::Legacy).map_err(|_| PeerKeyError),
             None => text.parse().map(Self::Node),
         }
     }
@@ -119,8 +119,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn only_whole_keys_and_addresses_name_a_peer() {
-        assert_eq!("old:192.168.1.7".parse(), Ok(PeerKey::Old("192.168.1.7".parse().unwrap())));
+    fn only_complete_keys_and_addresses_name_a_peer() {
+        assert_eq!("old:192.168.1.7".parse(), Ok(PeerKey::Legacy("192.168.1.7".parse().unwrap())));
         for bad in ["", "old:", "old:host", "ab", &"g".repeat(64), &"ä".repeat(32), &"a".repeat(65)] {
             assert!(bad.parse::<PeerKey>().is_err(), "{bad}");
         }

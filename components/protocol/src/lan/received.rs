@@ -1,55 +1,55 @@
-//! A message of the old kind as it came: any bytes, of which as much is shown as can be read, with what is wrong with it.
+//! An incoming legacy message: arbitrary bytes. The readable part is shown, with a note about what is wrong with it.
 
-use super::old::floor;
+use super::legacy::floor;
 use crate::Body;
 use crate::limits::BODY_BYTES;
 
-/// What came over a connection. Whoever reads it stops at more than [`BODY_BYTES`].
+/// The bytes received over a connection. The reader stops after more than [`BODY_BYTES`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// All of it, in order.
+    /// The bytes, in order.
     pub bytes: Vec<u8>,
-    /// Whether it came to its end, or to more than is read.
-    pub is_whole: bool,
+    /// Whether the connection was closed normally, or more arrived than is read.
+    pub is_complete: bool,
 }
 
-/// What is wrong with a message that is shown all the same.
+/// A fault of a message that is still shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It was longer than we read.
+    /// It is longer than the limit.
     Cut,
     /// Some of it was not UTF-8, and is shown as U+FFFD.
     NotUtf8,
-    /// Its sender stopped in the middle, or was too slow.
+    /// The connection broke, or the sender was too slow.
     Unfinished,
 }
 
 impl Received {
-    /// The text, where anything is left of it.
+    /// The readable text; `None` if nothing of it is left.
     #[must_use]
     pub fn text(&self) -> Option<Body> {
         let text = String::from_utf8_lossy(&self.bytes);
         Body::parse(&text[..floor(&text, BODY_BYTES)]).ok()
     }
 
-    /// Everything that is wrong with it.
+    /// All faults of the message.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         let is_cut = self.bytes.len() > BODY_BYTES;
         let broken = std::str::from_utf8(&self.bytes).err();
-        // A character that our cut has split is none of the sender's mistakes.
+        // A character that is split by our limit is not the sender's fault.
         let is_split = |error: std::str::Utf8Error| is_cut && error.valid_up_to() + 4 > BODY_BYTES;
         let faults = [
             (is_cut, Fault::Cut),
             (broken.is_some_and(|error| !is_split(error)), Fault::NotUtf8),
-            (!self.is_whole, Fault::Unfinished),
+            (!self.is_complete, Fault::Unfinished),
         ];
         faults.into_iter().filter_map(|(is_so, fault)| is_so.then_some(fault)).collect()
     }
 }
 
 impl Fault {
-    /// In words, for whoever reads the message.
+    /// The text to show beside the message.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
@@ -65,8 +65,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn message(bytes: &[u8], is_whole: bool) -> Received {
-        Received { bytes: bytes.to_owned(), is_whole }
+    fn message(bytes: &[u8], is_complete: bool) -> Received {
+        Received { bytes: bytes.to_owned(), is_complete }
     }
 
     #[test]
@@ -95,12 +95,12 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_comes_is_shown_within_bounds_or_not_at_all(
-            bytes in prop::collection::vec(any::<u8>(), 0..300), times in 1usize..200, is_whole: bool,
+            bytes in prop::collection::vec(any::<u8>(), 0..300), times in 1usize..200, is_complete: bool,
         ) {
-            let it = message(&bytes.repeat(times), is_whole);
+            let it = message(&bytes.repeat(times), is_complete);
             let shown = it.text().map_or(0, |body| body.as_str().len());
             prop_assert!(shown <= BODY_BYTES);
-            prop_assert_eq!(it.faults().contains(&Fault::Unfinished), !is_whole);
+            prop_assert_eq!(it.faults().contains(&Fault::Unfinished), !is_complete);
             prop_assert_eq!(it.faults().contains(&Fault::Cut), it.bytes.len() > BODY_BYTES);
         }
     }

@@ -1,13 +1,13 @@
-//! What nodes of ours publish by DNS-SD (RFC 6763). A hint, as presence is.
+//! What nodes publish by DNS-SD (RFC 6763). Unauthenticated, as presence is.
 
 use super::peer::NodeId;
 
-/// The service.
+/// The DNS-SD service type.
 pub const SERVICE: &str = "_p2pchat._tcp.local.";
-/// The key in the TXT record under which the node's id stands.
+/// The TXT record key of the node's id.
 pub const ID: &str = "id";
 
-/// Which node a TXT record names, by the value of its [`ID`]; anything but 64 hexadecimal digits names none.
+/// Parses a node id from the value of [`ID`] in a TXT record; `None` unless it is 64 hexadecimal digits.
 #[must_use]
 pub fn node_in(value: Option<&[u8]>) -> Option<NodeId> {
     std::str::from_utf8(value?).ok()?.parse().ok()
@@ -19,7 +19,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn only_a_whole_id_names_a_node() {
+    fn only_a_complete_id_names_a_node() {
         let id = NodeId::from_bytes([0xab; 32]);
         assert_eq!(node_in(Some("ab".repeat(32).as_bytes())), Some(id));
         for bad in
@@ -31,7 +31,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_survived(bytes: Vec<u8>, id: [u8; 32], at in 0usize..64, other: u8) {
+        fn hostile_bytes_do_not_panic(bytes: Vec<u8>, id: [u8; 32], at in 0usize..64, other: u8) {
             let _ = node_in(Some(&bytes));
             let id = NodeId::from_bytes(id);
             let mut text = id.to_string().into_bytes();

@@ -1,101 +1,102 @@
-//! What a peer tells its own page and terminal: bodies of `/api/v1/…` and of the events on `/api/v1/events`.
+//! The API of a peer's own page and terminal: bodies of `/api/v1/…` and the events of `/api/v1/events`.
 
 use serde::{Deserialize, Serialize};
 
 use super::peer::{NodeId, PeerKey};
 use crate::Timestamp;
 
-/// How far somebody is believed to be who they say.
+/// How far a peer's identity is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Trust {
-    /// Of the old kind: unverified, unencrypted.
-    Clear,
+    /// A legacy peer: unverified, unencrypted.
+    #[serde(rename = "clear")]
+    Unencrypted,
     /// Encrypted; the key was taken on first use.
     New,
-    /// Encrypted; the key was compared by people.
+    /// Encrypted; the users compared fingerprints.
     Verified,
-    /// Encrypted, but somebody else was known under this name: nothing is sent until people have compared.
+    /// Encrypted, but another key was known under this name: nothing is sent until the users have compared fingerprints.
     Changed,
-    /// Turned away.
+    /// Its connections are rejected.
     Blocked,
 }
 
-/// Somebody on the network, now or before.
+/// A known peer, online or offline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
-    /// Who.
+    /// Its identity.
     pub key: PeerKey,
-    /// What to call them: the name given here, else the one they give themselves, else their address.
+    /// The name to show: the name given here, else its own, else its address.
     pub name: String,
-    /// What they call themselves.
+    /// The name that the peer gives itself.
     pub claimed: Option<String>,
-    /// Whether they are there now.
+    /// Whether it is online now.
     pub online: bool,
-    /// How far they are believed.
+    /// How far its identity is trusted.
     pub trust: Trust,
-    /// The digits to compare; none for the old kind.
+    /// The digits to compare; none for legacy peers.
     pub fingerprint: Option<String>,
-    /// Where they are, or were last.
+    /// Its current or last known addresses.
     pub addresses: Vec<String>,
-    /// When they were heard last.
+    /// When it was last online.
     pub last_seen: Option<Timestamp>,
-    /// How many messages to them wait.
+    /// The number of messages waiting to be delivered to it.
     pub waiting: u64,
 }
 
-/// What became of a message.
+/// The delivery state of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It came in.
+    /// An incoming message.
     Received,
-    /// It is on our disk and goes out when the peer is there.
+    /// Stored on our disk, to be sent once the peer is online.
     Queued,
-    /// It is on the peer's disk.
+    /// Stored on the peer's disk.
     Delivered,
-    /// It was handed to a peer of the old kind, which confirms nothing.
+    /// Sent to a legacy peer, which does not acknowledge messages.
     Sent,
-    /// A peer of the old kind could not be reached; it is not tried again.
+    /// A legacy peer could not be reached; not retried.
     Failed,
 }
 
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its place in our history; grows.
+    /// Its row in our history; increases with time.
     pub row: i64,
-    /// With whom.
+    /// The peer of the conversation.
     pub peer: PeerKey,
     /// The text.
     pub body: String,
-    /// When it was written, by the sender's clock; of the old kind, when it came.
+    /// When it was written, by the sender's clock; for legacy peers, when it arrived.
     pub sent: Timestamp,
     /// What became of it.
     pub state: State,
-    /// Said by us about how it came: cut, not UTF-8, never finished.
+    /// Our note about faults of the message: cut, not UTF-8, incomplete.
     pub remark: Option<String>,
 }
 
 /// This node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Me {
-    /// Who.
+    /// Its identity.
     pub id: NodeId,
-    /// What it calls itself.
+    /// Its display name.
     pub name: String,
-    /// The digits for others to compare.
+    /// The fingerprint that others compare.
     pub fingerprint: String,
-    /// What its QR code says.
+    /// The content of its QR code.
     pub link: String,
 }
 
-/// Us and everybody.
+/// This node and all peers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overview {
     /// This node.
     pub me: Me,
-    /// Everybody known, those who are there first.
+    /// All known peers, online ones first.
     pub peers: Vec<Peer>,
 }
 
@@ -103,14 +104,14 @@ pub struct Overview {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Event {
-    /// A message came in, or what became of one changed.
+    /// A message arrived, or its delivery state changed.
     Message {
-        /// It.
+        /// The message as it is now.
         entry: Entry,
     },
-    /// Peers came, went or changed: ask again.
+    /// The list of peers changed: load it again.
     Peers,
-    /// Events were missed: ask again for everything.
+    /// Events were missed: load everything again.
     Lagged,
 }
 
@@ -118,11 +119,11 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Send {
-    /// To whom.
+    /// The recipient.
     pub peer: PeerKey,
     /// The text.
     pub text: String,
-    /// Send it to a peer of the old kind although the address was one of our nodes', whose messages are encrypted.
+    /// Send it unencrypted to a legacy peer although the address belonged to a node, whose messages are encrypted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unencrypted: bool,
 }
@@ -131,23 +132,23 @@ pub struct Send {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetTrust {
-    /// Whom.
+    /// The peer concerned.
     pub peer: NodeId,
-    /// What people have found.
+    /// The user's decision.
     pub verdict: Verdict,
-    /// For `verified`: digits or a link that came from the peer itself; a mismatch is an error.
+    /// For `verified`: the fingerprint or link that came from the peer itself; a mismatch is an error.
     pub proof: Option<String>,
 }
 
-/// What people have found.
+/// The user's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// The digits are the same.
+    /// The fingerprints match.
     Verified,
-    /// Not compared (any more), but they may be talked to.
+    /// Not (or no longer) compared, but messages are allowed.
     New,
-    /// Turn them away.
+    /// Reject its connections.
     Blocked,
 }
 
@@ -155,38 +156,38 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rename {
-    /// Whom.
+    /// The peer concerned.
     pub peer: PeerKey,
-    /// What to call them; empty for what they call themselves.
+    /// The name to show; empty for the peer's own name.
     pub name: String,
 }
 
-/// How a check of the doctor ended.
+/// The result of a doctor check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Finding {
-    /// As it should be.
+    /// No problem found.
     Good,
     /// Worth knowing.
     Note,
-    /// A reason why nobody is found.
+    /// A problem that prevents finding peers.
     Bad,
 }
 
 /// One check of the doctor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// How it ended.
+    /// The result.
     pub finding: Finding,
-    /// What was looked at, and what was seen.
+    /// What was checked, and the observation.
     pub what: String,
-    /// What to try.
+    /// What the user can do.
     pub advice: Option<String>,
 }
 
-/// What went wrong with a request.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// In words.
+    /// Human-readable reason.
     pub detail: String,
 }

@@ -1,15 +1,15 @@
-//! Names that are different and look the same (UTS 39).
+//! Detection of different names that look the same (UTS 39).
 
 use unicode_script::{Script, ScriptExtension, UnicodeScript};
 
-/// What two texts have in common when they look the same, in lower case, because `Bob` and `bob` are one name to everybody. Also for names
-/// that are not [`UserName`](super::UserName)s, such as those of devices.
+/// The skeleton, which texts that look the same share; in lower case, because names are compared without case. Also for names that are not
+/// [`UserName`](super::UserName)s, such as those of devices.
 #[must_use]
 pub fn skeleton_of(text: &str) -> String {
     unicode_security::skeleton(text).collect::<String>().to_lowercase()
 }
 
-/// Whether a text mixes no scripts that people do not write together, which is how one name is made to look like another.
+/// Whether a text mixes no unrelated scripts, which is a way to imitate another name.
 #[must_use]
 pub fn is_of_one_writing(name: &str) -> bool {
     let mut scripts = ScriptExtension::from(Script::Common);

@@ -1,4 +1,4 @@
-//! What somebody new can be called.
+//! Names that new users may take, and reserved names.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use super::lookalike::is_of_one_writing;
 use super::rules::NameError;
 use super::user_name::UserName;
 
-/// A name that somebody can take who was not here before: of one script, or Latin beside Chinese, Japanese or Korean (the "highly
-/// restrictive" level of UTS 39, for the characters of all scripts).
+/// A name that a new user can take: of one script, or Latin with Chinese, Japanese or Korean (the "highly restrictive" level of UTS 39,
+/// applied to the characters of all scripts).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewName(UserName);
 
 impl NewName {
-    /// Checks a name.
+    /// Validates a name.
     ///
     /// # Errors
-    /// Says which rule the name breaks.
+    /// The rule that the name breaks.
     pub fn new(name: UserName) -> Result<Self, NameError> {
         name.check()?;
         if is_of_one_writing(name.as_str()) { Ok(Self(name)) } else { Err(NameError::MixedScripts) }
@@ -29,7 +29,7 @@ impl NewName {
     }
 }
 
-/// Names that only services may use, and what looks like them.
+/// Names that only services may use. Names that look like them are rejected, too.
 #[derive(Debug, Clone, Default)]
 pub struct Reserved {
     names: HashSet<UserName>,
@@ -37,7 +37,7 @@ pub struct Reserved {
 }
 
 impl Reserved {
-    /// Whether a name is reserved itself.
+    /// Whether exactly this name is reserved.
     #[must_use]
     pub fn contains(&self, name: &UserName) -> bool {
         self.names.contains(name)

@@ -1,39 +1,39 @@
-//! Which characters a name holds, and how they may follow each other.
+//! The rules for the characters of a name.
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use crate::limits::NAME_CHARS;
 use crate::sanitise::is_invisible;
 
-/// Most marks without a width of their own on one letter (UTS 39, section 5.4): what no script needs more of.
+/// Most non-spacing marks on one letter (UTS 39, section 5.4); no script needs more.
 const MARKS: usize = 4;
 
-/// Why a text is not a user name.
+/// Why a text is not a valid user name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    // Every sentence begins with "a name": the native dialect tells an error of the name by it.
+    // Every text begins with "a name": the native dialect recognises name errors by it.
     /// Nothing but white space.
     #[error("a name cannot be empty")]
     Empty,
     /// More than [`NAME_CHARS`] characters.
     #[error("a name has at most {NAME_CHARS} characters")]
     TooLong,
-    /// A character that no name may hold.
+    /// A character that is not allowed in names.
     #[error("a name cannot hold {}; use letters, digits, '_', '-' and '.'", describe(*.0))]
     Character(char),
     /// The name of a room without its mark.
     #[error("a name of a room begins with '#'")]
     NoRoom,
-    /// Dots and nothing else, which is a place in a path.
+    /// Only dots, which has a meaning in a path.
     #[error("a name cannot be made of dots alone; add a letter or a digit")]
     Dots,
-    /// A mark that stands on no letter.
+    /// A combining mark without a letter before it.
     #[error("a name holds marks only after a letter or a digit; leave {} out", describe(*.0))]
     LoneMark(char),
-    /// More marks on a letter than writing needs, or the same one twice.
+    /// Too many marks on a letter, or the same one twice.
     #[error("a name has at most {MARKS} marks on a letter, each once; leave {} out", describe(*.0))]
     Marks(char),
-    /// Scripts that hold look-alikes of each other's letters.
+    /// A mix of scripts with look-alike letters.
     #[error(
         "a name cannot mix scripts, whose letters look alike; use letters of one script, or Latin with Chinese, Japanese or Korean"
     )]
@@ -51,7 +51,7 @@ fn describe(c: char) -> String {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Letter,
-    /// With a width of its own, or without.
+    /// Spacing or non-spacing.
     Mark {
         spacing: bool,
     },
@@ -72,7 +72,7 @@ fn kind(c: char) -> Option<Kind> {
     }
 }
 
-/// The characters of every name of every version. Normalising can make one character into many, so the length is checked again.
+/// Checks the characters, by the rules of all versions. Normalising can lengthen a name, so the length is checked again.
 pub(super) fn alphabet(name: &str) -> Result<(), NameError> {
     if name.chars().nth(NAME_CHARS).is_some() {
         return Err(NameError::TooLong);
@@ -83,8 +83,8 @@ pub(super) fn alphabet(name: &str) -> Result<(), NameError> {
     }
 }
 
-/// What is refused of these: dots alone, what cannot be seen (joiners are among it, whatever RFC 5892 allows of them), marks on nothing,
-/// heaps of marks.
+/// Rejects names of dots alone, invisible characters (including joiners, although RFC 5892 allows some), marks without a letter and too
+/// many marks.
 pub(super) fn shape(name: &str) -> Result<(), NameError> {
     if name.bytes().all(|b| b == b'.') {
         return Err(NameError::Dots);

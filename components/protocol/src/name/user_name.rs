@@ -11,14 +11,14 @@ use super::rules::{self, NameError};
 use crate::limits::NAME_CHARS;
 use crate::validated::{Parser, string_type};
 
-/// The name under which the launcher sends messages to itself, to see whether they arrive. It needs the service token and is shown to
-/// nobody: it stands in no list, no greeting and no count.
+/// The name under which the launcher sends itself messages, to test delivery. It needs the service token and is hidden from lists,
+/// greetings and counts.
 pub const PROBE: &str = "p2p-probe";
 
-/// Most rounds of folding. A text that still changes has no key.
+/// Most rounds of case folding. A text that still changes after them has no key.
 const FOLDS: usize = 4;
 
-/// A valid user name: 1 to [`NAME_CHARS`] letters, digits and their marks, `_`, `-` and `.`. Equality, order and hash are those of its key.
+/// A valid user name: 1 to [`NAME_CHARS`] letters, digits and their marks, `_`, `-` and `.`. Compared and hashed by its key.
 #[derive(Clone)]
 pub struct UserName {
     display: Arc<str>,
@@ -26,20 +26,20 @@ pub struct UserName {
 }
 
 impl UserName {
-    /// Reads a name that somebody can be written to; white space around it does not count.
+    /// Parses a name that is valid as a recipient. Surrounding white space is ignored.
     ///
     /// # Errors
-    /// Says which rule the text breaks. The length is checked before anything is allocated.
+    /// The rule that the text breaks. The length is checked before anything is allocated.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let name = Self::stored(text)?;
         name.check()?;
         Ok(name)
     }
 
-    /// Reads a name that was valid in some version: for what is stored, and for what our own processes say to each other.
+    /// Accepts a name that was valid in any version: for stored data, and between our own processes.
     ///
     /// # Errors
-    /// Says which rule the text breaks. The length is checked before anything is allocated.
+    /// The rule that the text breaks. The length is checked before anything is allocated.
     pub fn stored(text: &str) -> Result<Self, NameError> {
         let text = text.trim();
         if Self::is_plain_key(text) {
@@ -62,7 +62,7 @@ impl UserName {
     /// The name [`PROBE`].
     ///
     /// # Panics
-    /// Never: letters and a hyphen are a name.
+    /// Never: the constant is a valid name.
     #[must_use]
     pub fn probe() -> Self {
         Self::stored(PROBE).expect("letters and a hyphen are a name")
@@ -74,16 +74,16 @@ impl UserName {
         &*self.key == PROBE
     }
 
-    /// Whether somebody of this name can be written to, which is not so of some that earlier versions took.
+    /// Checks whether this name is valid as a recipient; some names that earlier versions accepted are not.
     ///
     /// # Errors
-    /// Says which rule the name breaks.
+    /// The rule that the name breaks.
     pub fn check(&self) -> Result<(), NameError> {
         rules::shape(&self.display)?;
         if Arc::ptr_eq(&self.display, &self.key) { Ok(()) } else { rules::shape(&self.key) }
     }
 
-    /// Whether a text is certainly the key of a stored name, as most keys are. Of others only [`UserName::stored`] can tell.
+    /// Fast check whether a text is the key of a stored name. `false` is inconclusive; then use [`UserName::stored`].
     pub(crate) fn is_plain_key(text: &str) -> bool {
         (1..=NAME_CHARS).contains(&text.len())
             && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.'))
@@ -95,18 +95,18 @@ impl UserName {
         &self.display
     }
 
-    /// What two names have in common when they are the same person.
+    /// The canonical form by which names are compared: names with equal keys belong to the same user.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// What two names have in common when they look the same (UTS 39, section 4).
+    /// The skeleton: names that look the same share it (UTS 39, section 4).
     #[must_use]
     pub fn skeleton(&self) -> Arc<str> {
-        // These are their own prototypes; most names hold no others.
+        // These characters map to themselves; most names consist of them.
         let is_own = |b: u8| matches!(b, b'a'..=b'l' | b'n'..=b'z' | b'_' | b'-' | b'.' | b'2'..=b'9');
-        // Of the name as written, because a capital `I` looks like an `l` and its key is `i`.
+        // Computed from the name as written, because a capital `I` looks like an `l` while its key is `i`.
         if self.display.bytes().all(is_own) {
             return Arc::clone(&self.key);
         }
@@ -114,7 +114,7 @@ impl UserName {
     }
 }
 
-/// The key stands where a name does, in paths and in keys of conversations, so it must be a name and its own key.
+/// Keys are used in place of names in paths and conversation ids, so a key must be a valid name and its own key.
 fn key_of(name: &str) -> Result<Arc<str>, NameError> {
     let mut key = fold(name);
     for _ in 1..FOLDS {
@@ -150,7 +150,7 @@ impl Hash for UserName {
     }
 }
 
-/// A name is found by its key.
+/// Lets maps be searched by key.
 impl Borrow<str> for UserName {
     fn borrow(&self) -> &str {
         &self.key
@@ -182,7 +182,7 @@ string_type!(
     UserName::stored
 );
 
-/// For `#[serde(deserialize_with)]`: a name that somebody can be written to.
+/// For `#[serde(deserialize_with)]`: a name that is valid as a recipient.
 pub(crate) fn checked<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<UserName, D::Error> {
     deserializer.deserialize_str(Parser(UserName::parse))
 }

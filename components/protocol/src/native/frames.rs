@@ -1,7 +1,7 @@
-//! The one list of the native dialect's frames. From it follow what is read and written, which types an error names, and the table of all
-//! frames in `docs/protocol.md`; tests hold the page's scripts and the tests' stand-ins to it.
+//! The single list of the native dialect's frames. Parsing, serialising, the types named in errors and the table in `docs/protocol.md`
+//! derive from it; tests compare the page's scripts and the tests' fakes with it.
 //!
-//! A new frame is one entry here. What it carries is declared beside the others in [`super::payload`].
+//! To add a frame, add an entry here. Its content is declared in [`super::payload`].
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ macro_rules! frames {
         }
 
         impl $side {
-            /// Every `type` there is.
+            /// All values of `type`.
             pub const TYPES: &'static [&'static str] = &[$($kind),*];
 
             /// The frame's `type`.
@@ -43,21 +43,21 @@ macro_rules! frames {
 }
 
 frames! {
-    /// What a client says.
+    /// A frame from a client.
     ClientFrame {
-        /// The first frame of a connection: who is there.
+        /// The first frame of a connection: logs in.
         "hello" Hello(Hello),
-        /// Says something. Answered with `ack` or `error`, both of which carry its `client_id`.
+        /// Sends a message. Answered with `ack` or `error`, both of which carry its `client_id`.
         "send" Send(Send),
-        /// Everything of a conversation up to and including `seq` was shown. Not answered.
+        /// All messages of a conversation up to and including `seq` were shown. Not answered.
         "seen" Seen(Seen),
-        /// Asks for a page of a conversation. Answered with `history` or `error`.
+        /// Requests a page of a conversation. Answered with `history` or `error`.
         "history" History(HistoryRequest),
-        /// Asks where a message has been. Answered with `trace` or `error`.
+        /// Requests the trace of a message. Answered with `trace` or `error`.
         "trace" Trace(TraceRequest),
-        /// Asks for a `pong`.
+        /// Requests a `pong`.
         "ping" Ping {
-            /// Comes back in the `pong`.
+            /// Returned in the `pong`.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             nonce: Option<u64>,
         },
@@ -65,21 +65,21 @@ frames! {
 }
 
 frames! {
-    /// What the server says.
+    /// A frame from the server.
     ServerFrame {
         /// The answer to `hello`.
         "welcome" Welcome(Welcome),
         /// The message is stored.
         "ack" Ack(Ack),
-        /// Something could not be done.
+        /// A request failed.
         "error" Error(ErrorFrame),
-        /// Something was said, to this user or by another session of this user.
+        /// A message to this user, or from another session of this user.
         "event" Event(EventFrame),
-        /// Everything unseen has been sent; what follows happens now.
+        /// All unread messages were sent; what follows is live.
         "live" Live,
-        /// Somebody came or went.
+        /// A user came online or went offline.
         "presence" Presence {
-            /// Who.
+            /// The user's name.
             name: UserName,
             /// Whether they are online now.
             online: bool,
@@ -88,32 +88,32 @@ frames! {
         "history" History(HistoryPage),
         /// Another session of this user has shown a conversation up to `seq`.
         "seen" Seen(Seen),
-        /// The other user of a conversation has everything up to `seq`: a client of theirs said that it was shown, or acknowledged its last
-        /// byte, or fetched it.
+        /// Everything up to `seq` was delivered to the other user of a conversation: their client reported it as shown, acknowledged its
+        /// last byte, or fetched it.
         "delivered" Delivered(Seen),
-        /// Where a message has been.
+        /// The trace of a message.
         "trace" Trace(Trace),
         /// The answer to `ping`.
         "pong" Pong {
-            /// What the `ping` carried.
+            /// The nonce of the `ping`.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             nonce: Option<u64>,
         },
         /// The server closes the connection after this frame.
         "bye" Bye {
-            /// Why, for people.
+            /// Human-readable reason.
             reason: String,
-            /// How long a client should wait before it connects again, in milliseconds.
+            /// How long the client should wait before it reconnects, in milliseconds.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             reconnect_after_ms: Option<u64>,
         },
     }
 }
 
-/// Reads a client's frame.
+/// Parses a client's frame.
 ///
 /// # Errors
-/// An [`ErrorFrame`] to answer with: what is wrong and, where it could be read, the `client_id` it is about.
+/// An [`ErrorFrame`] to answer with: what is wrong and, if it could be parsed, the `client_id` concerned.
 pub fn parse_client_frame(line: &str) -> Result<ClientFrame, Box<ErrorFrame>> {
     serde_json::from_str(line).map_err(|error| Box::new(explain(line, &error)))
 }

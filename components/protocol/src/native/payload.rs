@@ -1,4 +1,4 @@
-//! What the frames of the native dialect carry.
+//! The content of the native dialect's frames.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use crate::limits::DEVICE_BYTES;
 use crate::validated::string_type;
 use crate::{Body, ClientId, ConversationId, Event, MessageType, Metadata, Timestamp, UserName};
 
-/// A device of a user: 1 to [`DEVICE_BYTES`] printable ASCII characters without spaces. Each device has cursors of its own.
+/// A device of a user: 1 to [`DEVICE_BYTES`] printable ASCII characters without spaces. Each device has its own cursors.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Device(std::sync::Arc<str>);
 
-/// A text cannot name a device.
+/// The text is not a valid device name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a device name is 1 to {DEVICE_BYTES} printable ASCII characters without spaces")]
 pub struct DeviceError;
 
 impl Device {
-    /// Reads a device name.
+    /// Parses a device name.
     ///
     /// # Errors
     /// When it is empty, too long, or holds anything but printable ASCII.
@@ -48,36 +48,35 @@ impl std::fmt::Debug for Device {
 
 string_type!(Device, "Device", "1 to 64 printable ASCII characters without spaces");
 
-/// Who connects, and from where on it wants to be told.
+/// Logs in, and states which events and frames the client wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hello {
     /// The user's name.
     #[serde(deserialize_with = "crate::name::checked")]
     pub name: UserName,
-    /// The token of an earlier `welcome`, to join the user's other sessions, or a service's token.
+    /// The token of an earlier `welcome`, to join the user's other sessions, or the service token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// Which device of the user this is.
+    /// The user's device; without it, the session uses the user's cursor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Device>,
-    /// The last `seq` this device holds of each conversation: events past it are sent again. Conversations not named
-    /// start at the user's cursor.
+    /// The last `seq` that this device has of each conversation: later events are sent again. Other conversations start at the user's
+    /// cursor.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cursors: BTreeMap<ConversationId, u64>,
-    /// The `log` of the welcome that came with those cursors. Where the server keeps another log by now, they mean nothing in it and are
-    /// ignored.
+    /// The `log` of the welcome that came with those cursors. If the server's log has changed since, the cursors are invalid and ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Uuid>,
-    /// Whether unseen events are wanted at all. A bot that must not answer old questions says no.
+    /// Whether to send unread events. Bots that must not answer old messages set it to false.
     #[serde(default = "yes")]
     pub replay: bool,
-    /// Whether `presence` frames are wanted.
+    /// Whether to send `presence` frames.
     #[serde(default = "yes")]
     pub presence: bool,
-    /// Whether the list of conversations is wanted in `welcome`.
+    /// Whether `welcome` includes the list of conversations.
     #[serde(default = "yes")]
     pub conversations: bool,
-    /// Whether `delivered` frames are wanted.
+    /// Whether to send `delivered` frames.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub receipts: bool,
 }
@@ -87,7 +86,7 @@ fn yes() -> bool {
 }
 
 impl Hello {
-    /// A plain greeting: no token, unnamed device, everything wanted.
+    /// A `hello` with defaults: no token, no device, everything wanted.
     #[must_use]
     pub fn new(name: UserName) -> Self {
         Self {
@@ -104,86 +103,86 @@ impl Hello {
     }
 }
 
-/// Something to say.
+/// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Send {
-    /// The client's id of the message; the same id sent again is the same message. Made by the server where missing.
+    /// The client's id of the message, which makes retries idempotent. The server assigns one if it is missing.
     #[serde(default = "ClientId::fresh")]
     pub client_id: ClientId,
-    /// To whom.
+    /// The recipient.
     #[serde(deserialize_with = "crate::name::checked")]
     pub to: UserName,
-    /// What.
+    /// The text.
     pub body: Body,
-    /// What kind of message it is.
+    /// Decides how clients show the message.
     #[serde(rename = "kind", default)]
     pub kind: MessageType,
-    /// What it carries beside its text.
+    /// Data for programs, beside the text.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
-    /// When it was said, where that is not now: a message written offline.
+    /// When it was written, if not now: for messages written offline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
-    /// Whether its way is to be remembered, however busy the server is.
+    /// Whether to trace it, however busy the server is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub trace: bool,
 }
 
-/// Which message's way is wanted.
+/// Requests the trace of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceRequest {
-    /// The message's id, or its sender's id of it.
+    /// The message's id or client id.
     pub message: String,
-    /// A service's token. With it nobody has to say hello, and the message may be anybody's.
+    /// The service token. With it, no `hello` is needed, and the message may be any user's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
 }
 
-/// Where a message has been.
+/// The trace of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trace {
-    /// The sender's id of it.
+    /// The sender's id of the message.
     pub client_id: ClientId,
     /// The conversation.
     pub conversation: ConversationId,
     /// Its id, once it is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
-    /// Its place in the conversation, once it is stored.
+    /// Its number in the conversation, once it is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
-    /// What happened to it, in order.
+    /// The steps so far, in order.
     pub steps: Vec<TraceStep>,
 }
 
-/// One step of a message's way.
+/// One step of a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceStep {
-    /// What happened.
+    /// The stage that the message reached.
     pub stage: TraceStage,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// Where, for people.
+    /// Where it happened, human-readable.
     pub place: String,
 }
 
-/// What can happen to a message.
+/// A stage in the delivery of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TraceStage {
-    /// A session took it in.
+    /// A session accepted it.
     Accepted,
-    /// It is stored.
+    /// The store committed it.
     Stored,
-    /// The feed brought it to the chat server.
+    /// The chat server received it from the feed.
     Feed,
-    /// It was put on the way to a session.
+    /// It was written to a recipient's session.
     Written,
-    /// Its receiver has seen it.
+    /// Its recipient has read it.
     Seen,
 }
 
-/// How far a conversation was shown.
+/// How far a conversation was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Seen {
     /// The conversation.
@@ -195,12 +194,12 @@ pub struct Seen {
 /// Which page of a conversation is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryRequest {
-    /// With whom.
+    /// The other user.
     pub with: UserName,
-    /// Only events before this one; the newest where missing.
+    /// Only events before this `seq`; without it, the newest events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
-    /// How many at most; more than [`PAGE_EVENTS`](crate::limits::PAGE_EVENTS) count as that many.
+    /// Most events to return, capped at [`PAGE_EVENTS`](crate::limits::PAGE_EVENTS).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
@@ -210,28 +209,28 @@ pub struct HistoryRequest {
 pub struct Welcome {
     /// The name as the server shows it.
     pub name: UserName,
-    /// Shown again in a later `hello`, it joins this user's sessions while one of them is online. Keep it as one keeps a password.
+    /// Sent in a later `hello`, it joins this user's sessions while one of them is online. Store it like a password.
     pub token: String,
-    /// Everybody online in the order they came, this user included.
+    /// All online users in the order of their logins, including this user.
     pub online: Vec<UserName>,
     /// The user's conversations, the most recent first, at most [`PAGE_EVENTS`](crate::limits::PAGE_EVENTS).
     pub conversations: Vec<ConversationSummary>,
-    /// What an `ack` promises.
+    /// The durability that an `ack` guarantees.
     pub durability: Durability,
-    /// Which log this server keeps. It is another one after a restore: a client whose cursors belong to another log forgets them. Missing
-    /// while the store is not known yet.
+    /// Identifies the store's log. A restore changes it, and clients must discard cursors of another log. Missing while the server does not
+    /// know the store yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Uuid>,
 }
 
-/// What "stored" means on this server.
+/// The durability of acknowledged messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// On the disk: it survives the loss of power.
+    /// Synced to disk: survives a power failure.
     #[default]
     Fsync,
-    /// With the system: it survives the crash of any process, not that of the machine.
+    /// Written to the operating system: survives the crash of any process, but not of the machine.
     Relaxed,
 }
 
@@ -240,47 +239,47 @@ pub enum Durability {
 pub struct ConversationSummary {
     /// The conversation.
     pub conversation: ConversationId,
-    /// With whom.
+    /// The other user.
     pub with: UserName,
     /// The `seq` of its last event.
     pub head: u64,
     /// The user's cursor in it.
     pub seen: u64,
-    /// How many events of the other user lie past the cursor.
+    /// The number of unread events.
     pub unseen: u64,
     /// Its last event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Event>,
 }
 
-/// A message was stored.
+/// Acknowledges that a message is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ack {
-    /// The sender's id of it.
+    /// The sender's id of the message.
     pub client_id: ClientId,
     /// The conversation.
     pub conversation: ConversationId,
-    /// Its place there.
+    /// Its number in the conversation.
     pub seq: u64,
     /// Its id.
     pub id: Uuid,
     /// When it was stored.
     pub at: Timestamp,
-    /// Whether the same `client_id` had been stored before; then this is the first result.
+    /// Whether a message with this `client_id` was already stored; the other fields then describe it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub duplicate: bool,
-    /// What "stored" means here.
+    /// The durability that the store guarantees.
     pub durability: Durability,
-    /// Whether the receiver is online.
+    /// Whether the recipient is online.
     pub online: bool,
 }
 
 /// An event for this session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventFrame {
-    /// What was said.
+    /// The event itself.
     pub event: Event,
-    /// Whether it was read from the store rather than passed on as it happened.
+    /// Whether it was read from the store and not delivered live.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replayed: bool,
 }
@@ -288,7 +287,7 @@ pub struct EventFrame {
 /// A page of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryPage {
-    /// With whom, as it was asked.
+    /// The other user, spelled as in the request.
     pub with: UserName,
     /// The conversation.
     pub conversation: ConversationId,
@@ -298,17 +297,17 @@ pub struct HistoryPage {
     pub more: bool,
 }
 
-/// Why something could not be done.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorFrame {
-    /// For programs.
+    /// Machine-readable kind of the error.
     pub code: ErrorCode,
-    /// For people.
+    /// Human-readable reason.
     pub message: String,
-    /// The message it is about.
+    /// The client id of the message concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
-    /// For `retry`: how long to wait before sending the same again, in milliseconds.
+    /// For `retry`: how long to wait before retrying, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }
@@ -317,9 +316,9 @@ pub struct ErrorFrame {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The frame is not JSON, lacks a field, or holds one that breaks a rule.
+    /// The frame is not JSON, or a field is missing or invalid.
     BadFrame,
-    /// The frame's `type` is not known.
+    /// The frame's `type` is unknown.
     UnknownType,
     /// The frame is longer than [`LINE_BYTES`](crate::limits::LINE_BYTES).
     TooLong,
@@ -327,14 +326,14 @@ pub enum ErrorCode {
     ExpectedHello,
     /// The name breaks a rule.
     BadName,
-    /// Somebody is online under this name and the token is not theirs.
+    /// A user of this name is online and the token is not theirs.
     Taken,
     /// The name belongs to a service.
     Reserved,
-    /// The server has as many sessions as it takes, or this address has.
+    /// The server or this address has reached its limit of sessions.
     Full,
-    /// Not stored, nothing known against it: send it again with the same `client_id`.
+    /// Not stored because of a temporary failure: retry with the same `client_id`.
     Retry,
-    /// Not stored, and it never will be.
+    /// Not stored; a retry would fail again.
     Refused,
 }

@@ -1,8 +1,8 @@
-//! Drives one client: owns its sockets and clocks, and does what its [`State`] decides.
+//! Drives one client: owns its sockets and clocks, and executes the decisions of its [`State`].
 //!
-//! The life of a connection: connect → `hello` → `welcome` → frames in both directions → lost: wait, and again. In every state
-//! what the caller wants is taken. Reading and writing never wait for each other: a server that takes nothing is still heard, and a
-//! caller that takes nothing still speaks.
+//! The life of a connection: connect → `hello` → `welcome` → frames in both directions → lost → backoff → connect. Submissions are accepted
+//! in every state. Reading and writing never wait for each other: a server that does not read is still read from, and a caller that does
+//! not receive can still send.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -20,29 +20,29 @@ use super::{CLOSE_TIMEOUT, Incoming, NativeOptions, REPLAY};
 use crate::outbox::Done;
 
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection on which nothing comes is asked whether it is alive this often, and given up after three times that.
+/// A silent connection is pinged this often, and given up after three times that.
 const PING_EVERY: Duration = Duration::from_secs(15);
 
-/// A message of the caller's, and where its answer goes.
-pub(super) type Said = (Box<Send>, Done);
+/// A message from the caller, and the channel for its result.
+pub(super) type Submission = (Box<Send>, Done);
 
-/// Anything else that the caller wants. Always taken at once, for it needs no memory that is not bounded elsewhere.
-pub(super) enum Order {
+/// Any other request of the caller. Accepted at once, because it needs no memory that is not bounded elsewhere.
+pub(super) enum Command {
     Seen(Seen),
     Ask(Box<ClientFrame>),
     Replay,
-    /// End the connection in good order, and drop this when that is done.
+    /// Close the connection in good order, and drop this when done.
     Close(oneshot::Sender<()>),
 }
 
 pub(super) struct Driver {
     options: NativeOptions,
     state: State,
-    /// Messages to be said. Taken while there is room in the outbox.
-    said: mpsc::Receiver<Said>,
-    orders: mpsc::Receiver<Order>,
+    /// Messages to send. Received while there is room in the outbox.
+    submissions: mpsc::Receiver<Submission>,
+    commands: mpsc::Receiver<Command>,
     incoming: mpsc::Sender<Incoming>,
-    /// What the caller has no room for yet. Nothing more is read while it is there.
+    /// Waits until the caller has room. Nothing more is read meanwhile.
     undelivered: Option<Incoming>,
     replay: bool,
     closing: Option<Closing>,
@@ -54,14 +54,14 @@ struct Closing {
     _done: oneshot::Sender<()>,
 }
 
-/// How far a connection has come.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// `hello` is on its way; the answer must come by then.
+    /// `hello` was sent; the answer must arrive by this time.
     Greeting(Instant),
     Talking,
-    /// We have said everything; the server has not closed yet. Ending with input unread makes the system reset the connection,
-    /// and that can take with it what the server has not read.
+    /// Everything is written; the server has not closed yet. Closing with unread input would reset the connection, and the server could
+    /// lose what it has not read.
     Leaving,
 }
 
@@ -69,16 +69,16 @@ struct Connection {
     reader: Reader,
     writer: Writer,
     phase: Phase,
-    /// When something came last, or the caller made room for it.
-    heard: Instant,
+    /// When something last arrived, or the caller made room for it.
+    last_input: Instant,
     next_ping: Instant,
 }
 
 impl Driver {
     pub(super) fn new(
         options: NativeOptions,
-        said: mpsc::Receiver<Said>,
-        orders: mpsc::Receiver<Order>,
+        submissions: mpsc::Receiver<Submission>,
+        commands: mpsc::Receiver<Command>,
         incoming: mpsc::Sender<Incoming>,
     ) -> Self {
         let backoff = Backoff::new(Duration::from_millis(100), options.max_backoff);
@@ -86,8 +86,8 @@ impl Driver {
         Self {
             state: State::new(&options),
             options,
-            said,
-            orders,
+            submissions,
+            commands,
             incoming,
             undelivered,
             replay,
@@ -108,7 +108,7 @@ impl Driver {
             }
             let goes_on = match end {
                 End::Unwanted => return,
-                End::Rejected(error) => return drop(self.tell(Incoming::Rejected(error)).await),
+                End::Rejected(error) => return drop(self.notify_caller(Incoming::Rejected(error)).await),
                 End::Lost(reason, at_least) => self.pause(reason, at_least).await,
             };
             if goes_on.is_err() {
@@ -120,12 +120,12 @@ impl Driver {
     /// Waits before the next attempt.
     async fn pause(&mut self, reason: String, at_least: Duration) -> Result<(), End> {
         let retry_in = self.backoff.next_delay().max(at_least);
-        self.tell(Incoming::Disconnected { reason, retry_in }).await?;
+        self.notify_caller(Incoming::Disconnected { reason, retry_in }).await?;
         self.meanwhile(tokio::time::sleep(retry_in)).await
     }
 
-    /// Tells the caller something between two connections, after what is still undelivered.
-    async fn tell(&mut self, what: Incoming) -> Result<(), End> {
+    /// Notifies the caller between two connections, after what is still undelivered.
+    async fn notify_caller(&mut self, what: Incoming) -> Result<(), End> {
         let (incoming, before) = (self.incoming.clone(), self.undelivered.take());
         let telling = async move {
             for what in before.into_iter().chain([what]) {
@@ -136,15 +136,15 @@ impl Driver {
         self.meanwhile(telling).await?
     }
 
-    /// Waits for something while there is no connection, and takes what the caller wants meanwhile.
+    /// Waits for something while disconnected, and accepts the caller's requests meanwhile.
     async fn meanwhile<T>(&mut self, something: impl Future<Output = T>) -> Result<T, End> {
         let mut something = std::pin::pin!(something);
         loop {
             tokio::select! {
                 output = &mut something => return Ok(output),
                 () = self.incoming.closed() => return Err(End::Unwanted),
-                Some(said) = self.said.recv(), if self.state.has_room() => self.say(said),
-                Some(order) = self.orders.recv() => self.take(order),
+                Some(submission) = self.submissions.recv(), if self.state.has_room() => self.submit(submission),
+                Some(command) = self.commands.recv() => self.take(command),
             }
             if self.closing.is_some() {
                 return Err(End::Unwanted);
@@ -152,27 +152,27 @@ impl Driver {
         }
     }
 
-    fn say(&mut self, (send, done): Said) {
-        self.state.say(*send, done);
-        self.say_all();
+    fn submit(&mut self, (send, done): Submission) {
+        self.state.queue_message(*send, done);
+        self.submit_all();
     }
 
-    fn say_all(&mut self) {
+    fn submit_all(&mut self) {
         while self.state.has_room()
-            && let Ok((send, done)) = self.said.try_recv()
+            && let Ok((send, done)) = self.submissions.try_recv()
         {
-            self.state.say(*send, done);
+            self.state.queue_message(*send, done);
         }
     }
 
-    fn take(&mut self, order: Order) {
-        match order {
-            Order::Seen(seen) => self.state.seen(seen),
-            Order::Ask(frame) => self.state.ask(*frame),
-            Order::Replay => self.replay = true,
-            Order::Close(done) => {
-                // What was said before is to be written, too.
-                self.say_all();
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Seen(seen) => self.state.seen(seen),
+            Command::Ask(frame) => self.state.queue_frame(*frame),
+            Command::Replay => self.replay = true,
+            Command::Close(done) => {
+                // Earlier messages must be written, too.
+                self.submit_all();
                 self.closing = Some(Closing { until: Instant::now() + CLOSE_TIMEOUT, _done: done });
             }
         }
@@ -190,7 +190,7 @@ impl Driver {
             reader: Reader::new(reader),
             writer,
             phase: Phase::Greeting(now + HELLO_TIMEOUT),
-            heard: now,
+            last_input: now,
             next_ping: now + PING_EVERY,
         };
         self.talk(connection).await
@@ -207,8 +207,8 @@ impl Driver {
             }
             tokio::select! {
                 frame = connection.reader.next(), if self.undelivered.is_none() => {
-                    connection.heard = Instant::now();
-                    self.heard(frame?, &mut connection)?;
+                    connection.last_input = Instant::now();
+                    self.handle_frame(frame?, &mut connection)?;
                 }
                 written = connection.writer.write(), if !connection.writer.is_empty() => {
                     written?;
@@ -217,19 +217,19 @@ impl Driver {
                     }
                 }
                 () = has_room(&self.incoming), if self.undelivered.is_some() => {
-                    connection.heard = Instant::now();
+                    connection.last_input = Instant::now();
                     let undelivered = self.undelivered.take();
                     self.deliver(undelivered)?;
                 }
                 () = self.incoming.closed(), if self.closing.is_none() => return Err(End::Unwanted),
-                Some(said) = self.said.recv(), if self.state.has_room() => self.say(said),
-                Some(order) = self.orders.recv() => self.take(order),
+                Some(submission) = self.submissions.recv(), if self.state.has_room() => self.submit(submission),
+                Some(command) = self.commands.recv() => self.take(command),
                 () = &mut timer => self.tick(&mut connection)?,
             }
         }
     }
 
-    /// Hands the writer what it has room for, and does what is to be done once everything is written.
+    /// Fills the writer, and performs what is due once everything is written.
     async fn fill(&mut self, connection: &mut Connection) -> Result<(), End> {
         match connection.phase {
             Phase::Greeting(_) if self.closing.is_some() => return Err(End::Unwanted),
@@ -256,21 +256,21 @@ impl Driver {
         Ok(())
     }
 
-    fn heard(&mut self, frame: ServerFrame, connection: &mut Connection) -> Result<(), End> {
-        let told = match connection.phase {
+    fn handle_frame(&mut self, frame: ServerFrame, connection: &mut Connection) -> Result<(), End> {
+        let report = match connection.phase {
             Phase::Greeting(_) => {
-                let connected = self.state.greeted(frame)?;
+                let connected = self.state.handle_first_frame(frame)?;
                 connection.phase = Phase::Talking;
                 self.backoff.reset();
                 Some(connected)
             }
-            Phase::Talking | Phase::Leaving => self.state.heard(frame, Instant::now())?,
+            Phase::Talking | Phase::Leaving => self.state.handle_frame(frame, Instant::now())?,
         };
-        // Who closes takes nothing more; what is dropped here was not seen, and comes again at the next login.
-        self.deliver(told.filter(|_| self.closing.is_none()))
+        // A closing caller receives nothing more; what is dropped here was not read, and is sent again after the next login.
+        self.deliver(report.filter(|_| self.closing.is_none()))
     }
 
-    /// Tells the caller something, now or when there is room for it.
+    /// Notifies the caller, now or once there is room.
     fn deliver(&mut self, what: Option<Incoming>) -> Result<(), End> {
         match what.map(|what| self.incoming.try_send(what)) {
             None | Some(Ok(())) => Ok(()),
@@ -285,7 +285,7 @@ impl Driver {
     fn deadline(&self, connection: &Connection) -> Instant {
         let phase = match connection.phase {
             Phase::Greeting(until) => Some(until),
-            // What is due and has no room in the writer waits for that; a deadline that has passed would come again at once.
+            // Due frames wait for room in the writer; an expired deadline would fire again at once.
             Phase::Talking if connection.writer.has_room() => self.state.next_retry(),
             Phase::Talking | Phase::Leaving => None,
         };
@@ -303,18 +303,18 @@ impl Driver {
         }
         if now >= connection.next_ping {
             connection.next_ping = now + PING_EVERY;
-            // While nothing is read nothing can be heard.
-            if self.undelivered.is_none() && now - connection.heard > 3 * PING_EVERY {
+            // Without reading, silence proves nothing.
+            if self.undelivered.is_none() && now - connection.last_input > 3 * PING_EVERY {
                 return Err(lost("the server fell silent"));
             }
-            self.state.ask(ClientFrame::Ping { nonce: None });
+            self.state.queue_frame(ClientFrame::Ping { nonce: None });
         }
         Ok(())
     }
 }
 
-/// Waits until the caller has taken something, or is gone.
+/// Waits until the caller has received something or has gone.
 async fn has_room(incoming: &mpsc::Sender<Incoming>) {
-    // Nobody else sends, so the room is still there when this place is given back.
+    // There is only one sender, so the room remains after the permit is dropped.
     drop(incoming.reserve().await);
 }

@@ -1,39 +1,40 @@
-//! What the caller of a native client is told.
+//! What a native client reports to its caller.
 
 use std::time::Duration;
 
 use protocol::native::{ErrorFrame, EventFrame, ServerFrame, Welcome};
 
-/// The reason in [`Incoming::Disconnected`] when [`NativeClient::replay`](super::NativeClient::replay) asked for it: what comes behind it is complete again.
+/// The reason in [`Incoming::Disconnected`] after [`NativeClient::replay`](super::NativeClient::replay); the events that follow are
+/// complete.
 pub const REPLAY: &str = "everything unread is asked for again";
 
-/// What the caller is told.
+/// A report to the caller.
 #[derive(Debug)]
 pub enum Incoming {
-    /// Connected and greeted, for the first time or again.
+    /// Logged in, for the first time or again.
     Connected(Box<Welcome>),
-    /// Something was said. Each event comes once, in the order of its conversation.
+    /// A message. Each event is reported once, in the order of its conversation.
     Event(Box<EventFrame>),
     /// Any other frame that is not the answer to a `send`.
     Frame(Box<ServerFrame>),
-    /// The connection is gone; another attempt follows after `retry_in`.
+    /// The connection is lost; the next attempt follows after `retry_in`.
     Disconnected {
-        /// Why, for people.
+        /// Human-readable reason.
         reason: String,
-        /// How long until the next attempt.
+        /// The delay before the next attempt.
         retry_in: Duration,
     },
-    /// The server refuses this user (name taken, reserved or wrong). Nothing follows.
+    /// The server rejected this user (name taken, reserved or invalid). Nothing follows.
     Rejected(Box<ErrorFrame>),
 }
 
 /// Why a message was not stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The server refused it, and always will.
+    /// The server rejected it for good.
     #[error("{}", .0.message)]
     Refused(Box<ErrorFrame>),
-    /// The client ended before there was an answer: the message may or may not be stored.
+    /// The client ended before an answer arrived: the message may or may not be stored.
     #[error("the connection ended before the server answered")]
     Ended,
 }

@@ -1,4 +1,4 @@
-//! Who connects, where to, and how the connection behaves.
+//! Options of a native client: user, server, and behaviour of the connection.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,40 +10,40 @@ use uuid::Uuid;
 
 use crate::endpoint::Endpoint;
 
-/// How long a connection may take to end in good order.
+/// Time limit for closing a connection in good order.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Who connects, where to, and how the connection behaves.
+/// Options of a native client: user, server, and behaviour of the connection.
 #[derive(Debug, Clone)]
 pub struct NativeOptions {
     /// The chat server.
     pub server: Endpoint,
     /// The user.
     pub name: UserName,
-    /// A service's token, or that of an earlier welcome.
+    /// The service token, or the token of an earlier welcome.
     pub token: Option<Secret>,
-    /// Which device this is.
+    /// The user's device.
     pub device: Option<Device>,
-    /// What this device holds already.
+    /// The last `seq` that this device has, by conversation.
     pub cursors: BTreeMap<ConversationId, u64>,
-    /// The log of the server to which those cursors belong, where that is known.
+    /// The log to which those cursors belong, if known.
     pub log: Option<Uuid>,
-    /// Whether `presence` frames are wanted.
+    /// Whether to receive `presence` frames.
     pub presence: bool,
-    /// Whether the list of conversations is wanted.
+    /// Whether to receive the list of conversations.
     pub conversations: bool,
-    /// The longest wait between two attempts to connect.
+    /// Longest delay between two attempts to connect.
     pub max_backoff: Duration,
 }
 
 impl NativeOptions {
-    /// For a service: no presence, no list, back within a second or two of its server.
+    /// Options of a service: no presence, no list, reconnects within a second or two.
     #[must_use]
     pub fn service(server: impl Into<Endpoint>, name: UserName, token: Secret) -> Self {
         Self { token: Some(token), presence: false, conversations: false, ..Self::user(server, name) }
     }
 
-    /// For a person.
+    /// Options of an interactive user.
     #[must_use]
     pub fn user(server: impl Into<Endpoint>, name: UserName) -> Self {
         Self {

@@ -21,10 +21,10 @@ impl Reader {
             match self.0.next().await? {
                 None => return Err(lost("the server closed the connection")),
                 Some(Line::TooLong) => return Err(lost("the server sent a frame that is too long")),
-                // Anything before the first brace is the prompt for people.
+                // Anything before the first brace is the prompt for interactive users.
                 Some(Line::Text(line)) => match line.find('{').map(|at| serde_json::from_str(&line[at..])) {
                     Some(Ok(frame)) => return Ok(frame),
-                    // A newer server may send what we do not know.
+                    // A newer server may send unknown frames.
                     Some(Err(error)) => {
                         tracing::debug!(%error, "a frame that is not understood is ignored")
                     }

@@ -1,5 +1,5 @@
-//! What a native client knows and decides, without a socket or a clock: what the caller wants goes in and frames come out; frames
-//! go in and what the caller is told comes out.
+//! The state and decisions of a native client, without sockets or clocks: requests of the caller go in and frames come out; frames go in
+//! and reports to the caller come out.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -15,38 +15,38 @@ use uuid::Uuid;
 use super::{Incoming, NativeOptions, SendError};
 use crate::outbox::{Done, Outbox};
 
-/// Conversations whose last `seq` is remembered across a reconnection. Overflow rule: the one longest without an event is forgotten
-/// and starts at the user's cursor.
+/// Most conversations whose last `seq` survives a reconnection. Overflow rule: the one without events for the longest time is dropped and
+/// restarts at the user's cursor.
 const CURSORS: usize = 256;
-/// Frames other than messages that wait to be written. Overflow rule: later ones are dropped.
+/// Most frames other than messages that wait to be written. Overflow rule: later ones are dropped.
 const FRAMES: usize = 256;
 
 /// The state of one client, across its connections.
 #[derive(Debug)]
 pub(super) struct State {
     token: Option<Secret>,
-    /// Whether the token is a service's, which no welcome replaces.
+    /// Whether the token is the service token, which a welcome does not replace.
     is_service: bool,
     outbox: Outbox,
     /// The last event passed on, by conversation.
     known: LruCache<ConversationId, u64>,
-    /// Cursors to move, at most `CURSORS`. Overflow rule: the oldest is dropped; its events come again and are told by their seq.
+    /// Cursors to move, at most `CURSORS`. Overflow rule: the oldest is dropped; its events arrive again and are recognised by their `seq`.
     seen: LruCache<ConversationId, u64>,
-    /// Cursors that are being written. A connection that is lost meanwhile loses none: moving one twice is harmless.
+    /// Cursors being written. If the connection is lost meanwhile, they are written again: moving one twice is harmless.
     writing: Vec<Seen>,
     frames: VecDeque<ClientFrame>,
-    /// The log to which what is known belongs.
+    /// The log to which the known positions belong.
     log: Option<Uuid>,
 }
 
 /// Why a connection ended.
 #[derive(Debug)]
 pub(super) enum End {
-    /// Try again, for this reason, not before this long.
+    /// Lost for this reason; retry after at least this delay.
     Lost(String, Duration),
-    /// The server refuses this user.
+    /// The server rejected this user.
     Rejected(Box<ErrorFrame>),
-    /// The caller wants no connection any more.
+    /// The caller closed the client.
     Unwanted,
 }
 
@@ -64,7 +64,7 @@ fn left(reason: String, reconnect_after_ms: Option<u64>) -> End {
     End::Lost(reason, Duration::from_millis(reconnect_after_ms.unwrap_or(0)))
 }
 
-/// Whether a welcome names another log than the one that is known: a backup was restored, and the same places hold other events.
+/// Whether a welcome names another log than the known one: a backup was restored, and positions refer to other events.
 #[must_use]
 pub fn is_another(known: Option<Uuid>, welcome: Option<Uuid>) -> bool {
     known.is_some() && welcome.is_some() && known != welcome
@@ -89,31 +89,31 @@ impl State {
         }
     }
 
-    /// Whether one more message can be taken.
+    /// Whether the outbox has room.
     pub(super) fn has_room(&self) -> bool {
         !self.outbox.is_full()
     }
 
-    /// The caller says something.
-    pub(super) fn say(&mut self, send: Send, done: Done) {
+    /// Queues a message of the caller.
+    pub(super) fn queue_message(&mut self, send: Send, done: Done) {
         self.outbox.push(send, done);
     }
 
-    /// The caller has dealt with a conversation up to here.
+    /// The caller has processed a conversation up to this event.
     pub(super) fn seen(&mut self, Seen { conversation, seq }: Seen) {
         let cursor = self.seen.get_or_insert_mut(conversation, || 0);
         *cursor = seq.max(*cursor);
     }
 
-    /// The caller asks something.
-    pub(super) fn ask(&mut self, frame: ClientFrame) {
-        // Only while nothing can be written do they pile up, and then nobody waits for their answer.
+    /// Queues a request of the caller.
+    pub(super) fn queue_frame(&mut self, frame: ClientFrame) {
+        // They accumulate only while nothing can be written, and then nobody waits for the answers.
         if self.frames.len() < FRAMES {
             self.frames.push_back(frame);
         }
     }
 
-    /// The first frame of a connection.
+    /// The first frame of a connection, `hello`.
     pub(super) fn hello(&self, options: &NativeOptions) -> Hello {
         Hello {
             token: self.token.as_ref().map(|token| token.expose().to_owned()),
@@ -126,8 +126,8 @@ impl State {
         }
     }
 
-    /// The server's first frame.
-    pub(super) fn greeted(&mut self, frame: ServerFrame) -> Result<Incoming, End> {
+    /// Handles the server's first frame.
+    pub(super) fn handle_first_frame(&mut self, frame: ServerFrame) -> Result<Incoming, End> {
         match frame {
             ServerFrame::Welcome(welcome) => {
                 if is_another(self.log, welcome.log) {
@@ -139,7 +139,7 @@ impl State {
                 if !self.is_service {
                     self.token = Some(Secret::new(welcome.token.clone()));
                 }
-                // What was asked of a connection that is gone has nobody to answer it.
+                // Requests of a lost connection have no answer any more.
                 self.frames.clear();
                 self.outbox.rewind();
                 Ok(Incoming::Connected(Box::new(welcome)))
@@ -150,7 +150,7 @@ impl State {
         }
     }
 
-    /// Our own session may still be open on the server after a cut: a name that was ours is tried again.
+    /// After a lost connection our old session may still be open on the server: a name that was ours is retried.
     fn rejected(&self, error: ErrorFrame) -> End {
         match error.code {
             ErrorCode::Taken if self.token.is_some() => End::Lost(error.message, Duration::from_millis(500)),
@@ -168,8 +168,8 @@ impl State {
         }
     }
 
-    /// Any later frame: what the caller is told of it.
-    pub(super) fn heard(&mut self, frame: ServerFrame, now: Instant) -> Result<Option<Incoming>, End> {
+    /// Handles any later frame; returns the report to the caller, if any.
+    pub(super) fn handle_frame(&mut self, frame: ServerFrame, now: Instant) -> Result<Option<Incoming>, End> {
         match frame {
             ServerFrame::Ack(ack) => {
                 let id = ack.client_id.clone();
@@ -180,7 +180,7 @@ impl State {
             ServerFrame::Event(event) => Ok(self.is_new(&event).then(|| Incoming::Event(Box::new(event)))),
             ServerFrame::Bye { reason, reconnect_after_ms } => Err(left(reason, reconnect_after_ms)),
             ServerFrame::Pong { .. } => Ok(None),
-            // What this client does not need itself.
+            // Frames that the client itself does not need.
             other => Ok(Some(Incoming::Frame(Box::new(other)))),
         }
     }
@@ -200,7 +200,7 @@ impl State {
         }
     }
 
-    /// Whether an event was not passed on before; notes it.
+    /// Whether an event was not passed on yet; records it.
     fn is_new(&mut self, frame: &EventFrame) -> bool {
         let known = self.known.get_or_insert_mut_ref(&frame.event.conversation, || 0);
         let is_new = frame.event.seq > *known;
@@ -208,7 +208,7 @@ impl State {
         is_new
     }
 
-    /// The next frame to write: questions, then cursors, then messages, each in order.
+    /// The next frame to write: requests, then cursors, then messages, each in order.
     pub(super) fn next_frame(&mut self, now: Instant) -> Option<ClientFrame> {
         if let Some(frame) = self.frames.pop_front() {
             return Some(frame);
@@ -221,24 +221,24 @@ impl State {
         self.outbox.next_due(now).map(ClientFrame::Send)
     }
 
-    /// When the next message is due that must be sent again.
+    /// When the next retry of a message is due.
     pub(super) fn next_retry(&self) -> Option<Instant> {
         self.outbox.next_retry()
     }
 
-    /// Everything handed out was written.
+    /// All frames returned so far were written.
     pub(super) fn written(&mut self) {
         self.writing.clear();
     }
 
-    /// The connection is gone.
+    /// The connection was lost.
     pub(super) fn disconnected(&mut self) {
         for seen in std::mem::take(&mut self.writing) {
             self.seen(seen);
         }
     }
 
-    /// The caller let events go by: everything past the server's cursors is wanted again.
+    /// The caller skipped events: everything past the server's cursors is needed again.
     pub(super) fn forget_known(&mut self) {
         self.known.clear();
     }
@@ -270,22 +270,22 @@ mod tests {
         ServerFrame::Event(EventFrame { event, replayed: false })
     }
 
-    fn is_told(state: &mut State, frame: ServerFrame) -> bool {
-        matches!(state.heard(frame, Instant::now()).unwrap(), Some(Incoming::Event(_)))
+    fn is_reported(state: &mut State, frame: ServerFrame) -> bool {
+        matches!(state.handle_frame(frame, Instant::now()).unwrap(), Some(Incoming::Event(_)))
     }
 
     #[test]
-    fn the_conversation_longest_without_an_event_is_forgotten_and_not_the_first_by_name() {
+    fn the_conversation_without_events_for_the_longest_time_is_dropped_and_not_the_first_by_name() {
         let mut state = state();
-        assert!(is_told(&mut state, event("bob", 1)));
+        assert!(is_reported(&mut state, event("bob", 1)));
         for n in 0..CURSORS {
-            assert!(is_told(&mut state, event(&format!("user{n}"), 1)));
-            // An old conversation that goes on.
-            assert!(is_told(&mut state, event("bob", 2 + n as u64)));
+            assert!(is_reported(&mut state, event(&format!("user{n}"), 1)));
+            // An old conversation that stays active.
+            assert!(is_reported(&mut state, event("bob", 2 + n as u64)));
         }
-        assert!(!is_told(&mut state, event("bob", 1)), "it was told of a moment ago");
-        assert!(!is_told(&mut state, event(&format!("user{}", CURSORS - 1), 1)));
-        assert!(is_told(&mut state, event("user0", 1)), "forgotten: it comes again rather than never");
+        assert!(!is_reported(&mut state, event("bob", 1)), "it was told of a moment ago");
+        assert!(!is_reported(&mut state, event(&format!("user{}", CURSORS - 1), 1)));
+        assert!(is_reported(&mut state, event("user0", 1)), "forgotten: it comes again rather than never");
     }
 
     #[test]
@@ -331,16 +331,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_a_log_hides_nothing_of_another_one() {
+    fn positions_in_one_log_do_not_hide_events_of_another() {
         let mut state = state();
-        state.greeted(welcome(Some(1))).unwrap();
-        assert!(is_told(&mut state, event("bob", 7)));
+        state.handle_first_frame(welcome(Some(1))).unwrap();
+        assert!(is_reported(&mut state, event("bob", 7)));
         state.seen(Seen { conversation: conversation("bob"), seq: 7 });
         for same in [Some(1), None] {
-            state.greeted(welcome(same)).unwrap();
-            assert!(!is_told(&mut state, event("bob", 7)), "{same:?}");
+            state.handle_first_frame(welcome(same)).unwrap();
+            assert!(!is_reported(&mut state, event("bob", 7)), "{same:?}");
         }
-        state.greeted(welcome(Some(2))).unwrap();
+        state.handle_first_frame(welcome(Some(2))).unwrap();
         let options = NativeOptions::user(
             std::net::SocketAddr::from(([127, 0, 0, 1], 9)),
             UserName::parse("alice").unwrap(),
@@ -352,6 +352,6 @@ mod tests {
             None,
             "a cursor of the old log moves none in the new one"
         );
-        assert!(is_told(&mut state, event("bob", 7)));
+        assert!(is_reported(&mut state, event("bob", 7)));
     }
 }

@@ -1,4 +1,4 @@
-//! The writing half of a connection: bytes of frames, as fast as the server takes them.
+//! The writing half of a connection: writes frames as fast as the server reads.
 
 use std::io::{Error, ErrorKind, Result};
 
@@ -7,12 +7,12 @@ use protocol::native::ClientFrame;
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 
-/// Bytes that are held for a server that does not take them. Enough for one system call to carry many messages.
+/// Most bytes buffered for a server that does not read. Enough for one system call to carry many messages.
 const AHEAD: usize = 64 * 1024;
 
-/// What goes to the server.
+/// The output to the server.
 ///
-/// Bound: [`AHEAD`] bytes and one frame. Overflow rule: whoever has more to write keeps it until [`Writer::has_room`].
+/// Bound: [`AHEAD`] bytes and one frame. Overflow rule: callers wait for [`Writer::has_room`].
 pub(super) struct Writer {
     half: OwnedWriteHalf,
     buffer: BytesMut,
@@ -27,7 +27,7 @@ impl Writer {
         self.buffer.len() < AHEAD
     }
 
-    /// Whether the system has taken everything.
+    /// Whether the kernel has accepted everything.
     pub(super) fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
@@ -38,7 +38,7 @@ impl Writer {
         self.buffer.put_u8(b'\n');
     }
 
-    /// Writes what the system takes now. Cancel-safe.
+    /// Writes what the kernel accepts now. Cancel-safe.
     pub(super) async fn write(&mut self) -> Result<()> {
         match self.half.write_buf(&mut self.buffer).await? {
             0 => Err(Error::new(ErrorKind::WriteZero, "the server takes nothing more")),
@@ -46,7 +46,7 @@ impl Writer {
         }
     }
 
-    /// Tells the server that nothing more comes.
+    /// Shuts down the output.
     pub(super) async fn shutdown(&mut self) -> Result<()> {
         self.half.shutdown().await
     }

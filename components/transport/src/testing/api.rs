@@ -1,4 +1,4 @@
-//! The stand-in for the message API: what services ask of it.
+//! The fake message API: the endpoints that services use.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! The stand-in for the chat server: the native dialect over the world.
+//! The fake chat server: the native dialect over shared state.
 //!
-//! A session is fed from the logs: after each change it is sent what lies past what it was sent before.
+//! A session reads from the logs: after each change it sends what it has not sent yet.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: 
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = cut.cancelled() => {}
-                // A connection that ended needs nothing more.
+                // The connection has ended.
                 _ = session(stream, &shared) => {}
             }
         });
@@ -62,7 +62,7 @@ async fn session(stream: TcpStream, shared: &Shared) -> Option<()> {
     Session { shared, lines, writer, sent: hello.cursors.clone(), hello }.talk().await
 }
 
-/// Online as long as this lives.
+/// A user is online until this is dropped.
 struct Presence<'a>(&'a Shared, UserName);
 
 impl<'a> Presence<'a> {
@@ -135,7 +135,7 @@ impl Session<'_> {
             ClientFrame::Ping { nonce } => ServerFrame::Pong { nonce },
             ClientFrame::History(request) => ServerFrame::History(self.history(request)),
             ClientFrame::Send(send) => ServerFrame::Ack(self.store(send)),
-            // The rest is not for a stand-in; nothing is remembered here that could be traced.
+            // Other frames are not supported; there are no traces here.
             other => {
                 drop(other);
                 return Some(());

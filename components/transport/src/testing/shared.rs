@@ -1,4 +1,4 @@
-//! What both servers share.
+//! The state that both servers share.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::world::World;
 
-/// What both servers share.
+/// The state that both servers share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) world: Mutex<World>,
     /// Counts what happened, so that a test can wait for it.
     pub(super) changes: watch::Sender<u64>,
-    /// Cut by [`FakeServers::drop_connections`] and made anew.
+    /// Cancelled and replaced by [`FakeServers::drop_connections`].
     pub(super) connections: Mutex<CancellationToken>,
     pub(super) token: Secret,
 }

@@ -1,4 +1,4 @@
-//! What the stand-ins know: everything said, who has seen what, who is online, what services keep.
+//! The fakes' state: all messages, cursors, online users, and services' state.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use protocol::{ConversationId, Draft, Event, Timestamp, UserName};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// The whole world in memory. Without bound: it lives as long as one test.
+/// All state in memory. Unbounded: it lives as long as one test.
 #[derive(Debug, Default)]
 pub struct World {
     logs: BTreeMap<ConversationId, Vec<Event>>,
@@ -16,7 +16,7 @@ pub struct World {
 }
 
 impl World {
-    /// What two users said to each other.
+    /// The messages between two users.
     #[must_use]
     pub fn conversation(&self, one: &UserName, other: &UserName) -> &[Event] {
         self.events(&ConversationId::dm(one, other))
@@ -28,24 +28,24 @@ impl World {
         self.logs.get(conversation).map_or(&[], Vec::as_slice)
     }
 
-    /// Everything said in conversations that a user takes part in.
+    /// All messages in a user's conversations.
     pub fn events_of(&self, user: &UserName) -> impl Iterator<Item = &Event> {
         self.logs.iter().filter(|(id, _)| id.is_dm_of(user)).flat_map(|(_, events)| events)
     }
 
-    /// How far a user has seen their conversation with another.
+    /// How far a user has read their conversation with another.
     #[must_use]
     pub fn cursor(&self, user: &UserName, other: &UserName) -> u64 {
         self.cursor_in(user, &ConversationId::dm(user, other))
     }
 
-    /// Everybody online, in the order they came; once for each connection.
+    /// All online users in the order of their logins; once per connection.
     #[must_use]
     pub fn online(&self) -> &[UserName] {
         &self.online
     }
 
-    /// What a service keeps.
+    /// A service's state.
     #[must_use]
     pub fn state(&self, owner: &UserName) -> BTreeMap<String, Value> {
         let of_owner = self.state.iter().filter(|((name, _), _)| name == owner.key());
@@ -79,7 +79,7 @@ impl World {
         }
     }
 
-    /// Stores a message once; the same sender's same id yields the first result and `true`.
+    /// Stores a message once; a duplicate returns the first result and `true`.
     pub(super) fn append(&mut self, draft: Draft) -> (Event, bool) {
         let log = self.logs.entry(draft.conversation.clone()).or_default();
         let is_same = |event: &&Event| event.sender == draft.sender && event.client_id == draft.client_id;

@@ -1,7 +1,7 @@
-//! Lists of who is online, and the frames with them: made once and shared by all existing pages that are told the same.
+//! Lists of online users and frames with them, created once and shared by all existing pages that need the same.
 //!
-//! Each page keeps its own pace, and says which changes it heard of; pages that heard of the same ones come to the same list. A list is
-//! known by the sum of its names' keyed hashes, whatever the order in which they came. Its frames are written at the first page's asking.
+//! Each page has its own pace and states which changes it has received; pages with the same changes share a list. A list is identified by
+//! the sum of its names' keyed hashes, independent of order. Its frames are serialised when the first page needs them.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
@@ -15,15 +15,14 @@ use tokio::time::{Duration, Instant};
 
 use crate::socket::to_json;
 
-/// Users in a list at most: those that the chat server names first, and who came just now. A page's own user is added for that page.
+/// Most users in a list: the chat server's first ones, and recent arrivals. A page's own user is added for that page.
 pub(super) const LISTED: usize = 1000;
-/// Lists that are remembered for other pages, beside those that pages have. Overflow rule: the oldest is forgotten, and made again where
-/// another page comes to it.
+/// Most cached lists, beside those in use. Overflow rule: the oldest is dropped, and created again when another page needs it.
 const REMEMBERED: usize = 64;
-/// Frames that are remembered of one list, likewise.
+/// Most cached frames of one list, likewise.
 const FRAMES: usize = 4;
 
-/// Somebody came (`true`) or went.
+/// A user went online (`true`) or offline.
 pub(super) type Change = (UserName, bool);
 
 /// The lists that pages share.
@@ -34,7 +33,7 @@ pub(crate) struct Lists {
     recent: Mutex<VecDeque<Arc<List>>>,
 }
 
-/// Who is online, in the order they came.
+/// The online users, in the order of their logins.
 #[derive(Debug, Default)]
 pub(super) struct List {
     /// Bound: [`LISTED`].
@@ -42,13 +41,13 @@ pub(super) struct List {
     /// The first halves of their hashes, sorted.
     hashes: Vec<u64>,
     sum: u128,
-    /// There are more than are listed, so that a name that is not may be online.
+    /// The list is incomplete, so that an unlisted name may be online.
     is_partial: bool,
-    /// Written already. Bound: [`FRAMES`].
+    /// Serialised frames. Bound: [`FRAMES`].
     frames: Mutex<Vec<(Announced, Utf8Bytes)>>,
 }
 
-/// What a frame with a list says.
+/// The change that a frame with a list announces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Announced {
     Login,
@@ -56,11 +55,11 @@ pub(super) enum Announced {
     Left(UserName),
 }
 
-/// A list after changes, before it is made.
-struct Ahead<'l> {
+/// A list with pending changes.
+struct Pending<'l> {
     lists: &'l Lists,
     from: &'l List,
-    /// What differs.
+    /// The differences.
     changed: HashMap<u64, bool>,
     length: usize,
     sum: u128,
@@ -75,7 +74,7 @@ impl Default for Lists {
 }
 
 impl Lists {
-    /// The list of these.
+    /// The list of these users.
     pub(super) fn of(&self, mut online: Vec<UserName>) -> Arc<List> {
         let is_partial = online.len() > LISTED;
         online.truncate(LISTED);
@@ -87,13 +86,13 @@ impl Lists {
         })
     }
 
-    /// A list after some changes; and which of them were news.
+    /// A list after some changes, and those that had an effect.
     pub(super) fn after<'c>(
         &self,
         list: &Arc<List>,
         changes: impl Iterator<Item = &'c Change> + Clone,
     ) -> (Arc<List>, Vec<bool>) {
-        let mut ahead = Ahead {
+        let mut ahead = Pending {
             lists: self,
             from: list,
             changed: HashMap::new(),
@@ -120,7 +119,7 @@ impl Lists {
         (next, news)
     }
 
-    /// The end of the time window in which this is. All pages have the same ones, so that they come to the same lists.
+    /// The end of the current time window. All pages share the windows, so that they come to the same lists.
     pub(super) fn window_end(&self, now: Instant, window: Duration) -> Instant {
         let since = now.saturating_duration_since(self.began).as_nanos();
         let left = window.as_nanos() - since % window.as_nanos();
@@ -152,8 +151,8 @@ impl Lists {
     }
 }
 
-impl Ahead<'_> {
-    /// Whether that is news.
+impl Pending<'_> {
+    /// Applies a change. Returns whether it had an effect.
     fn change(&mut self, (name, online): &Change) -> bool {
         let hash = self.lists.hash(name);
         let key = half(hash);
@@ -175,7 +174,7 @@ impl Ahead<'_> {
 }
 
 impl List {
-    /// How many are listed.
+    /// The number of listed users.
     pub(super) fn len(&self) -> usize {
         self.online.len()
     }
@@ -192,7 +191,7 @@ impl List {
         self.hashes.binary_search(&key).is_ok()
     }
 
-    /// By the same rule as [`Ahead::change`].
+    /// Applies a change by the same rule as [`Pending::change`].
     fn change(&mut self, name: &UserName, hash: u128, online: bool) {
         match (self.hashes.binary_search(&half(hash)), online) {
             (Err(at), true) if self.online.len() < LISTED => {
@@ -210,7 +209,7 @@ impl List {
         }
     }
 
-    /// The frame that says this, with this list, for a page of this user, who is always in it.
+    /// The frame that announces this with this list, for a page of this user, who is always in it.
     pub(super) fn frame(&self, announced: &Announced, user: &UserName) -> Utf8Bytes {
         let text = self.shared(announced);
         let leaves = matches!(announced, Announced::Left(name) if name == user);

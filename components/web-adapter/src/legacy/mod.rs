@@ -1,9 +1,9 @@
-//! WIRE §4 over a WebSocket: pages that were written for other servers of this kind work with us unchanged.
+//! WIRE §4 over a WebSocket: pages written for similar servers work unchanged.
 //!
-//! The life of a message to the browser: event → [`translate`] → written to the socket → the browser has answered a ping behind it
-//! ([`receipts`]) → its cursor moves. The life of one from it:
-//! frame → [`translate::request`] → the outbox of a native client → `ack` → a word if the receiver is away. The native client
-//! rides over a restart of the chat server, which the page is told of in passing; only a long absence ends the session.
+//! The life of a message to the browser: event → [`translate`] → written to the socket → the browser has answered a ping sent after it
+//! ([`receipts`]) → its cursor advances. The life of one from it: frame → [`translate::request`] → the outbox of a native client → `ack` →
+//! a notice if the recipient is offline. The native client reconnects across a restart of the chat server, of which the page is notified;
+//! only a long outage ends the session.
 
 mod lists;
 mod receipts;
@@ -35,28 +35,28 @@ use crate::frame::system;
 use crate::metrics::Metrics;
 use crate::socket::{Gone, Input, Socket, code, to_json};
 
-/// Messages without an answer yet. Overflow rule: the browser is not read until one is answered.
+/// Most unanswered messages. Overflow rule: the browser is not read until one is answered.
 const MAX_PENDING: usize = 64;
-/// Frames handed over before the browser's socket is flushed.
+/// Most frames written before the browser's socket is flushed.
 const BATCH: usize = 64;
-/// How long the chat server may be away before the page is told to come back later.
-const AWAY_LIMIT: Duration = Duration::from_secs(10);
-/// How long what the browser said last may take to be stored after it left.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long the chat server may be unreachable before the page is told to come back later.
+const OUTAGE_LIMIT: Duration = Duration::from_secs(10);
+/// Time limit for storing the last messages after the browser has left.
+const LAST_MESSAGES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How a session ended.
 enum End {
     /// The browser left.
     Gone,
-    /// It said `exit`.
+    /// It sent `exit`.
     Exit,
-    /// We are told to end.
+    /// Shutdown.
     Shutdown,
-    /// The chat server is away.
+    /// The chat server is unreachable.
     Away,
-    /// The chat server will not have this user; what the page is told.
+    /// The chat server rejected this user; with the text for the page.
     Rejected(String),
-    /// The browser's connection cannot go on.
+    /// The browser's connection must be closed, with this code.
     Broken(u16),
 }
 
@@ -66,7 +66,7 @@ impl From<Gone> for End {
     }
 }
 
-/// A message that was handed to the chat server: to whom it goes, how long it is, what became of it.
+/// A submitted message: its recipient, its size in bytes, and its result.
 type Pending = BoxFuture<'static, (UserName, usize, Result<Ack, SendError>)>;
 
 /// Runs a session whose first frame was a `login` that may go to `server`.
@@ -78,7 +78,7 @@ pub(crate) async fn run(
     metrics: &Metrics,
     shutdown: &CancellationToken,
 ) {
-    // The native client outlives our own shutdown by the moment in which last words are stored.
+    // The native client outlives our shutdown until the last messages are stored.
     let ended = CancellationToken::new();
     let _ended = ended.clone().drop_guard();
     let (client, incoming) = NativeClient::start(NativeOptions::user(server, user.clone()), ended);
@@ -104,7 +104,7 @@ struct Session<'a> {
     roster: Roster,
     receipts: Receipts,
     pending: FuturesUnordered<Pending>,
-    /// What those hold, which counts as input that is not finished.
+    /// The size of the pending messages, which counts as incomplete input.
     pending_bytes: usize,
     away_since: Option<Instant>,
     metrics: &'a Metrics,
@@ -114,7 +114,7 @@ impl Session<'_> {
     async fn talk(&mut self, shutdown: &CancellationToken) -> End {
         loop {
             let listens = self.roster.is_greeted() && self.pending.len() < MAX_PENDING;
-            let patience = self.away_since.map_or_else(Instant::now, |since| since + AWAY_LIMIT);
+            let patience = self.away_since.map_or_else(Instant::now, |since| since + OUTAGE_LIMIT);
             let told_at = self.roster.due();
             let (hears, refused) = (self.receipts.has_room(), self.socket.refused());
             let step = tokio::select! {
@@ -135,7 +135,7 @@ impl Session<'_> {
         }
     }
 
-    /// Something from the browser.
+    /// Handles input from the browser.
     async fn take(&mut self, input: Input) -> Result<(), End> {
         self.metrics.frames_in.add(1);
         let text = match input {
@@ -150,20 +150,20 @@ impl Session<'_> {
         };
         match translate::request(&text) {
             Request::Say { to, body } => self.say(to, body).await,
-            // Whatever is unseen is on its way to the browser already.
+            // Unread messages are sent to the browser anyway.
             Request::Check => Ok(()),
             Request::Exit => Err(End::Exit),
             Request::Invalid(message) => Ok(self.socket.send(&system(message)).await?),
         }
     }
 
-    /// The page is closed for what it holds, which [`Socket::next`] says.
+    /// The page is closed because of its incomplete input, as [`Socket::next`] reports.
     async fn refused(&mut self) -> Result<(), End> {
         let input = self.socket.next().await;
         self.take(input).await
     }
 
-    /// So much waits for an answer.
+    /// Sets the size of the pending messages.
     fn holds(&mut self, bytes: usize) {
         self.pending_bytes = bytes;
         self.socket.holds(bytes);
@@ -192,7 +192,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What became of a message.
+    /// Handles a message's result.
     async fn answer(&mut self, to: &UserName, result: Result<Ack, SendError>) -> Result<(), End> {
         match translate::outcome(to, &result) {
             Some(frame) => Ok(self.socket.send(&frame).await?),
@@ -200,7 +200,7 @@ impl Session<'_> {
         }
     }
 
-    /// The browser has got what was sent before a question: the cursors move.
+    /// The browser has received everything before this ping: the cursors advance.
     async fn taken(&mut self, question: u64) -> Result<(), End> {
         for (conversation, seq) in self.receipts.taken(question) {
             self.client.seen(conversation, seq).await;
@@ -212,16 +212,16 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Who came and went lately.
+    /// Announces users who went online or offline.
     async fn tell_presence(&mut self) -> Result<(), End> {
-        for frame in self.roster.tell() {
+        for frame in self.roster.announce() {
             self.metrics.frames_out.add(1);
             self.socket.feed(frame).await?;
         }
         Ok(self.socket.flush().await?)
     }
 
-    /// Something from the chat server, and whatever else has come already.
+    /// Handles input from the chat server, with everything else that has already arrived.
     async fn hand_over(&mut self, incoming: Option<Incoming>) -> Result<(), End> {
         let mut next = incoming;
         for _ in 0..BATCH {
@@ -269,7 +269,7 @@ impl Session<'_> {
                 Vec::new()
             }
             ServerFrame::Error(error) => vec![system(error.message)],
-            // Existing pages have no words for the others.
+            // Other frames have no counterpart on existing pages.
             other => {
                 drop(other);
                 Vec::new()
@@ -277,9 +277,9 @@ impl Session<'_> {
         }
     }
 
-    /// Says why it ends, sees last words stored, and lets go of the name.
+    /// Tells the page why the session ends, waits for the last messages, and releases the name.
     async fn finish(mut self, end: End) {
-        // Whoever cannot be told is gone.
+        // On failure the browser has gone.
         let _ = match &end {
             End::Gone | End::Exit | End::Broken(_) => Ok(()),
             End::Shutdown => self.socket.send(&system("The web adapter is restarting.")).await,
@@ -289,7 +289,7 @@ impl Session<'_> {
             }
             End::Rejected(message) => self.socket.send(&system(message)).await,
         };
-        let _ = timeout(LAST_WORDS, self.store_last_words()).await;
+        let _ = timeout(LAST_MESSAGES_TIMEOUT, self.await_last_messages()).await;
         let farewell = async {
             match end {
                 End::Gone => {}
@@ -303,8 +303,8 @@ impl Session<'_> {
         tokio::join!(farewell, self.client.close());
     }
 
-    /// Waits for the answers that are still due. Events that come meanwhile are not shown, so their cursors stay.
-    async fn store_last_words(&mut self) {
+    /// Waits for outstanding answers. Events that arrive meanwhile are not shown, so their cursors stay.
+    async fn await_last_messages(&mut self) {
         while !self.pending.is_empty() {
             tokio::select! {
                 _ = self.pending.next() => {}

@@ -1,35 +1,34 @@
-//! What was sent to an existing page and what of it the browser has got: what moves the cursors.
+//! Tracks which messages an existing page has received, from which cursors follow.
 //!
-//! Bytes that are written may lie in the system, a proxy or a dead network. A ping behind them is answered by the browser when it
-//! has got them; until then a message is not seen, and is shown again at the next login.
+//! Written bytes may be stuck in the kernel, a proxy or a dead network. The browser answers a ping sent after them once it has received
+//! them; until then messages stay unread and are shown again at the next login.
 
 use std::collections::BTreeMap;
 
 use protocol::ConversationId;
 
-/// Conversations with messages that the browser has not confirmed. Overflow rule: while there are so many, no further message is
-/// taken from the chat server.
+/// Most conversations with unconfirmed messages. Overflow rule: no further message is read from the chat server meanwhile.
 const CONVERSATIONS: usize = 4096;
 
 type Reached = BTreeMap<ConversationId, u64>;
 
-/// Messages on their way to a browser.
+/// Messages in flight to a browser.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
-    /// Sent since the last question.
+    /// Sent since the last ping.
     sent: Reached,
-    /// Sent before the question that is not answered.
+    /// Sent before the unanswered ping.
     asked: Option<(u64, Reached)>,
     questions: u64,
 }
 
 impl Receipts {
-    /// A message was handed to the socket.
+    /// A message was written to the socket.
     pub(super) fn sent(&mut self, conversation: &ConversationId, seq: u64) {
         self.sent.insert(conversation.clone(), seq);
     }
 
-    /// What to ask now, behind what was sent; nothing while the browser has not answered the last question.
+    /// The next ping's number; `None` while the last one is unanswered or nothing was sent.
     pub(super) fn next_question(&mut self) -> Option<u64> {
         if self.asked.is_some() || self.sent.is_empty() {
             return None;
@@ -39,7 +38,7 @@ impl Receipts {
         Some(self.questions)
     }
 
-    /// The browser has answered: how far it has got each conversation.
+    /// The browser has answered a ping. Returns how far it has received each conversation.
     pub(super) fn taken(&mut self, question: u64) -> Reached {
         let answered = self.asked.take_if(|(asked, _)| *asked == question);
         answered.map(|(_, reached)| reached).unwrap_or_default()

@@ -1,9 +1,9 @@
-//! Who is online, as an existing page is told: a list with every change (WIRE §4).
+//! The online users as existing pages receive them: a list with every change (WIRE §4).
 //!
-//! A list costs what it is long, and one login is told to everybody, so both are bounded: a list names at most [`LISTED`] users, and
-//! within a window at most about [`NAMES`] names are sent. The first change after a quiet while is told at once; those that follow are
-//! told together at the end of the window. Where that would be too much, only the last ones have a frame of their own, and its list
-//! tells of the others. Lists and frames are made once for all pages ([`Lists`]).
+//! The cost of a list grows with its length, and a login is announced to everybody, so both are bounded: a list has at most [`LISTED`]
+//! users, and about [`NAMES`] names are sent per window. The first change after a quiet period is announced at once; later ones together at
+//! the end of the window. If that is too much, only the last ones get a frame of their own, and its list contains the others. Lists and
+//! frames are created once for all pages ([`Lists`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,28 +16,28 @@ use super::lists::{Announced, Change, List, Lists};
 use crate::frame::system;
 use crate::socket::to_json;
 
-/// Changes are told this often at most, where the list is short and where it is long.
+/// The window of announcements for short and for long lists.
 const WINDOW: Duration = Duration::from_millis(100);
 const LONG_WINDOW: Duration = Duration::from_secs(1);
-/// From so many names on a list is long.
+/// Fewest names of a long list.
 const LONG: usize = 100;
-/// Names in the lists of one window; one list is always sent whole.
+/// Most names in the lists of one window; one list is always sent completely.
 const NAMES: usize = 512;
-/// Changes that wait to be told. Overflow rule: the oldest is only told by the lists.
+/// Most changes waiting for a frame. Overflow rule: the oldest is only included in the lists.
 const WAITING: usize = 64;
-/// Changes that only the next list tells of. Overflow rule: they are put into the list, which costs what it is long.
+/// Most changes without a frame of their own. Overflow rule: they are applied to the list, which costs its length.
 const SILENT: usize = 256;
 
-/// The users online, in the order they came.
+/// The online users, in the order of their logins.
 #[derive(Debug)]
 pub(super) struct Roster {
     lists: Arc<Lists>,
     user: UserName,
     list: Arc<List>,
     greeted: bool,
-    /// What the page is not told of by a frame. Bound: [`SILENT`].
+    /// Changes without a frame of their own. Bound: [`SILENT`].
     silent: Vec<Change>,
-    /// What the page was not told. Bound: [`WAITING`].
+    /// Changes not announced yet. Bound: [`WAITING`].
     changes: Vec<Change>,
     told_at: Option<Instant>,
 }
@@ -48,17 +48,17 @@ impl Roster {
         Self { lists, user, list, greeted: false, silent: Vec::new(), changes: Vec::new(), told_at: None }
     }
 
-    /// Whose session it is.
+    /// The user of the session.
     pub(super) fn user(&self) -> &UserName {
         &self.user
     }
 
-    /// Whether the page knows that its login worked.
+    /// Whether the page has received its login's result.
     pub(super) fn is_greeted(&self) -> bool {
         self.greeted
     }
 
-    /// Connected with these online: a login the first time, afterwards who came and went while we were cut off.
+    /// Connected: announces the login the first time, afterwards the changes during the disconnection.
     pub(super) fn connected(&mut self, online: Vec<UserName>) -> Vec<Utf8Bytes> {
         let list = self.lists.of(online);
         if !std::mem::replace(&mut self.greeted, true) {
@@ -73,16 +73,16 @@ impl Roster {
         let changes = gone.chain(list.names().iter().map(|name| (name.clone(), true))).collect();
         let mut frames = vec![to_json(&system("The chat server is back.")).into()];
         frames.extend(self.apply(changes));
-        // The same ones, and what is known of how many there are beside them.
+        // The same users; the list may be incomplete.
         if list.is_partial() {
             self.list = list;
         }
         frames
     }
 
-    /// Somebody came or went; [`Roster::tell`] says it when it is [`Roster::due`].
+    /// A user went online or offline; [`Roster::announce`] reports it when [`Roster::due`].
     pub(super) fn presence(&mut self, name: UserName, online: bool) {
-        // Who came and went between two looks was never there.
+        // A login and logout within a window cancel out.
         if let Some(at) = self.changes.iter().position(|(changed, came)| *changed == name && *came != online)
         {
             self.changes.remove(at);
@@ -98,7 +98,7 @@ impl Roster {
         }
     }
 
-    /// When there is something to tell: at once after a quiet while, otherwise at the end of the window.
+    /// When to announce changes: at once after a quiet period, otherwise at the end of the window.
     pub(super) fn due(&self) -> Option<Instant> {
         let now = Instant::now();
         let window = if self.list.len() < LONG { WINDOW } else { LONG_WINDOW };
@@ -106,8 +106,8 @@ impl Roster {
         (!self.changes.is_empty()).then(due)
     }
 
-    /// What the page is told of the changes since.
-    pub(super) fn tell(&mut self) -> Vec<Utf8Bytes> {
+    /// The frames about the changes since the last call.
+    pub(super) fn announce(&mut self) -> Vec<Utf8Bytes> {
         let mut changes = std::mem::take(&mut self.silent);
         changes.append(&mut self.changes);
         self.told_at = Some(Instant::now());
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(json(greeting), [r#"{"type":"login_success","online_users":["thermometer1","alice"]}"#]);
         let mut after = |name: &str, online| {
             roster.presence(names(&[name])[0].clone(), online);
-            json(roster.tell())
+            json(roster.announce())
         };
         let joined =
             r#"{"type":"user_joined","username":"bob","online_users":["thermometer1","alice","bob"]}"#;
@@ -212,14 +212,14 @@ mod tests {
         assert_eq!(roster.due(), None);
         roster.presence(names(&["bob"])[0].clone(), true);
         assert_eq!(roster.due(), Some(Instant::now()));
-        assert_eq!(roster.tell().len(), 1);
+        assert_eq!(roster.announce().len(), 1);
         for name in ["carol", "dave"] {
             roster.presence(names(&[name])[0].clone(), true);
         }
         roster.presence(names(&["dave"])[0].clone(), false);
         assert_eq!(roster.due(), Some(Instant::now() + WINDOW));
         let joined = r#"{"type":"user_joined","username":"carol","online_users":["alice","bob","carol"]}"#;
-        assert_eq!(json(roster.tell()), [joined]);
+        assert_eq!(json(roster.announce()), [joined]);
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
                     && roster.silent.len() <= SILENT
                     && roster.list.len() <= LISTED
             );
-            let frames = roster.tell();
+            let frames = roster.announce();
             let sent: usize = frames.iter().map(listed).sum();
             assert!(!frames.is_empty() && sent <= 2 * (LISTED + 1), "{sent} names");
             let last = value(frames.last().unwrap());
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(listed(&greeting), LISTED + 1);
         assert_eq!(value(&greeting)["online_users"][LISTED], "alice");
         roster.presence(UserName::parse("user99999").unwrap(), false);
-        assert_eq!(json(roster.tell()).len(), 1, "who was not listed can leave");
+        assert_eq!(json(roster.announce()).len(), 1, "who was not listed can leave");
     }
 
     #[tokio::test(start_paused = true)]
@@ -261,23 +261,23 @@ mod tests {
         let mut pages: Vec<Roster> = (0..200)
             .map(|n| Roster::new(UserName::parse(&format!("page{n}")).unwrap(), Arc::clone(&lists)))
             .collect();
-        // Each came later than the one before, and heard of the next ones in its own way.
+        // Each logged in after the previous one, and received the next ones in its own way.
         let everybody: Vec<UserName> = pages.iter().map(|page| page.user().clone()).collect();
         for (n, page) in pages.iter_mut().enumerate() {
             page.connected(everybody[..=n].to_vec());
             everybody[n + 1..].iter().for_each(|name| page.presence(name.clone(), true));
-            page.tell();
+            page.announce();
         }
         let mut written = std::collections::HashSet::new();
         for n in 0..100 {
             for page in &mut pages {
                 page.presence(UserName::parse(&format!("new{n}")).unwrap(), true);
-                let frames = page.tell();
+                let frames = page.announce();
                 assert_eq!((frames.len(), listed(&frames[frames.len() - 1])), (frames.len().max(1), 201 + n));
                 written.extend(frames.iter().map(|frame| frame.as_ptr()));
             }
         }
-        // The memory of a frame that nobody has any more may be used for another, so there can be fewer.
+        // Memory of a dropped frame may be reused, so there can be fewer addresses.
         assert!(written.len() <= 100, "{} frames were written for 100 changes and 200 pages", written.len());
     }
 }

@@ -1,35 +1,35 @@
-//! Between WIRE §4 and the native dialect, as pure functions.
+//! Translates between WIRE §4 and the native dialect. Pure functions.
 
 use protocol::native::{Ack, ErrorCode, ErrorFrame, EventFrame};
-use protocol::web::{AdapterFrame, PageFrame, Said};
+use protocol::web::{AdapterFrame, ChatMessage, PageFrame};
 use protocol::{Body, MessageType, UserName, sanitise, text};
 use transport::SendError;
 
 use crate::frame::{Outline, system};
 
-/// What a page wants.
+/// A page's request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// Say `body` to `to`.
+    /// Send `body` to `to`.
     Say {
-        /// The receiver.
+        /// The recipient.
         to: UserName,
         /// The text.
         body: Body,
     },
-    /// Show what is unseen.
+    /// Show unread messages.
     Check,
     /// Leave.
     Exit,
-    /// Not possible; what the page is told.
+    /// Invalid, with the text for the page.
     Invalid(String),
 }
 
-/// Reads a frame that comes after the login.
+/// Parses a frame after the login.
 pub(crate) fn request(frame: &str) -> Request {
     match serde_json::from_str::<PageFrame>(frame) {
         Ok(PageFrame::Chat { recipient, message }) => say(&recipient, &message),
-        Ok(PageFrame::Command { command }) => obey(&command),
+        Ok(PageFrame::Command { command }) => parse_command(&command),
         Ok(PageFrame::Login { .. }) => Request::Invalid("You are logged in already.".to_owned()),
         Err(error) => Request::Invalid(explain(frame, &error)),
     }
@@ -46,8 +46,8 @@ fn say(recipient: &str, message: &str) -> Request {
     }
 }
 
-/// A command is whatever a text client could type.
-fn obey(command: &str) -> Request {
+/// A command is any line of the text dialect.
+fn parse_command(command: &str) -> Request {
     match text::parse_line(command) {
         text::Line::Message { to, body } => Request::Say { to, body },
         text::Line::Check => Request::Check,
@@ -57,7 +57,7 @@ fn obey(command: &str) -> Request {
     }
 }
 
-/// What is wrong with a frame that could not be read.
+/// Explains why a frame could not be parsed.
 pub(crate) fn explain(frame: &str, error: &serde_json::Error) -> String {
     match Outline::parse(frame) {
         Err(bad) => format!("Not understood: {bad}."),
@@ -72,14 +72,14 @@ pub(crate) fn explain(frame: &str, error: &serde_json::Error) -> String {
     }
 }
 
-/// A message for the page; none for what its own user said elsewhere, which WIRE §4 has no frame for.
+/// A message for the page; `None` for its user's own messages from elsewhere, for which WIRE §4 has no frame.
 pub(crate) fn event(user: &UserName, frame: &EventFrame) -> Option<AdapterFrame> {
     let event = &frame.event;
     if !event.is_incoming_for(user) {
         return None;
     }
     Some(match (frame.replayed, event.kind) {
-        (true, _) => AdapterFrame::Stored(Said::from(event)),
+        (true, _) => AdapterFrame::Stored(ChatMessage::from(event)),
         (false, MessageType::Notification) => AdapterFrame::Notification {
             sender: event.sender.clone(),
             timestamp: event.timestamp,
@@ -87,12 +87,12 @@ pub(crate) fn event(user: &UserName, frame: &EventFrame) -> Option<AdapterFrame>
             metadata: event.metadata.shown().into_owned(),
         },
         (false, MessageType::Chat | MessageType::Command | MessageType::Subscription) => {
-            AdapterFrame::Chat(Said::from(event))
+            AdapterFrame::Chat(ChatMessage::from(event))
         }
     })
 }
 
-/// What the page is told when its message was dealt with; nothing when its receiver has it.
+/// The notice about a message's result; `None` if it was delivered.
 pub(crate) fn outcome(to: &UserName, result: &Result<Ack, SendError>) -> Option<AdapterFrame> {
     match result {
         Ok(Ack { online: true, .. }) => None,
@@ -104,7 +104,7 @@ pub(crate) fn outcome(to: &UserName, result: &Result<Ack, SendError>) -> Option<
     }
 }
 
-/// Why a login did not work.
+/// Why a login failed.
 pub(crate) fn rejection(error: &ErrorFrame) -> String {
     match error.code {
         ErrorCode::Taken => text::TAKEN.trim_end().to_owned(),
@@ -120,7 +120,7 @@ pub(crate) fn rejection(error: &ErrorFrame) -> String {
     }
 }
 
-/// The answer to a login under what cannot be a name.
+/// The answer to a login with an invalid name.
 pub(crate) fn bad_name(error: &protocol::name::NameError) -> AdapterFrame {
     system(text::invalid_name(error).trim_end())
 }

@@ -1,4 +1,4 @@
-//! A web adapter on a free port, a chat server that says what the test tells it to, and a browser.
+//! A web adapter on a free port, a scripted chat server, and a browser.
 
 #![allow(dead_code, reason = "each test file uses its part of this")]
 #![allow(clippy::unwrap_used, reason = "this is part of the tests")]
@@ -29,7 +29,7 @@ pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(PATIENCE, what).await.expect("what was waited for did not come")
 }
 
-/// A running adapter; it ends when this is dropped.
+/// A running adapter, stopped on drop.
 pub(crate) struct Adapter {
     pub(crate) address: SocketAddr,
     pub(crate) shutdown: CancellationToken,
@@ -59,7 +59,7 @@ impl Adapter {
         self.browser_from(&[]).await.unwrap()
     }
 
-    /// A browser behind a network that can lose what it is sent.
+    /// A browser behind a network that can lose data sent to it.
     pub(crate) async fn browser_behind(&self, network: &Network) -> Browser {
         let stream = TcpStream::connect(network.address).await.unwrap();
         let request = format!("ws://{}/ws", self.address).into_client_request().unwrap();
@@ -67,7 +67,7 @@ impl Adapter {
         Browser(soon(tokio_tungstenite::client_async(request, stream)).await.unwrap().0)
     }
 
-    /// A browser that sends these headers; an error is the status that it was answered with.
+    /// A browser that sends these headers; an error has the response's status.
     pub(crate) async fn browser_from(&self, headers: &[(&'static str, &str)]) -> Result<Browser, u16> {
         let mut request = format!("ws://{}/ws", self.address).into_client_request().unwrap();
         for (name, value) in headers {
@@ -114,7 +114,7 @@ impl Network {
         Self { address, swallows }
     }
 
-    /// From now on nothing reaches the browser.
+    /// Drops everything to the browser from now on.
     pub(crate) fn swallow(&self) {
         self.swallows.store(true, Ordering::Relaxed);
     }
@@ -128,7 +128,7 @@ impl Browser {
         self.0.send(Message::text(frame)).await.unwrap();
     }
 
-    /// The next text frame as it came.
+    /// The next text frame, unparsed.
     pub(crate) async fn hear(&mut self) -> String {
         loop {
             match soon(self.0.next()).await.expect("the adapter closed without a word") {
@@ -143,7 +143,7 @@ impl Browser {
         serde_json::from_str(&self.hear().await).unwrap()
     }
 
-    /// What the chat server hears next. Meanwhile the browser answers pings, as browsers do without their page's doing.
+    /// The next input of the chat server. Meanwhile the browser answers pings, as browsers do by themselves.
     pub(crate) async fn until_heard_by(&mut self, peer: &mut Peer) -> Value {
         loop {
             tokio::select! {
@@ -156,7 +156,7 @@ impl Browser {
         }
     }
 
-    /// The code with which the adapter closes.
+    /// The close code from the adapter.
     pub(crate) async fn closed(&mut self) -> u16 {
         match soon(self.0.next()).await {
             Some(Ok(Message::Close(Some(frame)))) => frame.code.into(),
@@ -164,7 +164,7 @@ impl Browser {
         }
     }
 
-    /// Says `login` and answers as the chat server would.
+    /// Sends `login` and answers like the chat server.
     pub(crate) async fn login(&mut self, chat: &FakeChat, name: &str, online: &[&str]) -> Peer {
         self.say(&json!({"type": "login", "username": name}).to_string()).await;
         let mut peer = chat.accept().await;
@@ -175,7 +175,7 @@ impl Browser {
     }
 }
 
-/// A chat server without a will of its own.
+/// A scripted chat server.
 pub(crate) struct FakeChat {
     listener: TcpListener,
     pub(crate) address: SocketAddr,
@@ -188,7 +188,7 @@ impl FakeChat {
         Self { listener, address }
     }
 
-    /// One that takes hardly anything before it reads.
+    /// One with minimal buffers.
     pub(crate) fn start_small() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
@@ -213,7 +213,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// The next frame; pings are passed over.
+    /// The next frame other than a ping.
     pub(crate) async fn hear(&mut self) -> Value {
         loop {
             match soon(self.lines.next()).await.unwrap() {

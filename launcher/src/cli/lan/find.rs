@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn nobody_gets_what_is_meant_for_another_by_a_name_like_a_key_or_an_address() {
-        let old = PeerKey::Old("10.0.0.9".parse().unwrap());
+        let old = PeerKey::Legacy("10.0.0.9".parse().unwrap());
         let whole = "02".repeat(32);
         for (whom, winner) in [
             ("020202", None),

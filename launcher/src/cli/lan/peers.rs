@@ -40,7 +40,7 @@ fn row(peer: &Peer) -> Vec<Cell> {
     };
     let key = match peer.key {
         PeerKey::Node(id) => id.short(),
-        PeerKey::Old(_) => "-".to_owned(),
+        PeerKey::Legacy(_) => "-".to_owned(),
     };
     vec![
         Cell::plain(output::tame(&peer.name)),
@@ -54,7 +54,7 @@ fn row(peer: &Peer) -> Vec<Cell> {
 
 fn trust(trust: Trust) -> Cell {
     match trust {
-        Trust::Clear => Cell::coloured("unverified, unencrypted", Colour::Yellow),
+        Trust::Unencrypted => Cell::coloured("unverified, unencrypted", Colour::Yellow),
         Trust::New => Cell::plain("encrypted, not verified"),
         Trust::Verified => Cell::coloured("encrypted, verified", Colour::Green),
         Trust::Changed => Cell::coloured("KEY CHANGED", Colour::Red),

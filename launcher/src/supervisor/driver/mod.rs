@@ -377,7 +377,7 @@ impl Driver {
     fn on_probe(&mut self, probed: Probed) -> bool {
         let (name, ok) = (probed.name.clone(), probed.result.is_ok());
         self.dependencies.note(probed);
-        if self.upward.is_heard() && !self.machine.is_quitting() {
+        if self.upward.is_connected() && !self.machine.is_quitting() {
             let snapshot = self.snapshot();
             self.upward.changed(&snapshot);
         }

@@ -45,7 +45,7 @@ impl Driver {
             config_digest,
         }));
         self.tell_of_stop();
-        if self.upward.is_heard() && !self.machine.is_quitting() {
+        if self.upward.is_connected() && !self.machine.is_quitting() {
             let snapshot = self.snapshot();
             self.upward.changed(&snapshot);
         }

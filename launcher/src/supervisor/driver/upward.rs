@@ -41,13 +41,13 @@ impl Upward {
         // Before anything else: the first starts may keep the runtime from its tasks for a while.
         notifier.extend(EXTENSION);
         let watchdog = tokio::spawn(notifier.clone().feed_watchdog());
-        let patience = notifier.is_heard().then(|| tokio::spawn(ask_for_time(notifier.clone())));
+        let patience = notifier.is_connected().then(|| tokio::spawn(ask_for_time(notifier.clone())));
         Self { notifier, watchdog, patience, last: String::new() }
     }
 
     /// Whether anybody is told; otherwise there is no need to find out what.
-    pub(super) fn is_heard(&self) -> bool {
-        self.notifier.is_heard()
+    pub(super) fn is_connected(&self) -> bool {
+        self.notifier.is_connected()
     }
 
     /// Everything is up, or cannot come up for now.

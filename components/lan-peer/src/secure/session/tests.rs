@@ -1,4 +1,4 @@
-//! A session with somebody who may say anything.
+//! Tests of a session with an arbitrary peer.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const STREAM: u64 = 5;
 /// The other side, and our own session with it.
 struct Other {
     stream: DuplexStream,
-    came: Vec<u8>,
+    input: Vec<u8>,
     session: JoinHandle<Result<(), SessionError>>,
 }
 
@@ -57,10 +57,10 @@ impl Other {
         let place = node.handshakes.begin(peer.remote.ip(), false).unwrap();
         let greeting = Greeting::Awaited(place);
         let session = tokio::spawn(async move { run(&node, ours, peer, greeting).await });
-        Self { stream, came: Vec::new(), session }
+        Self { stream, input: Vec::new(), session }
     }
 
-    /// As far as both may send.
+    /// Connects up to the point where both sides may send.
     async fn greet(node: &Arc<Node>) -> Self {
         let mut other = Self::connect(node);
         other.say(&hello()).await;
@@ -74,17 +74,17 @@ impl Other {
     }
 
     async fn say_bytes(&mut self, bytes: &[u8]) {
-        // The session may have ended in the middle of it, rightly.
+        // The session may rightly have ended meanwhile.
         let _ = self.stream.write_all(bytes).await;
     }
 
     async fn hear(&mut self) -> Frame {
         loop {
-            if let Some((frame, length)) = Frame::take(&self.came).unwrap() {
-                self.came.drain(..length);
+            if let Some((frame, length)) = Frame::take(&self.input).unwrap() {
+                self.input.drain(..length);
                 return frame;
             }
-            assert_ne!(self.stream.read_buf(&mut self.came).await.unwrap(), 0, "they hung up");
+            assert_ne!(self.stream.read_buf(&mut self.input).await.unwrap(), 0, "they hung up");
         }
     }
 
@@ -98,7 +98,7 @@ impl Other {
 }
 
 #[tokio::test]
-async fn what_is_said_twice_or_out_of_turn_is_kept_once_and_in_order() {
+async fn duplicate_and_reordered_messages_are_stored_once_and_in_order() {
     let (node, _directory) = node().await;
     let mut other = Other::greet(&node).await;
     for (seq, acknowledged) in [(1, 1), (3, 1), (1, 1), (2, 2), (u64::MAX, 2), (3, 3), (0, 3)] {
@@ -115,7 +115,7 @@ async fn what_is_said_twice_or_out_of_turn_is_kept_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_keep_to_the_protocol_is_cut_off() {
+async fn a_peer_that_violates_the_protocol_is_disconnected() {
     type Expected = fn(&SessionError) -> bool;
     let framed =
         |json: &str| [&u32::try_from(json.len()).unwrap().to_be_bytes()[..], json.as_bytes()].concat();
@@ -157,7 +157,7 @@ async fn whoever_does_not_keep_to_the_protocol_is_cut_off() {
 }
 
 #[tokio::test]
-async fn half_a_message_is_none_and_whoever_never_finishes_one_is_cut_off() {
+async fn an_incomplete_message_is_not_stored_and_its_sender_is_disconnected() {
     let (node, _directory) = node().await;
     let half = message(1, "never finished").to_bytes();
     let mut other = Other::greet(&node).await;
@@ -180,7 +180,7 @@ async fn half_a_message_is_none_and_whoever_never_finishes_one_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_name_that_steers_terminals_is_made_fit_to_show() {
+async fn control_characters_are_removed_from_a_name() {
     let (node, _directory) = node().await;
     let mut other = Other::connect(&node);
     let name = format!("be\u{1b}[31mrt\u{202e}{}", "x".repeat(10_000));
@@ -192,12 +192,12 @@ async fn a_name_that_steers_terminals_is_made_fit_to_show() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_say_who_they_are_is_cut_off_for_others_and_after_a_while() {
+async fn a_connection_without_hello_is_displaced_by_others_and_times_out() {
     let (node, _directory) = node().await;
     let silent = Other::connect(&node);
     tokio::time::pause();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // As many more as there may be, and one.
+    // The maximum, and one more.
     let ip = |n: u8| IpAddr::from([10, 0, 1, n / 4]);
     let _others: Vec<_> = (0..64).map(|n| node.handshakes.begin(ip(n), false).unwrap()).collect();
     assert!(matches!(silent.ended().await, SessionError::Crowded));
@@ -207,14 +207,14 @@ async fn whoever_does_not_say_who_they_are_is_cut_off_for_others_and_after_a_whi
 }
 
 #[tokio::test]
-async fn who_has_said_who_they_are_gives_the_place_of_the_handshake_back() {
+async fn an_authenticated_peer_releases_its_handshake_place() {
     let (node, _directory) = node().await;
     let _other = Other::greet(&node).await;
     assert_eq!((node.handshakes.count(), node.links.count()), (0, 1));
 }
 
 #[tokio::test]
-async fn whom_people_verify_while_they_are_connected_keeps_the_place() {
+async fn a_peer_that_is_verified_while_connected_keeps_its_place() {
     let (node, _directory) = node().await;
     let nth = |n: u8| Arrival {
         peer: NodeId::from_bytes([n; 32]),
@@ -226,18 +226,18 @@ async fn whom_people_verify_while_they_are_connected_keeps_the_place() {
         id[0] = n;
         NodeId::from_bytes(id)
     };
-    // All places but one are other strangers'.
+    // Other strangers have all places but one.
     (0..=254).filter(|n| ![7, 170].contains(n)).for_each(|n| drop(node.enter(nth(n)).unwrap()));
     for n in 0..2 {
         let remote = ([10, 2, 0, n], 1).into();
         drop(node.enter(Arrival { peer: twin(n), dialled: false, remote }).unwrap());
     }
     let _other = Other::greet(&node).await;
-    node.judge(THEM, Trust::Verified).await.unwrap();
-    // Somebody whom people know comes, and the newest stranger goes.
+    node.set_trust(THEM, Trust::Verified).await.unwrap();
+    // A known peer connects, and the newest stranger is displaced.
     let known = Arrival { peer: NodeId::from_bytes([0xaa; 32]), ..nth(0) };
-    node.met(known.peer, "carl", known.remote).await.unwrap();
-    assert!(node.judge(known.peer, Trust::Verified).await.unwrap());
+    node.record_authenticated(known.peer, "carl", known.remote).await.unwrap();
+    assert!(node.set_trust(known.peer, Trust::Verified).await.unwrap());
     node.enter(known).unwrap();
     assert!(!node.links.of(THEM).unwrap().close.is_cancelled());
 }

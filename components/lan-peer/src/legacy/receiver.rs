@@ -1,7 +1,7 @@
-//! Takes messages in: accepted, read to its end or [`BODY_BYTES`], kept, and the connection closed.
+//! Receives legacy messages: a connection is accepted, read to its end or [`BODY_BYTES`], stored, and closed.
 //!
-//! Bounds: [`TOTAL`] connections, [`PER_ADDRESS`] from one address, [`MESSAGES`] a second from one address for long; [`AcceptLimit`] closes
-//! the others unread. Everything is counted.
+//! Bounds: [`TOTAL`] connections, [`PER_ADDRESS`] from one address, [`MESSAGES`] per second sustained from one address; [`AcceptLimit`]
+//! closes the others unread. Everything is counted.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -19,26 +19,26 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::accept_limit::AcceptLimit;
 use crate::book::Evidence;
-use crate::node::{Heard, Node};
+use crate::node::{Node, SightingResult};
 use crate::store::Draft;
 
-/// Connections at once.
+/// Most connections at once.
 const TOTAL: usize = 64;
-/// The same from addresses with which people here have talked; strangers do not get these places.
+/// Additional connections from familiar addresses, not available to strangers.
 const FAMILIAR: usize = 32;
-/// Connections from one address at once.
+/// Most connections from one address at once.
 const PER_ADDRESS: usize = 8;
-/// Messages a second from one address, for long; the largest text in parts fits into the burst.
+/// Messages per second from one address, sustained; the burst is enough for the largest text in parts.
 const MESSAGES: u32 = 20;
 const BURST: u32 = 60;
 /// How long a sender may pause in a message.
 const IDLE: Duration = Duration::from_secs(2);
-/// How long a whole message may take.
-const WHOLE: Duration = Duration::from_secs(10);
-/// A port that is taken is tried again after this.
+/// Time limit for a complete message.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Delay before retrying a port that is in use.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// The places, and those that are reserved for addresses with which people here have talked.
+/// The places, and those reserved for familiar addresses.
 struct Reserved {
     all: Places,
     familiar: Places,
@@ -61,17 +61,17 @@ pub(crate) async fn open(port: u16) -> Result<TcpListener, ListenError> {
     kit::listen::bind((Ipv4Addr::UNSPECIFIED, port).into()).await
 }
 
-/// Takes messages in, for ever; where the port could not be opened, once it can.
+/// Receives messages, for ever; retries if the port could not be opened.
 pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, ListenError>) {
-    let (mut gate, places) = (AcceptLimit::new(MESSAGES, BURST), Reserved::new());
+    let (mut accept_limit, places) = (AcceptLimit::new(MESSAGES, BURST), Reserved::new());
     loop {
         match opened {
             Ok(listener) => {
-                node.troubles().closed = None;
-                accept(&node, &listener, &mut gate, &places).await;
+                node.troubles().receiver_error = None;
+                accept(&node, &listener, &mut accept_limit, &places).await;
             }
             Err(error) => {
-                node.troubles().closed = Some(error.to_string());
+                node.troubles().receiver_error = Some(error.to_string());
                 tracing::warn!("{error}; cannot receive unencrypted messages; retrying");
                 tokio::time::sleep(RETRY).await;
             }
@@ -80,20 +80,20 @@ pub(crate) async fn listen(node: Arc<Node>, mut opened: Result<TcpListener, List
     }
 }
 
-async fn accept(node: &Arc<Node>, listener: &TcpListener, gate: &mut AcceptLimit, places: &Reserved) {
+async fn accept(node: &Arc<Node>, listener: &TcpListener, accept_limit: &mut AcceptLimit, places: &Reserved) {
     AcceptLimit::shorten(listener);
     loop {
         let (is_familiar, refused) = (|ip| node.is_familiar_place(ip), &node.counters.old_refused);
         let place = |ip, is_familiar| places.take(ip, is_familiar);
-        let (stream, ip, place) = gate.admit(listener, refused, is_familiar, place).await;
+        let (stream, ip, place) = accept_limit.admit(listener, refused, is_familiar, place).await;
         tokio::spawn(take(Arc::clone(node), stream, ip, place));
     }
 }
 
-/// One connection, one message. Bounded in time, so that it need not be told when everything ends.
+/// Handles a connection with one message. Bounded in time, so it needs no shutdown signal.
 async fn take(node: Arc<Node>, stream: TcpStream, ip: IpAddr, place: Place) {
-    // Its presence may not reach us; whoever speaks is there, at the address that TCP has proved.
-    if matches!(node.heard(ip, Evidence::Message), Heard::Nobody) {
+    // Its presence may not reach us, but a TCP connection proves that it is online at this address.
+    if matches!(node.record_sighting(ip, Evidence::Message), SightingResult::Nobody) {
         node.counters.old_refused.add(1);
         return;
     }
@@ -115,26 +115,26 @@ async fn take(node: Arc<Node>, stream: TcpStream, ip: IpAddr, place: Place) {
     let remark =
         (!faults.is_empty()).then(|| faults.iter().map(|fault| fault.text()).collect::<Vec<_>>().join(", "));
     let body = body.as_str().to_owned();
-    let draft = Draft { peer: PeerKey::Old(ip), body, state: State::Received, remark };
-    let kept = match node.store.keep(draft).await {
-        Ok(entry) => node.said(entry).await,
+    let draft = Draft { peer: PeerKey::Legacy(ip), body, state: State::Received, remark };
+    let kept = match node.store.insert_message(draft).await {
+        Ok(entry) => node.record_message(entry).await,
         Err(error) => Err(error),
     };
     match kept {
         Ok(()) => counters.old_received.add(1),
         Err(error) => {
             counters.old_lost.add(1);
-            node.not_kept(&error);
+            node.report_store_error(&error);
         }
     }
 }
 
 async fn read(mut stream: TcpStream) -> Received {
-    let deadline = Instant::now() + WHOLE;
+    let deadline = Instant::now() + MESSAGE_TIMEOUT;
     let mut bytes = Vec::new();
     loop {
         let mut chunk = [0; 4096];
-        let is_whole = match timeout_at(deadline, timeout(IDLE, stream.read(&mut chunk))).await {
+        let is_complete = match timeout_at(deadline, timeout(IDLE, stream.read(&mut chunk))).await {
             Ok(Ok(Ok(0))) => true,
             Ok(Ok(Ok(length))) => {
                 bytes.extend_from_slice(&chunk[..length]);
@@ -145,7 +145,7 @@ async fn read(mut stream: TcpStream) -> Received {
             }
             Ok(Ok(Err(_)) | Err(_)) | Err(_) => false,
         };
-        return Received { bytes, is_whole };
+        return Received { bytes, is_complete };
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whom_people_know_gets_in_when_strangers_have_taken_all_places() {
+    fn a_familiar_address_gets_in_when_strangers_have_taken_all_places() {
         let places = Reserved::new();
         let ip = |n: u8| IpAddr::from([10, 0, 0, n]);
         let taken: Vec<Place> =

@@ -1,14 +1,14 @@
-//! The old kind's messages: one TCP connection each, the text as UTF-8, at most 1,000 bytes read. And its HTTP bodies.
+//! The legacy protocol: one TCP connection per message, UTF-8 text, of which at most 1,000 bytes are read. And its HTTP bodies.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Body;
 
-/// The old kind reads this many bytes of a message and cuts the rest.
+/// Legacy programs read this many bytes of a message and discard the rest.
 pub const MESSAGE_BYTES: usize = 1000;
-/// Most parts that one text is sent in; a body of the largest size fits.
+/// Most parts of one text; enough for the longest body.
 pub const MAX_PARTS: usize = 24;
-/// Room for `(12/24) ` before a part.
+/// Bytes reserved for `(12/24) ` before a part.
 const MARK_BYTES: usize = 8;
 
 /// The body of `POST /send`.
@@ -27,9 +27,9 @@ pub struct SendAnswer {
     pub status: String,
 }
 
-/// The texts that a body goes out in: itself if the old kind can read it whole, otherwise numbered parts.
+/// Splits a body into the texts to send: one if it fits into a legacy message, otherwise numbered parts.
 ///
-/// Cut between words where there are any, never inside a character.
+/// Splits between words where possible, never inside a character.
 #[must_use]
 pub fn parts(body: &Body) -> Vec<String> {
     let text = body.as_str();
@@ -48,7 +48,7 @@ pub fn parts(body: &Body) -> Vec<String> {
     pieces.iter().enumerate().map(mark).collect()
 }
 
-/// Where the next part ends. The last quarter is searched for white space, so that a part is never small for its sake.
+/// The end of the next part. Only the last quarter is searched for white space, so that no part becomes small.
 fn cut(rest: &str) -> usize {
     let room = MESSAGE_BYTES - MARK_BYTES;
     if rest.len() <= room {

@@ -1,9 +1,9 @@
-//! Hands messages over: each part a connection of its own, one after another, so that they arrive in order.
+//! Sends legacy messages: one connection per part, one after another, so that they arrive in order.
 //!
-//! Nothing is ever sent to find out whether somebody is there: the old kind shows each connection as a message, an empty one, too.
+//! There are no probes: a legacy program shows each connection as a message, even an empty one.
 //!
-//! What is sent is plain text, so it leaves only through the interface of the network that the peer is on and only while the peer is
-//! heard: an address that is on none of our networks would be somebody's behind the default route.
+//! Messages are unencrypted, so they are sent only through the interface of the peer's network and only while its presence arrives: an
+//! address on none of our networks would belong to somebody behind the default route.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -12,31 +12,31 @@ use std::time::Duration;
 
 use protocol::Body;
 use protocol::lan::PeerKey;
-use protocol::lan::old::parts;
+use protocol::lan::legacy::parts;
 use protocol::lan::view::{Entry, State};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::interfaces::Way;
+use crate::interfaces::LocalRoute;
 use crate::node::{Node, Route};
 use crate::store::{Draft, StoreError};
 
-/// How long a connection may take; beyond it the peer is not there.
+/// Connect timeout; after it the peer counts as offline.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long the other side may take to close, too. Some never do; then it is time enough to have read.
+/// How long to wait for the peer to close. Some never do; then this is time enough to have read.
 const CLOSE: Duration = Duration::from_millis(150);
 
-/// Sends a text, and keeps what became of it. It is not tried again: the address may be somebody else's by then.
+/// Sends a text, and stores its delivery state. Not retried: the address may be reassigned by then.
 pub(crate) async fn send(node: &Node, ip: IpAddr, body: &Body) -> Result<Entry, StoreError> {
-    let turn = node.turns.of(ip);
+    let turn = node.send_locks.of(ip);
     let turn = turn.lock().await;
     let parts = parts(body);
     let mut gone = 0;
     let mut failure = None;
     for part in &parts {
-        let sent = match node.way_to_old(ip) {
+        let sent = match node.route_to_legacy(ip) {
             Ok(route) => hand_over(route, (ip, node.config.tcp_port).into(), part.as_bytes()).await,
             Err(no_route) => Err(std::io::Error::other(no_route)),
         };
@@ -61,19 +61,19 @@ pub(crate) async fn send(node: &Node, ip: IpAddr, body: &Body) -> Result<Entry, 
         State::Failed => node.counters.old_failed.add(1),
         State::Sent | State::Received | State::Queued | State::Delivered => node.counters.old_sent.add(1),
     }
-    let draft = Draft { peer: PeerKey::Old(ip), body: body.as_str().to_owned(), state, remark };
-    let entry = node.store.keep(draft).await?;
-    node.said(entry.clone()).await?;
+    let draft = Draft { peer: PeerKey::Legacy(ip), body: body.as_str().to_owned(), state, remark };
+    let entry = node.store.insert_message(draft).await?;
+    node.record_message(entry.clone()).await?;
     Ok(entry)
 }
 
-/// In one segment, for the other side reads once and no more.
+/// In one segment, because the peer reads only once.
 async fn hand_over(route: Route, to: SocketAddr, part: &[u8]) -> std::io::Result<()> {
     let mut stream = timeout(CONNECT, connect(route, to)).await??;
     stream.set_nodelay(true)?;
     timeout(CONNECT, stream.write_all(part)).await??;
     stream.shutdown().await?;
-    // What it answers, if anything, is not for us.
+    // An answer, if any, is ignored.
     let _ = timeout(CLOSE, stream.read(&mut [0; 64])).await;
     Ok(())
 }
@@ -86,7 +86,7 @@ async fn connect(route: Route, to: SocketAddr) -> std::io::Result<TcpStream> {
 }
 
 /// Connects through one interface, or not at all.
-async fn connect_through(way: Way, mut to: SocketAddr) -> std::io::Result<TcpStream> {
+async fn connect_through(way: LocalRoute, mut to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = match &mut to {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(to) => {
@@ -97,7 +97,7 @@ async fn connect_through(way: Way, mut to: SocketAddr) -> std::io::Result<TcpStr
         }
     };
     if tie(&socket, way).is_err() {
-        // Older systems want special rights for that; then the route that the system would take has to be the right one.
+        // Older systems require privileges for that; then the kernel's own route has to be the right one.
         is_route_through(way, to)?;
     }
     socket.bind(match way.from {
@@ -107,8 +107,8 @@ async fn connect_through(way: Way, mut to: SocketAddr) -> std::io::Result<TcpStr
     socket.connect(to).await
 }
 
-/// Lets the socket use this interface alone, whatever the routes say.
-fn tie(socket: &TcpSocket, way: Way) -> std::io::Result<()> {
+/// Binds the socket to this interface, whatever the routes are.
+fn tie(socket: &TcpSocket, way: LocalRoute) -> std::io::Result<()> {
     let index = NonZeroU32::new(way.index).ok_or(ErrorKind::NotFound)?;
     let socket = SockRef::from(socket);
     if way.from.is_ipv4() {
@@ -118,8 +118,8 @@ fn tie(socket: &TcpSocket, way: Way) -> std::io::Result<()> {
     }
 }
 
-/// Whether the system would leave from our address there on its own accord; a UDP socket that is connected tells without sending.
-fn is_route_through(way: Way, to: SocketAddr) -> std::io::Result<()> {
+/// Whether the kernel's route starts at our address on that network; a connected UDP socket shows it without sending.
+fn is_route_through(way: LocalRoute, to: SocketAddr) -> std::io::Result<()> {
     let probe = std::net::UdpSocket::bind(match way.from {
         IpAddr::V4(_) => SocketAddr::from(([0, 0, 0, 0], 0)),
         IpAddr::V6(_) => SocketAddr::from(([0u16; 8], 0)),
