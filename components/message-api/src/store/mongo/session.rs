@@ -27,6 +27,8 @@ use super::collections::Collections;
 
 /// How long a server tries to answer. As for writes: a majority that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Documents in one answer of a server, which is at most 16 MiB in any case. Left to itself a server begins with 101.
+const ANSWER: u32 = 16 * 1024;
 
 impl Collections {
     /// All that a query finds; the query bounds it.
@@ -36,34 +38,16 @@ impl Collections {
         filter: Document,
         options: impl Into<Option<FindOptions>>,
     ) -> Result<Vec<T>, CallError> {
-        self.find_first(from, filter, options, usize::MAX, |_| true).await
-    }
-
-    /// The first `count` documents that a query finds and `keep` wants.
-    pub(super) async fn find_first<T: DeserializeOwned + Send + Sync + Unpin + 'static>(
-        &self,
-        from: &Collection<T>,
-        filter: Document,
-        options: impl Into<Option<FindOptions>>,
-        count: usize,
-        keep: impl Fn(&T) -> bool + Send + 'static,
-    ) -> Result<Vec<T>, CallError> {
         let (from, clock, mut options) =
             (from.clone(), self.clock.clone(), options.into().unwrap_or_default());
         options.max_time = Some(PATIENCE);
+        options.batch_size = Some(ANSWER);
         call::call(async move {
             let mut session = clock.session(from.client()).await?;
             let mut found = from.find(filter).with_options(options).session(&mut session).await?;
-            let mut kept = Vec::new();
-            while kept.len() < count
-                && let Some(document) = found.next(&mut session).await.transpose()?
-            {
-                if keep(&document) {
-                    kept.push(document);
-                }
-            }
+            let all = found.stream(&mut session).try_collect().await?;
             clock.learn(&session);
-            Ok(kept)
+            Ok(all)
         })
         .await
     }
@@ -77,7 +61,8 @@ impl Collections {
         let (from, clock) = (from.clone(), self.clock.clone());
         call::call(async move {
             let mut session = clock.session(from.client()).await?;
-            let mut found = from.aggregate(pipeline).max_time(PATIENCE).session(&mut session).await?;
+            let asking = from.aggregate(pipeline).max_time(PATIENCE).batch_size(ANSWER);
+            let mut found = asking.session(&mut session).await?;
             let all = found.stream(&mut session).try_collect().await?;
             clock.learn(&session);
             Ok(all)
