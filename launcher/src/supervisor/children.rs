@@ -5,7 +5,6 @@
 //! is never asked of the kernel for just any child, which would take the ends of those that others here wait for.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -123,20 +122,11 @@ fn want_orphans(_: bool) -> io::Result<()> {
 
 /// Reaps who has ended of those that were given to us.
 fn reap() {
-    let given = all().into_iter().filter(|pid| !is_started(*pid));
+    let given = proc::children(proc::own()).into_iter().filter(|pid| !is_started(*pid));
     for pid in given.filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
         // Only that one, and only if it has ended.
         let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
     }
-}
-
-/// All our children, also those that have ended.
-fn all() -> Vec<u32> {
-    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    lists
-        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>())
-        .collect()
 }
 
 fn registry() -> MutexGuard<'static, BTreeMap<u32, Role>> {

@@ -84,6 +84,15 @@ fn parse(stat: &str) -> Option<Entry> {
     })
 }
 
+/// The children of a process, also those that have ended.
+pub(super) fn children(pid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let pids =
+        |list: String| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>();
+    lists.flat_map(pids).collect()
+}
+
 /// Whether a process was started with a variable like this, `NAME=value`. Of a process of another user only root can tell.
 pub(super) fn has_variable(pid: u32, is_it: impl Fn(&[u8]) -> bool) -> bool {
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();

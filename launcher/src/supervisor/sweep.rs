@@ -34,6 +34,12 @@ const ORPHANS_GRACE: Duration = Duration::from_millis(1600);
 /// How long the kernel may take to end them after KILL.
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How often the guard looks for orphans that nothing but their parent, the launcher, tells to be its own.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Processes, each with the time of its start: its number alone may become another's.
+type Seen = BTreeSet<(u32, u64)>;
+
 /// How long after that it is looked for processes once more.
 const LATECOMERS: Duration = Duration::from_millis(200);
 
@@ -50,22 +56,45 @@ pub async fn guard(run_id: Uuid, group: Option<&Path>) -> io::Result<()> {
             .map(signal);
     let mut lifeline = pipe::Receiver::from_owned_fd(rustix::stdio::stdin().try_clone_to_owned()?)?;
     let mut buffer = [0; 64];
-    while !matches!(lifeline.read(&mut buffer).await, Ok(0) | Err(_)) {}
-    end_within(ORPHANS_GRACE, Some(run_id), None, group).await;
+    let mut seen = Seen::default();
+    let launcher = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
+    loop {
+        // A control group knows them better.
+        match tokio::time::timeout(LOOK, lifeline.read(&mut buffer)).await {
+            Ok(Ok(0) | Err(_)) => break,
+            Ok(Ok(_)) => {}
+            Err(_) if group.is_some() => {}
+            Err(_) => seen = launcher.map(unmarked_children).unwrap_or_default(),
+        }
+    }
+    end_within(ORPHANS_GRACE, Some(run_id), None, group, &seen).await;
     // What was about to be started when the launcher ended has its mark only now.
     tokio::time::sleep(LATECOMERS).await;
-    end_within(Duration::ZERO, Some(run_id), None, group).await;
+    end_within(Duration::ZERO, Some(run_id), None, group, &seen).await;
     Ok(())
+}
+
+/// The orphans among a launcher's children: those that it has started itself have its mark. What is ours has none either.
+fn unmarked_children(launcher: u32) -> Seen {
+    let is_marked = |pid: u32| proc::has_variable(pid, |variable| variable.starts_with(RUN.as_bytes()));
+    let unmarked = proc::children(launcher).into_iter().filter(|pid| *pid != proc::own() && !is_marked(*pid));
+    unmarked.filter_map(|pid| Some((pid, proc::entry(pid)?.started))).collect()
 }
 
 /// Ends every process of a run, or that holds a lock, or is in a control group: TERM, a second, KILL. Returns when they are gone or cannot
 /// be killed.
 pub(super) async fn end(run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>) {
-    end_within(GRACE, run_id, lock, group).await;
+    end_within(GRACE, run_id, lock, group, &Seen::default()).await;
 }
 
-async fn end_within(grace: Duration, run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>) {
-    let mut kin = strays(run_id, lock, group);
+async fn end_within(
+    grace: Duration,
+    run_id: Option<Uuid>,
+    lock: Option<&File>,
+    group: Option<&Path>,
+    seen: &Seen,
+) {
+    let mut kin = strays(run_id, lock, group, seen);
     for (signal, patience) in [(Signal::TERM, grace), (Signal::KILL, KILL_PATIENCE)] {
         let deadline = Instant::now() + patience;
         let mut told: BTreeSet<u32> = BTreeSet::new();
@@ -102,17 +131,20 @@ pub(super) fn mark(run_id: Uuid, component: &str) -> String {
 
 /// The processes of a run, or that hold a lock, or are in a control group.
 pub(super) fn find(run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>) -> Vec<u32> {
-    strays(run_id, lock, group).look().keys().copied().collect()
+    strays(run_id, lock, group, &Seen::default()).look().keys().copied().collect()
 }
 
-fn strays(run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>) -> Kin {
+fn strays(run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>, seen: &Seen) -> Kin {
+    let seen = seen.clone();
     let (mark, lock) = (run_id.map(|id| format!("{RUN}={id}/")), lock.and_then(|file| file.metadata().ok()));
     Kin::new(
         None,
-        Box::new(move |pid, _| {
+        Box::new(move |pid, entry| {
             let is_marked =
                 |mark: &String| proc::has_variable(pid, |variable| variable.starts_with(mark.as_bytes()));
-            mark.as_ref().is_some_and(is_marked) || lock.as_ref().is_some_and(|lock| holds(pid, lock))
+            seen.contains(&(pid, entry.started))
+                || mark.as_ref().is_some_and(is_marked)
+                || lock.as_ref().is_some_and(|lock| holds(pid, lock))
         }),
     )
     .within(group.and_then(Group::at))

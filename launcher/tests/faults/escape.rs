@@ -75,6 +75,19 @@ fn without_control_groups_it_ends_with_the_launcher() {
     assert!(with_word(&word).is_empty());
 }
 
+#[test]
+fn without_control_groups_it_ends_with_a_launcher_that_was_killed() {
+    let word = word(4);
+    let Some(launcher) = Wrapped::start(escaping(&word), &WITHOUT_GROUPS, "bad") else { return };
+    escaped(&word);
+    // The guard looks every two seconds for who has no mark.
+    std::thread::sleep(Duration::from_millis(2500));
+    kill(launcher.launcher(), "-KILL");
+    let killed = Instant::now();
+    gone(&word);
+    assert!(killed.elapsed() < Duration::from_secs(3), "{:?}", killed.elapsed());
+}
+
 /// The children of a process that have ended and were not reaped.
 fn zombies(parent: u32) -> usize {
     let is_one = |pid: &u32| {
