@@ -6,6 +6,8 @@ use std::path::Path;
 
 use protocol::sanitise;
 
+use crate::supervisor::proc;
+
 /// The state of a listening socket in `/proc/net/tcp`.
 const LISTEN: &str = "0A";
 /// More of a command line than this says nothing.
@@ -83,27 +85,15 @@ fn address(text: &str) -> Option<SocketAddr> {
 
 fn holder(inode: u64) -> Option<Owner> {
     let target = format!("socket:[{inode}]");
-    let processes = std::fs::read_dir("/proc").ok()?.flatten();
-    let numbered = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let pid = numbered.into_iter().find(|pid| holds(*pid, &target))?;
-    Some(Owner::Process { pid, command: command(pid) })
+    let pid = proc::pids().find(|pid| holds(*pid, &target))?;
+    // A process may call itself anything; nothing of it steers a terminal.
+    let command = sanitise::short_line(&proc::command(pid), COMMAND_CHARS).into_owned();
+    Some(Owner::Process { pid, command })
 }
 
 fn holds(pid: u32, target: &str) -> bool {
     let Ok(files) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     files.flatten().any(|file| std::fs::read_link(file.path()).is_ok_and(|link| link == Path::new(target)))
-}
-
-/// The command line, or where it is hidden the process's name.
-fn command(pid: u32) -> String {
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let line = String::from_utf8_lossy(&line).replace('\0', " ");
-    let line = match line.trim() {
-        "" => std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default(),
-        line => line.to_owned(),
-    };
-    // A process may call itself anything; nothing of it steers a terminal.
-    sanitise::short_line(line.trim(), COMMAND_CHARS).into_owned()
 }
 
 #[cfg(test)]

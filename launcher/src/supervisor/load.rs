@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::proc;
 use super::status::{Load, Snapshot};
 
 /// Remembers the last look.
@@ -43,7 +44,7 @@ impl Meter {
         let now = Instant::now();
         let uptime = uptime();
         let mut found: BTreeMap<u32, (Load, f64)> = BTreeMap::new();
-        for pid in processes() {
+        for pid in proc::pids() {
             let Some(stat) = stat(pid) else { continue };
             // The launcher's group is its shell's business, so of that only the launcher counts.
             let key = if pid == launcher { pid } else { stat.group };
@@ -70,11 +71,6 @@ impl Meter {
         });
         rated.collect()
     }
-}
-
-fn processes() -> impl Iterator<Item = u32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 fn stat(pid: u32) -> Option<Stat> {

@@ -24,7 +24,7 @@ pub(crate) mod logs;
 mod machine;
 mod outcome;
 mod path;
-mod proc;
+pub(crate) mod proc;
 mod run_dir;
 mod short_path;
 mod signals;

@@ -32,9 +32,7 @@ impl Table {
         if !is_ours {
             return Self::default();
         }
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        Self(pids.filter_map(|pid| Some((pid, entry(pid)?))).collect())
+        Self(pids().filter_map(|pid| Some((pid, entry(pid)?))).collect())
     }
 
     pub(super) fn get(&self, pid: u32) -> Option<&Entry> {
@@ -57,6 +55,12 @@ impl Table {
             }
         }
     }
+}
+
+/// The numbers of all processes, also of zombies.
+pub(crate) fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// Our own number.
@@ -108,18 +112,21 @@ pub(super) fn command_line(pid: u32) -> Option<Vec<u8>> {
     Some(fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
 }
 
+/// A process's program and arguments as one line, or where they are hidden its name. It may call itself anything: whoever shows this makes
+/// it harmless first.
+pub(crate) fn command(pid: u32) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = String::from_utf8_lossy(&line).replace('\0', " ");
+    match line.trim() {
+        "" => fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned(),
+        line => line.to_owned(),
+    }
+}
+
 /// Which process this is, for the operator: `pid 12 (user nobody: sleep 600)`.
 pub(super) fn describe(pid: u32) -> String {
-    let directory = format!("/proc/{pid}");
-    let command = fs::read(format!("{directory}/cmdline")).unwrap_or_default();
-    let command = String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ");
-    let command = if command.is_empty() {
-        fs::read_to_string(format!("{directory}/comm")).unwrap_or_default()
-    } else {
-        command
-    };
-    let command: String = sanitise::line(command.trim()).chars().take(MAX_COMMAND).collect();
-    match fs::metadata(&directory) {
+    let command: String = sanitise::line(&command(pid)).chars().take(MAX_COMMAND).collect();
+    match fs::metadata(format!("/proc/{pid}")) {
         Ok(meta) => format!("pid {pid} (user {}: {command})", user(meta.uid())),
         Err(_) => format!("pid {pid}"),
     }

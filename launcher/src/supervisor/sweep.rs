@@ -76,7 +76,6 @@ pub async fn guard(run_id: Uuid, group: Option<&Path>) -> io::Result<()> {
 
 /// The orphans among a launcher's children: those that it has started itself have its mark. What is ours has none either.
 fn unmarked_children(launcher: u32) -> Seen {
-    let is_marked = |pid: u32| proc::has_variable(pid, |variable| variable.starts_with(RUN.as_bytes()));
     let unmarked = proc::children(launcher).into_iter().filter(|pid| *pid != proc::own() && !is_marked(*pid));
     unmarked.filter_map(|pid| Some((pid, proc::entry(pid)?.started))).collect()
 }
@@ -122,6 +121,11 @@ async fn end_within(
             kin.ended(deadline.saturating_duration_since(Instant::now())).await;
         }
     }
+}
+
+/// Whether a process has the mark of any run, in its environment.
+pub(super) fn is_marked(pid: u32) -> bool {
+    proc::has_variable(pid, |variable| variable.starts_with(RUN.as_bytes()))
 }
 
 /// By what the processes of one component are known.

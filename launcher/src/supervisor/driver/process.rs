@@ -184,13 +184,12 @@ fn number(pid: Pid) -> u32 {
 
 /// What belongs to a main process. A child of ours that is none of it, such as a probe, has a group of its own.
 fn kin(main: u32, mark: String) -> Kin {
-    let is_marked = |pid: u32| proc::has_variable(pid, |variable| variable.starts_with(RUN.as_bytes()));
     let belongs = move |pid: u32, entry: &proc::Entry| {
         if entry.group == main || children::is_started(entry.group) {
             return entry.group == main;
         }
         let has_our_mark = proc::has_variable(pid, |variable| variable == mark.as_bytes());
-        has_our_mark || children::is_orphan_of(pid, entry, main) && !is_marked(pid)
+        has_our_mark || children::is_orphan_of(pid, entry, main) && !sweep::is_marked(pid)
     };
     Kin::new(Some(main), Box::new(belongs))
 }
