@@ -1,5 +1,5 @@
-//! A client of the message API. One call is one request over a pooled connection. Calls are not retried here, because only the caller knows
-//! whether that is safe.
+//! A client of the message API. One call is one request over a pooled connection. Only connection attempts are repeated here: once a request
+//! was sent, only the caller knows whether it is safe to send it again.
 
 pub(crate) mod error;
 
@@ -24,8 +24,11 @@ use crate::feed::{Feed, FeedError};
 
 /// Time limit of a request; an append waits for a disk, or for a majority of replicas.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Short, because the message API is on this machine or nearby.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time limit of one connection attempt. It is shorter than the second after which the kernel repeats a lost SYN (RFC 6298 §2.1): a listen
+/// queue that overflows for an instant must not cost a request that second. The message API is on this machine or nearby.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
+/// Attempts that may time out before the message API counts as unreachable: one second in all.
+const CONNECT_ATTEMPTS: usize = 5;
 
 /// A client of one message API. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -185,7 +188,7 @@ impl ApiClient {
     /// See [`ApiError`]. The backup is complete only if it has the last line.
     pub async fn backup(&self) -> Result<impl Stream<Item = Result<Bytes, ApiError>>, ApiError> {
         let request = self.lasting(Method::GET, &["backup"])?;
-        let response = check(request.send().await.map_err(ApiError::Unreachable)?).await?;
+        let response = self.send(request).await?;
         Ok(response.bytes_stream().map_err(ApiError::Unreachable))
     }
 
@@ -196,8 +199,8 @@ impl ApiClient {
     pub async fn unready(&self) -> Result<Option<String>, ApiError> {
         let mut url = self.base.clone();
         url.set_path("/readyz");
-        let response = self.http.get(url).timeout(REQUEST_TIMEOUT).send().await;
-        let response = response.map_err(ApiError::Unreachable)?;
+        let request = self.http.get(url).timeout(REQUEST_TIMEOUT);
+        let response = self.execute(request).await.map_err(ApiError::Unreachable)?;
         if response.status().is_success() {
             return Ok(None);
         }
@@ -218,7 +221,7 @@ impl ApiClient {
             }
             None => request,
         };
-        let response = check(request.send().await.map_err(ApiError::Unreachable)?).await?;
+        let response = self.send(request).await?;
         Ok(Feed::new(response))
     }
 
@@ -237,8 +240,26 @@ impl ApiClient {
         Ok(self.http.request(method, url).bearer_auth(self.token.expose()))
     }
 
+    /// Sends a request; the response has a status of success.
+    async fn send(&self, request: RequestBuilder) -> Result<Response, ApiError> {
+        check(self.execute(request).await.map_err(ApiError::Unreachable)?).await
+    }
+
+    /// Sends a request, and repeats attempts to connect that time out. Nothing of the request was sent in such an attempt.
+    async fn execute(&self, request: RequestBuilder) -> Result<Response, reqwest::Error> {
+        let request = request.build()?;
+        for _ in 1..CONNECT_ATTEMPTS {
+            let copy = request.try_clone().expect("no body is a stream");
+            match self.http.execute(copy).await {
+                Err(error) if error.is_connect() && error.is_timeout() => {}
+                other => return other,
+            }
+        }
+        self.http.execute(request).await
+    }
+
     async fn fetch<A: DeserializeOwned>(&self, request: RequestBuilder) -> Result<A, ApiError> {
-        let response = check(request.send().await.map_err(ApiError::Unreachable)?).await?;
+        let response = self.send(request).await?;
         response.json().await.map_err(|error| {
             // An incomplete body is a broken connection, not a malformed response.
             if error.is_decode() { ApiError::Malformed(error) } else { ApiError::Unreachable(error) }
