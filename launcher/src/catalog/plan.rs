@@ -13,11 +13,11 @@ use super::process::{Process, digest};
 use super::table::{self, components};
 use super::used::left_out;
 use super::{message_probe, programs};
-use crate::config::{LauncherConfig, Loaded, LogsConfig, OPENAI_API_KEY, Settings, is_secret};
+use crate::config::{LauncherConfig, Loaded, LogsConfig, OPENAI_API_KEY, is_secret};
 use crate::preflight::mongodb;
 use crate::supervisor::{
     ComponentKind, ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen, LogPolicy, Plan,
-    Readiness, RestartPolicy,
+    Readiness, RestartPolicy, StopSpec,
 };
 
 /// What moves a running chat elsewhere: what was said before is not there.
@@ -37,7 +37,7 @@ pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> 
         logs: loaded.directories.logs.clone(),
         log_policy: log_policy(&loaded.settings.logs),
         secrets: secrets(loaded, process),
-        settings: settings(&loaded.settings),
+        settings: settings(loaded),
         consent: CONSENT.map(str::to_owned).into(),
         launcher: launcher(&loaded.settings.launcher),
         guard: Some(process.executable.clone()),
@@ -87,6 +87,8 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
         liveness: None,
         ready_timeout: settings.launcher.ready_timeout,
         stop_grace: settings.launcher.stop_grace,
+        stop: StopSpec::default(),
+        autostart: true,
     };
     let supervision = settings.components.get(component.name).cloned().unwrap_or_default();
     programs::supervise(&mut spec, &supervision, programs::own_watchdog(replaced_by.is_some()));
@@ -127,15 +129,17 @@ fn sockets(component: &Component, loaded: &Loaded) -> Vec<Listen> {
 /// What no log may show. The password is masked by itself, too: programs print it without its URL.
 fn secrets(loaded: &Loaded, process: &Process) -> Vec<Secret> {
     let password = mongodb::password(&loaded.settings.store.url).map(Secret::new);
-    let given = loaded.settings.components.values().flat_map(|component| &component.env);
-    let given = given.filter(|(name, _)| is_secret(name)).map(|(_, value)| Secret::new(value.clone()));
+    let given = loaded.settings.components.values().map(|component| &component.env);
+    let given = given.chain(loaded.env_files.variables.values()).flatten();
+    let given = given.filter(|(name, value)| is_secret(name) && !value.is_empty());
+    let given = given.map(|(_, value)| Secret::new(value.clone()));
     loaded.api_key.iter().cloned().chain([process.token.clone()]).chain(password).chain(given).collect()
 }
 
 /// Every setting, with what stands for its value: by these two plans are compared, and a value may be a secret.
-fn settings(settings: &Settings) -> BTreeMap<String, String> {
+fn settings(loaded: &Loaded) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    let all = serde_json::to_value(settings).expect("settings can be written as JSON");
+    let all = serde_json::to_value(&loaded.settings).expect("settings can be written as JSON");
     let mut open: Vec<(String, &Value)> = vec![(String::new(), &all)];
     while let Some((key, value)) = open.pop() {
         match value {
@@ -147,6 +151,12 @@ fn settings(settings: &Settings) -> BTreeMap<String, String> {
                 found.insert(key, digest(&value.to_string()));
             }
         }
+    }
+    // What their files say is a part of the setting that names them.
+    for (name, variables) in &loaded.env_files.variables {
+        found
+            .entry(format!("components.{name}.env-file"))
+            .and_modify(|known| *known = digest(&(&known, variables)));
     }
     found
 }

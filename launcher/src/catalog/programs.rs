@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::process::{Process, digest};
 use crate::config::{ComponentConfig, Loaded, ProbeConfig, split_url};
 use crate::supervisor::{
-    Ask, ComponentKind, ComponentSpec, Launch, ProbeSpec, Readiness, RestartPolicy, RestartWhen,
+    Ask, ComponentKind, ComponentSpec, Launch, ProbeSpec, Readiness, RestartPolicy, RestartWhen, StopSpec,
 };
 
 /// How long one of ours may give no sign of life. It gives one every ten seconds, so this is a process that is stuck, not a
@@ -38,6 +38,11 @@ pub(super) fn supervise(spec: &mut ComponentSpec, config: &ComponentConfig, watc
     spec.watchdog = config.watchdog.or(watchdog).filter(|patience| !patience.is_zero());
     spec.ready_timeout = config.ready_timeout.unwrap_or(spec.ready_timeout);
     spec.stop_grace = config.stop_grace.unwrap_or(spec.stop_grace);
+    spec.stop = StopSpec {
+        signal: config.stop_signal,
+        command: config.stop_command.iter().map(OsString::from).collect(),
+    };
+    spec.autostart = config.autostart;
 }
 
 /// The watchdog of one of ours; a program in its place need not give signs of life.
@@ -55,13 +60,14 @@ pub(super) fn program(
     let command: Vec<String> = config.command.iter().chain(&config.args).cloned().collect();
     let (program, args) = shimmed(&command, process);
     let launcher = &loaded.settings.launcher;
+    let environment = loaded.environment_of(name);
     let mut spec = ComponentSpec {
         name: name.to_owned(),
         kind: config.kind,
         launch: Launch::Command {
             program,
             args,
-            env: config.env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            env: environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             env_remove: process.settings_variables.clone(),
             cwd: config.cwd.as_ref().map(PathBuf::from),
         },
@@ -76,8 +82,10 @@ pub(super) fn program(
         liveness: config.liveness.as_ref().map(probe),
         ready_timeout: launcher.ready_timeout,
         stop_grace: launcher.stop_grace,
+        stop: StopSpec::default(),
+        autostart: true,
         // Only what a process is started with; the rest is put into force without a restart.
-        config_digest: digest(&(command, &config.env, &config.cwd)),
+        config_digest: digest(&(command, &environment, &config.cwd)),
     };
     supervise(&mut spec, config, None);
     spec

@@ -49,7 +49,7 @@ pub(super) fn check(place: &Where, without: &Without, args: &Args) -> Result<Exi
     if let Some(pid) = running {
         output::line(&format!("a launcher is already running here (pid {pid}); skipped the port check"));
     }
-    for (found, advice) in directories::exposed(&loaded.directories, &loaded.dotenvs) {
+    for (found, advice) in directories::exposed(&loaded.directories, &loaded.secret_files()) {
         output::error(&format!("warning: {found}: {advice}"));
     }
     match problems.first() {

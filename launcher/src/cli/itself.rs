@@ -38,7 +38,7 @@ impl Itself {
     ) -> Result<Self, Failure> {
         let mut itself = Self {
             data: loaded.directories.data.clone(),
-            files: loaded.file.iter().chain(&loaded.dotenvs).cloned().collect(),
+            files: planner.watched(),
             planner: Arc::clone(planner),
             plans,
             limits,
@@ -57,6 +57,11 @@ impl Itself {
         self.limits.set(plan.log_policy);
         if let Err(failure) = self.serve(plan.launcher.metrics) {
             tracing::error!("cannot serve the launcher's metrics: {failure}");
+        }
+        let files = self.planner.watched();
+        if files != self.files {
+            self.files = files;
+            self.watch = None;
         }
         self.look(plan.launcher.watch);
     }

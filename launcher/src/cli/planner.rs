@@ -34,10 +34,21 @@ struct State {
     ours: Vec<SocketAddr>,
     /// The watched MongoDB with its URL: one client for the whole run.
     mongodb: Option<(String, External)>,
-    /// The files of the configuration in force, but for those that said nothing.
-    files: Vec<PathBuf>,
-    /// The same of the configuration read last.
-    read: Vec<PathBuf>,
+    /// The files of the configuration in force.
+    in_force: Files,
+    /// Those of the configuration read last.
+    read: Files,
+}
+
+/// The files of a configuration.
+#[derive(Debug, Clone, Default)]
+struct Files {
+    /// All of them, whether they are there or not.
+    named: Vec<PathBuf>,
+    /// Those that say anything.
+    full: Vec<PathBuf>,
+    /// Those that a key of the configuration names.
+    by_key: Vec<PathBuf>,
 }
 
 impl Planner {
@@ -49,16 +60,21 @@ impl Planner {
     /// The plan of a configuration whose ports were tried already.
     pub(super) fn first(&self, loaded: &Loaded) -> Plan {
         self.remember_addresses(loaded);
-        let files = with_content(loaded);
-        lock(&self.state).files = files;
+        let files = Files::of(loaded);
+        lock(&self.state).in_force = files;
         self.plan(loaded)
     }
 
     /// What was read last is in force.
     pub(super) fn is_in_force(&self) {
         let mut state = lock(&self.state);
-        state.files = state.read.clone();
+        state.in_force = state.read.clone();
         *lock(&self.problem) = None;
+    }
+
+    /// The files whose change is a change of the configuration in force.
+    pub(super) fn watched(&self) -> Vec<PathBuf> {
+        lock(&self.state).in_force.named.clone()
     }
 
     /// A plan was not put in force, for this reason.
@@ -75,7 +91,7 @@ impl Planner {
     fn load_again(&self, consent: Consent) -> Result<Loaded, String> {
         let loaded =
             config::load(&self.request, &self.environment).map_err(|mistakes| mistakes.to_string())?;
-        let read = with_content(&loaded);
+        let read = Files::of(&loaded);
         if consent == Consent::Missing {
             self.find_emptied(&read)?;
         }
@@ -92,10 +108,11 @@ impl Planner {
     }
 
     /// A file that says nothing any more was most likely caught while it is written; taken at its word, it moves a running chat to
-    /// the default store and ports.
-    fn find_emptied(&self, read: &[PathBuf]) -> Result<(), String> {
-        let state = lock(&self.state);
-        match state.files.iter().find(|file| !read.contains(file)) {
+    /// the default store and ports. An `env-file` that is no longer named is another matter.
+    fn find_emptied(&self, read: &Files) -> Result<(), String> {
+        let in_force = &lock(&self.state).in_force;
+        let is_dropped = |file: &PathBuf| in_force.by_key.contains(file) && !read.named.contains(file);
+        match in_force.full.iter().find(|file| !read.full.contains(file) && !is_dropped(file)) {
             None => Ok(()),
             Some(file) => Err(format!(
                 "{} is empty or missing; if that is intended, apply it with 'launcher reload --yes'",
@@ -142,11 +159,16 @@ impl Planner {
     }
 }
 
-/// The files of a configuration that say anything.
-fn with_content(loaded: &Loaded) -> Vec<PathBuf> {
-    let files = loaded.file.iter().chain(&loaded.dotenvs);
-    let says = |file: &&PathBuf| std::fs::read(file).is_ok_and(|content| !content.trim_ascii().is_empty());
-    files.filter(says).cloned().collect()
+impl Files {
+    fn of(loaded: &Loaded) -> Self {
+        let says =
+            |file: &&PathBuf| std::fs::read(file).is_ok_and(|content| !content.trim_ascii().is_empty());
+        Self {
+            named: loaded.files().cloned().collect(),
+            full: loaded.files().filter(says).cloned().collect(),
+            by_key: loaded.env_files.paths.clone(),
+        }
+    }
 }
 
 /// What is behind these locks is whole even if a thread that held one has panicked.

@@ -71,6 +71,7 @@ pub(crate) fn component(name: &str, state: State) -> ComponentStatus {
         status_text: None,
         log: Dropped::default(),
         required: true,
+        autostart: true,
         same_crashes: 0,
         load: None,
         liveness: None,

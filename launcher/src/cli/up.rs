@@ -72,7 +72,7 @@ fn run(
     small_runtime()?.block_on(async {
         let claim = lock.claim().await?;
         preflight(loaded).await?;
-        for (found, advice) in directories::exposed(&loaded.directories, &loaded.dotenvs) {
+        for (found, advice) in directories::exposed(&loaded.directories, &loaded.secret_files()) {
             tracing::warn!("{found}: {advice}");
             output::error(&format!("warning: {found}: {advice}"));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::supervisor::{ComponentKind, Dependents, RestartWhen};
+use crate::supervisor::{ComponentKind, Dependents, RestartWhen, StopSignal};
 
 /// One component. Of ours only what supervises it can be set; see [`ComponentConfig::PROGRAM_KEYS`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct ComponentConfig {
     pub args: Vec<String>,
     /// Variables of its environment, besides ours.
     pub env: BTreeMap<String, String>,
+    /// Files with more of them, as `.env`; a later file wins over an earlier one, and `env` over all. Relative to the configuration.
+    #[serde(deserialize_with = "one_or_many")]
+    pub env_file: Vec<String>,
     /// Its working directory.
     pub cwd: Option<String>,
     /// What must be ready before it is started.
@@ -64,12 +67,19 @@ pub struct ComponentConfig {
     /// How long it may take to end, where it is not as `launcher.stop-grace` says.
     #[serde(with = "kit::duration::optional")]
     pub stop_grace: Option<Duration>,
+    /// The signal that asks it to end.
+    pub stop_signal: StopSignal,
+    /// Run first when it is to end; the signal is sent if it fails, and at the end of `stop-grace`.
+    #[serde(deserialize_with = "one_or_many")]
+    pub stop_command: Vec<String>,
+    /// Whether it is started with the launcher, and not only by the operator.
+    pub autostart: bool,
 }
 
 impl ComponentConfig {
     /// The keys that say what the program is. Ours are what they are, so these are for the operator's own programs.
-    pub(crate) const PROGRAM_KEYS: [&'static str; 9] =
-        ["type", "command", "args", "env", "cwd", "needs", "address", "notify", "probe"];
+    pub(crate) const PROGRAM_KEYS: [&'static str; 10] =
+        ["type", "command", "args", "env", "env-file", "cwd", "needs", "address", "notify", "probe"];
 }
 
 impl Default for ComponentConfig {
@@ -79,6 +89,7 @@ impl Default for ComponentConfig {
             command: Vec::new(),
             args: Vec::new(),
             env: BTreeMap::new(),
+            env_file: Vec::new(),
             cwd: None,
             needs: vec!["chat-server".to_owned()],
             address: None,
@@ -96,6 +107,9 @@ impl Default for ComponentConfig {
             watchdog: None,
             ready_timeout: None,
             stop_grace: None,
+            stop_signal: StopSignal::Term,
+            stop_command: Vec::new(),
+            autostart: true,
         }
     }
 }

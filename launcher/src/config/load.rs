@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kit::Secret;
 
+use super::env_file::{self, EnvFiles};
 use super::environment::{self, Environment};
 use super::layers::{Layers, Origins};
 use super::mistake::{Mistake, Mistakes};
@@ -39,12 +40,37 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
     /// The `.env` files that were looked for.
     pub dotenvs: Vec<PathBuf>,
+    /// What the components' `env-file` say.
+    pub env_files: EnvFiles,
     /// The bot's key.
     pub api_key: Option<Secret>,
     /// Where data and logs lie.
     pub directories: Directories,
     /// The flags that leave components out, such as `--no-web`.
     pub without: Vec<&'static str>,
+}
+
+impl Loaded {
+    /// Every file that the configuration was read from, or would be if it were there.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.file.iter().chain(&self.dotenvs).chain(&self.env_files.paths)
+    }
+
+    /// Those of them that may hold secrets.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<PathBuf> {
+        self.dotenvs.iter().chain(&self.env_files.paths).cloned().collect()
+    }
+
+    /// The environment that a component is given: that of its files, and of its `env` over it.
+    #[must_use]
+    pub fn environment_of(&self, component: &str) -> BTreeMap<String, String> {
+        let mut variables = self.env_files.variables.get(component).cloned().unwrap_or_default();
+        if let Some(config) = self.settings.components.get(component) {
+            variables.extend(config.env.clone());
+        }
+        variables
+    }
 }
 
 /// Finds, reads and checks the configuration.
@@ -75,6 +101,9 @@ pub fn load(request: &Request, environment: &Environment) -> Result<Loaded, Mist
     }
     let (settings, origins, mut mistakes) = layers.finish();
     mistakes.extend(rules::check(&settings, &origins));
+    let base = place.file.as_deref().and_then(Path::parent).unwrap_or(&environment.directory);
+    let (env_files, wrong) = env_file::read(&settings, &origins, base);
+    mistakes.extend(wrong);
     let api_key = environment::api_key(&environment.variables).or(api_key);
     mistakes.extend(api_key.as_ref().and_then(environment::short_key));
     Mistakes::check(mistakes)?;
@@ -83,6 +112,7 @@ pub fn load(request: &Request, environment: &Environment) -> Result<Loaded, Mist
         origins,
         file: place.file,
         dotenvs: place.dotenvs,
+        env_files,
         api_key,
         directories: place::directories(request.data.as_deref(), request.logs.as_deref(), environment)?,
         without: request.without.clone(),

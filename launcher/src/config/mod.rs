@@ -6,6 +6,7 @@
 
 mod assignment;
 mod components;
+mod env_file;
 mod environment;
 mod expand;
 mod file;
@@ -25,6 +26,7 @@ mod text;
 pub mod watch;
 
 pub use components::{ComponentConfig, ProbeConfig};
+pub use env_file::EnvFiles;
 pub(crate) use environment::is_settings_variable;
 pub use environment::{Environment, OPENAI_API_KEY};
 pub use layers::Origins;

@@ -265,7 +265,9 @@ fn every_key_of_a_component_is_explained_and_read_as_it_is_explained() {
             "{key} is not in the example"
         );
     }
-    let loaded = Setup::new(&example.join("\n")).load().unwrap();
+    let setup = Setup::new(&example.join("\n")).dotenv("config/.env.bridge", "TOWN=Berlin\n");
+    let loaded = setup.load().unwrap();
+    assert_eq!(loaded.environment_of("bridge").len(), 2);
     assert!(loaded.settings.components["bridge"].probe.is_some());
 }
 

@@ -24,7 +24,7 @@ pub async fn examine(loaded: &Loaded, running: Option<&Snapshot>) -> Vec<Finding
     let probes = running.map(probe::probes).unwrap_or_default();
     let running = running.map(|snapshot| snapshot.launcher_pid);
     // First, for the rest looks into them.
-    let directories = disk::directories(&loaded.directories, &loaded.dotenvs);
+    let directories = disk::directories(&loaded.directories, &loaded.secret_files());
     let (store, bot) = tokio::join!(services::store(loaded, running), services::bot(loaded));
     let (bot, clock_ahead_s) = bot;
     let mut findings = vec![clock::clock(&loaded.directories, clock_ahead_s)];

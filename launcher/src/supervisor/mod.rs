@@ -30,6 +30,7 @@ mod short_path;
 mod signals;
 pub mod spec;
 pub mod status;
+mod stop;
 mod sweep;
 
 pub use cgroup::{join as join_control_group, place as control_group_place};
@@ -42,6 +43,7 @@ pub use spec::{
     Listen, LogFormat, LogPolicy, Plan, Probe, ProbeSpec, Readiness, RestartPolicy, RestartWhen,
 };
 pub use status::{Awaited, Snapshot};
+pub use stop::{StopSignal, StopSpec};
 pub use sweep::{RUN, guard};
 
 use kit::{Exit, Failure};

@@ -13,6 +13,8 @@ use kit::Secret;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::stop::StopSpec;
+
 /// Everything the supervisor needs to know.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -79,11 +81,23 @@ pub struct ComponentSpec {
     pub liveness: Option<ProbeSpec>,
     /// How long it may take to be ready; after that it is ended and the start counts as a crash.
     pub ready_timeout: Duration,
-    /// How long it may take to end after TERM; after that it is killed.
+    /// How long it may take to end after its signal; after that it is killed. Its stop command has as long before the signal.
     pub stop_grace: Duration,
+    /// How it is asked to end.
+    pub stop: StopSpec,
+    /// Whether it is started by itself, at the start or when a new plan brings it, and not only by the operator.
+    pub autostart: bool,
     /// Stands for its configuration: a reload restarts it when this differs. What differs beside it holds at once, or, as in
     /// `launch`, from its next start on.
     pub config_digest: String,
+}
+
+impl ComponentSpec {
+    /// How long it may take to end in all.
+    pub(super) fn stop_patience(&self) -> Duration {
+        let phases = if self.stop.command.is_empty() { 1 } else { 2 };
+        self.stop_grace.saturating_mul(phases)
+    }
 }
 
 /// What the end of a component means.

@@ -94,6 +94,9 @@ pub struct ComponentStatus {
     /// Whether the whole is unhealthy while this one is.
     #[serde(default = "yes")]
     pub required: bool,
+    /// Whether it is started with the launcher; one that is not is well without being started.
+    #[serde(default = "yes")]
+    pub autostart: bool,
     /// How many times in a row it has ended by itself in the same way: same status, same last lines but for numbers.
     #[serde(default)]
     pub same_crashes: u32,
@@ -128,7 +131,8 @@ impl ComponentStatus {
     /// Whether the whole may be healthy with this one as it is.
     #[must_use]
     pub fn is_fine(&self) -> bool {
-        !self.required || matches!(self.state, State::Ready | State::Finished | State::Skipped)
+        let is_at_rest = self.state == State::Stopped && !self.autostart;
+        !self.required || is_at_rest || matches!(self.state, State::Ready | State::Finished | State::Skipped)
     }
 }
 

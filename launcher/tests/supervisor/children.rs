@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use kit::Notifier;
 use launcher::supervisor::{
-    ComponentKind, ComponentSpec, Dependents, Hooks, Launch, Readiness, RestartPolicy, RestartWhen, supervise,
+    ComponentKind, ComponentSpec, Dependents, Hooks, Launch, Readiness, RestartPolicy, RestartWhen, StopSpec,
+    supervise,
 };
 
 use crate::bench::{block_on, claim, plan};
@@ -83,6 +84,8 @@ fn component(
         liveness: None,
         ready_timeout: Duration::from_secs(20),
         stop_grace: Duration::from_secs(10),
+        stop: StopSpec::default(),
+        autostart: true,
         config_digest: String::new(),
     }
 }

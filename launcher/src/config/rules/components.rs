@@ -90,6 +90,12 @@ fn supervision(component: &ComponentConfig, complain: &mut impl FnMut(&str, Stri
     for (key, _) in times.iter().filter(|(_, time)| time.is_some_and(|time| time.is_zero())) {
         complain(key, "must be greater than zero".to_owned());
     }
+    if component.stop_command.first().is_some_and(String::is_empty) {
+        complain(
+            "stop-command",
+            "names no program; write stop-command = [\"program\", \"argument\"]".to_owned(),
+        );
+    }
     if component.backoff > component.backoff_max {
         complain("backoff-max", "is less than backoff".to_owned());
     }

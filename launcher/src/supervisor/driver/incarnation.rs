@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::farewell::Farewell;
 use super::notify::{Directory, Said, Socket};
 use super::probe::{Probes, awaited_line};
 use super::process::Process;
@@ -37,9 +38,10 @@ const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
 
 /// What the process is sent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Order {
-    Terminate,
+    /// As this says.
+    Terminate(Box<ComponentSpec>, Uuid),
     Kill,
     /// Its socket was deleted.
     Renew,
@@ -70,9 +72,9 @@ impl Incarnation {
     }
 
     /// Asks it to end, and asks it nothing more.
-    pub(super) fn terminate(&mut self) {
+    pub(super) fn terminate(&mut self, spec: Box<ComponentSpec>, run_id: Uuid) {
         self.probes.end();
-        let _ = self.orders.try_send(Order::Terminate);
+        let _ = self.orders.try_send(Order::Terminate(spec, run_id));
     }
 
     /// Makes its socket again.
@@ -155,13 +157,15 @@ async fn live(
     reporter: Reporter,
 ) {
     let mut fate = Fate::default();
+    let mut farewell = Farewell::default();
     let mut is_named = false;
     loop {
         tokio::select! {
             biased;
             () = process.ended() => break,
-            order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process, &mut socket),
+            order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process, &mut socket, &mut farewell),
             said = socket.receive(process.group()) => reporter.said(said.unwrap_or_default()).await,
+            signal = farewell.signal() => process.terminate(signal),
             () = fate.overdue(), if !is_named => {
                 is_named = true;
                 reporter.tell(Report::Unkillable(process.describe())).await;
@@ -185,8 +189,9 @@ async fn live(
             reporter.tell(Report::MainExited(exit)).await;
         }
         tokio::select! {
-            order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process, &mut socket),
+            order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process, &mut socket, &mut farewell),
             said = socket.receive(process.group()) => reporter.said(said.unwrap_or_default()).await,
+            signal = farewell.signal() => process.terminate(signal),
             () = process.others_ended() => {}
         }
     }
@@ -206,19 +211,35 @@ struct Fate {
 }
 
 impl Fate {
-    fn obey(&mut self, order: Option<Order>, process: &mut Process, socket: &mut Socket) {
+    fn obey(
+        &mut self,
+        order: Option<Order>,
+        process: &mut Process,
+        socket: &mut Socket,
+        farewell: &mut Farewell,
+    ) {
         match order {
             Some(Order::Renew) => {
                 if let Err(error) = socket.renew() {
                     tracing::warn!(%error, "cannot make the notification socket of a component again");
                 }
             }
-            Some(Order::Terminate) => process.terminate(),
+            // Its command is for a process that runs; what that has left behind gets the signal.
+            Some(Order::Terminate(spec, _)) if process.has_ended() => {
+                process.terminate(spec.stop.signal.signal())
+            }
+            Some(Order::Terminate(spec, run_id)) => {
+                if let Some(signal) = farewell.begin(spec, run_id, process.id()) {
+                    process.terminate(signal);
+                }
+            }
             Some(Order::Kill) => {
+                farewell.end();
                 self.killed.get_or_insert_with(Instant::now);
                 process.kill();
             }
             None => {
+                farewell.end();
                 self.killed.get_or_insert_with(Instant::now);
                 self.forsaken = Some(Instant::now());
                 process.kill();

@@ -6,6 +6,7 @@
 
 mod change;
 mod dependencies;
+mod farewell;
 mod groups;
 mod guard;
 mod housing;
@@ -16,6 +17,7 @@ mod notify;
 mod operator;
 mod probe;
 mod process;
+mod program;
 mod reload;
 mod report;
 mod reports;
@@ -254,8 +256,10 @@ impl Driver {
         match action {
             Action::Spawn { name, epoch } => self.spawn(name, epoch, events),
             Action::Terminate { name, epoch } => {
-                if let Some(incarnation) = self.incarnation_mut(&name, epoch) {
-                    incarnation.terminate();
+                let spec = self.machine.component(&name).map(|component| Box::new(component.spec.clone()));
+                let run_id = self.plan.run_id;
+                if let Some((incarnation, spec)) = self.incarnation_mut(&name, epoch).zip(spec) {
+                    incarnation.terminate(spec, run_id);
                 }
                 self.tell_of_stop();
             }

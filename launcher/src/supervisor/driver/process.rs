@@ -104,8 +104,8 @@ impl Process {
     }
 
     /// Asks all of it to end; what is stopped must be woken to hear it.
-    pub(super) fn terminate(&mut self) {
-        self.signal(&[Signal::TERM, Signal::CONT]);
+    pub(super) fn terminate(&mut self, signal: Signal) {
+        self.signal(&[signal, Signal::CONT]);
     }
 
     /// Ends all of it.
@@ -117,6 +117,11 @@ impl Process {
     /// Waits until the process has ended. It is a zombie then.
     pub(super) async fn ended(&self) {
         self.watch.ended().await;
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.watch.has_ended()
     }
 
     /// How it ended, once it has.

@@ -50,6 +50,7 @@ impl Driver {
             next_try_ms: next_try(component, now).map(milliseconds),
             status_text: component.status_text.clone(),
             required: component.spec.required,
+            autostart: component.spec.autostart,
             same_crashes: component.same_crashes,
             log: self.logs.dropped(&component.spec.name),
             liveness: self.liveness.get(&component.spec.name).and_then(|liveness| liveness.status(now)),

@@ -58,6 +58,11 @@ mod linux {
             exit(WaitId::PidFd(self.0.as_fd()))
         }
 
+        /// Whether it has ended.
+        pub(in crate::supervisor::driver) fn has_ended(&self) -> bool {
+            has_ended(WaitId::PidFd(self.0.as_fd()))
+        }
+
         /// Waits until it has ended.
         pub(in crate::supervisor::driver) async fn ended(&self) {
             loop {
@@ -99,6 +104,11 @@ mod elsewhere {
         /// How it ended, once it has.
         pub(in crate::supervisor::driver) fn exit(&self) -> ProcessExit {
             exit(WaitId::Pid(self.0))
+        }
+
+        /// Whether it has ended.
+        pub(in crate::supervisor::driver) fn has_ended(&self) -> bool {
+            has_ended(WaitId::Pid(self.0))
         }
 
         /// Waits until it has ended.

@@ -106,6 +106,10 @@ fn plans() -> impl Strategy<Value = Vec<ComponentSpec>> {
             let is = |bit: u32| bits >> bit & 1 == 1;
             spec.watchdog = is(30).then(|| Duration::from_secs(20));
             spec.dependents = if is(29) { Dependents::Restart } else { Dependents::Keep };
+            spec.autostart = !is(25);
+            if is(24) {
+                spec.stop.command = vec!["stop".into()];
+            }
             spec.kind = if is(26) { ComponentKind::Oneshot } else { ComponentKind::Service };
             spec.restart.when = match (is(28), is(27)) {
                 (true, true) => RestartWhen::Never,

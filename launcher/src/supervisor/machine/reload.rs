@@ -16,10 +16,11 @@ impl Machine {
         for spec in components {
             let skipped = matches!(spec.launch, Launch::Skip { .. });
             let list = match self.components.get(&spec.name) {
-                None if skipped => &mut summary.kept,
+                None if skipped || !spec.autostart => &mut summary.kept,
                 None => &mut summary.started,
                 Some(old) => match (matches!(old.spec.launch, Launch::Skip { .. }), skipped) {
                     (true, true) => &mut summary.kept,
+                    (true, false) if !spec.autostart => &mut summary.changed,
                     (true, false) => &mut summary.started,
                     (false, true) => &mut summary.stopped,
                     (false, false) if old.spec == *spec => &mut summary.kept,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::supervisor::spec::{ComponentKind, ComponentSpec, Dependents, Launch, Readiness, RestartPolicy};
+use crate::supervisor::stop::StopSpec;
 
 /// A component that is never really started.
 pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
@@ -28,6 +29,8 @@ pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
         liveness: None,
         ready_timeout: Duration::from_secs(10),
         stop_grace: Duration::from_secs(5),
+        stop: StopSpec::default(),
+        autostart: true,
         config_digest: "1".to_owned(),
     }
 }

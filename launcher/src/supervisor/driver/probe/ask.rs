@@ -2,28 +2,17 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::unix::pipe;
-use tokio::process::Child;
 use uuid::Uuid;
 
-use crate::supervisor::children::Started;
 use crate::supervisor::driver::process::dress;
-use crate::supervisor::driver::report::last_line;
-use crate::supervisor::driver::watch::Watch;
-use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::driver::program::run;
 use crate::supervisor::spec::{Answered, Ask, ComponentSpec, ProbeSpec};
 
 /// A status line is shorter; whoever sends more before its end is no HTTP server.
 const MAX_STATUS_LINE: usize = 1024;
-
-/// So many bytes of what a program writes are looked at; the rest is read and forgotten.
-const MAX_OUTPUT: usize = 4096;
 
 /// Asks; an answer that takes too long is the caller's to give up by dropping this, which ends all that it has begun.
 pub(super) async fn ask(probe: &ProbeSpec, spec: &ComponentSpec, run_id: Uuid) -> Answered {
@@ -75,78 +64,8 @@ fn status(head: &[u8]) -> Option<u16> {
 async fn exec(command: &[OsString], spec: &ComponentSpec, run_id: Uuid) -> Result<(), String> {
     let unstartable = |error: io::Error| format!("its probe cannot be started: {error}");
     let (program, args) = command.split_first().ok_or("its probe names no program")?;
-    let mut dressed = dress(program.as_ref(), args, spec, run_id).map_err(unstartable)?;
-    let (output, input) = io::pipe().map_err(unstartable)?;
-    let mut output = pipe::Receiver::from_owned_fd(output.into()).map_err(unstartable)?;
-    dressed.stdin(Stdio::null()).stderr(input.try_clone().map_err(unstartable)?).stdout(input);
-    let mut program = Program::start(dressed).map_err(unstartable)?;
-    let mut text = Vec::new();
-    let status = tokio::select! {
-        status = program.ended() => status.map_err(unstartable)?,
-        never = collect(&mut output, &mut text) => never,
-    };
-    // What it wrote just before its end.
-    let _ = tokio::time::timeout(Duration::ZERO, collect(&mut output, &mut text)).await;
-    if status.success() {
-        return Ok(());
-    }
-    let lines: Vec<String> = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
-    let said = last_line(&lines).map(|line| format!(": {line}")).unwrap_or_default();
-    Err(format!("its probe {}{said}", ProcessExit::of(status)))
-}
-
-/// Reads on and on, and keeps the beginning; a descendant may hold the pipe open for ever.
-async fn collect(output: &mut pipe::Receiver, text: &mut Vec<u8>) -> ExitStatus {
-    let mut buffer = [0; MAX_OUTPUT];
-    loop {
-        match output.read(&mut buffer).await {
-            Ok(count) if count > 0 => {
-                let room = MAX_OUTPUT.saturating_sub(text.len());
-                text.extend_from_slice(&buffer[..count.min(room)]);
-            }
-            Ok(_) | Err(_) => std::future::pending().await,
-        }
-    }
-}
-
-/// A program with its group; both are killed when this is dropped.
-struct Program {
-    child: Child,
-    group: Option<Pid>,
-    _registered: Option<Started>,
-}
-
-impl Program {
-    fn start(mut command: std::process::Command) -> io::Result<Self> {
-        use std::os::unix::process::CommandExt;
-        command.process_group(0);
-        let mut command = tokio::process::Command::from(command);
-        let child = command.kill_on_drop(true).spawn()?;
-        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let registered = child.id().map(Started::helper);
-        Ok(Self { child, group, _registered: registered })
-    }
-
-    /// Its end; what it leaves of its group is killed while it is a zombie that holds the group's number.
-    async fn ended(&mut self) -> io::Result<ExitStatus> {
-        if let Some(group) = self.group {
-            Watch::on(group)?.ended().await;
-            self.kill();
-        }
-        self.child.wait().await
-    }
-
-    fn kill(&mut self) {
-        if let Some(group) = self.group.take() {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.kill();
-    }
+    let dressed = dress(program.as_ref(), args, spec, run_id).map_err(unstartable)?;
+    run(dressed).await.map_err(|what| format!("its probe {what}"))
 }
 
 #[cfg(test)]
@@ -173,7 +92,7 @@ mod tests {
         http(&server(answer).await, "/healthz").await
     }
 
-    async fn run(command: &[&str]) -> Result<(), String> {
+    async fn run_probe(command: &[&str]) -> Result<(), String> {
         let command: Vec<OsString> = command.iter().map(OsString::from).collect();
         exec(&command, &component("web", &[]), Uuid::nil()).await
     }
@@ -213,18 +132,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_says_by_its_code_and_its_last_line() {
-        assert_eq!(run(&["true"]).await, Ok(()));
+        assert_eq!(run_probe(&["true"]).await, Ok(()));
         assert_eq!(
-            run(&["sh", "-c", "test $P2P_RUN = 00000000-0000-0000-0000-000000000000/web"]).await,
+            run_probe(&["sh", "-c", "test $P2P_RUN = 00000000-0000-0000-0000-000000000000/web"]).await,
             Ok(())
         );
         assert_eq!(
-            run(&["sh", "-c", "echo no >&2; exit 3"]).await.unwrap_err(),
+            run_probe(&["sh", "-c", "echo no >&2; exit 3"]).await.unwrap_err(),
             "its probe exited with code 3: no"
         );
         let flood = "yes | head -c 1000000; (sleep 600)& exit 0";
-        assert_eq!(run(&["sh", "-c", flood]).await, Ok(()), "neither a flood nor a descendant is waited for");
-        assert!(run(&["/nonexistent"]).await.unwrap_err().starts_with("its probe cannot be started"));
+        assert_eq!(
+            run_probe(&["sh", "-c", flood]).await,
+            Ok(()),
+            "neither a flood nor a descendant is waited for"
+        );
+        assert!(run_probe(&["/nonexistent"]).await.unwrap_err().starts_with("its probe cannot be started"));
     }
 
     #[tokio::test]
@@ -233,7 +156,7 @@ mod tests {
         let path = dir.path().join("pid");
         let script = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", path.display());
         let command = ["sh", "-c", &script];
-        let asked = run(&command);
+        let asked = run_probe(&command);
         let written = async {
             while !path.exists() {
                 tokio::task::yield_now().await;

@@ -35,6 +35,9 @@ const KILL_PATIENCE: Duration = Duration::from_secs(3);
 /// A process that asks for more time to start or to stop gets at most this many times what it had: all ends.
 const MAX_EXTENSION: u32 = 10;
 
+/// What there is to say of one that waits for the operator.
+const NOT_BY_ITSELF: &str = "autostart = false: it starts only when asked to";
+
 /// What a component does now.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Phase {
@@ -113,12 +116,15 @@ pub(crate) struct Component {
 impl Component {
     pub(super) fn new(now: Instant, spec: ComponentSpec) -> Self {
         let phase = match &spec.launch {
-            Launch::Command { .. } => Phase::Waiting,
+            Launch::Command { .. } if spec.autostart => Phase::Waiting,
+            Launch::Command { .. } => Phase::Stopped,
             Launch::Skip { reason } => Phase::Skipped { reason: reason.clone() },
         };
+        let note = (phase == Phase::Stopped).then(|| NOT_BY_ITSELF.to_owned());
         Self {
             spec,
             phase,
+            note,
             epoch: 0,
             pid: None,
             restarts: 0,
@@ -126,7 +132,6 @@ impl Component {
             last_error: None,
             status_text: None,
             same_crashes: 0,
-            note: None,
             unkillable: None,
             retired: false,
             deadline: None,
@@ -286,7 +291,7 @@ impl Component {
     /// `STOPPING=1`: it is on its way out by itself. It is not told to end, but may not take for ever.
     pub(super) fn on_leaving(&mut self, now: Instant, out: &mut Vec<Action>) {
         if self.is_at_work() {
-            self.begin_to_stop(now, Then::Own, "announced that it is stopping", out);
+            self.begin_to_stop(now, Then::Own, self.spec.stop_grace, "announced that it is stopping", out);
         }
     }
 
@@ -365,7 +370,7 @@ impl Component {
         let limit = match &self.phase {
             Phase::Starting { .. } => Some(self.spec.ready_timeout),
             Phase::Ready { .. } | Phase::Unready { .. } => self.watchdog,
-            Phase::Stopping { killed: false, .. } => Some(self.spec.stop_grace),
+            Phase::Stopping { killed: false, .. } => Some(self.spec.stop_patience()),
             Phase::Stopping { killed: true, .. } => Some(KILL_PATIENCE),
             Phase::Waiting
             | Phase::Backoff { .. }
@@ -383,9 +388,9 @@ impl Component {
         self.set_alarm(at, out);
     }
 
-    /// Told to end, with TERM; later with KILL.
+    /// Told to end, in its own way; later with KILL.
     pub(super) fn stop(&mut self, now: Instant, then: Then, why: &str, out: &mut Vec<Action>) {
-        self.begin_to_stop(now, then, why, out);
+        self.begin_to_stop(now, then, self.spec.stop_patience(), why, out);
         out.push(Action::Terminate { name: self.spec.name.clone(), epoch: self.epoch });
     }
 
@@ -398,10 +403,17 @@ impl Component {
         }
     }
 
-    fn begin_to_stop(&mut self, now: Instant, then: Then, why: &str, out: &mut Vec<Action>) {
+    fn begin_to_stop(
+        &mut self,
+        now: Instant,
+        then: Then,
+        patience: Duration,
+        why: &str,
+        out: &mut Vec<Action>,
+    ) {
         self.credit(now);
-        let until = later(now, self.spec.stop_grace);
-        self.limit = later(now, self.spec.stop_grace.saturating_mul(MAX_EXTENSION));
+        let until = later(now, patience);
+        self.limit = later(now, patience.saturating_mul(MAX_EXTENSION));
         self.enter(Phase::Stopping { then, until, killed: false }, why, out);
         self.set_alarm(until, out);
     }

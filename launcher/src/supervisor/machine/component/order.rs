@@ -87,7 +87,8 @@ impl Component {
                 self.phase = Phase::Skipped { reason };
             }
         } else if matches!(self.phase, Phase::Skipped { .. }) {
-            self.enter(Phase::Waiting, why, out);
+            let phase = if self.spec.autostart { Phase::Waiting } else { Phase::Stopped };
+            self.enter(phase, why, out);
         } else if changed && !self.stays_down() {
             self.on_verb(now, Verb::Restart, why, out);
         }

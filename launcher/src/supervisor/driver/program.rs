@@ -1,0 +1,95 @@
+//! Runs a program that is asked something of a component, or does something to it: a probe, a command that stops it.
+
+use std::io;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::process::Child;
+
+use super::report::last_line;
+use super::watch::Watch;
+use crate::supervisor::children::Started;
+use crate::supervisor::exit::ProcessExit;
+
+/// So many bytes of what a program writes are looked at; the rest is read and forgotten.
+const MAX_OUTPUT: usize = 4096;
+
+/// Runs it to its end; well is an exit with 0. What is wrong comes back in words that fit after its name, with the last line that it wrote.
+/// It and its group are killed when this is dropped.
+pub(super) async fn run(mut command: Command) -> Result<(), String> {
+    let unstartable = |error: io::Error| format!("cannot be started: {error}");
+    let (output, input) = io::pipe().map_err(unstartable)?;
+    let mut output = pipe::Receiver::from_owned_fd(output.into()).map_err(unstartable)?;
+    command.stdin(Stdio::null()).stderr(input.try_clone().map_err(unstartable)?).stdout(input);
+    let mut program = Program::start(command).map_err(unstartable)?;
+    let mut text = Vec::new();
+    let status = tokio::select! {
+        status = program.ended() => status.map_err(unstartable)?,
+        never = collect(&mut output, &mut text) => never,
+    };
+    // What it wrote just before its end.
+    let _ = tokio::time::timeout(Duration::ZERO, collect(&mut output, &mut text)).await;
+    if status.success() {
+        return Ok(());
+    }
+    let lines: Vec<String> = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
+    let said = last_line(&lines).map(|line| format!(": {line}")).unwrap_or_default();
+    Err(format!("{}{said}", ProcessExit::of(status)))
+}
+
+/// Reads on and on, and keeps the beginning; a descendant may hold the pipe open for ever.
+async fn collect(output: &mut pipe::Receiver, text: &mut Vec<u8>) -> ExitStatus {
+    let mut buffer = [0; MAX_OUTPUT];
+    loop {
+        match output.read(&mut buffer).await {
+            Ok(count) if count > 0 => {
+                let room = MAX_OUTPUT.saturating_sub(text.len());
+                text.extend_from_slice(&buffer[..count.min(room)]);
+            }
+            Ok(_) | Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// A program with its group; both are killed when this is dropped.
+struct Program {
+    child: Child,
+    group: Option<Pid>,
+    _registered: Option<Started>,
+}
+
+impl Program {
+    fn start(mut command: Command) -> io::Result<Self> {
+        use std::os::unix::process::CommandExt;
+        command.process_group(0);
+        let mut command = tokio::process::Command::from(command);
+        let child = command.kill_on_drop(true).spawn()?;
+        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let registered = child.id().map(Started::helper);
+        Ok(Self { child, group, _registered: registered })
+    }
+
+    /// Its end; what it leaves of its group is killed while it is a zombie that holds the group's number.
+    async fn ended(&mut self) -> io::Result<ExitStatus> {
+        if let Some(group) = self.group {
+            Watch::on(group)?.ended().await;
+            self.kill();
+        }
+        self.child.wait().await
+    }
+
+    fn kill(&mut self) {
+        if let Some(group) = self.group.take() {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

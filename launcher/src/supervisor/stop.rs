@@ -1,0 +1,66 @@
+//! How a component is asked to end.
+
+use std::ffi::OsString;
+
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+/// How a component is asked to end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StopSpec {
+    /// The signal that all of its processes are sent.
+    pub signal: StopSignal,
+    /// A program, with its arguments, that is run before that; none if empty. If it exits with 0 the signal comes at the end of the
+    /// grace, and otherwise at once.
+    pub command: Vec<OsString>,
+}
+
+/// A signal that asks a process to end, `signal(7)`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopSignal {
+    /// The usual one.
+    #[default]
+    #[serde(rename = "TERM", alias = "SIGTERM")]
+    Term,
+    /// As ctrl-C.
+    #[serde(rename = "INT", alias = "SIGINT")]
+    Int,
+    /// For many servers an end after their open requests.
+    #[serde(rename = "QUIT", alias = "SIGQUIT")]
+    Quit,
+    /// As the end of a terminal.
+    #[serde(rename = "HUP", alias = "SIGHUP")]
+    Hup,
+    /// What the program makes of it.
+    #[serde(rename = "USR1", alias = "SIGUSR1")]
+    Usr1,
+    /// What the program makes of it.
+    #[serde(rename = "USR2", alias = "SIGUSR2")]
+    Usr2,
+    /// What the program makes of it.
+    #[serde(rename = "WINCH", alias = "SIGWINCH")]
+    Winch,
+    /// An end with a memory dump.
+    #[serde(rename = "ABRT", alias = "SIGABRT")]
+    Abrt,
+    /// An end at once.
+    #[serde(rename = "KILL", alias = "SIGKILL")]
+    Kill,
+}
+
+impl StopSignal {
+    /// As the kernel has it.
+    pub(super) fn signal(self) -> Signal {
+        match self {
+            Self::Term => Signal::TERM,
+            Self::Int => Signal::INT,
+            Self::Quit => Signal::QUIT,
+            Self::Hup => Signal::HUP,
+            Self::Usr1 => Signal::USR1,
+            Self::Usr2 => Signal::USR2,
+            Self::Winch => Signal::WINCH,
+            Self::Abrt => Signal::ABORT,
+            Self::Kill => Signal::KILL,
+        }
+    }
+}
