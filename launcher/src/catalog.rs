@@ -19,5 +19,6 @@ pub use component::{Component, Running, Runtime};
 pub use effective::{EFFECTIVE_CONFIG, effective};
 pub use plan::{launcher, log_policy, plan};
 pub use process::Process;
+pub use programs::surroundings;
 pub use table::{component, components, listeners, names};
 pub use used::{used_listeners, where_to_look};

@@ -5,8 +5,10 @@
 //! * [`preflight`] looks at ports, directories and MongoDB before anything starts.
 //! * [`doctor`] says whether the machine is fit to run us.
 //! * [`metrics`] are the launcher's own numbers for Prometheus.
-//! * [`supervisor`] runs the plan, and knows nothing of chat; [`recorder`] writes down what happens to it.
+//! * [`supervisor`] runs the plan, and knows nothing of chat; [`recorder`] writes down what happens to it, and
+//!   [`alerts`] tells programs and webhooks.
 
+pub mod alerts;
 pub mod catalog;
 pub mod cli;
 pub mod config;

@@ -16,8 +16,8 @@ use super::{message_probe, programs};
 use crate::config::{LauncherConfig, Loaded, LogsConfig, OPENAI_API_KEY, is_secret};
 use crate::preflight::mongodb;
 use crate::supervisor::{
-    ComponentKind, ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen, LogPolicy, Plan,
-    Readiness, RestartPolicy, StopSpec,
+    AlertSpec, ComponentKind, ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen, LogPolicy,
+    Plan, Readiness, RestartPolicy, StopSpec,
 };
 
 /// What moves a running chat elsewhere: what was said before is not there.
@@ -58,7 +58,12 @@ pub fn log_policy(logs: &LogsConfig) -> LogPolicy {
 /// What the launcher does for itself.
 #[must_use]
 pub fn launcher(launcher: &LauncherConfig) -> LauncherSpec {
-    LauncherSpec { metrics: launcher.metrics_listen, watch: launcher.watch }
+    let alerts = AlertSpec {
+        program: launcher.on_event.clone(),
+        webhook: launcher.webhook.clone(),
+        token: launcher.webhook_token.clone(),
+    };
+    LauncherSpec { metrics: launcher.metrics_listen, watch: launcher.watch, alerts }
 }
 
 fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> ComponentSpec {
@@ -133,7 +138,10 @@ fn secrets(loaded: &Loaded, process: &Process) -> Vec<Secret> {
     let given = given.chain(loaded.env_files.variables.values()).flatten();
     let given = given.filter(|(name, value)| is_secret(name) && !value.is_empty());
     let given = given.map(|(_, value)| Secret::new(value.clone()));
-    loaded.api_key.iter().cloned().chain([process.token.clone()]).chain(password).chain(given).collect()
+    let launcher = &loaded.settings.launcher;
+    let webhook = launcher.webhook.iter().chain(&launcher.webhook_token).cloned();
+    let own = loaded.api_key.iter().cloned().chain([process.token.clone()]);
+    own.chain(password).chain(given).chain(webhook).collect()
 }
 
 /// Every setting, with what stands for its value: by these two plans are compared, and a value may be a secret.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::process::{Process, digest};
+use crate::alerts::Surroundings;
 use crate::config::{ComponentConfig, Loaded, ProbeConfig, split_url};
 use crate::supervisor::{
     Ask, ComponentKind, ComponentSpec, Launch, ProbeSpec, Readiness, RestartPolicy, RestartWhen, StopSpec,
@@ -93,11 +94,27 @@ pub(super) fn program(
 
 /// A foreign command as the supervisor starts it: our executable ties the process to us and becomes the command.
 pub(super) fn shimmed(command: &[String], process: &Process) -> (PathBuf, Vec<OsString>) {
+    let args = shim(process).into_iter().chain(command.iter().map(OsString::from));
+    (process.executable.clone(), args.collect())
+}
+
+/// Our arguments before those of a foreign command.
+fn shim(process: &Process) -> Vec<OsString> {
     // Ours is for what we write.
     let umask = process.umask.map(|umask| format!("--umask={umask:o}").into());
     let files = process.open_files.map(|files| format!("--open-files={files}").into());
-    let own = [Some("shim".into()), umask, files, Some("--".into())].into_iter().flatten();
-    (process.executable.clone(), own.chain(command.iter().map(OsString::from)).collect())
+    [Some("shim".into()), umask, files, Some("--".into())].into_iter().flatten().collect()
+}
+
+/// What the program that is told of events is started with.
+#[must_use]
+pub fn surroundings(process: &Process) -> Surroundings {
+    Surroundings {
+        run_id: process.run_id,
+        executable: process.executable.clone(),
+        shim: shim(process),
+        env_remove: process.settings_variables.clone(),
+    }
 }
 
 fn readiness(config: &ComponentConfig) -> Readiness {

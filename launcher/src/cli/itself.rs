@@ -9,6 +9,7 @@ use kit::Failure;
 use tokio::sync::mpsc;
 
 use super::planner::Planner;
+use crate::alerts::AlertSettings;
 use crate::catalog;
 use crate::config::Loaded;
 use crate::config::watch::{Watch, watch};
@@ -26,6 +27,7 @@ pub(super) struct Itself {
     limits: Limits,
     metrics: Option<(SocketAddr, MetricsServer)>,
     watch: Option<Watch>,
+    alerts: AlertSettings,
 }
 
 impl Itself {
@@ -35,6 +37,7 @@ impl Itself {
         planner: &Arc<Planner>,
         plans: mpsc::Sender<Plan>,
         limits: Limits,
+        alerts: AlertSettings,
     ) -> Result<Self, Failure> {
         let mut itself = Self {
             data: loaded.directories.data.clone(),
@@ -44,8 +47,9 @@ impl Itself {
             limits,
             metrics: None,
             watch: None,
+            alerts,
         };
-        let LauncherSpec { metrics, watch } = catalog::launcher(&loaded.settings.launcher);
+        let LauncherSpec { metrics, watch, alerts: _ } = catalog::launcher(&loaded.settings.launcher);
         itself.serve(metrics)?;
         itself.look(watch);
         Ok(itself)
@@ -64,6 +68,7 @@ impl Itself {
             self.watch = None;
         }
         self.look(plan.launcher.watch);
+        self.alerts.set(&plan.launcher.alerts);
     }
 
     fn serve(&mut self, address: Option<SocketAddr>) -> Result<(), Failure> {

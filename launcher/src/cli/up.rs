@@ -10,6 +10,7 @@ use super::itself::Itself;
 use super::options::{Switches, Where, small_runtime};
 use super::planner::{Planner, process};
 use super::{detach, files, launcher_log, output, token};
+use crate::alerts::Alerts;
 use crate::catalog;
 use crate::config::{self, Environment, Loaded, Mistakes};
 use crate::preflight::{directories, mongodb, ports};
@@ -77,15 +78,17 @@ fn run(
             output::error(&format!("warning: {found}: {advice}"));
         }
         let process = process(token::fresh(&loaded.directories.data)?)?;
+        let around = catalog::surroundings(&process);
         let planner = Arc::new(Planner::new(place.request(&switches.without), environment, process));
         let plan = planner.first(loaded);
         let refusing = Arc::clone(&planner);
         let (plans, new_plans) = mpsc::channel(WAITING_PLANS);
-        let mut itself = Itself::start(loaded, &planner, plans, limits.clone())?;
+        let (alerts, settings, alerted) = Alerts::start(plan.launcher.alerts.clone(), around);
+        let mut itself = Itself::start(loaded, &planner, plans, limits.clone(), settings)?;
         let console = Console::start(where_to_look(loaded, false))?;
         let (recorder, observer) = Recorder::start(&plan.logs, plan.run_id, limits)?;
         let hooks = Hooks {
-            observer: Some(observer),
+            observers: vec![observer, alerted],
             progress: Some(console.progress()),
             reload: Some(Box::new(move |consent| planner.again(consent))),
             refused: Some(Box::new(move |reason| refusing.refused(reason))),
@@ -93,6 +96,7 @@ fn run(
             plans: Some(new_plans),
         };
         let outcome = supervisor::supervise(plan, claim, hooks).await;
+        alerts.finish().await;
         recorder.finish();
         console.finish();
         outcome

@@ -1,5 +1,6 @@
 //! What no single key can get wrong: settings that contradict each other, and texts that are more than texts.
 
+mod alerts;
 mod components;
 
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ pub(crate) fn check(settings: &Settings, origins: &Origins) -> Vec<Mistake> {
     found.extend(names(settings));
     found.extend(components::check(settings, origins));
     found.extend(limits(settings));
+    found.extend(alerts::check(&settings.launcher));
     found.extend(short_secrets(settings));
     let all = serde_json::to_value(settings).expect("settings can be written as JSON");
     found.into_iter().map(|(key, what)| mistake(&all, origins, &key, what)).collect()
@@ -44,7 +46,11 @@ fn mistake(all: &Value, origins: &Origins, key: &str, what: String) -> Mistake {
     let what = misfit::hide(what, expansions);
     let given = value_of(all, key).filter(|value| !value.is_object() && source != Source::Default);
     let what = match given.map(|value| misfit::shown(value, expansions)) {
-        Some(shown) if key != STORE_URL && !what.contains(shown.trim_matches('"')) => {
+        Some(shown)
+            if key != STORE_URL
+                && !alerts::SECRET.contains(&key)
+                && !what.contains(shown.trim_matches('"')) =>
+        {
             format!("{key}: {what}; it is {shown}")
         }
         Some(_) | None => format!("{key}: {what}"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use kit::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::components::ComponentConfig;
@@ -51,6 +52,12 @@ pub struct LauncherConfig {
     pub stop_grace: Duration,
     /// Where the launcher's own numbers are served over HTTP.
     pub metrics_listen: Option<SocketAddr>,
+    /// A program that is run with each event of the components, and its arguments.
+    pub on_event: Vec<String>,
+    /// A URL that each event is posted to. It may hold a secret.
+    pub webhook: Option<Secret>,
+    /// The bearer token of the webhook.
+    pub webhook_token: Option<Secret>,
 }
 
 impl Default for LauncherConfig {
@@ -60,6 +67,9 @@ impl Default for LauncherConfig {
             ready_timeout: Duration::from_secs(30),
             stop_grace: Duration::from_secs(5),
             metrics_listen: None,
+            on_event: Vec::new(),
+            webhook: None,
+            webhook_token: None,
         }
     }
 }

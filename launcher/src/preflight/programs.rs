@@ -10,6 +10,8 @@ use crate::config::{ComponentConfig, Loaded};
 #[must_use]
 pub fn check(loaded: &Loaded) -> Vec<String> {
     let mut found = Vec::new();
+    let on_event = problem(&loaded.settings.launcher.on_event, None, None);
+    found.extend(on_event.map(|what| format!("launcher.on-event: {what}")));
     for (name, command) in &loaded.settings.commands {
         found.extend(problem(command, None, None).map(|what| format!("{name}.command: {what}")));
     }

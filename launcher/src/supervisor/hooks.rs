@@ -39,8 +39,8 @@ pub struct Hooks {
     pub progress: Option<mpsc::Sender<Progress>>,
     /// Answers the control socket's `reload`.
     pub reload: Option<Reloader>,
-    /// Hears of every change of state, every probe and every end.
-    pub observer: Option<Observer>,
+    /// Each hears of every change of state, every probe and every end.
+    pub observers: Vec<Observer>,
     /// Told of each plan but the first, for what of it the supervisor itself has no part in.
     pub in_force: Option<Successor>,
     /// Told of each plan of `plans` that stays without effect.

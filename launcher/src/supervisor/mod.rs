@@ -33,14 +33,17 @@ pub mod status;
 mod stop;
 mod sweep;
 
+pub(crate) use driver::program::run as run_program;
+
 pub use cgroup::{join as join_control_group, place as control_group_place};
 pub use graph::PlanError;
 pub use hooks::{Consent, Hooks, Progress, Reloader};
 pub use lock::{Claim, DataLock, control_group};
 pub use outcome::Outcome;
 pub use spec::{
-    Answered, Ask, Asking, Call, ComponentKind, ComponentSpec, Dependents, External, Launch, LauncherSpec,
-    Listen, LogFormat, LogPolicy, Plan, Probe, ProbeSpec, Readiness, RestartPolicy, RestartWhen,
+    AlertSpec, Answered, Ask, Asking, Call, ComponentKind, ComponentSpec, Dependents, External, Launch,
+    LauncherSpec, Listen, LogFormat, LogPolicy, Plan, Probe, ProbeSpec, Readiness, RestartPolicy,
+    RestartWhen,
 };
 pub use status::{Awaited, Snapshot};
 pub use stop::{StopSignal, StopSpec};

@@ -44,12 +44,25 @@ pub struct Plan {
 }
 
 /// What the launcher does for itself. The supervisor hands it on: [`super::Hooks::in_force`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LauncherSpec {
     /// Where its own numbers are served.
     pub metrics: Option<SocketAddr>,
     /// Whether its configuration is watched.
     pub watch: bool,
+    /// Who is told what happens to the components.
+    pub alerts: AlertSpec,
+}
+
+/// Who is told what happens to the components.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlertSpec {
+    /// A program that is run with each event, and its arguments; nothing where it is empty.
+    pub program: Vec<String>,
+    /// A URL that each event is posted to; it may hold a secret.
+    pub webhook: Option<Secret>,
+    /// The bearer token that goes with it.
+    pub token: Option<Secret>,
 }
 
 /// One component: a process that is started, watched, restarted and stopped.

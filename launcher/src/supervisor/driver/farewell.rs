@@ -61,5 +61,5 @@ async fn command(spec: &ComponentSpec, run_id: Uuid, pid: u32) -> Result<(), Str
     let dressed = dress(program.as_ref(), args, spec, run_id);
     let mut dressed = dressed.map_err(|error| format!("cannot be started: {error}"))?;
     dressed.env("MAINPID", pid.to_string());
-    run(dressed).await
+    run(dressed, None).await
 }

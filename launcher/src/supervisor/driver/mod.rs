@@ -17,7 +17,7 @@ mod notify;
 mod operator;
 mod probe;
 mod process;
-mod program;
+pub(super) mod program;
 mod reload;
 mod report;
 mod reports;

@@ -55,8 +55,8 @@ impl Driver {
     }
 
     pub(super) fn observe(&self, observation: Observation) {
-        if let Some(observer) = &self.hooks.observer {
-            observer.tell(observation);
+        for observer in &self.hooks.observers {
+            observer.tell(observation.clone());
         }
     }
 

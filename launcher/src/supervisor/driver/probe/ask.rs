@@ -65,7 +65,7 @@ async fn exec(command: &[OsString], spec: &ComponentSpec, run_id: Uuid) -> Resul
     let unstartable = |error: io::Error| format!("its probe cannot be started: {error}");
     let (program, args) = command.split_first().ok_or("its probe names no program")?;
     let dressed = dress(program.as_ref(), args, spec, run_id).map_err(unstartable)?;
-    run(dressed).await.map_err(|what| format!("its probe {what}"))
+    run(dressed, None).await.map_err(|what| format!("its probe {what}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,17 @@
+//! What operators configure for programs of their own, tried with a real launcher: events told to others, replicas and groups,
+//! schedules, restarts when files change.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, also in what sets it up")]
+
+mod alerts;
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::Home;
+
+/// A home whose launcher runs what this file says, and of our own components only those that cannot be left out.
+fn home(config: &str) -> Home {
+    let home = Home::new().argument("--no-web").argument("--no-thermometer");
+    let file = home.dir.path().join("operators.toml");
+    std::fs::write(&file, config).unwrap();
+    home.variable("P2P_CONFIG", file.to_str().unwrap())
+}
