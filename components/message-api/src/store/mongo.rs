@@ -221,7 +221,7 @@ impl Log for MongoStore {
             let (page, orders) = query::events(&self.collections, conversation, range, limit).await?;
             if let Some(followed) = &self.followed {
                 let read = page.events.iter().zip(orders);
-                followed.progress.has_shown(&self.collections, read).await;
+                followed.progress.has_shown(&self.collections, read, &[]).await;
             }
             Ok(page)
         })

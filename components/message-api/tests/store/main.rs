@@ -14,6 +14,7 @@ mod migrate;
 mod migration;
 mod mongo;
 mod mongo_migration;
+mod mongo_pages;
 mod mongod;
 mod retention;
 mod sqlite;

@@ -272,48 +272,6 @@ async fn a_page_holds_what_was_stored_since_its_plan_was_made() {
     assert_eq!((bodies(&fifth), fifth.more), (vec!["9".to_owned()], false), "and nothing twice");
 }
 
-/// Told by the server, which notes what each command looked at.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_pages_together_cost_in_proportion_to_what_is_unread() {
-    let Some(mongod) = Mongod::start().await else { return };
-    for (senders, more) in [(600, 0), (2400, 0), (100, 3000)] {
-        let database = format!("pages{senders}");
-        let opened = bench(mongod.url(&database)).open().await;
-        let all: Vec<_> = (0..senders).map(|n| (n, 1)).chain((0..more).map(|n| (0, n + 2))).collect();
-        for part in all.chunks(500) {
-            let drafts = part.iter().map(|(n, k)| draft(&format!("friend{n}"), "bob", &format!("{n}.{k}")));
-            opened.append(drafts.collect()).await;
-        }
-        let client = mongodb::Client::with_uri_str(mongod.url(&database)).await.unwrap();
-        let database = client.default_database().unwrap();
-        // Whatever else is known of them, that they are read is not looked up again.
-        opened.published.at_least(all.len()).await;
-        // By itself the server would remember the last megabyte only.
-        let notes = bson::doc! { "create": "system.profile", "capped": true, "size": 256 << 20 };
-        database.run_command(notes).await.unwrap();
-        database.run_command(bson::doc! { "profile": 2 }).await.unwrap();
-        let expected: Vec<_> = all.iter().map(|(n, k)| format!("{n}.{k}")).collect();
-        assert_eq!(opened.unseen("bob", 100).await, expected);
-        database.run_command(bson::doc! { "profile": 0 }).await.unwrap();
-        let ours = bson::doc! { "appName": "p2p-chat message-api" };
-        let noted = database.collection::<bson::Document>("system.profile").find(ours).await.unwrap();
-        let noted: Vec<_> = futures_util::TryStreamExt::try_collect(noted).await.unwrap();
-        let count = |field: &str| noted.iter().filter_map(|read| read.get_i32(field).ok()).sum::<i32>();
-        let (looks, unread) =
-            (count("keysExamined") + count("docsExamined"), i32::try_from(all.len()).unwrap());
-        eprintln!("{unread} unread: {looks} keys and documents looked at with {} commands", noted.len());
-        assert!(looks < 16 * unread, "{looks} for {unread}");
-        assert!(noted.len() < 20 + all.len() / 20, "{} commands", noted.len());
-        // The change stream asks for more all the time.
-        let asks_again = |read: &&bson::Document| {
-            let first = read.get_document("originatingCommand");
-            first.is_ok_and(|first| !first.to_string().contains("$changeStream"))
-        };
-        let again: Vec<_> = noted.iter().filter(asks_again).collect();
-        assert!(again.is_empty(), "an answer in several parts: {}", again[0]);
-    }
-}
-
 /// Told by the server itself, which notes every command.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_read_says_from_which_time_on_it_must_be() {

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use bson::{Document, doc};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use protocol::ConversationId;
 
 use super::collections::Collections;
@@ -13,6 +14,8 @@ use crate::store::StoreError;
 
 /// Conversations asked for in one query; BSON documents have a limit, and so has patience.
 pub(super) const MANY: usize = 1000;
+/// Queries at the same time.
+const PARALLEL: usize = 2;
 
 /// The first or the last event of a log.
 #[derive(Debug, Clone)]
@@ -43,8 +46,7 @@ pub(super) async fn edges(
         // The same index backwards.
         Side::Oldest => doc! { "conversation": -1, "seq": 1 },
     };
-    let mut edges = HashMap::with_capacity(conversations.len());
-    for some in conversations.chunks(MANY) {
+    let asked = conversations.chunks(MANY).map(|some| {
         let keys: Vec<&str> = some.iter().map(ConversationId::as_str).collect();
         let first = |field: &str| doc! { "$first": format!("${field}") };
         let pipeline = vec![
@@ -55,7 +57,13 @@ pub(super) async fn edges(
                 "ordinal": first("ordinal"), "sent": first("sent"),
             } },
         ];
-        for document in collections.aggregate(&collections.events, pipeline).await? {
+        collections.aggregate(&collections.events, pipeline)
+    });
+    let asked: Vec<_> = asked.collect();
+    let mut answers = stream::iter(asked).buffered(PARALLEL);
+    let mut edges = HashMap::with_capacity(conversations.len());
+    while let Some(documents) = answers.try_next().await? {
+        for document in documents {
             let (id, edge) = edge(&document)?;
             edges.insert(id, edge);
         }

@@ -2,28 +2,29 @@
 //!
 //! To find that order, every conversation of the user must be looked at. That is done once for many pages: a [`Plan`] names the places of
 //! the next unread events, read from an index that holds all it takes, and pages follow it. A plan looks at each of the user's
-//! conversations once and reads of their events hardly more than it names, and it names as many as there are conversations: so all pages
-//! together cost in proportion to what is unread, however many people wrote it.
+//! conversations once and reads of their events at most three times what it names, and it names as many as there are conversations: so
+//! all pages together cost in proportion to what is unread, however many people wrote it.
 //!
-//! Whoever has something unread in few conversations is given the first page without a plan: then one query finds it.
+//! Whoever has something unread in few conversations is given the first page without a plan: then one query finds it. Everybody else waits
+//! for the first plan before they are shown anything, so it ends as soon as it names more than a page and would have to read on.
 //!
 //! A plan goes stale without harm: it only says where to look. Whether an event is unread still is asked when its page is read, and what
 //! was stored meanwhile the change stream tells ([`Progress::late`](super::progress::Progress::late)).
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bson::{Document, doc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::options::FindOptions;
-use protocol::UserName;
+use protocol::{ConversationId, UserName};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::collections::Collections;
 use super::document::EventDocument;
-use super::progress::{Position, START, Told};
+use super::progress::{Position, START, Told, long_ago};
 use super::unread::memberships;
 use crate::store::StoreError;
 
@@ -56,36 +57,41 @@ impl Plan {
         collections: &Collections,
         sources: Sources,
         told: Option<Told>,
+        limit: usize,
     ) -> Result<Self, StoreError> {
-        let Sources { after, sources, most } = sources;
-        let batch = (most / sources.len().max(1)).max(SOURCE);
-        let filling = sources.into_iter().map(|source| source.fill(collections, batch));
+        let Sources { after, sources, most, .. } = sources;
+        let most = most.max(limit + 1);
+        let filling = sources.into_iter().map(|source| source.fill(collections, most));
         let mut sources: Vec<Source> = stream::iter(filling).buffered(PARALLEL).try_collect().await?;
         let mut plan = Self { after, positions: Vec::new(), truncated: false, told };
-        plan.merge(collections, &mut sources, (most, batch)).await?;
+        let enough = if after == START { limit + 1 } else { most };
+        plan.merge(collections, &mut sources, (enough, most)).await?;
         Ok(plan)
     }
 
-    /// Takes the first of what the sources have, one after the other, and reads on where one of them is empty.
+    /// Takes the first of what the sources have, one after the other, and reads on where one of them is empty and there are not enough.
     async fn merge(
         &mut self,
         collections: &Collections,
         sources: &mut [Source],
-        (most, batch): (usize, usize),
+        (enough, most): (usize, usize),
     ) -> Result<(), StoreError> {
         let first = |(n, source): (usize, &mut Source)| Some(Reverse((source.read.pop_front()?, n)));
         let mut heap: BinaryHeap<_> = sources.iter_mut().enumerate().filter_map(first).collect();
-        while let Some(Reverse((position, n))) = heap.pop() {
-            if self.positions.len() == most {
-                self.truncated = true;
-                break;
-            }
+        while self.positions.len() < most
+            && let Some(Reverse((position, n))) = heap.pop()
+        {
             self.positions.push(position);
-            if sources[n].read.is_empty() {
-                sources[n] = std::mem::take(&mut sources[n]).fill(collections, batch).await?;
+            if sources[n].must_read() {
+                if self.positions.len() >= enough {
+                    break;
+                }
+                let left = most - self.positions.len();
+                sources[n] = std::mem::take(&mut sources[n]).fill(collections, left).await?;
             }
             heap.extend(sources[n].read.pop_front().map(|position| Reverse((position, n))));
         }
+        self.truncated = !heap.is_empty() || sources.iter().any(Source::must_read);
         Ok(())
     }
 
@@ -116,6 +122,8 @@ pub(super) struct Sources {
     sources: Vec<Source>,
     /// How many positions are worth looking for.
     most: usize,
+    /// How far the logs of those conversations went, where they moved lately.
+    pub(super) heads: Vec<(ConversationId, u64)>,
 }
 
 impl Sources {
@@ -127,6 +135,9 @@ impl Sources {
         let mut memberships = memberships(collections, user).await?;
         let most = memberships.len().clamp(SHORTEST, LONGEST);
         memberships.retain(|each| each.unread > 0);
+        let since = long_ago();
+        let recent = memberships.iter().filter(|each| each.head.order > since);
+        let heads = recent.map(|each| (each.conversation.clone(), each.head.seq)).collect();
         let mut unread = memberships.into_iter().map(|each| Unread {
             from: each.cursor.order,
             sender: (!each.conversation.is_note_to_self()).then(|| user.key().to_owned()),
@@ -138,9 +149,11 @@ impl Sources {
             if conversations.is_empty() {
                 break;
             }
-            sources.push(Source { conversations, read: VecDeque::new(), end: after, ended: false });
+            sources.push(Source { conversations, end: after, ..Source::default() });
         }
-        Ok(Self { after, sources, most })
+        let batch = (most / sources.len().max(1)).max(SOURCE);
+        sources.iter_mut().for_each(|source| source.batch = batch);
+        Ok(Self { after, sources, most, heads })
     }
 
     /// The first events themselves, where one query finds them in their order: most of those who log in need no more.
@@ -178,6 +191,8 @@ struct Source {
     /// How far they were read.
     end: Position,
     ended: bool,
+    /// How many events are read next.
+    batch: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -188,12 +203,19 @@ struct Row {
 }
 
 impl Source {
-    /// Reads on until there is something, or no more.
-    async fn fill(mut self, collections: &Collections, batch: usize) -> Result<Self, StoreError> {
-        while self.read.is_empty() && !self.ended {
+    /// Whether what was read is used up, and there may be more.
+    fn must_read(&self) -> bool {
+        self.read.is_empty() && !self.ended
+    }
+
+    /// Reads on until there is something, or no more; never more at once than all before, so that what is read and not used stays
+    /// in proportion, and not more than is `left` to be named.
+    async fn fill(mut self, collections: &Collections, left: usize) -> Result<Self, StoreError> {
+        while self.must_read() {
             // Each conversation has one event at most where the last page ended.
             let again = if self.end == START { 0 } else { self.conversations.len() };
-            let most = batch + again;
+            let most = self.batch.min(left) + again;
+            self.batch *= 2;
             let mut options = in_order(most);
             options.projection = Some(doc! { "_id": 1, "at": 1 });
             let events = collections.events.clone_with_type::<Row>();
@@ -206,21 +228,24 @@ impl Source {
         Ok(self)
     }
 
-    /// What came in behind the cursors and where the last page ended.
+    /// What came in behind the cursors and where the last page ended. Conversations that begin at the same place are one clause: the
+    /// server reads them as it would read as many clauses (`SORT_MERGE`), and plans a third as long.
     fn filter(&self) -> Document {
-        let unread = self.conversations.iter().map(|unread| {
-            let from = if unread.from >= self.end.0 {
-                doc! { "$gt": unread.from }
-            } else {
-                doc! { "$gte": self.end.0 }
-            };
-            let mut filter = doc! { "conversation": &unread.conversation, "at": from };
-            if let Some(sender) = &unread.sender {
-                filter.insert("sender_key", doc! { "$ne": sender });
+        let mut clauses: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+        for Unread { conversation, from, sender } in &self.conversations {
+            // Behind the cursor, or else from where the last page ended.
+            let behind = Some(*from).filter(|from| *from >= self.end.0);
+            clauses.entry((behind, sender.as_deref())).or_default().push(conversation);
+        }
+        let clauses = clauses.into_iter().map(|((behind, sender), conversations)| {
+            let from = behind.map_or_else(|| doc! { "$gte": self.end.0 }, |behind| doc! { "$gt": behind });
+            let mut clause = doc! { "conversation": { "$in": conversations }, "at": from };
+            if let Some(sender) = sender {
+                clause.insert("sender_key", doc! { "$ne": sender });
             }
-            filter
+            clause
         });
-        doc! { "$or": unread.collect::<Vec<_>>() }
+        doc! { "$or": clauses.collect::<Vec<_>>() }
     }
 }
 

@@ -3,7 +3,8 @@
 //! Whoever joins what was read to what the feed brings tells them apart by the feed's position; see
 //! [`Store::events`](crate::store::Store::events). What is known of an event that was read: it was shown; or it is so old that it
 //! was before this process came; or the stream is asked: it has shown all there was when it is past the server's time of then, or
-//! was read to its end.
+//! was read to its end. That takes up to 200 ms, so what was found out is remembered: of a log up to its end where that was read before,
+//! and else up to the event.
 //!
 //! The last events are also remembered one by one, for whoever reads in several steps and must know what came between.
 
@@ -181,20 +182,36 @@ impl Progress {
         self.passed.send_modify(|passed| passed.ends += 1);
     }
 
-    /// Waits until these events, which were just read, are published. Answers whether they are.
+    /// Waits until these events, which were just read, are published, and everything up to the ends of these logs, which were read
+    /// before them. Answers whether they are.
     pub(super) async fn has_shown<'e>(
         &self,
         collections: &Collections,
-        read: impl Iterator<Item = (&'e Event, i64)>,
+        read: impl Iterator<Item = (&'e Event, i64)> + Clone,
+        heads: &[(ConversationId, u64)],
     ) -> bool {
-        if !self.may_come(read) {
+        if !self.may_come(read.clone()) {
             return true;
         }
         let settled = tokio::time::timeout(PATIENCE, self.settled(collections)).await.unwrap_or(false);
-        if !settled {
+        if settled {
+            let read = read.map(|(event, _)| (&event.conversation, event.seq));
+            self.note(heads.iter().map(|(conversation, seq)| (conversation, *seq)).chain(read));
+        } else {
             tracing::debug!("the change stream stands still; what was read may come again");
         }
         settled
+    }
+
+    /// These logs were shown up to there.
+    fn note<'c>(&self, heads: impl Iterator<Item = (&'c ConversationId, u64)>) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        for (conversation, seq) in heads {
+            match shown.heads.get_mut(conversation) {
+                Some(head) => *head = seq.max(*head),
+                None => _ = shown.heads.put(conversation.clone(), seq),
+            }
+        }
     }
 
     fn may_come<'e>(&self, mut read: impl Iterator<Item = (&'e Event, i64)>) -> bool {

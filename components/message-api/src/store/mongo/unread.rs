@@ -47,9 +47,12 @@ pub(super) async fn memberships(
     collections: &Collections,
     user: &UserName,
 ) -> Result<Vec<Membership>, StoreError> {
-    let conversations = conversations(collections, user).await?;
-    let (mut heads, mut cursors) =
-        tokio::try_join!(heads(collections, conversations.keys()), cursors(collections, user))?;
+    let with_heads = async {
+        let conversations = conversations(collections, user).await?;
+        let heads = heads(collections, conversations.keys()).await?;
+        Ok((conversations, heads))
+    };
+    let ((conversations, mut heads), mut cursors) = tokio::try_join!(with_heads, cursors(collections, user))?;
     let mut memberships: Vec<Membership> = conversations
         .into_iter()
         .filter_map(|(conversation, begin)| {

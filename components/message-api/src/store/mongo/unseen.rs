@@ -12,7 +12,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bson::{Document, doc};
-use protocol::{Event, UserName};
+use protocol::{ConversationId, Event, UserName};
 use uuid::Uuid;
 
 use super::collections::Collections;
@@ -69,6 +69,8 @@ struct Page {
     more: bool,
     /// What the stream had shown before its plan was made.
     planned: Option<Told>,
+    /// How far logs went, if that was asked for this page.
+    heads: Vec<(ConversationId, u64)>,
 }
 
 /// The page behind `after`.
@@ -84,10 +86,8 @@ pub(super) async fn unseen(
     loop {
         let mut page = read(collections, plans, progress, user, after.position, limit).await?;
         let (Some(progress), Some(planned)) = (progress, page.planned) else { return Ok(page.finish(None)) };
-        let shown = {
-            let read = page.events.iter().map(|placed| (&placed.event, placed.order));
-            progress.has_shown(collections, read).await
-        };
+        let read = page.events.iter().map(|placed| (&placed.event, placed.order));
+        let shown = progress.has_shown(collections, read, &page.heads).await;
         let since = (after.position, after.told);
         let late = if shown { progress.late(user, planned, since, page.end) } else { None };
         match late {
@@ -120,17 +120,18 @@ async fn read(
         return Page::read(collections, &plan, after, limit).await?.without_seen(collections, user).await;
     }
     let told = progress.map(Progress::told);
-    let sources = Sources::find(collections, user, after).await?;
+    let mut sources = Sources::find(collections, user, after).await?;
+    let heads = std::mem::take(&mut sources.heads);
     if let Some(found) = sources.first(collections, limit + 1).await? {
         let more = found.len() > limit;
-        return Page::of(found.into_iter().take(limit), (after, more, told));
+        return Ok(Page { heads, ..Page::of(found.into_iter().take(limit), (after, more, told))? });
     }
-    let plan = Arc::new(Plan::make(collections, sources, told).await?);
+    let plan = Arc::new(Plan::make(collections, sources, told, limit).await?);
     let page = Page::read(collections, &plan, after, limit).await?;
     if page.more {
         plans.put(user, plan);
     }
-    Ok(page)
+    Ok(Page { heads, ..page })
 }
 
 /// How far the user has seen some conversations now.
@@ -179,7 +180,7 @@ impl Page {
         (end, more, planned): (Position, bool, Option<Told>),
     ) -> Result<Self, StoreError> {
         let events = found.map(EventDocument::into_placed).collect::<Result<Vec<Placed>, _>>()?;
-        let mut page = Self { events, end, more, planned };
+        let mut page = Self { events, end, more, planned, heads: Vec::new() };
         page.sort();
         let last = page.events.last().map(|placed| (placed.order, placed.event.id));
         page.end = last.map_or(end, |last| last.max(end));
