@@ -1,6 +1,8 @@
 //! The bad child: this test binary in the role of a program that does not do as it is told. Each kind is stubborn in a way of its own.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use crate::support::Home;
 const KIND: &str = "P2P_MISBEHAVE";
 
 /// Every way to resist a stop.
-pub(crate) const STUBBORN: [&str; 10] = [
+pub(crate) const STUBBORN: [&str; 14] = [
     "ignores-term",
     "leaves-a-child",
     "leaves-its-session",
@@ -24,6 +26,39 @@ pub(crate) const STUBBORN: [&str; 10] = [
     "never-ready",
     "respawns",
     "closes-everything",
+    "wrapped",
+    "forks-twice",
+    "leaves-everything",
+    "another-user",
+];
+
+/// How this binary is asked to play its role.
+const ROLE: [&str; 4] = ["misbehave::role", "--exact", "--ignored", "--nocapture"];
+
+/// A shell that waits for what it runs, and one that does not: its child is an orphan at once.
+const WAITS: [&str; 3] = ["sh", "-c", "\"$0\" \"$@\"; true"];
+const FORKS: [&str; 3] = ["sh", "-c", "\"$0\" \"$@\" &"];
+
+/// Leaves the mark of its run, its session, its files and its parents. The kind has to be named, because the environment is left, too.
+const LEAVES: [&str; 7] = [
+    "env",
+    "-i",
+    "P2P_MISBEHAVE=ignores-term",
+    "setsid",
+    "sh",
+    "-c",
+    "\"$0\" \"$@\" </dev/null >/dev/null 2>&1 &",
+];
+
+/// Only root may become another user.
+const NOBODY: [&str; 7] = [
+    "setpriv",
+    "--reuid=65534",
+    "--regid=65534",
+    "--clear-groups",
+    "sh",
+    "-c",
+    "trap '' TERM; while :; do sleep 1; done",
 ];
 
 /// A component that misbehaves; `more` are its other keys, such as `needs = []`.
@@ -68,6 +103,11 @@ fn role() {
             "leaves-a-child" => children.push(start("ignores-term", &[])),
             "leaves-its-session" => children.push(start("ignores-term", &["setsid"])),
             "holds-output" => children.push(start("holds-on", &[])),
+            "forks-twice" => children.push(start("ignores-term", &FORKS)),
+            "leaves-everything" => children.push(start("ignores-term", &LEAVES)),
+            "another-user" if rustix::process::geteuid().is_root() => {
+                children.push(start("holds-on", &NOBODY));
+            }
             _ => {}
         }
         if kind != "never-ready" {
@@ -84,6 +124,7 @@ fn role() {
             "writes-half-lines" => write("half a line").await,
             "crashes" => panic!("as it is told"),
             "closes-everything" => close_everything().await,
+            "wrapped" => panic!("{}", command("ignores-term", &WAITS).exec()),
             _ => std::future::pending().await,
         }
     });
@@ -109,19 +150,24 @@ async fn until_term() {
     signal(SignalKind::terminate()).unwrap().recv().await;
 }
 
-/// This binary once more, in another role.
-fn start(kind: &str, through: &[&str]) -> Child {
+/// This binary once more, in another role and through other programs. Its command line says of which run it is, if its environment does not.
+fn command(kind: &str, through: &[&str]) -> Command {
     let us = std::env::current_exe().unwrap();
-    let mut command = match through {
-        [first, ..] => {
-            let mut command = Command::new(first);
-            command.arg(us);
-            command
-        }
-        [] => Command::new(us),
-    };
-    command.args(["misbehave::role", "--exact", "--ignored", "--nocapture"]).env(KIND, kind);
-    command.stdin(Stdio::null()).spawn().unwrap()
+    let words = through.iter().map(Path::new).chain([us.as_path()]).collect::<Vec<_>>();
+    let run = std::env::var("P2P_RUN").unwrap_or_default();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).args(ROLE).arg(of_run(run.split('/').next().unwrap_or_default()));
+    command.env(KIND, kind).stdin(Stdio::null());
+    command
+}
+
+fn start(kind: &str, through: &[&str]) -> Child {
+    command(kind, through).spawn().unwrap()
+}
+
+/// The word in a command line that says of which run the process is. For the test harness it is the name of a test that there is not.
+pub(crate) fn of_run(run: &str) -> String {
+    format!("of-run-{run}")
 }
 
 async fn stop_itself() {

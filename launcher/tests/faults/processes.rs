@@ -16,6 +16,19 @@ pub(crate) fn marked(run: &str) -> BTreeMap<String, Vec<u32>> {
     found
 }
 
+/// The processes of a run, by their mark or by a word of their command line that only tests give them.
+pub(crate) fn left(run: &str) -> BTreeMap<String, Vec<u32>> {
+    let mut found = marked(run);
+    let word = crate::misbehave::of_run(run);
+    for (pid, line) in files("cmdline") {
+        let is_marked = found.values().flatten().any(|known| *known == pid);
+        if !is_marked && line.split(|byte| *byte == 0).any(|found| found == word.as_bytes()) {
+            found.entry("without a mark".to_owned()).or_default().push(pid);
+        }
+    }
+    found
+}
+
 /// The guards of a run.
 pub(crate) fn guards(run: &str) -> Vec<u32> {
     let is_guard = |line: &[u8]| {

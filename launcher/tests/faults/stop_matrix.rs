@@ -1,4 +1,4 @@
-//! Ten kinds of stubborn children, each way to stop: all is over within the grace and a second, in the reverse order of the needs,
+//! Fourteen kinds of stubborn children, each way to stop: all is over within the grace and a second, in the reverse order of the needs,
 //! and nothing of any group is left.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::misbehave::{STUBBORN, component, home};
-use crate::processes::marked;
+use crate::processes::left;
 use crate::support::dice::{is_long, rounds};
 use crate::support::{Launcher, kill, wait_for};
 
@@ -43,6 +43,8 @@ fn up() -> Launcher {
         let is_up = state("top")? == "ready" && state("never-ready")? == "starting";
         is_up.then_some(())
     });
+    let run = launcher.snapshot().run_id.to_string();
+    wait_for("one to lose its mark", || left(&run).contains_key("without a mark").then_some(()));
     launcher
 }
 
@@ -75,8 +77,10 @@ fn stop(launcher: &mut Launcher, trigger: &str) -> Duration {
 /// Waits until none of these runs, for triggers after which the launcher goes on.
 fn gone(run: &str) {
     wait_for("nothing to be left", || {
-        let left = marked(run);
-        let of_ours = |name: &&String| STUBBORN.contains(&name.as_str()) || *name == "top" || *name == "base";
+        let left = left(run);
+        let of_ours = |name: &&String| {
+            STUBBORN.contains(&name.as_str()) || ["top", "base", "without a mark"].contains(&name.as_str())
+        };
         (left.keys().filter(of_ours).count() == 0).then_some(())
     });
 }
