@@ -117,7 +117,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
-    use crate::supervisor::events::{Ended, Moment, ProcessExit};
+    use crate::supervisor::events::{Ended, Moment, Oom, ProcessExit};
 
     fn at() -> Moment {
         Moment { wall: OffsetDateTime::UNIX_EPOCH, since_start: Duration::ZERO }
@@ -129,6 +129,7 @@ mod tests {
             usage: None,
             lived: Duration::from_millis(20),
             by_itself: true,
+            oom: Oom::None,
         });
         Observation::Transition(Transition {
             at: at(),

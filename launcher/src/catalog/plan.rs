@@ -13,11 +13,11 @@ use super::process::{Process, digest};
 use super::table::{self, components};
 use super::used::left_out;
 use super::{message_probe, programs};
-use crate::config::{LauncherConfig, Loaded, LogsConfig, OPENAI_API_KEY, is_secret};
+use crate::config::{LauncherConfig, LimitsConfig, Loaded, LogsConfig, OPENAI_API_KEY, is_secret};
 use crate::preflight::mongodb;
 use crate::supervisor::{
-    AlertSpec, ComponentKind, ComponentSpec, Dependents, External, Launch, LauncherSpec, Listen, LogPolicy,
-    Plan, Readiness, RestartPolicy, StopSpec,
+    AlertSpec, ComponentKind, ComponentSpec, Dependents, External, Launch, LauncherSpec, Limits, Listen,
+    LogPolicy, Plan, Readiness, RestartPolicy, StopSpec,
 };
 
 /// What moves a running chat elsewhere: what was said before is not there.
@@ -74,11 +74,13 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
     }
     let config = effective(component, settings).to_string();
     let replaced_by = settings.commands.get(component.name);
+    let supervision = settings.components.get(component.name).cloned().unwrap_or_default();
+    let limits = programs::limits_digest(&supervision);
     let key = loaded.api_key.as_ref().filter(|_| component.wants_key).map_or("", Secret::expose);
     let address = component.address(settings);
     let mut spec = ComponentSpec {
         name: component.name.to_owned(),
-        config_digest: digest(&(&config, replaced_by, key)),
+        config_digest: digest(&(&config, replaced_by, key, limits)),
         kind: ComponentKind::Service,
         launch: launch(component, config, loaded, process),
         readiness: if replaced_by.is_some() { Readiness::Executed } else { Readiness::Notify },
@@ -94,8 +96,8 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
         stop_grace: settings.launcher.stop_grace,
         stop: StopSpec::default(),
         autostart: true,
+        limits: Limits::default(),
     };
-    let supervision = settings.components.get(component.name).cloned().unwrap_or_default();
     programs::supervise(&mut spec, &supervision, programs::own_watchdog(replaced_by.is_some()));
     spec.liveness = message_probe::liveness(component, supervision.liveness.as_ref(), loaded, process);
     spec
@@ -107,10 +109,15 @@ fn launch(component: &Component, config: String, loaded: &Loaded, process: &Proc
     }
     let data = &loaded.directories.data;
     let (program, args) = match loaded.settings.commands.get(component.name) {
-        Some(command) => programs::shimmed(command, process),
+        Some(command) => programs::shimmed(command, process, &programs::Dress::default()),
         None => {
-            let args = ["run".into(), component.name.into(), "--data".into(), data.clone().into_os_string()];
-            (process.executable.clone(), Vec::from(args))
+            let run = ["run".into(), component.name.into(), "--data".into(), data.clone().into_os_string()];
+            let limits = loaded.settings.components.get(component.name).map(|component| component.limits);
+            // It sets its limits before it becomes what it is.
+            let shim = ["shim".into(), "--".into(), process.executable.clone().into_os_string()];
+            let is_limited = limits.is_some_and(|limits| limits != LimitsConfig::default());
+            let shim = shim.into_iter().filter(|_| is_limited);
+            (process.executable.clone(), shim.chain(run).collect())
         }
     };
     let mut env: Vec<(OsString, OsString)> =

@@ -1,14 +1,16 @@
 //! What `[components.NAME]` makes of a component in the plan.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::process::{Process, digest};
 use crate::alerts::Surroundings;
-use crate::config::{ComponentConfig, Loaded, ProbeConfig, split_url};
+use crate::config::{ComponentConfig, LimitsConfig, Loaded, ProbeConfig, Umask, split_url};
 use crate::supervisor::{
-    Ask, ComponentKind, ComponentSpec, Launch, ProbeSpec, Readiness, RestartPolicy, RestartWhen, StopSpec,
+    Ask, ComponentKind, ComponentSpec, Launch, Limits, ProbeSpec, Readiness, RestartPolicy, RestartWhen,
+    StopSpec,
 };
 
 /// How long one of ours may give no sign of life. It gives one every ten seconds, so this is a process that is stuck, not a
@@ -44,6 +46,8 @@ pub(super) fn supervise(spec: &mut ComponentSpec, config: &ComponentConfig, watc
         command: config.stop_command.iter().map(OsString::from).collect(),
     };
     spec.autostart = config.autostart;
+    let LimitsConfig { nofile, memory, cpu } = config.limits;
+    spec.limits = Limits { nofile, memory: memory.map(|memory| memory.0), cpu };
 }
 
 /// The watchdog of one of ours; a program in its place need not give signs of life.
@@ -59,9 +63,10 @@ pub(super) fn program(
     process: &Process,
 ) -> ComponentSpec {
     let command: Vec<String> = config.command.iter().chain(&config.args).cloned().collect();
-    let (program, args) = shimmed(&command, process);
     let launcher = &loaded.settings.launcher;
     let environment = loaded.environment_of(name);
+    let dress = Dress::of(config, &environment);
+    let (program, args) = shimmed(&command, process, &dress);
     let mut spec = ComponentSpec {
         name: name.to_owned(),
         kind: config.kind,
@@ -72,7 +77,7 @@ pub(super) fn program(
             env_remove: process.settings_variables.clone(),
             cwd: config.cwd.as_ref().map(PathBuf::from),
         },
-        readiness: readiness(config),
+        readiness: readiness(config, process, &dress),
         listen: Vec::new(),
         address: config.address.clone(),
         needs: config.needs.clone(),
@@ -80,30 +85,86 @@ pub(super) fn program(
         required: config.required,
         dependents: config.dependents,
         watchdog: None,
-        liveness: config.liveness.as_ref().map(probe),
+        liveness: config.liveness.as_ref().map(|config| dressed_probe(config, process, &dress)),
         ready_timeout: launcher.ready_timeout,
         stop_grace: launcher.stop_grace,
         stop: StopSpec::default(),
         autostart: true,
+        limits: Limits::default(),
         // Only what a process is started with; the rest is put into force without a restart.
-        config_digest: digest(&(command, &environment, &config.cwd)),
+        config_digest: digest(&(command, &environment, &config.cwd, &dress, limits_digest(config))),
     };
     supervise(&mut spec, config, None);
+    spec.stop.command = dressed(&config.stop_command, process, &dress);
     spec
 }
 
+/// As whom a program of the operator's runs.
+#[derive(Debug, Default, Hash)]
+pub(super) struct Dress {
+    user: Option<String>,
+    group: Option<String>,
+    umask: Option<Umask>,
+    /// Which variables of a login it is given.
+    login: Vec<&'static str>,
+}
+
+impl Dress {
+    /// What the operator set by themselves stays as it is.
+    fn of(config: &ComponentConfig, environment: &BTreeMap<String, String>) -> Self {
+        let login = ["HOME", "USER", "LOGNAME"].into_iter();
+        let login = login.filter(|name| config.user.is_some() && !environment.contains_key(*name));
+        Self {
+            user: config.user.clone(),
+            group: config.group.clone(),
+            umask: config.umask,
+            login: login.collect(),
+        }
+    }
+
+    fn arguments(&self, process: &Process) -> Vec<OsString> {
+        // Ours is for what we write.
+        let umask = self.umask.map(|umask| umask.0).or(process.umask);
+        let umask = umask.map(|umask| format!("--umask={umask:o}"));
+        let user = self.user.as_ref().map(|user| format!("--user={user}"));
+        let group = self.group.as_ref().map(|group| format!("--group={group}"));
+        let login = (!self.login.is_empty()).then(|| format!("--login={}", self.login.join(",")));
+        [umask, user, group, login].into_iter().flatten().map(OsString::from).collect()
+    }
+}
+
+/// Another command of the same component, such as a probe; nothing where there is none.
+fn dressed(command: &[String], process: &Process, dress: &Dress) -> Vec<OsString> {
+    if command.is_empty() || dress.user.is_none() && dress.group.is_none() {
+        return command.iter().map(OsString::from).collect();
+    }
+    let (program, args) = shimmed(command, process, dress);
+    std::iter::once(program.into_os_string()).chain(args).collect()
+}
+
+fn dressed_probe(config: &ProbeConfig, process: &Process, dress: &Dress) -> ProbeSpec {
+    let mut probe = probe(config);
+    if let (Ask::Exec(asked), Some(command)) = (&mut probe.ask, &config.exec) {
+        *asked = dressed(command, process, dress);
+    }
+    probe
+}
+
+/// Stands for the limits that a process is started with.
+pub(super) fn limits_digest(config: &ComponentConfig) -> String {
+    format!("{:?}", config.limits)
+}
+
 /// A foreign command as the supervisor starts it: our executable ties the process to us and becomes the command.
-pub(super) fn shimmed(command: &[String], process: &Process) -> (PathBuf, Vec<OsString>) {
-    let args = shim(process).into_iter().chain(command.iter().map(OsString::from));
+pub(super) fn shimmed(command: &[String], process: &Process, dress: &Dress) -> (PathBuf, Vec<OsString>) {
+    let args = shim(process, dress).into_iter().chain(command.iter().map(OsString::from));
     (process.executable.clone(), args.collect())
 }
 
 /// Our arguments before those of a foreign command.
-fn shim(process: &Process) -> Vec<OsString> {
-    // Ours is for what we write.
-    let umask = process.umask.map(|umask| format!("--umask={umask:o}").into());
+fn shim(process: &Process, dress: &Dress) -> Vec<OsString> {
     let files = process.open_files.map(|files| format!("--open-files={files}").into());
-    [Some("shim".into()), umask, files, Some("--".into())].into_iter().flatten().collect()
+    std::iter::once("shim".into()).chain(dress.arguments(process)).chain(files).chain(["--".into()]).collect()
 }
 
 /// What the program that is told of events is started with.
@@ -112,14 +173,14 @@ pub fn surroundings(process: &Process) -> Surroundings {
     Surroundings {
         run_id: process.run_id,
         executable: process.executable.clone(),
-        shim: shim(process),
+        shim: shim(process, &Dress::default()),
         env_remove: process.settings_variables.clone(),
     }
 }
 
-fn readiness(config: &ComponentConfig) -> Readiness {
+fn readiness(config: &ComponentConfig, process: &Process, dress: &Dress) -> Readiness {
     match &config.probe {
-        Some(config) => Readiness::Probe(probe(config)),
+        Some(config) => Readiness::Probe(dressed_probe(config, process, dress)),
         None if config.notify => Readiness::Notify,
         None => Readiness::Executed,
     }

@@ -68,7 +68,7 @@ fn show(report: &Report) {
 fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("when", report.at.clone()),
-        ("ended", report.exit.to_string()),
+        ("ended", report.out_of_memory.explain(report.exit)),
         ("lived", format!("{} ms", report.lived_ms)),
         ("then", report.next.to_string()),
         ("run", format!("{}, process {}", report.run, report.epoch)),

@@ -16,6 +16,7 @@ mod examples;
 mod files;
 mod guard;
 mod history;
+mod identity;
 mod import;
 mod itself;
 mod lan;

@@ -72,6 +72,7 @@ pub(crate) fn component(name: &str, state: State) -> ComponentStatus {
         log: Dropped::default(),
         required: true,
         autostart: true,
+        limits: Vec::new(),
         same_crashes: 0,
         load: None,
         liveness: None,

@@ -8,7 +8,8 @@ use std::process::Command;
 use kit::{Exit, Failure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::supervisor::join_control_group;
+use super::identity::{self, Identity};
+use crate::supervisor::{join_control_group, set_limits};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -19,6 +20,8 @@ pub(super) struct Args {
     /// How many files it may have open
     #[arg(long)]
     open_files: Option<u64>,
+    #[command(flatten)]
+    identity: Identity,
     /// The program and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
@@ -39,7 +42,14 @@ pub(super) fn shim(args: &Args) -> Result<Exit, Failure> {
     }
     let (program, arguments) = args.command.split_first().expect("the command line asks for a program");
     let mut command = Command::new(program);
+    // Both may need what another user may not do.
     join_control_group(&mut command);
+    set_limits(&mut command).map_err(|what| Failure::new(Exit::Config, what))?;
+    identity::take_on(&args.identity, &mut command)?;
+    // Whoever becomes another user loses the parent-death signal, `prctl(2)`.
+    if !kit::lifeline::tie() {
+        return Ok(Exit::Fine);
+    }
     let error = command.args(arguments).exec();
     Err(Failure::new(Exit::Failure, format!("cannot run {}: {error}", program.display())))
 }

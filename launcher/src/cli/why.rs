@@ -97,6 +97,7 @@ fn facts(snapshot: &Snapshot, component: &ComponentStatus) -> Vec<String> {
     add("pid", component.pid.map(|pid| pid.to_string()));
     add("ready for", component.uptime_s.map(report::duration));
     add("ready in", component.ready_ms.map(milliseconds));
+    component.limits.iter().for_each(|limit| add("limit", Some(limit.to_string())));
     add("address", component.address.clone());
     add("CPU", component.load.map(|load| percent(load.cpu_percent)));
     add("memory", component.load.map(|load| megabytes(load.memory_bytes)));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use super::attributes::{LimitsConfig, Umask, name_or_number};
 use crate::supervisor::{ComponentKind, Dependents, RestartWhen, StopSignal};
 
 /// One component. Of ours only what supervises it can be set; see [`ComponentConfig::PROGRAM_KEYS`].
@@ -67,6 +68,16 @@ pub struct ComponentConfig {
     /// How long it may take to end, where it is not as `launcher.stop-grace` says.
     #[serde(with = "kit::duration::optional")]
     pub stop_grace: Option<Duration>,
+    /// The user that it runs as, by name or number.
+    #[serde(deserialize_with = "name_or_number")]
+    pub user: Option<String>,
+    /// The group that it runs as, where that is not its user's.
+    #[serde(deserialize_with = "name_or_number")]
+    pub group: Option<String>,
+    /// Which permissions the files that it makes do not have.
+    pub umask: Option<Umask>,
+    /// How much of the machine it may take.
+    pub limits: LimitsConfig,
     /// The signal that asks it to end.
     pub stop_signal: StopSignal,
     /// Run first when it is to end; the signal is sent if it fails, and at the end of `stop-grace`.
@@ -78,8 +89,10 @@ pub struct ComponentConfig {
 
 impl ComponentConfig {
     /// The keys that say what the program is. Ours are what they are, so these are for the operator's own programs.
-    pub(crate) const PROGRAM_KEYS: [&'static str; 10] =
-        ["type", "command", "args", "env", "env-file", "cwd", "needs", "address", "notify", "probe"];
+    pub(crate) const PROGRAM_KEYS: [&'static str; 13] = [
+        "type", "command", "args", "env", "env-file", "cwd", "user", "group", "umask", "needs", "address",
+        "notify", "probe",
+    ];
 }
 
 impl Default for ComponentConfig {
@@ -107,6 +120,10 @@ impl Default for ComponentConfig {
             watchdog: None,
             ready_timeout: None,
             stop_grace: None,
+            user: None,
+            group: None,
+            umask: None,
+            limits: LimitsConfig::default(),
             stop_signal: StopSignal::Term,
             stop_command: Vec::new(),
             autostart: true,

@@ -5,6 +5,7 @@
 //! the whole. Every mistake on the way is collected, and all are told at once.
 
 mod assignment;
+mod attributes;
 mod components;
 mod env_file;
 mod environment;
@@ -25,6 +26,7 @@ mod source;
 mod text;
 pub mod watch;
 
+pub use attributes::{LimitsConfig, Size, Umask};
 pub use components::{ComponentConfig, ProbeConfig};
 pub use env_file::EnvFiles;
 pub(crate) use environment::is_settings_variable;

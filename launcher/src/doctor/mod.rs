@@ -34,6 +34,7 @@ pub async fn examine(loaded: &Loaded, running: Option<&Snapshot>) -> Vec<Finding
     findings.push(limits::open_files(loaded));
     findings.push(limits::backlog());
     findings.push(processes::kept_by(&loaded.directories.data, running.is_some()));
+    findings.push(processes::limited_by(loaded));
     findings.push(services::ports(loaded, running));
     findings.push(store);
     findings.extend(probes);

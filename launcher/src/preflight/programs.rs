@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
+use crate::accounts;
 use crate::config::{ComponentConfig, Loaded};
 
 /// What of them cannot be run, each with its key.
@@ -21,6 +22,7 @@ pub fn check(loaded: &Loaded) -> Vec<String> {
             found.push(format!("components.{name}.cwd: there is no directory {cwd}"));
             continue;
         }
+        found.extend(identity(config).map(|what| format!("components.{name}.{what}")));
         for (key, command) in commands(config) {
             let what = problem(command, path, cwd.map(Path::new));
             found.extend(what.map(|what| format!("components.{name}.{key}: {what}")));
@@ -29,12 +31,42 @@ pub fn check(loaded: &Loaded) -> Vec<String> {
     found
 }
 
+/// Why it cannot run as whom it is to run.
+fn identity(config: &ComponentConfig) -> Option<String> {
+    let user = config
+        .user
+        .as_deref()
+        .and_then(|user| accounts::user(user).err())
+        .map(|what| format!("user: {what}"));
+    let group = || {
+        config
+            .group
+            .as_deref()
+            .and_then(|group| accounts::group(group).err())
+            .map(|what| format!("group: {what}"))
+    };
+    let key = config.user.as_ref().map(|_| "user").or(config.group.as_ref().map(|_| "group"));
+    let root = || {
+        let key = key.filter(|_| !rustix::process::geteuid().is_root() && !is_own_user(config))?;
+        Some(format!("{key}: only a launcher that is started by root can run a program as somebody else"))
+    };
+    user.or_else(group).or_else(root)
+}
+
+fn is_own_user(config: &ComponentConfig) -> bool {
+    let own = rustix::process::getuid().as_raw();
+    let user = config.user.as_deref().and_then(|user| accounts::user(user).ok());
+    config.group.is_none() && user.is_some_and(|user| user.uid == own)
+}
+
 /// All that a component starts, with its key.
 fn commands(config: &ComponentConfig) -> Vec<(&'static str, &[String])> {
     let main = Some(("command", config.command.as_slice())).filter(|(_, command)| !command.is_empty());
     let probes = [("probe", &config.probe), ("liveness", &config.liveness)];
+    let stop =
+        Some(("stop-command", config.stop_command.as_slice())).filter(|(_, command)| !command.is_empty());
     let probes = probes.into_iter().filter_map(|(key, probe)| Some((key, probe.as_ref()?.exec.as_deref()?)));
-    main.into_iter().chain(probes).collect()
+    main.into_iter().chain(stop).chain(probes).collect()
 }
 
 /// Why the program of a command cannot be run, if so.

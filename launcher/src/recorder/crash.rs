@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::supervisor::clock;
 use crate::supervisor::events::{
-    Ended, LastLines, Observation, ProbeKind, Probed, ProcessExit, State, Transition,
+    Ended, LastLines, Observation, Oom, ProbeKind, Probed, ProcessExit, State, Transition,
 };
 
 /// The directory's name, beside the logs.
@@ -44,6 +44,9 @@ pub struct Report {
     pub reason: String,
     /// How it ended.
     pub exit: ProcessExit,
+    /// Whether it was for lack of memory.
+    #[serde(default, skip_serializing_if = "Oom::is_none")]
+    pub out_of_memory: Oom,
     /// How long it lived.
     pub lived_ms: u64,
     /// What it used.
@@ -146,6 +149,7 @@ impl Chronicle {
             pid,
             reason,
             exit: ended.exit,
+            out_of_memory: ended.oom,
             lived_ms: millis(ended.lived),
             usage: ended.usage.map(|usage| Usage {
                 user_ms: millis(usage.user),

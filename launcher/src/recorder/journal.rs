@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::rotator::SizeRotator;
 use crate::supervisor::clock;
 use crate::supervisor::events::{
-    Ended, Moment, Observation, ProbeKind, Probed, ProcessExit, State, Transition,
+    Ended, Moment, Observation, Oom, ProbeKind, Probed, ProcessExit, State, Transition,
 };
 use crate::supervisor::logs::launcher_log::Limits;
 
@@ -75,6 +75,8 @@ enum Line<'a> {
 struct End {
     exit: ProcessExit,
     by_itself: bool,
+    #[serde(skip_serializing_if = "Oom::is_none")]
+    out_of_memory: Oom,
     lived_ms: u128,
     user_ms: Option<u128>,
     system_ms: Option<u128>,
@@ -174,6 +176,7 @@ impl End {
         Self {
             exit: ended.exit,
             by_itself: ended.by_itself,
+            out_of_memory: ended.oom,
             lived_ms: ended.lived.as_millis(),
             user_ms: ended.usage.map(|usage| usage.user.as_millis()),
             system_ms: ended.usage.map(|usage| usage.system.as_millis()),

@@ -6,10 +6,10 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::*;
-use crate::supervisor::LogPolicy;
 use crate::supervisor::events::{
     Ended, LastLines, Moment, Observation, ProbeKind, Probed, ProcessExit, State, Transition, Usage,
 };
+use crate::supervisor::{LogPolicy, Oom};
 
 fn at(second: i64) -> Moment {
     let wall = OffsetDateTime::from_unix_timestamp(1_795_000_000 + second).unwrap();
@@ -36,7 +36,7 @@ fn end(component: &str, epoch: u64, by_itself: bool) -> Observation {
     let to = if by_itself { State::Backoff } else { State::Stopped };
     let usage = Usage { user: Duration::from_millis(20), system: Duration::ZERO, max_rss: 3 << 20 };
     let (exit, lived) = (ProcessExit::Code(3), Duration::from_secs(2));
-    let ended = Some(Ended { exit, usage: Some(usage), lived, by_itself });
+    let ended = Some(Ended { exit, usage: Some(usage), lived, by_itself, oom: Oom::None });
     let reason = "exited with code 3".to_owned();
     Observation::Transition(Transition { ended, reason, ..transition(component, epoch, State::Ready, to) })
 }

@@ -1,7 +1,8 @@
 //! Control groups (cgroup v2, `cgroups(7)`): where we may make some, each component's processes are in one of its own. No process can leave
 //! it by itself, whatever it does, and all in it are killed at once, also those that are being started meanwhile.
 //!
-//! Only for knowing and ending them: no limit is set, and no controller is used.
+//! A controller is used only where a limit is set. For that it must be enabled in every group above, and a group that has processes of
+//! its own can hand on none: where our own is such a group we move into one below it first.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -43,6 +44,58 @@ impl Realm {
     pub(super) fn group(&self, component: &str, epoch: u64) -> io::Result<Group> {
         Group::make(self.path().join(format!("{component}.{epoch}")))
     }
+
+    /// Makes a controller available in the groups of all incarnations.
+    ///
+    /// # Errors
+    /// Says why it is not.
+    pub(super) fn enable(&self, controller: &str) -> Result<(), String> {
+        let own = self.path().parent().ok_or("the run's control group has no parent")?;
+        if !has_controller(own, controller)? {
+            return Err(format!("no {controller} controller in {}", own.display()));
+        }
+        if enable(own, controller).is_err_and(|error| error.raw_os_error() == Some(BUSY)) {
+            step_aside(own)?;
+        }
+        let cannot = |error: io::Error| format!("cannot enable the {controller} controller: {error}");
+        enable(own, controller).map_err(cannot)?;
+        enable(self.path(), controller).map_err(cannot)
+    }
+}
+
+/// `EBUSY`: the group has processes of its own.
+const BUSY: i32 = rustix::io::Errno::BUSY.raw_os_error();
+
+/// The controllers that limits could be set by: those of our own group.
+#[must_use]
+pub fn controllers() -> Vec<String> {
+    let own = own_directory().and_then(|own| fs::read_to_string(own.join("cgroup.controllers")).ok());
+    own.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+fn has_controller(group: &Path, controller: &str) -> Result<bool, String> {
+    let text = fs::read_to_string(group.join("cgroup.controllers")).map_err(|error| error.to_string())?;
+    Ok(text.split_whitespace().any(|name| name == controller))
+}
+
+fn enable(group: &Path, controller: &str) -> io::Result<()> {
+    write(&group.join("cgroup.subtree_control"), &format!("+{controller}"))
+}
+
+/// Moves this process into a group below its own. What else is in there stays, and then nothing can be limited.
+fn step_aside(own: &Path) -> Result<(), String> {
+    let leaf = own.join(format!("p2p-launcher-{}", std::process::id()));
+    let made = fs::create_dir(&leaf).or_else(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Ok(()),
+        _ => Err(error),
+    });
+    made.and_then(|()| write(&leaf.join("cgroup.procs"), "0"))
+        .map_err(|error| format!("cannot move the launcher into {}: {error}", leaf.display()))
+}
+
+/// Into a file that is there.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    io::Write::write_all(&mut fs::OpenOptions::new().write(true).open(path)?, text.as_bytes())
 }
 
 /// Where a run would have its groups; the error says why it can have none.
@@ -90,6 +143,34 @@ impl Group {
         let mut found = BTreeSet::new();
         collect(&self.0, MAX_DEPTH, &mut found);
         found
+    }
+
+    /// Limits what all in it use of memory together; the kernel kills one of them when that is not enough.
+    pub(super) fn limit_memory(&self, bytes: u64) -> Result<(), String> {
+        self.set("memory.max", &bytes.to_string())
+    }
+
+    /// Limits how much time all in it have on processors together.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the configuration allows up to 10,000 processors"
+    )]
+    pub(super) fn limit_cpu(&self, processors: f64) -> Result<(), String> {
+        // In microseconds, and the kernel takes no less than a thousand.
+        const PERIOD: f64 = 100_000.0;
+        let quota = (processors * PERIOD).max(1000.0) as u64;
+        self.set("cpu.max", &format!("{quota} {PERIOD}"))
+    }
+
+    fn set(&self, file: &str, value: &str) -> Result<(), String> {
+        write(&self.0.join(file), value).map_err(|error| format!("cannot set {file}: {error}"))
+    }
+
+    /// How many in it the kernel has killed for lack of memory; none where it does not count them.
+    pub(super) fn oom_kills(&self) -> Option<u64> {
+        let events = fs::read_to_string(self.0.join("memory.events")).ok()?;
+        events.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
     }
 
     /// Ends all of them.
@@ -160,6 +241,39 @@ mod tests {
         assert_eq!(own_path("9:cpu:/\n"), None);
         let mounts = "22 1 0:20 / / rw - ext4 /dev/vda rw\n41 31 0:38 / /sys/fs/cgroup rw,relatime shared:9 - cgroup2 cgroup2 rw\n";
         assert_eq!(mount(mounts), Some(("/".into(), "/sys/fs/cgroup".into())));
+    }
+
+    /// A group as the kernel would show it, on an ordinary file system.
+    fn imitation(path: &Path, controllers: &str) -> Group {
+        fs::create_dir_all(path).unwrap();
+        fs::write(path.join("cgroup.controllers"), controllers).unwrap();
+        for file in ["cgroup.subtree_control", "cgroup.procs", "memory.max", "cpu.max"] {
+            fs::write(path.join(file), "").unwrap();
+        }
+        fs::write(path.join("memory.events"), "low 0\nhigh 0\nmax 9\noom 2\noom_kill 3\noom_group_kill 0\n")
+            .unwrap();
+        Group(path.to_owned())
+    }
+
+    #[test]
+    fn limits_are_written_as_the_kernel_reads_them() {
+        let dir = tempfile::tempdir().unwrap();
+        imitation(dir.path(), "cpuset cpu io memory pids\n");
+        let realm = Realm(imitation(&dir.path().join("p2p-run"), ""));
+        realm.enable("memory").unwrap();
+        let reason = realm.enable("hugetlb").unwrap_err();
+        assert!(reason.starts_with("no hugetlb controller in "), "{reason}");
+        for group in [dir.path(), realm.path()] {
+            assert_eq!(fs::read_to_string(group.join("cgroup.subtree_control")).unwrap(), "+memory");
+        }
+        let group = imitation(&realm.path().join("web.1"), "");
+        group.limit_memory(64 << 20).unwrap();
+        group.limit_cpu(0.5).unwrap();
+        assert_eq!(fs::read_to_string(group.path().join("memory.max")).unwrap(), "67108864");
+        assert_eq!(fs::read_to_string(group.path().join("cpu.max")).unwrap(), "50000 100000");
+        assert_eq!(group.oom_kills(), Some(3));
+        fs::remove_file(group.path().join("memory.max")).unwrap();
+        assert!(group.limit_memory(1).unwrap_err().starts_with("cannot set memory.max: "));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 pub use super::exit::{ProcessExit, Usage};
+pub use super::oom::Oom;
 pub use super::status::State;
 
 /// Something that happened.
@@ -72,6 +73,8 @@ pub struct Ended {
     pub lived: Duration,
     /// True when nobody had asked it to end.
     pub by_itself: bool,
+    /// Whether it was for lack of memory.
+    pub oom: Oom,
 }
 
 /// The answer of a probe.

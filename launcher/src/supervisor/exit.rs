@@ -44,6 +44,11 @@ impl ProcessExit {
         self == Self::Code(0)
     }
 
+    /// Whether it was killed by a signal that it could not mind.
+    pub(crate) fn is_kill(self) -> bool {
+        self == Self::Signal(rustix::process::Signal::KILL.as_raw())
+    }
+
     /// Whether somebody ended it from outside, so that its end says nothing of the program.
     pub(crate) fn is_from_outside(self) -> bool {
         use rustix::process::Signal;

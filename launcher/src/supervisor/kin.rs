@@ -77,6 +77,11 @@ impl Kin {
         }
     }
 
+    /// How many of them the kernel has killed for lack of memory, where their control group tells.
+    pub(super) fn oom_kills(&self) -> Option<u64> {
+        self.group.as_ref()?.oom_kills()
+    }
+
     /// Looks who there is now.
     pub(super) fn look(&mut self) -> &BTreeMap<u32, Member> {
         let table = Table::read();

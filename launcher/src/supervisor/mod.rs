@@ -17,11 +17,13 @@ mod exit;
 mod graph;
 pub mod hooks;
 mod kin;
+mod limits;
 mod listeners;
 pub mod load;
 mod lock;
 pub(crate) mod logs;
 mod machine;
+mod oom;
 mod outcome;
 mod path;
 pub(crate) mod proc;
@@ -35,10 +37,14 @@ mod sweep;
 
 pub(crate) use driver::program::run as run_program;
 
-pub use cgroup::{join as join_control_group, place as control_group_place};
+pub use cgroup::{
+    controllers as control_group_controllers, join as join_control_group, place as control_group_place,
+};
 pub use graph::PlanError;
 pub use hooks::{Consent, Hooks, Progress, Reloader};
+pub use limits::{Limits, limit as set_limits};
 pub use lock::{Claim, DataLock, control_group};
+pub use oom::Oom;
 pub use outcome::Outcome;
 pub use spec::{
     AlertSpec, Answered, Ask, Asking, Call, ComponentKind, ComponentSpec, Dependents, External, Launch,

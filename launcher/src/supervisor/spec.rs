@@ -13,6 +13,7 @@ use kit::Secret;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::limits::Limits;
 use super::stop::StopSpec;
 
 /// Everything the supervisor needs to know.
@@ -100,6 +101,8 @@ pub struct ComponentSpec {
     pub stop: StopSpec,
     /// Whether it is started by itself, at the start or when a new plan brings it, and not only by the operator.
     pub autostart: bool,
+    /// How much of the machine it may take.
+    pub limits: Limits,
     /// Stands for its configuration: a reload restarts it when this differs. What differs beside it holds at once, or, as in
     /// `launch`, from its next start on.
     pub config_digest: String,

@@ -97,6 +97,9 @@ pub struct ComponentStatus {
     /// Whether it is started with the launcher; one that is not is well without being started.
     #[serde(default = "yes")]
     pub autostart: bool,
+    /// By what its present process is limited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitStatus>,
     /// How many times in a row it has ended by itself in the same way: same status, same last lines but for numbers.
     #[serde(default)]
     pub same_crashes: u32,
@@ -106,6 +109,45 @@ pub struct ComponentStatus {
     /// How it answered its liveness probe last, where it has one and was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness: Option<LivenessStatus>,
+}
+
+/// One of a component's limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitStatus {
+    /// Of what.
+    pub what: String,
+    /// How much.
+    pub limit: String,
+    /// By what it is in force.
+    pub by: LimitedBy,
+    /// Why it is not in force by a control group, where that could be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+}
+
+/// By what a limit is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitedBy {
+    /// The control group, for all processes together.
+    ControlGroup,
+    /// A resource limit of each process.
+    Process,
+    /// Nothing: it is not in force.
+    Nothing,
+}
+
+impl fmt::Display for LimitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, limit, by, remark } = self;
+        let by = match by {
+            LimitedBy::ControlGroup => "by control group",
+            LimitedBy::Process => "for each process",
+            LimitedBy::Nothing => "not in force",
+        };
+        write!(f, "{what} {limit} {by}")?;
+        remark.as_ref().map_or(Ok(()), |remark| write!(f, " (no control group: {remark})"))
+    }
 }
 
 /// How a component answered its liveness probe.

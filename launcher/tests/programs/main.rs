@@ -4,6 +4,8 @@
 
 mod environment;
 mod house;
+mod identity;
+mod limits;
 mod stopping;
 #[path = "../support/mod.rs"]
 mod support;

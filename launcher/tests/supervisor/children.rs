@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use kit::Notifier;
 use launcher::supervisor::{
-    ComponentKind, ComponentSpec, Dependents, Hooks, Launch, Readiness, RestartPolicy, RestartWhen, StopSpec,
-    supervise,
+    ComponentKind, ComponentSpec, Dependents, Hooks, Launch, Limits, Readiness, RestartPolicy, RestartWhen,
+    StopSpec, supervise,
 };
 
 use crate::bench::{block_on, claim, plan};
@@ -86,6 +86,7 @@ fn component(
         stop_grace: Duration::from_secs(10),
         stop: StopSpec::default(),
         autostart: true,
+        limits: Limits::default(),
         config_digest: String::new(),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::table;
+use crate::config::attributes::{LimitsConfig, Size};
 use crate::config::components::{ComponentConfig, ProbeConfig};
 use crate::config::layers::Origins;
 use crate::config::nearest::nearest;
@@ -65,6 +66,16 @@ fn program(
             "a one-shot component is done when it has exited with 0; write on-failure or never".to_owned(),
         );
     }
+    let is_of_others = component.user.is_some() || component.group.is_some();
+    let notifies =
+        [("notify", component.notify), ("watchdog", component.watchdog.is_some_and(|time| !time.is_zero()))];
+    for (key, _) in notifies.iter().filter(|(_, is_set)| is_of_others && *is_set) {
+        complain(
+            key,
+            "a program of another user cannot reach $NOTIFY_SOCKET in the data directory; use a probe"
+                .to_owned(),
+        );
+    }
     if component.notify && component.probe.is_some() {
         complain("probe", "one of notify and probe will do: which is to say that it serves?".to_owned());
     }
@@ -96,8 +107,25 @@ fn supervision(component: &ComponentConfig, complain: &mut impl FnMut(&str, Stri
             "names no program; write stop-command = [\"program\", \"argument\"]".to_owned(),
         );
     }
+    limits(component, complain);
     if component.backoff > component.backoff_max {
         complain("backoff-max", "is less than backoff".to_owned());
+    }
+}
+
+/// Less than these and nothing could even start.
+fn limits(component: &ComponentConfig, complain: &mut impl FnMut(&str, String)) {
+    const FEWEST_FILES: u64 = 16;
+    const LEAST_MEMORY: u64 = 4 << 20;
+    let LimitsConfig { nofile, memory, cpu } = component.limits;
+    if nofile.is_some_and(|files| files < FEWEST_FILES) {
+        complain("limits", format!("nofile must be at least {FEWEST_FILES}"));
+    }
+    if memory.is_some_and(|memory| memory.0 < LEAST_MEMORY) {
+        complain("limits", format!("memory must be at least {}", Size(LEAST_MEMORY)));
+    }
+    if cpu.is_some_and(|cpu| !(0.01..=10_000.0).contains(&cpu)) {
+        complain("limits", "cpu is a number of processors from 0.01 on, such as 0.5".to_owned());
     }
 }
 

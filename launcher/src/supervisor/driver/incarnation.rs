@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::farewell::Farewell;
 use super::notify::{Directory, Said, Socket};
 use super::probe::{Probes, awaited_line};
-use super::process::Process;
+use super::process::{Process, Start};
 use super::report::{Report, Reported, Reporter};
 use crate::supervisor::cgroup::{Group, Realm};
 use crate::supervisor::listeners::Listeners;
@@ -26,6 +26,7 @@ use crate::supervisor::lock::Claim;
 use crate::supervisor::logs::{Awaited, LastLines, Logs};
 use crate::supervisor::proc;
 use crate::supervisor::spec::{ComponentSpec, Launch, Readiness};
+use crate::supervisor::status::LimitStatus;
 
 /// How long a process that nobody waits for may take to be gone once it is killed.
 const FORSAKEN: Duration = Duration::from_secs(1);
@@ -55,6 +56,8 @@ pub(super) struct Incarnation {
     /// The machine asks for one TERM and now and then a KILL, so these few places are enough; when they are taken the process is
     /// about to be sent the same already.
     orders: mpsc::Sender<Order>,
+    /// By what it is limited.
+    pub(super) limits: Vec<LimitStatus>,
     started: Instant,
     probes: Probes,
     reporter: Reporter,
@@ -107,7 +110,17 @@ pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) 
     let (awaited, found) = awaited_line(spec).map(Awaited::new).unzip();
     let (output, last_lines) = around.logs.attach(&spec.name, awaited)?;
     let group = around.realm.and_then(|realm| group(realm, &spec.name, epoch));
-    let process = Process::start(spec, around.run_id, around.claim, group, socket.path(), output, sockets)?;
+    let limits = limit(spec, around.realm, group.as_ref());
+    let start = Start {
+        run_id: around.run_id,
+        claim: around.claim,
+        group,
+        own_limits: spec.limits.for_child(&limits),
+        notify: socket.path(),
+        output,
+        sockets,
+    };
+    let process = Process::start(spec, start)?;
     let (orders, ordered) = mpsc::channel(4);
     let pid = process.id();
     let reporter = Reporter { name: spec.name.clone(), epoch, reports: around.reports.clone() };
@@ -117,7 +130,7 @@ pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) 
     if let Some(found) = found {
         probes.listen(found, started, &reporter);
     }
-    let mut incarnation = Incarnation { epoch, pid, orders, started, probes, reporter };
+    let mut incarnation = Incarnation { epoch, pid, orders, limits, started, probes, reporter };
     if spec.readiness == Readiness::Executed {
         tokio::spawn(wait_for_program(spec.launch.clone(), pid, incarnation.reporter.clone()));
     }
@@ -129,6 +142,23 @@ pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) 
 fn group(realm: &Realm, name: &str, epoch: u64) -> Option<Group> {
     let group = realm.group(name, epoch);
     group.inspect_err(|error| tracing::warn!(component = name, %error, "it has no control group")).ok()
+}
+
+/// Limits what is in the group, and says what of it is in force and by what.
+fn limit(spec: &ComponentSpec, realm: Option<&Realm>, group: Option<&Group>) -> Vec<LimitStatus> {
+    let wanted = [("memory", spec.limits.memory.is_some()), ("cpu", spec.limits.cpu.is_some())];
+    let mut wanted = wanted.into_iter().filter(|(_, is_wanted)| *is_wanted);
+    let group = match (realm, group) {
+        (Some(realm), Some(group)) => {
+            wanted.try_for_each(|(controller, _)| realm.enable(controller)).map(|()| group)
+        }
+        _ => Err("the launcher may make none".to_owned()),
+    };
+    let limits = spec.limits.apply(group.as_ref().copied().map_err(String::as_str));
+    for limit in limits.iter().filter(|limit| limit.remark.is_some()) {
+        tracing::warn!(component = spec.name, "{limit}");
+    }
+    limits
 }
 
 /// Says that it serves once the process has become another program than it was started with. One that cannot become it ends.

@@ -24,8 +24,10 @@ use crate::supervisor::cgroup::{CONTROL_GROUP, Group};
 use crate::supervisor::children::{self, Started};
 use crate::supervisor::exit::{ProcessExit, Usage};
 use crate::supervisor::kin::Kin;
+use crate::supervisor::limits::LIMITS;
 use crate::supervisor::listeners::Inheritance;
 use crate::supervisor::lock::Claim;
+use crate::supervisor::oom::{Oom, OomWatch};
 use crate::supervisor::proc;
 use crate::supervisor::spec::{ComponentSpec, Launch};
 use crate::supervisor::sweep::{self, RUN};
@@ -41,7 +43,21 @@ pub(super) struct Process {
     _lifeline: PipeWriter,
     /// All that belongs to it, wherever it went.
     kin: Kin,
+    /// How many the kernel had killed for lack of memory before.
+    oom: OomWatch,
     _registered: Started,
+}
+
+/// What a process is started with, besides what its component says.
+pub(super) struct Start<'a> {
+    pub(super) run_id: Uuid,
+    pub(super) claim: &'a Claim,
+    pub(super) group: Option<Group>,
+    /// The limits that it sets for itself.
+    pub(super) own_limits: Option<OsString>,
+    pub(super) notify: &'a Path,
+    pub(super) output: PipeWriter,
+    pub(super) sockets: Inheritance,
 }
 
 /// The end of a process.
@@ -50,24 +66,21 @@ pub(super) struct Death {
     pub(super) exit: ProcessExit,
     pub(super) usage: Option<Usage>,
     pub(super) lived: Duration,
+    pub(super) oom: Oom,
 }
 
 impl Process {
     /// Starts a component. Its program is running when this returns.
-    pub(super) fn start(
-        spec: &ComponentSpec,
-        run_id: Uuid,
-        claim: &Claim,
-        group: Option<Group>,
-        notify: &Path,
-        output: PipeWriter,
-        sockets: Inheritance,
-    ) -> io::Result<Self> {
+    pub(super) fn start(spec: &ComponentSpec, start: Start<'_>) -> io::Result<Self> {
+        let Start { run_id, claim, group, own_limits, notify, output, sockets } = start;
         let (stdin, lifeline) = io::pipe()?;
         let mut command = command(spec, run_id)?;
         command.env("NOTIFY_SOCKET", notify);
         if let Some(group) = &group {
             command.env(CONTROL_GROUP, group.path());
+        }
+        if let Some(limits) = own_limits {
+            command.env(LIMITS, limits);
         }
         command.env(kit::lifeline::LAUNCHER_PID, std::process::id().to_string());
         if let Some(patience) = spec.watchdog {
@@ -87,6 +100,7 @@ impl Process {
                 child,
                 started: Instant::now(),
                 _lifeline: lifeline,
+                oom: OomWatch::begin(),
                 kin: kin(number(pid), sweep::mark(run_id, &spec.name)).within(group),
                 _registered: Started::main(number(pid)),
             }),
@@ -167,7 +181,8 @@ impl Process {
             }
             Err(_) => (ProcessExit::Unknown, None),
         };
-        Death { exit, usage, lived }
+        let oom = self.oom.end(exit, self.kin.oom_kills());
+        Death { exit, usage, lived, oom }
     }
 
     /// The process is not reaped as long as we have it, so its number and its group's are its own.

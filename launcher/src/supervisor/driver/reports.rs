@@ -10,6 +10,7 @@ use crate::supervisor::events::{self, Ended, Observation, ProbeKind};
 use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::logs::mask_text;
 use crate::supervisor::machine::{Event, Phase, Then, fingerprint};
+use crate::supervisor::oom::Oom;
 use crate::supervisor::spec::Readiness;
 
 impl Driver {
@@ -89,9 +90,11 @@ impl Driver {
         tracing::info!(component = name, exit = %death.exit, "exited");
         let stopping = self.machine.component(&name).map(|component| &component.phase);
         let by_itself = !matches!(stopping, Some(Phase::Stopping { then: Then::Stay | Then::Start, .. }));
-        let ended = Ended { exit: death.exit, usage: death.usage, lived: death.lived, by_itself };
+        // Whom we have killed ourselves needs no other reason.
+        let oom = if by_itself || matches!(death.oom, Oom::Killed(_)) { death.oom } else { Oom::None };
+        let ended = Ended { exit: death.exit, usage: death.usage, lived: death.lived, by_itself, oom };
         let burial = Burial { name: name.clone(), pid: incarnation.pid, ended };
-        self.feed_end(Event::Exited { name, epoch, exit: death.exit }, Some(burial))
+        self.feed_end(Event::Exited { name, epoch, exit: death.exit, oom }, Some(burial))
     }
 
     fn on_last_lines(&mut self, name: String, epoch: u64, exit: ProcessExit, lines: Vec<String>) -> bool {

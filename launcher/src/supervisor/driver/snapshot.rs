@@ -51,6 +51,11 @@ impl Driver {
             status_text: component.status_text.clone(),
             required: component.spec.required,
             autostart: component.spec.autostart,
+            limits: self
+                .incarnations
+                .get(&component.spec.name)
+                .map(|it| it.limits.clone())
+                .unwrap_or_default(),
             same_crashes: component.same_crashes,
             log: self.logs.dropped(&component.spec.name),
             liveness: self.liveness.get(&component.spec.name).and_then(|liveness| liveness.status(now)),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::graph::Graph;
+use crate::supervisor::oom::Oom;
 use crate::supervisor::spec::ComponentSpec;
 use crate::supervisor::status::State;
 
@@ -35,7 +36,7 @@ pub(crate) enum Event {
     /// These of its processes do not end though they were killed, in words for the operator.
     Unkillable { name: String, epoch: u64, who: String },
     /// Its main process has ended and is reaped, and nothing else of it lives.
-    Exited { name: String, epoch: u64, exit: ProcessExit },
+    Exited { name: String, epoch: u64, exit: ProcessExit, oom: Oom },
     /// What it wrote last has been read: the last line, and what is equal for equal crashes.
     LastWords { name: String, epoch: u64, line: Option<String>, print: Option<u64> },
     /// An alarm rings.

@@ -95,7 +95,9 @@ impl Machine {
                 self.of(&name, epoch, |it| it.on_main_exit(now, exit, out));
             }
             Event::Unkillable { name, epoch, who } => self.of(&name, epoch, |it| it.unkillable = Some(who)),
-            Event::Exited { name, epoch, exit } => self.on_end(now, &name, epoch, End::of(exit), out),
+            Event::Exited { name, epoch, exit, oom } => {
+                self.on_end(now, &name, epoch, End::of(exit, oom), out);
+            }
             Event::LastWords { name, epoch, line, print } => {
                 let unit = (self.draw)();
                 if let Some(it) = self.components.get_mut(&name).filter(|it| it.has_crashed_in(epoch)) {

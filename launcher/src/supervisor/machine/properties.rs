@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::testing::{cases, component};
 use super::{Action, Event, Graph, Machine, Verb};
 use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::oom::Oom;
 use crate::supervisor::spec::{ComponentKind, ComponentSpec, Dependents, RestartWhen};
 use crate::supervisor::status::State;
 
@@ -227,11 +228,16 @@ impl World {
             Step::Exit(i, code) => {
                 let name = name(i);
                 if let Some(epoch) = self.alive.remove(&name) {
-                    self.send(Event::Exited { name, epoch, exit: ProcessExit::Code(code) });
+                    self.send(Event::Exited { name, epoch, exit: ProcessExit::Code(code), oom: Oom::None });
                 }
             }
             Step::StaleExit(i) => {
-                self.send(Event::Exited { name: name(i), epoch: 0, exit: ProcessExit::Unknown });
+                self.send(Event::Exited {
+                    name: name(i),
+                    epoch: 0,
+                    exit: ProcessExit::Unknown,
+                    oom: Oom::None,
+                });
             }
             Step::Alarm(i) => self.ring(&name(i)),
             Step::StaleAlarm(i) => self.send(Event::Alarm { name: name(i), token: 0 }),

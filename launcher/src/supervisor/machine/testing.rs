@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::supervisor::limits::Limits;
 use crate::supervisor::spec::{ComponentKind, ComponentSpec, Dependents, Launch, Readiness, RestartPolicy};
 use crate::supervisor::stop::StopSpec;
 
@@ -31,6 +32,7 @@ pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
         stop_grace: Duration::from_secs(5),
         stop: StopSpec::default(),
         autostart: true,
+        limits: Limits::default(),
         config_digest: "1".to_owned(),
     }
 }

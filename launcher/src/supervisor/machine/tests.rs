@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::testing::component;
 use super::{Action, Event, Machine, Phase, Verb};
 use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::oom::Oom;
 use crate::supervisor::spec::{ComponentKind, ComponentSpec, Launch, RestartPolicy, RestartWhen};
 use crate::supervisor::status::State;
 
@@ -41,7 +42,7 @@ impl Bench {
     }
 
     fn exit(&mut self, name: &str, exit: ProcessExit) {
-        self.step(Event::Exited { name: name.to_owned(), epoch: self.epoch(name), exit });
+        self.step(Event::Exited { name: name.to_owned(), epoch: self.epoch(name), exit, oom: Oom::None });
     }
 
     fn operator(&mut self, name: &str, verb: Verb) {
@@ -303,7 +304,12 @@ fn what_an_earlier_incarnation_says_is_dropped() {
     bench.ring();
     bench.step(Event::Ready { name: "web".to_owned(), epoch: old });
     assert_eq!(bench.state("web"), State::Starting);
-    bench.step(Event::Exited { name: "web".to_owned(), epoch: old, exit: ProcessExit::Code(0) });
+    bench.step(Event::Exited {
+        name: "web".to_owned(),
+        epoch: old,
+        exit: ProcessExit::Code(0),
+        oom: Oom::None,
+    });
     assert_eq!(bench.state("web"), State::Starting);
 }
 

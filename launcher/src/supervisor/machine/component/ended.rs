@@ -1,6 +1,7 @@
 //! How a process ended.
 
 use crate::supervisor::exit::ProcessExit;
+use crate::supervisor::oom::Oom;
 
 /// How a process ended, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +15,8 @@ pub(in crate::supervisor::machine) struct End {
 }
 
 impl End {
-    pub(in crate::supervisor::machine) fn of(exit: ProcessExit) -> Self {
-        Self { how: exit.to_string(), clean: exit.is_clean(), config_error: exit.is_config_error() }
+    pub(in crate::supervisor::machine) fn of(exit: ProcessExit, oom: Oom) -> Self {
+        Self { how: oom.explain(exit), clean: exit.is_clean(), config_error: exit.is_config_error() }
     }
 
     pub(in crate::supervisor::machine) fn failure(how: String) -> Self {

@@ -1,0 +1,108 @@
+//! The users and groups of this machine, by name or number.
+//!
+//! Read from `/etc/passwd` and `/etc/group`, and where these do not know one, asked of `getent(1)`, which also knows those of a network
+//! directory.
+
+use std::process::{Command, Stdio};
+
+/// A user, as a process becomes one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Its number.
+    pub uid: u32,
+    /// Its name and home directory; a number without an entry has none.
+    pub entry: Option<(String, String)>,
+    /// The number of its group; without an entry it has none of its own.
+    pub gid: Option<u32>,
+    /// The numbers of all groups that it is a member of, besides that.
+    pub groups: Vec<u32>,
+}
+
+/// The user of this name or number.
+///
+/// # Errors
+/// Says that there is none.
+pub fn user(named: &str) -> Result<Account, String> {
+    let line = line_of("/etc/passwd", "passwd", named, 2);
+    match (line, named.parse()) {
+        (Some(line), _) => {
+            let fields: Vec<&str> = line.split(':').collect();
+            let (Some(uid), Some(gid)) = (number(&fields, 2), number(&fields, 3)) else {
+                return Err(format!("the entry of user '{named}' in /etc/passwd has no numbers"));
+            };
+            let name = fields[0].to_owned();
+            let home = fields.get(5).map_or("/", |home| home).to_owned();
+            let groups = memberships(&std::fs::read_to_string("/etc/group").unwrap_or_default(), &name);
+            Ok(Account { uid, entry: Some((name, home)), gid: Some(gid), groups })
+        }
+        (None, Ok(uid)) => Ok(Account { uid, ..Account::default() }),
+        (None, Err(_)) => Err(format!("there is no user '{named}' on this machine")),
+    }
+}
+
+/// The number of the group of this name or number.
+///
+/// # Errors
+/// Says that there is none.
+pub fn group(named: &str) -> Result<u32, String> {
+    if let Ok(gid) = named.parse() {
+        return Ok(gid);
+    }
+    let line = line_of("/etc/group", "group", named, 2);
+    let gid = line.and_then(|line| number(&line.split(':').collect::<Vec<_>>(), 2));
+    gid.ok_or_else(|| format!("there is no group '{named}' on this machine"))
+}
+
+/// The line of an entry with this name, or with this number in that field.
+fn line_of(file: &str, database: &str, named: &str, field: usize) -> Option<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let is_it = |line: &&str| {
+        let mut fields = line.split(':');
+        let name = fields.next();
+        name == Some(named) || fields.nth(field - 1) == Some(named)
+    };
+    text.lines().find(is_it).map(str::to_owned).or_else(|| getent(database, named))
+}
+
+fn getent(database: &str, named: &str) -> Option<String> {
+    let mut command = Command::new("getent");
+    command.args([database, "--", named]).stdin(Stdio::null()).stderr(Stdio::null());
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8(output.stdout).ok()?.lines().next()?.to_owned())
+}
+
+/// The groups that name a user as their member, as `initgroups(3)` finds them.
+fn memberships(groups: &str, name: &str) -> Vec<u32> {
+    let lines = groups.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let is_member = |fields: &Vec<&str>| {
+        fields.get(3).is_some_and(|members| members.split(',').any(|member| member == name))
+    };
+    lines.filter(is_member).filter_map(|fields| number(&fields, 2)).collect()
+}
+
+fn number(fields: &[&str], field: usize) -> Option<u32> {
+    fields.get(field)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_name_and_by_number() {
+        let root = user("root").unwrap();
+        assert_eq!((root.uid, root.gid), (0, Some(0)));
+        assert_eq!(user("0").unwrap(), root);
+        assert_eq!(group("root"), Ok(0));
+        assert_eq!(group("4000000"), Ok(4_000_000));
+        assert_eq!(user("4000000").unwrap(), Account { uid: 4_000_000, ..Account::default() });
+        assert_eq!(user("no-such").unwrap_err(), "there is no user 'no-such' on this machine");
+        assert_eq!(group("no-such").unwrap_err(), "there is no group 'no-such' on this machine");
+    }
+
+    #[test]
+    fn a_user_is_in_the_groups_that_name_it() {
+        let groups = "root:x:0:\nadm:x:4:syslog,web\nweb:x:33:\nssl:x:110:webmaster,web\nbroken\n";
+        assert_eq!(memberships(groups, "web"), [4, 110]);
+    }
+}

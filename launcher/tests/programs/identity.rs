@@ -1,0 +1,88 @@
+//! `user`, `group` and `umask`. Only root may become somebody else.
+
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use crate::house::{home, log, run, until_logged};
+use crate::support::wait_for;
+
+const CONFIG: &str = "[components.web]
+command = ['sh', '-c', 'echo uid=$(id -u) groups=$(id -G) umask=$(umask) home=$HOME user=$USER; echo more > /dev/stdout; exec sleep 600']
+cwd = '/'
+needs = []
+umask = '027'
+user = 'nobody'
+group = 1
+liveness = { exec = ['sh', '-c', 'test $(id -u) = 65534'], interval = '100ms' }
+";
+
+fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        println!("skipped: only root can become another user");
+    }
+    is_root
+}
+
+#[test]
+fn a_program_runs_as_its_user_with_all_that_belongs_to_it_and_ends_with_the_launcher() {
+    if !is_root() {
+        return;
+    }
+    let mut launcher = home(CONFIG).up();
+    let said = until_logged(&launcher, "web", "more");
+    assert!(said.contains("uid=65534 groups=1 umask=0027 home="), "{said}");
+    assert!(said.contains("user=nobody") && !said.contains("home=/root"), "{said}");
+    let pid = launcher.component_pid("web").unwrap();
+    let process = std::path::PathBuf::from(format!("/proc/{pid}"));
+    assert_eq!(std::fs::metadata(&process).unwrap().uid(), 65534);
+    let probe = wait_for("the probe", || {
+        let snapshot = launcher.snapshot();
+        snapshot.component("web")?.liveness.clone()
+    });
+    assert_eq!(probe.error, None, "its probe runs as its user, too");
+    launcher.end("-KILL");
+    let killed = Instant::now();
+    wait_for("its end", || (!process.join("exe").exists()).then_some(()));
+    assert!(killed.elapsed() < Duration::from_secs(3), "{:?}", killed.elapsed());
+}
+
+#[test]
+fn a_user_that_is_not_there_is_named_by_check_and_ends_the_attempts() {
+    let config = CONFIG.replace("'nobody'", "'no-such-user'");
+    let home = home(&config.replace("liveness", "# liveness"));
+    let checked = home.run(&["check"]);
+    let said = String::from_utf8(checked.stderr).unwrap();
+    assert!(said.contains("components.web.user: there is no user 'no-such-user' on this machine"), "{said}");
+    let launcher = home.start();
+    let reason = wait_for("it to be given up", || {
+        let component = launcher.component("web")?;
+        (component["state"] == "failed").then(|| component["reason"].as_str().map(str::to_owned))?
+    });
+    assert!(reason.contains("configuration error"), "{reason}");
+    assert!(log(&launcher, "web").contains("there is no user 'no-such-user'"), "{reason}");
+    assert!(run(&launcher, &["why", "web"]).contains("no-such-user"));
+}
+
+#[test]
+fn what_cannot_be_is_said_with_its_key() {
+    let config = "[components.a]\ncommand = 'a'\nneeds = []\numask = '9'\nuser = 'a b'\n\
+                  [components.b]\ncommand = 'b'\nneeds = []\nlimits = { memory = '64MB', cpu = 1.0 }\n\
+                  [components.c]\ncommand = 'c'\nneeds = []\nlimits = { nofile = 3, memori = '64MiB' }\n\
+                  [components.d]\ncommand = 'd'\nneeds = []\nlimits = { nofile = 3, cpu = 0.0 }\nuser = 1\nnotify = true\n\
+                  [components.chat-server]\numask = '022'\n";
+    let output = home(config).run(&["check"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    for text in [
+        ":4:9: components.a.umask: \"9\" is not an umask in octal digits, such as \"027\"",
+        ":5:8: components.a.user: \"a b\" is not a name or a number",
+        "components.b.limits: ",
+        "components.c.limits: unknown key 'memori'; did you mean 'memory'?",
+        "components.d.limits: nofile must be at least 16",
+        "components.d.limits: cpu is a number of processors from 0.01 on",
+        "components.d.notify: a program of another user cannot reach $NOTIFY_SOCKET",
+        "components.chat-server.umask: chat-server is a built-in component",
+    ] {
+        assert!(said.contains(text), "{text}\nis not in\n{said}");
+    }
+}
