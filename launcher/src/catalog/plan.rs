@@ -16,8 +16,8 @@ use super::{message_probe, programs};
 use crate::config::{LauncherConfig, LimitsConfig, Loaded, LogsConfig, OPENAI_API_KEY, is_secret};
 use crate::preflight::mongodb;
 use crate::supervisor::{
-    AlertSpec, ComponentKind, ComponentSpec, Dependents, External, Launch, LauncherSpec, Limits, Listen,
-    LogPolicy, Plan, Readiness, RestartPolicy, StopSpec,
+    AlertSpec, ComponentKind, ComponentSpec, Dependents, EndsAll, External, Launch, LauncherSpec, Limits,
+    Listen, LogPolicy, Plan, Readiness, RestartPolicy, StopSpec,
 };
 
 /// What moves a running chat elsewhere: what was said before is not there.
@@ -97,6 +97,7 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
         stop: StopSpec::default(),
         autostart: true,
         limits: Limits::default(),
+        ends_all: EndsAll::Never,
     };
     programs::supervise(&mut spec, &supervision, programs::own_watchdog(replaced_by.is_some()));
     spec.liveness = message_probe::liveness(component, supervision.liveness.as_ref(), loaded, process);

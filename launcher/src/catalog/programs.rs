@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::process::{Process, digest};
 use crate::alerts::Surroundings;
-use crate::config::{ComponentConfig, LimitsConfig, Loaded, ProbeConfig, Umask, split_url};
+use crate::config::{ComponentConfig, LimitsConfig, Loaded, OnFailure, ProbeConfig, Umask, split_url};
 use crate::supervisor::{
-    Ask, ComponentKind, ComponentSpec, Launch, Limits, ProbeSpec, Readiness, RestartPolicy, RestartWhen,
-    StopSpec,
+    Ask, ComponentKind, ComponentSpec, EndsAll, Launch, Limits, ProbeSpec, Readiness, RestartPolicy,
+    RestartWhen, StopSpec,
 };
 
 /// How long one of ours may give no sign of life. It gives one every ten seconds, so this is a process that is stuck, not a
@@ -46,6 +46,10 @@ pub(super) fn supervise(spec: &mut ComponentSpec, config: &ComponentConfig, watc
         command: config.stop_command.iter().map(OsString::from).collect(),
     };
     spec.autostart = config.autostart;
+    spec.ends_all = match config.on_failure {
+        OnFailure::Keep => EndsAll::Never,
+        OnFailure::StopAll => EndsAll::GivenUp,
+    };
     let LimitsConfig { nofile, memory, cpu } = config.limits;
     spec.limits = Limits { nofile, memory: memory.map(|memory| memory.0), cpu };
 }
@@ -91,6 +95,7 @@ pub(super) fn program(
         stop: StopSpec::default(),
         autostart: true,
         limits: Limits::default(),
+        ends_all: EndsAll::Never,
         // Only what a process is started with; the rest is put into force without a restart.
         config_digest: digest(&(command, &environment, &config.cwd, &dress, limits_digest(config))),
     };

@@ -5,6 +5,7 @@ mod ask;
 mod backup;
 mod chat;
 mod check;
+mod code;
 mod completions;
 mod console;
 mod control;
@@ -58,6 +59,7 @@ mod why;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use kit::{Exit, Failure};
 
+pub use code::Code;
 use options::{Nothing, Switches, Where, With};
 
 /// Run a self-hosted chat and keep it running.
@@ -140,21 +142,21 @@ enum Command {
 
 /// Does what the command line says, and returns how it ended. What went wrong has been said by then.
 #[must_use]
-pub fn main() -> Exit {
+pub fn main() -> Code {
     let parsed = examples::lay_out(definition()).try_get_matches();
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => {
             // What supervises goes on though nobody reads what it prints.
             let supervises = matches!(cli.command, None | Some(Command::Up(_)));
             match (dispatch(cli), output::lost().filter(|_| !supervises)) {
-                (Ok(Exit::Fine), Some(error)) => {
+                (Ok(Code::Own(Exit::Fine)), Some(error)) => {
                     output::error(&format!("cannot write the output: {error}"));
-                    Exit::Failure
+                    Exit::Failure.into()
                 }
                 (Ok(exit), _) => exit,
                 (Err(failure), _) => {
                     output::error(&failure.to_string());
-                    failure.exit()
+                    failure.exit().into()
                 }
             }
         }
@@ -162,12 +164,12 @@ pub fn main() -> Exit {
             let asked_for = !error.use_stderr();
             // A closed pipe (`launcher --help | head`) is nobody's fault.
             let _ = error.print();
-            if asked_for { Exit::Fine } else { Exit::Usage }
+            if asked_for { Exit::Fine.into() } else { Exit::Usage.into() }
         }
     }
 }
 
-fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+fn dispatch(cli: Cli) -> Result<Code, Failure> {
     let place = cli.place;
     if let Some(flag) = misplaced(&cli.switches, cli.command.as_ref()) {
         let what = format!("{flag} cannot be used with this command; see 'launcher --help'");
@@ -179,9 +181,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Shim(_) | Command::Man(_) | Command::Completions(_)) => {}
         _ => _ = umask::UMASK.set(kit::files::set_private_umask()),
     }
-    match cli.command {
-        None => up::up(&place, &first),
-        Some(Command::Up(it)) => up::up(&place.then(it.place), &first.or(&it.args)),
+    let exit = match cli.command {
+        None => return up::up(&place, &first),
+        Some(Command::Up(it)) => return up::up(&place.then(it.place), &first.or(&it.args)),
         Some(Command::Check(it)) => check::check(&place.then(it.place), &first.without, &it.args),
         Some(Command::Doctor(it)) => doctor::doctor(&place.then(it.place), &it.args),
         Some(Command::Status(it)) => status::status(&place.then(it.place), &it.args),
@@ -211,7 +213,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Man(it)) => man::man(definition(), &it),
         Some(Command::Lan(it)) => lan::lan(&place.then(it.place), &it.args),
         Some(Command::Chat(it)) => chat::chat(&place.then(it.place), it.args),
-    }
+    };
+    exit.map(Code::Own)
 }
 
 /// The whole command line.
@@ -221,11 +224,11 @@ fn definition() -> clap::Command {
 
 /// The first flag before the command that the command has no use for.
 fn misplaced(switches: &Switches, command: Option<&Command>) -> Option<&'static str> {
-    let detach = switches.detach.then_some("--detach");
+    let of_up = switches.of_up();
     match command {
         None | Some(Command::Up(_)) => None,
-        Some(Command::Check(_)) => detach,
-        Some(_) => switches.without.any().or(detach),
+        Some(Command::Check(_)) => of_up,
+        Some(_) => switches.without.any().or(of_up),
     }
 }
 

@@ -33,6 +33,9 @@ pub(super) struct Switches {
     /// Continue in the background once everything is ready
     #[arg(long)]
     pub(super) detach: bool,
+    /// Stop everything when this component ends, and exit with its exit code
+    #[arg(long, value_name = "COMPONENT")]
+    pub(super) exit_code_from: Option<String>,
     /// We are the background process of `--detach`.
     #[arg(long, hide = true)]
     pub(super) background: bool,
@@ -56,11 +59,18 @@ pub(super) struct Without {
 }
 
 impl Switches {
+    /// A flag that only `up` has a use for, if one is set.
+    pub(super) fn of_up(&self) -> Option<&'static str> {
+        let exit_code = self.exit_code_from.as_ref().map(|_| "--exit-code-from");
+        self.detach.then_some("--detach").or(exit_code)
+    }
+
     /// These and those.
     pub(super) fn or(&self, other: &Self) -> Self {
         Self {
             without: self.without.or(&other.without),
             detach: self.detach || other.detach,
+            exit_code_from: other.exit_code_from.clone().or_else(|| self.exit_code_from.clone()),
             background: self.background || other.background,
         }
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kit::{Failure, Secret};
+use kit::{Exit, Failure, Secret};
 use uuid::Uuid;
 
 use super::files;
@@ -12,7 +12,7 @@ use super::umask::UMASK;
 use crate::catalog::{self, Process};
 use crate::config::{self, Environment, Loaded, Request};
 use crate::preflight::{mongodb, ports};
-use crate::supervisor::{Consent, External, Plan, Probe};
+use crate::supervisor::{ComponentSpec, Consent, EndsAll, External, Launch, Plan, Probe, RestartWhen};
 
 /// The configuration as a thing to watch; its name in `status`.
 const CONFIG: &str = "config";
@@ -23,6 +23,8 @@ pub(super) struct Planner {
     request: Request,
     environment: Environment,
     process: Process,
+    /// The component whose end is the end of all.
+    ends_all: Option<String>,
     state: Mutex<State>,
     /// What is wrong with the files as they are, while the settings of before stay in force.
     problem: Arc<Mutex<Option<String>>>,
@@ -54,15 +56,43 @@ struct Files {
 impl Planner {
     /// For a run that began with this configuration.
     pub(super) fn new(request: Request, environment: Environment, process: Process) -> Self {
-        Self { request, environment, process, state: Mutex::default(), problem: Arc::default() }
+        Self {
+            request,
+            environment,
+            process,
+            ends_all: None,
+            state: Mutex::default(),
+            problem: Arc::default(),
+        }
+    }
+
+    /// The end of this component is the end of all.
+    pub(super) fn exit_code_from(self, component: Option<&str>) -> Self {
+        Self { ends_all: component.map(str::to_owned), ..self }
     }
 
     /// The plan of a configuration whose ports were tried already.
-    pub(super) fn first(&self, loaded: &Loaded) -> Plan {
+    ///
+    /// # Errors
+    /// When the component whose end is to be the end of all does not run.
+    pub(super) fn first(&self, loaded: &Loaded) -> Result<Plan, Failure> {
         self.remember_addresses(loaded);
         let files = Files::of(loaded);
         lock(&self.state).in_force = files;
-        self.plan(loaded)
+        let plan = self.plan(loaded);
+        let runs = |spec: &&ComponentSpec| matches!(spec.launch, Launch::Command { .. });
+        let running = plan.components.iter().filter(runs).map(|spec| spec.name.as_str());
+        match &self.ends_all {
+            Some(name) if !running.clone().any(|running| running == name) => {
+                let running: Vec<&str> = running.collect();
+                let what = format!(
+                    "--exit-code-from: no component '{name}' is started; available: {}",
+                    running.join(", ")
+                );
+                Err(Failure::new(Exit::Usage, what))
+            }
+            Some(_) | None => Ok(plan),
+        }
     }
 
     /// What was read last is in force.
@@ -132,7 +162,14 @@ impl Planner {
 
     fn plan(&self, loaded: &Loaded) -> Plan {
         let dependencies = self.mongodb(&loaded.settings.store.url).into_iter().chain([self.config()]);
-        catalog::plan(loaded, &self.process, dependencies.collect())
+        let mut plan = catalog::plan(loaded, &self.process, dependencies.collect());
+        if let Some(spec) = plan.components.iter_mut().find(|spec| Some(&spec.name) == self.ends_all.as_ref())
+        {
+            // Whoever waits for its exit code does not want to see it come back.
+            spec.restart.when = RestartWhen::Never;
+            spec.ends_all = EndsAll::Ended;
+        }
+        plan
     }
 
     fn mongodb(&self, url: &str) -> Option<External> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kit::{Exit, Failure};
 use tokio::sync::mpsc;
 
+use super::code::Code;
 use super::console::Console;
 use super::itself::Itself;
 use super::options::{Switches, Where, small_runtime};
@@ -22,13 +23,17 @@ use crate::supervisor::{self, DataLock, Hooks, Outcome};
 const WAITING_PLANS: usize = 4;
 
 /// Runs everything until it is stopped.
-pub(super) fn up(place: &Where, switches: &Switches) -> Result<Exit, Failure> {
+pub(super) fn up(place: &Where, switches: &Switches) -> Result<Code, Failure> {
+    if switches.detach && switches.exit_code_from.is_some() {
+        let what = "--exit-code-from cannot be used with --detach: nobody waits for the exit code";
+        return Err(Failure::new(Exit::Usage, what));
+    }
     let environment = Environment::of_this_process()?;
     let loaded =
         config::load(&place.request(&switches.without), &environment).map_err(Mistakes::into_failure)?;
     prepare_directories(&loaded)?;
     if switches.detach && !switches.background {
-        return detach::detach(&loaded, &where_to_look(&loaded, true));
+        return detach::detach(&loaded, &where_to_look(&loaded, true)).map(Code::Own);
     }
     if switches.background {
         detach::leave_session();
@@ -40,16 +45,28 @@ pub(super) fn up(place: &Where, switches: &Switches) -> Result<Exit, Failure> {
     let _log = launcher_log::begin(&loaded.directories.logs, limits.clone());
     let result = run(place, switches, environment, &loaded, &lock, limits);
     match &result {
-        Ok(outcome) => tracing::info!(abandoned = ?outcome.abandoned, "stopped"),
+        Ok(outcome) => {
+            tracing::info!(abandoned = ?outcome.abandoned, ended_by = ?outcome.ended_by, "stopped")
+        }
         Err(failure) => tracing::error!("{failure}"),
     }
-    let outcome = result?;
-    if outcome.abandoned.is_empty() {
-        output::line("stopped");
-        Ok(Exit::Fine)
-    } else {
+    end(&result?)
+}
+
+fn end(outcome: &Outcome) -> Result<Code, Failure> {
+    if !outcome.abandoned.is_empty() {
         let what = format!("still running after SIGKILL: {}", outcome.abandoned.join(", "));
-        Err(Failure::new(Exit::Failure, what))
+        return Err(Failure::new(Exit::Failure, what));
+    }
+    match &outcome.ended_by {
+        Some(by) => {
+            output::error(&format!("everything was stopped because of {}: {}", by.component, by.why));
+            Ok(Code::Program(by.code()))
+        }
+        None => {
+            output::line("stopped");
+            Ok(Code::Own(Exit::Fine))
+        }
     }
 }
 
@@ -79,8 +96,9 @@ fn run(
         }
         let process = process(token::fresh(&loaded.directories.data)?)?;
         let around = catalog::surroundings(&process);
-        let planner = Arc::new(Planner::new(place.request(&switches.without), environment, process));
-        let plan = planner.first(loaded);
+        let planner = Planner::new(place.request(&switches.without), environment, process);
+        let planner = Arc::new(planner.exit_code_from(switches.exit_code_from.as_deref()));
+        let plan = planner.first(loaded)?;
         let refusing = Arc::clone(&planner);
         let (plans, new_plans) = mpsc::channel(WAITING_PLANS);
         let (alerts, settings, alerted) = Alerts::start(plan.launcher.alerts.clone(), around);

@@ -55,6 +55,8 @@ pub struct ComponentConfig {
     /// The window.
     #[serde(with = "kit::duration")]
     pub window: Duration,
+    /// What happens to all others when it has been given up.
+    pub on_failure: OnFailure,
     /// Whether the whole counts as unhealthy while this is not ready.
     pub required: bool,
     /// What happens to those that need it when it crashes.
@@ -115,6 +117,7 @@ impl Default for ComponentConfig {
             reset_after: Duration::from_secs(60),
             intensity: 5,
             window: Duration::from_secs(60),
+            on_failure: OnFailure::Keep,
             required: true,
             dependents: Dependents::Keep,
             watchdog: None,
@@ -129,6 +132,17 @@ impl Default for ComponentConfig {
             autostart: true,
         }
     }
+}
+
+/// What happens to all others when a component has been given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// They go on.
+    #[default]
+    Keep,
+    /// They are stopped, and the launcher ends with its exit code.
+    StopAll,
 }
 
 /// How a component is asked: by exactly one of the first five, the others have good defaults.

@@ -27,7 +27,7 @@ mod text;
 pub mod watch;
 
 pub use attributes::{LimitsConfig, Size, Umask};
-pub use components::{ComponentConfig, ProbeConfig};
+pub use components::{ComponentConfig, OnFailure, ProbeConfig};
 pub use env_file::EnvFiles;
 pub(crate) use environment::is_settings_variable;
 pub use environment::{Environment, OPENAI_API_KEY};

@@ -45,10 +45,10 @@ pub use hooks::{Consent, Hooks, Progress, Reloader};
 pub use limits::{Limits, limit as set_limits};
 pub use lock::{Claim, DataLock, control_group};
 pub use oom::Oom;
-pub use outcome::Outcome;
+pub use outcome::{EndedBy, Outcome};
 pub use spec::{
-    AlertSpec, Answered, Ask, Asking, Call, ComponentKind, ComponentSpec, Dependents, External, Launch,
-    LauncherSpec, Listen, LogFormat, LogPolicy, Plan, Probe, ProbeSpec, Readiness, RestartPolicy,
+    AlertSpec, Answered, Ask, Asking, Call, ComponentKind, ComponentSpec, Dependents, EndsAll, External,
+    Launch, LauncherSpec, Listen, LogFormat, LogPolicy, Plan, Probe, ProbeSpec, Readiness, RestartPolicy,
     RestartWhen,
 };
 pub use status::{Awaited, Snapshot};

@@ -103,9 +103,23 @@ pub struct ComponentSpec {
     pub autostart: bool,
     /// How much of the machine it may take.
     pub limits: Limits,
+    /// Which end of it is the end of all.
+    pub ends_all: EndsAll,
     /// Stands for its configuration: a reload restarts it when this differs. What differs beside it holds at once, or, as in
     /// `launch`, from its next start on.
     pub config_digest: String,
+}
+
+/// Which end of a component is the end of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EndsAll {
+    /// None: the others go on.
+    #[default]
+    Never,
+    /// The one after which it is given up.
+    GivenUp,
+    /// Any that nobody asked for and after which it is not started again.
+    Ended,
 }
 
 impl ComponentSpec {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, also in what sets it up")]
 #![allow(clippy::print_stdout, reason = "what is left out says why")]
 
+mod ending;
 mod environment;
 mod house;
 mod identity;

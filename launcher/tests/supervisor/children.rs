@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use kit::Notifier;
 use launcher::supervisor::{
-    ComponentKind, ComponentSpec, Dependents, Hooks, Launch, Limits, Readiness, RestartPolicy, RestartWhen,
-    StopSpec, supervise,
+    ComponentKind, ComponentSpec, Dependents, EndsAll, Hooks, Launch, Limits, Readiness, RestartPolicy,
+    RestartWhen, StopSpec, supervise,
 };
 
 use crate::bench::{block_on, claim, plan};
@@ -87,6 +87,7 @@ fn component(
         stop: StopSpec::default(),
         autostart: true,
         limits: Limits::default(),
+        ends_all: EndsAll::Never,
         config_digest: String::new(),
     }
 }

@@ -50,7 +50,7 @@ use super::listeners::Listeners;
 use super::lock::Claim;
 use super::logs::Logs;
 use super::machine::{Action, Component, Event, Machine};
-use super::outcome::Outcome;
+use super::outcome::{EndedBy, Outcome};
 use super::run_dir::run_dir;
 use super::signals::Signals;
 use super::spec::{Plan, Readiness};
@@ -296,6 +296,7 @@ impl Driver {
                 self.liveness.remove(&name);
                 tracing::info!(component = name, "removed from the plan");
             }
+            Action::StopAll { name, exit, why } => self.stop_all(EndedBy { component: name, why, exit }),
             Action::Finish => {}
         }
     }

@@ -4,6 +4,7 @@ use super::Driver;
 use crate::supervisor::control::{Asked, Request, Response};
 use crate::supervisor::hooks::Progress;
 use crate::supervisor::machine::{Event, Verb};
+use crate::supervisor::outcome::EndedBy;
 
 impl Driver {
     pub(super) fn on_signal(&mut self) -> bool {
@@ -16,11 +17,22 @@ impl Driver {
     }
 
     fn quit(&mut self) -> bool {
+        self.shut_down();
+        self.feed(Event::Quit)
+    }
+
+    /// A component's end is the end of all: the machine has begun it.
+    pub(super) fn stop_all(&mut self, by: EndedBy) {
+        tracing::error!(component = by.component, why = by.why, "its end is the end of all");
+        self.outcome.ended_by = Some(by);
+        self.shut_down();
+    }
+
+    fn shut_down(&mut self) {
         tracing::info!("shutting down");
         self.upward.stopping();
         // Whoever connects from now on is to be told so, as soon as the component itself does not listen any more.
         self.listeners.keep(std::iter::empty());
-        self.feed(Event::Quit)
     }
 
     pub(super) fn on_question(&mut self, Asked { request, answer }: Asked) -> bool {

@@ -72,6 +72,8 @@ pub(crate) enum Action {
     Changed { name: String, epoch: u64, from: State, to: State, why: String },
     /// It is in no plan any more.
     Forget { name: String },
+    /// The end of this one, in these words, is the end of all.
+    StopAll { name: String, exit: Option<ProcessExit>, why: String },
     /// All has ended; the last action there is.
     Finish,
 }

@@ -210,9 +210,14 @@ impl Machine {
         let unit = (self.draw)();
         let quitting = self.is_quitting();
         let Some(component) = self.incarnation(name, epoch) else { return };
+        let exit = end.exit();
         component.on_exit(now, end, unit, out);
         if quitting {
             return component.on_quit(out);
+        }
+        if let Some(why) = component.ends_all() {
+            out.push(Action::StopAll { name: name.to_owned(), exit, why });
+            return self.on_quit(out);
         }
         match component.phase {
             Phase::Waiting | Phase::Backoff { .. } => self.restart_dependents(now, name, out),

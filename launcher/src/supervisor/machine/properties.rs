@@ -9,7 +9,7 @@ use super::testing::{cases, component};
 use super::{Action, Event, Graph, Machine, Verb};
 use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::oom::Oom;
-use crate::supervisor::spec::{ComponentKind, ComponentSpec, Dependents, RestartWhen};
+use crate::supervisor::spec::{ComponentKind, ComponentSpec, Dependents, EndsAll, RestartWhen};
 use crate::supervisor::status::State;
 
 /// One thing that may happen; which component it happens to is taken modulo their number.
@@ -107,6 +107,11 @@ fn plans() -> impl Strategy<Value = Vec<ComponentSpec>> {
             let is = |bit: u32| bits >> bit & 1 == 1;
             spec.watchdog = is(30).then(|| Duration::from_secs(20));
             spec.dependents = if is(29) { Dependents::Restart } else { Dependents::Keep };
+            spec.ends_all = match (is(23), is(22), is(21)) {
+                (true, true, true) => EndsAll::Ended,
+                (true, true, false) => EndsAll::GivenUp,
+                (true, false, _) | (false, _, _) => EndsAll::Never,
+            };
             spec.autostart = !is(25);
             if is(24) {
                 spec.stop.command = vec!["stop".into()];
@@ -197,6 +202,11 @@ impl World {
                 self.alarms.insert(name, (token, at));
             }
             Action::Changed { .. } => {}
+            Action::StopAll { name, .. } => {
+                assert!(!quitting, "{name} ends all though all is to end");
+                assert_ne!(self.machine.component(&name).unwrap().spec.ends_all, EndsAll::Never, "{name}");
+                assert!(self.machine.is_quitting());
+            }
             Action::Forget { name } => assert!(!self.alive.contains_key(&name)),
             Action::Finish => self.finished = true,
         }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::supervisor::limits::Limits;
-use crate::supervisor::spec::{ComponentKind, ComponentSpec, Dependents, Launch, Readiness, RestartPolicy};
+use crate::supervisor::spec::{
+    ComponentKind, ComponentSpec, Dependents, EndsAll, Launch, Readiness, RestartPolicy,
+};
 use crate::supervisor::stop::StopSpec;
 
 /// A component that is never really started.
@@ -33,6 +35,7 @@ pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
         stop: StopSpec::default(),
         autostart: true,
         limits: Limits::default(),
+        ends_all: EndsAll::Never,
         config_digest: "1".to_owned(),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::ended::End;
 use super::{Action, Component, Phase, Then, later};
-use crate::supervisor::spec::{Launch, RestartWhen};
+use crate::supervisor::spec::{EndsAll, Launch, RestartWhen};
 
 /// From so many equal crashes in a row on it is said that they are the same.
 const SAME: u32 = 3;
@@ -44,6 +44,27 @@ impl Component {
             Then::Start => self.enter(Phase::Waiting, &end.how, out),
             Then::Crash(reason) => self.end_of_its_own(now, End::failure(reason), unit, out),
             Then::Own | Then::Rest => self.end_of_its_own(now, end, unit, out),
+        }
+    }
+
+    /// Why all is to end, now that this one has; none if all goes on.
+    pub(in crate::supervisor::machine) fn ends_all(&self) -> Option<String> {
+        match (self.spec.ends_all, &self.phase) {
+            (EndsAll::GivenUp | EndsAll::Ended, Phase::Failed { reason }) => Some(reason.clone()),
+            (EndsAll::Ended, Phase::Finished) => Some(self.note.clone().unwrap_or_default()),
+            (
+                EndsAll::Never | EndsAll::GivenUp | EndsAll::Ended,
+                Phase::Waiting
+                | Phase::Starting { .. }
+                | Phase::Ready { .. }
+                | Phase::Unready { .. }
+                | Phase::Stopping { .. }
+                | Phase::Backoff { .. }
+                | Phase::Finished
+                | Phase::Stopped
+                | Phase::Failed { .. }
+                | Phase::Skipped { .. },
+            ) => None,
         }
     }
 

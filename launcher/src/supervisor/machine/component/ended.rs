@@ -12,14 +12,26 @@ pub(in crate::supervisor::machine) struct End {
     pub(super) clean: bool,
     /// It said that its configuration is wrong.
     pub(super) config_error: bool,
+    /// Its status, where it ended by itself.
+    exit: Option<ProcessExit>,
 }
 
 impl End {
     pub(in crate::supervisor::machine) fn of(exit: ProcessExit, oom: Oom) -> Self {
-        Self { how: oom.explain(exit), clean: exit.is_clean(), config_error: exit.is_config_error() }
+        Self {
+            how: oom.explain(exit),
+            clean: exit.is_clean(),
+            config_error: exit.is_config_error(),
+            exit: Some(exit),
+        }
     }
 
     pub(in crate::supervisor::machine) fn failure(how: String) -> Self {
-        Self { how, clean: false, config_error: false }
+        Self { how, clean: false, config_error: false, exit: None }
+    }
+
+    /// Its status, where it ended by itself.
+    pub(in crate::supervisor::machine) fn exit(&self) -> Option<ProcessExit> {
+        self.exit
     }
 }
