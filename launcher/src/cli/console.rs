@@ -1,4 +1,4 @@
-//! What `up` shows on the terminal: the table when all is up, what goes wrong later, whom a stop waits for.
+//! What `up` shows on the terminal, or among the components' lines: the table when all is up, what goes wrong later, whom a stop waits for.
 //!
 //! It has a thread of its own, fed by a bounded channel that nobody waits at: a terminal that shows nothing (ctrl-S) holds up
 //! nothing but this.
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::foreground::Voice;
 use super::waiting::{Waiting, list};
 use super::{output, report};
 use crate::supervisor::status::{ComponentStatus, State};
@@ -28,11 +29,12 @@ pub(super) struct Console {
 
 impl Console {
     /// Starts it; `look` is printed below the table.
-    pub(super) fn start(look: Vec<String>) -> std::io::Result<Self> {
+    pub(super) fn start(look: Vec<String>, voice: Voice) -> std::io::Result<Self> {
         let (progress, mut events) = mpsc::channel(PLACES);
         let (finished, done) = sync_channel(1);
         let show = move || {
             let mut screen = Screen {
+                voice,
                 look,
                 settled: false,
                 stopping: None,
@@ -62,6 +64,7 @@ impl Console {
 }
 
 struct Screen {
+    voice: Voice,
     look: Vec<String>,
     settled: bool,
     stopping: Option<Instant>,
@@ -88,24 +91,24 @@ impl Screen {
                     ("stopping", &summary.stopped),
                 ];
                 for (what, names) in parts.into_iter().filter(|(_, names)| !names.is_empty()) {
-                    output::line(&format!("new configuration: {what} {}", names.join(", ")));
+                    self.voice.line(&format!("new configuration: {what} {}", names.join(", ")));
                 }
             }
             Progress::Stopping(awaited) => self.stopping(awaited),
             Progress::Killing(awaited) => {
                 self.waiting.clear();
-                output::line(&format!("killing {}", list(awaited)));
+                self.voice.line(&format!("killing {}", list(awaited)));
             }
         }
     }
 
     fn settled(&mut self, snapshot: &Snapshot) {
         self.settled = true;
-        for line in report::started(snapshot).lines(output::is_coloured()) {
-            output::line(&line);
+        for line in report::started(snapshot).lines(self.is_coloured()) {
+            self.voice.line(&line);
         }
-        output::line("");
-        self.look.iter().for_each(|line| output::line(line));
+        self.voice.line("");
+        self.look.iter().for_each(|line| self.voice.line(line));
     }
 
     fn changed(&mut self, component: &ComponentStatus) {
@@ -130,17 +133,28 @@ impl Screen {
                 self.stopping = Some(Instant::now());
                 self.once("stopping; press ctrl-C again to kill the remaining components".to_owned());
             }
-            Some(since) if since.elapsed() > STOP_QUIETLY => {
-                self.waiting.show(awaited);
-            }
+            Some(since) if since.elapsed() > STOP_QUIETLY => self.wait(awaited),
             Some(_) => {}
         }
+    }
+
+    fn wait(&mut self, awaited: &[Awaited]) {
+        if !self.voice.is_among_components() {
+            self.waiting.show(awaited);
+        } else if !awaited.is_empty() {
+            self.once(format!("waiting for {}", list(awaited)));
+        }
+    }
+
+    /// Among other lines a table needs no colours.
+    fn is_coloured(&self) -> bool {
+        output::is_coloured() && !self.voice.is_among_components()
     }
 
     /// Says nothing twice in a row.
     fn once(&mut self, text: String) {
         if text != self.last {
-            output::line(&text);
+            self.voice.line(&text);
             self.last = text;
         }
     }

@@ -15,6 +15,7 @@ mod doctor;
 mod down;
 mod examples;
 mod files;
+mod foreground;
 mod guard;
 mod history;
 mod identity;
@@ -182,8 +183,8 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
         _ => _ = umask::UMASK.set(kit::files::set_private_umask()),
     }
     let exit = match cli.command {
-        None => return up::up(&place, &first),
-        Some(Command::Up(it)) => return up::up(&place.then(it.place), &first.or(&it.args)),
+        None => return up::up(place, first, With::default()),
+        Some(Command::Up(it)) => return up::up(place, first, it),
         Some(Command::Check(it)) => check::check(&place.then(it.place), &first.without, &it.args),
         Some(Command::Doctor(it)) => doctor::doctor(&place.then(it.place), &it.args),
         Some(Command::Status(it)) => status::status(&place.then(it.place), &it.args),

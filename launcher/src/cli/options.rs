@@ -33,6 +33,9 @@ pub(super) struct Switches {
     /// Continue in the background once everything is ready
     #[arg(long)]
     pub(super) detach: bool,
+    /// Print all components' log lines on standard output, too, each after the component's name; '--logs -' does the same
+    #[arg(long)]
+    pub(super) foreground_logs: bool,
     /// Stop everything when this component ends, and exit with its exit code
     #[arg(long, value_name = "COMPONENT")]
     pub(super) exit_code_from: Option<String>,
@@ -62,7 +65,8 @@ impl Switches {
     /// A flag that only `up` has a use for, if one is set.
     pub(super) fn of_up(&self) -> Option<&'static str> {
         let exit_code = self.exit_code_from.as_ref().map(|_| "--exit-code-from");
-        self.detach.then_some("--detach").or(exit_code)
+        let foreground = self.foreground_logs.then_some("--foreground-logs");
+        self.detach.then_some("--detach").or(foreground).or(exit_code)
     }
 
     /// These and those.
@@ -70,6 +74,7 @@ impl Switches {
         Self {
             without: self.without.or(&other.without),
             detach: self.detach || other.detach,
+            foreground_logs: self.foreground_logs || other.foreground_logs,
             exit_code_from: other.exit_code_from.clone().or_else(|| self.exit_code_from.clone()),
             background: self.background || other.background,
         }
@@ -111,7 +116,7 @@ impl Without {
 /// A command's own arguments, and the flags that may stand before the command as well as after it.
 ///
 /// Not clap's global flags: of those the last place wins, so `--set A=1 up --set B=2` would set only B.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct With<T: Args> {
     #[command(flatten)]
     pub(super) place: Where,
@@ -124,6 +129,11 @@ pub(super) struct With<T: Args> {
 pub(super) struct Nothing {}
 
 impl Where {
+    /// Whether `--logs -` asks for the logs on standard output; then they are also where they are without it.
+    pub(super) fn take_standard_output(&mut self) -> bool {
+        self.logs.take_if(|logs| logs.as_os_str() == "-").is_some()
+    }
+
     /// These, then those; where both say something, the latter counts.
     pub(super) fn then(self, later: Self) -> Self {
         Self {

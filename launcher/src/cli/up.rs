@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 
 use super::code::Code;
 use super::console::Console;
+use super::foreground::{Foreground, Voice};
 use super::itself::Itself;
-use super::options::{Switches, Where, small_runtime};
+use super::options::{Switches, Where, With, small_runtime};
 use super::planner::{Planner, process};
 use super::{detach, files, launcher_log, output, token};
 use crate::alerts::Alerts;
@@ -23,11 +24,13 @@ use crate::supervisor::{self, DataLock, Hooks, Outcome};
 const WAITING_PLANS: usize = 4;
 
 /// Runs everything until it is stopped.
-pub(super) fn up(place: &Where, switches: &Switches) -> Result<Code, Failure> {
-    if switches.detach && switches.exit_code_from.is_some() {
-        let what = "--exit-code-from cannot be used with --detach: nobody waits for the exit code";
-        return Err(Failure::new(Exit::Usage, what));
-    }
+pub(super) fn up(mut place: Where, first: Switches, mut later: With<Switches>) -> Result<Code, Failure> {
+    let mut switches = first.or(&later.args);
+    // Wherever it stands, it is no directory.
+    switches.foreground_logs |= place.take_standard_output();
+    switches.foreground_logs |= later.place.take_standard_output();
+    let (place, switches) = (&place.then(later.place), &switches);
+    contradiction(switches).map_or(Ok(()), |what| Err(Failure::new(Exit::Usage, what)))?;
     let environment = Environment::of_this_process()?;
     let loaded =
         config::load(&place.request(&switches.without), &environment).map_err(Mistakes::into_failure)?;
@@ -45,15 +48,31 @@ pub(super) fn up(place: &Where, switches: &Switches) -> Result<Code, Failure> {
     let _log = launcher_log::begin(&loaded.directories.logs, limits.clone());
     let result = run(place, switches, environment, &loaded, &lock, limits);
     match &result {
-        Ok(outcome) => {
+        Ok((outcome, _)) => {
             tracing::info!(abandoned = ?outcome.abandoned, ended_by = ?outcome.ended_by, "stopped")
         }
         Err(failure) => tracing::error!("{failure}"),
     }
-    end(&result?)
+    let (outcome, is_read) = result?;
+    end(&outcome, is_read)
 }
 
-fn end(outcome: &Outcome) -> Result<Code, Failure> {
+/// What cannot be had together.
+fn contradiction(switches: &Switches) -> Option<&'static str> {
+    match switches {
+        Switches { detach: false, .. } => None,
+        Switches { exit_code_from: Some(_), .. } => {
+            Some("--exit-code-from cannot be used with --detach: nobody waits for the exit code")
+        }
+        Switches { foreground_logs: true, .. } => {
+            Some("--foreground-logs cannot be used with --detach, which leaves standard output")
+        }
+        Switches { detach: true, .. } => None,
+    }
+}
+
+/// Says how it ended, where somebody reads it.
+fn end(outcome: &Outcome, is_read: bool) -> Result<Code, Failure> {
     if !outcome.abandoned.is_empty() {
         let what = format!("still running after SIGKILL: {}", outcome.abandoned.join(", "));
         return Err(Failure::new(Exit::Failure, what));
@@ -64,7 +83,9 @@ fn end(outcome: &Outcome) -> Result<Code, Failure> {
             Ok(Code::Program(by.code()))
         }
         None => {
-            output::line("stopped");
+            if is_read {
+                output::line("stopped");
+            }
             Ok(Code::Own(Exit::Fine))
         }
     }
@@ -77,7 +98,7 @@ fn prepare_directories(loaded: &Loaded) -> Result<(), Failure> {
     })
 }
 
-/// On the main thread: the parent-death signal of a child follows the thread that started it.
+/// With whether what is on standard output was read to the end. On the main thread: the parent-death signal of a child follows the thread that started it.
 fn run(
     place: &Where,
     switches: &Switches,
@@ -85,7 +106,7 @@ fn run(
     loaded: &Loaded,
     lock: &DataLock,
     limits: Limits,
-) -> Result<Outcome, Failure> {
+) -> Result<(Outcome, bool), Failure> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %loaded.directories.data.display(), "starting");
     small_runtime()?.block_on(async {
         let claim = lock.claim().await?;
@@ -103,11 +124,15 @@ fn run(
         let (plans, new_plans) = mpsc::channel(WAITING_PLANS);
         let (alerts, settings, alerted) = Alerts::start(plan.launcher.alerts.clone(), around);
         let mut itself = Itself::start(loaded, &planner, plans, limits.clone(), settings)?;
-        let console = Console::start(where_to_look(loaded, false))?;
+        let names = plan.components.iter().map(|spec| spec.name.as_str());
+        let foreground = switches.foreground_logs.then(|| Foreground::start(names)).transpose()?;
+        let voice = foreground.as_ref().map_or_else(Voice::plain, Foreground::voice);
+        let console = Console::start(where_to_look(loaded, false), voice)?;
         let (recorder, observer) = Recorder::start(&plan.logs, plan.run_id, limits)?;
         let hooks = Hooks {
             observers: vec![observer, alerted],
             progress: Some(console.progress()),
+            tap: foreground.as_ref().map(Foreground::tap),
             reload: Some(Box::new(move |consent| planner.again(consent))),
             refused: Some(Box::new(move |reason| refusing.refused(reason))),
             in_force: Some(Box::new(move |plan| itself.put_in_force(plan))),
@@ -117,7 +142,8 @@ fn run(
         alerts.finish().await;
         recorder.finish();
         console.finish();
-        outcome
+        let is_read = foreground.is_none_or(Foreground::finish);
+        outcome.map(|outcome| (outcome, is_read))
     })
 }
 

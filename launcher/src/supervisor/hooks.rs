@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 
 use super::control::ReloadSummary;
 use super::events::Observer;
+use super::logs::tap::Tap;
 use super::spec::Plan;
 use super::status::{Awaited, Snapshot};
 
@@ -37,6 +38,8 @@ pub struct Hooks {
     /// Told of what happens. Sent without waiting: what does not fit into the channel is dropped, so that a terminal that
     /// shows nothing (ctrl-S) holds up nothing. 64 places are plenty.
     pub progress: Option<mpsc::Sender<Progress>>,
+    /// Told every line that the components write.
+    pub tap: Option<Tap>,
     /// Answers the control socket's `reload`.
     pub reload: Option<Reloader>,
     /// Each hears of every change of state, every probe and every end.

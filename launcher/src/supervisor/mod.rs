@@ -44,6 +44,7 @@ pub use graph::PlanError;
 pub use hooks::{Consent, Hooks, Progress, Reloader};
 pub use limits::{Limits, limit as set_limits};
 pub use lock::{Claim, DataLock, control_group};
+pub use logs::tap::{Heard, Hearer, Lines, Tap, tap};
 pub use oom::Oom;
 pub use outcome::{EndedBy, Outcome};
 pub use spec::{

@@ -4,6 +4,7 @@
 
 mod ending;
 mod environment;
+mod foreground;
 mod house;
 mod identity;
 mod limits;

@@ -159,7 +159,7 @@ impl Driver {
             claim,
             started_at: clock::rfc3339(),
             clock: Clock::start(),
-            logs: Logs::start(&plan.logs, plan.log_policy, &plan.secrets)?,
+            logs: Logs::start(&plan.logs, plan.log_policy, &plan.secrets, hooks.tap.take())?,
             hooks,
             sockets: Directory::make(&run_dir)?,
             listeners: Listeners::new()?,

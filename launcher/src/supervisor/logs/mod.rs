@@ -23,6 +23,7 @@ mod segment;
 mod stream;
 mod sums;
 mod tail;
+pub(crate) mod tap;
 pub(crate) mod verify;
 mod writer;
 pub(crate) mod written;
@@ -41,6 +42,7 @@ use super::status::Dropped;
 pub(crate) use awaited::Awaited;
 use file::Counters;
 use pump::{Command, Source};
+use tap::Tap;
 
 /// Commands that may wait for the thread. More wait only when its disk is stuck; a component then cannot be started.
 const COMMANDS: usize = 64;
@@ -64,11 +66,16 @@ pub(crate) struct LastLines(oneshot::Sender<oneshot::Sender<Vec<String>>>);
 
 impl Logs {
     /// Starts the threads on a directory, which is made if need be.
-    pub(crate) fn start(directory: &Path, policy: LogPolicy, secrets: &[Secret]) -> io::Result<Self> {
+    pub(crate) fn start(
+        directory: &Path,
+        policy: LogPolicy,
+        secrets: &[Secret],
+        tap: Option<Tap>,
+    ) -> io::Result<Self> {
         kit::files::make_directory(directory)?;
         let (commands, received) = mpsc::channel(COMMANDS);
         let jobs = writer::start(directory.to_owned(), policy)?;
-        pump::start(policy, mask::Secrets::new(secrets), jobs, received)?;
+        pump::start(policy, mask::Secrets::new(secrets), tap, jobs, received)?;
         Ok(Self { commands, counters: BTreeMap::new() })
     }
 

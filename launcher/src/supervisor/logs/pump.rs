@@ -18,6 +18,7 @@ use super::format::Formatter;
 use super::mask::{Masker, Secrets};
 use super::stream::{Stream, Way};
 use super::tail::Tail;
+use super::tap::{Spout, Tap};
 use super::writer::Job;
 use crate::supervisor::spec::{LogFormat, LogPolicy};
 
@@ -60,6 +61,7 @@ pub(super) struct Source {
 /// The state of the thread.
 struct Pump {
     secrets: Secrets,
+    tap: Option<Tap>,
     format: Rc<Cell<LogFormat>>,
     jobs: mpsc::Sender<Job>,
     streams: StreamId,
@@ -69,12 +71,13 @@ struct Pump {
 pub(super) fn start(
     policy: LogPolicy,
     secrets: Secrets,
+    tap: Option<Tap>,
     jobs: mpsc::Sender<Job>,
     commands: mpsc::Receiver<Command>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let run = move || {
-        let pump = Pump { secrets, format: Rc::new(Cell::new(policy.format)), jobs, streams: 0 };
+        let pump = Pump { secrets, tap, format: Rc::new(Cell::new(policy.format)), jobs, streams: 0 };
         LocalSet::new().block_on(&runtime, pump.run(commands));
     };
     std::thread::Builder::new().name("logs".to_owned()).spawn(run)?;
@@ -121,9 +124,11 @@ impl Pump {
             }
         };
         self.streams += 1;
+        let name: Arc<str> = Arc::from(component.as_str());
         let stream = Stream {
             id: self.streams,
-            component: Arc::from(component.as_str()),
+            spout: self.tap.clone().map(|tap| Spout::new(tap, Arc::clone(&name))),
+            component: name,
             counters: Arc::clone(&counters),
             masker: Masker::new(self.secrets.clone()),
             formatter: Formatter::new(component, Rc::clone(&self.format)),

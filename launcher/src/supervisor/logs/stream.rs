@@ -16,6 +16,7 @@ use super::file::{Counters, Missed, StreamId, amount};
 use super::format::Formatter;
 use super::mask::Masker;
 use super::tail::Tail;
+use super::tap::Spout;
 use super::writer::{Job, Write};
 use super::written::Amount;
 use crate::supervisor::clock;
@@ -32,6 +33,8 @@ pub(super) struct Stream {
     pub(super) formatter: Formatter,
     pub(super) tail: Tail,
     pub(super) awaited: Option<Awaited>,
+    /// Where somebody listens to all of it.
+    pub(super) spout: Option<Spout>,
     pub(super) way: Way,
 }
 
@@ -76,6 +79,9 @@ impl Stream {
         if let Some(awaited) = &mut self.awaited {
             awaited.feed(&masked);
         }
+        if let Some(spout) = &mut self.spout {
+            spout.feed(&masked);
+        }
         let formed = self.formatter.form(masked);
         self.send(formed).await
     }
@@ -84,6 +90,10 @@ impl Stream {
     pub(super) async fn end(&mut self) {
         let rest = self.masker.finish();
         self.tail.feed(&rest);
+        if let Some(spout) = &mut self.spout {
+            spout.feed(&rest);
+            spout.end();
+        }
         let mut formed = self.formatter.form(rest);
         formed.extend(self.formatter.finish());
         self.send(formed).await;
@@ -180,6 +190,7 @@ mod tests {
             formatter: Formatter::new("chat".to_owned(), Rc::new(Cell::new(LogFormat::Raw))),
             tail: Tail::default(),
             awaited: None,
+            spout: None,
             way: Way::new(jobs),
         };
         (stream, received)

@@ -16,7 +16,7 @@ fn current_thread() -> tokio::runtime::Runtime {
 fn what_is_written_is_on_disk_masked_and_its_end_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let secret = Secret::new("hunter22".to_owned());
-    let mut logs = Logs::start(dir.path(), policy(1 << 20), &[secret]).unwrap();
+    let mut logs = Logs::start(dir.path(), policy(1 << 20), &[secret], None).unwrap();
     let (mut writer, last) = logs.attach("chat", None).unwrap();
     writer.write_all(b"one\nthe password is hun").unwrap();
     writer.write_all(b"ter22\nlast words").unwrap();
@@ -34,7 +34,7 @@ fn what_is_written_is_on_disk_masked_and_its_end_is_told() {
 #[test]
 fn last_lines_are_told_though_a_descendant_holds_the_pipe() {
     let dir = tempfile::tempdir().unwrap();
-    let mut logs = Logs::start(dir.path(), policy(1 << 20), &[]).unwrap();
+    let mut logs = Logs::start(dir.path(), policy(1 << 20), &[], None).unwrap();
     let (mut writer, last) = logs.attach("chat", None).unwrap();
     writer.write_all(b"boom\n").unwrap();
     let lines = current_thread().block_on(last.get());
@@ -50,7 +50,7 @@ fn last_lines_are_told_though_a_descendant_holds_the_pipe() {
 #[test]
 fn a_flood_through_many_rotations_loses_no_byte() {
     let dir = tempfile::tempdir().unwrap();
-    let mut logs = Logs::start(dir.path(), policy(100_000), &[]).unwrap();
+    let mut logs = Logs::start(dir.path(), policy(100_000), &[], None).unwrap();
     let (mut writer, last) = logs.attach("chat", None).unwrap();
     let mut expected = Vec::new();
     for i in 0..60_000 {
