@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use kit::{Exit, Failure};
 use transport::{ApiClient, ApiError};
 
-use super::options::{Where, Without};
+use super::options::Where;
 use super::{running, token};
 
 /// The message API of the launcher on this data directory.
@@ -17,10 +17,8 @@ pub(super) struct Api {
 impl Api {
     /// Finds it; nothing is asked yet.
     pub(super) fn of_running(place: &Where) -> Result<Self, Failure> {
-        let loaded = place.load(&Without::default())?;
-        let token = token::of_running(&loaded.directories.data)?;
-        let configured = kit::listen::reachable(loaded.settings.message_api.listen);
-        let address = running::message_api(place).unwrap_or(configured);
+        let token = token::of_running(&place.directories()?.data)?;
+        let address = running::message_api(place)?;
         kit::context::install_tls();
         Ok(Self { client: ApiClient::new(address, token), address })
     }

@@ -6,8 +6,8 @@ use kit::{Exit, Failure};
 use terminal::{Mode, Theme};
 use tokio_util::sync::CancellationToken;
 
-use super::options::{Where, Without, small_runtime};
-use crate::catalog;
+use super::options::{Where, small_runtime};
+use super::running;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
@@ -63,7 +63,6 @@ impl From<Colours> for Theme {
 
 /// Chats until the user leaves.
 pub(super) fn chat(place: &Where, args: Args) -> Result<Exit, Failure> {
-    let settings = place.load(&Without::default())?.settings;
     let mode = match (args.plain, args.json) {
         (_, true) => Mode::Json,
         (true, false) => Mode::Plain,
@@ -72,7 +71,7 @@ pub(super) fn chat(place: &Where, args: Args) -> Result<Exit, Failure> {
     let options = terminal::Options {
         server: args.server,
         name: args.name,
-        default_server: catalog::chat_address(&settings),
+        default_server: running::chat_server(place)?,
         mode,
         history: place.history(args.history)?,
         theme: args.theme.into(),

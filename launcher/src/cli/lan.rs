@@ -12,7 +12,8 @@ use clap::Subcommand;
 use kit::{Exit, Failure};
 use transport::LanClient;
 
-use super::options::{Where, Without, small_runtime};
+use super::options::{Nothing, Where, With, small_runtime};
+use super::running;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -24,29 +25,44 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the people on the network
-    Peers(peers::Args),
+    Peers(With<peers::Args>),
     /// Send a message; offline nodes get it when they return
-    Send(send::Args),
+    Send(With<send::Args>),
     /// Print incoming messages until ctrl-C
-    Watch(watch::Args),
+    Watch(With<watch::Args>),
     /// Show your fingerprint as a QR code, or verify someone else's
-    Verify(verify::Args),
+    Verify(With<verify::Args>),
     /// Diagnose why nobody is found
-    Doctor,
+    Doctor(With<Nothing>),
 }
 
 /// Does it.
-pub(super) fn lan(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    let loaded = place.load(&Without::default())?;
+pub(super) fn lan(place: Where, args: Args) -> Result<Exit, Failure> {
     kit::context::install_tls();
-    let client = LanClient::new(loaded.settings.lan_peer.listen);
-    small_runtime()?.block_on(async {
-        match &args.command {
-            Command::Peers(args) => peers::peers(&client, args).await,
-            Command::Send(args) => send::send(&client, args).await,
-            Command::Watch(args) => watch::watch(&client, args).await,
-            Command::Verify(args) => verify::verify(&client, args).await,
-            Command::Doctor => doctor::doctor(&client).await,
+    let runtime = small_runtime()?;
+    let client = |more: Where| -> Result<LanClient, Failure> {
+        Ok(LanClient::new(running::lan_peer(&place.clone().then(more))?))
+    };
+    match args.command {
+        Command::Peers(With { place, args }) => {
+            let client = client(place)?;
+            runtime.block_on(peers::peers(&client, &args))
         }
-    })
+        Command::Send(With { place, args }) => {
+            let client = client(place)?;
+            runtime.block_on(send::send(&client, &args))
+        }
+        Command::Watch(With { place, args }) => {
+            let client = client(place)?;
+            runtime.block_on(watch::watch(&client, &args))
+        }
+        Command::Verify(With { place, args }) => {
+            let client = client(place)?;
+            runtime.block_on(verify::verify(&client, &args))
+        }
+        Command::Doctor(With { place, args: Nothing {} }) => {
+            let client = client(place)?;
+            runtime.block_on(doctor::doctor(&client))
+        }
+    }
 }

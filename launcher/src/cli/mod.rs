@@ -212,7 +212,7 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
         Some(Command::Metrics(it)) => metrics::metrics(&place.then(it.place)),
         Some(Command::Completions(it)) => completions::completions(definition(), &it),
         Some(Command::Man(it)) => man::man(definition(), &it),
-        Some(Command::Lan(it)) => lan::lan(&place.then(it.place), &it.args),
+        Some(Command::Lan(it)) => lan::lan(place.then(it.place), it.args),
         Some(Command::Chat(it)) => chat::chat(&place.then(it.place), it.args),
     };
     exit.map(Code::Own)

@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use kit::{Exit, Failure};
 
-use super::options::{Where, Without, small_runtime};
+use super::options::{Where, small_runtime};
 use super::{output, running, token};
-use crate::catalog;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
@@ -18,10 +17,10 @@ pub(super) struct Args {
 
 /// Sends the message, and waits for it. Whatever is wrong, it is one sentence and exit code 1.
 pub(super) fn probe(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    let loaded = place.load(&Without::default())?;
     let failed = |what: String| Failure::new(Exit::Failure, what);
-    let token = token::of_running(&loaded.directories.data).map_err(|failure| failed(failure.to_string()))?;
-    let address = running::chat_server(place).unwrap_or(catalog::chat_address(&loaded.settings));
+    let token =
+        token::of_running(&place.directories()?.data).map_err(|failure| failed(failure.to_string()))?;
+    let address = running::chat_server(place)?;
     let begun = Instant::now();
     let back = small_runtime()?.block_on(transport::probe::chat(address, &token, args.timeout));
     back.map_err(|error| failed(error.to_string()))?;

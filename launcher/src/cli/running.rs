@@ -9,6 +9,9 @@ use kit::Failure;
 use super::ask::ask;
 use super::options::{Where, Without};
 use crate::catalog;
+use crate::config::Settings;
+use crate::supervisor::Snapshot;
+use crate::supervisor::status::State;
 
 /// The directory of the logs: the one named on the command line, or the running launcher's, or the configured one.
 pub(super) fn logs(place: &Where) -> Result<PathBuf, Failure> {
@@ -29,14 +32,34 @@ pub(super) fn is_component(place: &Where, name: &str) -> bool {
         || is_configured()
 }
 
-/// Where the running chat server can be reached.
-pub(super) fn chat_server(place: &Where) -> Option<SocketAddr> {
-    ask(place).ok()?.component("chat-server")?.address.as_deref()?.parse().ok()
+/// Where the chat server can be reached: the running one, or the configured one.
+pub(super) fn chat_server(place: &Where) -> Result<SocketAddr, Failure> {
+    found_or(place, "chat-server", catalog::chat_address)
 }
 
-/// Where the running message API can be reached.
-pub(super) fn message_api(place: &Where) -> Option<SocketAddr> {
-    let snapshot = ask(place).ok()?;
-    let address = snapshot.component("message-api")?.address.as_deref()?;
-    address.strip_prefix("http://")?.parse().ok()
+/// Where the message API can be reached.
+pub(super) fn message_api(place: &Where) -> Result<SocketAddr, Failure> {
+    found_or(place, "message-api", |settings| kit::listen::reachable(settings.message_api.listen))
+}
+
+/// Where the lan-peer can be reached.
+pub(super) fn lan_peer(place: &Where) -> Result<SocketAddr, Failure> {
+    found_or(place, "lan-peer", |settings| settings.lan_peer.listen)
+}
+
+/// The address of a component that the running launcher started. The configuration is read only where there is none: it may be another one
+/// here than there, or broken.
+fn found_or(
+    place: &Where,
+    component: &str,
+    configured: impl Fn(&Settings) -> SocketAddr,
+) -> Result<SocketAddr, Failure> {
+    let running = ask(place).ok().and_then(|snapshot| address(&snapshot, component));
+    running.map_or_else(|| Ok(configured(&place.load(&Without::default())?.settings)), Ok)
+}
+
+fn address(snapshot: &Snapshot, component: &str) -> Option<SocketAddr> {
+    let component = snapshot.component(component).filter(|component| component.state != State::Skipped)?;
+    let address = component.address.as_deref()?;
+    address.strip_prefix("http://").unwrap_or(address).parse().ok()
 }

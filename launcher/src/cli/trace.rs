@@ -8,10 +8,10 @@ use kit::{Exit, Failure, Secret};
 use protocol::limits::SERVER_FRAME_BYTES;
 use protocol::native::{ClientFrame, ServerFrame, Trace, TraceRequest, TraceStage};
 
-use super::options::{Where, Without};
-use super::output;
+use super::options::Where;
 use super::table::{Cell, Table};
 use super::token;
+use super::{output, running};
 
 /// The chat server answers from its memory.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,9 +28,8 @@ pub(super) struct Args {
 
 /// Asks the chat server, and prints its answer.
 pub(super) fn trace(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    let loaded = place.load(&Without::default())?;
-    let token = token::of_running(&loaded.directories.data)?;
-    let address = kit::listen::reachable(loaded.settings.chat_server.listen);
+    let token = token::of_running(&place.directories()?.data)?;
+    let address = running::chat_server(place)?;
     let answer = ask(address, &args.message, &token).map_err(|error| {
         Failure::new(
             Exit::Unavailable,

@@ -8,6 +8,7 @@ mod foreground;
 mod house;
 mod identity;
 mod limits;
+mod place;
 mod stopping;
 #[path = "../support/mod.rs"]
 mod support;
