@@ -109,6 +109,15 @@ fn top_shows_the_components_and_their_logs_and_its_keys_work() {
     assert!(rows[23].contains("r restart"), "{rows:#?}");
     assert!(terminal.coloured_rows().iter().any(|row| row.contains("38;5;2mready")), "ready is green");
 
+    terminal.press("?");
+    terminal.until_text("stop it, after a question");
+    terminal.press("Down");
+    terminal.until_text("message-api says 60");
+    terminal.press("o");
+    terminal.until("the components by name", |rows| rows[2].starts_with("chat-server"));
+    (0..5).for_each(|_| terminal.press("o"));
+    terminal.until("the components in start order", |rows| rows[2].starts_with("message-api"));
+
     terminal.press("Down");
     terminal.until_text("chat-server says 60");
     terminal.press("Home");

@@ -58,7 +58,8 @@ fn found_or(
     running.map_or_else(|| Ok(configured(&place.load(&Without::default())?.settings)), Ok)
 }
 
-fn address(snapshot: &Snapshot, component: &str) -> Option<SocketAddr> {
+/// The address of a component that is part of this run.
+pub(super) fn address(snapshot: &Snapshot, component: &str) -> Option<SocketAddr> {
     let component = snapshot.component(component).filter(|component| component.state != State::Skipped)?;
     let address = component.address.as_deref()?;
     address.strip_prefix("http://").unwrap_or(address).parse().ok()

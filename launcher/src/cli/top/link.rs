@@ -4,7 +4,7 @@
 //! as many, and wait there until they are heard.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kit::Failure;
 use tokio::sync::mpsc;
@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::log;
+use super::rate::{self, Rate};
 use crate::cli::options::{Where, small_runtime};
 use crate::cli::running;
 use crate::config::Directories;
@@ -31,6 +32,8 @@ pub(super) enum News {
     Look(Box<Result<Snapshot, String>>),
     /// The end of a component's log.
     Log { component: String, lines: Vec<String> },
+    /// How many messages a second are stored, where that is known.
+    Rate(Option<f64>),
     /// What became of a wish, if it was refused.
     Refused(String),
 }
@@ -53,7 +56,8 @@ impl Link {
         let (news, heard) = sync_channel(PLACES);
         let runtime = small_runtime()?;
         let work = move || {
-            let worker = Worker { directories, news, meter: Meter::default(), component: None };
+            let worker =
+                Worker { directories, news, meter: Meter::default(), rate: Rate::default(), component: None };
             // Its end is told by the end of the news.
             let _ = runtime.block_on(worker.run(ordered));
         };
@@ -76,6 +80,7 @@ struct Worker {
     directories: Directories,
     news: SyncSender<News>,
     meter: Meter,
+    rate: Rate,
     component: Option<String>,
 }
 
@@ -128,7 +133,14 @@ impl Worker {
             Ok(other) => Err(crate::cli::ask::unexpected(&other).to_string()),
             Err(error) => Err(error.to_string()),
         };
-        self.tell(News::Look(Box::new(look)))
+        let address = look.as_ref().ok().and_then(|snapshot| running::address(snapshot, "message-api"));
+        self.tell(News::Look(Box::new(look)))?;
+        let count = match address {
+            Some(address) => rate::count(address).await,
+            None => None,
+        };
+        let rate = self.rate.note(Instant::now(), count);
+        self.tell(News::Rate(rate))
     }
 
     fn tell_log(&self) -> Result<(), Gone> {

@@ -7,6 +7,8 @@
 mod link;
 mod log;
 mod model;
+mod order;
+mod rate;
 mod view;
 
 use std::io::IsTerminal;

@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::link::News;
+use super::order::Order;
 use crate::supervisor::Snapshot;
 use crate::supervisor::control::Request;
 
@@ -35,6 +36,12 @@ pub(super) struct Model {
     pub(super) log_rows: usize,
     /// What is asked before it is done.
     pub(super) question: Option<Request>,
+    /// How many messages a second are stored, where that is known.
+    pub(super) rate: Option<f64>,
+    /// In which order the components are.
+    pub(super) order: Order,
+    /// Whether all keys are explained.
+    pub(super) help: bool,
     /// What was refused, or is under way.
     pub(super) notice: Option<String>,
     /// How often the state was looked at since.
@@ -67,6 +74,9 @@ impl Model {
             shift: 0,
             log_rows: 0,
             question: None,
+            rate: None,
+            order: Order::Start,
+            help: false,
             notice: None,
             looks: 0,
         }
@@ -76,7 +86,8 @@ impl Model {
     pub(super) fn hear(&mut self, news: News) {
         match news {
             News::Look(look) => match *look {
-                Ok(snapshot) => {
+                Ok(mut snapshot) => {
+                    self.order.sort(&mut snapshot.components);
                     self.looks += 1;
                     if self.looks > NOTICE_LOOKS {
                         self.notice = None;
@@ -91,6 +102,7 @@ impl Model {
                     self.hear_log(lines);
                 }
             }
+            News::Rate(rate) => self.rate = rate,
             News::Refused(reason) => self.notify(Some(reason)),
         }
     }
@@ -123,6 +135,9 @@ impl Model {
         if let Some(request) = self.question.take() {
             return if key.code == KeyCode::Char('y') { self.ask(request) } else { Wish::Nothing };
         }
+        if std::mem::take(&mut self.help) {
+            return Wish::Nothing;
+        }
         self.notice = None;
         let page = self.log_rows.saturating_sub(1).max(1);
         match key.code {
@@ -137,6 +152,8 @@ impl Model {
             KeyCode::Right => self.shift = self.shift.saturating_add(SHIFT).min(MAX_SHIFT),
             KeyCode::Char('r') => return self.want(|component| Request::Restart { component }),
             KeyCode::Char('s') => return self.want(|component| Request::Start { component }),
+            KeyCode::Char('?' | 'h') => self.help = true,
+            KeyCode::Char('o') => self.sort(),
             // Nobody should stop a server by a slip of the finger.
             KeyCode::Char('x') => {
                 self.question = self.selected.clone().map(|component| Request::Stop { component });
@@ -144,6 +161,15 @@ impl Model {
             _ => {}
         }
         Wish::Nothing
+    }
+
+    /// The next order. The one in which they start comes with the next look.
+    fn sort(&mut self) {
+        self.order = self.order.next();
+        if let Some(snapshot) = &mut self.snapshot {
+            self.order.sort(&mut snapshot.components);
+        }
+        self.notify(Some(format!("sorted by {}", self.order.word())));
     }
 
     fn want(&mut self, request: impl Fn(String) -> Request) -> Wish {
@@ -258,6 +284,29 @@ mod tests {
         press(&mut model, KeyCode::End);
         model.hear(log(6, 106));
         assert_eq!(model.scroll, 0);
+    }
+
+    #[test]
+    fn a_key_sorts_and_the_selected_one_stays_selected() {
+        let mut model = model();
+        press(&mut model, KeyCode::Char('o'));
+        let first = |model: &Model| model.snapshot.as_ref().unwrap().components[0].name.clone();
+        assert_eq!(first(&model), "a-very-long-name-of-a-service");
+        assert_eq!(model.notice.as_deref(), Some("sorted by name"));
+        assert_eq!(model.selected.as_deref(), Some("message-api"));
+        assert_ne!(model.place(), Some(0));
+        model.hear(News::Look(Box::new(Ok(sample::snapshot()))));
+        assert_eq!(first(&model), "a-very-long-name-of-a-service", "news are sorted, too");
+    }
+
+    #[test]
+    fn the_help_ends_with_any_key_which_does_nothing_else() {
+        let mut model = model();
+        press(&mut model, KeyCode::Char('?'));
+        assert!(model.help);
+        assert_eq!(press(&mut model, KeyCode::Char('q')), Wish::Nothing);
+        assert!(!model.help);
+        assert_eq!(press(&mut model, KeyCode::Char('q')), Wish::Leave);
     }
 
     #[test]

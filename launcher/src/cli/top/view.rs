@@ -14,7 +14,23 @@ use crate::cli::table;
 use crate::supervisor::Snapshot;
 use crate::supervisor::control::Request;
 
-const KEYS: &str = "q quit  ↑↓ select  r restart  s start  x stop  log: PgUp PgDn Home End ← →";
+const KEYS: &str = "? help  q quit  ↑↓ select  r restart  s start  x stop  o sort  PgUp PgDn log";
+
+/// All keys, and what they do.
+const HELP: [(&str, &str); 12] = [
+    ("?", "this help; any key leaves it"),
+    ("↑ ↓, k j", "select a component"),
+    ("r", "restart it"),
+    ("s", "start it"),
+    ("x", "stop it, after a question"),
+    ("o", "sort: start order, name, state, CPU, memory, restarts"),
+    ("PgUp PgDn", "scroll its log"),
+    ("Home End", "to the beginning of what is shown of its log, and to its end"),
+    ("← →", "to the left and right of long lines"),
+    ("q, Esc", "leave; everything goes on running"),
+    ("ctrl-C", "the same"),
+    ("", "all of a log: launcher logs NAME; all of a state: launcher why NAME"),
+];
 
 /// Rows that are always kept for the log with its border, as far as there are any.
 const LOG_ROWS: u16 = 6;
@@ -45,7 +61,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model) {
         frame.render_stateful_widget(components_table(snapshot, model, table.width), table, &mut state);
         frame.render_widget(remark(snapshot, model), note);
     }
-    draw_log(frame, model, log);
+    if model.help {
+        draw_help(frame, model, log)
+    } else {
+        draw_log(frame, model, log)
+    }
     frame.render_widget(foot(model), bottom);
 }
 
@@ -56,7 +76,8 @@ fn head(model: &Model) -> Line<'_> {
         (None, Some(snapshot)) => {
             let colour = if snapshot.is_healthy() { Colour::Green } else { Colour::Red };
             let health = Span::styled(health(snapshot, plain), in_colour(model, Some(colour)).bold());
-            Line::from(vec![health, Span::raw(format!("   {}", footer(snapshot)))])
+            let rate = model.rate.map(|rate| format!("   {rate:.1} messages/s")).unwrap_or_default();
+            Line::from(vec![health, Span::raw(format!("{rate}   {}", footer(snapshot)))])
         }
         (None, None) => Line::raw("asking the launcher …"),
     }
@@ -118,6 +139,14 @@ fn draw_log(frame: &mut Frame<'_>, model: &mut Model, area: Rect) {
     let lines: Vec<Line<'_>> =
         model.log[end.saturating_sub(rows)..end].iter().map(|line| Line::raw(line.as_str())).collect();
     frame.render_widget(Paragraph::new(lines).block(block).scroll((0, model.shift)), area);
+}
+
+fn draw_help(frame: &mut Frame<'_>, model: &mut Model, area: Rect) {
+    let block = Block::new().borders(Borders::TOP).title(" keys ");
+    model.log_rows = usize::from(block.inner(area).height);
+    let lines: Vec<Line<'_>> =
+        HELP.iter().map(|(key, what)| Line::raw(format!("{key:<10} {what}"))).collect();
+    frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
 fn foot(model: &Model) -> Line<'_> {
@@ -194,6 +223,18 @@ mod tests {
         assert!(!coloured);
         assert_eq!((rows[22].as_str(), rows[23].as_str()), ("line 89", "stop message-api? y/n"));
         assert!(rows[8].contains("10 lines further on"), "{rows:#?}");
+    }
+
+    #[test]
+    fn the_help_takes_the_logs_place_and_the_rate_is_on_top() {
+        let mut model = model(false);
+        model.hear(News::Rate(Some(12.34)));
+        model.help = true;
+        let (rows, _) = screen(&mut model, 120, 24);
+        assert!(rows[0].contains("   12.3 messages/s   launcher pid"), "{rows:#?}");
+        assert!(rows[8].contains(" keys ") && rows[9].starts_with("?          this help"), "{rows:#?}");
+        assert!(rows.iter().any(|row| row.starts_with("x          stop it, after a question")), "{rows:#?}");
+        assert!(!rows.iter().any(|row| row.starts_with("line 9")), "{rows:#?}");
     }
 
     #[test]
