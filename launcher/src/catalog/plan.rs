@@ -49,6 +49,7 @@ pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> 
 pub fn log_policy(logs: &LogsConfig) -> LogPolicy {
     LogPolicy {
         format: logs.format,
+        split_stderr: logs.split_stderr,
         max_bytes: logs.file_mib.saturating_mul(1 << 20),
         max_files: logs.files,
         max_total: logs.total_mib.saturating_mul(1 << 20),

@@ -19,6 +19,7 @@ use super::settings::Settings;
 use super::source::Source;
 use crate::catalog::table;
 use crate::preflight::mongodb;
+use crate::supervisor::LogFormat;
 
 pub(crate) use components::split_url;
 
@@ -176,6 +177,10 @@ fn split_complaint<'t>(section: &str, text: &'t str) -> (&'t str, &'t str) {
 fn limits(settings: &Settings) -> Vec<(String, String)> {
     let (launcher, logs) = (&settings.launcher, &settings.logs);
     let mut found = Vec::new();
+    if logs.split_stderr && logs.format == LogFormat::Raw {
+        let what = "raw lines have no place for the mark; set logs.format to \"text\" or \"json\"";
+        found.push(("logs.split-stderr".to_owned(), what.to_owned()));
+    }
     for (key, zero) in [
         ("launcher.ready-timeout", launcher.ready_timeout.is_zero()),
         ("launcher.stop-grace", launcher.stop_grace.is_zero()),

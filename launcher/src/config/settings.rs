@@ -80,6 +80,8 @@ impl Default for LauncherConfig {
 pub struct LogsConfig {
     /// The form of the lines in the components' logs.
     pub format: LogFormat,
+    /// Whether lines of standard error are marked.
+    pub split_stderr: bool,
     /// The size in MiB at which a file is put aside.
     pub file_mib: u64,
     /// How many files put aside are kept for each component.
@@ -90,6 +92,6 @@ pub struct LogsConfig {
 
 impl Default for LogsConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Raw, file_mib: 10, files: 5, total_mib: 200 }
+        Self { format: LogFormat::Raw, split_stderr: false, file_mib: 10, files: 5, total_mib: 200 }
     }
 }

@@ -371,6 +371,8 @@ pub enum LogFormat {
 pub struct LogPolicy {
     /// The form of the lines.
     pub format: LogFormat,
+    /// Whether standard error has a pipe of its own, and its lines a mark. The order of lines of the two is that in which they were read.
+    pub split_stderr: bool,
     /// The size in bytes at which a log file is put aside.
     pub max_bytes: u64,
     /// How many files put aside are kept for each component.
@@ -381,6 +383,12 @@ pub struct LogPolicy {
 
 impl Default for LogPolicy {
     fn default() -> Self {
-        Self { format: LogFormat::Raw, max_bytes: 10 << 20, max_files: 5, max_total: 200 << 20 }
+        Self {
+            format: LogFormat::Raw,
+            split_stderr: false,
+            max_bytes: 10 << 20,
+            max_files: 5,
+            max_total: 200 << 20,
+        }
     }
 }

@@ -9,6 +9,7 @@ mod house;
 mod identity;
 mod limits;
 mod place;
+mod split;
 mod stopping;
 #[path = "../support/mod.rs"]
 mod support;

@@ -27,6 +27,7 @@ use crate::supervisor::kin::Kin;
 use crate::supervisor::limits::LIMITS;
 use crate::supervisor::listeners::Inheritance;
 use crate::supervisor::lock::Claim;
+use crate::supervisor::logs::Output;
 use crate::supervisor::oom::{Oom, OomWatch};
 use crate::supervisor::proc;
 use crate::supervisor::spec::{ComponentSpec, Launch};
@@ -56,7 +57,7 @@ pub(super) struct Start<'a> {
     /// The limits that it sets for itself.
     pub(super) own_limits: Option<OsString>,
     pub(super) notify: &'a Path,
-    pub(super) output: PipeWriter,
+    pub(super) output: Output,
     pub(super) sockets: Inheritance,
 }
 
@@ -86,7 +87,7 @@ impl Process {
         if let Some(patience) = spec.watchdog {
             command.env("WATCHDOG_USEC", patience.as_micros().to_string());
         }
-        command.stdin(stdin).stdout(output.try_clone()?).stderr(output).process_group(0);
+        command.stdin(stdin).stdout(output.stdout).stderr(output.stderr).process_group(0);
         sockets.give_to(&mut command)?;
         let child = claim.lend(|| command.spawn()).map_err(|error| named(&error, spec))?;
         let pid = Pid::from_child(&child);

@@ -1,5 +1,7 @@
 //! Listens for a text in a stream, as for the line by which a program says that it serves.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use memchr::memmem;
 use tokio::sync::oneshot;
 
@@ -12,7 +14,7 @@ pub(crate) struct Awaited {
     text: Vec<u8>,
     /// The end of what came before, one byte shorter than the text.
     before: Vec<u8>,
-    found: Option<oneshot::Sender<()>>,
+    found: Arc<Mutex<Option<oneshot::Sender<()>>>>,
 }
 
 impl Awaited {
@@ -20,12 +22,21 @@ impl Awaited {
     pub(crate) fn new(text: &str) -> (Self, oneshot::Receiver<()>) {
         let (found, hears) = oneshot::channel();
         let text = text.as_bytes()[..text.len().min(MAX)].to_vec();
-        (Self { text, before: Vec::new(), found: Some(found) }, hears)
+        (Self { text, before: Vec::new(), found: Arc::new(Mutex::new(Some(found))) }, hears)
+    }
+
+    /// The same text in another stream of the same process; once is enough.
+    pub(super) fn twin(&self) -> Self {
+        Self { text: self.text.clone(), before: Vec::new(), found: Arc::clone(&self.found) }
+    }
+
+    fn found(&self) -> MutexGuard<'_, Option<oneshot::Sender<()>>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// More of the stream.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
-        if self.found.is_none() {
+        if self.found().is_none() {
             return;
         }
         let kept = self.text.len().saturating_sub(1);
@@ -33,7 +44,7 @@ impl Awaited {
         let has = |bytes: &[u8]| memmem::find(bytes, &self.text).is_some();
         if has(&self.before) || has(bytes) {
             // Who waited may be gone.
-            let _ = self.found.take().map(|found| found.send(()));
+            let _ = self.found().take().map(|found| found.send(()));
             self.before = Vec::new();
             return;
         }
@@ -59,7 +70,7 @@ mod tests {
             for (index, chunk) in stream.as_bytes().chunks(size).enumerate() {
                 awaited.feed(chunk);
                 let is_there = (index + 1) * size >= end;
-                assert_eq!(awaited.found.is_none(), is_there, "in pieces of {size}");
+                assert_eq!(awaited.found().is_none(), is_there, "in pieces of {size}");
             }
             found.try_recv().unwrap();
         }

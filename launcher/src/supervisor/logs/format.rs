@@ -1,10 +1,11 @@
 //! The form of the lines in a log: as the component wrote them, or each with its time as text or JSON.
 //!
 //! * `raw` changes nothing.
-//! * `text` puts the time before each line and a space after it; the rest of the line goes through as it comes.
+//! * `text` puts the time before each line and a space after it; the rest of the line goes through as it comes. Where standard error is told
+//!   apart, its lines have `[stderr] ` after the time.
 //! * `json` makes an object of each line: `time`, `component`, and `line`. A line that is no UTF-8 has `base64` in the place of
 //!   `line`, so that no byte is lost. One longer than [`MAX_LINE`] becomes several, all but the last with `"more":true`; one that
-//!   ends with its process has `"unfinished":true`.
+//!   ends with its process has `"unfinished":true`. Where standard error is told apart there is `"stream"`, `stdout` or `stderr`.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,10 +20,33 @@ use crate::supervisor::spec::LogFormat;
 /// So much of a line without an end is kept in memory for its object.
 const MAX_LINE: usize = 1 << 20;
 
+/// What a pipe is of its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Channel {
+    /// Standard output and error together.
+    Both,
+    /// Standard output alone.
+    Stdout,
+    /// Standard error alone.
+    Stderr,
+}
+
+impl Channel {
+    /// Its name, where it is told apart.
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Both => None,
+            Self::Stdout => Some("stdout"),
+            Self::Stderr => Some("stderr"),
+        }
+    }
+}
+
 /// Forms the lines of one stream.
 #[derive(Debug)]
 pub(super) struct Formatter {
     component: String,
+    channel: Channel,
     /// What is wanted; a change holds from the next line on.
     wanted: Rc<Cell<LogFormat>>,
     format: LogFormat,
@@ -38,6 +62,8 @@ pub(super) struct Formatter {
 struct Object<'a> {
     time: &'a str,
     component: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,9 +92,9 @@ pub(super) fn notice(format: LogFormat, component: &str, text: &str) -> Vec<u8> 
 }
 
 impl Formatter {
-    pub(super) fn new(component: String, wanted: Rc<Cell<LogFormat>>) -> Self {
+    pub(super) fn new(component: String, channel: Channel, wanted: Rc<Cell<LogFormat>>) -> Self {
         let format = wanted.get();
-        Self { component, wanted, format, at_line_start: true, line: Vec::new(), spare: Vec::new() }
+        Self { component, channel, wanted, format, at_line_start: true, line: Vec::new(), spare: Vec::new() }
     }
 
     /// More of the stream, in its form.
@@ -91,10 +117,14 @@ impl Formatter {
         let mut out = Vec::new();
         if !self.line.is_empty() {
             let (line, time) = (std::mem::take(&mut self.line), clock::micros());
-            let object = Object { unfinished: true, ..Object::empty(&time, &self.component) };
+            let object = Object { unfinished: true, ..self.object(&time) };
             object.with(&line).write(&mut out);
         }
         out
+    }
+
+    fn object<'a>(&'a self, time: &'a str) -> Object<'a> {
+        Object { stream: self.channel.name(), ..Object::empty(time, &self.component) }
     }
 
     /// The input's buffer is the next output's.
@@ -112,6 +142,9 @@ impl Formatter {
             if self.at_line_start {
                 out.extend_from_slice(time.as_bytes());
                 out.push(b' ');
+                if self.channel == Channel::Stderr {
+                    out.extend_from_slice(b"[stderr] ");
+                }
             }
             out.extend_from_slice(line);
             self.at_line_start = line.ends_with(b"\n");
@@ -126,10 +159,10 @@ impl Formatter {
                 self.line.extend_from_slice(text);
             }
             if has_end && self.line.is_empty() {
-                Object::empty(&time, &self.component).with(text).write(out);
+                self.object(&time).with(text).write(out);
             } else if has_end || self.line.len() >= MAX_LINE {
                 let line = std::mem::take(&mut self.line);
-                let object = Object { more: !has_end, ..Object::empty(&time, &self.component) };
+                let object = Object { more: !has_end, ..self.object(&time) };
                 object.with(&line).write(out);
             }
         }
@@ -138,7 +171,16 @@ impl Formatter {
 
 impl<'a> Object<'a> {
     fn empty(time: &'a str, component: &'a str) -> Self {
-        Self { time, component, line: None, base64: None, launcher: None, more: false, unfinished: false }
+        Self {
+            time,
+            component,
+            stream: None,
+            line: None,
+            base64: None,
+            launcher: None,
+            more: false,
+            unfinished: false,
+        }
     }
 
     fn with(self, line: &'a [u8]) -> Self {
@@ -159,7 +201,7 @@ mod tests {
     use super::*;
 
     fn formed(format: LogFormat, pieces: &[&[u8]]) -> String {
-        let mut formatter = Formatter::new("chat".to_owned(), Rc::new(Cell::new(format)));
+        let mut formatter = Formatter::new("chat".to_owned(), Channel::Both, Rc::new(Cell::new(format)));
         let mut out: Vec<u8> = pieces.iter().flat_map(|piece| formatter.form(piece.to_vec())).collect();
         out.extend(formatter.finish());
         String::from_utf8(out).unwrap()
@@ -206,9 +248,25 @@ mod tests {
     }
 
     #[test]
+    fn standard_error_is_marked_where_it_is_told_apart() {
+        let formed = |channel, format| {
+            let mut formatter = Formatter::new("chat".to_owned(), channel, Rc::new(Cell::new(format)));
+            String::from_utf8(formatter.form(b"one\n".to_vec())).unwrap()
+        };
+        assert!(formed(Channel::Stderr, LogFormat::Text).ends_with("Z [stderr] one\n"));
+        assert!(formed(Channel::Stdout, LogFormat::Text).ends_with("Z one\n"));
+        assert!(
+            formed(Channel::Stderr, LogFormat::Json)
+                .contains("\"component\":\"chat\",\"stream\":\"stderr\",\"line\":\"one\"")
+        );
+        assert!(formed(Channel::Stdout, LogFormat::Json).contains("\"stream\":\"stdout\""));
+        assert!(!formed(Channel::Both, LogFormat::Json).contains("stream"));
+    }
+
+    #[test]
     fn another_format_holds_from_the_next_line_on() {
         let wanted = Rc::new(Cell::new(LogFormat::Raw));
-        let mut formatter = Formatter::new("chat".to_owned(), Rc::clone(&wanted));
+        let mut formatter = Formatter::new("chat".to_owned(), Channel::Both, Rc::clone(&wanted));
         assert_eq!(formatter.form(b"one\ntw".to_vec()), b"one\ntw");
         wanted.set(LogFormat::Json);
         assert_eq!(formatter.form(b"o\n".to_vec()), b"o\n");

@@ -1,6 +1,6 @@
 //! Writes what the components say to `<component>.log` files.
 //!
-//! * A child's standard output and error are one pipe; the driver makes it and hands its reading end to the thread that reads
+//! * A child's standard output and error are one pipe, or one each where they are to be told apart; the driver makes it and hands its reading end to the thread that reads
 //!   ([`pump`]). Each pipe is a [`stream`]: secrets masked, its last lines kept for the report of a crash, its lines formed.
 //! * The thread that writes ([`writer`]) has a [`file`] for each component.
 //! * Full files are put aside ([`names`]), and compressed on a third thread ([`archive`]).
@@ -41,6 +41,7 @@ use super::spec::LogPolicy;
 use super::status::Dropped;
 pub(crate) use awaited::Awaited;
 use file::Counters;
+use format::Channel;
 use pump::{Command, Source};
 use tap::Tap;
 
@@ -57,12 +58,20 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Logs {
     commands: mpsc::Sender<Command>,
+    split_stderr: bool,
     counters: BTreeMap<String, Arc<Counters>>,
 }
 
-/// Asks for the last lines of one process, once.
+/// The pipes of one process.
 #[derive(Debug)]
-pub(crate) struct LastLines(oneshot::Sender<oneshot::Sender<Vec<String>>>);
+pub(crate) struct Output {
+    pub(crate) stdout: PipeWriter,
+    pub(crate) stderr: PipeWriter,
+}
+
+/// Asks for the last lines of one process, once: of each of its pipes.
+#[derive(Debug)]
+pub(crate) struct LastLines(Vec<oneshot::Sender<oneshot::Sender<Vec<String>>>>);
 
 impl Logs {
     /// Starts the threads on a directory, which is made if need be.
@@ -76,27 +85,44 @@ impl Logs {
         let (commands, received) = mpsc::channel(COMMANDS);
         let jobs = writer::start(directory.to_owned(), policy)?;
         pump::start(policy, mask::Secrets::new(secrets), tap, jobs, received)?;
-        Ok(Self { commands, counters: BTreeMap::new() })
+        Ok(Self { commands, split_stderr: policy.split_stderr, counters: BTreeMap::new() })
     }
 
-    /// A pipe into a component's log, for one process, and what is waited for in it.
+    /// The way into a component's log, for one process, and what is waited for in it.
     pub(crate) fn attach(
         &mut self,
         component: &str,
         awaited: Option<Awaited>,
-    ) -> io::Result<(PipeWriter, LastLines)> {
+    ) -> io::Result<(Output, LastLines)> {
+        if !self.split_stderr {
+            let (stdout, last) = self.pipe(component, awaited, Channel::Both)?;
+            return Ok((Output { stderr: stdout.try_clone()?, stdout }, LastLines(vec![last])));
+        }
+        let twin = awaited.as_ref().map(Awaited::twin);
+        let (stdout, last) = self.pipe(component, awaited, Channel::Stdout)?;
+        let (stderr, last_error) = self.pipe(component, twin, Channel::Stderr)?;
+        Ok((Output { stdout, stderr }, LastLines(vec![last, last_error])))
+    }
+
+    fn pipe(
+        &mut self,
+        component: &str,
+        awaited: Option<Awaited>,
+        channel: Channel,
+    ) -> io::Result<(PipeWriter, oneshot::Sender<oneshot::Sender<Vec<String>>>)> {
         let (reader, writer) = io::pipe()?;
         let (ask, asked) = oneshot::channel();
         let counters = Arc::clone(self.counters.entry(component.to_owned()).or_default());
         let component = component.to_owned();
-        let source = Source { component, reader: reader.into(), counters, awaited, asked };
+        let source = Source { component, channel, reader: reader.into(), counters, awaited, asked };
         let sent = self.commands.try_send(Command::Attach(source));
         sent.map_err(|_| io::Error::other("the log thread is stuck; is the disk of the logs?"))?;
-        Ok((writer, LastLines(ask)))
+        Ok((writer, ask))
     }
 
-    /// From now on other limits and other secrets hold; processes that run keep being masked as they were.
-    pub(crate) fn set(&self, policy: LogPolicy, secrets: &[Secret]) {
+    /// From now on other limits and other secrets hold; processes that run keep being masked as they were, and their pipes.
+    pub(crate) fn set(&mut self, policy: LogPolicy, secrets: &[Secret]) {
+        self.split_stderr = policy.split_stderr;
         // A thread that is stuck keeps the old ones.
         let _ = self.commands.try_send(Command::Set(policy, mask::Secrets::new(secrets)));
     }
@@ -124,13 +150,20 @@ pub(crate) fn mask_text(secrets: &[Secret], text: &str) -> String {
 }
 
 impl LastLines {
-    /// The last lines of the process, which has ended. What descendants of it still write is not waited for.
+    /// The last lines of the process, which has ended: those of standard error last, where it is a pipe of its own. What descendants of it
+    /// still write is not waited for.
     pub(crate) async fn get(self) -> Vec<String> {
-        let (answer, lines) = oneshot::channel();
-        if self.0.send(answer).is_err() {
-            return Vec::new();
+        let until = tokio::time::Instant::now() + LAST_LINES;
+        let mut all = Vec::new();
+        for ask in self.0 {
+            let (answer, lines) = oneshot::channel();
+            if ask.send(answer).is_ok() {
+                all.extend(
+                    tokio::time::timeout_at(until, lines).await.ok().and_then(Result::ok).unwrap_or_default(),
+                );
+            }
         }
-        tokio::time::timeout(LAST_LINES, lines).await.ok().and_then(Result::ok).unwrap_or_default()
+        all.split_off(all.len().saturating_sub(tail::LINES))
     }
 }
 

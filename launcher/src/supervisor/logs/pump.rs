@@ -14,7 +14,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::awaited::Awaited;
 use super::file::{Counters, StreamId};
-use super::format::Formatter;
+use super::format::{Channel, Formatter};
 use super::mask::{Masker, Secrets};
 use super::stream::{Stream, Way};
 use super::tail::Tail;
@@ -50,6 +50,7 @@ pub(super) enum Command {
 /// The pipe of one process.
 pub(super) struct Source {
     pub(super) component: String,
+    pub(super) channel: Channel,
     pub(super) reader: OwnedFd,
     pub(super) counters: Arc<Counters>,
     /// What is waited for in it.
@@ -111,7 +112,7 @@ impl Pump {
     }
 
     async fn attach(&mut self, source: Source, readers: &mut JoinSet<()>) {
-        let Source { component, reader, counters, awaited, asked } = source;
+        let Source { component, channel, reader, counters, awaited, asked } = source;
         #[cfg(target_os = "linux")]
         {
             // Where that is not granted, it holds what it holds.
@@ -131,7 +132,7 @@ impl Pump {
             component: name,
             counters: Arc::clone(&counters),
             masker: Masker::new(self.secrets.clone()),
-            formatter: Formatter::new(component, Rc::clone(&self.format)),
+            formatter: Formatter::new(component, channel, Rc::clone(&self.format)),
             tail: Tail::default(),
             awaited,
             way: Way::new(self.jobs.clone()),

@@ -177,6 +177,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
+    use crate::supervisor::logs::format::Channel;
     use crate::supervisor::logs::mask::Secrets;
     use crate::supervisor::spec::LogFormat;
 
@@ -187,7 +188,7 @@ mod tests {
             component: Arc::from("chat"),
             counters: Arc::default(),
             masker: Masker::new(Secrets::default()),
-            formatter: Formatter::new("chat".to_owned(), Rc::new(Cell::new(LogFormat::Raw))),
+            formatter: Formatter::new("chat".to_owned(), Channel::Both, Rc::new(Cell::new(LogFormat::Raw))),
             tail: Tail::default(),
             awaited: None,
             spout: None,

@@ -1,7 +1,7 @@
 //! The last lines of a stream, for the report of a crash.
 
 /// How many lines are told.
-const LINES: usize = 200;
+pub(super) const LINES: usize = 200;
 
 /// The longest part of a line that is told, in bytes.
 const MAX_LINE: usize = 4096;

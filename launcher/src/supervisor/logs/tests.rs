@@ -17,7 +17,8 @@ fn what_is_written_is_on_disk_masked_and_its_end_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let secret = Secret::new("hunter22".to_owned());
     let mut logs = Logs::start(dir.path(), policy(1 << 20), &[secret], None).unwrap();
-    let (mut writer, last) = logs.attach("chat", None).unwrap();
+    let (Output { stdout: mut writer, stderr }, last) = logs.attach("chat", None).unwrap();
+    drop(stderr);
     writer.write_all(b"one\nthe password is hun").unwrap();
     writer.write_all(b"ter22\nlast words").unwrap();
     drop(writer);
@@ -35,7 +36,8 @@ fn what_is_written_is_on_disk_masked_and_its_end_is_told() {
 fn last_lines_are_told_though_a_descendant_holds_the_pipe() {
     let dir = tempfile::tempdir().unwrap();
     let mut logs = Logs::start(dir.path(), policy(1 << 20), &[], None).unwrap();
-    let (mut writer, last) = logs.attach("chat", None).unwrap();
+    let (Output { stdout: mut writer, stderr }, last) = logs.attach("chat", None).unwrap();
+    drop(stderr);
     writer.write_all(b"boom\n").unwrap();
     let lines = current_thread().block_on(last.get());
     assert_eq!(lines, ["boom"]);
@@ -51,7 +53,8 @@ fn last_lines_are_told_though_a_descendant_holds_the_pipe() {
 fn a_flood_through_many_rotations_loses_no_byte() {
     let dir = tempfile::tempdir().unwrap();
     let mut logs = Logs::start(dir.path(), policy(100_000), &[], None).unwrap();
-    let (mut writer, last) = logs.attach("chat", None).unwrap();
+    let (Output { stdout: mut writer, stderr }, last) = logs.attach("chat", None).unwrap();
+    drop(stderr);
     let mut expected = Vec::new();
     for i in 0..60_000 {
         // With bytes that are no text, and empty lines.
