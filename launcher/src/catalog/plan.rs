@@ -83,6 +83,7 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
         name: component.name.to_owned(),
         config_digest: digest(&(&config, replaced_by, key, limits)),
         kind: ComponentKind::Service,
+        pid_file: None,
         launch: launch(component, config, loaded, process),
         readiness: if replaced_by.is_some() { Readiness::Executed } else { Readiness::Notify },
         listen: sockets(component, loaded),

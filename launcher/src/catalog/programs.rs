@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::process::{Process, digest};
@@ -26,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) fn supervise(spec: &mut ComponentSpec, config: &ComponentConfig, watchdog: Option<Duration>) {
     spec.restart = RestartPolicy {
         when: config.restart.unwrap_or(match spec.kind {
-            ComponentKind::Service => RestartWhen::Always,
+            ComponentKind::Service | ComponentKind::Forking => RestartWhen::Always,
             ComponentKind::Oneshot => RestartWhen::Never,
         }),
         base: config.backoff,
@@ -74,6 +74,10 @@ pub(super) fn program(
     let mut spec = ComponentSpec {
         name: name.to_owned(),
         kind: config.kind,
+        pid_file: config.pid_file.as_ref().filter(|file| !file.is_empty()).map(|file| match &config.cwd {
+            Some(cwd) => Path::new(cwd).join(file),
+            None => PathBuf::from(file),
+        }),
         launch: Launch::Command {
             program,
             args,
@@ -97,7 +101,13 @@ pub(super) fn program(
         limits: Limits::default(),
         ends_all: EndsAll::Never,
         // Only what a process is started with; the rest is put into force without a restart.
-        config_digest: digest(&(command, &environment, &config.cwd, &dress, limits_digest(config))),
+        config_digest: digest(&(
+            command,
+            &environment,
+            (&config.cwd, &config.pid_file),
+            &dress,
+            limits_digest(config),
+        )),
     };
     supervise(&mut spec, config, None);
     spec.stop.command = dressed(&config.stop_command, process, &dress);
@@ -186,6 +196,8 @@ pub fn surroundings(process: &Process) -> Surroundings {
 fn readiness(config: &ComponentConfig, process: &Process, dress: &Dress) -> Readiness {
     match &config.probe {
         Some(config) => Readiness::Probe(dressed_probe(config, process, dress)),
+        // Once the process is found that it names.
+        None if config.kind == ComponentKind::Forking => Readiness::Notify,
         None if config.notify => Readiness::Notify,
         None => Readiness::Executed,
     }

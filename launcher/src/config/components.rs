@@ -13,9 +13,11 @@ use crate::supervisor::{ComponentKind, Dependents, RestartWhen, StopSignal};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ComponentConfig {
-    /// Whether it serves, or does something and is done.
+    /// Whether it serves, does something and is done, or starts a process that serves.
     #[serde(rename = "type")]
     pub kind: ComponentKind,
+    /// Where one that forks says which process serves; relative to its working directory.
+    pub pid_file: Option<String>,
     /// The program, alone or with arguments. No shell is between.
     #[serde(deserialize_with = "one_or_many")]
     pub command: Vec<String>,
@@ -91,9 +93,9 @@ pub struct ComponentConfig {
 
 impl ComponentConfig {
     /// The keys that say what the program is. Ours are what they are, so these are for the operator's own programs.
-    pub(crate) const PROGRAM_KEYS: [&'static str; 13] = [
-        "type", "command", "args", "env", "env-file", "cwd", "user", "group", "umask", "needs", "address",
-        "notify", "probe",
+    pub(crate) const PROGRAM_KEYS: [&'static str; 14] = [
+        "type", "pid-file", "command", "args", "env", "env-file", "cwd", "user", "group", "umask", "needs",
+        "address", "notify", "probe",
     ];
 }
 
@@ -101,6 +103,7 @@ impl Default for ComponentConfig {
     fn default() -> Self {
         Self {
             kind: ComponentKind::Service,
+            pid_file: None,
             command: Vec::new(),
             args: Vec::new(),
             env: BTreeMap::new(),

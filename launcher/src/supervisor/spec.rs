@@ -73,6 +73,8 @@ pub struct ComponentSpec {
     pub name: String,
     /// What its end means.
     pub kind: ComponentKind,
+    /// The file that names the process of one that forks.
+    pub pid_file: Option<PathBuf>,
     /// How it is started, or why it is not.
     pub launch: Launch,
     /// How one knows that it serves.
@@ -139,6 +141,8 @@ pub enum ComponentKind {
     Service,
     /// It does something and is done: it ends with code 0. Who needs it needs it finished.
     Oneshot,
+    /// It starts a process that serves, names it in `pid_file`, and ends with code 0. From then on that process is its main one.
+    Forking,
 }
 
 /// A listening socket.

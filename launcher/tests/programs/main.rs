@@ -5,6 +5,7 @@
 mod ending;
 mod environment;
 mod foreground;
+mod forking;
 mod house;
 mod identity;
 mod limits;

@@ -66,6 +66,7 @@ fn component(
     ComponentSpec {
         name: name.to_owned(),
         kind: ComponentKind::Service,
+        pid_file: None,
         launch: Launch::Command {
             program,
             args: args.iter().map(Into::into).collect(),

@@ -60,6 +60,24 @@ fn program(
             "a one-shot component is ready for others once it has exited with 0, not before".to_owned(),
         );
     }
+    let forks = component.kind == ComponentKind::Forking;
+    match component.pid_file.as_deref() {
+        None | Some("") if forks => {
+            let what =
+                "a forking component names the process that serves; write pid-file = \"/run/name.pid\"";
+            complain("pid-file", what.to_owned());
+        }
+        Some(file) if !forks && !file.is_empty() => {
+            complain("pid-file", "only a component of type = \"forking\" has one".to_owned())
+        }
+        Some(_) | None => {}
+    }
+    if forks && component.notify {
+        complain(
+            "notify",
+            "a forking component is ready once its pid-file names a process of its own".to_owned(),
+        );
+    }
     if component.kind == ComponentKind::Oneshot && component.restart == Some(RestartWhen::Always) {
         complain(
             "restart",

@@ -15,10 +15,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::daemon::Forks;
 use super::farewell::Farewell;
 use super::notify::{Directory, Said, Socket};
 use super::probe::{Probes, awaited_line};
-use super::process::{Process, Start};
+use super::process::{Followed, Process, Start};
 use super::report::{Report, Reported, Reporter};
 use crate::supervisor::cgroup::{Group, Realm};
 use crate::supervisor::listeners::Listeners;
@@ -37,6 +38,9 @@ const UNKILLABLE: Duration = Duration::from_secs(1);
 /// How often it is looked whether a process has become its program: at first, which takes some milliseconds, and at most.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
+
+/// How often it is looked whether a pid file names a process.
+const FORK_LOOK: Duration = Duration::from_millis(20);
 
 /// What the process is sent.
 #[derive(Debug)]
@@ -124,7 +128,8 @@ pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) 
     let (orders, ordered) = mpsc::channel(4);
     let pid = process.id();
     let reporter = Reporter { name: spec.name.clone(), epoch, reports: around.reports.clone() };
-    tokio::spawn(live(process, socket, ordered, last_lines, reporter.clone()));
+    let forks = Forks::of(spec.pid_file.clone());
+    tokio::spawn(live(process, forks, socket, ordered, last_lines, reporter.clone()));
     let started = Instant::now();
     let mut probes = Probes::default();
     if let Some(found) = found {
@@ -181,6 +186,7 @@ async fn wait_for_program(launch: Launch, pid: u32, reporter: Reporter) {
 
 async fn live(
     mut process: Process,
+    mut forks: Forks,
     mut socket: Socket,
     mut ordered: mpsc::Receiver<Order>,
     last_lines: LastLines,
@@ -192,7 +198,16 @@ async fn live(
     loop {
         tokio::select! {
             biased;
-            () = process.ended() => break,
+            () = process.ended(), if forks.awaited().is_none() => {
+                if fate.is_ordered_to_end() || !forks.first_has_ended(process.exit()) {
+                    break;
+                }
+            }
+            () = tokio::time::sleep(FORK_LOOK), if forks.awaited().is_some() => {
+                if look_for_daemon(&mut process, &mut forks, &reporter).await.is_none() {
+                    break;
+                }
+            }
             order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process, &mut socket, &mut farewell),
             said = socket.receive(process.group()) => reporter.said(said.unwrap_or_default()).await,
             signal = farewell.signal() => process.terminate(signal),
@@ -232,10 +247,26 @@ async fn live(
     reporter.tell(Report::LastLines { exit: death.exit, lines }).await;
 }
 
+/// None where nothing of the component runs any more, and none will be found.
+async fn look_for_daemon(process: &mut Process, forks: &mut Forks, reporter: &Reporter) -> Option<()> {
+    let pid_file = forks.awaited()?;
+    match process.follow(pid_file)? {
+        Followed::NotYet => {}
+        Followed::Found(pid) => {
+            forks.end();
+            reporter.tell(Report::Follows(pid)).await;
+            reporter.tell(Report::Said(Said::Ready)).await;
+        }
+    }
+    Some(())
+}
+
 /// What was ordered of a process.
 #[derive(Debug, Default)]
 struct Fate {
     killed: Option<Instant>,
+    /// It was asked to end.
+    is_ordered: bool,
     /// Since when there is no driver any more, and with it no reason to live.
     forsaken: Option<Instant>,
 }
@@ -248,6 +279,7 @@ impl Fate {
         socket: &mut Socket,
         farewell: &mut Farewell,
     ) {
+        self.is_ordered |= !matches!(order, Some(Order::Renew));
         match order {
             Some(Order::Renew) => {
                 if let Err(error) = socket.renew() {
@@ -259,7 +291,7 @@ impl Fate {
                 process.terminate(spec.stop.signal.signal())
             }
             Some(Order::Terminate(spec, run_id)) => {
-                if let Some(signal) = farewell.begin(spec, run_id, process.id()) {
+                if let Some(signal) = farewell.begin(spec, run_id, process.main()) {
                     process.terminate(signal);
                 }
             }
@@ -275,6 +307,10 @@ impl Fate {
                 process.kill();
             }
         }
+    }
+
+    fn is_ordered_to_end(&self) -> bool {
+        self.is_ordered
     }
 
     /// Waits until what was killed should have ended.

@@ -5,6 +5,7 @@
 //! at once and without waiting.
 
 mod change;
+mod daemon;
 mod dependencies;
 mod farewell;
 mod groups;

@@ -12,6 +12,8 @@ use std::io::{self, PipeWriter};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -19,6 +21,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use wait4::Wait4;
 
+use super::daemon::{self, Daemon};
 use super::watch::Watch;
 use crate::supervisor::cgroup::{CONTROL_GROUP, Group};
 use crate::supervisor::children::{self, Started};
@@ -42,11 +45,24 @@ pub(super) struct Process {
     started: Instant,
     /// The launcher's end of the lifeline. Its closing tells the child, and every descendant that kept the other end.
     _lifeline: PipeWriter,
+    /// The process that serves in its place, once it has ended.
+    daemon: Option<Daemon>,
+    /// The group of that process, for whoever belongs to it.
+    daemon_group: Arc<AtomicU32>,
     /// All that belongs to it, wherever it went.
     kin: Kin,
     /// How many the kernel had killed for lack of memory before.
     oom: OomWatch,
     _registered: Started,
+}
+
+/// What became of the search for the process that serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Followed {
+    /// Nothing names one of its own yet.
+    NotYet,
+    /// It has this number.
+    Found(u32),
 }
 
 /// What a process is started with, besides what its component says.
@@ -94,6 +110,7 @@ impl Process {
         if let Some(Err(error)) = group.as_ref().map(|group| group.take(number(pid))) {
             tracing::warn!(component = spec.name, %error, "it is in no control group");
         }
+        let daemon_group = Arc::<AtomicU32>::default();
         match Watch::on(pid) {
             Ok(watch) => Ok(Self {
                 pid,
@@ -102,7 +119,10 @@ impl Process {
                 started: Instant::now(),
                 _lifeline: lifeline,
                 oom: OomWatch::begin(),
-                kin: kin(number(pid), sweep::mark(run_id, &spec.name)).within(group),
+                kin: kin(number(pid), Arc::clone(&daemon_group), sweep::mark(run_id, &spec.name))
+                    .within(group),
+                daemon: None,
+                daemon_group,
                 _registered: Started::main(number(pid)),
             }),
             Err(error) => Err(give_up(child, error)),
@@ -113,9 +133,31 @@ impl Process {
         number(self.pid)
     }
 
-    /// Its process group, which bears its number.
+    /// Its main process.
+    pub(super) fn main(&self) -> u32 {
+        number(self.daemon.as_ref().map_or(self.pid, Daemon::pid))
+    }
+
+    /// The process group of its main process.
     pub(super) fn group(&self) -> Pid {
-        self.pid
+        self.daemon.as_ref().map_or(self.pid, Daemon::group)
+    }
+
+    /// Looks for the process that a pid file names, once the first one has ended; from then on it is the main one. None where nothing of
+    /// it runs any more.
+    pub(super) fn follow(&mut self, pid_file: &Path) -> Option<Followed> {
+        let members = self.kin.look();
+        if members.is_empty() {
+            return None;
+        }
+        let named = daemon::read(pid_file).filter(|pid| members.contains_key(pid));
+        let pid = named.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        // One that ends just now is not there at the next look.
+        let Some(Ok(daemon)) = pid.map(Daemon::follow) else { return Some(Followed::NotYet) };
+        self.daemon_group.store(number(daemon.group()), Ordering::Relaxed);
+        let pid = number(daemon.pid());
+        self.daemon = Some(daemon);
+        Some(Followed::Found(pid))
     }
 
     /// Asks all of it to end; what is stopped must be woken to hear it.
@@ -131,17 +173,20 @@ impl Process {
 
     /// Waits until the process has ended. It is a zombie then.
     pub(super) async fn ended(&self) {
-        self.watch.ended().await;
+        match &self.daemon {
+            Some(daemon) => daemon.ended().await,
+            None => self.watch.ended().await,
+        }
     }
 
     /// Whether it has ended.
     pub(super) fn has_ended(&self) -> bool {
-        self.watch.has_ended()
+        self.daemon.as_ref().map_or_else(|| self.watch.has_ended(), Daemon::has_ended)
     }
 
     /// How it ended, once it has.
     pub(super) fn exit(&self) -> ProcessExit {
-        self.watch.exit()
+        self.daemon.as_ref().map_or_else(|| self.watch.exit(), Daemon::exit)
     }
 
     /// How long ago it was started.
@@ -161,7 +206,7 @@ impl Process {
 
     /// Itself, which still runs, for the operator.
     pub(super) fn describe(&self) -> String {
-        proc::describe(self.id())
+        proc::describe(self.main())
     }
 
     /// Waits until all else of it that was seen has ended, but not for long: there may be others by then.
@@ -182,6 +227,12 @@ impl Process {
             }
             Err(_) => (ProcessExit::Unknown, None),
         };
+        // What is known of its use is that of the process that has started it.
+        let exit = self.daemon.take().map_or(exit, |daemon| {
+            let exit = daemon.exit();
+            daemon.reap();
+            exit
+        });
         let oom = self.oom.end(exit, self.kin.oom_kills());
         Death { exit, usage, lived, oom }
     }
@@ -204,8 +255,13 @@ fn number(pid: Pid) -> u32 {
 }
 
 /// What belongs to a main process. A child of ours that is none of it, such as a probe, has a group of its own.
-fn kin(main: u32, mark: String) -> Kin {
+fn kin(main: u32, daemon: Arc<AtomicU32>, mark: String) -> Kin {
     let belongs = move |pid: u32, entry: &proc::Entry| {
+        // Until there is one it is 0, which is the group of the kernel's own threads.
+        let daemon = daemon.load(Ordering::Relaxed);
+        if daemon != 0 && entry.group == daemon {
+            return true;
+        }
         if entry.group == main || children::is_started(entry.group) {
             return entry.group == main;
         }

@@ -21,6 +21,8 @@ pub(super) enum Report {
     Said(Said),
     Answered(Answer),
     MainExited(ProcessExit),
+    /// Its main process is from now on this one, which the first one has left behind.
+    Follows(u32),
     /// These do not end though they were killed.
     Unkillable(String),
     Exited(Death),

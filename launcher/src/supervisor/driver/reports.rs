@@ -29,6 +29,12 @@ impl Driver {
                 Event::Unhealthy { name, epoch, reason: "reported that it is stuck".to_owned() }
             }
             Report::Answered(answer) => return self.on_answer(name, epoch, answer),
+            Report::Follows(pid) => {
+                if let Some(incarnation) = self.incarnation_mut(&name, epoch) {
+                    incarnation.pid = pid;
+                }
+                Event::Spawned { name, epoch, pid }
+            }
             Report::MainExited(exit) => Event::MainExited { name, epoch, exit },
             Report::Unkillable(who) => Event::Unkillable { name, epoch, who: self.masked(&who) },
             Report::Exited(death) => {

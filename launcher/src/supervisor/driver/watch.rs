@@ -37,7 +37,7 @@ mod linux {
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
-    use super::{Pid, ProcessExit, WaitId, exit, has_ended, io};
+    use super::{Pid, ProcessExit, WaitId, WaitIdOptions, exit, has_ended, io, waitid};
 
     /// A child that is watched.
     #[derive(Debug)]
@@ -61,6 +61,34 @@ mod linux {
         /// Whether it has ended.
         pub(in crate::supervisor::driver) fn has_ended(&self) -> bool {
             has_ended(WaitId::PidFd(self.0.as_fd()))
+        }
+
+        /// A process that may be no child of ours.
+        pub(in crate::supervisor::driver) fn on_other(pid: Pid) -> io::Result<Self> {
+            Self::on(pid)
+        }
+
+        /// As [`Self::has_ended`], also of a process that is no child of ours.
+        pub(in crate::supervisor::driver) fn has_ended_at_all(&self) -> bool {
+            use rustix::event::{PollFd, PollFlags, Timespec, poll};
+            let mut one = [PollFd::new(&self.0, PollFlags::IN)];
+            poll(&mut one, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
+        }
+
+        /// As [`Self::ended`], also of a process that is no child of ours.
+        pub(in crate::supervisor::driver) async fn ended_at_all(&self) {
+            while !self.has_ended_at_all() {
+                match self.0.readable().await {
+                    Ok(mut ready) if !self.has_ended_at_all() => ready.clear_ready(),
+                    Ok(_) => return,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                }
+            }
+        }
+
+        /// Lets its number go, where it is a child of ours that has ended.
+        pub(in crate::supervisor::driver) fn reap(&self) {
+            let _ = waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
         }
 
         /// Waits until it has ended.
@@ -110,6 +138,21 @@ mod elsewhere {
         pub(in crate::supervisor::driver) fn has_ended(&self) -> bool {
             has_ended(WaitId::Pid(self.0))
         }
+
+        /// Elsewhere only children can be watched.
+        pub(in crate::supervisor::driver) fn on_other(_: Pid) -> io::Result<Self> {
+            Err(io::Error::other("only Linux tells of processes that are no children"))
+        }
+
+        pub(in crate::supervisor::driver) fn has_ended_at_all(&self) -> bool {
+            self.has_ended()
+        }
+
+        pub(in crate::supervisor::driver) async fn ended_at_all(&self) {
+            self.ended().await;
+        }
+
+        pub(in crate::supervisor::driver) fn reap(&self) {}
 
         /// Waits until it has ended.
         pub(in crate::supervisor::driver) async fn ended(&self) {

@@ -63,7 +63,9 @@ impl Oracle {
         for need in &component.spec.needs {
             let met = match machine.components.get(need) {
                 Some(need) => match need.spec.kind {
-                    ComponentKind::Service => matches!(need.phase, Phase::Ready { .. } | Phase::Finished),
+                    ComponentKind::Service | ComponentKind::Forking => {
+                        matches!(need.phase, Phase::Ready { .. } | Phase::Finished)
+                    }
                     ComponentKind::Oneshot => need.phase == Phase::Finished,
                 },
                 None => machine.dependencies.get(need) == Some(&true),

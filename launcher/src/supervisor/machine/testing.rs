@@ -14,6 +14,7 @@ pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
     ComponentSpec {
         name: name.to_owned(),
         kind: ComponentKind::Service,
+        pid_file: None,
         launch: Launch::Command {
             program: PathBuf::from("/bin/true"),
             args: Vec::new(),
