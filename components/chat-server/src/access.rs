@@ -1,11 +1,11 @@
-//! Who may be whom and do what: which name a connection gets and by what right, how much it may ask for, and what is noted of that.
+//! Login: which name a connection may use and by what right, how many requests it may make, and the log of logins.
 //!
-//! The life of a login: [`door`] → [`login`], which asks who is there → [`admission`], which decides → [`greeting`].
+//! The life of a login: [`port`] → [`login`], which identifies the client → [`admission`], which decides → [`greeting`].
 
 pub(crate) mod admission;
 pub(crate) mod allowance;
-pub(crate) mod door;
 pub(crate) mod greeting;
-pub(crate) mod journal;
 pub(crate) mod login;
+pub(crate) mod login_log;
+pub(crate) mod port;
 pub(crate) mod registrar;

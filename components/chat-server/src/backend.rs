@@ -1,7 +1,7 @@
-//! The message API as the rest of the server sees it.
+//! The message API, as the rest of the server uses it.
 
 pub(crate) mod api;
-pub(crate) mod room;
+pub(crate) mod page_budget;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,69 +13,68 @@ use tokio::time::Instant;
 use transport::ApiError;
 
 use crate::backend::api::Api;
-use crate::backend::room::Room;
+use crate::backend::page_budget::PageBudget;
 
-/// Reads at once. When every session must catch up, a few at a time do.
+/// Concurrent reads, also when every session must catch up.
 const READS: usize = 16;
-/// A store that is away is asked again within this time.
+/// The longest pause between retries while the store is unavailable.
 const RETRY_CAP: Duration = Duration::from_millis(500);
-/// A read that was refused is refused again until somebody changes the message API.
+/// The pause after a rejected read: retrying does not help until an operator repairs the message API.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
-/// The attempts to read one thing.
+/// The state of the retries of one read.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     backoff: Backoff,
-    /// When the store said for the first time that it cannot.
+    /// When the store first reported that it is unavailable.
     refused_since: Option<Instant>,
 }
 
-/// An attempt failed; the next one is due after a pause.
+/// A failed attempt, with the pause before the next one.
 #[derive(Debug)]
 pub(crate) struct Failed {
-    pub(crate) why: Trouble,
+    pub(crate) why: ReadFailure,
     pub(crate) pause: Duration,
 }
 
-/// Why a read does not work.
+/// Why a read failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// The message API is unreachable, or the connection to it broke.
+pub(crate) enum ReadFailure {
+    /// The message API cannot be reached, or the connection broke.
     Unreachable,
-    /// The store has been saying for this long that it cannot.
+    /// The store has reported for this long that it is unavailable.
     Unavailable(Duration),
-    /// The message API refuses: somebody must change it first.
+    /// The message API rejects the request; an operator must repair it.
     Refused,
 }
 
-/// A client of the message API, and what is known of its store.
+/// The client of the message API, and what is known about the store.
 #[derive(Debug)]
 pub(crate) struct Backend {
-    /// Whom it asks.
     pub(crate) api: Api,
-    /// For pages of events.
-    pub(crate) room: Room,
+    /// Bounds the memory of pages of events.
+    pub(crate) pages: PageBudget,
     relaxed: AtomicBool,
     reads: Semaphore,
 }
 
 impl Backend {
-    /// Nothing is asked yet.
-    pub(crate) fn new(api: Api, room: Room) -> Self {
-        Self { api, room, relaxed: AtomicBool::new(false), reads: Semaphore::new(READS) }
+    /// A backend whose store's durability is unknown so far.
+    pub(crate) fn new(api: Api, pages: PageBudget) -> Self {
+        Self { api, pages, relaxed: AtomicBool::new(false), reads: Semaphore::new(READS) }
     }
 
-    /// What "stored" means there, as far as it has said.
+    /// What "stored" means for this store, as last reported.
     pub(crate) fn durability(&self) -> Durability {
         if self.relaxed.load(Ordering::Relaxed) { Durability::Relaxed } else { Durability::Fsync }
     }
 
-    /// It said what "stored" means.
+    /// Records what "stored" means for this store.
     pub(crate) fn set_durability(&self, durability: Durability) {
         self.relaxed.store(durability == Durability::Relaxed, Ordering::Relaxed);
     }
 
-    /// Reads something, once.
+    /// Reads once, without retries.
     pub(crate) async fn read_once<T>(
         &self,
         read: impl Future<Output = Result<T, ApiError>>,
@@ -84,8 +83,7 @@ impl Backend {
         read.await
     }
 
-    /// Reads something, again and again until it works; seldom, and with an error in the log, where the answer is not one that
-    /// passes. Whoever does not want it any more drops this.
+    /// Reads with retries until it succeeds: rarely, and with an error in the log, if the error is permanent. Drop the future to give up.
     pub(crate) async fn read<T, F: Future<Output = Result<T, ApiError>>>(&self, read: impl Fn() -> F) -> T {
         let mut attempts = Attempts::default();
         loop {
@@ -96,14 +94,14 @@ impl Backend {
         }
     }
 
-    /// One of the attempts to read something.
+    /// Makes one attempt to read.
     pub(crate) async fn attempt<T, F: Future<Output = Result<T, ApiError>>>(
         &self,
         attempts: &mut Attempts,
         read: impl FnOnce() -> F,
     ) -> Result<T, Failed> {
         let place = self.reads.acquire().await.expect("the semaphore is never closed");
-        // Boxed, and not before there is a place: after a restart thousands of sessions wait here.
+        // Boxed, and only once there is a permit: after a restart thousands of sessions wait here.
         let answer = Box::pin(read()).await;
         drop(place);
         answer.map_err(|error| attempts.failed(&error))
@@ -124,14 +122,16 @@ impl Attempts {
                 error = text,
                 "the message API refuses a read, so unread messages of a session are not shown"
             );
-            return Failed { why: Trouble::Refused, pause: REFUSED_PAUSE };
+            return Failed { why: ReadFailure::Refused, pause: REFUSED_PAUSE };
         }
         tracing::debug!(error = text, "cannot read from the message API; will try again");
         let why = match error {
             ApiError::Unavailable(_) => {
-                Trouble::Unavailable(self.refused_since.get_or_insert_with(Instant::now).elapsed())
+                ReadFailure::Unavailable(self.refused_since.get_or_insert_with(Instant::now).elapsed())
             }
-            ApiError::Unreachable(_) | ApiError::Refused(_) | ApiError::Malformed(_) => Trouble::Unreachable,
+            ApiError::Unreachable(_) | ApiError::Refused(_) | ApiError::Malformed(_) => {
+                ReadFailure::Unreachable
+            }
         };
         Failed { why, pause: self.backoff.next_delay().max(Duration::from_millis(10)) }
     }

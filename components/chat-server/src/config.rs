@@ -1,4 +1,4 @@
-//! What an operator may set, and what the chat server is connected to.
+//! The configuration of the chat server, and its connection to the message API.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -8,43 +8,42 @@ use protocol::UserName;
 use protocol::limits::SERVER_FRAME_BYTES;
 use serde::{Deserialize, Serialize};
 
-/// The part of the configuration that is this component's own: `[chat-server]`.
+/// The section `[chat-server]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// Where it takes connections, text and native. Port 0 asks the system for a free one.
+    /// Address of the main port, for the text and native dialects. Port 0 asks the system for a free one.
     pub listen: SocketAddr,
-    /// Whether the book dialect is served, on a port of its own.
+    /// Whether to serve the book dialect, on a port of its own.
     pub book: bool,
-    /// Where it takes connections in the book dialect.
+    /// Address of the book dialect's port.
     pub book_listen: SocketAddr,
-    /// Where it answers `/healthz`, `/readyz` and `/metrics` over HTTP; nowhere if not set.
+    /// Address of `/healthz`, `/readyz` and `/metrics` over HTTP; disabled by default.
     pub http_listen: Option<SocketAddr>,
-    /// How long a connection whose client ends no message with a newline must be silent until what it sent counts as a whole message.
-    /// What looks unfinished is waited for longer, and where a newline ended a message once, silence ends none.
+    /// How long a connection whose client ends no message with a newline must be silent before its input counts as a complete message.
+    /// Incomplete-looking input is given longer, and once a newline has ended a message, silence ends none.
     #[serde(with = "kit::duration")]
     pub quiet: Duration,
-    /// How long somebody may take to say who they are. People type.
+    /// Time limit for a client to identify itself; people type.
     #[serde(with = "kit::duration")]
     pub login_timeout: Duration,
-    /// A peer that takes nothing for this long, or acknowledges nothing of what was sent, is closed.
+    /// A peer that reads nothing or acknowledges nothing for this long is disconnected.
     #[serde(with = "kit::duration")]
     pub write_timeout: Duration,
-    /// Addresses of proxies that say for whom a connection is (PROXY protocol, version 1 or 2). From anywhere else such a header is not
-    /// taken.
+    /// Addresses of proxies that send a PROXY protocol header (version 1 or 2). Such a header from any other address is not accepted.
     pub proxies: Vec<IpAddr>,
-    /// Most connections at once.
+    /// The maximum number of connections.
     pub max_connections: usize,
-    /// Most connections from one address at once; loopback is exempt. 0 is no limit.
+    /// The maximum number of connections from one address; loopback is exempt. 0 disables the limit.
     pub max_sessions_per_address: usize,
-    /// How many logins a minute one address may make for long, and at once; this machine has a limit that only a program that is stuck
-    /// reaches. 0 is no limit.
+    /// Logins per minute from one address, sustained and as a burst. This machine has a limit that only a program in a loop reaches. 0
+    /// disables the limit.
     pub logins_per_minute: u32,
-    /// How many messages a second one session may send for long; past that it is read more slowly. 0 is no limit.
+    /// Messages per second that one session may send, sustained; beyond that it is throttled. 0 disables the limit.
     pub messages_per_second: u32,
-    /// How many messages one session may send at once before the limit above counts.
+    /// Messages that one session may send at once before the rate limit applies.
     pub burst: u32,
-    /// How many bytes may wait to be sent to one session; past that it is fed from the store at its own pace.
+    /// Bytes that may be queued for one session; beyond that it is fed from the store at its own pace.
     pub outbox_bytes: usize,
 }
 
@@ -70,10 +69,10 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Says which value cannot be, key first, so that the launcher can tell before anything starts.
+    /// Reports the first invalid value, key first, so that the launcher can report it before anything starts.
     ///
     /// # Errors
-    /// For the first such value.
+    /// For the first invalid value.
     pub fn validate(&self) -> Result<(), Failure> {
         let problem = if !(Duration::from_millis(1)..=Duration::from_secs(10)).contains(&self.quiet) {
             "chat-server.quiet must be from 1ms to 10s"
@@ -94,12 +93,12 @@ impl Config {
     }
 }
 
-/// What the chat server is connected to, and which names are not for people.
+/// The message API's address, and the names reserved for services.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    /// The message API.
+    /// Address of the message API.
     pub api: SocketAddr,
-    /// Names that only a service with the service token may take.
+    /// Names that require the service token.
     pub reserved: Vec<UserName>,
 }
 

@@ -1,4 +1,4 @@
-//! One accepted connection from the first byte to the last.
+//! One accepted connection from its first byte to its last.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,19 +8,19 @@ use kit::proxy::{self, Beginning, NoHeader};
 use tokio::net::TcpStream;
 
 use crate::access::admission;
-use crate::access::door::{self, Door};
 use crate::access::greeting;
-use crate::access::login::{self, Entrant, Parting};
+use crate::access::login::{self, LoginFailed, LoginRequest};
+use crate::access::port::{self, Port};
 use crate::delivery::hub::Membership;
 use crate::delivery::login_time::LoginTime;
 use crate::server::Server;
 use crate::session::Session;
 use crate::wire::Wire;
 
-/// Serves a connection from a listed proxy, which first says for whom it is.
+/// Serves a connection from a configured proxy, whose header has the client's address.
 pub(crate) async fn serve_proxied(
     server: Arc<Server>,
-    door: Door,
+    port: Port,
     mut stream: TcpStream,
     proxy: SocketAddr,
     mut place: Place,
@@ -33,59 +33,59 @@ pub(crate) async fn serve_proxied(
         Ok(beginning) => beginning,
         Err(NoHeader) => {
             let why = "this address is listed in chat-server.proxies and sent no PROXY header";
-            return server.journal.refused(proxy, why);
+            return server.login_log.rejected(proxy, why);
         }
     };
     if let Err(no_place) = place.count_for(peer.ip()) {
-        return door::turn_away(&server, &stream, peer, no_place);
+        return port::reject(&server, &stream, peer, no_place);
     }
-    let Ok(mut wire) = Wire::new(stream, peer, &server.config, &server.unfinished, door.begins_raw()) else {
+    let Ok(mut wire) = Wire::new(stream, peer, &server.config, &server.unfinished, port.begins_raw()) else {
         return;
     };
     wire.is_proxied = is_proxied;
     wire.framer.push(&rest, |_| {});
-    serve_wire(server, door, wire, place).await;
+    serve_wire(server, port, wire, place).await;
 }
 
-/// Serves a connection.
+/// Serves a direct connection.
 pub(crate) async fn serve(
     server: Arc<Server>,
-    door: Door,
+    port: Port,
     stream: TcpStream,
     peer: SocketAddr,
     place: Place,
 ) {
-    // A peer that is gone already needs no answer.
-    let Ok(wire) = Wire::new(stream, peer, &server.config, &server.unfinished, door.begins_raw()) else {
+    // A peer that has already disconnected needs no answer.
+    let Ok(wire) = Wire::new(stream, peer, &server.config, &server.unfinished, port.begins_raw()) else {
         return;
     };
-    serve_wire(server, door, wire, place).await;
+    serve_wire(server, port, wire, place).await;
 }
 
-async fn serve_wire(server: Arc<Server>, door: Door, mut wire: Wire, place: Place) {
+async fn serve_wire(server: Arc<Server>, port: Port, mut wire: Wire, place: Place) {
     let peer = wire.peer;
     let login = async {
-        let entrant = login::ask(&server, &mut wire, door).await?;
-        admission::count(&server, &entrant, peer.ip())?;
-        let admitted = admission::admit(&server, &entrant).await?;
-        Ok((entrant, admitted))
+        let login_request = login::ask(&server, &mut wire, port).await?;
+        admission::count(&server, &login_request, peer.ip())?;
+        let admitted = admission::admit(&server, &login_request).await?;
+        Ok((login_request, admitted))
     };
     let login = tokio::select! {
         login = login => login,
         () = server.shutdown.cancelled() => return,
     };
     match login {
-        Ok((entrant, admitted)) => {
-            let session = Box::pin(begin(&server, wire, entrant, admitted)).await;
-            // A task of its own, so that what the login needed is given back.
+        Ok((login_request, admitted)) => {
+            let session = Box::pin(begin(&server, wire, login_request, admitted)).await;
+            // A separate task, so that the memory of the login is released.
             server.tasks.spawn(session.run(place));
         }
-        Err(Parting::Gone) => {}
-        Err(Parting::Answered(answer)) => wire.part(answer).await,
-        Err(Parting::Because(words)) => {
-            server.metrics.turned_away.add(1);
-            server.journal.refused(peer, String::from_utf8_lossy(&words).trim_end());
-            wire.part(words).await;
+        Err(LoginFailed::Disconnected) => {}
+        Err(LoginFailed::ProxyReceipts(answer)) => wire.close_with(answer).await,
+        Err(LoginFailed::Rejected(words)) => {
+            server.metrics.rejected.add(1);
+            server.login_log.rejected(peer, String::from_utf8_lossy(&words).trim_end());
+            wire.close_with(words).await;
         }
     }
 }
@@ -93,10 +93,10 @@ async fn serve_wire(server: Arc<Server>, door: Door, mut wire: Wire, place: Plac
 async fn begin(
     server: &Arc<Server>,
     mut wire: Wire,
-    entrant: Entrant,
+    login_request: LoginRequest,
     (mut member, login): (Membership, LoginTime),
 ) -> Session {
-    let greeting = greeting::greet(server, &mut member, &entrant, wire.peer).await;
+    let greeting = greeting::greet(server, &mut member, &login_request, wire.peer).await;
     wire.out.push(&greeting);
-    Session::new(Arc::clone(server), member, wire, &entrant.hello, login)
+    Session::new(Arc::clone(server), member, wire, &login_request.hello, login)
 }

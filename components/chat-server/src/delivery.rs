@@ -1,9 +1,10 @@
-//! From a sender to the store, and from the store to everybody concerned.
+//! From a sender to the store, and from the store to the recipients' sessions.
 //!
-//! * In: [`appender`], which keeps each sender's messages in order by their [`lane`].
-//! * Out: [`feed`] → [`hub`] → each session's [`outlet`] with its [`inbox`]; what an inbox could not hold, by [`catch_up`].
-//! * How long that took: [`transit`].
-//! * How far everybody has read: [`cursors`].
+//! * Inbound: [`appender`]; [`retry_fence`] keeps a sender's messages in order when some must be sent again.
+//! * Outbound: [`feed`] → [`hub`] → each session's [`session_handle`] with its [`inbox`]; [`catch_up`] reads from the store what an inbox
+//!   could not hold.
+//! * Delivery latency: [`latency`].
+//! * Cursors: [`cursors`].
 
 pub(crate) mod appender;
 pub(crate) mod catch_up;
@@ -11,9 +12,9 @@ pub(crate) mod cursors;
 pub(crate) mod feed;
 pub(crate) mod hub;
 pub(crate) mod inbox;
-pub(crate) mod lane;
+pub(crate) mod last_seqs;
+pub(crate) mod latency;
 pub(crate) mod login_time;
-pub(crate) mod outlet;
-pub(crate) mod positions;
 pub(crate) mod rendered;
-pub(crate) mod transit;
+pub(crate) mod retry_fence;
+pub(crate) mod session_handle;

@@ -1,47 +1,47 @@
-//! How clients speak: one file a dialect, each of which implements [`Speech`]. The rest of the server knows what a dialect can do
-//! ([`Manner`](speech::Manner)) and never asks which one it is.
+//! The dialects: one file each, which implements [`Codec`]. The rest of the server knows what a dialect can do
+//! ([`Capabilities`](codec::Capabilities)) and never asks which one it is.
 //!
-//! * In: bytes → [`framing`], with [`decoder`] and [`silence`] → a message → [`Speech::interpret`] → [`request`].
-//! * Out: [`Speech`] renders greetings, answers, notices and events.
+//! * Input: bytes → [`framing`], with [`decoder`] and [`silence`] → a message → [`Codec::interpret`] → [`request`].
+//! * Output: [`Codec`] renders greetings, answers, notices and events.
 //!
-//! Pure: no clock, no lock, no socket, and nobody's state.
+//! Pure: no clock, no lock, no socket, no shared state.
 //!
-//! A new dialect is a file that implements [`Speech`], and here its `mod` and its line in the list.
+//! To add a dialect, add a file that implements [`Codec`], and here its `mod` and its line in the list.
 
 mod book;
+pub(crate) mod codec;
 pub(crate) mod decoder;
 pub(crate) mod framing;
 mod lines;
 mod native;
 pub(crate) mod request;
 pub(crate) mod silence;
-pub(crate) mod speech;
 mod text;
 
-use speech::Speech;
+use codec::Codec;
 
-/// Lists the dialects. Each is a variant, whose number is also the key of what was rendered in it.
+/// Lists the dialects. The variant's number is also its index in caches of rendered bytes.
 macro_rules! dialects {
-    ($($name:ident => $speech:path,)*) => {
-        /// A dialect that is spoken here.
+    ($($name:ident => $codec:path,)*) => {
+        /// A dialect of this server.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Dialect {
-            $(#[doc = concat!("[`", stringify!($speech), "`]")] $name,)*
+            $(#[doc = concat!("[`", stringify!($codec), "`]")] $name,)*
         }
 
         impl Dialect {
-            /// How many there are.
+            /// The number of dialects.
             pub(crate) const COUNT: usize = [$(Self::$name,)*].len();
-            /// All of them, in their order.
+            /// All dialects in order.
             pub(crate) const ALL: [Self; Self::COUNT] = [$(Self::$name,)*];
         }
 
         impl std::ops::Deref for Dialect {
-            type Target = dyn Speech;
+            type Target = dyn Codec;
 
             fn deref(&self) -> &Self::Target {
                 match self {
-                    $(Self::$name => &$speech,)*
+                    $(Self::$name => &$codec,)*
                 }
             }
         }
@@ -55,13 +55,13 @@ dialects! {
 }
 
 impl Dialect {
-    /// Its place among them.
+    /// Its index in [`Self::ALL`].
     pub(crate) fn index(self) -> usize {
         self as usize
     }
 
-    /// The one that a connection's first byte tells, where nothing else was agreed.
-    pub(crate) fn told_by(first_byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|dialect| dialect.manner().first_byte == Some(first_byte))
+    /// The dialect that a connection's first byte selects, if any.
+    pub(crate) fn detect(first_byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.capabilities().first_byte == Some(first_byte))
     }
 }

@@ -1,6 +1,6 @@
-//! Who is online with which sessions, who came and went, and who ever registered.
+//! The online directory: who is online in which sessions, presence changes, and the registered users.
 
 pub(crate) mod client_book;
-pub(crate) mod listing;
+pub(crate) mod online_names;
 pub(crate) mod presence;
 pub(crate) mod roster;

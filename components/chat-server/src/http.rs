@@ -1,4 +1,4 @@
-//! The HTTP side, where the operator wants one: `/healthz`, `/readyz` (the message API's feed is followed) and `/metrics`.
+//! The HTTP endpoints, if enabled: `/healthz`, `/readyz` (whether the feed of the message API is connected) and `/metrics`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::delivery::feed::Link;
 use crate::server::Server;
 
-/// The socket to listen on, if any.
+/// Binds the HTTP listener, if one is configured.
 pub(crate) async fn bind(address: Option<SocketAddr>) -> Result<Option<TcpListener>, ListenError> {
     match address {
         Some(address) => kit::listen::bind(address).await.map(Some),
@@ -18,7 +18,7 @@ pub(crate) async fn bind(address: Option<SocketAddr>) -> Result<Option<TcpListen
     }
 }
 
-/// Answers until the server stops.
+/// Serves HTTP until the server stops.
 pub(crate) async fn serve(listener: TcpListener, server: Arc<Server>, link: watch::Receiver<Link>) {
     let shutdown = server.shutdown.clone();
     let is_up = move || *link.borrow() == Link::Up;

@@ -1,16 +1,16 @@
-//! chat-server: where people and programs are connected. It keeps nothing: what is said is stored by the message API before
-//! anybody is told, and comes back from there.
+//! The chat server: users and programs connect to it. It stores nothing itself: the message API stores each message before anybody receives
+//! it, and events come back on its feed.
 //!
-//! * [`access`]: who may be whom.
-//! * [`directory`]: who is online where.
-//! * [`delivery`]: from a sender to the store, and from the store to everybody concerned.
-//! * [`dialect`]: how clients speak.
-//! * [`session`]: one user's connection: reads, acts, writes.
+//! * [`access`]: login, names and rate limits.
+//! * [`directory`]: who is online, and in which sessions.
+//! * [`delivery`]: from a sender to the store, and from the store to the recipients' sessions.
+//! * [`dialect`]: parsing and rendering, one file per dialect.
+//! * [`session`]: one user's connection.
 //!
-//! What is around them: [`listener`] → [`connection`] → [`access::login`] → [`session`], each on a [`wire`]; [`backend`] is the message API
-//! as they see it.
+//! A connection passes [`listener`] → [`connection`] → [`access::login`] → [`session`]; [`wire`] is its socket, and [`backend`] is the
+//! client of the message API.
 //!
-//! `docs/protocol.md` shows what is spoken.
+//! `docs/protocol.md` describes the wire formats.
 
 pub mod config;
 
@@ -45,15 +45,15 @@ use transport::ApiClient;
 
 pub use config::{Config, Upstream};
 
-use access::door::Door;
-use access::journal::Journal;
+use access::login_log::LoginLog;
+use access::port::Port;
 use access::registrar::{self, Registrar};
 use backend::Backend;
 use backend::api::Api;
-use backend::room::Room;
+use backend::page_budget::PageBudget;
 use delivery::appender::{self, Appender};
 use delivery::cursors::Cursors;
-use delivery::feed::{self, Link, Noted};
+use delivery::feed::{self, Link, Observers};
 use delivery::hub::Hub;
 use dialect::Dialect;
 use kit::logins::Logins;
@@ -63,31 +63,31 @@ use metrics::Metrics;
 use server::Server;
 use traces::Traces;
 
-/// The first login waits this long for the message API; without it people are let in and caught up later.
+/// The first login waits at most this long for the message API. Without it users are admitted and catch up later.
 const FIRST_LINK: Duration = Duration::from_millis(500);
-/// Sessions get this long for what they are owed when the server stops.
+/// When the server stops, sessions have this long to send what is still queued for them.
 const DRAIN: Duration = Duration::from_millis(1100);
-/// Changes of presence gather for this long.
+/// Presence changes are announced in batches at this interval.
 const PRESENCE_EVERY: Duration = Duration::from_millis(50);
-/// The launcher is told how many are here this often, if that changed.
+/// How often the launcher is told the number of sessions and users, if that changed.
 const STATUS_EVERY: Duration = Duration::from_secs(2);
 
-/// Serves every dialect until `context.shutdown`.
+/// Serves every dialect until `context.shutdown` is cancelled.
 ///
 /// # Errors
-/// When a value of the configuration cannot be (exit 78), or the address cannot be listened on.
+/// If the configuration has an invalid value (exit 78), or an address cannot be bound.
 pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result<(), Failure> {
     config.validate()?;
     kit::listen::raise_file_limit();
     let listener = kit::listen::bind(config.listen).await?;
     let address = listener.local_addr()?;
-    let mut doors = vec![(Door::Main(Dialect::Text), listener)];
+    let mut ports = vec![(Port::Main(Dialect::Text), listener)];
     if config.book {
-        doors.push((Door::Only(Dialect::Book), kit::listen::bind(config.book_listen).await?));
+        ports.push((Port::Dedicated(Dialect::Book), kit::listen::bind(config.book_listen).await?));
     }
     let http = http::bind(config.http_listen).await?;
     let api = Api::Http(ApiClient::new(upstream.api, context.service_token.clone()));
-    let backend = Arc::new(Backend::new(api, Room::default()));
+    let backend = Arc::new(Backend::new(api, PageBudget::default()));
     let metrics = Arc::new(Metrics::default());
     let traces = Arc::new(Traces::default());
     let (appender, workers) = Appender::new(&backend, &metrics, &traces);
@@ -101,7 +101,7 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
         send_queue: SendQueue::open(),
         unfinished: UnfinishedInput::default(),
         logins: Logins::new(config.logins_per_minute),
-        journal: Journal::new(),
+        login_log: LoginLog::new(),
         metrics,
         traces,
         shutdown: context.shutdown.clone(),
@@ -112,22 +112,22 @@ pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result
         registrar,
         client_book: Arc::default(),
     });
-    let backstage = Backstage::start(&server, workers, book_keeper, &context.notifier);
-    backstage.first_link().await;
+    let background = Background::start(&server, workers, book_keeper, &context.notifier);
+    background.first_link().await;
     if let Some(http) = http {
-        backstage.serve_http(http, &server);
+        background.serve_http(http, &server);
     }
     tracing::info!(%address, "taking connections");
     context.notifier.ready(&format!("taking connections on {address}"));
-    listener::accept(Arc::clone(&server), doors).await;
+    listener::accept(Arc::clone(&server), ports).await;
     context.notifier.stopping();
     drain(&server).await;
-    backstage.stop().await;
+    background.stop().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Sessions end by themselves; then what they saw is written down.
+/// Waits for the sessions to end, then stores the cursors that they moved.
 async fn drain(server: &Server) {
     server.tasks.close();
     if tokio::time::timeout(DRAIN, server.tasks.wait()).await.is_err() {
@@ -136,14 +136,14 @@ async fn drain(server: &Server) {
     server.cursors.flush_all().await;
 }
 
-/// What runs beside the sessions and longer than they do.
-struct Backstage {
+/// Tasks that run beside the sessions and outlive them.
+struct Background {
     tasks: TaskTracker,
     stop: CancellationToken,
     link: watch::Receiver<Link>,
 }
 
-impl Backstage {
+impl Background {
     fn start(
         server: &Arc<Server>,
         workers: Vec<appender::Worker>,
@@ -161,8 +161,8 @@ impl Backstage {
         let works: [std::pin::Pin<Box<dyn Future<Output = ()> + Send>>; 5] = [
             Box::pin(book_keeper.run()),
             Box::pin(async move {
-                let noted = Noted { metrics: &metrics, traces: &traces, client_book: &client_book };
-                feed::follow(&backend, &hub, noted, &link).await
+                let observers = Observers { metrics: &metrics, traces: &traces, client_book: &client_book };
+                feed::follow(&backend, &hub, observers, &link).await
             }),
             Box::pin(async move { cursors.run().await }),
             Box::pin(async move { announce(&announcing).await }),
@@ -177,7 +177,7 @@ impl Backstage {
         Self { tasks, stop, link: link_watch }
     }
 
-    /// Waits for the first attempt to reach the message API, but not for long.
+    /// Waits for the first attempt to reach the message API, at most [`FIRST_LINK`].
     async fn first_link(&self) {
         let mut link = self.link.clone();
         let tried = link.wait_for(|link| *link != Link::Untried);

@@ -1,54 +1,54 @@
-//! What is counted, and how Prometheus reads it.
+//! The metrics and their Prometheus text.
 
 use std::time::Duration;
 
 use kit::metrics::{Counter, Exposition, Histogram, Labels, Timer};
 
-use crate::delivery::transit::Transit;
+use crate::delivery::latency::ReceiveTimes;
 use crate::dialect::Dialect;
 use crate::outcome::Outcome;
 
-/// Counters since start.
+/// Counters since the start.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     stored: Counter,
     refused: Counter,
     unsaved: Counter,
-    /// Batches sent to the message API, and how long it took to answer.
+    /// Batches sent to the message API, and how long each took.
     pub(crate) appends: Timer,
-    /// Events that the feed brought.
+    /// Events received on the feed.
     pub(crate) events: Counter,
-    /// What sessions asked for, down to the empty line.
+    /// Requests of sessions, including empty lines.
     pub(crate) requests: Counter,
-    /// Connections turned away before they were in.
-    pub(crate) turned_away: Counter,
+    /// Connections rejected before their login.
+    pub(crate) rejected: Counter,
     /// When messages in flight were received.
-    pub(crate) transit: Transit,
+    pub(crate) receive_times: ReceiveTimes,
     /// From an event's arrival to the last session's queue.
     pub(crate) fan_out: Histogram,
-    /// By [`Dialect`], in the order of [`Dialect::ALL`].
+    /// From receipt to write, by [`Dialect`] in the order of [`Dialect::ALL`].
     end_to_end: [Histogram; Dialect::COUNT],
 }
 
 impl Metrics {
-    /// A sender is told this.
+    /// Counts the outcome of a message.
     pub(crate) fn outcome(&self, outcome: &Outcome) {
         match outcome {
             Outcome::Stored(..) => self.stored.add(1),
             Outcome::Refused(_) => self.refused.add(1),
-            Outcome::Later => self.unsaved.add(1),
+            Outcome::Unknown => self.unsaved.add(1),
         }
     }
 
-    /// A message was written to a receiver's socket.
+    /// Records that a message was written to a recipient's socket.
     pub(crate) fn written(&self, dialect: Dialect, took: Duration) {
         self.end_to_end[dialect.index()].note(took);
     }
 
-    /// In the text format of Prometheus, with how many sessions and users there are.
+    /// The metrics in the Prometheus text format, with the current number of sessions and users.
     pub(crate) fn render(&self, (sessions, users): (usize, usize), linked: bool) -> String {
         let linked_help = "Whether the message API's feed is followed.";
-        let dialects = Dialect::ALL.map(|dialect| Labels::new(&[("dialect", dialect.manner().name)]));
+        let dialects = Dialect::ALL.map(|dialect| Labels::new(&[("dialect", dialect.capabilities().name)]));
         Exposition::new("chat_server")
             .gauge("sessions", "Sessions open now.", sessions as u64)
             .gauge("users", "Users online now.", users as u64)
@@ -58,7 +58,7 @@ impl Metrics {
             .counter("unsaved_total", "Messages that could not be stored in time.", &self.unsaved)
             .counter("events_total", "Events that the feed brought.", &self.events)
             .counter("requests_total", "Lines and frames that sessions were allowed.", &self.requests)
-            .counter("turned_away_total", "Connections rejected before login.", &self.turned_away)
+            .counter("turned_away_total", "Connections rejected before login.", &self.rejected)
             .timer("append_seconds", "From a batch's start to its answer.", &self.appends)
             .histogram(
                 "fan_out_latency_seconds",

@@ -1,4 +1,4 @@
-//! What the tests of this crate say to each other.
+//! Names and events for this crate's tests.
 
 use protocol::{Body, ClientId, ConversationId, Event, MessageType, Metadata, Timestamp, UserName};
 use uuid::Uuid;
@@ -7,7 +7,7 @@ pub(crate) fn name(text: &str) -> UserName {
     UserName::parse(text).unwrap()
 }
 
-/// What one user says to another, at this place in their conversation.
+/// A chat message from one user to another, with this `seq`.
 pub(crate) fn event(from: &str, to: &str, seq: u64) -> Event {
     let at = Timestamp::from_micros(0);
     Event {

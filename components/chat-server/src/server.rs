@@ -1,4 +1,4 @@
-//! What every connection shares.
+//! The state that all connections share.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use protocol::Reserved;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::journal::Journal;
+use crate::access::login_log::LoginLog;
 use crate::access::registrar::Registrar;
 use crate::backend::Backend;
 use crate::config::Config;
@@ -21,13 +21,13 @@ use kit::logins::Logins;
 use kit::send_queue::SendQueue;
 use kit::unfinished::UnfinishedInput;
 
-/// The parts of the server, put together by [`crate::run`].
+/// The parts of the server, assembled by [`crate::run`].
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) config: Config,
-    /// Names that only a service may take, and what looks like them.
+    /// Names that only a service may use, and names that look like them.
     pub(crate) reserved: Reserved,
-    /// What a service says to take them.
+    /// The secret that lets services use the reserved names.
     pub(crate) service_token: Secret,
     pub(crate) backend: Arc<Backend>,
     pub(crate) hub: Arc<Hub>,
@@ -36,14 +36,14 @@ pub(crate) struct Server {
     pub(crate) client_book: Arc<ClientBook>,
     pub(crate) cursors: Arc<Cursors>,
     pub(crate) send_queue: SendQueue,
-    /// What unfinished messages of all connections may hold.
+    /// Bounds the memory of incomplete input over all connections.
     pub(crate) unfinished: UnfinishedInput,
-    /// How often each address has logged in.
+    /// The login rate of each address.
     pub(crate) logins: Logins,
-    pub(crate) journal: Journal,
+    pub(crate) login_log: LoginLog,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) traces: Arc<Traces>,
-    /// Every task of every connection.
+    /// All tasks of connections.
     pub(crate) tasks: TaskTracker,
     /// Cancelled when connections must end.
     pub(crate) shutdown: CancellationToken,

@@ -1,29 +1,29 @@
-//! One user's connection, from the greeting to the end: a single task that reads, writes and never waits for only one of them.
+//! One user's connection, from the greeting to the end: a single task that reads and writes, and never blocks on only one of these.
 //!
-//! Each turn of [`talk`]: take what came in ([`reads`]) and do it ([`acts`]) → put what is due into the outgoing buffer ([`writes`]) → give
-//! the kernel what it takes → move cursors for what the peer has ([`confirm`]) → wait until any of that can go on.
+//! Each turn of the [`event_loop`]: take [`input`] and handle its [`requests`] → put pending [`output`] into the output buffer → write as
+//! much as the kernel takes → move the cursors of what the peer has received ([`confirm`]) → wait until any of that can continue.
 //!
-//! A slow reader fills the outgoing buffer, then its inbox, which gives up its queue to the store; a fast writer fills the window of
-//! answers, and is not read any more. Neither holds up anybody else.
+//! A slow reader fills the output buffer, then its inbox, which gives up its queue to the store; a fast writer fills the window of answers,
+//! and is not read meanwhile. Neither delays any other session.
 //!
-//! Knows no dialect, only what one can do: [`Manner`](crate::dialect::speech::Manner).
+//! Knows no dialect, only its [`Capabilities`](crate::dialect::codec::Capabilities).
 
-mod acts;
-mod answered;
 mod answers;
 #[cfg(test)]
 mod bounds_tests;
 mod challenge;
 mod confirm;
+mod event_loop;
 mod history;
+mod in_doubt;
+mod input;
 mod lookup;
-mod marks;
+mod output;
+mod proxy_receipts;
 #[cfg(test)]
 mod queue_tests;
-mod reads;
-mod talk;
-mod unsure;
-mod writes;
+mod requests;
+mod unconfirmed;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,74 +35,72 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::access::allowance;
-use crate::backend::room::Kept;
+use crate::backend::page_budget::PagePermit;
 use crate::delivery::appender::Waiting;
 use crate::delivery::catch_up::Page;
 use crate::delivery::hub::Membership;
 use crate::delivery::inbox::Style;
-use crate::delivery::lane::Lane;
+use crate::delivery::last_seqs::LastSeqsByDirection;
+use crate::delivery::latency::Unwritten;
 use crate::delivery::login_time::LoginTime;
-use crate::delivery::positions::Lanes;
-use crate::delivery::transit::Unwritten;
+use crate::delivery::retry_fence::RetryFence;
 use crate::dialect::Dialect;
+use crate::dialect::codec::{Capabilities, Device, Hello, Notice};
 use crate::dialect::request::Request;
-use crate::dialect::speech::{Device, Hello, Manner, Notice};
 use crate::server::Server;
 use crate::traces::Location;
 use crate::wire::Wire;
-use answered::Answered;
 use answers::Answers;
 use challenge::Challenge;
-use marks::Marks;
-use unsure::Unsure;
+use in_doubt::InDoubt;
+use proxy_receipts::ProxyReceipts;
+use unconfirmed::Unconfirmed;
 
-/// After `exit`, or when the server stops: answers under way arrive within this time.
+/// Time limit for answers in flight after `exit`, or when the server stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
-/// After the peer's end of file, which it may have sent while it still reads: what it is owed gets this long.
+/// Time limit for what is still queued after the peer's end of file, after which it may still read.
 const HALF_CLOSED: Duration = Duration::from_secs(2);
-/// A session that is asked for each line, and whose kept messages cannot be read within this time, is asked for its first one without them.
+/// A session with prompts whose stored messages cannot be read within this time is prompted without them.
 const GREETING: Duration = Duration::from_secs(1);
-/// Conversations of which a session with receipts of its own remembers what it was sent; see [`Lanes`].
+/// Conversations for which a session with explicit receipts remembers what it was sent; see [`LastSeqsByDirection`].
 const SENT: usize = 512;
 
-/// A session.
 pub(crate) struct Session {
     server: Arc<Server>,
     member: Membership,
     wire: Wire,
     answers: Answers,
-    lane: Lane,
-    unsure: Unsure,
+    fence: RetryFence,
+    in_doubt: InDoubt,
     allowance: Allowance,
-    intake: Intake,
+    input: Input,
     opening: Opening,
     replay: Replay,
     receipts: Receipts,
     presence: Option<watch::Receiver<u64>>,
     device: Option<Device>,
-    /// Nothing was written since then, though something waits.
+    /// The time since which nothing could be written although something is queued.
     stalled_since: Option<Instant>,
     closing: Option<Closing>,
     /// Whether somebody else wants the name.
     challenge: Challenge,
-    /// The server stops, and this session knows.
+    /// Whether this session has handled the server's shutdown.
     stopping: bool,
-    alarm: Alarm,
+    wake_ups: WakeUps,
 }
 
-/// What wakes a session beside its peer and its mailbox. Kept from one turn to the next: to register anew each time would cost as
-/// much as the rest of a short turn.
-struct Alarm {
+/// Wake-ups of a session besides its peer and its handle. Kept between turns: registering them anew each time would cost as much as the
+/// rest of a short turn.
+struct WakeUps {
     timer: Pin<Box<Sleep>>,
     stops: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-/// Whether answers may be given.
+/// Whether answers may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Opening {
-    /// Where each line is asked for: not before everything kept was shown, or this time.
+    /// In a dialect with prompts: only once all stored messages were shown, or at this time.
     Until(Instant),
-    /// Yes.
     Over,
 }
 
@@ -112,80 +110,80 @@ impl Opening {
     }
 }
 
-/// How far reading is.
-struct Intake {
-    /// When something was read last, or reading went on.
+/// The state of reading.
+struct Input {
+    /// The time of the last read, or of resuming to read.
     read_at: Instant,
-    /// When bytes without a newline count as a message.
+    /// When input without a newline counts as a message.
     silent_at: Option<Instant>,
-    /// How often that was put off.
+    /// How often that was postponed.
     extensions: u8,
-    /// Nothing was read since, for whatever reason: quiet then says nothing.
+    /// Nothing was read since then, for any reason, so silence means nothing.
     held_up: bool,
     /// More than a person types was read in this turn.
     read_much: bool,
-    /// Asked for, and over the allowance until then.
+    /// A request beyond the rate limit, and when it may run.
     over: Option<(Request, Instant)>,
-    /// It waits for a place in the queue of what is to be stored.
+    /// A message that waits for a place in the appender's queue.
     place: Option<Waiting>,
-    /// What the last request holds, while it waits for that or is looked up.
-    in_hand: usize,
-    /// The peer will send no more, since then.
+    /// The size of the last request while it waits for a place or is looked up.
+    request_size: usize,
+    /// The time of the peer's end of file.
     ended_at: Option<Instant>,
-    /// Nobody hears what is sent, since then; what the peer sent before may still lie in the kernel.
-    gone_at: Option<Instant>,
+    /// When the peer stopped reading; input that it sent before may still be in the kernel.
+    unread_since: Option<Instant>,
 }
 
-/// What is read from the store for this session.
+/// The messages read from the store for this session.
 struct Replay {
     pages: Option<mpsc::Receiver<Page>>,
     page: std::vec::IntoIter<protocol::Event>,
-    /// What that page takes of the room for pages.
-    kept: Kept,
-    /// Whether what is read looks as if kept, or as if live.
+    /// The page's share of the page budget.
+    permit: PagePermit,
+    /// Whether replayed messages are rendered as stored or as live.
     style: Style,
-    /// The client wants nothing that was said before this.
+    /// The client wants nothing from before this.
     only_since: Option<LoginTime>,
-    /// The client was told that everything unseen has been sent.
-    told_live: bool,
-    /// What was kept was announced.
-    told_header: bool,
+    /// The client was told that all unread messages have been sent.
+    live_announced: bool,
+    /// The header of stored messages was sent.
+    header_sent: bool,
 }
 
 impl Replay {
-    /// Nobody is shown anything any more.
+    /// Stops the replay.
     fn forget(&mut self) {
-        (self.pages, self.page, self.kept) = (None, Vec::new().into_iter(), Kept::default());
+        (self.pages, self.page, self.permit) = (None, Vec::new().into_iter(), PagePermit::default());
     }
 }
 
 /// What the peer was sent.
 struct Receipts {
-    /// Events not confirmed by the peer's TCP, where that is what confirms them.
-    marks: Marks,
-    /// The same behind a proxy, by what the client says.
-    answered: Answered,
+    /// Events not yet confirmed by the peer's TCP, in dialects without explicit receipts.
+    unconfirmed: Unconfirmed,
+    /// The same behind a proxy, by the client's own input.
+    proxy: ProxyReceipts,
     confirm_at: Option<Instant>,
     confirmed_at: Option<Instant>,
     pause: Duration,
-    /// Where the client confirms events: the last one of each lane of a conversation.
-    sent: Lanes,
-    /// What is not in the kernel's hands yet.
+    /// In dialects with explicit receipts: the last event sent in each direction of a conversation.
+    sent: LastSeqsByDirection,
+    /// Events not yet taken by the kernel.
     unwritten: Unwritten,
 }
 
-/// The session is on its way out.
+/// The session is ending.
 struct Closing {
     why: &'static str,
     deadline: Instant,
-    /// What is unseen is still sent.
-    owes_unseen: bool,
-    /// The client is told why and when to come back, once everything is answered.
+    /// Unread messages are still sent.
+    owes_unread: bool,
+    /// The client is told why, and when to reconnect, once everything is answered.
     bye: bool,
 }
 
 impl Session {
-    /// The session of somebody who said `hello` and was greeted.
+    /// The session of a client that was admitted and greeted.
     pub(crate) fn new(
         server: Arc<Server>,
         member: Membership,
@@ -198,7 +196,7 @@ impl Session {
         session.presence = hello.presence.then(|| session.server.hub.watch_presence());
         session.replay.only_since = (!hello.replay).then_some(login);
         if hello.token.as_deref().is_some_and(|token| session.server.service_token.matches(token)) {
-            // A service answers everybody at once.
+            // A service answers all users, so it is not limited.
             session.allowance = Allowance::new(0, 0, Instant::now());
         }
         session
@@ -207,17 +205,17 @@ impl Session {
     fn of(server: Arc<Server>, member: Membership, wire: Wire) -> Self {
         let now = Instant::now();
         let mut limit = Allowance::new(server.config.messages_per_second, server.config.burst, now);
-        // A greeting may name everybody online, or everybody at all.
-        let greeting = allowance::of_bytes(usize::try_from(wire.out.end()).unwrap_or(usize::MAX));
+        // A greeting may list all users online, or all registered users.
+        let greeting = allowance::cost_of_bytes(usize::try_from(wire.out.end()).unwrap_or(usize::MAX));
         limit.charge(now, greeting.min(f64::from(server.config.burst)));
         Self {
-            opening: if member.outlet.dialect.manner().asks {
+            opening: if member.handle.dialect.capabilities().asks {
                 Opening::Until(now + GREETING)
             } else {
                 Opening::Over
             },
             allowance: limit,
-            alarm: Alarm {
+            wake_ups: WakeUps {
                 timer: Box::pin(tokio::time::sleep_until(now)),
                 stops: Box::pin(server.shutdown.clone().cancelled_owned()),
             },
@@ -225,9 +223,9 @@ impl Session {
             member,
             wire,
             answers: Answers::default(),
-            lane: Lane::default(),
-            unsure: Unsure::default(),
-            intake: Intake {
+            fence: RetryFence::default(),
+            in_doubt: InDoubt::default(),
+            input: Input {
                 read_at: now,
                 silent_at: None,
                 extensions: 0,
@@ -235,26 +233,26 @@ impl Session {
                 read_much: false,
                 over: None,
                 place: None,
-                in_hand: 0,
+                request_size: 0,
                 ended_at: None,
-                gone_at: None,
+                unread_since: None,
             },
             replay: Replay {
                 pages: None,
                 page: Vec::new().into_iter(),
-                kept: Kept::default(),
+                permit: PagePermit::default(),
                 style: Style::Stored,
                 only_since: None,
-                told_live: false,
-                told_header: false,
+                live_announced: false,
+                header_sent: false,
             },
             receipts: Receipts {
-                marks: Marks::default(),
-                answered: Answered::default(),
+                unconfirmed: Unconfirmed::default(),
+                proxy: ProxyReceipts::default(),
                 confirm_at: None,
                 confirmed_at: None,
                 pause: Duration::ZERO,
-                sent: Lanes::new(SENT),
+                sent: LastSeqsByDirection::new(SENT),
                 unwritten: Unwritten::default(),
             },
             presence: None,
@@ -266,42 +264,42 @@ impl Session {
         }
     }
 
-    /// What this session is called in a trace.
+    /// The session's name in traces.
     fn place(&self) -> Location {
-        let dialect = self.manner().name;
+        let dialect = self.capabilities().name;
         let device = self.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
-        let (name, id, peer) = (&self.member.name, self.member.outlet.id, self.wire.peer);
+        let (name, id, peer) = (&self.member.name, self.member.handle.id, self.wire.peer);
         let short = format!("{name}, {dialect} session {id}");
         let full = format!("{short} from {peer}{device}");
         Location { short, full: Some((name.clone(), full)) }
     }
 
     fn dialect(&self) -> Dialect {
-        self.member.outlet.dialect
+        self.member.handle.dialect
     }
 
-    /// What its dialect can do.
-    fn manner(&self) -> &'static Manner {
-        self.dialect().manner()
+    /// What its dialect can express.
+    fn capabilities(&self) -> &'static Capabilities {
+        self.dialect().capabilities()
     }
 
-    /// Tells the client something that it did not ask for, if its dialect has words for that.
+    /// Sends a notice, if the dialect has one.
     fn tell(&mut self, notice: Notice<'_>) {
         if let Some(bytes) = self.dialect().notice(notice) {
             self.wire.out.push(&bytes);
         }
     }
 
-    /// Takes nothing more from the peer, and ends when it has what it is owed.
-    fn close(&mut self, why: &'static str, within: Duration, owes_unseen: bool) {
+    /// Reads nothing more, and ends once everything queued was sent.
+    fn close(&mut self, why: &'static str, within: Duration, owes_unread: bool) {
         if self.closing.is_none() {
             let deadline = Instant::now() + within;
-            self.closing = Some(Closing { why, deadline, owes_unseen, bye: false });
-            self.member.outlet.leave();
+            self.closing = Some(Closing { why, deadline, owes_unread, bye: false });
+            self.member.handle.leave();
         }
     }
 
-    /// Ends it from our side: a client is told why, and when to come back, where its dialect has words for that.
+    /// Ends the session from the server's side: the client is told why and when to reconnect, if its dialect can express that.
     fn close_with_bye(&mut self, why: &'static str) {
         self.close(why, LAST_ANSWERS, false);
         if let Some(closing) = &mut self.closing {

@@ -1,14 +1,14 @@
-//! The chat server, its feed and its store in one thread and in simulated time, with everything that can go wrong in between: answers
-//! that come late or not at all, a message API that dies between any two steps, readers that are slow or gone.
+//! The chat server, its feed and its store in one thread and in simulated time, with the faults that can occur between them: answers that
+//! are late or lost, a message API that crashes between any two steps, readers that are slow or disconnect.
 //!
-//! Afterwards every message that was acknowledged is in the log once, in its sender's order, and everybody was shown everything, once
-//! and in order in each session. All chance comes from a seed; a failing one is printed, and replayed with `P2P_SEED=N`.
+//! Afterwards every acknowledged message is in the log once and in its sender's order, and every user was shown every message once and in
+//! order in each session. All randomness comes from a seed; that of a failed run is printed and can be replayed with `P2P_SEED=N`.
 //!
 //! Only the sockets are left out; `tests/server` has them.
 
 mod api;
 mod dice;
-mod person;
+mod reader;
 
 use crate::sample::name;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -24,19 +24,19 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use api::{SimulatedApi, SimulatedFeed};
 pub(crate) use dice::Dice;
-use person::{Person, Planted};
+use reader::{Planted, Reader};
 
-use crate::access::journal::Journal;
+use crate::access::login_log::LoginLog;
 use crate::access::registrar::Registrar;
 use crate::backend::Backend;
 use crate::backend::api::Api;
-use crate::backend::room::Room;
+use crate::backend::page_budget::PageBudget;
 use crate::config::Config;
 use crate::delivery::appender::{self, Appender};
 use crate::delivery::cursors::Cursors;
-use crate::delivery::feed::{self, Link, Noted};
+use crate::delivery::feed::{self, Link, Observers};
 use crate::delivery::hub::Hub;
-use crate::delivery::lane::Lane;
+use crate::delivery::retry_fence::RetryFence;
 use crate::dialect::Dialect;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
@@ -44,35 +44,35 @@ use crate::server::Server;
 use crate::traces::Traces;
 use kit::send_queue::SendQueue;
 
-/// Seeds in a usual run.
+/// Seeds per run.
 const SEEDS: u64 = 10_000;
-/// Tests among which they are shared.
+/// Tests that share the seeds.
 const PARTS: usize = 10;
-/// Messages of one sender.
+/// Messages per sender.
 const MESSAGES: usize = 20;
-/// Messages of one sender that are under way at once.
+/// Messages of one sender in flight.
 const WINDOW: usize = 4;
-/// Bytes that may wait for a session: hardly an event.
+/// Bytes that may be queued for a session: about one event.
 const SMALLEST: usize = 1_500;
-/// Once nothing goes wrong any more, everything is where it belongs within this time.
+/// Time for recovery once no more faults are injected.
 const HEALED: Duration = Duration::from_secs(60);
 
-/// What was acknowledged: who, to whom, the number in the sender's order, the place in the log.
+/// An acknowledged message: sender, recipient, number in the sender's order, `seq`.
 type Acknowledged = (String, String, usize, u64);
 
 struct World {
     api: SimulatedApi,
     server: Arc<Server>,
-    people: Vec<Arc<Person>>,
+    people: Vec<Arc<Reader>>,
     acknowledged: Arc<Mutex<Vec<Acknowledged>>>,
     tasks: JoinSet<()>,
 }
 
-/// A server that nobody listens for, on a simulated message API, and the workers of its appender.
+/// A server without a listener, on a simulated message API, and the workers of its appender.
 pub(crate) fn server(api: &SimulatedApi, outbox_bytes: usize) -> (Arc<Server>, Vec<appender::Worker>) {
-    // With the smallest, no page of more than one event may wait.
-    let room = if outbox_bytes <= SMALLEST { Room::new(0, 0) } else { Room::default() };
-    let backend = Arc::new(Backend::new(Api::Simulated(api.clone()), room));
+    // With the smallest queue, only pages of one event may wait.
+    let pages = if outbox_bytes <= SMALLEST { PageBudget::new(0, 0) } else { PageBudget::default() };
+    let backend = Arc::new(Backend::new(Api::Simulated(api.clone()), pages));
     let (metrics, traces) = (Arc::new(Metrics::default()), Arc::new(Traces::default()));
     let (appender, workers) = Appender::new(&backend, &metrics, &traces);
     let server = Server {
@@ -83,7 +83,7 @@ pub(crate) fn server(api: &SimulatedApi, outbox_bytes: usize) -> (Arc<Server>, V
         send_queue: SendQueue::open(),
         unfinished: kit::unfinished::UnfinishedInput::default(),
         logins: kit::logins::Logins::new(0),
-        journal: Journal::new(),
+        login_log: LoginLog::new(),
         metrics,
         traces,
         shutdown: CancellationToken::new(),
@@ -100,7 +100,7 @@ pub(crate) fn server(api: &SimulatedApi, outbox_bytes: usize) -> (Arc<Server>, V
 impl World {
     fn start(dice: &Arc<Dice>, planted: Option<Planted>) -> (Self, JoinSet<()>) {
         let api = SimulatedApi::new(Arc::clone(dice));
-        // With the smallest, hardly an event fits into an inbox that catches up.
+        // With the smallest queue, hardly one event fits into an inbox that catches up.
         let outbox_bytes = [SMALLEST, 6_000, 1 << 20][usize::try_from(dice.below(3)).unwrap()];
         let (server, workers) = server(&api, outbox_bytes);
         let mut tasks = JoinSet::new();
@@ -108,20 +108,20 @@ impl World {
         let following = Arc::clone(&server);
         tasks.spawn(async move {
             let link = watch::channel(Link::Untried).0;
-            let noted = Noted {
+            let observers = Observers {
                 metrics: &following.metrics,
                 traces: &following.traces,
                 client_book: &following.client_book,
             };
-            feed::follow(&following.backend, &following.hub, noted, &link).await;
+            feed::follow(&following.backend, &following.hub, observers, &link).await;
         });
         let posting = Arc::clone(&server.cursors);
         tasks.spawn(async move { posting.run().await });
         let people = [("ann", Dialect::Text), ("bob", Dialect::Native), ("cyd", Dialect::Book)];
-        let people = people.map(|(who, dialect)| Person::new(name(who), dialect, Arc::clone(dice), planted));
-        for person in &people {
-            let (person, server, api) = (Arc::clone(person), Arc::clone(&server), api.clone());
-            tasks.spawn(person.live(server, move || api.state().faults));
+        let people = people.map(|(who, dialect)| Reader::new(name(who), dialect, Arc::clone(dice), planted));
+        for reader in &people {
+            let (reader, server, api) = (Arc::clone(reader), Arc::clone(&server), api.clone());
+            tasks.spawn(reader.live(server, move || api.state().faults));
         }
         let mut senders = JoinSet::new();
         let acknowledged = Arc::default();
@@ -129,7 +129,7 @@ impl World {
             let sender = Sender {
                 name: name(from),
                 appender: server.appender.clone(),
-                lane: Lane::default(),
+                fence: RetryFence::default(),
                 dice: Arc::clone(dice),
                 acknowledged: Arc::clone(&acknowledged),
             };
@@ -160,7 +160,7 @@ impl World {
             assert!(healed.elapsed() < HEALED, "never shown: {:?}", self.missing());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        // What would come twice has come by now.
+        // Duplicates would have arrived by then.
         tokio::time::sleep(Duration::from_secs(5)).await;
         self.check_log();
         self.check_showings();
@@ -168,15 +168,15 @@ impl World {
         self.server.shutdown.cancel();
     }
 
-    /// What is in the log and was shown to nobody whom it is for.
+    /// Messages in the log that were not shown to their recipient.
     fn missing(&self) -> Vec<(String, u64)> {
         let state = self.api.state();
         let mut missing = Vec::new();
-        for person in &self.people {
-            let showings = person.showings.lock().unwrap();
+        for reader in &self.people {
+            let showings = reader.showings.lock().unwrap();
             let shown: HashSet<_> = showings.iter().flatten().map(|(_, _, _, id)| *id).collect();
             let its = state.order.iter().filter(|event| {
-                event.is_incoming_for(&person.name) && event.conversation.is_dm_of(&person.name)
+                event.is_incoming_for(&reader.name) && event.conversation.is_dm_of(&reader.name)
             });
             missing.extend(
                 its.filter(|event| !shown.contains(&event.id))
@@ -207,25 +207,25 @@ impl World {
 
     fn check_showings(&self) {
         let state = self.api.state();
-        for person in &self.people {
-            for showing in person.showings.lock().unwrap().iter() {
+        for reader in &self.people {
+            for showing in reader.showings.lock().unwrap().iter() {
                 let mut last: BTreeMap<_, u64> = BTreeMap::new();
                 for (conversation, seq, own, id) in showing {
                     let in_log = &state.order[usize::try_from(id.as_u128()).unwrap()];
                     assert_eq!((&in_log.conversation, in_log.seq), (conversation, *seq));
                     let before = last.insert((conversation, own), *seq).unwrap_or(0);
-                    assert!(before < *seq, "{}: {conversation} {seq} after {before}", person.name);
+                    assert!(before < *seq, "{}: {conversation} {seq} after {before}", reader.name);
                 }
             }
         }
     }
 }
 
-/// A native client: it sends ahead, and again in order what must be sent again.
+/// A native client that pipelines messages, and sends again in order those that must be sent again.
 struct Sender {
     name: UserName,
     appender: Appender,
-    lane: Lane,
+    fence: RetryFence,
     dice: Arc<Dice>,
     acknowledged: Arc<Mutex<Vec<Acknowledged>>>,
 }
@@ -245,7 +245,7 @@ impl Sender {
             let ahead = &drafts[done..drafts.len().min(done + WINDOW)];
             let mut answers = Vec::new();
             for draft in ahead {
-                answers.push(self.appender.submit(draft.clone(), &self.lane).await);
+                answers.push(self.appender.submit(draft.clone(), &self.fence).await);
                 self.dice.pause(60).await;
             }
             let mut again = false;
@@ -260,7 +260,7 @@ impl Sender {
                         self.acknowledged.lock().unwrap().push((from, to, done, stored.seq));
                         done += 1;
                     }
-                    Outcome::Later => again = true,
+                    Outcome::Unknown => again = true,
                     Outcome::Refused(why) => panic!("{why}"),
                 }
             }
@@ -282,7 +282,7 @@ fn simulate(seed: u64, planted: Option<Planted>) {
     });
 }
 
-/// One of [`PARTS`] parts of all seeds, which together are whole; several run at once. With `P2P_LONG=1` each is ten times as large.
+/// One of [`PARTS`] parts of all seeds; several run concurrently. With `P2P_LONG=1` each is ten times as large.
 fn part(number: u64) {
     if let Ok(seed) = std::env::var("P2P_SEED") {
         return simulate(seed.parse().unwrap(), None);

@@ -1,10 +1,10 @@
-//! Remembers the way of recent messages: accepted, stored, on the feed, written, seen, with times and where.
+//! Records the path of recent messages: accepted, stored, on the feed, written, seen, each with time and place.
 //!
-//! The life of a trace: [`Traces::accepted`] begins it where a client asked for one, or a share of this second's few is left, so that
-//! a busy server does not spend itself on them; [`Traces::on_feed`] begins one in the same way for what did not come in here. Every
-//! later step looks the message up, by its sender's id of it until its place in the log is known, by its place from then on.
+//! The life of a trace: [`Traces::accepted`] begins it if a client asked for one, or within this second's sample, so that tracing does not
+//! slow down a busy server; [`Traces::on_feed`] does the same for messages that were not accepted here. Every later step looks the message
+//! up: by its sender's id until its `seq` is known, then by that.
 //!
-//! Nothing here is durable, and no step waits for it.
+//! Nothing here is durable, and no step waits.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,24 +14,24 @@ use protocol::native::{Trace, TraceStage, TraceStep};
 use protocol::{ClientId, ConversationId, Draft, Event, Timestamp, UserName};
 use tokio::time::{Duration, Instant};
 
-/// Messages that are remembered; some MiB at most.
-const KEPT: usize = 4096;
-/// Steps of one message. A message to somebody with many sessions has many.
+/// Messages with a trace; a few MiB at most.
+const MESSAGES: usize = 4096;
+/// Steps per message. A message to a user with many sessions has many.
 const STEPS: usize = 32;
-/// Messages in a second that are traced without being asked for.
-const SHARE: u32 = 50;
+/// Messages per second that are traced without a request.
+const PER_SECOND: u32 = 50;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Where messages have been.
+/// The traces.
 ///
-/// Bound: [`KEPT`] messages of [`STEPS`] steps. Overflow rule: the oldest message goes; further steps are not noted.
+/// Bound: [`MESSAGES`] messages of [`STEPS`] steps. Overflow rule: the oldest message is dropped; further steps are not recorded.
 #[derive(Debug, Default)]
-pub(crate) struct Traces(Mutex<Kept>);
+pub(crate) struct Traces(Mutex<Recorded>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Recorded {
     traces: HashMap<u64, Traced>,
-    /// In the order they began.
+    /// In order of their beginning.
     order: VecDeque<u64>,
     by_sender: HashMap<(UserName, ClientId), u64>,
     /// By `seq`, those that were not seen yet.
@@ -50,12 +50,12 @@ struct Traced {
     steps: Vec<Step>,
 }
 
-/// Where something happened: at one of our parts, or in a user's session.
+/// Where a step happened: in a part of the system, or in a user's session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Location {
     /// For everybody who may see the trace.
     pub(crate) short: String,
-    /// With the address and the device of the session, which are that user's business and the operator's.
+    /// With the session's address and device, which only that user and the operator may see.
     pub(crate) full: Option<(UserName, String)>,
 }
 
@@ -66,7 +66,7 @@ impl From<&str> for Location {
 }
 
 impl Location {
-    /// For this user, or for the operator.
+    /// For this user, or for the operator if `None`.
     fn shown(&self, to: Option<&UserName>) -> String {
         match &self.full {
             Some((user, full)) if to.is_none_or(|to| to == user) => full.clone(),
@@ -89,53 +89,53 @@ impl Step {
 }
 
 impl Traces {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn recorded(&self) -> MutexGuard<'_, Recorded> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session took a message in.
+    /// A session accepted a message.
     pub(crate) fn accepted(&self, draft: &Draft, wanted: bool, place: impl FnOnce() -> Location) {
-        let mut kept = self.kept();
-        if wanted || kept.has_share_left() {
+        let mut recorded = self.recorded();
+        if wanted || recorded.may_sample() {
             let conversation = draft.conversation.clone();
-            let at = kept.begin(&draft.sender, &draft.client_id, conversation);
-            kept.step(at, TraceStage::Accepted, Timestamp::now(), place());
+            let at = recorded.begin(&draft.sender, &draft.client_id, conversation);
+            recorded.step(at, TraceStage::Accepted, Timestamp::now(), place());
         }
     }
 
-    /// The store has it.
+    /// The store acknowledged it.
     pub(crate) fn stored(&self, sender: &UserName, client_id: &ClientId, as_what: &Appended) {
-        let mut kept = self.kept();
-        let Some(at) = kept.find(sender, client_id) else { return };
-        kept.place(at, as_what.id, as_what.seq);
-        kept.step(at, TraceStage::Stored, as_what.at, "message-api".into());
+        let mut recorded = self.recorded();
+        let Some(at) = recorded.find(sender, client_id) else { return };
+        recorded.place(at, as_what.id, as_what.seq);
+        recorded.step(at, TraceStage::Stored, as_what.at, "message-api".into());
     }
 
     /// The feed brought it.
     pub(crate) fn on_feed(&self, event: &Event) {
-        let mut kept = self.kept();
-        let at = match kept.find(&event.sender, &event.client_id) {
+        let mut recorded = self.recorded();
+        let at = match recorded.find(&event.sender, &event.client_id) {
             Some(at) => at,
-            None if kept.has_share_left() => {
-                let at = kept.begin(&event.sender, &event.client_id, event.conversation.clone());
-                kept.step(at, TraceStage::Stored, event.at, "message-api".into());
+            None if recorded.may_sample() => {
+                let at = recorded.begin(&event.sender, &event.client_id, event.conversation.clone());
+                recorded.step(at, TraceStage::Stored, event.at, "message-api".into());
                 at
             }
             None => return,
         };
-        kept.place(at, event.id, event.seq);
-        kept.step(at, TraceStage::Feed, Timestamp::now(), "chat-server".into());
+        recorded.place(at, event.id, event.seq);
+        recorded.step(at, TraceStage::Feed, Timestamp::now(), "chat-server".into());
     }
 
-    /// It was put on the way to a session.
+    /// It was queued for a session's socket.
     pub(crate) fn written(&self, conversation: &ConversationId, seq: u64, place: impl FnOnce() -> Location) {
-        let mut kept = self.kept();
-        if let Some(at) = kept.by_place.get(conversation).and_then(|places| places.get(&seq)).copied() {
-            kept.step(at, TraceStage::Written, Timestamp::now(), place());
+        let mut recorded = self.recorded();
+        if let Some(at) = recorded.by_place.get(conversation).and_then(|places| places.get(&seq)).copied() {
+            recorded.step(at, TraceStage::Written, Timestamp::now(), place());
         }
     }
 
-    /// A user has seen a conversation up to here: everything before that was not seen yet is seen now.
+    /// A user has read a conversation up to here, including all earlier messages.
     pub(crate) fn seen(
         &self,
         user: &UserName,
@@ -143,25 +143,25 @@ impl Traces {
         up_to: u64,
         place: impl FnOnce() -> Location,
     ) {
-        let mut kept = self.kept();
-        let Some(places) = kept.by_place.get(conversation) else { return };
-        let its = places.range(..=up_to).filter(|(_, at)| kept.is_for(**at, user));
+        let mut recorded = self.recorded();
+        let Some(places) = recorded.by_place.get(conversation) else { return };
+        let its = places.range(..=up_to).filter(|(_, at)| recorded.is_for(**at, user));
         let seen: Vec<(u64, u64)> = its.map(|(seq, at)| (*seq, *at)).collect();
         if seen.is_empty() {
             return;
         }
         let place = place();
         for (seq, at) in seen {
-            kept.step(at, TraceStage::Seen, Timestamp::now(), place.clone());
-            kept.leave(conversation, seq);
+            recorded.step(at, TraceStage::Seen, Timestamp::now(), place.clone());
+            recorded.leave(conversation, seq);
         }
     }
 
-    /// What is known of a message, named by its id or by its sender's id of it. With a name, only of the messages of that user, and
-    /// without the addresses of others.
+    /// The trace of a message, by its id or by its sender's id. With a name, only of that user's messages and without the addresses of
+    /// others.
     pub(crate) fn find(&self, message: &str, of: Option<&UserName>) -> Option<Trace> {
-        let kept = self.kept();
-        let newest_first = kept.order.iter().rev().filter_map(|at| kept.traces.get(at));
+        let recorded = self.recorded();
+        let newest_first = recorded.order.iter().rev().filter_map(|at| recorded.traces.get(at));
         let mut its = newest_first.filter(|trace| of.is_none_or(|user| trace.conversation.is_dm_of(user)));
         let found = its.find(|trace| {
             trace.client_id.as_str() == message || trace.id.is_some_and(|id| id.to_string() == message)
@@ -176,19 +176,19 @@ impl Traces {
     }
 }
 
-impl Kept {
-    fn has_share_left(&mut self) -> bool {
+impl Recorded {
+    fn may_sample(&mut self) -> bool {
         let now = Instant::now();
         let (since, count) = self.begun.filter(|(since, _)| now < *since + SECOND).unwrap_or((now, 0));
-        self.begun = Some((since, count + u32::from(count < SHARE)));
-        count < SHARE
+        self.begun = Some((since, count + u32::from(count < PER_SECOND)));
+        count < PER_SECOND
     }
 
     fn begin(&mut self, sender: &UserName, client_id: &ClientId, conversation: ConversationId) -> u64 {
         if let Some(at) = self.find(sender, client_id) {
             return at;
         }
-        if self.order.len() >= KEPT
+        if self.order.len() >= MESSAGES
             && let Some(oldest) = self.order.pop_front()
         {
             self.forget(oldest);
@@ -211,7 +211,7 @@ impl Kept {
         }
     }
 
-    /// Nothing more can happen to it, or it is forgotten.
+    /// The trace is complete or dropped.
     fn leave(&mut self, conversation: &ConversationId, seq: u64) {
         if let Some(places) = self.by_place.get_mut(conversation) {
             places.remove(&seq);
@@ -228,7 +228,7 @@ impl Kept {
         self.by_sender.get(&(sender.clone(), client_id.clone())).copied()
     }
 
-    /// Its place in the log is known.
+    /// The `seq` of a message became known.
     fn place(&mut self, at: u64, id: uuid::Uuid, seq: u64) {
         let Some(trace) = self.traces.get_mut(&at) else { return };
         if trace.seq.replace(seq).is_none() {
@@ -237,18 +237,18 @@ impl Kept {
         }
     }
 
-    /// The store is heard of twice: by its answer and by its feed.
+    /// The store reports a message twice: with its answer and on its feed.
     fn step(&mut self, at: u64, stage: TraceStage, when: Timestamp, place: Location) {
         let Some(trace) = self.traces.get_mut(&at) else { return };
         let known = stage == TraceStage::Stored && trace.steps.iter().any(|step| step.stage == stage);
         if trace.steps.len() < STEPS && !known {
             trace.steps.push(Step { stage, at: when, place });
-            // The answer of the store may come behind its feed.
+            // The feed may be faster than the store's answer.
             trace.steps.sort_by_key(|step| step.at);
         }
     }
 
-    /// Whether this user is the one to see it.
+    /// Whether this user is the recipient.
     fn is_for(&self, at: u64, user: &UserName) -> bool {
         let to = |trace: &Traced| trace.conversation.dm_partner(&trace.sender) == Some(user.key());
         self.traces.get(&at).is_some_and(to)
@@ -316,13 +316,16 @@ mod tests {
             stored(&traces, &draft(n), n + 1);
         }
         {
-            let kept = traces.kept();
-            assert_eq!((kept.traces.len(), kept.order.len(), kept.by_sender.len()), (KEPT, KEPT, KEPT));
-            assert_eq!(kept.by_place.values().map(BTreeMap::len).sum::<usize>(), KEPT);
+            let recorded = traces.recorded();
+            assert_eq!(
+                (recorded.traces.len(), recorded.order.len(), recorded.by_sender.len()),
+                (MESSAGES, MESSAGES, MESSAGES)
+            );
+            assert_eq!(recorded.by_place.values().map(BTreeMap::len).sum::<usize>(), MESSAGES);
         }
         let traces = Traces::default();
         (0..1000).for_each(|n| traces.accepted(&draft(n), false, || at("alice")));
-        assert_eq!(traces.kept().order.len(), SHARE as usize);
+        assert_eq!(traces.recorded().order.len(), PER_SECOND as usize);
         tokio::time::advance(SECOND).await;
         traces.accepted(&draft(2000), false, || at("alice"));
         assert!(traces.find("c2000", None).is_some());

@@ -1,5 +1,5 @@
-//! How many drafts a second a store acknowledges: `cargo run --release -p message-api --example append -- sqlite:/tmp/x.db 200 4`
-//! appends for five seconds, 200 drafts a batch, four callers at a time.
+//! Measures how many drafts a store acknowledges per second: `cargo run --release -p message-api --example append -- sqlite:/tmp/x.db 200
+//! 4` appends for five seconds, 200 drafts per batch, four callers concurrently.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ async fn main() -> Result<(), kit::Failure> {
     let mut number = |default| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (size, callers) = (number(200), number(4));
     let config = StoreConfig { url, ..StoreConfig::default() };
-    let store = store::open(&config, Path::new("."), Arc::new(Feed::default()), store::silent())
+    let store = store::open(&config, Path::new("."), Arc::new(Feed::default()), store::no_progress())
         .await
         .map_err(store::OpenError::into_failure)?;
     let count = Arc::new(AtomicU64::new(0));

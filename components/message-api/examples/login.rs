@@ -1,5 +1,5 @@
-//! What a login costs: `cargo run --release -p message-api --example login -- sqlite:/tmp/x.db 2000 50` fills an empty store with 50
-//! messages from each of 2000 users to one, and reads all of them, page by page. On a store that is filled it reads only.
+//! Measures the cost of a login: `cargo run --release -p message-api --example login -- sqlite:/tmp/x.db 2000 50` fills an empty store with
+//! 50 messages from each of 2000 users to one, and reads all of them in pages. A store that has messages is only read.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use message_api::feed::Feed;
 use message_api::store::{self, Store, StoreError};
 use protocol::{Body, Draft, UserName};
 
-/// As many as the chat server asks for.
+/// As many as the chat server requests.
 const PAGE: usize = 200;
-/// Drafts in one batch.
+/// Drafts per batch.
 const BATCH: usize = 200;
-/// The middle of so many is told.
+/// The number of runs of which the median is reported.
 const ROUNDS: usize = 5;
 
 #[tokio::main]
@@ -25,7 +25,7 @@ async fn main() -> Result<(), kit::Failure> {
     let mut number = |default| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (friends, each) = (number(1000), number(20));
     let config = StoreConfig { url, ..StoreConfig::default() };
-    let store = store::open(&config, Path::new("."), Arc::new(Feed::default()), store::silent())
+    let store = store::open(&config, Path::new("."), Arc::new(Feed::default()), store::no_progress())
         .await
         .map_err(store::OpenError::into_failure)?;
     let user = name("reader");

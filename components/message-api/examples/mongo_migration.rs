@@ -1,6 +1,6 @@
-//! How fast a MongoDB database of version 1 is migrated, compared with storing the same documents there:
-//! `cargo run --release -p message-api --example mongo_migration -- mongodb://127.0.0.1/old 1000000` makes such a database, in which one half
-//! of the messages is in one conversation and the other in conversations of fifty, and migrates it. The database is dropped before.
+//! Measures the migration of a MongoDB database of version 1, compared with storing the same documents: `cargo run --release -p message-api
+//! --example mongo_migration -- mongodb://127.0.0.1/old 1000000` creates such a database, with half of the messages in one conversation and
+//! the other half in conversations of fifty, and migrates it. The database is dropped before.
 
 use std::error::Error;
 use std::path::Path;
@@ -17,9 +17,9 @@ use mongodb::{Client, Database, IndexModel};
 
 /// Messages in each of the small conversations.
 const SMALL: i64 = 50;
-/// Documents in one insert.
+/// Documents per insert.
 const INSERT: usize = 1000;
-/// Inserts at the same time: as many as there are commands of the migration.
+/// Concurrent inserts: as many as the migration has commands.
 const PARALLEL: usize = 4;
 
 #[tokio::main]
@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let begun = Instant::now();
     let config = StoreConfig { url, ..StoreConfig::default() };
-    let store = store::open(&config, Path::new("."), Arc::new(Feed::default()), store::silent())
+    let store = store::open(&config, Path::new("."), Arc::new(Feed::default()), store::no_progress())
         .await
         .map_err(|error| error.into_failure().to_string())?;
     let schema = database.collection::<Document>("schema");
@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Whom the user talks to, and how much is said.
+/// The user's partner, and the number of messages.
 fn logs(messages: i64) -> Vec<(String, i64)> {
     let small = messages / 2 / SMALL;
     let mut logs = vec![("alice".to_owned(), messages - small * SMALL)];
@@ -116,7 +116,7 @@ async fn insert(database: &Database, documents: &[RawDocumentBuf]) -> mongodb::e
     stream::iter(inserts).buffer_unordered(PARALLEL).try_collect().await
 }
 
-/// Conversations and cursors; the latter are on all that was said but the last third.
+/// Conversations and cursors; the latter are at two thirds of the messages.
 async fn make_rest(database: &Database, logs: &[(String, i64)]) -> mongodb::error::Result<()> {
     let one = doc! { "_id": "version", "version": 1 };
     database.collection::<Document>("schema").insert_one(one).await?;

@@ -1,17 +1,17 @@
-//! A backup: everything that a store holds, as lines of JSON, the same from whichever store.
+//! Backups: everything in a store as lines of JSON, in the same format for every store.
 //!
-//! * [`record`]: what stands in a line. * [`seal`]: how lines are written, counted and summed up.
-//! * [`export`](mod@export): all of a store as such lines. * [`read`]: reads them back, and notices whatever is not as it was written.
+//! * [`record`]: the content of a line. * [`checksum`]: writes, counts and hashes lines.
+//! * [`export`](mod@export): writes a store as such lines. * [`read`]: reads them back and detects any change.
 //!
-//! A backup is taken while people write. Each conversation's log is in it as it was at one moment, and no two conversations have an
-//! order between them, so it needs no standstill.
+//! A backup is taken without stopping writers. Each conversation's log in it is from a single moment, and conversations have no order among
+//! each other.
 
+mod checksum;
 mod export;
 mod read;
 mod record;
-mod seal;
 
+pub(crate) use checksum::LogHash;
 pub use export::{ExportError, export};
 pub use read::{Archive, ArchiveError, verify};
 pub use record::Record;
-pub(crate) use seal::LogHash;

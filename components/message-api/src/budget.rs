@@ -1,7 +1,7 @@
-//! How much may be stored: so many bytes of each sender a day, and nothing once the disk is nearly full.
+//! Limits on what is stored: bytes per sender and day, and nothing once the disk is nearly full.
 //!
-//! The bytes are counted in memory: a restart begins a new day for everybody. What the disk has left is looked at once a second, not
-//! for each message, so a little more than the reserve may be used up.
+//! The bytes are counted in memory, so a restart resets all senders. Free disk space is checked once a second and not for each message, so
+//! slightly more than the reserve may be used.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,22 +17,22 @@ use crate::health::Health;
 use crate::store::StoreError;
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// Senders that are remembered. Overflow rule: a new day begins for everybody, so that names that are made up cost no more memory.
+/// Senders that are counted. Overflow rule: all counts are reset, so that invented names do not take more memory.
 const SENDERS: usize = 64 * 1024;
-/// What a message costs beside its text: its row and its entries in the indexes.
-const BESIDE: u64 = 256;
-/// How often the disk is looked at.
-const EVERY: Duration = Duration::from_secs(1);
+/// The size of a message besides its text: its row and its index entries.
+const OVERHEAD: u64 = 256;
+/// The interval of disk checks.
+const DISK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What was stored today.
+/// The bytes stored today.
 #[derive(Debug)]
 pub(crate) struct Budget {
     daily_bytes: u64,
-    /// The keys of those who may send any amount.
+    /// The keys of users without a limit.
     exempt: Vec<String>,
     reserve: u64,
     today: Mutex<Today>,
-    /// Why nothing is stored, where the disk is nearly full.
+    /// The reason for rejecting messages if the disk is nearly full.
     full: Mutex<Option<String>>,
 }
 
@@ -53,7 +53,7 @@ impl Budget {
         }
     }
 
-    /// Whether these may be stored; they are counted if they may, all or none.
+    /// Counts these drafts if all of them may be stored; otherwise counts none and returns why.
     pub(crate) fn spend(&self, drafts: &[Draft]) -> Result<(), StoreError> {
         if let Some(full) = &*self.full.lock().unwrap_or_else(PoisonError::into_inner) {
             return Err(StoreError::Full { detail: full.clone() });
@@ -88,24 +88,24 @@ impl Budget {
         Ok(())
     }
 
-    /// Looks at the disk of this directory until the shutdown.
+    /// Checks the disk of this directory until the shutdown.
     pub(crate) async fn watch(&self, directory: PathBuf, health: &Health, shutdown: CancellationToken) {
         let watching = async {
             loop {
-                self.look(&directory);
+                self.check_disk(&directory);
                 health.disk(self.full());
-                tokio::time::sleep(EVERY).await;
+                tokio::time::sleep(DISK_CHECK_INTERVAL).await;
             }
         };
         shutdown.run_until_cancelled(watching).await;
     }
 
-    /// Notes whether the disk has more than the reserve left. One that cannot be looked at is not nearly full.
-    pub(crate) fn look(&self, directory: &std::path::Path) {
+    /// Checks whether the disk has more than the reserve left. A disk that cannot be checked does not count as full.
+    pub(crate) fn check_disk(&self, directory: &std::path::Path) {
         let Ok(disk) = rustix::fs::statvfs(directory) else { return };
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         let size = disk.f_blocks.saturating_mul(disk.f_frsize);
-        // A small disk keeps a fiftieth free: the reserve would be most of it.
+        // On a small disk the reserve would be most of it, so only a fiftieth is reserved.
         let reserve = self.reserve.min(size / 50);
         let now = (free < reserve).then(|| {
             format!(
@@ -125,14 +125,14 @@ impl Budget {
         *full = now;
     }
 
-    /// Why nothing is stored, where the disk is nearly full.
+    /// The reason for rejecting messages if the disk is nearly full.
     fn full(&self) -> Option<String> {
         self.full.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 fn cost(draft: &Draft) -> u64 {
-    (draft.body.as_str().len() + draft.metadata.bytes()) as u64 + BESIDE
+    (draft.body.as_str().len() + draft.metadata.bytes()) as u64 + OVERHEAD
 }
 
 #[cfg(test)]
@@ -171,14 +171,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let everything = Config { reserve_mib: u64::MAX >> 20, ..Config::default() };
         let budget = Budget::new(&everything, &[]);
-        budget.look(directory.path());
-        // A fiftieth of the disk is what a test cannot fill; most disks have more than that left.
+        budget.check_disk(directory.path());
+        // A test cannot fill a disk to a fiftieth; most disks have more left.
         assert_eq!(budget.full().is_some(), budget.spend(&[draft("alice", 1)]).is_err());
         *budget.full.lock().unwrap() = Some("no room".to_owned());
         assert!(matches!(budget.spend(&[draft("alice", 1)]), Err(StoreError::Full { .. })));
         let none = Config { reserve_mib: 0, ..Config::default() };
         let budget = Budget::new(&none, &[]);
-        budget.look(directory.path());
+        budget.check_disk(directory.path());
         assert_eq!(budget.full(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What an operator may set, and where the messages are kept.
+//! The configuration of the message API and of the store.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use protocol::native::Durability;
 use serde::{Deserialize, Serialize};
 
-/// The part of the configuration that is this component's own: `[message-api]`.
+/// The section `[message-api]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// Where it serves HTTP. Port 0 asks the system for a free one.
+    /// Address of the HTTP server. Port 0 asks the system for a free one.
     pub listen: SocketAddr,
-    /// How many MiB one sender may have stored in a day; 0 is no limit.
+    /// MiB that one sender may store per day; 0 disables the limit.
     pub sender_mib_per_day: u64,
-    /// Messages are refused while the disk has less left than this, or than a fiftieth of a small disk; 0 uses all of it.
+    /// Messages are rejected while the disk has less free space than this, or than a fiftieth on a small disk; 0 uses all of it.
     pub reserve_mib: u64,
 }
 
@@ -24,20 +24,20 @@ impl Default for Config {
     }
 }
 
-/// Which store, and what "stored" means: `[store]`.
+/// The section `[store]`: which store, and what "stored" means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StoreConfig {
-    /// `sqlite:FILE`, where a relative file lies in the data directory, or `mongodb://…`.
+    /// `sqlite:FILE`, where a relative file is in the data directory, or `mongodb://…`.
     pub url: String,
-    /// What has happened to a message when its sender is told that it is stored.
+    /// What an acknowledgement guarantees.
     pub durability: Durability,
-    /// Messages older than this are deleted; zero keeps them for ever.
+    /// Messages older than this are deleted; zero keeps them forever.
     #[serde(with = "kit::duration")]
     pub retention_age: Duration,
-    /// How many messages of a conversation are kept; zero keeps all.
+    /// The number of messages kept per conversation; zero keeps all.
     pub retention_count: u64,
-    /// Whether messages may go that their receiver has not seen.
+    /// Whether messages expire that their recipient has not read.
     pub retention_unseen: bool,
 }
 

@@ -1,11 +1,11 @@
-//! The stream of committed events, for whoever must hear of all of them.
+//! The feed: the stream of committed events.
 //!
-//! The life of an event: the store commits it and publishes it here, it gets the next index and one line of JSON that all readers
-//! share; each reader is woken and takes what it has not sent yet, many lines at once. A reader that is away for a while
-//! resumes by its position; who stays away longer than the ring reaches is told so and reads the store.
+//! The life of an event: the store commits it and publishes it here; it gets the next index and one line of JSON that all readers share;
+//! each reader is woken and takes what it has not sent yet, many lines at once. A reader that disconnected briefly resumes at its position;
+//! one that stayed away longer than the ring reaches is told so and reads the store.
 //!
-//! Indexes count the events of one epoch: a run of this process, or the part of it since events may have been missed. Nothing here
-//! outlives the process.
+//! Indexes count the events of one epoch: a run of this process, or the part of it since events may have been missed. Nothing here survives
+//! the process.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,23 +19,23 @@ use uuid::Uuid;
 
 use crate::store::Committed;
 
-/// A reader that was silent three times this long takes the connection for dead.
+/// A reader that received nothing for three times this long considers the connection dead.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
-/// Some seconds of the fastest writing there is: enough to reconnect in.
+/// A few seconds at the highest write rate: enough to reconnect.
 const RING_EVENTS: usize = 32 * 1024;
-/// What the ring may cost, whatever the size of messages.
+/// The size of the ring, independent of the size of messages.
 const RING_BYTES: usize = 16 * 1024 * 1024;
-/// A chunk carries as many whole lines as begin within this many bytes.
+/// A chunk has all complete lines that begin within this many bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The feed.
 ///
-/// Bound: 32,768 events and 16 MiB of JSON. Overflow: the oldest go, and readers that had not got them are cut off with
+/// Bound: 32,768 events and 16 MiB of JSON. Overflow: the oldest are dropped, and readers that had not taken them are disconnected with
 /// [`Lagged`]. Publishing never waits for a reader.
 #[derive(Debug)]
 pub struct Feed {
     ring: Mutex<Ring>,
-    /// The last event; what readers wait on.
+    /// The position of the last event; readers wait for it to change.
     end: watch::Sender<FeedPosition>,
     events: usize,
     bytes: usize,
@@ -45,7 +45,7 @@ pub struct Feed {
 struct Ring {
     epoch: Uuid,
     entries: VecDeque<Entry>,
-    /// The index of the last entry, whether it is still there or not.
+    /// The index of the last entry ever added.
     end: u64,
     bytes: usize,
 }
@@ -53,7 +53,7 @@ struct Ring {
 #[derive(Debug)]
 struct Entry {
     what: What,
-    /// The frame as JSON behind its index, which is written for each reader.
+    /// The frame as JSON after its index, which is written for each reader.
     json: Bytes,
 }
 
@@ -63,7 +63,7 @@ enum What {
     Seen,
 }
 
-/// One reader's place in the feed.
+/// A reader's position in the feed.
 #[derive(Debug)]
 pub struct Reader<'f> {
     feed: &'f Feed,
@@ -72,7 +72,7 @@ pub struct Reader<'f> {
     at: FeedPosition,
 }
 
-/// Events that the reader had not taken are gone: it was too slow, or the feed began a new epoch.
+/// Events that the reader had not taken were dropped: it was too slow, or the feed began a new epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the feed does not go on where the reader is")]
 pub struct Lagged;
@@ -84,7 +84,7 @@ impl Default for Feed {
 }
 
 impl Feed {
-    /// A feed that keeps at most so many events and bytes of JSON.
+    /// A feed that keeps at most this many events and bytes of JSON.
     #[must_use]
     pub fn with_bounds(events: usize, bytes: usize) -> Self {
         let ring = Ring { epoch: Uuid::new_v4(), entries: VecDeque::new(), end: 0, bytes: 0 };
@@ -92,14 +92,14 @@ impl Feed {
         Self { ring: Mutex::new(ring), end, events, bytes }
     }
 
-    /// The present end.
+    /// The current end.
     #[must_use]
     pub fn position(&self) -> FeedPosition {
         self.lock().position()
     }
 
-    /// Starts reading right after `from`, or at the present end where that is not possible or not asked for. `log` is what the first line
-    /// calls the store's log.
+    /// Starts reading right after `from`, or at the current end if `from` is `None` or too old. `log` is the store's log id for the first
+    /// line.
     #[must_use]
     pub fn read_from(&self, from: Option<FeedPosition>, log: Option<Uuid>) -> Reader<'_> {
         let end = self.end.subscribe();
@@ -110,7 +110,7 @@ impl Feed {
         Reader { feed: self, end, start: Some(start), at }
     }
 
-    /// Whether something for `user` was published after `from` that is not among `known`. Also when that can no longer be told.
+    /// Whether something for `user` was published after `from` that is not in `known`; also true if that is no longer known.
     #[must_use]
     pub fn has_other_for(&self, user: &UserName, from: FeedPosition, known: &[Event]) -> bool {
         let ring = self.lock();
@@ -122,7 +122,7 @@ impl Feed {
             })
     }
 
-    /// A user has seen a conversation up to here, in a way of which no session knows.
+    /// Publishes that a user has read a conversation outside of any session.
     pub fn tell_seen(&self, user: &UserName, conversation: &ConversationId, seq: u64) {
         self.push(vec![Entry::seen(user, conversation, seq)]);
     }
@@ -133,8 +133,8 @@ impl Feed {
             ring.push(entry);
         }
         ring.shrink(self.events, self.bytes);
-        // Told while the ring is held: else the end of an epoch could be told after the next one began, and its readers would wake to
-        // nothing, again and again.
+        // Sent while the ring is locked: otherwise the end of one epoch could be sent after the next epoch began, and its readers would
+        // wake for nothing, repeatedly.
         self.end.send_replace(ring.position());
     }
 
@@ -208,13 +208,13 @@ impl Ring {
         }
     }
 
-    /// Whether every event after `from` is here.
+    /// Whether the ring has every event after `from`.
     fn reaches_back_to(&self, from: FeedPosition) -> bool {
         let FeedPosition { epoch, index } = from;
         epoch == self.epoch && index <= self.end && self.end - index <= self.entries.len() as u64
     }
 
-    /// What comes after `from`, which the ring reaches back to.
+    /// The entries after `from`; the ring must reach back to it.
     fn after(&self, from: FeedPosition) -> impl Iterator<Item = &Entry> {
         let count = usize::try_from(self.end - from.index).unwrap_or(usize::MAX);
         self.entries.range(self.entries.len().saturating_sub(count)..)
@@ -222,10 +222,10 @@ impl Ring {
 }
 
 impl Reader<'_> {
-    /// The next lines: first where the feed starts, then events as they come, or a heartbeat when none do.
+    /// The next lines: first the start of the feed, then events as they arrive, or a heartbeat if none do.
     ///
     /// # Errors
-    /// When events were dropped that this reader had not taken. It is over then; a new one says `resumed: false`.
+    /// If events were dropped that this reader had not taken. The reader must be dropped; a new one reports `resumed: false`.
     pub async fn next(&mut self) -> Result<Bytes, Lagged> {
         if let Some(start) = self.start.take() {
             return Ok(start);
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_resumes_where_it_was() {
+    async fn a_reader_resumes_at_its_position() {
         let feed = Feed::default();
         feed.publish(&[sample::event(1), sample::event(2), sample::event(3)]);
         let at = |index| Some(FeedPosition { index, ..feed.position() });
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_falls_off_the_ring_is_cut_off_and_told_at_its_return() {
+    async fn a_lagged_reader_is_disconnected_and_told_when_it_reconnects() {
         let feed = Feed::with_bounds(2, usize::MAX);
         let mut slow = feed.read_from(None, None);
         next(&mut slow).await;
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_epoch_cuts_every_reader_off_and_none_resumes() {
+    async fn a_new_epoch_disconnects_every_reader_and_none_resumes() {
         let feed = Feed::default();
         feed.publish(&[sample::event(1)]);
         let old = feed.position();
@@ -352,10 +352,10 @@ mod tests {
         assert!(feed.has_other_for(&sample::name("carol"), old, &[]), "it can no longer be told");
     }
 
-    /// Who tells the end waits while somebody looks at what was told. Whoever got at the ring meanwhile could begin a new epoch, and the end
-    /// of the one before would be told after it: its readers would wake again and again.
+    /// Sending the end waits while a receiver borrows the value. If the ring were not locked meanwhile, a new epoch could begin, and the
+    /// end of the previous one would be sent after it: its readers would wake repeatedly.
     #[test]
-    fn nobody_gets_at_the_ring_before_its_end_is_told() {
+    fn the_ring_is_locked_until_its_end_is_sent() {
         let feed = Feed::default();
         let (told, event) = (feed.end.subscribe(), sample::event(1));
         let changes: [&(dyn Fn() + Sync); 2] =
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn that_something_was_seen_is_told_in_its_place() {
+    async fn seen_messages_are_published_in_order() {
         let feed = Feed::default();
         let mut reader = feed.read_from(None, Some(Uuid::nil()));
         let start = next(&mut reader).await;
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_is_broken_by_heartbeats() {
+    async fn an_idle_feed_sends_heartbeats() {
         let feed = Feed::default();
         let mut reader = feed.read_from(None, None);
         next(&mut reader).await;

@@ -1,8 +1,7 @@
-//! Whether messages can be stored and read now, and why not: what `/readyz` answers, and what the supervisor is told.
+//! Whether messages can be stored and read now, and if not, why: the answer of `/readyz` and the status for the supervisor.
 //!
-//! Three things are known: how the last write went, whether what was read lately was damaged, and what the last check of the whole
-//! store found. They come from what everybody asks of the store ([`Observed`](crate::observed::Observed)) and from [`watch`], which
-//! tries the store where nobody else does.
+//! Three inputs: the last write, damage found while reading, and the last check of the whole store. They come from the requests of all
+//! users ([`ObservedStore`](crate::observed::ObservedStore)) and from [`watch`], which probes the store while nobody writes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,18 +12,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{Store, StoreError};
 
-/// How often the store is tried while nobody writes. With [`PATIENCE`], a store that hangs is known within four seconds.
-const EVERY: Duration = Duration::from_secs(1);
-/// A store that takes longer is not ready, whatever it answers in the end.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// A trial is smaller than a message, and may find room where a message did not: while messages failed this lately it proves nothing.
-const UNPROVED: Duration = Duration::from_secs(5);
-/// What was found damaged is said for this long: whoever looks once a minute sees it.
-const REMEMBERED: Duration = Duration::from_secs(60);
-/// Between two checks of the whole store, which read all of it.
-const BETWEEN_CHECKS: Duration = Duration::from_secs(600);
+/// The interval of probes while nobody writes. With [`TIMEOUT`], a store that hangs is detected within four seconds.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// A store that takes longer is not ready, whatever it answers later.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// A probe is smaller than a message and may succeed where a message fails, so it proves nothing if a message failed this recently.
+const PROBE_INCONCLUSIVE: Duration = Duration::from_secs(5);
+/// Damage is reported for this long, so that a monitor that asks once a minute sees it.
+const DAMAGE_REPORTED: Duration = Duration::from_secs(60);
+/// The interval of checks of the whole store, which read all of it.
+const CHECK_INTERVAL: Duration = Duration::from_secs(600);
 
-/// What is known.
+/// The health of the store.
 #[derive(Debug)]
 pub(crate) struct Health {
     state: Mutex<State>,
@@ -33,27 +32,27 @@ pub(crate) struct Health {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the supervisor is told when all is well.
+    /// The status for the supervisor while the store works.
     serving: Option<String>,
     stored_at: Option<Instant>,
     /// Why the last write failed.
     write: Option<String>,
     /// When a message could not be stored.
-    refused_at: Option<Instant>,
-    /// Why no message is taken, where the disk is nearly full.
+    rejected_at: Option<Instant>,
+    /// Why no message is accepted, if the disk is nearly full.
     full: Option<String>,
-    /// What was found damaged, and when.
+    /// The damage found, and when.
     damage: Option<(Instant, String)>,
-    /// What the last check of the whole store found.
+    /// The result of the last check of the whole store.
     check: Option<String>,
     wants_check: bool,
-    /// What the supervisor was told last.
-    told: Option<String>,
+    /// The status last reported to the supervisor.
+    reported: Option<String>,
 }
 
 impl State {
     fn reason(&self) -> Option<&String> {
-        let damage = self.damage.as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED);
+        let damage = self.damage.as_ref().filter(|(at, _)| at.elapsed() < DAMAGE_REPORTED);
         self.write.as_ref().or(self.full.as_ref()).or(self.check.as_ref()).or(damage.map(|(_, what)| what))
     }
 }
@@ -63,35 +62,35 @@ impl Health {
         Self { state: Mutex::default(), notifier }
     }
 
-    /// Requests are answered from now on; `text` says where.
+    /// Requests are answered from now on at the address in `text`.
     pub(crate) fn serving(&self, text: &str) {
         self.lock().serving = Some(text.to_owned());
         self.notifier.ready(text);
-        self.tell();
+        self.report();
     }
 
-    /// Why the store cannot be used, where it cannot.
+    /// Why the store cannot be used, if it cannot.
     pub(crate) fn reason(&self) -> Option<String> {
         self.lock().reason().cloned()
     }
 
     /// Messages were stored.
     pub(crate) fn stored(&self) {
-        self.lock().refused_at = None;
+        self.lock().rejected_at = None;
         self.wrote();
     }
 
     /// Messages could not be stored.
     pub(crate) fn not_stored(&self, error: &StoreError) {
         if matches!(error, StoreError::Unavailable { .. }) {
-            self.lock().refused_at = Some(Instant::now());
+            self.lock().rejected_at = Some(Instant::now());
         }
         self.failed(error);
     }
 
-    /// The store was tried.
-    fn tried(&self, answer: Result<(), StoreError>) {
-        let is_unproved = self.lock().refused_at.is_some_and(|at| at.elapsed() < UNPROVED);
+    /// The result of a probe.
+    fn probed(&self, answer: Result<(), StoreError>) {
+        let is_unproved = self.lock().rejected_at.is_some_and(|at| at.elapsed() < PROBE_INCONCLUSIVE);
         match answer {
             Ok(()) if is_unproved => {}
             Ok(()) => self.wrote(),
@@ -104,7 +103,7 @@ impl Health {
         state.stored_at = Some(Instant::now());
         if state.write.take().is_some() {
             drop(state);
-            self.tell();
+            self.report();
         }
     }
 
@@ -114,47 +113,47 @@ impl Health {
             StoreError::Damaged { .. } => return self.damaged(error),
             StoreError::Unavailable { .. } => self.lock().write = Some(kit::failure::chain(error)),
         }
-        self.tell();
+        self.report();
     }
 
-    /// The store does not answer. What a write said of it before is more than that.
-    fn hangs(&self) {
-        let hangs = format!("the store has not answered for {} seconds", PATIENCE.as_secs());
-        self.lock().write.get_or_insert(hangs);
-        self.tell();
+    /// The store does not answer. The error of an earlier write says more than that.
+    fn no_answer(&self) {
+        let no_answer = format!("the store has not answered for {} seconds", TIMEOUT.as_secs());
+        self.lock().write.get_or_insert(no_answer);
+        self.report();
     }
 
-    /// Whether the disk is nearly full, and how much is left.
+    /// Sets the reason for rejecting messages if the disk is nearly full.
     pub(crate) fn disk(&self, full: Option<String>) {
         self.lock().full = full;
-        self.tell();
+        self.report();
     }
 
-    /// What was read is not what was written.
+    /// Damaged data was read.
     pub(crate) fn damaged(&self, error: &StoreError) {
         let mut state = self.lock();
         state.damage = Some((Instant::now(), kit::failure::chain(error)));
         state.wants_check = true;
         drop(state);
-        self.tell();
+        self.report();
     }
 
-    /// Nobody closed the store before it was opened.
-    pub(crate) fn was_left_open(&self) {
+    /// The store was not closed by its previous process.
+    pub(crate) fn was_not_closed(&self) {
         self.lock().wants_check = true;
     }
 
     fn checked(&self, found: Option<String>) {
         self.lock().check = found;
-        self.tell();
+        self.report();
     }
 
-    /// Tells the supervisor, and the log, what is news.
-    fn tell(&self) {
+    /// Reports changes to the supervisor and to the log.
+    fn report(&self) {
         let mut state = self.lock();
         let reason = state.reason().cloned();
-        let Some(serving) = state.serving.clone().filter(|_| reason != state.told) else { return };
-        state.told.clone_from(&reason);
+        let Some(serving) = state.serving.clone().filter(|_| reason != state.reported) else { return };
+        state.reported.clone_from(&reason);
         drop(state);
         match reason {
             Some(reason) => {
@@ -173,42 +172,42 @@ impl Health {
     }
 }
 
-/// Tries the store once a second, and checks all of it where there is a reason to.
+/// Probes the store once a second, and checks all of it if there is a reason to.
 pub(crate) async fn watch(health: Arc<Health>, store: Arc<dyn Store>, shutdown: CancellationToken) {
     let checking = check_where_needed(&health, &*store);
     let trying = async {
         loop {
-            tokio::time::sleep(EVERY).await;
-            let wrote_lately = health.lock().stored_at.is_some_and(|at| at.elapsed() < EVERY);
+            tokio::time::sleep(PROBE_INTERVAL).await;
+            let wrote_lately = health.lock().stored_at.is_some_and(|at| at.elapsed() < PROBE_INTERVAL);
             if !wrote_lately {
                 try_once(&health, &*store).await;
             }
-            health.tell();
+            health.report();
         }
     };
     let both = async { tokio::join!(checking, trying) };
     let _ = shutdown.run_until_cancelled(both).await;
 }
 
-/// One question at a time: a store that hangs is not asked again before it has answered.
+/// One probe at a time: a store that hangs is not probed again before it has answered.
 async fn try_once(health: &Health, store: &dyn Store) {
     let mut answer = store.probe();
-    let answered = if let Ok(answered) = tokio::time::timeout(PATIENCE, &mut answer).await {
+    let answered = if let Ok(answered) = tokio::time::timeout(TIMEOUT, &mut answer).await {
         answered
     } else {
-        health.hangs();
+        health.no_answer();
         answer.await
     };
-    health.tried(answered);
+    health.probed(answered);
 }
 
 async fn check_where_needed(health: &Health, store: &dyn Store) {
     loop {
         if std::mem::take(&mut health.lock().wants_check) {
             check(health, store).await;
-            tokio::time::sleep(BETWEEN_CHECKS).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(PROBE_INTERVAL).await;
     }
 }
 
@@ -250,7 +249,7 @@ mod tests {
         health.not_stored(&StoreError::refused("body", "too long"));
         health.stored();
         assert_eq!(health.reason().unwrap(), "a row: torn", "that something can be written repairs nothing");
-        tokio::time::advance(REMEMBERED).await;
+        tokio::time::advance(DAMAGE_REPORTED).await;
         assert_eq!(health.reason(), None);
         health.checked(Some("page 7".to_owned()));
         assert_eq!(health.reason().unwrap(), "page 7");
@@ -260,14 +259,14 @@ mod tests {
     async fn that_something_small_finds_room_is_no_proof_while_messages_do_not() {
         let health = Health::new(Notifier::default());
         health.serving("here");
-        health.tried(Err(unavailable("hangs")));
-        health.tried(Ok(()));
+        health.probed(Err(unavailable("hangs")));
+        health.probed(Ok(()));
         assert_eq!(health.reason(), None, "no message failed");
         health.not_stored(&unavailable("no room"));
-        health.tried(Ok(()));
+        health.probed(Ok(()));
         assert_eq!(health.reason().unwrap(), "no room");
-        tokio::time::advance(UNPROVED).await;
-        health.tried(Ok(()));
+        tokio::time::advance(PROBE_INCONCLUSIVE).await;
+        health.probed(Ok(()));
         assert_eq!(health.reason(), None);
         health.not_stored(&unavailable("no room"));
         health.stored();

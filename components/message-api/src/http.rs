@@ -1,4 +1,4 @@
-//! The endpoints. [`routes`] lists them all with what the document says of each; [`guard`] decides who may ask.
+//! The HTTP endpoints. [`routes`] lists them with their documentation; [`guard`] checks access.
 
 mod backup;
 mod docs;
@@ -26,7 +26,7 @@ use crate::service::Service;
 use problem::Refusal;
 use route::Access;
 
-/// Everything that is served.
+/// The router of all endpoints.
 pub(crate) fn router(service: Arc<Service>) -> Router {
     let (ready, metrics) = (Arc::clone(&service), Arc::clone(&service));
     let health = kit::http::health_with_reason(
@@ -56,7 +56,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
 }
 
 async fn no_such_path(request: Request) -> Refusal {
-    // The path comes back cleaned, for it may be printed on a terminal.
+    // The path is sanitised because the answer may be printed on a terminal.
     let path = sanitise::short_line(request.uri().path(), 100);
     Refusal::new(StatusCode::NOT_FOUND, format!("there is nothing at '{path}'; see /docs"))
 }

@@ -1,11 +1,11 @@
-//! message-api: the one component that keeps messages, and tells everybody else what was kept.
+//! The message API: the component that stores messages, and publishes what was stored.
 //!
 //! * [`store`]: the logs, in SQLite or MongoDB.
 //! * [`feed`]: the stream of committed events.
-//! * [`archive`]: what a backup holds. * [`migrate`]: from one store to another. * [`retention`]: what is deleted.
-//! * `http`: the endpoints; `service`: what they share; `handovers`: what was answered and perhaps not read.
-//! * `health`: whether the store can be used; `observed`: what its users meet; `budget`: how much may be stored.
-//! * `probe_messages`: what the launcher's probe leaves.
+//! * [`archive`]: backups. * [`migrate`]: from one store to another. * [`retention`]: expiry.
+//! * `http`: the endpoints; `service`: what they share; `deliveries`: answers that are not known to be received.
+//! * `health`: whether the store works; `observed`: the store with metrics and health; `budget`: limits on what is stored.
+//! * `probe_messages`: removes the messages of the launcher's probe.
 //!
 //! Knows nothing of sessions, dialects or who is online.
 
@@ -17,7 +17,7 @@ pub mod retention;
 pub mod store;
 
 mod budget;
-mod handovers;
+mod deliveries;
 mod health;
 mod http;
 mod metrics;
@@ -39,11 +39,11 @@ use tokio::net::TcpListener;
 use feed::Feed;
 use service::Service;
 
-/// Opens the store, serves until `context.shutdown`, then finishes what is under way and closes the store.
+/// Opens the store, serves until `context.shutdown`, then finishes what is in flight and closes the store.
 ///
 /// # Errors
-/// When the store cannot be opened (exit 78 where the configuration must change, 69 where MongoDB is not there), or the address
-/// cannot be listened on.
+/// If the store cannot be opened (exit 78 if the configuration must change, 69 if MongoDB cannot be reached), or the address cannot be
+/// bound.
 pub async fn run(
     config: Config,
     store: StoreConfig,
@@ -53,10 +53,10 @@ pub async fn run(
     serve_with(&config, kit::listen::bind(config.listen).await?, store, reserved, context).await
 }
 
-/// As [`run`], on a listener that is bound already, and otherwise with the defaults.
+/// Like [`run`], on a bound listener and otherwise with the defaults.
 ///
 /// # Errors
-/// When the store cannot be opened.
+/// If the store cannot be opened.
 pub async fn serve(
     listener: TcpListener,
     store: StoreConfig,
@@ -66,10 +66,10 @@ pub async fn serve(
     serve_with(&Config::default(), listener, store, reserved, context).await
 }
 
-/// As [`run`], on a listener that is bound already.
+/// Like [`run`], on a bound listener.
 ///
 /// # Errors
-/// When the store cannot be opened.
+/// If the store cannot be opened.
 pub async fn serve_with(
     config: &Config,
     listener: TcpListener,
@@ -81,7 +81,7 @@ pub async fn serve_with(
     let (rule, budget) = (retention::Rule::of(&store), budget::Budget::new(config, &reserved));
     let directory = store::directory(&store, &context.data);
     let feed = Arc::new(Feed::default());
-    // Boxed, for it is large and soon over.
+    // Boxed because it is large and short-lived.
     let notifier = context.notifier.clone();
     let tell = Arc::new(move |line: &str| {
         tracing::info!("{line}");
@@ -104,7 +104,7 @@ pub async fn serve_with(
         .run(listener, context.shutdown.clone())
         .await;
     context.notifier.stopping();
-    service.handovers.finish().await;
+    service.deliveries.finish().await;
     // They end with the shutdown; a panic in one was logged.
     let _ = watching.await;
     if let Some(sweeping) = sweeping {
@@ -115,8 +115,8 @@ pub async fn serve_with(
     Ok(())
 }
 
-/// Opening takes long where an older file is migrated, or an older program's messages are taken over: the supervisor is asked for more
-/// time while it goes on.
+/// Opening takes long if an older file is migrated or an older program's messages are imported: asks the supervisor for more time
+/// meanwhile.
 async fn opened<T>(notifier: &kit::Notifier, mut opening: impl Future<Output = T> + Unpin) -> T {
     const EVERY: Duration = Duration::from_secs(10);
     loop {

@@ -1,10 +1,10 @@
-//! What is counted, and how Prometheus reads it.
+//! The metrics and their Prometheus text.
 
 use kit::metrics::{Counter, Exposition, Gauge, Histogram, Labels, Timer};
 
 use crate::store::COMMITS;
 
-/// Counters since start.
+/// Counters since the start.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     pub(crate) appended: Counter,
@@ -12,7 +12,7 @@ pub(crate) struct Metrics {
     pub(crate) refused: Counter,
     pub(crate) failed: Counter,
     pub(crate) commits: Timer,
-    /// Of every batch, stored or not.
+    /// All batches, stored or not.
     pub(crate) appends: Histogram,
     pub(crate) handed_over: Counter,
     pub(crate) expired: Counter,
@@ -23,7 +23,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// In the text format of Prometheus.
+    /// The metrics in the Prometheus text format.
     pub(crate) fn render(&self, failing: bool) -> String {
         let one = |times| [(Labels::default(), times)];
         let handed_over = "Messages handed over by GET /messages/{user}.";
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn that_storing_fails_is_told() {
+    fn failing_writes_are_reported() {
         assert!(Metrics::default().render(true).contains("\nmessage_api_store_failing 1\n"));
     }
 }

@@ -1,11 +1,10 @@
-//! Takes everything from a SQLite file to a MongoDB database, while people write into the file.
+//! Copies everything from a SQLite file to a MongoDB database, while the file is in use.
 //!
-//! Each pass copies, conversation by conversation, what the database does not have yet, from the end of its log on: so a migration
-//! that was cut off goes on where it was, and the last pass finds nothing. Then every conversation's log is read from both and their
-//! hashes compared.
+//! Each pass copies, per conversation, what the database does not have yet, from the end of its log on: an interrupted migration continues
+//! where it stopped, and the last pass finds nothing. Then both logs of every conversation are read and their hashes compared.
 //!
-//! What is said after that is not in the database. The way to lose nothing: migrate; `launcher stop message-api`, from when on
-//! senders are asked to send again; migrate what is new, which takes moments; name the database in `store.url`; start.
+//! Messages stored after that are not in the database. To lose nothing: migrate; `launcher stop message-api`, after which senders are asked
+//! to send again; migrate the rest, which takes moments; set `store.url` to the database; start.
 
 use std::path::Path;
 
@@ -18,49 +17,49 @@ use crate::store::mongo::{Importer, MongoStore};
 use crate::store::open::{Location, locate};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{
-    Cursors, Log, OpenError, People, Range, ServiceState, Store, StoreError, Unheard, silent,
+    Cursors, Log, NoSubscriber, OpenError, Range, ServiceState, Store, StoreError, UserRegistry, no_progress,
 };
 
-/// Events that are copied, or compared, at once.
+/// Events copied or compared at once.
 const PAGE: usize = 500;
-/// When people write faster than we copy, somebody must stop them.
+/// After this many passes new messages arrive faster than they are copied, and the writers must be stopped.
 const PASSES: u32 = 20;
 
-/// A migration did not come to its end. Started again it goes on.
+/// A migration failed. Started again it continues.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// Only this way is built.
+    /// Only SQLite to MongoDB is supported.
     #[error("a migration goes from 'sqlite:FILE' to 'mongodb://HOST'")]
-    Way,
-    /// There is no such file.
+    Direction,
+    /// The file does not exist.
     #[error("no such file: '{0}'")]
     NoFile(String),
-    /// One of the two cannot be opened.
+    /// A store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// One of the two cannot be used.
+    /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The database holds something else.
+    /// The database has other messages than the file.
     #[error("{0} is not the same in both: was something written into the database?")]
-    Apart(ConversationId),
-    /// There is no end of new messages.
+    Diverged(ConversationId),
+    /// New messages arrive faster than they are copied.
     #[error("people write faster than is copied; stop message-api and migrate again")]
-    NoEnd,
+    TooFast,
 }
 
-/// What a migration did.
+/// The result of a migration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Migrated {
-    /// Events that were not there before.
+    /// Events that were copied.
     pub copied: u64,
-    /// Conversations whose hashes are the same.
+    /// Conversations whose hashes match.
     pub conversations: u64,
-    /// Events in them.
+    /// Events in these conversations.
     pub events: u64,
 }
 
-/// Migrates; `tell` hears what is going on.
+/// Migrates; `tell` is called with progress messages.
 ///
 /// # Errors
 /// See [`MigrateError`].
@@ -71,16 +70,16 @@ pub async fn migrate(
     tell: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Migrated, MigrateError> {
     let (Location::Sqlite(file), Location::Mongo(url)) = (locate(from, data)?, locate(to, data)?) else {
-        return Err(MigrateError::Way);
+        return Err(MigrateError::Direction);
     };
     if !file.exists() {
         return Err(MigrateError::NoFile(file.display().to_string()));
     }
-    // Nothing is written there.
+    // The file is not written to.
     let durability = Durability::Relaxed;
     let opening = tokio::task::spawn_blocking(move || {
         sqlite::inspect(&file)?;
-        SqliteStore::open(&file, durability, std::sync::Arc::new(Unheard), &silent())
+        SqliteStore::open(&file, durability, std::sync::Arc::new(NoSubscriber), &no_progress())
     });
     let old = opening.await.expect("opening a file does not panic and is not cancelled");
     let old = old.map_err(OpenError::from)?;
@@ -111,10 +110,10 @@ impl Migration {
                 return Ok(Migrated { copied, ..compared });
             }
         }
-        Err(MigrateError::NoEnd)
+        Err(MigrateError::TooFast)
     }
 
-    /// Copies what is new, and answers how many events that were.
+    /// Copies new events, and returns their number.
     async fn pass(&self) -> Result<u64, MigrateError> {
         let mut after = 0;
         loop {
@@ -153,7 +152,7 @@ impl Migration {
         }
     }
 
-    /// Cursors are read first and moved last, so that none is cut at the end of a log that has grown meanwhile.
+    /// Cursors are read first and moved last, so that none is beyond the end of the copied log.
     async fn copy(&self, conversation: &ConversationId) -> Result<u64, MigrateError> {
         let cursors = self.old.cursors(conversation).await?;
         self.importer.conversation(conversation, self.old.floor(conversation).await?).await?;
@@ -171,7 +170,7 @@ impl Migration {
         Ok(copied)
     }
 
-    /// The last place in the database's log, which must hold what the file has there, unless the file let that go.
+    /// The last `seq` of the database's log. The file must have the same event there, unless it has expired.
     async fn end(&self, conversation: &ConversationId) -> Result<u64, MigrateError> {
         let last = self.new.events(conversation, Range::Before(u64::MAX), 1).await?.events;
         let Some(last) = last.first() else { return Ok(0) };
@@ -181,7 +180,7 @@ impl Migration {
         }
         let oldest = self.old.events(conversation, Range::After(0), 1).await?.events;
         let is_deleted = oldest.first().is_none_or(|oldest| oldest.seq > last.seq);
-        if is_deleted { Ok(last.seq) } else { Err(MigrateError::Apart(conversation.clone())) }
+        if is_deleted { Ok(last.seq) } else { Err(MigrateError::Diverged(conversation.clone())) }
     }
 
     async fn compare(&self) -> Result<Migrated, MigrateError> {
@@ -199,7 +198,7 @@ impl Migration {
         }
     }
 
-    /// From the file's first event on, for older ones may have been deleted there; to the database's last, for there may be newer.
+    /// From the file's first event on, because older ones may have expired there, to the database's last, because there may be newer ones.
     async fn compare_log(&self, conversation: &ConversationId) -> Result<u64, MigrateError> {
         let first = self.old.events(conversation, Range::After(0), 1).await?.events;
         let Some(first) = first.first() else { return Ok(0) };
@@ -208,12 +207,12 @@ impl Migration {
         if new == hash(&self.old, conversation, first.seq - 1, end).await? {
             Ok(new.0)
         } else {
-            Err(MigrateError::Apart(conversation.clone()))
+            Err(MigrateError::Diverged(conversation.clone()))
         }
     }
 }
 
-/// How many events lie behind `after` up to `end`, and their hash.
+/// The number of events after `after` up to `end`, and their hash.
 async fn hash(
     store: &dyn Store,
     conversation: &ConversationId,

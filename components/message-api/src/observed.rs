@@ -1,7 +1,6 @@
-//! The store as everybody in this process uses it: what comes of each question is counted, and noted in [`Health`].
+//! The store as this process uses it: every result is counted, and reported to [`Health`].
 //!
-//! An append is a task of its own: a caller that goes away while it waits takes nothing with it, neither what is being written nor
-//! what it tells of the store.
+//! An append runs in a task of its own: if its caller disconnects, the write continues and its result is still reported.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,18 +12,18 @@ use protocol::native::Durability;
 
 use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::store::{Answer, Heard, Store, StoreError};
+use crate::store::{Answer, Instrumented, Store, StoreError};
 
-/// A store that is listened to.
+/// A store whose results are recorded.
 #[derive(Clone)]
-pub(crate) struct Observed {
+pub(crate) struct ObservedStore {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
-impl Observed {
-    async fn append_and_note(self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
+impl ObservedStore {
+    async fn append_and_record(self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
         let begun = Instant::now();
         let result = self.store.append(drafts).await;
         self.metrics.appends.note(begun.elapsed());
@@ -52,12 +51,12 @@ impl Observed {
     }
 }
 
-impl Heard for Observed {
+impl Instrumented for ObservedStore {
     fn store(&self) -> &dyn Store {
         &*self.store
     }
 
-    fn noted<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T> {
+    fn recorded<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T> {
         Box::pin(async move {
             let result = answer.await;
             if let Err(error) = &result {
@@ -71,16 +70,16 @@ impl Heard for Observed {
     }
 }
 
-impl Store for Observed {
+impl Store for ObservedStore {
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
         Box::pin(async move {
-            let appending = tokio::spawn(self.clone().append_and_note(drafts));
+            let appending = tokio::spawn(self.clone().append_and_record(drafts));
             appending.await.unwrap_or_else(|_| Err(StoreError::unavailable("the store ended badly")))
         })
     }
 
     fn restore(&self, backup: PathBuf) -> Answer<'_, Restored> {
-        self.noted(self.store.restore(backup))
+        self.recorded(self.store.restore(backup))
     }
 
     fn probe(&self) -> Answer<'_, ()> {
@@ -91,8 +90,8 @@ impl Store for Observed {
         self.store.verify()
     }
 
-    fn was_left_open(&self) -> bool {
-        self.store.was_left_open()
+    fn was_not_closed(&self) -> bool {
+        self.store.was_not_closed()
     }
 
     fn durability(&self) -> Durability {

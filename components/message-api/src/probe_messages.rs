@@ -1,8 +1,8 @@
-//! Keeps the conversation of the launcher's probe with itself short, for it writes there twice a minute and reads nothing later.
+//! Keeps the conversation of the launcher's probe with itself short: the probe writes twice a minute and never reads old messages.
 //!
-//! The messages are stored as everybody's are, for a probe that is spared what is hard proves nothing; afterwards the beginning of the
-//! log is removed as [`retention`](crate::retention) does it, whatever the operator's rule is. The places go on: what a backup, a
-//! restore and a migration meet is a log whose beginning expired.
+//! Its messages are stored like any others, because a probe that skips a step proves nothing about it; afterwards the beginning of the log
+//! is removed in the way of [`retention`](crate::retention), independent of the operator's rule. The numbering continues: a backup, a
+//! restore and a migration find a log whose beginning has expired.
 
 use std::sync::Arc;
 
@@ -11,25 +11,25 @@ use protocol::{ConversationId, UserName};
 
 use crate::store::Store;
 
-/// So many of its last messages stay, of half an hour or so, for whoever looks into the store; what comes between two removals adds
-/// as many again.
+/// This many of its last messages stay, about half an hour of them, for somebody who inspects the store; up to as many again accumulate
+/// between two removals.
 const KEPT: u64 = 50;
 
-/// Up to where its log is removed now that these were stored, if it is time.
+/// The `seq` up to which to remove the log now that these were stored, if it is time.
 fn surplus(conversation: &ConversationId, stored: &[Appended]) -> Option<u64> {
     let own = stored.iter().filter(|appended| appended.conversation == *conversation && !appended.duplicate);
     let last = own.map(|appended| appended.seq).rfind(|seq| seq.is_multiple_of(KEPT))?;
     last.checked_sub(KEPT).filter(|up_to| *up_to > 0)
 }
 
-/// Removes what is too much, behind the answer to who stored these. What cannot be removed now goes the next time.
+/// Removes surplus messages after the sender was answered. If that fails, the next time removes them.
 pub(crate) fn trim(store: &Arc<dyn Store>, stored: &[Appended]) {
     let probe = UserName::probe();
     let conversation = ConversationId::dm(&probe, &probe);
     let Some(up_to) = surplus(&conversation, stored) else { return };
     let store = Arc::clone(store);
     tokio::spawn(async move {
-        if let Err(error) = store.forget(&conversation, up_to).await {
+        if let Err(error) = store.delete_up_to(&conversation, up_to).await {
             tracing::warn!(error = kit::failure::chain(&error), "cannot delete old probe messages");
         }
     });
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn at_most_a_hundred_stay_and_nobody_elses_are_touched() {
+    fn at_most_a_hundred_stay_and_no_others_are_deleted() {
         let probe = ConversationId::dm(&UserName::probe(), &UserName::probe());
         let mut first = 1;
         for seq in 1..=1000 {

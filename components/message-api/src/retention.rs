@@ -1,14 +1,13 @@
-//! Deletes expired messages, where the operator wants that.
+//! Deletes expired messages, if a retention rule is set.
 //!
-//! A sweep goes through all conversations now and then. From the oldest message of each on, it removes those that have expired by the rule,
-//! a few in each transaction and with pauses, so that whoever writes meanwhile waits for one small transaction at most. It stops at
-//! the first one that stays, so what is left of a log has no holes.
+//! A sweep visits all conversations periodically. From the oldest message of each on, it deletes those expired under the rule, in small
+//! transactions with pauses, so that a writer waits for one small transaction at most. It stops at the first message that stays, so that a
+//! log has no gaps.
 //!
-//! What always stays: the last message of a conversation, for the next one's place is counted from it; what is younger than an hour,
-//! for its sender may still send it again and is told by it that it was stored; and, unless the operator says otherwise, what its
-//! receiver has not seen.
+//! Never deleted: the last message of a conversation, because the next `seq` is counted from it; messages younger than an hour, because a
+//! sender may repeat one and must be told that it was stored; and, unless configured otherwise, messages that their recipient has not read.
 //!
-//! When it is done: [`crate::sweeper`].
+//! The schedule is in [`crate::sweeper`].
 
 use std::time::Duration;
 
@@ -18,28 +17,28 @@ use protocol::{ConversationId, Event, Timestamp};
 use crate::config::StoreConfig;
 use crate::store::{Range, Store, StoreError};
 
-/// Messages that are removed in one transaction.
+/// Messages deleted in one transaction.
 const BATCH: usize = 200;
-/// After each of them.
+/// The pause after each transaction.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Conversations that are listed at once.
+/// Conversations listed at once.
 const PAGE: usize = 500;
-/// Nothing younger expires, whatever the rule says.
+/// Younger messages never expire.
 const GRACE: Duration = Duration::from_secs(3600);
 
-/// Which messages expire.
+/// The retention rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// Messages older than this.
+    /// Messages older than this expire.
     age: Option<Duration>,
-    /// Messages that this many later ones of the same conversation follow.
+    /// Messages followed by this many later ones of the same conversation expire.
     count: Option<u64>,
-    /// Even where the receiver has not seen them.
+    /// Whether unread messages expire.
     unseen: bool,
 }
 
 impl Rule {
-    /// The operator's rule, where there is one.
+    /// The configured rule, if any.
     #[must_use]
     pub fn of(config: &StoreConfig) -> Option<Self> {
         let age = (!config.retention_age.is_zero()).then_some(config.retention_age);
@@ -47,7 +46,7 @@ impl Rule {
         (age.is_some() || count.is_some()).then_some(Self { age, count, unseen: config.retention_unseen })
     }
 
-    /// Whether a message has expired by now, in a log that ends at `head` and that its receiver has seen up to `seen`.
+    /// Whether a message has expired, in a log that ends at `head` and that its recipient has read up to `seen`.
     fn has_expired(&self, event: &Event, head: u64, seen: u64, now: Timestamp) -> bool {
         let older_than = |age: Duration| {
             let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
@@ -59,10 +58,10 @@ impl Rule {
     }
 }
 
-/// Goes through all conversations once, as if it were `now`, and counts: how many messages there are, and how many a sweep would delete.
+/// Counts all messages and those that a sweep at `now` would delete.
 ///
 /// # Errors
-/// When the store cannot be read now.
+/// If the store cannot be read now.
 pub async fn plan(store: &dyn Store, rule: Rule, now: Timestamp) -> Result<Retention, StoreError> {
     let (mut planned, mut after) = (Retention::default(), None);
     loop {
@@ -79,10 +78,10 @@ pub async fn plan(store: &dyn Store, rule: Rule, now: Timestamp) -> Result<Reten
     }
 }
 
-/// Goes through all conversations once, as if it were `now`. Answers how many messages were removed.
+/// Sweeps all conversations as of `now`. Returns the number of deleted messages.
 ///
 /// # Errors
-/// When the store cannot do it now; what was removed until then is gone.
+/// If the store fails; what was deleted until then stays deleted.
 pub async fn sweep(store: &dyn Store, rule: Rule, now: Timestamp) -> Result<u64, StoreError> {
     let (mut removed, mut after) = (0, None);
     loop {
@@ -99,7 +98,7 @@ pub async fn sweep(store: &dyn Store, rule: Rule, now: Timestamp) -> Result<u64,
     }
 }
 
-/// What is known of a conversation's log before its events are looked at.
+/// A conversation's log before its events are read.
 struct Log<'c> {
     conversation: &'c ConversationId,
     first: u64,
@@ -108,7 +107,7 @@ struct Log<'c> {
 }
 
 impl<'c> Log<'c> {
-    /// `None` where there are no events.
+    /// `None` if there are no events.
     async fn read(store: &dyn Store, conversation: &'c ConversationId) -> Result<Option<Self>, StoreError> {
         let last = store.events(conversation, Range::Before(u64::MAX), 1).await?;
         let first = store.events(conversation, Range::After(0), 1).await?;
@@ -124,7 +123,7 @@ impl<'c> Log<'c> {
         rule.has_expired(event, self.head, seen, now)
     }
 
-    /// How many events from the first on would be removed.
+    /// The number of events, from the first on, that would be deleted.
     async fn expired(&self, store: &dyn Store, rule: Rule, now: Timestamp) -> Result<u64, StoreError> {
         let (mut count, mut after, mut batch) = (0, 0, 1);
         loop {
@@ -135,7 +134,7 @@ impl<'c> Log<'c> {
                 return Ok(count);
             };
             after = last.seq;
-            // The first look is at one message only: most conversations have nothing to delete.
+            // The first read is of one message: most conversations have nothing to delete.
             batch = BATCH;
         }
     }
@@ -146,7 +145,7 @@ impl<'c> Log<'c> {
             let oldest = store.events(self.conversation, Range::After(0), batch).await?.events;
             let going = oldest.iter().take_while(|event| self.is_expired(event, rule, now));
             let Some(up_to) = going.last().map(|event| event.seq) else { return Ok(removed) };
-            removed += store.forget(self.conversation, up_to).await?;
+            removed += store.delete_up_to(self.conversation, up_to).await?;
             batch = BATCH;
             tokio::time::sleep(PAUSE).await;
         }
@@ -172,13 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_by_default() {
+    fn nothing_expires_by_default() {
         assert_eq!(Rule::of(&StoreConfig::default()), None);
     }
 
     #[test]
-    fn what_goes_and_what_stays() {
-        // Message 5 of 10, seen up to 7, said at the beginning of time.
+    fn only_expired_messages_are_deleted() {
+        // Message 5 of 10, read up to 7, sent at the epoch.
         let (event, now) = (sample::event(5), Timestamp::from_micros(30 * HOUR));
         assert!(rule(24, 0, false).has_expired(&event, 10, 7, now), "it is older than a day");
         assert!(!rule(48, 0, false).has_expired(&event, 10, 7, now), "it is not older than two");

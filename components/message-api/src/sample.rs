@@ -20,14 +20,14 @@ pub(crate) fn draft(sender: &str, destination: &str, body: &str) -> Draft {
     Draft::chat(name(sender), &name(destination), Body::parse(body).unwrap())
 }
 
-/// The event `seq` of what alice says to bob.
+/// Event `seq` of alice's messages to bob.
 pub(crate) fn event(seq: u64) -> Event {
     let draft = draft("alice", "bob", &format!("message {seq}"));
     let at = protocol::Timestamp::from_micros(i64::try_from(seq).unwrap());
     draft.into_event(Uuid::now_v7(), seq, at)
 }
 
-/// What answers requests, on a store in this directory.
+/// A service on a store in this directory.
 pub(crate) async fn service(data: &Path, config: &StoreConfig) -> Service {
     let context = kit::Context {
         shutdown: tokio_util::sync::CancellationToken::new(),
@@ -36,7 +36,7 @@ pub(crate) async fn service(data: &Path, config: &StoreConfig) -> Service {
         data: data.to_owned(),
     };
     let feed = Arc::new(Feed::default());
-    let store = crate::store::open(config, data, feed.clone(), crate::store::silent()).await.unwrap();
+    let store = crate::store::open(config, data, feed.clone(), crate::store::no_progress()).await.unwrap();
     let budget = Budget::new(&crate::Config::default(), &[]);
     Service::new(store, feed, Vec::new(), (Rule::of(config), budget), &context)
 }

@@ -1,4 +1,4 @@
-//! What the endpoints share, and the operations that more than one of them needs.
+//! The state that the endpoints share, and operations that several of them need.
 
 use std::sync::Arc;
 
@@ -11,24 +11,24 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
+use crate::deliveries::Deliveries;
 use crate::feed::Feed;
-use crate::handovers::Handovers;
 use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::observed::Observed;
+use crate::observed::ObservedStore;
 use crate::probe_messages;
 use crate::retention::Rule;
 use crate::store::{Store, StoreError};
 
-/// Batches read into memory at the same time; further ones wait before their body is read. Times the largest body, this is what
-/// senders can make us hold.
+/// Batches read into memory concurrently; others wait before their body is read. Times the largest body, this bounds the memory that
+/// senders can take.
 const BATCHES: usize = 16;
 
-/// Conversations of one read that the feed tells of. More would push out of it what others have not read yet; a session learns of them
-/// at its next login.
+/// Conversations of one read that are published on the feed. More would push out of the ring what others have not read yet; a session
+/// learns of the rest at its next login.
 const SEEN_TOLD: usize = 1000;
 
-/// Everything a request may touch.
+/// The shared state.
 pub(crate) struct Service {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) feed: Arc<Feed>,
@@ -39,12 +39,12 @@ pub(crate) struct Service {
     pub(crate) budget: Arc<Budget>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) batches: Semaphore,
-    /// Names that only a service with the token may speak as, or read for.
+    /// Names that only a service with the token may send as or read for.
     pub(crate) reserved: Reserved,
-    pub(crate) handovers: Arc<Handovers>,
-    /// What is too old to be kept, where the operator says so.
+    pub(crate) deliveries: Arc<Deliveries>,
+    /// The retention rule, if any.
     pub(crate) retention: Option<Rule>,
-    /// Held by who deletes old messages.
+    /// Held while messages are being deleted.
     pub(crate) sweeping: tokio::sync::Mutex<()>,
 }
 
@@ -57,10 +57,10 @@ impl Service {
         context: &kit::Context,
     ) -> Self {
         let (metrics, health) = (Arc::default(), Arc::new(Health::new(context.notifier.clone())));
-        if store.was_left_open() {
-            health.was_left_open();
+        if store.was_not_closed() {
+            health.was_not_closed();
         }
-        let observed = Observed { store, health: Arc::clone(&health), metrics: Arc::clone(&metrics) };
+        let observed = ObservedStore { store, health: Arc::clone(&health), metrics: Arc::clone(&metrics) };
         Self {
             store: Arc::new(observed),
             feed,
@@ -72,13 +72,13 @@ impl Service {
             shutdown: context.shutdown.clone(),
             batches: Semaphore::new(BATCHES),
             reserved: reserved.into_iter().collect(),
-            handovers: Arc::default(),
+            deliveries: Arc::default(),
             retention,
             sweeping: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Stores a batch of direct messages, unless somebody in it has sent too much or the disk is nearly full.
+    /// Stores a batch of direct messages, unless a sender has exceeded their limit or the disk is nearly full.
     pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
         if let Some(draft) = drafts.iter().find(|draft| !draft.conversation.is_dm_of(&draft.sender)) {
             let detail = format!("{} takes no part in {}", draft.sender, draft.conversation);
@@ -99,7 +99,7 @@ impl Service {
         Ok(stored)
     }
 
-    /// Moves cursors to what was read over REST. The user's sessions are told, for they count what is unread, too.
+    /// Moves cursors to what was read over REST. The user's sessions are notified, because they count unread messages too.
     pub(crate) async fn read_over_rest(&self, moves: Vec<CursorMove>) -> Result<(), StoreError> {
         if moves.is_empty() {
             return Ok(());
@@ -111,9 +111,9 @@ impl Service {
         Ok(())
     }
 
-    /// A page of unseen events with the feed's end before it was read and after. Whatever was published for the user up to that end is in this page or an
-    /// earlier one, or `next` says that there is more: what comes in while the page is read makes it not the last. And what is in
-    /// the page was published up to that end, for the store says nothing earlier than the feed.
+    /// A page of unread events, with the feed's end before and after it was read. Whatever was published for the user up to that end is in
+    /// this page or an earlier one, or `next` says that there is more: events that arrive while the page is read make it not the last.
+    /// Whatever is in the page was published up to that end, because the store returns nothing before the feed does.
     pub(crate) async fn unseen(
         &self,
         user: &UserName,

@@ -1,20 +1,20 @@
-//! What keeps the messages: one contract ([`Store`]), two implementations ([`sqlite`] and [`mongo`]), one suite of tests for both
-//! (`tests/store/contract.rs`). [`terms`] are the words they speak, [`open`](mod@open) finds the one that the configuration names.
+//! The stores: one trait ([`Store`]), two implementations ([`sqlite`] and [`mongo`]), one test suite for both (`tests/store/contract.rs`).
+//! [`types`] has their arguments and results; [`open`](mod@open) opens the configured one.
 //!
-//! A store answers only with what is durable. It knows nothing of HTTP, sessions or who may ask for what.
+//! A store returns only what is durable. It knows nothing of HTTP, sessions or access rights.
 
 mod contract;
 pub mod mongo;
 pub mod open;
 pub mod sqlite;
-mod terms;
+mod types;
 
-pub(crate) use contract::Heard;
-pub use contract::{Cursors, Log, People, ServiceState, Store};
+pub(crate) use contract::Instrumented;
+pub use contract::{Cursors, Log, ServiceState, Store, UserRegistry};
 pub(crate) use open::directory;
 pub use open::{OpenError, inspect, open, verify};
-pub use terms::{
-    Answer, Committed, DEVICES, Range, STATE_KEY_BYTES, STATE_KEYS, StatePut, StoreError, Tell, Unseen,
-    silent,
+pub use types::{
+    Answer, Committed, DEVICES, Range, ReportProgress, STATE_KEY_BYTES, STATE_KEYS, StatePut, StoreError,
+    Unseen, no_progress,
 };
-pub(crate) use terms::{COMMITS, Unheard};
+pub(crate) use types::{COMMITS, NoSubscriber};

@@ -1,8 +1,8 @@
-//! Sweeps of its own accord, and those that an operator asks for.
+//! Scheduled sweeps, and those that an operator requests.
 //!
-//! What is deleted by mistake is gone, so a sweep of its own accord needs a clock that can be believed ([`clock`]), and deletes nothing
-//! where more than a tenth of all messages would go at once: that is the first sweep of a new rule, or a mistake. An operator says that
-//! it is right with `launcher retention --yes`.
+//! Deletion cannot be undone, so a scheduled sweep requires a trustworthy clock ([`clock`]), and deletes nothing if it would delete more
+//! than a tenth of all messages at once: that is the first sweep of a new rule, or a mistake. An operator confirms it with `launcher
+//! retention --yes`.
 
 mod clock;
 
@@ -15,28 +15,28 @@ use protocol::{Timestamp, UserName};
 use crate::retention::{plan, sweep};
 use crate::service::Service;
 use crate::store::{StatePut, Store, StoreError};
-use clock::{Looks, Opinion};
+use clock::{ClockChecks, Verdict};
 
-/// Between two sweeps, and before the first.
+/// The interval of sweeps; also the delay of the first.
 const EVERY: Duration = Duration::from_secs(600);
-/// After a sweep that was held back, for counting reads what it counts.
-const HELD: Duration = Duration::from_secs(3600);
-/// One in so many messages may be deleted at once.
+/// The delay after a sweep that was withheld, because counting reads the whole store.
+const RETRY_WITHHELD: Duration = Duration::from_secs(3600);
+/// At most one in this many messages is deleted at once.
 const SHARE: u64 = 10;
-/// What an operator does about it.
+/// What an operator runs to confirm.
 const COMMAND: &str = "launcher retention --yes";
-/// The key of the last look at the clock that was believed.
-const LOOK: &str = "clock";
+/// The state key of the last trusted time.
+const CLOCK_KEY: &str = "clock";
 /// Sweeps until the shutdown.
 pub(crate) async fn run(service: Arc<Service>) {
     let sweeping = async {
-        let mut looks = Looks::default();
+        let mut checks = ClockChecks::default();
         loop {
             tokio::time::sleep(EVERY).await;
-            match sweep_if_safe(&service, &mut looks, Timestamp::now()).await {
+            match sweep_if_safe(&service, &mut checks, Timestamp::now()).await {
                 Ok(Retention { held: Some(why), .. }) => {
                     tracing::warn!(why, "expired messages are not deleted");
-                    tokio::time::sleep(HELD).await;
+                    tokio::time::sleep(RETRY_WITHHELD).await;
                 }
                 Ok(Retention { deleted, .. }) if deleted > 0 => {
                     tracing::info!(deleted, "deleted expired messages");
@@ -53,30 +53,30 @@ pub(crate) async fn run(service: Arc<Service>) {
 
 async fn sweep_if_safe(
     service: &Service,
-    looks: &mut Looks,
+    checks: &mut ClockChecks,
     now: Timestamp,
 ) -> Result<Retention, StoreError> {
     let nothing = Retention::default();
     let Some(rule) = service.retention else { return Ok(nothing) };
     let store = &*service.store;
-    let held = match looks.look(now, kept(store).await?) {
-        Opinion::First => {
-            if kept(store).await?.is_none() {
-                keep(store, now).await?;
+    let held = match checks.check(now, load_trusted_time(store).await?) {
+        Verdict::First => {
+            if load_trusted_time(store).await?.is_none() {
+                store_trusted_time(store, now).await?;
             }
             return Ok(nothing);
         }
-        Opinion::Jumped => return Ok(nothing),
-        Opinion::FarAhead(by) => Some(format!(
+        Verdict::Jumped => return Ok(nothing),
+        Verdict::FarAhead(by) => Some(format!(
             "the clock is {} days ahead of when old messages were last looked for; if it is right, say so: {COMMAND}",
             by.as_secs() / 86_400
         )),
-        Opinion::Right => None,
+        Verdict::Right => None,
     };
     if held.is_some() {
         return Ok(Retention { held, ..nothing });
     }
-    keep(store, now).await?;
+    store_trusted_time(store, now).await?;
     let _one_at_a_time = service.sweeping.lock().await;
     let Retention { messages, expired, .. } = plan(store, rule, now).await?;
     if expired.saturating_mul(SHARE) > messages {
@@ -91,8 +91,8 @@ async fn sweep_if_safe(
     Ok(Retention { messages, expired, deleted, held: None })
 }
 
-/// What an operator asks for: how many messages are old, and, with `confirmed`, to delete them whatever is thought of the clock.
-pub(crate) async fn by_hand(service: &Service, confirmed: bool) -> Result<Retention, StoreError> {
+/// A sweep that an operator requests: counts expired messages and, if `confirmed`, deletes them without checking the clock.
+pub(crate) async fn on_request(service: &Service, confirmed: bool) -> Result<Retention, StoreError> {
     let Some(rule) = service.retention else {
         let detail = "nothing is ever deleted: store.retention-age and store.retention-count are 0";
         return Err(StoreError::refused("retention", detail));
@@ -103,24 +103,24 @@ pub(crate) async fn by_hand(service: &Service, confirmed: bool) -> Result<Retent
     if confirmed {
         retention.deleted = sweep(store, rule, now).await?;
         service.metrics.expired.add(usize::try_from(retention.deleted).unwrap_or(usize::MAX));
-        keep(store, now).await?;
+        store_trusted_time(store, now).await?;
         tracing::warn!(retention.deleted, "deleted expired messages on the operator's request");
     }
     Ok(retention)
 }
 
-/// Whose state the last look at the clock is.
+/// The owner of that state.
 fn owner() -> UserName {
     UserName::parse("retention").expect("letters are a name")
 }
 
-async fn kept(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
+async fn load_trusted_time(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
     let state = store.state(&owner()).await?;
-    Ok(state.get(LOOK).and_then(serde_json::Value::as_i64).map(Timestamp::from_micros))
+    Ok(state.get(CLOCK_KEY).and_then(serde_json::Value::as_i64).map(Timestamp::from_micros))
 }
 
-async fn keep(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
-    store.put_state(StatePut::new(owner(), LOOK, Some(&now.micros().into()))?).await
+async fn store_trusted_time(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+    store.put_state(StatePut::new(owner(), CLOCK_KEY, Some(&now.micros().into()))?).await
 }
 
 #[cfg(test)]
@@ -131,7 +131,7 @@ mod tests {
 
     const HOUR: i64 = 3_600_000_000;
 
-    /// Twenty messages, which are kept for a day.
+    /// Twenty messages and a retention of one day.
     async fn of_a_day() -> (Service, tempfile::TempDir) {
         let directory = tempfile::tempdir().unwrap();
         let config = StoreConfig {
@@ -151,7 +151,7 @@ mod tests {
         service.append((0..count).map(draft).collect()).await.unwrap();
     }
 
-    /// So long after now, by the clock.
+    /// This many days from now.
     fn in_days(days: i64) -> Timestamp {
         Timestamp::from_micros(Timestamp::now().micros() + days * 24 * HOUR)
     }
@@ -159,35 +159,35 @@ mod tests {
     #[tokio::test]
     async fn a_clock_that_is_far_ahead_deletes_nothing_in_this_run_nor_in_the_next() {
         let (service, _directory) = of_a_day().await;
-        let mut looks = Looks::default();
-        let first = sweep_if_safe(&service, &mut looks, in_days(0)).await.unwrap();
+        let mut checks = ClockChecks::default();
+        let first = sweep_if_safe(&service, &mut checks, in_days(0)).await.unwrap();
         assert_eq!(first, Retention::default());
         for _ in 0..2 {
-            // Each is another run, with a clock 100 days ahead from its start on.
-            let mut looks = Looks::default();
+            // Each run has a clock that is 100 days ahead from its start on.
+            let mut checks = ClockChecks::default();
             assert_eq!(
-                sweep_if_safe(&service, &mut looks, in_days(100)).await.unwrap(),
+                sweep_if_safe(&service, &mut checks, in_days(100)).await.unwrap(),
                 Retention::default()
             );
-            let second = sweep_if_safe(&service, &mut looks, in_days(100)).await.unwrap();
+            let second = sweep_if_safe(&service, &mut checks, in_days(100)).await.unwrap();
             assert!(second.held.unwrap().contains("100 days ahead"), "nor does it get used to it");
         }
-        let asked = by_hand(&service, false).await.unwrap();
+        let asked = on_request(&service, false).await.unwrap();
         assert_eq!((asked.messages, asked.deleted), (20, 0));
     }
 
     #[tokio::test]
     async fn more_than_a_tenth_is_deleted_only_when_an_operator_says_so() {
         let (service, _directory) = of_a_day().await;
-        let mut looks = Looks::default();
-        sweep_if_safe(&service, &mut looks, in_days(3)).await.unwrap();
-        let held = sweep_if_safe(&service, &mut looks, in_days(3)).await.unwrap();
+        let mut checks = ClockChecks::default();
+        sweep_if_safe(&service, &mut checks, in_days(3)).await.unwrap();
+        let held = sweep_if_safe(&service, &mut checks, in_days(3)).await.unwrap();
         assert_eq!((held.expired, held.deleted), (19, 0));
         assert!(held.held.unwrap().contains("launcher retention --yes"));
-        let by_hand = sweep(&*service.store, service.retention.unwrap(), in_days(3)).await.unwrap();
-        assert_eq!(by_hand, 19);
+        let on_request = sweep(&*service.store, service.retention.unwrap(), in_days(3)).await.unwrap();
+        assert_eq!(on_request, 19);
         say(&service, 200).await;
-        let few = sweep_if_safe(&service, &mut looks, in_days(3)).await.unwrap();
+        let few = sweep_if_safe(&service, &mut checks, in_days(3)).await.unwrap();
         assert!(few.held.is_some() && few.messages == 201, "{few:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! `launcher migrate`: from a SQLite file to MongoDB, while people write.
+//! `launcher migrate`: copies a SQLite file to MongoDB while it is in use.
 
 use kit::{Exit, Failure};
 use message_api::migrate::{MigrateError, Migrated};
@@ -17,7 +17,7 @@ pub(super) struct Args {
     to: String,
 }
 
-/// Copies what is not there yet, compares every conversation, and says what comes next.
+/// Copies what is missing, compares every conversation, and prints the next steps.
 pub(super) fn migrate(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let loaded = place.load(&Without::default())?;
     let from = args.from.as_ref().unwrap_or(&loaded.settings.store.url);
@@ -27,10 +27,10 @@ pub(super) fn migrate(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let Migrated { copied, conversations, events } =
         small_runtime()?.block_on(migrating).map_err(|error| {
             let exit = match &error {
-                MigrateError::Way => Exit::Usage,
+                MigrateError::Direction => Exit::Usage,
                 MigrateError::Open(error) => error.exit(),
                 MigrateError::Store(_) => Exit::Unavailable,
-                MigrateError::NoFile(_) | MigrateError::Apart(_) | MigrateError::NoEnd => Exit::Failure,
+                MigrateError::NoFile(_) | MigrateError::Diverged(_) | MigrateError::TooFast => Exit::Failure,
             };
             Failure::new(exit, error)
         })?;

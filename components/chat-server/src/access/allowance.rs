@@ -1,9 +1,9 @@
-//! The rate limit: what answers take from their session's allowance; what requests take, says [`Request::cost`](crate::dialect::request::Request::cost).
-//! How large the allowance is says the configuration (`messages-per-second`, `burst`); how it is counted, `kit::allowance`.
+//! The rate limit: what answers cost a session. What requests cost is in [`Request::cost`](crate::dialect::request::Request::cost), the
+//! size of the allowance in the configuration (`messages-per-second`, `burst`), and the token bucket in `kit::allowance`.
 
-/// What so many bytes that a client made us send cost: those of a page of history, of a list of everybody.
-pub(crate) fn of_bytes(count: usize) -> f64 {
-    // As much as the longest message.
+/// The cost, in messages, of an answer of this many bytes, such as a page of history or a list of users.
+pub(crate) fn cost_of_bytes(count: usize) -> f64 {
+    // The size of the longest message.
     const ONE: f64 = 16.0 * 1024.0;
     u32::try_from(count).map_or(f64::from(u32::MAX), f64::from) / ONE
 }
@@ -14,6 +14,6 @@ mod tests {
 
     #[test]
     fn a_large_answer_costs_like_many_messages() {
-        assert!(of_bytes(1024 * 1024) > 50.0);
+        assert!(cost_of_bytes(1024 * 1024) > 50.0);
     }
 }

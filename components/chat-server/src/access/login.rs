@@ -1,7 +1,7 @@
-//! How a connection says whose it is: in which dialect, and under which name.
+//! Identifies a connection: its dialect and its user name.
 //!
-//! Some dialects have a port of their own. On the main one the first byte may select another dialect than the default. A client
-//! that starts a TLS handshake is told in one line that this port has no TLS, and nothing else it sent is read.
+//! Some dialects have a port of their own. On the main port the first byte may select another dialect than the default. A client that
+//! starts a TLS handshake gets one line saying that this port has no TLS, and the rest of its input is not read.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use kit::send_queue::Link;
 use kit::unfinished::REFUSAL;
 use tokio::time::Instant;
 
-use crate::access::door::{Door, FULL};
+use crate::access::port::{FULL, Port};
 use crate::dialect::Dialect;
+use crate::dialect::codec::{Hello, LoginStep, Refusal, Reply};
 use crate::dialect::framing::Message;
 use crate::dialect::silence::Distance;
-use crate::dialect::speech::{Hello, Refusal, Reply, Step};
 use crate::server::Server;
 use crate::wire::{Read, Wire};
 
@@ -22,56 +22,55 @@ const NOT_TLS: &str = "This port does not speak TLS. Disconnecting...\n";
 const TOO_SLOW: &str = "No username was given in time. Disconnecting...\n";
 /// The first byte of a TLS record that holds a handshake (RFC 8446, 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
-/// How many messages without a name are answered, such as empty lines and malformed frames, before the connection is refused.
+/// The number of messages without a name, such as empty lines and malformed frames, that are answered before the connection is rejected.
 const TRIES: usize = 16;
 /// How long a connection may hold a place reserved for services before it identifies itself; a service does so at once.
 const SERVICE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Who took longer than this for the first byte is a person, whose pace says nothing of the link.
+/// A first byte later than this was typed by a person, so its delay says nothing about the link.
 const PERSON: Duration = Duration::from_secs(1);
 
-/// After so long the kernel sends its part of the handshake again (RFC 6298, 2.1).
+/// The kernel retransmits its part of the handshake after this time (RFC 6298, 2.1).
 const HANDSHAKE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Somebody who said who they are.
+/// An identified client that is not admitted yet.
 #[derive(Debug)]
-pub(crate) struct Entrant {
-    /// What they speak.
+pub(crate) struct LoginRequest {
     pub(crate) dialect: Dialect,
-    /// What they said.
+    /// Name, token and options.
     pub(crate) hello: Box<Hello>,
 }
 
-/// A login that came to nothing.
+/// Why a connection ended before its login.
 #[derive(Debug)]
-pub(crate) enum Parting {
-    /// The peer is gone.
-    Gone,
-    /// The peer is told why.
-    Because(Bytes),
-    /// It asked something, this is the answer, and that was all.
-    Answered(Bytes),
+pub(crate) enum LoginFailed {
+    /// The peer disconnected.
+    Disconnected,
+    /// Rejected, with this as the last output.
+    Rejected(Bytes),
+    /// A request that needs no login was answered with this.
+    ProxyReceipts(Bytes),
 }
 
-impl From<std::io::Error> for Parting {
+impl From<std::io::Error> for LoginFailed {
     fn from(_: std::io::Error) -> Self {
-        Self::Gone
+        Self::Disconnected
     }
 }
 
-impl Parting {
+impl LoginFailed {
     fn text(words: &'static str) -> Self {
-        Self::Because(Bytes::from_static(words.as_bytes()))
+        Self::Rejected(Bytes::from_static(words.as_bytes()))
     }
 
-    /// In the peer's dialect.
+    /// The rejection in the peer's dialect.
     pub(crate) fn refusal(dialect: Dialect, why: &Refusal<'_>) -> Self {
-        Self::Because(dialect.refusal(why))
+        Self::Rejected(dialect.refusal(why))
     }
 }
 
-impl Entrant {
-    /// Whether they know the service token.
+impl LoginRequest {
+    /// Whether the client has the service token.
     pub(crate) fn is_service(&self, server: &Server) -> bool {
         is_service(server, self.hello.token.as_deref())
     }
@@ -81,29 +80,29 @@ fn is_service(server: &Server, token: Option<&str>) -> bool {
     token.is_some_and(|token| server.service_token.matches(token))
 }
 
-/// Asks who is there and waits for an answer.
-pub(crate) async fn ask(server: &Server, wire: &mut Wire, door: Door) -> Result<Entrant, Parting> {
-    let usual = match door {
-        Door::Main(usual) | Door::Only(usual) => usual,
-        Door::Service => return ask_service(server, wire).await,
+/// Prompts for the name and waits until the client is identified.
+pub(crate) async fn ask(server: &Server, wire: &mut Wire, port: Port) -> Result<LoginRequest, LoginFailed> {
+    let usual = match port {
+        Port::Main(usual) | Port::Dedicated(usual) => usual,
+        Port::MainForServices => return ask_service(server, wire).await,
     };
-    wire.write(usual.manner().prompt.as_bytes()).await?;
+    wire.write(usual.capabilities().prompt.as_bytes()).await?;
     let asked = Instant::now();
     let deadline = asked + server.config.login_timeout;
     let first = first_byte(wire, usual, deadline).await?;
     let distance = distance(server, wire, asked.elapsed());
-    wire.framer.comes_from(distance);
-    let told = match door {
-        Door::Main(_) | Door::Service => Dialect::told_by(first),
-        Door::Only(_) => None,
+    wire.framer.set_distance(distance);
+    let told = match port {
+        Port::Main(_) | Port::MainForServices => Dialect::detect(first),
+        Port::Dedicated(_) => None,
     };
     if told.is_none() && first == TLS_HANDSHAKE {
-        return Err(Parting::text(NOT_TLS));
+        return Err(LoginFailed::text(NOT_TLS));
     }
     identify(server, wire, told.unwrap_or(usual), deadline).await
 }
 
-async fn first_byte(wire: &mut Wire, dialect: Dialect, deadline: Instant) -> Result<u8, Parting> {
+async fn first_byte(wire: &mut Wire, dialect: Dialect, deadline: Instant) -> Result<u8, LoginFailed> {
     loop {
         if let Some(first) = wire.framer.first_byte() {
             return Ok(first);
@@ -112,31 +111,31 @@ async fn first_byte(wire: &mut Wire, dialect: Dialect, deadline: Instant) -> Res
     }
 }
 
-/// How far the peer is: by what the kernel measured, or else by how long after the prompt its first byte came.
+/// The distance of the peer: the round trip time that the kernel measured, or else the delay between prompt and first byte.
 fn distance(server: &Server, wire: &Wire, lag: Duration) -> Distance {
     let (local, peer) = (wire.local.ip().to_canonical(), wire.peer.ip().to_canonical());
     if !wire.is_proxied && (peer.is_loopback() || peer == local) {
-        return Distance::Here;
+        return Distance::Local;
     }
     let link = server.send_queue.link(&wire.stream, wire.local, wire.peer);
-    Distance::Away(round_trip(link, wire.is_proxied, lag))
+    Distance::Remote(round_trip(link, wire.is_proxied, lag))
 }
 
-/// How long a round trip to a peer on another machine takes.
+/// The round trip time to a peer on another machine.
 fn round_trip(link: Option<Link>, is_proxied: bool, lag: Duration) -> Duration {
-    // A peer that got our handshake late has measured that as a round trip, and is as slow to send again what is lost.
+    // If our handshake was retransmitted, the peer has measured that delay as its round trip time, and retransmits as slowly.
     if link.is_some_and(|link| link.retransmitted > 0) {
         return HANDSHAKE_AGAIN;
     }
-    // What was measured behind a proxy is the link to the proxy; who takes longer to answer is a person.
+    // Behind a proxy the kernel measures the link to the proxy. A delay of `PERSON` or longer is a person typing.
     let measured = link.and_then(|link| link.round_trip);
     let answered = Some(lag).filter(|lag| *lag < PERSON);
     measured.filter(|_| !is_proxied).or(answered).unwrap_or_default()
 }
 
-/// There is no place for anybody else, who are told so without being asked.
-async fn ask_service(server: &Server, wire: &mut Wire) -> Result<Entrant, Parting> {
-    let full = || Parting::text(FULL);
+/// Serves a connection while all places are taken: anybody but a service is told that the server is full, without a prompt.
+async fn ask_service(server: &Server, wire: &mut Wire) -> Result<LoginRequest, LoginFailed> {
+    let full = || LoginFailed::text(FULL);
     let deadline = Instant::now() + SERVICE_TIMEOUT;
     while wire.framer.first_byte().is_none() {
         match wire.read_until(deadline).await {
@@ -144,64 +143,64 @@ async fn ask_service(server: &Server, wire: &mut Wire) -> Result<Entrant, Partin
             Read::Nothing | Read::End | Read::Refused => return Err(full()),
         }
     }
-    let told = wire.framer.first_byte().and_then(Dialect::told_by).ok_or_else(full)?;
-    let entrant = match identify(server, wire, told, deadline).await {
-        Ok(entrant) => entrant,
-        Err(Parting::Answered(answer)) => return Err(Parting::Answered(answer)),
-        Err(Parting::Gone | Parting::Because(_)) => return Err(full()),
+    let told = wire.framer.first_byte().and_then(Dialect::detect).ok_or_else(full)?;
+    let login_request = match identify(server, wire, told, deadline).await {
+        Ok(login_request) => login_request,
+        Err(LoginFailed::ProxyReceipts(answer)) => return Err(LoginFailed::ProxyReceipts(answer)),
+        Err(LoginFailed::Disconnected | LoginFailed::Rejected(_)) => return Err(full()),
     };
-    let is_service = server.reserved.contains(&entrant.hello.name) && entrant.is_service(server);
-    if is_service { Ok(entrant) } else { Err(full()) }
+    let is_service = server.reserved.contains(&login_request.hello.name) && login_request.is_service(server);
+    if is_service { Ok(login_request) } else { Err(full()) }
 }
 
-async fn read(wire: &mut Wire, dialect: Dialect, deadline: Instant) -> Result<(), Parting> {
+async fn read(wire: &mut Wire, dialect: Dialect, deadline: Instant) -> Result<(), LoginFailed> {
     match wire.read_until(deadline).await {
         Read::Some(_) => Ok(()),
-        Read::Nothing => Err(Parting::text(TOO_SLOW)),
-        Read::End => Err(Parting::Gone),
+        Read::Nothing => Err(LoginFailed::text(TOO_SLOW)),
+        Read::End => Err(LoginFailed::Disconnected),
         Read::Refused => Err(unfinished(dialect)),
     }
 }
 
-/// What was sent before the login and did not end holds too much.
-fn unfinished(dialect: Dialect) -> Parting {
-    Parting::refusal(dialect, &Refusal::Unfinished(REFUSAL))
+/// The rejection for too much incomplete input.
+fn unfinished(dialect: Dialect) -> LoginFailed {
+    LoginFailed::refusal(dialect, &Refusal::Unfinished(REFUSAL))
 }
 
-/// Takes messages until one says who is there.
+/// Reads messages until one identifies the client.
 async fn identify(
     server: &Server,
     wire: &mut Wire,
     dialect: Dialect,
     deadline: Instant,
-) -> Result<Entrant, Parting> {
-    let unnamed = || Parting::refusal(dialect, &Refusal::Unnamed);
+) -> Result<LoginRequest, LoginFailed> {
+    let unnamed = || LoginFailed::refusal(dialect, &Refusal::Unnamed);
     for _ in 0..TRIES {
-        let message = match dialect.manner().silence {
+        let message = match dialect.capabilities().silence {
             Some(_) => quiet_message(server, wire, dialect, deadline).await?,
             None => whole_message(wire, dialect, deadline).await?,
         };
         match dialect.identify(message) {
-            Step::Is(hello) => {
-                if let Some(looks_whole) = dialect.manner().silence {
-                    wire.framer.named(looks_whole);
+            LoginStep::Identified(hello) => {
+                if let Some(looks_complete) = dialect.capabilities().silence {
+                    wire.framer.identified(looks_complete);
                 }
-                return Ok(Entrant { dialect, hello });
+                return Ok(LoginRequest { dialect, hello });
             }
-            Step::Again(answer) => wire.write(&answer).await?,
-            Step::Asks(request) if is_service(server, request.token.as_deref()) => {
+            LoginStep::Retry(answer) => wire.write(&answer).await?,
+            LoginStep::Trace(request) if is_service(server, request.token.as_deref()) => {
                 let found = server.traces.find(&request.message, None);
-                return Err(Parting::Answered(dialect.reply(Reply::Trace(found))));
+                return Err(LoginFailed::ProxyReceipts(dialect.reply(Reply::Trace(found))));
             }
-            Step::Asks(_) => return Err(unnamed()),
-            Step::Refused(answer) => return Err(Parting::Because(answer)),
+            LoginStep::Trace(_) => return Err(unnamed()),
+            LoginStep::Rejected(answer) => return Err(LoginFailed::Rejected(answer)),
         }
     }
     Err(unnamed())
 }
 
-/// The next message, which a newline ends.
-async fn whole_message(wire: &mut Wire, dialect: Dialect, deadline: Instant) -> Result<Message, Parting> {
+/// The next message, ended by a newline.
+async fn whole_message(wire: &mut Wire, dialect: Dialect, deadline: Instant) -> Result<Message, LoginFailed> {
     loop {
         match wire.framer.next_line() {
             Some(message) => return Ok(message),
@@ -210,33 +209,33 @@ async fn whole_message(wire: &mut Wire, dialect: Dialect, deadline: Instant) -> 
     }
 }
 
-/// The next message, which may come without a newline and in pieces.
+/// The next message, which may be ended by silence instead of a newline.
 async fn quiet_message(
     server: &Server,
     wire: &mut Wire,
     dialect: Dialect,
     deadline: Instant,
-) -> Result<Message, Parting> {
+) -> Result<Message, LoginFailed> {
     let mut read_at = Instant::now();
     loop {
         if let Some(message) = wire.framer.next_line() {
             return Ok(message);
         }
         if wire.framer.is_too_long() {
-            // No name is that long; what more may come is not waited for.
+            // Longer than any name; the rest of it is not awaited.
             return Ok(Message::TooLong);
         }
-        let patience = wire.framer.patience().filter(|_| wire.framer.has_rest());
-        let silent_at = patience.map_or(deadline, |patience| deadline.min(read_at + patience));
+        let idle_timeout = wire.framer.idle_timeout().filter(|_| wire.framer.has_partial());
+        let silent_at = idle_timeout.map_or(deadline, |idle_timeout| deadline.min(read_at + idle_timeout));
         match wire.read_until(silent_at).await {
             Read::Some(_) => read_at = Instant::now(),
-            Read::End => return wire.framer.finish().ok_or(Parting::Gone),
+            Read::End => return wire.framer.finish().ok_or(LoginFailed::Disconnected),
             Read::Refused => return Err(unfinished(dialect)),
-            // Until the prompt has arrived, what was sent in answer to our acknowledgement cannot have come.
+            // The client answers the prompt only once that has arrived, so no answer can be here while the prompt is in flight.
             Read::Nothing if Instant::now() < deadline && wire.is_in_flight(&server.send_queue) => {
                 read_at = Instant::now();
             }
-            Read::Nothing => return wire.framer.finish().ok_or(Parting::text(TOO_SLOW)),
+            Read::Nothing => return wire.framer.finish().ok_or(LoginFailed::text(TOO_SLOW)),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Notes logins in the book of users, behind the sessions: nobody waits for it.
+//! Registers users in the store after their logins, in the background.
 //!
-//! The life of a note: [`Registrar::note`] → the queue → the message API, asked again until it answers.
+//! The life of a registration: [`Registrar::note`] → the queue → the message API, with retries until it answers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use tokio::sync::mpsc;
 
 use crate::backend::Backend;
 
-/// Logins that wait to be noted; a few MiB. Overflow rule: the login is not noted, and its name stands in the book from the next one on.
+/// Registrations that may be queued; a few MiB. Overflow rule: the registration is dropped, and the user's next login repeats it.
 const QUEUE: usize = 64 * 1024;
-/// On their way at once. Each is a write of the store, which takes together what it is given together.
+/// Concurrent requests. The store commits concurrent writes together.
 const AT_ONCE: usize = 8;
 
-/// Takes notes. Cheap to clone.
+/// Queues registrations. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Registrar(mpsc::Sender<(UserName, SocketAddr)>);
 
-/// Hands them on.
+/// Sends queued registrations to the message API.
 #[derive(Debug)]
 pub(crate) struct Worker {
     backend: Arc<Backend>,
@@ -29,13 +29,13 @@ pub(crate) struct Worker {
 }
 
 impl Registrar {
-    /// A registrar, and the worker that must be run for it.
+    /// A registrar, and the worker to run for it.
     pub(crate) fn new(backend: Arc<Backend>) -> (Self, Worker) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         (Self(queue), Worker { backend, waiting })
     }
 
-    /// A user logged in from here. The probe is none.
+    /// Queues the registration of a user who logged in from this address; ignores the probe.
     pub(crate) fn note(&self, name: &UserName, peer: SocketAddr) {
         if name.is_probe() {
             return;
@@ -47,7 +47,7 @@ impl Registrar {
 }
 
 impl Worker {
-    /// Works until every [`Registrar`] is gone.
+    /// Runs until every [`Registrar`] is dropped.
     pub(crate) async fn run(self) {
         let Self { backend, mut waiting } = self;
         let backend = &backend;

@@ -1,4 +1,4 @@
-//! What the server asks of the message API: the real one over HTTP, or in tests a simulated one that fails as it is told.
+//! The calls to the message API: over HTTP, or in tests to a simulated one that injects faults.
 
 use protocol::api::{
     AppendResponse, Call, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, NameAsked, Names,
@@ -11,7 +11,7 @@ use transport::{ApiClient, ApiError, Feed, FeedError};
 #[cfg(test)]
 use crate::simulation::{SimulatedApi, SimulatedFeed};
 
-/// Hands a question on to whichever it is.
+/// Forwards a call to either variant.
 macro_rules! ask {
     ($self:ident.$question:ident($($with:expr),*)) => {
         match $self {
@@ -22,21 +22,19 @@ macro_rules! ask {
     };
 }
 
-/// A message API. What each question means stands at [`ApiClient`].
+/// The client of a message API. [`ApiClient`] documents the calls.
 #[derive(Debug)]
 pub(crate) enum Api {
-    /// Over HTTP.
     Http(ApiClient),
-    /// In memory.
+    /// In memory, for tests.
     #[cfg(test)]
     Simulated(SimulatedApi),
 }
 
-/// Its feed.
+/// The feed of committed events.
 pub(crate) enum ApiFeed {
-    /// Over HTTP.
     Http(Feed),
-    /// In memory.
+    /// In memory, for tests.
     #[cfg(test)]
     Simulated(SimulatedFeed),
 }

@@ -1,11 +1,11 @@
-//! Stores what is said: many sessions' messages in one request, and a few requests at a time.
+//! Stores messages: those of many sessions in one request, and a few requests at a time.
 //!
-//! The life of a message: [`Appender::submit`] → its sender's queue → while one batch is in flight the next one gathers → `append` →
-//! the outcome goes to its session. A batch that fails is sent again with the same drafts, whose ids make that safe, until a message's
-//! time is up; then its session is told to send it again later. "Stored" is said only when the message API said so.
+//! The life of a message: [`Appender::submit`] → its sender's queue → while one batch is in flight the next one gathers → `append` → the
+//! outcome goes to its session. A failed batch is sent again with the same drafts, which is safe because of their ids, until a message's
+//! deadline; then its session asks the client to send it again. A message is acknowledged only once the message API has acknowledged it.
 //!
-//! Messages of one user stay in order: they go through one queue, a batch and its results are in order, a batch is settled before the
-//! next of that queue, and behind a message that must be sent again the session's [`Lane`] is fenced.
+//! Messages of one user stay in order: they share a queue, a batch and its results are in order, a batch is settled before the next one of
+//! its queue, and a message that must be sent again raises the session's [`RetryFence`].
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
@@ -21,55 +21,55 @@ use tokio::time::Instant;
 use transport::ApiError;
 
 use crate::backend::Backend;
-use crate::delivery::lane::Lane;
+use crate::delivery::retry_fence::RetryFence;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::traces::Traces;
 
-/// A sender hears within a second what became of a message, so that a person knows whether to type it again.
+/// A sender learns the outcome of a message within a second, so that a person knows whether to type it again.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
-/// Even a message that waited long in the queue is tried for this long.
+/// The least time for one attempt, even for a message that waited long in the queue.
 const LEAST_ATTEMPT: Duration = Duration::from_millis(50);
-/// Between two attempts.
+/// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// Batches under way at once: while one is written to the disk, another is read, or its senders are answered. The store commits
-/// together what lies there, so more of them would only be smaller.
+/// Batches in flight at once: while one is written to the disk, another is read or its senders are answered. The store commits concurrent
+/// batches together, so more of them would only be smaller.
 const QUEUES: usize = 2;
-/// Messages that wait in a queue for the batch before theirs. Overflow rule: their sessions wait for a place until their time is up.
+/// Messages in a queue that wait for a batch. Overflow rule: their sessions wait for a place until the message's deadline.
 const QUEUE: usize = 4096;
-/// What messages that wait in the queues, or are on their way to the store, may hold together: four batches' worth. Overflow rule: as above.
+/// Bytes of all messages that are queued or in flight to the store: four batches. Overflow rule: as above.
 const WAITING_BYTES: usize = 16 * 1024 * 1024;
-/// What a message holds beside its text and metadata, about.
-const BESIDE: usize = 512;
-/// Bytes of text and metadata in one batch, so that the queue's largest messages still make requests of a few MiB.
+/// The approximate size of a message besides its text and metadata.
+const OVERHEAD: usize = 512;
+/// Bytes of text and metadata in one batch, so that a request stays at a few MiB even for the longest messages.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// Takes messages. Cheap to clone.
+/// Accepts messages. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Appender {
     queues: Arc<[mpsc::Sender<Submission>]>,
-    /// Of [`WAITING_BYTES`], what is left.
+    /// What is left of [`WAITING_BYTES`].
     room: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
-/// A message's wait for a place in the queue. Dropped, the message is given up, and its outcome never comes.
+/// A message that waits for a place in the queue. If dropped, the message is given up and its outcome never arrives.
 pub(crate) type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Debug)]
 struct Submission {
     draft: Draft,
-    lane: Lane,
-    /// Of the lane, when it entered.
+    fence: RetryFence,
+    /// The epoch of the fence when the message entered.
     epoch: u64,
     deadline: Instant,
     outcome: oneshot::Sender<Outcome>,
-    /// Given back when this is settled.
+    /// Released when the submission is dropped.
     room: Option<OwnedSemaphorePermit>,
 }
 
 impl Appender {
-    /// An appender, and the workers that must be run for it.
+    /// An appender, and the workers to run for it.
     pub(crate) fn new(
         backend: &Arc<Backend>,
         metrics: &Arc<Metrics>,
@@ -85,7 +85,7 @@ impl Appender {
         (Self { queues: queues.into(), room, metrics: Arc::clone(metrics) }, workers)
     }
 
-    /// The same for every session of a user.
+    /// The queue of a user; the same for all of their sessions.
     fn queue_of(&self, sender: &UserName) -> &mpsc::Sender<Submission> {
         let mut hasher = DefaultHasher::new();
         sender.hash(&mut hasher);
@@ -93,37 +93,46 @@ impl Appender {
         &self.queues[usize::try_from(place).expect("there are few queues")]
     }
 
-    /// Puts a message into the queue, waiting for a place if need be; its outcome comes within a second.
-    pub(crate) async fn submit(&self, draft: Draft, lane: &Lane) -> oneshot::Receiver<Outcome> {
-        let (outcome, waiting) = self.offer(draft, lane);
+    /// Queues a message, waiting for a place if necessary; its outcome arrives within a second.
+    pub(crate) async fn submit(&self, draft: Draft, fence: &RetryFence) -> oneshot::Receiver<Outcome> {
+        let (outcome, waiting) = self.offer(draft, fence);
         if let Some(waiting) = waiting {
             waiting.await;
         }
         outcome
     }
 
-    /// As [`Self::submit`], without waiting: where there is no place, what is returned waits for one, and whoever offers the next message
-    /// of the same sender before that is done breaks their order.
-    pub(crate) fn offer(&self, draft: Draft, lane: &Lane) -> (oneshot::Receiver<Outcome>, Option<Waiting>) {
+    /// Like [`Self::submit`], but without waiting. If there is no place, the returned future waits for one; offering the next message of
+    /// the same sender before that future has finished breaks their order.
+    pub(crate) fn offer(
+        &self,
+        draft: Draft,
+        fence: &RetryFence,
+    ) -> (oneshot::Receiver<Outcome>, Option<Waiting>) {
         let (outcome, receiver) = oneshot::channel();
         let waits = |submission| -> Waiting {
             let appender = self.clone();
             Box::pin(async move { appender.wait_for_place(submission).await })
         };
-        (receiver, self.try_submit(draft, lane, outcome).map(waits))
+        (receiver, self.try_submit(draft, fence, outcome).map(waits))
     }
 
-    /// Hands a message back if there is no place for it now.
-    fn try_submit(&self, draft: Draft, lane: &Lane, outcome: oneshot::Sender<Outcome>) -> Option<Submission> {
+    /// Returns the message if there is no place for it now.
+    fn try_submit(
+        &self,
+        draft: Draft,
+        fence: &RetryFence,
+        outcome: oneshot::Sender<Outcome>,
+    ) -> Option<Submission> {
         let now = Instant::now();
-        self.metrics.transit.receive(&draft.sender, &draft.client_id, now);
-        let Some(epoch) = lane.enter(&draft.client_id, now) else {
-            self.metrics.outcome(&Outcome::Later);
-            let _ = outcome.send(Outcome::Later);
+        self.metrics.receive_times.receive(&draft.sender, &draft.client_id, now);
+        let Some(epoch) = fence.enter(&draft.client_id, now) else {
+            self.metrics.outcome(&Outcome::Unknown);
+            let _ = outcome.send(Outcome::Unknown);
             return None;
         };
-        let (lane, deadline) = (lane.clone(), now + ANSWER_WITHIN);
-        let mut submission = Submission { draft, lane, epoch, deadline, outcome, room: None };
+        let (fence, deadline) = (fence.clone(), now + ANSWER_WITHIN);
+        let mut submission = Submission { draft, fence, epoch, deadline, outcome, room: None };
         match Arc::clone(&self.room).try_acquire_many_owned(submission.held()) {
             Ok(room) => submission.room = Some(room),
             Err(_) => return Some(submission),
@@ -132,7 +141,7 @@ impl Appender {
             Ok(()) => None,
             Err(mpsc::error::TrySendError::Full(submission)) => Some(submission),
             Err(mpsc::error::TrySendError::Closed(submission)) => {
-                submission.settle(Outcome::Later, &self.metrics);
+                submission.settle(Outcome::Unknown, &self.metrics);
                 None
             }
         }
@@ -150,7 +159,7 @@ impl Appender {
         };
         match tokio::time::timeout_at(submission.deadline, place).await {
             Ok(Some((room, place))) => place.send(Submission { room: Some(room), ..submission }),
-            Ok(None) | Err(_) => submission.settle(Outcome::Later, &self.metrics),
+            Ok(None) | Err(_) => submission.settle(Outcome::Unknown, &self.metrics),
         }
     }
 }
@@ -161,34 +170,34 @@ impl Submission {
         body.as_str().len() + metadata.bytes()
     }
 
-    /// About what it holds in memory.
+    /// The approximate number of bytes it takes in memory.
     fn held(&self) -> u32 {
-        u32::try_from(self.bytes() + BESIDE).expect("a message is far below 4 GiB")
+        u32::try_from(self.bytes() + OVERHEAD).expect("a message is far below 4 GiB")
     }
 
     fn settle(self, outcome: Outcome, metrics: &Metrics) {
         metrics.outcome(&outcome);
-        if outcome == Outcome::Later {
-            self.lane.give_up(&self.draft.client_id, self.epoch, Instant::now());
+        if outcome == Outcome::Unknown {
+            self.fence.give_up(&self.draft.client_id, self.epoch, Instant::now());
         }
-        // A session that is gone needs no answer; the message is stored all the same.
+        // A session that has ended needs no answer; the message is stored anyway.
         let _ = self.outcome.send(outcome);
     }
 }
 
-/// Sends one queue's batches until every [`Appender`] is gone and the queue is empty.
+/// Sends the batches of one queue until every [`Appender`] is dropped and the queue is empty.
 #[derive(Debug)]
 pub(crate) struct Worker {
     backend: Arc<Backend>,
     metrics: Arc<Metrics>,
     traces: Arc<Traces>,
     waiting: mpsc::Receiver<Submission>,
-    /// Did not fit into the last batch.
+    /// The message that did not fit into the last batch.
     left_over: Option<Submission>,
 }
 
 impl Worker {
-    /// Works.
+    /// Runs until the queue is closed.
     pub(crate) async fn run(mut self) {
         while let Some(batch) = self.next_batch().await {
             self.store(batch).await;
@@ -234,7 +243,7 @@ impl Worker {
                     let refused = Outcome::Refused(detail);
                     batch.drain(..).for_each(|submission| submission.settle(refused.clone(), &self.metrics));
                 }
-                // One of them is refused; alone each gets its own answer.
+                // One of the messages is rejected; sent one by one, each gets its own answer.
                 Err(Failed::Refused(_)) => {
                     for submission in batch.drain(..) {
                         Box::pin(self.store(vec![submission])).await;
@@ -272,15 +281,15 @@ impl Worker {
         }
     }
 
-    /// Gives up those behind a message that was given up.
+    /// Gives up the messages that follow one that was given up.
     fn without_fenced(&self, batch: Vec<Submission>) -> Vec<Submission> {
         let (open, fenced): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|submission| submission.lane.is_open_for(submission.epoch));
-        fenced.into_iter().for_each(|submission| submission.settle(Outcome::Later, &self.metrics));
+            batch.into_iter().partition(|submission| submission.fence.is_open_for(submission.epoch));
+        fenced.into_iter().for_each(|submission| submission.settle(Outcome::Unknown, &self.metrics));
         open
     }
 
-    /// Tells those whose time is up; the others stay, in order.
+    /// Answers the messages past their deadline; the others stay, in order.
     fn expire(&self, batch: Vec<Submission>) -> Vec<Submission> {
         let now = Instant::now();
         let (late, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(|s| s.deadline <= now);
@@ -290,7 +299,7 @@ impl Worker {
                 "not stored in time; their senders are asked to send them again"
             );
         }
-        late.into_iter().for_each(|submission| submission.settle(Outcome::Later, &self.metrics));
+        late.into_iter().for_each(|submission| submission.settle(Outcome::Unknown, &self.metrics));
         rest
     }
 }

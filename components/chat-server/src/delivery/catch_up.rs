@@ -1,7 +1,7 @@
 //! Reads from the store what a session has not been sent, page by page, as fast as the session takes the pages.
 //!
-//! One task for each lap: conversations named one by one, then the unseen. It ends with the position of the feed at which the store
-//! was read, or when the session does not want more pages.
+//! Each pass has a task of its own: first the conversations it lists, then unread messages. It ends with the feed position at which the
+//! store was read, or when the session wants no more pages.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,55 +14,54 @@ use tokio::sync::{SemaphorePermit, mpsc};
 use transport::ApiError;
 use transport::api::Range;
 
-use crate::backend::room::Kept;
-use crate::backend::{Attempts, Trouble};
+use crate::backend::page_budget::PagePermit;
+use crate::backend::{Attempts, ReadFailure};
 use crate::server::Server;
 
-/// Events in one page. Of pages that are long, [`Room`](crate::backend::room::Room) bounds what all sessions hold together; of others a session
-/// holds three at most: what it shows, what waits for it, and what is to wait next.
+/// Events per page. The [`PageBudget`](crate::backend::page_budget::PageBudget) bounds long pages of all sessions together; of short ones a
+/// session holds at most three: the one it sends, one that waits, and one being read.
 const PAGE: usize = 64;
-/// While the store is away.
+/// The pause between flushes of the user's cursors while the store is unavailable.
 const FLUSH_AGAIN: Duration = Duration::from_millis(50);
-/// A store that has been saying for this long that it cannot read will not be able to in a moment, and the user is told.
+/// After the store has been unavailable for this long the user is told.
 const TELL_AFTER: Duration = Duration::from_secs(3);
-/// From this many conversations on it pays to ask first which of them have anything new.
+/// From this many conversations on, the pass first asks which of them have new events.
 const ASK_HEADS_FROM: usize = 4;
 
-/// What to read.
+/// What one pass reads.
 #[derive(Debug)]
-pub(crate) struct Lap {
-    /// Whose.
+pub(crate) struct Pass {
     pub(crate) user: UserName,
-    /// These conversations after that `seq`, first.
+    /// First these conversations, each after its `seq`.
     pub(crate) known: BTreeMap<ConversationId, u64>,
-    /// Then everything past the user's cursor.
-    pub(crate) unseen: bool,
-    /// Then these conversations after that `seq`.
+    /// Then everything after the user's cursor.
+    pub(crate) unread: bool,
+    /// Then these conversations, each after its `seq`.
     pub(crate) gaps: BTreeMap<ConversationId, u64>,
 }
 
-/// What was read.
+/// A result of the pass.
 #[derive(Debug)]
 pub(crate) enum Page {
-    /// The unseen are read from here on: what the feed had brought up to this position comes in a later page, or was seen.
-    Unseen(FeedPosition),
-    /// Events, in order within their conversation, and what they take of the room for pages until they were shown.
-    Events(Vec<Event>, Kept),
-    /// What is kept for the user cannot be read now; it will be tried until it can.
+    /// Unread messages are read from here on: events on the feed up to this position are in a later page or were already read.
+    UnreadFrom(FeedPosition),
+    /// Events in order within their conversation, and their share of the page budget until they have been sent.
+    Events(Vec<Event>, PagePermit),
+    /// The store is unavailable; the pass retries.
     Unreadable,
-    /// The store refuses to hand it out; it will be tried, but somebody must repair that first.
+    /// The store rejects the read; the pass retries, but an operator must repair the store first.
     Refused,
-    /// That was all, up to this position of the feed.
+    /// Everything up to this position of the feed was read.
     End(FeedPosition),
 }
 
-/// The session does not want more.
+/// The session wants no more pages.
 struct Unwanted;
 
-/// Starts a lap.
+/// Starts a pass.
 ///
-/// Bound: one page waits. Overflow rule: the next is not read before.
-pub(crate) fn start(server: &Arc<Server>, lap: Lap) -> mpsc::Receiver<Page> {
+/// Bound: one page waits. Overflow rule: the next one is not read before it is taken.
+pub(crate) fn start(server: &Arc<Server>, pass: Pass) -> mpsc::Receiver<Page> {
     let (pages, receiver) = mpsc::channel(1);
     let server_of_task = Arc::clone(server);
     server.tasks.spawn(async move {
@@ -70,30 +69,30 @@ pub(crate) fn start(server: &Arc<Server>, lap: Lap) -> mpsc::Receiver<Page> {
         tokio::select! {
             biased;
             () = pages.closed() => {}
-            // That the session does not want more is no failure.
-            _ = read(&server, lap, &pages) => {}
+            // The session may stop the pass at any time; that is no failure.
+            _ = read(&server, pass, &pages) => {}
         }
     });
     receiver
 }
 
-async fn read(server: &Server, lap: Lap, pages: &mpsc::Sender<Page>) -> Result<(), Unwanted> {
-    let Lap { user, known, unseen, gaps } = lap;
+async fn read(server: &Server, pass: Pass, pages: &mpsc::Sender<Page>) -> Result<(), Unwanted> {
+    let Pass { user, known, unread, gaps } = pass;
     let mut reader = Reader { server, user: &user, pages, told: false, limit: PAGE };
     reader.conversations(known).await?;
     let mut position = None;
-    if unseen {
-        // What was seen and is still on its way to the store would be shown again.
+    if unread {
+        // Cursor moves that have not reached the store would make it return read messages again.
         while !server.cursors.flush(&user).await {
             tokio::time::sleep(FLUSH_AGAIN).await;
         }
-        position = Some(reader.unseen().await?);
+        position = Some(reader.unread().await?);
     }
     if !gaps.is_empty() {
         reader.conversations(gaps).await?;
         position = None;
     }
-    // The position must lie behind everything that was read.
+    // The position must not be before anything that was read.
     let end = match position {
         Some(position) => position,
         None => reader.ask(1, || server.backend.api.unseen(&user, None, 1)).await.0.position,
@@ -106,15 +105,14 @@ struct Reader<'a> {
     server: &'a Server,
     user: &'a UserName,
     pages: &'a mpsc::Sender<Page>,
-    /// The session knows that something cannot be read.
+    /// Whether the session was told about a failure.
     told: bool,
-    /// How many events to ask for: fewer after a page for which there was no room.
+    /// Events to ask for: fewer after a page that did not fit into the budget.
     limit: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// Asks for so many events until there is an answer, which takes room as long as the permit is held. What stands in the way is told
-    /// once.
+    /// Asks for this many events until the store answers; the permit reserves their memory. A failure is reported to the session once.
     async fn ask<T, F: Future<Output = Result<T, ApiError>>>(
         &mut self,
         events: usize,
@@ -123,7 +121,7 @@ impl<'a> Reader<'a> {
         let backend = &self.server.backend;
         let mut attempts = Attempts::default();
         loop {
-            let reading = backend.room.to_read(events).await;
+            let reading = backend.pages.permit_read(events).await;
             match backend.attempt(&mut attempts, &read).await {
                 Ok(answer) => return (answer, reading),
                 Err(failed) => {
@@ -135,24 +133,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Tells the session, where there is a reason to; says whether it was told.
-    async fn tell(&self, why: Trouble) -> bool {
+    /// Reports a failure to the session if it must know; returns whether it did.
+    async fn tell(&self, why: ReadFailure) -> bool {
         match why {
-            Trouble::Unreachable => false,
-            // Where a page waits for the session, it is told with a later attempt.
-            Trouble::Unavailable(so_long) => {
+            ReadFailure::Unreachable => false,
+            // If a page still waits for the session, a later attempt reports the failure.
+            ReadFailure::Unavailable(so_long) => {
                 so_long >= TELL_AFTER && self.pages.try_send(Page::Unreadable).is_ok()
             }
-            // The next attempt is not soon, so it can wait until the session has taken the page before.
-            Trouble::Refused => self.pages.send(Page::Refused).await.is_ok(),
+            // The next attempt is far away, so this can wait until the session has taken the page before.
+            ReadFailure::Refused => self.pages.send(Page::Refused).await.is_ok(),
         }
     }
 
-    /// Room for these events until the session has shown them; where there is none, they are read again one by one.
-    fn keep(&mut self, events: &[Event]) -> Option<Kept> {
-        let kept = self.server.backend.room.to_keep(events);
-        self.limit = if kept.is_some() { PAGE.min(self.limit * 2) } else { 1 };
-        kept
+    /// Reserves memory for these events until the session has sent them; without it they are read again one by one.
+    fn keep(&mut self, events: &[Event]) -> Option<PagePermit> {
+        let permit = self.server.backend.pages.reserve_events(events);
+        self.limit = if permit.is_some() { PAGE.min(self.limit * 2) } else { 1 };
+        permit
     }
 
     async fn hand_on(&self, page: Page) -> Result<(), Unwanted> {
@@ -166,11 +164,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Leaves out the conversations that end where the session is.
+    /// Removes the conversations in which the session is up to date.
     async fn with_news(&mut self, mut after: BTreeMap<ConversationId, u64>) -> BTreeMap<ConversationId, u64> {
         if after.len() >= ASK_HEADS_FROM {
             let (api, user) = (&self.server.backend.api, self.user);
-            // Each has its last event.
+            // Each conversation has its last event.
             let (recent, _reading) = self.ask(PAGE_EVENTS, || api.conversations(user)).await;
             for summary in recent.conversations {
                 if after.get(&summary.conversation).is_some_and(|seq| *seq >= summary.head) {
@@ -187,30 +185,30 @@ impl<'a> Reader<'a> {
             let limit = self.limit;
             let (page, reading) =
                 self.ask(limit, || api.events(conversation, Range::After(after), limit)).await;
-            let Some(kept) = self.keep(&page.events) else { continue };
+            let Some(permit) = self.keep(&page.events) else { continue };
             drop(reading);
             let Some(last) = page.events.last() else { return Ok(()) };
             after = last.seq;
-            self.hand_on(Page::Events(page.events, kept)).await?;
+            self.hand_on(Page::Events(page.events, permit)).await?;
             if !page.more {
                 return Ok(());
             }
         }
     }
 
-    async fn unseen(&mut self) -> Result<FeedPosition, Unwanted> {
+    async fn unread(&mut self) -> Result<FeedPosition, Unwanted> {
         let (api, user) = (&self.server.backend.api, self.user);
         let mut next: Option<String> = None;
         loop {
             let limit = self.limit;
             let (page, reading) = self.ask(limit, || api.unseen(user, next.as_deref(), limit)).await;
-            let Some(kept) = self.keep(&page.events) else { continue };
+            let Some(permit) = self.keep(&page.events) else { continue };
             drop(reading);
             if next.is_none() {
-                self.hand_on(Page::Unseen(page.began)).await?;
+                self.hand_on(Page::UnreadFrom(page.began)).await?;
             }
             if !page.events.is_empty() {
-                self.hand_on(Page::Events(page.events, kept)).await?;
+                self.hand_on(Page::Events(page.events, permit)).await?;
             }
             next = page.next;
             if next.is_none() {

@@ -1,11 +1,11 @@
-//! Moves cursors: the latest place of each is kept and sent to the message API in batches.
+//! Moves cursors: the latest position of each is held back briefly and sent to the message API in batches.
 //!
-//! The life of a move: [`Cursors::advance`] → merged with an earlier one of the same cursor → within [`GATHER`] posted with the
-//! others → on failure kept, and posted again; a move that the message API refuses is dropped alone. A login posts what waits for its user in a request of its own ([`Cursors::flush`]): it
-//! waits for moves of that user alone, however many of others there are. A move that is lost means that an event is shown again,
-//! never that one is not shown.
+//! The life of a move: [`Cursors::advance`] → merged with an earlier move of the same cursor → sent with others within [`GATHER`] → retried
+//! if that fails; a move that the message API rejects is dropped alone. A login sends the moves of its user in a request of its own
+//! ([`Cursors::flush`]), and waits for moves of that user alone, however many others there are. If a move is lost, an event is shown again;
+//! no event is lost.
 
-mod waiting;
+mod pending_moves;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -16,20 +16,20 @@ use protocol::{ConversationId, UserName};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::backend::Backend;
-use waiting::{Batch, Cursor, Waiting};
+use pending_moves::{Batch, Cursor, Waiting};
 
-/// Moves gather for this long, so that a lively conversation costs one write and not hundreds.
+/// Moves are gathered for this long, so that a busy conversation costs one write instead of hundreds.
 const GATHER: Duration = Duration::from_millis(50);
-/// Moves in one request. A login waits for a whole request where it carries a move of its user, so not more.
+/// Moves per request. Bounded because a login waits for a whole request if that carries a move of its user.
 const BATCH: usize = 256;
-/// Requests of logins at once. When everybody comes back at the same time, a few at a time do.
+/// Concurrent requests of logins, also when all users reconnect at the same time.
 const FLUSHES: usize = 8;
-/// How long a login waits for moves of its user to get there.
+/// The longest that a login waits for moves of its user to be stored.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
-/// Between two attempts while the message API is unavailable.
+/// The pause between attempts while the message API is unavailable.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Cursors on their way to the store.
+/// Cursor moves on their way to the store.
 #[derive(Debug)]
 pub(crate) struct Cursors {
     backend: Arc<Backend>,
@@ -39,16 +39,16 @@ pub(crate) struct Cursors {
     wake: Notify,
 }
 
-/// How many batches came to an end.
+/// Counts of completed batches.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Landed {
     all: u64,
-    /// Those of which nobody knows that they are stored.
+    /// Batches that are not known to be stored.
     failed: u64,
 }
 
 impl Cursors {
-    /// Nothing waits.
+    /// Without moves.
     pub(crate) fn new(backend: Arc<Backend>) -> Arc<Self> {
         Arc::new(Self {
             backend,
@@ -63,7 +63,7 @@ impl Cursors {
         self.waiting.lock().expect("nobody panics while holding this lock")
     }
 
-    /// A user has seen a conversation up to here.
+    /// Records that a user has read a conversation up to `seq`.
     pub(crate) fn advance(
         &self,
         user: &UserName,
@@ -75,7 +75,7 @@ impl Cursors {
         self.wake.notify_one();
     }
 
-    /// Posts what gathers, for ever.
+    /// Sends gathered moves, forever.
     pub(crate) async fn run(&self) {
         loop {
             self.wake.notified().await;
@@ -88,14 +88,14 @@ impl Cursors {
         }
     }
 
-    /// Waits until a user's moves are in the store, at most [`FLUSH_TIMEOUT`]; says whether they are.
+    /// Waits until a user's moves are stored, at most [`FLUSH_TIMEOUT`]; returns whether they are.
     pub(crate) async fn flush(&self, user: &UserName) -> bool {
-        // While the store is unavailable the moves wait here, and they are posted when it is back.
+        // While the store is unavailable the moves stay queued, and are sent when it is back.
         tokio::time::timeout(FLUSH_TIMEOUT, self.flush_own(user)).await.unwrap_or(false)
     }
 
-    /// What waits is posted; what is in flight already is waited for. Moves that come in meanwhile are not: a client that sends
-    /// `seen` all the time does not hold up its user's other sessions.
+    /// Sends the user's queued moves and waits for those in flight, but not for moves that arrive meanwhile: a client that keeps sending
+    /// `seen` does not delay its user's other sessions.
     async fn flush_own(&self, user: &UserName) -> bool {
         let mut landed = self.landed.subscribe();
         let before = *landed.borrow_and_update();
@@ -108,13 +108,13 @@ impl Cursors {
             }
         }
         while self.waiting().any_in_flight(user, &earlier) {
-            // The sender is in our hands.
+            // Cannot fail: `self` owns the sender.
             let _ = landed.changed().await;
         }
         earlier.is_empty() || landed.borrow().failed == before.failed
     }
 
-    /// Waits until everything is in the store, at most [`FLUSH_TIMEOUT`].
+    /// Waits until all moves are stored, at most [`FLUSH_TIMEOUT`].
     pub(crate) async fn flush_all(&self) {
         let all = async {
             let mut landed = self.landed.subscribe();
@@ -127,7 +127,7 @@ impl Cursors {
                 } else if self.waiting().is_empty() {
                     return;
                 } else {
-                    // Others are in flight; the sender is in our hands.
+                    // Other moves are in flight. The wait cannot fail: `self` owns the sender.
                     let _ = landed.changed().await;
                 }
             }
@@ -140,17 +140,17 @@ impl Cursors {
         Some(InFlight { cursors: self, batch, done: 0 })
     }
 
-    /// Posts a batch, in several requests where it is a large one; says whether that worked. A refused move counts as posted: it
-    /// would be refused again.
+    /// Sends a batch in requests of at most [`BATCH`] moves; returns whether that succeeded. A rejected move counts as sent: it would be
+    /// rejected again.
     async fn post(&self, mut batch: InFlight<'_>) -> bool {
         let (mut refused, mut why) = (0, None);
-        // From the first to the last, so that what is done is known when this is given up.
+        // In order, so that `done` is correct if this future is dropped.
         let mut parts: Vec<&[(Cursor, u64)]> = batch.batch.moves.rchunks(BATCH).collect();
         while let Some(part) = parts.pop() {
             match self.backend.api.move_cursors(part.iter().map(cursor_move).collect()).await {
                 Ok(()) => batch.done += part.len(),
                 Err(error) if error.is_retryable() => return false,
-                // One of them is refused: halved until it is alone, it takes a few requests, and the others are moved.
+                // One of the moves is rejected. The batch is halved until that one is alone; the others are moved.
                 Err(_) if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
@@ -179,11 +179,11 @@ fn cursor_move(((user, device, conversation), seq): &(Cursor, u64)) -> CursorMov
     CursorMove { user, device, conversation, seq: *seq }
 }
 
-/// Moves that are being posted. Those that are not done wait again when this is dropped.
+/// Moves being sent. Those that are not done are queued again when this is dropped.
 struct InFlight<'a> {
     cursors: &'a Cursors,
     batch: Batch,
-    /// So many of them, from the first on, are stored or were refused.
+    /// The number of moves, from the first on, that are stored or were rejected.
     done: usize,
 }
 

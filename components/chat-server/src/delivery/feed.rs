@@ -1,4 +1,4 @@
-//! Follows the feed of committed events and hands each to the hub, across restarts of the message API.
+//! Follows the feed of committed events and passes each to the hub, across restarts of the message API.
 
 use std::time::Duration;
 
@@ -15,29 +15,28 @@ use crate::directory::client_book::ClientBook;
 use crate::metrics::Metrics;
 use crate::traces::Traces;
 
-/// The message API is back within a second after any crash; events wait for us meanwhile.
+/// The message API is back within a second after a crash; events wait for us meanwhile.
 const RETRY_CAP: Duration = Duration::from_millis(500);
 
-/// The state of the feed, for whoever waits for the first attempt to connect.
+/// The state of the feed connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
-    /// Not tried yet.
     Untried,
-    /// Tried; the message API did not answer, or went away.
+    /// The message API did not answer, or the connection was lost.
     Down,
-    /// Events come in.
+    /// Connected.
     Up,
 }
 
-/// Where what comes in is noted.
+/// What the feed updates besides the hub.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Noted<'s> {
+pub(crate) struct Observers<'s> {
     pub(crate) metrics: &'s Metrics,
     pub(crate) traces: &'s Traces,
     pub(crate) client_book: &'s ClientBook,
 }
 
-/// Why a feed is left.
+/// Why a feed connection ended.
 #[derive(Debug, thiserror::Error)]
 enum End {
     #[error(transparent)]
@@ -48,12 +47,17 @@ enum End {
     NoStart,
 }
 
-/// Follows the feed, for ever.
-pub(crate) async fn follow(backend: &Backend, hub: &Hub, noted: Noted<'_>, link: &watch::Sender<Link>) {
+/// Follows the feed, forever.
+pub(crate) async fn follow(
+    backend: &Backend,
+    hub: &Hub,
+    observers: Observers<'_>,
+    link: &watch::Sender<Link>,
+) {
     let mut position = None;
     let mut backoff = Backoff::new(Duration::from_millis(50), RETRY_CAP);
     loop {
-        let Err(end) = connected(backend, hub, noted, link, &mut position, &mut backoff).await;
+        let Err(end) = connected(backend, hub, observers, link, &mut position, &mut backoff).await;
         let was = link.send_replace(Link::Down);
         let error = kit::failure::chain(&end);
         if was == Link::Up {
@@ -68,15 +72,15 @@ pub(crate) async fn follow(backend: &Backend, hub: &Hub, noted: Noted<'_>, link:
 async fn connected(
     backend: &Backend,
     hub: &Hub,
-    noted: Noted<'_>,
+    observers: Observers<'_>,
     link: &watch::Sender<Link>,
     position: &mut Option<FeedPosition>,
     backoff: &mut Backoff,
 ) -> Result<std::convert::Infallible, End> {
     let mut feed = backend.api.feed(*position).await?;
-    let mut at = start(&mut feed, hub, noted, *position).await?;
+    let mut at = start(&mut feed, hub, observers, *position).await?;
     *position = Some(at);
-    // An empty batch stores nothing and tells what "stored" means there.
+    // An empty batch stores nothing, and its answer has the store's durability.
     if let Ok(answer) = backend.api.append(Vec::new()).await {
         backend.set_durability(answer.durability);
     }
@@ -88,11 +92,11 @@ async fn connected(
             FeedFrame::Event { index, event } if index == at.index + 1 => {
                 let arrived = Instant::now();
                 at.index = index;
-                noted.metrics.events.add(1);
-                noted.traces.on_feed(&event);
-                let received = noted.metrics.transit.take(&event.sender, &event.client_id, arrived);
+                observers.metrics.events.add(1);
+                observers.traces.on_feed(&event);
+                let received = observers.metrics.receive_times.take(&event.sender, &event.client_id, arrived);
                 hub.dispatch(*event, received, at);
-                noted.metrics.fan_out.note(arrived.elapsed());
+                observers.metrics.fan_out.note(arrived.elapsed());
                 *position = Some(at);
             }
             FeedFrame::Seen { index, user, conversation, seq } if index == at.index + 1 => {
@@ -111,11 +115,11 @@ async fn connected(
     }
 }
 
-/// Reads the first frame. Unless it goes on where we were, every session must read from the store.
+/// Reads the first frame. If it does not continue where we were, every session must read from the store.
 async fn start(
     feed: &mut ApiFeed,
     hub: &Hub,
-    noted: Noted<'_>,
+    observers: Observers<'_>,
     wanted: Option<FeedPosition>,
 ) -> Result<FeedPosition, End> {
     let FeedFrame::Start { epoch, index, resumed, log } = feed.next().await? else {
@@ -126,7 +130,7 @@ async fn start(
         hub.set_log(log);
     }
     if !(resumed && wanted == Some(at)) {
-        noted.client_book.forget();
+        observers.client_book.forget();
         hub.restart(at);
     }
     Ok(at)

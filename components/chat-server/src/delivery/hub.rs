@@ -1,7 +1,7 @@
-//! Brings each event to the sessions it concerns, and knows who they are.
+//! Delivers each event to the sessions concerned, and knows which those are.
 //!
-//! The life of an event: [`Hub::dispatch`], in the feed's order → its receiver's sessions → the sender's other sessions that mirror it
-//! → each one's inbox, where it is queued or left to the store. Nothing here waits for anybody.
+//! The life of an event: [`Hub::dispatch`], in the feed's order → the recipient's sessions → the sender's other sessions that mirror it →
+//! each one's inbox, where it is queued or left to the store. Nothing here waits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -13,46 +13,45 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::delivery::inbox::{Backlog, Bounds};
-use crate::delivery::outlet::Outlet;
+use crate::delivery::inbox::{Backlog, QueueLimits};
 use crate::delivery::rendered::Rendered;
+use crate::delivery::session_handle::SessionHandle;
 use crate::dialect::Dialect;
 use crate::directory::roster::{Claim, JoinError, Joined, Roster};
 
-/// Most events that wait for one session; bytes are bounded by the configuration.
+/// The maximum number of events queued for one session; the configuration bounds their bytes.
 const QUEUED_EVENTS: usize = 2048;
 
-/// Sessions by user, and how far the feed has come.
+/// The sessions of each user, and the position of the feed.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    roster: RwLock<Roster<Arc<Outlet>>>,
-    /// Set behind the last dispatched event, so that whoever reads it knows that event was offered.
+    roster: RwLock<Roster<Arc<SessionHandle>>>,
+    /// Set after the last event was dispatched, so that a reader of the position knows that the event was offered.
     position: Mutex<Option<FeedPosition>>,
-    /// Which log the store keeps.
+    /// The id of the store's log.
     log: Mutex<Option<Uuid>>,
-    /// The last change of presence that was announced.
+    /// The index of the last announced presence change.
     announced: watch::Sender<u64>,
     ids: AtomicU64,
-    bounds: Bounds,
+    bounds: QueueLimits,
 }
 
-/// A session's place among the others. Leaves when it is dropped.
+/// A session's entry in the roster, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Membership {
     hub: Arc<Hub>,
-    /// The user.
     pub(crate) name: UserName,
-    /// The session's mailbox.
-    pub(crate) outlet: Arc<Outlet>,
-    /// Opens the name to further sessions.
+    /// The rest of the server reaches the session through it.
+    pub(crate) handle: Arc<SessionHandle>,
+    /// Grants access to the name to further sessions.
     pub(crate) token: Secret,
-    /// Changes of presence after this one are news.
+    /// The index of the last presence change that the client knows.
     pub(crate) presence: u64,
     has_left: bool,
 }
 
 impl Hub {
-    /// Nobody is there. At most `outbox_bytes` wait for one session.
+    /// Without sessions. At most `outbox_bytes` are queued for one session.
     pub(crate) fn new(outbox_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
             roster: RwLock::default(),
@@ -60,19 +59,19 @@ impl Hub {
             log: Mutex::default(),
             announced: watch::Sender::new(0),
             ids: AtomicU64::new(0),
-            bounds: Bounds::new(QUEUED_EVENTS, outbox_bytes),
+            bounds: QueueLimits::new(QUEUED_EVENTS, outbox_bytes),
         })
     }
 
-    fn roster(&self) -> RwLockReadGuard<'_, Roster<Arc<Outlet>>> {
+    fn roster(&self) -> RwLockReadGuard<'_, Roster<Arc<SessionHandle>>> {
         self.roster.read().expect("nobody panics while holding this lock")
     }
 
-    fn roster_mut(&self) -> RwLockWriteGuard<'_, Roster<Arc<Outlet>>> {
+    fn roster_mut(&self) -> RwLockWriteGuard<'_, Roster<Arc<SessionHandle>>> {
         self.roster.write().expect("nobody panics while holding this lock")
     }
 
-    /// Adds a session that has `backlog` to read first.
+    /// Adds a session that must read `backlog` first.
     pub(crate) fn join(
         self: &Arc<Self>,
         name: &UserName,
@@ -81,16 +80,16 @@ impl Hub {
         backlog: Backlog,
     ) -> Result<Membership, JoinError> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let outlet = Outlet::new(id, dialect, self.bounds.clone(), backlog);
-        // Without randomness from the system nobody joins: a token that can be guessed opens the name to everybody.
+        let handle = SessionHandle::new(id, dialect, self.bounds.clone(), backlog);
+        // Without the system's randomness nobody joins: a token that can be guessed would open the name to everybody.
         let token = Secret::random().map_err(|_| JoinError::TooMany)?;
         let mut roster = self.roster_mut();
-        let Joined { name, token, presence } = roster.join(name, claim, &outlet, token)?;
+        let Joined { name, token, presence } = roster.join(name, claim, &handle, token)?;
         drop(roster);
-        Ok(Membership { hub: Arc::clone(self), name, outlet, token, presence, has_left: false })
+        Ok(Membership { hub: Arc::clone(self), name, handle, token, presence, has_left: false })
     }
 
-    /// Brings an event to the sessions it concerns. `received` is when its message came in, where that is known.
+    /// Delivers an event. `received` is when its message arrived here, if known.
     pub(crate) fn dispatch(&self, event: Event, received: Option<Instant>, at: FeedPosition) {
         let roster = self.roster();
         let to_self = event.conversation.is_note_to_self();
@@ -100,13 +99,13 @@ impl Hub {
         drop(roster);
         if !receivers.is_empty() || !senders.is_empty() {
             let event = Arc::new(Rendered::new(event, received));
-            receivers.iter().for_each(|outlet| outlet.deliver(&event, false, at));
-            senders.iter().for_each(|outlet| outlet.deliver(&event, true, at));
+            receivers.iter().for_each(|handle| handle.deliver(&event, false, at));
+            senders.iter().for_each(|handle| handle.deliver(&event, true, at));
         }
         self.set_position(at);
     }
 
-    /// A user has seen a conversation in a way of which no session knows.
+    /// A user has read a conversation outside of any session, such as over REST.
     pub(crate) fn was_seen(
         &self,
         user: &UserName,
@@ -115,31 +114,34 @@ impl Hub {
         at: FeedPosition,
     ) {
         let sessions: Vec<_> = mirrors(&self.roster(), user).cloned().collect();
-        sessions.iter().for_each(|outlet| outlet.tell_seen(conversation, seq));
+        sessions.iter().for_each(|handle| handle.tell_seen(conversation, seq));
         self.tell_delivered(user, conversation, seq);
         self.set_position(at);
     }
 
-    /// The log that the store keeps, where that is known.
+    /// The id of the store's log, if known.
     pub(crate) fn log(&self) -> Option<Uuid> {
         *self.log.lock().expect("nobody panics while holding this lock")
     }
 
-    /// The store keeps this log. Clients that remember places in another one are sent away, to begin anew.
+    /// Sets the id of the store's log. Clients that hold cursors of another log must reconnect and start again.
     pub(crate) fn set_log(&self, log: Uuid) {
         let before = self.log.lock().expect("nobody panics while holding this lock").replace(log);
         if before.is_some_and(|before| before != log) {
             tracing::warn!("the store was replaced or restored; clients start over");
         }
         let roster = self.roster();
-        roster.all().filter(|outlet| outlet.remembers_other_log(log)).for_each(|outlet| outlet.send_away());
+        roster
+            .all()
+            .filter(|handle| handle.remembers_other_log(log))
+            .for_each(|handle| handle.require_reconnect());
     }
 
-    /// A feed began here and may have lost events: every session reads from the store.
+    /// A feed began at this position and may have lost events: every session reads from the store.
     pub(crate) fn restart(&self, at: FeedPosition) {
         self.set_position(at);
         let sessions: Vec<_> = self.roster().all().cloned().collect();
-        sessions.iter().for_each(|outlet| outlet.lose());
+        sessions.iter().for_each(|handle| handle.mark_lost());
     }
 
     fn set_position(&self, at: FeedPosition) {
@@ -152,7 +154,7 @@ impl Hub {
         here.is_some_and(|here| here.epoch == position.epoch && here.index >= position.index)
     }
 
-    /// Shows the others online, in the order they came, to `show`, which must not keep long.
+    /// Passes the other users online, in order of login, to `show`, which holds a lock and must be short.
     pub(crate) fn with_others<T>(
         &self,
         name: &UserName,
@@ -161,14 +163,14 @@ impl Hub {
         show(&mut self.roster().others(name))
     }
 
-    /// Has a user's sessions find out whether their peers live.
+    /// Makes a user's sessions probe their peers.
     pub(crate) fn challenge(&self, name: &UserName) {
-        self.roster().sessions(name).iter().for_each(|outlet| outlet.challenge());
+        self.roster().sessions(name).iter().for_each(|handle| handle.challenge());
     }
 
-    /// Whether the peer of one of a user's sessions has shown life since they were challenged.
-    pub(crate) fn lives(&self, name: &UserName) -> bool {
-        self.roster().sessions(name).iter().any(|outlet| outlet.lives())
+    /// Whether the peer of one of a user's sessions has answered since the challenge.
+    pub(crate) fn is_alive(&self, name: &UserName) -> bool {
+        self.roster().sessions(name).iter().any(|handle| handle.is_alive())
     }
 
     /// Whether a user is online.
@@ -176,58 +178,58 @@ impl Hub {
         self.roster().is_online(name)
     }
 
-    /// One of a user's sessions has shown a conversation; the others are told.
+    /// Tells a user's other sessions that one of them has shown a conversation.
     pub(crate) fn tell_seen(&self, by: &Membership, conversation: &ConversationId, seq: u64) {
         let others: Vec<_> =
-            mirrors(&self.roster(), &by.name).filter(|s| s.id != by.outlet.id).cloned().collect();
-        others.iter().for_each(|outlet| outlet.tell_seen(conversation, seq));
+            mirrors(&self.roster(), &by.name).filter(|s| s.id != by.handle.id).cloned().collect();
+        others.iter().for_each(|handle| handle.tell_seen(conversation, seq));
     }
 
-    /// A user has a conversation up to here: the other user's sessions that want to know are told.
+    /// Tells the other user's sessions that want receipts that a user has a conversation up to here.
     pub(crate) fn tell_delivered(&self, to: &UserName, conversation: &ConversationId, seq: u64) {
-        // What one says to oneself is not delivered to anybody else.
+        // A note to self is not delivered to anybody else.
         let Some(Ok(sender)) = conversation.dm_partner(to).map(UserName::parse) else { return };
         if sender == *to {
             return;
         }
         let sessions: Vec<_> =
-            mirrors(&self.roster(), &sender).filter(|outlet| outlet.wants_receipts()).cloned().collect();
-        sessions.iter().for_each(|outlet| outlet.tell_delivered(conversation, seq));
+            mirrors(&self.roster(), &sender).filter(|handle| handle.wants_receipts()).cloned().collect();
+        sessions.iter().for_each(|handle| handle.tell_delivered(conversation, seq));
     }
 
-    /// Says when there are changes of presence to be asked for.
+    /// Notifies about new presence changes.
     pub(crate) fn watch_presence(&self) -> watch::Receiver<u64> {
         self.announced.subscribe()
     }
 
-    /// Announces what changed since the last time; called a few times a second, so that many changes wake everybody once.
+    /// Announces new presence changes; called a few times a second, so that many changes wake each session once.
     pub(crate) fn announce_presence(&self) {
         let latest = self.roster().presence().latest();
         self.announced.send_if_modified(|announced| std::mem::replace(announced, latest) != latest);
     }
 
-    /// The first `limit` changes of presence after an index.
+    /// The first `limit` presence changes after an index.
     pub(crate) fn presence_since(&self, index: u64, limit: usize) -> Vec<(u64, UserName, bool)> {
         self.roster().presence().since(index, limit)
     }
 
-    /// How many sessions and users there are.
+    /// The number of sessions and of users.
     pub(crate) fn counts(&self) -> (usize, usize) {
         self.roster().counts()
     }
 }
 
-/// A user's sessions that show what the user says and reads elsewhere.
+/// A user's sessions that mirror what the user sends and reads in others.
 fn mirrors<'r>(
-    roster: &'r Roster<Arc<Outlet>>,
+    roster: &'r Roster<Arc<SessionHandle>>,
     name: &UserName,
-) -> impl Iterator<Item = &'r Arc<Outlet>> + use<'r> {
-    roster.sessions(name).iter().filter(|session| session.dialect.manner().mirrors)
+) -> impl Iterator<Item = &'r Arc<SessionHandle>> + use<'r> {
+    roster.sessions(name).iter().filter(|session| session.dialect.capabilities().mirrors)
 }
 
 impl Membership {
-    /// Everyone online in the order they came, this user last even where an older session of theirs is there. Later changes of presence
-    /// are news.
+    /// All users online in order of login, this user last even if an older session of theirs exists. Later presence changes are new to this
+    /// session.
     pub(crate) fn online(&mut self) -> Vec<UserName> {
         let roster = self.hub.roster();
         let mut online: Vec<UserName> = roster.others(&self.name).cloned().collect();
@@ -236,17 +238,17 @@ impl Membership {
         online
     }
 
-    /// The names of those who came before this user, and theirs last, as a text that `show` must not keep long.
+    /// Passes the names of those who logged in before this user, and theirs last, to `show`, which holds a lock and must be short.
     pub(crate) fn show_online<T>(&self, show: impl FnOnce(&str) -> T) -> T {
-        show(self.hub.roster().listing().up_to(&self.name))
+        show(self.hub.roster().online_names().up_to(&self.name))
     }
 }
 
 impl Membership {
-    /// Gives the name back before the session is over, which may still have to do with what its peer sent. Once is enough.
+    /// Leaves the roster before the session is over, which may still process input of its peer. Idempotent.
     pub(crate) fn leave(&mut self) {
         if !std::mem::replace(&mut self.has_left, true) {
-            self.hub.roster_mut().leave(&self.name, &self.outlet);
+            self.hub.roster_mut().leave(&self.name, &self.handle);
         }
     }
 }

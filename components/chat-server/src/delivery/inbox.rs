@@ -1,24 +1,25 @@
-//! What waits to be sent to one session, and how what the store replays and what happens meanwhile become one stream without gap
-//! or double.
+//! The queue of one session: it joins what the store replays and what the feed brings into one stream without gaps or duplicates.
 //!
-//! The life of an event, as the feed brings it ([`Inbox::offer`]):
-//! * `Live`: it is queued, and sent. When the queue is full it is dropped as a whole; for each conversation in it the place where
-//!   reading must begin goes to the [`Backlog`], and the session is `CatchingUp`.
-//! * `CatchingUp`, `Reading`: it waits in the same queue, with a smaller bound and the same overflow rule. In a conversation that
-//!   the backlog names it is not even queued: it will be read.
-//! * A *lap* ([`Inbox::begin`] to [`Inbox::finish`]) reads the backlog from the store. [`Inbox::show`] notes what it showed. When a
-//!   lap ends and the backlog is empty, the queue loses what was shown and the session is `Live`; otherwise another lap follows.
+//! The life of an event from the feed ([`Inbox::offer`]):
+//! * `Live`: it is queued and sent. If the queue is full, the whole queue is dropped; for each of its conversations the `seq` after which
+//!   to read goes to the [`Backlog`], and the session is `CatchingUp`.
+//! * `CatchingUp`, `Reading`: it waits in the same queue, with a smaller bound and the same overflow rule. If the backlog lists its
+//!   conversation it is not queued: it will be read.
+//! * A *pass* ([`Inbox::begin_pass`] to [`Inbox::finish_pass`]) reads the backlog from the store; [`Inbox::show`] records what it showed.
+//!   If the backlog is empty at the end of a pass, events that were shown are removed from the queue and the session is `Live`; otherwise
+//!   another pass follows.
 //!
-//! Why there is no gap: a session is known to the feed before its first read, so an event is either committed before that read
-//! begins, which then finds it, or is offered after. Why there is no double: whatever the lap showed is passed over when the feed
-//! brings it, until the feed is past the position at which the store was read. What an earlier session of the user showed lies below
-//! the user's cursor, so no lap shows it; but a feed that lags brings it to the session that came after. So where lines are spoken, which
-//! have no ids, everything up to the place in the feed where a lap began to read the unseen ([`Inbox::reads_unseen_from`]) is passed over
-//! too: the lap shows it, or it was seen. Not so in the native dialect, where a session of another device may have seen it and this one not.
+//! Why there is no gap: a session is registered with the feed before its first read, so an event is either committed before that read
+//! begins, which then finds it, or is offered afterwards. Why there is no duplicate: an event that the pass showed is skipped when the feed
+//! brings it, until the feed is past the position at which the store was read. What an earlier session of the user showed is before the
+//! user's cursor, so no pass shows it; but a lagging feed may still bring it to the new session. In line dialects, which have no ids,
+//! everything up to the feed position at which a pass began to read unread messages ([`Inbox::reads_unread_from`]) is therefore skipped
+//! too: the pass shows it, or it was already read. Not so in the native dialect, where a session of another device may have read it and
+//! this one has not.
 //!
 //! Pure: no clock, no lock, no socket.
 
-mod load;
+mod queue_memory;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -26,55 +27,55 @@ use std::sync::Arc;
 use protocol::api::FeedPosition;
 use protocol::{ConversationId, Event};
 
+use crate::delivery::last_seqs::LastSeqsByDirection;
 use crate::delivery::login_time::LoginTime;
-use crate::delivery::positions::Lanes;
 use crate::delivery::rendered::Rendered;
-use load::{AllQueues, Load};
+use queue_memory::{QueueMemory, TotalQueueMemory};
 
-/// Conversations a lap remembers having shown. The overlap with the feed is among those that moved last.
+/// Conversations for which a pass remembers what it showed. Those that also arrive on the feed moved last.
 const SHOWN: usize = 2048;
-/// Conversations a backlog names one by one. Overflow rule: it becomes "everything unseen".
+/// Conversations that a backlog lists. Overflow rule: it becomes "everything unread".
 const BACKLOG: usize = 4096;
-/// While catching up the queue has this part of its bounds: what waits there is read from the store just as well.
+/// While catching up the queue has this fraction of its bounds: what does not fit is read from the store anyway.
 const PENDING_SHARE: usize = 8;
 
-/// How much may wait.
+/// The bounds of a queue.
 #[derive(Debug, Clone)]
-pub(crate) struct Bounds {
+pub(crate) struct QueueLimits {
     events: usize,
-    /// About.
+    /// Approximate.
     bytes: usize,
-    /// What waits for everybody who has the same bounds is bounded, too.
-    all: AllQueues,
+    /// The bound of all queues together, shared by those with the same limits.
+    all: TotalQueueMemory,
 }
 
-impl Bounds {
-    /// So many events, and about as many bytes, for each of those who share them.
+impl QueueLimits {
+    /// At most this many events and about this many bytes per queue.
     pub(crate) fn new(events: usize, bytes: usize) -> Self {
-        Self { events, bytes, all: AllQueues::default() }
+        Self { events, bytes, all: TotalQueueMemory::default() }
     }
 }
 
-/// How what is read from the store is shown in the text dialect.
+/// How the text dialect renders what is read from the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// As kept for somebody who was offline.
+    /// As stored for a user who was offline.
     Stored,
-    /// As kept, but for what was stored since the login: that came while the user was online.
+    /// As stored, except for messages stored since the login: these arrived while the user was online.
     SinceLogin(LoginTime),
-    /// As it would have looked live: the session was there, and slow.
+    /// As live: the session was online, and slow.
     Live,
 }
 
 /// What must be read from the store, in this order.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Backlog {
-    /// These conversations after that `seq`, which the client is known to hold.
+    /// These conversations after that `seq`, which the client is known to have.
     pub(crate) known: BTreeMap<ConversationId, u64>,
-    /// Everything past the user's cursor.
-    pub(crate) unseen: Option<Style>,
-    /// These conversations after that `seq`, where a queue was dropped. They come last: what lies before the drop may be among the
-    /// unseen, and once something later was shown it would pass for shown.
+    /// Everything after the user's cursor.
+    pub(crate) unread: Option<Style>,
+    /// These conversations after that `seq`, where a queue was dropped. They come last: events before the drop may be unread, and would
+    /// count as shown once something later was shown.
     pub(crate) gaps: BTreeMap<ConversationId, u64>,
     /// The feed may have lost events of any conversation.
     pub(crate) lost: bool,
@@ -82,7 +83,7 @@ pub(crate) struct Backlog {
 
 impl Backlog {
     fn is_empty(&self) -> bool {
-        self.known.is_empty() && self.unseen.is_none() && self.gaps.is_empty()
+        self.known.is_empty() && self.unread.is_none() && self.gaps.is_empty()
     }
 
     fn names(&self, conversation: &ConversationId) -> bool {
@@ -96,12 +97,12 @@ impl Backlog {
         } else if self.gaps.len() < BACKLOG {
             self.gaps.insert(event.conversation.clone(), base);
         } else {
-            self.everything();
+            self.add_everything();
         }
     }
 
-    fn everything(&mut self) {
-        self.unseen.get_or_insert(Style::Live);
+    fn add_everything(&mut self) {
+        self.unread.get_or_insert(Style::Live);
         self.lost = true;
     }
 }
@@ -113,26 +114,26 @@ enum State {
     Reading,
 }
 
-/// One session's queue.
+/// The queue of one session.
 ///
-/// Bound: [`Bounds`], and an eighth of them while catching up; beyond 32 KiB of each, 64 MiB for all sessions. Overflow rule: the queue
-/// is dropped and its events are read from the store when the session gets there.
+/// Bound: [`QueueLimits`], and an eighth of them while catching up; beyond 32 KiB per queue, 64 MiB for all sessions. Overflow rule: the
+/// queue is dropped, and its events are read from the store when the session is ready for them.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     state: State,
     queue: VecDeque<Queued>,
-    load: Load,
-    bounds: Bounds,
+    memory: QueueMemory,
+    bounds: QueueLimits,
     backlog: Backlog,
-    /// What laps have shown.
-    shown: Lanes,
-    /// Until the feed is past this, what it brings may have been shown.
+    /// What passes have shown.
+    shown: LastSeqsByDirection,
+    /// Until the feed is past this position, it may bring events that were already shown.
     overlap: Option<FeedPosition>,
     floor: Floor,
-    /// The first event of each conversation that the feed brought past the floor, until the session is live.
+    /// The first event of each conversation that the feed brought after the floor, until the session is live.
     ///
-    /// Bound: [`BACKLOG`]. Overflow rule: those of further conversations pass for kept.
-    came: BTreeMap<ConversationId, u64>,
+    /// Bound: [`BACKLOG`]. Overflow rule: events of further conversations count as stored for an offline user.
+    first_seqs: BTreeMap<ConversationId, u64>,
 }
 
 #[derive(Debug)]
@@ -142,14 +143,15 @@ struct Queued {
     at: FeedPosition,
 }
 
-/// Up to where what the feed brings is passed over.
+/// The feed position up to which events are skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Floor {
-    /// Nowhere: this session is not one of lines.
+    /// None: the session has ids and is not of a line dialect.
     None,
-    /// The lap that tells has not begun to read.
+    /// The pass that determines it has not begun to read.
     Awaited,
-    /// Up to here. In another epoch everything: an earlier one ended before that, and of a later one the session is told first.
+    /// Up to this position. Every event of another epoch is skipped: an earlier epoch has ended, and a later one is preceded by
+    /// [`Inbox::mark_lost`].
     At(FeedPosition),
 }
 
@@ -161,8 +163,8 @@ impl Floor {
         }
     }
 
-    /// Everything unseen is to be read once more.
-    fn again(&mut self) {
+    /// All unread messages must be read again.
+    fn reset(&mut self) {
         match self {
             Self::None => {}
             Self::Awaited | Self::At(_) => *self = Self::Awaited,
@@ -171,23 +173,33 @@ impl Floor {
 }
 
 impl Inbox {
-    /// A session that has this to read first. One in a dialect without ids is its user's only one.
-    pub(crate) fn new(bounds: Bounds, backlog: Backlog, has_ids: bool) -> Self {
+    /// An inbox for a session that must read this backlog first. Without `has_ids` the session is its user's only one.
+    pub(crate) fn new(bounds: QueueLimits, backlog: Backlog, has_ids: bool) -> Self {
         let state = if backlog.is_empty() { State::Live } else { State::CatchingUp };
         let floor = if has_ids { Floor::None } else { Floor::Awaited };
-        let (queue, shown) = (VecDeque::new(), Lanes::new(SHOWN));
-        let load = Load::new(bounds.all.clone());
-        Self { state, queue, load, bounds, backlog, shown, overlap: None, floor, came: BTreeMap::new() }
+        let (queue, shown) = (VecDeque::new(), LastSeqsByDirection::new(SHOWN));
+        let memory = QueueMemory::new(bounds.all.clone());
+        Self {
+            state,
+            queue,
+            memory,
+            bounds,
+            backlog,
+            shown,
+            overlap: None,
+            floor,
+            first_seqs: BTreeMap::new(),
+        }
     }
 
-    /// The feed brings an event at this position; `own` says that the user sent it elsewhere. Returns whether there is something
-    /// new to do.
+    /// Queues an event that the feed brings at this position; `own` means that the user sent it in another session. Returns whether the
+    /// session must wake.
     pub(crate) fn offer(&mut self, event: &Arc<Rendered>, own: bool, at: FeedPosition) -> bool {
         self.forget_overlap_before(at);
         if self.floor.covers(at) {
             return false;
         }
-        self.note_came(event.event());
+        self.note_arrival(event.event());
         if was_shown(&self.shown, event.event(), own) || self.backlog.names(&event.event().conversation) {
             return false;
         }
@@ -196,21 +208,21 @@ impl Inbox {
             self.leave_to_store(event.event());
             return self.leave_live();
         }
-        self.load.set(self.load.cost() + event.cost());
+        self.memory.set(self.memory.cost() + event.cost());
         self.queue.push_back(Queued { event: Arc::clone(event), own, at });
         self.state == State::Live
     }
 
-    /// What comes before the floor is known is noted when it is.
-    fn note_came(&mut self, event: &Event) {
+    /// Before the floor is known nothing is recorded; what is queued by then is recorded when it becomes known.
+    fn note_arrival(&mut self, event: &Event) {
         if self.state != State::Live && matches!(self.floor, Floor::At(_)) {
-            note_first(&mut self.came, event);
+            note_first(&mut self.first_seqs, event);
         }
     }
 
-    /// Whether an event that the lap read came since the session began to read.
-    pub(crate) fn came_since(&self, event: &Event) -> bool {
-        self.came.get(&event.conversation).is_some_and(|first| event.seq >= *first)
+    /// Whether an event that the pass read arrived after the session began to read.
+    pub(crate) fn arrived_since(&self, event: &Event) -> bool {
+        self.first_seqs.get(&event.conversation).is_some_and(|first| event.seq >= *first)
     }
 
     fn forget_overlap_before(&mut self, at: FeedPosition) {
@@ -226,29 +238,29 @@ impl Inbox {
 
     fn fits(&self, cost: usize) -> bool {
         let share = if self.state == State::Live { 1 } else { PENDING_SHARE };
-        let cost = self.load.cost() + cost;
+        let cost = self.memory.cost() + cost;
         self.queue.len() < self.bounds.events / share
             && cost <= self.bounds.bytes / share
-            && self.load.may_be(cost)
+            && self.memory.has_room_for(cost)
     }
 
     fn drop_queue(&mut self) {
         for queued in std::mem::take(&mut self.queue) {
             self.leave_to_store(queued.event.event());
         }
-        self.load.set(0);
+        self.memory.set(0);
     }
 
-    /// An event must be read. While the floor is awaited it may have been seen before, which only the cursor tells; so then what
-    /// is read is not a conversation from that event on.
+    /// The event must be read from the store. While the floor is unknown the event may already have been read, which only the cursor tells;
+    /// then everything unread is read instead of the conversation from this event on.
     fn leave_to_store(&mut self, event: &Event) {
         match self.floor {
-            Floor::Awaited => self.backlog.everything(),
+            Floor::Awaited => self.backlog.add_everything(),
             Floor::None | Floor::At(_) => self.backlog.add(event),
         }
     }
 
-    /// Returns whether the session must begin a lap now.
+    /// Returns whether the session must begin a pass now.
     fn leave_live(&mut self) -> bool {
         self.overlap = None;
         match self.state {
@@ -260,35 +272,35 @@ impl Inbox {
         }
     }
 
-    /// The feed lost events: everything must be read again. Returns whether the session must begin a lap now.
-    pub(crate) fn lose(&mut self) -> bool {
+    /// The feed lost events: everything must be read again. Returns whether the session must begin a pass now.
+    pub(crate) fn mark_lost(&mut self) -> bool {
         self.drop_queue();
-        self.backlog.everything();
-        self.floor.again();
+        self.backlog.add_everything();
+        self.floor.reset();
         self.leave_live()
     }
 
-    /// The user asks for what is unseen.
+    /// The user asks for unread messages.
     pub(crate) fn check(&mut self) {
-        self.backlog.unseen = Some(Style::Stored);
+        self.backlog.unread = Some(Style::Stored);
         self.leave_live();
     }
 
-    /// The next event to send, while live.
+    /// The next event to send, if live.
     pub(crate) fn next(&mut self) -> Option<Arc<Rendered>> {
         if self.state != State::Live {
             return None;
         }
         let Queued { event, .. } = self.queue.pop_front()?;
-        self.load.set(self.load.cost() - event.cost());
+        self.memory.set(self.memory.cost() - event.cost());
         if self.queue.is_empty() {
             self.queue = VecDeque::new();
         }
         Some(event)
     }
 
-    /// What to read in the lap that begins now, if one must.
-    pub(crate) fn begin(&mut self) -> Option<Backlog> {
+    /// What to read in the pass that begins now, if one must begin.
+    pub(crate) fn begin_pass(&mut self) -> Option<Backlog> {
         if self.state != State::CatchingUp {
             return None;
         }
@@ -296,24 +308,24 @@ impl Inbox {
         Some(std::mem::take(&mut self.backlog))
     }
 
-    /// The lap begins to read everything unseen, at this position of the feed. Unless that must be read once more anyway, what was
-    /// on the feed by then will be shown by this lap or was seen.
-    pub(crate) fn reads_unseen_from(&mut self, position: FeedPosition) {
-        if self.floor == Floor::None || self.backlog.unseen.is_some() {
+    /// The pass begins to read unread messages at this position of the feed. Unless they must be read again anyway, events on the feed up
+    /// to here will be shown by this pass or were already read.
+    pub(crate) fn reads_unread_from(&mut self, position: FeedPosition) {
+        if self.floor == Floor::None || self.backlog.unread.is_some() {
             return;
         }
         let floor = Floor::At(position);
         self.floor = floor;
         self.retain(|_, queued| !floor.covers(queued.at));
-        self.queue.iter().for_each(|queued| note_first(&mut self.came, queued.event.event()));
+        self.queue.iter().for_each(|queued| note_first(&mut self.first_seqs, queued.event.event()));
     }
 
-    /// The session was sent a lane of a conversation up to here before this lap.
+    /// Before this pass the session was sent one direction of a conversation up to here.
     pub(crate) fn note_sent(&mut self, conversation: &ConversationId, seq: u64, own: bool) {
         self.shown.advance(conversation, seq, own);
     }
 
-    /// The lap read an event. Returns whether it is to be shown; then it counts as shown.
+    /// The pass read an event. Returns whether it is to be shown; it then counts as shown.
     pub(crate) fn show(&mut self, event: &Event, own: bool) -> bool {
         if was_shown(&self.shown, event, own) {
             return false;
@@ -322,15 +334,15 @@ impl Inbox {
         true
     }
 
-    /// The lap has read everything up to this position of the feed; `passed` says that the feed is there already. Returns whether
-    /// the session is live now.
-    pub(crate) fn finish(&mut self, position: FeedPosition, passed: bool) -> bool {
+    /// The pass has read everything up to this position of the feed; `passed` means that the feed is already there. Returns whether the
+    /// session is now live.
+    pub(crate) fn finish_pass(&mut self, position: FeedPosition, passed: bool) -> bool {
         if !self.backlog.is_empty() {
             self.state = State::CatchingUp;
             return false;
         }
         self.state = State::Live;
-        self.came = BTreeMap::new();
+        self.first_seqs = BTreeMap::new();
         self.retain(|shown, queued| !was_shown(shown, queued.event.event(), queued.own));
         self.overlap = Some(position);
         if passed {
@@ -339,25 +351,25 @@ impl Inbox {
         true
     }
 
-    fn retain(&mut self, keep: impl Fn(&Lanes, &Queued) -> bool) {
+    fn retain(&mut self, keep: impl Fn(&LastSeqsByDirection, &Queued) -> bool) {
         let shown = &self.shown;
         self.queue.retain(|queued| keep(shown, queued));
-        self.load.set(self.queue.iter().map(|queued| queued.event.cost()).sum());
+        self.memory.set(self.queue.iter().map(|queued| queued.event.cost()).sum());
     }
 
-    /// Whether everything the store had was shown.
+    /// Whether the session has caught up with the store.
     pub(crate) fn is_live(&self) -> bool {
         self.state == State::Live
     }
 }
 
-fn note_first(came: &mut BTreeMap<ConversationId, u64>, event: &Event) {
-    if came.len() < BACKLOG && !came.contains_key(&event.conversation) {
-        came.insert(event.conversation.clone(), event.seq);
+fn note_first(first_seqs: &mut BTreeMap<ConversationId, u64>, event: &Event) {
+    if first_seqs.len() < BACKLOG && !first_seqs.contains_key(&event.conversation) {
+        first_seqs.insert(event.conversation.clone(), event.seq);
     }
 }
 
-fn was_shown(shown: &Lanes, event: &Event, own: bool) -> bool {
+fn was_shown(shown: &LastSeqsByDirection, event: &Event, own: bool) -> bool {
     shown.get(&event.conversation, own).is_some_and(|shown| event.seq <= shown)
 }
 

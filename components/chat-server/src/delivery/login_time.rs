@@ -1,31 +1,31 @@
-//! When somebody logged in, which tells what was kept for them from what came since.
+//! The time of a login, which separates messages stored while the user was offline from live ones.
 
 use std::time::Duration;
 
 use protocol::Timestamp;
 use tokio::time::Instant;
 
-/// Several message APIs' clocks differ by less than this.
+/// The largest difference between the clocks of several message APIs.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// When somebody logged in.
+/// The time of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LoginTime {
-    /// By the clock that dates messages, which is not ours.
+    /// By the store's clock, which also dates messages and may differ from ours.
     by_store: Timestamp,
     here: Instant,
 }
 
 impl LoginTime {
-    /// Now, when the store's clock says so.
+    /// Now, with the store's clock at this time.
     pub(crate) fn at(by_store: Timestamp) -> Self {
         Self { by_store, here: Instant::now() }
     }
 
-    /// Whether what has this date was kept for a user who was offline. A date in the future tells nothing, for a clock was wrong; then the
-    /// place in the log decides: what the feed has brought since the session began to read ([`Inbox::came_since`](crate::delivery::inbox::Inbox::came_since)) was not. The place
-    /// alone would not do: what is stored between the login and its first read comes before that, and the change stream of MongoDB
-    /// brings an event after it was acknowledged.
+    /// Whether a message with this date was stored while the user was offline. A date in the future is inconclusive, because some clock was
+    /// wrong; the feed then decides: what it has brought since the session began to read
+    /// ([`Inbox::arrived_since`](crate::delivery::inbox::Inbox::arrived_since)) was not. The feed alone is not sufficient: what is stored between
+    /// the login and its first read precedes that position, and MongoDB's change stream brings an event after it was acknowledged.
     pub(crate) fn is_before(self, date: Timestamp) -> Option<bool> {
         let passed = self.here.elapsed() + SKEW;
         let latest =

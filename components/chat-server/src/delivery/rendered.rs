@@ -1,4 +1,4 @@
-//! An event on its way to sessions: rendered at most once in each dialect, however many get it.
+//! An event on its way to sessions, rendered at most once per dialect however many sessions get it.
 
 use std::sync::OnceLock;
 
@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use crate::dialect::Dialect;
 
-/// What a queued event costs beside its text: names, ids, times and the queue's own place.
+/// The approximate size of a queued event besides its text: names, ids, times and its place in the queue.
 const OVERHEAD: usize = 384;
 
-/// A committed event and its bytes.
+/// A committed event and its rendered bytes.
 #[derive(Debug)]
 pub(crate) struct Rendered {
     event: Event,
@@ -21,28 +21,27 @@ pub(crate) struct Rendered {
 }
 
 impl Rendered {
-    /// Nothing is rendered until somebody needs it.
+    /// An event that is rendered on demand.
     pub(crate) fn new(event: Event, received: Option<Instant>) -> Self {
         let cost = OVERHEAD + event.body.as_str().len() + event.metadata.bytes();
         Self { event, cost, received, live: [const { OnceLock::new() }; Dialect::COUNT] }
     }
 
-    /// The event.
     pub(crate) fn event(&self) -> &Event {
         &self.event
     }
 
-    /// When its message was received, if that was here and just now.
+    /// When its message was received, if that was on this server and recently.
     pub(crate) fn received(&self) -> Option<Instant> {
         self.received
     }
 
-    /// About how many bytes it takes in a queue.
+    /// The approximate number of bytes it takes in a queue.
     pub(crate) fn cost(&self) -> usize {
         self.cost
     }
 
-    /// What a session is sent as it happens.
+    /// The bytes that a live session is sent.
     pub(crate) fn live(&self, dialect: Dialect) -> &Bytes {
         self.live[dialect.index()].get_or_init(|| dialect.live(&self.event))
     }

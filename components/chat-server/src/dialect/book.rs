@@ -1,33 +1,33 @@
 //! The book dialect. The grammar is `protocol::book`.
 //!
-//! What a line means depends on who is registered, so each line is looked up before the next one is read.
+//! The meaning of a line depends on who is registered, so each line is looked up before the next one is read.
 
 use bytes::Bytes;
 use protocol::book::{self, Line};
 use protocol::{Event, UserName};
 
+use super::codec::{
+    Capabilities, Codec, Greeting, Lists, LoginStep, Lookup, Notice, Prompt, Receipts, Refusal, Resolved,
+};
 use super::framing::Message;
 use super::lines;
-use super::request::{Outgoing, Request};
-use super::speech::{
-    Greeting, Lists, Lookup, Manner, Notice, Prompt, Receipts, Refusal, Resolved, Speech, Step,
-};
-use crate::outcome::{Outcome, Said};
+use super::request::{NewMessage, Request};
+use crate::outcome::{Outcome, SentMessage};
 
-/// The answer where it could not even be looked up whom a line is for.
+/// The answer if the recipient's registration could not be looked up.
 const NOT_SAVED: &str = "Message not saved: the server's store is unavailable; please send it again.\n";
 
 /// Lines for clients of the client book.
 pub(super) struct Book;
 
-impl Speech for Book {
-    fn manner(&self) -> &'static Manner {
-        &Manner {
+impl Codec for Book {
+    fn capabilities(&self) -> &'static Capabilities {
+        &Capabilities {
             name: "book",
             prompt: book::PROMPT,
             first_byte: None,
             silence: Some(|bytes| lines::names_and_says(bytes.trim_ascii(), b'-')),
-            lists: Lists::Everybody,
+            lists: Lists::Registered,
             has_ids: false,
             mirrors: false,
             receipts: Receipts::Transport,
@@ -35,7 +35,7 @@ impl Speech for Book {
         }
     }
 
-    fn identify(&self, message: Message) -> Step {
+    fn identify(&self, message: Message) -> LoginStep {
         lines::identify(message)
     }
 
@@ -44,37 +44,37 @@ impl Speech for Book {
     }
 
     fn greeting(&self, greeting: Greeting<'_>) -> Bytes {
-        book::client_book(greeting.everybody).into()
+        book::client_book(greeting.registered).into()
     }
 
     fn interpret(&self, _user: &UserName, message: Message) -> Request {
         let Message::Text(line) = message else { return Request::TooLong(lines::too_long()) };
-        // If nobody is registered, all that can be said without asking who is comes out.
+        // With nobody registered, the parser returns every answer that needs no lookup.
         match book::parse_line(&line, |_| false) {
             Line::Message { .. } | Line::NotFound => Request::Lookup(line),
-            Line::FormatError => Request::Mistake(Bytes::from_static(book::FORMAT_ERROR.as_bytes())),
-            // Nothing but the next question.
-            Line::Blank => Request::Mistake(Bytes::new()),
+            Line::FormatError => Request::Invalid(Bytes::from_static(book::FORMAT_ERROR.as_bytes())),
+            // Answered with the next prompt alone.
+            Line::Blank => Request::Invalid(Bytes::new()),
         }
     }
 
-    fn outcome(&self, said: &Said, outcome: Outcome, online: bool) -> Option<Bytes> {
-        lines::outcome(&outcome, online, || book::stored(&said.to))
+    fn outcome(&self, sent: &SentMessage, outcome: Outcome, online: bool) -> Option<Bytes> {
+        lines::outcome(&outcome, online, || book::stored(&sent.to))
     }
 
     fn live(&self, event: &Event) -> Bytes {
         book::live(event).into()
     }
 
-    fn replayed(&self, event: &Event, kept: bool) -> Bytes {
-        if kept { book::offline(event).into() } else { self.live(event) }
+    fn replayed(&self, event: &Event, stored_offline: bool) -> Bytes {
+        if stored_offline { book::offline(event).into() } else { self.live(event) }
     }
 
     fn notice(&self, notice: Notice<'_>) -> Option<Bytes> {
         lines::notice(&notice)
     }
 
-    fn kept_header(&self) -> &'static str {
+    fn stored_header(&self) -> &'static str {
         book::OFFLINE_HEADER
     }
 
@@ -93,9 +93,9 @@ impl Lookup for Book {
     }
 
     fn resolve(&self, user: &UserName, line: &str, is_known: &dyn Fn(&UserName) -> bool) -> Resolved {
-        Resolved::Mistake(match book::parse_line(line, is_known) {
+        Resolved::Invalid(match book::parse_line(line, is_known) {
             Line::Message { to, body } => {
-                return Resolved::Say(Box::new(Outgoing::chat(user.clone(), to, body)));
+                return Resolved::Message(Box::new(NewMessage::chat(user.clone(), to, body)));
             }
             Line::NotFound => Bytes::from_static(book::NOT_FOUND.as_bytes()),
             Line::FormatError => Bytes::from_static(book::FORMAT_ERROR.as_bytes()),

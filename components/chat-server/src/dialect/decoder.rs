@@ -1,87 +1,88 @@
-//! What clients add to the text that a person types: telnet's commands (RFC 854), carriage returns, byte order marks, the keys that
-//! delete. Lines and characters come out.
+//! Removes what clients add to typed text: telnet commands (RFC 854), carriage returns, byte order marks, erase keys. The output is lines
+//! and characters.
 //!
-//! Works byte by byte and keeps what it must between reads, so that it makes no difference where bytes are cut. A dialect of programs is
-//! left as it is: its first byte tells. Leaves out options of telnet: all are refused, so a telnet client sends whole lines.
+//! Works byte by byte and keeps its state between reads, so that the boundaries of reads make no difference. A dialect for programs, which
+//! the first byte selects, passes unchanged. Telnet options are not supported: all are refused, so that a telnet client sends complete
+//! lines.
 
-/// A command of telnet follows.
+/// A telnet command follows.
 const IAC: u8 = 255;
 const DONT: u8 = 254;
 const DO: u8 = 253;
 const WONT: u8 = 252;
 const WILL: u8 = 251;
-/// Negotiation within an option begins…
+/// Start of a subnegotiation.
 const SB: u8 = 250;
-/// …and ends.
+/// End of a subnegotiation.
 const SE: u8 = 240;
 const ERASE_CHARACTER: u8 = 247;
 const ERASE_LINE: u8 = 248;
 const BACKSPACE: u8 = 8;
 const DELETE: u8 = 127;
-/// The first bytes of UTF-8 by a program that says so, and of UTF-16 in both orders. Before a later line than the first, see the framer.
+/// The byte order marks of UTF-8 and of UTF-16 in both byte orders. The framer removes marks before later lines.
 pub(crate) const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 const UTF16_LE: [u8; 2] = [0xff, 0xfe];
 const UTF16_BE: [u8; 2] = [0xfe, 0xff];
-/// Options are negotiated in fewer bytes; what is longer was no negotiation, and text is taken again.
+/// Longer than any real subnegotiation; after it the bytes are text again.
 const MOST_NEGOTIATION: usize = 512;
 
-/// What comes out.
+/// A piece of decoded input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// Text, in which newlines end lines. Not necessarily UTF-8.
+    /// Text with newlines as line ends. Not necessarily UTF-8.
     Text(&'a [u8]),
-    /// The last character of the line is taken back.
+    /// Erase the last character of the line.
     EraseCharacter,
-    /// The whole line is.
+    /// Erase the line.
     EraseLine,
-    /// A telnet client wants an option: this is the answer.
+    /// Answer to a telnet client that requests an option.
     Refuse([u8; 3]),
-    /// A telnet client said something that needs no answer.
+    /// A telnet command that needs no answer.
     Telnet,
 }
 
-/// Whether nothing is decoded behind this first byte.
+/// Whether a connection with this first byte is not decoded.
 pub(crate) type BeginsRaw = fn(u8) -> bool;
 
-/// Where the decoder is.
+/// The decoder of one connection.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     begins_raw: BeginsRaw,
     state: State,
-    /// A carriage return ended a line; a line feed or NUL behind it is part of that end.
+    /// A carriage return ended a line; a following line feed or NUL belongs to it.
     after_cr: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Nothing has come that tells what this is; so many bytes of a mark have.
+    /// The kind of client is not known yet; this many bytes of a byte order mark have arrived.
     Start {
         head: [u8; 3],
         count: usize,
     },
     Text,
     Command,
-    /// Of an option.
+    /// An option's code follows.
     Option(u8),
-    /// So many bytes of a negotiation were passed over.
+    /// Within a subnegotiation, of which this many bytes were skipped.
     Negotiation(usize),
     CommandInNegotiation(usize),
-    /// Not for people: everything is handed on.
+    /// A dialect for programs: all bytes pass unchanged.
     Raw,
 }
 
 impl Decoder {
-    /// Nothing has come.
+    /// A decoder before the first byte.
     pub(crate) fn new(begins_raw: BeginsRaw) -> Self {
         Self { begins_raw, state: State::Start { head: [0; 3], count: 0 }, after_cr: false }
     }
 
-    /// Whether nothing is decoded.
+    /// Whether all bytes pass unchanged.
     pub(crate) fn is_raw(&self) -> bool {
         self.state == State::Raw
     }
 
-    /// Reads bytes.
+    /// Decodes bytes.
     pub(crate) fn decode(&mut self, mut bytes: &[u8], emit: &mut impl FnMut(Piece<'_>)) {
         while let Some(first) = bytes.first() {
             let taken = match self.state {
@@ -107,7 +108,7 @@ impl Decoder {
         }
     }
 
-    /// Everything up to the next byte that means something here.
+    /// Passes text up to the next special byte, and returns its length.
     fn run_of_text(&mut self, bytes: &[u8], emit: &mut impl FnMut(Piece<'_>)) -> usize {
         let special = bytes.iter().position(|byte| matches!(*byte, BACKSPACE | b'\r' | DELETE | IAC));
         let length = special.unwrap_or(bytes.len());
@@ -127,7 +128,7 @@ impl Decoder {
                 self.state = State::Raw;
                 return emit(Piece::Text(&[byte]));
             }
-            // Empty lines tell nothing yet.
+            // Empty lines do not identify the client yet.
             ([], b'\n') => {
                 if !std::mem::take(&mut self.after_cr) {
                     emit(Piece::Text(b"\n"));
@@ -147,7 +148,7 @@ impl Decoder {
                 return;
             }
             ([0xfe], 0xff) => return self.utf16(emit),
-            // After the mark, a character of UTF-16 ends with NUL; an option of telnet is followed by no NUL.
+            // After its byte order mark, a UTF-16 character of ASCII ends with NUL; a telnet option is never followed by NUL.
             ([0xff, 0xfe, 1..=255], 0) => return self.utf16(emit),
             ([], 0xef | 0xfe | 0xff) | ([0xef], 0xbb) | ([0xff], 0xfe) | ([0xff, 0xfe], _) => {
                 head[count] = byte;
@@ -163,7 +164,7 @@ impl Decoder {
         head[..count].iter().chain([&byte]).for_each(|byte| self.byte(*byte, emit));
     }
 
-    /// A line that nobody can have typed: whoever reads it sees by its NUL what came.
+    /// Emits a line that nobody can have typed: its NUL tells the dialect that the input is UTF-16.
     fn utf16(&mut self, emit: &mut impl FnMut(Piece<'_>)) {
         self.state = State::Text;
         emit(Piece::Text(b"\0\n"));
@@ -202,11 +203,11 @@ impl Decoder {
 
     fn command(&mut self, byte: u8, emit: &mut impl FnMut(Piece<'_>)) {
         match byte {
-            // Doubled, it stands for itself.
+            // A doubled IAC is the byte itself.
             IAC => emit(Piece::Text(&[IAC])),
             ERASE_CHARACTER => emit(Piece::EraseCharacter),
             ERASE_LINE => emit(Piece::EraseLine),
-            // There is no such command: this is text in another encoding.
+            // Not a telnet command: this is text in another encoding.
             0..SE => {
                 emit(Piece::Text(&[IAC]));
                 self.state = State::Text;
@@ -218,7 +219,7 @@ impl Decoder {
 
     fn text(&mut self, byte: u8, emit: &mut impl FnMut(Piece<'_>)) {
         if byte == IAC {
-            // It may stand within a line end.
+            // A telnet command may be inside a line end.
             self.state = State::Command;
             return;
         }
@@ -240,7 +241,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What comes out of these reads: the text, and what was answered.
+    /// The decoded text and the answers for these reads.
     fn decode<'a>(reads: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<u8>) {
         let mut decoder = Decoder::new(|byte| byte == b'{');
         let (mut text, mut answers) = (Vec::new(), Vec::new());
@@ -268,7 +269,7 @@ mod tests {
 
     #[test]
     fn telnet_is_refused_and_never_text() {
-        // PuTTY's first words: it will say its window's size, its speed and its kind, and wants us to suppress "go ahead".
+        // PuTTY's first bytes: it offers its window size, speed and terminal type, and requests "suppress go ahead".
         let (text, answers) = decode([&b"\xff\xfb\x1f\xff\xfb\x20\xff\xfb\x18\xff\xfd\x03alice\r\n"[..]]);
         assert_eq!(text, b"alice\n");
         assert_eq!(answers, b"\xff\xfe\x1f\xff\xfe\x20\xff\xfe\x18\xff\xfc\x03");
@@ -312,7 +313,7 @@ mod tests {
         assert!(decode([&bytes[..]]).0.len() > 1000);
     }
 
-    /// Bytes that mean something are more likely than others.
+    /// Random bytes in which special bytes are frequent.
     fn hostile() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![
             3 => prop::sample::select(vec![255, 254, 253, 252, 251, 250, 240, 247, 0, 8, 10, 13, 127, 0xef, 0xbb, 0xbf]),

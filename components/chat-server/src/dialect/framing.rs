@@ -1,6 +1,6 @@
-//! Cuts a connection's bytes into messages: at newlines, and in the dialects of lines also where the connection falls silent.
+//! Splits a connection's bytes into messages: at newlines, and in line dialects also at silence.
 //!
-//! Knows nothing of clocks and sockets: whoever reads says when it was silent for long enough ([`Framer::patience`]).
+//! Uses no clock and no socket: the caller reports silence of [`Framer::idle_timeout`].
 
 use std::time::Duration;
 
@@ -8,45 +8,44 @@ use bytes::{Buf, BytesMut};
 use protocol::limits::LINE_BYTES;
 
 use crate::dialect::decoder::{BOM, BeginsRaw, Decoder, Piece};
-use crate::dialect::silence::{Distance, Look, Silence};
+use crate::dialect::silence::{Completeness, Distance, Silence};
 
-/// What came in and is no whole message yet. Holds no memory while that is nothing.
+/// Input that is not a complete message yet. Allocates nothing while it is empty.
 ///
 /// Bound: nothing is read while [`Framer::has_line`], so it holds one message and one read. Overflow rule: a message of more than
-/// [`LINE_BYTES`] is thrown away as it comes, and [`Message::TooLong`] stands in its place.
+/// [`LINE_BYTES`] is discarded as it arrives, and replaced by [`Message::TooLong`].
 #[derive(Debug)]
 pub(crate) struct Framer {
     decoder: Decoder,
     buffer: BytesMut,
-    /// So many bytes at the start of `buffer` are known to hold no newline.
+    /// The number of bytes at the start of `buffer` that contain no newline.
     scanned: usize,
-    /// The message that is coming in is too long; what comes of it is dropped.
+    /// The incoming message is too long; its remaining bytes are discarded.
     skipping: bool,
-    /// Silence ended the last message. A newline that comes next is its end, which was late.
+    /// Silence ended the last message. If a newline comes next, it is that message's late end.
     is_newline_due: bool,
-    /// A pause lay before what comes next.
+    /// A pause preceded the next bytes.
     paused: bool,
-    /// A pause ended the message that ends here, as what came after it shows.
+    /// A pause ended the message at this offset, as the bytes after it showed.
     ends_at: Option<usize>,
-    /// Whether bytes could be a message as they stand; a name never tells.
-    looks_whole: LooksWhole,
+    /// Whether bytes could be a complete message; always false for a name.
+    looks_complete: LooksWhole,
     silence: Silence,
 }
 
-/// Whether these bytes could be a message as they stand.
+/// Whether these bytes could be a complete message.
 pub(crate) type LooksWhole = fn(&[u8]) -> bool;
 
-/// One message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// Its text without the line end. What is not UTF-8 is replaced by U+FFFD.
+    /// Its text without the line end; invalid UTF-8 is replaced by U+FFFD.
     Text(String),
     /// It was longer than [`LINE_BYTES`].
     TooLong,
 }
 
 impl Framer {
-    /// Nothing has come.
+    /// A framer before the first byte.
     pub(crate) fn new(quiet: Duration, begins_raw: BeginsRaw) -> Self {
         let (decoder, buffer, silence) = (Decoder::new(begins_raw), BytesMut::new(), Silence::new(quiet));
         Self {
@@ -57,28 +56,28 @@ impl Framer {
             is_newline_due: false,
             paused: false,
             ends_at: None,
-            looks_whole: |_| false,
+            looks_complete: |_| false,
             silence,
         }
     }
 
-    /// So far is the peer.
-    pub(crate) fn comes_from(&mut self, distance: Distance) {
-        self.silence.comes_from(distance);
+    /// Sets the distance of the peer.
+    pub(crate) fn set_distance(&mut self, distance: Distance) {
+        self.silence.set_distance(distance);
     }
 
-    /// The name is known; what comes now is messages, which `looks_whole` tells from parts of them.
-    pub(crate) fn named(&mut self, looks_whole: LooksWhole) {
-        self.looks_whole = looks_whole;
-        self.silence.named();
+    /// The client is identified; messages follow, and `looks_complete` distinguishes them from partial ones.
+    pub(crate) fn identified(&mut self, looks_complete: LooksWhole) {
+        self.looks_complete = looks_complete;
+        self.silence.identified();
     }
 
-    /// Nothing came for so long; now something does.
+    /// Records that nothing arrived for this long before the next bytes.
     pub(crate) fn silent_for(&mut self, gap: Duration) {
         self.paused = !self.buffer.is_empty() && !self.skipping && self.silence.paused(gap);
     }
 
-    /// Bytes arrived. What a telnet client wants is refused through `answer`.
+    /// Adds received bytes. Refusals of telnet options are sent through `answer`.
     pub(crate) fn push(&mut self, bytes: &[u8], mut answer: impl FnMut([u8; 3])) {
         let Self { decoder, buffer, scanned, silence, .. } = self;
         let before = buffer.len();
@@ -98,27 +97,26 @@ impl Framer {
         });
         *scanned = buffer.len().min(*scanned);
         if text > 0 {
-            silence.came(text);
+            silence.received(text);
         }
-        if std::mem::take(&mut self.paused) && self.begins_anew(before) {
+        if std::mem::take(&mut self.paused) && self.starts_new_message(before) {
             self.ends_at = Some(before);
         }
     }
 
-    /// Whether what came after a pause is a message of its own, and what lay there before it is one, too: it cannot go on a name, or
-    /// could itself be a message of a client that ends none with a newline.
-    fn begins_anew(&self, at: usize) -> bool {
+    /// Whether the bytes after a pause are a message of their own, and those before it too: they cannot continue a name, or could be a
+    /// message of a client that sends no newlines.
+    fn starts_new_message(&self, at: usize) -> bool {
         let came = self.buffer.get(at..).unwrap_or_default();
         if self.silence.is_naming() {
             let line = came.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
             return line.iter().any(|byte| byte.is_ascii() && !is_of_names(*byte));
         }
-        let looks_whole = |bytes: &[u8]| (self.looks_whole)(self.without_marks(bytes));
-        !came.contains(&b'\n') && looks_whole(&self.buffer[..at]) && looks_whole(came)
+        let looks_complete = |bytes: &[u8]| (self.looks_complete)(self.without_marks(bytes));
+        !came.contains(&b'\n') && looks_complete(&self.buffer[..at]) && looks_complete(came)
     }
 
-    /// Whether a message lies here whose end is known. While it does, whoever reads must not read more: this is what bounds the
-    /// buffer.
+    /// Whether the buffer has a message with a known end. While it has, the caller must not read: this bounds the buffer.
     pub(crate) fn has_line(&mut self) -> bool {
         if self.ends_at.is_some() {
             return true;
@@ -128,7 +126,7 @@ impl Framer {
         newline.is_some()
     }
 
-    /// The next message whose end is known.
+    /// The next message with a known end.
     pub(crate) fn next_line(&mut self) -> Option<Message> {
         if let Some(end) = self.ends_at.take() {
             let message = self.buffer.split_to(end);
@@ -156,28 +154,28 @@ impl Framer {
         if is_late_newline { self.next_line() } else { Some(self.text(line)) }
     }
 
-    /// How long nothing must come until what lies here is a message; `None` where it never is.
-    pub(crate) fn patience(&self) -> Option<Duration> {
-        self.silence.patience(if ends_within_character(&self.buffer) {
-            Look::CutCharacter
-        } else if self.skipping || (self.looks_whole)(self.without_marks(&self.buffer)) {
-            Look::Whole
+    /// How long nothing must arrive until the buffer counts as a message; `None` if it never does.
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        self.silence.idle_timeout(if ends_within_character(&self.buffer) {
+            Completeness::CutCharacter
+        } else if self.skipping || (self.looks_complete)(self.without_marks(&self.buffer)) {
+            Completeness::Complete
         } else {
-            Look::Part
+            Completeness::Partial
         })
     }
 
-    /// Whether a message has shown what ends this session's messages.
+    /// Whether it is known what ends this session's messages.
     pub(crate) fn knows_what_ends_messages(&self) -> bool {
         self.silence.is_known()
     }
 
-    /// It was silent for long enough, or nothing more will come: whatever lies here is a message.
+    /// The silence was long enough, or the input has ended: the buffer is a message.
     pub(crate) fn finish(&mut self) -> Option<Message> {
         if let Some(line) = self.next_line() {
             return Some(line);
         }
-        if !self.has_rest() {
+        if !self.has_partial() {
             return None;
         }
         self.silence.silence(0);
@@ -195,7 +193,7 @@ impl Framer {
         Message::Text(String::from_utf8_lossy(self.without_marks(line)).into_owned())
     }
 
-    /// A line without the byte order marks at its beginning: of files that are sent one behind the other, each may have one.
+    /// Removes byte order marks at the start of a line: each of several concatenated files may have one.
     fn without_marks<'l>(&self, mut line: &'l [u8]) -> &'l [u8] {
         while !self.decoder.is_raw()
             && let Some(rest) = line.strip_prefix(&BOM)
@@ -205,29 +203,29 @@ impl Framer {
         line
     }
 
-    /// Whether anything lies here that is no whole message yet.
-    pub(crate) fn has_rest(&self) -> bool {
+    /// Whether the buffer has an incomplete message.
+    pub(crate) fn has_partial(&self) -> bool {
         self.skipping || !self.buffer.is_empty()
     }
 
-    /// Whether the message that is coming in is longer than it may be.
+    /// Whether the incoming message is too long.
     pub(crate) fn is_too_long(&self) -> bool {
         self.skipping
     }
 
-    /// How many bytes lie here.
+    /// The number of buffered bytes.
     pub(crate) fn held(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Nobody takes what lies here any more.
-    pub(crate) fn forget(&mut self) {
+    /// Discards the buffer.
+    pub(crate) fn discard(&mut self) {
         self.ends_at = None;
         self.skipping = false;
         self.clear();
     }
 
-    /// The first byte that lies here.
+    /// The first buffered byte.
     pub(crate) fn first_byte(&self) -> Option<u8> {
         self.buffer.first().copied()
     }
@@ -240,13 +238,13 @@ impl Framer {
 
     fn shrink(&mut self) {
         if self.buffer.is_empty() {
-            // Its capacity would not tell how much it holds on to: what was taken no longer counts there.
+            // A new buffer, because the capacity of the old one does not show how much memory it retains.
             self.buffer = BytesMut::new();
         }
     }
 }
 
-/// Takes back the last character of the line that is coming in, if it has any.
+/// Erases the last character of the incoming line, if it has any.
 fn erase_character(buffer: &mut BytesMut) {
     let line = buffer.len() - line_start(buffer);
     let continuation = buffer.iter().rev().take_while(|byte| **byte & 0b1100_0000 == 0b1000_0000).count();
@@ -265,7 +263,7 @@ fn is_of_names(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
-/// Whether the bytes end in a character of which more must come. A character has at most four bytes.
+/// Whether the bytes end within a character, which has at most four bytes.
 fn ends_within_character(bytes: &[u8]) -> bool {
     let tail = &bytes[bytes.len().saturating_sub(3)..];
     (0..tail.len()).any(|start| {

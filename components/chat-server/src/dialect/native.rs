@@ -1,4 +1,4 @@
-//! The native dialect, held to the size of a frame. The frames are `protocol::native`.
+//! The native dialect. The frames are in `protocol::native`; this file keeps them within the maximum frame size.
 
 use bytes::Bytes;
 use protocol::limits::{LINE_BYTES, SERVER_FRAME_BYTES};
@@ -7,22 +7,22 @@ use protocol::native::{
 };
 use protocol::{ClientId, ConversationId, Draft, Event, UserName};
 
+use super::codec::{Capabilities, Codec, Greeting, Lists, LoginStep, Notice, Receipts, Refusal, Reply};
 use super::framing::Message;
-use super::request::{Outgoing, Request};
-use super::speech::{Greeting, Lists, Manner, Notice, Receipts, Refusal, Reply, Speech, Step};
-use crate::outcome::{Outcome, Said};
+use super::request::{NewMessage, Request};
+use crate::outcome::{Outcome, SentMessage};
 
-/// How long a client waits before it sends again what could not be stored.
+/// How long a client waits before it sends a message that could not be stored again.
 const RETRY_AFTER_MS: u64 = 500;
-/// Room for what a frame holds beside its list.
+/// The space in a frame for everything besides its list.
 const FRAME_REST: usize = 4096;
 
 /// JSON lines.
 pub(super) struct Native;
 
-impl Speech for Native {
-    fn manner(&self) -> &'static Manner {
-        &Manner {
+impl Codec for Native {
+    fn capabilities(&self) -> &'static Capabilities {
+        &Capabilities {
             name: "native",
             prompt: "",
             first_byte: Some(b'{'),
@@ -35,25 +35,25 @@ impl Speech for Native {
         }
     }
 
-    fn identify(&self, message: Message) -> Step {
+    fn identify(&self, message: Message) -> LoginStep {
         let line = match message {
-            Message::Text(line) if line.trim().is_empty() => return Step::Again(Bytes::new()),
+            Message::Text(line) if line.trim().is_empty() => return LoginStep::Retry(Bytes::new()),
             Message::Text(line) => line,
-            Message::TooLong => return Step::Again(too_long()),
+            Message::TooLong => return LoginStep::Retry(too_long()),
         };
         match native::parse_client_frame(&line) {
-            Ok(ClientFrame::Hello(hello)) => Step::Is(Box::new(hello)),
-            Ok(ClientFrame::Trace(request)) => Step::Asks(request),
+            Ok(ClientFrame::Hello(hello)) => LoginStep::Identified(Box::new(hello)),
+            Ok(ClientFrame::Trace(request)) => LoginStep::Trace(request),
             Ok(
                 ClientFrame::Send(_)
                 | ClientFrame::Seen(_)
                 | ClientFrame::History(_)
                 | ClientFrame::Ping { .. },
-            ) => Step::Refused(self.refusal(&Refusal::Unnamed)),
+            ) => LoginStep::Rejected(self.refusal(&Refusal::Unnamed)),
             Err(problem) if problem.code == ErrorCode::BadName => {
-                Step::Refused(self.refusal(&Refusal::BadName(&problem.message)))
+                LoginStep::Rejected(self.refusal(&Refusal::BadName(&problem.message)))
             }
-            Err(problem) => Step::Again(error(problem.code, &problem.message, problem.client_id, None)),
+            Err(problem) => LoginStep::Retry(error(problem.code, &problem.message, problem.client_id, None)),
         }
     }
 
@@ -61,7 +61,7 @@ impl Speech for Native {
         let (code, words, retry_after) = match why {
             Refusal::Unnamed => (ErrorCode::ExpectedHello, "the first frame must be hello".to_owned(), None),
             Refusal::Unfinished(words) => (ErrorCode::Full, (*words).to_owned(), None),
-            Refusal::TooOften(words, wait) => (ErrorCode::Full, (*words).to_owned(), Some(*wait)),
+            Refusal::RateLimited(words, wait) => (ErrorCode::Full, (*words).to_owned(), Some(*wait)),
             Refusal::BadName(why) => (ErrorCode::BadName, why.to_string(), None),
             Refusal::Taken(name) => {
                 (ErrorCode::Taken, format!("somebody is online under the name '{name}'"), None)
@@ -97,7 +97,7 @@ impl Speech for Native {
             Ok(ClientFrame::Hello(_)) => {
                 mistake(ErrorCode::BadFrame, "this connection has said hello already")
             }
-            Ok(ClientFrame::Send(send)) => Request::Say(Box::new(outgoing(user, send))),
+            Ok(ClientFrame::Send(send)) => Request::Message(Box::new(outgoing(user, send))),
             Ok(ClientFrame::Trace(request)) => Request::Trace(request),
             Ok(ClientFrame::Seen(seen)) if !seen.conversation.is_dm_of(user) => {
                 mistake(ErrorCode::Refused, &format!("{user} takes no part in {}", seen.conversation))
@@ -105,12 +105,12 @@ impl Speech for Native {
             Ok(ClientFrame::Seen(seen)) => Request::Seen(seen),
             Ok(ClientFrame::History(request)) => Request::History(request),
             Ok(ClientFrame::Ping { nonce }) => Request::Ping(nonce),
-            Err(error) => Request::Mistake(frame(&ServerFrame::Error(*error))),
+            Err(error) => Request::Invalid(frame(&ServerFrame::Error(*error))),
         }
     }
 
-    fn outcome(&self, said: &Said, outcome: Outcome, online: bool) -> Option<Bytes> {
-        let client_id = said.client_id.clone();
+    fn outcome(&self, sent: &SentMessage, outcome: Outcome, online: bool) -> Option<Bytes> {
+        let client_id = sent.client_id.clone();
         Some(match outcome {
             Outcome::Stored(stored, durability) => frame(&ServerFrame::Ack(Ack {
                 client_id,
@@ -123,7 +123,7 @@ impl Speech for Native {
                 online,
             })),
             Outcome::Refused(reason) => error(ErrorCode::Refused, &reason, Some(client_id), None),
-            Outcome::Later => {
+            Outcome::Unknown => {
                 let message = "the store is unavailable; send it again";
                 error(ErrorCode::Retry, message, Some(client_id), Some(RETRY_AFTER_MS))
             }
@@ -134,7 +134,7 @@ impl Speech for Native {
         frame(&ServerFrame::Event(EventFrame { event: event.clone(), replayed: false }))
     }
 
-    fn replayed(&self, event: &Event, _kept: bool) -> Bytes {
+    fn replayed(&self, event: &Event, _stored_offline: bool) -> Bytes {
         frame(&ServerFrame::Event(EventFrame { event: event.clone(), replayed: true }))
     }
 
@@ -145,7 +145,7 @@ impl Speech for Native {
             Notice::Delivered(delivered) => ServerFrame::Delivered(delivered),
             Notice::Presence(name, online) => ServerFrame::Presence { name, online },
             Notice::Unreadable(words) => return Some(error(ErrorCode::Retry, words, None, None)),
-            // The end says so.
+            // `bye` says so.
             Notice::Unfinished(_) => return None,
             Notice::Bye(reason, reconnect_after_ms) => {
                 ServerFrame::Bye { reason: reason.to_owned(), reconnect_after_ms: Some(reconnect_after_ms) }
@@ -158,18 +158,18 @@ impl Speech for Native {
             Reply::Pong(nonce) => frame(&ServerFrame::Pong { nonce }),
             Reply::Trace(found) => trace(found),
             Reply::History(page, most) => history(page, most),
-            Reply::AskAgain => {
+            Reply::Unavailable => {
                 error(ErrorCode::Retry, "the store is unavailable; ask again", None, Some(RETRY_AFTER_MS))
             }
         }
     }
 }
 
-/// A frame as one line.
+/// Renders a frame as one line.
 fn frame(frame: &ServerFrame) -> Bytes {
     let mut line = serde_json::to_vec(frame).expect("a frame serialises into memory");
     line.push(b'\n');
-    // It may be kept for long, and a buffer that grew has up to as much again.
+    // It may be queued for long, and a grown buffer has up to twice the capacity it needs.
     line.shrink_to_fit();
     line.into()
 }
@@ -179,21 +179,21 @@ fn error(code: ErrorCode, message: &str, client_id: Option<ClientId>, retry_afte
 }
 
 fn mistake(code: ErrorCode, message: &str) -> Request {
-    Request::Mistake(error(code, message, None, None))
+    Request::Invalid(error(code, message, None, None))
 }
 
 fn too_long() -> Bytes {
     error(ErrorCode::TooLong, &format!("a frame has at most {LINE_BYTES} bytes"), None, None)
 }
 
-fn outgoing(user: &UserName, send: Send) -> Outgoing {
+fn outgoing(user: &UserName, send: Send) -> NewMessage {
     let Send { client_id, to, body, kind, metadata, timestamp, trace: traced } = send;
     let (sender, conversation) = (user.clone(), ConversationId::dm(user, &to));
     let draft = Draft { sender, conversation, body, kind, metadata, client_id, timestamp };
-    Outgoing { to, draft, traced }
+    NewMessage { to, draft, traced }
 }
 
-/// The answer to where a message has been.
+/// Renders the answer to a trace request.
 fn trace(found: Option<Trace>) -> Bytes {
     match found {
         Some(trace) => frame(&ServerFrame::Trace(trace)),
@@ -201,7 +201,8 @@ fn trace(found: Option<Trace>) -> Bytes {
     }
 }
 
-/// The answer to `hello`. What does not fit into a frame is left out: the least recent conversations, then the last to come online.
+/// Renders the answer to `hello`. What does not fit into a frame is left out: first the least recent conversations, then the users who came
+/// online last.
 fn welcome(welcome: Welcome) -> Bytes {
     let mut welcome = ServerFrame::Welcome(welcome);
     loop {
@@ -218,7 +219,8 @@ fn welcome(welcome: Welcome) -> Bytes {
     }
 }
 
-/// A page of a conversation. What does not fit into so many bytes is left out at the old end, and `more` says so; one event is always said.
+/// Renders a page of a conversation within `most` bytes. The oldest events are left out if necessary, which `more` reports; at least one
+/// event is included.
 fn history(mut page: HistoryPage, most: usize) -> Bytes {
     let mut room = most.saturating_sub(FRAME_REST);
     let fits = page.events.iter().rev().enumerate().take_while(|(index, event)| {
@@ -227,9 +229,9 @@ fn history(mut page: HistoryPage, most: usize) -> Bytes {
         room = room.saturating_sub(size);
         fits || *index == 0
     });
-    let left_out = page.events.len() - fits.count();
-    page.events.drain(..left_out);
-    page.more |= left_out > 0;
+    let omitted = page.events.len() - fits.count();
+    page.events.drain(..omitted);
+    page.more |= omitted > 0;
     frame(&ServerFrame::History(page))
 }
 

@@ -1,80 +1,78 @@
-//! What one message of a client asks for, whatever dialect it came in.
+//! The requests that a client's messages make, independent of the dialect.
 
 use bytes::Bytes;
 use protocol::{Body, Draft, UserName};
 
 pub(crate) use protocol::native::{HistoryRequest, Seen, TraceRequest};
 
-/// What is asked.
+/// A request of a client.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Request {
-    /// Nothing.
     Nothing,
-    /// Nothing more than this answer, which says what was wrong.
-    Mistake(Bytes),
-    /// The same, for what was longer than a line may be.
+    /// Invalid input: only this error is returned.
+    Invalid(Bytes),
+    /// Invalid input because it was longer than a line may be.
     TooLong(Bytes),
-    /// A sign of life.
+    /// Answer with a pong.
     Ping(Option<u64>),
     /// Store a message.
-    Say(Box<Outgoing>),
-    /// Where a message has been.
+    Message(Box<NewMessage>),
+    /// Return a message's trace.
     Trace(TraceRequest),
-    /// A line whose meaning depends on who is registered; see [`Lookup`](super::speech::Lookup).
+    /// A line whose meaning depends on who is registered; see [`Lookup`](super::codec::Lookup).
     Lookup(String),
-    /// Show what is unseen.
+    /// Show unread messages.
     Check,
     /// A conversation was shown.
     Seen(Seen),
-    /// A page of a conversation.
+    /// Return a page of a conversation.
     History(HistoryRequest),
     /// Close the connection.
     Exit,
 }
 
-/// A message that a client wants stored.
+/// A message to be stored.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Outgoing {
-    /// To whom, as its sender wrote it.
+pub(crate) struct NewMessage {
+    /// The recipient as the sender wrote it.
     pub(crate) to: UserName,
-    /// What is stored.
     pub(crate) draft: Draft,
-    /// Its way is to be remembered, however busy the server is.
+    /// The message is traced however busy the server is.
     pub(crate) traced: bool,
 }
 
-impl Outgoing {
-    /// A chat message under an id of ours.
+impl NewMessage {
+    /// A chat message with a new id.
     pub(crate) fn chat(from: UserName, to: UserName, body: Body) -> Self {
         Self { draft: Draft::chat(from, &to, body), to, traced: false }
     }
 }
 
 impl Request {
-    /// What it takes from the session's allowance, in messages. Nothing that a client can send as often as it likes is free; what
-    /// programs send of their own accord is cheap. What is over the allowance waits, and nothing is read behind it.
+    /// The cost, in messages, to the session's rate limit. Nothing that a client can repeat is free; what programs send on their own is
+    /// cheap. A request beyond the allowance waits, and nothing is read after it.
     ///
-    /// Answers of a size that somebody else decides cost by their bytes as well, once these are known (`access::allowance`).
+    /// Answers whose size does not depend on the client also cost by their bytes, once these are known (`access::allowance`).
     pub(crate) fn cost(&self) -> f64 {
         match self {
             // It closes the connection, so it comes once.
             Self::Exit => 0.0,
             Self::Nothing | Self::Seen(_) | Self::Ping(_) => 0.1,
-            Self::Say(..) | Self::Lookup(_) | Self::Trace(_) | Self::History(_) | Self::Mistake(_) => 1.0,
-            // Everything unread is read once more; a line that is too long was read, too.
+            Self::Message(..) | Self::Lookup(_) | Self::Trace(_) | Self::History(_) | Self::Invalid(_) => 1.0,
+            // All unread messages are read again; a line that is too long was received anyway.
             Self::Check | Self::TooLong(_) => 4.0,
         }
     }
 
-    /// About how many bytes it holds.
+    /// The approximate size in bytes.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Self::Say(outgoing) => {
+            Self::Message(outgoing) => {
                 let draft = &outgoing.draft;
                 draft.body.as_str().len() + draft.metadata.bytes()
             }
             Self::Lookup(line) => line.len(),
-            Self::Mistake(bytes) | Self::TooLong(bytes) => bytes.len(),
+            Self::Invalid(bytes) | Self::TooLong(bytes) => bytes.len(),
             Self::Nothing
             | Self::Ping(_)
             | Self::Trace(_)
@@ -95,13 +93,13 @@ mod tests {
     fn nothing_that_can_be_sent_again_is_free() {
         let name = |text| UserName::parse(text).unwrap();
         let conversation = ConversationId::dm(&name("a"), &name("b"));
-        let outgoing = Outgoing::chat(name("a"), name("b"), Body::parse("hi").unwrap());
+        let outgoing = NewMessage::chat(name("a"), name("b"), Body::parse("hi").unwrap());
         let requests = [
             Request::Nothing,
-            Request::Mistake(Bytes::new()),
+            Request::Invalid(Bytes::new()),
             Request::TooLong(Bytes::new()),
             Request::Ping(None),
-            Request::Say(Box::new(outgoing)),
+            Request::Message(Box::new(outgoing)),
             Request::Trace(TraceRequest { message: "m".to_owned(), token: None }),
             Request::Lookup("b-hi".to_owned()),
             Request::Check,

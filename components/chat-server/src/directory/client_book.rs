@@ -1,6 +1,6 @@
-//! The names of everybody who ever registered, as the book dialect shows them at login.
+//! The names of all registered users, which the book dialect lists at login.
 //!
-//! Read from the store a page at a time, and once for everybody: a login reads who is new since the one before.
+//! Read from the store in pages and shared by all sessions: a login reads only the users registered since the last read.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,29 +13,29 @@ use transport::ApiError;
 
 use crate::backend::Backend;
 
-/// Several message APIs give out numbers in another order than they store users: so many of the last ones are read once more.
+/// Several message APIs may store users in another order than that of their numbers, so this many of the last ones are read again.
 const AGAIN: u64 = 256;
 
-/// The book, as far as it was read.
+/// The book as read so far.
 ///
-/// Bound: names of as many bytes as a greeting may have. Overflow rule: further names are left out.
+/// Bound: the size of a greeting, in bytes of names. Overflow rule: further names are left out.
 #[derive(Debug, Default)]
 pub(crate) struct ClientBook {
-    /// Held while the store is read.
+    /// Locked while the store is read.
     listed: Mutex<Listed>,
-    /// How many have asked.
+    /// The number of calls of `read`.
     asked: AtomicU64,
-    /// How often the store began to hold other users.
+    /// Incremented when the store may have other users.
     generation: AtomicU64,
 }
 
-/// Names in order of first registration.
+/// Names in order of registration.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Listed {
     names: Arc<Names>,
-    /// The number of the last user who was read.
+    /// The number of the last user read.
     last: u64,
-    /// Those who had asked when it was read last: it holds everybody registered before.
+    /// `asked` at the start of the last read: the book has everybody registered before that call.
     asked: u64,
     generation: u64,
 }
@@ -48,7 +48,7 @@ struct Names {
 }
 
 impl ClientBook {
-    /// Reads who is new, and answers the whole book. Many who ask at the same time have it read once.
+    /// Reads new users and returns the whole book. Concurrent calls share one read.
     pub(crate) async fn read(&self, backend: &Backend) -> Result<Listed, ApiError> {
         let ticket = self.asked.fetch_add(1, Ordering::Relaxed);
         let mut listed = self.listed.lock().await;
@@ -73,7 +73,7 @@ impl ClientBook {
         Ok(listed.clone())
     }
 
-    /// The store may hold other users from now on.
+    /// Forgets the names: the store may have other users from now on.
     pub(crate) fn forget(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
@@ -94,7 +94,7 @@ impl Listed {
         names.in_order.push(name);
     }
 
-    /// Everybody in the book, then who is online without being in it.
+    /// All names of the book, followed by users who are online but not in it.
     pub(crate) fn with<'l>(&'l self, online: &'l [UserName]) -> impl Iterator<Item = &'l UserName> {
         let unlisted = online.iter().filter(|name| !self.names.known.contains(*name));
         self.names.in_order.iter().chain(unlisted)
@@ -125,7 +125,7 @@ mod tests {
             [2500 - AGAIN],
             "only who is new, and a few before"
         );
-        // Many come at the same time: one reads while the others wait, and the next read is for all of those.
+        // Concurrent logins: one reads while the others wait, and the next read serves all of those.
         let all = futures_util::future::join_all((0..100).map(|_| read())).await;
         assert!(all.iter().all(|names| names.len() == 2501));
         assert!(api.state().user_pages.len() <= 2, "{:?}", api.state().user_pages);

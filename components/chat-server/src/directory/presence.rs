@@ -1,15 +1,15 @@
-//! Who came and went, kept so that a session of any speed can be told what changed since it last asked.
+//! Presence changes, kept so that a session of any speed can ask for those since it last asked.
 
 use std::collections::{BTreeMap, HashMap};
 
 use protocol::UserName;
 
-/// Names of which the last change is remembered.
+/// The number of names whose last change is kept.
 const REMEMBERED: usize = 16 * 1024;
 
-/// The last change of each name, by when it was. Many changes of one name between two questions are one.
+/// The last presence change of each name, in order. Several changes of one name between two calls are merged.
 ///
-/// Bound: [`REMEMBERED`]. Overflow rule: the oldest change is forgotten; who asks so late does not hear of it.
+/// Bound: [`REMEMBERED`]. Overflow rule: the oldest change is forgotten, and a session that asks later misses it.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     latest: u64,
@@ -18,7 +18,7 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    /// Somebody came or went.
+    /// Records that a user came online or went offline.
     pub(crate) fn change(&mut self, name: &UserName, online: bool) {
         self.latest += 1;
         if let Some(earlier) = self.by_name.insert(name.clone(), self.latest) {
@@ -37,7 +37,7 @@ impl Presence {
         self.latest
     }
 
-    /// The first `limit` changes after an index, each with its own.
+    /// The first `limit` changes after an index, each with its own index.
     pub(crate) fn since(&self, index: u64, limit: usize) -> Vec<(u64, UserName, bool)> {
         let changes = self.by_index.range(index + 1..).take(limit);
         changes.map(|(index, (name, online))| (*index, name.clone(), *online)).collect()

@@ -1,4 +1,4 @@
-//! Who is online, with which sessions. Pure: the hub holds the lock around it.
+//! The users online and their sessions. Pure: the hub holds the lock around it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,77 +6,77 @@ use std::sync::Arc;
 use kit::Secret;
 use protocol::UserName;
 
-use crate::directory::listing::Listing;
+use crate::directory::online_names::OnlineNames;
 use crate::directory::presence::Presence;
 
-/// Most sessions of one user at once; each costs every message for that user a little.
+/// The maximum number of sessions of one user; each adds to the cost of every message for that user.
 const SESSIONS: usize = 32;
 
-/// A session, as the roster knows it.
-pub(crate) trait Seat: Clone {
-    /// Tells the sessions of one user apart.
+/// A session as the roster sees it.
+pub(crate) trait RosterSession: Clone {
+    /// Distinguishes the sessions of one user.
     fn id(&self) -> u64;
     /// Whether it is ending.
     fn is_leaving(&self) -> bool;
 }
 
-/// Everybody online.
+/// All users online.
 ///
-/// Bound: the listener's limit of connections, of which each is one session at most.
+/// Bound: the listener's limit of connections, each of which is one session at most.
 #[derive(Debug)]
 pub(crate) struct Roster<S> {
-    people: HashMap<UserName, Person<S>>,
-    /// In the order they came.
+    people: HashMap<UserName, OnlineUser<S>>,
+    /// Users in order of login.
     order: BTreeMap<u64, UserName>,
-    /// Who is online, by what their name looks like.
+    /// Users online by skeleton.
     skeletons: HashMap<Arc<str>, UserName>,
-    listing: Listing,
+    online_names: OnlineNames,
     arrivals: u64,
     presence: Presence,
 }
 
 #[derive(Debug)]
-struct Person<S> {
+struct OnlineUser<S> {
     name: UserName,
     arrival: u64,
-    /// Opens the name to further sessions while it is online.
+    /// Grants access to the name to further sessions while it is online.
     token: Secret,
     sessions: Vec<S>,
 }
 
-/// By what right somebody takes a name.
+/// The right by which a client uses a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Claim<'a> {
     /// None: the name must be free.
     None,
-    /// A token that the first session's welcome gave out.
+    /// The token that the welcome of the first session contained.
     Token(&'a str),
-    /// The service token, for a name that belongs to a service.
+    /// The service token, for a name reserved for a service.
     Service,
 }
 
-/// A session is in.
+/// The result of a successful join.
 #[derive(Debug)]
 pub(crate) struct Joined {
-    /// The name as its first session wrote it.
+    /// The name as the first session wrote it.
     pub(crate) name: UserName,
-    /// Opens the name to further sessions.
+    /// Grants access to the name to further sessions.
     pub(crate) token: Secret,
-    /// Changes of presence after this one are news to it.
+    /// The index of the last presence change before the join.
     pub(crate) presence: u64,
 }
 
-/// Why a session is not in.
+/// Why a session cannot join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum JoinError {
-    /// Somebody is online under this name and the token is not theirs.
+    /// Somebody is online under this name, and the token does not match.
     Taken {
         /// All of their sessions are ending.
         leaving: bool,
     },
-    /// Somebody is online whose name looks the same and is another.
+    /// A user with a name of the same skeleton is online.
     LooksLike(UserName),
-    /// The user has as many sessions as one may have.
+    /// The user has the maximum number of sessions.
     TooMany,
 }
 
@@ -86,15 +86,15 @@ impl<S> Default for Roster<S> {
             people: HashMap::new(),
             order: BTreeMap::new(),
             skeletons: HashMap::new(),
-            listing: Listing::default(),
+            online_names: OnlineNames::default(),
             arrivals: 0,
             presence: Presence::default(),
         }
     }
 }
 
-impl<S: Seat> Roster<S> {
-    /// Adds a session. `token` is what opens the name from now on if this is its first one.
+impl<S: RosterSession> Roster<S> {
+    /// Adds a session. If it is the user's first one, `token` becomes the name's token.
     pub(crate) fn join(
         &mut self,
         name: &UserName,
@@ -102,19 +102,19 @@ impl<S: Seat> Roster<S> {
         session: &S,
         token: Secret,
     ) -> Result<Joined, JoinError> {
-        if let Some(person) = self.people.get_mut(name) {
+        if let Some(user) = self.people.get_mut(name) {
             let may = match claim {
                 Claim::None => false,
-                Claim::Token(token) => person.token.matches(token),
+                Claim::Token(token) => user.token.matches(token),
                 Claim::Service => true,
             };
             if !may {
-                return Err(JoinError::Taken { leaving: person.sessions.iter().all(|s| s.is_leaving()) });
+                return Err(JoinError::Taken { leaving: user.sessions.iter().all(|s| s.is_leaving()) });
             }
-            if person.sessions.len() >= SESSIONS {
+            if user.sessions.len() >= SESSIONS {
                 return Err(JoinError::TooMany);
             }
-            person.sessions.push(session.clone());
+            user.sessions.push(session.clone());
         } else {
             let skeleton = name.skeleton();
             match self.skeletons.get(&skeleton) {
@@ -122,41 +122,41 @@ impl<S: Seat> Roster<S> {
                 Some(_) | None => self.arrive(name, skeleton, session, token),
             }
         }
-        let person = &self.people[name];
-        let (name, token) = (person.name.clone(), person.token.clone());
+        let user = &self.people[name];
+        let (name, token) = (user.name.clone(), user.token.clone());
         Ok(Joined { name, token, presence: self.presence.latest() })
     }
 
     fn arrive(&mut self, name: &UserName, skeleton: Arc<str>, session: &S, token: Secret) {
         let (arrival, sessions) = (self.arrivals + 1, vec![session.clone()]);
         self.arrivals = arrival;
-        self.people.insert(name.clone(), Person { name: name.clone(), arrival, token, sessions });
-        // Messages reach it, and nobody is told that it is there.
+        self.people.insert(name.clone(), OnlineUser { name: name.clone(), arrival, token, sessions });
+        // The probe receives messages but is not listed as online.
         if name.is_probe() {
             return;
         }
         self.skeletons.insert(skeleton, name.clone());
         self.order.insert(arrival, name.clone());
-        self.listing.push(name);
+        self.online_names.push(name);
         self.presence.change(name, true);
     }
 
-    /// Removes a session; says whether it was the user's last.
+    /// Removes a session; returns whether it was the user's last.
     pub(crate) fn leave(&mut self, name: &UserName, session: &S) -> bool {
-        let Some(person) = self.people.get_mut(name) else { return false };
-        person.sessions.retain(|other| other.id() != session.id());
-        if !person.sessions.is_empty() {
+        let Some(user) = self.people.get_mut(name) else { return false };
+        user.sessions.retain(|other| other.id() != session.id());
+        if !user.sessions.is_empty() {
             return false;
         }
-        let arrival = person.arrival;
+        let arrival = user.arrival;
         if name.is_probe() {
             self.people.remove(name);
             return true;
         }
-        if let Some(person) = self.people.remove(name) {
-            self.listing.remove(&person.name);
-            // Two services may look alike, and the second one took the place.
-            let skeleton = person.name.skeleton();
+        if let Some(user) = self.people.remove(name) {
+            self.online_names.remove(&user.name);
+            // Two services may have the same skeleton, and the second one replaced the entry.
+            let skeleton = user.name.skeleton();
             if self.skeletons.get(&skeleton) == Some(name) {
                 self.skeletons.remove(&skeleton);
             }
@@ -166,51 +166,51 @@ impl<S: Seat> Roster<S> {
         true
     }
 
-    /// Whether a user is online: has a session that is not ending.
+    /// Whether a user has a session that is not ending.
     pub(crate) fn is_online(&self, name: &UserName) -> bool {
         self.sessions(name).iter().any(|session| !session.is_leaving())
     }
 
-    /// Everybody online in the order they came.
+    /// All users online in order of login.
     pub(crate) fn online(&self) -> impl Iterator<Item = &UserName> {
         self.order.values()
     }
 
-    /// The same as a text.
-    pub(crate) fn listing(&self) -> &Listing {
-        &self.listing
+    /// The same as text.
+    pub(crate) fn online_names(&self) -> &OnlineNames {
+        &self.online_names
     }
 
-    /// Everybody else online in the order they came.
+    /// All other users online in order of login.
     pub(crate) fn others<'r>(&'r self, name: &'r UserName) -> impl Iterator<Item = &'r UserName> {
         self.online().filter(move |other| *other != name)
     }
 
-    /// A user's sessions.
+    /// The sessions of a user.
     pub(crate) fn sessions(&self, name: &UserName) -> &[S] {
         self.sessions_of(name.key())
     }
 
     /// The sessions of the user whose name has this key.
     pub(crate) fn sessions_of(&self, key: &str) -> &[S] {
-        self.people.get(key).map_or(&[], |person| &person.sessions)
+        self.people.get(key).map_or(&[], |user| &user.sessions)
     }
 
-    /// Every session, in the order their users came; then those of the probe.
+    /// All sessions in their users' order of login, then those of the probe.
     pub(crate) fn all(&self) -> impl Iterator<Item = &S> {
         let shown = self.online().flat_map(|name| self.sessions(name));
         shown.chain(self.sessions(&UserName::probe()))
     }
 
-    /// Who came and went.
+    /// The presence changes.
     pub(crate) fn presence(&self) -> &Presence {
         &self.presence
     }
 
-    /// How many sessions and users there are, without the probe.
+    /// The number of sessions and of users, without the probe.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let people = self.people.values().filter(|person| !person.name.is_probe());
-        (people.map(|person| person.sessions.len()).sum(), self.order.len())
+        let people = self.people.values().filter(|user| !user.name.is_probe());
+        (people.map(|user| user.sessions.len()).sum(), self.order.len())
     }
 }
 

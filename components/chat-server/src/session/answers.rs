@@ -1,4 +1,4 @@
-//! What a session's requests are answered with, in the order they were asked.
+//! The answers to a session's requests, in the order of the requests.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -8,65 +8,65 @@ use std::task::Poll;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::backend::room::Kept;
-use crate::outcome::{Outcome, Said};
+use crate::backend::page_budget::PagePermit;
+use crate::outcome::{Outcome, SentMessage};
 
-/// Requests that may be under way for one session.
+/// Requests in flight for one session.
 const WINDOW: usize = 64;
 
-/// Answers, some of which are still on their way.
+/// Answers, some of which are pending.
 ///
-/// Bound: [`WINDOW`], and one that is looked up, such as a page of history. Overflow rule: while [`Answers::is_full`], nothing more is read from the peer.
+/// Bound: [`WINDOW`], and one that is looked up, such as a page of history. Overflow rule: while [`Answers::is_full`], nothing more is read
+/// from the peer.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     queue: VecDeque<Slot>,
     pending: usize,
 }
 
-/// An answer that is there.
+/// A completed answer.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// These bytes.
     Bytes(Bytes),
-    /// These bytes, of which there may be many however short the question was, and what they take of the room for pages.
-    Page(Bytes, Kept),
-    /// What became of a message.
-    Outcome(Said, Outcome),
+    /// Bytes whose number does not depend on the request's size, with their share of the page budget.
+    Page(Bytes, PagePermit),
+    /// The outcome of a message.
+    Outcome(SentMessage, Outcome),
 }
 
 #[derive(Debug)]
 enum Slot {
     Here(Answer),
-    Message(Said, oneshot::Receiver<Outcome>),
-    /// Something that is looked up first, one at a time.
+    Message(SentMessage, oneshot::Receiver<Outcome>),
+    /// A lookup, one at a time.
     Pending(oneshot::Receiver<Answer>),
-    /// It was given up by whoever looked it up: it is not answered.
+    /// The lookup was given up: there is no answer.
     Nothing,
 }
 
 impl Answers {
-    /// Answers with these bytes.
+    /// Queues an answer.
     pub(crate) fn bytes(&mut self, bytes: Bytes) {
         self.queue.push_back(Slot::Here(Answer::Bytes(bytes)));
     }
 
-    /// Answers with what becomes of a message.
-    pub(crate) fn message(&mut self, said: Said, outcome: oneshot::Receiver<Outcome>) {
-        self.queue.push_back(Slot::Message(said, outcome));
+    /// Queues the answer to a message, whose outcome is pending.
+    pub(crate) fn message(&mut self, sent: SentMessage, outcome: oneshot::Receiver<Outcome>) {
+        self.queue.push_back(Slot::Message(sent, outcome));
     }
 
-    /// Answers with something that must be looked up first.
+    /// Queues an answer that must be looked up first.
     pub(crate) fn pending(&mut self, answer: oneshot::Receiver<Answer>) {
         self.pending += 1;
         self.queue.push_back(Slot::Pending(answer));
     }
 
-    /// Whether no more should be asked for now.
+    /// Whether no more requests should be taken now.
     pub(crate) fn is_full(&self) -> bool {
         self.queue.len() >= WINDOW || self.pending > 0
     }
 
-    /// Whether something is looked up.
+    /// Whether a lookup is pending.
     pub(crate) fn looks_up(&self) -> bool {
         self.pending > 0
     }
@@ -76,7 +76,7 @@ impl Answers {
         self.queue.is_empty()
     }
 
-    /// Waits until the next answer is there; for ever if there is none to come. Cancel-safe.
+    /// Waits for the next answer; forever if there is none. Cancel-safe.
     pub(crate) async fn ready(&mut self) {
         poll_fn(|context| {
             let Some(slot) = self.queue.front_mut() else { return Poll::Pending };
@@ -84,8 +84,8 @@ impl Answers {
                 Slot::Here(_) | Slot::Nothing => return Poll::Ready(()),
                 Slot::Message(_, outcome) => match Pin::new(outcome).poll(context) {
                     Poll::Pending => return Poll::Pending,
-                    // The appender ended with the message: nobody knows.
-                    Poll::Ready(outcome) => Some(outcome.unwrap_or(Outcome::Later)),
+                    // The appender dropped the message: its outcome is unknown.
+                    Poll::Ready(outcome) => Some(outcome.unwrap_or(Outcome::Unknown)),
                 },
                 Slot::Pending(answer) => match Pin::new(answer).poll(context) {
                     Poll::Pending => return Poll::Pending,
@@ -96,15 +96,15 @@ impl Answers {
                     }
                 },
             };
-            if let (Some(outcome), Slot::Message(said, _)) = (arrived, &*slot) {
-                *slot = Slot::Here(Answer::Outcome(said.clone(), outcome));
+            if let (Some(outcome), Slot::Message(sent, _)) = (arrived, &*slot) {
+                *slot = Slot::Here(Answer::Outcome(sent.clone(), outcome));
             }
             Poll::Ready(())
         })
         .await;
     }
 
-    /// The next answer, if it is there.
+    /// The next answer, if it is complete.
     pub(crate) fn take(&mut self) -> Option<Answer> {
         use futures_util::FutureExt;
         self.ready().now_or_never()?;
@@ -130,15 +130,17 @@ mod tests {
     async fn answers_come_in_the_order_of_the_questions() {
         let mut answers = Answers::default();
         let name = |text| UserName::parse(text).unwrap();
-        let said =
-            Said::new(name("bob"), &Draft::chat(name("alice"), &name("bob"), Body::parse("hi").unwrap()));
+        let sent = SentMessage::new(
+            name("bob"),
+            &Draft::chat(name("alice"), &name("bob"), Body::parse("hi").unwrap()),
+        );
         let (outcome, receiver) = oneshot::channel();
-        answers.message(said.clone(), receiver);
+        answers.message(sent.clone(), receiver);
         answers.bytes(Bytes::from_static(b"later"));
         assert!(answers.take().is_none());
-        outcome.send(Outcome::Later).unwrap();
+        outcome.send(Outcome::Unknown).unwrap();
         answers.ready().await;
-        assert!(matches!(answers.take(), Some(Answer::Outcome(of, Outcome::Later)) if of == said));
+        assert!(matches!(answers.take(), Some(Answer::Outcome(of, Outcome::Unknown)) if of == sent));
         assert!(matches!(answers.take(), Some(Answer::Bytes(bytes)) if bytes == "later"));
         assert!(answers.take().is_none() && answers.is_empty());
     }

@@ -1,4 +1,4 @@
-//! What a session may hold and cost, tried on a real socket while time stands still; see [`queue_tests`](super::queue_tests).
+//! The memory and cost bounds of a session, tested on a real socket with paused time; see [`queue_tests`](super::queue_tests).
 
 use protocol::Timestamp;
 use protocol::api::FeedPosition;
@@ -11,14 +11,14 @@ use uuid::Uuid;
 use super::answers::Answer;
 use super::queue_tests::{chat, connect, fill_the_queue, heard, place, say, server, session, session_of};
 use super::*;
-use crate::access::door::Door;
-use crate::delivery::feed::{self, Link, Noted};
+use crate::access::port::Port;
+use crate::delivery::feed::{self, Link, Observers};
 use crate::delivery::inbox::Backlog;
 use crate::directory::roster::Claim;
 use crate::sample::name;
 use crate::simulation::{self, Dice, SimulatedApi};
 
-/// Whether the session may ask for something now.
+/// Whether the session may make a request now.
 fn may_ask(session: &mut Session) -> bool {
     session.allowance.take(Instant::now()).is_ok()
 }
@@ -49,7 +49,7 @@ async fn what_a_client_makes_us_send_costs_by_its_bytes() {
     let mut reader = session(&server, Dialect::Native, wire);
     let (page, receiver) = oneshot::channel();
     reader.answers.pending(receiver);
-    assert!(page.send(Answer::Page(vec![b'x'; 64 * 1024].into(), Kept::default())).is_ok());
+    assert!(page.send(Answer::Page(vec![b'x'; 64 * 1024].into(), PagePermit::default())).is_ok());
     reader.fill();
     let after_page = may_ask(&mut reader);
     assert_eq!((after_greeting, after_list, after_page), (false, false, false));
@@ -64,7 +64,7 @@ async fn a_client_behind_a_proxy_that_never_speaks_is_sent_everything() {
     wire.is_proxied = true;
     tasks.spawn(session(&server, Dialect::Text, wire).run(place()));
     let mut lines = 0;
-    // Two conversations by turns, so that each event is waited for by itself.
+    // Two alternating conversations, so that each event is confirmed separately.
     for seq in 1..=2200_u64 {
         for (from, index) in [("bob", 2 * seq - 1), ("carol", 2 * seq)] {
             let draft = chat(from, "alice", "hi");
@@ -78,11 +78,11 @@ async fn a_client_behind_a_proxy_that_never_speaks_is_sent_everything() {
     assert_eq!(lines, 4400);
 }
 
-/// The bound of unfinished input, of which each connection's first 4 KiB are not counted.
+/// The bound of incomplete input, of which each connection's first 4 KiB are not counted.
 const BUDGET: usize = 8 * 1024 * 1024;
 
-/// Whether this session's client counts with so many bytes that another connection of its address, which may hold the rest of the bound,
-/// is over it.
+/// Whether this session's client holds at least this many counted bytes: then another connection of its address that holds the rest of the
+/// bound exceeds it.
 fn counts(server: &Server, client: &tokio::net::TcpStream) -> bool {
     let mut other = server.unfinished.of(client.local_addr().unwrap().ip());
     other.holds(4096 + BUDGET);
@@ -108,11 +108,11 @@ async fn a_line_that_is_looked_up_counts_as_unfinished_input_and_is_given_up_wit
     let (wire, client) = connect(&server).await;
     tasks.spawn(session(&server, Dialect::Book, wire).run(place()));
     heard(&client).await;
-    // Whom it is for is found, and then there is no place for it.
+    // The recipient is found, and then there is no place for the message.
     fill_the_queue(&server);
     say(&client, &format!("alice-{}\n", "x".repeat(12_000))).await;
     assert!(counts(&server, &client) && server.tasks.len() == 1, "it is looked up");
-    // Others hold a little less each, and all together too much.
+    // The others hold a little less each, and together too much.
     let other = |n: u32| {
         let mut other = server.unfinished.of(std::net::Ipv4Addr::from_bits(0x0a00_0000 + n).into());
         other.holds(4096 + 7_800);
@@ -125,7 +125,7 @@ async fn a_line_that_is_looked_up_counts_as_unfinished_input_and_is_given_up_wit
     drop(others);
 }
 
-/// More than all of them may hold that wait; they are of a megabyte each.
+/// More sessions than the budget of waiting pages, which are of a megabyte each.
 const READERS: usize = 24;
 
 #[tokio::test]
@@ -135,13 +135,13 @@ async fn pages_that_nobody_reads_are_bounded_by_their_bytes() {
     let said = |n: usize| chat("bob", "alice", &format!("{n}{}", "x".repeat(16_000)));
     api.append((0..101).map(said).collect()).await.unwrap();
     let (server, _workers) = simulation::server(&api, 1 << 20);
-    let left = server.backend.room.left();
+    let left = server.backend.pages.left();
     let mut tasks = JoinSet::new();
     let mut clients = Vec::new();
     let first = server.hub.join(&name("alice"), Claim::None, Dialect::Native, Backlog::default()).unwrap();
     for _ in 0..READERS {
         let (wire, client) = connect(&server).await;
-        // So that pages wait here, and not in the system.
+        // Small, so that pages wait in the session and not in the kernel.
         socket2::SockRef::from(&wire.stream).set_send_buffer_size(4096).unwrap();
         let claim = Claim::Token(first.token.expose());
         let member = server.hub.join(&name("alice"), claim, Dialect::Native, Backlog::default()).unwrap();
@@ -172,16 +172,16 @@ async fn pages_that_nobody_reads_are_bounded_by_their_bytes() {
     assert!(all <= left + READERS * 32 * 1024, "{all} bytes wait: {lengths:?}");
     assert!(lengths[0] > 900_000 && lengths.iter().all(|length| *length > 16_000), "{lengths:?}");
     let given_back = async {
-        while server.backend.room.left() < left {
+        while server.backend.pages.left() < left {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), given_back).await.expect("what was read is given back");
 }
 
-/// Events that are too long for the smallest queue are read from the store, whose clock is not ours.
+/// Events that are too long for the smallest queue are read from the store, whose clock differs from ours.
 #[tokio::test]
-async fn a_client_that_wants_no_replay_is_told_what_came_since_by_the_clock_of_the_store() {
+async fn a_client_without_replay_receives_what_arrived_since_its_login_by_the_stores_clock() {
     let api = SimulatedApi::new(Arc::new(Dice::steady(Duration::ZERO)));
     api.state().faults = false;
     let (server, _workers) = simulation::server(&api, 1_500);
@@ -190,13 +190,14 @@ async fn a_client_that_wants_no_replay_is_told_what_came_since_by_the_clock_of_t
     tasks.spawn(async move {
         let link = watch::channel(Link::Untried).0;
         let Server { metrics, traces, client_book, .. } = &*following;
-        feed::follow(&following.backend, &following.hub, Noted { metrics, traces, client_book }, &link).await;
+        feed::follow(&following.backend, &following.hub, Observers { metrics, traces, client_book }, &link)
+            .await;
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, peer) = listener.accept().await.unwrap();
-    let door = Door::Main(Dialect::Text);
-    tasks.spawn(crate::connection::serve(Arc::clone(&server), door, stream, peer, place()));
+    let port = Port::Main(Dialect::Text);
+    tasks.spawn(crate::connection::serve(Arc::clone(&server), port, stream, peer, place()));
     let (answers, mut says) = client.into_split();
     says.write_all(b"{\"type\":\"hello\",\"name\":\"alice\",\"replay\":false}\n").await.unwrap();
     let mut answers = BufReader::new(answers).lines();

@@ -1,39 +1,39 @@
-//! Moves a text session's cursors: when the peer's TCP has acknowledged an event's last byte, it is seen.
+//! Moves the cursors of a session without explicit receipts: an event is read once the peer's TCP has acknowledged its last byte.
 //!
-//! A peer that was cut off before that is shown the event again at its next login. Native clients say `seen` themselves.
+//! A peer that disconnects before that is shown the event again at its next login. Native clients send `seen` themselves.
 //!
-//! Behind a proxy TCP says what the proxy has, not the client. There an event is seen once the client has sent something a second or
-//! more after the event was written: a client that was cut off is shown again what it may have had, and loses nothing.
+//! Behind a proxy, TCP acknowledgements show only what the proxy has. There an event is read once the client has sent something a second or
+//! more after the event was written: a client that was disconnected may be shown an event again, but loses none.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Session;
-use crate::session::marks::Marks;
+use crate::session::unconfirmed::Unconfirmed;
 use kit::send_queue::Unacknowledged;
 
-/// A peer acknowledges at once or within a delayed acknowledgement's 40 ms.
+/// A peer acknowledges at once or after a delayed acknowledgement's 40 ms.
 const FIRST: Duration = Duration::from_millis(25);
-/// A peer that is sent one event after the other is looked at no more often than this.
+/// The least interval of checks while events are sent one after the other.
 const LIVELY: Duration = Duration::from_millis(100);
-/// A slow peer is looked at this often.
+/// The interval of checks of a slow peer.
 const SLOWEST: Duration = Duration::from_millis(500);
 
 impl Session {
     /// The client sent something.
-    pub(super) fn heard(&mut self, now: Instant) {
+    pub(super) fn client_sent(&mut self, now: Instant) {
         if self.wire.is_proxied {
-            self.confirm_up_to(self.receipts.answered.spoke(now));
+            self.confirm_up_to(self.receipts.proxy.on_input(now));
         }
     }
 
-    /// Something was sent that must be confirmed.
+    /// An event was sent that must be confirmed.
     pub(super) fn confirm_soon(&mut self) {
         if self.wire.is_proxied {
-            // The oldest is shown once more, rather than that the session is sent nothing more.
-            while self.receipts.marks.is_full() {
-                self.receipts.marks.forget_oldest();
+            // The oldest event may be shown again; that is better than sending nothing more.
+            while self.receipts.unconfirmed.is_full() {
+                self.receipts.unconfirmed.forget_oldest();
             }
             return;
         }
@@ -45,16 +45,16 @@ impl Session {
     }
 
     pub(super) fn confirm_if_due(&mut self, now: Instant) {
-        // A session that ends waits for nothing else.
+        // A session that is ending waits for nothing else.
         let due = self.receipts.confirm_at.is_some_and(|at| now >= at) || self.closing.is_some();
-        if due && !self.receipts.marks.is_empty() {
+        if due && !self.receipts.unconfirmed.is_empty() {
             self.confirm(now);
         }
     }
 
-    /// Asks what the peer has, and moves the cursors.
+    /// Determines what the peer has acknowledged, and moves the cursors.
     pub(super) fn confirm(&mut self, now: Instant) {
-        if self.receipts.marks.is_empty() || self.wire.is_proxied {
+        if self.receipts.unconfirmed.is_empty() || self.wire.is_proxied {
             return;
         }
         let written = self.wire.out.written();
@@ -63,20 +63,20 @@ impl Session {
                 Unacknowledged::Bytes(bytes) => written.saturating_sub(bytes),
                 Unacknowledged::Unknown => written,
                 Unacknowledged::Gone => {
-                    // Nobody will ever know; what is not confirmed is shown again.
-                    self.receipts.marks = Marks::default();
+                    // This cannot be found out any more; unconfirmed events are shown again.
+                    self.receipts.unconfirmed = Unconfirmed::default();
                     0
                 }
             };
         let moved = self.confirm_up_to(acknowledged);
         self.receipts.pause = if moved { FIRST } else { (self.receipts.pause * 2).min(SLOWEST) };
         self.receipts.confirmed_at = Some(now);
-        self.receipts.confirm_at = (!self.receipts.marks.is_empty()).then(|| now + self.receipts.pause);
+        self.receipts.confirm_at = (!self.receipts.unconfirmed.is_empty()).then(|| now + self.receipts.pause);
     }
 
-    /// The peer has everything up to this offset. Says whether that moved a cursor.
+    /// The peer has everything up to this offset. Returns whether that moved a cursor.
     fn confirm_up_to(&mut self, offset: u64) -> bool {
-        let confirmed = self.receipts.marks.confirm(offset);
+        let confirmed = self.receipts.unconfirmed.confirm(offset);
         let moved = !confirmed.is_empty();
         for (conversation, seq) in confirmed {
             self.server.hub.tell_delivered(&self.member.name, &conversation, seq);

@@ -1,4 +1,4 @@
-//! A line whose meaning depends on who is registered: looked up, and done.
+//! Lines whose meaning depends on who is registered.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,24 +8,24 @@ use protocol::UserName;
 use tokio::time::Instant;
 
 use super::answers::Answer;
-use super::unsure::Unsure;
-use crate::delivery::lane::Lane;
+use super::in_doubt::InDoubt;
+use crate::delivery::retry_fence::RetryFence;
 use crate::dialect::Dialect;
-use crate::dialect::request::Outgoing;
-use crate::dialect::speech::Resolved;
-use crate::outcome::{Outcome, Said};
+use crate::dialect::codec::Resolved;
+use crate::dialect::request::NewMessage;
+use crate::outcome::{Outcome, SentMessage};
 use crate::server::Server;
 
-/// Whoever types hears within a second that the store is away, whether it is looked up or written to.
+/// A person learns within a second that the store is unavailable, whether for the lookup or for the message.
 const ANSWER_WITHIN: Duration = Duration::from_millis(950);
 
-/// Looks up whom a line is for, and stores what it says.
+/// Looks up the recipient of a line, and stores its message.
 pub(super) async fn answer(
     server: &Server,
     dialect: Dialect,
     sender: &UserName,
     line: &str,
-    unsure: &Unsure,
+    in_doubt: &InDoubt,
 ) -> Answer {
     let Some(lookup) = dialect.lookup() else { return Answer::Bytes(Bytes::new()) };
     let deadline = Instant::now() + ANSWER_WITHIN;
@@ -39,18 +39,18 @@ pub(super) async fn answer(
             Ok(Err(_)) | Err(_) => return Answer::Bytes(lookup.unresolved()),
         }
     };
-    // Who has only just logged in may not be in the book yet.
+    // A user who has just logged in may not be registered yet.
     let is_known = |name: &UserName| known.contains(name) || server.hub.is_online(name);
     match lookup.resolve(sender, line, &is_known) {
-        Resolved::Say(outgoing) => {
-            let Outgoing { to, draft, .. } = *outgoing;
-            let draft = unsure.recognise(draft);
-            let said = Said::new(to, &draft);
-            let lane = Lane::default();
-            let stored = async { server.appender.submit(draft, &lane).await.await };
+        Resolved::Message(outgoing) => {
+            let NewMessage { to, draft, .. } = *outgoing;
+            let draft = in_doubt.recognise(draft);
+            let sent = SentMessage::new(to, &draft);
+            let fence = RetryFence::default();
+            let stored = async { server.appender.submit(draft, &fence).await.await };
             let outcome = tokio::time::timeout_at(deadline, stored).await;
-            Answer::Outcome(said, outcome.ok().and_then(Result::ok).unwrap_or(Outcome::Later))
+            Answer::Outcome(sent, outcome.ok().and_then(Result::ok).unwrap_or(Outcome::Unknown))
         }
-        Resolved::Mistake(answer) => Answer::Bytes(answer),
+        Resolved::Invalid(answer) => Answer::Bytes(answer),
     }
 }

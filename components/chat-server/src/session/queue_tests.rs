@@ -1,5 +1,5 @@
-//! A session whose message waits for a place in the full queue of what is to be stored. Its socket is real; time stands still, so that
-//! the wait does not end by itself.
+//! A session whose message waits for a place in the full queue of the appender. Its socket is real; time is paused, so that the wait does
+//! not end.
 
 use protocol::api::FeedPosition;
 use protocol::{Body, Draft, Timestamp};
@@ -25,7 +25,7 @@ pub(super) fn chat(from: &str, to: &str, text: &str) -> Draft {
 
 /// A server whose appender never takes anything out of its queue.
 pub(super) fn server(tasks: &mut JoinSet<()>, configure: impl FnOnce(&mut Config)) -> Arc<Server> {
-    // A task that is always ready keeps the paused time where it is.
+    // A task that is always ready keeps the paused time from advancing.
     tasks.spawn(async {
         loop {
             tokio::task::yield_now().await;
@@ -42,17 +42,17 @@ pub(super) fn server(tasks: &mut JoinSet<()>, configure: impl FnOnce(&mut Config
     server
 }
 
-/// Both ends of a connection of somebody who has said a name.
+/// Both ends of a connection that has sent a name.
 pub(super) async fn connect(server: &Server) -> (Wire, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, peer) = listener.accept().await.unwrap();
     let mut wire = Wire::new(stream, peer, &server.config, &server.unfinished, |_| false).unwrap();
-    wire.framer.named(Dialect::Text.manner().silence.unwrap());
+    wire.framer.identified(Dialect::Text.capabilities().silence.unwrap());
     (wire, client)
 }
 
-/// A session of Alice's that does not run yet.
+/// A session of Alice's that is not running yet.
 pub(super) fn session(server: &Arc<Server>, dialect: Dialect, wire: Wire) -> Session {
     let member = server.hub.join(&name("alice"), Claim::None, dialect, Backlog::default()).unwrap();
     session_of(server, member, wire)
@@ -67,7 +67,7 @@ pub(super) fn place() -> Place {
     Places::new(1, 0).take_any().unwrap()
 }
 
-/// Such a server, and a live session of Alice's on it.
+/// Such a server with a live session of Alice's.
 async fn world(tasks: &mut JoinSet<()>) -> (Arc<Server>, TcpStream) {
     let server = server(tasks, |_| {});
     let (wire, client) = connect(&server).await;
@@ -77,7 +77,7 @@ async fn world(tasks: &mut JoinSet<()>) -> (Arc<Server>, TcpStream) {
 
 /// Fills the queue of Alice's messages.
 pub(super) fn fill_the_queue(server: &Server) {
-    while server.appender.offer(chat("alice", "bob", "filler"), &Lane::default()).1.is_none() {}
+    while server.appender.offer(chat("alice", "bob", "filler"), &RetryFence::default()).1.is_none() {}
 }
 
 pub(super) async fn say(client: &TcpStream, line: &str) {
@@ -87,7 +87,7 @@ pub(super) async fn say(client: &TcpStream, line: &str) {
     }
 }
 
-/// What comes within [`TURNS`].
+/// The output within [`TURNS`].
 pub(super) async fn heard(client: &TcpStream) -> String {
     let (mut heard, mut buffer) = (Vec::new(), [0; 1024]);
     for _ in 0..TURNS {
@@ -100,7 +100,7 @@ pub(super) async fn heard(client: &TcpStream) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_waits_for_a_place_in_the_queue_goes_on_writing_and_hears_the_shutdown() {
+async fn a_session_that_waits_for_a_place_in_the_queue_keeps_writing_and_notices_the_shutdown() {
     let mut tasks = JoinSet::new();
     let (server, client) = world(&mut tasks).await;
     fill_the_queue(&server);
@@ -118,19 +118,19 @@ async fn a_session_that_waits_for_a_place_in_the_queue_goes_on_writing_and_hears
     let join = server.hub.join(&name("alice"), Claim::None, Dialect::Text, Backlog::default());
     assert!(matches!(join, Err(JoinError::Taken { leaving: true })), "it hears the shutdown: {join:?}");
 
-    // Its time is up, and that of the session not yet.
+    // The message's deadline has passed, and the session's has not.
     tokio::time::advance(Duration::from_millis(950)).await;
     let line = heard(&client).await;
     assert!(line.starts_with("Message not confirmed: "), "and is told what became of its message: {line:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_peer_that_is_gone_sent_is_done_for_ten_minutes() {
+async fn input_of_a_disconnected_peer_is_handled_for_ten_minutes() {
     let mut tasks = JoinSet::new();
     let server = server(&mut tasks, |config| (config.messages_per_second, config.burst) = (1, 1));
     let (wire, mut client) = connect(&server).await;
     let running = tokio::spawn(session(&server, Dialect::Text, wire).run(place()));
-    // Each takes a second, and is answered, by which the server learns that nobody is there.
+    // Each is answered after a second, from which the server learns that nobody reads.
     client.write_all("no colon\n".repeat(800).as_bytes()).await.unwrap();
     client.set_zero_linger().unwrap();
     drop(client);
@@ -151,7 +151,7 @@ async fn messages_that_wait_to_be_stored_are_bounded_by_their_bytes() {
     let (server, _client) = world(&mut tasks).await;
     let long = "x".repeat(16_000);
     let mut count = 0;
-    while server.appender.offer(chat("alice", "bob", &long), &Lane::default()).1.is_none() {
+    while server.appender.offer(chat("alice", "bob", &long), &RetryFence::default()).1.is_none() {
         count += 1;
     }
     assert!((1000..1100).contains(&count), "{count} messages of 16 KB wait");

@@ -1,6 +1,6 @@
-//! A message API in memory. It keeps what it committed, whatever happens; it delays, loses questions and answers, and dies between any
-//! two steps, as the dice say. Its promises are those of the real one: a page of unseen events says where the feed was when all of it
-//! had been published, and a new run has a new feed.
+//! A message API in memory. It keeps what it committed; it delays, loses requests and answers, and crashes between any two steps, at
+//! random. It guarantees what the real one does: a page of unread events has the feed position at which all of it had been published, and a
+//! restarted API has a new feed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::dice::Dice;
 
-/// A handle on it. Cheap to clone.
+/// A handle to the API. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct SimulatedApi {
     dice: Arc<Dice>,
@@ -28,28 +28,28 @@ pub(crate) struct SimulatedApi {
 
 #[derive(Debug)]
 pub(crate) struct State {
-    /// Whether anything is lost or dies.
+    /// Whether faults are injected.
     pub(crate) faults: bool,
     up: bool,
     run: u64,
     epoch: Uuid,
-    /// Where in `order` this run's feed begins, and how far it has come.
+    /// The index in `order` at which this run's feed begins, and the feed's length.
     base: usize,
     published: usize,
-    /// The commit order.
+    /// Events in order of commit.
     pub(super) order: Vec<Event>,
     heads: HashMap<ConversationId, u64>,
     results: HashMap<(UserName, ClientId), Appended>,
     pub(crate) cursors: BTreeMap<(UserName, ConversationId), u64>,
-    /// How many moves of cursors were asked for, request by request.
+    /// The number of cursor moves in each request.
     pub(crate) move_requests: Vec<usize>,
-    /// A request that moves one of these is refused as a whole.
+    /// A request that moves one of these is rejected as a whole.
     pub(crate) refused_moves: BTreeSet<(UserName, ConversationId)>,
-    /// Whether reads of events are refused.
+    /// Whether reads of events are rejected.
     pub(crate) refuses_reads: bool,
-    /// Registered users, in their order.
+    /// Registered users in order.
     pub(crate) users: Vec<UserName>,
-    /// Behind which of them pages of users were asked for.
+    /// The `after` of each request for users.
     pub(crate) user_pages: Vec<u64>,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct SimulatedFeed {
     start: Option<FeedFrame>,
 }
 
-/// So many of them, and whether there are more.
+/// The first `limit` events, and whether there are more.
 fn first_of<'e>(mut events: impl Iterator<Item = &'e Event>, limit: usize) -> (Vec<Event>, bool) {
     let page = events.by_ref().take(limit).cloned().collect();
     (page, events.next().is_some())
@@ -102,7 +102,7 @@ impl SimulatedApi {
         self.state.lock().unwrap()
     }
 
-    /// It dies, between any two steps of anything.
+    /// Crashes the API between any two steps.
     pub(super) fn die(&self) {
         let mut state = self.state();
         state.up = false;
@@ -118,11 +118,11 @@ impl SimulatedApi {
         self.state().up = true;
     }
 
-    fn is_lost(&self, state: &State) -> bool {
+    fn peer_vanished(&self, state: &State) -> bool {
         !state.up || state.faults && self.dice.one_in(25)
     }
 
-    /// One step: on its way there and back much can happen.
+    /// One step, which faults may hit before and after it.
     async fn step<T>(
         &self,
         run: Option<u64>,
@@ -130,7 +130,7 @@ impl SimulatedApi {
     ) -> Result<(T, u64), ApiError> {
         self.dice.delay().await;
         let mut state = self.state();
-        if self.is_lost(&state) || run.is_some_and(|run| run != state.run) {
+        if self.peer_vanished(&state) || run.is_some_and(|run| run != state.run) {
             return Err(away());
         }
         let before = state.published;
@@ -163,14 +163,14 @@ impl SimulatedApi {
         after: Option<&str>,
         limit: usize,
     ) -> Result<UnseenPage, ApiError> {
-        // A store that cannot tell what was stored since the page before begins again.
+        // A store that does not know what was stored since the previous page starts again.
         if self.state().refuses_reads {
             return Err(refuse());
         }
         let after = after.filter(|_| !self.dice.one_in(8)).map_or(0, |after| after.parse().unwrap());
         let ((began, events, end, more), run) =
             self.step(None, |state| state.unseen(user, after, limit)).await?;
-        // More may come while it is read.
+        // More events may be stored while it is read.
         let ((position, news), run) = self
             .step(Some(run), |state| (state.position(), state.has_other_for(user, began, &events)))
             .await?;
@@ -242,7 +242,7 @@ impl SimulatedApi {
         self.ask(|state| state.page_of_users(after)).await
     }
 
-    /// What people do here asks for no more than this.
+    /// Only the calls that the simulation needs.
     pub(crate) async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, ApiError> {
         let asked = serde_json::to_value(call).unwrap();
         let standing = Standing { registered: true, looks_like: None, now: self.state().now() };
@@ -269,7 +269,7 @@ impl SimulatedApi {
 }
 
 impl State {
-    /// A page of a thousand.
+    /// A page of a thousand users.
     fn page_of_users(&mut self, after: u64) -> Users {
         const PAGE: usize = 1000;
         self.user_pages.push(after);
@@ -299,7 +299,7 @@ impl State {
         appended
     }
 
-    /// Its clock, which is not ours: one microsecond for each event.
+    /// The API's clock, which differs from ours: one microsecond per event.
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(i64::try_from(self.order.len()).unwrap())
     }
@@ -312,7 +312,7 @@ impl State {
         FeedPosition { epoch: self.epoch, index: (self.published - self.base) as u64 }
     }
 
-    /// Where the feed was, what is unseen, where that ends, and whether there is more.
+    /// The feed position, the unread events, their end, and whether there are more.
     fn unseen(
         &mut self,
         user: &UserName,
@@ -331,7 +331,7 @@ impl State {
         let more = found.len() > limit;
         found.truncate(limit);
         let end = found.last().map_or(after, |(end, _)| *end);
-        // The store says nothing before the feed does.
+        // The store returns nothing before the feed does.
         self.publish();
         (began, found.into_iter().map(|(_, event)| event).collect(), end, more)
     }
@@ -354,20 +354,20 @@ impl SimulatedFeed {
             self.changed.borrow_and_update();
             if let Some(event) = self.take()? {
                 self.api.dice.delay().await;
-                // It lags at times, so that who comes back is ahead of it.
+                // It lags at times, so that a returning user is ahead of it.
                 if self.api.dice.one_in(20) {
                     self.api.dice.pause(3000).await;
                 }
                 return Ok(FeedFrame::Event { index: self.at.index, event: Box::new(event) });
             }
-            // The sender is in our hands.
+            // Cannot fail: `self` owns the sender.
             let _ = self.changed.changed().await;
         }
     }
 
     fn take(&mut self) -> Result<Option<Event>, FeedError> {
         let state = self.api.state();
-        if state.run != self.run || self.api.is_lost(&state) && self.api.dice.one_in(4) {
+        if state.run != self.run || self.api.peer_vanished(&state) && self.api.dice.one_in(4) {
             return Err(FeedError::Closed);
         }
         let next = state.base + usize::try_from(self.at.index).unwrap();

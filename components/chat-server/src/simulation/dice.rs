@@ -1,4 +1,4 @@
-//! Everything that a simulation leaves to chance, from one seed.
+//! The randomness of a simulation, from one seed.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Dice {
     state: Mutex<u64>,
-    /// Nothing is left to chance: every delay is this long, and nothing that may happen does.
+    /// No randomness: every delay is this long, and no fault occurs.
     steady: Option<Duration>,
 }
 
@@ -16,7 +16,7 @@ impl Dice {
         Self { state: Mutex::new(seed), steady: None }
     }
 
-    /// For tests of one thing: every step takes this long, and nothing goes wrong.
+    /// For tests of a single behaviour: every step takes this long, and no fault occurs.
     pub(crate) fn steady(delay: Duration) -> Self {
         Self { state: Mutex::new(0), steady: Some(delay) }
     }
@@ -42,7 +42,7 @@ impl Dice {
         tokio::time::sleep(Duration::from_millis(self.below(most_ms))).await;
     }
 
-    /// Mostly short, sometimes long, rarely longer than anybody waits.
+    /// Mostly short, sometimes long, rarely longer than any timeout.
     pub(crate) async fn delay(&self) {
         if let Some(delay) = self.steady {
             return tokio::time::sleep(delay).await;

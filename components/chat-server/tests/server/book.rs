@@ -5,7 +5,7 @@ use crate::world::World;
 
 const PROMPT: &str = "Enter target and message (e.g., kiki-Hello!): ";
 
-/// Says who it is and returns after the prompt for the name.
+/// Sends a name and reads the prompt for it.
 async fn enter(world: &World, who: &str) -> Peer {
     let mut peer = Peer::connect(world.book).await;
     peer.expect("Enter your username: ").await;
@@ -13,7 +13,7 @@ async fn enter(world: &World, who: &str) -> Peer {
     peer
 }
 
-/// The pair that comes after every line.
+/// The two lines after every answer.
 async fn expect_pair(peer: &mut Peer, online: &str) {
     peer.expect(&format!("\nUsers online=> {online}\n{PROMPT}")).await;
 }
@@ -64,7 +64,7 @@ async fn every_dialect_reaches_every_other() {
     assert!(booker.line().await.starts_with("Client book => "));
     expect_pair(&mut booker, "ann-lee, native").await;
 
-    // A registered name with a dash wins over a shorter one that nobody has.
+    // A registered name with a dash takes precedence over a shorter one that is not registered.
     booker.send("ann-lee-first\nnative-second\n").await;
     expect_pair(&mut booker, "ann-lee, native").await;
     expect_pair(&mut booker, "ann-lee, native").await;
@@ -102,7 +102,7 @@ async fn names_that_are_taken_or_impossible_are_refused_and_the_port_speaks_noth
 }
 
 #[tokio::test]
-async fn while_the_store_is_away_people_are_let_in_and_told_what_is_not_saved() {
+async fn without_the_store_users_are_admitted_and_told_what_is_not_saved() {
     let mut world = World::start().await;
     let mut alice = enter(&world, "alice").await;
     alice.expect("Client book => alice\n").await;
@@ -116,7 +116,7 @@ async fn while_the_store_is_away_people_are_let_in_and_told_what_is_not_saved() 
     expect_pair(&mut bob, "alice").await;
     world.start_api().await;
     world.post("cron", "bob", "kept meanwhile").await;
-    // Whether his session had begun to read by then is a matter of moments; what came before that was kept.
+    // Whether his session had begun to read by then depends on timing; earlier messages are shown as stored.
     let mut heard = String::new();
     while !heard.contains("cron: kept meanwhile") {
         heard += &bob.line().await;
@@ -127,13 +127,13 @@ async fn while_the_store_is_away_people_are_let_in_and_told_what_is_not_saved() 
     );
     world.post("cron", "bob", "now").await;
     bob.expect("\ncron: now\n").await;
-    // The login could not be noted, so the book lacks bob until bob comes again.
+    // The registration was dropped, so the book lacks bob until his next login.
     alice.send("alice-to myself\n").await;
     alice.expect("\n").await;
 }
 
 #[tokio::test]
-async fn many_kept_messages_come_in_order_before_the_first_prompt() {
+async fn many_stored_messages_are_shown_in_order_before_the_first_prompt() {
     let world = World::start().await;
     for n in 0..500 {
         world.post("cron", "late", &format!("message {n}")).await;

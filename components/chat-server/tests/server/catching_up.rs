@@ -1,4 +1,4 @@
-//! Slow readers: nobody waits for them, and they miss nothing.
+//! Slow readers: they delay nobody, and miss nothing.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn flood(world: &World, to: &str) {
         let lines = (0..50).map(|n| format!("{to}: {}\n", body(batch * 50 + n)));
         sender.send(&lines.collect::<String>()).await;
     }
-    // Answers come in order, so everything is stored and passed on when this one is there.
+    // Answers are in order, so everything is stored and delivered once this one arrives.
     sender.send("done\n").await;
     while !sender.line().await.starts_with("Invalid format") {}
 }
@@ -36,7 +36,7 @@ async fn a_text_session_that_does_not_read_gets_everything_once_it_does() {
     flood(&world, "slow").await;
     let (mut other, mut another) = (world.login("other").await, world.login("another").await);
     other.send("another: nobody waits\n").await;
-    // As kept, where it is stored before the session that has just come begins to read.
+    // As stored, if it is stored before the new session begins to read.
     assert_eq!(another.said().await, "nobody waits");
     for n in 0..FLOOD {
         assert_eq!(slow.said().await, body(n));
@@ -66,7 +66,7 @@ async fn a_native_session_that_does_not_read_gets_everything_once_it_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_cut_off_gets_again_what_did_not_arrive() {
+async fn a_disconnected_client_receives_again_what_did_not_arrive() {
     let world = World::start().await;
     let mut bob = Peer::connect_small(world.chat).await;
     bob.expect("Enter your username: ").await;
@@ -107,7 +107,7 @@ async fn logging_in_during_a_flood_shows_everything_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_takes_nothing_is_let_go_and_gets_the_rest_at_its_return() {
+async fn a_peer_that_reads_nothing_is_disconnected_and_gets_the_rest_when_it_reconnects() {
     let world = World::with(|config| config.write_timeout = Duration::from_secs(1)).await;
     let mut bob = Peer::connect_small(world.chat).await;
     bob.expect("Enter your username: ").await;
@@ -126,13 +126,13 @@ async fn a_peer_that_takes_nothing_is_let_go_and_gets_the_rest_at_its_return() {
     for n in first + 1..FLOOD {
         assert_eq!(back.stored().await.1, body(n));
     }
-    // What the old connection had taken and what the new one got make the whole.
+    // The old connection and the new one together received everything.
     for n in 0..first {
         assert_eq!(bob.said().await, body(n));
     }
 }
 
-/// Many messages come in behind the chat server's back, so that all it asks for is what its sessions need.
+/// Many messages are stored without the chat server, so that it sends only what its sessions read.
 pub(crate) async fn flood_behind(world: &World, to: &str) {
     for batch in 0..FLOOD / 100 {
         let draft = |n| Draft::chat(name("sender"), &name(to), Body::parse(&body(batch * 100 + n)).unwrap());
@@ -148,7 +148,7 @@ async fn a_stopped_reader_costs_no_reads_of_the_store() {
     slow.expect("Enter your username: ").await;
     slow.send("slow\n").await;
     slow.expect("Connected! Users online: other, slow\n").await;
-    // The feed is in order: when the others have theirs, the session was offered all of this.
+    // The feed is in order: once the others have their messages, the session was offered all of this.
     flood_behind(&world, "slow").await;
     world.post("sender", "other", "full").await;
     assert_eq!(other.live().await.1, "full");

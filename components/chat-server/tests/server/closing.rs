@@ -1,4 +1,4 @@
-//! What a client sent before it closed is done, whatever becomes of the answers: `printf … | nc -q0` is how scripts talk.
+//! What a client sent before it closed is handled, whatever happens to the answers: scripts use `printf … | nc -q0`.
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use crate::peer::Peer;
 use crate::world::World;
 
-/// Sends all of it and closes at once, reading nothing: what the server has sent by then makes that a reset.
+/// Sends everything and closes at once without reading, which becomes a reset if the server has answered by then.
 async fn send_and_close(address: std::net::SocketAddr, text: &str) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_session_over_its_allowance_is_finished_at_its_pace_and_its_name_is_fr
     let mut bob = world.login("bob").await;
     send_and_close(world.chat, &format!("alice\n{}", lines(60, "bob: "))).await;
     hears(&mut bob, 20).await;
-    // The rest is still being done.
+    // The rest is still being handled.
     let mut again = world.login("alice").await;
     for n in 20..60 {
         assert_eq!(bob.said().await, n.to_string());

@@ -9,7 +9,7 @@ use crate::world::World;
 
 const DOCUMENT: &str = include_str!("../../../../docs/protocol.md");
 
-/// What differs from run to run.
+/// Values that differ between runs.
 const CHANGING: [&str; 5] = ["id", "at", "timestamp", "token", "log"];
 
 fn without_changing(mut value: Value) -> Value {
@@ -86,7 +86,7 @@ fn the_sizes_and_limits_in_the_document_are_those_of_the_program() {
     }
 }
 
-/// An answer and an event that the same message causes may come in either order.
+/// The answer and the event of the same message may arrive in either order.
 async fn hear(peer: &mut Peer, expected: Vec<Value>) {
     let mut heard = Vec::new();
     for _ in &expected {

@@ -1,4 +1,4 @@
-//! The message API goes away, hangs, comes back; the server stops.
+//! The message API disconnects, hangs, returns; the server stops.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::world::World;
 const NOT_CONFIRMED: &str = "Message not confirmed: the server's store does not answer. Please send the same line again; it will not come twice.\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_away_is_told_within_a_second_and_used_again_when_it_is_back() {
+async fn an_unavailable_store_is_reported_within_a_second_and_used_again_when_it_is_back() {
     let mut world = World::start().await;
     let mut alice = world.login("alice").await;
     let mut bob = world.login("bob").await;
@@ -73,7 +73,7 @@ async fn a_later_message_does_not_overtake_one_that_must_be_sent_again() {
     world.proxy.block();
     nat.send(&send(1)).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    // Its time is not up when the store is back.
+    // Its deadline has not passed when the store is back.
     nat.send(&send(2)).await;
     let retry = nat.frame().await;
     world.proxy.open();

@@ -1,4 +1,4 @@
-//! However the bytes come, the messages are the same.
+//! However the bytes arrive, the messages are the same.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn one_write_one_message_without_newlines() {
 
 #[tokio::test]
 async fn a_character_cut_in_two_is_one_character() {
-    // Quiet lasts long here, so that the pause below is surely longer and surely shorter than what is waited for the rest.
+    // `quiet` is long here, so that the pause below is certainly longer, and certainly shorter than the wait for the rest.
     let world = World::with(|config| config.quiet = Duration::from_millis(50)).await;
     let (mut alice, mut bob) = (world.login("alice").await, world.login("bob").await);
     let bytes = "bob: 😀".as_bytes();
@@ -130,7 +130,7 @@ async fn silence_ends_nothing_where_a_newline_did() {
     let (mut alice, mut bob) = (world.login("alice").await, world.login("bob").await);
     alice.send("bob: one\nbob: tw").await;
     assert_eq!(bob.live().await.1, "one");
-    // Longer than silence lasts anywhere else.
+    // Longer than any other wait for silence.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     alice.send("o\n").await;
     assert_eq!(bob.live().await.1, "two");
@@ -155,9 +155,9 @@ async fn a_client_that_never_sends_a_newline_is_answered() {
     assert_eq!(unseen, ["first", "second", "third"]);
 }
 
-/// Somebody who thinks, or a program that starts slowly, is not far away.
+/// A person who thinks, or a program that starts slowly, is not on a slow link.
 #[tokio::test]
-async fn who_takes_their_time_for_the_name_is_answered_as_soon() {
+async fn a_slow_name_does_not_slow_down_the_first_answer() {
     let world = World::start().await;
     let mut alice = world.connect().await;
     tokio::time::sleep(Duration::from_millis(400)).await;
@@ -167,14 +167,14 @@ async fn who_takes_their_time_for_the_name_is_answered_as_soon() {
     assert!(asked.elapsed() < Duration::from_millis(2500), "{:?}", asked.elapsed());
 }
 
-/// What a client sends after a prompt that it has not got yet is no answer to it, and its silence ends nothing.
+/// What a client sends before it has received a prompt is no answer to it, and its silence ends nothing.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn until_a_prompt_has_arrived_silence_ends_nothing() {
     let world = World::start().await;
     let mut bob = world.login("bob").await;
     let mut alice = Peer::connect_behind_a_filter(world.chat).await;
-    // Longer than is waited for a name from this machine.
+    // Longer than the wait for a name from this machine.
     let pause = async || tokio::time::sleep(Duration::from_millis(600)).await;
     alice.send("ali").await;
     pause().await;
@@ -197,7 +197,7 @@ async fn until_a_prompt_has_arrived_silence_ends_nothing() {
 }
 
 #[tokio::test]
-async fn keys_are_waited_for() {
+async fn typed_keys_are_waited_for() {
     let world = World::start().await;
     let mut bob = world.login("bob").await;
     let mut alice = world.connect().await;
@@ -216,7 +216,7 @@ async fn what_clients_add_is_never_part_of_a_message() {
     let world = World::start().await;
     let mut bob = world.login("bob").await;
     let mut alice = world.connect().await;
-    // An empty line, a mark, what telnet wants, a mistake that is taken back, two kinds of line ends.
+    // An empty line, a byte order mark, telnet options, an erased mistake, two kinds of line ends.
     alice.send_bytes(b"\r\n\xef\xbb\xbf\xff\xfb\x1f\xff\xfd\x03alicx\x7fe\r\0").await;
     let refusals = [&b"Enter your username: "[..], b"\xff\xfe\x1f\xff\xfc\x03"];
     let mut got = alice.bytes(refusals.concat().len()).await;
@@ -236,7 +236,7 @@ async fn what_clients_add_is_never_part_of_a_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn frames_that_never_end_share_one_bound_and_whole_ones_get_through() {
+async fn incomplete_frames_share_one_bound_and_complete_ones_get_through() {
     let world = World::start().await;
     let part = format!("{{\"type\":\"send\",\"body\":\"{}", "x".repeat(60_000));
     let mut held = Vec::new();

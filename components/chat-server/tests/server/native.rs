@@ -144,7 +144,7 @@ async fn a_device_is_replayed_from_what_it_holds() {
 }
 
 #[tokio::test]
-async fn whoever_wants_no_replay_gets_none() {
+async fn a_client_without_replay_gets_none() {
     let world = World::start().await;
     world.post("ann", "bot", "old").await;
     let hello = json!({"type": "hello", "name": "bot", "replay": false, "conversations": false});
@@ -195,7 +195,7 @@ async fn history_comes_in_pages() {
 }
 
 #[tokio::test]
-async fn services_take_their_names_and_nobody_else_does() {
+async fn only_services_can_use_their_names() {
     let world = World::start().await;
     let (mut thief, refusal) = world.hello(&hello("openai")).await;
     assert_eq!(refusal["code"], json!("reserved"));
@@ -290,7 +290,7 @@ async fn everything_a_client_sends_costs_something_of_its_allowance() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_is_told_what_was_delivered_and_not_before() {
+async fn a_sender_gets_delivery_receipts_only_after_delivery() {
     let world = World::start().await;
     let hello =
         |name: &str| json!({"type": "hello", "name": name, "presence": false, "receipts": true}).to_string();
@@ -301,12 +301,12 @@ async fn a_sender_is_told_what_was_delivered_and_not_before() {
     al.send(&send("c1", "bob", "hi")).await;
     assert_eq!(al.frame_of("ack").await["online"], json!(true));
     assert_eq!(bob.frame_of("event").await["event"]["seq"], json!(1));
-    // A ping's answer would come after it.
+    // A ping's answer would follow it.
     al.send("{\"type\":\"ping\"}\n").await;
     assert_eq!(al.frame().await["type"], json!("pong"), "it was sent, and nobody has said that it arrived");
     bob.send("{\"type\":\"seen\",\"conversation\":\"dm:al:bob\",\"seq\":1}\n").await;
     assert_eq!(al.frame().await, json!({"type": "delivered", "conversation": "dm:al:bob", "seq": 1}));
-    // A text client's TCP says so.
+    // For a text client, TCP acknowledgements confirm it.
     let mut cyd = world.login("cyd").await;
     al.send(&send("c2", "cyd", "hi")).await;
     assert_eq!(cyd.live().await.1, "hi");
@@ -347,7 +347,7 @@ async fn cursors_of_another_log_are_ignored_and_clients_learn_its_name() {
     let (mut other, told) = world.hello(&with(&json!("00000000-0000-4000-8000-000000000000"))).await;
     assert_eq!(told["log"], log);
     assert_eq!(other.frame().await["type"], json!("live"), "nothing is past the user's cursor");
-    // A backup is restored: the log is another one.
+    // A restored backup has another log.
     world.restore().await;
     let bye = bob.frame_of("bye").await;
     assert!(bye["reason"].as_str().unwrap().contains("log"), "{bye}");

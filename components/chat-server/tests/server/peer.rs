@@ -1,4 +1,4 @@
-//! Somebody at the other end of a connection.
+//! A client at the other end of a connection.
 
 use std::net::SocketAddr;
 
@@ -27,14 +27,14 @@ impl Peer {
         Self { stream: socket.connect(address).await.unwrap(), read: Vec::new() }
     }
 
-    /// From now on whatever comes in is dropped, so that its TCP acknowledges nothing: as of a client whose machine lost power.
+    /// Drops everything received from now on, so that TCP acknowledges nothing, as for a client whose machine lost power.
     #[cfg(target_os = "linux")]
     pub(crate) fn vanish(&self) {
         let drop_all = [socket2::SockFilter::new(6, 0, 0, 0)];
         socket2::SockRef::from(&self.stream).attach_filter(&drop_all).unwrap();
     }
 
-    /// Connects, and gets nothing but acknowledgements: what the server says is on its way until [`Self::lift_filter`].
+    /// Connects, and receives nothing but acknowledgements: the server's output is in flight until [`Self::lift_filter`].
     #[cfg(target_os = "linux")]
     pub(crate) async fn connect_behind_a_filter(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
@@ -42,7 +42,7 @@ impl Peer {
         Self { stream: socket.connect(address).await.unwrap(), read: Vec::new() }
     }
 
-    /// From now on likewise.
+    /// The same from now on.
     #[cfg(target_os = "linux")]
     pub(crate) fn filter(&self) {
         filter(&socket2::SockRef::from(&self.stream));
@@ -134,7 +134,7 @@ impl Peer {
         serde_json::from_str(&self.line().await).unwrap()
     }
 
-    /// The next frame of this type; others are passed over.
+    /// The next frame of this type; others are skipped.
     pub(crate) async fn frame_of(&mut self, kind: &str) -> Value {
         loop {
             let frame = self.frame().await;
@@ -144,12 +144,12 @@ impl Peer {
         }
     }
 
-    /// The server closes, and says nothing before.
+    /// The server closes without further output.
     pub(crate) async fn closed(&mut self) {
         assert!(!self.fill().await && self.read.is_empty(), "{:?}", String::from_utf8_lossy(&self.read));
     }
 
-    /// Nothing was sent to us: what we provoke now is the next thing that comes.
+    /// Nothing was sent to us: the next thing received is the answer to a request made now.
     pub(crate) async fn heard_nothing(&mut self) {
         self.send("is anything there\n").await;
         self.expect("Invalid format. Use: TO_USERNAME: MESSAGE\n").await;
@@ -166,14 +166,14 @@ impl Peer {
 }
 
 impl Peer {
-    /// The first words of the server, whichever they are.
+    /// The first output of the server.
     pub(crate) async fn line_or_prompt(&mut self) -> String {
         self.fill().await;
         String::from_utf8(std::mem::take(&mut self.read)).unwrap()
     }
 }
 
-/// Drops segments that are longer than any without data: a head has 20 bytes, and its options here at most 20.
+/// Drops segments that are longer than any without data: a header has 20 bytes, and its options here at most 20.
 #[cfg(target_os = "linux")]
 fn filter(socket: &socket2::SockRef<'_>) {
     const LOAD_LENGTH: u16 = 0x80;

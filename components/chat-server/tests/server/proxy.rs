@@ -1,4 +1,4 @@
-//! The way to the message API, which can be cut or blocked, and counts what is asked on it.
+//! The connection to the message API, which can be cut or blocked, and counts requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use tokio_util::task::AbortOnDropHandle;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Open,
-    /// Closed at once, as by a process that is gone.
+    /// Closed at once, as by a killed process.
     Cut,
-    /// Taken and never answered, as by a process that hangs.
+    /// Accepted and never answered, as by a process that hangs.
     Blocked,
 }
 
-/// What is asked, and how late it gets there.
+/// The requests, and their delay.
 #[derive(Debug, Default)]
 struct Counts {
     reads: AtomicUsize,
@@ -57,7 +57,7 @@ impl Proxy {
         self.counts.reads.load(Ordering::SeqCst)
     }
 
-    /// Each question gets there so much later.
+    /// Delays each request.
     pub(crate) fn delay(&self, by: Duration) {
         self.counts.late_millis.store(by.as_millis().try_into().unwrap(), Ordering::SeqCst);
     }
@@ -96,12 +96,12 @@ async fn forward(client: TcpStream, target: SocketAddr, mut way: watch::Receiver
     };
     tokio::select! {
         () = forward => {}
-        // A change ends what was open before it, but what hangs goes on hanging until it is cut.
+        // A change closes open connections, but hanging ones stay until they are cut.
         _ = way.wait_for(|way| *way != now) => {}
     }
 }
 
-/// Hands on what is asked. A question without a body is written in one piece.
+/// Forwards a request. One without a body is written in one piece.
 async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, counts: &Counts) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {

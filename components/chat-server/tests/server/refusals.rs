@@ -1,4 +1,4 @@
-//! Who is not let in is told so in one line.
+//! A rejected client is told why in one line.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn names() {
 #[tokio::test]
 async fn names_that_look_like_those_of_people_who_are_offline() {
     let mut world = World::start().await;
-    // Two who look alike came before anybody compared them.
+    // Two names that look alike were registered before names were compared.
     for who in ["bob1", "bobl"] {
         world.api.call(&RegisterUser { name: name(who), address: None }).await.unwrap();
     }
@@ -61,11 +61,11 @@ async fn names_that_look_like_those_of_people_who_are_offline() {
         bob1.send("Bob1\n").await;
         !bob1.line().await.starts_with("Connected!")
     } {
-        // The other one is just leaving.
+        // The other session is just ending.
         bob1 = world.connect().await;
     }
     world.stop_api().await;
-    // A store that is unavailable keeps nobody out.
+    // An unavailable store does not prevent logins.
     let _carol = world.login("CaroI").await;
 }
 
@@ -91,7 +91,7 @@ async fn names_that_are_made_to_be_taken_for_another() {
     peer.send(&format!("{mixed}\n")).await;
     let answer = peer.line().await;
     assert!(answer.starts_with("Invalid username: a name cannot mix scripts"), "{answer}");
-    // One that an earlier version registered goes on.
+    // A name registered by an earlier version is accepted.
     world.api.call(&RegisterUser { name: name(mixed), address: None }).await.unwrap();
     world.login(mixed).await;
 }
@@ -150,9 +150,9 @@ async fn one_connection_too_many() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_server_takes_in_services_and_nobody_else() {
+async fn a_full_server_admits_services_alone() {
     let world = World::with(|config| config.max_connections = 1).await;
-    // Whoever saw that it listens may still have the place.
+    // A connection that checked whether the server listens may still have the place.
     let _first = loop {
         let mut first = Peer::connect(world.chat).await;
         if first.line_or_prompt().await.starts_with("Enter") {
@@ -186,10 +186,10 @@ async fn a_full_server_takes_in_services_and_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_whose_client_is_idle_and_there_stays_taken_however_often_others_come_for_it() {
+async fn the_name_of_an_idle_client_stays_taken_however_often_others_ask_for_it() {
     let world = World::start().await;
     let mut bob = world.login("bob").await;
-    // Idle for so long that its TCP must be asked.
+    // Idle for so long that its TCP must be probed.
     tokio::time::sleep(Duration::from_millis(1300)).await;
     for _ in 0..3 {
         refused(&world, b"bob\n", "Username already taken. Disconnecting...\n").await;
@@ -202,7 +202,7 @@ async fn a_name_whose_client_is_idle_and_there_stays_taken_however_often_others_
     assert_eq!(bob.live().await.1, "still there");
 }
 
-/// Until somebody who comes for the name gets it. What is sent and not acknowledged would be waited for much longer.
+/// Until a client that wants the name gets it. Unacknowledged output would take much longer to time out.
 async fn take_the_name_of_bob(world: &World) -> Peer {
     let coming_back = async {
         loop {
@@ -218,7 +218,7 @@ async fn take_the_name_of_bob(world: &World) -> Peer {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_whose_client_vanished_is_free_for_who_comes_for_it_and_what_it_was_sent_is_shown_again() {
+async fn the_name_of_a_vanished_client_becomes_free_and_unconfirmed_messages_are_shown_again() {
     let world = World::with(|config| config.write_timeout = Duration::from_secs(600)).await;
     let gone = world.login("bob").await;
     gone.vanish();
@@ -231,7 +231,7 @@ async fn a_name_whose_client_vanished_is_free_for_who_comes_for_it_and_what_it_w
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_vanished_with_all_buffers_to_it_full_loses_its_name_too() {
     let world = World::with(|config| config.write_timeout = Duration::from_secs(600)).await;
-    // One that nothing else wakes: a session of lines looks now and then what its peer has.
+    // Not woken by anything else: a session without explicit receipts periodically checks its peer.
     let (gone, _) = world.hello(r#"{"type":"hello","name":"bob","presence":false}"#).await;
     gone.vanish();
     flood_behind(&world, "bob").await;
@@ -240,14 +240,15 @@ async fn a_client_that_vanished_with_all_buffers_to_it_full_loses_its_name_too()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_takes_nothing_for_a_while_keeps_its_name() {
+async fn a_client_that_reads_nothing_for_a_while_keeps_its_name() {
     let world = World::with(|config| config.write_timeout = Duration::from_secs(600)).await;
     let mut bob = Peer::connect_small(world.chat).await;
     bob.expect("Enter your username: ").await;
     bob.send("bob\n").await;
     bob.expect("Connected! Users online: bob\n").await;
     flood_behind(&world, "bob").await;
-    // The kernel asks for room after 0.2 s, and each time after twice as long: 12.6 s after the buffers were full, and then not for 12.8 s.
+    // The kernel probes the window after 0.2 s, and then after twice the time each: 12.6 s after the buffers were full, and not again for
+    // 12.8 s.
     tokio::time::sleep(Duration::from_secs(16)).await;
     refused(&world, b"bob\n", "Username already taken. Disconnecting...\n").await;
     for n in 0..FLOOD {

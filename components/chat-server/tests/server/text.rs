@@ -72,7 +72,7 @@ async fn what_metadata_holds_does_not_steer_the_terminal() {
 }
 
 #[tokio::test]
-async fn what_was_kept_comes_in_order_and_once() {
+async fn stored_messages_are_delivered_in_order_and_once() {
     let world = World::start().await;
     for n in 0..150 {
         world.post(["ann", "ben"][n % 2], "carl", &format!("message {n}")).await;
@@ -87,7 +87,7 @@ async fn what_was_kept_comes_in_order_and_once() {
     carl.heard_nothing().await;
 }
 
-/// The greeting goes out before what is unread is read.
+/// The greeting is sent before unread messages are read.
 #[tokio::test]
 async fn what_is_stored_right_after_the_greeting_came_while_one_was_online() {
     let world = World::start().await;
@@ -101,7 +101,7 @@ async fn what_is_stored_right_after_the_greeting_came_while_one_was_online() {
 }
 
 #[tokio::test]
-async fn a_message_to_oneself_comes_once_and_rest_messages_come_live() {
+async fn a_note_to_self_is_delivered_once_and_rest_messages_are_live() {
     let world = World::start().await;
     let mut me = world.login("me").await;
     me.send("Me: note\n").await;
@@ -139,7 +139,7 @@ async fn a_name_is_free_as_soon_as_its_owner_is_gone() {
 }
 
 #[tokio::test]
-async fn what_was_said_before_the_peer_closed_its_side_is_answered() {
+async fn messages_sent_before_the_peer_closed_its_side_are_answered() {
     use tokio::io::AsyncWriteExt;
     let world = World::start().await;
     world.post("ann", "bob", "for you").await;
@@ -156,7 +156,7 @@ async fn what_was_said_before_the_peer_closed_its_side_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_a_listed_proxy_the_client_counts_and_what_it_did_not_answer_comes_again() {
+async fn behind_a_listed_proxy_the_client_counts_and_unconfirmed_messages_are_shown_again() {
     let world = World::with(|config| {
         config.proxies = vec![std::net::Ipv4Addr::LOCALHOST.into()];
         config.max_sessions_per_address = 1;
@@ -175,7 +175,7 @@ async fn behind_a_listed_proxy_the_client_counts_and_what_it_did_not_answer_come
     second.expect("Too many connections from your address. Disconnecting...\n").await;
     world.post("ann", "bob", "one").await;
     assert_eq!(bob.live().await.1, "one");
-    // The proxy has it; nobody knows whether Bob does.
+    // The proxy has it; whether Bob has is unknown.
     drop(bob);
     let mut bob = loop {
         let mut back = connect("192.0.2.7").await;
@@ -190,7 +190,7 @@ async fn behind_a_listed_proxy_the_client_counts_and_what_it_did_not_answer_come
     tokio::time::sleep(Duration::from_millis(1100)).await;
     bob.send("!check\n").await;
     world.nothing_unseen("bob").await;
-    // Others on the proxy's machine come as they always did.
+    // Other clients on the proxy's machine are not affected.
     let mut local = world.login("local").await;
     local.send("bob: hi\n").await;
     assert_eq!(bob.live().await.1, "hi");

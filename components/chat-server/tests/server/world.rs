@@ -1,4 +1,4 @@
-//! A message API, a way to it that can be cut, and a chat server.
+//! A message API, a connection to it that can be cut, and a chat server.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(crate) struct World {
     pub(crate) book: SocketAddr,
     /// Between the chat server and the message API.
     pub(crate) proxy: Proxy,
-    /// Asks the message API directly.
+    /// Requests directly to the message API.
     pub(crate) api: ApiClient,
     pub(crate) token: Secret,
     api_address: SocketAddr,
@@ -113,7 +113,7 @@ impl World {
         self.message_api.take().unwrap().stop().await;
     }
 
-    /// Stops the chat server, which must not take longer than it may.
+    /// Stops the chat server within its time limit.
     pub(crate) async fn stop_chat(&mut self) {
         let stopping = self.chat_server.take().unwrap().stop();
         tokio::time::timeout(Duration::from_secs(3), stopping).await.expect("it stops in time");
@@ -126,7 +126,7 @@ impl World {
         peer
     }
 
-    /// Logs in in the text dialect; what is unseen comes next.
+    /// Logs in in the text dialect; unread messages follow.
     pub(crate) async fn login(&self, who: &str) -> Peer {
         let mut peer = self.connect().await;
         peer.send(&format!("{who}\n")).await;
@@ -135,7 +135,7 @@ impl World {
         peer
     }
 
-    /// Logs in in the native dialect and returns the welcome; events come next.
+    /// Logs in in the native dialect and returns the welcome; events follow.
     pub(crate) async fn hello(&self, hello: &str) -> (Peer, serde_json::Value) {
         let mut peer = self.connect().await;
         peer.send(&format!("{hello}\n")).await;
@@ -143,13 +143,13 @@ impl World {
         (peer, welcome)
     }
 
-    /// A message comes in behind the chat server's back, as a REST client posts it.
+    /// A message is stored without the chat server, as by a REST client.
     pub(crate) async fn post(&self, from: &str, to: &str, text: &str) {
         let draft = Draft::chat(name(from), &name(to), Body::parse(text).unwrap());
         self.api.append(vec![draft]).await.unwrap();
     }
 
-    /// What the message API answers to a GET of this path.
+    /// The message API's answer to a GET of this path.
     pub(crate) async fn fetch(&self, path: &str) -> String {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = TcpStream::connect(self.api_address).await.unwrap();
@@ -170,12 +170,12 @@ impl World {
         self.api.call(&RestoreRequest { file }).await.unwrap();
     }
 
-    /// What a user has not seen.
+    /// A user's unread messages.
     pub(crate) async fn unseen(&self, user: &str) -> Vec<Event> {
         self.api.unseen(&name(user), None, 200).await.unwrap().events
     }
 
-    /// Waits until a user has seen everything.
+    /// Waits until a user has read everything.
     pub(crate) async fn nothing_unseen(&self, user: &str) {
         let wait = async {
             while !self.unseen(user).await.is_empty() {
@@ -186,12 +186,12 @@ impl World {
     }
 }
 
-/// Ports nobody uses now, each another one. The components take their address from the configuration, so it must be known before; the whole
-/// of 127/8 is loopback, and each test process has an address of its own there, so that none takes another's port.
+/// Free ports, all different. The components take their address from the configuration, so it must be known before; all of 127/8 is
+/// loopback, and each test process has an address of its own there, so that none takes another's port.
 fn free_addresses<const N: usize>() -> [SocketAddr; N] {
     let [_, second, third, fourth] = std::process::id().to_be_bytes();
     let address = std::net::Ipv4Addr::new(127, second.max(1), third, fourth);
-    // All are taken before any is free again.
+    // All are bound before any is released.
     let listeners = [(); N].map(|()| std::net::TcpListener::bind((address, 0)).unwrap());
     listeners.map(|listener| listener.local_addr().unwrap())
 }

@@ -1,38 +1,38 @@
-//! Everything that a store holds, as the lines of a backup.
+//! Writes a store as the lines of a backup.
 
 use bytes::Bytes;
 use protocol::limits::PAGE_USERS;
 use protocol::{ConversationId, Timestamp};
 use tokio::sync::mpsc;
 
+use super::checksum::{Checksum, LogHash};
 use super::record::{Record, VERSION};
-use super::seal::{LogHash, Seal};
 use crate::store::{Range, Store, StoreError};
 
-/// Conversations, or values of services, that are asked for at once.
+/// Conversations, or values of services, read at once.
 const PAGE: usize = 500;
-/// Events that are read at once; they are in memory twice.
+/// Events read at once; they are in memory twice.
 const EVENTS: usize = 1000;
-/// Lines are passed on together once they are so many bytes.
+/// Lines are passed on in chunks of this many bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// A backup was not finished.
+/// A backup was not completed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Nobody takes what is written.
+    /// The reader disconnected.
     #[error("whoever wanted it is gone")]
-    Unwanted,
+    Disconnected,
 }
 
-/// Writes a backup into a channel, which bounds what is in memory. Where it fails there is no last line.
+/// Writes a backup into a channel, which bounds the memory. After an error the last line is missing.
 ///
 /// # Errors
 /// See [`ExportError`].
 pub async fn export(store: &dyn Store, chunks: mpsc::Sender<Bytes>) -> Result<(), ExportError> {
-    let mut out = Out { seal: Seal::default(), waiting: Vec::new(), chunks };
+    let mut out = Out { checksum: Checksum::default(), waiting: Vec::new(), chunks };
     out.write(&Record::Backup { version: VERSION, at: Timestamp::now() }).await?;
     let mut after = 0;
     loop {
@@ -74,7 +74,7 @@ async fn states(store: &dyn Store, out: &mut Out) -> Result<(), ExportError> {
     }
 }
 
-/// The cursors come first, so that none lies past the events that are read after it.
+/// Cursors are read first, so that none is beyond the events that are read after it.
 async fn log(store: &dyn Store, id: &ConversationId, out: &mut Out) -> Result<(), ExportError> {
     let cursors = store.cursors(id).await?;
     out.write(&Record::Conversation { id: id.clone(), cursors }).await?;
@@ -95,25 +95,25 @@ async fn log(store: &dyn Store, id: &ConversationId, out: &mut Out) -> Result<()
 }
 
 struct Out {
-    seal: Seal,
+    checksum: Checksum,
     waiting: Vec<u8>,
     chunks: mpsc::Sender<Bytes>,
 }
 
 impl Out {
     async fn write(&mut self, record: &Record) -> Result<(), ExportError> {
-        self.waiting.extend(self.seal.line(record));
+        self.waiting.extend(self.checksum.line(record));
         if self.waiting.len() >= CHUNK { self.pass_on().await } else { Ok(()) }
     }
 
     async fn end(mut self) -> Result<(), ExportError> {
-        let end = std::mem::take(&mut self.seal).end();
+        let end = std::mem::take(&mut self.checksum).end();
         self.write(&end).await?;
         self.pass_on().await
     }
 
     async fn pass_on(&mut self) -> Result<(), ExportError> {
         let chunk = std::mem::take(&mut self.waiting);
-        self.chunks.send(chunk.into()).await.map_err(|_| ExportError::Unwanted)
+        self.chunks.send(chunk.into()).await.map_err(|_| ExportError::Disconnected)
     }
 }

@@ -1,5 +1,5 @@
-//! Reads a backup back. Whatever is not as it was written is noticed: a byte that changed, a line too few or too many, an end that is
-//! missing. What was read before that must be thrown away.
+//! Reads a backup. Any difference from what was written is detected: a changed byte, a missing or additional line, a missing end. What was
+//! read before the difference must be discarded.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,8 +8,8 @@ use std::path::Path;
 use protocol::api::BackupTotals;
 use protocol::{ConversationId, Event};
 
+use super::checksum::{Checksum, LogHash};
 use super::record::{Record, VERSION};
-use super::seal::{LogHash, Seal};
 
 /// Longer than any line that is written: an event, or the cursors of a conversation's two users with all their devices.
 const LINE_BYTES: u64 = 1024 * 1024;
@@ -20,34 +20,34 @@ pub enum ArchiveError {
     /// The file cannot be read.
     #[error("it cannot be read")]
     Read(#[from] io::Error),
-    /// It is some other file.
+    /// It is not a backup.
     #[error("it is not a backup of P2P Chat")]
-    Foreign,
-    /// A later program made it.
+    NotABackup,
+    /// It was made by a newer version.
     #[error("it was made by a newer P2P Chat (layout {0}, this one knows {VERSION}); update this program")]
     Newer(u32),
-    /// It was not written to the end.
+    /// It is incomplete.
     #[error("it is not complete: it ends after line {0}")]
-    Cut(u64),
+    Truncated(u64),
     /// It was changed.
     #[error("it is damaged: line {line} {what}")]
     Damaged {
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: u64,
         /// What is wrong there.
         what: &'static str,
     },
 }
 
-/// A backup that is being read.
+/// A backup being read.
 pub struct Archive<R> {
     lines: R,
     line: u64,
-    seal: Seal,
+    checksum: Checksum,
     part: Part,
 }
 
-/// Where in it we are.
+/// The part of the backup that is being read.
 enum Part {
     Begin,
     Between,
@@ -55,10 +55,10 @@ enum Part {
     Over,
 }
 
-/// Reads a backup to its end and says how much is in it.
+/// Reads a backup to its end and returns its totals.
 ///
 /// # Errors
-/// When it is not whole.
+/// If it is incomplete or damaged.
 pub fn verify(path: &Path) -> Result<BackupTotals, ArchiveError> {
     let mut archive = Archive::open(path)?;
     let mut totals = BackupTotals::default();
@@ -74,36 +74,36 @@ impl Archive<BufReader<File>> {
     /// Opens a backup.
     ///
     /// # Errors
-    /// When there is no such file.
+    /// If the file cannot be opened.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
         Ok(Self::new(BufReader::new(File::open(path)?)))
     }
 }
 
 impl<R: BufRead> Archive<R> {
-    /// Reads a backup from somewhere.
+    /// Reads a backup from this reader.
     pub fn new(lines: R) -> Self {
-        Self { lines, line: 0, seal: Seal::default(), part: Part::Begin }
+        Self { lines, line: 0, checksum: Checksum::default(), part: Part::Begin }
     }
 
-    /// The next record; nothing after the last one.
+    /// The next record; `None` after the last one.
     ///
     /// # Errors
-    /// When it is not as it was written.
+    /// If it differs from what was written.
     pub fn next_record(&mut self) -> Result<Option<Record>, ArchiveError> {
         let Some(line) = self.next_line()? else {
             return match self.part {
                 Part::Over => Ok(None),
-                Part::Begin => Err(ArchiveError::Foreign),
-                Part::Between | Part::Log { .. } => Err(ArchiveError::Cut(self.line)),
+                Part::Begin => Err(ArchiveError::NotABackup),
+                Part::Between | Part::Log { .. } => Err(ArchiveError::Truncated(self.line)),
             };
         };
         let record = serde_json::from_slice(&line).map_err(|_| match self.part {
-            Part::Begin => ArchiveError::Foreign,
+            Part::Begin => ArchiveError::NotABackup,
             Part::Between | Part::Log { .. } | Part::Over => self.damaged("is no record"),
         })?;
         self.check(&record, &line)?;
-        self.seal.note(&record, &line);
+        self.checksum.note(&record, &line);
         Ok(Some(record))
     }
 
@@ -118,7 +118,7 @@ impl<R: BufRead> Archive<R> {
             return Ok(Some(line));
         }
         Err(match self.part {
-            Part::Begin => ArchiveError::Foreign,
+            Part::Begin => ArchiveError::NotABackup,
             Part::Between | Part::Log { .. } | Part::Over => self.damaged("has no end"),
         })
     }
@@ -134,7 +134,7 @@ impl<R: BufRead> Archive<R> {
             (Part::Begin, Record::Backup { version, .. }) if *version > VERSION => {
                 return Err(ArchiveError::Newer(*version));
             }
-            (Part::Begin, _) => return Err(ArchiveError::Foreign),
+            (Part::Begin, _) => return Err(ArchiveError::NotABackup),
             (Part::Between, Record::User(_) | Record::State { .. }) => Part::Between,
             (Part::Between, Record::Conversation { id, .. }) => {
                 Part::Log { id: id.clone(), last: 0, hash: LogHash::default() }
@@ -165,14 +165,14 @@ impl<R: BufRead> Archive<R> {
         if event.conversation != id || !id.is_dm_of(&event.sender) || event.seq <= last {
             return Err(self.damaged("is out of place"));
         }
-        // Earlier versions spelled the receiver's name as the sender did.
+        // Earlier versions stored the recipient's name as the sender had written it.
         let json = line.strip_prefix(br#"{"event":"#).and_then(|rest| rest.strip_suffix(b"}\n"));
         hash.add_json(json.ok_or_else(|| self.damaged("is not as it was written"))?);
         Ok(Part::Log { id, last: event.seq, hash })
     }
 
     fn check_end(&mut self, record: &Record) -> Result<(), ArchiveError> {
-        if std::mem::take(&mut self.seal).end() == *record {
+        if std::mem::take(&mut self.checksum).end() == *record {
             Ok(())
         } else {
             Err(self.damaged("does not agree with what is before it"))
@@ -187,7 +187,7 @@ mod tests {
 
     /// A backup of one conversation with three events.
     fn backup() -> Vec<u8> {
-        let mut seal = Seal::default();
+        let mut checksum = Checksum::default();
         let at = protocol::Timestamp::from_micros(1);
         let events: Vec<_> = (1..=3).map(sample::event).collect();
         let mut hash = LogHash::default();
@@ -200,8 +200,8 @@ mod tests {
         ];
         records.extend(events.into_iter().map(|event| Record::Event(Box::new(event))));
         records.push(Record::Log { events: count, sha256 });
-        let mut bytes: Vec<u8> = records.iter().flat_map(|record| seal.line(record)).collect();
-        bytes.extend(Seal::default().line(&seal.end()));
+        let mut bytes: Vec<u8> = records.iter().flat_map(|record| checksum.line(record)).collect();
+        bytes.extend(Checksum::default().line(&checksum.end()));
         bytes
     }
 
@@ -219,9 +219,9 @@ mod tests {
         assert_eq!(read(&backup()).unwrap(), 3);
     }
 
-    /// The same as an earlier version wrote it: it spelled a receiver as the sender did.
+    /// The same backup as an earlier version wrote it, with recipients' names as their senders had written them.
     fn backup_of_an_earlier_version() -> Vec<u8> {
-        let (mut seal, mut hash, mut bytes) = (Seal::default(), LogHash::default(), Vec::new());
+        let (mut checksum, mut hash, mut bytes) = (Checksum::default(), LogHash::default(), Vec::new());
         for line in backup().split_inclusive(|byte| *byte == b'\n') {
             let line = String::from_utf8(line.to_vec())
                 .unwrap()
@@ -235,7 +235,7 @@ mod tests {
                     line = [serde_json::to_vec(&record).unwrap(), vec![b'\n']].concat();
                 }
                 Record::End { .. } => {
-                    bytes.extend(Seal::default().line(&seal.end()));
+                    bytes.extend(Checksum::default().line(&checksum.end()));
                     break;
                 }
                 Record::Backup { .. }
@@ -243,7 +243,7 @@ mod tests {
                 | Record::State { .. }
                 | Record::Conversation { .. } => {}
             }
-            seal.note(&record, &line);
+            checksum.note(&record, &line);
             bytes.extend(line);
         }
         bytes
@@ -269,9 +269,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_backup_is_said() {
-        assert!(matches!(read(b""), Err(ArchiveError::Foreign)));
-        assert!(matches!(read(b"SQLite format 3\0"), Err(ArchiveError::Foreign)));
+    fn other_files_are_reported_as_no_backup() {
+        assert!(matches!(read(b""), Err(ArchiveError::NotABackup)));
+        assert!(matches!(read(b"SQLite format 3\0"), Err(ArchiveError::NotABackup)));
         let newer = String::from_utf8(backup()).unwrap().replacen("\"version\":1", "\"version\":9", 1);
         assert!(matches!(read(newer.as_bytes()), Err(ArchiveError::Newer(9))));
     }

@@ -1,4 +1,4 @@
-//! What stands in a line of a backup.
+//! The lines of a backup.
 
 use protocol::api::{BackupTotals, CursorMove, User};
 use protocol::{ConversationId, Event, Timestamp, UserName};
@@ -6,51 +6,51 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The layout of the lines.
+/// The version of the format.
 pub(super) const VERSION: u32 = 1;
 
-/// One line. In this order: `backup`, all `user`, all `state`; then for each conversation `conversation`, its events in the order of
-/// `seq`, and `log`; then `end`.
+/// One line. In this order: `backup`, all `user`, all `state`; then for each conversation `conversation`, its events in order of `seq`, and
+/// `log`; then `end`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
     /// The first line.
     Backup {
-        /// The layout of the lines.
+        /// The version of the format.
         version: u32,
-        /// When it was begun.
+        /// When the backup began.
         at: Timestamp,
     },
-    /// Somebody who logged in, in order of first registration.
+    /// A registered user, in order of first registration.
     User(User),
-    /// What a service keeps.
+    /// A value that a service stores.
     State {
-        /// Whose it is.
+        /// The service.
         owner: UserName,
-        /// Under which key.
+        /// Its key.
         key: String,
-        /// What.
+        /// The value.
         value: Value,
     },
     /// The events of this conversation follow.
     Conversation {
-        /// Which.
+        /// The conversation.
         id: ConversationId,
-        /// How far its users, and their devices, had seen it.
+        /// The cursors of its users and of their devices.
         cursors: Vec<CursorMove>,
     },
-    /// An entry of its log.
+    /// An event of this conversation.
     Event(Box<Event>),
-    /// Its log is complete.
+    /// The conversation's log is complete.
     Log {
-        /// How many events there were.
+        /// The number of its events.
         events: u64,
         /// The SHA-256 of the events, each as JSON and a newline, in hexadecimal.
         sha256: String,
     },
     /// The last line.
     End {
-        /// How much there was.
+        /// What was written in total.
         totals: BackupTotals,
         /// The SHA-256 of every byte before this line, in hexadecimal.
         sha256: String,

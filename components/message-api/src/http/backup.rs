@@ -15,7 +15,7 @@ use crate::archive;
 use crate::service::Service;
 use crate::store::StoreError;
 
-/// Streams everything that is kept. Where it breaks off, its last line is missing.
+/// Streams a backup. If it breaks off, the last line is missing.
 pub(super) async fn backup(State(service): State<Arc<Service>>) -> Response {
     let (chunks, waiting) = mpsc::channel::<Bytes>(1);
     tokio::spawn(async move {
@@ -35,7 +35,7 @@ pub(super) async fn backup(State(service): State<Arc<Service>>) -> Response {
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }
 
-/// Makes the store what a file holds.
+/// Replaces the content of the store with that of a backup file.
 pub(super) async fn restore(service: Arc<Service>, asked: RestoreRequest) -> Result<Restored, Refusal> {
     let RestoreRequest { file } = asked;
     if !file.is_absolute() {
@@ -44,10 +44,10 @@ pub(super) async fn restore(service: Arc<Service>, asked: RestoreRequest) -> Res
     Ok(service.store.restore(file).await?)
 }
 
-/// `POST /v1/retention`. It goes on when whoever asked is gone: what is half deleted is deleted.
+/// `POST /v1/retention`. Continues if the client disconnects.
 pub(super) async fn retention(service: Arc<Service>, asked: RetentionRequest) -> Result<Retention, Refusal> {
     let RetentionRequest { confirmed } = asked;
-    let sweeping = tokio::spawn(async move { crate::sweeper::by_hand(&service, confirmed).await });
+    let sweeping = tokio::spawn(async move { crate::sweeper::on_request(&service, confirmed).await });
     let swept = sweeping.await.unwrap_or_else(|_| Err(StoreError::unavailable("the sweep ended badly")));
     Ok(swept?)
 }

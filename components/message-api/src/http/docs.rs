@@ -1,4 +1,4 @@
-//! `/docs`: a page that shows `/openapi.json` and tries it. Embedded; it loads nothing from elsewhere.
+//! `/docs`: a page that shows `/openapi.json` and can send requests. Embedded; it loads nothing from elsewhere.
 
 use std::sync::Arc;
 

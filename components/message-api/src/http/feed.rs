@@ -1,4 +1,4 @@
-//! `GET /v1/feed`: JSON lines without end.
+//! `GET /v1/feed`: an endless stream of JSON lines.
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use super::input::Asked;
 use super::problem::Refusal;
 use crate::service::Service;
 
-/// Where to go on.
+/// The position to resume at.
 #[derive(Debug, Deserialize)]
 pub(super) struct From {
     epoch: Option<Uuid>,
     after: Option<u64>,
 }
 
-/// Streams events until the reader goes, falls behind, or we stop.
+/// Streams events until the reader disconnects or lags, or the server stops.
 pub(super) async fn feed(
     State(service): State<Arc<Service>>,
     Asked(from): Asked<From>,
@@ -35,7 +35,7 @@ pub(super) async fn feed(
         (None, Some(_)) => return Err(Refusal::field("epoch", "epoch and after go together")),
     };
     let log = log(&service).await?;
-    // One chunk is on its way while the next is made; a reader that takes none holds no more than these.
+    // One chunk is in flight while the next is made; a reader that takes none holds only these.
     let (chunks, waiting) = mpsc::channel::<Bytes>(1);
     tokio::spawn(pump(service, position, log, chunks));
     let lines = stream::unfold(waiting, |mut waiting| async move {
@@ -45,7 +45,7 @@ pub(super) async fn feed(
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
-/// The log's name, from before the epoch ends in which the feed is read: a restore first changes the one and then the other.
+/// The log's id, read before the feed's epoch can end: a restore changes the log first and then begins an epoch.
 async fn log(service: &Service) -> Result<Uuid, Refusal> {
     loop {
         let epoch = service.feed.position().epoch;

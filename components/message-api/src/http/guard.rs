@@ -1,8 +1,8 @@
-//! Who may ask for what.
+//! Access control.
 //!
-//! * Nothing is answered under a host name that is not ours, nor for a page of another origin, whatever the method ([`browser`]).
+//! * Requests under a foreign host name or from a page of another origin are rejected, whatever the method ([`browser`]).
 //! * Services' names are for services ([`name`]).
-//! * `/v1` wants the service token ([`token`]); the endpoints that existing programs use want it from other machines ([`local`]).
+//! * `/v1` requires the service token ([`token`]); the endpoints of existing programs require it from other machines ([`local`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use protocol::UserName;
 use super::problem::Refusal;
 use crate::service::Service;
 
-/// Refuses what a browser sends for somebody else: rebound names (DNS rebinding) and other origins (request forgery).
+/// Rejects requests that a browser sends for others: DNS rebinding and cross-site request forgery.
 pub(super) async fn browser(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     if !service.hosts.allow(request.headers()) {
         let detail = "this server does not answer to that Host name";
         return Refusal::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response();
     }
-    // Somebody may follow a link to the documentation from anywhere.
+    // Links to the documentation may come from anywhere.
     if is_from_elsewhere(&request, &["/docs"]) {
         let detail = "pages of another origin may not use this server";
         return Refusal::new(StatusCode::FORBIDDEN, detail).into_response();
@@ -35,8 +35,7 @@ pub(super) async fn browser(State(service): State<Arc<Service>>, request: Reques
     response
 }
 
-/// Refuses a body that is announced as larger than `limit` before any of it is read. What is not announced is cut off while it
-/// is read.
+/// Rejects a body announced as larger than `limit` before any of it is read. A body without a length is cut off while it is read.
 pub(super) async fn size(State(limit): State<usize>, request: Request, next: Next) -> Response {
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit as u64) {
@@ -45,7 +44,7 @@ pub(super) async fn size(State(limit): State<usize>, request: Request, next: Nex
     next.run(request).await
 }
 
-/// Wants the service token.
+/// Requires the service token.
 pub(super) async fn token(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     if has_token(&service.token, request.headers()) {
         return next.run(request).await;
@@ -53,7 +52,7 @@ pub(super) async fn token(State(service): State<Arc<Service>>, request: Request,
     Refusal::new(StatusCode::UNAUTHORIZED, "this needs the service token").into_response()
 }
 
-/// Wants the service token, or a peer on this machine.
+/// Requires the service token or a client on this machine.
 pub(super) async fn local(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let is_local = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
@@ -64,7 +63,7 @@ pub(super) async fn local(State(service): State<Arc<Service>>, request: Request,
     Refusal::new(StatusCode::UNAUTHORIZED, detail).into_response()
 }
 
-/// Wants the service token of who speaks as a service, or reads for one.
+/// Requires the service token to send as a service or to read for one.
 pub(super) fn name(
     service: &Service,
     headers: &HeaderMap,

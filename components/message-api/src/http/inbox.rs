@@ -1,8 +1,8 @@
 //! `GET /messages/{user}` and `POST /messages/{user}/seen` (`WIRE` §3).
 //!
-//! The life of an answer: what the user has not seen is read in pages of at most about [`CHUNK_BYTES`], each written before the next
-//! is read, so that a client that does not read costs no more than that → the last bracket is handed over → the client has read it
-//! ([`crate::handovers`]) → the cursors move. With `ack=manual` they move when the client says so.
+//! The life of an answer: unread messages are read in pages of about [`CHUNK_BYTES`], each written before the next is read, so that a
+//! client that does not read takes no more memory than that → the last bytes are sent → the client has received them
+//! ([`crate::deliveries`]) → the cursors move. With `ack=manual` they move when the client confirms.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,23 +24,23 @@ use tokio::sync::Semaphore;
 use super::guard;
 use super::input::{self, Asked, Seen};
 use super::problem::Refusal;
-use crate::handovers::Ending;
+use crate::deliveries::Ending;
 use crate::service::Service;
 use crate::store::{StoreError, Unseen};
 
-/// What is written at once, and so what a client that does not read makes us hold; a longer message is written alone.
+/// The size of a chunk, and so the memory of a client that does not read; a longer message is written alone.
 const CHUNK_BYTES: usize = 16 * 1024;
-/// Messages in the first page, before it is known how long they are: a request that nobody reads the answer of costs no more.
+/// Messages in the first page, before their length is known: this bounds the cost of a request whose answer nobody reads.
 const FIRST_PAGE: usize = 8;
-/// Pages read into memory at once. Overflow rule: further ones wait.
+/// Pages read into memory concurrently. Overflow rule: further ones wait.
 const PAGES: usize = 4;
 
-/// Room for what stands before and between messages.
+/// Space for what is before and between messages.
 const EDGES: usize = 64;
 
 static READING: Semaphore = Semaphore::const_new(PAGES);
 
-/// How messages are to be handed over.
+/// How messages are delivered.
 #[derive(Debug, Deserialize)]
 pub(super) struct InboxQuery {
     ack: Option<Ack>,
@@ -50,13 +50,13 @@ pub(super) struct InboxQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Ack {
-    /// When the answer was read.
+    /// When the answer was received.
     Auto,
-    /// When the client says so.
+    /// When the client confirms.
     Manual,
 }
 
-/// Hands over what the user has not seen, however much it is.
+/// Delivers all unread messages of the user.
 pub(super) async fn inbox(
     State(service): State<Arc<Service>>,
     connection: Option<Extension<Arc<Connection>>>,
@@ -67,15 +67,15 @@ pub(super) async fn inbox(
     let user = input::path("user", &user, UserName::parse)?;
     guard::name(&service, &headers, "user", &user)?;
     let connection = connection.map(|Extension(connection)| connection);
-    service.handovers.settle(&user, connection.as_ref()).await;
-    let mut handover = Handover::new(service, user, connection, &query);
-    // The first page is read before anything is answered, so that an error can still be one.
-    handover.step = Step::Page(handover.read(None).await?);
-    let body = Body::from_stream(stream::try_unfold(handover, Handover::next));
+    service.deliveries.settle(&user, connection.as_ref()).await;
+    let mut delivery = Delivery::new(service, user, connection, &query);
+    // The first page is read before the answer begins, so that an error can still be reported.
+    delivery.step = Step::Page(delivery.read(None).await?);
+    let body = Body::from_stream(stream::try_unfold(delivery, Delivery::next));
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-/// Marks messages as seen that were handed over with `ack=manual`.
+/// Marks messages as read that were delivered with `ack=manual`.
 pub(super) async fn seen(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
@@ -104,26 +104,26 @@ fn moves(user: &UserName, reached: BTreeMap<ConversationId, u64>) -> Vec<CursorM
         .collect()
 }
 
-/// An answer in the making.
-struct Handover {
+/// An answer being made.
+struct Delivery {
     service: Arc<Service>,
     user: UserName,
-    /// None where the router is asked without a server.
+    /// `None` if the router is called without a server.
     connection: Option<Arc<Connection>>,
     ack: Ack,
-    /// Messages that may still be handed over.
+    /// Messages that may still be delivered.
     left: usize,
-    /// Messages to read at once.
+    /// Messages per page.
     page: usize,
-    /// The connection's flushes before the last chunk was handed over.
+    /// The connection's flush count before the last chunk was sent.
     flushes: Option<u64>,
-    /// The last `seq` handed over of each conversation. Bound: one for each conversation of the user.
+    /// The last `seq` delivered of each conversation. Bound: one per conversation of the user.
     reached: BTreeMap<ConversationId, u64>,
     ending: Option<Ending>,
     step: Step,
-    /// The answer's beginning was handed over.
+    /// The beginning of the answer was sent.
     is_begun: bool,
-    /// No message was.
+    /// No message was sent.
     is_empty: bool,
 }
 
@@ -134,7 +134,7 @@ enum Step {
     Over,
 }
 
-impl Handover {
+impl Delivery {
     fn new(
         service: Arc<Service>,
         user: UserName,
@@ -177,8 +177,7 @@ impl Handover {
         Ok(Some((chunk, self)))
     }
 
-    /// A page that is not much longer than [`CHUNK_BYTES`]. A longer one is read again with fewer messages: only the store can tell
-    /// where the next begins.
+    /// A page of about [`CHUNK_BYTES`]. A longer one is read again with fewer messages: only the store knows where the next one begins.
     async fn read(&mut self, after: Option<&str>) -> Result<Unseen, StoreError> {
         let queued = self.connection.as_ref().map(|connection| connection.queue());
         let _turn = READING.acquire().await.expect("the semaphore is never closed");
@@ -219,11 +218,11 @@ impl Handover {
         }
         self.step = if page.more && self.left > 0 { Step::After(page.end) } else { Step::Close };
         self.flushes = self.connection.as_ref().map(|connection| connection.flushes());
-        // Nothing is held but the bytes themselves: thousands of clients may read slowly.
+        // Nothing but the bytes is held: thousands of clients may read slowly.
         chunk.into_boxed_slice().into()
     }
 
-    /// Waits until the chunk before was taken.
+    /// Waits until the previous chunk was taken.
     async fn wait_for_reader(&self) {
         if let (Some(connection), Some(flushes)) = (&self.connection, self.flushes) {
             connection.flushed_since(flushes).await;
@@ -236,7 +235,7 @@ impl Handover {
             (_, Ack::Manual) => Ok(()),
             (Some(connection), Ack::Auto) => {
                 let shutdown = &self.service.shutdown;
-                let ending = self.service.handovers.end(self.user.clone(), Arc::clone(connection), shutdown);
+                let ending = self.service.deliveries.end(self.user.clone(), Arc::clone(connection), shutdown);
                 self.ending = Some(ending);
                 Ok(())
             }
@@ -256,7 +255,7 @@ impl Handover {
     }
 }
 
-/// About the bytes that a message takes.
+/// The approximate size of a message in bytes.
 fn size(event: &Event) -> usize {
     const FIELDS: usize = 250;
     FIELDS + event.body.as_str().len() + event.metadata.bytes()
@@ -275,8 +274,8 @@ mod tests {
         let service = Arc::new(sample::service(directory.path(), &StoreConfig::default()).await);
         let others = READING.acquire_many(u32::try_from(PAGES).unwrap()).await.unwrap();
         let query = InboxQuery { ack: None, limit: None };
-        let mut handover = Handover::new(service, sample::name("bob"), None, &query);
-        let mut read = std::pin::pin!(handover.read(None));
+        let mut delivery = Delivery::new(service, sample::name("bob"), None, &query);
+        let mut read = std::pin::pin!(delivery.read(None));
         let early = tokio::time::timeout(Duration::from_millis(300), &mut read).await;
         assert!(early.is_err(), "its turn has not come");
         drop(others);

@@ -1,4 +1,4 @@
-//! Reads bodies, paths and queries; what is wrong with them comes back as a problem that names the field.
+//! Parses bodies, paths and queries; errors name the field.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use tokio::sync::Semaphore;
 
 use super::problem::Refusal;
 
-/// A body is sent at once; who takes longer is broken or holds the memory on purpose.
+/// Bodies are sent at once; a client that takes longer is broken, or holds memory on purpose.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-/// Up to this length a body needs no place in memory of its own; nearly all messages are shorter.
+/// Bodies up to this size need no permit; nearly all messages are shorter.
 const SMALL_BODY: u64 = 8 * 1024;
-/// Longer bodies of programs without the token that are read at once. Overflow rule: one more waits before it is read, and is
-/// refused after [`BODY_TIMEOUT`].
+/// Larger bodies, of programs without the token, that are read concurrently. Overflow rule: a further one waits before it is read, and is
+/// rejected after [`BODY_TIMEOUT`].
 const LARGE_BODIES: usize = 64;
 
 static LARGE: Semaphore = Semaphore::const_new(LARGE_BODIES);
@@ -41,7 +41,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
 async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refusal> {
     match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await {
-        // Some editors and shells put a byte order mark before UTF-8, which JSON does not know.
+        // Some editors and shells put a byte order mark before UTF-8, which JSON does not allow.
         Ok(Ok(bytes)) if bytes.starts_with(BYTE_ORDER_MARK) => Ok(bytes.slice(BYTE_ORDER_MARK.len()..)),
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Refusal::too_large()),
@@ -50,7 +50,7 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refu
     }
 }
 
-/// The field is in serde's own words where it is missing; otherwise they say what was found and where.
+/// Serde's text names a missing field; for other errors it has what was found and where.
 fn malformed(error: &serde_json::Error) -> Refusal {
     let text = error.to_string();
     if error.is_syntax() || error.is_eof() {
@@ -60,7 +60,7 @@ fn malformed(error: &serde_json::Error) -> Refusal {
     Refusal::field(missing.unwrap_or("body").to_owned(), text.clone())
 }
 
-/// A message as existing programs post it, read field by field so that each problem has its field.
+/// A message as existing programs post it, read field by field so that each error has its field.
 pub(super) struct Posted(pub(super) PostMessage);
 
 impl<S: Send + Sync> FromRequest<S> for Posted {
@@ -71,7 +71,7 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
     }
 }
 
-/// As [`read`], where long bodies wait until there is memory for them.
+/// Like [`read`], but large bodies wait for a permit.
 async fn read_in_turn<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refusal> {
     let announced =
         request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -86,7 +86,7 @@ async fn read_in_turn<S: Send + Sync>(request: Request, state: &S) -> Result<Byt
     read(request, state).await
 }
 
-/// What was read of the messages of a user: [`SeenMessages`], read in turn.
+/// What was read of the messages of a user: [`SeenMessages`].
 pub(super) struct Seen(pub(super) SeenMessages);
 
 impl<S: Send + Sync> FromRequest<S> for Seen {
@@ -113,7 +113,7 @@ fn parse_message(bytes: &[u8]) -> Result<PostMessage, Refusal> {
     })
 }
 
-/// JSON reads every name that any version ever took; here one is to be written to.
+/// JSON accepts every name that any version ever accepted; here the name must be valid for a new message.
 fn name(body: &mut Map<String, Value>, field: &'static str) -> Result<UserName, Refusal> {
     let name: UserName = required(body, field)?;
     name.check().map_err(|error| Refusal::field(field, format!("{field}: {error}")))?;
@@ -126,7 +126,7 @@ fn required<T: DeserializeOwned>(body: &mut Map<String, Value>, field: &'static 
     read_field(field, value)
 }
 
-/// `null` is what many clients send for "none".
+/// Many clients send `null` for "none".
 fn optional<T: DeserializeOwned>(
     body: &mut Map<String, Value>,
     field: &'static str,
@@ -141,7 +141,7 @@ fn read_field<T: DeserializeOwned>(field: &'static str, value: Value) -> Result<
     serde_json::from_value(value).map_err(|error| Refusal::field(field, format!("{field}: {error}")))
 }
 
-/// A part of the path.
+/// Parses a part of the path.
 pub(super) fn path<T, E: std::fmt::Display>(
     field: &'static str,
     text: &str,
@@ -165,7 +165,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 }
 
 fn bad_query(error: &QueryRejection) -> Refusal {
-    // serde_urlencoded says "field: what is wrong" behind axum's own words.
+    // Serde_urlencoded's text "field: what is wrong" follows axum's own.
     let text = error.body_text();
     let text = text.rsplit_once("query string: ").map_or(text.as_str(), |(_, text)| text);
     let field = text.split_once(':').map_or("query", |(field, _)| field);

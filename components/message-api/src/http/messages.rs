@@ -1,4 +1,4 @@
-//! The endpoints that existing programs use (`WIRE` §3), but for those that read: see [`super::inbox`].
+//! The endpoints for existing programs (`WIRE` §3), except those that read: see [`super::inbox`].
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) async fn post(
     Ok(Json(Stored { status: StoredStatus::Stored }))
 }
 
-/// A new name must not be made to be taken for another. One that mixes scripts and was registered by an earlier version goes on.
+/// A new name must not look like another. One that mixes scripts is accepted if an earlier version registered it.
 async fn check_sender(service: &Service, sender: &UserName) -> Result<(), Refusal> {
     if let Some(other) = service.reserved.lookalike(sender) {
         let detail = format!(

@@ -1,4 +1,4 @@
-//! The endpoints of our own servers, `/v1`.
+//! The endpoints for the project's own servers, `/v1`.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::store::{Range, StatePut};
 
 type Shared = State<Arc<Service>>;
 
-/// The longest address a user is registered with: an IPv6 address with zone and port.
+/// The longest address of a registration: an IPv6 address with zone and port.
 const ADDRESS_BYTES: usize = 100;
 
-/// `POST /v1/append`. The body is read only once there is a place for it in memory.
+/// `POST /v1/append`. The body is read only once there is a permit for it.
 pub(super) async fn append(
     State(service): Shared,
     request: Request,
@@ -40,7 +40,7 @@ pub(super) async fn append(
     Ok(Json(AppendResponse { results, durability: service.store.durability() }))
 }
 
-/// A page of something.
+/// The query of a page.
 #[derive(Debug, Deserialize)]
 pub(super) struct UnseenQuery {
     after: Option<String>,
@@ -56,7 +56,7 @@ pub(super) async fn unseen(
     let user = input::path("user", &user, UserName::parse)?;
     let limit = query.limit.unwrap_or(PAGE_EVENTS);
     if query.after.is_none() {
-        service.handovers.settle(&user, None).await;
+        service.deliveries.settle(&user, None).await;
     }
     Ok(Json(service.unseen(&user, query.after.as_deref(), limit).await?))
 }
@@ -67,7 +67,7 @@ pub(super) async fn conversations(
     Path(user): Path<String>,
 ) -> Result<Json<Conversations>, Refusal> {
     let user = input::path("user", &user, UserName::parse)?;
-    service.handovers.settle(&user, None).await;
+    service.deliveries.settle(&user, None).await;
     let conversations = service.store.conversations(&user, PAGE_EVENTS).await?;
     Ok(Json(Conversations { conversations }))
 }
@@ -85,7 +85,7 @@ pub(super) async fn cursors(service: Arc<Service>, moves: CursorMoves) -> Result
     Ok(Done {})
 }
 
-/// Which events of a conversation.
+/// The query of a conversation's events.
 #[derive(Debug, Deserialize)]
 pub(super) struct EventsQuery {
     after: Option<u64>,
@@ -110,7 +110,7 @@ pub(super) async fn events(
     Ok(Json(service.store.events(&id, range, limit).await?))
 }
 
-/// Which of the users.
+/// The query of a page of users.
 #[derive(Debug, Deserialize)]
 pub(super) struct UsersQuery {
     after: Option<u64>,

@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document, generated from the table of routes and the types on the wire.
+//! The OpenAPI 3.1 document, generated from the route table and the wire types.
 
 use protocol::api::Problem;
 use schemars::generate::SchemaSettings;
@@ -72,9 +72,9 @@ fn operation_id(method: &str, path: &str) -> String {
     words.fold(method.to_owned(), |id, word| format!("{id}_{word}"))
 }
 
-/// The whole document.
+/// The complete document.
 pub(super) fn document(routes: &[Route]) -> Value {
-    // What may be left out is said as a reader of requests sees it; answers have all of it.
+    // Optional fields are those that a request may omit; answers have all of them.
     let settings = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();
@@ -108,8 +108,8 @@ fn definitions(generator: &mut SchemaGenerator) -> Value {
     definitions
 }
 
-/// The descriptions come from the types' own documentation: links into the source mean nothing outside it. The schemas are ours and
-/// nest a few levels.
+/// Descriptions come from the types' doc comments: links into the source are meaningless outside it. The schemas are ours and nest a few
+/// levels.
 fn plain_descriptions(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -125,7 +125,7 @@ fn plain_descriptions(value: &mut Value) {
     }
 }
 
-/// "[`NAME`](path)" and "[`NAME`]" become "`NAME`".
+/// Turns "[`NAME`](path)" and "[`NAME`]" into "`NAME`".
 fn plain(text: &str) -> String {
     let mut pieces = text.split("`]");
     let mut plain = pieces.next().unwrap_or_default().to_owned();

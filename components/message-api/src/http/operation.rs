@@ -1,9 +1,9 @@
-//! What the OpenAPI document tells of one endpoint.
+//! An operation in the OpenAPI document.
 
 use protocol::api::Call;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-/// Asks a generator for the schema of a type, by reference where it has a name.
+/// Generates the schema of a type, by reference if it has a name.
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// The schema of `T`.
@@ -11,7 +11,7 @@ pub(super) fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// One method of one path, as the document tells it.
+/// One method of a path.
 pub(super) struct Operation {
     pub(super) method: &'static str,
     pub(super) summary: &'static str,
@@ -26,7 +26,7 @@ impl Operation {
         Self { method, summary, description: description.into(), query: Vec::new(), body: None, answer: None }
     }
 
-    /// What a [`Call`] asks and is answered.
+    /// The body and answer of a [`Call`].
     pub(super) fn call<C: Call>(summary: &'static str, description: impl Into<String>) -> Self {
         Self::new("post", summary, description).body(schema::<C>).answer(schema::<C::Answer>)
     }
@@ -46,7 +46,7 @@ impl Operation {
         self
     }
 
-    /// An answer of JSON lines, each of which is one of these.
+    /// An answer of JSON lines of this type.
     pub(super) fn lines(mut self, schema: SchemaOf) -> Self {
         self.answer = Some(("application/x-ndjson", schema));
         self

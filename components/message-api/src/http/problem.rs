@@ -1,4 +1,4 @@
-//! Every error a client gets is JSON: what was wrong, and in which field.
+//! Errors as JSON: what was wrong, and in which field.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -7,7 +7,7 @@ use protocol::api::Problem;
 
 use crate::store::StoreError;
 
-/// A request that is not done, and why.
+/// A rejected request.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -27,19 +27,19 @@ impl Refusal {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, problem, again: None }
     }
 
-    /// The same, with the field that it is about.
+    /// Sets the field that the error is about.
     pub(super) fn about(mut self, field: impl Into<String>) -> Self {
         self.problem.field = Some(field.into());
         self
     }
 
-    /// The body is larger than anything this path takes.
+    /// The body is larger than this path allows.
     pub(super) fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
     }
 
-    /// What our own servers are told of a batch. What its sender must change, or wait long for, is refused: the others in the batch
-    /// need not wait with them.
+    /// The error of a batch, for our own servers. Drafts whose sender must change them or wait are rejected, so that the others in the
+    /// batch need not wait with them.
     pub(super) fn of_batch(error: StoreError) -> Self {
         match error {
             StoreError::Full { detail } | StoreError::Limited { detail, .. } => Self::field("drafts", detail),
@@ -56,7 +56,7 @@ impl Refusal {
 }
 
 impl From<StoreError> for Refusal {
-    /// What lies behind an error is for the log, not for the client.
+    /// The cause of an error is for the log, not for the client.
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Refused { field, detail } => Self::field(*field, detail),

@@ -1,4 +1,4 @@
-//! One endpoint.
+//! A route of the HTTP server.
 
 use std::sync::Arc;
 
@@ -7,22 +7,22 @@ use axum::routing::MethodRouter;
 use super::operation::Operation;
 use crate::service::Service;
 
-/// Who may ask.
+/// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Anybody who can reach us.
+    /// Any client.
     Open,
-    /// Whoever is on this machine or has the service token.
+    /// Clients on this machine or with the service token.
     Local,
-    /// Whoever has the service token.
+    /// Clients with the service token.
     Token,
 }
 
-/// One path with its operations.
+/// A path with its operations.
 pub(super) struct Route {
     pub(super) path: &'static str,
     pub(super) access: Access,
     pub(super) handler: MethodRouter<Arc<Service>>,
-    /// Empty for what is not worth a word: another spelling of a path.
+    /// Empty for undocumented paths, such as another spelling of a path.
     pub(super) operations: Vec<Operation>,
 }

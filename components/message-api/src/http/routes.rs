@@ -1,4 +1,4 @@
-//! The one table of endpoints: what serves each, who may ask, and what the document says of it.
+//! The route table: handlers, access and documentation.
 
 use std::sync::{Arc, OnceLock};
 
@@ -22,9 +22,9 @@ use crate::archive::Record;
 use crate::service::Service;
 use crate::store::STATE_KEYS;
 
-/// A message with body and metadata at their largest, every byte of them escaped.
+/// A message with the largest body and metadata, every byte escaped.
 const MESSAGE_BYTES: usize = 4 * LINE_BYTES;
-/// Some thousand cursors.
+/// A few thousand cursors.
 const CURSORS_BYTES: usize = 1024 * 1024;
 
 fn route(
@@ -48,7 +48,7 @@ fn route(
     }
 }
 
-/// What answers a call, whose type says the rest.
+/// A route for a call, whose type has its path and method.
 fn call<C: Call, F>(answer: fn(Arc<Service>, C) -> F, operation: Operation) -> Route
 where
     F: Future<Output = Result<C::Answer, Refusal>> + Send + 'static,
@@ -64,7 +64,7 @@ where
     post(handler)
 }
 
-/// Every endpoint but the probes and the pages.
+/// All routes except the probes and the pages.
 pub(super) fn all() -> Vec<Route> {
     let mut routes = Vec::from(messages());
     routes.extend(users());
@@ -74,7 +74,7 @@ pub(super) fn all() -> Vec<Route> {
     routes
 }
 
-/// `GET /openapi.json`. It does not change while we run, so it is made once.
+/// `GET /openapi.json`. It is constant, so it is rendered once.
 async fn document() -> Response {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
     let document = DOCUMENT.get_or_init(|| openapi::document(&all()).to_string().into()).clone();

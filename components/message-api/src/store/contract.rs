@@ -1,5 +1,5 @@
-//! What a store can do, cut by what it is for. A new method stands in one of these traits, in its two implementations, and in a case of
-//! `tests/store/contract.rs`: how a store that is listened to ([`Heard`]) hands it on follows from the trait.
+//! The store traits, one per purpose. A new method is declared in one of these traits, implemented twice, and tested in
+//! `tests/store/contract.rs`; the forwarding of an instrumented store ([`Instrumented`]) follows from the trait.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,16 +10,16 @@ use protocol::{ConversationId, Draft, UserName};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::terms::{Answer, Range, StatePut, Unseen};
+use super::types::{Answer, Range, StatePut, Unseen};
 
-/// A store that asks another one, and notes what comes of it.
-pub(crate) trait Heard: Send + Sync {
+/// A store that forwards to another one and records the results.
+pub(crate) trait Instrumented: Send + Sync {
     fn store(&self) -> &dyn Store;
 
-    fn noted<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T>;
+    fn recorded<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T>;
 }
 
-/// A trait whose methods ask a store something, and how a store that is listened to hands each on.
+/// Declares a trait of asynchronous methods, and its implementation by forwarding for instrumented stores.
 macro_rules! contract {
     (
         $(#[$about:meta])*
@@ -38,10 +38,10 @@ macro_rules! contract {
             )*
         }
 
-        impl<H: Heard> $name for H {
+        impl<H: Instrumented> $name for H {
             $(
                 fn $ask $(<$life>)? (& $($of)? self $(, $with: $of_type)*) -> $answer {
-                    self.noted(self.store().$ask($($with),*))
+                    self.recorded(self.store().$ask($($with),*))
                 }
             )*
         }
@@ -51,8 +51,8 @@ macro_rules! contract {
 contract! {
     /// The logs of all conversations.
     pub trait Log {
-        /// A page of a conversation, in order of `seq` whichever way it was asked for. Everything in it that is published at all was
-        /// published before this is answered: whoever takes the feed's position then knows that none of it comes after.
+        /// A page of a conversation, in order of `seq` for either range. Every event in it was published before this returns, unless
+        /// another process publishes it: a caller that then takes the feed's position will not receive it from the feed.
         fn events<'a>(
             &'a self,
             conversation: &'a ConversationId,
@@ -60,35 +60,35 @@ contract! {
             limit: usize,
         ) -> Answer<'a, EventPage>;
 
-        /// The conversations behind `after` in order of their keys, at most `limit`.
+        /// The conversations after `after` in order of their keys, at most `limit`.
         fn all_conversations<'a>(
             &'a self,
             after: Option<&'a ConversationId>,
             limit: usize,
         ) -> Answer<'a, Vec<ConversationId>>;
 
-        /// Removes the events of a conversation up to this `seq`, a few hundred at most, and answers how many there were. The last event
-        /// of a log must stay: the next one's place is counted from it.
-        fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64>;
+        /// Deletes the events of a conversation up to this `seq`, a few hundred at most, and returns their number. The last event of a log
+        /// must stay: the next `seq` is counted from it.
+        fn delete_up_to<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64>;
 
-        /// Which log this is: made with the store, and another one after a restore.
+        /// The id of the log: created with the store, and replaced by a restore.
         fn log(&self) -> Answer<'_, Uuid>;
     }
 }
 
 contract! {
-    /// How far everybody has read, and what they have not.
+    /// Cursors and unread messages.
     pub trait Cursors {
-        /// What a user has not seen, oldest first over all conversations: events for the user past the user's cursors.
-        /// `after` is the `end` of the page before. At most `limit` events, and those between them that were stored late: each
-        /// conversation's are without a gap over all pages. A store that cannot see to that begins with the first page again, so events may
-        /// come twice. As with [`Log::events`], all of them were published.
+        /// A user's unread messages, oldest first over all conversations: events for the user after the user's cursors. `after` is the
+        /// `end` of the previous page. Returns at most `limit` events, and those between them that were stored late: over all pages the
+        /// events of a conversation have no gap. A store that cannot ensure that begins with the first page again, so events may be
+        /// repeated. As with [`Log::events`], all of them were published.
         fn unseen<'a>(&'a self, user: &'a UserName, after: Option<&'a str>, limit: usize) -> Answer<'a, Unseen>;
 
         /// A user's conversations, the most recent first, at most `limit`.
         fn conversations<'a>(&'a self, user: &'a UserName, limit: usize) -> Answer<'a, Vec<ConversationSummary>>;
 
-        /// Moves cursors forward: never back, never past the end. A move in a conversation that has no events does nothing.
+        /// Moves cursors forward: never back, never beyond the end. A move in a conversation without events has no effect.
         fn move_cursors(&self, moves: Vec<CursorMove>) -> Answer<'_, ()>;
 
         /// Every cursor in a conversation: those of its users, then those of their devices.
@@ -97,57 +97,57 @@ contract! {
 }
 
 contract! {
-    /// Those who ever logged in.
-    pub trait People {
-        /// Notes that a user logged in.
+    /// The registered users.
+    pub trait UserRegistry {
+        /// Registers a user who logged in.
         fn register(&self, user: RegisterUser) -> Answer<'_, ()>;
 
-        /// Those who ever registered, in order of first registration, behind the one of this number; at most `limit`.
+        /// Registered users in order of first registration, after this number; at most `limit`.
         fn users(&self, after: u64, limit: usize) -> Answer<'_, Users>;
 
-        /// Those of these names that are registered, at most [`KNOWN_NAMES`](protocol::limits::KNOWN_NAMES) of them.
+        /// Those of these names that are registered, at most [`KNOWN_NAMES`](protocol::limits::KNOWN_NAMES).
         fn known(&self, names: Vec<UserName>) -> Answer<'_, Vec<UserName>>;
 
-        /// Who registered first of those whose names look like this one and are others ([`UserName::skeleton`]).
+        /// The user who registered first among those with another name of the same skeleton ([`UserName::skeleton`]).
         fn lookalike<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<UserName>>;
     }
 }
 
 contract! {
-    /// What services keep.
+    /// Values that services store.
     pub trait ServiceState {
-        /// What a service keeps.
+        /// The values of a service.
         fn state<'a>(&'a self, owner: &'a UserName) -> Answer<'a, BTreeMap<String, Value>>;
 
-        /// Keeps a value, or forgets it with `None`.
+        /// Sets a value, or deletes it with `None`.
         fn put_state(&self, put: StatePut) -> Answer<'_, ()>;
 
-        /// What services keep behind this owner and key, in their order, at most `limit`.
+        /// The values of all services after this owner and key, in order, at most `limit`.
         fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>>;
     }
 }
 
-/// A store: all of this, what appends to the logs, and what is done to it as a whole. How that is noted is written by hand.
-pub trait Store: Log + Cursors + People + ServiceState + 'static {
-    /// Appends drafts in order. All are durable when this is answered; on an error some may be, and sending the same
-    /// drafts again tells, for a client id that its sender has used before yields the first result.
+/// A store: the traits above, appending, and operations on the whole store. Their instrumentation is written by hand.
+pub trait Store: Log + Cursors + UserRegistry + ServiceState + 'static {
+    /// Appends drafts in order. All are durable when this returns; after an error some may be, and sending the same drafts again resolves
+    /// that, because a client id that its sender has used before returns the first result.
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>>;
 
-    /// Becomes what a backup holds: all of it, or nothing has changed. The feed then begins a new epoch.
+    /// Replaces the content with that of a backup: all of it, or nothing has changed. The feed then begins a new epoch.
     fn restore(&self, backup: PathBuf) -> Answer<'_, Restored>;
 
-    /// Whether something could be stored now: does all that storing does, and stores nothing.
+    /// Tests whether something could be stored now: does everything that storing does, but stores nothing.
     fn probe(&self) -> Answer<'_, ()>;
 
-    /// Reads all of the store and tells what is damaged in it; nothing where it is as it should be, or sees to that alone.
+    /// Reads the whole store and returns what is damaged; empty if nothing is, or if the database checks that itself.
     fn verify(&self) -> Answer<'_, Vec<String>>;
 
-    /// Whether the store was not closed by whoever had it open before.
-    fn was_left_open(&self) -> bool;
+    /// Whether the previous process did not close the store.
+    fn was_not_closed(&self) -> bool;
 
-    /// What "durable" means here.
+    /// What "durable" means for this store.
     fn durability(&self) -> Durability;
 
-    /// Finishes what is under way and closes. What is asked later is refused.
+    /// Finishes what is in flight and closes. Later calls fail.
     fn close(&self) -> Answer<'_, ()>;
 }

@@ -1,15 +1,16 @@
-//! The store in MongoDB, for those who run one, and for several machines: a standalone server or a replica set, from 4.4 on.
+//! The store in MongoDB, for existing installations and for several machines: a standalone server or a replica set, from version 4.4 on.
 //!
-//! [`connect`] finds the server and says what is wrong where it cannot, [`writer`] appends behind the [`heads`] of the logs, [`query`]
-//! and [`unseen`] read, the latter by a [`plan`]; how much is [`unread`] follows from what is [`counted`] in each event.
-//! [`migration`] and [`numbering`] count what an earlier version stored, and keep that in [`checkpoints`]. [`cursor_moves`] moves cursors, [`records`] keeps users and state,
-//! [`whole`] reads and [`import`] takes all that a store holds; [`collections`] says what is where, and [`document`] how an event stands
-//! in a document. [`legacy`] takes over what an older program left. [`call`] bounds every wait, and [`session`] sees to it, by a
-//! [`clock`], that nothing old is read. [`stream`] tells what was stored, and [`progress`] how far it has come.
+//! * Connecting: [`connect`] finds the server and explains failures; [`collections`] has the layout, [`document`] the form of an event.
+//! * Writing: [`writer`] appends after the [`heads`] of the logs, [`cursor_moves`] moves cursors, [`records`] stores users and state.
+//! * Reading: [`query`] and [`unseen`], the latter by a [`plan`]; the number of [`unread`] messages follows from the counts in each event
+//!   ([`counted`]).
+//! * Whole stores: [`export`] reads everything, [`import`] writes everything, [`legacy`] imports an older program's messages.
+//! * Earlier versions: [`migration`] and [`numbering`] count their events into [`checkpoints`].
+//! * Consistency: [`call`] bounds every wait, and [`session`] ensures with a [`clock`] that no stale data is read.
+//! * Feed: [`stream`] publishes what was stored, and [`progress`] tracks how far it has come.
 //!
-//! Several processes may write to one database: the unique index on `(conversation, seq)` is the fence between them. On a replica
-//! set each publishes what any of them stored; a standalone server has no change streams, and there a process publishes only what
-//! it stored itself.
+//! Several processes may write to one database: the unique index on `(conversation, seq)` prevents conflicts. On a replica set each process
+//! publishes what any of them stored; a standalone server has no change streams, so a process publishes only its own events.
 
 mod call;
 mod checkpoints;
@@ -20,6 +21,7 @@ mod counted;
 mod cursor_moves;
 mod document;
 mod edges;
+mod export;
 mod heads;
 mod import;
 mod legacy;
@@ -33,7 +35,6 @@ mod session;
 mod stream;
 mod unread;
 mod unseen;
-mod whole;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -53,8 +54,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::store::{
-    Answer, Committed, Cursors, Log, People, Range, ServiceState, StatePut, Store, StoreError, Unheard,
-    Unseen,
+    Answer, Committed, Cursors, Log, NoSubscriber, Range, ServiceState, StatePut, Store, StoreError, Unseen,
+    UserRegistry,
 };
 use call::CallError;
 use collections::Collections;
@@ -68,11 +69,11 @@ pub use connect::{MongoOpenError, greet, legacy_waiting};
 pub(crate) use import::Importer;
 pub use legacy::Legacy;
 
-/// How long closing waits for the change stream.
+/// Time limit for the change stream when closing.
 const CLOSING: Duration = Duration::from_millis(300);
 
-/// A store in a MongoDB database. Every write is acknowledged by a majority and journalled, whatever durability was asked for:
-/// less would lose acknowledged messages when a server process dies.
+/// A store in a MongoDB database. Every write is acknowledged by a majority and journalled, whatever durability is configured: less would
+/// lose acknowledged messages when a server process dies.
 ///
 /// Bound: 256 batches wait for the writer. Overflow: further callers wait for a place.
 pub struct MongoStore {
@@ -84,13 +85,13 @@ pub struct MongoStore {
     followed: Option<Followed>,
     committed: Arc<dyn Committed>,
     plans: plan::Plans,
-    /// Nothing is appended meanwhile.
+    /// Set during a restore; nothing is appended meanwhile.
     restoring: AtomicBool,
-    /// Ends the migration of an older database.
+    /// Stops the migration of an older database.
     stop: CancellationToken,
 }
 
-/// The change stream's task.
+/// The task of the change stream.
 #[derive(Debug)]
 struct Followed {
     progress: Arc<Progress>,
@@ -99,14 +100,14 @@ struct Followed {
 }
 
 impl MongoStore {
-    /// Finds the server, prepares the database and starts the writer.
+    /// Connects to the server, prepares the database and starts the writer.
     ///
     /// # Errors
-    /// When the URL is none, the server is not there or does not let us in, or a newer program made the database.
+    /// If the URL is invalid, the server cannot be reached or rejects us, or a newer version made the database.
     pub async fn open(url: &str, committed: Arc<dyn Committed>) -> Result<Self, MongoOpenError> {
         let Prepared { collections, servers, is_old } = connect::open(url).await?;
         records::fill_skeletons(&collections).await.map_err(MongoOpenError::Users)?;
-        // Boxed, for it is large and seldom has anything to do.
+        // Boxed because it is large and rarely has anything to do.
         Box::pin(legacy::import_once(&collections)).await.map_err(MongoOpenError::Legacy)?;
         let followed = Followed::start(&collections, Arc::clone(&committed)).await;
         let followed = followed.map_err(|error| connect::explain(error, &servers))?;
@@ -117,19 +118,19 @@ impl MongoStore {
         Ok(store)
     }
 
-    /// As [`open`](Self::open), for a process that has no feed: nothing waits for the change stream.
+    /// Like [`open`](Self::open), for a process without a feed: nothing waits for the change stream.
     ///
     /// # Errors
     /// As there.
     pub(crate) async fn open_without_feed(url: &str) -> Result<Self, MongoOpenError> {
         let Prepared { collections, .. } = connect::open(url).await?;
-        Ok(Self::on(collections, None, Arc::new(Unheard)))
+        Ok(Self::on(collections, None, Arc::new(NoSubscriber)))
     }
 
-    /// Takes over the messages of the older program, whether that was done before or not.
+    /// Imports the messages of the older program, even if that was done before.
     ///
     /// # Errors
-    /// When the database cannot be opened or written; what was taken over until then is there.
+    /// If the database cannot be opened or written; what was imported until then stays.
     pub async fn import_legacy(url: &str) -> Result<Legacy, MongoOpenError> {
         let Prepared { collections, .. } = connect::open(url).await?;
         legacy::import(&collections).await.map_err(MongoOpenError::Legacy)
@@ -154,7 +155,7 @@ impl MongoStore {
         answer.await.map_err(|_| closed())?
     }
 
-    /// Takes what another store held.
+    /// An importer of another store's content.
     pub(crate) fn importer(&self) -> Importer {
         Importer(self.collections.clone())
     }
@@ -163,7 +164,7 @@ impl MongoStore {
         if self.restoring.swap(true, Ordering::AcqRel) {
             return Err(StoreError::unavailable("a backup is being restored already"));
         }
-        // The writer works in order: when this comes back, what was accepted before is written.
+        // The writer works in order: when this returns, what was accepted before is written.
         let result = match self.write(Vec::new()).await {
             Ok(_) => import::restore(&self.collections, backup).await,
             Err(error) => Err(error),
@@ -192,7 +193,7 @@ impl Followed {
         self.stop.cancel();
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
-            // It looks up several times a second; a server that hangs is not waited for.
+            // It checks several times a second; a server that hangs is not waited for.
             let _ = tokio::time::timeout(CLOSING, task).await;
         }
     }
@@ -232,12 +233,12 @@ impl Log for MongoStore {
         after: Option<&'a ConversationId>,
         limit: usize,
     ) -> Answer<'a, Vec<ConversationId>> {
-        Box::pin(whole::all_conversations(&self.collections, after, limit))
+        Box::pin(export::all_conversations(&self.collections, after, limit))
     }
 
-    fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64> {
+    fn delete_up_to<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64> {
         Box::pin(async move {
-            // None of it may be uncounted, for what is counted follows from what came before.
+            // All of it must be counted, because later counts depend on earlier ones.
             heads::heads(&self.collections, std::iter::once(conversation)).await?;
             let begin = doc! { "$max": { "begin": document::number(up_to.saturating_add(1)) } };
             let this = doc! { "_id": conversation.as_str() };
@@ -251,7 +252,7 @@ impl Log for MongoStore {
     }
 
     fn log(&self) -> Answer<'_, Uuid> {
-        Box::pin(whole::log(&self.collections))
+        Box::pin(export::log(&self.collections))
     }
 }
 
@@ -272,11 +273,11 @@ impl Cursors for MongoStore {
     }
 
     fn cursors<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Vec<CursorMove>> {
-        Box::pin(whole::cursors(&self.collections, conversation))
+        Box::pin(export::cursors(&self.collections, conversation))
     }
 }
 
-impl People for MongoStore {
+impl UserRegistry for MongoStore {
     fn register(&self, user: RegisterUser) -> Answer<'_, ()> {
         Box::pin(records::register(&self.collections, user))
     }
@@ -304,7 +305,7 @@ impl ServiceState for MongoStore {
     }
 
     fn all_state(&self, after: Option<(UserName, String)>, limit: usize) -> Answer<'_, Vec<StatePut>> {
-        Box::pin(whole::all_state(&self.collections, after, limit))
+        Box::pin(export::all_state(&self.collections, after, limit))
     }
 }
 
@@ -319,7 +320,7 @@ impl Store for MongoStore {
     }
 
     fn restore(&self, backup: PathBuf) -> Answer<'_, Restored> {
-        // The database was empty, so there is nothing to keep.
+        // The database was empty, so there is no previous content.
         Box::pin(async move { Ok(Restored { totals: self.restore_from(&backup).await?, kept: None }) })
     }
 
@@ -327,12 +328,12 @@ impl Store for MongoStore {
         Box::pin(records::probe(&self.collections))
     }
 
-    /// The server sees to its own files.
+    /// The server checks its own files.
     fn verify(&self) -> Answer<'_, Vec<String>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn was_left_open(&self) -> bool {
+    fn was_not_closed(&self) -> bool {
         false
     }
 
@@ -343,7 +344,7 @@ impl Store for MongoStore {
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async {
             self.stop.cancel();
-            // The writer ends when the last sender is gone, after it has written what is queued.
+            // The writer ends when the last sender is dropped, after it has written what is queued.
             drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
             let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(writer) = writer

@@ -1,4 +1,4 @@
-//! Reads `store.url` and opens what it names. A store is chosen, never guessed: one that is not there is an error.
+//! Parses `store.url` and opens that store. The store is never guessed: one that does not exist is an error.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use kit::{Exit, Failure};
 use crate::config::StoreConfig;
 use crate::store::mongo::{MongoOpenError, MongoStore};
 use crate::store::sqlite::{self, SqliteOpenError, SqliteStore};
-use crate::store::{Committed, Store, Tell};
+use crate::store::{Committed, ReportProgress, Store};
 
-/// Where a store is, read from its URL.
+/// The location of a store, parsed from its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Location {
     Sqlite(PathBuf),
@@ -20,19 +20,19 @@ pub(crate) enum Location {
 /// A store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The URL names neither kind of store. The URL itself may hold a password, so it is not repeated.
+    /// The URL is of neither kind of store. The URL may contain a password, so it is not repeated.
     #[error("store.url is neither 'sqlite:FILE' nor 'mongodb://HOST'")]
     Url,
-    /// SQLite.
+    /// The SQLite file cannot be opened.
     #[error(transparent)]
     Sqlite(#[from] SqliteOpenError),
-    /// MongoDB.
+    /// The MongoDB database cannot be opened.
     #[error(transparent)]
     Mongo(#[from] MongoOpenError),
 }
 
 impl OpenError {
-    /// What the process should end with.
+    /// The exit code for this error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
@@ -42,17 +42,17 @@ impl OpenError {
         }
     }
 
-    /// The error as an end of the process.
+    /// The error as a fatal error of the process.
     #[must_use]
     pub fn into_failure(self) -> Failure {
         Failure::new(self.exit(), self)
     }
 }
 
-/// Looks at the file that the configuration names, without touching it. A store elsewhere must be asked.
+/// Checks the configured file without changing it. A database server must be asked instead.
 ///
 /// # Errors
-/// When the URL is not one, or its file cannot be used.
+/// If the URL is invalid, or its file cannot be used.
 pub fn inspect(config: &StoreConfig, data: &Path) -> Result<(), OpenError> {
     match locate(&config.url, data)? {
         Location::Sqlite(path) => Ok(sqlite::inspect(&path)?),
@@ -60,7 +60,7 @@ pub fn inspect(config: &StoreConfig, data: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// The directory whose disk the messages fill; nothing where a server keeps them, which knows its own disk.
+/// The directory whose disk the messages fill; `None` for a database server, which monitors its own disk.
 pub(crate) fn directory(config: &StoreConfig, data: &Path) -> Option<PathBuf> {
     match locate(&config.url, data).ok()? {
         Location::Sqlite(path) => path.parent().map(Path::to_owned),
@@ -68,10 +68,10 @@ pub(crate) fn directory(config: &StoreConfig, data: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Reads all of the file that the configuration names, and tells what is damaged in it. A store elsewhere sees to that alone.
+/// Reads the whole configured file and returns what is damaged. A database server checks that itself.
 ///
 /// # Errors
-/// When the URL is not one, or its file cannot be read.
+/// If the URL is invalid, or its file cannot be read.
 pub fn verify(config: &StoreConfig, data: &Path) -> Result<Vec<String>, OpenError> {
     match locate(&config.url, data)? {
         Location::Sqlite(path) if path.exists() => {
@@ -81,15 +81,15 @@ pub fn verify(config: &StoreConfig, data: &Path) -> Result<Vec<String>, OpenErro
     }
 }
 
-/// Opens the store that the configuration names; `committed` hears of every event from then on, and `tell` of what takes long until then.
+/// Opens the configured store. Every later event is passed to `committed`, and the progress of long operations while opening to `tell`.
 ///
 /// # Errors
-/// When the URL is not one, or what it names cannot be opened; [`OpenError::exit`] says what that means for the process.
+/// If the URL is invalid, or the store cannot be opened; [`OpenError::exit`] has the exit code.
 pub async fn open(
     config: &StoreConfig,
     data: &Path,
     committed: Arc<dyn Committed>,
-    tell: Tell,
+    tell: ReportProgress,
 ) -> Result<Arc<dyn Store>, OpenError> {
     match locate(&config.url, data)? {
         Location::Sqlite(path) => {
@@ -110,7 +110,7 @@ pub(crate) fn locate(url: &str, data: &Path) -> Result<Location, OpenError> {
         return Ok(Location::Mongo(url.to_owned()));
     }
     let file = url.strip_prefix("sqlite:").ok_or(OpenError::Url)?;
-    // `sqlite:///absolute` and `sqlite://relative` are common ways to write it.
+    // `sqlite:///absolute` and `sqlite://relative` are common spellings.
     let file = file.strip_prefix("//").unwrap_or(file);
     if file.is_empty() {
         return Err(OpenError::Url);

@@ -1,9 +1,11 @@
 //! The store in one SQLite file: nothing to install, nothing to run.
 //!
-//! [`writer`] is the one thread that writes, [`reader`] the few connections that read beside it, [`ledger`] what is written,
-//! [`query`], [`unread`] and [`whole`] what is read, [`restore`] how a backup takes its place, [`schema`] the tables, [`migration`] how an
-//! older file becomes a newer one, [`file`] how the file is opened, [`files`] whether it is still there, [`inspect`](mod@inspect) how it is looked at before, [`verify`](mod@verify)
-//! whether all of it can be read.
+//! * Writing: [`writer`] has the only writing thread, [`ledger`] the statements of a transaction, [`cache`] what they remember.
+//! * Reading: [`reader`] has the connections, [`query`], [`unread`] and [`export`] the queries; [`progress`] delays a read until what it
+//!   found was published.
+//! * The file: [`file`] opens it, [`files`] detects that it was moved, [`inspect`](mod@inspect) checks it before it is opened,
+//!   [`verify`](mod@verify) reads all of it.
+//! * Content: [`schema`] has the tables, [`migration`] upgrades an older file, [`restore`] replaces it with a backup.
 
 mod cache;
 mod export;
@@ -38,7 +40,8 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::store::{
-    Answer, Committed, Cursors, Log, People, Range, ServiceState, StatePut, Store, StoreError, Tell, Unseen,
+    Answer, Committed, Cursors, Log, Range, ReportProgress, ServiceState, StatePut, Store, StoreError,
+    Unseen, UserRegistry,
 };
 use files::Files;
 use progress::Progress;
@@ -50,11 +53,11 @@ pub use inspect::inspect;
 pub use open_error::SqliteOpenError;
 pub use verify::verify;
 
-/// What came of the beginning of a plan.
+/// The result of beginning a plan.
 enum Begun {
-    /// It was short: this is its first page.
+    /// The plan was short: its first page.
     Page(Unseen),
-    /// There is more to look at; the file was of this generation.
+    /// The plan is long and unfinished; with the generation of the file.
     Long(Unfinished, u64),
 }
 
@@ -71,26 +74,26 @@ pub struct SqliteStore {
     readers: Readers,
     progress: Arc<Progress>,
     plans: Plans,
-    was_left_open: bool,
+    was_not_closed: bool,
 }
 
 impl SqliteStore {
-    /// Opens the file, makes it where there is none, migrates an older one, which `tell` hears of, and starts the writer.
+    /// Opens the file, creates it if it does not exist, migrates an older one with its progress reported to `tell`, and starts the writer.
     ///
     /// # Errors
-    /// When the file is not ours, newer than this program, or cannot be written.
+    /// If the file is not a store, was made by a newer version, or cannot be written.
     pub fn open(
         path: &Path,
         durability: Durability,
         committed: Arc<dyn Committed>,
-        tell: &Tell,
+        tell: &ReportProgress,
     ) -> Result<Self, SqliteOpenError> {
         let other = |source| SqliteOpenError::Other { path: path.to_owned(), source };
         file::create(path)?;
-        // SQLite resolves links, too: the log lies beside the file itself.
+        // SQLite resolves links, too: its log is beside the file itself.
         let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        // Whoever closes a file deletes its log.
-        let was_left_open = std::fs::metadata(files::log_of(path)).is_ok_and(|log| log.len() > 0);
+        // A process that closes the file properly deletes its log.
+        let was_not_closed = std::fs::metadata(files::log_of(path)).is_ok_and(|log| log.len() > 0);
         let connection = file::open(path, durability, tell)?;
         let files = Files::opened(path).map_err(|lost| SqliteOpenError::Moved(Box::new(lost)))?;
         let progress = Arc::new(Progress::default());
@@ -110,17 +113,17 @@ impl SqliteStore {
             readers: Readers::new(path.to_owned()),
             progress,
             plans: Plans::default(),
-            was_left_open,
+            was_not_closed,
         })
     }
 
-    /// Up to where a conversation's places were given away before a restore took its log back.
+    /// The highest `seq` that a conversation had assigned before a restore.
     pub(crate) async fn floor(&self, conversation: &ConversationId) -> Result<u64, StoreError> {
         let conversation = conversation.clone();
         self.readers.read(move |connection| export::floor(connection, &conversation)).await
     }
 
-    /// Reads, and waits until everything that could be read is published.
+    /// Reads, and waits until everything that was read has been published.
     async fn read_published<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -134,8 +137,9 @@ impl SqliteStore {
     async fn unread(&self, user: &UserName, after: i64, limit: usize) -> Result<Unseen, StoreError> {
         let of = user.clone();
         if after > 0
-            && let Some(page) =
-                self.read_published(move |connection| unread::news(connection, &of, after, limit)).await?
+            && let Some(page) = self
+                .read_published(move |connection| unread::recent_page(connection, &of, after, limit))
+                .await?
         {
             return Ok(page);
         }
@@ -152,7 +156,7 @@ impl SqliteStore {
             .map(|(page, _)| page)
     }
 
-    /// Makes a plan, and reads the first page with it, where that is soon done.
+    /// Makes a plan, and reads the first page with it if the plan is short.
     async fn begin_plan(&self, user: &UserName, after: i64, limit: usize) -> Result<Begun, StoreError> {
         let (of, generation) = (user.clone(), self.plans.generation());
         let reading = self.read_published(move |connection| {
@@ -160,7 +164,7 @@ impl SqliteStore {
             if draft.is_long() {
                 return Ok(Err(draft));
             }
-            let plan = draft.go_on(connection)?.finish();
+            let plan = draft.advance(connection)?.finish();
             let (page, _) = plan.page(connection, &of, after, limit)?;
             Ok(Ok((Arc::new(plan), page)))
         });
@@ -173,7 +177,7 @@ impl SqliteStore {
         }
     }
 
-    /// Makes a long plan, bit by bit. The user's other sessions wait for it instead of making the same.
+    /// Completes a long plan in steps. The user's other sessions wait for it instead of making the same.
     async fn make_plan(
         &self,
         user: &UserName,
@@ -187,7 +191,7 @@ impl SqliteStore {
             return Ok(plan);
         }
         while !draft.is_done() {
-            draft = self.readers.read(move |connection| draft.go_on(connection)).await?;
+            draft = self.readers.read(move |connection| draft.advance(connection)).await?;
         }
         let plan = Arc::new(draft.finish());
         self.plans.keep(user, &plan, limit, generation);
@@ -230,9 +234,9 @@ impl Log for SqliteStore {
         )
     }
 
-    fn forget<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64> {
+    fn delete_up_to<'a>(&'a self, conversation: &'a ConversationId, up_to: u64) -> Answer<'a, u64> {
         let conversation = conversation.clone();
-        Box::pin(self.ask(move |reply| Command::Forget(conversation, up_to, reply)))
+        Box::pin(self.ask(move |reply| Command::DeleteUpTo(conversation, up_to, reply)))
     }
 
     fn log(&self) -> Answer<'_, Uuid> {
@@ -268,7 +272,7 @@ impl Cursors for SqliteStore {
     }
 }
 
-impl People for SqliteStore {
+impl UserRegistry for SqliteStore {
     fn register(&self, user: RegisterUser) -> Answer<'_, ()> {
         Box::pin(self.ask(|reply| Command::Register(user, reply)))
     }
@@ -333,8 +337,8 @@ impl Store for SqliteStore {
         })
     }
 
-    fn was_left_open(&self) -> bool {
-        self.was_left_open
+    fn was_not_closed(&self) -> bool {
+        self.was_not_closed
     }
 
     fn durability(&self) -> Durability {
@@ -344,7 +348,7 @@ impl Store for SqliteStore {
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async {
             self.readers.close();
-            // The writer ends when the last sender is gone, after it has written what is queued.
+            // The writer ends when the last sender is dropped, after it has written what is queued.
             drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
             let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(thread) = thread {

@@ -26,7 +26,7 @@ async fn every_endpoint_of_the_document_answers_and_every_endpoint_is_in_it() {
             }
         }
     }
-    // The table of `protocol::api` is the contract.
+    // The table of `protocol::api` is authoritative.
     let source = include_str!("../../../protocol/src/api.rs");
     let rows = source.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('`').next());
     let expected: BTreeSet<String> = rows.map(|row| row.split('?').next().unwrap().to_owned()).collect();
@@ -64,7 +64,7 @@ async fn answers_have_the_fields_that_the_document_tells() {
     check(&document, &document["components"]["schemas"]["Problem"], &problem, "problem");
 }
 
-/// Objects have the fields of their schema and no others, all the way down.
+/// Objects have exactly the fields of their schema, at every level.
 fn check(document: &Value, schema: &Value, value: &Value, at: &str) {
     if let Some(reference) = schema["$ref"].as_str() {
         let schema = document.pointer(&reference[1..]).unwrap_or_else(|| panic!("{reference} is there"));

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::server::{Server, TOKEN};
 
-/// An open feed. Chunk sizes stand on lines of their own between the lines of JSON.
+/// An open feed. Chunk sizes are on lines of their own between the lines of JSON.
 struct Feed(BufReader<TcpStream>);
 
 impl Feed {
@@ -62,7 +62,7 @@ async fn post(server: &Server, message: &str) {
 }
 
 #[tokio::test]
-async fn what_is_posted_comes_out_of_the_feed() {
+async fn posted_messages_appear_on_the_feed() {
     let server = Server::start().await;
     post(&server, "before").await;
     let mut feed = Feed::open(&server, None).await;

@@ -146,7 +146,7 @@ async fn what_was_stored_is_there_after_a_restart() {
     assert_eq!(server.ask("GET", "/messages/bob", "").await.body, r#"{"messages":[]}"#);
 }
 
-/// More than sockets buffer, so that the server knows that it was not taken.
+/// More than sockets buffer, so that the server knows that it was not received.
 const LARGE: usize = 3000;
 
 async fn store_many(server: &Server, count: usize) {
@@ -167,7 +167,7 @@ fn numbers(inbox: &Value) -> Vec<usize> {
 }
 
 #[tokio::test]
-async fn who_is_cut_off_before_the_end_gets_everything_again() {
+async fn a_client_disconnected_before_the_end_gets_everything_again() {
     let server = Server::start().await;
     store_many(&server, LARGE).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -181,7 +181,7 @@ async fn who_is_cut_off_before_the_end_gets_everything_again() {
 }
 
 #[tokio::test]
-async fn names_that_nobody_can_have_are_refused_with_their_field() {
+async fn invalid_names_are_rejected_with_their_field() {
     let server = Server::start().await;
     for (field, name, why) in [
         ("destination", "..", "dots alone"),
@@ -213,7 +213,7 @@ async fn store_small(server: &Server, count: usize) {
 
 const BOB: &str = "GET /messages/bob HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// Reads answers from a connection that stays open, until this many were read whole.
+/// Reads answers from a connection that stays open, until this many were read completely.
 async fn read_answers(stream: &mut TcpStream, count: usize) -> String {
     let mut text = String::new();
     let mut buffer = vec![0; 65536];
@@ -226,13 +226,13 @@ async fn read_answers(stream: &mut TcpStream, count: usize) -> String {
 }
 
 #[tokio::test]
-async fn an_answer_that_fits_into_buffers_and_was_not_read_comes_again() {
+async fn an_unread_answer_that_fits_into_buffers_is_delivered_again() {
     let server = Server::start().await;
     store_small(&server, 200).await;
     for read in [0, 12, 1000, 5000] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(BOB.as_bytes()).await.unwrap();
-        // Everything lies in the system's buffers of the client before it closes.
+        // Everything is in the client's socket buffers before it closes.
         let mut peeked = vec![0; 1 << 20];
         loop {
             let count = stream.peek(&mut peeked).await.unwrap();
@@ -272,7 +272,7 @@ async fn a_second_answer_is_empty_however_soon_and_wherever_it_is_asked_for() {
         stream.write_all(BOB.repeat(2).as_bytes()).await.unwrap();
         let both = read_answers(&mut stream, 2).await;
         assert_eq!(both.matches("alice").count(), 1, "{both}");
-        // And where one of our own servers asks what is unread.
+        // Also when one of our own servers requests unread messages.
         post(&server, &message).await;
         stream.write_all(BOB.as_bytes()).await.unwrap();
         read_answers(&mut stream, 1).await;
@@ -282,7 +282,7 @@ async fn a_second_answer_is_empty_however_soon_and_wherever_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn with_manual_acknowledgement_messages_come_until_the_client_says_so() {
+async fn with_manual_acknowledgement_messages_are_delivered_until_the_client_confirms() {
     let server = Server::start().await;
     store_small(&server, 3).await;
     for _ in 0..2 {
@@ -311,7 +311,7 @@ async fn a_byte_order_mark_before_a_body_is_passed_over() {
     assert_eq!(server.ask("GET", "/messages/bob", "").await.json()["messages"][0]["message"], "marked");
 }
 
-/// Begins to send a message of 20,000 bytes; the server says when it begins to read it.
+/// Begins to send a message of 20,000 bytes; the server reports when it begins to read it.
 async fn begin_long(server: &Server) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let head = "POST /messages/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\nExpect: 100-continue\r\n\r\n";

@@ -1,4 +1,4 @@
-//! A message API of our own on a free port, and the plainest possible client: what is written and read is what is on the wire.
+//! A message API on a free port, and a minimal client that exposes exactly what is on the wire.
 
 use std::net::SocketAddr;
 
@@ -39,7 +39,7 @@ impl Server {
         Self::on(tempfile::tempdir().unwrap(), "127.0.0.1:0").await
     }
 
-    /// On an address that is not only loopback.
+    /// On an address that is not loopback alone.
     pub(crate) async fn start_everywhere() -> Self {
         Self::on(tempfile::tempdir().unwrap(), "0.0.0.0:0").await
     }

@@ -1,4 +1,4 @@
-//! Backups, from and to either store.
+//! Backups of and to either store.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ fn mongo(mongod: &Mongod, database: &str) -> Bench {
     Bench { config: StoreConfig { url, ..StoreConfig::default() }, data: PathBuf::new() }
 }
 
-/// A store in which some were seen, some not, and conversations took turns.
+/// A store with read and unread messages in interleaved conversations.
 async fn talk(opened: &Opened) {
     for (user, address) in [("Bob", Some("127.0.0.1:1")), ("alice", None)] {
         let user = RegisterUser { name: name(user), address: address.map(str::to_owned) };
@@ -42,7 +42,7 @@ async fn take(opened: &Opened, file: &Path) {
     std::fs::write(file, bytes).unwrap();
 }
 
-/// All that can be asked of a store whose conversations are these.
+/// Everything that can be read from a store with these conversations.
 async fn contents(
     opened: &Opened,
 ) -> (Vec<String>, Vec<Vec<Event>>, Vec<String>, Vec<StatePut>, Vec<String>) {
@@ -91,7 +91,7 @@ async fn a_backup_of_either_store_can_be_restored_into_either() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restore_takes_the_place_of_what_was_there_and_keeps_a_copy() {
+async fn a_restore_replaces_the_content_and_keeps_a_copy() {
     let directory = tempfile::tempdir().unwrap();
     let (bench, file) = (sqlite(directory.path()), directory.path().join("b"));
     let opened = bench.open().await;
@@ -101,7 +101,7 @@ async fn a_restore_takes_the_place_of_what_was_there_and_keeps_a_copy() {
     opened.say("eve", "bob", "later").await;
     assert_eq!(opened.say("alice", "bob", "later").await.seq, 41);
     opened.store.restore(file).await.unwrap();
-    // The conversation is remembered, without its messages: its places were given away.
+    // The conversation is remembered without its messages: its numbers were assigned.
     before.1.push(Vec::new());
     assert_eq!(contents(&opened).await, before);
     assert_eq!(contents(&bench.open().await).await, before, "whoever opens it finds the same");
@@ -152,7 +152,7 @@ async fn a_damaged_backup_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_backup_is_whole_while_people_write() {
+async fn a_backup_is_complete_while_messages_are_written() {
     let directory = tempfile::tempdir().unwrap();
     let bench = sqlite(directory.path());
     let opened = bench.open().await;
@@ -176,14 +176,14 @@ async fn a_backup_is_whole_while_people_write() {
     }
 }
 
-/// What the launcher's probe leaves: a conversation with itself whose beginning was removed.
+/// The conversation of the launcher's probe with itself, whose beginning was deleted.
 pub(crate) async fn talk_as_probe(opened: &Opened) {
     let probe = || draft("p2p-probe", "p2p-probe", "probe");
     opened.append((0..150).map(|_| probe()).collect()).await;
-    assert_eq!(opened.store.forget(&dm("p2p-probe", "p2p-probe"), 100).await.unwrap(), 100);
+    assert_eq!(opened.store.delete_up_to(&dm("p2p-probe", "p2p-probe"), 100).await.unwrap(), 100);
 }
 
-/// What is left of it is there, and its places go on.
+/// The rest of it is there, and its numbering continues.
 pub(crate) async fn assert_probe_goes_on(opened: &Opened) {
     let probe = dm("p2p-probe", "p2p-probe");
     let kept = opened.store.events(&probe, Range::After(0), 200).await.unwrap().events;
@@ -207,7 +207,7 @@ async fn a_conversation_of_the_probe_whose_beginning_is_gone_is_restored_and_goe
     let directories = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let [first, second, third] = directories.each_ref().map(|directory| sqlite(directory.path()));
     between_with_probe(&first, &second).await;
-    // Over what was there, too: the probe has been further than the backup.
+    // Also over existing content: the probe's log is longer than in the backup.
     let opened = second.open().await;
     let file = directories[0].path().join("b");
     take(&opened, &file).await;
@@ -218,8 +218,8 @@ async fn a_conversation_of_the_probe_whose_beginning_is_gone_is_restored_and_goe
     between_with_probe(&third, &mongo(&mongod, "probe")).await;
 }
 
-/// As the program wrote it whose file was of version 3: names as they were typed, the receiver's with each message, and a conversation whose
-/// beginning was removed.
+/// As written by the program of schema version 3: names as they were typed, the recipient's with each message, and a conversation whose
+/// beginning was deleted.
 const VERSION_3: &[u8] = include_bytes!("../versions/3.backup");
 
 async fn restore_version_3(bench: &Bench) {
@@ -229,7 +229,7 @@ async fn restore_version_3(bench: &Bench) {
     let opened = bench.open().await;
     let restored = opened.store.restore(file).await.unwrap();
     assert_eq!(restored.totals, BackupTotals { users: 3, states: 1, conversations: 3, events: 39 });
-    // What that program told of it.
+    // The totals as reported by that program.
     for (user, other, head, seen, unseen) in [
         ("bob", "bob", 4, 0, 4),
         ("bob", "alice", 32, 17, 11),

@@ -1,4 +1,4 @@
-//! What a case of the contract works with: a store of either kind that can be opened again on the same data.
+//! The context of a contract case: a store of either kind that can be reopened on the same data.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use protocol::native::Device;
 use protocol::{Body, ClientId, ConversationId, Draft, Event, UserName};
 use tokio::sync::Notify;
 
-/// Where a case's data is.
+/// The location of a case's data.
 pub(crate) struct Bench {
     pub(crate) config: StoreConfig,
     pub(crate) data: PathBuf,
@@ -46,7 +46,7 @@ impl Published {
         self.restarts.load(Ordering::Relaxed)
     }
 
-    /// Everything that was published, once it is at least so many.
+    /// Everything that was published, once there are at least this many events.
     pub(crate) async fn at_least(&self, count: usize) -> Vec<Event> {
         let enough = async {
             loop {
@@ -71,10 +71,11 @@ pub(crate) struct Opened {
 }
 
 impl Bench {
-    /// Opens the store, again where it was open before: what another process would see.
+    /// Opens the store, also while it is open already, as another process would.
     pub(crate) async fn open(&self) -> Opened {
         let published = Arc::new(Published::default());
-        let store = store::open(&self.config, &self.data, published.clone(), store::silent()).await.unwrap();
+        let store =
+            store::open(&self.config, &self.data, published.clone(), store::no_progress()).await.unwrap();
         Opened { store, published }
     }
 }
@@ -88,7 +89,7 @@ impl Opened {
         self.store.append(drafts).await.unwrap()
     }
 
-    /// The bodies of all unseen events, read page by page.
+    /// The texts of all unread messages, read in pages.
     pub(crate) async fn unseen(&self, user: &str, page: usize) -> Vec<String> {
         let user = name(user);
         let (mut bodies, mut after) = (Vec::new(), None);

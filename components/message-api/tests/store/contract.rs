@@ -1,4 +1,4 @@
-//! What every store promises. Each case starts with no data; [`cases`] lists them for the two kinds of store.
+//! What every store guarantees. Each case starts without data; [`cases`] lists them for both kinds of store.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::bench::{Bench, Opened, dm, draft, draft_with_id, name};
 
-/// Hands the name of every case to a macro that makes a test of it.
+/// Passes the name of every case to a macro that makes a test of it.
 macro_rules! cases {
     ($make:ident) => {
         $make! {
@@ -28,8 +28,8 @@ macro_rules! cases {
             events_are_published_once_and_in_order
             unseen_events_come_oldest_first_over_all_conversations
             five_thousand_unseen_events_come_page_by_page
-            what_was_seen_does_not_come_again
-            what_is_unseen_follows_from_what_was_said_and_seen
+            read_messages_are_not_delivered_again
+            unread_messages_follow_from_messages_and_cursors
             what_is_unseen_is_counted_right_whatever_was_removed
             cursors_move_forward_only_and_not_past_the_end
             cursors_of_strangers_and_of_nothing_do_nothing
@@ -93,7 +93,7 @@ pub(crate) async fn a_log_is_dense_from_one(bench: &Bench) {
 pub(crate) async fn the_order_is_the_logs_and_the_time_is_the_clocks(bench: &Bench) {
     let opened = bench.open().await;
     let begun = Timestamp::now();
-    // Far more than one a microsecond.
+    // Far more than one per microsecond.
     let drafts = (0..300).map(|n| draft("alice", "bob", &n.to_string())).collect();
     let results = opened.append(drafts).await;
     let last = opened.say("bob", "alice", "x").await;
@@ -108,7 +108,7 @@ pub(crate) async fn the_order_is_the_logs_and_the_time_is_the_clocks(bench: &Ben
 pub(crate) async fn a_repeated_draft_yields_the_first_result(bench: &Bench) {
     let opened = bench.open().await;
     let (one, two) = (draft("alice", "bob", "one"), draft("alice", "bob", "two"));
-    // Twice in one batch, with something new between and behind.
+    // Twice in one batch, with new drafts between and after.
     let first =
         opened.append(vec![one.clone(), two.clone(), one.clone(), draft("alice", "bob", "three")]).await;
     assert_eq!(first.iter().map(|result| result.seq).collect::<Vec<_>>(), [1, 2, 1, 3]);
@@ -164,7 +164,7 @@ pub(crate) async fn the_same_draft_from_many_tasks_is_stored_once(bench: &Bench)
 }
 
 pub(crate) async fn many_writers_leave_no_hole(bench: &Bench) {
-    // Two processes on the same data, as may be the case with MongoDB.
+    // Two processes on the same data, as is possible with MongoDB.
     let opened = [bench.open().await, bench.open().await];
     let tasks = (0..50).map(|task: usize| {
         let opened = opened[task % 2].clone();
@@ -206,7 +206,7 @@ pub(crate) async fn what_was_answered_is_there_after_a_crash(bench: &Bench) {
     let opened = bench.open().await;
     opened.append((0..150).map(|n| draft("alice", "bob", &n.to_string())).collect()).await;
     opened.see("bob", "alice", 100).await;
-    // The first is never closed: nothing may depend on an orderly end.
+    // The first is never closed: nothing may depend on an orderly shutdown.
     let again = bench.open().await;
     let rest: Vec<_> = (100..150).map(|n| n.to_string()).collect();
     assert_eq!(again.unseen("bob", 200).await, rest);
@@ -274,7 +274,7 @@ pub(crate) async fn five_thousand_unseen_events_come_page_by_page(bench: &Bench)
     assert_eq!(opened.unseen("bob", 200).await, expected);
 }
 
-pub(crate) async fn what_was_seen_does_not_come_again(bench: &Bench) {
+pub(crate) async fn read_messages_are_not_delivered_again(bench: &Bench) {
     let opened = bench.open().await;
     for n in 1..=4 {
         opened.say("alice", "bob", &format!("a{n}")).await;
@@ -291,8 +291,8 @@ pub(crate) async fn what_was_seen_does_not_come_again(bench: &Bench) {
     assert_eq!(opened.store.events(&dm("alice", "bob"), Range::After(0), 10).await.unwrap().events.len(), 4);
 }
 
-/// Against a model, whoever speaks and sees and whenever the store is opened anew.
-pub(crate) async fn what_is_unseen_follows_from_what_was_said_and_seen(bench: &Bench) {
+/// Against a model, with random senders, readers and restarts of the store.
+pub(crate) async fn unread_messages_follow_from_messages_and_cursors(bench: &Bench) {
     const USERS: [&str; 3] = ["ann", "bob", "cyd"];
     let mut opened = bench.open().await;
     let mut said: Vec<(&str, &str, u64, String)> = Vec::new();
@@ -306,7 +306,7 @@ pub(crate) async fn what_is_unseen_follows_from_what_was_said_and_seen(bench: &B
     };
     for step in 0..100 {
         let one = USERS[below(3) as usize];
-        // Long runs of one side, as a program leaves them that nobody answers.
+        // Long runs of one sender, like a program that nobody answers.
         let other = if below(4) == 0 { USERS[below(3) as usize] } else { "bob" };
         match below(10) {
             0 if step % 4 == 0 => {
@@ -325,7 +325,7 @@ pub(crate) async fn what_is_unseen_follows_from_what_was_said_and_seen(bench: &B
                 said.push((one, other, seq, format!("{step}")));
             }
         }
-        // One of them each time: a question costs more than a message.
+        // One of them each time: a query costs more than a message.
         let user = USERS[below(3) as usize];
         let is_unseen = |(from, to, seq, _): &&(&str, &str, u64, String)| {
             *to == user && *seq > seen.get(&(user, from)).copied().unwrap_or(0)
@@ -339,11 +339,11 @@ pub(crate) async fn what_is_unseen_follows_from_what_was_said_and_seen(bench: &B
     }
 }
 
-/// Against a count by hand: notes, logs whose beginnings are removed below and above the cursors, cursors in what is gone.
+/// Against a manual count: notes, logs whose beginnings are deleted before and after the cursors, cursors in deleted parts.
 pub(crate) async fn what_is_unseen_is_counted_right_whatever_was_removed(bench: &Bench) {
     const USERS: [&str; 4] = ["ann", "bob", "cyd", "ann"];
     let mut opened = bench.open().await;
-    // By conversation: places and senders; by user and conversation: the cursor.
+    // By conversation: numbers and senders; by user and conversation: the cursor.
     let mut logs: BTreeMap<ConversationId, Vec<(u64, &str)>> = BTreeMap::new();
     let mut seen: HashMap<(&str, ConversationId), u64> = HashMap::new();
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
@@ -363,7 +363,7 @@ pub(crate) async fn what_is_unseen_is_counted_right_whatever_was_removed(bench: 
                 let up_to = below(end);
                 let removed = log.iter().filter(|(seq, _)| *seq <= up_to).count() as u64;
                 log.retain(|(seq, _)| *seq > up_to);
-                assert_eq!(opened.store.forget(&id, up_to).await.unwrap(), removed);
+                assert_eq!(opened.store.delete_up_to(&id, up_to).await.unwrap(), removed);
             }
             1..=2 => {
                 let wanted = below(end + 3);
@@ -427,7 +427,7 @@ pub(crate) async fn every_device_may_move_the_users_cursor(bench: &Bench) {
     opened.try_see("bob", "alice", 2, Some("phone")).await.unwrap();
     opened.try_see("bob", "alice", 1, Some("laptop")).await.unwrap();
     assert_eq!(opened.unseen("bob", 10).await, ["3"]);
-    // More devices than are kept: the oldest are forgotten, and nothing else changes.
+    // More devices than the maximum: the oldest are forgotten, and nothing else changes.
     for n in 0..DEVICES + 3 {
         opened.try_see("bob", "alice", 3, Some(&format!("device-{n}"))).await.unwrap();
     }
@@ -440,14 +440,14 @@ pub(crate) async fn many_cursors_move_at_once(bench: &Bench) {
     for part in (0..600).collect::<Vec<_>>().chunks(100) {
         opened.append(part.iter().flat_map(|n| drafts(*n)).collect()).await;
     }
-    opened.store.forget(&dm("bob", "friend0"), 2).await.unwrap();
+    opened.store.delete_up_to(&dm("bob", "friend0"), 2).await.unwrap();
     let to = |n: usize, seq, device: Option<&str>| CursorMove {
         user: name("bob"),
         device: device.map(|device| Device::parse(device).unwrap()),
         conversation: dm("bob", &format!("friend{n}")),
         seq,
     };
-    // To an event, past the end, into what was deleted, where nothing is, and one of them several times.
+    // To an event, beyond the end, into a deleted part, into an empty conversation, and one of them several times.
     let mut moves: Vec<CursorMove> = (1..598).map(|n| to(n, 2, (n % 2 == 0).then_some("phone"))).collect();
     moves.extend([
         to(598, 900, None),
@@ -639,21 +639,21 @@ pub(crate) async fn the_beginning_of_a_log_can_be_removed(bench: &Bench) {
     let opened = bench.open().await;
     opened.append((0..10).map(|n| draft("alice", "bob", &n.to_string())).collect()).await;
     opened.say("carol", "bob", "stays").await;
-    assert_eq!(opened.store.forget(&dm("alice", "bob"), 7).await.unwrap(), 7);
-    assert_eq!(opened.store.forget(&dm("alice", "bob"), 7).await.unwrap(), 0);
-    assert_eq!(opened.store.forget(&dm("alice", "nobody"), 7).await.unwrap(), 0);
+    assert_eq!(opened.store.delete_up_to(&dm("alice", "bob"), 7).await.unwrap(), 7);
+    assert_eq!(opened.store.delete_up_to(&dm("alice", "bob"), 7).await.unwrap(), 0);
+    assert_eq!(opened.store.delete_up_to(&dm("alice", "nobody"), 7).await.unwrap(), 0);
     let seqs = |events: Vec<Event>| events.iter().map(|event| event.seq).collect::<Vec<_>>();
     let page = opened.store.events(&dm("alice", "bob"), Range::After(0), 20).await.unwrap();
     assert_eq!(seqs(page.events), [8, 9, 10]);
     assert_eq!(opened.unseen("bob", 20).await, ["7", "8", "9", "stays"]);
     assert_eq!(opened.say("bob", "alice", "x").await.seq, 11, "places are not used again");
     opened.see("bob", "alice", 10).await;
-    opened.store.forget(&dm("alice", "bob"), 10).await.unwrap();
+    opened.store.delete_up_to(&dm("alice", "bob"), 10).await.unwrap();
     assert_eq!(opened.say("alice", "bob", "news").await.seq, 12);
     assert_eq!(opened.unseen("bob", 20).await, ["stays", "news"], "what comes later is found");
 }
 
-/// What is left of alice's and bob's log.
+/// The rest of alice's and bob's log.
 async fn left(opened: &Opened) -> Vec<u64> {
     let page = opened.store.events(&dm("alice", "bob"), Range::After(0), 500).await.unwrap();
     page.events.iter().map(|event| event.seq).collect()

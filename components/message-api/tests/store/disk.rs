@@ -1,6 +1,6 @@
-//! A disk that fails: the system's answers to `fsync` are replaced by errors, by strace, and what the store did is read from its log.
+//! A failing disk: strace replaces results of `fsync` by errors, and the store's behaviour is read from strace's log.
 //!
-//! `P2P_TEST_SKIP_STRACE=1` leaves this out where strace is not there or may not trace.
+//! `P2P_TEST_SKIP_STRACE=1` skips this where strace is missing or may not trace.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use message_api::StoreConfig;
 
 use crate::bench::{Bench, draft_with_id};
 
-/// Messages that are written one after the other, each until it is acknowledged.
+/// Messages written one after the other, each until it is acknowledged.
 const MESSAGES: usize = 120;
 
 fn bench(data: impl Into<PathBuf>) -> Bench {
@@ -26,7 +26,7 @@ async fn writes_whatever_the_disk_says() {
     let opened = bench(data).open().await;
     for n in 0..MESSAGES {
         if n == MESSAGES / 2 {
-            // From now on somebody reads, too: the log outlives the writer's connection.
+            // From now on there is a reader, too: the log outlives the writer's connection.
             opened.unseen("bob", 1).await;
         }
         while opened.store.append(vec![draft_with_id("alice", "bob", &format!("m{n}"))]).await.is_err() {
@@ -37,17 +37,17 @@ async fn writes_whatever_the_disk_says() {
     }
 }
 
-/// What happened to the log beside the database file, as far as it matters.
+/// The relevant events of the log beside the database file.
 #[derive(Debug, Default)]
 struct Log {
-    /// Something was written since it was last synced.
+    /// It was written since the last sync.
     dirty: bool,
-    /// Likewise the database file.
+    /// The database file was written since its last sync.
     file_is_dirty: bool,
-    /// It was this long when a sync failed; until all of it was written again and synced nothing in it can be trusted.
+    /// Its length at a failed sync; until all of it was rewritten and synced its content is uncertain.
     suspect: Option<u64>,
     length: u64,
-    /// How much of it was written again, from its beginning on.
+    /// How much of it was rewritten, from its beginning on.
     again: u64,
     failures: usize,
     rewritings: usize,
@@ -78,7 +78,7 @@ impl Log {
         }
     }
 
-    /// Nothing is in it any more that is not in the database file.
+    /// Everything in it is also in the database file.
     fn deleted(&mut self) {
         assert!(!self.file_is_dirty, "the log was deleted before the file was synced");
         (self.dirty, self.suspect, self.length, self.again) = (false, None, 0, 0);
@@ -92,7 +92,7 @@ impl Log {
     }
 }
 
-/// Reads what strace wrote: a call that another thread interrupted stands in two lines.
+/// Parses strace's output: a call that another thread interrupted takes two lines.
 fn read(trace: &str) -> Log {
     let (mut log, mut begun) = (Log::default(), HashMap::new());
     for line in trace.lines() {
@@ -139,7 +139,7 @@ async fn nothing_is_acknowledged_after_a_failed_fsync() {
     }
     let directory = tempfile::tempdir().unwrap();
     let trace = directory.path().join("trace");
-    // The first ones make the file; a store whose file cannot be made says so and ends.
+    // The first ones create the file; a store whose file cannot be created fails.
     let status = strace(&trace, "when=12+9").env("P2P_TEST_DATA", directory.path()).status();
     let status = status.expect("strace can be run: ./test.sh brings it, or set P2P_TEST_SKIP_STRACE=1");
     assert!(status.success(), "{status}; where tracing is forbidden, set P2P_TEST_SKIP_STRACE=1");
@@ -152,7 +152,7 @@ async fn nothing_is_acknowledged_after_a_failed_fsync() {
     assert_eq!(stored, expected, "each once, in order");
 }
 
-/// This test binary, running only the writer, with some of its syncs answered by an error.
+/// This test binary, running only the writer, with some of its syncs failing.
 fn strace(trace: &Path, when: &str) -> Command {
     let mut command = Command::new("strace");
     command.args(["-f", "-y", "-s", "64", "-e", "trace=fsync,fdatasync,pwrite64,write,unlink", "-e"]);

@@ -1,4 +1,4 @@
-//! What is read from a primary that was just elected, while it does not know yet what a majority has.
+//! Reads from a newly elected primary that does not know yet what a majority has.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::bench::{Opened, dm, name};
 use crate::mongo::bench;
 use crate::mongod::{Mongod, until};
 
-/// On a server with this, what a majority is known to have does not grow.
+/// With this set, a server's knowledge of the majority does not advance.
 const LEARNS_NOTHING: &str = "disableSnapshotting";
 
-/// What bob has not seen, the log of alice and bob, and the end of that in bob's list of conversations.
+/// Bob's unread messages, the log of alice and bob, and its end in bob's list of conversations.
 type Read = (Vec<String>, Vec<String>, u64);
 
 async fn read(opened: Opened) -> Result<Read, StoreError> {
@@ -26,7 +26,7 @@ async fn read(opened: Opened) -> Result<Read, StoreError> {
     Ok((bodies(&unseen?.events), bodies(&events?.events), conversations?[0].head))
 }
 
-/// Reads once the server waits for what it does not know yet, which it then learns.
+/// Reads once the server is waiting for what it does not know yet, which it then learns.
 async fn read_when_it_has_learnt(primary: &Mongod, opened: &[Opened]) -> Vec<Read> {
     let reading: Vec<_> = opened.iter().map(|opened| tokio::spawn(read(opened.clone()))).collect();
     let waiting = doc! { "currentOp": 1, "command.readConcern.afterClusterTime": { "$exists": true } };
@@ -52,7 +52,7 @@ async fn what_a_new_primary_has_not_learnt_of_is_waited_for_and_never_left_out()
     next.switch(LEARNS_NOTHING, true).await;
     opened.say("alice", "bob", "two").await;
     opened.published.at_least(2).await;
-    // One has shown all of it, the other began afterwards and has shown nothing.
+    // One has published all of it, the other started afterwards and has published nothing.
     let opened = [opened, bench.open().await];
     next.step_up().await;
 
@@ -69,7 +69,7 @@ async fn what_a_new_primary_has_not_learnt_of_is_waited_for_and_never_left_out()
         );
     }
 
-    // What was only written counts as well: nobody is shown again what was seen.
+    // Unconfirmed writes count as well: read messages are not shown again.
     third.switch(LEARNS_NOTHING, true).await;
     opened[1].see("bob", "alice", 1).await;
     third.step_up().await;

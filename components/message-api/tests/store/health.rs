@@ -1,4 +1,4 @@
-//! What `/readyz` says of a store that cannot be used, and how soon.
+//! What `/readyz` reports of a store that cannot be used, and how soon.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bench::{Bench, draft};
 use crate::mongod::{Mongod, until};
 
-/// A message API that is served; it stops with this.
+/// A running message API; stopped when dropped.
 struct Api {
     address: SocketAddr,
     shutdown: CancellationToken,
@@ -34,7 +34,7 @@ impl Api {
         this
     }
 
-    /// Without a wait until it is ready, which it may never be.
+    /// Without waiting for readiness, which may never come.
     async fn start(url: &str, data: &Path) -> Self {
         let listener = kit::listen::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -50,7 +50,7 @@ impl Api {
         Self { address, shutdown }
     }
 
-    /// The whole answer; empty where there is none.
+    /// The complete answer; empty if there is none.
     async fn ask(&self, request: &str, body: &str) -> String {
         let request = format!(
             "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
@@ -66,7 +66,7 @@ impl Api {
         asking.await.unwrap_or_default()
     }
 
-    /// Waits until it is not ready for this reason, and answers how long that took.
+    /// Waits until it is not ready for this reason, and returns how long that took.
     async fn unready(&self, reason: &str) -> Duration {
         let begun = Instant::now();
         until(reason, async || self.ask("GET /readyz", "").await.contains(reason)).await;
@@ -89,10 +89,10 @@ impl Api {
     }
 }
 
-/// The stated bound is five seconds; the rest is for a machine that does other things, too.
+/// The documented bound is five seconds; the rest is for a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 
-/// A `sqlite3` that holds the lock of writers until it is dropped.
+/// A `sqlite3` that holds the write lock until it is dropped.
 struct Locked(Child);
 
 impl Locked {
@@ -119,14 +119,14 @@ impl Drop for Locked {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lock_that_another_program_holds_is_told_and_what_it_stops_is_counted() {
+async fn a_lock_held_by_another_program_is_reported_and_failures_are_counted() {
     let directory = tempfile::tempdir().unwrap();
     let api = Api::serve("sqlite:chat.db", directory.path()).await;
     let path = directory.path().join("chat.db");
     let lock = Locked::hold(&path);
     let took = api.unready("another program holds a lock on the database file").await;
     assert!(took < SOON, "nobody writes, and it took {took:?}");
-    // Whoever hangs up before the answer is counted all the same.
+    // A client that disconnects before the answer is counted as well.
     let mut gone = TcpStream::connect(api.address).await.unwrap();
     let body = r#"{"sender":"alice","destination":"bob","message":"gone"}"#;
     let request = format!(
@@ -146,7 +146,7 @@ async fn a_lock_that_another_program_holds_is_told_and_what_it_stops_is_counted(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_is_gone_is_told_though_nobody_writes() {
+async fn a_missing_file_is_reported_even_without_writes() {
     let directory = tempfile::tempdir().unwrap();
     let api = Api::serve("sqlite:chat.db", directory.path()).await;
     std::fs::remove_file(directory.path().join("chat.db")).unwrap();
@@ -155,7 +155,7 @@ async fn a_file_that_is_gone_is_told_though_nobody_writes() {
     assert!(api.post().await.starts_with("HTTP/1.1 503"));
 }
 
-/// Overwrites pages of the table of events, which are all that is in the file's second half.
+/// Overwrites pages of the table of events, which fill the second half of the file.
 fn damage(path: &Path) {
     let length = std::fs::metadata(path).unwrap().len();
     let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
@@ -175,13 +175,13 @@ async fn fill(directory: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pages_that_are_damaged_are_told_to_who_reads_them_and_to_the_operator() {
+async fn damaged_pages_are_reported_to_the_reader_and_the_operator() {
     let directory = tempfile::tempdir().unwrap();
     fill(directory.path()).await;
     damage(&directory.path().join("chat.db"));
     let api = Api::serve("sqlite:chat.db", directory.path()).await;
     let asked = api.ask("GET /messages/bob", "").await;
-    // Either its first page is damaged, or it breaks off: never is it an inbox that ends well.
+    // Either its first page is damaged, or it breaks off: it never ends like a complete answer.
     assert!(!asked.contains("]}"), "{asked}");
     let took = api.unready("damaged").await;
     assert!(took < SOON, "it took {took:?}");
@@ -195,7 +195,7 @@ async fn after_an_unclean_end_all_of_the_file_is_checked() {
     fill(directory.path()).await;
     let path = directory.path().join("chat.db");
     damage(&path);
-    // What a process that was killed leaves: the log of one more message.
+    // A killed process leaves the log of one more message.
     let aside = tempfile::tempdir().unwrap();
     let bench = Bench { config: StoreConfig::default(), data: directory.path().to_owned() };
     let opened = bench.open().await;
@@ -203,14 +203,14 @@ async fn after_an_unclean_end_all_of_the_file_is_checked() {
     for name in ["chat.db", "chat.db-wal"] {
         std::fs::copy(directory.path().join(name), aside.path().join(name)).unwrap();
     }
-    // The check may be over before anybody asks whether it is ready.
+    // The check may have finished before anybody asks for readiness.
     let api = Api::start("sqlite:chat.db", aside.path()).await;
     let took = api.unready("the store is damaged (").await;
     assert!(took < SOON, "it took {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_set_without_a_majority_is_told() {
+async fn a_replica_set_without_a_majority_is_reported() {
     let Some([first, second, third]) = Mongod::start_three().await else { return };
     let directory = tempfile::tempdir().unwrap();
     let hosts = [&first, &second, &third].map(Mongod::host).join(",");

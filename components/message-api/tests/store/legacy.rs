@@ -1,4 +1,4 @@
-//! What the older program left in its own collection of the same database.
+//! An older program's messages in its own collection of the same database.
 
 use bson::{Document, doc};
 use message_api::store::mongo::{MongoStore, legacy_waiting};
@@ -12,7 +12,7 @@ async fn collection(url: &str, name: &str) -> mongodb::Collection<Document> {
     client.default_database().unwrap().collection(name)
 }
 
-/// `count` messages from alice to bob and back, the first half of which was seen; as the older program wrote them.
+/// `count` messages from alice to bob and back, the first half of which was read, as the older program wrote them.
 fn messages(count: i32) -> Vec<Document> {
     let message = |n: i32| {
         let (from, to) = if n % 2 == 0 { ("alice", "bob") } else { ("bob", "alice") };
@@ -33,7 +33,7 @@ fn unread(count: i32, parity: i32) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_unread_there_is_unread_here_and_nothing_comes_twice() {
+async fn unread_messages_stay_unread_and_nothing_is_delivered_twice() {
     let Some(mongod) = Mongod::start().await else { return };
     let url = mongod.url("legacy");
     let old = collection(&url, "messages").await;

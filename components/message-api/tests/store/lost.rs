@@ -99,7 +99,7 @@ async fn what_was_acknowledged_is_saved_from_a_log_that_was_deleted() {
 }
 
 #[tokio::test]
-async fn another_program_may_write_and_may_not_take_away() {
+async fn another_program_may_write_but_not_delete() {
     let directory = tempfile::tempdir().unwrap();
     let (opened, path) = opened(&directory).await;
     sqlite3(&path, "UPDATE users SET name = upper(name); VACUUM");
@@ -124,12 +124,11 @@ async fn a_table_that_is_not_ours_any_more_is_not_written() {
 }
 
 #[tokio::test]
-async fn where_everybody_may_look_and_nothing_is_masked_the_file_and_what_sqlite_keeps_beside_it_are_its_owners_alone()
- {
+async fn in_a_public_directory_without_umask_the_database_files_are_private() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    // A test is a process of its own.
+    // Each test is a process of its own.
     kit::files::set_umask(0);
     for round in ["made", "found"] {
         let (opened, path) = opened(&directory).await;

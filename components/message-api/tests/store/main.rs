@@ -1,4 +1,4 @@
-//! The contract of a store, run on SQLite and on a real MongoDB, and what only one of them has.
+//! The contract of a store, run on SQLite and on a real MongoDB, and tests that are specific to one of them.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,4 @@
-//! From a file to MongoDB.
+//! From a SQLite file to MongoDB.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -81,7 +81,7 @@ async fn everything_arrives_once_however_often_it_is_cut_off_and_done_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_let_go_or_taken_back_is_no_obstacle_and_no_place_is_given_away_twice() {
+async fn expired_and_restored_logs_continue_and_no_seq_is_assigned_twice() {
     let Some(mongod) = Mongod::start().await else { return };
     let directory = tempfile::tempdir().unwrap();
     let (data, to) = (directory.path(), mongod.url("holes"));
@@ -98,7 +98,7 @@ async fn what_was_let_go_or_taken_back_is_no_obstacle_and_no_place_is_given_away
     say("carol", 3).await;
     assert_eq!(run(&to, data).await.unwrap().copied, 8);
     say("carol", 3).await;
-    assert_eq!(old.store.forget(&dm("carol", "bob"), 5).await.unwrap(), 5);
+    assert_eq!(old.store.delete_up_to(&dm("carol", "bob"), 5).await.unwrap(), 5);
     assert_eq!(run(&to, data).await.unwrap().copied, 1);
 
     let config = StoreConfig { url: to.clone(), ..StoreConfig::default() };
@@ -117,7 +117,7 @@ async fn a_database_that_holds_something_else_is_left_alone() {
     let (data, to) = (directory.path(), mongod.url("apart"));
     assert!(matches!(run(&to, data).await, Err(MigrateError::NoFile(_))));
     let backwards = migrate(&to, "sqlite:chat.db", data, &mut |_| {}).await;
-    assert!(matches!(backwards, Err(MigrateError::Way)));
+    assert!(matches!(backwards, Err(MigrateError::Direction)));
     let old = Bench { config: StoreConfig::default(), data: data.to_owned() }.open().await;
     old.say("alice", "bob", "here").await;
     let new =
@@ -125,7 +125,7 @@ async fn a_database_that_holds_something_else_is_left_alone() {
     let new = new.open().await;
     new.say("alice", "bob", "there").await;
     let error = run(&to, data).await.unwrap_err();
-    assert!(matches!(error, MigrateError::Apart(ref id) if *id == dm("alice", "bob")), "{error}");
+    assert!(matches!(error, MigrateError::Diverged(ref id) if *id == dm("alice", "bob")), "{error}");
     assert_eq!(new.unseen("bob", 9).await, ["there"]);
 }
 
@@ -137,15 +137,15 @@ async fn a_conversation_of_the_probe_whose_beginning_is_gone_moves_and_goes_on()
     let old = Bench { config: StoreConfig::default(), data: data.to_owned() }.open().await;
     talk_as_probe(&old).await;
     assert_eq!(run(&to, data).await.unwrap(), Migrated { copied: 50, conversations: 1, events: 50 });
-    // The launcher goes on asking meanwhile, and more is removed.
+    // The launcher's probe continues meanwhile, and more is deleted.
     old.say("p2p-probe", "p2p-probe", "probe").await;
-    old.store.forget(&dm("p2p-probe", "p2p-probe"), 120).await.unwrap();
+    old.store.delete_up_to(&dm("p2p-probe", "p2p-probe"), 120).await.unwrap();
     assert_eq!(run(&to, data).await.unwrap().copied, 1);
     let new = Bench { config: StoreConfig { url: to, ..StoreConfig::default() }, data: data.to_owned() };
     assert_eq!(new.open().await.say("p2p-probe", "p2p-probe", "probe").await.seq, 152);
 }
 
-/// How much of each conversation each user has not seen, counted one by one in a file of version 3.
+/// The number of unread messages of each user in each conversation, counted one by one in a file of version 3.
 fn counts_of_version_3(file: &Path) -> BTreeMap<(String, String), u64> {
     let connection = Connection::open(file).unwrap();
     let mut counts = connection

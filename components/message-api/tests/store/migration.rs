@@ -1,4 +1,4 @@
-//! A large file of an older version becomes one of this version, however often that is cut off.
+//! A large file of an older version is migrated, with any number of interruptions.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use crate::sqlite::bench_on;
 const MESSAGES: [u64; 2] = [60_000, 10_000_000];
 const KILLS: [u32; 2] = [6, 20];
 const USERS: u64 = 2_000;
-/// The most memory that a migration may take, in KiB: two caches and what it sorts, whatever the file's size.
+/// The maximum memory of a migration in KiB: two caches and the sorting, independent of the file's size.
 const MEMORY: u64 = 400 * 1024;
 
 fn is_long() -> bool {
     std::env::var_os("P2P_LONG").is_some()
 }
 
-/// Numerical Recipes' generator: good enough to spread messages over conversations, the same each time.
+/// The generator of Numerical Recipes: sufficient to distribute messages over conversations reproducibly.
 struct Dice(u64);
 
 impl Dice {
@@ -94,7 +94,7 @@ pub(crate) fn make_version_3(path: &Path, users: u64, messages: u64) {
     all.commit().unwrap();
 }
 
-/// Opens the store of a directory in another process; it prints what it is told, and ends.
+/// Opens the store of a directory in another process, which prints the progress and exits.
 fn migrate(directory: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "migration::opens_and_ends", "--ignored", "--nocapture"])
@@ -109,7 +109,7 @@ fn migrate(directory: &Path) -> Child {
 async fn opens_and_ends() {
     let Some(directory) = std::env::var_os("P2P_TEST_DATA").map(PathBuf::from) else { return };
     let bench = bench_on(&directory);
-    let tell: store::Tell = Arc::new(|line| println!("told {line}"));
+    let tell: store::ReportProgress = Arc::new(|line| println!("told {line}"));
     let begun = Instant::now();
     let opened = Arc::new(crate::bench::Published::default());
     let store = store::open(&bench.config, &bench.data, opened, tell).await.unwrap();
@@ -119,7 +119,7 @@ async fn opens_and_ends() {
     store.close().await.unwrap();
 }
 
-/// Milliseconds and KiB of a whole migration.
+/// The time in ms and the memory in KiB of a complete migration.
 #[expect(clippy::print_stdout, reason = "what is told is shown in the long form")]
 fn measure(directory: &Path) -> (u64, u64) {
     let mut child = migrate(directory);
@@ -138,7 +138,7 @@ fn measure(directory: &Path) -> (u64, u64) {
     found.expect("it says how long it took")
 }
 
-/// Makes the old file the store again where a migration came to its end; answers whether one had.
+/// Makes the old file the store again if the migration was completed; returns whether it was.
 fn put_back(directory: &Path) -> bool {
     let (path, old) = (directory.join("chat.db"), directory.join("chat.db.v3.bak"));
     if !old.exists() {
@@ -148,7 +148,7 @@ fn put_back(directory: &Path) -> bool {
         let _ = std::fs::remove_file(directory.join(log));
     }
     std::fs::rename(&old, &path).unwrap();
-    // Two names of one file: then nothing was renamed.
+    // If both names are of one file, nothing was renamed.
     let _ = std::fs::remove_file(&old);
     true
 }
@@ -157,7 +157,7 @@ fn count(connection: &Connection, sql: &str) -> u64 {
     connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
-/// All that was in the old file is in the new one, and the running numbers are what counting one by one gives.
+/// The new file has everything of the old one, and the running numbers equal those counted one by one.
 fn compare(directory: &Path, messages: u64) {
     let connection = Connection::open(directory.join("chat.db")).unwrap();
     let old = directory.join("chat.db.v3.bak");
@@ -206,7 +206,7 @@ async fn a_migration_that_is_killed_again_and_again_loses_nothing() {
     let (mut cut, mut whole) = (0, 0);
     while cut < kills {
         let mut child = migrate(directory.path());
-        // At whatever moment: there is nothing to wait for.
+        // At a random moment: there is nothing to wait for.
         std::thread::sleep(Duration::from_millis(dice.roll(took)));
         child.kill().unwrap();
         child.wait().unwrap();

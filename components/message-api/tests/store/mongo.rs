@@ -1,4 +1,4 @@
-//! The contract on MongoDB, and what may be wrong with a server. One server for all of it, a fresh database for each case.
+//! The contract on MongoDB, and failures of a server. One server for all cases, a new database for each.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ async fn users_of_a_version_that_noted_no_skeletons_are_guarded_on_mongodb() {
     let user = |key: &str, name: &str, ordinal: i64| {
         bson::doc! { "_id": key, "name": name, "ordinal": ordinal, "first_seen": 1_i64, "last_seen": 1_i64 }
     };
-    // More than are written with one command, and a document of another program among them.
+    // More than are written with one command, including a document of another program.
     let mut all: Vec<bson::Document> =
         (0..1200).map(|n| user(&format!("user{n}"), &format!("User{n}"), n + 1)).collect();
     all.push(bson::doc! { "_id": "user5x", "colour": "red" });
@@ -129,7 +129,7 @@ fn assert_whole(events: &[Event], count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_process_hears_of_everybodys_events_once_and_in_order() {
+async fn each_process_publishes_all_events_once_and_in_order() {
     let Some(mongod) = Mongod::start().await else { return };
     let bench = bench(mongod.url("feeds"));
     let before = bench.open().await;
@@ -142,7 +142,7 @@ async fn each_process_hears_of_everybodys_events_once_and_in_order() {
     assert_eq!(before.published.at_least(121).await.len(), 121);
 }
 
-/// Another machine's clock is ten years ahead, or ours went back.
+/// Another machine's clock is ten years ahead, or ours was set back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_ahead_dates_nothing_that_follows_and_changes_no_order() {
     let Some(mongod) = Mongod::start().await else { return };
@@ -170,7 +170,7 @@ async fn a_clock_that_is_ahead_dates_nothing_that_follows_and_changes_no_order()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_feed_goes_on_where_it_stopped_when_the_server_is_killed() {
+async fn the_feed_continues_after_the_server_was_killed() {
     let Some(mut mongod) = Mongod::start().await else { return };
     let bench = bench(mongod.url("resumed"));
     let opened = [bench.open().await, bench.open().await];
@@ -204,7 +204,7 @@ async fn a_feed_that_cannot_go_on_says_so_and_begins_again() {
     assert_eq!(events[1].body.to_string(), "two");
 }
 
-/// Another process, whose clock is behind, stores an event just before it hears of ours.
+/// Another process, whose clock is behind, stores an event just before it receives ours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_holds_what_was_stored_since_the_page_before_and_lies_before_its_end() {
     let Some(mongod) = Mongod::start().await else { return };
@@ -234,12 +234,12 @@ async fn a_page_holds_what_was_stored_since_the_page_before_and_lies_before_its_
     assert_eq!(bodies(&second), ["late", "next"], "nobody is shown the second before the first");
     let third = opened.store.unseen(&bob, Some(&second.end), 2).await.unwrap();
     assert_eq!((bodies(&third), third.more), (vec![], false), "and nothing twice");
-    // It cannot know what the other had handed over.
+    // It cannot know what the other process had delivered.
     let elsewhere = bench.open().await.store.unseen(&bob, Some(&first.end), 9).await.unwrap();
     assert_eq!(bodies(&elsewhere), ["one", "late", "two", "next"]);
 }
 
-/// Another process stores an event that lies before what is already planned, and it is shown before the page that it belongs to is read.
+/// Another process stores an event before what is already planned, which is shown before the page that it belongs to is read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_holds_what_was_stored_since_its_plan_was_made() {
     let Some(mongod) = Mongod::start().await else { return };
@@ -291,19 +291,19 @@ async fn every_read_says_from_which_time_on_it_must_be() {
         "appName": "p2p-chat message-api",
         "$or": [{ "command.find": { "$exists": true } }, { "command.aggregate": { "$exists": true } }],
     };
-    let noted = database.collection::<bson::Document>("system.profile").find(ours).await.unwrap();
-    let noted: Vec<_> = futures_util::TryStreamExt::try_collect(noted).await.unwrap();
+    let recorded = database.collection::<bson::Document>("system.profile").find(ours).await.unwrap();
+    let recorded: Vec<_> = futures_util::TryStreamExt::try_collect(recorded).await.unwrap();
     // Of `unseen` the conversations, heads, cursors and events; of `events` the events; of `conversations` these, heads, cursors and the
     // last events.
-    assert_eq!(noted.len(), 4 + 1 + 4, "{noted:#?}");
-    for read in noted {
+    assert_eq!(recorded.len(), 4 + 1 + 4, "{recorded:#?}");
+    for read in recorded {
         let concern = read.get_document("command").unwrap().get_document("readConcern").unwrap();
         assert_eq!(concern.get_str("level").unwrap(), "majority");
         assert!(concern.get_timestamp("afterClusterTime").is_ok(), "{read}");
     }
 }
 
-/// Each command waits for a majority, which over a network takes some milliseconds.
+/// Each command waits for a majority, which takes some milliseconds over a network.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_cursors_are_moved_with_a_few_commands() {
     let Some(mongod) = Mongod::start().await else { return };
@@ -329,7 +329,7 @@ async fn a_thousand_cursors_are_moved_with_a_few_commands() {
     let before = commands().await;
     opened.store.move_cursors(friends.iter().map(to).collect()).await.unwrap();
     let count = commands().await - before;
-    // At most 256 of them with each, which are looked for before.
+    // At most 256 of them with each, which are looked up before.
     assert!((1..=16).contains(&count), "{count} commands");
     assert!(opened.unseen("bob", 10).await.is_empty());
 }
@@ -348,10 +348,10 @@ async fn a_server_that_is_alone_tells_no_times_and_is_asked_for_none() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_server_is_said() {
+async fn server_failures_are_explained() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listener.local_addr().unwrap();
-    // Answers like a web server to whatever it is sent.
+    // Answers everything like a web server.
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let _ = std::io::Write::write_all(
@@ -368,10 +368,11 @@ async fn what_is_wrong_with_a_server_is_said() {
         ("mongodb://me:hunter2@h:99999/x".to_owned(), Exit::Config, "not a URL of MongoDB"),
     ] {
         let config = StoreConfig { url, ..StoreConfig::default() };
-        let error = store::open(&config, &PathBuf::new(), Arc::new(Published::default()), store::silent())
-            .await
-            .err()
-            .unwrap();
+        let error =
+            store::open(&config, &PathBuf::new(), Arc::new(Published::default()), store::no_progress())
+                .await
+                .err()
+                .unwrap();
         let failure = error.into_failure();
         assert!(failure.to_string().contains(says), "{failure}");
         assert!(!failure.to_string().contains("hunter2"), "{failure}");

@@ -1,4 +1,4 @@
-//! A MongoDB database of version 1, as that version wrote it, which is migrated while it is used.
+//! A MongoDB database as version 1 wrote it, which is migrated while in use.
 
 use std::collections::BTreeMap;
 
@@ -24,14 +24,14 @@ struct Said {
     is_new: bool,
 }
 
-/// A database, and what is known of it.
+/// A database, and its expected content.
 struct Old {
     database: mongodb::Database,
     url: String,
     said: Vec<Said>,
     /// Of users and, with their names, of devices.
     cursors: BTreeMap<(String, ConversationId), i64>,
-    /// Up to where logs were removed.
+    /// The end of the deleted beginning of each log.
     forgotten: BTreeMap<ConversationId, i64>,
     random: u64,
 }
@@ -55,7 +55,7 @@ impl Old {
         self.random % bound
     }
 
-    /// A conversation's log at these places, said by whomever.
+    /// A conversation's log at these numbers, with any senders.
     fn say(&mut self, one: &str, other: &str, places: impl Iterator<Item = i64>) {
         let conversation = dm(one, other);
         for seq in places {
@@ -71,7 +71,7 @@ impl Old {
         self.cursors.insert((user.to_owned(), dm(user, other)), seq);
     }
 
-    /// Says something by way of a store of this version.
+    /// Stores a message through a store of this version.
     async fn say_now(&mut self, opened: &Opened, one: &str, other: &str) {
         let body = format!("new {}", self.said.len());
         let stored = opened.say(one, other, &body).await;
@@ -84,7 +84,7 @@ impl Old {
         self.forgotten.get(&said.conversation).is_some_and(|up_to| said.seq <= *up_to)
     }
 
-    /// Puts it all where version 1 put it.
+    /// Writes everything as version 1 did.
     async fn write(&self) {
         let index = |name: &str, keys: Document, unique: bool| {
             let options =
@@ -138,7 +138,7 @@ impl Old {
         unseen
     }
 
-    /// What a store answers is what a count by hand says.
+    /// The store's answers equal a manual count.
     async fn assert_same(&self, opened: &Opened, users: &[&str]) {
         for user in users {
             let expected = self.unseen(user);
@@ -154,7 +154,7 @@ impl Old {
         }
     }
 
-    /// Every log is counted to its end, right everywhere, and no event was written.
+    /// Every log is counted to its end and correctly, and no event was written.
     async fn assert_counted(&self) {
         let checkpoints = self.all("checkpoints", doc! {}).await;
         let mut ends: BTreeMap<&str, i64> = BTreeMap::new();
@@ -166,8 +166,8 @@ impl Old {
             let Kind::Dm(first, _) = conversation.kind() else { panic!("a room") };
             let counts = said
                 .fold((0, 0), |(all, of_first), said| (all + 1, of_first + i64::from(said.sender == first)));
-            let noted = ["ordinal", "first"].map(|field| checkpoint.get_i64(field).unwrap());
-            assert_eq!(noted, [counts.0, counts.1], "{checkpoint}");
+            let recorded = ["ordinal", "first"].map(|field| checkpoint.get_i64(field).unwrap());
+            assert_eq!(recorded, [counts.0, counts.1], "{checkpoint}");
             let end = ends.entry(id).or_default();
             *end = last.max(*end);
         }
@@ -188,7 +188,7 @@ impl Old {
         futures_util::TryStreamExt::try_collect(found).await.unwrap()
     }
 
-    /// As the pass notes it.
+    /// As the pass records it.
     async fn is_done(&self) -> bool {
         !self.all("schema", doc! { "_id": "numbered" }).await.is_empty()
     }
@@ -204,7 +204,7 @@ fn document(said: &Said) -> Document {
     }
 }
 
-/// Notes, gaps, logs whose beginning was removed, cursors on events, in gaps, before the beginning and nowhere.
+/// Notes, gaps, logs whose beginning was deleted, cursors on events, in gaps, before the beginning and at zero.
 fn many_kinds(old: &mut Old) {
     old.say("alice", "bob", 1..=300);
     old.say("bob", "bob", 1..=20);
@@ -264,7 +264,7 @@ async fn a_cursor_is_counted_right_at_every_event_of_an_earlier_version() {
         }
         old.assert_same(&opened, &["bob"]).await;
     }
-    // Two at once in one conversation.
+    // Two concurrent messages in one conversation.
     let to = |seq, user: &str| CursorMove {
         user: name(user),
         device: None,
@@ -277,7 +277,7 @@ async fn a_cursor_is_counted_right_at_every_event_of_an_earlier_version() {
     old.assert_same(&opened, &["alice", "bob"]).await;
 }
 
-/// It was not stopped as it should have been.
+/// It was not closed properly.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_earlier_version_stores_behind_the_migration_is_counted_when_it_is_found() {
     let Some(mongod) = Mongod::start().await else { return };
@@ -288,7 +288,7 @@ async fn what_an_earlier_version_stores_behind_the_migration_is_counted_when_it_
     let opened = bench(old.url.clone()).open().await;
     until("it is migrated", async || old.is_done().await).await;
     old.say_now(&opened, "alice", "bob").await;
-    assert_eq!(opened.store.forget(&dm("alice", "bob"), 40).await.unwrap(), 40);
+    assert_eq!(opened.store.delete_up_to(&dm("alice", "bob"), 40).await.unwrap(), 40);
     old.forgotten.insert(dm("alice", "bob"), 40);
     let before = old.said.len();
     old.say("alice", "bob", 102..=180);
@@ -310,9 +310,9 @@ async fn what_an_earlier_version_stores_behind_the_migration_is_counted_when_it_
     old.assert_same(&again, &["alice", "bob"]).await;
 }
 
-/// Nothing waits for the pass: what is asked first is counted first.
+/// Nothing waits for the pass: what is requested first is counted first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_stored_moved_or_removed_before_the_pass_has_come_there_is_counted_right() {
+async fn changes_before_the_pass_reaches_them_are_counted_correctly() {
     let Some(mongod) = Mongod::start().await else { return };
     for what in ["append", "see", "forget"] {
         let mut old = Old::new(&mongod, what).await;
@@ -330,7 +330,7 @@ async fn what_is_stored_moved_or_removed_before_the_pass_has_come_there_is_count
                 old.see("bob", "alice", 200);
             }
             _ => {
-                assert_eq!(opened.store.forget(&dm("bob", "alice"), 180).await.unwrap(), 180);
+                assert_eq!(opened.store.delete_up_to(&dm("bob", "alice"), 180).await.unwrap(), 180);
                 old.forgotten.insert(dm("bob", "alice"), 180);
             }
         }

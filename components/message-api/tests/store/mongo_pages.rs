@@ -99,7 +99,7 @@ async fn the_first_page_of_many_conversations_reads_no_further_than_it_must() {
 
 /// Another process, or this one after a restart, has not shown what was stored a moment ago, and asks the change stream whether it will.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn that_what_was_stored_before_a_restart_will_not_come_is_asked_once_for_all_pages() {
+async fn events_stored_before_a_restart_are_looked_up_once_for_all_pages() {
     let Some(mongod) = Mongod::start().await else { return };
     let opened = bench(mongod.url("restarted")).open().await;
     let all: Vec<_> = (1..=3).flat_map(|k| (0..FRIENDS).map(move |n| (n, k))).collect();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bson::{Document, doc};
 use mongodb::Client;
 
-/// A running server; it is killed and its data deleted when this is dropped.
+/// A running server; killed, with its data deleted, when dropped.
 pub(crate) struct Mongod {
     process: Child,
     port: u16,
@@ -18,35 +18,35 @@ pub(crate) struct Mongod {
 }
 
 const MEMBER: &[&str] = &["--replSet", "test"];
-/// A member that does what a test tells it.
+/// A member that a test can control.
 const PUPPET: &[&str] = &["--replSet", "test", "--setParameter", "enableTestCommands=1"];
 
 impl Mongod {
-    /// Starts a replica set of one and waits until it takes writes. `None` when the tests were told to do without.
+    /// Starts a replica set of one and waits until it accepts writes. `None` if MongoDB is skipped.
     ///
     /// # Panics
-    /// When there is none and `P2P_TEST_SKIP_MONGO=1` is not set: a test that does not run is not one that passes.
+    /// If there is none and `P2P_TEST_SKIP_MONGO=1` is not set: a test that does not run is not one that passes.
     pub(crate) async fn start() -> Option<Self> {
         let mut this = Self::launch(MEMBER)?;
         initiate(std::slice::from_mut(&mut this)).await;
         Some(this)
     }
 
-    /// The same with a server that belongs to no set.
+    /// The same with a standalone server.
     pub(crate) async fn start_alone() -> Option<Self> {
         let this = Self::launch(&[])?;
         until("mongod is ready", async || this.is_primary().await).await;
         Some(this)
     }
 
-    /// The same with a set of three, each of which takes [`switch`](Self::switch)es.
+    /// The same with a set of three, which support [`switch`](Self::switch).
     pub(crate) async fn start_three() -> Option<[Self; 3]> {
         let mut three = [Self::launch(PUPPET)?, Self::launch(PUPPET)?, Self::launch(PUPPET)?];
         initiate(&mut three).await;
         Some(three)
     }
 
-    /// A set of one that fails when it is [told to](Self::fail).
+    /// A set of one that can be made to [fail](Self::fail).
     pub(crate) async fn start_puppet() -> Option<Self> {
         let mut this = Self::launch(PUPPET)?;
         initiate(std::slice::from_mut(&mut this)).await;
@@ -84,7 +84,7 @@ impl Mongod {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Runs a command on this server, whatever its part in the set.
+    /// Runs a command on this server, whatever its role in the set.
     pub(crate) async fn run(&self, command: Document) -> mongodb::error::Result<Document> {
         let client = Client::with_uri_str(self.url("admin")).await.unwrap();
         client.database("admin").run_command(command).await
@@ -95,13 +95,13 @@ impl Mongod {
         hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false))
     }
 
-    /// Makes the server fail at a point that its makers provided, or no longer.
+    /// Enables or disables a fail point of the server.
     pub(crate) async fn switch(&self, point: &str, on: bool) {
         let mode = if on { "alwaysOn" } else { "off" };
         self.run(doc! { "configureFailPoint": point, "mode": mode }).await.unwrap();
     }
 
-    /// Makes all writes into a collection fail but for the first ones from now on. Answers how often any failed before.
+    /// Makes all writes into a collection fail after the first ones from now on. Returns how often any failed before.
     pub(crate) async fn fail(&self, collection: &str, but: i32) -> i64 {
         let data = doc! { "failCommands": ["insert", "update"], "namespace": collection, "errorCode": 11601 };
         let fail = doc! { "configureFailPoint": "failCommand", "mode": { "skip": but }, "data": data };
@@ -109,7 +109,7 @@ impl Mongod {
         answer.get_i64("count").unwrap_or_else(|_| answer.get_i32("count").unwrap().into())
     }
 
-    /// Waits until a write failed since then, and lets them succeed again once `then` was done.
+    /// Waits until a write failed since then, and lets them succeed again after `then`.
     pub(crate) async fn has_failed(&self, before: i64, then: impl FnOnce()) {
         let wait =
             doc! { "waitForFailPoint": "failCommand", "timesEntered": before + 1, "maxTimeMS": 30_000 };
@@ -120,7 +120,7 @@ impl Mongod {
 
     /// Makes this server the primary.
     pub(crate) async fn step_up(&self) {
-        // Refused while it is not as far as the others.
+        // Rejected while it is not as far as the others.
         until("the server is elected", async || {
             let _ = self.run(doc! { "replSetStepUp": 1 }).await;
             self.is_primary().await
@@ -137,7 +137,7 @@ async fn initiate(members: &mut [Mongod]) {
     until("the servers are ready", async || {
         let ended = members.iter_mut().any(|member| member.process.try_wait().unwrap().is_some());
         assert!(!ended, "mongod ended at once");
-        // Refused while they start, and as already done the next time round. Of several, none would stand for election at once.
+        // Rejected while they start, and as already done at the next attempt. With several candidates none would be elected at once.
         let _ = members[0].run(doc! { "replSetInitiate": config.clone() }).await;
         let _ = members[0].run(doc! { "replSetStepUp": 1 }).await;
         members[0].is_primary().await
@@ -145,10 +145,10 @@ async fn initiate(members: &mut [Mongod]) {
     .await;
 }
 
-/// Waits until something is so.
+/// Waits until a condition is true.
 ///
 /// # Panics
-/// When it is not within 30 s.
+/// If it is not within 30 s.
 pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !is_so().await {

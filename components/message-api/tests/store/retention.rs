@@ -9,7 +9,7 @@ use protocol::Timestamp;
 use crate::bench::{Bench, draft};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_who_writes_is_stopped() {
+async fn writers_are_not_interrupted() {
     let directory = tempfile::tempdir().unwrap();
     let bench = Bench { config: StoreConfig::default(), data: directory.path().to_owned() };
     let opened = bench.open().await;

@@ -1,4 +1,4 @@
-//! The contract on SQLite, and what may be wrong with a file.
+//! The contract on SQLite, and failures of a file.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -35,7 +35,8 @@ contract::cases!(tests);
 async fn open_error(directory: &Path, url: &str) -> (Exit, String) {
     let config = StoreConfig { url: url.to_owned(), ..StoreConfig::default() };
     let opened =
-        store::open(&config, directory, std::sync::Arc::new(Published::default()), store::silent()).await;
+        store::open(&config, directory, std::sync::Arc::new(Published::default()), store::no_progress())
+            .await;
     let failure = opened.err().unwrap().into_failure();
     (failure.exit(), failure.to_string())
 }
@@ -76,7 +77,7 @@ async fn a_newer_database_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_directory_that_is_not_there_is_said() {
+async fn a_missing_directory_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let (exit, message) = open_error(directory.path(), "sqlite:none/chat.db").await;
     assert_eq!(exit, Exit::Config);
@@ -85,7 +86,7 @@ async fn a_directory_that_is_not_there_is_said() {
 }
 
 #[tokio::test]
-async fn nobody_else_may_read_the_files() {
+async fn only_the_owner_can_read_the_files() {
     let directory = tempfile::tempdir().unwrap();
     let opened = bench(&directory).open().await;
     opened.say("alice", "bob", "secret").await;
@@ -98,7 +99,7 @@ async fn nobody_else_may_read_the_files() {
 }
 
 #[tokio::test]
-async fn relaxed_durability_is_said() {
+async fn relaxed_durability_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let mut bench = bench(&directory);
     assert_eq!(bench.open().await.store.durability(), Durability::Fsync);
@@ -128,7 +129,7 @@ async fn a_clock_that_was_ahead_dates_nothing_that_follows_and_changes_no_order(
     opened.say("carol", "bob", "other conversation").await;
     assert_eq!(opened.unseen("bob", 1).await, ["first", "third", "other conversation"]);
 
-    // A restore makes the order of all conversations anew, from the times.
+    // A restore recomputes the order over all conversations from the times.
     let backup = directory.path().join("all.backup");
     std::fs::write(&backup, opened.backup().await).unwrap();
     opened.store.restore(backup).await.unwrap();
@@ -152,7 +153,7 @@ async fn a_failed_commit_is_an_error_and_the_next_one_works() {
     assert_eq!(opened.published.events().len(), 2);
 }
 
-/// What another process does to the file is the nearest a test comes to a disk that fails.
+/// Changes by another process are the closest that a test can come to a failing disk.
 fn break_inserts(directory: &Path, broken: bool) {
     let connection = rusqlite::Connection::open(directory.join("chat.db")).unwrap();
     let sql = if broken {
@@ -193,7 +194,7 @@ async fn what_was_acknowledged_is_there_after_kill_9() {
         if let Some(batch) = line.strip_prefix("acknowledged ") {
             acknowledged = batch.parse::<usize>().unwrap() + 1;
             if acknowledged == 50 {
-                // SIGKILL, in the middle of whatever it does now; what it said until then is still read.
+                // SIGKILL at any moment; what it printed until then is still read.
                 child.kill().unwrap();
             }
         }

@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::*;
-use crate::delivery::catch_up::{self, Lap, Page};
+use crate::delivery::catch_up::{self, Page, Pass};
 use crate::sample::name;
 use crate::server::Server;
 use crate::simulation::{self, Dice, SimulatedApi};
@@ -31,14 +31,14 @@ async fn say(api: &SimulatedApi, from: &str, to: &str) {
     api.append(vec![draft]).await.unwrap();
 }
 
-/// Reads what is unread as a login does; answers how many events that were.
+/// Reads unread messages as a login does; returns their number.
 async fn log_in(server: &Arc<Server>, who: &str) -> usize {
-    let lap = Lap { user: name(who), known: [].into(), unseen: true, gaps: [].into() };
-    let mut pages = catch_up::start(server, lap);
+    let pass = Pass { user: name(who), known: [].into(), unread: true, gaps: [].into() };
+    let mut pages = catch_up::start(server, pass);
     let mut events = 0;
     while let Some(page) = pages.recv().await {
         match page {
-            Page::Unseen(_) | Page::Unreadable | Page::Refused => {}
+            Page::UnreadFrom(_) | Page::Unreadable | Page::Refused => {}
             Page::Events(page, _) => events += page.len(),
             Page::End(_) => return events,
         }
@@ -72,16 +72,16 @@ async fn a_move_that_is_refused_costs_only_itself() {
     let moved = |n| api.state().cursors.get(&(name("bob"), dm("bob", n))) == Some(&1);
     let unmoved: Vec<_> = (0..200).filter(|n| !moved(*n)).collect();
     assert_eq!(unmoved, [3, 77, 78, 199]);
-    // Each of the four is found in two requests a level of eight, and a look at all of them may be given up and gone on with.
+    // Each of the four is found in two requests per level of eight, and a pass may be interrupted and continued.
     assert!(api.state().move_requests.len() <= 4 * 2 * 8 + 4, "{:?}", api.state().move_requests);
-    // Nothing is posted for ever.
+    // Nothing is sent repeatedly.
     let requests = api.state().move_requests.len();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(api.state().move_requests.len(), requests);
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_that_send_seen_without_end_delay_nobodys_stored_messages() {
+async fn clients_that_flood_seen_do_not_delay_stored_messages() {
     let (api, server, mut tasks) = world(Duration::from_millis(5));
     for n in 0..100 {
         say(&api, &format!("friend{n}"), "bob").await;
@@ -95,7 +95,7 @@ async fn clients_that_send_seen_without_end_delay_nobodys_stored_messages() {
             }
         });
     }
-    // Long enough for the posting to be in the middle of it.
+    // Long enough for the request to be in flight.
     tokio::time::sleep(Duration::from_millis(500)).await;
     server.cursors.advance(&name("bob"), None, ConversationId::dm(&name("bob"), &name("friend7")), 1);
     let began = Instant::now();
@@ -105,7 +105,7 @@ async fn clients_that_send_seen_without_end_delay_nobodys_stored_messages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_sends_seen_without_end_delays_no_other_session_of_their_own() {
+async fn a_client_that_floods_seen_does_not_delay_its_users_other_sessions() {
     let (api, server, mut tasks) = world(Duration::from_millis(5));
     say(&api, "friend", "bob").await;
     let flooding = Arc::clone(&server);
@@ -121,12 +121,12 @@ async fn who_sends_seen_without_end_delays_no_other_session_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_flushes_waits_for_moves_of_their_own_that_are_in_flight() {
+async fn a_flush_waits_for_the_users_own_moves_in_flight() {
     let (api, server, _tasks) = world(Duration::from_millis(100));
     for n in 0..40 {
         say(&api, &format!("peer{n}"), "bob").await;
         server.cursors.advance(&name("bob"), None, dm("bob", n), 1);
-        // By then it waits, is in flight, or is there.
+        // By then it waits, is in flight, or is stored.
         tokio::time::sleep(Duration::from_millis(10 * n)).await;
         assert!(server.cursors.flush(&name("bob")).await);
         let cursor = api.state().cursors.get(&(name("bob"), dm("bob", n))).copied();

@@ -10,7 +10,7 @@ fn join(hub: &Arc<Hub>, who: &str, dialect: Dialect) -> Membership {
 }
 
 fn queued(member: &Membership) -> Vec<u64> {
-    let mut mail = member.outlet.mail();
+    let mut mail = member.handle.mail();
     std::iter::from_fn(|| mail.inbox.next()).map(|event| event.event().seq).collect()
 }
 
@@ -20,7 +20,7 @@ fn an_event_reaches_its_receiver_and_the_senders_other_native_sessions() {
     let (alice, phone) = (join(&hub, "alice", Dialect::Native), join(&hub, "alice", Dialect::Native));
     let (bob, carol) = (join(&hub, "bob", Dialect::Text), join(&hub, "carol", Dialect::Native));
     let said = event("alice", "bob", 1);
-    alice.outlet.mail().sends(&said.client_id);
+    alice.handle.mail().sends(&said.client_id);
     hub.dispatch(said, None, at(1));
     assert_eq!((queued(&bob), queued(&phone)), (vec![1], vec![1]));
     assert_eq!((queued(&alice), queued(&carol)), (vec![], vec![]));
@@ -30,7 +30,7 @@ fn an_event_reaches_its_receiver_and_the_senders_other_native_sessions() {
 }
 
 #[test]
-fn a_message_to_oneself_comes_once() {
+fn a_note_to_self_is_delivered_once() {
     let hub = Hub::new(1 << 20);
     for dialect in [Dialect::Text, Dialect::Native] {
         let me = join(&hub, "me", dialect);
@@ -40,12 +40,12 @@ fn a_message_to_oneself_comes_once() {
 }
 
 #[test]
-fn a_feed_that_lost_events_sends_everybody_to_the_store() {
+fn after_a_feed_lost_events_every_session_reads_the_store() {
     let hub = Hub::new(1 << 20);
     let bob = join(&hub, "bob", Dialect::Text);
     hub.restart(at(7));
-    let backlog = bob.outlet.mail().inbox.begin().unwrap();
-    assert!(backlog.lost && backlog.unseen.is_some());
+    let backlog = bob.handle.mail().inbox.begin_pass().unwrap();
+    assert!(backlog.lost && backlog.unread.is_some());
 }
 
 #[test]

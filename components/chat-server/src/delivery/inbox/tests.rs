@@ -23,29 +23,29 @@ struct World {
     log: Vec<Arc<Rendered>>,
     dispatched: usize,
     inbox: Inbox,
-    lap: Option<Lap>,
+    pass: Option<Pass>,
     /// What the session was sent, in order.
     sent: Vec<(ConversationId, u64)>,
-    /// The length of the log when the session came.
+    /// The length of the log when the session began.
     cursor: usize,
 }
 
-/// A lap under way: the unseen from this place in the log on, then conversations to read.
-struct Lap {
-    unseen_from: Option<usize>,
+/// A pass in progress: unread messages from this index on, then conversations.
+struct Pass {
+    unread_from: Option<usize>,
     gaps: Vec<(ConversationId, u64)>,
 }
 
 impl World {
-    fn new(before: usize, bounds: Bounds) -> Self {
-        let backlog = Backlog { unseen: Some(Style::Stored), ..Backlog::default() };
+    fn new(before: usize, bounds: QueueLimits) -> Self {
+        let backlog = Backlog { unread: Some(Style::Stored), ..Backlog::default() };
         let inbox = Inbox::new(bounds, backlog, false);
         let mut world =
-            Self { log: Vec::new(), dispatched: 0, inbox, lap: None, sent: Vec::new(), cursor: 0 };
+            Self { log: Vec::new(), dispatched: 0, inbox, pass: None, sent: Vec::new(), cursor: 0 };
         for n in 0..before {
             world.commit(n % 3);
         }
-        // Half of what was committed was seen at an earlier visit; the feed has some of it yet to bring.
+        // Half of the log was read in an earlier session; the feed has yet to bring some of it.
         world.cursor = before / 2;
         world.dispatched = before / 4;
         world
@@ -65,38 +65,38 @@ impl World {
     }
 
     fn begin(&mut self) {
-        if self.lap.is_none()
-            && let Some(backlog) = self.inbox.begin()
+        if self.pass.is_none()
+            && let Some(backlog) = self.inbox.begin_pass()
         {
-            let sent = if backlog.unseen.is_some() { self.sent.clone() } else { Vec::new() };
+            let sent = if backlog.unread.is_some() { self.sent.clone() } else { Vec::new() };
             for (conversation, seq) in sent {
                 self.inbox.note_sent(&conversation, seq, false);
             }
-            let unseen_from = backlog.unseen.map(|_| self.cursor);
-            self.lap = Some(Lap { unseen_from, gaps: backlog.gaps.into_iter().collect() });
+            let unread_from = backlog.unread.map(|_| self.cursor);
+            self.pass = Some(Pass { unread_from, gaps: backlog.gaps.into_iter().collect() });
         }
     }
 
-    /// Reads a page of at most two events, or ends the lap.
+    /// Reads a page of at most two events, or ends the pass.
     fn read(&mut self) {
-        let Some(mut lap) = self.lap.take() else { return };
-        let page: Vec<Arc<Rendered>> = if let Some(from) = lap.unseen_from {
+        let Some(mut pass) = self.pass.take() else { return };
+        let page: Vec<Arc<Rendered>> = if let Some(from) = pass.unread_from {
             if from == self.cursor {
-                self.inbox.reads_unseen_from(at(self.log.len() as u64));
+                self.inbox.reads_unread_from(at(self.log.len() as u64));
             }
             let page: Vec<_> = self.log[from..].iter().take(2).cloned().collect();
-            lap.unseen_from = (!page.is_empty()).then_some(from + page.len());
+            pass.unread_from = (!page.is_empty()).then_some(from + page.len());
             page
-        } else if let Some((conversation, after)) = lap.gaps.pop() {
+        } else if let Some((conversation, after)) = pass.gaps.pop() {
             let rest = |e: &&Arc<Rendered>| e.event().conversation == conversation && e.event().seq > after;
             let page: Vec<_> = self.log.iter().filter(rest).take(2).cloned().collect();
             if let Some(last) = page.last() {
-                lap.gaps.push((conversation.clone(), last.event().seq));
+                pass.gaps.push((conversation.clone(), last.event().seq));
             }
             page
         } else {
             let end = self.log.len();
-            self.inbox.finish(at(end as u64), self.dispatched >= end);
+            self.inbox.finish_pass(at(end as u64), self.dispatched >= end);
             return;
         };
         for event in page {
@@ -104,7 +104,7 @@ impl World {
                 self.send(&event);
             }
         }
-        self.lap = Some(lap);
+        self.pass = Some(pass);
     }
 
     fn take(&mut self) {
@@ -117,10 +117,10 @@ impl World {
         self.sent.push((event.event().conversation.clone(), event.event().seq));
     }
 
-    fn lose(&mut self) {
-        // The feed starts anew at the end of the log.
+    fn mark_lost(&mut self) {
+        // The feed restarts at the end of the log.
         self.dispatched = self.log.len();
-        self.inbox.lose();
+        self.inbox.mark_lost();
     }
 
     fn settle(&mut self) {
@@ -137,7 +137,7 @@ impl World {
         }
     }
 
-    /// Each conversation without gap, double or disorder, from the cursor to the end.
+    /// Each conversation is without gaps or duplicates and in order, from the cursor to the end.
     fn check(&self) {
         for with in ["anna", "ben", "carla"] {
             let conversation = ConversationId::dm(&name(ME), &name(with));
@@ -183,7 +183,7 @@ proptest! {
         events in 8usize..64,
         steps in prop::collection::vec(step(), 0..300),
     ) {
-        let mut world = World::new(before, Bounds::new(events, usize::MAX));
+        let mut world = World::new(before, QueueLimits::new(events, usize::MAX));
         for step in steps {
             match step {
                 Step::Commit(with) => world.commit(with),
@@ -191,9 +191,9 @@ proptest! {
                 Step::Begin => world.begin(),
                 Step::Read => world.read(),
                 Step::Take => world.take(),
-                Step::Lose => world.lose(),
+                Step::Lose => world.mark_lost(),
                 Step::Check => {
-                    // What was sent is confirmed, or known to the session: both keep it from being shown again.
+                    // What was sent is confirmed, or known to the session: both prevent that it is shown again.
                     for (conversation, seq) in world.sent.clone() {
                         world.inbox.note_sent(&conversation, seq, false);
                     }
@@ -202,7 +202,7 @@ proptest! {
             }
             assert!(world.inbox.queue.len() <= events);
             let cost: usize = world.inbox.queue.iter().map(|queued| queued.event.cost()).sum();
-            assert_eq!(world.inbox.load.cost(), cost);
+            assert_eq!(world.inbox.memory.cost(), cost);
         }
         world.settle();
         world.check();
@@ -211,7 +211,7 @@ proptest! {
 }
 
 fn live(events: usize) -> Inbox {
-    Inbox::new(Bounds::new(events, usize::MAX), Backlog::default(), true)
+    Inbox::new(QueueLimits::new(events, usize::MAX), Backlog::default(), true)
 }
 
 fn rendered(with: &str, seq: u64, own: bool) -> Arc<Rendered> {
@@ -223,7 +223,7 @@ fn a_session_with_nothing_to_read_is_live_at_once() {
     let mut inbox = live(8);
     assert!(inbox.offer(&rendered("anna", 5, false), false, at(1)));
     assert_eq!(inbox.next().unwrap().event().seq, 5);
-    assert!(inbox.next().is_none() && inbox.begin().is_none());
+    assert!(inbox.next().is_none() && inbox.begin_pass().is_none());
 }
 
 #[test]
@@ -233,23 +233,23 @@ fn overflow_drops_the_queue_and_names_where_reading_begins() {
     inbox.offer(&rendered("ben", 9, false), false, at(2));
     assert!(inbox.offer(&rendered("anna", 6, false), false, at(3)), "the session must begin a lap");
     assert!(inbox.next().is_none());
-    let backlog = inbox.begin().unwrap();
+    let backlog = inbox.begin_pass().unwrap();
     let after = |with| backlog.gaps[&ConversationId::dm(&name(ME), &name(with))];
     assert_eq!((after("anna"), after("ben")), (4, 8));
-    assert_eq!(backlog.unseen, None);
+    assert_eq!(backlog.unread, None);
 }
 
 #[test]
 fn a_message_of_ones_own_is_not_taken_for_shown() {
     let mut inbox = Inbox::new(
-        Bounds::new(64, usize::MAX),
-        Backlog { unseen: Some(Style::Live), ..Backlog::default() },
+        QueueLimits::new(64, usize::MAX),
+        Backlog { unread: Some(Style::Live), ..Backlog::default() },
         true,
     );
-    inbox.begin().unwrap();
+    inbox.begin_pass().unwrap();
     inbox.offer(&rendered("anna", 4, true), true, at(1));
     assert!(inbox.show(&event("anna", 5, false), false));
-    assert!(inbox.finish(at(2), false));
+    assert!(inbox.finish_pass(at(2), false));
     assert_eq!(inbox.next().unwrap().event().seq, 4);
     inbox.offer(&rendered("anna", 5, false), false, at(2));
     assert!(inbox.next().is_none(), "it was shown");
@@ -261,25 +261,25 @@ fn a_message_of_ones_own_is_not_taken_for_shown() {
 }
 
 #[test]
-fn a_backlog_of_very_many_conversations_becomes_everything_unseen() {
+fn a_backlog_of_very_many_conversations_becomes_everything_unread() {
     let mut backlog = Backlog::default();
     for n in 0..=BACKLOG {
         backlog.add(&event(&format!("u{n}"), 3, false));
     }
     assert_eq!(backlog.gaps.len(), BACKLOG);
-    assert!(backlog.lost && backlog.unseen == Some(Style::Live));
+    assert!(backlog.lost && backlog.unread == Some(Style::Live));
 }
 
 #[test]
 fn what_a_lagging_feed_brings_of_an_earlier_session_is_shown_in_no_dialect_of_lines() {
     for (has_ids, again) in [(false, None), (true, Some(5))] {
-        let unseen = Backlog { unseen: Some(Style::Stored), ..Backlog::default() };
-        let mut inbox = Inbox::new(Bounds::new(64, usize::MAX), unseen, has_ids);
-        inbox.begin().unwrap();
+        let unread = Backlog { unread: Some(Style::Stored), ..Backlog::default() };
+        let mut inbox = Inbox::new(QueueLimits::new(64, usize::MAX), unread, has_ids);
+        inbox.begin_pass().unwrap();
         inbox.offer(&rendered("anna", 5, false), false, at(1));
-        // The store holds two events, and the cursor is past both.
-        inbox.reads_unseen_from(at(2));
-        assert!(inbox.finish(at(2), false));
+        // The store has two events, and the cursor is after both.
+        inbox.reads_unread_from(at(2));
+        assert!(inbox.finish_pass(at(2), false));
         assert_eq!(inbox.next().map(|event| event.event().seq), again);
         inbox.offer(&rendered("anna", 6, false), false, at(2));
         assert_eq!(inbox.next().is_some(), again.is_some());
@@ -290,44 +290,44 @@ fn what_a_lagging_feed_brings_of_an_earlier_session_is_shown_in_no_dialect_of_li
 
 #[test]
 fn an_overflow_before_the_floor_is_known_is_left_to_the_cursor() {
-    let unseen = Backlog { unseen: Some(Style::Stored), ..Backlog::default() };
-    let mut inbox = Inbox::new(Bounds::new(8, usize::MAX), unseen, false);
-    inbox.begin().unwrap();
+    let unread = Backlog { unread: Some(Style::Stored), ..Backlog::default() };
+    let mut inbox = Inbox::new(QueueLimits::new(8, usize::MAX), unread, false);
+    inbox.begin_pass().unwrap();
     inbox.offer(&rendered("anna", 5, false), false, at(1));
     inbox.offer(&rendered("anna", 6, false), false, at(2));
-    inbox.reads_unseen_from(at(2));
-    assert!(!inbox.finish(at(2), false));
-    let backlog = inbox.begin().unwrap();
-    assert_eq!((backlog.unseen, backlog.gaps.len()), (Some(Style::Live), 0));
+    inbox.reads_unread_from(at(2));
+    assert!(!inbox.finish_pass(at(2), false));
+    let backlog = inbox.begin_pass().unwrap();
+    assert_eq!((backlog.unread, backlog.gaps.len()), (Some(Style::Live), 0));
 }
 
 #[test]
-fn what_was_kept_is_told_from_what_came_since_by_its_place_and_not_by_its_time() {
+fn stored_messages_are_distinguished_from_live_ones_by_seq_and_not_by_time() {
     let backlog = Backlog {
-        unseen: Some(Style::SinceLogin(LoginTime::at(Timestamp::from_micros(0)))),
+        unread: Some(Style::SinceLogin(LoginTime::at(Timestamp::from_micros(0)))),
         ..Backlog::default()
     };
-    let mut inbox = Inbox::new(Bounds::new(100, 1 << 20), backlog, false);
+    let mut inbox = Inbox::new(QueueLimits::new(100, 1 << 20), backlog, false);
     let events: Vec<Event> = (1..=5).map(|seq| event("anna", seq, false)).collect();
     let offer = |inbox: &mut Inbox, n: usize| {
         inbox.offer(&Arc::new(Rendered::new(events[n].clone(), None)), false, at(n as u64 + 1));
     };
-    assert!(inbox.begin().is_some());
-    // The feed lags: it brings what was stored before the login, and it brings one more before the place is known.
+    assert!(inbox.begin_pass().is_some());
+    // The feed lags: it brings what was stored before the login, and one more event before the position is known.
     (0..2).for_each(|n| offer(&mut inbox, n));
     offer(&mut inbox, 3);
-    inbox.reads_unseen_from(at(3));
+    inbox.reads_unread_from(at(3));
     offer(&mut inbox, 4);
-    let came: Vec<bool> = events.iter().map(|event| inbox.came_since(event)).collect();
+    let came: Vec<bool> = events.iter().map(|event| inbox.arrived_since(event)).collect();
     assert_eq!(came, [false, false, false, true, true]);
-    assert!(!inbox.came_since(&event("ben", 9, false)), "another conversation");
-    assert!(inbox.finish(at(5), true));
-    assert!(!inbox.came_since(&events[4]), "a later lap has nothing that was kept before a login");
+    assert!(!inbox.arrived_since(&event("ben", 9, false)), "another conversation");
+    assert!(inbox.finish_pass(at(5), true));
+    assert!(!inbox.arrived_since(&events[4]), "a later lap has nothing that was kept before a login");
 }
 
 #[test]
 fn all_queues_together_have_a_bound() {
-    let bounds = Bounds::new(1000, 1 << 20);
+    let bounds = QueueLimits::new(1000, 1 << 20);
     let live = || Inbox::new(bounds.clone(), Backlog::default(), true);
     let long = |seq| {
         let body = protocol::Body::parse(&"x".repeat(16_000)).unwrap();
@@ -339,9 +339,9 @@ fn all_queues_together_have_a_bound() {
             inbox.offer(&long(seq), false, at(seq));
         }
     }
-    let held: usize = inboxes.iter().map(|inbox| inbox.load.cost()).sum();
+    let held: usize = inboxes.iter().map(|inbox| inbox.memory.cost()).sum();
     assert!(held <= (64 << 20) + 200 * (32 << 10), "{held} bytes wait");
-    // Who was dropped for others' sake reads it from the store.
+    // A queue that was dropped for the total bound is read from the store.
     let dropped = inboxes.iter_mut().find(|inbox| !inbox.is_live()).unwrap();
-    assert_eq!(dropped.begin().unwrap().gaps.values().copied().collect::<Vec<_>>(), [0]);
+    assert_eq!(dropped.begin_pass().unwrap().gaps.values().copied().collect::<Vec<_>>(), [0]);
 }

@@ -17,7 +17,7 @@ fn after_the_name() -> Framer {
     let mut framer = framer();
     framer.push(b"alice\n", |_| {});
     assert_eq!(framer.next_line(), Some(said("alice")));
-    framer.named(|_| true);
+    framer.identified(|_| true);
     framer
 }
 
@@ -28,13 +28,13 @@ fn newlines_end_messages_and_the_end_ends_the_rest() {
     assert_eq!(lines(&mut framer), [said("a: 1"), said("b: 2")]);
     assert_eq!(framer.finish(), Some(said("c: 3")));
     assert_eq!(framer.finish(), None);
-    assert!(!framer.has_rest());
+    assert!(!framer.has_partial());
 }
 
 /// A framer for a client on another machine, whose unfinished lines get the longest pause.
 fn away() -> Framer {
     let mut framer = framer();
-    framer.comes_from(Distance::Away(Duration::ZERO));
+    framer.set_distance(Distance::Remote(Duration::ZERO));
     framer
 }
 
@@ -49,10 +49,10 @@ fn a_pause_ends_what_cannot_go_on() {
     let mut framer = away();
     framer.push(b"alice", |_| {});
     assert_eq!(push_after_a_pause(&mut framer, b"bob: one"), [said("alice")]);
-    framer.named(|bytes| bytes.starts_with(b"bob:"));
-    assert!(framer.patience() > Some(Duration::from_secs(1)));
+    framer.identified(|bytes| bytes.starts_with(b"bob:"));
+    assert!(framer.idle_timeout() > Some(Duration::from_secs(1)));
     assert_eq!(push_after_a_pause(&mut framer, b"bob: two"), [said("bob: one")]);
-    assert_eq!(framer.patience(), Some(Duration::from_millis(100)), "silence ends its messages");
+    assert_eq!(framer.idle_timeout(), Some(Duration::from_millis(100)), "silence ends its messages");
     assert_eq!(framer.finish(), Some(said("bob: two")));
 }
 
@@ -61,11 +61,11 @@ fn a_pause_within_a_line_ends_nothing() {
     let mut framer = away();
     framer.push(b"al", |_| {});
     assert_eq!(push_after_a_pause(&mut framer, b"ice\r\nbob"), [said("alice")]);
-    framer.named(|bytes| bytes.starts_with(b"bob:"));
+    framer.identified(|bytes| bytes.starts_with(b"bob:"));
     assert_eq!(push_after_a_pause(&mut framer, b": one "), []);
     assert_eq!(push_after_a_pause(&mut framer, b"of "), []);
     assert_eq!(push_after_a_pause(&mut framer, b"bob: two\n"), [said("bob: one of bob: two")]);
-    assert_eq!(framer.patience(), None);
+    assert_eq!(framer.idle_timeout(), None);
     framer.push(b"bob: three", |_| {});
     assert_eq!(push_after_a_pause(&mut framer, b"bob: four"), [], "it ends its lines");
     assert_eq!(push_after_a_pause(&mut framer, b"\n"), [said("bob: threebob: four")]);
@@ -76,9 +76,9 @@ fn a_cut_character_is_waited_for() {
     let mut framer = after_the_name();
     let bytes = "bob: 😀".as_bytes();
     framer.push(&bytes[..bytes.len() - 1], |_| {});
-    let cut = framer.patience();
+    let cut = framer.idle_timeout();
     framer.push(&bytes[bytes.len() - 1..], |_| {});
-    assert!(cut > framer.patience());
+    assert!(cut > framer.idle_timeout());
     assert_eq!(framer.finish(), Some(said("bob: 😀")));
 }
 
@@ -95,11 +95,11 @@ fn what_is_no_text_is_replaced() {
 fn a_newline_that_comes_after_silence_ended_its_message_is_no_message() {
     let mut framer = after_the_name();
     framer.push(b"bob: hi", |_| {});
-    assert!(framer.patience().is_some());
+    assert!(framer.idle_timeout().is_some());
     assert_eq!(framer.finish(), Some(said("bob: hi")));
     framer.push(b"\r\nbob: ho\n\nbob: h", |_| {});
     assert_eq!(lines(&mut framer), [said("bob: ho"), said("")]);
-    assert_eq!(framer.patience(), None, "it ends lines after all");
+    assert_eq!(framer.idle_timeout(), None, "it ends lines after all");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_mark_before_any_line_is_no_text() {
 fn a_telnet_client_ends_its_lines() {
     let (mut framer, mut answers) = (framer(), Vec::new());
     framer.push(b"\xff\xfd\x03al", |answer| answers.extend(answer));
-    assert_eq!((framer.patience(), &answers[..]), (None, &b"\xff\xfc\x03"[..]));
+    assert_eq!((framer.idle_timeout(), &answers[..]), (None, &b"\xff\xfc\x03"[..]));
 }
 
 #[test]

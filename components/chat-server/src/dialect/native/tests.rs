@@ -57,7 +57,7 @@ fn a_welcome_is_cut_to_a_frame() {
 #[test]
 fn strangers_cannot_move_a_cursor() {
     let line = || Message::Text(r#"{"type":"seen","conversation":"dm:bob:carol","seq":3}"#.to_owned());
-    let Request::Mistake(answer) = Native.interpret(&name("alice"), line()) else { panic!() };
+    let Request::Invalid(answer) = Native.interpret(&name("alice"), line()) else { panic!() };
     assert!(matches!(parse(&answer), ServerFrame::Error(ErrorFrame { code: ErrorCode::Refused, .. })));
     assert!(matches!(Native.interpret(&name("bob"), line()), Request::Seen(_)));
 }

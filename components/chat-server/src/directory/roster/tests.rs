@@ -9,7 +9,7 @@ struct Session {
     is_leaving: Rc<Cell<bool>>,
 }
 
-impl Seat for Session {
+impl RosterSession for Session {
     fn id(&self) -> u64 {
         self.id
     }
@@ -44,7 +44,7 @@ fn a_name_is_its_first_sessions_and_opens_with_the_token() {
 }
 
 #[test]
-fn everybody_stands_in_the_order_they_came_until_their_last_session_ends() {
+fn users_are_listed_in_order_of_login_until_their_last_session_ends() {
     let mut roster = Roster::default();
     let first = session(1);
     for (who, session) in [("z", &first), ("a", &session(2)), ("m", &session(3))] {
@@ -89,7 +89,7 @@ fn the_probe_is_reached_and_stands_in_no_list_and_no_count() {
     assert_eq!(roster.sessions(&UserName::probe()).len(), 2);
     assert_eq!(roster.all().count(), 3, "what concerns every session concerns its own, too");
     assert_eq!((online(&roster), roster.counts()), (vec!["bob"], (1, 1)));
-    assert_eq!(roster.listing().up_to(&name("bob")), "bob");
+    assert_eq!(roster.online_names().up_to(&name("bob")), "bob");
     assert!(!roster.leave(&UserName::probe(), &probe) && roster.leave(&UserName::probe(), &again));
     assert_eq!((roster.sessions(&UserName::probe()).len(), roster.counts()), (0, (1, 1)));
     assert_eq!(roster.presence().latest(), before, "nobody came and nobody went");

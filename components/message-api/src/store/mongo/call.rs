@@ -1,7 +1,7 @@
 //! Bounds every wait for the server.
 //!
-//! A driver's future must not be dropped half way (RUST-937: the connection it holds would go with it), so each call is a task of
-//! its own; when it takes too long, we stop waiting and it ends by itself.
+//! A driver's future must not be dropped half-way (RUST-937: its connection would be lost), so each call is a task of its own; after the
+//! time limit we stop waiting and the task ends by itself.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use mongodb::error::{Error, ErrorKind};
 
 use crate::store::StoreError;
 
-/// Shorter than our own clients wait, longer than an election of a replica set usually takes.
+/// Shorter than the timeout of our own clients, longer than most elections of a replica set.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// A call did not succeed. What a failed write did is not known.
+/// A call failed. The effect of a failed write is unknown.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
     #[error("{}", describe(.0))]
@@ -23,7 +23,7 @@ pub(super) enum CallError {
 }
 
 impl CallError {
-    /// Whether all that was not inserted was there already.
+    /// Whether everything that was not inserted already existed.
     pub(super) fn says_only_duplicates(&self) -> bool {
         let Self::Driver(error) = self else { return false };
         let ErrorKind::InsertMany(failure) = &*error.kind else { return false };
@@ -59,7 +59,7 @@ impl From<CallError> for StoreError {
     }
 }
 
-/// What the driver says, without the bytes of the server's reply, which may hold what people wrote.
+/// The driver's error without the bytes of the server's reply, which may contain messages.
 fn describe(error: &Error) -> String {
     match &*error.kind {
         ErrorKind::ServerSelection { message, .. } => message.clone(),
@@ -77,7 +77,7 @@ pub(super) async fn call<T: Send + 'static>(
 ) -> Result<T, CallError> {
     match tokio::time::timeout(CALL_TIMEOUT, tokio::spawn(doing)).await {
         Ok(Ok(result)) => result.map_err(CallError::from),
-        // The task was cancelled, which only the end of the runtime does.
+        // The task was cancelled, which only the end of the runtime causes.
         Ok(Err(_)) | Err(_) => Err(CallError::Timeout),
     }
 }

@@ -1,10 +1,10 @@
-//! What was counted up to some places of the logs that an earlier version wrote.
+//! Counts up to some events of logs that an earlier version wrote.
 //!
-//! Their events have no numbers of their own, and to give each its own would take longer than it took to store them. So one event of
-//! [`SPAN`] places is noted, in a collection beside them, and what lies behind an event is counted up to there when somebody asks.
+//! Those events have no numbers of their own, and writing numbers to each would take longer than storing them did. So a checkpoint is
+//! stored for one event of each [`SPAN`], in a separate collection, and events after it are counted on demand.
 //!
-//! All that a checkpoint holds grows along the log, so it does not matter who writes it, nor in which order. What lies behind a place is
-//! there for as long as the place itself: only the beginning of a log is ever removed.
+//! All values in a checkpoint increase along the log, so it does not matter which process writes it, nor in which order. The events after a
+//! checkpoint exist as long as the checkpoint's own: only the beginning of a log is ever deleted.
 
 use std::collections::HashMap;
 
@@ -17,25 +17,25 @@ use super::counted::Counted;
 use super::document::damaged;
 use crate::store::StoreError;
 
-/// Places of a log that share a checkpoint.
+/// The number of `seq`s that share a checkpoint.
 pub(super) const SPAN: i64 = 64;
-/// Checkpoints asked for in one query.
+/// Checkpoints per query.
 const MANY: usize = 1000;
 
-/// What was counted up to the last event of a span.
+/// The counts up to the last event of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Checkpoint {
-    /// The place of that event. Where the log goes on within the span, that may be an event further on another time.
+    /// The `seq` of that event. While the log grows within the span, later versions have a later one.
     pub(super) last: i64,
     pub(super) counted: Counted,
 }
 
-/// Names the checkpoint of the span that a place lies in. Those of one log are in its order.
+/// The key of the checkpoint of a span. Keys of one log sort in its order.
 pub(super) fn key(conversation: &ConversationId, seq: i64) -> String {
     format!("{conversation} {:018}", seq / SPAN)
 }
 
-/// The checkpoints of these places that there are, by their keys.
+/// The existing checkpoints of these `seq`s, by key.
 pub(super) async fn at<'c>(
     collections: &Collections,
     places: impl Iterator<Item = (&'c ConversationId, i64)>,
@@ -64,7 +64,7 @@ pub(super) async fn newest(
     found.first().map(read).transpose()
 }
 
-/// Writes those of logs that have none. Where somebody else did so meanwhile, theirs stay.
+/// Inserts checkpoints of logs that have none. Those that another process inserted meanwhile stay.
 pub(super) async fn insert(
     collections: &Collections,
     new: &[(&ConversationId, Checkpoint)],
@@ -84,7 +84,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Writes some of a log, each unless one is there that knows more. Where it is cut off, the first ones are written.
+/// Writes checkpoints of a log unless existing ones have more. If interrupted, the first ones are written.
 pub(super) async fn raise(
     collections: &Collections,
     conversation: &ConversationId,

@@ -1,4 +1,4 @@
-//! The latest time of the servers' log that this process knows; see [`session`](super::session).
+//! The latest known time of the servers' log; see [`session`](super::session).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,24 +7,24 @@ use bson::Timestamp as ClusterTime;
 use mongodb::error::Error;
 use mongodb::{Client, ClientSession};
 
-/// The latest time of the servers' log that this process knows.
+/// The latest known time of the servers' log.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Clock(Arc<AtomicU64>);
 
 impl Clock {
-    /// What lies at this time or before it is found by whatever is read from now on.
+    /// Ensures that later reads find everything up to this time.
     pub(super) fn advance(&self, time: ClusterTime) {
         self.0.fetch_max(u64::from(time.time) << 32 | u64::from(time.increment), Ordering::AcqRel);
     }
 
-    /// The latest of those times.
+    /// The latest known time.
     pub(super) fn now(&self) -> Option<ClusterTime> {
         let now = self.0.load(Ordering::Acquire);
         let part = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).expect("32 bits");
         (now > 0).then(|| ClusterTime { time: part(now >> 32), increment: part(now) })
     }
 
-    /// A session that knows what is known now.
+    /// A session that reads from the latest known time on.
     pub(super) async fn session(&self, client: &Client) -> Result<ClientSession, Error> {
         let mut session = client.start_session().await?;
         if let Some(now) = self.now() {
@@ -33,7 +33,7 @@ impl Clock {
         Ok(session)
     }
 
-    /// Learns from a session what it was told. Not after a write that was not confirmed: no majority may ever reach its time.
+    /// Advances to a session's time. Not after an unconfirmed write: no majority may ever reach its time.
     pub(super) fn learn(&self, session: &ClientSession) {
         if let Some(time) = session.operation_time() {
             self.advance(time);

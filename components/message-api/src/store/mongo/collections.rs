@@ -1,4 +1,4 @@
-//! What is where in the database.
+//! The layout of the database.
 
 use std::time::Duration;
 
@@ -8,36 +8,36 @@ use mongodb::{Client, Collection};
 use super::clock::Clock;
 use super::document::EventDocument;
 
-/// Where the URL names no database.
+/// The default database.
 pub const DATABASE: &str = "messaging_db";
-/// The layout of the documents. 1: events had a `destination` and no numbers; they are left as they are.
+/// The version of the documents. 1: events had a `destination` and no numbers; these remain as they are.
 pub(super) const SCHEMA: i32 = 2;
-/// A majority that takes longer is not there; the outcome is then looked up.
+/// After this time a majority is unavailable; the outcome is then looked up.
 pub(super) const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The collections of the database, and the client they belong to. Cheap to clone.
+/// The collections of the database with their client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Collections {
     /// The logs.
     pub(super) events: Collection<EventDocument>,
-    /// `_id` is the conversation's key, `members` its users' keys. Events before `begin` were removed, places up to `floor` are not
-    /// given away again.
+    /// `_id` is the conversation's key, `members` are its users' keys. Events before `begin` were deleted, numbers up to `floor` are not
+    /// assigned again.
     pub(super) conversations: Collection<Document>,
-    /// What was counted of logs that an earlier version began; see [`checkpoints`](super::checkpoints).
+    /// Counts of logs that an earlier version began; see [`checkpoints`](super::checkpoints).
     pub(super) checkpoints: Collection<Document>,
-    /// How far a user has seen a conversation; see [`unread`](super::unread).
+    /// The users' cursors; see [`unread`](super::unread).
     pub(super) cursors: Collection<Document>,
-    /// How far a device has.
+    /// The devices' cursors.
     pub(super) device_cursors: Collection<Document>,
-    /// Those who logged in.
+    /// The registered users.
     pub(super) users: Collection<Document>,
-    /// Numbers that are handed out once each.
+    /// Counters of numbers that are assigned once.
     pub(super) counters: Collection<Document>,
-    /// What services keep.
+    /// Values of services.
     pub(super) state: Collection<Document>,
-    /// The version of all this, whether all of it has come to that, and whether it is being restored.
+    /// The version of the layout, the state of its migration, and whether a restore is in progress.
     pub(super) schema: Collection<Document>,
-    /// What every read of them knows of.
+    /// Shared by all reads.
     pub(super) clock: Clock,
 }
 

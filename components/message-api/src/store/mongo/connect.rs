@@ -1,4 +1,4 @@
-//! Finds the server, tells what is wrong where that fails, and prepares the database.
+//! Connects to the server, explains failures, and prepares the database.
 
 use std::time::Duration;
 
@@ -17,61 +17,61 @@ use super::legacy;
 use super::migration;
 use crate::store::StoreError;
 
-/// Somebody waits for the answer.
+/// Somebody is waiting for the answer.
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How soon a server that hangs is noticed.
+/// The interval at which a server that hangs is detected.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// One for the writer, the rest for reads.
 const CONNECTIONS: u32 = 16;
-/// What the server says to who is not logged in, or may not do this.
+/// The server's code if we are not logged in or lack rights.
 const UNAUTHORIZED: i32 = 13;
-/// What it says to a wrong user name or password.
+/// The server's code for a wrong user name or password.
 const AUTHENTICATION_FAILED: i32 = 18;
 
-/// MongoDB cannot be used. No variant shows the URL, which may hold a password.
+/// MongoDB cannot be used. No variant contains the URL, which may have a password.
 #[derive(Debug, thiserror::Error)]
 pub enum MongoOpenError {
-    /// The URL is none.
+    /// The URL is invalid.
     #[error("store.url is not a URL of MongoDB: {}", kind_text(.0))]
     Url(#[source] Box<Error>),
-    /// The host's name is not known.
+    /// The host name cannot be resolved.
     #[error("MongoDB: no such host as {servers}")]
     Host {
-        /// Who was asked for.
+        /// The servers of the URL.
         servers: String,
     },
-    /// Nobody listens, or nothing gets through.
+    /// Nothing listens there, or the network is down.
     #[error("MongoDB at {servers} is unreachable; is it running?")]
     Unreachable {
-        /// Who was asked for.
+        /// The servers of the URL.
         servers: String,
-        /// What the driver says.
+        /// The driver's error.
         #[source]
         source: CallErrorSource,
     },
-    /// It does not let us in.
+    /// The login failed.
     #[error("MongoDB at {servers} refuses the user name or password in store.url")]
     Login {
-        /// Who was asked.
+        /// The servers of the URL.
         servers: String,
     },
-    /// It lets us in, or wants a login that the URL does not hold, and does not let us work.
+    /// The user lacks rights, or a login is required that the URL does not have.
     #[error(
         "MongoDB at {servers} does not let us work with the database: store.url must name a user with the role readWrite on it"
     )]
     Rights {
-        /// Who was asked.
+        /// The servers of the URL.
         servers: String,
     },
-    /// Somebody answers, and it is not MongoDB.
+    /// The server does not speak MongoDB's protocol.
     #[error("what answers at {servers} is not MongoDB")]
     NotMongo {
-        /// Who was asked.
+        /// The servers of the URL.
         servers: String,
     },
-    /// A later program made the database.
+    /// A newer version made the database.
     #[error(
         "the database '{database}' was made by a newer P2P Chat (schema {found}, this one knows {SCHEMA}); update this program"
     )]
@@ -81,35 +81,35 @@ pub enum MongoOpenError {
         /// Its version.
         found: i32,
     },
-    /// A restore did not come to its end.
+    /// A restore was interrupted.
     #[error(
         "the restore into the database '{0}' was cut off; drop the database, or name a new one in store.url, and restore again"
     )]
     HalfRestored(String),
-    /// What an older program left there cannot be taken over.
+    /// An older program's messages cannot be imported.
     #[error("the messages of the older program cannot be taken over")]
     Legacy(#[source] StoreError),
-    /// What registered names look like cannot be noted.
+    /// The skeletons of registered names cannot be stored.
     #[error("the users in the database cannot be brought to this version")]
     Users(#[source] StoreError),
-    /// It answers with something else.
+    /// Another error.
     #[error("MongoDB at {servers} cannot be used")]
     Other {
-        /// Who was asked.
+        /// The servers of the URL.
         servers: String,
-        /// What the driver says.
+        /// The driver's error.
         #[source]
         source: CallErrorSource,
     },
 }
 
-/// What lies behind an error, as text that holds no secret.
+/// The cause of an error, as text without secrets.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct CallErrorSource(#[from] CallError);
 
 impl MongoOpenError {
-    /// What the process should end with.
+    /// The exit code.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
@@ -126,7 +126,7 @@ impl MongoOpenError {
     }
 }
 
-/// The driver's own words about a URL do not repeat the password.
+/// The driver's text about a URL, which does not repeat the password.
 fn kind_text(error: &Error) -> String {
     match &*error.kind {
         ErrorKind::InvalidArgument { message, .. } => message.clone(),
@@ -134,16 +134,16 @@ fn kind_text(error: &Error) -> String {
     }
 }
 
-/// Asks the server whether it is there and lets us in; changes nothing.
+/// Tests the connection and the login; changes nothing.
 ///
 /// # Errors
-/// What is wrong, in an operator's words.
+/// What is wrong, for the operator.
 pub async fn greet(url: &str) -> Result<(), MongoOpenError> {
     let (client, servers) = connect(url).await?;
     ping(&client, &servers).await
 }
 
-/// How many messages of an older program will be taken over at the next start.
+/// The number of an older program's messages that the next start will import.
 ///
 /// # Errors
 /// As [`greet`].
@@ -153,16 +153,16 @@ pub async fn legacy_waiting(url: &str) -> Result<Option<u64>, MongoOpenError> {
     legacy::waiting(&collections).await.map_err(MongoOpenError::Legacy)
 }
 
-/// A database that can be used.
+/// A database ready for use.
 pub(super) struct Prepared {
     pub(super) collections: Collections,
-    /// Who was asked.
+    /// The servers of the URL.
     pub(super) servers: String,
-    /// Whether it is to be migrated meanwhile.
+    /// Whether it must be migrated while in use.
     pub(super) is_old: bool,
 }
 
-/// Finds the server, and prepares the database on it.
+/// Connects to the server, and prepares the database.
 pub(super) async fn open(url: &str) -> Result<Prepared, MongoOpenError> {
     let (client, servers) = connect(url).await?;
     ping(&client, &servers).await?;
@@ -189,7 +189,7 @@ async fn connect(url: &str) -> Result<(Client, String), MongoOpenError> {
     let concern = WriteConcern::builder().w(Acknowledgment::Majority).journal(true);
     options.write_concern = Some(concern.w_timeout(MAJORITY_TIMEOUT).build());
     options.read_concern = Some(ReadConcern::majority());
-    // Whatever the URL says: what was acknowledged must be seen by the next read.
+    // Whatever the URL says: acknowledged writes must be visible to the next read.
     options.selection_criteria =
         Some(SelectionCriteria::ReadPreference(mongodb::options::ReadPreference::Primary));
     let client = Client::with_options(options).map_err(url_error)?;
@@ -197,13 +197,13 @@ async fn connect(url: &str) -> Result<(Client, String), MongoOpenError> {
 }
 
 async fn ping(client: &Client, servers: &str) -> Result<(), MongoOpenError> {
-    // A command that needs a login, unlike `ping`, so that a wrong password shows here.
+    // A command that requires a login, unlike `ping`, so that a wrong password is detected here.
     let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
     let greeting = async move { database.run_command(doc! { "dbStats": 1 }).await };
     call::call(greeting).await.map(drop).map_err(|error| explain(error, servers))
 }
 
-/// Begins with a write: whatever any process had confirmed before is found from then on.
+/// Begins with a write, so that later reads find whatever any process had confirmed before.
 async fn check_version(collections: &Collections, servers: &str) -> Result<(), MongoOpenError> {
     let (schema, database) = (&collections.schema, || collections.schema.namespace().db);
     let (version, ours) = (doc! { "_id": "version" }, doc! { "$max": { "version": SCHEMA } });
@@ -222,7 +222,7 @@ async fn check_version(collections: &Collections, servers: &str) -> Result<(), M
     Ok(())
 }
 
-/// `log` is the fence between writers, `sent` what makes a repeated draft one message. `unread` is made by the [`migration`].
+/// `log` prevents conflicts between writers, `sent` makes a repeated draft one message. The [`migration`] creates `unread`.
 async fn create_indexes(collections: &Collections) -> Result<(), CallError> {
     let index = |name: &str, keys: Document, unique: bool| {
         let options = IndexOptions::builder().name(name.to_owned()).unique(unique).build();
@@ -247,7 +247,7 @@ async fn create_indexes(collections: &Collections) -> Result<(), CallError> {
     .map(drop)
 }
 
-/// Tells the few cases apart that an operator can do something about. The driver has no kinds for most of them, only words.
+/// Distinguishes the few errors that an operator can fix. The driver has no kinds for most of them, only texts.
 pub(super) fn explain(error: CallError, servers: &str) -> MongoOpenError {
     let servers = servers.to_owned();
     let text = error.to_string();

@@ -1,14 +1,13 @@
-//! How events count towards what is unread.
+//! Counts of events, from which the number of unread messages follows.
 
 use protocol::conversation::Kind;
 use protocol::{ConversationId, UserName};
 
-/// How many events of a conversation count as unread, up to one of them; today all do. By default: before the first event.
+/// The number of events in a conversation up to one of them that count as unread; currently all do. The default is before the first event.
 ///
-/// It stands in the event's document as `ordinal`, the running number of such events, and `sent`, that of its sender's own among them; for
-/// events of an earlier version it follows from [`checkpoints`](super::checkpoints).
-/// Of a direct conversation's two users the one said what the other did not. Nothing is said in rooms yet: there a sender's own number
-/// will have to be looked up.
+/// Stored in the event's document as `ordinal`, the running number of such events, and `sent`, that of its sender's own among them; for
+/// events of an earlier version the counts follow from [`checkpoints`](super::checkpoints). In a direct conversation, what one user did not
+/// send the other one did. Rooms have no messages yet: they will require looking up a sender's own number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counted {
     pub(super) ordinal: i64,
@@ -17,30 +16,30 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// As the document of an event has it.
+    /// Reads the counts of an event's document.
     pub(super) fn read(conversation: &ConversationId, sender: &str, ordinal: i64, sent: i64) -> Self {
         let first = if is_first(conversation, sender) { sent } else { ordinal - sent };
         Self { ordinal, first }
     }
 
-    /// With the event of this sender that follows in the conversation.
+    /// The counts including the next event, of this sender.
     pub(super) fn followed_by(self, conversation: &ConversationId, sender: &str) -> Self {
         self.with(conversation, sender, 1)
     }
 
-    /// With so many events of a sender, or without them.
+    /// The counts with `count` more events of a sender, or fewer if negative.
     pub(super) fn with(self, conversation: &ConversationId, sender: &str, count: i64) -> Self {
         let first = if is_first(conversation, sender) { count } else { 0 };
         Self { ordinal: self.ordinal + count, first: self.first + first }
     }
 
-    /// Those of one user, by their name key.
+    /// The number of events of one user, by name key.
     pub(super) fn sent_by(self, conversation: &ConversationId, user: &str) -> i64 {
         if is_first(conversation, user) { self.first } else { self.ordinal - self.first }
     }
 
-    /// How many came in for one of the conversation's users: what the other one said, and in notes to oneself everything.
-    pub(super) fn came_in_for(self, conversation: &ConversationId, user: &str) -> i64 {
+    /// The number of messages for one of the conversation's users: those of the other user, and in notes to self all.
+    pub(super) fn received_by(self, conversation: &ConversationId, user: &str) -> i64 {
         if conversation.is_note_to_self() {
             return self.ordinal;
         }
@@ -55,9 +54,8 @@ fn is_first(conversation: &ConversationId, user: &str) -> bool {
     }
 }
 
-/// Whether what a user says in a conversation comes in for another one: for its members, and not what they say themselves, but for notes
-/// to oneself.
-pub(super) fn comes_in(conversation: &ConversationId, sender: &UserName, user: &UserName) -> bool {
+/// Whether a user's message in a conversation is for another user: for its members except the sender, and in notes to self for the sender.
+pub(super) fn is_incoming(conversation: &ConversationId, sender: &UserName, user: &UserName) -> bool {
     conversation.is_dm_of(user) && (sender != user || conversation.is_note_to_self())
 }
 
@@ -81,19 +79,19 @@ mod tests {
             let (ordinal, sent) = (counted.ordinal, counted.sent_by(&dm, sender));
             assert_eq!((ordinal, sent), (said[0] + said[1], said[usize::from(!by_alice)]));
             assert_eq!(Counted::read(&dm, sender, ordinal, sent), counted, "nothing else is needed");
-            assert_eq!(counted.came_in_for(&dm, alice.key()), said[1]);
-            assert_eq!(counted.came_in_for(&dm, bob.key()), said[0]);
+            assert_eq!(counted.received_by(&dm, alice.key()), said[1]);
+            assert_eq!(counted.received_by(&dm, bob.key()), said[0]);
         }
     }
 
     #[test]
-    fn notes_to_oneself_come_in() {
+    fn notes_to_self_are_delivered() {
         let (alice, bob) = (name("alice"), name("bob"));
         let notes = ConversationId::dm(&alice, &alice);
         let counted = Counted::default().followed_by(&notes, "alice").followed_by(&notes, "alice");
-        assert_eq!((counted.sent_by(&notes, "alice"), counted.came_in_for(&notes, "alice")), (2, 2));
+        assert_eq!((counted.sent_by(&notes, "alice"), counted.received_by(&notes, "alice")), (2, 2));
         let dm = ConversationId::dm(&alice, &bob);
-        assert!(comes_in(&notes, &alice, &alice) && comes_in(&dm, &alice, &bob));
-        assert!(!comes_in(&dm, &alice, &alice) && !comes_in(&dm, &alice, &name("carol")));
+        assert!(is_incoming(&notes, &alice, &alice) && is_incoming(&dm, &alice, &bob));
+        assert!(!is_incoming(&dm, &alice, &alice) && !is_incoming(&dm, &alice, &name("carol")));
     }
 }

@@ -1,4 +1,5 @@
-//! Moves cursors, many with each command: every write waits for a majority, so one at a time would be a hundred or two a second.
+//! Moves cursors, many with each command: every write waits for a majority, so single moves would be limited to one or two hundred per
+//! second.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,10 +18,10 @@ use super::heads::heads;
 use super::numbering;
 use crate::store::{DEVICES, StoreError};
 
-/// Moves in one command.
+/// Moves per command.
 const COMMAND: usize = 256;
 
-/// An event that a cursor may stand at.
+/// An event to which a cursor moves.
 #[derive(Debug, Clone, Copy)]
 struct Reached {
     seq: i64,
@@ -28,7 +29,7 @@ struct Reached {
     counted: Counted,
 }
 
-/// Moves cursors. Each is a maximum, so it does not matter who else moves the same one, nor in which order.
+/// Moves cursors. Each update is a maximum, so concurrent moves of the same cursor need no order.
 pub(super) async fn move_cursors(
     collections: &Collections,
     moves: Vec<CursorMove>,
@@ -44,8 +45,8 @@ async fn move_some(collections: &Collections, moves: &[CursorMove]) -> Result<()
     for (to, reached) in moves.iter().zip(reached(collections, moves).await?) {
         let Some(Reached { seq, at, counted }) = reached else { continue };
         let (user, conversation) = (to.user.key(), to.conversation.as_str());
-        let incoming = counted.came_in_for(&to.conversation, user);
-        // They grow along the log, so each maximum belongs to the same event.
+        let incoming = counted.received_by(&to.conversation, user);
+        // All three increase along the log, so each maximum belongs to the same event.
         let change = doc! {
             "$max": { "seen": seq, "seen_at": at, "incoming": incoming },
             "$setOnInsert": { "user": user, "conversation": conversation },
@@ -69,15 +70,15 @@ async fn move_some(collections: &Collections, moves: &[CursorMove]) -> Result<()
     Ok(())
 }
 
-/// Notes in cursors that an earlier version moved how much had come in up to them. Answers that.
+/// Stores the counts in cursors that an earlier version moved, and returns them.
 pub(super) async fn count(collections: &Collections, cursors: &[CursorMove]) -> Result<Vec<i64>, StoreError> {
     let mut counts = Vec::with_capacity(cursors.len());
     for part in cursors.chunks(COMMAND) {
         let mut updates = Vec::with_capacity(part.len());
         for (at, reached) in part.iter().zip(reached(collections, part).await?) {
             let user = at.user.key();
-            // Where the log up to there was removed, nothing that is left came in before.
-            let count = reached.map_or(0, |reached| reached.counted.came_in_for(&at.conversation, user));
+            // If the log up to there was deleted, nothing that is left precedes it.
+            let count = reached.map_or(0, |reached| reached.counted.received_by(&at.conversation, user));
             let id = format!("{user} {}", at.conversation);
             updates.push(doc! { "q": { "_id": id }, "u": { "$max": { "incoming": count } } });
             counts.push(count);
@@ -91,8 +92,8 @@ fn upsert(id: String, change: Document) -> Document {
     doc! { "q": { "_id": id }, "u": change, "upsert": true }
 }
 
-/// Where each move leads: the last event up to its place, so that a cursor past the end is one at the end. Most lead to an event that
-/// is there, or to the end.
+/// The targets of moves: the last event up to the `seq`, so that a cursor beyond the end becomes one at the end. Most targets are existing
+/// events or the end.
 async fn reached(
     collections: &Collections,
     moves: &[CursorMove],
@@ -114,7 +115,7 @@ async fn reached(
                 at: end.order,
                 counted: end.counted,
             }),
-            // In a gap of a log: what stood there was deleted, or given away before a restore.
+            // A gap of a log: the event was deleted, or its `seq` was assigned before a restore.
             (None, Some(_)) => last_before(collections, to).await?,
         });
     }
@@ -169,8 +170,8 @@ async fn last_before(collections: &Collections, to: &CursorMove) -> Result<Optio
     Ok(counted.map(|counted| Reached { seq: event.seq, at: event.order, counted }))
 }
 
-/// Does all these updates with one command; answers the places of those that made a document. What two processes make at the same
-/// time is refused to one of them, which tries again and finds it.
+/// Makes all these updates with one command; returns the indexes of those that created a document. If two processes create the same
+/// document at the same time, one of them is rejected, tries again and finds it.
 pub(super) async fn update_all(
     collections: &Collections,
     of: &Collection<Document>,
@@ -192,7 +193,7 @@ pub(super) async fn update_all(
     Ok(outcome.made)
 }
 
-/// What became of many updates, by their place.
+/// The results of many updates, by index.
 #[derive(Debug, Default)]
 struct Outcome {
     made: Vec<usize>,
@@ -229,7 +230,7 @@ impl Outcome {
 }
 
 impl Collections {
-    /// Does these updates one after the other, with one command: where it is cut off, the first ones are done.
+    /// Makes these updates in order with one command: if it is interrupted, the first ones are done.
     pub(super) async fn update_in_order(
         &self,
         of: &Collection<Document>,
@@ -244,8 +245,8 @@ impl Collections {
         Err(StoreError::unavailable("MongoDB refused an update again and again because of another one"))
     }
 
-    /// The `update` command itself: the driver's `bulk_write` needs a server of version 8. A command takes its write concern from
-    /// nowhere but itself.
+    /// The `update` command itself, because the driver's `bulk_write` requires version 8 of the server. A command has no write concern by
+    /// default.
     async fn update_many_with_one_command(
         &self,
         of: &Collection<Document>,

@@ -1,4 +1,4 @@
-//! How events stand in documents.
+//! Converts between events and documents.
 
 use bson::Bson;
 use protocol::{Body, ClientId, ConversationId, Draft, Event, MessageType, Metadata, Timestamp, UserName};
@@ -7,34 +7,32 @@ use serde::{Deserialize, Serialize};
 use super::counted::Counted;
 use crate::store::StoreError;
 
-/// From here on a place in the order of all events and the time at which it was taken are told apart.
+/// From this difference on, the order and the time of an event are stored separately.
 const OFF: u64 = 1_000_000;
 
-/// An event. Times are microseconds since 1970, for BSON's own dates end at milliseconds. Metadata is JSON text: a client's keys
-/// never become keys of ours.
+/// An event. Times are microseconds since 1970, because BSON's dates have milliseconds. Metadata is JSON text: a client's keys never become
+/// keys of ours.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct EventDocument {
     #[serde(rename = "_id")]
     pub(super) id: bson::Uuid,
     pub(super) conversation: String,
     pub(super) seq: i64,
-    /// What was counted up to it ([`Counted`]). Missing where version 1 stored it: then
-    /// [`checkpoints`](super::checkpoints) tell.
+    /// The counts up to it ([`Counted`]). Missing in events of version 1, which have [`checkpoints`](super::checkpoints).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ordinal: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sent: Option<i64>,
-    /// The `seq` of the event that this one is about, and of that whose thread it is in. Nothing has either yet.
+    /// The `seq` of the event that this one refers to, and of the one that started its thread. Not used yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     target: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     thread: Option<i64>,
-    /// Its place in the order of all conversations' events, which is that of the log within each. It is the time by the clock of
-    /// who stored it, but more than that of every event that was known there: a logical clock (Kulkarni et al., "Logical Physical
-    /// Clocks", 2014). No person is shown it.
+    /// Its position in the order over all conversations, which within each is that of the log. It is the writer's clock, but more than the
+    /// order of every event known there: a logical clock (Kulkarni et al., "Logical Physical Clocks", 2014). Not shown to users.
     #[serde(rename = "at")]
     pub(super) order: i64,
-    /// When it was stored, where `order` is far from that: some clock is wrong.
+    /// When it was stored, if `order` is far from that because some clock is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time: Option<i64>,
     sender: String,
@@ -47,12 +45,12 @@ pub(super) struct EventDocument {
     metadata: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timestamp: Option<i64>,
-    /// Whether it came from another store; then it is nobody's news.
+    /// Whether it came from another store; then it is not published.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     imported: bool,
 }
 
-/// An event with its place in the order of all conversations' events.
+/// An event with its position in the order over all conversations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) order: i64,
@@ -60,7 +58,7 @@ pub(super) struct Placed {
 }
 
 impl EventDocument {
-    /// A draft at its place in the log, stored `now`.
+    /// Makes the document of a draft with this `seq`, stored at `now`.
     pub(super) fn new(draft: &Draft, seq: u64, order: i64, now: i64, counted: Counted) -> Self {
         Self {
             id: bson::Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes()),
@@ -83,12 +81,12 @@ impl EventDocument {
         }
     }
 
-    /// The same, which nobody is told of.
-    pub(super) fn without_news(self) -> Self {
+    /// The same, but not published.
+    pub(super) fn unpublished(self) -> Self {
         Self { imported: true, ..self }
     }
 
-    /// An event of another store.
+    /// Makes the document of another store's event.
     pub(super) fn imported(event: &Event, order: i64, counted: Counted) -> Self {
         Self {
             id: bson::Uuid::from_bytes(event.id.into_bytes()),
@@ -111,17 +109,17 @@ impl EventDocument {
         }
     }
 
-    /// What was counted up to it.
+    /// The counts up to it.
     pub(super) fn counted(&self, conversation: &ConversationId) -> Option<Counted> {
         Some(Counted::read(conversation, &self.sender_key, self.ordinal?, self.sent?))
     }
 
-    /// The event and its place.
+    /// The event and its position.
     pub(super) fn into_placed(self) -> Result<Placed, StoreError> {
         Ok(Placed { order: self.order, event: self.into_event()? })
     }
 
-    /// The event, with its parts checked again: others may write to the database.
+    /// The event, with validated parts: others may write to the database.
     pub(super) fn into_event(self) -> Result<Event, StoreError> {
         let at = Timestamp::from_micros(self.time.unwrap_or(self.order));
         let metadata = match self.metadata {
@@ -143,12 +141,12 @@ impl EventDocument {
     }
 }
 
-/// A document that does not hold what we wrote.
+/// A document without the expected content.
 pub(super) fn damaged(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError::damaged("a document in MongoDB is damaged", error)
 }
 
-/// Of whatever size, what is past the end is past the end.
+/// Any number beyond the end has the same meaning.
 pub(super) fn number(seq: u64) -> Bson {
     Bson::Int64(i64::try_from(seq).unwrap_or(i64::MAX))
 }

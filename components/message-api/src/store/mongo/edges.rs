@@ -1,5 +1,4 @@
-//! The first or the last events of the logs, many at once: one index seek a conversation (a `DISTINCT_SCAN` of `log`), however long
-//! they are.
+//! The first or last events of many logs at once: one index seek per conversation (a `DISTINCT_SCAN` of `log`), whatever their length.
 
 use std::collections::HashMap;
 
@@ -12,9 +11,9 @@ use super::counted::Counted;
 use super::document::damaged;
 use crate::store::StoreError;
 
-/// Conversations asked for in one query; BSON documents have a limit, and so has patience.
+/// Conversations per query, because the size of BSON documents is limited.
 pub(super) const MANY: usize = 1000;
-/// Queries at the same time.
+/// Concurrent queries.
 const PARALLEL: usize = 2;
 
 /// The first or the last event of a log.
@@ -22,13 +21,13 @@ const PARALLEL: usize = 2;
 pub(super) struct Edge {
     pub(super) seq: i64,
     pub(super) order: i64,
-    /// The key of the sender's name.
+    /// The sender's name key.
     pub(super) sender: String,
-    /// `None` where an earlier version stored it.
+    /// `None` for an event of an earlier version.
     pub(super) counted: Option<Counted>,
 }
 
-/// Which of the two.
+/// The first or the last event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Oldest,

@@ -1,4 +1,4 @@
-//! The ends of the logs, with what was counted up to them.
+//! The ends of the logs, with the counts up to them.
 
 use std::collections::HashMap;
 
@@ -12,20 +12,20 @@ use super::edges::{Edge, Side, edges};
 use super::numbering;
 use crate::store::StoreError;
 
-/// How often a log is counted and then ends with an event that is not counted again.
+/// Attempts to count a log whose end keeps changing to an uncounted event.
 const ATTEMPTS: usize = 3;
 
 /// The last event of a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) seq: u64,
-    /// Its place in the order of all conversations' events.
+    /// Its position in the order over all conversations.
     pub(super) order: i64,
-    /// What was counted up to it.
+    /// The counts up to it.
     pub(super) counted: Counted,
 }
 
-/// The last events of those conversations that have any. What an earlier version stored in them is counted before.
+/// The last events of those conversations that have any. Events of an earlier version are counted first.
 pub(super) async fn heads<'c>(
     collections: &Collections,
     conversations: impl Iterator<Item = &'c ConversationId>,

@@ -1,7 +1,6 @@
-//! Puts what another store held at the very places it had there.
+//! Imports another store's content with the same `seq`s.
 //!
-//! Everything here may be done again: what is there already is left as it is. Imported events are nobody's news: the change stream
-//! passes over them.
+//! Everything here is idempotent: what exists already is left as it is. Imported events are not published: the change stream skips them.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -17,26 +16,26 @@ use super::collections::Collections;
 use super::cursor_moves;
 use super::document::EventDocument;
 use super::heads::heads;
-use super::{records, whole};
+use super::{export, records};
 use crate::archive::{self, Archive, ArchiveError, Record};
 use crate::store::{StatePut, StoreError};
 
-/// Events in one insert.
+/// Events per insert.
 const INSERT: usize = 500;
 /// Records that are read ahead.
 const AHEAD: usize = 1000;
-/// How often an insert is tried; an election of a replica set is over by then.
+/// Attempts per insert; enough for an election of a replica set.
 const ATTEMPTS: u32 = 12;
 const PAUSE: Duration = Duration::from_millis(250);
-/// What marks a database whose restore is not finished.
+/// Marks a database whose restore is not complete.
 pub(super) const RESTORING: &str = "restoring";
 
-/// Takes what another store held.
+/// Imports another store's content.
 #[derive(Debug, Clone)]
 pub(crate) struct Importer(pub(super) Collections);
 
 impl Importer {
-    /// Makes a conversation's entry, so that its members find it. Its places up to `floor` were given away once.
+    /// Creates a conversation's entry, by which its members find it. Numbers up to `floor` were assigned once.
     pub(crate) async fn conversation(&self, id: &ConversationId, floor: u64) -> Result<(), StoreError> {
         let mut update = doc! { "$setOnInsert": { "members": id.dm_members().collect::<Vec<_>>() } };
         if floor > 0 {
@@ -47,10 +46,10 @@ impl Importer {
         Ok(())
     }
 
-    /// Appends events of one conversation, in their order.
+    /// Appends events of one conversation, in order.
     ///
     /// # Errors
-    /// When one of their places holds another event.
+    /// If another event has one of their `seq`s.
     pub(crate) async fn events(&self, events: &[Event]) -> Result<(), StoreError> {
         let Some(first) = events.first() else { return Ok(()) };
         let heads = heads(&self.0, std::iter::once(&first.conversation)).await?;
@@ -59,7 +58,7 @@ impl Importer {
         self.must_be_there(there).await?;
         let now = Timestamp::now().micros();
         let mut placed = |event: &Event| {
-            // A time that is yet to come counts as now, or it would hold back all that follows it.
+            // A time in the future counts as now, because it would otherwise delay everything after it.
             last.order = event.at.micros().min(now).max(last.order + 1);
             last.counted = last.counted.followed_by(&event.conversation, event.sender.key());
             EventDocument::imported(event, last.order, last.counted)
@@ -70,7 +69,7 @@ impl Importer {
         Ok(())
     }
 
-    /// What lies before the end of a log is not put there: the numbers of what follows it would be others.
+    /// Events before the end of a log are not inserted: later events would have wrong counts.
     async fn must_be_there(&self, events: &[Event]) -> Result<(), StoreError> {
         for part in events.chunks(INSERT) {
             let ids: Vec<_> =
@@ -113,12 +112,12 @@ impl Importer {
         cursor_moves::move_cursors(&self.0, moves).await
     }
 
-    /// Registers somebody as they were registered.
+    /// Registers a user as in the other store.
     pub(crate) async fn user(&self, user: &User) -> Result<(), StoreError> {
         records::import_user(&self.0, user).await
     }
 
-    /// Keeps a value of a service.
+    /// Stores a value of a service.
     pub(crate) async fn state(&self, put: StatePut) -> Result<(), StoreError> {
         records::put_state(&self.0, put).await
     }
@@ -128,7 +127,7 @@ fn holds_something_else(conversation: &str, seq: impl std::fmt::Display) -> Stor
     StoreError::refused("to", format!("{conversation} holds something else at {seq}"))
 }
 
-/// Fills a database that has no messages with what a backup holds.
+/// Fills a database without messages with the content of a backup.
 pub(super) async fn restore(collections: &Collections, backup: &Path) -> Result<BackupTotals, StoreError> {
     let refuse = |error: &ArchiveError| {
         StoreError::refused("file", format!("'{}': {}", backup.display(), kit::failure::chain(error)))
@@ -148,12 +147,12 @@ pub(super) async fn restore(collections: &Collections, backup: &Path) -> Result<
     let totals = import(&Importer(collections.clone()), &mut reading).await?;
     drop(reading);
     reader.await.map_err(|_| StoreError::unavailable("the restore ended badly"))?.map_err(|e| refuse(&e))?;
-    whole::rename_log(collections).await?;
+    export::rename_log(collections).await?;
     mark(collections, false).await?;
     Ok(totals)
 }
 
-/// Ends early when nobody takes the records any more.
+/// Ends early if the receiver was dropped.
 fn read(path: &Path, records: &mpsc::Sender<Record>) -> Result<(), ArchiveError> {
     let mut archive = Archive::open(path)?;
     while let Some(record) = archive.next_record()? {

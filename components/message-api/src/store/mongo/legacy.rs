@@ -1,9 +1,9 @@
-//! Takes over the messages of the older program, which kept them in a collection `messages` of the same database:
-//! `{_id, sender, destination, message, timestamp, type, metadata, seen}`.
+//! Imports the messages of the older program, which stored them in a collection `messages` of the same database: `{_id, sender,
+//! destination, message, timestamp, type, metadata, seen}`.
 //!
-//! What was seen is taken first and marked as read, then the rest: so within a conversation nothing that was read stands behind what was
-//! not. Each message's client id follows from its `_id`: whatever was taken before is found again and not stored twice, so this may be
-//! cut off at any moment and begun again. The older program's collection is not changed. What is taken is nobody's news.
+//! Read messages are imported first and marked as read, then unread ones, so that within a conversation no read message follows an unread
+//! one. Each message's client id is derived from its `_id`: an earlier import is recognised and nothing is stored twice, so this may be
+//! interrupted at any moment and repeated. The older program's collection is not changed. Imported messages are not published.
 
 use std::collections::BTreeMap;
 
@@ -23,23 +23,23 @@ use crate::store::StoreError;
 
 /// The older program's collection.
 const MESSAGES: &str = "messages";
-/// What says in our own collection `schema` that it was taken over.
+/// Marks in our collection `schema` that the import was done.
 pub(super) const LEGACY: &str = "legacy";
-/// Messages that are in memory.
+/// Messages in memory.
 const BATCH: usize = 200;
-/// Messages that are left out and named; of more there is only the number.
+/// Skipped messages that are listed; further ones are only counted.
 const NAMED: u64 = 5;
 
-/// What became of the older program's messages.
+/// The result of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Legacy {
-    /// Those that had been seen.
+    /// Messages that had been read.
     pub seen: u64,
-    /// Those that are unread.
+    /// Unread messages.
     pub unread: u64,
-    /// Of both, those that had been taken over before.
+    /// Of both, those that an earlier import had stored.
     pub before: u64,
-    /// How many cannot be taken over, by the reason.
+    /// The number of messages that cannot be imported, by reason.
     pub skipped: BTreeMap<&'static str, u64>,
 }
 
@@ -54,7 +54,7 @@ impl std::fmt::Display for Legacy {
     }
 }
 
-/// Takes over what the older program left, unless that was done before.
+/// Imports the older program's messages, unless that was done before.
 pub(super) async fn import_once(collections: &Collections) -> Result<(), StoreError> {
     if waiting(collections).await?.is_none() {
         return Ok(());
@@ -65,7 +65,7 @@ pub(super) async fn import_once(collections: &Collections) -> Result<(), StoreEr
     Ok(())
 }
 
-/// How many messages of the older program there are that were never taken over; `None` where there are none.
+/// The number of messages that were never imported; `None` if there are none.
 pub(super) async fn waiting(collections: &Collections) -> Result<Option<u64>, StoreError> {
     let done = collections.find(&collections.schema, doc! { "_id": LEGACY }, None).await?;
     if !done.is_empty() {
@@ -77,10 +77,10 @@ pub(super) async fn waiting(collections: &Collections) -> Result<Option<u64>, St
     Ok((count > 0).then_some(count))
 }
 
-/// Takes over all that is there now.
+/// Imports all current messages.
 pub(super) async fn import(collections: &Collections) -> Result<Legacy, StoreError> {
     let mut legacy = Legacy::default();
-    let mut writer = Writer::new(collections.clone(), None, None).without_news();
+    let mut writer = Writer::new(collections.clone(), None, None).unpublished();
     for (filter, seen) in [(doc! { "seen": true }, true), (doc! { "seen": { "$ne": true } }, false)] {
         pass(collections, &mut writer, filter, seen, &mut legacy).await?;
     }
@@ -97,7 +97,7 @@ async fn pass(
     legacy: &mut Legacy,
 ) -> Result<(), StoreError> {
     let messages = collections.schema.client().database(&collections.schema.namespace().db);
-    // In the order in which they were stored: an ObjectId begins with the time, and there is an index.
+    // In the order in which they were stored: an ObjectId begins with the time, and is indexed.
     let options =
         FindOptions::builder().sort(doc! { "_id": 1 }).batch_size(u32::try_from(BATCH).ok()).build();
     let messages = messages.collection::<Document>(MESSAGES);
@@ -147,7 +147,7 @@ async fn store(
     }
 }
 
-/// Moves the cursors over what was seen, where nothing else lies in between: that would be marked as read, too.
+/// Moves cursors over read messages, unless unread ones precede them, which would be marked as read, too.
 async fn mark_as_read(
     collections: &Collections,
     users: &[UserName],
@@ -179,7 +179,7 @@ async fn mark_as_read(
     move_cursors(collections, moves).await
 }
 
-/// A message of the older program as one of ours and its receiver, or why it cannot be one.
+/// Converts a message of the older program to a draft and its recipient, or returns why it cannot.
 fn draft(document: &Document) -> Result<(UserName, Draft), &'static str> {
     let text = |field| document.get_str(field);
     let name = |field, why| text(field).ok().and_then(|name| UserName::parse(name).ok()).ok_or(why);
@@ -199,7 +199,7 @@ fn draft(document: &Document) -> Result<(UserName, Draft), &'static str> {
     Ok((receiver, draft))
 }
 
-/// Types that are not known here were shown as chat there.
+/// The older program showed unknown types as chat.
 fn kind(name: &str) -> MessageType {
     serde_json::from_value(serde_json::Value::from(name)).unwrap_or(MessageType::Chat)
 }
@@ -223,7 +223,7 @@ fn client_id(id: &Bson) -> Result<ClientId, &'static str> {
     ClientId::parse(&format!("legacy-{text}")).map_err(|_| "its _id is damaged")
 }
 
-/// As the older program wrote it: a text with or without a zone, a date, or seconds since 1970. Without a zone it is UTC.
+/// A time as the older program wrote it: text with or without a time zone, a date, or seconds since 1970. The default zone is UTC.
 fn time(value: &Bson) -> Option<Timestamp> {
     let seconds = |seconds: i64| Some(Timestamp::from_micros(seconds.checked_mul(1_000_000)?));
     match value {
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_message_is_told_apart() {
+    fn invalid_messages_are_reported_by_reason() {
         let why = |change: Document| draft(&message(change)).unwrap_err();
         assert_eq!(why(doc! { "sender": "a b" }), "its sender's name cannot be one here");
         assert_eq!(why(doc! { "destination": 7 }), "its receiver's name cannot be one here");

@@ -1,11 +1,10 @@
-//! Brings a database of version 1 to version 2, while it is used.
+//! Migrates a database of version 1 to version 2 while it is in use.
 //!
-//! The life of a migration: the version is noted, so that no earlier program opens the database any more; the store is opened and serves.
-//! Meanwhile one pass over everything drops the indexes that nothing uses any more, makes the new one, counts all logs
-//! ([`numbering`](super::numbering)) and for each cursor what had come in up to it, and sets a mark. No event is written: what was
-//! counted is noted in [`checkpoints`](super::checkpoints). Whatever is asked before the pass has come to it is counted at once.
-//! Every step may be done again, by several processes at once; a process that is killed repeats what it had under way, which is a piece
-//! of some logs.
+//! The life of a migration: the new version is recorded, so that no earlier program opens the database any more; the store is opened and
+//! serves. Meanwhile one pass drops unused indexes, creates the new one, counts all logs ([`numbering`](super::numbering)) and the messages
+//! up to each cursor, and records its completion. No event is written: the counts are stored in [`checkpoints`](super::checkpoints).
+//! Requests for what the pass has not reached yet count at once. Every step is idempotent, also with several processes; a process that is
+//! killed repeats its current step, which is a part of a few logs.
 
 use std::time::{Duration, Instant};
 
@@ -23,23 +22,23 @@ use super::collections::{Collections, SCHEMA};
 use super::document::damaged;
 use super::edges::{MANY, Side, edges};
 use super::numbering::{self, Done};
-use super::{checkpoints, cursor_moves, records, whole};
+use super::{checkpoints, cursor_moves, export, records};
 use crate::store::StoreError;
 
-/// What says in our own collection `schema` that everything is counted.
+/// Marks in our collection `schema` that everything is counted.
 const NUMBERED: &str = "numbered";
 /// Indexes of earlier versions.
 const DROPPED: [&str; 2] = ["inbox", "unseen"];
-/// What a server says of an index, or a collection, that is not there.
+/// The server's codes for an index or a collection that does not exist.
 const NOT_THERE: [i32; 2] = [26, 27];
-/// Between two words about how far it is.
+/// The interval of progress reports.
 const EVERY: Duration = Duration::from_secs(5);
-/// Cursors that are counted at once.
+/// Cursors counted at once.
 const CURSORS: i64 = 1000;
 const RETRY_BASE: Duration = Duration::from_millis(500);
 const RETRY_CAP: Duration = Duration::from_secs(30);
 
-/// Whether the database has yet to be migrated. One without events is of this version at once.
+/// Whether the database must be migrated. One without events gets this version at once.
 pub(super) async fn is_due(collections: &Collections) -> Result<bool, CallError> {
     let mark = collections.find(&collections.schema, doc! { "_id": NUMBERED }, None).await?;
     if mark.is_empty() {
@@ -56,7 +55,7 @@ pub(super) async fn is_due(collections: &Collections) -> Result<bool, CallError>
     Ok(false)
 }
 
-/// Migrates until it is done or told to stop.
+/// Migrates until it is done or stopped.
 pub(super) async fn run(collections: Collections, stop: CancellationToken) {
     let mut backoff = Backoff::new(RETRY_BASE, RETRY_CAP);
     while let Some(Err(error)) = stop.run_until_cancelled(pass(&collections)).await {
@@ -89,7 +88,7 @@ async fn pass(collections: &Collections) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// How far it is.
+/// Reports the progress.
 struct Report {
     total: u64,
     begun: Instant,
@@ -111,7 +110,7 @@ impl Report {
 async fn number_all(collections: &Collections, done: &Done) -> Result<(), StoreError> {
     let mut after: Option<ConversationId> = None;
     loop {
-        let page = whole::all_conversations(collections, after.as_ref(), MANY).await?;
+        let page = export::all_conversations(collections, after.as_ref(), MANY).await?;
         let mut logs = Vec::new();
         for (id, head) in edges(collections, &page, Side::Newest).await? {
             match head.counted {
@@ -133,7 +132,7 @@ async fn number_all(collections: &Collections, done: &Done) -> Result<(), StoreE
     }
 }
 
-/// Counts what had come in up to the cursors of an earlier version.
+/// Counts the messages up to the cursors of an earlier version.
 async fn count_cursors(collections: &Collections) -> Result<(), StoreError> {
     let mut after = String::new();
     loop {
@@ -177,8 +176,8 @@ fn is_not_there(error: &mongodb::error::Error) -> bool {
     matches!(&*error.kind, ErrorKind::Command(command) if NOT_THERE.contains(&command.code))
 }
 
-/// `unread` holds all that is needed to put what is unread in order, so that no document is read for it. Making it takes as long as it
-/// takes, about a minute for ten million events.
+/// `unread` contains everything needed to order unread messages, so that no document is read for it. Creating it takes about a minute for
+/// ten million events.
 async fn create_index(collections: &Collections) -> Result<(), CallError> {
     let options = IndexOptions::builder().name("unread".to_owned()).build();
     let keys = doc! { "conversation": 1, "at": 1, "_id": 1, "sender_key": 1 };

@@ -1,11 +1,11 @@
-//! Counts the logs of an earlier version, whose events have no numbers, and answers with what they would be ([`Counted`]).
+//! Counts the logs of an earlier version, whose events have no numbers, and returns what these would be ([`Counted`]).
 //!
-//! A log is counted by the server, which hands back how many events each user has in each span of it, and what was counted is noted in
-//! [`checkpoints`], always those of the log's beginning first. So where the last span of a log has its checkpoint, all of it is counted; it
-//! does not matter who else counts the same log, and a count that was cut off goes on behind the last checkpoint. Two rules keep it so:
-//! nothing is appended to a log, and its beginning is not removed, before all of it is counted ([`heads`](super::heads)).
+//! The server counts a log, and returns the number of each user's events per span. The counts are stored in [`checkpoints`], those of the
+//! log's beginning always first. So if the last span of a log has its checkpoint, the whole log is counted; other processes may count the
+//! same log, and an interrupted count continues after the last checkpoint. Two rules ensure that: nothing is appended to a log, and its
+//! beginning is not deleted, before all of it is counted ([`heads`](super::heads)).
 //!
-//! In memory are the sums of at most [`PIECE`] places of a few logs at a time.
+//! The sums of at most [`PIECE`] `seq`s of a few logs are in memory at a time.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,19 +21,19 @@ use super::document::damaged;
 use super::edges::{Side, edges};
 use crate::store::StoreError;
 
-/// Places that are counted with one command; whole spans. It takes the server less than 0.1 s.
+/// The number of `seq`s counted with one command; whole spans. It takes the server less than 0.1 s.
 const PIECE: i64 = 256 * SPAN;
-/// Logs up to this place are counted many at once.
+/// Logs up to this length are counted together.
 const SHORT: i64 = PIECE / 4;
-/// Commands at the same time.
+/// Concurrent commands.
 const PARALLEL: usize = 4;
-/// Places that are asked about at once: up to a span is counted for each.
+/// Events per request: up to a span is counted for each.
 const ASKED: usize = 256;
 
-/// A log, and the place of its last event.
+/// A log, and the `seq` of its last event.
 pub(super) type Head = (ConversationId, i64);
 
-/// How many events were counted.
+/// The number of counted events.
 #[derive(Debug, Default)]
 pub(super) struct Done(AtomicU64);
 
@@ -47,7 +47,7 @@ impl Done {
     }
 }
 
-/// Counts these logs up to these places.
+/// Counts these logs up to these `seq`s.
 pub(super) async fn number(
     collections: &Collections,
     mut logs: Vec<Head>,
@@ -61,7 +61,7 @@ pub(super) async fn number(
     stream::iter(walks).buffer_unordered(PARALLEL).try_collect().await
 }
 
-/// Logs that are counted with one command.
+/// Groups logs that are counted with one command.
 fn batches(logs: Vec<Head>) -> Vec<Vec<Head>> {
     let (mut batches, mut batch, mut places) = (Vec::new(), Vec::new(), 0);
     for log in logs {
@@ -76,7 +76,7 @@ fn batches(logs: Vec<Head>) -> Vec<Vec<Head>> {
     batches
 }
 
-/// Counts logs from their beginning. Answers those of which that is not known, for somebody began with them before.
+/// Counts logs from their beginning. Returns those that other processes have begun to count.
 async fn count_short(
     collections: &Collections,
     mut logs: Vec<Head>,
@@ -109,7 +109,7 @@ async fn count_short(
     Ok(logs)
 }
 
-/// Counts a log piece by piece, from the last checkpoint on.
+/// Counts a log in pieces, after its last checkpoint.
 async fn walk(collections: &Collections, (id, head): Head, done: &Done) -> Result<(), StoreError> {
     let (mut from, mut counted) = match checkpoints::newest(collections, &id).await? {
         Some(newest) => (newest.last + 1, newest.counted),
@@ -133,7 +133,7 @@ async fn walk(collections: &Collections, (id, head): Head, done: &Done) -> Resul
     Ok(())
 }
 
-/// The first place of a log that is to be counted, and what was counted before it.
+/// The first `seq` of a log that is not counted, and the counts before it.
 async fn beginning(collections: &Collections, id: &ConversationId) -> Result<(i64, Counted), StoreError> {
     let first = edges(collections, std::slice::from_ref(id), Side::Oldest).await?.remove(id);
     Ok(match first.map(|first| (first.seq, first.counted)) {
@@ -143,7 +143,7 @@ async fn beginning(collections: &Collections, id: &ConversationId) -> Result<(i6
     })
 }
 
-/// What was counted up to events that have no numbers of their own. Each of these places has such an event.
+/// The counts up to events without numbers of their own. All these events must exist.
 pub(super) async fn counted_at(
     collections: &Collections,
     places: &[(ConversationId, i64)],
@@ -163,7 +163,7 @@ async fn counted_at_some(
     let mut counts: Vec<Counted> = checkpoints.iter().map(|checkpoint| checkpoint.counted).collect();
     let mut open: Vec<usize> = (0..places.len()).filter(|n| places[*n].1 < checkpoints[*n].last).collect();
     while !open.is_empty() {
-        // The server tells conversations apart, not places.
+        // The server distinguishes conversations, not `seq`s.
         let mut once = HashSet::new();
         let (now, later): (Vec<usize>, Vec<usize>) =
             open.into_iter().partition(|n| once.insert(&places[*n].0));
@@ -183,7 +183,7 @@ async fn counted_at_some(
     Ok(counts)
 }
 
-/// The checkpoints behind these places; logs that are not counted yet are counted.
+/// The checkpoints after these `seq`s; logs that are not counted yet are counted.
 async fn checkpoints_of(
     collections: &Collections,
     places: &[(ConversationId, i64)],
@@ -205,16 +205,16 @@ async fn checkpoints_of(
     all.ok_or_else(|| StoreError::unavailable("a conversation changes while it is migrated; try again"))
 }
 
-/// How many events each user has in each span of some logs.
+/// The number of each user's events in each span of some logs.
 #[derive(Debug, Default)]
 struct Sums(HashMap<String, BTreeMap<i64, Span>>);
 
 #[derive(Debug, Default)]
 struct Span {
-    /// The place of the last event.
+    /// The `seq` of the last event.
     last: i64,
     said: Vec<(String, i64)>,
-    /// Whether some of them were stored by this version.
+    /// Whether this version stored some of them.
     is_numbered: bool,
 }
 

@@ -1,15 +1,15 @@
-//! The places of what a user has not seen, in the order in which they are handed over.
+//! The order in which a user's unread messages are delivered.
 //!
-//! To find that order, every conversation of the user must be looked at. That is done once for many pages: a [`Plan`] names the places of
-//! the next unread events, read from an index that holds all it takes, and pages follow it. A plan looks at each of the user's
-//! conversations once and reads of their events at most three times what it names, and it names as many as there are conversations: so
-//! all pages together cost in proportion to what is unread, however many people wrote it.
+//! To find that order, every conversation of the user must be examined. That is done once for many pages: a [`Plan`] has the positions of
+//! the next unread events, read from an index that contains all that is needed, and pages follow it. A plan examines each of the user's
+//! conversations once and reads at most three times as many of their events as it contains, and it contains at least as many as there are
+//! conversations: so the cost of all pages is proportional to the number of unread messages, however many senders there are.
 //!
-//! Whoever has something unread in few conversations is given the first page without a plan: then one query finds it. Everybody else waits
-//! for the first plan before they are shown anything, so it ends as soon as it names more than a page and would have to read on.
+//! A user with unread messages in few conversations gets the first page without a plan: a single query finds it. Other users wait for the
+//! first plan before they are shown anything, so it ends once it has more than a page and would have to read on.
 //!
-//! A plan goes stale without harm: it only says where to look. Whether an event is unread still is asked when its page is read, and what
-//! was stored meanwhile the change stream tells ([`Progress::late`](super::progress::Progress::late)).
+//! A stale plan is harmless: it only tells where to look. Whether an event is still unread is checked when its page is read, and the change
+//! stream reports what was stored meanwhile ([`Progress::late`](super::progress::Progress::late)).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -28,31 +28,31 @@ use super::progress::{Position, START, Told, long_ago};
 use super::unread::memberships;
 use crate::store::StoreError;
 
-/// Positions in a plan, at least: making it costs hardly less with fewer.
+/// The minimum number of positions in a plan: a shorter plan costs hardly less.
 const SHORTEST: usize = 1024;
-/// And at most; 1.5 MiB.
+/// The maximum number of positions in a plan; 1.5 MiB.
 const LONGEST: usize = 64 * 1024;
-/// Positions in all plans that are kept; 24 MiB. Overflow rule: the oldest plan goes, and is made again when it is asked for.
+/// Positions in all cached plans; 24 MiB. Overflow rule: the oldest plan is dropped, and made again on demand.
 const KEPT: usize = 1024 * 1024;
-/// Conversations whose events are read with one query. The server merges them, and does so ever slower.
+/// Conversations whose events are read with one query. The server merges them, which becomes slower with their number.
 const SOURCE: usize = 200;
-/// Queries at the same time.
+/// Concurrent queries.
 const PARALLEL: usize = 4;
 
 /// The positions of a user's unread events, in order.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Everything unread behind this position was named when the plan was made…
+    /// The plan has everything unread after this position,
     after: Position,
     pub(super) positions: Vec<Position>,
-    /// …but for what comes behind the last one.
+    /// except what follows its last position.
     pub(super) truncated: bool,
-    /// What the change stream had shown before it was made.
+    /// What the change stream had published before the plan was made.
     pub(super) told: Option<Told>,
 }
 
 impl Plan {
-    /// Makes the plan of what lies behind a position, of which nothing was read yet.
+    /// Makes the plan of what follows a position of which nothing was read yet.
     pub(super) async fn make(
         collections: &Collections,
         sources: Sources,
@@ -69,7 +69,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Takes the first of what the sources have, one after the other, and reads on where one of them is empty and there are not enough.
+    /// Repeatedly takes the first event of all sources, and reads on when one of them is empty and there are not enough.
     async fn merge(
         &mut self,
         collections: &Collections,
@@ -95,34 +95,34 @@ impl Plan {
         Ok(())
     }
 
-    /// What it names behind a position, where everything there is named or there is more than a page of it.
+    /// The plan's positions after `after`, if they are complete or more than a page.
     fn behind(&self, after: Position) -> &[Position] {
         let from = self.positions.partition_point(|position| *position <= after);
         &self.positions[from..]
     }
 
-    /// The positions of the page behind `after`, and whether more follow them.
+    /// The positions of the page after `after`, and whether more follow.
     pub(super) fn page(&self, after: Position, limit: usize) -> (&[Position], bool) {
         let behind = self.behind(after);
         let page = &behind[..behind.len().min(limit)];
         (page, self.truncated || behind.len() > limit)
     }
 
-    /// Whether the page behind `after` is one that others follow. The last one must be read from the store as it is then.
+    /// Whether further pages follow the page after `after`. The last page must be read from the current state of the store.
     fn has_more_than(&self, limit: usize, after: Position) -> bool {
         self.after <= after && self.behind(after).len() > limit
     }
 }
 
-/// All the conversations in which a user has something unread.
+/// The conversations in which a user has unread messages.
 #[derive(Debug)]
 pub(super) struct Sources {
-    /// The position behind which they are read.
+    /// The position after which they are read.
     after: Position,
     sources: Vec<Source>,
-    /// How many positions are worth looking for.
+    /// The maximum number of positions to find.
     most: usize,
-    /// How far the logs of those conversations went, where they moved lately.
+    /// The ends of those logs that grew recently.
     pub(super) heads: Vec<(ConversationId, u64)>,
 }
 
@@ -156,7 +156,7 @@ impl Sources {
         Ok(Self { after, sources, most, heads })
     }
 
-    /// The first events themselves, where one query finds them in their order: most of those who log in need no more.
+    /// The first events themselves, if one query finds them in order: sufficient for most logins.
     pub(super) async fn first(
         &self,
         collections: &Collections,
@@ -172,13 +172,13 @@ impl Sources {
     }
 }
 
-/// A conversation with something unread.
+/// A conversation with unread messages.
 #[derive(Debug)]
 struct Unread {
     conversation: String,
-    /// The order of the last event that was seen.
+    /// The order of the last event that was read.
     from: i64,
-    /// Whose own events do not count.
+    /// The user whose own events do not count.
     sender: Option<String>,
 }
 
@@ -191,7 +191,7 @@ struct Source {
     /// How far they were read.
     end: Position,
     ended: bool,
-    /// How many events are read next.
+    /// How many events to read next.
     batch: usize,
 }
 
@@ -203,16 +203,16 @@ struct Row {
 }
 
 impl Source {
-    /// Whether what was read is used up, and there may be more.
+    /// Whether the buffered positions are used up, and there may be more.
     fn must_read(&self) -> bool {
         self.read.is_empty() && !self.ended
     }
 
-    /// Reads on until there is something, or no more; never more at once than all before, so that what is read and not used stays
-    /// in proportion, and not more than is `left` to be named.
+    /// Reads on until there is something, or no more; at most as much as all before, so that unused reads stay proportional, and at most
+    /// `left`.
     async fn fill(mut self, collections: &Collections, left: usize) -> Result<Self, StoreError> {
         while self.must_read() {
-            // Each conversation has one event at most where the last page ended.
+            // Each conversation has at most one event where the last page ended.
             let again = if self.end == START { 0 } else { self.conversations.len() };
             let most = self.batch.min(left) + again;
             self.batch *= 2;
@@ -228,12 +228,12 @@ impl Source {
         Ok(self)
     }
 
-    /// What came in behind the cursors and where the last page ended. Conversations that begin at the same place are one clause: the
-    /// server reads them as it would read as many clauses (`SORT_MERGE`), and plans a third as long.
+    /// Selects what is after the cursors and after the end of the last page. Conversations that begin at the same position share a clause:
+    /// the server reads them in the same way as separate clauses (`SORT_MERGE`), and plans in a third of the time.
     fn filter(&self) -> Document {
         let mut clauses: BTreeMap<_, Vec<&str>> = BTreeMap::new();
         for Unread { conversation, from, sender } in &self.conversations {
-            // Behind the cursor, or else from where the last page ended.
+            // After the cursor, or else after the end of the last page.
             let behind = Some(*from).filter(|from| *from >= self.end.0);
             clauses.entry((behind, sender.as_deref())).or_default().push(conversation);
         }
@@ -254,14 +254,14 @@ fn in_order(most: usize) -> FindOptions {
     FindOptions::builder().sort(doc! { "at": 1, "_id": 1 }).limit(limit).build()
 }
 
-/// The plans of those who are being handed what they have not seen.
+/// The cached plans.
 ///
 /// Bound: [`KEPT`].
 #[derive(Debug, Default)]
 pub(super) struct Plans(Mutex<VecDeque<(UserName, Arc<Plan>)>>);
 
 impl Plans {
-    /// The latest plan that tells what comes behind a position, and more than a page of it.
+    /// The latest plan that covers what follows a position, with more than a page of it.
     pub(super) fn get(&self, user: &UserName, after: Position, limit: usize) -> Option<Arc<Plan>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut plans = kept.iter().rev();
@@ -270,7 +270,7 @@ impl Plans {
             .map(|(_, plan)| Arc::clone(plan))
     }
 
-    /// Keeps a plan, in the place of those that tell no more than it does.
+    /// Caches a plan, replacing those that have no more than it has.
     pub(super) fn put(&self, user: &UserName, plan: Arc<Plan>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(of, old)| {

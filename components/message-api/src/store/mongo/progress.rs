@@ -1,12 +1,11 @@
-//! How far the change stream has come, so that no reader of the store is told of an event before the feed.
+//! Tracks how far the change stream has come, so that no reader returns an event before the feed does.
 //!
-//! Whoever joins what was read to what the feed brings tells them apart by the feed's position; see
-//! [`Store::events`](crate::store::Store::events). What is known of an event that was read: it was shown; or it is so old that it
-//! was before this process came; or the stream is asked: it has shown all there was when it is past the server's time of then, or
-//! was read to its end. That takes up to 200 ms, so what was found out is remembered: of a log up to its end where that was read before,
-//! and else up to the event.
+//! Readers combine pages with the feed by the feed's position; see [`Store::events`](crate::store::Store::events). An event that was read
+//! counts as published if it is known to be; or if it is so old that it precedes this process; or once the stream is past the server's time
+//! of the read, or was read to its end. The last takes up to 200 ms, so its result is remembered: for a log up to its end if that was read
+//! before, otherwise up to the event.
 //!
-//! The last events are also remembered one by one, for whoever reads in several steps and must know what came between.
+//! The last events are also remembered one by one, for readers of several pages that must know what came between.
 
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
@@ -21,28 +20,27 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::collections::Collections;
-use super::counted::comes_in;
+use super::counted::is_incoming;
 
-/// So many conversations are remembered, the ones used last.
+/// The number of conversations remembered, most recently used.
 const HEADS: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
-/// Events that are remembered one by one: more than come between two pages that are read one after the other.
+/// The number of events remembered one by one: more than arrive between two consecutive pages.
 const LAST: usize = 8192;
-/// An event that was stored this long ago was shown, unless the stream stood still, and no other is given such a time any more. Far
-/// more than clocks differ.
+/// An event this old was published, unless the stream is stalled, and no new event gets such a time. Far more than clocks differ.
 const OLD: Duration = Duration::from_secs(600);
-/// While the stream stands still, readers do not: the store's word then comes before the feed's, and may come twice.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Readers do not wait longer for a stalled stream: the store's answer then precedes the feed, and events may be delivered twice.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A place in the order of all conversations' events: that number, and the event's id where two processes gave the same.
+/// A position in the order over all conversations: the order, and the event's id in case two processes assigned the same.
 pub(super) type Position = (i64, Uuid);
-/// Before all of them.
+/// Before all events.
 pub(super) const START: Position = (0, Uuid::nil());
 
-/// What the stream has shown.
+/// What the stream has published.
 #[derive(Debug)]
 pub(super) struct Progress {
     shown: Mutex<Shown>,
-    /// The last place of any event that was shown.
+    /// The highest order of any published event.
     latest: AtomicI64,
     passed: watch::Sender<Passed>,
 }
@@ -50,14 +48,14 @@ pub(super) struct Progress {
 #[derive(Debug)]
 struct Shown {
     heads: LruCache<ConversationId, u64>,
-    /// Of the last event that was taken from the stream.
+    /// The time of the last event taken from the stream.
     time: ClusterTime,
-    /// Bound: [`LAST`]. Overflow: the oldest goes, and [`Progress::late`] cannot tell of it.
+    /// Bound: [`LAST`]. Overflow: the oldest is dropped, and [`Progress::late`] cannot report it.
     last: VecDeque<Last>,
     told: Told,
 }
 
-/// An event that was shown not long ago.
+/// A recently published event.
 #[derive(Debug)]
 struct Last {
     conversation: ConversationId,
@@ -65,15 +63,15 @@ struct Last {
     position: Position,
 }
 
-/// How many events one stream has shown.
+/// The number of events that a stream has published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Told {
-    /// Which stream: another process has another one, and so has whoever may have missed events.
+    /// Identifies the stream; it changes with the process, and when events may have been missed.
     pub(super) run: Uuid,
     pub(super) count: u64,
 }
 
-/// The time before which nothing happens any more.
+/// A time before which no new event can be.
 pub(super) fn long_ago() -> i64 {
     Timestamp::now().micros() - i64::try_from(OLD.as_micros()).expect("ten minutes")
 }
@@ -105,12 +103,12 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// The next events to be shown end at this time.
+    /// The next published events will be up to this time.
     pub(super) fn will_reach(&self, time: ClusterTime) {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).time = time;
     }
 
-    /// These were published, with these places in the order of all.
+    /// These events were published, with these orders.
     pub(super) fn shown(&self, events: &[Event], orders: &[i64]) {
         if events.is_empty() {
             return;
@@ -134,8 +132,8 @@ impl Progress {
         self.passed.send_modify(|passed| passed.time = time);
     }
 
-    /// Whoever writes next takes a later place than this: then events that follow each other have places that do, though the clocks of
-    /// two processes differ (Kulkarni et al., "Logical Physical Clocks", 2014).
+    /// A writer must assign a higher order than this: then consecutive events have increasing orders, although the clocks of two processes
+    /// differ (Kulkarni et al., "Logical Physical Clocks", 2014).
     pub(super) fn latest(&self) -> i64 {
         self.latest.load(Ordering::Relaxed)
     }
@@ -146,19 +144,19 @@ impl Progress {
         (shown.told, shown.last) = (Told::nothing(), VecDeque::new());
     }
 
-    /// What was shown up to now.
+    /// What was published up to now.
     pub(super) fn told(&self) -> Told {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).told
     }
 
-    /// Whether all that was shown since then is still known.
+    /// Whether everything published since then is still remembered.
     pub(super) fn remembers(&self, since: Told) -> bool {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).first_since(since).is_some()
     }
 
-    /// What came in for a user and is missing in a page that follows a plan, though it does not lie behind the page: what was shown since
-    /// the page before, and what was shown since the plan was made and lies behind the page before. Also what was shown up to now.
-    /// `None` where that is no longer known.
+    /// Events for a user that are missing in a page by a plan, although they belong to it or to an earlier one: those published since the
+    /// previous page, and those published since the plan was made that are after the previous page. Also what was published up to now.
+    /// `None` if that is no longer known.
     pub(super) fn late(
         &self,
         user: &UserName,
@@ -172,18 +170,18 @@ impl Progress {
         let first = planned.min(told);
         let late = shown.last.range(first..).enumerate().filter(|(n, last)| {
             let is_missing = first + n >= told || last.position > after;
-            is_missing && last.position <= end && comes_in(&last.conversation, &last.sender, user)
+            is_missing && last.position <= end && is_incoming(&last.conversation, &last.sender, user)
         });
         Some((late.map(|(_, last)| last.position.1).collect(), shown.told))
     }
 
-    /// Nothing was left.
+    /// The stream was read to its end.
     pub(super) fn read_to_the_end(&self) {
         self.passed.send_modify(|passed| passed.ends += 1);
     }
 
-    /// Waits until these events, which were just read, are published, and everything up to the ends of these logs, which were read
-    /// before them. Answers whether they are.
+    /// Waits until these events, which were just read, are published, and everything up to the ends of these logs, which were read before
+    /// them. Returns whether they are.
     pub(super) async fn has_shown<'e>(
         &self,
         collections: &Collections,
@@ -193,7 +191,7 @@ impl Progress {
         if !self.may_come(read.clone()) {
             return true;
         }
-        let settled = tokio::time::timeout(PATIENCE, self.settled(collections)).await.unwrap_or(false);
+        let settled = tokio::time::timeout(TIMEOUT, self.settled(collections)).await.unwrap_or(false);
         if settled {
             let read = read.map(|(event, _)| (&event.conversation, event.seq));
             self.note(heads.iter().map(|(conversation, seq)| (conversation, *seq)).chain(read));
@@ -203,7 +201,7 @@ impl Progress {
         settled
     }
 
-    /// These logs were shown up to there.
+    /// These logs were published up to there.
     fn note<'c>(&self, heads: impl Iterator<Item = (&'c ConversationId, u64)>) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         for (conversation, seq) in heads {
@@ -223,16 +221,16 @@ impl Progress {
     }
 
     async fn settled(&self, collections: &Collections) -> bool {
-        // Of whatever. A primary that was just elected takes the end of what it knows a majority to have for the end of everything;
-        // when it answers this, that holds what was read before.
+        // Any query will do. A newly elected primary considers the end of what it knows to be with a majority the end of everything; once
+        // it answers this, that includes what was read before.
         let question = collections.find(&collections.counters, doc! { "_id": "streams" }, None);
         if question.await.is_err() {
             return false;
         }
         let (mut passed, now) = (self.passed.subscribe(), collections.clock.now());
-        // The first end may belong to a question that was asked before.
+        // The first end may belong to an earlier request.
         let ends = passed.borrow().ends + 2;
-        // The sender is in our hands.
+        // Cannot fail otherwise: `self` owns the sender.
         let _ =
             passed.wait_for(|passed| passed.ends >= ends || now.is_some_and(|now| passed.time > now)).await;
         true
@@ -240,7 +238,7 @@ impl Progress {
 }
 
 impl Shown {
-    /// Which of the last events was the first to be shown since then.
+    /// The index of the first remembered event published since then.
     fn first_since(&self, since: Told) -> Option<usize> {
         let count = self.told.count.checked_sub(since.count).filter(|_| since.run == self.told.run)?;
         self.last.len().checked_sub(usize::try_from(count).ok()?)

@@ -1,4 +1,4 @@
-//! What is read of the logs.
+//! Queries of the logs.
 
 use std::collections::HashMap;
 
@@ -15,10 +15,10 @@ use super::edges::MANY;
 use super::unread::{Membership, memberships};
 use crate::store::{Range, StoreError};
 
-/// Queries at the same time.
+/// Concurrent queries.
 const PARALLEL: usize = 8;
 
-/// The places of these conversations that were given away before the log was taken back somewhere else and brought here.
+/// The highest `seq`s that these conversations had assigned before a restore elsewhere that was imported here.
 pub(super) async fn floors(
     collections: &Collections,
     conversations: impl Iterator<Item = &ConversationId>,
@@ -86,10 +86,10 @@ async fn summary(
     })
 }
 
-/// How far back in a conversation one looks for how its other user spells their name.
+/// How far back in a conversation to look for the other user's spelling of their name.
 const SPELLINGS: u64 = 64;
 
-/// The other user of a direct conversation, spelled as they spelled it lately or when they registered.
+/// The other user of a direct conversation, as they spelled their name recently or when they registered.
 async fn partner(collections: &Collections, last: &Event, user: &UserName) -> Result<UserName, StoreError> {
     if last.sender != *user {
         return Ok(last.sender.clone());
@@ -108,7 +108,7 @@ async fn partner(collections: &Collections, last: &Event, user: &UserName) -> Re
     UserName::stored(name).map_err(damaged)
 }
 
-/// A page of a conversation, and the places of its events in the order of all.
+/// A page of a conversation, with the orders of its events.
 pub(super) async fn events(
     collections: &Collections,
     conversation: &ConversationId,

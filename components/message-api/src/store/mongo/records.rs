@@ -1,4 +1,4 @@
-//! What is kept beside the logs and the cursors: users, the state of services.
+//! Users, and the state of services.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -15,7 +15,7 @@ use super::cursor_moves;
 use super::document::{damaged, number};
 use crate::store::{STATE_KEYS, StatePut, StoreError};
 
-/// Users whose skeletons are written with one command.
+/// Skeletons written with one command.
 const FILLED_AT_ONCE: i64 = 500;
 
 /// A write that a majority must confirm.
@@ -25,7 +25,7 @@ pub(super) async fn probe(collections: &Collections) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Updates one document, made where there is none. Answers whether it was made.
+/// Updates one document, or creates it. Returns whether it was created.
 pub(super) async fn upsert(
     collections: &Collections,
     collection: &Collection<Document>,
@@ -34,14 +34,14 @@ pub(super) async fn upsert(
 ) -> Result<bool, CallError> {
     let attempt = || collections.update(collection, doc! { "_id": &id }, update.clone(), true);
     let result = match attempt().await {
-        // Two made it at the same time; the second attempt finds it.
+        // Two processes created it at the same time; the second attempt finds it.
         Err(error) if error.is_duplicate_key() => attempt().await,
         result => result,
     };
     result.map(|result| result.upserted_id.is_some())
 }
 
-/// Notes that a user logged in. The first time, the user gets the next number.
+/// Registers a user who logged in. A new user gets the next number.
 pub(super) async fn register(collections: &Collections, user: RegisterUser) -> Result<(), StoreError> {
     let now = Timestamp::now().micros();
     let mut changed = doc! { "last_seen": now };
@@ -62,7 +62,7 @@ pub(super) async fn register(collections: &Collections, user: RegisterUser) -> R
     Ok(())
 }
 
-/// Registers somebody as they were registered elsewhere.
+/// Registers a user as in another store.
 pub(super) async fn import_user(collections: &Collections, user: &User) -> Result<(), StoreError> {
     let mut times = doc! { "$max": { "last_seen": user.last_seen.micros() }, "$min": { "first_seen": user.first_seen.micros() } };
     if let Some(address) = &user.address {
@@ -90,7 +90,7 @@ async fn next_ordinal(collections: &Collections) -> Result<i64, StoreError> {
     counter.get_i64("next").map_err(damaged)
 }
 
-/// Those who ever registered, behind this ordinal.
+/// Registered users after this number.
 pub(super) async fn users(collections: &Collections, after: u64, limit: usize) -> Result<Users, StoreError> {
     let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
     let in_order = FindOptions::builder().sort(doc! { "ordinal": 1 }).limit(most).build();
@@ -106,7 +106,7 @@ pub(super) async fn users(collections: &Collections, after: u64, limit: usize) -
     Ok(Users { users, last, more })
 }
 
-/// Others may write to the database: what is not a document of ours is named and left out, and the rest goes on.
+/// Others may write to the database: a foreign document is logged and skipped.
 pub(super) fn ours<T>(collection: &str, document: &Document, read: Result<T, StoreError>) -> Option<T> {
     let id = document.get("_id").map(ToString::to_string).unwrap_or_default();
     let name = |error: &StoreError| {
@@ -129,7 +129,7 @@ pub(super) async fn known(
     Ok(names)
 }
 
-/// Who registered first of those whose names look like this one and are others.
+/// The user who registered first among those with another name of the same skeleton.
 pub(super) async fn lookalike(
     collections: &Collections,
     name: &UserName,
@@ -140,7 +140,7 @@ pub(super) async fn lookalike(
     Ok(found.iter().find_map(|document| ours("users", document, user(document))).map(|user| user.name))
 }
 
-/// Notes what the names look like that were registered by a version which did not.
+/// Stores the skeletons of names registered by a version without them.
 pub(super) async fn fill_skeletons(collections: &Collections) -> Result<(), StoreError> {
     let mut after = String::new();
     loop {
@@ -150,7 +150,7 @@ pub(super) async fn fill_skeletons(collections: &Collections) -> Result<(), Stor
         let Some(last) = found.last() else { return Ok(()) };
         after = last.get_str("_id").map_err(damaged)?.to_owned();
         let change = |document: &Document| {
-            // What is no user of ours is left alone.
+            // A document that is no user is left alone.
             let (id, name) = (document.get_str("_id").ok()?, document.get_str("name").ok()?);
             let skeleton = UserName::stored(name).ok()?.skeleton();
             Some(doc! { "q": { "_id": id }, "u": { "$set": { "skeleton": &*skeleton } } })
@@ -170,7 +170,7 @@ fn user(document: &Document) -> Result<User, StoreError> {
     })
 }
 
-/// What a service keeps.
+/// The values of a service.
 pub(super) async fn state(
     collections: &Collections,
     owner: &UserName,
@@ -184,7 +184,7 @@ pub(super) async fn state(
     found.iter().map(entry).collect()
 }
 
-/// Keeps or forgets a value. Two processes that add keys at the same moment may together go a few past the limit.
+/// Sets or deletes a value. Two processes that add keys at the same time may together exceed the limit slightly.
 pub(super) async fn put_state(collections: &Collections, put: StatePut) -> Result<(), StoreError> {
     let (state, filter) = (&collections.state, doc! { "owner": put.owner.key(), "key": &put.key });
     let Some(value) = put.value else {

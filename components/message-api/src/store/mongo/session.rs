@@ -1,14 +1,12 @@
-//! Every read and write of the store, in sessions that know of each other: what is read is never older than what this process was
-//! told of before.
+//! The reads and writes of the store, in causally consistent sessions: no read returns a state older than what this process already knows.
 //!
-//! A majority's state is durable, not fresh. A primary that was just elected may not have learnt yet that what the one before it had
-//! confirmed is with a majority; then it leaves that out of what it answers, and whoever relied on finding it would never be told of
-//! it. So each read carries the latest time of the servers' log that is known here, and a server answers once a majority has
-//! everything up to there (MongoDB's causal consistency: `afterClusterTime`). Known are the times of what the change stream showed,
-//! of what was confirmed to a writer, and of what was read; and from the beginning, that of the write which every process begins
-//! with: whatever any process had confirmed before lies before that.
+//! A majority's state is durable, but not necessarily fresh. A newly elected primary may not know yet that a majority has what its
+//! predecessor had confirmed; then it omits that from its answers, and a reader that relied on finding it would miss it. So each read has
+//! the latest known time of the servers' log, and a server answers once a majority has everything up to there (MongoDB's causal
+//! consistency: `afterClusterTime`). Known are the times of what the change stream published, of what a writer had confirmed, and of what
+//! was read; and from the beginning that of each process's first write, which follows whatever any process had confirmed before.
 //!
-//! A standalone server tells no times, and is asked for none.
+//! A standalone server has no such times.
 
 use std::time::Duration;
 
@@ -25,13 +23,13 @@ use serde::de::DeserializeOwned;
 use super::call::{self, CallError};
 use super::collections::Collections;
 
-/// How long a server tries to answer. As for writes: a majority that takes longer is not there.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Documents in one answer of a server, which is at most 16 MiB in any case. Left to itself a server begins with 101.
+/// Time limit for a server to answer. As for writes: after this a majority is unavailable.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Documents per batch of a server's answer, which is at most 16 MiB anyway. The server's default is 101 for the first batch.
 const ANSWER: u32 = 16 * 1024;
 
 impl Collections {
-    /// All that a query finds; the query bounds it.
+    /// All results of a query, which bounds their number.
     pub(super) async fn find<T: DeserializeOwned + Send + Sync + Unpin + 'static>(
         &self,
         from: &Collection<T>,
@@ -40,7 +38,7 @@ impl Collections {
     ) -> Result<Vec<T>, CallError> {
         let (from, clock, mut options) =
             (from.clone(), self.clock.clone(), options.into().unwrap_or_default());
-        options.max_time = Some(PATIENCE);
+        options.max_time = Some(TIMEOUT);
         options.batch_size = Some(ANSWER);
         call::call(async move {
             let mut session = clock.session(from.client()).await?;
@@ -52,7 +50,7 @@ impl Collections {
         .await
     }
 
-    /// All that a pipeline yields; the pipeline bounds it.
+    /// All results of a pipeline, which bounds their number.
     pub(super) async fn aggregate<T: Send + Sync + 'static>(
         &self,
         from: &Collection<T>,
@@ -61,7 +59,7 @@ impl Collections {
         let (from, clock) = (from.clone(), self.clock.clone());
         call::call(async move {
             let mut session = clock.session(from.client()).await?;
-            let asking = from.aggregate(pipeline).max_time(PATIENCE).batch_size(ANSWER);
+            let asking = from.aggregate(pipeline).max_time(TIMEOUT).batch_size(ANSWER);
             let mut found = asking.session(&mut session).await?;
             let all = found.stream(&mut session).try_collect().await?;
             clock.learn(&session);
@@ -70,7 +68,7 @@ impl Collections {
         .await
     }
 
-    /// How many documents there are, counted up to `most`.
+    /// The number of documents, counted up to `most`.
     pub(super) async fn count<T: Send + Sync + 'static>(
         &self,
         of: &Collection<T>,
@@ -80,7 +78,7 @@ impl Collections {
         let (of, clock) = (of.clone(), self.clock.clone());
         call::call(async move {
             let mut session = clock.session(of.client()).await?;
-            let counting = of.count_documents(filter).max_time(PATIENCE).session(&mut session);
+            let counting = of.count_documents(filter).max_time(TIMEOUT).session(&mut session);
             let count = counting.optional(most, |counting, most| counting.limit(most)).await?;
             clock.learn(&session);
             Ok(count)
@@ -88,7 +86,7 @@ impl Collections {
         .await
     }
 
-    /// Inserts documents, in order or each by itself.
+    /// Inserts documents, in order or independently.
     pub(super) async fn insert<T: Serialize + Send + Sync + 'static>(
         &self,
         into: &Collection<T>,
@@ -107,7 +105,7 @@ impl Collections {
         .await
     }
 
-    /// Updates one document; `upsert` makes it where there is none.
+    /// Updates one document; `upsert` creates it if it does not exist.
     pub(super) async fn update<T: Send + Sync + 'static>(
         &self,
         of: &Collection<T>,
@@ -125,7 +123,6 @@ impl Collections {
         .await
     }
 
-    /// Deletes one document.
     pub(super) async fn delete<T: Send + Sync + 'static>(
         &self,
         from: &Collection<T>,
@@ -142,7 +139,7 @@ impl Collections {
     }
 }
 
-/// Some documents were refused, and a majority has the others.
+/// Some documents were rejected, and a majority has the others.
 fn confirms_the_rest(error: &Error) -> bool {
     matches!(&*error.kind, ErrorKind::InsertMany(failure) if failure.write_concern_error.is_none())
 }

@@ -1,12 +1,12 @@
-//! The one change stream of this process: how it hears of what is stored, by whomever.
+//! The change stream of this process, which reports what any process has stored.
 //!
-//! On a replica set everything on the feed comes from here, this process's own events too, so that there is nothing to merge: the
-//! stream shows each insert once, in the order of the server's log, and only when a majority has it. A place in a conversation is
-//! written after the one before it was confirmed, so that order is the order of `seq` in each conversation.
+//! On a replica set everything on the feed comes from here, including this process's own events, so that nothing must be merged: the stream
+//! has each insert once, in the order of the server's log, and only when a majority has it. A `seq` is written after the previous one was
+//! confirmed, so that this is the order of `seq` in each conversation.
 //!
-//! The life of a stream: it is opened, then [`barrier`] makes sure that whatever it does not show can be read from the store. When
-//! it breaks, it is opened again at its token. When the server no longer knows the token, a new one is opened and the feed begins a
-//! new epoch: its readers go to the store for what lies between. What has been shown is noted in a [`Progress`](super::progress).
+//! The life of a stream: it is opened, then [`barrier`] ensures that whatever it does not show can be read from the store. When it breaks,
+//! it is resumed at its token. If the server no longer knows the token, a new stream is opened and the feed begins a new epoch: its readers
+//! read from the store what is between. What has been published is recorded in a [`Progress`](super::progress).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,18 +24,18 @@ use super::document::{EventDocument, Placed, damaged};
 use super::progress::Progress;
 use crate::store::{Committed, StoreError};
 
-/// How long the server holds an idle question back.
+/// How long the server delays the answer to an idle request.
 const AWAIT: Duration = Duration::from_millis(100);
 /// Events that are published together.
 const CHUNK: usize = 256;
-/// Between two attempts to open a stream.
+/// The first pause between attempts to open a stream.
 const RETRY_BASE: Duration = Duration::from_millis(50);
-/// A server that is back is noticed within this time.
+/// The longest pause between attempts.
 const RETRY_CAP: Duration = Duration::from_secs(1);
 
 type Changes = ChangeStream<ChangeStreamEvent<Document>>;
 
-/// The task and all it owns.
+/// The task and its state.
 pub(super) struct Follower {
     collections: Collections,
     committed: Arc<dyn Committed>,
@@ -46,16 +46,16 @@ pub(super) struct Follower {
 
 /// Why a stream ended.
 enum End {
-    /// It can be resumed, as far as we know.
+    /// It can probably be resumed.
     Broken(Error),
-    /// What it would show next is no longer there.
+    /// Its next events are no longer available.
     Lost(Error),
     /// The collection was dropped or renamed.
     Dropped,
 }
 
 impl Follower {
-    /// Opens the stream; what is stored from now on is published once the follower runs. `None` on a server that has no streams.
+    /// Opens the stream; events stored from now on are published once the follower runs. `None` on a server without streams.
     pub(super) async fn open(
         collections: Collections,
         committed: Arc<dyn Committed>,
@@ -69,7 +69,7 @@ impl Follower {
         Ok(Some(Self { collections, committed, changes, progress, stop }))
     }
 
-    /// Publishes until it is told to stop.
+    /// Publishes until it is stopped.
     pub(super) async fn run(mut self) {
         while let Err(end) = self.follow().await {
             let token = self.changes.resume_token();
@@ -92,7 +92,7 @@ impl Follower {
         }
     }
 
-    /// Publishes what comes. Ends well when it is told to stop.
+    /// Publishes events. Returns `Ok` when it is stopped.
     async fn follow(&mut self) -> Result<(), End> {
         while !self.stop.is_cancelled() {
             let mut chunk = Vec::new();
@@ -108,7 +108,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Takes what is there. Answers whether there may be more of it.
+    /// Takes available events. Returns whether there may be more.
     async fn fill(&mut self, chunk: &mut Vec<Placed>) -> Result<bool, End> {
         while chunk.len() < CHUNK {
             match self.changes.next_if_any().await {
@@ -148,7 +148,7 @@ impl Follower {
         }
     }
 
-    /// A new stream from now on. Only when it is there are the readers sent to the store: what they do not find there, it shows.
+    /// Opens a new stream. Readers are sent to the store only after that, so that the stream has what they do not find there.
     async fn start_again(&mut self) {
         let mut backoff = Backoff::new(RETRY_BASE, RETRY_CAP);
         while !self.stop.is_cancelled() {
@@ -172,7 +172,7 @@ impl Follower {
     }
 }
 
-/// A member of a replica set, or a router in front of some.
+/// Whether the server is a member of a replica set, or a router.
 async fn has_streams(collections: &Collections) -> Result<bool, CallError> {
     let admin = collections.events.client().database("admin");
     let hello = call::call(async move { admin.run_command(doc! { "hello": 1 }).await }).await?;
@@ -195,15 +195,14 @@ async fn open_stream(collections: &Collections, token: Option<ResumeToken>) -> R
     .await
 }
 
-/// A write that a majority confirms, and with it everything before it. A stream begins at the end of the server's log, where there
-/// may be events that no majority has yet: neither the stream shows them, nor would a reader find them without this. Readers look
-/// past its time from now on.
+/// A write that a majority confirms, together with everything before it. A stream begins at the end of the server's log, where there may be
+/// events without a majority: neither would the stream show them, nor would a reader find them without this. Later reads wait for its time.
 async fn barrier(collections: &Collections) -> Result<(), CallError> {
     let (stream, update) = (doc! { "_id": "streams" }, doc! { "$inc": { "opened": 1_i64 } });
     collections.update(&collections.counters, stream, update, true).await.map(drop)
 }
 
-/// An event that cannot be read is left out: the next one's `seq` shows that there is one, and reading it says what is wrong.
+/// An event that cannot be parsed is skipped: the next `seq` reveals the gap, and reading it reports the error.
 fn event(document: Document) -> Option<Placed> {
     let parsed = bson::deserialize_from_document::<EventDocument>(document);
     let parsed = parsed.map_err(damaged).and_then(EventDocument::into_placed);

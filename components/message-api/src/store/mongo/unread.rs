@@ -1,8 +1,8 @@
-//! How much of each conversation a user has not seen.
+//! The number of unread messages per conversation.
 //!
-//! Who is in a conversation is said by its entry, `members`; where they are in it by their cursor: `seen`, its order `seen_at`, and
-//! `incoming`, how many messages had come in for them up to there. All three grow along the log. So what is unread is what came in up to the
-//! head, less that: no event is read for it but the head, and nothing is written for a member when somebody says something.
+//! Membership is in the conversation's entry, `members`; the position in the cursor: `seen`, its order `seen_at`, and `incoming`, the
+//! number of messages for the user up to there. All three increase along the log. So the number of unread messages is that of messages up
+//! to the head, minus `incoming`: no event but the head is read for it, and nothing is written per member when a message is stored.
 
 use std::collections::HashMap;
 
@@ -21,28 +21,28 @@ use super::numbering;
 use super::records::ours;
 use crate::store::StoreError;
 
-/// A user in a conversation that has events.
+/// A user in a conversation with events.
 #[derive(Debug, Clone)]
 pub(super) struct Membership {
     pub(super) conversation: ConversationId,
     pub(super) head: Head,
     pub(super) cursor: Cursor,
-    /// The events before this one were removed.
+    /// Events before this one were deleted.
     begin: i64,
     pub(super) unread: u64,
 }
 
-/// How far a user has seen a conversation.
+/// A user's cursor in a conversation.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Cursor {
     pub(super) seq: i64,
-    /// The place of that event in the order of all conversations' events.
+    /// The order of that event.
     pub(super) order: i64,
-    /// `None` where an earlier version moved it.
+    /// `None` if an earlier version moved it.
     incoming: Option<i64>,
 }
 
-/// All of a user's conversations that have events.
+/// All of a user's conversations with events.
 pub(super) async fn memberships(
     collections: &Collections,
     user: &UserName,
@@ -116,7 +116,7 @@ async fn count_cursors(
     Ok(())
 }
 
-/// Where the beginning of a log was removed and the cursor lies before what is left, counts from there on.
+/// If the beginning of a log was deleted and the cursor is before the rest, counts from there on.
 async fn skip_removed(
     collections: &Collections,
     user: &UserName,
@@ -135,7 +135,7 @@ async fn skip_removed(
     }
     for each in &mut before {
         let Some(first) = firsts.get(&each.conversation) else { continue };
-        let came_in = |counted: Counted| counted.came_in_for(&each.conversation, user.key());
+        let came_in = |counted: Counted| counted.received_by(&each.conversation, user.key());
         let own = first.sender == user.key() && !each.conversation.is_note_to_self();
         let removed = first.counted.map_or(0, came_in) - i64::from(!own);
         each.count(user, removed);
@@ -144,14 +144,14 @@ async fn skip_removed(
 }
 
 impl Cursor {
-    /// Nothing is seen.
+    /// Nothing is read.
     const START: Self = Self { seq: 0, order: 0, incoming: Some(0) };
 }
 
 impl Membership {
-    /// Counts what came in behind the cursor, and behind as many as were `removed`.
+    /// Counts the messages after the cursor, and after `removed` deleted ones.
     fn count(&mut self, user: &UserName, removed: i64) {
-        let all = self.head.counted.came_in_for(&self.conversation, user.key());
+        let all = self.head.counted.received_by(&self.conversation, user.key());
         let seen = self.cursor.incoming.unwrap_or(0).max(removed);
         self.unread = u64::try_from(all - seen).unwrap_or(0);
     }

@@ -1,11 +1,10 @@
-//! What a user has not seen, page by page.
+//! Unread messages in pages.
 //!
-//! Pages follow the time of the events, and that is not quite the order in which they are stored: where two processes write, one
-//! whose clock is behind may store an event that lies before the end of a page which was read already. The next page would hold what
-//! follows it in its conversation, and whoever was shown that would never be shown the event itself. So a page also holds what the
-//! change stream has shown since the page before and lies before its end, and what it has shown since its [`Plan`] was made and lies
-//! within the page ([`Progress::late`]). Where that cannot be told, for the stream stands still or is another one, the next page is the
-//! first one again.
+//! Pages are in the order of events, which is not exactly that in which they are stored: if two processes write, one whose clock is behind
+//! may store an event that belongs to a page that was already read. The next page would contain what follows it in its conversation, and a
+//! client that was shown that would never be shown the event itself. So a page also contains what the change stream has published since the
+//! previous page and belongs to that, and what it has published since its [`Plan`] was made and belongs to this page ([`Progress::late`]).
+//! If that is unknown, because the stream is stalled or was replaced, the next page is the first one again.
 
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
@@ -21,11 +20,11 @@ use super::plan::{Plan, Plans, Sources};
 use super::progress::{Position, Progress, START, Told, long_ago};
 use crate::store::{StoreError, Unseen};
 
-/// A place in the order in which unseen events are handed over: `AT-ID`, and then `-RUN-COUNT` where there is a change stream.
+/// A position in the order of delivery: `AT-ID`, followed by `-RUN-COUNT` if there is a change stream.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     position: Position,
-    /// What the stream had shown when the page that ends here was complete.
+    /// What the stream had published when the page that ends here was complete.
     told: Option<Told>,
 }
 
@@ -62,18 +61,18 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// A page as it was read.
+/// A page as read.
 struct Page {
     events: Vec<Placed>,
     end: Position,
     more: bool,
-    /// What the stream had shown before its plan was made.
+    /// What the stream had published before its plan was made.
     planned: Option<Told>,
-    /// How far logs went, if that was asked for this page.
+    /// The ends of logs, if they were read for this page.
     heads: Vec<(ConversationId, u64)>,
 }
 
-/// The page behind `after`.
+/// The page after `after`.
 pub(super) async fn unseen(
     collections: &Collections,
     plans: &Plans,
@@ -101,7 +100,7 @@ pub(super) async fn unseen(
     }
 }
 
-/// The page behind `after`, by a plan that was made before where others follow it, and else by a new one.
+/// The page after `after`: by an existing plan if further pages follow, otherwise by a new one.
 async fn read(
     collections: &Collections,
     plans: &Plans,
@@ -114,7 +113,7 @@ async fn read(
         (Some(progress), Some(told)) => progress.remembers(told),
         (None, _) | (_, None) => true,
     };
-    // Whoever begins is told how it is now.
+    // A first page shows the current state.
     let kept = if after > START { plans.get(user, after, limit) } else { None };
     if let Some(plan) = kept.filter(is_usable) {
         return Page::read(collections, &plan, after, limit).await?.without_seen(collections, user).await;
@@ -134,7 +133,7 @@ async fn read(
     Ok(Page { heads, ..page })
 }
 
-/// How far the user has seen some conversations now.
+/// The user's current cursors in some conversations.
 async fn cursors_of<'c>(
     collections: &Collections,
     user: &UserName,
@@ -174,7 +173,7 @@ impl Page {
         Self::of(found.into_iter(), (end, more, plan.told))
     }
 
-    /// Of these events; it ends there, or behind the last of them.
+    /// Of these events; it ends there, or after the last of them.
     fn of(
         found: impl Iterator<Item = EventDocument>,
         (end, more, planned): (Position, bool, Option<Told>),
@@ -191,7 +190,7 @@ impl Page {
         self.events.sort_by_key(|placed| (placed.order, placed.event.id));
     }
 
-    /// Leaves out what was seen since the plan was made.
+    /// Removes what was read since the plan was made.
     async fn without_seen(mut self, collections: &Collections, user: &UserName) -> Result<Self, StoreError> {
         let conversations = self.events.iter().map(|placed| placed.event.conversation.as_str());
         let seen = cursors_of(collections, user, conversations).await?;
@@ -201,7 +200,7 @@ impl Page {
         Ok(self)
     }
 
-    /// Puts what was stored late where it belongs.
+    /// Inserts events that were stored late.
     async fn add(
         &mut self,
         collections: &Collections,
@@ -225,7 +224,7 @@ impl Page {
     }
 
     fn finish(self, told: Option<Told>) -> Unseen {
-        // Nobody's clock is so far behind.
+        // No clock is so far behind.
         let told = told.filter(|_| self.end.0 > long_ago());
         let end = Place { position: self.end, told }.to_string();
         let events = self.events.into_iter().map(|placed| placed.event).collect();

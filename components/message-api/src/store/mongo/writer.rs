@@ -1,12 +1,12 @@
-//! The one task that appends. The life of a batch:
+//! The only task that appends. The life of a batch:
 //!
-//! * A caller puts it in the queue and waits. The task takes it together with whatever else queued up while the last insert ran.
-//! * Each draft gets the next place in its conversation and one ordered `insert_many` writes them all, so at most one insert of
-//!   this process is under way, and a log cannot get a hole: what follows a failed document was not tried.
-//! * A place that is taken means that another process wrote: the head is read again. A client id that is taken means that the
-//!   draft was stored before. After any other error nothing is known, so heads are forgotten and the client ids looked up.
-//! * What was confirmed is published where no change stream does it, then the callers are answered. A caller gets an error when the fate of one of its drafts
-//!   is not known in the end; sending them again tells.
+//! * A caller queues it and waits. The task takes it together with everything that was queued during the last insert.
+//! * Each draft gets the next `seq` in its conversation, and one ordered `insert_many` writes them all: at most one insert of this process
+//!   is in flight, and a log cannot get a gap, because documents after a failed one are not tried.
+//! * If a `seq` is taken, another process wrote: the head is read again. If a client id is taken, the draft was stored before. After any
+//!   other error the outcome is unknown, so heads are forgotten and client ids looked up.
+//! * Confirmed events are published if there is no change stream, then the callers are answered. A caller gets an error if the outcome of
+//!   one of its drafts remains unknown; sending them again resolves that.
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -28,18 +28,18 @@ use super::progress::Progress;
 use super::query;
 use crate::store::{COMMITS, Committed, StoreError};
 
-/// Batches that wait.
+/// Batches in the queue.
 pub(super) const QUEUE: usize = 256;
-/// Documents in one insert. More only makes the first wait for the last.
+/// Documents per insert. More would only delay the first of them.
 const INSERT: usize = 100;
-/// So many heads are remembered, the ones used last.
+/// The number of heads remembered, most recently used.
 const HEADS: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
-/// How long a group is tried before its callers are told that it does not work now; less than they wait.
-const PATIENCE: Duration = Duration::from_secs(6);
-/// After losing a place to another process we wait up to so long for each time it was lost: what took the place is seen only once
-/// a majority has it, and two that wait differently do not collide for ever.
+/// Time limit for a group before its callers get an error; less than their own timeout.
+const TIMEOUT: Duration = Duration::from_secs(6);
+/// After losing a `seq` to another process, the maximum wait per loss: the winner becomes visible only once a majority has it, and random
+/// waits avoid repeated collisions.
 const BACKOFF: Duration = Duration::from_millis(4);
-/// Drafts of unknown fate that are remembered, to publish them when they turn out to be stored.
+/// Drafts with unknown outcome that are remembered, to be published if they turn out to be stored.
 const UNKNOWN: usize = 8192;
 
 /// Drafts of one caller.
@@ -48,26 +48,26 @@ pub(super) struct Batch {
     pub(super) reply: oneshot::Sender<Result<Vec<Appended>, StoreError>>,
 }
 
-/// Who sent what: unique over all events.
+/// Sender and client id: unique over all events.
 type SentKey = (String, String);
 
-/// The task and all it owns.
+/// The task and its state.
 pub(super) struct Writer {
     collections: Collections,
-    /// Who hears of it, where there is no change stream.
+    /// Publishes events, if there is no change stream.
     committed: Option<Arc<dyn Committed>>,
-    /// What the others stored, where there is a change stream.
+    /// The progress of the change stream, if there is one.
     progress: Option<Arc<Progress>>,
     /// The ends of logs, confirmed by a majority.
     heads: LruCache<ConversationId, Head>,
-    /// Bound: [`UNKNOWN`]. Overflow: all are forgotten; readers of the feed then find those events by the gap they leave.
+    /// Bound: [`UNKNOWN`]. Overflow: all are forgotten; readers of the feed then detect those events by the gap.
     unknown: HashSet<SentKey>,
     last_order: i64,
-    /// Whether what is stored is told to anybody.
+    /// Whether stored events are published.
     news: bool,
 }
 
-/// What became of the drafts of one insert, by their place in it.
+/// The results of the drafts of one insert, by index.
 struct Group<'d> {
     drafts: Vec<&'d Draft>,
     results: Vec<Option<Appended>>,
@@ -84,19 +84,19 @@ impl Writer {
         Self { collections, committed, progress, heads, unknown, last_order: 0, news: true }
     }
 
-    /// What it stores was said long ago.
-    pub(super) fn without_news(self) -> Self {
+    /// Does not publish what it stores.
+    pub(super) fn unpublished(self) -> Self {
         Self { news: false, ..self }
     }
 
-    /// Writes these, outside of any queue.
+    /// Writes these drafts without the queue.
     pub(super) async fn write_now(&mut self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.write(vec![Batch { drafts, reply }]).await;
         answer.await.map_err(|_| StoreError::unavailable("the writer ended badly"))?
     }
 
-    /// Writes until the queue is closed and empty.
+    /// Runs until the queue is closed and empty.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Batch>) {
         while let Some(first) = queue.recv().await {
             let mut size = first.drafts.len();
@@ -141,7 +141,7 @@ impl Writer {
                     .clone()
                     .unwrap_or_else(|| StoreError::unavailable("another writer was faster each time"))
             });
-            // A caller that went away is not told.
+            // The caller may have disconnected.
             let _ = batch.reply.send(answer);
         }
     }
@@ -163,7 +163,7 @@ impl Writer {
                 tokio::time::sleep(jittered(BACKOFF * attempts)).await;
             }
             attempts += 1;
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > TIMEOUT {
                 return Err(StoreError::unavailable("MongoDB did not confirm the messages in time"));
             }
             let documents = self.place(group, &pending).await?;
@@ -172,7 +172,7 @@ impl Writer {
         }
     }
 
-    /// Gives each pending draft the next place in its conversation.
+    /// Gives each pending draft the next `seq` in its conversation.
     async fn place(
         &mut self,
         group: &Group<'_>,
@@ -186,19 +186,19 @@ impl Writer {
             let cached = self.heads.get(&draft.conversation).copied();
             let end = ends.entry(draft.conversation.clone()).or_insert(cached.unwrap_or_default());
             let now = Timestamp::now().micros();
-            // Growing over all conversations too, so that a batch is handed over in its order, and whoever reads page by page is
-            // given nothing that belongs before the pages that they have. People are shown `now`.
+            // Increasing over all conversations too, so that a batch is delivered in its order, and a reader of pages gets nothing that
+            // belongs to earlier ones. Users are shown `now`.
             let order = now.max(end.order + 1).max(self.last_order + 1).max(others + 1);
             self.last_order = order;
             let counted = end.counted.followed_by(&draft.conversation, draft.sender.key());
             *end = Head { seq: end.seq + 1, order, counted };
             let document = EventDocument::new(draft, end.seq, order, now, counted);
-            documents.push(if self.news { document } else { document.without_news() });
+            documents.push(if self.news { document } else { document.unpublished() });
         }
         Ok(documents)
     }
 
-    /// Reads the heads that are not remembered, and makes conversations that are not there.
+    /// Reads the heads that are not remembered, and creates missing conversations.
     async fn read_heads(&mut self, group: &Group<'_>, pending: &[usize]) -> Result<(), StoreError> {
         let mut missing = HashSet::new();
         for draft in pending.iter().map(|index| group.drafts[*index]) {
@@ -224,7 +224,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Before its first event, so that a conversation that has events is always found by its members.
+    /// Before its first event, so that the members always find a conversation with events.
     async fn start_conversations(&self, new: Vec<bson::Document>) -> Result<(), StoreError> {
         if new.is_empty() {
             return Ok(());
@@ -236,7 +236,7 @@ impl Writer {
         }
     }
 
-    /// Inserts, and notes what was confirmed. Answers whether the rest must be looked up before it is tried again.
+    /// Inserts, and records what was confirmed. Returns whether the rest must be looked up before it is tried again.
     async fn insert(
         &mut self,
         group: &mut Group<'_>,
@@ -253,7 +253,7 @@ impl Writer {
                         error = kit::failure::chain(error),
                         "an insert failed; looking up what it did"
                     );
-                    self.doubt(group, pending);
+                    self.forget_assumptions(group, pending);
                     (0, true)
                 }
             },
@@ -269,14 +269,14 @@ impl Writer {
         if inserted.is_err()
             && let Some(index) = pending.get(confirmed)
         {
-            // Where another process took the place, the head we knew is an old one.
+            // If another process took the `seq`, the head we knew is outdated.
             self.heads.pop(&group.drafts[*index].conversation);
         }
         Ok(look_up)
     }
 
-    /// Forgets what was assumed about the logs of these drafts, and remembers that nobody knows whether they are stored.
-    fn doubt(&mut self, group: &Group<'_>, pending: &[usize]) {
+    /// Forgets assumptions about the logs of these drafts, and marks their outcome as unknown.
+    fn forget_assumptions(&mut self, group: &Group<'_>, pending: &[usize]) {
         if self.unknown.len() + pending.len() > UNKNOWN {
             self.unknown.clear();
         }
@@ -286,7 +286,7 @@ impl Writer {
         }
     }
 
-    /// Finds which of the pending drafts are stored. Those whose fate was unknown are published now.
+    /// Finds which of the pending drafts are stored. Those whose outcome was unknown are published now.
     async fn look_up(&mut self, group: &mut Group<'_>) -> Result<(), StoreError> {
         let pending = group.pending();
         let keys = pending
@@ -344,7 +344,7 @@ impl Group<'_> {
     }
 }
 
-/// Between nothing and `most`. The clock's last digits are random enough for two processes to differ.
+/// Between zero and `most`. The clock's last digits are random enough to distinguish two processes.
 fn jittered(most: Duration) -> Duration {
     let digits = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos() / 64 % 1024);
     most * digits / 1024
@@ -364,8 +364,8 @@ fn appended(event: &Event, duplicate: bool) -> Appended {
     }
 }
 
-/// Where an insert stopped at a taken key, and whether that was a client id. `None` when the error is of another kind, or a
-/// majority did not confirm what went before.
+/// Where an insert stopped at a taken key, and whether that was a client id. `None` if the error is of another kind, or a majority did not
+/// confirm the documents before it.
 fn first_duplicate(error: &CallError) -> Option<(usize, bool)> {
     let CallError::Driver(error) = error else { return None };
     let ErrorKind::InsertMany(failure) = &*error.kind else { return None };
@@ -373,6 +373,6 @@ fn first_duplicate(error: &CallError) -> Option<(usize, bool)> {
         return None;
     }
     let first = failure.write_errors.as_ref()?.first()?;
-    // The message names the index; where it is cut, looking up is right in either case.
+    // The message names the index; if it is truncated, looking up is correct in either case.
     (first.code == DUPLICATE_KEY).then(|| (first.index, !first.message.contains("index: log ")))
 }

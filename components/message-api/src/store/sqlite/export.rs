@@ -1,4 +1,4 @@
-//! What is read of the file when all of it is wanted.
+//! Queries that read the whole file.
 
 use protocol::api::CursorMove;
 use protocol::native::Device;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::row;
 use crate::store::StatePut;
 
-/// The conversations behind `after`, in order of their keys.
+/// The conversations after `after`, in order of their keys.
 pub(super) fn all_conversations(
     connection: &Connection,
     after: Option<&ConversationId>,
@@ -21,14 +21,14 @@ pub(super) fn all_conversations(
     query.query_map(params![after, limit], |row| row::parse(row, 0, ConversationId::parse))?.collect()
 }
 
-/// Up to where a conversation's places were given away before a restore took its log back.
+/// The highest `seq` that a conversation had assigned before a restore.
 pub(super) fn floor(connection: &Connection, conversation: &ConversationId) -> rusqlite::Result<u64> {
     let mut query = connection.prepare_cached("SELECT floor FROM conversations WHERE key = ?1")?;
     let floor = query.query_row([conversation.as_str()], |row| row.get(0)).optional()?;
     Ok(floor.unwrap_or(0))
 }
 
-/// Users' own cursors in a conversation, then those of their devices.
+/// Users' cursors in a conversation, then those of their devices.
 pub(super) fn cursors(
     connection: &Connection,
     conversation: &ConversationId,
@@ -54,7 +54,7 @@ pub(super) fn cursors(
     query.query_map([conversation.as_str()], cursor)?.collect()
 }
 
-/// What services keep behind this owner and key, in their order.
+/// The values of services after this owner and key, in order.
 pub(super) fn all_state(
     connection: &Connection,
     after: Option<(UserName, String)>,
@@ -71,7 +71,7 @@ pub(super) fn all_state(
     query.query_map(params![owner, key, limit], put)?.collect()
 }
 
-/// Which log the file holds.
+/// The id of the file's log.
 pub(super) fn log(connection: &Connection) -> rusqlite::Result<Uuid> {
     connection
         .query_row("SELECT value FROM meta WHERE key = 'log'", [], |row| row.get(0).map(Uuid::from_bytes))

@@ -1,4 +1,4 @@
-//! Opens the database file: whether it is ours, of which version, and why not; and makes sure that what is found in it is on the disk.
+//! Opens the database file, checks its application and version, and makes sure that what is found in it is on the disk.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -13,15 +13,19 @@ use super::files;
 use super::migration;
 use super::open_error::SqliteOpenError;
 use super::schema::{self, PAGE_SIZE, Version};
-use crate::store::Tell;
+use crate::store::ReportProgress;
 
-/// Another process holds the file only for moments: a backup, or somebody looking into it. Whoever waits longer is told, and the
-/// supervisor within five seconds.
+/// Other processes hold the file only briefly: a backup, or somebody who inspects it. After this time a waiting caller gets an error, and
+/// the supervisor within five seconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-/// More prepared statements than there are in this program.
+/// More than the number of prepared statements in this program.
 const STATEMENTS: usize = 64;
-/// Opens the file for writing, makes it where there is none, and migrates an older one; `tell` hears how far that is.
-pub(super) fn open(path: &Path, durability: Durability, tell: &Tell) -> Result<Connection, SqliteOpenError> {
+/// Opens the file for writing, creates it if it does not exist, and migrates an older one with its progress reported to `tell`.
+pub(super) fn open(
+    path: &Path,
+    durability: Durability,
+    tell: &ReportProgress,
+) -> Result<Connection, SqliteOpenError> {
     let sqlite = |error| SqliteOpenError::from_sqlite(path, error);
     let mut connection = connect(path).map_err(sqlite)?;
     let version = schema::version(&connection).map_err(sqlite)?;
@@ -46,27 +50,26 @@ pub(super) fn open(path: &Path, durability: Durability, tell: &Tell) -> Result<C
         schema::create(&mut connection).map_err(sqlite)?;
     }
     if durability == Durability::Fsync {
-        distrust_log(&mut connection, path)?;
+        rewrite_log(&mut connection, path)?;
     }
     Ok(connection)
 }
 
-/// Writes the log again as it is, and to the disk.
+/// Rewrites the write-ahead log with the same content, and syncs it.
 ///
-/// After a failed fsync the system may take for written what is in its memory only (Rebello et al., "Can Applications Recover from
-/// fsync Failures?"), and the next fsync says that all is well. What a crashed process had in the log, or a failed commit left there,
-/// would then be found, and acknowledged when it is sent again, without being on the disk. Written again it is new to the system.
-/// Meanwhile we hold the lock of writers, so nobody else changes the log.
-fn distrust_log(connection: &mut Connection, path: &Path) -> Result<(), SqliteOpenError> {
+/// After a failed fsync the system may consider pages written that are only in its memory (Rebello et al., "Can Applications Recover from
+/// fsync Failures?"), and the next fsync succeeds. What a crashed process or a failed commit left in the log would then be found, and
+/// acknowledged when it is sent again, without being on the disk. Rewritten pages are dirty again. Meanwhile we hold the writers' lock, so
+/// nobody else changes the log.
+fn rewrite_log(connection: &mut Connection, path: &Path) -> Result<(), SqliteOpenError> {
     let sqlite = |error| SqliteOpenError::from_sqlite(path, error);
     let fence = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
-    write_again(&files::log_of(path))
-        .map_err(|source| SqliteOpenError::Log { path: path.to_owned(), source })?;
+    rewrite(&files::log_of(path)).map_err(|source| SqliteOpenError::Log { path: path.to_owned(), source })?;
     fence.rollback().map_err(sqlite)
 }
 
-/// SQLite holds no lock on this file, so closing it gives none up.
-fn write_again(log: &Path) -> std::io::Result<()> {
+/// SQLite holds no lock on this file, so closing it releases none.
+fn rewrite(log: &Path) -> std::io::Result<()> {
     let file = match OpenOptions::new().read(true).write(true).open(log) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         opened => opened?,
@@ -85,8 +88,8 @@ fn write_again(log: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Makes the file where there is none, and sees to it that only its owner may read what is said: it is made by us rather than by
-/// SQLite, which gives its other files the same mode. One that was made elsewhere, and the log beside it, get that mode, too.
+/// Creates the file if it does not exist, readable by its owner alone: created here and not by SQLite, which gives its other files the same
+/// mode. A file that was made elsewhere, and its log, get that mode too.
 pub(super) fn create(path: &Path) -> Result<(), SqliteOpenError> {
     let not_writable =
         |source| SqliteOpenError::NotWritable { path: path.to_owned(), source: Box::new(source) };
@@ -94,7 +97,7 @@ pub(super) fn create(path: &Path) -> Result<(), SqliteOpenError> {
     match opened {
         Ok(file) => {
             make_private(&file).map_err(not_writable)?;
-            // SQLite holds no lock on the log, so closing it gives none up.
+            // SQLite holds no lock on the log, so closing it releases none.
             match OpenOptions::new().append(true).open(files::log_of(path)) {
                 Ok(log) => make_private(&log).map_err(not_writable),
                 Err(_) => Ok(()),
@@ -112,7 +115,7 @@ fn make_private(file: &File) -> std::io::Result<()> {
     if mode & 0o077 == 0 { Ok(()) } else { file.set_permissions(Permissions::from_mode(mode & 0o700)) }
 }
 
-/// A database could not be copied.
+/// Copying a database failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CopyError {
     #[error(transparent)]
@@ -121,19 +124,19 @@ pub(super) enum CopyError {
     System(#[from] std::io::Error),
 }
 
-/// Copies the database, as it is now, into a file that is there complete or not at all, and that its owner alone may read.
+/// Copies the database into a file that exists completely or not at all, readable by its owner alone.
 pub(super) fn copy(connection: &Connection, copy: &Path) -> Result<(), CopyError> {
     let part = files::beside(copy, ".part");
     files::remove_leftover(&part)?;
     let file = kit::files::open(&part, OpenOptions::new().create_new(true).write(true))?;
-    // It takes an empty file.
+    // `VACUUM INTO` accepts an empty file.
     let copied = connection.execute("VACUUM INTO ?1", [part.to_string_lossy()]).map_err(CopyError::from);
     let copied = copied.and_then(|_| {
         file.sync_all()?;
         Ok(kit::durable::rename(&part, copy)?)
     });
     if copied.is_err() {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = std::fs::remove_file(&part);
     }
     copied
@@ -149,19 +152,19 @@ fn prepare(connection: &mut Connection, durability: Durability) -> rusqlite::Res
     connection.pragma_update(None, "synchronous", synchronous)?;
     // 8 MiB of pages: the upper levels of every index of a large file.
     connection.pragma_update(None, "cache_size", -8192)?;
-    // The log is written back into the file every 16 MiB rather than every 4: fewer pauses, and each page that changed often is
-    // written once. What the log grew to in a burst is given back.
+    // Checkpoint every 16 MiB instead of every 4: fewer pauses, and pages that changed often are written once. After a burst the log is
+    // truncated again.
     connection.pragma_update(None, "wal_autocheckpoint", 16 * 1024)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
-    // Every key we write was read from its table in the same transaction or cached since; checking again costs a third of
-    // the speed.
+    // Every key that is written was read from its table in the same transaction, or cached since; checking again costs a third of the
+    // speed.
     connection.pragma_update(None, "foreign_keys", false)
 }
 
-/// Opens the file, which must be one of ours, for reading only.
+/// Opens the file, which must be a store, for reading only.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path)?;
-    // The log is the writer's to write back and to delete, whoever closes last: at its path may be that of another file by then.
+    // Only the writer may checkpoint and delete the log: by the time a reader closes, its path may have the log of another file.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "cache_size", -2048)?;
@@ -169,12 +172,12 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    // One thread at a time uses a connection, so SQLite need not lock it.
+    // A connection is used by one thread at a time, so SQLite need not lock it.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // Otherwise a statement whose plan could depend on a bound value, such as a limit, is compiled anew each time it is run.
+    // Otherwise a statement whose plan could depend on a bound value, such as a limit, is recompiled on each execution.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }

@@ -1,15 +1,15 @@
-//! Whether the files that are open are still the ones at their paths.
+//! Detects that the open files are no longer at their paths.
 //!
-//! A file that is moved, deleted or replaced stays open under no name: what is written to it is synced, and gone at the next start.
-//! So the writer looks at both names after each commit, before anybody is told that it is durable: two `stat(2)` beside an `fsync(2)`.
-//! The index of the log (`-shm`) holds nothing that is not made anew at a start.
+//! A file that is moved, deleted or replaced stays open without a name: what is written to it is synced, and lost at the next start. So the
+//! writer checks both paths after each commit and before it acknowledges: two `stat(2)` beside an `fsync(2)`. The index of the log (`-shm`)
+//! is rebuilt at each start and need not be checked.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A device and a file on it.
+/// Device and inode.
 type Id = (u64, u64);
 
 /// The database file and its log, as they were when they were opened.
@@ -20,7 +20,7 @@ pub(super) struct Files {
     log: Option<Id>,
 }
 
-/// What is at a path is not what is open.
+/// The file at a path is not the open one.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Lost {
     #[error(
@@ -40,21 +40,21 @@ pub(super) enum Lost {
 }
 
 impl Files {
-    /// The files at their paths, just after they were opened.
+    /// Records the files at their paths, just after they were opened.
     pub(super) fn opened(path: &Path) -> Result<Self, Lost> {
         let log = log_of(path);
         let file = id(path)?.ok_or_else(|| Lost::Gone(path.to_owned()))?;
         Ok(Self { path: path.to_owned(), file, log: id(&log)? })
     }
 
-    /// Whether they are still there.
+    /// Checks that both are still there.
     pub(super) fn check(&self) -> Result<(), Lost> {
         self.check_file()?;
         let log = log_of(&self.path);
         if self.log.is_none() || id(&log)? == self.log { Ok(()) } else { Err(Lost::Log(log)) }
     }
 
-    /// Whether the database file is; its log is another one each time the file is opened.
+    /// Checks the database file alone; its log is a new file each time the database is opened.
     pub(super) fn check_file(&self) -> Result<(), Lost> {
         match id(&self.path)? {
             Some(found) if found == self.file => Ok(()),
@@ -64,19 +64,19 @@ impl Files {
     }
 }
 
-/// The log beside a database file.
+/// The path of a database file's log.
 pub(super) fn log_of(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }
 
-/// The file beside a database file whose name ends with this, too.
+/// The path of a file beside the database with this suffix.
 pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
-/// Removes what an attempt that was cut off left, where it left anything.
+/// Removes a leftover of an interrupted attempt, if any.
 pub(super) fn remove_leftover(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_moved_deleted_or_replaced_is_told_apart_and_comes_back() {
+    fn moved_deleted_and_replaced_files_are_distinguished_and_recognised_when_back() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chat.db");
         let (log, aside) = (log_of(&path), directory.path().join("aside"));

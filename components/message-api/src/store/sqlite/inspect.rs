@@ -1,10 +1,9 @@
-//! Looks at a database file without touching it: whether it is ours, of which version, and whether all of it is there.
+//! Checks a database file without changing it: whether it is a store, of which version, and complete.
 //!
-//! Only the header is read (<https://www.sqlite.org/fileformat2.html>, section 1.3), and not through SQLite, which would make
-//! files beside it and write back a log that it finds. What such a log may still change is left to whoever opens the file.
+//! Reads only the header (<https://www.sqlite.org/fileformat2.html>, section 1.3), and not through SQLite, which would create files beside
+//! it and write back a log that it finds. Changes in such a log are left to the process that opens the file.
 //!
-//! Not for a process that has the file open: closing any descriptor of a file gives up the locks that the process holds on it
-//! (`fcntl(2)`).
+//! Not for a process that has the file open: closing any descriptor of a file releases the locks that the process holds on it (`fcntl(2)`).
 
 use std::error::Error;
 use std::fs::{File, OpenOptions};
@@ -17,52 +16,52 @@ use super::schema;
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const HEADER_BYTES: usize = 100;
-/// Where the numbers stand, most significant byte first.
+/// Offsets of header fields, big-endian.
 const PAGE_SIZE_AT: usize = 16;
 const CHANGES_AT: usize = 24;
 const PAGES_AT: usize = 28;
 const VERSION_AT: usize = 60;
 const APPLICATION_AT: usize = 68;
-/// The number of changes when the number of pages was written: where it is another, a program that writes none was there.
+/// The change counter when the number of pages was written; it differs if a program wrote that does not maintain that number.
 const PAGES_VALID_AT: usize = 92;
-/// How many tables, indexes and the like there are, in the page that begins behind the header.
+/// The number of schema entries, on the page after the header.
 const CELLS_AT: usize = HEADER_BYTES + 3;
 
-/// Says what is wrong with a file; one that is not there can be made, or that is wrong.
+/// Returns what is wrong with a file. A file that does not exist is fine if it can be created.
 ///
 /// # Errors
-/// When the file, or the directory it would be made in, cannot be written, or the file is not a whole one of ours.
+/// If the file, or the directory it would be created in, cannot be written, or the file is not a complete store.
 pub fn inspect(path: &Path) -> Result<(), SqliteOpenError> {
     let not_writable =
         |source| SqliteOpenError::NotWritable { path: path.to_owned(), source: Box::new(source) };
     match OpenOptions::new().read(true).write(true).open(path) {
-        Ok(file) => judge(path, &read(file).map_err(not_writable)?),
-        Err(error) if error.kind() == ErrorKind::NotFound => try_directory(path).map_err(not_writable),
+        Ok(file) => validate(path, &read(file).map_err(not_writable)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => check_directory(path).map_err(not_writable),
         Err(error) => Err(not_writable(error)),
     }
 }
 
-/// Only writing shows that it can be done.
-fn try_directory(path: &Path) -> io::Result<()> {
+/// Only writing shows whether a directory is writable.
+fn check_directory(path: &Path) -> io::Result<()> {
     let probe = path.with_file_name(format!(".probe-{}", std::process::id()));
     File::create(&probe)?;
     std::fs::remove_file(&probe)
 }
 
-/// What is there, and of how much.
-struct Beginning {
+/// The beginning of a file, and its size.
+struct FileStart {
     bytes: Vec<u8>,
     length: u64,
 }
 
-fn read(file: File) -> io::Result<Beginning> {
+fn read(file: File) -> io::Result<FileStart> {
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
     file.take(CELLS_AT as u64 + 2).read_to_end(&mut bytes)?;
-    Ok(Beginning { bytes, length })
+    Ok(FileStart { bytes, length })
 }
 
-fn judge(path: &Path, file: &Beginning) -> Result<(), SqliteOpenError> {
+fn validate(path: &Path, file: &FileStart) -> Result<(), SqliteOpenError> {
     let known = file.bytes.len().min(MAGIC.len());
     if file.bytes.is_empty() {
         return Ok(());
@@ -101,13 +100,13 @@ fn application() -> u32 {
     schema::APPLICATION_ID.cast_unsigned()
 }
 
-/// Whether changes lie beside the file that are not in it yet.
+/// Whether there is a log with changes that are not in the file yet.
 fn has_log(path: &Path) -> bool {
     let holds = |ending| std::fs::metadata(files::beside(path, ending)).is_ok_and(|log| log.len() > 0);
     ["-wal", "-journal"].into_iter().any(holds)
 }
 
-impl Beginning {
+impl FileStart {
     fn number(&self, at: usize) -> u32 {
         u32::from_be_bytes(self.bytes[at..at + 4].try_into().expect("four bytes are four"))
     }
@@ -120,9 +119,9 @@ impl Beginning {
         self.number(PAGES_AT) <= 1 && self.short(CELLS_AT) == 0
     }
 
-    /// How long the file is to be, where it says so.
+    /// The size according to the header, if it has one.
     fn length_by_header(&self) -> Option<u64> {
-        // 65,536 does not fit into two bytes and is written as 1.
+        // 65,536 does not fit into two bytes and is stored as 1.
         let page = match self.short(PAGE_SIZE_AT) {
             1 => 65_536,
             size => u64::from(size),
@@ -137,7 +136,7 @@ mod tests {
     use super::*;
     use rusqlite::Connection;
 
-    /// A file of ours after this was done to it.
+    /// The result for a store after this change.
     fn verdict(change: impl FnOnce(&Path)) -> Result<(), String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chat.db");
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_made_is_told_from_ours() {
+    fn foreign_files_are_distinguished_from_ours() {
         let foreign = |change: &dyn Fn(&Path)| {
             let told = verdict(change).unwrap_err();
             assert!(
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_file_and_one_that_is_not_whole_are_told_apart() {
+    fn a_newer_file_and_an_incomplete_one_are_distinguished() {
         let newer = verdict(|path| run(path, "PRAGMA user_version = 99")).unwrap_err();
         assert!(newer.contains("newer P2P Chat (schema 99, this one knows "), "{newer}");
         let cut = |length: u64| {

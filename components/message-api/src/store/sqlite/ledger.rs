@@ -1,6 +1,6 @@
-//! What is written within one transaction: events, cursors, registrations, state.
+//! Writes within one transaction: events, cursors, registrations, state.
 //!
-//! Whatever here returns an error undoes the whole transaction, so each function first checks what may be refused.
+//! An error rolls the whole transaction back, so each function first checks what may be rejected.
 
 use std::sync::Arc;
 
@@ -14,21 +14,21 @@ use super::cache::{Cache, Head, KnownUser, Member};
 use super::row::{self, Counted};
 use crate::store::{DEVICES, STATE_KEYS, StatePut, StoreError};
 
-/// The writer's view of the file during one transaction.
+/// The writer's view of the file during a transaction.
 pub(super) struct Ledger<'w> {
     pub(super) connection: &'w Connection,
     pub(super) cache: &'w mut Cache,
-    /// What this transaction adds to the logs, in order.
+    /// The events that this transaction appends, in order.
     pub(super) events: Vec<Event>,
 }
 
 impl Ledger<'_> {
-    /// Appends one draft, or finds what the same client id was stored as before.
+    /// Appends a draft, or finds the event stored earlier under its client id.
     pub(super) fn append(&mut self, draft: Draft) -> rusqlite::Result<Appended> {
         let sender = self.user(&draft.sender)?;
         let head = self.head(&draft.conversation)?;
         let pos = self.last_pos()? + 1;
-        // For people. Whatever the clock does, order is `seq`, and `pos` between conversations.
+        // Informative only. Whatever the clock does, the order is `seq`, and `pos` between conversations.
         let at = Timestamp::now();
         let event = draft.into_event(Uuid::now_v7(), head.seq + 1, at);
         let counted = head.last.followed_by(sender.id);
@@ -47,7 +47,7 @@ impl Ledger<'_> {
         Ok(appended)
     }
 
-    /// Whether the row went in: not if the sender used the client id before.
+    /// Inserts the event's row; returns `false` if the sender has used the client id before.
     pub(super) fn insert(
         &self,
         pos: i64,
@@ -100,7 +100,7 @@ impl Ledger<'_> {
         })
     }
 
-    /// Remembers the new end of the log, and that there is something unread for the other user.
+    /// Updates the end of the log in the cache, and marks it unread for the other user.
     fn advance(&mut self, pos: i64, mut head: Head, counted: Counted, event: &Event) -> rusqlite::Result<()> {
         let conversation = head.conversation;
         if let Some(receiver) = head.receiver_mut(counted.sender) {
@@ -128,7 +128,7 @@ impl Ledger<'_> {
         Ok(pos)
     }
 
-    /// The user's row, made where there is none.
+    /// The user's row, created if it does not exist.
     pub(super) fn user(&mut self, name: &UserName) -> rusqlite::Result<KnownUser> {
         if let Some(known) = self.cache.users.get(name.key()) {
             return Ok(known.clone());
@@ -148,7 +148,7 @@ impl Ledger<'_> {
         Ok(known)
     }
 
-    /// The end of the conversation's log; the conversation is made where there is none.
+    /// The end of the conversation's log; the conversation is created if it does not exist.
     pub(super) fn head(&mut self, conversation: &ConversationId) -> rusqlite::Result<Head> {
         if let Some(head) = self.known_head(conversation)? {
             return Ok(head);
@@ -158,7 +158,7 @@ impl Ledger<'_> {
         Ok(head)
     }
 
-    /// The end of the conversation's log, where there is such a conversation.
+    /// The end of the conversation's log, if the conversation exists.
     fn known_head(&mut self, conversation: &ConversationId) -> rusqlite::Result<Option<Head>> {
         if let Some(head) = self.cache.heads.get(conversation) {
             return Ok(Some(*head));
@@ -194,7 +194,7 @@ impl Ledger<'_> {
         Ok(head)
     }
 
-    /// A direct conversation has its two users as members from the start. Who is in a room is noted when they come.
+    /// A direct conversation has both users as members from the start. Members of a room are added when they join.
     fn start_conversation(&mut self, key: &ConversationId) -> rusqlite::Result<Head> {
         let mut insert = self.connection.prepare_cached("INSERT INTO conversations(key) VALUES (?1)")?;
         let conversation = insert.insert([key.as_str()])?;
@@ -217,7 +217,7 @@ impl Ledger<'_> {
         let mut reached = self.connection.prepare_cached(
             "SELECT seq FROM events WHERE conversation = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1",
         )?;
-        // A cursor past the end, of whatever size, is one at the end.
+        // A cursor beyond the end becomes one at the end.
         let wanted = i64::try_from(to.seq).unwrap_or(i64::MAX);
         let reached =
             reached.query_row([head.conversation, wanted], |row| row.get::<_, u64>(0)).optional()?;
@@ -277,8 +277,12 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// Removes the beginning of a log.
-    pub(super) fn forget(&mut self, conversation: &ConversationId, up_to: u64) -> rusqlite::Result<u64> {
+    /// Deletes the beginning of a log.
+    pub(super) fn delete_up_to(
+        &mut self,
+        conversation: &ConversationId,
+        up_to: u64,
+    ) -> rusqlite::Result<u64> {
         let mut find = self.connection.prepare_cached("SELECT id FROM conversations WHERE key = ?1")?;
         let Some(id) = find.query_row([conversation.as_str()], |row| row.get::<_, i64>(0)).optional()? else {
             return Ok(0);
@@ -293,12 +297,12 @@ impl Ledger<'_> {
              WHERE conversation = ?1 AND unread = 1",
         )?;
         mark.execute(params![id, conversation.is_note_to_self()])?;
-        // It knew for whom there is something unread.
+        // The cached entry has the last events per member, which may be deleted now.
         self.cache.heads.pop(conversation);
         Ok(removed as u64)
     }
 
-    /// Notes that a user logged in.
+    /// Registers a user who logged in.
     pub(super) fn register(&mut self, user: &RegisterUser) -> rusqlite::Result<()> {
         let id = self.user(&user.name)?.id;
         let mut upsert = self.connection.prepare_cached(
@@ -311,7 +315,7 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// Keeps or forgets a value. The inner error is that there are too many keys.
+    /// Sets or deletes a value. The inner error means that there are too many keys.
     pub(super) fn put_state(&mut self, put: &StatePut) -> rusqlite::Result<Result<(), StoreError>> {
         let owner = self.user(&put.owner)?.id;
         let Some(value) = &put.value else {

@@ -1,11 +1,11 @@
-//! Makes a file of the current version out of an older one. The life of a migration:
+//! Migrates an older file to the current version.
 //!
-//! * The older file is locked against writers. All of it is read, once and in order, into a new file beside it, whose indexes are made
-//!   last. Memory: eight bytes a conversation, and SQLite's caches; 280 MiB with ten million messages.
-//! * The new file is synced. Then the old one gets a second name, `FILE.vN.bak`, and the new one takes the first in one step.
+//! * The older file is locked against writers. It is read once, in order, into a new file beside it, whose indexes are created last.
+//!   Memory: eight bytes per conversation, and SQLite's caches; 280 MiB with ten million messages.
+//! * The new file is synced. Then the old one gets a second name, `FILE.vN.bak`, and the new one replaces it atomically.
 //!
-//! A kill at any moment leaves the old file as it was or the new one complete; the next start begins again, or has nothing to do. Two
-//! times the room of the file is needed on the disk.
+//! A kill at any moment leaves the old file as it was or the new one complete; the next start begins again, or has nothing to do. The disk
+//! must have twice the size of the file.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -22,20 +22,20 @@ use super::files::{self, beside};
 use super::open_error::SqliteOpenError;
 use super::schema;
 use super::schema::PAGE_SIZE;
-use crate::store::Tell;
+use crate::store::ReportProgress;
 
-/// Between two words about how far it is.
+/// The interval of progress reports.
 const EVERY: Duration = Duration::from_secs(1);
-/// Steps of SQLite's machine between two looks at the clock.
+/// Steps of SQLite's virtual machine between two checks of the time.
 const STEPS: i32 = 100_000;
-/// What of the time goes into copying, in thousandths, about: 27 of 49 s with ten million messages. The rest goes into the indexes.
+/// The approximate share of copying in the total time, in thousandths: 27 of 49 s with ten million messages. The rest is spent on indexes.
 const COPYING: u64 = 600;
-/// Steps that making the indexes takes for each message, about.
-const STEPS_A_MESSAGE: u64 = 20;
-/// Pages that are kept in memory, in KiB; sorting takes as much.
+/// Approximate virtual machine steps per message for creating the indexes.
+const STEPS_PER_MESSAGE: u64 = 20;
+/// The page cache in KiB; sorting takes as much.
 const CACHE: i64 = -64 * 1024;
 
-/// A file could not be migrated; it is as it was.
+/// The migration failed; the file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MigrationError {
     #[error(transparent)]
@@ -64,60 +64,60 @@ impl MigrationError {
     }
 }
 
-/// Migrates the file at `path`, open in `old` and of version `from`. Answers where the old file is kept.
+/// Migrates the file at `path`, open in `old` and of version `from`. Returns the path of the old file.
 pub(super) fn migrate(
     path: &Path,
     mut old: Connection,
     from: usize,
-    tell: &Tell,
+    tell: &ReportProgress,
 ) -> Result<PathBuf, MigrationError> {
-    // Whoever else has it open is noticed here; and what is in its log is in the file from now on, which alone gets another name.
+    // Fails if another process has the file open, and moves the content of the log into the file, which alone is renamed.
     old.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
     let fence = old.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let part = beside(path, ".part");
     files::remove_leftover(&part)?;
     let kept = fill(path, &part, from, tell).and_then(|()| swap(path, &part, from));
     if kept.is_err() {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = std::fs::remove_file(&part);
     }
     drop(fence);
     kept
 }
 
-/// Gives the new file its name, and the old one another.
+/// Renames the old file and then the new one.
 fn swap(path: &Path, part: &Path, from: usize) -> Result<PathBuf, MigrationError> {
     let kept = beside(path, &format!(".v{from}.bak"));
     let link = beside(path, ".bak.part");
     files::remove_leftover(&link)?;
-    // Where a file can have one name only, it is copied.
+    // Without hard links the file is copied.
     if std::fs::hard_link(path, &link).is_err() {
         std::fs::copy(path, &link)?;
         File::open(&link)?.sync_all()?;
     }
     kit::durable::rename(&link, &kept)?;
-    // Both names of one file: then the rename did nothing.
+    // If both names are of one file, the rename did nothing.
     let _ = std::fs::remove_file(&link);
     kit::durable::rename(part, path)?;
     Ok(kept)
 }
 
-/// Reads the old file into the new one, which is on the disk then.
-fn fill(path: &Path, part: &Path, from: usize, tell: &Tell) -> Result<(), MigrationError> {
+/// Reads the old file into the new one, and syncs it.
+fn fill(path: &Path, part: &Path, from: usize, tell: &ReportProgress) -> Result<(), MigrationError> {
     let file = kit::files::open(part, OpenOptions::new().create_new(true).write(true))?;
     let mut new = Connection::open(part)?;
     new.pragma_update(None, "page_size", PAGE_SIZE)?;
-    // Until it has its name nobody needs it after a crash.
+    // The new file is worthless after a crash until it is renamed.
     new.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
     new.pragma_update(None, "synchronous", "OFF")?;
     new.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
     new.pragma_update(None, "cache_size", CACHE)?;
-    // What is read is not of our making, and is checked by us where it matters.
+    // The old content is untrusted, and is checked here where that matters.
     new.pragma_update(None, "foreign_keys", false)?;
-    // Sorts with two processors.
+    // Sort with two threads.
     new.pragma_update_and_check(None, "threads", 2, |_| Ok(()))?;
     new.execute("ATTACH ?1 AS old", [path.to_string_lossy()])?;
-    let done = Arc::new(Done::default());
+    let done = Arc::new(Progress::default());
     let mut report = Report::new(from, &done, tell);
     new.progress_handler(
         STEPS,
@@ -141,7 +141,7 @@ fn fill(path: &Path, part: &Path, from: usize, tell: &Tell) -> Result<(), Migrat
     Ok(file.sync_all()?)
 }
 
-/// Everything but the logs.
+/// Copies everything but the logs.
 fn small_tables(new: &Connection, from: usize) -> rusqlite::Result<()> {
     let has = |since: usize, column: &'static str| if from >= since { column } else { "0" };
     let (floor, read_to) = (has(2, "floor"), has(3, "read_to"));
@@ -160,7 +160,7 @@ fn small_tables(new: &Connection, from: usize) -> rusqlite::Result<()> {
     fill_skeletons(new)
 }
 
-/// A name that no version took stays without one: nobody can look like it.
+/// A name that no version accepts has no skeleton: no new name can look like it.
 fn fill_skeletons(new: &Connection) -> rusqlite::Result<()> {
     let mut query = new.prepare("SELECT ordinal, name FROM old.registrations")?;
     let mut update = new.prepare("UPDATE registrations SET skeleton = ?2 WHERE ordinal = ?1")?;
@@ -174,29 +174,29 @@ fn fill_skeletons(new: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// How many messages each of a conversation's two users has said. Who of the two is the first follows from their numbers.
-struct Said(Vec<[u32; 2]>);
+/// The number of messages that each of a conversation's two users has sent. The user with the smaller id comes first.
+struct SentCounts(Vec<[u32; 2]>);
 
-impl Said {
-    fn nobody(new: &Connection) -> rusqlite::Result<Self> {
+impl SentCounts {
+    fn empty(new: &Connection) -> rusqlite::Result<Self> {
         let last: usize =
             new.query_row("SELECT coalesce(max(id), 0) FROM conversations", [], |row| row.get(0))?;
         Ok(Self(vec![[0; 2]; last + 1]))
     }
 
-    /// One more; answers its `ordinal` and its `sent`.
+    /// Counts a message; returns its `ordinal` and its `sent`.
     fn count(&mut self, conversation: i64, sender: i64, recipient: i64) -> Option<(u32, u32)> {
-        let said = self.0.get_mut(usize::try_from(conversation).ok()?)?;
-        let sent = &mut said[usize::from(sender > recipient)];
+        let sent_counts = self.0.get_mut(usize::try_from(conversation).ok()?)?;
+        let sent = &mut sent_counts[usize::from(sender > recipient)];
         *sent += 1;
         let sent = *sent;
-        Some((said[0] + said[1], sent))
+        Some((sent_counts[0] + sent_counts[1], sent))
     }
 }
 
-/// All events, in the order of commits: what is counted on the way is in the order of each log, for the two are the same.
-fn events(new: &Connection, done: &Done) -> Result<(), MigrationError> {
-    let mut said = Said::nobody(new)?;
+/// Copies all events in commit order, which is also the order of each log, so that they can be counted meanwhile.
+fn events(new: &Connection, done: &Progress) -> Result<(), MigrationError> {
+    let mut sent_counts = SentCounts::empty(new)?;
     let mut query = new.prepare(
         "SELECT pos, conversation, seq, sender, recipient, kind, id, at, timestamp, client_id, body, metadata, sender_name
          FROM old.events ORDER BY pos",
@@ -208,9 +208,9 @@ fn events(new: &Connection, done: &Done) -> Result<(), MigrationError> {
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let (pos, conversation) = (row.get(0)?, row.get(1)?);
-        let counted = said.count(conversation, row.get(3)?, row.get(4)?);
+        let counted = sent_counts.count(conversation, row.get(3)?, row.get(4)?);
         let (ordinal, sent) = counted.ok_or(MigrationError::Conversation(pos, conversation))?;
-        // As it stands there: nothing of it is looked into, and nothing copied on the way.
+        // Values are copied as they are, without parsing.
         for (place, column) in [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12].into_iter().enumerate() {
             insert.raw_bind_parameter(place + 1, Raw(row.get_ref(column)?))?;
         }
@@ -222,7 +222,7 @@ fn events(new: &Connection, done: &Done) -> Result<(), MigrationError> {
     done.has_all()
 }
 
-/// A value of one row on its way into another.
+/// A value that is copied from one row to another.
 struct Raw<'r>(ValueRef<'r>);
 
 impl ToSql for Raw<'_> {
@@ -231,55 +231,55 @@ impl ToSql for Raw<'_> {
     }
 }
 
-/// How far it is, as the thread that copies sees it.
+/// The progress of the copying thread.
 #[derive(Debug, Default)]
-struct Done {
+struct Progress {
     total: AtomicU64,
     copied: AtomicU64,
 }
 
-impl Done {
-    /// Of how many messages this many are copied.
-    fn so_far(&self) -> (u64, u64) {
+impl Progress {
+    /// The number of copied messages, and of all.
+    fn counts(&self) -> (u64, u64) {
         (self.total.load(Relaxed), self.copied.load(Relaxed))
     }
 
     fn has_all(&self) -> Result<(), MigrationError> {
-        let (total, copied) = self.so_far();
+        let (total, copied) = self.counts();
         if copied == total { Ok(()) } else { Err(MigrationError::Missing { copied, total }) }
     }
 }
 
-/// Says how far it is. SQLite calls it every few steps of its machine, whatever it does.
+/// Reports progress; SQLite calls it every few steps of its virtual machine.
 struct Report {
-    tell: Tell,
+    tell: ReportProgress,
     from: usize,
-    done: Arc<Done>,
-    /// Steps of making indexes.
+    done: Arc<Progress>,
+    /// Steps spent on creating indexes.
     steps: u64,
     begun: Instant,
     told: Instant,
 }
 
 impl Report {
-    fn new(from: usize, done: &Arc<Done>, tell: &Tell) -> Self {
+    fn new(from: usize, done: &Arc<Progress>, tell: &ReportProgress) -> Self {
         let now = Instant::now();
         Self { tell: Arc::clone(tell), from, done: Arc::clone(done), steps: 0, begun: now, told: now }
     }
 
     fn stepped(&mut self) {
-        let (total, copied) = self.done.so_far();
+        let (total, copied) = self.done.counts();
         if total > 0 && copied == total {
             self.steps += u64::from(STEPS.unsigned_abs());
         }
         if self.told.elapsed() >= EVERY {
             self.told = Instant::now();
-            self.say();
+            self.report();
         }
     }
 
-    fn say(&self) {
-        let (total, copied) = self.done.so_far();
+    fn report(&self) {
+        let (total, copied) = self.done.counts();
         let part = part(total, copied, self.steps);
         let passed = self.begun.elapsed();
         let left = (passed * (1000 - part) / part).as_secs() + 1;
@@ -291,10 +291,10 @@ impl Report {
     }
 }
 
-/// What part of the whole is done, in thousandths; never nothing.
+/// The completed part in thousandths; at least 1.
 fn part(total: u64, copied: u64, steps: u64) -> u32 {
     let copied = copied * COPYING / total.max(1);
-    let indexed = steps * (1000 - COPYING) / (total * STEPS_A_MESSAGE).max(1);
+    let indexed = steps * (1000 - COPYING) / (total * STEPS_PER_MESSAGE).max(1);
     u32::try_from(copied + indexed.min(999 - COPYING)).unwrap_or(1000).clamp(1, 1000)
 }
 
@@ -302,7 +302,7 @@ fn part(total: u64, copied: u64, steps: u64) -> u32 {
 mod tests {
     use super::super::{file, query, unread};
     use super::*;
-    use crate::store::silent;
+    use crate::store::no_progress;
     use protocol::native::Durability;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::sync::Mutex;
@@ -311,7 +311,8 @@ mod tests {
         UserName::parse(text).unwrap()
     }
 
-    /// Ann wrote Bob three, of which he saw one; Bob answered and wrote the last. Bob noted something. Two who look alike were let in.
+    /// Ann sent Bob three messages, one of which he read; Bob answered and sent the last one. Bob has a note to self. Two names that look
+    /// alike are registered.
     fn make_old(path: &Path, version: usize) {
         let connection = Connection::open(path).unwrap();
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
@@ -331,17 +332,17 @@ mod tests {
             INSERT INTO state(owner, key, value) VALUES (1, 'k', '7');"
         );
         connection.execute_batch(&rows).unwrap();
-        // As a killed process leaves it: the rows are in the log.
+        // Like a killed process: the rows are in the log.
         connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
     }
 
     fn open(path: &Path) -> Connection {
-        file::open(path, Durability::Fsync, &silent()).unwrap()
+        file::open(path, Durability::Fsync, &no_progress()).unwrap()
     }
 
     fn bodies(connection: &Connection, who: &str, after: i64) -> Vec<String> {
         let draft = unread::Draft::begin(connection, &name(who), after).unwrap();
-        let plan = draft.go_on(connection).unwrap().finish();
+        let plan = draft.advance(connection).unwrap().finish();
         let (page, _) = plan.page(connection, &name(who), after, 9).unwrap();
         page.events.iter().map(|event| event.body.to_string()).collect()
     }
@@ -408,11 +409,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_migration_left_is_in_nobodys_way() {
+    fn leftovers_of_a_killed_migration_do_no_harm() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chat.db");
         make_old(&path, 5);
-        // Killed while it copied; killed when the old file had its second name.
+        // Killed while copying; killed when the old file had its second name.
         for left in [".part", ".bak.part"] {
             std::fs::write(beside(&path, left), "half a file").unwrap();
         }
@@ -430,7 +431,7 @@ mod tests {
         make_old(&path, 5);
         let other = Connection::open(&path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE; INSERT INTO users(key, name) VALUES ('x', 'x')").unwrap();
-        let error = file::open(&path, Durability::Fsync, &silent()).unwrap_err();
+        let error = file::open(&path, Durability::Fsync, &no_progress()).unwrap_err();
         assert!(kit::failure::chain(&error).contains("locked"), "{error}");
         other.execute_batch("COMMIT").unwrap();
         drop(other);
@@ -447,22 +448,22 @@ mod tests {
         make_old(&path, 5);
         let broken = "PRAGMA foreign_keys = OFF; UPDATE events SET conversation = 99 WHERE pos = 9";
         Connection::open(&path).unwrap().execute_batch(broken).unwrap();
-        let error = file::open(&path, Durability::Fsync, &silent()).unwrap_err();
+        let error = file::open(&path, Durability::Fsync, &no_progress()).unwrap_err();
         assert!(kit::failure::chain(&error).contains("event 9 is of conversation 99"), "{error:?}");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn what_is_told_counts_up_to_the_end() {
+    fn the_reported_progress_increases_to_the_end() {
         let told = Arc::new(Mutex::new(Vec::new()));
         let hears = Arc::clone(&told);
-        let tell: Tell = Arc::new(move |line| hears.lock().unwrap().push(line.to_owned()));
-        let done = Arc::new(Done::default());
+        let tell: ReportProgress = Arc::new(move |line| hears.lock().unwrap().push(line.to_owned()));
+        let done = Arc::new(Progress::default());
         let mut report = Report::new(3, &done, &tell);
         report.begun = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
         done.total.store(1_000_000, Relaxed);
         done.copied.store(500_000, Relaxed);
-        report.say();
+        report.report();
         let told = told.lock().unwrap();
         let line =
             format!("migrating 1000000 messages from version 3 to version {}: 30 %, ", schema::VERSION);

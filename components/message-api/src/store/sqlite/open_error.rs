@@ -8,77 +8,77 @@ use rusqlite::ErrorCode;
 /// A database file could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SqliteOpenError {
-    /// It is some other file.
+    /// It is a file of another program.
     #[error("'{}' is not a database of P2P Chat; name another file in store.url", .0.display())]
     Foreign(PathBuf),
-    /// It was ours and is not whole.
+    /// It is a store, and incomplete.
     #[error("'{}' is damaged; put a copy in its place, or name another file in store.url", .path.display())]
     Damaged {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What shows it.
+        /// What shows the damage.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A later program made it.
+    /// A newer version made it.
     #[error(
         "'{}' was made by a newer P2P Chat (schema {found}, this one knows {known}); update this program",
         .path.display()
     )]
     Newer {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Its version.
         found: usize,
-        /// Ours.
+        /// The newest version that this program knows.
         known: usize,
     },
-    /// It cannot be made or written.
+    /// It cannot be created or written.
     #[error("'{}' cannot be opened for writing; check the directory and its rights", .path.display())]
     NotWritable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The underlying error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// No room.
+    /// The disk is full.
     #[error("no room left on the disk of '{}'", .0.display())]
     Full(PathBuf),
-    /// What was found in the log beside it cannot be made durable.
+    /// The content of its log cannot be made durable.
     #[error("the log of '{}' cannot be written", .path.display())]
     Log {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The underlying error.
         #[source]
         source: std::io::Error,
     },
-    /// It is gone as soon as it was opened.
+    /// It was moved or deleted right after it was opened.
     #[error(transparent)]
     Moved(Box<dyn std::error::Error + Send + Sync>),
-    /// An older file could not be migrated; it is as it was.
+    /// An older file could not be migrated; it is unchanged.
     #[error("'{}' is of an older version, and the new file cannot be written beside it", .path.display())]
     Migration {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The underlying error.
         #[source]
         source: std::io::Error,
     },
-    /// SQLite says something else.
+    /// Another error of SQLite.
     #[error("cannot open '{}'", .path.display())]
     Other {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What SQLite says.
+        /// The underlying error.
         #[source]
         source: rusqlite::Error,
     },
 }
 
 impl SqliteOpenError {
-    /// What the process should end with: a file that will not change by itself is a matter of configuration.
+    /// The exit code: a file that needs an operator is a configuration error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {

@@ -1,45 +1,45 @@
-//! Whether what is in the file was published, so that no reader is told of an event before the feed; see
+//! Tracks what has been published, so that no reader returns an event before the feed does; see
 //! [`Store::events`](crate::store::Store::events).
 //!
-//! Between a commit and its publication a reader may find the new events. What another process wrote is never published here, and
-//! waited for only while a commit of our own is under way.
+//! Between a commit and its publication a reader may find the new events. Events of another process are never published here, and are
+//! waited for only while a commit of this process is in flight.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// A commit that takes longer has failed or hangs; its events may then come twice.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A commit that takes longer has failed or hangs; its events may be delivered twice.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How far the writer is.
+/// The progress of the writer.
 #[derive(Debug, Default)]
 pub(super) struct Progress(watch::Sender<Commits>);
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Commits {
-    /// A commit has begun and its events are not published.
-    under_way: bool,
-    /// The last position that was published.
+    /// A commit is in flight, and its events are not published.
+    in_flight: bool,
+    /// The last published position.
     published: i64,
 }
 
 impl Progress {
     /// A commit with new events begins.
     pub(super) fn commits(&self) {
-        self.0.send_modify(|commits| commits.under_way = true);
+        self.0.send_modify(|commits| commits.in_flight = true);
     }
 
     /// Everything up to this position was published.
     pub(super) fn has_published(&self, pos: i64) {
-        self.0.send_modify(|commits| *commits = Commits { under_way: false, published: pos });
+        self.0.send_modify(|commits| *commits = Commits { in_flight: false, published: pos });
     }
 
-    /// Waits until everything up to a position that was read is published.
+    /// Waits until everything up to a position that was read has been published.
     pub(super) async fn published(&self, pos: i64) {
         let mut commits = self.0.subscribe();
-        let is_done = |commits: &Commits| !commits.under_way || commits.published >= pos;
-        // The sender is in our hands; that it took too long is no reason not to answer.
-        let _ = tokio::time::timeout(PATIENCE, commits.wait_for(is_done)).await;
+        let is_done = |commits: &Commits| !commits.in_flight || commits.published >= pos;
+        // Cannot fail otherwise: `self` owns the sender. After the timeout the answer is returned anyway.
+        let _ = tokio::time::timeout(TIMEOUT, commits.wait_for(is_done)).await;
     }
 }
 
@@ -58,6 +58,6 @@ mod tests {
         let begun = tokio::time::Instant::now();
         progress.commits();
         progress.published(5).await;
-        assert_eq!(begun.elapsed(), PATIENCE, "a disk that hangs does not stop readers");
+        assert_eq!(begun.elapsed(), TIMEOUT, "a disk that hangs does not stop readers");
     }
 }

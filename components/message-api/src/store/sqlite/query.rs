@@ -1,4 +1,4 @@
-//! What is read from the file. Every query costs in proportion to its answer, not to the history.
+//! Queries whose cost depends on the size of the answer, not of the history.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(super) fn event_query(rest: &str) -> String {
     format!("SELECT {EVENT_COLUMNS} FROM events AS e {EVENT_JOINS} {rest}")
 }
 
-/// The most recent conversations. Finding the most recent ones looks at the head of each, one index lookup a conversation.
+/// The most recent conversations. Finding them takes one index lookup per conversation of the user.
 pub(super) fn conversations(
     connection: &Connection,
     user: &UserName,
@@ -68,27 +68,27 @@ fn summary(
     })
 }
 
-/// How many messages that came in for the user lie past their cursor: what came in up to the head, less what came in up to the cursor.
-/// Three rows are read at most, however many messages there are.
+/// The number of messages for the user after their cursor: those up to the head minus those up to the cursor. Reads at most three rows,
+/// however many messages there are.
 fn unread(connection: &Connection, membership: &Membership, notes: bool) -> rusqlite::Result<u64> {
     let row = |rest: &str, parameters: &[&dyn rusqlite::ToSql]| {
         let sql = format!("SELECT {COUNTED_COLUMNS} FROM events WHERE {rest}");
         connection.prepare_cached(&sql)?.query_row(parameters, row::counted).optional()
     };
-    let came_in = |event: Counted| event.came_in_for(membership.user, notes);
+    let came_in = |event: Counted| event.received_by(membership.user, notes);
     let head = row("pos = ?1", &[&membership.head])?.map_or(0, came_in);
     let place: [&dyn rusqlite::ToSql; 2] = [&membership.conversation, &membership.cursor];
     if let Some(cursor) = row("conversation = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1", &place)? {
         return Ok(head.saturating_sub(came_in(cursor)));
     }
-    // The cursor lies before what is left of the log.
+    // The cursor is before the oldest remaining event.
     let first = row("conversation = ?1 AND seq > ?2 ORDER BY seq LIMIT 1", &place)?;
     let before =
         first.map_or(0, |first| came_in(first) - u64::from(notes || first.sender != membership.user));
     Ok(head.saturating_sub(before))
 }
 
-/// The other user of a direct conversation, spelled as they were first known.
+/// The other user of a direct conversation, spelled as first seen.
 fn partner(
     connection: &Connection,
     conversation: &ConversationId,
@@ -122,7 +122,7 @@ pub(super) fn events(
     Ok(EventPage { events, more })
 }
 
-/// Those who ever registered, behind this ordinal.
+/// Registered users after this number.
 pub(super) fn users(connection: &Connection, after: u64, limit: usize) -> rusqlite::Result<Users> {
     let mut query = connection.prepare_cached(
         "SELECT name, address, first_seen, last_seen, ordinal FROM registrations WHERE ordinal > ?1
@@ -156,7 +156,7 @@ pub(super) fn known(connection: &Connection, names: Vec<UserName>) -> rusqlite::
     names.into_iter().filter_map(keep).collect()
 }
 
-/// Who registered first of those whose names look like this one and are others.
+/// The user who registered first among those with another name of the same skeleton.
 pub(super) fn lookalike(connection: &Connection, name: &UserName) -> rusqlite::Result<Option<UserName>> {
     let mut query = connection.prepare_cached(
         "SELECT r.name FROM registrations AS r JOIN users AS u ON u.id = r.user
@@ -166,7 +166,7 @@ pub(super) fn lookalike(connection: &Connection, name: &UserName) -> rusqlite::R
     found.optional()
 }
 
-/// What a service keeps.
+/// The values of a service.
 pub(super) fn state(connection: &Connection, owner: &UserName) -> rusqlite::Result<BTreeMap<String, Value>> {
     let mut query = connection.prepare_cached(
         "SELECT s.key, s.value FROM state AS s JOIN users AS u ON u.id = s.owner WHERE u.key = ?1",

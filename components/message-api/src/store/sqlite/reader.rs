@@ -1,4 +1,5 @@
-//! Reads beside the writer: a few connections, each used by one blocking task at a time. In WAL mode neither waits for the other.
+//! Connections for reading beside the writer, each used by one blocking task at a time. In WAL mode readers and writer do not block each
+//! other.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +11,10 @@ use super::file;
 use super::store_error::store_error;
 use crate::store::StoreError;
 
-/// Reads at the same time. More would only share the same cores; who comes later waits.
+/// Concurrent reads. More would only compete for the same cores; further ones wait.
 const CONNECTIONS: usize = 4;
 
-/// Idle connections of the readers.
+/// Idle reading connections.
 ///
 /// Bound: [`CONNECTIONS`] are open. Overflow: further reads wait in order of arrival.
 #[derive(Debug, Clone)]
@@ -32,7 +33,7 @@ impl Readers {
         }
     }
 
-    /// Runs a read in a transaction of its own, so that it sees one state of the file.
+    /// Runs a read in a transaction of its own, so that it sees a consistent state.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -54,7 +55,7 @@ impl Readers {
             None => file::open_reader(&self.path)?,
         };
         let transaction = connection.transaction()?;
-        // On an error the connection is dropped: the next read starts on a new one.
+        // After an error the connection is dropped: the next read opens a new one.
         let answer = read(&transaction)?;
         transaction.finish()?;
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);

@@ -1,14 +1,14 @@
-//! Makes the file what a backup holds. The life of a restore:
+//! Replaces the content of the file with that of a backup. The life of a restore:
 //!
-//! * [`build`]: the backup is read into a new file beside the store's. If anything is wrong with it, that file is deleted and nothing
-//!   has happened.
-//! * [`swap`], on the writer's thread: the present content is copied to `FILE.before-restore-TIME`, then the new one is copied over it
-//!   in one transaction (<https://www.sqlite.org/backup.html>): whoever reads, and whoever comes after a crash, sees all of the one
-//!   or all of the other. All these files are for their owner alone.
+//! * [`build`]: the backup is read into a new file beside the store's. If the backup is invalid, that file is deleted and nothing has
+//!   changed.
+//! * [`swap`], on the writer's thread: the present content is copied to `FILE.before-restore-TIME`, then the new one is copied over it in
+//!   one transaction (<https://www.sqlite.org/backup.html>): readers, and a process that starts after a crash, see either all of the old or
+//!   all of the new content. All these files are readable by their owner alone.
 //!
-//! Places in a log that the backup does not know were given away all the same, so the log goes on behind them.
+//! A `seq` that was assigned and is not in the backup is not assigned again: the log continues after it.
 //!
-//! A backup holds one conversation after the other, but the commit order runs through all of them: it is made anew from the times.
+//! A backup has one conversation after the other; the commit order over all of them is recomputed from the times.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -30,7 +30,7 @@ use super::store_error::store_error;
 use crate::archive::{Archive, ArchiveError, Record};
 use crate::store::{StatePut, StoreError};
 
-/// A backup was not restored; nothing has changed.
+/// The restore failed; nothing has changed.
 #[derive(Debug, thiserror::Error)]
 enum BuildError {
     #[error(transparent)]
@@ -45,7 +45,7 @@ enum BuildError {
     Totals,
 }
 
-/// A finished file that waits to take the store's place; deleted when it is dropped.
+/// A complete file that will replace the store's; deleted when dropped.
 #[derive(Debug)]
 pub(super) struct Built {
     path: PathBuf,
@@ -54,7 +54,7 @@ pub(super) struct Built {
 
 impl Drop for Built {
     fn drop(&mut self) {
-        // What is left is overwritten by the next restore.
+        // A leftover is overwritten by the next restore.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -77,10 +77,10 @@ fn read(archive: &Path, store: &Path, path: &Path) -> Result<BackupTotals, Build
     files::remove_leftover(path)?;
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let mut connection = Connection::open(path)?;
-    // The pages are copied one by one, so they must be of the same size.
+    // Pages are copied unchanged, so their sizes must match.
     let page_size: i64 = Connection::open(store)?.pragma_query_value(None, "page_size", |row| row.get(0))?;
     connection.pragma_update(None, "page_size", page_size)?;
-    // Until it is copied nobody needs it after a crash.
+    // The new file is worthless after a crash until it is copied.
     connection.pragma_update(None, "journal_mode", "OFF")?;
     connection.pragma_update(None, "synchronous", "OFF")?;
     schema::create(&mut connection)?;
@@ -107,7 +107,7 @@ fn read(archive: &Path, store: &Path, path: &Path) -> Result<BackupTotals, Build
             Record::End { totals: all, .. } => totals = all,
         }
     }
-    put_in_order(&transaction)?;
+    assign_positions(&transaction)?;
     let count = |table: &str| {
         transaction.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, u64>(0))
     };
@@ -129,10 +129,9 @@ fn registered(ledger: &mut Ledger<'_>, user: &User) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Numbers all events by their time, but those of a conversation always in the order of its log, whatever its clocks said: none comes
-/// before what stands before it. A time that is yet to come counts as now, or it would hold back all that follows it. Then everything
-/// that follows from the numbers.
-fn put_in_order(connection: &Connection) -> rusqlite::Result<()> {
+/// Orders all events by time, but those of a conversation always by `seq`, whatever their times. A time in the future counts as now,
+/// because it would otherwise delay everything after it. Then derives the counts from that order.
+fn assign_positions(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
         "CREATE TEMP TABLE place (pos INTEGER PRIMARY KEY, new INTEGER NOT NULL);
          INSERT INTO place SELECT pos, row_number() OVER (ORDER BY reached, conversation, seq) FROM
@@ -149,7 +148,7 @@ fn put_in_order(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 impl Ledger<'_> {
-    /// Puts an event at its own place in its log, behind all others in the commit order.
+    /// Inserts an event at its `seq`, last in the commit order.
     fn import(&mut self, event: &Event) -> rusqlite::Result<()> {
         let sender = self.user(&event.sender)?;
         let head = self.head(&event.conversation)?;
@@ -163,7 +162,7 @@ impl Ledger<'_> {
     }
 }
 
-/// Puts the new content in the place of the old, of which a copy is kept; answers where.
+/// Replaces the old content with the new one and keeps a copy of the old; returns its path.
 pub(super) fn swap(connection: &mut Connection, store: &Path, built: &Built) -> Result<PathBuf, StoreError> {
     let of_sqlite = |error| store_error(store, error);
     let copy = beside(store, &format!(".before-restore-{}", Timestamp::now().micros()));
@@ -172,7 +171,7 @@ pub(super) fn swap(connection: &mut Connection, store: &Path, built: &Built) -> 
     })?;
     tracing::info!(copy = %copy.display(), "saved the previous messages before the restore");
     let mut new = Connection::open(&built.path).map_err(of_sqlite)?;
-    keep_floors(connection, &mut new).map_err(of_sqlite)?;
+    copy_floors(connection, &mut new).map_err(of_sqlite)?;
     let pages = Backup::new(&new, connection).map_err(of_sqlite)?;
     match pages.step(-1).map_err(of_sqlite)? {
         StepResult::Done => Ok(copy),
@@ -180,8 +179,8 @@ pub(super) fn swap(connection: &mut Connection, store: &Path, built: &Built) -> 
     }
 }
 
-/// Every place that the old content has given away stays given away in the new.
-fn keep_floors(old: &Connection, new: &mut Connection) -> rusqlite::Result<()> {
+/// Keeps the highest assigned `seq` of each conversation.
+fn copy_floors(old: &Connection, new: &mut Connection) -> rusqlite::Result<()> {
     let transaction = new.transaction()?;
     let mut cache = Cache::new();
     let mut ledger = Ledger { connection: &transaction, cache: &mut cache, events: Vec::new() };

@@ -1,22 +1,22 @@
-//! How events stand in rows.
+//! Converts between rows and events.
 
 use protocol::{Body, ClientId, ConversationId, Event, MessageType, Metadata, Timestamp, UserName};
 use rusqlite::Row;
 use rusqlite::types::Type;
 use uuid::Uuid;
 
-/// How an event counts towards what is unread; as in its row. The event before the first one counts nothing.
+/// An event's running counts for unread messages, as in its row. Those of the position before the first event are zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counted {
-    /// So many events that count were said up to here, this one counted…
+    /// The number of counted events up to here, including this one.
     pub(super) ordinal: u64,
-    /// …by this user or the other one…
+    /// The sender of this event.
     pub(super) sender: i64,
-    /// …and so many of them by this one.
+    /// The number of them by this sender.
     pub(super) sent: u64,
 }
 
-/// What [`counted`] reads.
+/// The columns that [`counted`] reads.
 pub(super) const COUNTED_COLUMNS: &str = "ordinal, sender, sent";
 
 /// Reads [`COUNTED_COLUMNS`].
@@ -25,15 +25,14 @@ pub(super) fn counted(row: &Row<'_>) -> rusqlite::Result<Counted> {
 }
 
 impl Counted {
-    /// The event of this sender that follows in the conversation.
+    /// The counts of the next event by this sender.
     pub(super) fn followed_by(self, sender: i64) -> Self {
         let before = if self.sender == sender { self.sent } else { self.ordinal - self.sent };
         Self { ordinal: self.ordinal + 1, sender, sent: before + 1 }
     }
 
-    /// How many messages came in for one of the conversation's two users up to here: what the other one said, and in the notes to
-    /// oneself everything.
-    pub(super) fn came_in_for(self, user: i64, notes: bool) -> u64 {
+    /// The number of messages up to here for one of the conversation's two users: those of the other user, and in notes to self all.
+    pub(super) fn received_by(self, user: i64, notes: bool) -> u64 {
         match self {
             Self { ordinal, .. } if notes => ordinal,
             Self { ordinal, sender, sent } if sender == user => ordinal - sent,
@@ -45,11 +44,11 @@ impl Counted {
 /// The columns of an event, from `events AS e` joined by [`EVENT_JOINS`]; read by [`event`].
 pub(super) const EVENT_COLUMNS: &str = "e.pos, e.id, c.key, e.seq, e.at, coalesce(e.sender_name, s.name), e.body, e.kind, e.metadata, e.client_id, e.timestamp";
 
-/// What [`EVENT_COLUMNS`] are read from beside `events AS e`.
+/// The joins for [`EVENT_COLUMNS`].
 pub(super) const EVENT_JOINS: &str =
     "JOIN conversations AS c ON c.id = e.conversation JOIN users AS s ON s.id = e.sender";
 
-/// Reads an event; its parts are checked again, so that a damaged file yields an error and not a wrong message.
+/// Reads an event. Its parts are validated, so that a damaged file results in an error and not in a wrong message.
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let at = Timestamp::from_micros(row.get(4)?);
     let metadata = match row.get_ref(8)?.as_str_or_null().map_err(|error| damaged(8, error))? {
@@ -70,7 +69,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     })
 }
 
-/// Reads a text column with its own parser.
+/// Parses a text column.
 pub(super) fn parse<T, E>(
     row: &Row<'_>,
     column: usize,

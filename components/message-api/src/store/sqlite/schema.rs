@@ -1,34 +1,35 @@
-//! The tables, and their version.
+//! The tables and their version.
 //!
-//! The truth is the log alone: heads and counts are read from its indexes, so there is nothing that could disagree with it.
+//! The logs are the only source of truth: heads and counts are read from their indexes, so nothing can be inconsistent with them.
 
 use rusqlite::Connection;
 
-/// Only a file that is still empty takes this. A commit writes every page it changed to the log, and each conversation's index entries
-/// are on a page of their own: with small pages a commit is a fourth of the size, and twice as fast or more.
+/// Only effective for an empty file. A commit writes every changed page to the log, and each conversation's index entries are on a page of
+/// their own: with small pages a commit is a fourth of the size, and at least twice as fast.
 pub(super) const PAGE_SIZE: i64 = 1024;
-/// `P2Pc` in ASCII: what `PRAGMA application_id` says of our files.
+/// `P2Pc` in ASCII: the `PRAGMA application_id` of our files.
 pub(super) const APPLICATION_ID: i32 = 0x5032_5063;
 
-/// The version this program writes. [`migration`](super::migration) makes a file of it out of one of any version before.
+/// The version that this program writes. [`migration`](super::migration) upgrades a file of any earlier one.
 pub(super) const VERSION: usize = 6;
 
-/// * `meta`: `log` names the log in this file. It is made with the file, and so anew by a restore, which builds a new one: what clients
-///   remember of places in another log is not taken for places in this one.
-/// * `users`: every name ever seen, as an integer. `registrations`: those that logged in, and what their names look like
-///   ([`UserName::skeleton`](protocol::UserName::skeleton)), so that nobody new is taken for somebody who is offline. SQLite cannot
-///   compute that: where a later Unicode changes skeletons, another version must fill them anew.
-/// * `conversations`: up to `floor` places of a log were given away before a restore took it back. They are not given away again:
-///   clients remember how far they have seen a log, and would take what is new there for old.
+/// * `meta`: `log` is the id of the log in this file. It is created with the file, and so changed by a restore, which builds a new file:
+///   cursors that clients hold of another log are not used with this one.
+/// * `users`: every name ever seen, as an integer. `registrations`: those that logged in, and their skeletons
+///   ([`UserName::skeleton`](protocol::UserName::skeleton)), so that no new name looks like that of a user who is offline. SQLite cannot
+///   compute skeletons: if a later Unicode changes them, a new schema version must recompute them.
+/// * `conversations`: numbers up to `floor` were assigned before a restore. They are not assigned again: clients remember how far they have
+///   read, and would consider new events read.
 /// * `events`: the logs. `pos` is the commit order over all of them. `ordinal` is the running number, within its conversation, of the
-///   events that count as unread, and `sent` that of its sender's own among them: what others said up to an event follows from the two
-///   ([`Counted`](super::row::Counted)), and so what is unread, without counting. `target` is the `seq` of the event that this one is
-///   about, `thread` that of the event whose thread it is in. The sender's name is kept where it was spelled otherwise than in `users`.
-/// * `members`: who is in a conversation, their role, and how far they have read it. `unread` says that something for them may lie
-///   past their cursor, so that the few conversations that matter at login are found without looking at the others; up to `read_to`
-///   nothing was unread when it was set. In a room it is not used: saying something there would write a row for every member.
-/// * `devices`, `device_cursors`: how far each of a user's devices has read.
-/// * `state`: what services keep.
+///   events that count as unread, and `sent` that of its sender's own among them: the number of messages by others up to an event follows
+///   from the two ([`Counted`](super::row::Counted)), so unread messages need not be counted. `target` is the `seq` of the event that this
+///   one refers to, `thread` that of the event that started its thread. The sender's name is stored if it is spelled differently in
+///   `users`.
+/// * `members`: the members of a conversation, their role and cursor. `unread` means that there may be events for them after their cursor,
+///   so that a login finds the relevant conversations without reading the others; up to `read_to` nothing was unread when it was set. Not
+///   used in rooms, where each message would write a row per member.
+/// * `devices`, `device_cursors`: the cursors of each user's devices.
+/// * `state`: values of services.
 pub(super) const TABLES: &str = "
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
@@ -101,11 +102,11 @@ CREATE TABLE state (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Made when the tables are filled, for sorting once is faster than keeping an order.
+/// Created after the tables are filled, because sorting once is faster than keeping an order.
 ///
-/// An event in every conversation is a page to write for each index that begins with the conversation, so `events` has one such index:
-/// what is unread is searched in `log`, too. `sent` begins with the client id because ours grow with time: new ones go to its end
-/// instead of to a page for each sender.
+/// Each index of `events` that begins with the conversation costs a page per conversation of a commit, so there is one such index: unread
+/// messages are also searched in `log`. `sent` begins with the client id because ours increase with time: new ones go to its end instead of
+/// to a page per sender.
 pub(super) const INDEXES: [&str; 6] = [
     "CREATE UNIQUE INDEX log ON events(conversation, seq)",
     "CREATE UNIQUE INDEX sent ON events(client_id, sender)",
@@ -115,14 +116,14 @@ pub(super) const INDEXES: [&str; 6] = [
     "CREATE INDEX lookalikes ON registrations(skeleton)",
 ];
 
-/// What a file says of itself.
+/// The version of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
-    /// Nothing in it yet.
+    /// An empty file.
     Empty,
-    /// Ours, of this version.
+    /// A store of this version.
     Ours(usize),
-    /// Ours, made by a later program.
+    /// A store of a newer version.
     Newer(usize),
     /// A SQLite file of another program.
     Foreign,
@@ -140,7 +141,7 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<Version> {
     })
 }
 
-/// Makes the tables in an empty file, in one transaction.
+/// Creates the tables in an empty file, in one transaction.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
@@ -152,7 +153,7 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Notes that the file is ours, and of this version.
+/// Marks the file as a store of the current version.
 pub(super) fn mark(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.pragma_update(None, "user_version", VERSION)

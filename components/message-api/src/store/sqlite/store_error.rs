@@ -1,4 +1,4 @@
-//! An error of SQLite as one of the store.
+//! Converts SQLite errors to store errors.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use rusqlite::ErrorCode;
 
 use crate::store::StoreError;
 
-/// What SQLite says, in words an operator can act on. The path is for the log, not for who asked.
+/// An error that an operator can act on. The path is for the log, not for the client.
 pub(super) fn store_error(path: &Path, error: rusqlite::Error) -> StoreError {
     let detail = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full; nothing can be stored until there is room",
@@ -25,7 +25,7 @@ pub(super) fn store_error(path: &Path, error: rusqlite::Error) -> StoreError {
     if is_damaged { StoreError::damaged(detail, source) } else { StoreError::because(detail, source) }
 }
 
-/// What is in a row is not what was written there, or the statement is wrong.
+/// A row differs from what was written, or the statement is wrong.
 fn of_row(path: &Path, error: rusqlite::Error) -> StoreError {
     let is_damaged = matches!(
         error,
@@ -42,7 +42,7 @@ fn of_row(path: &Path, error: rusqlite::Error) -> StoreError {
     }
 }
 
-/// Which file it was.
+/// An error with the path of its file.
 #[derive(Debug, thiserror::Error)]
 #[error("'{}'", path.display())]
 struct At {

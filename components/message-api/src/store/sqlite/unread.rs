@@ -1,10 +1,10 @@
-//! What a user has not seen, page by page, in the order of commits.
+//! Unread messages of a user in pages, in commit order.
 //!
-//! To find that order, every conversation with something unread must be looked at. That is done once for many pages: a [`Plan`] names
-//! the positions of the next unread events, and pages follow it. So all pages together cost in proportion to what is unread, however many
-//! people wrote it. While a long plan is made, others read in between.
+//! To find that order, every conversation with unread messages must be examined. That is done once for many pages: a [`Plan`] has the
+//! positions of the next unread events, and pages follow it. So the cost of all pages is proportional to the number of unread messages,
+//! however many senders there are. While a long plan is made, other reads run in between.
 //!
-//! A plan goes stale without harm: it only says where to look. Whether an event is the user's and still unread is asked when its page is
+//! A stale plan is harmless: it only tells where to look. Whether an event is for the user and still unread is checked when its page is
 //! read.
 
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -17,50 +17,50 @@ use super::query::{event_query, user_id};
 use super::{ledger, row};
 use crate::store::Unseen;
 
-/// Positions in a plan, at least: making it costs hardly less with fewer.
-const SHORTEST: usize = 256;
-/// And at most; half a MiB.
-const LONGEST: usize = 64 * 1024;
-/// Positions in all plans that are kept; 8 MiB. Overflow rule: the oldest plan goes, and is made again when it is asked for.
-const KEPT: usize = 1024 * 1024;
-/// Conversations looked at before others have their turn.
+/// The minimum number of positions in a plan: a shorter plan costs hardly less.
+const MIN_POSITIONS: usize = 256;
+/// The maximum number of positions in a plan; half a MiB.
+const MAX_POSITIONS: usize = 64 * 1024;
+/// Positions in all cached plans; 8 MiB. Overflow rule: the oldest plan is dropped, and made again on demand.
+const CACHED: usize = 1024 * 1024;
+/// Conversations examined before other reads get their turn.
 const SLICE: usize = 4096;
-/// Positions looked at for one page. What was seen since the plan was made is passed over.
-const LOOKS: usize = 4096;
-/// So many events of everybody are read one by one, to find the user's among the last ones.
-const NEWS: i64 = 2048;
+/// Positions examined for one page. Events read since the plan was made are skipped.
+const MAX_EXAMINED: usize = 4096;
+/// Up to this many of the last events of all users are scanned for those of the user.
+const RECENT: i64 = 2048;
 
 /// The positions of a user's unread events, in order.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// Everything unread behind this position is named…
+    /// The plan has everything unread after this position
     after: i64,
-    /// …up to this one.
+    /// up to this one.
     until: i64,
     positions: Vec<i64>,
 }
 
-/// A plan that is being made. [`Draft::go_on`] until it [`is_done`](Draft::is_done), each in a reading of its own: what is committed
-/// meanwhile lies behind its end.
+/// A plan being made. Call [`Draft::advance`] until it [`is_done`](Draft::is_done), each in a read of its own: events committed meanwhile
+/// are after its end.
 #[derive(Debug)]
 pub(super) struct Draft {
     user: Option<i64>,
-    /// The user's notes to themselves: the one conversation in which what they said came in for them.
+    /// The conversation of the user's notes to self, in which their own messages count as unread.
     notes: Option<i64>,
     after: i64,
     until: i64,
-    /// Conversations with something unread, and up to where each was read.
+    /// Conversations with unread messages, and their cursors.
     unread: VecDeque<(i64, u64)>,
-    /// The first `most` positions; the last of them on top.
+    /// The first `most` positions, the last of them on top.
     first: BinaryHeap<i64>,
     most: usize,
     truncated: bool,
-    /// How many rows were looked at.
-    pub(super) looks: usize,
+    /// The number of rows examined.
+    pub(super) checks: usize,
 }
 
 impl Draft {
-    /// Finds the conversations with something unread.
+    /// Finds the conversations with unread messages.
     pub(super) fn begin(connection: &Connection, user: &UserName, after: i64) -> rusqlite::Result<Self> {
         let until = ledger::last_pos(connection)?.max(after);
         let mut draft = Self {
@@ -72,7 +72,7 @@ impl Draft {
             first: BinaryHeap::new(),
             most: 0,
             truncated: false,
-            looks: 0,
+            checks: 0,
         };
         if let Some(user) = draft.user {
             let mut unread = connection.prepare_cached(
@@ -82,28 +82,28 @@ impl Draft {
             let found = unread.query_map([user], |row| Ok((row.get(0)?, row.get(1)?)))?;
             draft.unread = found.collect::<Result<_, _>>()?;
         }
-        draft.looks = draft.unread.len();
-        draft.most = draft.unread.len().clamp(SHORTEST, LONGEST);
+        draft.checks = draft.unread.len();
+        draft.most = draft.unread.len().clamp(MIN_POSITIONS, MAX_POSITIONS);
         Ok(draft)
     }
 
-    /// The position behind which it begins.
+    /// The position after which it begins.
     pub(super) fn after(&self) -> i64 {
         self.after
     }
 
-    /// Whether every conversation was looked at.
+    /// Whether every conversation was examined.
     pub(super) fn is_done(&self) -> bool {
         self.unread.is_empty()
     }
 
-    /// Whether it is worth it to let another session of the user make it.
+    /// Whether another session of the user should wait for it instead of making its own.
     pub(super) fn is_long(&self) -> bool {
         self.unread.len() > SLICE
     }
 
-    /// Looks at the next conversations.
-    pub(super) fn go_on(mut self, connection: &Connection) -> rusqlite::Result<Self> {
+    /// Examines the next conversations.
+    pub(super) fn advance(mut self, connection: &Connection) -> rusqlite::Result<Self> {
         let mut following = connection.prepare_cached(
             "SELECT pos FROM events INDEXED BY log WHERE conversation = ?1 AND seq > ?2
                 AND (sender <> ?3 OR conversation = ?4) ORDER BY seq",
@@ -113,12 +113,12 @@ impl Draft {
             let read = last_before(connection, conversation, read, self.after)?;
             let mut rows = following.query(params![conversation, read, self.user, self.notes])?;
             while let Some(row) = rows.next()? {
-                self.looks += 1;
+                self.checks += 1;
                 let pos: i64 = row.get(0)?;
                 if pos <= self.after {
                     continue;
                 }
-                // Later ones of this conversation lie farther back still.
+                // Later events of this conversation are even later in commit order.
                 if pos > self.until || !self.add(pos) {
                     break;
                 }
@@ -127,7 +127,7 @@ impl Draft {
         Ok(self)
     }
 
-    /// Whether a position is among the first.
+    /// Adds a position; returns whether it is among the first.
     fn add(&mut self, pos: i64) -> bool {
         if self.first.len() < self.most {
             self.first.push(pos);
@@ -156,7 +156,7 @@ impl Plan {
         self.after <= after && after < self.until
     }
 
-    /// The page behind `after`, and how many rows were looked at.
+    /// The page after `after`, and the number of rows examined.
     pub(super) fn page(
         &self,
         connection: &Connection,
@@ -164,33 +164,33 @@ impl Plan {
         after: i64,
         limit: usize,
     ) -> rusqlite::Result<(Unseen, usize)> {
-        let (mut events, mut looks) = (Vec::new(), 0);
+        let (mut events, mut checks) = (Vec::new(), 0);
         let from = self.positions.partition_point(|pos| *pos <= after);
         if let Some(id) = user_id(connection, user)? {
             for pos in &self.positions[from..] {
-                if events.len() == limit || looks == LOOKS {
-                    let end = self.positions[from + looks - 1];
-                    return Ok((Unseen { events, end: end.to_string(), more: true }, looks));
+                if events.len() == limit || checks == MAX_EXAMINED {
+                    let end = self.positions[from + checks - 1];
+                    return Ok((Unseen { events, end: end.to_string(), more: true }, checks));
                 }
-                looks += 1;
+                checks += 1;
                 events.extend(unread_at(connection, user, id, *pos)?);
             }
         }
-        // What was committed since the plan was made comes with the next page.
+        // Events committed since the plan was made are in the next page.
         let more = ledger::last_pos(connection)? > self.until;
-        Ok((Unseen { events, end: self.until.to_string(), more }, looks))
+        Ok((Unseen { events, end: self.until.to_string(), more }, checks))
     }
 }
 
-/// The page behind `after`, where that is near the end of the file: then nothing but the last events need be looked at.
-pub(super) fn news(
+/// The page after `after` if that is near the end of the file: then only the last events need be examined.
+pub(super) fn recent_page(
     connection: &Connection,
     user: &UserName,
     after: i64,
     limit: usize,
 ) -> rusqlite::Result<Option<Unseen>> {
     let last = ledger::last_pos(connection)?;
-    if last - after > NEWS {
+    if last - after > RECENT {
         return Ok(None);
     }
     let (mut events, mut end, mut more) = (Vec::new(), last.max(after), false);
@@ -218,7 +218,7 @@ pub(super) fn news(
     Ok(Some(Unseen { events, end: end.to_string(), more }))
 }
 
-/// The conversations in which something may be unread for the user; nothing where there are so many that a plan is as soon made.
+/// The conversations with possibly unread messages; `None` if there are so many that a plan is as cheap.
 fn few_unread(connection: &Connection, user: i64) -> rusqlite::Result<Option<HashSet<i64>>> {
     let mut unread = connection.prepare_cached(
         "SELECT conversation FROM members INDEXED BY unread WHERE user = ?1 AND unread = 1 LIMIT ?2",
@@ -228,7 +228,7 @@ fn few_unread(connection: &Connection, user: i64) -> rusqlite::Result<Option<Has
     Ok(Some(unread).filter(|unread| unread.len() < SLICE))
 }
 
-/// The event at a position, where it came in for the user and is unread.
+/// The event at a position, if it is for the user and unread.
 fn unread_at(connection: &Connection, user: &UserName, id: i64, pos: i64) -> rusqlite::Result<Option<Event>> {
     let sql = event_query(
         "JOIN members AS m ON m.user = ?2 AND m.conversation = e.conversation
@@ -238,14 +238,14 @@ fn unread_at(connection: &Connection, user: &UserName, id: i64, pos: i64) -> rus
     Ok(event.filter(|event| event.is_incoming_for(user)))
 }
 
-/// The conversation in which the user writes to themselves, where there is one.
+/// The conversation of the user's notes to self, if any.
 fn notes_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Option<i64>> {
     let mut find = connection.prepare_cached("SELECT id FROM conversations WHERE key = ?1")?;
     find.query_row([ConversationId::dm(user, user).as_str()], |row| row.get(0)).optional()
 }
 
-/// The last place of a log, from `from` on, that is not behind `pos` in the order of commits. Both grow together, so it is found
-/// by doubling and halving: Bentley and Yao, "An almost optimal algorithm for unbounded searching", 1976.
+/// The last `seq` of a log, from `from` on, that is not after `pos` in commit order. Both increase together, so it is found by exponential
+/// search: Bentley and Yao, "An almost optimal algorithm for unbounded searching", 1976.
 fn last_before(connection: &Connection, conversation: i64, from: u64, pos: i64) -> rusqlite::Result<u64> {
     let mut find = connection.prepare_cached(
         "SELECT seq, pos FROM events WHERE conversation = ?1 AND seq >= ?2 ORDER BY seq LIMIT 1",
@@ -270,66 +270,66 @@ fn last_before(connection: &Connection, conversation: i64, from: u64, pos: i64) 
     Ok(low)
 }
 
-/// The plans of those who are being handed what they have not seen.
+/// The cached plans.
 ///
-/// Bound: [`KEPT`].
+/// Bound: [`CACHED`].
 #[derive(Debug, Default)]
-pub(super) struct Plans(Mutex<Kept>);
+pub(super) struct Plans(Mutex<State>);
 
 #[derive(Debug, Default)]
-struct Kept {
-    /// How often positions began to mean something else.
+struct State {
+    /// How often the meaning of positions has changed.
     generation: u64,
     /// The oldest first.
     plans: VecDeque<(UserName, Arc<Plan>)>,
     positions: usize,
-    /// Whose long plan is being made; another session of the user waits for it.
+    /// Users whose long plan is being made; their other sessions wait for it.
     making: HashMap<UserName, Arc<tokio::sync::Mutex<()>>>,
 }
 
 impl Plans {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A plan that tells what comes behind a position.
+    /// A plan that covers what is after a position.
     pub(super) fn get(&self, user: &UserName, after: i64) -> Option<Arc<Plan>> {
-        let kept = self.kept();
-        let mut plans = kept.plans.iter();
+        let state = self.state();
+        let mut plans = state.plans.iter();
         plans.find(|(of, plan)| of == user && plan.covers(after)).map(|(_, plan)| Arc::clone(plan))
     }
 
-    /// What [`Plans::keep`] wants to know: a plan is of the file as it was before it was begun.
+    /// The generation to pass to [`Plans::keep`]: that of the file before the plan was begun.
     pub(super) fn generation(&self) -> u64 {
-        self.kept().generation
+        self.state().generation
     }
 
-    /// Keeps a plan if pages after the next one will need it.
+    /// Caches a plan if later pages need it.
     pub(super) fn keep(&self, user: &UserName, plan: &Arc<Plan>, limit: usize, generation: u64) {
-        let mut kept = self.kept();
-        if plan.positions.len() <= limit || kept.generation != generation {
+        let mut state = self.state();
+        if plan.positions.len() <= limit || state.generation != generation {
             return;
         }
-        kept.positions += plan.positions.len();
-        kept.plans.push_back((user.clone(), Arc::clone(plan)));
-        while kept.positions > KEPT
-            && let Some((_, oldest)) = kept.plans.pop_front()
+        state.positions += plan.positions.len();
+        state.plans.push_back((user.clone(), Arc::clone(plan)));
+        while state.positions > CACHED
+            && let Some((_, oldest)) = state.plans.pop_front()
         {
-            kept.positions -= oldest.positions.len();
+            state.positions -= oldest.positions.len();
         }
     }
 
-    /// Held by whoever makes a long plan for a user.
+    /// Locked while a long plan is made for a user.
     pub(super) fn making(&self, user: &UserName) -> Arc<tokio::sync::Mutex<()>> {
-        let mut kept = self.kept();
-        kept.making.retain(|_, lock| Arc::strong_count(lock) > 1);
-        Arc::clone(kept.making.entry(user.clone()).or_default())
+        let mut state = self.state();
+        state.making.retain(|_, lock| Arc::strong_count(lock) > 1);
+        Arc::clone(state.making.entry(user.clone()).or_default())
     }
 
-    /// Positions mean something else from now on.
+    /// The meaning of positions has changed.
     pub(super) fn clear(&self) {
-        let mut kept = self.kept();
-        *kept = Kept { generation: kept.generation + 1, ..Kept::default() };
+        let mut state = self.state();
+        *state = State { generation: state.generation + 1, ..State::default() };
     }
 }
 
@@ -342,7 +342,7 @@ mod tests {
         UserName::parse(text).unwrap()
     }
 
-    /// Each of so many senders wrote one message to Bob, and the last of them some more.
+    /// Each sender wrote one message to Bob, and the last of them some more.
     fn file(senders: i64, more: i64) -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
         schema::create(&mut connection).unwrap();
@@ -375,27 +375,27 @@ mod tests {
         connection
     }
 
-    /// Reads everything as the store does; answers it, and how many rows were looked at.
+    /// Reads everything as the store does; returns it with the number of rows examined.
     fn read_all(connection: &Connection, limit: usize) -> (Vec<Event>, usize) {
         let (plans, bob) = (Plans::default(), name("bob"));
-        let (mut events, mut looks, mut after) = (Vec::new(), 0, 0);
+        let (mut events, mut checks, mut after) = (Vec::new(), 0, 0);
         loop {
             let plan = plans.get(&bob, after).unwrap_or_else(|| {
                 let mut draft = Draft::begin(connection, &bob, after).unwrap();
                 while !draft.is_done() {
-                    draft = draft.go_on(connection).unwrap();
+                    draft = draft.advance(connection).unwrap();
                 }
-                looks += draft.looks;
+                checks += draft.checks;
                 let plan = Arc::new(draft.finish());
                 plans.keep(&bob, &plan, limit, plans.generation());
                 plan
             });
             let (page, looked) = plan.page(connection, &bob, after, limit).unwrap();
-            looks += looked;
+            checks += looked;
             events.extend(page.events);
             after = page.end.parse().unwrap();
             if !page.more {
-                return (events, looks);
+                return (events, checks);
             }
         }
     }
@@ -404,11 +404,11 @@ mod tests {
     fn the_work_grows_with_what_is_unread_and_not_with_its_square() {
         for (senders, more) in [(500, 0), (4000, 0), (200, 3000)] {
             let connection = file(senders, more);
-            let (events, looks) = read_all(&connection, 50);
+            let (events, checks) = read_all(&connection, 50);
             let unread = usize::try_from(senders + more).unwrap();
             assert_eq!(events.len(), unread);
             assert!(events.is_sorted_by_key(|event| (event.sender.as_str().len(), event.seq)));
-            assert!(looks < 8 * unread, "{looks} rows for {unread} messages");
+            assert!(checks < 8 * unread, "{checks} rows for {unread} messages");
         }
     }
 
@@ -416,7 +416,7 @@ mod tests {
     fn what_was_seen_or_stored_since_a_plan_was_made_is_known_to_its_pages() {
         let connection = file(40, 0);
         let bob = name("bob");
-        let draft = Draft::begin(&connection, &bob, 0).unwrap().go_on(&connection).unwrap();
+        let draft = Draft::begin(&connection, &bob, 0).unwrap().advance(&connection).unwrap();
         let plan = draft.finish();
         let later =
             "INSERT INTO events(pos, conversation, seq, ordinal, sent, sender, id, at, kind, client_id, body)
@@ -425,10 +425,10 @@ mod tests {
         connection.execute_batch(later).unwrap();
         let (page, _) = plan.page(&connection, &bob, 0, 50).unwrap();
         assert_eq!((page.events.len(), page.more), (39, true));
-        let rest = news(&connection, &bob, page.end.parse().unwrap(), 50).unwrap().unwrap();
+        let rest = recent_page(&connection, &bob, page.end.parse().unwrap(), 50).unwrap().unwrap();
         assert_eq!((rest.events.len(), rest.more), (1, false));
         assert_eq!(rest.events[0].body.as_str(), "late");
-        let one_by_one = news(&connection, &bob, 39, 1).unwrap().unwrap();
+        let one_by_one = recent_page(&connection, &bob, 39, 1).unwrap().unwrap();
         assert_eq!((one_by_one.end.as_str(), one_by_one.more), ("40", true));
     }
 
@@ -441,7 +441,7 @@ mod tests {
         };
         let begun = plans.generation();
         (0..100).for_each(|n| plans.keep(&bob, &plan(n * 50_000), 64, begun));
-        assert!(plans.kept().positions <= KEPT);
+        assert!(plans.state().positions <= CACHED);
         assert!(plans.get(&bob, 0).is_none() && plans.get(&bob, 99 * 50_000 + 7).is_some());
         plans.clear();
         plans.keep(&bob, &plan(0), 64, begun);

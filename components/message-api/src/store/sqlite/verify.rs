@@ -1,6 +1,6 @@
-//! Whether a database file is damaged: SQLite reads every page and compares what refers to what (`PRAGMA quick_check`).
+//! Checks a database file for damage: SQLite reads every page and checks references (`PRAGMA quick_check`).
 //!
-//! Table by table, so that no reader's snapshot is held for longer than one of them takes: while one is held, the log only grows.
+//! Table by table, so that no reading snapshot is held for long: while one is held, the log cannot be truncated.
 
 use std::path::Path;
 
@@ -9,19 +9,19 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::files;
 
-/// Problems that are told; the first says that there are some.
+/// The maximum number of problems reported.
 const PROBLEMS: usize = 5;
 
-/// What is wrong with a file, whether somebody uses it or not; nothing where it is as it should be. It is not changed.
+/// Returns the problems of a file, whether it is in use or not; empty if there are none. The file is not changed.
 ///
 /// # Errors
-/// When it cannot be opened.
+/// If it cannot be opened.
 pub fn verify(path: &Path) -> rusqlite::Result<Vec<String>> {
     let connection = open(path)?;
     let mut problems = Vec::new();
     for table in tables(&connection)? {
         if let Err(error) = check(&connection, &table, &mut problems) {
-            // A page that cannot be read at all.
+            // A page cannot be read at all.
             problems.push(format!("table {table}: {error}"));
         }
         if problems.len() >= PROBLEMS {
@@ -32,8 +32,8 @@ pub fn verify(path: &Path) -> rusqlite::Result<Vec<String>> {
     Ok(problems)
 }
 
-/// A file that has a log is opened as its users do, and the log is left as it is. One without is read as it lies there, for opening it
-/// otherwise would make a log.
+/// A file with a log is opened normally, and the log is left as it is. A file without one is opened as immutable, because opening it
+/// otherwise would create a log.
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     if files::log_of(path).exists() {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -48,7 +48,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(uri(path), flags)
 }
 
-/// <https://www.sqlite.org/uri.html>: what has a meaning there is written as a number.
+/// <https://www.sqlite.org/uri.html>: special characters are percent-encoded.
 fn uri(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     let mut uri = String::from("file:");

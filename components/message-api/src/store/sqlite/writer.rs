@@ -1,14 +1,14 @@
-//! The one thread that writes. The life of a command:
+//! The only thread that writes. The life of a command:
 //!
-//! * A caller puts it in the queue and waits. The queue is bounded; while it is full, callers wait to get in.
-//! * The thread takes it together with whatever else queued up while the last commit ran: that is the next transaction.
-//! * All are executed, then committed with one fsync. The new events are published, then every caller is answered.
-//! * If anything fails, nothing was done: all callers of the transaction get the error, and the file is opened anew, for after a
-//!   failed fsync nobody knows what the system still holds (Rebello et al., "Can Applications Recover from fsync Failures?").
-//!   What such a commit did leave in the file is written again, found by its position and published late.
-//! * If the file or its log is no longer at its path, or another program took messages out of it, nothing is acknowledged any more
-//!   ([`Files`]). Storing goes on by itself only when the very same file is back: a new one in its place would begin without
-//!   anything that was stored before, and that is for an operator to decide.
+//! * A caller queues it and waits. The queue is bounded; while it is full, callers wait for a place.
+//! * The thread takes all commands that were queued during the last commit: they form the next transaction.
+//! * All are executed, then committed with one fsync. The new events are published, then the callers are answered.
+//! * If anything fails, nothing was done: all callers of the transaction get the error, and the file is reopened, because after a failed
+//!   fsync the state of the system's cache is unknown (Rebello et al., "Can Applications Recover from fsync Failures?"). If such a commit
+//!   reached the file after all, it is rewritten, found by its position and published late.
+//! * If the file or its log is no longer at its path, or another program deleted messages, nothing is acknowledged any more ([`Files`]).
+//!   Storing resumes by itself only if the same file is back: a new file in its place would lack everything stored before, and an operator
+//!   must decide that.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,31 +30,31 @@ use super::restore::{self, Built};
 use super::row::{self, EVENT_COLUMNS, EVENT_JOINS};
 use super::schema::{self, Version};
 use super::store_error::store_error;
-use crate::store::{COMMITS, Committed, StatePut, StoreError, silent};
+use crate::store::{COMMITS, Committed, StatePut, StoreError, no_progress};
 
-/// Commands that wait. Each holds at most one batch, and callers are as many as HTTP connections at most.
+/// Commands in the queue. Each has at most one batch, and there are as many callers as HTTP connections at most.
 pub(super) const QUEUE: usize = 256;
-/// A transaction takes no more commands once it holds this many events: the first of them waits for the last.
+/// A transaction takes no more commands once it has this many events, because the first of them waits for the last.
 const GROUP_EVENTS: usize = 4096;
-/// That another program writes into the file is said once in this time.
-const FOREIGN_NEWS: Duration = Duration::from_secs(60);
+/// Another program's writes are logged at most once in this time.
+const FOREIGN_WRITES_LOGGED: Duration = Duration::from_secs(60);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// Something to be written.
+/// A command to the writer.
 pub(super) enum Command {
     Append(Vec<Draft>, Reply<Vec<Appended>>),
     MoveCursors(Vec<CursorMove>, Reply<()>),
     Register(RegisterUser, Reply<()>),
     PutState(StatePut, Reply<()>),
-    Forget(ConversationId, u64, Reply<u64>),
-    /// Nothing, in the same way as everything else.
+    DeleteUpTo(ConversationId, u64, Reply<u64>),
+    /// Writes nothing, but like everything else.
     Probe(Reply<()>),
-    /// Takes the place of everything; never together with others. Answers with the file that keeps what was there before.
+    /// Replaces the content; never in a group with others. Returns the path of the previous content.
     Restore(Built, Reply<PathBuf>),
 }
 
-/// What to tell a command's caller once the transaction is committed.
+/// The result for a command's caller once the transaction is committed.
 enum Outcome {
     Appended(Vec<Appended>),
     Removed(u64),
@@ -62,35 +62,35 @@ enum Outcome {
     Refused(StoreError),
 }
 
-/// Who is told of what was committed.
+/// Publishes what was committed.
 pub(super) struct Publishing {
     pub(super) committed: Arc<dyn Committed>,
     pub(super) progress: Arc<Progress>,
 }
 
 impl Publishing {
-    /// These end at `pos`.
+    /// Publishes these events, which end at `pos`.
     fn publish(&self, events: &[Event], pos: i64) {
         self.committed.publish(events);
         self.progress.has_published(pos);
     }
 }
 
-/// The writer's thread and all it owns.
+/// The writer's thread and its state.
 pub(super) struct Writer {
     path: PathBuf,
     durability: Durability,
-    /// `None` after a failure, until it could be opened again.
+    /// `None` after a failure, until the file is open again.
     connection: Option<Connection>,
     cache: Cache,
     publishing: Publishing,
-    /// Up to here every event was published.
+    /// The position up to which every event was published.
     published: i64,
     /// `PRAGMA data_version` of the last transaction: it changes when another process writes.
     data_version: Option<i64>,
-    /// What is open.
+    /// The open files.
     files: Files,
-    /// Nothing is acknowledged now.
+    /// Set while nothing is acknowledged.
     stopped: Option<Stopped>,
     told_of_foreign: Option<Instant>,
 }
@@ -98,17 +98,17 @@ pub(super) struct Writer {
 /// Why nothing is acknowledged.
 struct Stopped {
     error: StoreError,
-    /// It is over once the files are back at their paths; otherwise only a restart ends it.
-    until_back: bool,
+    /// Whether it ends once the files are back at their paths; otherwise only a restart ends it.
+    until_restored: bool,
 }
 
-/// Why a transaction was not acknowledged, and what follows for the connection.
+/// Why a transaction was not acknowledged, and what happened to it.
 enum Failed {
     /// It did not begin: nothing happened.
-    Unbegun(StoreError),
-    /// Nobody knows what is in the file.
-    Broken(StoreError),
-    /// What is open is no longer what is stored.
+    NotStarted(StoreError),
+    /// Its outcome in the file is unknown.
+    Unknown(StoreError),
+    /// The open file is no longer the store.
     Stopped(StoreError),
 }
 
@@ -136,12 +136,12 @@ impl Writer {
         })
     }
 
-    /// Writes until the queue is closed and empty.
+    /// Runs until the queue is closed and empty.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut next = None;
         while let Some(first) = next.take().or_else(|| queue.blocking_recv()) {
             if let Command::Restore(built, reply) = first {
-                // A caller that went away is not told.
+                // The caller may have disconnected.
                 let _ = reply.send(self.restore(&built));
                 continue;
             }
@@ -186,8 +186,8 @@ impl Writer {
 
     fn fail(&mut self, failed: Failed, group: Vec<Command>) {
         let (error, is_broken) = match failed {
-            Failed::Unbegun(error) | Failed::Stopped(error) => (error, false),
-            Failed::Broken(error) => (error, true),
+            Failed::NotStarted(error) | Failed::Stopped(error) => (error, false),
+            Failed::Unknown(error) => (error, true),
         };
         tracing::error!(
             error = kit::failure::chain(&error),
@@ -200,8 +200,7 @@ impl Writer {
         for command in group {
             command.fail(error.clone());
         }
-        // What a broken one left in the file after all is published now rather than with the next command, which tries again where
-        // this does not work.
+        // If the failed commit reached the file, it is published now instead of with the next command, which tries again if this fails.
         let _ = self.reopen();
     }
 
@@ -219,7 +218,7 @@ impl Writer {
     }
 
     fn transact(&mut self, group: &mut [Command]) -> Result<(Vec<Event>, Vec<Outcome>), Failed> {
-        self.reopen().map_err(Failed::Unbegun)?;
+        self.reopen().map_err(Failed::NotStarted)?;
         let mut connection = self.connection.take().expect("it was just opened");
         let done = self.transact_on(&mut connection, group);
         self.connection = Some(connection);
@@ -236,25 +235,24 @@ impl Writer {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| {
                 if is_busy(&error) {
-                    Failed::Unbegun(of_sqlite(error))
+                    Failed::NotStarted(of_sqlite(error))
                 } else {
-                    Failed::Broken(of_sqlite(error))
+                    Failed::Unknown(of_sqlite(error))
                 }
             })?;
-        self.look_for_others(&transaction)?;
+        self.check_foreign_writes(&transaction)?;
         let done = execute(transaction, &mut self.cache, &self.publishing.progress, group)
-            .map_err(|error| Failed::Broken(of_sqlite(error)))?;
+            .map_err(|error| Failed::Unknown(of_sqlite(error)))?;
         self.files.check().map_err(|lost| Failed::Stopped(self.stop_on(connection, lost)))?;
         self.published = self.cache.pos.unwrap_or(self.published);
         Ok(done)
     }
 
-    /// Another program may write into the file: SQLite keeps the two apart, and what is remembered of the file is forgotten. What it
-    /// wrote is not on the feed. But it may not have made another file of it, or taken out what was acknowledged: the places of that
-    /// would be given away again.
-    fn look_for_others(&mut self, transaction: &Transaction<'_>) -> Result<(), Failed> {
+    /// Another program may write into the file: SQLite isolates the two, and the cache is cleared. Its events are not on the feed. But it
+    /// must not have replaced the file, or deleted what was acknowledged: that `seq` would be assigned again.
+    fn check_foreign_writes(&mut self, transaction: &Transaction<'_>) -> Result<(), Failed> {
         let path = self.path.clone();
-        let broken = |error| Failed::Broken(store_error(&path, error));
+        let broken = |error| Failed::Unknown(store_error(&path, error));
         let version = transaction
             .prepare_cached("PRAGMA data_version")
             .and_then(|mut query| query.query_row([], |row| row.get::<_, i64>(0)))
@@ -279,7 +277,7 @@ impl Writer {
             );
             return Err(Failed::Stopped(self.note_stop(StoreError::unavailable(detail), false)));
         }
-        if self.told_of_foreign.is_none_or(|told| told.elapsed() > FOREIGN_NEWS) {
+        if self.told_of_foreign.is_none_or(|told| told.elapsed() > FOREIGN_WRITES_LOGGED) {
             self.told_of_foreign = Some(Instant::now());
             let path = path.display();
             tracing::warn!(%path, "another program writes to the database file; its messages are not delivered to online users");
@@ -287,7 +285,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The connection stays open: while it is, nothing of what it holds is gone, and the file may come back.
+    /// The connection stays open: while it is, its content is not lost, and the file may come back.
     fn stop(&mut self, lost: Lost) -> StoreError {
         let connection = self.connection.take();
         let error = match &connection {
@@ -300,7 +298,7 @@ impl Writer {
 
     fn stop_on(&mut self, connection: &Connection, lost: Lost) -> StoreError {
         if matches!(lost, Lost::Log(_)) {
-            // What the log holds goes into the file, which is at its place: then nothing acknowledged is in the log alone.
+            // Writes the log into the file, which is at its path: then nothing acknowledged is in the log alone.
             let saved = connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(()));
             if let Err(error) = saved {
                 tracing::error!(%error, "the deleted log could not be written into the database file");
@@ -309,16 +307,15 @@ impl Writer {
         self.note_stop(StoreError::because("nothing can be stored", lost), true)
     }
 
-    fn note_stop(&mut self, error: StoreError, until_back: bool) -> StoreError {
-        self.stopped = Some(Stopped { error: error.clone(), until_back });
+    fn note_stop(&mut self, error: StoreError, until_restored: bool) -> StoreError {
+        self.stopped = Some(Stopped { error: error.clone(), until_restored });
         error
     }
 
-    /// Opens the file again after a failure, or goes on with it where it came back, and publishes what a failed commit left in it
-    /// after all.
+    /// Opens the file again after a failure, or resumes with it if it is back at its path, and publishes what a failed commit left in it.
     fn reopen(&mut self) -> Result<(), StoreError> {
         if let Some(stopped) = &self.stopped {
-            if !stopped.until_back || self.files.check().is_err() {
+            if !stopped.until_restored || self.files.check().is_err() {
                 return Err(stopped.error.clone());
             }
             tracing::warn!(path = %self.path.display(), "the database file is back; storing messages again");
@@ -339,10 +336,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Never another file than before: one that is made, or was put there, has nothing of what was acknowledged.
+    /// Never opens another file than before: a new file has nothing of what was acknowledged.
     fn open_again(&mut self) -> Result<Connection, StoreError> {
         self.files.check_file().map_err(|lost| StoreError::because("nothing can be stored", lost))?;
-        let connection = file::open(&self.path, self.durability, &silent())
+        let connection = file::open(&self.path, self.durability, &no_progress())
             .map_err(|error| StoreError::because("the store cannot be opened again", error))?;
         let files =
             Files::opened(&self.path).map_err(|lost| StoreError::because("nothing can be stored", lost))?;
@@ -351,9 +348,9 @@ impl Writer {
     }
 }
 
-/// What is in the log stays there when the connection is closed: at its path may be the log of another file.
+/// Keeps the log when the connection is closed: its path may have the log of another file.
 fn leave_log(connection: &Connection) {
-    // It cannot fail: the option is known to the SQLite that is built in.
+    // Cannot fail: the bundled SQLite supports the option.
     let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
 }
 
@@ -380,7 +377,7 @@ fn execute(
     Ok((events, outcomes))
 }
 
-/// Bounded by what one transaction can hold.
+/// Bounded by the size of a transaction.
 fn events_after(connection: &Connection, pos: i64) -> rusqlite::Result<Vec<Event>> {
     let sql =
         format!("SELECT {EVENT_COLUMNS} FROM events AS e {EVENT_JOINS} WHERE e.pos > ?1 ORDER BY e.pos");
@@ -394,13 +391,13 @@ impl Command {
             Self::MoveCursors(moves, _) => moves.len(),
             Self::Register(..)
             | Self::PutState(..)
-            | Self::Forget(..)
+            | Self::DeleteUpTo(..)
             | Self::Probe(_)
             | Self::Restore(..) => 1,
         }
     }
 
-    /// Drafts are moved out: a command is executed once, whatever comes of it.
+    /// Drafts are moved out: a command is executed once, whatever its result.
     fn execute(&mut self, ledger: &mut Ledger<'_>) -> rusqlite::Result<Outcome> {
         match self {
             Self::Append(drafts, _) => {
@@ -414,17 +411,19 @@ impl Command {
             Self::PutState(put, _) => {
                 ledger.put_state(put).map(|done| done.map_or_else(Outcome::Refused, |()| Outcome::Done))
             }
-            Self::Forget(conversation, up_to, _) => ledger.forget(conversation, *up_to).map(Outcome::Removed),
+            Self::DeleteUpTo(conversation, up_to, _) => {
+                ledger.delete_up_to(conversation, *up_to).map(Outcome::Removed)
+            }
             Self::Probe(_) => Ok(Outcome::Done),
             Self::Restore(..) => unreachable!("a restore is not part of a transaction"),
         }
     }
 
-    /// A caller that went away is not told.
+    /// The caller may have disconnected.
     fn answer(self, outcome: Outcome) {
         match (self, outcome) {
             (Self::Append(_, reply), Outcome::Appended(results)) => drop(reply.send(Ok(results))),
-            (Self::Forget(_, _, reply), Outcome::Removed(count)) => drop(reply.send(Ok(count))),
+            (Self::DeleteUpTo(_, _, reply), Outcome::Removed(count)) => drop(reply.send(Ok(count))),
             (
                 Self::MoveCursors(_, reply)
                 | Self::Register(_, reply)
@@ -433,8 +432,7 @@ impl Command {
                 Outcome::Done,
             ) => drop(reply.send(Ok(()))),
             (command, Outcome::Refused(error)) => command.fail(error),
-            // Execute yields what its command asks for; a command without its outcome is not answered, which its caller takes for
-            // a closed store.
+            // `execute` returns the outcome that fits the command. A caller that gets no answer considers the store closed.
             (_, Outcome::Appended(_) | Outcome::Removed(_) | Outcome::Done) => {
                 debug_assert!(false, "execute yields what its command asks for");
             }
@@ -444,7 +442,7 @@ impl Command {
     fn fail(self, error: StoreError) {
         match self {
             Self::Append(_, reply) => drop(reply.send(Err(error))),
-            Self::Forget(_, _, reply) => drop(reply.send(Err(error))),
+            Self::DeleteUpTo(_, _, reply) => drop(reply.send(Err(error))),
             Self::Restore(_, reply) => drop(reply.send(Err(error))),
             Self::MoveCursors(_, reply)
             | Self::Register(_, reply)

@@ -1,7 +1,7 @@
-//! What `GET /messages/{user}` answered and of which nobody knows yet whether it was read. Its cursors move when that is known.
+//! Answers of `GET /messages/{user}` that are not known to be received yet. Cursors move once they are.
 //!
-//! Whoever reads what a user has not seen waits for these first ([`Handovers::settle`]): what a client has read is not handed over
-//! again, also when it asks at once, on the same or another connection. An answer that was not read whole comes again.
+//! Requests for a user's unread messages wait for these first ([`Deliveries::settle`]): what a client has received is not delivered again,
+//! even if it asks at once, on the same or another connection. An answer that was not received completely is delivered again.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,49 +16,49 @@ use tokio_util::task::TaskTracker;
 
 use crate::store::StoreError;
 
-/// Handovers that are followed at once. Overflow rule: one more counts as unread, and comes again.
-const FOLLOWED: usize = 4096;
-/// An answer that is read on is written at once, unless its peer is slow.
+/// Deliveries tracked at once. Overflow rule: a further one counts as not received, and is delivered again.
+const TRACKED: usize = 4096;
+/// An answer to a client that reads is written within this time, unless the client is slow.
 const GRACE: Duration = Duration::from_millis(100);
-/// An answer that was written is acknowledged within this, or its peer is gone.
+/// A written answer is acknowledged within this time, or its client has disconnected.
 const ACKNOWLEDGED: Duration = Duration::from_secs(2);
-/// The same connection's next request waits for this long; its answers are in order anyway.
+/// The next request on the same connection waits this long; its answers are in order anyway.
 const IN_ORDER: Duration = Duration::from_secs(30);
-/// At our own end the last ones get this long.
+/// The last deliveries have this long when the server stops.
 const LAST: Duration = Duration::from_secs(1);
 
-/// The handovers that are not settled.
+/// The deliveries in flight.
 #[derive(Debug, Default)]
-pub(crate) struct Handovers {
-    /// Bound: [`FOLLOWED`] entries in all, and those of connections that are being answered.
+pub(crate) struct Deliveries {
+    /// Bound: [`TRACKED`] entries in total, and those of connections that are being answered.
     open: Mutex<HashMap<UserName, Vec<Arc<Pending>>>>,
     tasks: TaskTracker,
 }
 
-/// An answer whose last message was handed over.
+/// An answer whose last message was sent.
 #[derive(Debug)]
 struct Pending {
     connection: Arc<Connection>,
-    /// The connection's flushes when the body had ended; the largest number before.
+    /// The connection's flush count when the body had ended; the maximum value before.
     ended_at: AtomicU64,
     hurry: CancellationToken,
     settled: CancellationToken,
 }
 
-/// A handover that is about to end. Dropped, it counts as unread.
+/// A delivery about to end. If dropped, it counts as not received.
 #[derive(Debug)]
 pub(crate) struct Ending {
-    handovers: Arc<Handovers>,
+    deliveries: Arc<Deliveries>,
     user: UserName,
     pending: Arc<Pending>,
 }
 
-impl Handovers {
+impl Deliveries {
     fn open(&self) -> MutexGuard<'_, HashMap<UserName, Vec<Arc<Pending>>>> {
         self.open.lock().expect("nobody panics while holding this lock")
     }
 
-    /// To be called before the last bytes of an answer are handed over.
+    /// Must be called before the last bytes of an answer are sent.
     pub(crate) fn end(
         self: &Arc<Self>,
         user: UserName,
@@ -72,10 +72,10 @@ impl Handovers {
             settled: CancellationToken::new(),
         });
         self.open().entry(user.clone()).or_default().push(Arc::clone(&pending));
-        Ending { handovers: Arc::clone(self), user, pending }
+        Ending { deliveries: Arc::clone(self), user, pending }
     }
 
-    /// Waits until it is known what was read of what this user was handed over; not for clients that are still reading.
+    /// Waits until it is known which earlier answers this user received; does not wait for clients that are still reading.
     pub(crate) async fn settle(&self, user: &UserName, asking: Option<&Arc<Connection>>) {
         let pending = self.open().get(user).cloned().unwrap_or_default();
         for pending in pending {
@@ -83,7 +83,7 @@ impl Handovers {
             let settled = pending.settled.cancelled();
             let mut settled = std::pin::pin!(settled);
             if asking.is_some_and(|asking| Arc::ptr_eq(asking, &pending.connection)) {
-                // It gives up sooner only when the answer before was not taken, and then nobody takes this one either.
+                // It gives up sooner only if the previous answer was not received, and then this one will not be either.
                 let _ = timeout(IN_ORDER, settled).await;
             } else if timeout(GRACE, settled.as_mut()).await.is_err() && pending.is_written() {
                 let _ = timeout(ACKNOWLEDGED, settled).await;
@@ -91,10 +91,10 @@ impl Handovers {
         }
     }
 
-    /// Settles what is left, when no more requests come.
+    /// Waits for the remaining deliveries after the last request.
     pub(crate) async fn finish(&self) {
         self.tasks.close();
-        // What is not known by then comes again.
+        // What is not known by then is delivered again.
         let _ = timeout(LAST, self.tasks.wait()).await;
     }
 }
@@ -106,15 +106,15 @@ impl Pending {
 }
 
 impl Ending {
-    /// The last bytes are handed over now: does what `settle` says, which moves the cursors, once they were read.
+    /// The last bytes are being sent: runs `settle`, which moves the cursors, once they were received.
     pub(crate) fn follow(self, settle: impl Future<Output = Result<(), StoreError>> + Send + 'static) {
-        let handovers = Arc::clone(&self.handovers);
+        let deliveries = Arc::clone(&self.deliveries);
         let receipt = self.pending.connection.receipt(self.pending.hurry.clone());
         self.pending.ended_at.store(self.pending.connection.flushes(), Ordering::Relaxed);
-        if handovers.tasks.len() >= FOLLOWED {
+        if deliveries.tasks.len() >= TRACKED {
             return;
         }
-        handovers.tasks.spawn(async move {
+        deliveries.tasks.spawn(async move {
             if !receipt.is_read().await {
                 tracing::debug!(user = %self.user, "a response was not read completely; its messages stay unread");
             } else if let Err(error) = settle.await {
@@ -128,7 +128,7 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let mut open = self.handovers.open();
+        let mut open = self.deliveries.open();
         if let Some(pending) = open.get_mut(&self.user) {
             pending.retain(|pending| !Arc::ptr_eq(pending, &self.pending));
             if pending.is_empty() {

@@ -1,4 +1,4 @@
-//! What is said to a store and what it answers.
+//! Arguments and results of the store.
 
 use std::error::Error;
 use std::future::Future;
@@ -10,60 +10,60 @@ use protocol::limits::METADATA_BYTES;
 use protocol::{Event, UserName};
 use serde_json::Value;
 
-/// Most keys a service keeps. Past it a new key is refused; the ones that are there can still be changed.
+/// The maximum number of keys per service. Beyond it a new key is rejected; existing keys can still be changed.
 pub const STATE_KEYS: u64 = 100_000;
-/// Longest key a service uses, in bytes.
+/// The maximum length of a service's key, in bytes.
 pub const STATE_KEY_BYTES: usize = 128;
-/// Most devices of one user whose cursors are kept. A new one takes the place of the one that was silent the longest.
+/// The maximum number of devices per user with a cursor. A new one replaces the one unused for longest.
 pub const DEVICES: u64 = 32;
 
-/// How long the transactions of this process's stores took that stored messages, until these were durable.
+/// The duration of transactions that stored messages, until they were durable, over all stores of this process.
 pub(crate) static COMMITS: Histogram = Histogram::new();
 
-/// The answer of a store, some time later.
+/// The future result of a store operation.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Hears of every committed event once, in the order of each conversation's log. In one process that is before its sender does;
-/// where several write to one store, all hear of everybody's events, and of each when a majority of the servers has it.
+/// Receives every committed event once, in the order of each conversation's log. Within one process that is before its sender gets the
+/// answer; if several processes write to one store, each receives all events, once a majority of the servers has them.
 pub trait Committed: Send + Sync + 'static {
-    /// These were committed.
+    /// These events were committed.
     fn publish(&self, events: &[Event]);
 
-    /// Events may have been missed: whoever must know all of them reads the store.
+    /// Events may have been missed: whoever needs all of them must read the store.
     fn restart(&self);
 }
 
-/// Hears, in a line for people, how far opening a store has come that takes long.
-pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
+/// Reports the progress of opening a store, in a line for people.
+pub type ReportProgress = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Where nobody waits for it.
+/// Reports no progress.
 #[must_use]
-pub fn silent() -> Tell {
+pub fn no_progress() -> ReportProgress {
     Arc::new(|_| {})
 }
 
-/// Nobody listens.
+/// Ignores all events.
 #[derive(Debug)]
-pub(crate) struct Unheard;
+pub(crate) struct NoSubscriber;
 
-impl Committed for Unheard {
+impl Committed for NoSubscriber {
     fn publish(&self, _: &[Event]) {}
 
     fn restart(&self) {}
 }
 
-/// A page of unseen events.
+/// A page of unread events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unseen {
-    /// The events.
+    /// In the order of the page.
     pub events: Vec<Event>,
-    /// Where the page after this one starts; only its own store understands it.
+    /// The start of the next page; an opaque value of the store.
     pub end: String,
-    /// Whether there is something behind it already.
+    /// Whether there are more events already.
     pub more: bool,
 }
 
-/// Which part of a conversation is wanted.
+/// A range of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Range {
     /// The events after this one, oldest first.
@@ -72,22 +72,22 @@ pub enum Range {
     Before(u64),
 }
 
-/// A value that a service wants kept.
+/// A value for a service to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatePut {
-    /// Whose it is.
+    /// The service.
     pub owner: UserName,
-    /// Under which key: 1 to [`STATE_KEY_BYTES`] bytes without control characters.
+    /// The key: 1 to [`STATE_KEY_BYTES`] bytes without control characters.
     pub key: String,
-    /// The value as JSON text of at most [`METADATA_BYTES`], or nothing to forget it.
+    /// The value as JSON text of at most [`METADATA_BYTES`], or `None` to delete it.
     pub value: Option<String>,
 }
 
 impl StatePut {
-    /// Checks key and value.
+    /// Validates key and value.
     ///
     /// # Errors
-    /// When one of them is too long, or the key is empty or not printable.
+    /// If one of them is too long, or the key is empty or not printable.
     pub fn new(owner: UserName, key: &str, value: Option<&Value>) -> Result<Self, StoreError> {
         if key.is_empty() || key.len() > STATE_KEY_BYTES || key.chars().any(char::is_control) {
             let detail = format!("a key is 1 to {STATE_KEY_BYTES} bytes without control characters");
@@ -102,68 +102,68 @@ impl StatePut {
     }
 }
 
-/// Why a store did not do what it was asked. Clones share their source: one failed commit is told to all who were in it.
+/// Why a store operation failed. Clones share their source: a failed commit is reported to all callers in it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// What was asked breaks a rule; asking again will not help.
+    /// The request breaks a rule; retrying does not help.
     #[error("{detail}")]
     Refused {
-        /// The field it is about.
+        /// The field that breaks it.
         field: &'static str,
         /// What is wrong with it.
         detail: String,
     },
-    /// It cannot be done now: nothing was acknowledged, and asking again may help.
+    /// The store is unavailable: nothing was acknowledged, and retrying may help.
     #[error("{detail}")]
     Unavailable {
-        /// What the matter is, for people.
+        /// The reason, for people.
         detail: String,
-        /// Where it comes from.
+        /// The underlying error.
         #[source]
         source: Option<Arc<dyn Error + Send + Sync>>,
     },
-    /// The disk is nearly full: nothing was stored, and nothing will be before an operator makes room.
+    /// The disk is nearly full: nothing was stored, and nothing will be until an operator frees space.
     #[error("{detail}")]
     Full {
         /// How much is left, for people.
         detail: String,
     },
-    /// Somebody has sent as much as they may.
+    /// The sender exceeded their limit.
     #[error("{detail}")]
     Limited {
-        /// Who, and how much that is.
+        /// The sender and the limit, for people.
         detail: String,
-        /// When they may send again.
+        /// The time until they may send again.
         again: std::time::Duration,
     },
-    /// What is kept cannot be read, or is not what was written. Asking again will not help before somebody repairs it.
+    /// Stored data cannot be read, or differs from what was written. Retrying does not help until somebody repairs it.
     #[error("{detail}")]
     Damaged {
-        /// What the matter is, for people.
+        /// The reason, for people.
         detail: String,
-        /// Where it comes from.
+        /// The underlying error.
         #[source]
         source: Arc<dyn Error + Send + Sync>,
     },
 }
 
 impl StoreError {
-    /// What was asked breaks a rule.
+    /// A request that breaks a rule.
     pub fn refused(field: &'static str, detail: impl Into<String>) -> Self {
         Self::Refused { field, detail: detail.into() }
     }
 
-    /// It cannot be done now, and there is no more to say about it.
+    /// The store is unavailable, without an underlying error.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::Unavailable { detail: detail.into(), source: None }
     }
 
-    /// It cannot be done now because of `source`.
+    /// The store is unavailable because of `source`.
     pub fn because(detail: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
         Self::Unavailable { detail: detail.into(), source: Some(Arc::new(source)) }
     }
 
-    /// What was found is not what was written.
+    /// Stored data differs from what was written.
     pub fn damaged(detail: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
         Self::Damaged { detail: detail.into(), source: Arc::new(source) }
     }

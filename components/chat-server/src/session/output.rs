@@ -1,4 +1,4 @@
-//! What goes to the peer next, and in which order: answers, what the store replays, notices, what happens now.
+//! What is sent next, and in which order: answers, replayed messages, notices, live events.
 
 use std::collections::BTreeMap;
 
@@ -8,27 +8,27 @@ use tokio::time::Instant;
 use super::answers::Answer;
 use super::{Opening, Session};
 use crate::access::allowance;
-use crate::backend::room::Kept;
-use crate::delivery::catch_up::{self, Lap, Page};
+use crate::backend::page_budget::PagePermit;
+use crate::delivery::catch_up::{self, Page, Pass};
 use crate::delivery::inbox::{Backlog, Style};
+use crate::dialect::codec::{Notice, Receipts};
 use crate::dialect::request::Seen;
-use crate::dialect::speech::{Notice, Receipts};
-use crate::outcome::{Outcome, Said};
+use crate::outcome::{Outcome, SentMessage};
 
-/// Changes of presence that are told at once; the next ones follow when these are written.
+/// Presence changes sent at once; the next ones follow when these are written.
 const PRESENCE: usize = 64;
-/// Clients that a stopping server sends away come back spread over this time.
+/// Clients disconnected by a stopping server reconnect spread over this time.
 const COME_BACK_WITHIN_MS: f64 = 500.0;
 
-/// What a user is told instead of their unread messages.
+/// Sent instead of unread messages while the store is unavailable.
 const UNREADABLE: &str =
     "Your unread messages cannot be read now. They are kept, and are shown as soon as they can be read.";
-/// …and where that will last.
+/// Sent instead of unread messages if the failure will last.
 const REFUSED: &str = "Your unread messages cannot be read: the server's store refuses to hand them out. They are kept, but \
     the server's operator must repair this first; please tell them.";
 
 impl Session {
-    /// Fills the outgoing buffer with what is due.
+    /// Fills the output buffer.
     pub(super) fn fill(&mut self) {
         while !self.wire.out.has_enough()
             && (self.answer()
@@ -42,56 +42,56 @@ impl Session {
 
     fn answer(&mut self) -> bool {
         if !self.opening.is_over() {
-            // What was kept comes first.
+            // Stored messages come first.
             return false;
         }
         match self.answers.take() {
             None => return false,
             Some(Answer::Bytes(bytes)) => self.wire.out.push(&bytes),
-            Some(Answer::Page(bytes, kept)) => {
-                self.allowance.charge(Instant::now(), allowance::of_bytes(bytes.len()));
-                self.wire.out.push_page(&bytes, kept);
+            Some(Answer::Page(bytes, permit)) => {
+                self.allowance.charge(Instant::now(), allowance::cost_of_bytes(bytes.len()));
+                self.wire.out.push_page(&bytes, permit);
             }
-            Some(Answer::Outcome(said, outcome)) => self.outcome(&said, outcome),
+            Some(Answer::Outcome(sent, outcome)) => self.outcome(&sent, outcome),
         }
-        if self.manner().asks {
+        if self.capabilities().asks {
             self.prompt();
         }
         true
     }
 
-    fn outcome(&mut self, said: &Said, outcome: Outcome) {
-        let online = self.server.hub.is_online(&said.to);
+    fn outcome(&mut self, sent: &SentMessage, outcome: Outcome) {
+        let online = self.server.hub.is_online(&sent.to);
         let comes_back = match &outcome {
             Outcome::Stored(appended, _) => !appended.duplicate,
-            Outcome::Refused(_) | Outcome::Later => false,
+            Outcome::Refused(_) | Outcome::Unknown => false,
         };
-        if self.manner().mirrors && !comes_back {
-            // The feed will not bring it back, or as something said elsewhere.
-            self.member.outlet.mail().take_sent_here(&said.client_id);
+        if self.capabilities().mirrors && !comes_back {
+            // The feed will not bring it back, or it will as an event of another session.
+            self.member.handle.mail().take_sent_here(&sent.client_id);
         }
-        if !self.manner().has_ids {
+        if !self.capabilities().has_ids {
             match &outcome {
-                Outcome::Later => self.unsure.add(said),
-                Outcome::Stored(..) | Outcome::Refused(_) => self.unsure.settle(said),
+                Outcome::Unknown => self.in_doubt.add(sent),
+                Outcome::Stored(..) | Outcome::Refused(_) => self.in_doubt.settle(sent),
             }
         }
-        let answer = self.dialect().outcome(said, outcome, online);
+        let answer = self.dialect().outcome(sent, outcome, online);
         answer.iter().for_each(|answer| self.wire.out.push(answer));
     }
 
-    /// Asks for the next line, and says who else is online.
+    /// Prompts for the next line with the other users online.
     fn prompt(&mut self) {
         let prompt = self.server.hub.with_others(&self.member.name, |others| self.dialect().prompt(others));
-        self.allowance.charge(Instant::now(), allowance::of_bytes(prompt.online.len()));
+        self.allowance.charge(Instant::now(), allowance::cost_of_bytes(prompt.online.len()));
         self.wire.out.push(prompt.online.as_bytes());
         self.wire.out.push(prompt.question.as_bytes());
     }
 
-    /// The end of a greeting that asks for a line, once everything kept is shown or it takes too long.
+    /// Ends a greeting with a prompt once all stored messages are shown, or after [`GREETING`](super::GREETING).
     fn greet(&mut self) -> bool {
         let Opening::Until(deadline) = self.opening else { return false };
-        let shows = !self.wire.out.is_broken() && !self.member.outlet.mail().inbox.is_live();
+        let shows = !self.wire.out.is_broken() && !self.member.handle.mail().inbox.is_live();
         if shows && Instant::now() < deadline {
             return false;
         }
@@ -100,14 +100,14 @@ impl Session {
         true
     }
 
-    /// Whether events are still sent: not when the session ends, unless it was promised what is unseen.
+    /// Whether events are still sent: not when the session is ending, unless unread messages are still due.
     fn sends_events(&self) -> bool {
-        self.closing.as_ref().is_none_or(|closing| closing.owes_unseen)
-            && !self.receipts.marks.is_full()
+        self.closing.as_ref().is_none_or(|closing| closing.owes_unread)
+            && !self.receipts.unconfirmed.is_full()
             && !self.wire.out.is_broken()
     }
 
-    /// Whether the next page of a lap is wanted.
+    /// Whether to read the next page of the pass.
     pub(super) fn wants_page(&self) -> bool {
         self.sends_events() && self.replay.page.len() == 0
     }
@@ -118,32 +118,33 @@ impl Session {
         }
         if let Some(event) = self.replay.page.next() {
             if self.replay.page.len() == 0 {
-                self.replay.kept = Kept::default();
+                self.replay.permit = PagePermit::default();
             }
             self.replay_event(&event);
             return true;
         }
         if self.replay.pages.is_none() {
-            let backlog = self.member.outlet.mail().inbox.begin();
+            let backlog = self.member.handle.mail().inbox.begin_pass();
             if let Some(backlog) = backlog {
-                self.begin_lap(backlog);
+                self.begin_pass(backlog);
             }
         }
         false
     }
 
-    fn begin_lap(&mut self, backlog: Backlog) {
-        let Backlog { mut known, unseen, gaps, lost } = backlog;
-        // A gap begins where the queue was dropped, and in the other lane more may have been sent by an earlier lap.
-        let noted = |conversation: &ConversationId| unseen.is_some() || gaps.contains_key(conversation);
-        let mut mail = self.member.outlet.mail();
-        for (conversation, seq) in self.receipts.marks.iter().filter(|(conversation, _)| noted(conversation))
+    fn begin_pass(&mut self, backlog: Backlog) {
+        let Backlog { mut known, unread, gaps, lost } = backlog;
+        // A gap begins where the queue was dropped; in the other direction an earlier pass may have sent more.
+        let is_relevant = |conversation: &ConversationId| unread.is_some() || gaps.contains_key(conversation);
+        let mut mail = self.member.handle.mail();
+        for (conversation, seq) in
+            self.receipts.unconfirmed.iter().filter(|(conversation, _)| is_relevant(conversation))
         {
             mail.inbox.note_sent(conversation, seq, false);
         }
         let mut sent: BTreeMap<ConversationId, u64> = BTreeMap::new();
         for (conversation, seq, own) in self.receipts.sent.iter() {
-            if noted(conversation) {
+            if is_relevant(conversation) {
                 mail.inbox.note_sent(conversation, seq, own);
             }
             let last = sent.entry(conversation.clone()).or_insert(seq);
@@ -151,55 +152,55 @@ impl Session {
         }
         drop(mail);
         if lost {
-            // The unseen leave out what this user said elsewhere; lines do not show it.
+            // Unread messages omit what this user sent in other sessions, which line dialects do not show.
             sent.into_iter().for_each(|(conversation, seq)| _ = known.entry(conversation).or_insert(seq));
         }
-        self.replay.style = unseen.unwrap_or(Style::Live);
-        let lap = Lap { user: self.member.name.clone(), known, unseen: unseen.is_some(), gaps };
-        self.replay.pages = Some(catch_up::start(&self.server, lap));
+        self.replay.style = unread.unwrap_or(Style::Live);
+        let pass = Pass { user: self.member.name.clone(), known, unread: unread.is_some(), gaps };
+        self.replay.pages = Some(catch_up::start(&self.server, pass));
     }
 
-    /// A page arrived, or the lap broke off.
+    /// A page arrived, or the pass was aborted.
     pub(super) fn take_page(&mut self, page: Option<Page>) {
         match page {
-            Some(Page::Unseen(from)) => self.member.outlet.mail().inbox.reads_unseen_from(from),
-            Some(Page::Events(events, kept)) => {
-                (self.replay.page, self.replay.kept) = (events.into_iter(), kept);
+            Some(Page::UnreadFrom(from)) => self.member.handle.mail().inbox.reads_unread_from(from),
+            Some(Page::Events(events, permit)) => {
+                (self.replay.page, self.replay.permit) = (events.into_iter(), permit);
             }
             Some(Page::Unreadable) => self.tell(Notice::Unreadable(UNREADABLE)),
             Some(Page::Refused) => self.tell(Notice::Unreadable(REFUSED)),
             Some(Page::End(position)) => {
                 self.replay.pages = None;
                 let passed = self.server.hub.has_passed(position);
-                let live = self.member.outlet.mail().inbox.finish(position, passed);
-                if live && !std::mem::replace(&mut self.replay.told_live, true) {
+                let live = self.member.handle.mail().inbox.finish_pass(position, passed);
+                if live && !std::mem::replace(&mut self.replay.live_announced, true) {
                     self.tell(Notice::Live);
                 }
             }
-            // Only when the server's tasks are aborted: the session ends with them.
+            // Only if the server's tasks are aborted, which also ends the session.
             None => self.replay.pages = None,
         }
     }
 
     fn replay_event(&mut self, event: &Event) {
         let own = !event.is_incoming_for(&self.member.name);
-        let unwanted = !self.manner().mirrors && own
+        let unwanted = !self.capabilities().mirrors && own
             || self.replay.only_since.is_some_and(|login| login.is_before(event.at) == Some(true))
-            || !self.member.outlet.mail().inbox.show(event, own);
+            || !self.member.handle.mail().inbox.show(event, own);
         if unwanted {
             return;
         }
-        let kept = match self.replay.style {
+        let stored_offline = match self.replay.style {
             Style::Stored => true,
             Style::SinceLogin(login) => login
                 .is_before(event.at)
-                .unwrap_or_else(|| !self.member.outlet.mail().inbox.came_since(event)),
+                .unwrap_or_else(|| !self.member.handle.mail().inbox.arrived_since(event)),
             Style::Live => false,
         };
-        if kept && !std::mem::replace(&mut self.replay.told_header, true) {
-            self.wire.out.push(self.dialect().kept_header().as_bytes());
+        if stored_offline && !std::mem::replace(&mut self.replay.header_sent, true) {
+            self.wire.out.push(self.dialect().stored_header().as_bytes());
         }
-        self.wire.out.push(&self.dialect().replayed(event, kept));
+        self.wire.out.push(&self.dialect().replayed(event, stored_offline));
         self.sent(event);
     }
 
@@ -207,14 +208,14 @@ impl Session {
         if !self.sends_events() {
             return false;
         }
-        if !self.replay.told_live {
-            if !self.member.outlet.mail().inbox.is_live() {
+        if !self.replay.live_announced {
+            if !self.member.handle.mail().inbox.is_live() {
                 return false;
             }
-            self.replay.told_live = true;
+            self.replay.live_announced = true;
             self.tell(Notice::Live);
         }
-        let Some(event) = self.member.outlet.mail().inbox.next() else { return false };
+        let Some(event) = self.member.handle.mail().inbox.next() else { return false };
         self.wire.out.push(event.live(self.dialect()));
         if let Some(received) = event.received().filter(|_| event.event().is_incoming_for(&self.member.name))
         {
@@ -224,14 +225,14 @@ impl Session {
         true
     }
 
-    /// An event was put into the outgoing buffer.
+    /// An event was put into the output buffer.
     fn sent(&mut self, event: &Event) {
         let Event { conversation, seq, .. } = event;
         let seq = *seq;
         self.server.traces.written(conversation, seq, || self.place());
-        match self.manner().receipts {
+        match self.capabilities().receipts {
             Receipts::Transport => {
-                self.receipts.marks.add(self.wire.out.end(), conversation, seq);
+                self.receipts.unconfirmed.add(self.wire.out.end(), conversation, seq);
                 self.confirm_soon();
             }
             Receipts::Client => {
@@ -241,12 +242,12 @@ impl Session {
     }
 
     fn notice(&mut self) -> bool {
-        let seen = self.member.outlet.mail().seen_elsewhere.pop_first();
+        let seen = self.member.handle.mail().seen_elsewhere.pop_first();
         if let Some((conversation, seq)) = seen {
             self.tell(Notice::Seen(Seen { conversation, seq }));
             return true;
         }
-        let delivered = self.member.outlet.mail().delivered.pop_first();
+        let delivered = self.member.handle.mail().delivered.pop_first();
         if let Some((conversation, seq)) = delivered {
             self.tell(Notice::Delivered(Seen { conversation, seq }));
             return true;
@@ -263,7 +264,7 @@ impl Session {
         any
     }
 
-    /// Once everything is answered, the client is told to come back.
+    /// Once everything is answered, the client is told when to reconnect.
     fn bye(&mut self) -> bool {
         let answered = self.answers.is_empty();
         let reason = match &mut self.closing {
@@ -274,7 +275,7 @@ impl Session {
             Some(_) | None => return false,
         };
         let wait = (kit::backoff::unit_random() * COME_BACK_WITHIN_MS).round();
-        // Between 0 and 500, so nothing is cut off.
+        // Between 0 and 500, so the cast loses nothing.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 500")]
         let reconnect_after_ms = wait as u64;
         self.tell(Notice::Bye(reason, reconnect_after_ms));

@@ -1,4 +1,4 @@
-//! The turns of a session, from the greeting to the end.
+//! The event loop of a session, from the greeting to the end.
 
 use std::time::Duration;
 
@@ -7,53 +7,53 @@ use kit::unfinished::REFUSAL;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::challenge::VANISHED;
-use super::marks::Marks;
-use super::{Intake, Opening, Session};
+use super::challenge::PEER_VANISHED;
+use super::unconfirmed::Unconfirmed;
+use super::{Input, Opening, Session};
 use crate::delivery::appender::Waiting;
 use crate::delivery::catch_up::Page;
-use crate::dialect::speech::Notice;
+use crate::dialect::codec::Notice;
 use crate::wire::LINGER;
 
-/// A server that stops does not wait long for peers to notice.
+/// A server that stops waits only briefly for peers to notice.
 const LINGER_WHEN_STOPPING: Duration = Duration::from_millis(50);
-/// What a peer sent before it closed is done at the pace it may send at, for no longer than this: 12,000 messages with the usual limit. A
-/// peer that is gone takes a place and what the system holds of its bytes; both could be had as cheaply by staying.
+/// Time limit for input that a peer sent before it closed, handled within the rate limit: 12,000 messages with the default limit. Such a
+/// peer takes a place and kernel memory, which it could take as cheaply by staying connected.
 const DRAIN_WITHIN: Duration = Duration::from_secs(600);
 
-/// Why what a peer sent is not all done.
+/// The reason given if some of a peer's input was not handled.
 const SENT_TOO_MUCH: &str = "it sent more before it closed than it may send in ten minutes";
-/// Why a peer that does not read is let go.
+/// The reason given if a peer that does not read is disconnected.
 const TOOK_NOTHING: &str = "it took nothing for too long";
 
 impl Session {
-    /// Talks until the end, gives the name back and closes.
+    /// Runs the session, leaves the roster and closes the connection.
     ///
-    /// This future is what an idle session is made of; the end is boxed because few sessions end at once.
+    /// An idle session consists of this future; its end is boxed because few sessions end at the same time.
     #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
     pub(crate) fn run(mut self, place: Place) -> impl Future<Output = ()> + Send {
         async move {
-            let why = self.talk().await.unwrap_or("connection lost");
+            let why = self.run_loop().await.unwrap_or("connection lost");
             Box::pin(self.leave(why)).await;
             drop(place);
         }
     }
 
     async fn leave(mut self, why: &'static str) {
-        self.member.outlet.leave();
+        self.member.handle.leave();
         self.confirm(Instant::now());
-        self.server.journal.went(&self.member.name, why);
+        self.server.login_log.logged_out(&self.member.name, why);
         let Self { member, wire, stopping, .. } = self;
         drop(member);
-        if why == TOOK_NOTHING || why == VANISHED {
+        if why == TOOK_NOTHING || why == PEER_VANISHED {
             return wire.abort();
         }
         wire.close(if stopping { LINGER_WHEN_STOPPING } else { LINGER }).await;
     }
 
-    async fn talk(&mut self) -> std::io::Result<&'static str> {
+    async fn run_loop(&mut self) -> std::io::Result<&'static str> {
         loop {
-            self.intake();
+            self.handle_input();
             if self.wire.is_refused() && self.closing.is_none() {
                 self.refuse_unfinished();
             }
@@ -63,22 +63,22 @@ impl Session {
             self.write();
             let now = Instant::now();
             self.confirm_if_due(now);
-            if self.member.outlet.is_sent_away() && self.closing.is_none() {
+            if self.member.handle.must_reconnect() && self.closing.is_none() {
                 self.close_with_bye("the server's log is another one than before; begin anew");
             }
-            if self.challenge.is_lost(&self.member.outlet, &self.wire, &self.server.send_queue, now) {
-                return Ok(VANISHED);
+            if self.challenge.peer_vanished(&self.member.handle, &self.wire, &self.server.send_queue, now) {
+                return Ok(PEER_VANISHED);
             }
             if let Some(why) = self.end(now) {
                 return Ok(why);
             }
-            // Room that came free meanwhile is used at once.
+            // Use room that became free meanwhile at once.
             let room = was_full && !self.answers.is_full() || was_filled && !self.wire.out.has_enough();
-            if room || std::mem::take(&mut self.intake.read_much) {
-                // A peer that never pauses must not keep a worker to itself: others have their turn between.
+            if room || std::mem::take(&mut self.input.read_much) {
+                // A peer that sends continuously must not occupy a worker: other tasks get their turn here.
                 tokio::task::yield_now().await;
             }
-            // Also with something to do: whether the server stops is known by waiting only.
+            // Also if there is more to do: a shutdown is noticed only by waiting.
             self.wait(room).await?;
         }
     }
@@ -86,16 +86,16 @@ impl Session {
     fn write(&mut self) {
         let progress = self.wire.out.write_to(&self.wire.stream);
         if self.wire.out.is_broken() {
-            self.peer_is_gone();
+            self.stop_output();
         }
         if progress {
             let (now, metrics) = (Instant::now(), &self.server.metrics);
-            let dialect = self.member.outlet.dialect;
+            let dialect = self.member.handle.dialect;
             let note = |received| metrics.written(dialect, now.duration_since(received));
             self.receipts.unwritten.written(self.wire.out.written(), note);
         }
         if progress && self.wire.is_proxied {
-            self.receipts.answered.wrote(Instant::now(), self.wire.out.written());
+            self.receipts.proxy.on_write(Instant::now(), self.wire.out.written());
         }
         if self.wire.out.is_empty() {
             self.stalled_since = None;
@@ -104,24 +104,24 @@ impl Session {
         }
     }
 
-    /// Nobody hears what is sent from now on. What the peer sent before is still done, at the pace it may send at: it cannot know that its
-    /// answers are lost. Meanwhile its name is free, and what it was sent without confirming it is shown again.
-    fn peer_is_gone(&mut self) {
-        self.receipts.marks = Marks::default();
+    /// The peer reads nothing more. Input that it sent before is still handled within the rate limit, because it cannot know that its
+    /// answers are lost. Its name becomes free at once, and unconfirmed events will be shown again.
+    fn stop_output(&mut self) {
+        self.receipts.unconfirmed = Unconfirmed::default();
         self.receipts.unwritten.forget();
         self.receipts.confirm_at = None;
         self.replay.forget();
-        self.intake.gone_at.get_or_insert_with(Instant::now);
+        self.input.unread_since.get_or_insert_with(Instant::now);
         self.member.leave();
     }
 
-    /// When what the peer sent must be done that sends no more, or hears nothing more.
+    /// The deadline for the input of a peer that sends or reads nothing more.
     fn drained_at(&self) -> Option<Instant> {
-        let Intake { ended_at, gone_at, .. } = &self.intake;
-        ended_at.iter().chain(gone_at).min().map(|at| *at + DRAIN_WITHIN)
+        let Input { ended_at, unread_since, .. } = &self.input;
+        ended_at.iter().chain(unread_since).min().map(|at| *at + DRAIN_WITHIN)
     }
 
-    /// Whether the session is over, and why.
+    /// The reason why the session is over, if it is.
     fn end(&self, now: Instant) -> Option<&'static str> {
         if self.stalled_since.is_some_and(|since| now >= since + self.server.config.write_timeout) {
             return Some(TOOK_NOTHING);
@@ -132,18 +132,18 @@ impl Session {
         let closing = self.closing.as_ref()?;
         let owes = !self.answers.is_empty()
             || !self.wire.out.is_empty()
-            || !self.receipts.marks.is_empty() && !self.wire.is_proxied
+            || !self.receipts.unconfirmed.is_empty() && !self.wire.is_proxied
             || closing.bye
-            || (closing.owes_unseen
+            || (closing.owes_unread
                 && !self.wire.out.is_broken()
-                && !self.member.outlet.mail().inbox.is_live());
+                && !self.member.handle.mail().inbox.is_live());
         (!owes || now >= closing.deadline).then_some(closing.why)
     }
 
-    /// It holds more than its part of the memory for unfinished messages. What it holds is dropped at once.
+    /// The connection exceeds its share of the memory for incomplete input, which is released at once.
     fn refuse_unfinished(&mut self) {
-        self.wire.forget();
-        (self.intake.over, self.intake.place) = (None, None);
+        self.wire.discard_input();
+        (self.input.over, self.input.place) = (None, None);
         self.tell(Notice::Unfinished(REFUSAL));
         self.close_with_bye(REFUSAL);
     }
@@ -154,29 +154,29 @@ impl Session {
         self.close_with_bye("the server stops");
     }
 
-    /// Waits until any part of the session can go on, which it can at once where there is `room`.
+    /// Waits until any part of the session can continue; does not wait if there is `room`.
     async fn wait(&mut self, room: bool) -> std::io::Result<()> {
         let (reads, writes) = (self.reads(), !self.wire.out.is_empty());
-        // While the outgoing buffer is full, what could fill it further is no reason to wake.
+        // While the output buffer is full, more output is no reason to wake.
         let fills = !self.wire.out.has_enough();
         let wants_page = fills && self.wants_page();
         let wakes_at = self.wakes_at();
-        if let Some(at) = wakes_at.filter(|at| *at != self.alarm.timer.deadline()) {
-            self.alarm.timer.as_mut().reset(at);
+        if let Some(at) = wakes_at.filter(|at| *at != self.wake_ups.timer.deadline()) {
+            self.wake_ups.timer.as_mut().reset(at);
         }
         tokio::select! {
             readable = self.wire.readable(), if reads => readable?,
             writable = self.wire.stream.writable(), if writes => writable?,
             () = self.answers.ready(), if fills && self.opening.is_over() => {}
-            // A session that is also full would be woken by every event that it cannot send.
-            () = self.member.outlet.wake.notified(), if fills => {}
-            () = self.member.outlet.summons.notified() => {}
+            // Without this condition a full session would be woken by every event that it cannot send.
+            () = self.member.handle.wake.notified(), if fills => {}
+            () = self.member.handle.urgent.notified() => {}
             page = next_page(&mut self.replay.pages), if wants_page => self.take_page(page),
             () = changed(&mut self.presence), if fills => {}
             () = self.wire.refused(), if self.closing.is_none() => {}
-            () = self.alarm.stops.as_mut(), if !self.stopping => self.server_stops(),
-            () = self.alarm.timer.as_mut(), if wakes_at.is_some() => {}
-            () = placed(&mut self.intake.place), if self.intake.place.is_some() => self.intake.place = None,
+            () = self.wake_ups.stops.as_mut(), if !self.stopping => self.server_stops(),
+            () = self.wake_ups.timer.as_mut(), if wakes_at.is_some() => {}
+            () = placed(&mut self.input.place), if self.input.place.is_some() => self.input.place = None,
             () = std::future::ready(()), if room => {}
         }
         Ok(())
@@ -189,7 +189,7 @@ impl Session {
             Opening::Until(deadline) => Some(deadline),
             Opening::Over => None,
         };
-        let others = [opening, self.receipts.confirm_at, self.intake_wakes_at(), self.challenge.wakes_at()];
+        let others = [opening, self.receipts.confirm_at, self.input_wakes_at(), self.challenge.wakes_at()];
         let drained = self.drained_at();
         [closing, stalled, drained].into_iter().chain(others).flatten().min()
     }
@@ -215,7 +215,7 @@ async fn changed(presence: &mut Option<watch::Receiver<u64>>) {
     {
         return;
     }
-    // Nothing is wanted, or the sender is gone, which lives as long as the server.
+    // Not subscribed, or the sender was dropped, which lives as long as the server.
     std::future::pending().await
 }
 

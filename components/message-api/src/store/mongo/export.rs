@@ -1,4 +1,4 @@
-//! What is read of the database when all of it is wanted.
+//! Queries that read the whole database.
 
 use bson::{Document, doc};
 use mongodb::options::FindOptions;
@@ -12,7 +12,7 @@ use super::document::damaged;
 use super::records::ours;
 use crate::store::{StatePut, StoreError};
 
-/// The conversations behind `after`, in order of their keys.
+/// The conversations after `after`, in order of their keys.
 pub(super) async fn all_conversations(
     collections: &Collections,
     after: Option<&ConversationId>,
@@ -28,14 +28,14 @@ pub(super) async fn all_conversations(
         text(last, "_id")?.clone_into(&mut after);
         let ids: Vec<_> =
             found.iter().filter_map(|document| ours("conversations", document, id(document))).collect();
-        // Where all of it is another program's, what comes behind it is not.
+        // If all of it belongs to another program, what follows may still be ours.
         if !ids.is_empty() {
             return Ok(ids);
         }
     }
 }
 
-/// Users' own cursors in a conversation, then those of their devices.
+/// Users' cursors in a conversation, then those of their devices.
 pub(super) async fn cursors(
     collections: &Collections,
     conversation: &ConversationId,
@@ -53,7 +53,7 @@ pub(super) async fn cursors(
     Ok(found.iter().filter_map(|document| ours("cursors", document, cursor(document))).collect())
 }
 
-/// What services keep behind this owner and key, in their order.
+/// The values of services after this owner and key, in order.
 pub(super) async fn all_state(
     collections: &Collections,
     after: Option<(UserName, String)>,
@@ -81,7 +81,7 @@ fn text<'d>(document: &'d Document, field: &str) -> Result<&'d str, StoreError> 
     document.get_str(field).map_err(damaged)
 }
 
-/// Which log this database holds; it gets a name where it has none yet.
+/// The id of the database's log, created on demand.
 pub(super) async fn log(collections: &Collections) -> Result<Uuid, StoreError> {
     let this = doc! { "_id": "log" };
     let name = doc! { "$setOnInsert": { "log": bson::Uuid::new() } };
@@ -94,7 +94,7 @@ pub(super) async fn log(collections: &Collections) -> Result<Uuid, StoreError> {
     }
 }
 
-/// The log is another one from now on.
+/// Gives the log a new id.
 pub(super) async fn rename_log(collections: &Collections) -> Result<(), StoreError> {
     let name = doc! { "$set": { "log": bson::Uuid::new() } };
     super::records::upsert(collections, &collections.schema, "log".to_owned(), name).await?;

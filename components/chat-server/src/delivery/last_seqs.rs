@@ -1,4 +1,4 @@
-//! How far each of many conversations has come, in bounded memory.
+//! The last `seq` of many conversations, in bounded memory.
 
 use std::collections::HashMap;
 
@@ -6,27 +6,27 @@ use protocol::ConversationId;
 
 /// The last `seq` by conversation.
 ///
-/// Bound: two generations of `capacity` conversations each. Overflow rule: when the young generation is full it becomes the old
-/// one, and what only the old one knew is forgotten; so those that moved last are always known.
+/// Bound: two generations of `capacity` conversations each. Overflow rule: when the young generation is full it replaces the old one, whose
+/// other entries are forgotten; so the conversations that moved last are always known.
 #[derive(Debug)]
-pub(crate) struct Positions {
+pub(crate) struct LastSeqs {
     young: HashMap<ConversationId, u64>,
     old: HashMap<ConversationId, u64>,
     capacity: usize,
 }
 
-impl Positions {
-    /// Nothing is known yet.
+impl LastSeqs {
+    /// An empty map.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), capacity }
     }
 
-    /// How far a conversation has come, as far as is known.
+    /// The last `seq` of a conversation, if known.
     pub(crate) fn get(&self, conversation: &ConversationId) -> Option<u64> {
         self.young.get(conversation).or_else(|| self.old.get(conversation)).copied()
     }
 
-    /// A conversation has come this far, or farther.
+    /// Records that a conversation has reached this `seq`.
     pub(crate) fn advance(&mut self, conversation: &ConversationId, seq: u64) {
         if let Some(known) = self.young.get_mut(conversation) {
             *known = seq.max(*known);
@@ -39,53 +39,53 @@ impl Positions {
         self.young.insert(conversation.clone(), seq);
     }
 
-    /// Every conversation known; some may come twice, the right one last.
+    /// All known conversations; some may appear twice, the valid entry last.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ConversationId, u64)> {
         self.old.iter().chain(&self.young).map(|(conversation, seq)| (conversation, *seq))
     }
 
-    /// Forgets everything and gives the memory back.
+    /// Forgets everything and releases the memory.
     pub(crate) fn clear(&mut self) {
         self.young = HashMap::new();
         self.old = HashMap::new();
     }
 }
 
-/// The same for the user's own messages and for those of others apart: the store's unseen pages leave the user's own out, so having
-/// been sent a later message of the other user does not mean having been sent them.
+/// [`LastSeqs`] per direction: own messages and incoming ones are tracked separately. The store's unread pages omit the user's own
+/// messages, so having been sent a later incoming message does not imply having been sent those.
 #[derive(Debug)]
-pub(crate) struct Lanes {
-    others: Positions,
-    own: Positions,
+pub(crate) struct LastSeqsByDirection {
+    others: LastSeqs,
+    own: LastSeqs,
 }
 
-impl Lanes {
-    /// Nothing is known yet.
+impl LastSeqsByDirection {
+    /// An empty map.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { others: Positions::new(capacity), own: Positions::new(capacity) }
+        Self { others: LastSeqs::new(capacity), own: LastSeqs::new(capacity) }
     }
 
-    fn lane(&self, own: bool) -> &Positions {
+    fn fence(&self, own: bool) -> &LastSeqs {
         if own { &self.own } else { &self.others }
     }
 
-    /// How far a lane of a conversation has come, as far as is known.
+    /// The last `seq` of one direction of a conversation, if known.
     pub(crate) fn get(&self, conversation: &ConversationId, own: bool) -> Option<u64> {
-        self.lane(own).get(conversation)
+        self.fence(own).get(conversation)
     }
 
-    /// A lane of a conversation has come this far, or farther.
+    /// Records that one direction of a conversation has reached this `seq`.
     pub(crate) fn advance(&mut self, conversation: &ConversationId, seq: u64, own: bool) {
         if own { &mut self.own } else { &mut self.others }.advance(conversation, seq);
     }
 
-    /// Every conversation known, with its lane; some may come twice, the right one last.
+    /// All known conversations with their direction; some may appear twice, the valid entry last.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ConversationId, u64, bool)> {
-        let lane = |own| self.lane(own).iter().map(move |(conversation, seq)| (conversation, seq, own));
-        lane(false).chain(lane(true))
+        let fence = |own| self.fence(own).iter().map(move |(conversation, seq)| (conversation, seq, own));
+        fence(false).chain(fence(true))
     }
 
-    /// Forgets everything and gives the memory back.
+    /// Forgets everything and releases the memory.
     pub(crate) fn clear(&mut self) {
         self.others.clear();
         self.own.clear();
@@ -103,23 +103,23 @@ mod tests {
 
     #[test]
     fn the_latest_are_known_and_the_memory_is_bounded() {
-        let mut positions = Positions::new(10);
+        let mut last_seqs = LastSeqs::new(10);
         for n in 0..1000 {
-            positions.advance(&dm(n), 5);
-            positions.advance(&dm(n), 3);
-            assert_eq!(positions.get(&dm(n)), Some(5));
-            assert!(positions.iter().count() <= 20);
+            last_seqs.advance(&dm(n), 5);
+            last_seqs.advance(&dm(n), 3);
+            assert_eq!(last_seqs.get(&dm(n)), Some(5));
+            assert!(last_seqs.iter().count() <= 20);
         }
-        assert!((990..1000).all(|n| positions.get(&dm(n)) == Some(5)));
-        assert_eq!(positions.get(&dm(0)), None);
+        assert!((990..1000).all(|n| last_seqs.get(&dm(n)) == Some(5)));
+        assert_eq!(last_seqs.get(&dm(0)), None);
     }
 
     #[test]
     fn what_the_old_generation_knew_is_not_taken_back() {
-        let mut positions = Positions::new(1);
-        positions.advance(&dm(1), 9);
-        positions.advance(&dm(2), 1);
-        positions.advance(&dm(1), 4);
-        assert_eq!(positions.get(&dm(1)), Some(9));
+        let mut last_seqs = LastSeqs::new(1);
+        last_seqs.advance(&dm(1), 9);
+        last_seqs.advance(&dm(2), 1);
+        last_seqs.advance(&dm(1), 4);
+        assert_eq!(last_seqs.get(&dm(1)), Some(9));
     }
 }

@@ -1,4 +1,4 @@
-//! The end of a session that the rest of the server holds: where events and notices for it are put.
+//! The handle through which the rest of the server reaches a session: events and notices for it are queued here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,84 +9,82 @@ use protocol::{ClientId, ConversationId};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::delivery::inbox::{Backlog, Bounds, Inbox};
+use crate::delivery::inbox::{Backlog, Inbox, QueueLimits};
 use crate::delivery::rendered::Rendered;
 use crate::dialect::Dialect;
-use crate::directory::roster::Seat;
+use crate::directory::roster::RosterSession;
 
-/// Conversations of which it can wait to be told that another session has shown them, or that the other user has them. Overflow rule: later ones are dropped;
-/// what they tell can be seen in the list of conversations.
+/// Conversations with a pending notice that another session has shown them, or that the other user has them. Overflow rule: later notices
+/// are dropped; the list of conversations has the same information.
 const NOTICES: usize = 256;
-/// Messages of this session that the feed has not brought back. Overflow rule: the oldest is forgotten, and comes back as an event
-/// that its client knows by its id.
+/// Messages of this session that the feed has not brought back yet. Overflow rule: the oldest is forgotten, and is delivered as an event
+/// that its client recognises by the id.
 const SENT_HERE: usize = 1024;
 
-/// One session's mailbox.
+/// The handle of one session.
 #[derive(Debug)]
-pub(crate) struct Outlet {
-    /// Tells the sessions of one user apart.
+pub(crate) struct SessionHandle {
+    /// Distinguishes the sessions of one user.
     pub(crate) id: u64,
-    /// What it speaks.
     pub(crate) dialect: Dialect,
     mail: Mutex<Mail>,
-    /// Says that there is something new.
+    /// Notified when there is something new.
     pub(crate) wake: Notify,
-    /// Says what is heard also while there is no room for anything new: that somebody wants the name, or that the client must begin anew.
-    pub(crate) summons: Notify,
-    /// The session is on its way out and only keeps its name until it is gone.
+    /// Notified of what the session must handle even while its output is full: a challenge, or that the client must reconnect.
+    pub(crate) urgent: Notify,
+    /// The session is ending, and holds its name until its peer has gone.
     leaving: AtomicBool,
-    /// Somebody else wants the name; whether the peer has shown life since.
+    /// Somebody else wants the name.
     challenged: AtomicBool,
     lives: AtomicBool,
-    /// What its client remembers belongs to another log than the store's.
-    sent_away: AtomicBool,
-    /// What its client said of itself.
+    /// The cursors of its client belong to another log than the store's.
+    must_reconnect: AtomicBool,
+    /// What its client sent in `hello`.
     client: OnceLock<Client>,
 }
 
-/// What a client said of itself at its login.
+/// What a client sent in `hello`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Client {
-    /// The log to which what it remembers belongs.
+    /// The log to which its cursors belong.
     pub(crate) log: Option<Uuid>,
-    /// Whether it wants to be told what was delivered.
+    /// Whether it wants delivery receipts.
     pub(crate) receipts: bool,
 }
 
-/// What is in it.
+/// What is queued for a session.
 #[derive(Debug)]
 pub(crate) struct Mail {
-    /// Events.
     pub(crate) inbox: Inbox,
-    /// What the user's other sessions have shown.
+    /// Conversations that the user's other sessions have shown, up to this `seq`.
     pub(crate) seen_elsewhere: BTreeMap<ConversationId, u64>,
-    /// How much of each conversation the other user has.
+    /// Conversations that the other user has, up to this `seq`.
     pub(crate) delivered: BTreeMap<ConversationId, u64>,
     sent_here: VecDeque<ClientId>,
 }
 
-impl Outlet {
-    /// A mailbox for a session that has this to read first.
-    pub(crate) fn new(id: u64, dialect: Dialect, bounds: Bounds, backlog: Backlog) -> Arc<Self> {
-        let inbox = Inbox::new(bounds, backlog, dialect.manner().has_ids);
+impl SessionHandle {
+    /// A handle for a session that must read this backlog first.
+    pub(crate) fn new(id: u64, dialect: Dialect, bounds: QueueLimits, backlog: Backlog) -> Arc<Self> {
+        let inbox = Inbox::new(bounds, backlog, dialect.capabilities().has_ids);
         let mail = Mail {
             inbox,
             seen_elsewhere: BTreeMap::new(),
             delivered: BTreeMap::new(),
             sent_here: VecDeque::new(),
         };
-        let (mail, wake, summons) = (Mutex::new(mail), Notify::new(), Notify::new());
-        let [leaving, sent_away, challenged, lives] = [false; 4].map(AtomicBool::new);
+        let (mail, wake, urgent) = (Mutex::new(mail), Notify::new(), Notify::new());
+        let [leaving, must_reconnect, challenged, lives] = [false; 4].map(AtomicBool::new);
         let client = OnceLock::new();
-        Arc::new(Self { id, dialect, mail, wake, summons, leaving, challenged, lives, sent_away, client })
+        Arc::new(Self { id, dialect, mail, wake, urgent, leaving, challenged, lives, must_reconnect, client })
     }
 
-    /// What is in it. Hold it for a few lines.
+    /// Locks the queues. Hold the guard for a few lines only.
     pub(crate) fn mail(&self) -> MutexGuard<'_, Mail> {
         self.mail.lock().expect("nobody panics while holding this lock")
     }
 
-    /// The feed brings an event for this user.
+    /// Queues an event of the feed for this user.
     pub(crate) fn deliver(&self, event: &Arc<Rendered>, own: bool, at: FeedPosition) {
         let mut mail = self.mail();
         let known = own && mail.take_sent_here(&event.event().client_id);
@@ -98,8 +96,8 @@ impl Outlet {
     }
 
     /// The feed lost events.
-    pub(crate) fn lose(&self) {
-        if self.mail().inbox.lose() {
+    pub(crate) fn mark_lost(&self) {
+        if self.mail().inbox.mark_lost() {
             self.wake.notify_one();
         }
     }
@@ -116,63 +114,63 @@ impl Outlet {
         self.wake.notify_one();
     }
 
-    /// Notes what the client said of itself.
-    pub(crate) fn introduce(&self, client: Client) {
-        // It says so once.
+    /// Records what the client sent in `hello`.
+    pub(crate) fn set_client(&self, client: Client) {
+        // It is sent once.
         let _ = self.client.set(client);
     }
 
-    /// Whether its client wants to be told what was delivered.
+    /// Whether its client wants delivery receipts.
     pub(crate) fn wants_receipts(&self) -> bool {
         self.client.get().is_some_and(|client| client.receipts)
     }
 
-    /// Whether its client remembers places in another log than this one.
+    /// Whether its client holds cursors of another log than this one.
     pub(crate) fn remembers_other_log(&self, log: Uuid) -> bool {
         self.client.get().is_some_and(|client| client.log.is_some_and(|its| its != log))
     }
 
-    /// Somebody wants the name: the session is to find out whether its peer lives.
+    /// Somebody wants the name: the session must probe its peer.
     pub(crate) fn challenge(&self) {
         self.lives.store(false, Ordering::Relaxed);
         self.challenged.store(true, Ordering::Release);
-        self.summons.notify_one();
+        self.urgent.notify_one();
     }
 
-    /// Whether it is to find out whether its peer lives.
+    /// Whether the session must probe its peer.
     pub(crate) fn is_challenged(&self) -> bool {
         self.challenged.load(Ordering::Acquire)
     }
 
-    /// The peer lives.
-    pub(crate) fn shows_life(&self) {
+    /// The peer has answered.
+    pub(crate) fn confirm_alive(&self) {
         self.challenged.store(false, Ordering::Relaxed);
         self.lives.store(true, Ordering::Release);
     }
 
-    /// Whether the peer has shown life since the last challenge.
-    pub(crate) fn lives(&self) -> bool {
+    /// Whether the peer has answered since the last challenge.
+    pub(crate) fn is_alive(&self) -> bool {
         self.lives.load(Ordering::Acquire)
     }
 
-    /// Its client must begin anew.
-    pub(crate) fn send_away(&self) {
-        self.sent_away.store(true, Ordering::Relaxed);
-        self.summons.notify_one();
+    /// Makes the client reconnect and start again.
+    pub(crate) fn require_reconnect(&self) {
+        self.must_reconnect.store(true, Ordering::Relaxed);
+        self.urgent.notify_one();
     }
 
-    /// Whether its client must begin anew.
-    pub(crate) fn is_sent_away(&self) -> bool {
-        self.sent_away.load(Ordering::Relaxed)
+    /// Whether the client must reconnect.
+    pub(crate) fn must_reconnect(&self) -> bool {
+        self.must_reconnect.load(Ordering::Relaxed)
     }
 
-    /// The session ends; its name is free in a moment.
+    /// The session is ending; its name will be free in a moment.
     pub(crate) fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
     }
 }
 
-impl Seat for Arc<Outlet> {
+impl RosterSession for Arc<SessionHandle> {
     fn id(&self) -> u64 {
         self.id
     }
@@ -191,7 +189,7 @@ fn note(notices: &mut BTreeMap<ConversationId, u64>, conversation: &Conversation
 }
 
 impl Mail {
-    /// This session sends a message: it need not be told of it.
+    /// This session sends a message, which need not be delivered back to it.
     pub(crate) fn sends(&mut self, id: &ClientId) {
         if self.sent_here.len() >= SENT_HERE {
             self.sent_here.pop_front();
@@ -199,7 +197,7 @@ impl Mail {
         self.sent_here.push_back(id.clone());
     }
 
-    /// Whether this session sent it; it is forgotten then. Messages come back about in order, so the search is short.
+    /// Whether this session sent it; the entry is removed. Messages come back roughly in order, so the search is short.
     pub(crate) fn take_sent_here(&mut self, id: &ClientId) -> bool {
         let Some(at) = self.sent_here.iter().position(|sent| sent == id) else { return false };
         self.sent_here.remove(at);

@@ -1,9 +1,9 @@
-//! How long a message takes through this server: from its receipt until the kernel has taken its bytes for a receiver's socket.
+//! The delivery latency of this server: from a message's receipt until the kernel has taken its bytes for a recipient's socket.
 //!
-//! The life of a measurement: [`Transit::receive`], when a session submits the message → [`Transit::take`], when the feed brings it
-//! back → with the event to each receiving session, whose [`Unwritten`] holds it until the kernel took the event's last byte.
+//! The life of a measurement: [`ReceiveTimes::receive`], when a session submits the message → [`ReceiveTimes::take`], when the feed brings
+//! it back → with the event to each recipient's session, whose [`Unwritten`] holds it until the kernel took the event's last byte.
 //!
-//! What came in elsewhere (over REST, or at another chat server) and what is read from the store is not measured.
+//! Not measured: messages received elsewhere (over REST or by another chat server), and messages read from the store.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,39 +13,39 @@ use std::time::Duration;
 use protocol::{ClientId, UserName};
 use tokio::time::Instant;
 
-/// Messages in flight to the store and back are a few hundred at most.
+/// A few hundred messages are in flight to the store and back at most.
 const SLOTS: u64 = 8192;
-/// The lower bits of a slot are the time of receipt in microseconds, modulo 12 days; the upper ones tell which message it is.
+/// The lower bits of a slot are the time of receipt in microseconds, modulo 12 days; the upper ones identify the message.
 const TIME: u64 = (1 << 40) - 1;
-/// Set in every slot that is in use.
+/// Set in every slot in use.
 const USED: u64 = 1 << 63;
-/// An [`Unwritten`] that held more gives the memory back once it is empty.
+/// An [`Unwritten`] with a larger capacity releases its memory when it is empty.
 const KEPT: usize = 16;
 
-/// When messages that are not back from the store were received.
+/// The receive times of messages that have not come back on the feed.
 ///
-/// Neither a lock nor memory of its own for a message. Bound: [`SLOTS`]. Overflow rule: two messages whose hashes meet take the same
-/// slot, and the earlier one is not measured.
+/// Needs no lock and no allocation per message. Bound: [`SLOTS`]. Overflow rule: if the hashes of two messages collide, the earlier one is
+/// not measured.
 #[derive(Debug)]
-pub(crate) struct Transit {
+pub(crate) struct ReceiveTimes {
     begun: Instant,
     slots: Box<[AtomicU64]>,
 }
 
-impl Default for Transit {
+impl Default for ReceiveTimes {
     fn default() -> Self {
         Self { begun: Instant::now(), slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect() }
     }
 }
 
-impl Transit {
-    /// A message was received.
+impl ReceiveTimes {
+    /// Records that a message was received.
     pub(crate) fn receive(&self, sender: &UserName, client_id: &ClientId, now: Instant) {
         let (slot, tag) = self.place(sender, client_id);
         slot.store(tag | self.micros(now), Ordering::Relaxed);
     }
 
-    /// When it was, if it was here; once.
+    /// When it was received, if that was here; the entry is removed.
     pub(crate) fn take(&self, sender: &UserName, client_id: &ClientId, now: Instant) -> Option<Instant> {
         let (slot, tag) = self.place(sender, client_id);
         let held = slot.load(Ordering::Relaxed);
@@ -71,19 +71,19 @@ impl Transit {
     }
 }
 
-/// Events in a session's outgoing buffer: where each one ends, and when its message was received.
+/// Events in a session's output buffer: where each one ends, and when its message was received.
 ///
-/// Bound: what the buffer holds.
+/// Bound: that of the buffer.
 #[derive(Debug, Default)]
 pub(crate) struct Unwritten(VecDeque<(u64, Instant)>);
 
 impl Unwritten {
-    /// An event was put into the buffer, and ends there.
+    /// An event that ends at this offset was put into the buffer.
     pub(crate) fn add(&mut self, end: u64, received: Instant) {
         self.0.push_back((end, received));
     }
 
-    /// The kernel took everything up to here: tells when the messages in it were received.
+    /// The kernel took everything up to here: calls `tell` with the receive times of those messages.
     pub(crate) fn written(&mut self, up_to: u64, mut tell: impl FnMut(Instant)) {
         while let Some((end, received)) = self.0.front().copied()
             && end <= up_to
@@ -96,7 +96,7 @@ impl Unwritten {
         }
     }
 
-    /// Nobody gets what was not written.
+    /// Discards what can no longer be written.
     pub(crate) fn forget(&mut self) {
         self.0 = VecDeque::new();
     }
@@ -116,23 +116,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_time_of_a_receipt_is_known_once() {
-        let transit = Transit::default();
-        // The second time begins shortly before the clock of the slots begins again.
+        let receive_times = ReceiveTimes::default();
+        // The second round begins shortly before the clock of the slots wraps around.
         for wait in [Duration::from_micros(TIME - 300), Duration::from_micros(700), Duration::from_secs(9)] {
             let received = Instant::now();
-            transit.receive(&sender(), &id(1), received);
-            assert_eq!(transit.take(&sender(), &id(2), received), None);
+            receive_times.receive(&sender(), &id(1), received);
+            assert_eq!(receive_times.take(&sender(), &id(2), received), None);
             tokio::time::advance(wait).await;
-            assert_eq!(transit.take(&sender(), &id(1), Instant::now()), Some(received), "{wait:?}");
-            assert_eq!(transit.take(&sender(), &id(1), Instant::now()), None);
+            assert_eq!(receive_times.take(&sender(), &id(1), Instant::now()), Some(received), "{wait:?}");
+            assert_eq!(receive_times.take(&sender(), &id(1), Instant::now()), None);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn of_many_messages_in_flight_few_are_not_measured() {
-        let (transit, now) = (Transit::default(), Instant::now());
-        (0..400).for_each(|n| transit.receive(&sender(), &id(n), now));
-        let measured = (0..400).filter(|n| transit.take(&sender(), &id(*n), now) == Some(now)).count();
+        let (receive_times, now) = (ReceiveTimes::default(), Instant::now());
+        (0..400).for_each(|n| receive_times.receive(&sender(), &id(n), now));
+        let measured = (0..400).filter(|n| receive_times.take(&sender(), &id(*n), now) == Some(now)).count();
         assert!(measured > 380, "{measured}");
     }
 

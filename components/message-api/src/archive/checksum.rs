@@ -1,4 +1,4 @@
-//! Writes the lines of a backup, and sums up what it wrote.
+//! Writes the lines of a backup, counting and hashing them.
 
 use protocol::Event;
 use protocol::api::BackupTotals;
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::record::Record;
 
-/// The hash of one conversation's log: what two stores that hold the same agree on.
+/// The hash of one conversation's log; two stores with the same log have the same hash.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LogHash {
     hash: Sha256,
@@ -14,19 +14,19 @@ pub(crate) struct LogHash {
 }
 
 impl LogHash {
-    /// The next event of the log.
+    /// Adds the next event of the log.
     pub(crate) fn add(&mut self, event: &Event) {
         self.add_json(&serde_json::to_vec(event).expect("an event serialises into memory"));
     }
 
-    /// The next event of the log as it was written, by whatever version.
+    /// Adds the next event as the JSON that was written, by whatever version.
     pub(super) fn add_json(&mut self, event: &[u8]) {
         self.hash.update(event);
         self.hash.update(b"\n");
         self.events += 1;
     }
 
-    /// How many events there were, and their hash in hexadecimal.
+    /// The number of events, and their hash in hexadecimal.
     pub(crate) fn finish(self) -> (u64, String) {
         (self.events, hexadecimal(self.hash))
     }
@@ -34,13 +34,13 @@ impl LogHash {
 
 /// Counts and hashes lines.
 #[derive(Debug, Default)]
-pub(super) struct Seal {
+pub(super) struct Checksum {
     hash: Sha256,
     totals: BackupTotals,
 }
 
-impl Seal {
-    /// A record as a line, its end included.
+impl Checksum {
+    /// Renders a record as a line, with its newline.
     pub(super) fn line(&mut self, record: &Record) -> Vec<u8> {
         let mut line = serde_json::to_vec(record).expect("a record serialises into memory");
         line.push(b'\n');
@@ -48,7 +48,7 @@ impl Seal {
         line
     }
 
-    /// This line holds this record.
+    /// Adds a line with this record.
     pub(super) fn note(&mut self, record: &Record, line: &[u8]) {
         self.hash.update(line);
         match record {
@@ -60,7 +60,7 @@ impl Seal {
         }
     }
 
-    /// What the last line must say.
+    /// The record that ends the backup.
     pub(super) fn end(self) -> Record {
         Record::End { totals: self.totals, sha256: hexadecimal(self.hash) }
     }

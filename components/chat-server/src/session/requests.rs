@@ -1,4 +1,4 @@
-//! What becomes of requests: within the allowance each is done, or begun, and its answer awaited.
+//! Handles requests within the rate limit.
 
 use std::sync::Arc;
 
@@ -7,25 +7,25 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{LAST_ANSWERS, Session, history, lookup};
-use crate::delivery::lane::Lane;
-use crate::dialect::request::{HistoryRequest, Outgoing, Request, Seen, TraceRequest};
-use crate::dialect::speech::{Manner, Reply};
-use crate::outcome::Said;
+use crate::delivery::retry_fence::RetryFence;
+use crate::dialect::codec::{Capabilities, Reply};
+use crate::dialect::request::{HistoryRequest, NewMessage, Request, Seen, TraceRequest};
+use crate::outcome::SentMessage;
 
 impl Session {
-    /// Does what is asked, or keeps it until the allowance suffices.
+    /// Handles a request, or holds it until the rate limit allows it.
     pub(super) fn request(&mut self, request: Request, now: Instant) {
         if let Err(at) = self.allowance.take_cost(now, request.cost()) {
-            self.intake.over = Some((request, at));
+            self.input.over = Some((request, at));
             return;
         }
-        self.intake.in_hand = request.size();
+        self.input.request_size = request.size();
         self.server.metrics.requests.add(1);
         match request {
             Request::Nothing => {}
-            Request::Mistake(bytes) | Request::TooLong(bytes) => self.answers.bytes(bytes),
+            Request::Invalid(bytes) | Request::TooLong(bytes) => self.answers.bytes(bytes),
             Request::Ping(nonce) => self.answers.bytes(self.dialect().reply(Reply::Pong(nonce))),
-            Request::Say(outgoing) => self.say(*outgoing),
+            Request::Message(outgoing) => self.send_message(*outgoing),
             Request::Trace(request) => self.trace(&request),
             Request::Lookup(line) => self.look_up(line),
             Request::Check => self.check(now),
@@ -35,33 +35,34 @@ impl Session {
         }
     }
 
-    fn say(&mut self, Outgoing { to, draft, traced }: Outgoing) {
-        let Manner { has_ids, mirrors, .. } = self.manner();
-        let draft = if *has_ids { draft } else { self.unsure.recognise(draft) };
+    fn send_message(&mut self, NewMessage { to, draft, traced }: NewMessage) {
+        let Capabilities { has_ids, mirrors, .. } = self.capabilities();
+        let draft = if *has_ids { draft } else { self.in_doubt.recognise(draft) };
         self.server.traces.accepted(&draft, traced, || self.place());
-        let said = Said::new(to, &draft);
-        // What one says to oneself comes back as an event, as to anybody.
+        let sent = SentMessage::new(to, &draft);
+        // A note to self comes back as an event, as to any recipient.
         if *mirrors && !draft.conversation.is_note_to_self() {
-            self.member.outlet.mail().sends(&draft.client_id);
+            self.member.handle.mail().sends(&draft.client_id);
         }
-        // A person at a line sees which messages were not saved; behind none of them is anything held back.
-        let lane = if *has_ids { self.lane.clone() } else { Lane::default() };
-        let (outcome, waiting) = self.server.appender.offer(draft, &lane);
-        // Meanwhile the session writes, and hears that the server stops; only its peer waits.
-        self.intake.place = waiting;
-        self.answers.message(said, outcome);
+        // Without ids, a person sees which messages were not saved, so later ones need not wait for them.
+        let fence = if *has_ids { self.fence.clone() } else { RetryFence::default() };
+        let (outcome, waiting) = self.server.appender.offer(draft, &fence);
+        // Meanwhile the session writes and notices a shutdown; only its peer waits.
+        self.input.place = waiting;
+        self.answers.message(sent, outcome);
     }
 
     fn look_up(&mut self, line: String) {
         let (answer, receiver) = oneshot::channel();
         let (server, sender) = (Arc::clone(&self.server), self.member.name.clone());
-        let (dialect, unsure) = (self.dialect(), self.unsure.clone());
+        let (dialect, in_doubt) = (self.dialect(), self.in_doubt.clone());
         let refused = self.wire.end();
         self.server.tasks.spawn(async move {
-            // What a refused connection holds is given back at once.
-            let found =
-                refused.run_until_cancelled(lookup::answer(&server, dialect, &sender, &line, &unsure)).await;
-            // A session that is gone needs no answer; what it said is stored all the same.
+            // A rejected connection releases the memory of its request at once.
+            let found = refused
+                .run_until_cancelled(lookup::answer(&server, dialect, &sender, &line, &in_doubt))
+                .await;
+            // A session that has ended needs no answer; the message is stored anyway.
             let _ = found.map(|found| answer.send(found));
         });
         self.answers.pending(receiver);
@@ -76,7 +77,7 @@ impl Session {
 
     fn check(&mut self, now: Instant) {
         self.confirm(now);
-        self.member.outlet.mail().inbox.check();
+        self.member.handle.mail().inbox.check();
     }
 
     fn seen(&mut self, seen: Seen) {
@@ -93,7 +94,7 @@ impl Session {
         let (server, dialect) = (Arc::clone(&self.server), self.dialect());
         let may_be_long = !self.wire.out.has_enough();
         self.server.tasks.spawn(async move {
-            // A session that is gone needs no page.
+            // A session that has ended needs no page.
             let _ = page.send(history::answer(&server, dialect, conversation, request, may_be_long).await);
         });
         self.answers.pending(receiver);

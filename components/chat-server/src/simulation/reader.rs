@@ -1,7 +1,7 @@
-//! Somebody who reads: a session as `session` runs it, without a socket. Slow at times, gone at any moment, back after a while.
+//! A simulated reader: a session as `session` runs it, without a socket. It is slow at times, disconnects at any moment, and reconnects
+//! later.
 //!
-//! What a text session does is done here by the same parts: the inbox, laps of catching up, cursors that move once the peer has what
-//! it was sent.
+//! It uses the parts that a text session uses: the inbox, catch-up passes, and cursors that move once the peer has received an event.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::dice::Dice;
-use crate::delivery::catch_up::{self, Lap, Page};
+use crate::delivery::catch_up::{self, Page, Pass};
 use crate::delivery::hub::Membership;
 use crate::delivery::inbox::{Backlog, Style};
 use crate::delivery::login_time::LoginTime;
@@ -20,10 +20,10 @@ use crate::dialect::Dialect;
 use crate::directory::roster::Claim;
 use crate::server::Server;
 
-/// What one session showed, in order: the log, the place in it, whether it was the user's own, the event.
+/// The events shown in one session, in order: conversation, `seq`, whether it was the user's own, id.
 pub(super) type Showing = Vec<(ConversationId, u64, bool, Uuid)>;
 
-/// A mistake that is made on purpose, to show that it is noticed.
+/// A deliberate bug, to test that the checks detect it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Planted {
     Loss,
@@ -31,32 +31,31 @@ pub(super) enum Planted {
     Swap,
 }
 
-/// A reader and what all of their sessions showed.
+/// A reader, and what all of their sessions showed.
 #[derive(Debug)]
-pub(super) struct Person {
+pub(super) struct Reader {
     pub(super) name: UserName,
     dialect: Dialect,
     dice: Arc<Dice>,
     planted: Option<Planted>,
     pub(super) showings: Mutex<Vec<Showing>>,
-    /// Of lines: what the peer is known to have. No later session shows it.
+    /// In line dialects: events that the peer is known to have. No later session shows them.
     confirmed: Mutex<BTreeMap<ConversationId, u64>>,
 }
 
-/// One session.
-struct Sitting<'p> {
-    person: &'p Person,
+struct ReaderSession<'p> {
+    reader: &'p Reader,
     server: &'p Arc<Server>,
     member: Membership,
     pages: Option<mpsc::Receiver<Page>>,
     page: std::vec::IntoIter<Event>,
-    /// Shown, and nobody knows yet whether the peer has it.
+    /// Shown, and not known to have been received.
     unconfirmed: BTreeMap<ConversationId, u64>,
-    /// The last that was sent of each lane of a conversation; native sessions remember it.
+    /// The last event sent in each direction of a conversation; native clients remember it.
     sent: BTreeMap<(ConversationId, bool), u64>,
 }
 
-impl Person {
+impl Reader {
     pub(super) fn new(
         name: UserName,
         dialect: Dialect,
@@ -73,19 +72,19 @@ impl Person {
         })
     }
 
-    /// Comes and goes for ever.
+    /// Connects and disconnects forever.
     pub(super) async fn live(self: Arc<Self>, server: Arc<Server>, faults: impl Fn() -> bool) {
         loop {
-            let style = if self.dialect.manner().has_ids {
+            let style = if self.dialect.capabilities().has_ids {
                 Style::Stored
             } else {
                 Style::SinceLogin(LoginTime::at(Timestamp::from_micros(0)))
             };
-            let backlog = Backlog { unseen: Some(style), ..Backlog::default() };
+            let backlog = Backlog { unread: Some(style), ..Backlog::default() };
             let member = server.hub.join(&self.name, Claim::Service, self.dialect, backlog).unwrap();
             self.showings.lock().unwrap().push(Vec::new());
-            let sitting = Sitting {
-                person: &self,
+            let sitting = ReaderSession {
+                reader: &self,
                 server: &server,
                 member,
                 pages: None,
@@ -100,21 +99,21 @@ impl Person {
     }
 }
 
-impl Sitting<'_> {
+impl ReaderSession<'_> {
     async fn run(mut self, leaves: Instant, faults: &impl Fn() -> bool) {
         while !faults() || Instant::now() < leaves {
             if self.show_next() {
-                // Now and then it takes nothing for a while.
-                if self.person.dice.one_in(20) {
-                    self.person.dice.delay().await;
+                // Now and then it reads nothing for a while.
+                if self.reader.dice.one_in(20) {
+                    self.reader.dice.delay().await;
                 }
                 continue;
             }
             self.confirm();
             self.wait().await;
         }
-        // What it was sent last is lost with it, or not.
-        if self.person.dice.one_in(2) {
+        // What was sent last is lost with the connection, or not.
+        if self.reader.dice.one_in(2) {
             self.confirm();
         }
     }
@@ -131,18 +130,18 @@ impl Sitting<'_> {
         let page = tokio::select! {
             biased;
             page = page => Some(page),
-            () = self.member.outlet.wake.notified() => None,
+            () = self.member.handle.wake.notified() => None,
             () = wakes => None,
         };
         match page {
             None => {}
-            Some(Some(Page::Unseen(from))) => self.member.outlet.mail().inbox.reads_unseen_from(from),
+            Some(Some(Page::UnreadFrom(from))) => self.member.handle.mail().inbox.reads_unread_from(from),
             Some(Some(Page::Events(events, _))) => self.page = events.into_iter(),
             Some(Some(Page::Unreadable | Page::Refused)) => {}
             Some(Some(Page::End(position))) => {
                 self.pages = None;
                 let passed = self.server.hub.has_passed(position);
-                self.member.outlet.mail().inbox.finish(position, passed);
+                self.member.handle.mail().inbox.finish_pass(position, passed);
             }
             Some(None) => self.pages = None,
         }
@@ -151,35 +150,37 @@ impl Sitting<'_> {
     /// Shows one event, if there is one.
     fn show_next(&mut self) -> bool {
         if let Some(event) = self.page.next() {
-            let own = !event.is_incoming_for(&self.person.name);
-            let unwanted = self.is_lines() && own || !self.member.outlet.mail().inbox.show(&event, own);
+            let own = !event.is_incoming_for(&self.reader.name);
+            let unwanted = self.is_lines() && own || !self.member.handle.mail().inbox.show(&event, own);
             if !unwanted {
                 self.show(&event, own);
             }
             return true;
         }
         if self.pages.is_none() {
-            let backlog = self.member.outlet.mail().inbox.begin();
+            let backlog = self.member.handle.mail().inbox.begin_pass();
             if let Some(backlog) = backlog {
-                self.begin_lap(backlog);
+                self.begin_pass(backlog);
             }
         }
-        let Some(event) = self.member.outlet.mail().inbox.next() else { return false };
-        let own = !event.event().is_incoming_for(&self.person.name);
+        let Some(event) = self.member.handle.mail().inbox.next() else { return false };
+        let own = !event.event().is_incoming_for(&self.reader.name);
         self.show(event.event(), own);
         true
     }
 
-    fn begin_lap(&mut self, backlog: Backlog) {
-        let Backlog { mut known, unseen, gaps, lost } = backlog;
-        let noted = |conversation: &ConversationId| unseen.is_some() || gaps.contains_key(conversation);
-        let mut mail = self.member.outlet.mail();
-        for (conversation, seq) in self.unconfirmed.iter().filter(|(conversation, _)| noted(conversation)) {
+    fn begin_pass(&mut self, backlog: Backlog) {
+        let Backlog { mut known, unread, gaps, lost } = backlog;
+        let is_relevant = |conversation: &ConversationId| unread.is_some() || gaps.contains_key(conversation);
+        let mut mail = self.member.handle.mail();
+        for (conversation, seq) in
+            self.unconfirmed.iter().filter(|(conversation, _)| is_relevant(conversation))
+        {
             mail.inbox.note_sent(conversation, *seq, false);
         }
         let mut sent: BTreeMap<ConversationId, u64> = BTreeMap::new();
         for ((conversation, own), seq) in &self.sent {
-            if noted(conversation) {
+            if is_relevant(conversation) {
                 mail.inbox.note_sent(conversation, *seq, *own);
             }
             let last = sent.entry(conversation.clone()).or_insert(*seq);
@@ -189,20 +190,20 @@ impl Sitting<'_> {
         if lost {
             sent.into_iter().for_each(|(conversation, seq)| _ = known.entry(conversation).or_insert(seq));
         }
-        let lap = Lap { user: self.person.name.clone(), known, unseen: unseen.is_some(), gaps };
-        self.pages = Some(catch_up::start(self.server, lap));
+        let pass = Pass { user: self.reader.name.clone(), known, unread: unread.is_some(), gaps };
+        self.pages = Some(catch_up::start(self.server, pass));
     }
 
     fn show(&mut self, event: &Event, own: bool) {
         let shown = (event.conversation.clone(), event.seq, own, event.id);
-        let confirmed = self.person.confirmed.lock().unwrap().get(&event.conversation).copied();
-        assert!(confirmed.is_none_or(|seq| seq < event.seq), "{shown:?} was shown to {}", self.person.name);
-        let mut showings = self.person.showings.lock().unwrap();
+        let confirmed = self.reader.confirmed.lock().unwrap().get(&event.conversation).copied();
+        assert!(confirmed.is_none_or(|seq| seq < event.seq), "{shown:?} was shown to {}", self.reader.name);
+        let mut showings = self.reader.showings.lock().unwrap();
         let showing = showings.last_mut().unwrap();
-        match self.person.planted.filter(|_| !own && event.seq == 3) {
+        match self.reader.planted.filter(|_| !own && event.seq == 3) {
             Some(Planted::Loss) => {}
             Some(Planted::Double) => showing.extend([shown.clone(), shown]),
-            // Before the one that it follows.
+            // Before the event that it follows.
             Some(Planted::Swap) => {
                 let same = |it: &&mut (ConversationId, u64, bool, Uuid)| it.0 == shown.0 && !it.2;
                 match showing.iter_mut().rev().find(same) {
@@ -222,20 +223,20 @@ impl Sitting<'_> {
             self.sent.entry((event.conversation.clone(), own)).or_default()
         };
         *last = event.seq.max(*last);
-        if !self.is_lines() && self.person.dice.one_in(3) {
-            self.server.cursors.advance(&self.person.name, None, event.conversation.clone(), event.seq);
+        if !self.is_lines() && self.reader.dice.one_in(3) {
+            self.server.cursors.advance(&self.reader.name, None, event.conversation.clone(), event.seq);
         }
     }
 
-    /// The peer's TCP says that it has everything.
+    /// The peer's TCP acknowledges everything.
     fn confirm(&mut self) {
         for (conversation, seq) in std::mem::take(&mut self.unconfirmed) {
-            self.person.confirmed.lock().unwrap().insert(conversation.clone(), seq);
-            self.server.cursors.advance(&self.person.name, None, conversation, seq);
+            self.reader.confirmed.lock().unwrap().insert(conversation.clone(), seq);
+            self.server.cursors.advance(&self.reader.name, None, conversation, seq);
         }
     }
 
     fn is_lines(&self) -> bool {
-        !self.person.dialect.manner().has_ids
+        !self.reader.dialect.capabilities().has_ids
     }
 }

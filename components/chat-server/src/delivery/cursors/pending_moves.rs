@@ -1,4 +1,4 @@
-//! The moves that wait to be posted, and whose moves are in flight. Pure: the lock around it is [`Cursors`](super::Cursors)'s.
+//! The queue of cursor moves, and which users have moves in flight. Pure: [`Cursors`](super::Cursors) holds the lock around it.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -6,24 +6,23 @@ use std::collections::{HashMap, VecDeque};
 use protocol::native::Device;
 use protocol::{ConversationId, UserName};
 
-/// Cursors of one user that wait to be moved. Overflow rule: the user's other cursors stay where they are, and those events are
-/// shown to this user again.
+/// Pending moves per user. Overflow rule: the user's other cursors are not moved, and those events are shown to this user again.
 const LIMIT_PER_USER: usize = 8 * 1024;
-/// Cursors that wait in all. The same overflow rule.
+/// Pending moves in total. Same overflow rule.
 const LIMIT: usize = 128 * 1024;
-/// Moves of one user in a batch that others wait for, too.
-const SHARE: usize = 64;
+/// Moves of one user in a batch that is shared with others.
+const PER_SECOND: usize = 64;
 
-/// Whose cursor, on which device, in which conversation.
+/// User, device and conversation.
 pub(super) type Cursor = (UserName, Option<Device>, ConversationId);
 
-/// Moves by user. Users take turns, so that one who moves thousands of cursors does not hold up another who moves one.
+/// Pending moves by user. Users take turns, so that one who moves thousands of cursors does not delay one who moves a single cursor.
 ///
-/// Bound: [`LIMIT`], and [`LIMIT_PER_USER`] of them for one user.
+/// Bound: [`LIMIT`], and [`LIMIT_PER_USER`] for one user.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     moves: HashMap<UserName, HashMap<(Option<Device>, ConversationId), u64>>,
-    /// Each user of whom moves wait, once; the one who waits longest first.
+    /// Each user with pending moves, once; the one who has waited longest first.
     turns: VecDeque<UserName>,
     count: usize,
     batches: u64,
@@ -31,7 +30,7 @@ pub(super) struct Waiting {
     in_flight: HashMap<UserName, Vec<u64>>,
 }
 
-/// Moves that were taken to be posted.
+/// Moves taken to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) id: u64,
@@ -39,7 +38,7 @@ pub(super) struct Batch {
 }
 
 impl Waiting {
-    /// A cursor is to be moved this far, or farther.
+    /// Adds a move of a cursor up to this `seq`.
     pub(super) fn add(&mut self, (user, device, conversation): Cursor, seq: u64) {
         if !self.moves.contains_key(&user) {
             if self.count >= LIMIT {
@@ -59,18 +58,18 @@ impl Waiting {
         }
     }
 
-    /// The next batch of anybody's, of at most `most` moves.
+    /// The next batch over all users, of at most `most` moves.
     pub(super) fn take(&mut self, most: usize) -> Option<Batch> {
         let mut batch = self.begin_batch();
         while batch.moves.len() < most
             && let Some(user) = self.turns.pop_front()
         {
-            self.take_from(&user, SHARE.min(most - batch.moves.len()), &mut batch);
+            self.take_from(&user, PER_SECOND.min(most - batch.moves.len()), &mut batch);
         }
         (!batch.moves.is_empty()).then_some(batch)
     }
 
-    /// Everything that waits of one user, and which batches with moves of that user are in flight already.
+    /// All pending moves of one user, and the batches in flight that already carry moves of that user.
     pub(super) fn take_own(&mut self, user: &UserName) -> (Option<Batch>, Vec<u64>) {
         let earlier = self.in_flight.get(user).cloned().unwrap_or_default();
         if !self.moves.contains_key(user) {
@@ -87,7 +86,7 @@ impl Waiting {
         Batch { id: self.batches, moves: Vec::new() }
     }
 
-    /// Takes moves of a user who has no turn now. What is left gets a new one.
+    /// Takes moves of a user who is not in `turns`. If any are left the user is queued again.
     fn take_from(&mut self, user: &UserName, most: usize, batch: &mut Batch) {
         let Some(moves) = self.moves.get_mut(user) else { return };
         let mut left = most;
@@ -112,7 +111,7 @@ impl Waiting {
         }
     }
 
-    /// A batch is not in flight any more. What is behind the first `done` of its moves waits again.
+    /// A batch is no longer in flight. Moves after the first `done` are queued again.
     pub(super) fn landed(&mut self, batch: Batch, done: usize) {
         for of_user in batch.moves.chunk_by(|(one, _), (other, _)| one.0 == other.0) {
             let Some(((user, ..), _)) = of_user.first() else { continue };
@@ -125,7 +124,7 @@ impl Waiting {
         }
         batch.moves.into_iter().skip(done).for_each(|(cursor, seq)| self.add(cursor, seq));
         if self.moves.is_empty() {
-            // A flood's memory is given back.
+            // Release the memory of a flood.
             (self.moves, self.turns) = (HashMap::new(), VecDeque::new());
         }
     }
@@ -135,7 +134,7 @@ impl Waiting {
         self.in_flight.get(user).is_some_and(|now| now.iter().any(|id| batches.contains(id)))
     }
 
-    /// Whether nothing waits and nothing is in flight.
+    /// Whether nothing is pending or in flight.
     pub(super) fn is_empty(&self) -> bool {
         self.moves.is_empty() && self.in_flight.is_empty()
     }
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_known_whose_moves_are_in_flight() {
+    fn moves_in_flight_are_tracked_by_user() {
         let (mut waiting, ann) = (Waiting::default(), name("ann"));
         waiting.add(cursor("ann", 0), 1);
         waiting.add(cursor("bob", 0), 1);
