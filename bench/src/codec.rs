@@ -1,4 +1,4 @@
-//! How the measured systems are spoken to. A codec knows bytes only: connections are somebody else's.
+//! The protocols of the measured systems. A codec only converts bytes; connections are handled elsewhere.
 
 mod end;
 mod irc;
@@ -15,11 +15,11 @@ pub use self::end::{Codec, Incoming, Step};
 /// The protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// Lines for people.
+    /// Lines of text.
     Text,
     /// JSON lines.
     Native,
-    /// The same over a WebSocket, through the web adapter.
+    /// JSON lines over a WebSocket, through the web adapter.
     WebSocket,
     /// MQTT 3.1.1, QoS 1, persistent sessions.
     Mqtt,
@@ -46,7 +46,7 @@ impl Protocol {
         }
     }
 
-    /// A codec for somebody who comes back.
+    /// A codec for a reconnecting client.
     #[must_use]
     pub fn returning(self) -> Box<dyn Codec> {
         match self {
@@ -55,18 +55,18 @@ impl Protocol {
         }
     }
 
-    /// Whether messages to somebody who is away are kept, and their sender is told so.
+    /// Whether messages to an offline recipient are stored and acknowledged.
     #[must_use]
-    pub fn keeps(self) -> bool {
+    pub fn stores_offline(self) -> bool {
         match self {
             Self::Text | Self::Native | Self::WebSocket | Self::Mqtt | Self::Xmpp => true,
             Self::Nats | Self::Irc => false,
         }
     }
 
-    /// Whether messages are kept only for those who have been there once.
+    /// Whether messages are stored only for clients that were connected once.
     #[must_use]
-    pub fn keeps_for_sessions(self) -> bool {
+    pub fn stores_for_sessions(self) -> bool {
         match self {
             Self::Mqtt | Self::Xmpp => true,
             Self::Text | Self::Native | Self::WebSocket | Self::Nats | Self::Irc => false,

@@ -1,4 +1,4 @@
-//! One connection of the load generator: a socket, a codec and their buffers.
+//! A connection of the load generator: socket, codec and buffers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use tokio::time::timeout;
 use crate::codec::{Codec, Incoming, Step};
 use crate::problem::Result;
 
-/// A login that takes longer has failed.
+/// Time limit of a login.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often a connection is tried again while a server's queue of new ones overflows.
+/// Connection attempts while a server's backlog overflows.
 const ATTEMPTS: u32 = 50;
 
-/// A connection that is past its login.
+/// A connection after its login.
 pub struct Connection {
     stream: TcpStream,
     codec: Box<dyn Codec>,
     input: BytesMut,
-    /// Something lies in `input` that came with the login and was not looked at.
+    /// `input` has bytes that arrived with the login and were not decoded.
     fresh: bool,
     output: Vec<u8>,
 }
@@ -30,7 +30,7 @@ impl Connection {
     /// Connects and logs in.
     ///
     /// # Errors
-    /// When the server does not answer as it should, or not in time.
+    /// If the server gives an unexpected answer, or none in time.
     pub async fn login(address: SocketAddr, codec: Box<dyn Codec>, name: &str) -> Result<Self> {
         let stream = connect(address).await?;
         stream.set_nodelay(true)?;
@@ -46,7 +46,7 @@ impl Connection {
     }
 
     async fn step(&mut self, step: &Step) -> Result<()> {
-        self.stream.write_all(&step.say).await?;
+        self.stream.write_all(&step.send).await?;
         loop {
             if let Some(at) = memchr::memmem::find(&self.input, step.until) {
                 if !step.stays {
@@ -60,15 +60,15 @@ impl Connection {
         }
     }
 
-    /// Puts a message into the buffer.
-    pub fn say(&mut self, to: &str, body: &[u8]) {
-        self.codec.say(to, body, &mut self.output);
+    /// Appends a message to the buffer.
+    pub fn queue(&mut self, to: &str, body: &[u8]) {
+        self.codec.encode(to, body, &mut self.output);
     }
 
-    /// Sends what is in the buffer.
+    /// Sends the buffer.
     ///
     /// # Errors
-    /// When the connection is broken.
+    /// If the connection is broken.
     pub async fn flush(&mut self) -> Result<()> {
         if !self.output.is_empty() {
             self.stream.write_all(&self.output).await?;
@@ -77,10 +77,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits until something comes in, or lies here from the login. Cancel-safe.
+    /// Waits for input, including that of the login. Cancel-safe.
     ///
     /// # Errors
-    /// When the connection is broken.
+    /// If the connection is broken.
     pub async fn readable(&self) -> Result<()> {
         if !self.fresh {
             self.stream.readable().await?;
@@ -88,10 +88,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes what has come in, and answers what must be answered.
+    /// Decodes the available input, and sends required answers.
     ///
     /// # Errors
-    /// When the connection is closed or broken, or the codec does not like what came.
+    /// If the connection is closed or broken, or the codec rejects the input.
     pub async fn receive(&mut self, mut on: impl FnMut(Incoming)) -> Result<()> {
         self.fresh = false;
         self.fill()?;
@@ -112,10 +112,10 @@ impl Connection {
         }
     }
 
-    /// Gives up the socket to one that writes from another thread, and goes on reading. Must be called within the runtime.
+    /// Separates the sending half, which is used on another thread, and keeps reading. Must be called within the runtime.
     ///
     /// # Errors
-    /// When there are no more file descriptors.
+    /// If there are no more file descriptors.
     pub fn split(self, writing: Box<dyn Codec>) -> Result<(Self, Writer)> {
         let stream = self.stream.into_std()?;
         let writer = Writer { stream: stream.try_clone()?, codec: writing, output: Vec::new() };
@@ -135,7 +135,7 @@ async fn connect(address: SocketAddr) -> Result<TcpStream> {
     unreachable!("the last attempt returns")
 }
 
-/// The sending half of a connection, without a runtime.
+/// The sending half of a connection, used without a runtime.
 pub struct Writer {
     stream: std::net::TcpStream,
     codec: Box<dyn Codec>,
@@ -143,15 +143,15 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Puts a message into the buffer.
-    pub fn say(&mut self, to: &str, body: &[u8]) {
-        self.codec.say(to, body, &mut self.output);
+    /// Appends a message to the buffer.
+    pub fn queue(&mut self, to: &str, body: &[u8]) {
+        self.codec.encode(to, body, &mut self.output);
     }
 
-    /// Sends what the socket takes. True when nothing is left.
+    /// Sends what the socket takes without blocking. Returns whether everything was sent.
     ///
     /// # Errors
-    /// When the connection is broken.
+    /// If the connection is broken.
     pub fn flush(&mut self) -> Result<bool> {
         use std::io::Write;
         while !self.output.is_empty() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// Latencies from a microsecond to a minute; what lies outside counts as the nearest of these.
+/// Latencies from a microsecond to a minute; others are clamped to that range.
 #[derive(Debug, Clone)]
 pub struct Latency(Histogram<u64>);
 
@@ -19,24 +19,24 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// One more.
+    /// Records a latency.
     pub fn note(&mut self, latency: Duration) {
         self.0.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// What `share` of them did not exceed.
+    /// The latency that this share of them did not exceed.
     #[must_use]
     pub fn at(&self, share: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_quantile(share))
     }
 
-    /// The longest.
+    /// The maximum.
     #[must_use]
     pub fn longest(&self) -> Duration {
         Duration::from_nanos(self.0.max())
     }
 
-    /// Adds another's.
+    /// Merges another distribution.
     pub fn merge(&mut self, other: &Self) {
         self.0.add(&other.0).expect("all have the same bounds");
     }

@@ -1,32 +1,32 @@
-//! Counts what became of one sender's numbered messages at one receiver: lost, doubled, reordered.
+//! Counts lost, duplicate and reordered messages of one sender at one recipient.
 
 use std::collections::BTreeSet;
 use std::ops::AddAssign;
 
-/// What one receiver got from one sender, as it comes.
+/// The messages that one recipient received from one sender.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// Every number below it has come or is missing.
+    /// Every lower number has arrived or is missing.
     next: u32,
-    /// Numbers below `next` that have not come. It holds at most what was sent.
+    /// Numbers below `next` that have not arrived; bounded by the number of messages sent.
     missing: BTreeSet<u32>,
-    doubled: u64,
+    duplicates: u64,
     reordered: u64,
 }
 
-/// What went wrong.
+/// The number of faults.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Sent, and never received.
     pub lost: u64,
-    /// Received once more.
-    pub doubled: u64,
+    /// Received more than once.
+    pub duplicates: u64,
     /// Received after a later one.
     pub reordered: u64,
 }
 
 impl Ledger {
-    /// A message arrived.
+    /// Records a received message.
     pub fn note(&mut self, number: u32) {
         if number >= self.next {
             self.missing.extend(self.next..number);
@@ -34,26 +34,26 @@ impl Ledger {
         } else if self.missing.remove(&number) {
             self.reordered += 1;
         } else {
-            self.doubled += 1;
+            self.duplicates += 1;
         }
     }
 
-    /// How many different messages arrived.
+    /// The number of distinct messages received.
     #[must_use]
     pub fn arrived(&self) -> u32 {
         self.next - u32::try_from(self.missing.len()).expect("there are fewer of them than numbers")
     }
 
-    /// The balance, if `sent` of them were to arrive.
+    /// The faults, if `sent` of them should have arrived.
     #[must_use]
     pub fn faults(&self, sent: u32) -> Faults {
         let lost = u64::from(sent).saturating_sub(self.arrived().into());
-        Faults { lost, doubled: self.doubled, reordered: self.reordered }
+        Faults { lost, duplicates: self.duplicates, reordered: self.reordered }
     }
 }
 
 impl Faults {
-    /// Whether there are none.
+    /// Whether there are no faults.
     #[must_use]
     pub fn is_none(self) -> bool {
         self == Self::default()
@@ -63,7 +63,7 @@ impl Faults {
 impl AddAssign for Faults {
     fn add_assign(&mut self, other: Self) {
         self.lost += other.lost;
-        self.doubled += other.doubled;
+        self.duplicates += other.duplicates;
         self.reordered += other.reordered;
     }
 }
@@ -95,14 +95,14 @@ mod tests {
 
     #[test]
     fn a_planted_double_is_noticed_and_hides_no_loss() {
-        assert_eq!(faults(&[0, 1, 1, 2], 3), Faults { doubled: 1, ..Faults::default() });
-        assert_eq!(faults(&[0, 1, 2, 0], 3), Faults { doubled: 1, ..Faults::default() });
-        assert_eq!(faults(&[0, 1, 1], 3), Faults { lost: 1, doubled: 1, reordered: 0 });
+        assert_eq!(faults(&[0, 1, 1, 2], 3), Faults { duplicates: 1, ..Faults::default() });
+        assert_eq!(faults(&[0, 1, 2, 0], 3), Faults { duplicates: 1, ..Faults::default() });
+        assert_eq!(faults(&[0, 1, 1], 3), Faults { lost: 1, duplicates: 1, reordered: 0 });
     }
 
     #[test]
     fn a_planted_swap_is_noticed() {
         assert_eq!(faults(&[0, 2, 1, 3], 4), Faults { reordered: 1, ..Faults::default() });
-        assert_eq!(faults(&[2, 1, 1], 4), Faults { lost: 2, doubled: 1, reordered: 1 });
+        assert_eq!(faults(&[2, 1, 1], 4), Faults { lost: 2, duplicates: 1, reordered: 1 });
     }
 }

@@ -1,4 +1,4 @@
-//! Load on one system: pairs of a sender and a receiver, and what became of their messages.
+//! Load on one system: pairs of a sender and a recipient, and the outcome of their messages.
 
 mod closed;
 mod drain;
@@ -9,5 +9,5 @@ mod pair;
 pub use self::closed::{Closed, Until, closed};
 pub use self::drain::drain;
 pub use self::open::{Open, open};
-pub use self::outcome::{Clock, Outcome, PATIENCE};
+pub use self::outcome::{Clock, Outcome, TIMEOUT};
 pub use self::pair::Pair;

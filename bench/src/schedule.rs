@@ -1,11 +1,11 @@
-//! When messages of an open loop are to be sent: at a fixed rate, whatever the system does.
+//! The intended times of an open loop's messages: at a fixed rate, whatever the system does.
 //!
-//! Latency is counted from the intended time. A system that stalls for a second is so charged with every message that would have
-//! been sent in it, not with the one that was under way ("coordinated omission", Gil Tene, "How NOT to Measure Latency").
+//! Latency is measured from the intended time. A system that stalls for a second is charged with every message that would have been sent
+//! meanwhile, not only with the one in flight ("coordinated omission", Gil Tene, "How NOT to Measure Latency").
 
 use std::time::Duration;
 
-/// An even offered load.
+/// A constant offered load.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
     begins: Duration,
@@ -13,13 +13,13 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// `rate` messages a second from `begins` on, counted since the run's beginning.
+    /// `rate` messages per second, beginning at `begins` after the start of the run.
     #[must_use]
     pub fn new(begins: Duration, rate: f64) -> Self {
         Self { begins, rate }
     }
 
-    /// When the `index`-th message is due.
+    /// The intended time of the `index`-th message.
     #[must_use]
     pub fn due(&self, index: u32) -> Duration {
         self.begins + Duration::from_secs_f64(f64::from(index) / self.rate)
@@ -36,14 +36,14 @@ mod tests {
         let schedule = Schedule::new(Duration::ZERO, 1000.0);
         let mut corrected = Latency::default();
         let mut naive = Latency::default();
-        // A system that takes a message a millisecond without delay, but for 100 ms from 500 ms on.
+        // A system that takes a message per millisecond without delay, except for 100 ms from 500 ms on.
         let (stall, again) = (Duration::from_millis(500), Duration::from_millis(600));
         for index in 0..1000 {
             let due = schedule.due(index);
             let stalled = due >= stall && due < again;
             let arrived = if stalled { again } else { due };
             corrected.note(arrived - due);
-            // Who waits for the answer before sending the next one sees one slow message.
+            // A sender that waits for each answer observes a single slow message.
             naive.note(if due == stall { again - stall } else { Duration::ZERO });
         }
         let ms = |latency: &Latency, share| latency.at(share).as_secs_f64() * 1e3;

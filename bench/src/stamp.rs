@@ -1,30 +1,30 @@
-//! What every measured message says: who sent it, its number, and when it was to be sent.
+//! The stamp of every measured message: its sender, number and intended time.
 //!
-//! The same bytes go through every system, so that any of them can be read back from whatever its protocol wraps around them.
+//! Its encoding passes every protocol unchanged, so that it can be found in any protocol's output.
 
 use std::time::Duration;
 
-/// Bytes of a body, of which the stamp takes the first.
+/// The size of a body, of which the stamp is the beginning.
 pub const BODY_BYTES: usize = 64;
-/// Opens a stamp. It occurs in no protocol's own words and in no time.
+/// Begins a stamp. It occurs neither in the protocols' own texts nor in times.
 const MARK: u8 = b'$';
 /// The mark, eight digits of the sender, eight of the number, sixteen of the time.
 const STAMP_BYTES: usize = 1 + 8 + 8 + 16;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// A message's identity.
+/// The identity of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
-    /// Which of the senders.
+    /// The index of the sender.
     pub sender: u32,
-    /// Which of its messages, from 0.
+    /// The index of the message, from 0.
     pub number: u32,
-    /// When it was to be sent, since the run's beginning; later than that counts as latency.
+    /// The intended time since the start of the run; the delay after it is the latency.
     pub intended: Duration,
 }
 
 impl Stamp {
-    /// The body that carries it.
+    /// The body that contains it.
     #[must_use]
     pub fn body(self) -> [u8; BODY_BYTES] {
         let mut body = [b'.'; BODY_BYTES];
@@ -36,7 +36,7 @@ impl Stamp {
         body
     }
 
-    /// The first stamp in some bytes.
+    /// The first stamp in these bytes.
     #[must_use]
     pub fn find(bytes: &[u8]) -> Option<Self> {
         let at = memchr::memchr(MARK, bytes)?;

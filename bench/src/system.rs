@@ -1,4 +1,4 @@
-//! What is measured: each is started on loopback with a directory of its own, and ended by its process id.
+//! The measured systems: each is started on loopback with a directory of its own, and ended by its process id.
 
 mod ejabberd;
 mod launcher;
@@ -17,17 +17,17 @@ use crate::codec::Protocol;
 use crate::options::{Options, SystemName};
 use crate::problem::Result;
 
-/// Something to be measured.
+/// A system to be measured.
 #[derive(Debug, Clone, Copy)]
 pub struct System {
-    /// In the table.
+    /// The name in the table.
     pub label: &'static str,
-    /// How it is spoken to.
+    /// The protocol used with it.
     pub protocol: Protocol,
     name: SystemName,
 }
 
-/// All of them, ours first.
+/// All systems, our own first.
 pub const ALL: [System; 7] = [
     System { label: "P2P Chat, text", protocol: Protocol::Text, name: SystemName::Text },
     System { label: "P2P Chat, native", protocol: Protocol::Native, name: SystemName::Native },
@@ -38,16 +38,16 @@ pub const ALL: [System; 7] = [
     System { label: "ejabberd", protocol: Protocol::Xmpp, name: SystemName::Ejabberd },
 ];
 
-/// A running system; dropped, it ends.
+/// A running system; stopped when dropped.
 pub enum Running {
-    /// Ours.
+    /// The project's launcher.
     Launcher(Launcher),
-    /// Another's.
+    /// Another system.
     Other(Other),
 }
 
 impl System {
-    /// Whether it is ours.
+    /// Whether it is one of our own.
     #[must_use]
     pub fn is_ours(self) -> bool {
         match self.name {
@@ -56,13 +56,13 @@ impl System {
         }
     }
 
-    /// Whether it is to be measured.
+    /// Whether the options select it.
     #[must_use]
     pub fn is_wanted(self, options: &Options) -> bool {
         options.wants(self.name)
     }
 
-    /// The program that is missing here, if it is.
+    /// The program that is not installed, if any.
     #[must_use]
     pub fn missing(self) -> Option<&'static str> {
         let program = match self.name {
@@ -75,10 +75,10 @@ impl System {
         process::find(program).is_none().then_some(program)
     }
 
-    /// Starts it with nothing stored.
+    /// Starts it with an empty store.
     ///
     /// # Errors
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start(self, place: &Place) -> Result<Running> {
         let running = match self.name {
             SystemName::Text | SystemName::Native | SystemName::WebSocket => {
@@ -94,7 +94,7 @@ impl System {
 }
 
 impl Running {
-    /// Where it takes connections of a protocol.
+    /// The address for a protocol.
     #[must_use]
     pub fn address(&self, protocol: Protocol) -> SocketAddr {
         match self {

@@ -1,4 +1,4 @@
-//! The one table, printed row by row as it is measured.
+//! The table of results, printed row by row.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::latency::Latency;
 use crate::ledger::Faults;
 use crate::load::Outcome;
 
-/// Rows that have been printed, as far as the end needs them.
+/// The printed rows, as far as the end needs them.
 #[derive(Debug, Default)]
 pub struct Table {
     has_head: bool,
@@ -14,33 +14,32 @@ pub struct Table {
     failed: bool,
 }
 
-/// One row.
 #[derive(Debug, Default)]
 pub struct Row<'a> {
-    /// What was measured.
+    /// The scenario.
     pub scenario: &'a str,
-    /// On what.
+    /// The system.
     pub system: &'a str,
-    /// A second.
+    /// Messages per second.
     pub rate: Option<f64>,
-    /// How long it took.
+    /// The latencies.
     pub latency: Option<&'a Latency>,
-    /// What went wrong.
+    /// The faults.
     pub faults: Option<Faults>,
-    /// Whether that decides the exit code.
+    /// Whether the row affects the exit code.
     pub ours: bool,
-    /// Whatever else there is to say.
+    /// Any remark.
     pub note: String,
 }
 
 impl<'a> Row<'a> {
-    /// The row of a closed loop, whose latencies say little.
+    /// A row of a closed loop, without its latencies.
     #[must_use]
     pub fn closed(scenario: &'a str, system: &'a str, outcome: &Outcome) -> Self {
         Self { scenario, system, rate: Some(outcome.rate), faults: Some(outcome.faults), ..Self::default() }
     }
 
-    /// The row of an open loop, or of anything else whose latencies count.
+    /// A row of an open loop, with its latencies.
     #[must_use]
     pub fn timed(scenario: &'a str, system: &'a str, outcome: &'a Outcome) -> Self {
         Self { latency: Some(&outcome.latency), ..Self::closed(scenario, system, outcome) }
@@ -61,7 +60,7 @@ impl Table {
             row.latency.map_or(String::new(), |latency| millis(time(latency)))
         };
         let faults = row.faults.map_or(String::new(), |faults| {
-            format!("{}/{}/{}", faults.lost, faults.doubled, faults.reordered)
+            format!("{}/{}/{}", faults.lost, faults.duplicates, faults.reordered)
         });
         println!(
             "{:<34} {:<20} {rate:>9} {:>8} {:>8} {:>8} {:>8}  {faults:<17} {}",
@@ -84,14 +83,14 @@ impl Table {
         self.row(&Row { scenario, system, note: format!("failed: {error}"), ..Row::default() });
     }
 
-    /// Whether nothing of ours went wrong.
+    /// Whether no row of ours has faults.
     #[must_use]
     pub fn is_fine(&self) -> bool {
         self.ours.is_none() && !self.failed
     }
 }
 
-/// Milliseconds.
+/// In milliseconds.
 #[must_use]
 pub fn millis(time: Duration) -> String {
     format!("{:.2}", time.as_secs_f64() * 1e3)

@@ -1,4 +1,4 @@
-//! The benchmark itself runs, on the launcher of this build, and finds nothing wrong.
+//! Runs the benchmark on the launcher of this build, and expects no faults.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};

@@ -1,52 +1,52 @@
-//! One end of a conversation with a system, in whatever protocol.
+//! The client side of a protocol.
 
 use bytes::BytesMut;
 
 use crate::problem::Result;
 use crate::stamp::Stamp;
 
-/// One end of a conversation with a system.
+/// The client side of a protocol.
 pub trait Codec: Send + Sync {
-    /// What is sent, and waited for, until messages flow.
+    /// The steps of the login: what to send, and what to wait for.
     fn login(&self, name: &str) -> Vec<Step>;
 
-    /// Says `body` to `to`.
-    fn say(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>);
+    /// Encodes a message with `body` to `to`.
+    fn encode(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>);
 
-    /// Takes the next whole thing out of what came in. What must be answered at once is put into `out`.
+    /// Decodes the next complete unit of the input. Immediate answers are appended to `out`.
     ///
     /// # Errors
-    /// When the system refuses something, or is not understood.
+    /// If the system rejects something, or its input is malformed.
     fn next(&mut self, input: &mut BytesMut, out: &mut Vec<u8>) -> Result<Option<Incoming>>;
 
-    /// Everything that came in has been taken: acknowledges it, where that is done for many at once.
+    /// All input was decoded: acknowledges it, in protocols that acknowledge several messages at once.
     fn taken(&mut self, _out: &mut Vec<u8>) {}
 }
 
 /// One step of a login.
 #[derive(Debug)]
 pub struct Step {
-    /// Is sent first.
-    pub say: Vec<u8>,
-    /// Is waited for then.
+    /// Sent first.
+    pub send: Vec<u8>,
+    /// Awaited afterwards.
     pub until: &'static [u8],
-    /// Whether it stays for the codec to read. Otherwise everything up to its end is passed over.
+    /// Whether the awaited input remains for the codec. Otherwise it is skipped.
     pub stays: bool,
 }
 
 impl Step {
-    pub(super) fn new(say: impl Into<Vec<u8>>, until: &'static [u8]) -> Self {
-        Self { say: say.into(), until, stays: false }
+    pub(super) fn new(send: impl Into<Vec<u8>>, until: &'static [u8]) -> Self {
+        Self { send: send.into(), until, stays: false }
     }
 }
 
-/// What came in.
+/// A decoded unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Incoming {
-    /// The system has taken so many messages into its care.
+    /// The system has acknowledged this many messages.
     Acknowledged(u32),
     /// A message.
     Delivered(Stamp),
-    /// Something that is of no interest here.
+    /// Anything irrelevant to the benchmark.
     Other,
 }

@@ -11,11 +11,11 @@ pub(super) struct Irc;
 
 impl Codec for Irc {
     fn login(&self, name: &str) -> Vec<Step> {
-        // 004 is the last of the replies that every server gives to a registration.
+        // 004 is the last reply to a registration in every server.
         vec![Step::new(format!("NICK {name}\r\nUSER {name} 0 * :{name}\r\n"), b" 004 ")]
     }
 
-    fn say(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
+    fn encode(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(b"PRIVMSG ");
         out.extend_from_slice(to.as_bytes());
         out.extend_from_slice(b" :");

@@ -1,8 +1,8 @@
-//! Lines.
+//! Lines of text.
 
 use bytes::{Bytes, BytesMut};
 
-/// The next line, without its end.
+/// The next line, without its newline.
 pub(super) fn next(input: &mut BytesMut) -> Option<Bytes> {
     let end = memchr::memchr(b'\n', input)?;
     let mut line = input.split_to(end + 1).freeze();

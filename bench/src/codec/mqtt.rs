@@ -1,4 +1,4 @@
-//! MQTT 3.1.1 (OASIS standard), as far as QoS 1 with persistent sessions needs it. A user's topic is the user's name.
+//! MQTT 3.1.1 (OASIS standard), limited to QoS 1 with persistent sessions. A user's topic is the user's name.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -14,21 +14,21 @@ const SUBSCRIBE: u8 = 0x82;
 const SUBACK: u8 = 0x90;
 const QOS_1: u8 = 0x02;
 
-/// A client with a session that outlives its connection.
+/// A client with a persistent session.
 #[derive(Default)]
 pub(super) struct Mqtt {
-    /// Its session and its subscription are there from before.
+    /// Its session and its subscription already exist.
     returning: bool,
     packet: u16,
 }
 
 impl Mqtt {
-    /// One that has subscribed before.
+    /// A client that has subscribed before.
     pub(super) fn returning() -> Self {
         Self { returning: true, packet: 0 }
     }
 
-    /// Packet identifiers are from 1 to 65535; there are never so many under way.
+    /// Packet identifiers are from 1 to 65535, more than can be in flight.
     fn next_packet(&mut self) -> u16 {
         self.packet = self.packet.checked_add(1).unwrap_or(1);
         self.packet
@@ -51,7 +51,7 @@ impl Codec for Mqtt {
         vec![Step::new(connect, &[CONNACK, 2, 0, 0]), Step::new(subscribe, &[SUBACK, 3, 0, 1, 1])]
     }
 
-    fn say(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
+    fn encode(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
         out.push(PUBLISH | QOS_1);
         length(2 + to.len() + 2 + body.len(), out);
         string(to, out);
@@ -90,7 +90,7 @@ fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// "Remaining length", section 2.2.3: seven bits a byte, the lowest first.
+/// "Remaining length", section 2.2.3: seven bits per byte, the lowest first.
 fn length(mut length: usize, out: &mut Vec<u8>) {
     loop {
         let digit = u8::try_from(length % 128).expect("it is below 128");
@@ -102,7 +102,7 @@ fn length(mut length: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The next whole packet: its first byte and what follows the length.
+/// The next complete packet: its first byte, and the content after the length.
 fn take(input: &mut BytesMut) -> Option<(u8, Bytes)> {
     let digits = input.get(1..)?.iter().take(4).position(|digit| digit & 0x80 == 0)? + 1;
     let digit = |(place, digit): (usize, &u8)| usize::from(digit & 0x7f) << (7 * place);
@@ -125,10 +125,10 @@ mod tests {
     #[test]
     fn packets_are_these_bytes() {
         let login = Mqtt::default().login("ab");
-        assert_eq!(login[0].say, b"\x10\x0e\x00\x04MQTT\x04\x00\x00\x00\x00\x02ab");
-        assert_eq!(login[1].say, b"\x82\x07\x00\x01\x00\x02ab\x01");
+        assert_eq!(login[0].send, b"\x10\x0e\x00\x04MQTT\x04\x00\x00\x00\x00\x02ab");
+        assert_eq!(login[1].send, b"\x82\x07\x00\x01\x00\x02ab\x01");
         let mut out = Vec::new();
-        Mqtt::default().say("ab", b"hi", &mut out);
+        Mqtt::default().encode("ab", b"hi", &mut out);
         assert_eq!(out, b"\x32\x08\x00\x02ab\x00\x01hi");
     }
 
@@ -137,7 +137,7 @@ mod tests {
         let stamp = Stamp { sender: 1, number: 2, intended: Duration::ZERO };
         let mut bytes = Vec::new();
         let mut sender = Mqtt { returning: false, packet: 0x1233 };
-        sender.say("bob", &stamp.body(), &mut bytes);
+        sender.encode("bob", &stamp.body(), &mut bytes);
         let (mut input, mut out) = (BytesMut::from(&bytes[..]), Vec::new());
         assert_eq!(Mqtt::default().next(&mut input, &mut out).unwrap(), Some(Incoming::Delivered(stamp)));
         assert_eq!(out, b"\x40\x02\x12\x34");

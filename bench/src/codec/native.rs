@@ -14,7 +14,7 @@ use crate::stamp::Stamp;
 #[derive(Default)]
 pub(super) struct Native {
     said: u64,
-    /// The last event that came in; it says how far everything is seen.
+    /// The last event received; a cursor up to it is due.
     last: Option<Bytes>,
 }
 
@@ -24,7 +24,7 @@ impl Native {
         format!("{{\"type\":\"hello\",\"name\":\"{name}\",\"presence\":false,\"conversations\":false}}")
     }
 
-    /// A `send`, without a line end.
+    /// A `send`, without a newline.
     pub(super) fn send(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
         self.said += 1;
         write!(out, "{{\"type\":\"send\",\"client_id\":\"{:x}\",\"to\":\"{to}\",\"body\":\"", self.said)
@@ -33,7 +33,7 @@ impl Native {
         out.extend_from_slice(b"\"}");
     }
 
-    /// What a frame means.
+    /// Interprets a frame.
     pub(super) fn read(&mut self, frame: Bytes) -> Result<Incoming> {
         if frame.starts_with(b"{\"type\":\"ack\"") {
             return Ok(Incoming::Acknowledged(1));
@@ -49,7 +49,7 @@ impl Native {
         Ok(Incoming::Other)
     }
 
-    /// The `seen` that is due, without a line end.
+    /// The `seen` that is due, without a newline.
     pub(super) fn seen(&mut self) -> Option<String> {
         let last = self.last.take()?;
         let conversation = between(&last, b"\"conversation\":\"", b'"')?;
@@ -69,7 +69,7 @@ impl Codec for Native {
         vec![Step::new(format!("{}\n", Self::hello(name)), b"\"type\":\"welcome\"")]
     }
 
-    fn say(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
+    fn encode(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
         self.send(to, body, out);
         out.push(b'\n');
     }
@@ -96,8 +96,8 @@ mod tests {
     fn what_is_sent_is_json_and_ids_are_never_used_twice() {
         let mut native = Native::default();
         let mut out = Vec::new();
-        native.say("bob", b"hi", &mut out);
-        native.say("bob", b"hi", &mut out);
+        native.encode("bob", b"hi", &mut out);
+        native.encode("bob", b"hi", &mut out);
         let lines = String::from_utf8(out).unwrap();
         let ids: Vec<String> = lines
             .lines()

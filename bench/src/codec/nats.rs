@@ -1,4 +1,4 @@
-//! NATS core: text lines and counted payloads. A user's subject is the user's name.
+//! NATS core: text lines and payloads of a given length. A user's subject is the user's name.
 
 use std::io::Write;
 
@@ -17,7 +17,7 @@ impl Codec for Nats {
         vec![Step::new("", b"INFO "), Step::new(hello, b"PONG\r\n")]
     }
 
-    fn say(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
+    fn encode(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
         write!(out, "PUB {to} {}\r\n", body.len()).expect("memory takes everything");
         out.extend_from_slice(body);
         out.extend_from_slice(b"\r\n");
@@ -38,7 +38,7 @@ impl Codec for Nats {
     }
 }
 
-/// `MSG subject sid length`, a line end, so many bytes, a line end.
+/// `MSG subject sid length`, a newline, the payload, a newline.
 fn message(input: &mut BytesMut) -> Result<Option<Incoming>> {
     let Some(end) = memchr::memchr(b'\n', input) else { return Ok(None) };
     let length = std::str::from_utf8(&input[..end])?.trim_end().rsplit(' ').next().unwrap_or_default();
@@ -61,7 +61,7 @@ mod tests {
     fn a_message_is_counted_bytes_and_pings_are_answered() {
         let stamp = Stamp { sender: 1, number: 2, intended: Duration::ZERO };
         let mut said = Vec::new();
-        Nats.say("bob", &stamp.body(), &mut said);
+        Nats.encode("bob", &stamp.body(), &mut said);
         assert!(said.starts_with(b"PUB bob 64\r\n$0000"));
         let mut input = BytesMut::from("PING\r\nMSG bob 1 64\r\n");
         let mut out = Vec::new();

@@ -1,7 +1,7 @@
-//! Our text dialect.
+//! The text dialect.
 //!
-//! A message to somebody who is away is answered by `User 'x' is offline. Message saved.` once it is durable. One to somebody who is
-//! online is not answered; its arrival says the same, for nothing is delivered before it is durable.
+//! A message to an offline recipient is answered with `User 'x' is offline. Message saved.` once it is durable. A message to an online
+//! recipient is not answered; its delivery implies that it is durable.
 
 use bytes::BytesMut;
 use protocol::text::PROMPT;
@@ -18,7 +18,7 @@ impl Codec for Text {
         vec![Step::new("", PROMPT.as_bytes()), Step::new(format!("{name}\n"), b"Connected! Users online:")]
     }
 
-    fn say(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
+    fn encode(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(to.as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(body);
@@ -33,7 +33,7 @@ impl Codec for Text {
         if line.ends_with(b" is offline. Message saved.") {
             return Ok(Some(Incoming::Acknowledged(1)));
         }
-        // The names of those who are online, after the greeting.
+        // The names of the users online, after the greeting.
         if line.starts_with(b" ") {
             return Ok(Some(Incoming::Other));
         }
@@ -50,7 +50,7 @@ mod tests {
     fn lines_mean_what_they_say() {
         let stamp = Stamp { sender: 1, number: 2, intended: Duration::from_nanos(3) };
         let mut said = Vec::new();
-        Text.say("bob", &stamp.body(), &mut said);
+        Text.encode("bob", &stamp.body(), &mut said);
         assert!(said.starts_with(b"bob: $00000001000000020000") && said.ends_with(b".\n"));
         let mut input = BytesMut::from(" a, b\nUser 'bob' is offline. Message saved.\n[a][T] ");
         input.extend_from_slice(&stamp.body());

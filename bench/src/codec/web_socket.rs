@@ -1,4 +1,4 @@
-//! The native dialect over a WebSocket (RFC 6455), as browsers speak it to the web adapter.
+//! The native dialect over a WebSocket (RFC 6455), as browsers use it with the web adapter.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -6,14 +6,14 @@ use super::native::Native;
 use super::{Codec, Incoming, Step};
 use crate::problem::Result;
 
-/// What a client calls the adapter; it listens on loopback.
+/// The `Host` header; the adapter listens on loopback.
 const HOST: &str = "127.0.0.1";
 const TEXT: u8 = 0x81;
 const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
 const CLOSE: u8 = 0x88;
 const MASKED: u8 = 0x80;
-/// A mask of zeros is a mask, and leaves the payload as it is.
+/// A mask of zeros is valid, and leaves the payload unchanged.
 const MASK: [u8; 4] = [0; 4];
 
 /// A browser.
@@ -31,12 +31,12 @@ impl Codec for WebSocket {
         );
         let mut hello = Vec::new();
         frame(TEXT, Native::hello(name).as_bytes(), &mut hello);
-        // The `welcome` lies within a frame, which is read as any other.
-        let welcome = Step { say: hello, until: b"\"type\":\"welcome\"", stays: true };
+        // The `welcome` is within a WebSocket frame, which is decoded like any other.
+        let welcome = Step { send: hello, until: b"\"type\":\"welcome\"", stays: true };
         vec![Step::new(upgrade, b"\r\n\r\n"), welcome]
     }
 
-    fn say(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
+    fn encode(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
         self.frame.clear();
         self.native.send(to, body, &mut self.frame);
         frame(TEXT, &self.frame, out);
@@ -62,7 +62,7 @@ impl Codec for WebSocket {
     }
 }
 
-/// A client's frame.
+/// Encodes a client's frame.
 fn frame(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.push(kind);
     match u16::try_from(payload.len()) {
@@ -80,7 +80,7 @@ fn frame(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
-/// The next whole frame of a server, which masks none.
+/// The next complete frame of a server, which is not masked.
 fn take(input: &mut BytesMut) -> Option<(u8, Bytes)> {
     let (head, length) = match *input.get(1)? {
         126 => (4, u16::from_be_bytes(input.get(2..4)?.try_into().ok()?).into()),

@@ -1,7 +1,7 @@
-//! XMPP (RFC 6120) over plain TCP on loopback, as far as private messages need it: in-band registration (XEP-0077) of the user,
-//! SASL PLAIN, binding, presence, and acknowledgements by stream management (XEP-0198).
+//! XMPP (RFC 6120) over plain TCP on loopback, limited to private messages: in-band registration (XEP-0077), SASL PLAIN, resource binding,
+//! presence, and acknowledgements by stream management (XEP-0198).
 //!
-//! Stanzas are told apart by their first bytes and cut at their end tags, which no text here can contain.
+//! Stanzas are recognised by their first bytes and split at their end tags, which cannot occur in the texts here.
 
 use std::io::Write;
 
@@ -11,22 +11,22 @@ use super::{Codec, Incoming, Step};
 use crate::problem::Result;
 use crate::stamp::Stamp;
 
-/// The host that the server is set up for.
+/// The host that the server is configured for.
 pub(super) const DOMAIN: &str = "localhost";
 const MANAGEMENT: &str = "urn:xmpp:sm:3";
-/// How a stanza that matters here begins and how it ends.
+/// The begin and end of relevant stanzas.
 const STANZAS: [(&[u8], &[u8]); 2] = [
     (b"<message", b"</message>"),
-    // Of the others the opening tag is enough. While it is not whole, it could still become a message: then neither end is there.
+    // For others the opening tag is sufficient. An incomplete tag could still become a message, so both must be complete.
     (b"<", b">"),
 ];
 
 /// A client.
 #[derive(Default)]
 pub(super) struct Xmpp {
-    /// Messages the server said it has.
+    /// Messages acknowledged by the server.
     handled: u32,
-    /// Stanzas that came in, for when the server asks.
+    /// Stanzas received, for acknowledgement requests.
     received: u32,
 }
 
@@ -47,7 +47,7 @@ impl Codec for Xmpp {
         let manage = format!("<enable xmlns='{MANAGEMENT}'/>");
         vec![
             Step::new(open.clone(), b"</stream:features>"),
-            // Who is registered already gets an error here, and that is as well.
+            // An existing user gets an error here, which is fine.
             Step::new(register, b"id='register'"),
             Step::new(auth, b"<success"),
             Step::new(open, b"</stream:features>"),
@@ -57,7 +57,7 @@ impl Codec for Xmpp {
         ]
     }
 
-    fn say(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
+    fn encode(&mut self, to: &str, body: &[u8], out: &mut Vec<u8>) {
         write!(out, "<message to='{to}@{DOMAIN}' type='chat'><body>").expect("memory takes everything");
         out.extend_from_slice(body);
         write!(out, "</body></message><r xmlns='{MANAGEMENT}'/>").expect("memory takes everything");
@@ -88,7 +88,7 @@ impl Codec for Xmpp {
     }
 }
 
-/// Our own presence counts as a stanza handled.
+/// Our own presence counts as a handled stanza.
 const PRESENCE: u32 = 1;
 
 fn handled(stanza: &[u8]) -> Option<u32> {
@@ -138,7 +138,7 @@ mod tests {
         let (mut xmpp, mut out) = (Xmpp::default(), Vec::new());
         let mut got = Vec::new();
         let mut input = BytesMut::new();
-        // One byte at a time is the worst that can arrive.
+        // One byte at a time is the worst case.
         for byte in bytes {
             input.extend_from_slice(&[byte]);
             while let Some(incoming) = xmpp.next(&mut input, &mut out).unwrap() {

@@ -1,6 +1,6 @@
-//! The closed loop: each sender keeps a fixed number of messages under way, and sends the next when one is done.
+//! The closed loop: each sender keeps a fixed number of messages in flight, and sends the next when one is acknowledged.
 //!
-//! It finds the highest rate. Its latencies are not reported, for a system that stalls is spared by it.
+//! It determines the maximum rate. Its latencies are not reported, because it sends less while a system stalls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,33 +9,33 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Clock, Outcome, PATIENCE, Pair};
+use super::{Clock, Outcome, Pair, TIMEOUT};
 use crate::problem::Result;
 
-/// How it is done.
+/// The parameters.
 #[derive(Debug, Clone, Copy)]
 pub struct Closed {
-    /// Messages under way for each sender.
+    /// Messages in flight per sender.
     pub window: u32,
-    /// Is not measured.
+    /// The time that is not measured.
     pub warm_up: Duration,
-    /// When it ends.
+    /// The end of the run.
     pub until: Until,
 }
 
 /// The end of a closed loop.
 #[derive(Debug, Clone, Copy)]
 pub enum Until {
-    /// After so long, beside the warm-up.
+    /// After this time, in addition to the warm-up.
     Elapsed(Duration),
-    /// When each sender has sent so many, the warm-up included.
+    /// When each sender has sent this many messages, including the warm-up.
     Sent(u32),
 }
 
-/// Runs it. The pairs come back as they are then, with everything done.
+/// Runs the loop. Returns the pairs after all messages are done.
 ///
 /// # Errors
-/// When a connection breaks or the system refuses a message.
+/// If a connection breaks or the system rejects a message.
 pub async fn closed(pairs: Vec<Pair>, how: Closed) -> Result<(Vec<Pair>, Outcome)> {
     let (clock, done) = (Clock::start(), Arc::new(AtomicU64::new(0)));
     let mut tasks = JoinSet::new();
@@ -84,15 +84,15 @@ async fn run(mut pair: Pair, how: Closed, clock: Clock, done: Arc<AtomicU64>) ->
         let before = pair.done();
         if clock.now() < ends {
             while pair.tally.sent < most && pair.tally.sent - before < how.window {
-                pair.say(clock.now());
+                pair.queue(clock.now());
             }
             pair.sender.flush().await?;
         }
         if before == pair.tally.sent {
             return Ok(pair);
         }
-        let Ok(turn) = timeout(PATIENCE, pair.turn(clock, true)).await else {
-            // What has not come by now is lost, and counted so.
+        let Ok(turn) = timeout(TIMEOUT, pair.turn(clock, true)).await else {
+            // What has not arrived by now counts as lost.
             return Ok(pair);
         };
         turn?;
@@ -101,7 +101,7 @@ async fn run(mut pair: Pair, how: Closed, clock: Clock, done: Arc<AtomicU64>) ->
 }
 
 impl Outcome {
-    /// Adds a pair's. Messages to somebody who is away are accounted for when they are fetched.
+    /// Adds a pair's outcome. Messages to an offline recipient are accounted for when they are fetched.
     pub(super) fn add(&mut self, pair: &Pair) {
         let tally = &pair.tally;
         self.sent += u64::from(tally.sent);
@@ -111,6 +111,6 @@ impl Outcome {
         } else {
             self.faults.lost += u64::from(tally.sent.saturating_sub(tally.acknowledged));
         }
-        self.faults.doubled += tally.strays;
+        self.faults.duplicates += tally.strays;
     }
 }

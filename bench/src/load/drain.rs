@@ -1,4 +1,4 @@
-//! Receivers come back and fetch what was kept for them.
+//! Recipients reconnect and fetch their stored messages.
 
 use std::net::SocketAddr;
 
@@ -6,16 +6,17 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::closed::per_second;
-use super::{Clock, Outcome, PATIENCE, Pair};
+use super::{Clock, Outcome, Pair, TIMEOUT};
 use crate::codec::Protocol;
 use crate::connection::Connection;
 use crate::latency::Latency;
 use crate::problem::Result;
 
-/// Each receiver logs in, `at_once` of them at a time, and reads until everything has come. The latencies are those from the login to the
-/// last message, one for each receiver.
+/// Each recipient logs in, `at_once` concurrently, and reads until everything has arrived. There is one latency per recipient, from the
+/// login to the last message.
 ///
 /// # Errors
+/// If a login fails or a connection breaks.
 /// When a login fails or a connection breaks.
 pub async fn drain(
     address: SocketAddr,
@@ -47,7 +48,7 @@ async fn fetch(address: SocketAddr, protocol: Protocol, mut pair: Pair) -> Resul
     let took = Clock::start();
     pair.receiver = Some(Connection::login(address, protocol.returning(), &pair.to).await?);
     while pair.done() < pair.tally.sent {
-        let Ok(turn) = timeout(PATIENCE, pair.turn(took, true)).await else { break };
+        let Ok(turn) = timeout(TIMEOUT, pair.turn(took, true)).await else { break };
         turn?;
     }
     Ok((pair, took))

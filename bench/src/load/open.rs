@@ -1,7 +1,7 @@
-//! The open loop: messages are sent when they are due, whatever the system does, and latency is counted from that time.
+//! The open loop: messages are sent at their intended times, whatever the system does, and latency is measured from these.
 //!
-//! A thread of its own sends, so that neither the runtime's timers (a millisecond) nor what comes in holds it up. How late it was is
-//! part of every latency, and the same for every system.
+//! A thread of its own sends, so that neither the resolution of the runtime's timers (1 ms) nor received messages delay it. Its own delay
+//! is part of every latency, equally for all systems.
 
 use std::time::Duration;
 
@@ -9,36 +9,37 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::closed::per_second;
-use super::{Clock, Outcome, PATIENCE, Pair};
+use super::{Clock, Outcome, Pair, TIMEOUT};
 use crate::codec::Protocol;
 use crate::connection::Writer;
 use crate::problem::Result;
 use crate::schedule::Schedule;
 use crate::stamp::Stamp;
 
-/// Messages are first due this long after the start.
+/// The delay from the start to the first message.
 const LEAD: Duration = Duration::from_millis(20);
 
-/// What stands still goes on this long after the last message was due: what it then takes at once must not hold up the last ones of others.
+/// A stalled reader continues this long after the last message was due, so that what it then reads at once does not delay the others' last
+/// messages.
 const LAST: Duration = Duration::from_secs(1);
 
-/// How it is done.
+/// The parameters.
 #[derive(Debug, Clone, Copy)]
 pub struct Open {
-    /// Messages a second, over all senders.
+    /// Messages per second, over all senders.
     pub rate: f64,
     /// Messages due in this time are not measured.
     pub warm_up: Duration,
-    /// For how long messages are due, beside the warm-up.
+    /// How long messages are due, in addition to the warm-up.
     pub measured: Duration,
-    /// The receivers do not read while it lasts, and then take everything.
+    /// The recipients read nothing during the run, and everything afterwards.
     pub stalled: bool,
 }
 
-/// Runs it.
+/// Runs the loop.
 ///
 /// # Errors
-/// When a connection breaks or the system refuses a message.
+/// If a connection breaks or the system rejects a message.
 pub async fn open(pairs: Vec<Pair>, protocol: Protocol, how: Open) -> Result<Outcome> {
     let clock = Clock::start();
     let schedule = Schedule::new(clock.now() + LEAD, how.rate);
@@ -50,7 +51,7 @@ pub async fn open(pairs: Vec<Pair>, protocol: Protocol, how: Open) -> Result<Out
         let (sender, writer) = pair.sender.split(protocol.codec())?;
         writers.push((writer, pair.to.clone()));
         pair.sender = sender;
-        // The index-th of all messages is the sender's (index / senders)-th.
+        // Message `index` of all is message `index / senders` of its sender.
         pair.tally.sent = (count + senders - 1 - pair.index) / senders;
         pair.tally.measured_from = LEAD + how.warm_up;
         tasks.spawn(run(pair, clock, how.stalled.then_some(ends + LAST)));
@@ -65,19 +66,19 @@ pub async fn open(pairs: Vec<Pair>, protocol: Protocol, how: Open) -> Result<Out
     Ok(outcome)
 }
 
-/// The number of messages is found in steps of this.
+/// The number of messages is searched in steps of this size.
 const BLOCK: u32 = 64;
 
 async fn run(mut pair: Pair, clock: Clock, stalled_until: Option<Duration>) -> Result<Pair> {
     while pair.done() < pair.tally.sent {
         let now = clock.now();
         let turn = match stalled_until.filter(|until| now < *until) {
-            // Wakes when it is to read again, at the latest.
+            // Wakes up at the latest when it must read again.
             Some(until) => match timeout(until - now, pair.turn(clock, false)).await {
                 Ok(turn) => turn,
                 Err(_) => continue,
             },
-            None => match timeout(PATIENCE, pair.turn(clock, true)).await {
+            None => match timeout(TIMEOUT, pair.turn(clock, true)).await {
                 Ok(turn) => turn,
                 Err(_) => break,
             },
@@ -99,7 +100,7 @@ fn pace(writers: &mut [(Writer, String)], schedule: Schedule, clock: Clock, coun
         }
         let sender = index % senders;
         let (writer, to) = &mut writers[sender as usize];
-        writer.say(to, &Stamp { sender, number: index / senders, intended: due }.body());
+        writer.queue(to, &Stamp { sender, number: index / senders, intended: due }.body());
         if !writer.flush()? && !behind.contains(&(sender as usize)) {
             behind.push(sender as usize);
         }

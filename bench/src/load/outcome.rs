@@ -1,38 +1,38 @@
-//! What a run has shown, and how it is timed.
+//! The outcome of a run, and its clock.
 
 use std::time::{Duration, Instant};
 
 use crate::latency::Latency;
 use crate::ledger::Faults;
 
-/// Nothing may take longer to arrive after the last message was sent.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Time limit for messages to arrive after the last one was sent.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a run has shown.
+/// The outcome of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
-    /// Messages done in a second, while it was measured.
+    /// Messages per second while measured.
     pub rate: f64,
-    /// How long each took.
+    /// The latency of each message.
     pub latency: Latency,
-    /// What went wrong, over the whole run.
+    /// The faults over the whole run.
     pub faults: Faults,
-    /// How many messages were sent over the whole run.
+    /// The number of messages sent over the whole run.
     pub sent: u64,
 }
 
-/// When a run began: intended times are counted from it.
+/// The start of a run, from which intended times are counted.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock(Instant);
 
 impl Clock {
-    /// Starts now.
+    /// Starts the clock.
     #[must_use]
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// Since then.
+    /// The time since the start.
     #[must_use]
     pub fn now(self) -> Duration {
         self.0.elapsed()

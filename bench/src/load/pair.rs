@@ -1,4 +1,4 @@
-//! A sender and its receiver.
+//! A sender and its recipient.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,37 +13,37 @@ use crate::ledger::Ledger;
 use crate::problem::Result;
 use crate::stamp::Stamp;
 
-/// Logins under way at once.
+/// Concurrent logins.
 const LOGINS: u32 = 50;
 
-/// One sender, one receiver who may be away, and the count of what goes between them.
+/// A sender, a recipient who may be offline, and the counts of their messages.
 pub struct Pair {
     pub(super) index: u32,
-    /// The receiver's name.
+    /// The recipient's name.
     pub(super) to: String,
     pub(super) sender: Connection,
     pub(super) receiver: Option<Connection>,
     pub(super) tally: Tally,
 }
 
-/// What was sent and what came of it.
+/// The counts of a pair.
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) sent: u32,
     pub(super) acknowledged: u32,
     pub(super) ledger: Ledger,
     pub(super) latency: Latency,
-    /// Messages that were to be sent earlier than this are not measured.
+    /// Messages with an earlier intended time are not measured.
     pub(super) measured_from: Duration,
-    /// Messages that another sender's number was on.
+    /// Messages with another sender's number.
     pub(super) strays: u64,
 }
 
 impl Pair {
-    /// `count` pairs, logged in. The names begin with `prefix`.
+    /// `count` logged-in pairs with names that begin with `prefix`.
     ///
     /// # Errors
-    /// When a login fails.
+    /// If a login fails.
     pub async fn login(
         address: SocketAddr,
         protocol: Protocol,
@@ -75,7 +75,7 @@ impl Pair {
     ) -> Result<Self> {
         let to = receiver_name(prefix, index);
         let mut receiver = None;
-        if !away || protocol.keeps_for_sessions() {
+        if !away || protocol.stores_for_sessions() {
             receiver = Some(Connection::login(address, protocol.codec(), &to).await?);
         }
         if away {
@@ -85,14 +85,14 @@ impl Pair {
         Ok(Self { index, to, sender, receiver, tally: Tally::default() })
     }
 
-    /// Puts one message, to be sent at `intended`, into the sender's buffer.
-    pub(super) fn say(&mut self, intended: Duration) {
+    /// Appends a message with this intended time to the sender's buffer.
+    pub(super) fn queue(&mut self, intended: Duration) {
         let stamp = Stamp { sender: self.index, number: self.tally.sent, intended };
-        self.sender.say(&self.to, &stamp.body());
+        self.sender.queue(&self.to, &stamp.body());
         self.tally.sent += 1;
     }
 
-    /// Waits until something comes to either, and takes it.
+    /// Waits for input of either connection, and decodes it.
     pub(super) async fn turn(&mut self, clock: Clock, reads: bool) -> Result<()> {
         let (tally, index) = (&mut self.tally, self.index);
         let note = |incoming| tally.note(incoming, index, clock);
@@ -114,7 +114,7 @@ impl Pair {
         }
     }
 
-    /// How many messages are done: arrived, or acknowledged if the receiver is away.
+    /// The number of completed messages: delivered, or acknowledged if the recipient is offline.
     pub(super) fn done(&self) -> u32 {
         if self.receiver.is_some() { self.tally.ledger.arrived() } else { self.tally.acknowledged }
     }

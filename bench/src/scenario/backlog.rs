@@ -13,7 +13,7 @@ const WINDOW: u32 = 64;
 pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
     let waiting = bench.options.waiting;
     let scenario = format!("login with {waiting} waiting");
-    for system in bench.keeping() {
+    for system in bench.storing_systems() {
         let Some(running) = bench.start(&scenario, system).await else { continue };
         let outcome = bounded(fetched(system, &running, waiting)).await;
         let row =

@@ -1,4 +1,4 @@
-//! The ceiling with storage: what this disk and SQLite do without any server.
+//! The upper bound with storage: what this disk and SQLite achieve without a server.
 
 use std::io::Write;
 use std::path::Path;
@@ -19,7 +19,7 @@ const SCHEMA: &str = "CREATE TABLE event (pos INTEGER PRIMARY KEY, conversation 
 const INSERT: &str =
     "INSERT INTO event (conversation, seq, sender, recipient, client_id, body) VALUES (?, ?, ?, ?, ?, ?)";
 
-/// Commits of one row, of a hundred, and of as many as one request carries.
+/// Commits of one row, of a hundred, and of as many as one request contains.
 pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     let dir = bench.place.directory()?;
     for rows in [1, 100, 512] {
@@ -33,7 +33,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Rows that SQLite itself commits a second, and how long a commit takes.
+/// The rate at which SQLite commits rows, and the latency of a commit.
 fn commits(path: &Path, batch: u32, measured: Duration) -> Result<(f64, Latency)> {
     let mut database = rusqlite::Connection::open(path)?;
     database.pragma_update(None, "journal_mode", "wal")?;
@@ -62,7 +62,7 @@ fn commits(path: &Path, batch: u32, measured: Duration) -> Result<(f64, Latency)
     Ok((f64::from(rows) / begun.elapsed().as_secs_f64(), latency))
 }
 
-/// How long it takes until a page more of a file is on the disk.
+/// The time until an additional page of a file is durable.
 pub(super) fn fsync(place: &Place) -> Result<Latency> {
     let dir = place.directory()?;
     let mut file = std::fs::File::create(dir.path().join("page"))?;

@@ -1,4 +1,4 @@
-//! What every scenario works with.
+//! The context of all scenarios.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use crate::problem::Result;
 use crate::system::{self, Place, Running, System};
 use crate::table::{Row, Table};
 
-/// What sends a number of messages, however long that takes, is given up after this long.
+/// Time limit of work that sends a number of messages.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What every scenario works with.
+/// The context of all scenarios.
 pub(super) struct Bench<'a> {
     pub(super) options: &'a Options,
     pub(super) place: Place,
     pub(super) systems: Vec<System>,
     pub(super) table: Table,
-    /// Half of what our text dialect relayed at most, once that is known.
+    /// Half of the maximum relay rate of the text dialect, once measured.
     pub(super) offered: Option<f64>,
-    /// What each system relayed at most, once that is known.
+    /// The maximum relay rate of each system, once measured.
     pub(super) highest: HashMap<&'static str, f64>,
 }
 
 impl Bench<'_> {
-    /// Takes what is wanted and installed, and names the rest.
+    /// Selects the wanted and installed systems, and reports the others.
     pub(super) fn choose(&mut self) {
         for system in system::ALL.into_iter().filter(|system| system.is_wanted(self.options)) {
             match system.missing() {
@@ -42,12 +42,12 @@ impl Bench<'_> {
         }
     }
 
-    /// Those that keep messages for somebody who is away.
-    pub(super) fn keeping(&self) -> Vec<System> {
-        self.systems.iter().copied().filter(|system| system.protocol.keeps()).collect()
+    /// The systems that store messages for offline recipients.
+    pub(super) fn storing_systems(&self) -> Vec<System> {
+        self.systems.iter().copied().filter(|system| system.protocol.stores_offline()).collect()
     }
 
-    /// Ours.
+    /// The project's own systems.
     pub(super) fn ours(&self) -> Vec<System> {
         self.systems.iter().copied().filter(|system| system.is_ours()).collect()
     }
@@ -56,7 +56,7 @@ impl Bench<'_> {
         Closed { window, warm_up: self.options.warm_up(), until: Until::Elapsed(self.options.measured()) }
     }
 
-    /// Starts a system, or says why not.
+    /// Starts a system, or reports why it cannot.
     pub(super) async fn start(&mut self, scenario: &str, system: System) -> Option<Running> {
         match system.start(&self.place).await {
             Ok(running) => Some(running),
@@ -67,7 +67,7 @@ impl Bench<'_> {
         }
     }
 
-    /// Prints what was measured, or why it was not.
+    /// Prints a result, or why there is none.
     pub(super) fn report<'r>(&mut self, scenario: &str, system: System, row: Result<Row<'r>>) {
         match row {
             Ok(row) => self.table.row(&Row { ours: system.is_ours(), ..row }),
@@ -76,13 +76,13 @@ impl Bench<'_> {
     }
 }
 
-/// Of several runs the one with the middle figure.
-pub(super) fn middle(mut runs: Vec<Outcome>, figure: impl Fn(&Outcome) -> f64) -> Outcome {
+/// The run with the median figure.
+pub(super) fn median_run(mut runs: Vec<Outcome>, figure: impl Fn(&Outcome) -> f64) -> Outcome {
     runs.sort_by(|one, other| figure(one).total_cmp(&figure(other)));
     runs.swap_remove(runs.len() / 2)
 }
 
-/// Gives up after [`LIMIT`].
+/// Limits the time to [`LIMIT`].
 pub(super) async fn bounded<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     match timeout(LIMIT, work).await {
         Ok(done) => done,

@@ -1,4 +1,5 @@
-//! One sender says the same to many receivers, one after the other, as fast as it can; the next round begins when all have it.
+//! One sender sends the same message to many recipients, one after the other, as fast as possible; the next round begins when all have
+//! received it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::codec::Incoming;
 use crate::connection::Connection;
 use crate::latency::Latency;
 use crate::ledger::{Faults, Ledger};
-use crate::load::{Clock, Outcome, PATIENCE};
+use crate::load::{Clock, Outcome, TIMEOUT};
 use crate::problem::Result;
 use crate::stamp::Stamp;
 use crate::system::{Running, System};
@@ -20,7 +21,7 @@ use crate::table::Row;
 
 const ROUNDS: u32 = 50;
 
-/// Latencies are counted from the round's beginning.
+/// Latencies are measured from the beginning of a round.
 pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
     let receivers = bench.options.senders;
     let scenario = format!("one sender, {receivers} receivers");
@@ -45,7 +46,7 @@ async fn rounds(system: System, running: &Running, receivers: u32) -> Result<Out
     let begun = clock.now();
     for number in 0..ROUNDS {
         let body = Stamp { sender: 0, number, intended: clock.now() }.body();
-        (0..receivers).for_each(|index| sender.say(&format!("fr{index}"), &body));
+        (0..receivers).for_each(|index| sender.queue(&format!("fr{index}"), &body));
         sender.flush().await?;
         all_arrived(&mut sender, &arrived, receivers).await?;
     }
@@ -60,9 +61,9 @@ async fn rounds(system: System, running: &Running, receivers: u32) -> Result<Out
     Ok(outcome)
 }
 
-/// Waits for a round's end while the sender is told things.
+/// Waits for the end of a round while reading the sender's input.
 async fn all_arrived(sender: &mut Connection, arrived: &Semaphore, receivers: u32) -> Result<()> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     loop {
         tokio::select! {
             permits = arrived.acquire_many(receivers) => {
@@ -73,7 +74,7 @@ async fn all_arrived(sender: &mut Connection, arrived: &Semaphore, receivers: u3
                 readable?;
                 sender.receive(|_| {}).await?;
             }
-            // The balance says what is missing.
+            // The faults show what is missing.
             () = tokio::time::sleep_until(deadline) => return Ok(()),
         }
     }
@@ -94,7 +95,7 @@ async fn receive(
     };
     let mut last = 0;
     while last < ROUNDS {
-        match timeout(PATIENCE + Duration::from_secs(1), connection.readable()).await {
+        match timeout(TIMEOUT + Duration::from_secs(1), connection.readable()).await {
             Ok(readable) => readable?,
             Err(_) => break,
         }
@@ -108,6 +109,6 @@ async fn receive(
             .await?;
     }
     let faults = ledger.faults(ROUNDS);
-    // It stays open until all are done: a server may bounce what somebody who leaves has not acknowledged.
+    // It stays open until all are done: a server may bounce messages that a leaving client has not acknowledged.
     Ok((connection, latency, faults))
 }

@@ -1,4 +1,4 @@
-//! Very many connections that do nothing.
+//! Very many idle connections.
 
 use tokio::task::JoinSet;
 
@@ -9,12 +9,12 @@ use crate::problem::Result;
 use crate::system::{Running, System};
 use crate::table::Row;
 
-/// Logins under way at once.
+/// Concurrent logins.
 const LOGINS: u32 = 50;
-/// How long the server gets to let go of what the logins needed.
+/// The time for the server to release the memory of the logins.
 const SETTLE: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// What each costs the chat server.
+/// Measures the memory per connection of the chat server.
 pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
     let connections = bench.options.connections;
     let scenario = format!("{connections} idle connections");
@@ -47,7 +47,7 @@ async fn logins(system: System, running: &Running, connections: u32) -> Result<V
             logins.spawn(async move {
                 let mut connection =
                     Connection::login(address, protocol.codec(), &format!("idle{index}")).await?;
-                // The list of those who are online comes with the greeting.
+                // The greeting includes the list of users online.
                 connection.receive(|_| {}).await?;
                 Ok::<_, crate::problem::Error>(connection)
             });

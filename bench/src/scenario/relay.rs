@@ -1,4 +1,4 @@
-//! Messages to receivers who are there.
+//! Messages to online recipients.
 
 use super::bench::Bench;
 use crate::codec::Protocol;
@@ -30,7 +30,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
 }
 
 impl Bench<'_> {
-    /// Half of what our text dialect relays at most, measured now if it is not known.
+    /// Half of the maximum relay rate of the text dialect, measured now if it is not known.
     pub(super) async fn offered(&mut self) -> Result<f64> {
         if let Some(offered) = self.offered {
             return Ok(offered);
@@ -42,7 +42,7 @@ impl Bench<'_> {
         Ok(offered)
     }
 
-    /// What a system relays at most, measured now if it is not known.
+    /// The maximum relay rate of a system, measured now if it is not known.
     pub(super) async fn highest(&mut self, system: System) -> Result<f64> {
         if let Some(highest) = self.highest.get(system.label) {
             return Ok(*highest);
@@ -52,7 +52,7 @@ impl Bench<'_> {
     }
 }
 
-/// The highest rate of all windows.
+/// The maximum rate over all windows.
 async fn highest(bench: &mut Bench<'_>, system: System, running: &Running) -> Result<f64> {
     let mut highest = 0.0_f64;
     for window in bench.options.windows.clone() {

@@ -1,27 +1,27 @@
-//! One reader that stops reading, and what the others notice of it.
+//! A reader that stops reading, and its effect on others.
 //!
-//! Both runs carry the same load: everybody at the offered rate, and one more sender at a rate of its own to the reader in question, so
-//! fast that what it does not read fills every buffer between them. In one run it reads, in the other it stops.
+//! Both runs have the same load: everybody at the offered rate, and an additional sender to the reader in question, at a rate that fills
+//! every buffer on the way if the reader does not read. In one run it reads, in the other it stops.
 
-use super::bench::{Bench, middle};
+use super::bench::{Bench, median_run};
 use crate::load::{Open, Outcome, Pair, open};
 use crate::problem::Result;
 use crate::system::{Running, System};
 use crate::table::{Row, millis};
 
-/// Messages a second to the reader in question.
+/// Messages per second to the reader in question.
 const FLOOD: f64 = 5000.0;
-/// Each way is run so often, in turns, for one second may be unlike the next.
+/// The runs of each kind, which alternate because the machine's speed varies.
 const ROUNDS: usize = 5;
 
-/// The others' p99 while it reads and while it does not, the middle of several runs.
+/// The others' p99 with and without reading, as the median of several runs.
 pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
     let most = bench.offered().await? / 2.0;
     for system in bench.systems.clone() {
-        // Close to what a system can do at all, its p99 is chance.
+        // Close to a system's maximum its p99 is random.
         let rate =
             if bench.options.rate.is_some() { most } else { most.min(bench.highest(system).await? / 4.0) };
-        // Said already, where it could not be measured.
+        // Already reported if it could not be measured.
         if rate == 0.0 {
             continue;
         }
@@ -42,7 +42,7 @@ async fn compare(bench: &mut Bench<'_>, system: System, running: &Running, rate:
         }
     }
     let p99 = |outcome: &Outcome| outcome.latency.at(0.99);
-    let [reads, stalls] = runs.map(|runs| middle(runs, |outcome| p99(outcome).as_secs_f64()));
+    let [reads, stalls] = runs.map(|runs| median_run(runs, |outcome| p99(outcome).as_secs_f64()));
     let change = 100.0 * (p99(&stalls).as_secs_f64() / p99(&reads).as_secs_f64() - 1.0);
     let scenario = format!("others at {rate:.0}/s, one floods");
     let note = format!("{rate:.0}/s offered, and {FLOOD:.0}/s to one more");

@@ -1,4 +1,4 @@
-//! From the start of the launcher on an empty directory to everything ready, and what it takes then.
+//! The start of the launcher on an empty directory until everything is ready, and its memory then.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Messages to receivers who are away: how many are acknowledged, and whether every one of them is there when the receivers come.
+//! Messages to offline recipients: the rate of acknowledgements, and whether all messages are there when the recipients reconnect.
 
 use super::bench::Bench;
 use crate::load::{Outcome, Pair, closed, drain};
@@ -6,12 +6,12 @@ use crate::problem::Result;
 use crate::system::{Running, System};
 use crate::table::Row;
 
-/// Receivers that come back at once.
+/// Recipients that reconnect concurrently.
 const AT_ONCE: usize = 20;
 
 /// Each window on a store of its own.
 pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
-    for system in bench.keeping() {
+    for system in bench.storing_systems() {
         for window in bench.options.windows.clone() {
             let scenario = format!("store, {window} in flight each");
             let Some(running) = bench.start(&scenario, system).await else { continue };

@@ -1,21 +1,20 @@
-//! Messages acknowledged a second with very many stored, beside none.
+//! The rate of acknowledged messages in a large store compared with an empty one.
 
 use std::time::Duration;
 
-use super::bench::{Bench, middle};
+use super::bench::{Bench, median_run};
 use crate::load::{Closed, Outcome, Pair, Until, closed};
 use crate::problem::Result;
 use crate::system::{Running, System};
 use crate::table::Row;
 
-/// Messages under way for each sender.
+/// Messages in flight per sender.
 const WINDOW: u32 = 64;
 
-/// Each way is run so often, in turns: a disk that still writes what was stored minutes ago is slow for both.
+/// The runs of each kind, which alternate: a disk that is still writing earlier data is slow for both.
 const ROUNDS: usize = 5;
 
-/// The same run on an empty store and on one with very many messages, which came through the front door, as everything else; the
-/// middle of several runs.
+/// The same run on an empty store and on one with very many messages, which were stored by the usual way; the median of several runs.
 pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
     let ours = bench.ours();
     let Some(system) = ours.first().copied() else { return Ok(()) };
@@ -29,17 +28,17 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
         without.push(once(bench, system, &empty, round).await?);
         with.push(once(bench, system, &full, round).await?);
     }
-    // Each beside its neighbour in time: the machine itself may be a third slower a minute later.
+    // Runs that are adjacent in time are compared: the machine may be a third slower a minute later.
     let mut shares: Vec<f64> =
         with.iter().zip(&without).map(|(with, without)| with.rate / without.rate).collect();
     shares.sort_by(f64::total_cmp);
-    let [without, with] = [without, with].map(|runs| middle(runs, |outcome| outcome.rate));
+    let [without, with] = [without, with].map(|runs| median_run(runs, |outcome| outcome.rate));
     let scenario = format!("{} stored", bench.options.stored);
     bench.report("none stored", system, Ok(Row::closed("none stored", system.label, &without)));
     bench.report(&scenario, system, Ok(Row { note, ..Row::closed(&scenario, system.label, &with) }));
-    let [first, middle, last] = [0, ROUNDS / 2, ROUNDS - 1].map(|n| 100.0 * shares[n]);
+    let [first, median_run, last] = [0, ROUNDS / 2, ROUNDS - 1].map(|n| 100.0 * shares[n]);
     println!(
-        "{:<34} {middle:.1} % of the rate with none ({first:.1} to {last:.1} % in {ROUNDS} pairs of runs)",
+        "{:<34} {median_run:.1} % of the rate with none ({first:.1} to {last:.1} % in {ROUNDS} pairs of runs)",
         ""
     );
     Ok(())

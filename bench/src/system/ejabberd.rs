@@ -11,12 +11,11 @@ use super::place::{Other, Place, free_address, path, program};
 use super::process::Process;
 use crate::problem::Result;
 
-/// Its program.
 pub(super) const PROGRAM: &str = "ejabberdctl";
-/// Where Debian puts Erlang's applications, below a directory named after the architecture.
+/// The directory of Erlang's applications in Debian, below one named after the architecture.
 const LIBRARIES: &str = "/usr/lib";
 
-/// Starts it, with its limits off: by default it keeps 100 messages for one user and slows senders down.
+/// Starts it without limits: by default it stores 100 messages per user and slows senders down.
 pub(super) async fn start(place: &Place) -> Result<Other> {
     let (dir, address) = (place.directory()?, free_address()?);
     let file = dir.path().join("ejabberd.yml");

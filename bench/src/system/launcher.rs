@@ -1,4 +1,4 @@
-//! Ours: the real launcher with all its components.
+//! The project's launcher with all its components.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -14,9 +14,9 @@ use crate::problem::Result;
 
 /// A running launcher with all five components.
 pub struct Launcher {
-    /// The chat server.
+    /// Address of the chat server.
     pub chat: SocketAddr,
-    /// The web adapter.
+    /// Address of the web adapter.
     pub page: SocketAddr,
     program: PathBuf,
     _process: Process,
@@ -24,10 +24,10 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    /// Starts it and waits until everything is ready. The limit for one session's messages is off.
+    /// Starts it and waits until everything is ready, with the sessions' rate limit disabled.
     ///
     /// # Errors
-    /// When it ends early.
+    /// If it ends early.
     pub fn start(place: &Place) -> Result<Self> {
         let dir = place.directory()?;
         let (api, chat, page) = (free_address()?, free_address()?, free_address()?);
@@ -47,7 +47,7 @@ impl Launcher {
         let mut child = command.spawn()?;
         let mut lines = BufReader::new(child.stdout.take().expect("it was asked for")).lines();
         let process = Process::of(child);
-        // The last line of the table that says that everything is ready.
+        // The last line of the table that shows that everything is ready.
         if !lines.any(|line| line.is_ok_and(|line| line.starts_with("stop "))) {
             let errors = std::fs::read_to_string(dir.path().join("errors")).unwrap_or_default();
             return Err(format!("the launcher ended early: {errors}").into());
@@ -59,7 +59,7 @@ impl Launcher {
     /// The process of each component.
     ///
     /// # Errors
-    /// When the launcher does not say.
+    /// If the launcher does not answer.
     pub fn components(&self) -> Result<Vec<(String, u32)>> {
         let output = command(&self.program, self.dir.path()).args(["status", "--json"]).output()?;
         let status: serde_json::Value = serde_json::from_slice(&output.stdout)?;
@@ -74,17 +74,17 @@ impl Launcher {
     /// The memory of one component in KiB.
     ///
     /// # Errors
-    /// When it does not run.
+    /// If it is not running.
     pub fn memory_kib(&self, component: &str) -> Result<u32> {
         let components = self.components()?;
         let found = components.iter().find(|(name, _)| name == component);
         process::pss_kib(found.ok_or("that component does not run")?.1)
     }
 
-    /// How many bytes lie in its data directory.
+    /// The size of its data directory in bytes.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If it cannot be read.
     pub fn stored_bytes(&self) -> Result<u64> {
         let mut bytes = 0;
         for entry in std::fs::read_dir(self.dir.path().join("data"))? {

@@ -1,4 +1,4 @@
-//! mosquitto, an MQTT broker. It acknowledges QoS 1 when the message is in its memory; persistence is a snapshot every half hour.
+//! Mosquitto, an MQTT broker. It acknowledges QoS 1 once the message is in its memory; its persistence is a snapshot every half hour.
 
 use std::process::Command;
 
@@ -6,10 +6,9 @@ use super::place::{Other, Place, free_address, path, program};
 use super::process::Process;
 use crate::problem::Result;
 
-/// Its program.
 pub(super) const PROGRAM: &str = "mosquitto";
 
-/// Starts it, with its limits off: by default it drops what exceeds 1000 messages for one client.
+/// Starts it without limits: by default it drops messages beyond 1000 per client.
 pub(super) async fn start(place: &Place) -> Result<Other> {
     let (dir, address) = (place.directory()?, free_address()?);
     let here = path(dir.path());

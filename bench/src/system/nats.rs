@@ -1,4 +1,4 @@
-//! nats-server, core: what a relay without storage and without acknowledgement can do.
+//! Nats-server, core: what a relay without storage and acknowledgements achieves.
 
 use std::process::Command;
 
@@ -6,10 +6,8 @@ use super::place::{Other, Place, free_address, program};
 use super::process::Process;
 use crate::problem::Result;
 
-/// Its program.
 pub(super) const PROGRAM: &str = "nats-server";
 
-/// Starts it.
 pub(super) async fn start(place: &Place) -> Result<Other> {
     let (dir, address) = (place.directory()?, free_address()?);
     let mut command = Command::new(program(PROGRAM)?);

@@ -6,10 +6,9 @@ use super::place::{Other, Place, free_address, program};
 use super::process::Process;
 use crate::problem::Result;
 
-/// Its program.
 pub(super) const PROGRAM: &str = "ngircd";
 
-/// Starts it, with its limits off and without the penalties that slow down fast senders.
+/// Starts it without limits and without the penalties that slow down fast senders.
 pub(super) async fn start(place: &Place) -> Result<Other> {
     let (dir, address) = (place.directory()?, free_address()?);
     let config = format!(

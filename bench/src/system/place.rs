@@ -1,4 +1,4 @@
-//! Where things are, and what the other systems share.
+//! Directories, and what the other systems share.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ use super::process;
 use crate::options::Options;
 use crate::problem::Result;
 
-/// Where things are.
+/// The program and the directory of the measurements.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// The launcher.
+    /// Path of the launcher.
     pub launcher: PathBuf,
-    /// Where directories are made.
+    /// The directory in which working directories are created.
     pub dir: PathBuf,
 }
 
-/// Another's running server. Its process ends before its directory goes.
+/// Another system's running server. Its process ends before its directory is removed.
 pub struct Other {
     pub(super) address: SocketAddr,
     pub(super) _process: process::Process,
@@ -27,10 +27,10 @@ pub struct Other {
 }
 
 impl Place {
-    /// Beside this program, unless the options say otherwise.
+    /// Beside this program, unless the options differ.
     ///
     /// # Errors
-    /// When there is no launcher, or it cannot be built.
+    /// If there is no launcher, or it cannot be built.
     pub fn find(options: &Options) -> Result<Self> {
         let here = std::env::current_exe()?;
         let beside = here.parent().ok_or("this program lies nowhere")?;
@@ -46,16 +46,16 @@ impl Place {
         Ok(Self { launcher, dir: options.dir.clone().unwrap_or_else(|| beside.to_owned()) })
     }
 
-    /// A new directory on the measured disk.
+    /// Creates a directory on the measured disk.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// If it cannot be created.
     pub fn directory(&self) -> Result<TempDir> {
         Ok(tempfile::Builder::new().prefix("bench-").tempdir_in(&self.dir)?)
     }
 }
 
-/// The launcher beside this program. Under `cargo run` it is built first, so that it is never an older one that is measured.
+/// The launcher beside this program. Under `cargo run` it is built first, so that an outdated one is never measured.
 fn build(launcher: &Path) -> Result<PathBuf> {
     if let Some(cargo) = std::env::var_os("CARGO") {
         let mut command = Command::new(cargo);
@@ -75,7 +75,7 @@ pub(super) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-/// Where Debian puts servers, which is not on everybody's path.
+/// Debian's directory of servers, which is often not in `PATH`.
 pub(super) fn program(name: &str) -> Result<PathBuf> {
     process::find(name).ok_or_else(|| format!("{name} is not installed").into())
 }

@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 
 use crate::problem::Result;
 
-/// How long a server may take to start, and to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit for a server to start, and to end.
+const TIMEOUT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
-/// A server that ends, with what it started, when this is dropped.
+/// A server; ended with its descendants when dropped.
 #[derive(Debug)]
 pub struct Process(Child);
 
@@ -23,24 +23,24 @@ impl Process {
     /// Starts it in a process group of its own, so that ctrl-C reaches it through us alone.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn start(command: &mut Command) -> Result<Self> {
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(Self(command.spawn().map_err(|error| format!("{command:?}: {error}"))?))
     }
 
-    /// One that was started in a group of its own.
+    /// A child that was started in a group of its own.
     #[must_use]
     pub fn of(child: Child) -> Self {
         Self(child)
     }
 
-    /// Waits until it takes connections.
+    /// Waits until it accepts connections.
     ///
     /// # Errors
-    /// When it ends instead, or does neither.
+    /// If it ends instead, or does neither in time.
     pub async fn wait_for(&mut self, address: SocketAddr) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while TcpStream::connect(address).await.is_err() {
             if let Some(status) = self.0.try_wait()? {
                 return Err(format!("it ended at its start: {status}").into());
@@ -57,7 +57,7 @@ impl Process {
         if let Ok(pid) = i32::try_from(self.0.id())
             && let Some(pid) = Pid::from_raw(pid)
         {
-            // It may be gone already.
+            // It may have ended already.
             let _ = kill_process_group(pid, signal);
         }
     }
@@ -66,7 +66,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.signal(Signal::TERM);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while matches!(self.0.try_wait(), Ok(None)) {
             if Instant::now() > deadline {
                 self.signal(Signal::KILL);
@@ -76,7 +76,7 @@ impl Drop for Process {
     }
 }
 
-/// A program on the path or where servers are.
+/// A program in `PATH` or in the directories of servers.
 #[must_use]
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -84,10 +84,10 @@ pub fn find(program: &str) -> Option<PathBuf> {
     places.map(|place| place.join(program)).find(|file| file.is_file())
 }
 
-/// The proportional set size of a process, in KiB: its memory, with what it shares divided by those who share it.
+/// The proportional set size of a process in KiB: shared memory is divided among the processes that share it.
 ///
 /// # Errors
-/// When the process is gone.
+/// If the process has ended.
 pub fn pss_kib(pid: u32) -> Result<u32> {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = rollup.lines().find(|line| line.starts_with("Pss:")).ok_or("there is no Pss")?;
