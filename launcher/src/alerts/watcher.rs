@@ -43,10 +43,6 @@ impl Watcher {
     }
 
     fn transition(&mut self, it: &Transition) -> Vec<Alert> {
-        let mut told: Vec<Alert> = Vec::new();
-        if let Some((_, alert)) = self.open.remove(&it.component) {
-            told.push(alert);
-        }
         let was_troubled = self.troubled.contains(&it.component);
         let kind = match it.to {
             _ if it.from == it.to => None,
@@ -72,7 +68,10 @@ impl Watcher {
             }
             State::Waiting | State::Starting | State::Running | State::Stopping => {}
         }
-        let Some(kind) = kind else { return told };
+        let Some(kind) = kind else { return Vec::new() };
+        // Its last lines may come after the next start, but nothing is told of it before its end.
+        let mut told: Vec<Alert> =
+            self.open.remove(&it.component).map(|(_, alert)| alert).into_iter().collect();
         let alert = self.alert(kind, it);
         if matches!(kind, Kind::Crashed | Kind::Failed) && it.ended.is_some() {
             self.open.insert(it.component.clone(), (it.epoch, alert));
@@ -171,9 +170,9 @@ mod tests {
             change(Starting, Ready, false),
             change(Ready, Backoff, true),
             lines(9),
-            lines(1),
             change(Backoff, Backoff, false),
             change(Backoff, Waiting, false),
+            lines(1),
             change(Starting, Ready, false),
         ];
         assert_eq!(told(story), [(Kind::Crashed, 10), (Kind::Recovered, 0)]);
