@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::component::Component;
 use super::effective::{EFFECTIVE_CONFIG, effective};
+use super::groups::groups;
 use super::process::{Process, digest};
 use super::table::{self, components};
 use super::used::left_out;
@@ -28,7 +29,7 @@ const CONSENT: [&str; 1] = ["store.url"];
 pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> Plan {
     let own = components().map(|component| component_spec(component, loaded, process));
     let others = loaded.settings.components.iter().filter(|(name, _)| table::component(name).is_none());
-    let others = others.map(|(name, config)| programs::program(name, config, loaded, process));
+    let others = others.flat_map(|(name, config)| programs::programs(name, config, loaded, process));
     Plan {
         run_id: process.run_id,
         components: own.chain(others).collect(),
@@ -40,6 +41,7 @@ pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> 
         settings: settings(loaded),
         consent: CONSENT.map(str::to_owned).into(),
         launcher: launcher(&loaded.settings.launcher),
+        groups: groups(&loaded.settings),
         guard: Some(process.executable.clone()),
     }
 }

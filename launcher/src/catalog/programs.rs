@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::groups::expand;
 use super::process::{Process, digest};
 use crate::alerts::Surroundings;
 use crate::config::{ComponentConfig, LimitsConfig, Loaded, OnFailure, ProbeConfig, Umask, split_url};
@@ -59,16 +60,36 @@ pub(super) fn own_watchdog(is_replaced: bool) -> Option<Duration> {
     (!is_replaced).then_some(WATCHDOG)
 }
 
-/// The operator's own program: it is a user like any other, so it gets none of our secrets.
-pub(super) fn program(
+/// The operator's own program, or its replicas.
+pub(super) fn programs(
     name: &str,
     config: &ComponentConfig,
+    loaded: &Loaded,
+    process: &Process,
+) -> Vec<ComponentSpec> {
+    let environment = loaded.environment_of(name);
+    if config.replicas.is_none() {
+        return vec![program(name, config, environment, loaded, process)];
+    }
+    let replica = |(number, name): (u32, String)| {
+        // Also what comes from a file has its number.
+        let whole = ComponentConfig { env: environment.clone(), ..config.clone() };
+        let config = whole.replica(number);
+        program(&name, &config, config.env.clone(), loaded, process)
+    };
+    (1..).zip(config.names(name)).map(replica).collect()
+}
+
+/// It is a user like any other, so it gets none of our secrets.
+fn program(
+    name: &str,
+    config: &ComponentConfig,
+    environment: BTreeMap<String, String>,
     loaded: &Loaded,
     process: &Process,
 ) -> ComponentSpec {
     let command: Vec<String> = config.command.iter().chain(&config.args).cloned().collect();
     let launcher = &loaded.settings.launcher;
-    let environment = loaded.environment_of(name);
     let dress = Dress::of(config, &environment);
     let (program, args) = shimmed(&command, process, &dress);
     let mut spec = ComponentSpec {
@@ -88,7 +109,7 @@ pub(super) fn program(
         readiness: readiness(config, process, &dress),
         listen: Vec::new(),
         address: config.address.clone(),
-        needs: config.needs.clone(),
+        needs: expand(&loaded.settings, &config.needs),
         restart: RestartPolicy::default(),
         required: config.required,
         dependents: config.dependents,

@@ -1,5 +1,6 @@
 //! `launcher restart`, `stop` and `start`: components, and what became of each.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use kit::{Exit, Failure};
@@ -27,7 +28,7 @@ const ALL: &str = "all";
 /// Their arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The components' names, as `launcher status` shows them, or 'all'
+    /// Components, groups, programs with replicas, or 'all'
     #[arg(value_parser = ComponentName, hide_possible_values = true, required = true, value_name = "COMPONENT")]
     components: Vec<String>,
 }
@@ -78,13 +79,21 @@ fn each(
 
 /// The components of these names, each once and in start order. A name that there is not is a mistake before anything is asked for.
 fn chosen(snapshot: &Snapshot, names: &[String]) -> Result<Vec<ComponentStatus>, Failure> {
-    for name in names.iter().filter(|name| *name != ALL) {
-        find_in(snapshot, name)?;
-    }
     let has_all = names.iter().any(|name| name == ALL);
-    let is_chosen =
-        |one: &&ComponentStatus| names.contains(&one.name) || has_all && !matches!(one.state, State::Skipped);
+    let mut named = BTreeSet::new();
+    for name in names.iter().filter(|name| *name != ALL) {
+        named.extend(members(snapshot, name)?.into_iter().map(|one| one.name.as_str()));
+    }
+    let is_chosen = |one: &&ComponentStatus| {
+        named.contains(one.name.as_str()) || has_all && !matches!(one.state, State::Skipped)
+    };
     Ok(snapshot.components.iter().filter(is_chosen).cloned().collect())
+}
+
+/// The components that a name stands for.
+pub(super) fn members<'a>(snapshot: &'a Snapshot, name: &str) -> Result<Vec<&'a ComponentStatus>, Failure> {
+    let members = snapshot.members(name);
+    if members.is_empty() { Ok(vec![find_in(snapshot, name)?]) } else { Ok(members) }
 }
 
 fn is_stopped(now: &ComponentStatus) -> bool {
@@ -145,7 +154,8 @@ fn follow(
 
 /// The component of a name.
 pub(super) fn find_in<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a ComponentStatus, Failure> {
-    let names: Vec<&str> = snapshot.components.iter().map(|component| component.name.as_str()).collect();
+    let components = snapshot.components.iter().map(|component| component.name.as_str());
+    let names: Vec<&str> = components.chain(snapshot.groups.keys().map(String::as_str)).collect();
     let unknown = || {
         let what = format!("unknown component '{name}'; available: {}", names.join(", "));
         Failure::new(Exit::Usage, what)

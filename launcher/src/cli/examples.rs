@@ -18,6 +18,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "restart",
         &[
             ("restart chat-server", "restart it; clients stay in its queue"),
+            ("restart web worker", "restart components, groups, all replicas"),
             ("restart all", "restart everything"),
         ],
     ),

@@ -30,7 +30,7 @@ const BATCH: usize = 64 * 1024;
 /// Its flags.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only these components [default: all, and the launcher]
+    /// Only these components, groups or programs with replicas [default: all, and the launcher]
     #[arg(value_name = "COMPONENT")]
     #[arg(value_parser = ComponentName, hide_possible_values = true)]
     components: Vec<String>,
@@ -58,10 +58,12 @@ struct Line {
 /// Prints the end of the logs, and follows them if so told.
 pub(super) fn logs(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let directory = running::logs(place)?;
+    let wanted =
+        if args.components.is_empty() { Vec::new() } else { running::expanded(place, &args.components) };
     if args.verify {
-        return proof::prove(&directory, &args.components);
+        return proof::prove(&directory, &wanted);
     }
-    let names = chosen(place, args, &known(&directory)?, &directory)?;
+    let names = chosen(place, wanted, &known(&directory)?, &directory)?;
     let mut printer = Printer::new(&names);
     let mut logs = begin(&mut printer, &names, &directory, args)?;
     let mut open = printer.flush();
@@ -93,12 +95,16 @@ fn known(directory: &Path) -> Result<Vec<String>, Failure> {
 }
 
 /// A component that has said nothing yet has no log, and may get one.
-fn chosen(place: &Where, args: &Args, known: &[String], directory: &Path) -> Result<Vec<String>, Failure> {
-    if args.components.is_empty() {
+fn chosen(
+    place: &Where,
+    wanted: Vec<String>,
+    known: &[String],
+    directory: &Path,
+) -> Result<Vec<String>, Failure> {
+    if wanted.is_empty() {
         return Ok(known.to_vec());
     }
-    let (silent, unknown): (Vec<&String>, Vec<&String>) = args
-        .components
+    let (silent, unknown): (Vec<&String>, Vec<&String>) = wanted
         .iter()
         .filter(|name| !known.contains(name))
         .partition(|name| running::is_component(place, name));
@@ -110,7 +116,7 @@ fn chosen(place: &Where, args: &Args, known: &[String], directory: &Path) -> Res
             format!("no log of '{unknown}' in {}; available: {}", directory.display(), known.join(", "));
         return Err(Failure::new(Exit::Failure, what));
     }
-    Ok(args.components.clone())
+    Ok(wanted)
 }
 
 /// Prints what is there, as much of it as is wanted.

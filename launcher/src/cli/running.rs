@@ -25,11 +25,27 @@ pub(super) fn logs(place: &Where) -> Result<PathBuf, Failure> {
 pub(super) fn is_component(place: &Where, name: &str) -> bool {
     let is_configured = || {
         let loaded = place.load(&Without::default()).ok();
-        loaded.is_some_and(|loaded| loaded.settings.components.contains_key(name))
+        loaded.is_some_and(|loaded| {
+            let components = loaded.settings.components.iter();
+            components.flat_map(|(base, config)| config.names(base)).any(|known| known == name)
+        })
     };
     catalog::component(name).is_some()
         || ask(place).is_ok_and(|snapshot| snapshot.component(name).is_some())
         || is_configured()
+}
+
+/// These names, with what a group or a program with replicas stands for in its place: by the running launcher, or else by the
+/// configuration.
+pub(super) fn expanded(place: &Where, names: &[String]) -> Vec<String> {
+    let groups = match ask(place) {
+        Ok(snapshot) => snapshot.groups,
+        Err(_) => place
+            .load(&Without::default())
+            .map(|loaded| catalog::groups(&loaded.settings))
+            .unwrap_or_default(),
+    };
+    names.iter().flat_map(|name| groups.get(name).cloned().unwrap_or_else(|| vec![name.clone()])).collect()
 }
 
 /// Where the chat server can be reached: the running one, or the configured one.

@@ -49,6 +49,7 @@ pub(crate) fn snapshot() -> Snapshot {
             since: "2026-11-21T07:00:00Z".to_owned(),
             reason: Some("refuses connections".to_owned()),
         }],
+        groups: [].into(),
         awaited: Vec::new(),
         load: Some(Load { memory_bytes: 7_000_000, ..load }),
     }

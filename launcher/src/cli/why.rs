@@ -5,7 +5,7 @@ use kit::{Exit, Failure};
 
 use super::ask::measured;
 use super::completions::ComponentName;
-use super::control::find_in;
+use super::control::members;
 use super::options::Where;
 use super::overview::{megabytes, percent};
 use super::report::milliseconds;
@@ -24,16 +24,27 @@ const MAX_LINE: usize = 500;
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The component's name
-    #[arg(value_parser = ComponentName, hide_possible_values = true)]
-    component: String,
+    /// Components, groups or programs with replicas
+    #[arg(value_parser = ComponentName, hide_possible_values = true, required = true, value_name = "COMPONENT")]
+    components: Vec<String>,
 }
 
 /// Prints what is known.
 pub(super) fn why(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let snapshot = measured(place, &mut Meter::default())?;
-    let component = find_in(&snapshot, &args.component)?;
-    for line in facts(&snapshot, component) {
+    let named: Vec<_> =
+        args.components.iter().map(|name| members(&snapshot, name)).collect::<Result<_, _>>()?;
+    for (index, component) in named.into_iter().flatten().enumerate() {
+        if index > 0 {
+            output::line("");
+        }
+        explain(&snapshot, component)?;
+    }
+    Ok(Exit::Fine)
+}
+
+fn explain(snapshot: &Snapshot, component: &ComponentStatus) -> Result<(), Failure> {
+    for line in facts(snapshot, component) {
         output::line(&line);
     }
     if let Some(report) = crash::newest_of(&snapshot.logs, &component.name)? {
@@ -47,7 +58,7 @@ pub(super) fn why(place: &Where, args: &Args) -> Result<Exit, Failure> {
     for line in lines {
         output::line(&format!("  {}", shortened(&output::tame(&String::from_utf8_lossy(&line)))));
     }
-    Ok(Exit::Fine)
+    Ok(())
 }
 
 /// A line as long as an eye takes in; all of it is in the log.

@@ -128,7 +128,7 @@ fn unknown_key(section: &Section, table: &str, key: &str) -> String {
 }
 
 /// The supervisor takes the name for a file's and an environment variable's, so it must be plain.
-fn component_name(name: &str) -> Result<(), String> {
+pub(crate) fn component_name(name: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
         return Err("a component's name is 1 to 40 lowercase letters, digits and '-'".to_owned());

@@ -30,6 +30,8 @@ pub struct ComponentConfig {
     pub env_file: Vec<String>,
     /// Its working directory.
     pub cwd: Option<String>,
+    /// How many of it there are; without a number it is one, under its own name.
+    pub replicas: Option<u32>,
     /// What must be ready before it is started.
     pub needs: Vec<String>,
     /// Where it can be reached; only shown.
@@ -93,9 +95,9 @@ pub struct ComponentConfig {
 
 impl ComponentConfig {
     /// The keys that say what the program is. Ours are what they are, so these are for the operator's own programs.
-    pub(crate) const PROGRAM_KEYS: [&'static str; 14] = [
-        "type", "pid-file", "command", "args", "env", "env-file", "cwd", "user", "group", "umask", "needs",
-        "address", "notify", "probe",
+    pub(crate) const PROGRAM_KEYS: [&'static str; 15] = [
+        "type", "pid-file", "command", "args", "env", "env-file", "cwd", "replicas", "user", "group",
+        "umask", "needs", "address", "notify", "probe",
     ];
 }
 
@@ -109,6 +111,7 @@ impl Default for ComponentConfig {
             env: BTreeMap::new(),
             env_file: Vec::new(),
             cwd: None,
+            replicas: None,
             needs: vec!["chat-server".to_owned()],
             address: None,
             notify: false,

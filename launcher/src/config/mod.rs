@@ -18,6 +18,7 @@ mod misfit;
 mod mistake;
 mod nearest;
 mod place;
+mod replicas;
 mod rules;
 mod schema;
 mod secrecy;

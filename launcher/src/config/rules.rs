@@ -2,6 +2,7 @@
 
 mod alerts;
 mod components;
+mod groups;
 
 use std::net::SocketAddr;
 
@@ -36,6 +37,7 @@ pub(crate) fn check(settings: &Settings, origins: &Origins) -> Vec<Mistake> {
     found.extend(components::check(settings, origins));
     found.extend(limits(settings));
     found.extend(alerts::check(&settings.launcher));
+    found.extend(groups::check(settings));
     found.extend(short_secrets(settings));
     let all = serde_json::to_value(settings).expect("settings can be written as JSON");
     found.into_iter().map(|(key, what)| mistake(&all, origins, &key, what)).collect()

@@ -58,6 +58,8 @@ pub struct LauncherConfig {
     pub webhook: Option<Secret>,
     /// The bearer token of the webhook.
     pub webhook_token: Option<Secret>,
+    /// Names that stand for several components.
+    pub groups: BTreeMap<String, Vec<String>>,
 }
 
 impl Default for LauncherConfig {
@@ -70,6 +72,7 @@ impl Default for LauncherConfig {
             on_event: Vec::new(),
             webhook: None,
             webhook_token: None,
+            groups: BTreeMap::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::logs::names::is_component;
 use super::spec::ComponentSpec;
 
 /// The longest name of a component; it becomes part of file names.
@@ -11,7 +12,9 @@ const MAX_NAME: usize = 40;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// A name that cannot name a file.
-    #[error("'{0}' cannot be the name of a component; use small letters, digits and '-', at most {MAX_NAME}")]
+    #[error(
+        "'{0}' cannot be the name of a component; use small letters, digits and '-', with '.' and a number at the end for a replica, at most {MAX_NAME} characters"
+    )]
     Name(String),
     /// Two of one name.
     #[error("'{0}' is there twice")]
@@ -64,8 +67,7 @@ impl Graph {
 fn check_names(components: &[ComponentSpec], externals: &[String]) -> Result<(), PlanError> {
     let mut seen = BTreeSet::new();
     for name in components.iter().map(|component| &component.name).chain(externals) {
-        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(legal) {
+        if name.len() > MAX_NAME || !is_component(name) {
             return Err(PlanError::Name(name.clone()));
         }
         if !seen.insert(name) {
@@ -175,7 +177,7 @@ mod tests {
         assert_eq!(error(&[component("a", &["a"])]), PlanError::Cycle(vec!["a".to_owned()]));
         assert_eq!(error(&[component("a", &["b"])]).to_string(), "a needs 'b', which is not in the plan");
         assert_eq!(error(&[component("a", &[]), component("a", &[])]), PlanError::Twice("a".to_owned()));
-        for name in ["", "A", "a.b", "../a", &"x".repeat(41)] {
+        for name in ["", "A", "a.b", "a.0", "a.01", "a.1.2", "a.", ".1", "../a", &"x".repeat(41)] {
             assert_eq!(error(&[component(name, &[])]), PlanError::Name(name.to_owned()));
         }
     }

@@ -39,6 +39,8 @@ pub struct Plan {
     pub consent: Vec<String>,
     /// What of it concerns the launcher itself.
     pub launcher: LauncherSpec,
+    /// Names by which the operator means several components.
+    pub groups: BTreeMap<String, Vec<String>>,
     /// A program that, run with `guard` and a run's id, ends every process of that run as soon as its standard input ends: our
     /// own executable. It outlives us for that. None in tests that have no such program.
     pub guard: Option<PathBuf>,
@@ -69,7 +71,7 @@ pub struct AlertSpec {
 /// One component: a process that is started, watched, restarted and stopped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComponentSpec {
-    /// Its name: small letters, digits and `-`, at most 40 characters; also the name of its log file.
+    /// Its name: small letters, digits and `-`, a replica with `.` and its number, at most 40 characters; also the name of its log file.
     pub name: String,
     /// What its end means.
     pub kind: ComponentKind,

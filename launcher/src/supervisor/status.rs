@@ -1,5 +1,6 @@
 //! How everything is, as `launcher status` shows it and scripts read it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -37,6 +38,9 @@ pub struct Snapshot {
     pub components: Vec<ComponentStatus>,
     /// Every dependency that we do not run.
     pub dependencies: Vec<DependencyStatus>,
+    /// Names that stand for several components, and for which.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<String>>,
     /// Who is being stopped.
     #[serde(default)]
     pub awaited: Vec<Awaited>,
@@ -57,6 +61,17 @@ impl Snapshot {
     #[must_use]
     pub fn component(&self, name: &str) -> Option<&ComponentStatus> {
         self.components.iter().find(|component| component.name == name)
+    }
+
+    /// The components that a name stands for: one of its own, or those of a group or the replicas of a program. None where there is nothing of
+    /// that name.
+    #[must_use]
+    pub fn members(&self, name: &str) -> Vec<&ComponentStatus> {
+        match (self.component(name), self.groups.get(name)) {
+            (Some(component), _) => vec![component],
+            (None, Some(members)) => members.iter().filter_map(|member| self.component(member)).collect(),
+            (None, None) => Vec::new(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, also in what sets it up")]
 
 mod alerts;
+mod replicas;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -31,6 +31,7 @@ pub(crate) fn plan(data: &Path, components: Vec<ComponentSpec>) -> Plan {
         settings: [].into(),
         consent: Vec::new(),
         launcher: LauncherSpec::default(),
+        groups: [].into(),
         guard: None,
     }
 }

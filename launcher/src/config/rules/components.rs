@@ -11,6 +11,12 @@ use crate::config::settings::Settings;
 use crate::config::source::Source;
 use crate::supervisor::{ComponentKind, RestartWhen};
 
+/// More of one program on one machine are a mistake.
+const MAX_REPLICAS: u32 = 200;
+
+/// The longest name of a component.
+const MAX_NAME: usize = 40;
+
 /// Each with its key.
 pub(super) fn check(settings: &Settings, origins: &Origins) -> Vec<(String, String)> {
     let mut found = Vec::new();
@@ -26,6 +32,9 @@ pub(super) fn check(settings: &Settings, origins: &Origins) -> Vec<(String, Stri
             program(settings, name, component, &mut complain);
         }
         supervision(component, &mut complain);
+        replicas(name, component, &mut complain);
+        // What is written for all of them holds for each.
+        let component = &component.replicas.map_or_else(|| component.clone(), |_| component.replica(1));
         for (key, probe) in [("probe", &component.probe), ("liveness", &component.liveness)] {
             let takes_message = key == "liveness" && table::takes_message(name);
             let problem = |probe| problem(probe, key == "liveness", takes_message);
@@ -144,6 +153,18 @@ fn limits(component: &ComponentConfig, complain: &mut impl FnMut(&str, String)) 
     }
     if cpu.is_some_and(|cpu| !(0.01..=10_000.0).contains(&cpu)) {
         complain("limits", "cpu is a number of processors from 0.01 on, such as 0.5".to_owned());
+    }
+}
+
+fn replicas(name: &str, component: &ComponentConfig, complain: &mut impl FnMut(&str, String)) {
+    let Some(count) = component.replicas else { return };
+    if count == 0 || count > MAX_REPLICAS {
+        complain("replicas", format!("must be 1 to {MAX_REPLICAS}"));
+    } else if name.len() + 1 + count.to_string().len() > MAX_NAME {
+        complain(
+            "replicas",
+            format!("{name}.{count} is longer than {MAX_NAME} characters; shorten the name"),
+        );
     }
 }
 

@@ -15,17 +15,17 @@ pub enum Request {
     Status,
     /// Stop this component if it runs, and start it.
     Restart {
-        /// Its name.
+        /// Its name, or one that stands for several.
         component: String,
     },
     /// Stop this component and leave it stopped.
     Stop {
-        /// Its name.
+        /// Its name, or one that stands for several.
         component: String,
     },
     /// Start this component; forget its earlier crashes.
     Start {
-        /// Its name.
+        /// Its name, or one that stands for several.
         component: String,
     },
     /// Stop everything and end.

@@ -51,10 +51,15 @@ impl Driver {
     }
 
     fn on_verb(&mut self, name: String, verb: Verb) -> (Response, bool) {
-        if let Some(reason) = self.machine.refusal(&name, verb) {
+        let names = self.plan.groups.get(&name).cloned().unwrap_or_else(|| vec![name]);
+        if let Some(reason) = names.iter().find_map(|name| self.machine.refusal(name, verb)) {
             return (Response::Refused { reason }, false);
         }
-        tracing::info!(component = name, ?verb, "requested by the operator");
-        (Response::Accepted, self.feed(Event::Operator { name, verb }))
+        let mut finished = false;
+        for name in names {
+            tracing::info!(component = name, ?verb, "requested by the operator");
+            finished |= self.feed(Event::Operator { name, verb });
+        }
+        (Response::Accepted, finished)
     }
 }

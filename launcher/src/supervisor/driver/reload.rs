@@ -95,6 +95,7 @@ impl Driver {
         self.plan.log_policy = plan.log_policy;
         self.plan.secrets = plan.secrets;
         self.plan.settings = plan.settings;
+        self.plan.groups = plan.groups;
         self.tell(Progress::Reloaded(summary.clone()));
         let event = Event::Replace { components: plan.components, dependencies: names, graph };
         let finished = self.feed(event);

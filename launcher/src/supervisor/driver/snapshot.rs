@@ -18,6 +18,7 @@ impl Driver {
             logs: std::path::absolute(&self.plan.logs).unwrap_or_default(),
             components: self.machine.components().map(|component| self.status(component, now)).collect(),
             dependencies: self.dependencies.status(),
+            groups: self.plan.groups.clone(),
             awaited: self.awaited(),
             load: None,
         }

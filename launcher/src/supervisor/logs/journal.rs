@@ -73,7 +73,7 @@ pub(crate) fn list(logs: &Path) -> io::Result<Vec<(String, Option<u64>)>> {
     };
     let name = |entry: std::fs::DirEntry| {
         let name = entry.file_name().into_string().ok()?;
-        let (component, ending) = name.split_once('.')?;
+        let (component, ending) = name.rsplit_once('.')?;
         let sequence = if ending == "live" { None } else { Some(ending.parse().ok()?) };
         Some((component.to_owned(), sequence))
     };

@@ -115,8 +115,8 @@ fn parse(name: &str) -> Option<(String, String, u64, Form)> {
     } else {
         (name, Form::Plain)
     };
-    let mut parts = name.strip_suffix(".log")?.split('.');
-    let (component, stamp, sequence) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut parts = name.strip_suffix(".log")?.rsplitn(3, '.');
+    let (sequence, stamp, component) = (parts.next()?, parts.next()?, parts.next()?);
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let stamped = stamp.len() == 16
         && stamp.is_ascii()
@@ -124,18 +124,17 @@ fn parse(name: &str) -> Option<(String, String, u64, Form)> {
         && &stamp[8..9] == "T"
         && digits(&stamp[9..15])
         && stamp.ends_with('Z');
-    let ours = is_component(component)
-        && stamped
-        && digits(sequence)
-        && sequence.len() >= 6
-        && parts.next().is_none();
+    let ours = is_component(component) && stamped && digits(sequence) && sequence.len() >= 6;
     ours.then_some(())?;
     Some((component.to_owned(), stamp.to_owned(), sequence.parse().ok()?, form))
 }
 
-fn is_component(name: &str) -> bool {
+/// Whether a component may be called so: `web`, or as a replica `web.1`.
+pub(crate) fn is_component(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !name.is_empty() && name.bytes().all(legal)
+    let (base, number) = name.split_once('.').unwrap_or((name, "1"));
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
+    !base.is_empty() && base.bytes().all(legal) && !number.is_empty() && is_number
 }
 
 #[cfg(test)]
@@ -150,6 +149,9 @@ mod tests {
         assert_eq!(parse(&plain), parsed(Form::Plain));
         assert_eq!(parse(&format!("{plain}.gz")), parsed(Form::Compressed));
         assert_eq!(parse(&format!("{plain}.gz.tmp")), parsed(Form::Unfinished));
+        let replica = aside("web.12", "20261121T120307Z", 7);
+        assert_eq!(parse(&replica).map(|(component, ..)| component).as_deref(), Some("web.12"));
+        assert_eq!((component_of("web.1.log"), component_of("web.x.log")), (Some("web.1"), None));
         for other in [
             "chat-server.log",
             "chat.server.20261121T120307Z.000007.log",

@@ -94,16 +94,21 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 0..120)
 }
 
-/// A plan without cycles: each component needs some of those before it, the first ones the dependency.
+/// A plan without cycles: each component needs some of those before it, the first ones the dependency. Some are there twice, as replicas:
+/// who needs one of those needs both.
 fn plans() -> impl Strategy<Value = Vec<ComponentSpec>> {
     proptest::collection::vec(any::<u32>(), 1..9).prop_map(|bits| {
+        let names = |i: usize| match bits[i] >> 23 & 1 == 1 {
+            true => vec![format!("c{i}.1"), format!("c{i}.2")],
+            false => vec![format!("c{i}")],
+        };
         let needs = |i: usize, bits: u32| -> Vec<String> {
-            let earlier = (0..i).filter(|j| bits >> j & 1 == 1).map(|j| format!("c{j}"));
+            let earlier = (0..i).filter(|j| bits >> j & 1 == 1).flat_map(names);
             earlier.chain((bits >> 31 == 1).then(|| "db".to_owned())).collect()
         };
-        let spec = |(i, bits): (usize, &u32)| {
-            let needs = needs(i, *bits);
-            let mut spec = component(&format!("c{i}"), &needs.iter().map(String::as_str).collect::<Vec<_>>());
+        let spec = |(i, name, bits): (usize, String, u32)| {
+            let needs = needs(i, bits);
+            let mut spec = component(&name, &needs.iter().map(String::as_str).collect::<Vec<_>>());
             let is = |bit: u32| bits >> bit & 1 == 1;
             spec.watchdog = is(30).then(|| Duration::from_secs(20));
             spec.dependents = if is(29) { Dependents::Restart } else { Dependents::Keep };
@@ -124,7 +129,11 @@ fn plans() -> impl Strategy<Value = Vec<ComponentSpec>> {
             };
             spec
         };
-        bits.iter().enumerate().map(spec).collect()
+        let all = bits
+            .iter()
+            .enumerate()
+            .flat_map(|(i, bits)| names(i).into_iter().map(move |name| (i, name, *bits)));
+        all.map(spec).collect()
     })
 }
 
@@ -221,7 +230,7 @@ impl World {
     }
 
     fn happen(&mut self, step: Step) {
-        let name = |i: usize| format!("c{}", i % self.plan.len());
+        let name = |i: usize| self.plan[i % self.plan.len()].name.clone();
         match step {
             Step::Ready(i) => {
                 let name = name(i);
@@ -274,7 +283,7 @@ impl World {
     /// A plan with other digests, and without one component that nobody needs.
     fn reload(&mut self, digest: u64, drop: usize) {
         let mut plan = self.plan.clone();
-        let dropped = format!("c{}", drop % plan.len());
+        let dropped = plan[drop % plan.len()].name.clone();
         if !plan.iter().any(|spec| spec.needs.contains(&dropped)) {
             plan.retain(|spec| spec.name != dropped);
         }
@@ -295,7 +304,10 @@ impl World {
             assert!(rounds < 200, "the end does not come");
             let name = self.alive.keys().next().cloned().expect("what is not finished is alive");
             match stubbornness % 3 {
-                0 => self.happen(Step::Exit(name[1..].parse().unwrap(), 0)),
+                0 => {
+                    let place = self.plan.iter().position(|spec| spec.name == name).unwrap();
+                    self.happen(Step::Exit(place, 0));
+                }
                 _ => {
                     let waiting: Vec<String> = self.alarms.keys().cloned().collect();
                     waiting.iter().for_each(|name| self.ring(name));
@@ -325,7 +337,7 @@ proptest! {
         if world.machine.is_quitting() {
             return Ok(());
         }
-        let name = format!("c{}", who % world.plan.len());
+        let name = world.plan[who % world.plan.len()].name.clone();
         world.happen(Step::Operator(who, Verb::Stop));
         for step in after {
             match step {
