@@ -56,6 +56,7 @@ impl Watcher {
             | State::Starting
             | State::Running
             | State::Stopping
+            | State::Scheduled
             | State::Stopped
             | State::Skipped => None,
         };
@@ -66,7 +67,7 @@ impl Watcher {
             State::Ready | State::Finished | State::Stopped | State::Skipped => {
                 self.troubled.remove(&it.component);
             }
-            State::Waiting | State::Starting | State::Running | State::Stopping => {}
+            State::Waiting | State::Starting | State::Running | State::Stopping | State::Scheduled => {}
         }
         let Some(kind) = kind else { return Vec::new() };
         // Its last lines may come after the next start, but nothing is told of it before its end.

@@ -90,6 +90,7 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
         readiness: if replaced_by.is_some() { Readiness::Executed } else { Readiness::Notify },
         listen: sockets(component, loaded),
         address: Some(address),
+        schedule: None,
         needs,
         restart: RestartPolicy::default(),
         required: true,

@@ -11,7 +11,7 @@ use crate::alerts::Surroundings;
 use crate::config::{ComponentConfig, LimitsConfig, Loaded, OnFailure, ProbeConfig, Umask, split_url};
 use crate::supervisor::{
     Ask, ComponentKind, ComponentSpec, EndsAll, Launch, Limits, ProbeSpec, Readiness, RestartPolicy,
-    RestartWhen, StopSpec,
+    RestartWhen, Schedule, ScheduleSpec, StopSpec,
 };
 
 /// How long one of ours may give no sign of life. It gives one every ten seconds, so this is a process that is stuck, not a
@@ -109,6 +109,7 @@ fn program(
         readiness: readiness(config, process, &dress),
         listen: Vec::new(),
         address: config.address.clone(),
+        schedule: schedule(config),
         needs: expand(&loaded.settings, &config.needs),
         restart: RestartPolicy::default(),
         required: config.required,
@@ -212,6 +213,12 @@ pub fn surroundings(process: &Process) -> Surroundings {
         shim: shim(process, &Dress::default()),
         env_remove: process.settings_variables.clone(),
     }
+}
+
+/// One that is wrong is a mistake of the configuration.
+fn schedule(config: &ComponentConfig) -> Option<ScheduleSpec> {
+    let schedule = Schedule::parse(config.schedule.as_deref()?, config.time_zone.as_deref()).ok()?;
+    Some(ScheduleSpec { schedule, overlap: config.overlap })
 }
 
 fn readiness(config: &ComponentConfig, process: &Process, dress: &Dress) -> Readiness {

@@ -122,7 +122,12 @@ impl Screen {
             }
             State::Finished => format!("{} has finished", component.name),
             State::Stopped => format!("{} is stopped", component.name),
-            State::Waiting | State::Starting | State::Running | State::Stopping | State::Skipped => return,
+            State::Waiting
+            | State::Starting
+            | State::Running
+            | State::Stopping
+            | State::Scheduled
+            | State::Skipped => return,
         };
         self.once(text);
     }

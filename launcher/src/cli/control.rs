@@ -38,32 +38,35 @@ pub(super) fn restart(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let is_done = |before: &ComponentStatus, now: &ComponentStatus| {
         now.pid != before.pid && now.state == State::Ready || now.state == State::Finished
     };
-    each(place, args, |component| Request::Restart { component }, is_done, is_stopped)
+    each(place, args, is_in_all, |component| Request::Restart { component }, is_done, is_stopped)
 }
 
 /// Stops components.
 pub(super) fn stop(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    each(place, args, |component| Request::Stop { component }, |_, now| is_stopped(now), is_wanted)
+    let is_part = |one: &ComponentStatus| one.state != State::Skipped;
+    each(place, args, is_part, |component| Request::Stop { component }, |_, now| is_stopped(now), is_wanted)
 }
 
 /// Starts components.
 pub(super) fn start(place: &Where, args: &Args) -> Result<Exit, Failure> {
-    let is_done =
-        |_: &ComponentStatus, now: &ComponentStatus| matches!(now.state, State::Ready | State::Finished);
-    each(place, args, |component| Request::Start { component }, is_done, is_stopped)
+    let is_done = |_: &ComponentStatus, now: &ComponentStatus| {
+        matches!(now.state, State::Ready | State::Scheduled | State::Finished)
+    };
+    each(place, args, is_in_all, |component| Request::Start { component }, is_done, is_stopped)
 }
 
 /// Asks for all of them at once, and then waits for one after the other. What fails does not keep the others from it.
 fn each(
     place: &Where,
     args: &Args,
+    is_in_all: impl Fn(&ComponentStatus) -> bool,
     request: impl Fn(String) -> Request,
     is_done: impl Fn(&ComponentStatus, &ComponentStatus) -> bool,
     is_overtaken: impl Fn(&ComponentStatus) -> bool,
 ) -> Result<Exit, Failure> {
     let mut failures = Vec::new();
     let mut asked = Vec::new();
-    for before in chosen(&ask(place)?, &args.components)? {
+    for before in chosen(&ask(place)?, &args.components, is_in_all)? {
         match ask_for(place, &request(before.name.clone())) {
             Ok(_) => asked.push(before),
             Err(failure) => failures.push(failure),
@@ -78,15 +81,17 @@ fn each(
 }
 
 /// The components of these names, each once and in start order. A name that there is not is a mistake before anything is asked for.
-fn chosen(snapshot: &Snapshot, names: &[String]) -> Result<Vec<ComponentStatus>, Failure> {
+fn chosen(
+    snapshot: &Snapshot,
+    names: &[String],
+    is_in_all: impl Fn(&ComponentStatus) -> bool,
+) -> Result<Vec<ComponentStatus>, Failure> {
     let has_all = names.iter().any(|name| name == ALL);
     let mut named = BTreeSet::new();
     for name in names.iter().filter(|name| *name != ALL) {
         named.extend(members(snapshot, name)?.into_iter().map(|one| one.name.as_str()));
     }
-    let is_chosen = |one: &&ComponentStatus| {
-        named.contains(one.name.as_str()) || has_all && !matches!(one.state, State::Skipped)
-    };
+    let is_chosen = |one: &&ComponentStatus| named.contains(one.name.as_str()) || has_all && is_in_all(one);
     Ok(snapshot.components.iter().filter(is_chosen).cloned().collect())
 }
 
@@ -94,6 +99,12 @@ fn chosen(snapshot: &Snapshot, names: &[String]) -> Result<Vec<ComponentStatus>,
 pub(super) fn members<'a>(snapshot: &'a Snapshot, name: &str) -> Result<Vec<&'a ComponentStatus>, Failure> {
     let members = snapshot.members(name);
     if members.is_empty() { Ok(vec![find_in(snapshot, name)?]) } else { Ok(members) }
+}
+
+/// Whether "all" means it where things are started: what waits for its time on the clock is run only by its own name.
+fn is_in_all(one: &ComponentStatus) -> bool {
+    let waits = matches!(one.state, State::Scheduled | State::Finished | State::Failed);
+    one.state != State::Skipped && !(one.schedule.is_some() && waits)
 }
 
 fn is_stopped(now: &ComponentStatus) -> bool {
@@ -109,6 +120,7 @@ fn is_wanted(now: &ComponentStatus) -> bool {
         | State::Unready
         | State::Running
         | State::Backoff
+        | State::Scheduled
         | State::Finished => true,
         State::Stopping | State::Stopped | State::Failed | State::Skipped => false,
     }

@@ -96,6 +96,7 @@ pub(super) fn note(component: &ComponentStatus) -> String {
     if component.pid.is_some() {
         parts.extend(component.liveness.as_ref().map(report::liveness));
     }
+    parts.extend(component.schedule.as_ref().map(report::schedule));
     // What is not as it was asked for; all of them are in `why`.
     let weak = component.limits.iter().filter(|limit| limit.remark.is_some());
     parts.extend(weak.map(|limit| tame(&limit.to_string())));

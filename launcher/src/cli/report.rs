@@ -1,7 +1,7 @@
 //! How everything is, in words: the table of `up`, and what all views of the state have in common.
 
 use crate::supervisor::Snapshot;
-use crate::supervisor::status::{ComponentStatus, LivenessStatus, State};
+use crate::supervisor::status::{ComponentStatus, LivenessStatus, ScheduleStatus, State};
 
 use super::output::{Colour, tame};
 use super::table::{Cell, Table};
@@ -31,7 +31,7 @@ pub(super) fn milliseconds(ms: u64) -> String {
 /// A state in its colour.
 pub(super) fn state(state: State) -> Cell {
     match state {
-        State::Ready | State::Finished => Cell::coloured(state.to_string(), Colour::Green),
+        State::Ready | State::Scheduled | State::Finished => Cell::coloured(state.to_string(), Colour::Green),
         State::Failed => Cell::coloured(state.to_string(), Colour::Red),
         State::Backoff
         | State::Unready
@@ -70,6 +70,25 @@ pub(super) fn liveness(liveness: &LivenessStatus) -> String {
         (None, Some(remark)) => format!("probe answered {when}: {}", tame(remark)),
         (None, None) => format!("probe passed {when}"),
     }
+}
+
+/// When it runs, ran last and runs next.
+pub(super) fn schedule(schedule: &ScheduleStatus) -> String {
+    let ScheduleStatus { expression, time_zone, next_run, last_run, queued, skipped } = schedule;
+    let zone = time_zone.as_ref().map(|zone| format!(" ({zone})")).unwrap_or_default();
+    let mut parts = vec![format!("{expression}{zone}")];
+    parts.extend(next_run.as_ref().map(|next| format!("next run {next}")));
+    parts.extend(last_run.as_ref().map(|run| match (&run.ended_at, &run.result) {
+        (Some(ended), Some(result)) => format!("last run {} to {ended}: {}", run.started_at, tame(result)),
+        _ => format!("running since {}", run.started_at),
+    }));
+    if *queued {
+        parts.push("one more run waits".to_owned());
+    }
+    if *skipped > 0 {
+        parts.push(format!("{skipped} skipped"));
+    }
+    parts.join(", ")
 }
 
 /// A number, or that there is none.

@@ -77,5 +77,6 @@ pub(crate) fn component(name: &str, state: State) -> ComponentStatus {
         same_crashes: 0,
         load: None,
         liveness: None,
+        schedule: None,
     }
 }

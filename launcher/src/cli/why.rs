@@ -79,6 +79,7 @@ fn preposition(state: State) -> &'static str {
         | State::Unready
         | State::Stopping
         | State::Running
+        | State::Scheduled
         | State::Finished
         | State::Stopped
         | State::Failed
@@ -99,6 +100,9 @@ fn facts(snapshot: &Snapshot, component: &ComponentStatus) -> Vec<String> {
     add("next try", next_try(component));
     add("status", component.status_text.clone());
     add("probe", component.liveness.as_ref().map(report::liveness));
+    if let Some(schedule) = &component.schedule {
+        add("schedule", Some(report::schedule(schedule)));
+    }
     add("last exit", component.last_error.clone());
     add("restarts", (component.restarts > 0).then(|| component.restarts.to_string()));
     add(
@@ -158,7 +162,8 @@ fn next_try(component: &ComponentStatus) -> Option<String> {
             Some(format!("none; start it with: launcher start {}", component.name))
         }
         State::Finished => Some(format!("none; run it again with: launcher start {}", component.name)),
-        State::Starting
+        State::Scheduled
+        | State::Starting
         | State::Ready
         | State::Running
         | State::Unready

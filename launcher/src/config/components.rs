@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::attributes::{LimitsConfig, Umask, name_or_number};
-use crate::supervisor::{ComponentKind, Dependents, RestartWhen, StopSignal};
+use crate::supervisor::{ComponentKind, Dependents, Overlap, RestartWhen, StopSignal};
 
 /// One component. Of ours only what supervises it can be set; see [`ComponentConfig::PROGRAM_KEYS`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,12 @@ pub struct ComponentConfig {
     pub probe: Option<ProbeConfig>,
     /// Asked whether it must be started anew.
     pub liveness: Option<ProbeConfig>,
+    /// When it runs by the clock: minute, hour, day of the month, month, day of the week.
+    pub schedule: Option<String>,
+    /// The time zone of its schedule; the machine's own if there is none.
+    pub time_zone: Option<String>,
+    /// What follows when a run is due before the one before is over.
+    pub overlap: Overlap,
     /// After which ends it is started again: a service always, a one-shot never, where nothing is said.
     pub restart: Option<RestartWhen>,
     /// The wait before the first restart; each further one doubles it.
@@ -95,9 +101,25 @@ pub struct ComponentConfig {
 
 impl ComponentConfig {
     /// The keys that say what the program is. Ours are what they are, so these are for the operator's own programs.
-    pub(crate) const PROGRAM_KEYS: [&'static str; 15] = [
-        "type", "pid-file", "command", "args", "env", "env-file", "cwd", "replicas", "user", "group",
-        "umask", "needs", "address", "notify", "probe",
+    pub(crate) const PROGRAM_KEYS: [&'static str; 18] = [
+        "type",
+        "pid-file",
+        "command",
+        "args",
+        "env",
+        "env-file",
+        "cwd",
+        "replicas",
+        "user",
+        "group",
+        "umask",
+        "needs",
+        "address",
+        "notify",
+        "probe",
+        "schedule",
+        "time-zone",
+        "overlap",
     ];
 }
 
@@ -117,6 +139,9 @@ impl Default for ComponentConfig {
             notify: false,
             probe: None,
             liveness: None,
+            schedule: None,
+            time_zone: None,
+            overlap: Overlap::Skip,
             restart: None,
             backoff: Duration::from_millis(200),
             backoff_max: Duration::from_secs(30),

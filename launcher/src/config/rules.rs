@@ -3,6 +3,7 @@
 mod alerts;
 mod components;
 mod groups;
+mod schedule;
 
 use std::net::SocketAddr;
 

@@ -57,7 +57,7 @@ const COLUMNS: [Column; 15] = [
 ];
 
 /// Every state that a component may be in.
-const STATES: [State; 11] = [
+const STATES: [State; 12] = [
     State::Waiting,
     State::Starting,
     State::Ready,
@@ -65,6 +65,7 @@ const STATES: [State; 11] = [
     State::Stopping,
     State::Backoff,
     State::Running,
+    State::Scheduled,
     State::Finished,
     State::Stopped,
     State::Failed,

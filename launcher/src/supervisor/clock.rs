@@ -40,7 +40,8 @@ pub(crate) fn precise(time: OffsetDateTime) -> String {
     text + &format!(".{:03}Z", time.millisecond())
 }
 
-fn seconds(time: OffsetDateTime) -> String {
+/// A time in UTC, RFC 3339, to the second.
+pub(crate) fn seconds(time: OffsetDateTime) -> String {
     let whole = time.replace_nanosecond(0).unwrap_or(time);
     whole.format(&Rfc3339).expect("a UTC time of this millennium can be written as RFC 3339")
 }

@@ -28,6 +28,7 @@ mod outcome;
 mod path;
 pub(crate) mod proc;
 mod run_dir;
+mod schedule;
 mod short_path;
 mod signals;
 pub mod spec;
@@ -47,10 +48,11 @@ pub use lock::{Claim, DataLock, control_group};
 pub use logs::tap::{Heard, Hearer, Lines, Tap, tap};
 pub use oom::Oom;
 pub use outcome::{EndedBy, Outcome};
+pub use schedule::{Schedule, ScheduleError};
 pub use spec::{
     AlertSpec, Answered, Ask, Asking, Call, ComponentKind, ComponentSpec, Dependents, EndsAll, External,
-    Launch, LauncherSpec, Listen, LogFormat, LogPolicy, Plan, Probe, ProbeSpec, Readiness, RestartPolicy,
-    RestartWhen,
+    Launch, LauncherSpec, Listen, LogFormat, LogPolicy, Overlap, Plan, Probe, ProbeSpec, Readiness,
+    RestartPolicy, RestartWhen, ScheduleSpec,
 };
 pub use status::{Awaited, Snapshot};
 pub use stop::{StopSignal, StopSpec};

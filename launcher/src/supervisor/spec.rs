@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::limits::Limits;
+use super::schedule::Schedule;
+
 use super::stop::StopSpec;
 
 /// Everything the supervisor needs to know.
@@ -85,6 +87,8 @@ pub struct ComponentSpec {
     pub listen: Vec<Listen>,
     /// Where it can be reached, for people to read.
     pub address: Option<String>,
+    /// When it runs by the clock; a one-shot.
+    pub schedule: Option<ScheduleSpec>,
     /// Components and dependencies that must be ready before it is started.
     pub needs: Vec<String>,
     /// What happens after it ends on its own.
@@ -145,6 +149,26 @@ pub enum ComponentKind {
     Oneshot,
     /// It starts a process that serves, names it in `pid_file`, and ends with code 0. From then on that process is its main one.
     Forking,
+}
+
+/// When a component runs by the clock.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScheduleSpec {
+    /// The times.
+    pub schedule: Schedule,
+    /// What follows when the next run is due before one is over.
+    pub overlap: Overlap,
+}
+
+/// What follows when a run is due before the one before is over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overlap {
+    /// It is left out, and counted.
+    #[default]
+    Skip,
+    /// It follows as soon as that is over. One waits at most; further ones are left out, and counted.
+    Queue,
 }
 
 /// A listening socket.

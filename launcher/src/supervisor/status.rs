@@ -124,6 +124,38 @@ pub struct ComponentStatus {
     /// How it answered its liveness probe last, where it has one and was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness: Option<LivenessStatus>,
+    /// When it runs by the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleStatus>,
+}
+
+/// When a component runs by the clock. Times are RFC 3339, in UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleStatus {
+    /// The schedule as it is configured.
+    pub expression: String,
+    /// Its time zone, where it is not the machine's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// When it runs next; not while it is stopped.
+    pub next_run: Option<String>,
+    /// Its last run, or the present one, since the launcher was started.
+    pub last_run: Option<RunStatus>,
+    /// Whether one more run follows the present one.
+    pub queued: bool,
+    /// How many runs were left out because the one before was not over, since the launcher was started.
+    pub skipped: u32,
+}
+
+/// A run by the clock, or by the operator's wish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunStatus {
+    /// When it began.
+    pub started_at: String,
+    /// When it was over.
+    pub ended_at: Option<String>,
+    /// What became of it, in words that fit after the component's name.
+    pub result: Option<String>,
 }
 
 /// One of a component's limits.
@@ -189,7 +221,9 @@ impl ComponentStatus {
     #[must_use]
     pub fn is_fine(&self) -> bool {
         let is_at_rest = self.state == State::Stopped && !self.autostart;
-        !self.required || is_at_rest || matches!(self.state, State::Ready | State::Finished | State::Skipped)
+        let is_fine =
+            matches!(self.state, State::Ready | State::Scheduled | State::Finished | State::Skipped);
+        !self.required || is_at_rest || is_fine || self.state == State::Running && self.schedule.is_some()
     }
 }
 
@@ -240,6 +274,8 @@ pub enum State {
     Backoff,
     /// It has a process that does something and will be done.
     Running,
+    /// It runs by the clock, and its time has not come yet.
+    Scheduled,
     /// It has done what it is for.
     Finished,
     /// It was stopped by the operator or is no longer wanted.
@@ -261,6 +297,7 @@ impl fmt::Display for State {
             Self::Stopping => "stopping",
             Self::Backoff => "backoff",
             Self::Running => "running",
+            Self::Scheduled => "scheduled",
             Self::Finished => "finished",
             Self::Stopped => "stopped",
             Self::Failed => "failed",

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod replicas;
+mod schedules;
 #[path = "../support/mod.rs"]
 mod support;
 

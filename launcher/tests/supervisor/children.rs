@@ -87,6 +87,7 @@ fn component(
         stop_grace: Duration::from_secs(10),
         stop: StopSpec::default(),
         autostart: true,
+        schedule: None,
         limits: Limits::default(),
         ends_all: EndsAll::Never,
         config_digest: String::new(),

@@ -78,9 +78,10 @@ fn urgency(state: State) -> u8 {
         State::Starting => 5,
         State::Running => 6,
         State::Ready => 7,
-        State::Finished => 8,
-        State::Stopped => 9,
-        State::Skipped => 10,
+        State::Scheduled => 8,
+        State::Finished => 9,
+        State::Stopped => 10,
+        State::Skipped => 11,
     }
 }
 

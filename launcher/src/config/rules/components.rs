@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::schedule;
 use crate::catalog::table;
 use crate::config::attributes::{LimitsConfig, Size};
 use crate::config::components::{ComponentConfig, ProbeConfig};
@@ -30,6 +31,7 @@ pub(super) fn check(settings: &Settings, origins: &Origins) -> Vec<(String, Stri
             }
         } else {
             program(settings, name, component, &mut complain);
+            schedule::check(settings, component, &mut complain);
         }
         supervision(component, &mut complain);
         replicas(name, component, &mut complain);

@@ -22,7 +22,9 @@ pub(super) mod program;
 mod reload;
 mod report;
 mod reports;
+mod schedules;
 mod snapshot;
+mod triggers;
 mod upward;
 mod watch;
 
@@ -41,6 +43,7 @@ use self::incarnation::{Incarnation, Surroundings};
 use self::liveness::Liveness;
 use self::notify::Directory;
 use self::report::Reported;
+use self::schedules::Schedules;
 use self::upward::Upward;
 use super::cgroup::Realm;
 use super::clock::{self, STANDSTILL};
@@ -91,6 +94,7 @@ pub(super) struct Driver {
     alarms: BTreeMap<String, (Instant, u64)>,
     /// How each component answered its liveness probe.
     liveness: BTreeMap<String, Liveness>,
+    schedules: Schedules,
     dependencies: Dependencies,
     reports: mpsc::Sender<Reported>,
     outcome: Outcome,
@@ -127,6 +131,7 @@ enum Input {
     Hangup,
     Look,
     Alarm,
+    Due,
     StopNews,
 }
 
@@ -169,6 +174,7 @@ impl Driver {
             incarnations: BTreeMap::new(),
             alarms: BTreeMap::new(),
             liveness: BTreeMap::new(),
+            schedules: Schedules::default(),
             dependencies,
             reports,
             outcome: Outcome::default(),
@@ -180,6 +186,7 @@ impl Driver {
             upward: Upward::begin(),
             plan,
         };
+        driver.schedules.set(&driver.plan.components);
         driver.run(inbox).await;
         let Self { logs, outcome, .. } = driver;
         logs.close().await;
@@ -197,6 +204,7 @@ impl Driver {
                 Input::Plan(plan) => self.on_plan(*plan),
                 Input::Signal => self.on_signal(),
                 Input::Hangup => self.on_hangup(),
+                Input::Due => self.on_due(),
                 Input::Look => {
                     self.look_after_run_directory();
                     false
@@ -223,6 +231,7 @@ impl Driver {
             Some(()) = inbox.signals.reloads.recv() => Input::Hangup,
             Some(reported) = inbox.reports.recv() => Input::Report(reported),
             () = until(alarm) => Input::Alarm,
+            () = self.schedules.wait() => Input::Due,
             _ = inbox.looks.tick() => Input::Look,
             Some(asked) = inbox.questions.recv() => Input::Question(asked),
             Some(probed) = inbox.probes.recv() => Input::Probe(probed),
@@ -283,6 +292,9 @@ impl Driver {
             }
             Action::Changed { name, epoch, from, to, why } => {
                 self.close_if_stopped(&name);
+                if let Some(component) = self.machine.component(&name) {
+                    self.schedules.note(component, from, to, &why);
+                }
                 if to == State::Ready
                     && let Some(incarnation) = self.incarnation(&name, epoch)
                 {

@@ -89,6 +89,7 @@ impl Driver {
             | Phase::Ready { .. }
             | Phase::Unready { .. }
             | Phase::Backoff { .. }
+            | Phase::Scheduled
             | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }

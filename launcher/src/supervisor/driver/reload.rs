@@ -97,6 +97,7 @@ impl Driver {
         self.plan.settings = plan.settings;
         self.plan.groups = plan.groups;
         self.tell(Progress::Reloaded(summary.clone()));
+        self.schedules.set(&plan.components);
         let event = Event::Replace { components: plan.components, dependencies: names, graph };
         let finished = self.feed(event);
         for (name, incarnation) in &mut self.incarnations {

@@ -32,6 +32,7 @@ impl Driver {
             | Phase::Unready { .. }
             | Phase::Stopping { .. }
             | Phase::Backoff { .. }
+            | Phase::Scheduled
             | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
@@ -60,6 +61,7 @@ impl Driver {
             same_crashes: component.same_crashes,
             log: self.logs.dropped(&component.spec.name),
             liveness: self.liveness.get(&component.spec.name).and_then(|liveness| liveness.status(now)),
+            schedule: self.schedules.status(component),
             load: None,
         }
     }
@@ -74,6 +76,7 @@ fn next_try(component: &Component, now: Instant) -> Option<Duration> {
         | Phase::Ready { .. }
         | Phase::Unready { .. }
         | Phase::Stopping { .. }
+        | Phase::Scheduled
         | Phase::Finished
         | Phase::Stopped
         | Phase::Failed { .. }

@@ -41,6 +41,8 @@ pub(crate) enum Event {
     LastWords { name: String, epoch: u64, line: Option<String>, print: Option<u64> },
     /// An alarm rings.
     Alarm { name: String, token: u64 },
+    /// The time of its schedule has come.
+    Due { name: String },
     /// The operator wants something of a component that [`Machine::refusal`] does not refuse.
     Operator { name: String, verb: Verb },
     /// Nobody was heard for a while, because we ourselves stood still.

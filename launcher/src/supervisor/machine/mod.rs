@@ -113,6 +113,7 @@ impl Machine {
             Event::Standstill => {
                 self.components.values_mut().for_each(|it| it.on_standstill(now, out));
             }
+            Event::Due { name } => self.while_running(&name, |it| it.on_due(out)),
             Event::Operator { name, verb } => self.on_operator(now, &name, verb, out),
             Event::Dependency { name, ok } => {
                 self.dependencies.entry(name).and_modify(|state| *state = ok);
@@ -169,6 +170,7 @@ impl Machine {
         self.components.values().all(|component| match component.phase {
             Phase::Ready { .. } => !component.is_oneshot(),
             Phase::Unready { .. }
+            | Phase::Scheduled
             | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
@@ -188,6 +190,7 @@ impl Machine {
                 | Phase::Ready { .. }
                 | Phase::Unready { .. }
                 | Phase::Stopping { .. }
+                | Phase::Scheduled
                 | Phase::Finished
                 | Phase::Backoff { .. } => false,
             },
@@ -197,6 +200,13 @@ impl Machine {
     /// Does something with a component, if this is its present incarnation and that is alive.
     fn of(&mut self, name: &str, epoch: u64, act: impl FnOnce(&mut Component)) {
         if let Some(component) = self.incarnation(name, epoch) {
+            act(component);
+        }
+    }
+
+    /// Does something with a component, if not all is to end.
+    fn while_running(&mut self, name: &str, act: impl FnOnce(&mut Component)) {
+        if let Some(component) = self.components.get_mut(name).filter(|_| self.goal == Goal::Run) {
             act(component);
         }
     }
@@ -225,6 +235,7 @@ impl Machine {
             | Phase::Ready { .. }
             | Phase::Unready { .. }
             | Phase::Stopping { .. }
+            | Phase::Scheduled
             | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }

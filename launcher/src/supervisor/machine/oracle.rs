@@ -87,6 +87,7 @@ impl Oracle {
             | Phase::Ready { .. }
             | Phase::Unready { .. }
             | Phase::Backoff { .. }
+            | Phase::Scheduled
             | Phase::Finished
             | Phase::Failed { .. } => false,
         };
@@ -116,10 +117,22 @@ fn check_component(component: &super::Component) {
             assert!(component.deadline.is_some(), "{name} would wait for ever");
         }
         Phase::Ready { .. } | Phase::Unready { .. } => {}
-        Phase::Waiting | Phase::Finished | Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => {
+        Phase::Waiting
+        | Phase::Scheduled
+        | Phase::Finished
+        | Phase::Stopped
+        | Phase::Failed { .. }
+        | Phase::Skipped { .. } => {
             assert!(component.deadline.is_none(), "{name} waits for no time");
             assert!(component.pid.is_none(), "{name} has no process");
         }
+    }
+    if component.phase == Phase::Scheduled {
+        assert!(component.spec.schedule.is_some() && !component.queued, "{name} would wait for ever");
+    }
+    if component.queued {
+        let is_over = matches!(component.phase, Phase::Finished | Phase::Failed { .. } | Phase::Stopped);
+        assert!(!is_over, "{name} has a run that waits for one that is over");
     }
     if let Phase::Stopping { until, .. } = component.phase {
         assert_eq!(component.deadline, Some(until), "{name} says another time than it is killed at");

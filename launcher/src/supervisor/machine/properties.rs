@@ -9,7 +9,10 @@ use super::testing::{cases, component};
 use super::{Action, Event, Graph, Machine, Verb};
 use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::oom::Oom;
-use crate::supervisor::spec::{ComponentKind, ComponentSpec, Dependents, EndsAll, RestartWhen};
+use crate::supervisor::schedule::Schedule;
+use crate::supervisor::spec::{
+    ComponentKind, ComponentSpec, Dependents, EndsAll, Overlap, RestartWhen, ScheduleSpec,
+};
 use crate::supervisor::status::State;
 
 /// One thing that may happen; which component it happens to is taken modulo their number.
@@ -26,6 +29,7 @@ enum Step {
     Operator(usize, Verb),
     Dependency(bool),
     Standstill,
+    Due(usize),
     Reload(u64, usize),
     Wait(u64),
     Quit,
@@ -87,6 +91,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => ((0..30usize), verb).prop_map(|(i, verb)| Step::Operator(i, verb)),
         2 => any::<bool>().prop_map(Step::Dependency),
         1 => Just(Step::Standstill),
+        2 => (0..30usize).prop_map(Step::Due),
         1 => ((0..3u64), (0..30usize)).prop_map(|(digest, drop)| Step::Reload(digest, drop)),
         1 => (0..90u64).prop_map(Step::Wait),
         1 => prop_oneof![9 => Just(Step::Wait(1)), 1 => Just(Step::Quit), 1 => Just(Step::Kill)],
@@ -121,6 +126,10 @@ fn plans() -> impl Strategy<Value = Vec<ComponentSpec>> {
             if is(24) {
                 spec.stop.command = vec!["stop".into()];
             }
+            spec.schedule = is(22).then(|| ScheduleSpec {
+                schedule: Schedule::parse("@daily", Some("UTC")).unwrap(),
+                overlap: if is(21) { Overlap::Queue } else { Overlap::Skip },
+            });
             spec.kind = if is(26) { ComponentKind::Oneshot } else { ComponentKind::Service };
             spec.restart.when = match (is(28), is(27)) {
                 (true, true) => RestartWhen::Never,
@@ -258,6 +267,7 @@ impl World {
                     oom: Oom::None,
                 });
             }
+            Step::Due(i) => self.send(Event::Due { name: name(i) }),
             Step::Alarm(i) => self.ring(&name(i)),
             Step::StaleAlarm(i) => self.send(Event::Alarm { name: name(i), token: 0 }),
             Step::Operator(i, verb) => self.send(Event::Operator { name: name(i), verb }),
@@ -343,7 +353,7 @@ proptest! {
             match step {
                 Step::Operator(..) | Step::Reload(..) => {}
                 Step::Ready(_) | Step::Told(..) | Step::StaleReady(_) | Step::Exit(..) | Step::StaleExit(_) | Step::Alarm(_)
-                | Step::StaleAlarm(_) | Step::Standstill | Step::Dependency(_) | Step::Wait(_) | Step::Quit | Step::Kill => world.happen(step),
+                | Step::StaleAlarm(_) | Step::Standstill | Step::Due(_) | Step::Dependency(_) | Step::Wait(_) | Step::Quit | Step::Kill => world.happen(step),
             }
             let state = world.machine.component(&name).map(|component| component.state());
             prop_assert!(matches!(state, None | Some(State::Stopped | State::Stopping)), "{state:?}");

@@ -27,7 +27,7 @@ impl Machine {
             }
             Phase::Failed { reason } => Some(format!("{reason}{}", again(component))),
             Phase::Skipped { reason } => Some(reason.clone()),
-            Phase::Finished | Phase::Stopped => component.note.clone(),
+            Phase::Scheduled | Phase::Finished | Phase::Stopped => component.note.clone(),
             Phase::Starting { .. } | Phase::Ready { .. } => None,
         }
     }

@@ -35,6 +35,7 @@ pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
         stop_grace: Duration::from_secs(5),
         stop: StopSpec::default(),
         autostart: true,
+        schedule: None,
         limits: Limits::default(),
         ends_all: EndsAll::Never,
         config_digest: "1".to_owned(),

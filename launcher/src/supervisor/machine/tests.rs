@@ -6,7 +6,10 @@ use super::testing::component;
 use super::{Action, Event, Machine, Phase, Verb};
 use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::oom::Oom;
-use crate::supervisor::spec::{ComponentKind, ComponentSpec, Launch, RestartPolicy, RestartWhen};
+use crate::supervisor::schedule::Schedule;
+use crate::supervisor::spec::{
+    ComponentKind, ComponentSpec, Launch, Overlap, RestartPolicy, RestartWhen, ScheduleSpec,
+};
 use crate::supervisor::status::State;
 
 /// A machine with a clock, and with what it did last.
@@ -255,6 +258,78 @@ fn who_needs_a_one_shot_waits_until_it_has_finished_with_0() {
     bench.operator("migrate", Verb::Restart);
     assert_eq!(bench.spawned(), ["migrate"]);
     assert_eq!(bench.state("api"), State::Starting, "who runs runs on");
+}
+
+/// A one-shot that runs by the clock.
+fn scheduled(overlap: Overlap) -> ComponentSpec {
+    let mut job = component("job", &[]);
+    job.kind = ComponentKind::Oneshot;
+    job.restart.when = RestartWhen::Never;
+    let schedule = Schedule::parse("@daily", Some("UTC")).unwrap();
+    job.schedule = Some(ScheduleSpec { schedule, overlap });
+    job
+}
+
+fn due(bench: &mut Bench) {
+    bench.step(Event::Due { name: "job".to_owned() });
+}
+
+#[test]
+fn what_runs_by_the_clock_runs_when_it_is_due_and_not_before() {
+    let mut bench = Bench::new(vec![scheduled(Overlap::Skip)], &[]);
+    assert_eq!((bench.state("job"), bench.spawned()), (State::Scheduled, Vec::new()));
+    assert!(bench.machine.is_settled());
+    for code in [0, 1, 0] {
+        due(&mut bench);
+        assert_eq!(bench.spawned(), ["job"]);
+        bench.ready("job");
+        bench.exit("job", ProcessExit::Code(code));
+        let state = if code == 0 { State::Finished } else { State::Failed };
+        assert_eq!((bench.state("job"), bench.spawned()), (state, Vec::new()));
+    }
+    bench.operator("job", Verb::Stop);
+    due(&mut bench);
+    assert_eq!((bench.state("job"), bench.spawned()), (State::Stopped, Vec::new()));
+    bench.operator("job", Verb::Start);
+    assert_eq!((bench.state("job"), bench.spawned()), (State::Scheduled, Vec::new()), "its schedule goes on");
+    bench.operator("job", Verb::Restart);
+    assert_eq!(bench.spawned(), ["job"], "the operator need not wait");
+}
+
+#[test]
+fn a_run_that_is_due_during_another_one_is_skipped_or_waits() {
+    for (overlap, more, skipped) in [(Overlap::Skip, 0, 3), (Overlap::Queue, 1, 2)] {
+        let mut bench = Bench::new(vec![scheduled(overlap)], &[]);
+        due(&mut bench);
+        bench.ready("job");
+        for _ in 0..3 {
+            due(&mut bench);
+            assert_eq!(bench.spawned(), Vec::<&str>::new());
+        }
+        assert_eq!(bench.machine.component("job").unwrap().skipped_runs, skipped);
+        bench.exit("job", ProcessExit::Code(0));
+        assert_eq!(bench.spawned().len(), more);
+        if more > 0 {
+            bench.ready("job");
+            bench.exit("job", ProcessExit::Code(0));
+        }
+        assert_eq!((bench.state("job"), bench.spawned()), (State::Finished, Vec::new()));
+    }
+}
+
+#[test]
+fn a_reload_gives_and_takes_a_schedule_and_runs_nothing_for_that() {
+    let replace = |bench: &mut Bench, spec: ComponentSpec| {
+        let graph = super::Graph::new(std::slice::from_ref(&spec), &[]).unwrap();
+        bench.step(Event::Replace { components: vec![spec], dependencies: Vec::new(), graph });
+    };
+    let mut bench = Bench::new(vec![scheduled(Overlap::Skip)], &[]);
+    let edited = ComponentSpec { config_digest: "2".to_owned(), ..scheduled(Overlap::Queue) };
+    assert_eq!(bench.machine.compare(std::slice::from_ref(&edited)).changed, ["job"]);
+    replace(&mut bench, edited.clone());
+    assert_eq!((bench.state("job"), bench.spawned()), (State::Scheduled, Vec::new()));
+    replace(&mut bench, ComponentSpec { schedule: None, ..edited });
+    assert_eq!(bench.spawned(), ["job"], "without a schedule it is a one-shot that has not run yet");
 }
 
 #[test]

@@ -32,6 +32,7 @@ impl Component {
             Phase::Stopping { then, .. } => then.clone(),
             Phase::Waiting
             | Phase::Backoff { .. }
+            | Phase::Scheduled
             | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
@@ -45,6 +46,7 @@ impl Component {
             Then::Crash(reason) => self.end_of_its_own(now, End::failure(reason), unit, out),
             Then::Own | Then::Rest => self.end_of_its_own(now, end, unit, out),
         }
+        self.run_queued(out);
     }
 
     /// Why all is to end, now that this one has; none if all goes on.
@@ -60,6 +62,7 @@ impl Component {
                 | Phase::Unready { .. }
                 | Phase::Stopping { .. }
                 | Phase::Backoff { .. }
+                | Phase::Scheduled
                 | Phase::Finished
                 | Phase::Stopped
                 | Phase::Failed { .. }

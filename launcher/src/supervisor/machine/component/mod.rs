@@ -15,6 +15,7 @@
 //! A process is an *incarnation* with an epoch of its own; what comes from an earlier one is dropped by its epoch. An alarm
 //! belongs to the state that set it; one that rings in a later state is told by its token and dropped.
 
+mod due;
 mod end;
 mod ended;
 mod order;
@@ -53,6 +54,8 @@ pub(crate) enum Phase {
     Stopping { then: Then, until: Instant, killed: bool },
     /// Started again then.
     Backoff { until: Instant },
+    /// Its time has not come yet, for the first time.
+    Scheduled,
     /// It has done what it is for.
     Finished,
     /// Not wanted.
@@ -99,6 +102,10 @@ pub(crate) struct Component {
     pub(super) unkillable: Option<String>,
     /// A reload took it out of the plan; it is forgotten once it has ended.
     pub(super) retired: bool,
+    /// One more run follows the present one.
+    pub(crate) queued: bool,
+    /// Runs that the clock asked for and that never began, because the one before was not over.
+    pub(crate) skipped_runs: u32,
     /// When the alarm that counts rings.
     pub(super) deadline: Option<Instant>,
     /// How long the present incarnation may give no sign of life.
@@ -115,11 +122,7 @@ pub(crate) struct Component {
 
 impl Component {
     pub(super) fn new(now: Instant, spec: ComponentSpec) -> Self {
-        let phase = match &spec.launch {
-            Launch::Command { .. } if spec.autostart => Phase::Waiting,
-            Launch::Command { .. } => Phase::Stopped,
-            Launch::Skip { reason } => Phase::Skipped { reason: reason.clone() },
-        };
+        let phase = first_phase(&spec);
         let note = (phase == Phase::Stopped).then(|| NOT_BY_ITSELF.to_owned());
         Self {
             spec,
@@ -134,6 +137,8 @@ impl Component {
             same_crashes: 0,
             unkillable: None,
             retired: false,
+            queued: false,
+            skipped_runs: 0,
             deadline: None,
             watchdog: None,
             limit: now,
@@ -154,6 +159,7 @@ impl Component {
             Phase::Unready { .. } => State::Unready,
             Phase::Stopping { .. } => State::Stopping,
             Phase::Backoff { .. } => State::Backoff,
+            Phase::Scheduled => State::Scheduled,
             Phase::Finished => State::Finished,
             Phase::Stopped => State::Stopped,
             Phase::Failed { .. } => State::Failed,
@@ -173,6 +179,7 @@ impl Component {
             Phase::Waiting
             | Phase::Stopping { .. }
             | Phase::Backoff { .. }
+            | Phase::Scheduled
             | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
@@ -221,6 +228,7 @@ impl Component {
             Phase::Ready { .. } | Phase::Stopping { .. } => {}
             Phase::Waiting
             | Phase::Backoff { .. }
+            | Phase::Scheduled
             | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
@@ -274,6 +282,7 @@ impl Component {
             Phase::Stopping { killed: true, .. }
             | Phase::Waiting
             | Phase::Backoff { .. }
+            | Phase::Scheduled
             | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
@@ -309,6 +318,7 @@ impl Component {
             Phase::Stopping { .. } => {}
             Phase::Waiting
             | Phase::Backoff { .. }
+            | Phase::Scheduled
             | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
@@ -358,6 +368,7 @@ impl Component {
                 self.enter(Phase::Waiting, "backoff is over", out);
             }
             Phase::Waiting
+            | Phase::Scheduled
             | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
@@ -374,6 +385,7 @@ impl Component {
             Phase::Stopping { killed: true, .. } => Some(KILL_PATIENCE),
             Phase::Waiting
             | Phase::Backoff { .. }
+            | Phase::Scheduled
             | Phase::Finished
             | Phase::Stopped
             | Phase::Failed { .. }
@@ -440,6 +452,16 @@ impl Component {
     fn set_alarm(&mut self, at: Instant, out: &mut Vec<Action>) {
         self.deadline = Some(at);
         out.push(Action::Alarm { name: self.spec.name.clone(), token: self.alarm, at });
+    }
+}
+
+/// What a component does that has never run.
+fn first_phase(spec: &ComponentSpec) -> Phase {
+    match &spec.launch {
+        Launch::Command { .. } if !spec.autostart => Phase::Stopped,
+        Launch::Command { .. } if spec.schedule.is_some() => Phase::Scheduled,
+        Launch::Command { .. } => Phase::Waiting,
+        Launch::Skip { reason } => Phase::Skipped { reason: reason.clone() },
     }
 }
 

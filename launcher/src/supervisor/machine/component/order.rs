@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Action, Component, Phase, Then};
+use super::{Action, Component, Phase, Then, first_phase};
 use crate::supervisor::machine::Verb;
 use crate::supervisor::spec::{ComponentSpec, Launch};
 
@@ -17,6 +17,9 @@ impl Component {
         if verb != Verb::Stop {
             self.forget_crashes();
         }
+        if verb == Verb::Stop {
+            self.queued = false;
+        }
         let after = if verb == Verb::Stop { Then::Stay } else { Then::Start };
         match (&mut self.phase, verb) {
             (Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. }, Verb::Start) => {}
@@ -29,11 +32,25 @@ impl Component {
             }
             (Phase::Stopping { then, .. }, _) => *then = after,
             (Phase::Waiting, Verb::Start | Verb::Restart) | (Phase::Stopped, Verb::Stop) => {}
-            (Phase::Waiting | Phase::Backoff { .. } | Phase::Finished | Phase::Failed { .. }, Verb::Stop) => {
+            (Phase::Stopped, Verb::Start) if self.spec.schedule.is_some() => {
+                self.enter(Phase::Scheduled, why, out)
+            }
+            (
+                Phase::Waiting
+                | Phase::Backoff { .. }
+                | Phase::Scheduled
+                | Phase::Finished
+                | Phase::Failed { .. },
+                Verb::Stop,
+            ) => {
                 self.enter(Phase::Stopped, why, out);
             }
             (
-                Phase::Backoff { .. } | Phase::Finished | Phase::Stopped | Phase::Failed { .. },
+                Phase::Backoff { .. }
+                | Phase::Scheduled
+                | Phase::Finished
+                | Phase::Stopped
+                | Phase::Failed { .. },
                 Verb::Start | Verb::Restart,
             ) => {
                 self.enter(Phase::Waiting, why, out);
@@ -44,10 +61,12 @@ impl Component {
 
     /// Whether it runs again only when the operator wants it, whatever its configuration becomes.
     pub(in crate::supervisor::machine) fn stays_down(&self) -> bool {
-        matches!(self.phase, Phase::Stopped | Phase::Finished)
+        let is_scheduled = self.spec.schedule.is_some();
+        matches!(self.phase, Phase::Stopped | Phase::Scheduled | Phase::Finished)
+            || is_scheduled && matches!(self.phase, Phase::Failed { .. })
     }
 
-    fn forget_crashes(&mut self) {
+    pub(super) fn forget_crashes(&mut self) {
         self.budget.reset();
         self.same_crashes = 0;
         self.last_print = None;
@@ -55,13 +74,18 @@ impl Component {
 
     /// All is to end. Whoever has a process waits for its turn to be stopped.
     pub(in crate::supervisor::machine) fn on_quit(&mut self, out: &mut Vec<Action>) {
+        self.queued = false;
         match &mut self.phase {
             Phase::Waiting | Phase::Backoff { .. } => {
                 self.enter(Phase::Stopped, "everything is stopped", out)
             }
             Phase::Stopping { then, .. } => *then = Then::Stay,
             Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. } => {}
-            Phase::Finished | Phase::Stopped | Phase::Failed { .. } | Phase::Skipped { .. } => {}
+            Phase::Scheduled
+            | Phase::Finished
+            | Phase::Stopped
+            | Phase::Failed { .. }
+            | Phase::Skipped { .. } => {}
         }
     }
 
@@ -75,6 +99,7 @@ impl Component {
         let why = "configuration changed";
         let was_retired = std::mem::take(&mut self.retired);
         let changed = was_retired || spec.config_digest != self.spec.config_digest;
+        let was_scheduled = self.spec.schedule.is_some();
         self.spec = spec;
         if let Launch::Skip { reason } = &self.spec.launch {
             let reason = reason.clone();
@@ -87,8 +112,16 @@ impl Component {
                 self.phase = Phase::Skipped { reason };
             }
         } else if matches!(self.phase, Phase::Skipped { .. }) {
-            let phase = if self.spec.autostart { Phase::Waiting } else { Phase::Stopped };
+            let phase = first_phase(&self.spec);
             self.enter(phase, why, out);
+        } else if self.phase == Phase::Scheduled && self.spec.schedule.is_none() {
+            self.enter(Phase::Waiting, why, out);
+        } else if self.phase == Phase::Waiting
+            && self.epoch == 0
+            && !was_scheduled
+            && self.spec.schedule.is_some()
+        {
+            self.enter(Phase::Scheduled, why, out);
         } else if changed && !self.stays_down() {
             self.on_verb(now, Verb::Restart, why, out);
         }
