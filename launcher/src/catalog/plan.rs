@@ -91,6 +91,7 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
         listen: sockets(component, loaded),
         address: Some(address),
         schedule: None,
+        watch: Vec::new(),
         needs,
         restart: RestartPolicy::default(),
         required: true,

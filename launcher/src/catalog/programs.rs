@@ -110,6 +110,7 @@ fn program(
         listen: Vec::new(),
         address: config.address.clone(),
         schedule: schedule(config),
+        watch: config.watch.clone(),
         needs: expand(&loaded.settings, &config.needs),
         restart: RestartPolicy::default(),
         required: config.required,

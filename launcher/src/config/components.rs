@@ -49,6 +49,9 @@ pub struct ComponentConfig {
     pub time_zone: Option<String>,
     /// What follows when a run is due before the one before is over.
     pub overlap: Overlap,
+    /// Patterns of files whose change restarts it, for development; relative ones from its working directory on.
+    #[serde(deserialize_with = "one_or_many")]
+    pub watch: Vec<String>,
     /// After which ends it is started again: a service always, a one-shot never, where nothing is said.
     pub restart: Option<RestartWhen>,
     /// The wait before the first restart; each further one doubles it.
@@ -101,7 +104,7 @@ pub struct ComponentConfig {
 
 impl ComponentConfig {
     /// The keys that say what the program is. Ours are what they are, so these are for the operator's own programs.
-    pub(crate) const PROGRAM_KEYS: [&'static str; 18] = [
+    pub(crate) const PROGRAM_KEYS: [&'static str; 19] = [
         "type",
         "pid-file",
         "command",
@@ -120,6 +123,7 @@ impl ComponentConfig {
         "schedule",
         "time-zone",
         "overlap",
+        "watch",
     ];
 }
 
@@ -142,6 +146,7 @@ impl Default for ComponentConfig {
             schedule: None,
             time_zone: None,
             overlap: Overlap::Skip,
+            watch: Vec::new(),
             restart: None,
             backoff: Duration::from_millis(200),
             backoff_max: Duration::from_secs(30),

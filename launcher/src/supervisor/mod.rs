@@ -14,6 +14,7 @@ pub mod control;
 mod driver;
 pub mod events;
 mod exit;
+mod glob;
 mod graph;
 pub mod hooks;
 mod kin;

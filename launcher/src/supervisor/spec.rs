@@ -93,6 +93,8 @@ pub struct ComponentSpec {
     pub needs: Vec<String>,
     /// What happens after it ends on its own.
     pub restart: RestartPolicy,
+    /// Patterns of files whose change restarts it; relative ones from its working directory on.
+    pub watch: Vec<String>,
     /// Whether the whole is unhealthy while this one is.
     pub required: bool,
     /// What happens to those that need it when it has ended on its own or is restarted.

@@ -7,6 +7,7 @@ mod replicas;
 mod schedules;
 #[path = "../support/mod.rs"]
 mod support;
+mod watch;
 
 use support::Home;
 

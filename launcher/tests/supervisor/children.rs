@@ -88,6 +88,7 @@ fn component(
         stop: StopSpec::default(),
         autostart: true,
         schedule: None,
+        watch: Vec::new(),
         limits: Limits::default(),
         ends_all: EndsAll::Never,
         config_digest: String::new(),

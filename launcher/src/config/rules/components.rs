@@ -35,6 +35,7 @@ pub(super) fn check(settings: &Settings, origins: &Origins) -> Vec<(String, Stri
         }
         supervision(component, &mut complain);
         replicas(name, component, &mut complain);
+        watch(component, &mut complain);
         // What is written for all of them holds for each.
         let component = &component.replicas.map_or_else(|| component.clone(), |_| component.replica(1));
         for (key, probe) in [("probe", &component.probe), ("liveness", &component.liveness)] {
@@ -155,6 +156,16 @@ fn limits(component: &ComponentConfig, complain: &mut impl FnMut(&str, String)) 
     }
     if cpu.is_some_and(|cpu| !(0.01..=10_000.0).contains(&cpu)) {
         complain("limits", "cpu is a number of processors from 0.01 on, such as 0.5".to_owned());
+    }
+}
+
+fn watch(component: &ComponentConfig, complain: &mut impl FnMut(&str, String)) {
+    let is_empty = |pattern: &&String| pattern.trim_matches(['/', '.']).is_empty();
+    if let Some(pattern) = component.watch.iter().find(is_empty) {
+        complain("watch", format!("'{pattern}' names no file; write watch = [\"src/**\"]"));
+    }
+    if !component.watch.is_empty() && component.schedule.is_some() {
+        complain("watch", "restarts what runs; what runs by a schedule has no use for it".to_owned());
     }
 }
 

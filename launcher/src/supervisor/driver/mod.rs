@@ -8,6 +8,7 @@ mod change;
 mod daemon;
 mod dependencies;
 mod farewell;
+mod files;
 mod groups;
 mod guard;
 mod housing;
@@ -37,6 +38,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use self::change::{Burial, Change};
 use self::dependencies::{Dependencies, Probed};
+use self::files::{Files, Touched};
 use self::groups::Groups;
 use self::guard::Guard;
 use self::incarnation::{Incarnation, Surroundings};
@@ -95,6 +97,7 @@ pub(super) struct Driver {
     /// How each component answered its liveness probe.
     liveness: BTreeMap<String, Liveness>,
     schedules: Schedules,
+    files: Files,
     dependencies: Dependencies,
     reports: mpsc::Sender<Reported>,
     outcome: Outcome,
@@ -113,6 +116,7 @@ struct Inbox {
     reports: mpsc::Receiver<Reported>,
     questions: mpsc::Receiver<Asked>,
     probes: mpsc::Receiver<Probed>,
+    touched: mpsc::Receiver<Touched>,
     plans: Option<mpsc::Receiver<Plan>>,
     signals: Signals,
     /// When it is looked after the run directory.
@@ -132,6 +136,7 @@ enum Input {
     Look,
     Alarm,
     Due,
+    Touched(Touched),
     StopNews,
 }
 
@@ -149,12 +154,14 @@ impl Driver {
         let (reports, reported) = mpsc::channel(REPORTS);
         let (questions, asked) = mpsc::channel(QUESTIONS);
         let (dependencies, probes) = Dependencies::watch(&plan.dependencies);
+        let (files, touched) = Files::new();
         let looks = ticks(LOOK);
         let stop_news = ticks(STOP_NEWS);
         let inbox = Inbox {
             reports: reported,
             questions: asked,
             probes,
+            touched,
             plans: hooks.plans.take(),
             signals,
             looks,
@@ -175,6 +182,7 @@ impl Driver {
             alarms: BTreeMap::new(),
             liveness: BTreeMap::new(),
             schedules: Schedules::default(),
+            files,
             dependencies,
             reports,
             outcome: Outcome::default(),
@@ -187,6 +195,9 @@ impl Driver {
             plan,
         };
         driver.schedules.set(&driver.plan.components);
+        driver
+            .files
+            .watch(&driver.plan.components, &[driver.plan.data.as_path(), driver.plan.logs.as_path()]);
         driver.run(inbox).await;
         let Self { logs, outcome, .. } = driver;
         logs.close().await;
@@ -205,6 +216,7 @@ impl Driver {
                 Input::Signal => self.on_signal(),
                 Input::Hangup => self.on_hangup(),
                 Input::Due => self.on_due(),
+                Input::Touched(touched) => self.on_touched(touched),
                 Input::Look => {
                     self.look_after_run_directory();
                     false
@@ -232,6 +244,7 @@ impl Driver {
             Some(reported) = inbox.reports.recv() => Input::Report(reported),
             () = until(alarm) => Input::Alarm,
             () = self.schedules.wait() => Input::Due,
+            Some(touched) = inbox.touched.recv() => Input::Touched(touched),
             _ = inbox.looks.tick() => Input::Look,
             Some(asked) = inbox.questions.recv() => Input::Question(asked),
             Some(probed) = inbox.probes.recv() => Input::Probe(probed),

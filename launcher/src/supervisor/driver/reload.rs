@@ -98,6 +98,7 @@ impl Driver {
         self.plan.groups = plan.groups;
         self.tell(Progress::Reloaded(summary.clone()));
         self.schedules.set(&plan.components);
+        self.files.watch(&plan.components, &[self.plan.data.as_path(), self.plan.logs.as_path()]);
         let event = Event::Replace { components: plan.components, dependencies: names, graph };
         let finished = self.feed(event);
         for (name, incarnation) in &mut self.incarnations {

@@ -43,6 +43,8 @@ pub(crate) enum Event {
     Alarm { name: String, token: u64 },
     /// The time of its schedule has come.
     Due { name: String },
+    /// A file of it has changed.
+    Touched { name: String, why: String },
     /// The operator wants something of a component that [`Machine::refusal`] does not refuse.
     Operator { name: String, verb: Verb },
     /// Nobody was heard for a while, because we ourselves stood still.

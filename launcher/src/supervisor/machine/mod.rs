@@ -114,6 +114,7 @@ impl Machine {
                 self.components.values_mut().for_each(|it| it.on_standstill(now, out));
             }
             Event::Due { name } => self.while_running(&name, |it| it.on_due(out)),
+            Event::Touched { name, why } => self.while_running(&name, |it| it.on_touched(now, &why, out)),
             Event::Operator { name, verb } => self.on_operator(now, &name, verb, out),
             Event::Dependency { name, ok } => {
                 self.dependencies.entry(name).and_modify(|state| *state = ok);

@@ -30,6 +30,7 @@ enum Step {
     Dependency(bool),
     Standstill,
     Due(usize),
+    Touched(usize),
     Reload(u64, usize),
     Wait(u64),
     Quit,
@@ -92,6 +93,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => any::<bool>().prop_map(Step::Dependency),
         1 => Just(Step::Standstill),
         2 => (0..30usize).prop_map(Step::Due),
+        1 => (0..30usize).prop_map(Step::Touched),
         1 => ((0..3u64), (0..30usize)).prop_map(|(digest, drop)| Step::Reload(digest, drop)),
         1 => (0..90u64).prop_map(Step::Wait),
         1 => prop_oneof![9 => Just(Step::Wait(1)), 1 => Just(Step::Quit), 1 => Just(Step::Kill)],
@@ -267,6 +269,9 @@ impl World {
                     oom: Oom::None,
                 });
             }
+            Step::Touched(i) => {
+                self.send(Event::Touched { name: name(i), why: "a.rs has changed".to_owned() })
+            }
             Step::Due(i) => self.send(Event::Due { name: name(i) }),
             Step::Alarm(i) => self.ring(&name(i)),
             Step::StaleAlarm(i) => self.send(Event::Alarm { name: name(i), token: 0 }),
@@ -353,7 +358,7 @@ proptest! {
             match step {
                 Step::Operator(..) | Step::Reload(..) => {}
                 Step::Ready(_) | Step::Told(..) | Step::StaleReady(_) | Step::Exit(..) | Step::StaleExit(_) | Step::Alarm(_)
-                | Step::StaleAlarm(_) | Step::Standstill | Step::Due(_) | Step::Dependency(_) | Step::Wait(_) | Step::Quit | Step::Kill => world.happen(step),
+                | Step::StaleAlarm(_) | Step::Standstill | Step::Due(_) | Step::Touched(_) | Step::Dependency(_) | Step::Wait(_) | Step::Quit | Step::Kill => world.happen(step),
             }
             let state = world.machine.component(&name).map(|component| component.state());
             prop_assert!(matches!(state, None | Some(State::Stopped | State::Stopping)), "{state:?}");

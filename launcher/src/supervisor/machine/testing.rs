@@ -36,6 +36,7 @@ pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
         stop: StopSpec::default(),
         autostart: true,
         schedule: None,
+        watch: Vec::new(),
         limits: Limits::default(),
         ends_all: EndsAll::Never,
         config_digest: "1".to_owned(),

@@ -333,6 +333,33 @@ fn a_reload_gives_and_takes_a_schedule_and_runs_nothing_for_that() {
 }
 
 #[test]
+fn a_changed_file_restarts_who_runs_or_would_and_nobody_else() {
+    let touch = |bench: &mut Bench| {
+        bench.step(Event::Touched { name: "web".to_owned(), why: "a.rs has changed".to_owned() })
+    };
+    let never = RestartPolicy { when: RestartWhen::Never, ..RestartPolicy::default() };
+    let mut bench = Bench::new(vec![ComponentSpec { restart: never, ..component("web", &[]) }], &[]);
+    bench.ready("web");
+    touch(&mut bench);
+    let why = bench.actions.iter().find_map(|action| match action {
+        Action::Changed { why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    assert_eq!((bench.state("web"), why.as_deref()), (State::Stopping, Some("a.rs has changed")));
+    bench.exit("web", ProcessExit::Code(0));
+    assert_eq!(bench.spawned(), ["web"]);
+    bench.exit("web", ProcessExit::Code(1));
+    assert_eq!(bench.state("web"), State::Failed);
+    touch(&mut bench);
+    assert_eq!(bench.spawned(), ["web"], "the mistake may be mended");
+    bench.operator("web", Verb::Stop);
+    touch(&mut bench);
+    bench.exit("web", ProcessExit::Code(0));
+    touch(&mut bench);
+    assert_eq!((bench.state("web"), bench.spawned()), (State::Stopped, Vec::new()));
+}
+
+#[test]
 fn a_standstill_of_our_own_is_nobodys_delay() {
     let mut silent = component("api", &[]);
     silent.watchdog = Some(Duration::from_secs(20));

@@ -59,6 +59,29 @@ impl Component {
         }
     }
 
+    /// A file of it has changed: who runs, or would if it could, runs anew. What the operator has stopped stays so, and what waits for its
+    /// time on the clock does.
+    pub(in crate::supervisor::machine) fn on_touched(
+        &mut self,
+        now: Instant,
+        why: &str,
+        out: &mut Vec<Action>,
+    ) {
+        let is_wanted = match &self.phase {
+            Phase::Stopping { then, .. } => *then != Then::Stay,
+            Phase::Finished | Phase::Failed { .. } => self.spec.schedule.is_none(),
+            Phase::Waiting
+            | Phase::Starting { .. }
+            | Phase::Ready { .. }
+            | Phase::Unready { .. }
+            | Phase::Backoff { .. } => true,
+            Phase::Scheduled | Phase::Stopped | Phase::Skipped { .. } => false,
+        };
+        if is_wanted && !self.retired {
+            self.on_verb(now, Verb::Restart, why, out);
+        }
+    }
+
     /// Whether it runs again only when the operator wants it, whatever its configuration becomes.
     pub(in crate::supervisor::machine) fn stays_down(&self) -> bool {
         let is_scheduled = self.spec.schedule.is_some();
