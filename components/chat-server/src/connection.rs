@@ -96,7 +96,7 @@ async fn begin(
     login_request: LoginRequest,
     (mut member, login): (Membership, LoginTime),
 ) -> Session {
-    let greeting = greeting::greet(server, &mut member, &login_request, wire.peer).await;
-    wire.out.push(&greeting);
+    let (greeting, permit) = greeting::greet(server, &mut member, &login_request, wire.peer).await;
+    wire.out.push_page(&greeting, permit);
     Session::new(Arc::clone(server), member, wire, &login_request.hello, login)
 }

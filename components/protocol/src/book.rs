@@ -67,10 +67,10 @@ fn splits(line: &str) -> impl Iterator<Item = (UserName, &str)> {
     dashes.filter_map(|at| Some((UserName::parse(&line[..at]).ok()?, &line[at + 1..])))
 }
 
-/// The client book: all names ever registered, in order of first registration. At most 1 MiB of names; the rest are counted.
+/// The client book: all names ever registered, in order of first registration. At most so many bytes of names; the rest are counted.
 #[must_use]
-pub fn client_book<'a>(names: impl Iterator<Item = &'a UserName>) -> String {
-    format!("Client book => {}\n", join(names, crate::limits::SERVER_FRAME_BYTES))
+pub fn client_book<'a>(names: impl Iterator<Item = &'a UserName>, most: usize) -> String {
+    format!("Client book => {}\n", join(names, most))
 }
 
 /// The list of other online users. It is sent after every line, so it has at most 16 KiB of names; the rest are counted.
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn answers_are_these_bytes() {
         let names = [name("alice"), name("bob")];
-        assert_eq!(client_book(names.iter()), "Client book => alice, bob\n");
+        assert_eq!(client_book(names.iter(), 99), "Client book => alice, bob\n");
         assert_eq!(online(names[..1].iter()), "\nUsers online=> alice\n");
         assert_eq!(stored(&name("dave")), "User 'dave' is offline. Message stored.\n");
     }

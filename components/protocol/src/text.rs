@@ -59,10 +59,17 @@ fn parse_message(to: &str, body: &str) -> Line {
     }
 }
 
-/// The greeting: all online users, separated by `, `, the newest last.
+/// The greeting: all online users, separated by `, `, the newest last. At most so many bytes of names; the rest are counted.
 #[must_use]
-pub fn connected(online: &str) -> String {
-    format!("Connected! Users online: {online}\n")
+pub fn connected(online: &str, most: usize) -> String {
+    if online.len() <= most {
+        return format!("Connected! Users online: {online}\n");
+    }
+    // No name holds a separator, and so no separator begins within a character.
+    let end = online.as_bytes()[..most].windows(2).rposition(|two| two == b", ").unwrap_or(0);
+    let (listed, rest) = online.split_at(end);
+    let more = rest.matches(", ").count().max(1);
+    format!("Connected! Users online: {listed} and {more} more\n")
 }
 
 /// A message that is delivered live.
@@ -152,7 +159,10 @@ mod tests {
 
     #[test]
     fn answers_are_these_bytes() {
-        assert_eq!(connected("thermometer1, alice"), "Connected! Users online: thermometer1, alice\n");
+        let online = "thermometer1, alice";
+        assert_eq!(connected(online, 99), "Connected! Users online: thermometer1, alice\n");
+        assert_eq!(connected(online, online.len() - 1), "Connected! Users online: thermometer1 and 1 more\n");
+        assert_eq!(connected("สมชาย, bob, ann", 18), "Connected! Users online: สมชาย and 2 more\n");
         assert_eq!(live(&event("hi", "{}")), "[bob][2026-11-20T23:21:22.277391+00:00] hi\n");
         assert_eq!(
             stored(&event("hello", "{}")),

@@ -1,9 +1,11 @@
 //! Bounds the memory of pages of events, over all sessions: while they are read from the store, and while they wait for a slow session.
+//! Bounds that of greetings that wait, too.
 //!
 //! A page is bounded by its number of events, but the longest 200 events take 20 MiB while they are read and 1 MiB as a frame. Without this
-//! bound sixteen concurrent reads would take 320 MiB, and 10,000 sessions that read nothing 10 GiB.
+//! bound sixteen concurrent reads would take 320 MiB, and 10,000 sessions that read nothing 10 GiB. A greeting lists all users online: the
+//! greetings of 10,000 such sessions would take 3 GiB.
 //!
-//! Pages of at most [`SHORT`] bytes are not counted: every session may hold one, as it may hold as much in its output buffer.
+//! Pages and greetings of at most [`SHORT`] bytes are not counted: every session may hold one, as it may hold as much in its output buffer.
 
 use std::sync::Arc;
 
@@ -21,19 +23,24 @@ const LONGEST: usize =
 const READING_BYTES: usize = 64 * 1024 * 1024;
 /// The bytes of pages that wait for their sessions.
 const WAITING_PAGES_BYTES: usize = 16 * 1024 * 1024;
+/// The bytes of greetings that wait for their sessions. More than for pages, because after a restart all clients log in at once.
+const WAITING_GREETINGS_BYTES: usize = 64 * 1024 * 1024;
 /// Pages up to this size, and single events of any size, are not counted.
 pub(crate) const SHORT: usize = 32 * 1024;
 
-/// The memory budget of pages.
+/// The memory budget of pages and greetings.
 ///
-/// Bound: 64 MiB for pages being read and 16 MiB for pages that wait. Overflow rule: reads wait in order of arrival; a page that cannot
-/// wait is read again in a shorter form, so that a session that does not read delays no other.
+/// Bound: 64 MiB for pages being read, 16 MiB for pages that wait and 64 MiB for greetings that wait. Overflow rule: reads wait in order of
+/// arrival; a page that cannot wait is read again in a shorter form, and a greeting lists less, so that a session that does not read delays
+/// no other.
 #[derive(Debug)]
 pub(crate) struct PageBudget {
     /// Permits in events.
     reading: Semaphore,
     /// Permits in bytes.
     waiting: Arc<Semaphore>,
+    /// Permits in bytes, for greetings.
+    greetings: Arc<Semaphore>,
     short: usize,
 }
 
@@ -51,7 +58,8 @@ impl PageBudget {
     /// A budget of `waiting` bytes for pages that wait; pages up to `short` bytes are not counted.
     pub(crate) fn new(waiting: usize, short: usize) -> Self {
         let reading = Semaphore::new(READING_BYTES / LONGEST);
-        Self { reading, waiting: Arc::new(Semaphore::new(waiting)), short }
+        let greetings = Arc::new(Semaphore::new(WAITING_GREETINGS_BYTES));
+        Self { reading, waiting: Arc::new(Semaphore::new(waiting)), greetings, short }
     }
 
     /// Waits until this many events may be read. Hold the permit until they are rendered or have a [`PagePermit`].
@@ -73,14 +81,28 @@ impl PageBudget {
 
     /// Reserves this many bytes if they are left.
     pub(crate) fn reserve_bytes(&self, bytes: usize) -> Option<PagePermit> {
-        let bytes = u32::try_from(bytes).expect("a page is far below 4 GiB");
-        Arc::clone(&self.waiting).try_acquire_many_owned(bytes).ok().map(|permit| PagePermit(Some(permit)))
+        reserve(&self.waiting, bytes)
+    }
+
+    /// Reserves this many bytes for a greeting if they are left.
+    pub(crate) fn reserve_greeting(&self, bytes: usize) -> Option<PagePermit> {
+        reserve(&self.greetings, bytes)
     }
 
     #[cfg(test)]
     pub(crate) fn left(&self) -> usize {
         self.waiting.available_permits()
     }
+
+    #[cfg(test)]
+    pub(crate) fn left_for_greetings(&self) -> usize {
+        self.greetings.available_permits()
+    }
+}
+
+fn reserve(budget: &Arc<Semaphore>, bytes: usize) -> Option<PagePermit> {
+    let bytes = u32::try_from(bytes).expect("a page is far below 4 GiB");
+    Arc::clone(budget).try_acquire_many_owned(bytes).ok().map(|permit| PagePermit(Some(permit)))
 }
 
 impl PagePermit {

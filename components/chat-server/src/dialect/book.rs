@@ -44,7 +44,7 @@ impl Codec for Book {
     }
 
     fn greeting(&self, greeting: Greeting<'_>) -> Bytes {
-        book::client_book(greeting.registered).into()
+        book::client_book(greeting.registered, greeting.max_bytes).into()
     }
 
     fn interpret(&self, _user: &UserName, message: Message) -> Request {

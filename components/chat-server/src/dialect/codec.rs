@@ -64,6 +64,8 @@ pub(crate) enum Lists {
 
 /// The content of a greeting. Lists that the dialect did not ask for with [`Lists`] are empty.
 pub(crate) struct Greeting<'a> {
+    /// The approximate maximum size of its lists. What does not fit is left out, and counted if the dialect can say so.
+    pub(crate) max_bytes: usize,
     /// The user, as their first session wrote the name.
     pub(crate) name: &'a UserName,
     /// Grants access to the name to further sessions.

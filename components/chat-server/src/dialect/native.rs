@@ -1,7 +1,7 @@
 //! The native dialect. The frames are in `protocol::native`; this file keeps them within the maximum frame size.
 
 use bytes::Bytes;
-use protocol::limits::{LINE_BYTES, SERVER_FRAME_BYTES};
+use protocol::limits::LINE_BYTES;
 use protocol::native::{
     self, Ack, ClientFrame, ErrorCode, ErrorFrame, EventFrame, HistoryPage, Send, ServerFrame, Trace, Welcome,
 };
@@ -77,14 +77,15 @@ impl Codec for Native {
     }
 
     fn greeting(&self, greeting: Greeting<'_>) -> Bytes {
-        welcome(Welcome {
+        let welcome = Welcome {
             name: greeting.name.clone(),
             token: greeting.token.to_owned(),
             online: greeting.online,
             conversations: greeting.conversations,
             durability: greeting.durability,
             log: greeting.log,
-        })
+        };
+        self::welcome(welcome, greeting.max_bytes)
     }
 
     fn interpret(&self, user: &UserName, message: Message) -> Request {
@@ -201,14 +202,15 @@ fn trace(found: Option<Trace>) -> Bytes {
     }
 }
 
-/// Renders the answer to `hello`. What does not fit into a frame is left out: first the least recent conversations, then the users who came
-/// online last.
-fn welcome(welcome: Welcome) -> Bytes {
+/// Renders the answer to `hello` within `most` bytes. What does not fit is left out: first the users who came online last, as far as the
+/// list takes more than half of it, but never this user; then the least recent conversations.
+fn welcome(mut welcome: Welcome, most: usize) -> Bytes {
+    shorten(&mut welcome.online, most / 2);
     let mut welcome = ServerFrame::Welcome(welcome);
     loop {
         let line = frame(&welcome);
         let ServerFrame::Welcome(welcome) = &mut welcome else { return line };
-        if line.len() <= SERVER_FRAME_BYTES {
+        if line.len() <= most {
             return line;
         }
         if welcome.conversations.is_empty() {
@@ -217,6 +219,21 @@ fn welcome(welcome: Welcome) -> Bytes {
             welcome.conversations.truncate(welcome.conversations.len() / 2);
         }
     }
+}
+
+/// Removes names before the last one until the list takes at most this many bytes.
+fn shorten(online: &mut Vec<UserName>, most: usize) {
+    let size = |name: &UserName| name.as_str().len() + "\"\",".len();
+    let Some(last) = online.pop() else { return };
+    let mut left = most.saturating_sub(size(&last));
+    let fits = online.iter().take_while(|name| {
+        let fits = size(name) <= left;
+        left = left.saturating_sub(size(name));
+        fits
+    });
+    let fitting = fits.count();
+    online.truncate(fitting);
+    online.push(last);
 }
 
 /// Renders a page of a conversation within `most` bytes. The oldest events are left out if necessary, which `more` reports; at least one

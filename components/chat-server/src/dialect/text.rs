@@ -40,7 +40,7 @@ impl Codec for Text {
     }
 
     fn greeting(&self, greeting: Greeting<'_>) -> Bytes {
-        text::connected(greeting.online_text).into()
+        text::connected(greeting.online_text, greeting.max_bytes).into()
     }
 
     fn interpret(&self, user: &UserName, message: Message) -> Request {

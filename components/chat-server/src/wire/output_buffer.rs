@@ -13,13 +13,14 @@ const ENOUGH: usize = 32 * 1024;
 /// Allocates nothing while it is empty.
 ///
 /// Bound: [`ENOUGH`] and one frame. Overflow rule: while [`OutputBuffer::has_enough`], nothing is added. Once the peer reads nothing any
-/// more, everything is dropped. Long pages have a bound over all connections ([`PageBudget`](crate::backend::page_budget::PageBudget)).
+/// more, everything is dropped. Long pages and greetings have a bound over all connections
+/// ([`PageBudget`](crate::backend::page_budget::PageBudget)).
 #[derive(Debug, Default)]
 pub(crate) struct OutputBuffer {
     buffer: BytesMut,
     written: u64,
     is_broken: bool,
-    /// The buffered page's share of the page budget.
+    /// The buffered page's or greeting's share of the page budget.
     permit: PagePermit,
 }
 
@@ -31,7 +32,7 @@ impl OutputBuffer {
         }
     }
 
-    /// Appends a page, whose share of the page budget is released once its rest is short.
+    /// Appends a page or a greeting, whose share of the page budget is released once its rest is short.
     pub(crate) fn push_page(&mut self, bytes: &[u8], permit: PagePermit) {
         self.push(bytes);
         if !self.is_broken {

@@ -1,4 +1,5 @@
 use super::*;
+use protocol::limits::SERVER_FRAME_BYTES;
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{Body, Event};
 
@@ -41,17 +42,24 @@ fn a_welcome_is_cut_to_a_frame() {
         unseen: n,
         last: Some(event(n)),
     };
-    let line = welcome(Welcome {
+    let somebody = |n| name(&format!("somebody-with-a-long-name-{n}"));
+    let all = Welcome {
         name: name("alice"),
         token: "t".to_owned(),
-        online: (0..20_000).map(|n| name(&format!("somebody-with-a-long-name-{n}"))).collect(),
+        online: (0..20_000).map(somebody).chain([name("alice")]).collect(),
         conversations: (0..200).map(summary).collect(),
         durability: Durability::Fsync,
         log: None,
-    });
-    assert!(line.len() <= SERVER_FRAME_BYTES);
-    let ServerFrame::Welcome(welcome) = parse(&line) else { panic!() };
-    assert!(!welcome.online.is_empty());
+    };
+    // Each conversation has one event of 32 KiB.
+    for (most, conversations) in [(SERVER_FRAME_BYTES, 12), (32 * 1024, 0)] {
+        let line = welcome(all.clone(), most);
+        assert!(line.len() <= most && line.len() > most / 2, "{}", line.len());
+        let ServerFrame::Welcome(welcome) = parse(&line) else { panic!() };
+        assert!(welcome.online.len() > most / 80 && welcome.online.len() < 20_000);
+        assert_eq!(welcome.conversations.len(), conversations);
+        assert_eq!(welcome.online.last(), Some(&name("alice")), "who logs in is always listed");
+    }
 }
 
 #[test]
