@@ -1,10 +1,10 @@
-//! How fast logs are written, beside supervisord (Debian's package `supervisor`) on the same input in the same run.
+//! Measures the throughput of logs, compared with supervisord (Debian's package `supervisor`) on the same input in the same run.
 //!
-//! `cargo bench -p launcher --bench logs` prints a table. Each of five processes says the same text (`P2P_BENCH_MB`, 400 MB
-//! unless set) as fast as it is taken; files are put aside at 50 MiB, ten of them kept, as supervisord does by default. Measured
-//! is the time from the first process's start until the last byte of all is in its log. The runs alternate, and the middle one of
-//! three counts; it fails where the launcher is the slower one. The launcher masks secrets and keeps checksums meanwhile, and
-//! compresses what it put aside afterwards; supervisord does not.
+//! `cargo bench -p launcher --bench logs` prints a table. Each of five processes writes the same text (`P2P_BENCH_MB`, 400 MB by default)
+//! as fast as possible; files are rotated at 50 MiB and ten of them kept, as supervisord does by default. The time is measured from the
+//! first process's start until the last byte of all is in its log. The runs alternate, and the median of three counts; the benchmark fails
+//! if the launcher is slower. The launcher masks secrets and computes checksums meanwhile, and compresses rotated files afterwards;
+//! supervisord does not.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -19,15 +19,15 @@ use std::time::{Duration, Instant};
 
 const PROCESSES: usize = 5;
 const ROUNDS: usize = 3;
-/// The launcher's memory stays below this, however much is written.
+/// The maximum memory of the launcher, however much is written.
 const MAX_PEAK_MIB: f64 = 32.0;
 const END: &[u8] = b"the end of the input\n";
 
-/// What one run took.
+/// The result of one run.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     megabytes_per_second: f64,
-    /// Of the one process that writes the logs.
+    /// Of the process that writes the logs.
     cpu_seconds: f64,
     peak_mib: f64,
 }
@@ -73,7 +73,7 @@ fn write_input(path: &Path, bytes: usize) {
     std::fs::write(path, text).unwrap();
 }
 
-/// Starts something that runs the scripts, and tells where their logs are.
+/// Starts a program that runs the scripts, and returns where their logs are.
 type Start = fn(&Path, &[String]) -> (Child, Vec<PathBuf>);
 
 fn measure(input: &Path, megabytes: usize, start: Start) -> Run {

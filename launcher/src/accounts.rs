@@ -5,23 +5,23 @@
 
 use std::process::{Command, Stdio};
 
-/// A user, as a process becomes one.
+/// A user, with what a process needs to become it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
     /// Its number.
     pub uid: u32,
-    /// Its name and home directory; a number without an entry has none.
+    /// Its name and home directory; `None` for an id without an entry.
     pub entry: Option<(String, String)>,
-    /// The number of its group; without an entry it has none of its own.
+    /// The id of its primary group, if it has an entry.
     pub gid: Option<u32>,
-    /// The numbers of all groups that it is a member of, besides that.
+    /// The ids of its supplementary groups.
     pub groups: Vec<u32>,
 }
 
-/// The user of this name or number.
+/// Looks up a user by name or id.
 ///
 /// # Errors
-/// Says that there is none.
+/// If there is no such user.
 pub fn user(named: &str) -> Result<Account, String> {
     let line = line_of("/etc/passwd", "passwd", named, 2);
     match (line, named.parse()) {
@@ -40,10 +40,10 @@ pub fn user(named: &str) -> Result<Account, String> {
     }
 }
 
-/// The number of the group of this name or number.
+/// Looks up the id of a group by name or id.
 ///
 /// # Errors
-/// Says that there is none.
+/// If there is no such group.
 pub fn group(named: &str) -> Result<u32, String> {
     if let Ok(gid) = named.parse() {
         return Ok(gid);
@@ -53,7 +53,7 @@ pub fn group(named: &str) -> Result<u32, String> {
     gid.ok_or_else(|| format!("there is no group '{named}' on this machine"))
 }
 
-/// The line of an entry with this name, or with this number in that field.
+/// The line of an entry with this name, or with this id in that field.
 fn line_of(file: &str, database: &str, named: &str, field: usize) -> Option<String> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let is_it = |line: &&str| {
@@ -71,7 +71,7 @@ fn getent(database: &str, named: &str) -> Option<String> {
     Some(String::from_utf8(output.stdout).ok()?.lines().next()?.to_owned())
 }
 
-/// The groups that name a user as their member, as `initgroups(3)` finds them.
+/// The groups that list a user as a member, as in `initgroups(3)`.
 fn memberships(groups: &str, name: &str) -> Vec<u32> {
     let lines = groups.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let is_member = |fields: &Vec<&str>| {

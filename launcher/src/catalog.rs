@@ -1,7 +1,7 @@
-//! The components there are: the only place that names them.
+//! The catalog of components: the only place that names them.
 //!
-//! Each entry says what a component needs, which settings it sees, where it listens, when it is left out and how it is run.
-//! [`plan()`] makes of them, the operator's own programs and the settings what the supervisor is to do.
+//! Each entry has a component's dependencies, settings, addresses, the condition under which it is disabled, and how it is run.
+//! [`plan()`] makes the supervisor's plan from the entries, the configured programs and the settings.
 
 mod addresses;
 mod component;
@@ -23,4 +23,4 @@ pub use plan::{launcher, log_policy, plan};
 pub use process::Process;
 pub use programs::surroundings;
 pub use table::{component, components, listeners, names};
-pub use used::{used_listeners, where_to_look};
+pub use used::{usage_hints, used_listeners};

@@ -1,13 +1,13 @@
-//! The launcher: brings the whole chat up with one command, keeps it up, and answers the operator.
+//! The launcher: starts the whole chat with one command, keeps it running, and answers the operator.
 //!
-//! * [`cli`] is the command line, one file a command.
-//! * [`config`] finds, layers and checks the settings; [`catalog`] makes a plan of them, and is the only place that names components.
-//! * [`preflight`] looks at ports, directories and MongoDB before anything starts.
-//! * [`accounts`] are the users and groups of this machine.
-//! * [`doctor`] says whether the machine is fit to run us.
-//! * [`metrics`] are the launcher's own numbers for Prometheus.
-//! * [`supervisor`] runs the plan, and knows nothing of chat; [`recorder`] writes down what happens to it, and
-//!   [`alerts`] tells programs and webhooks.
+//! * [`cli`] is the command line, one file per command.
+//! * [`config`] locates, merges and validates the settings; [`catalog`] makes a plan of them, and is the only place that names components.
+//! * [`preflight`] checks ports, directories and MongoDB before anything starts.
+//! * [`accounts`] looks up users and groups of this machine.
+//! * [`doctor`] checks whether this machine can run us.
+//! * [`metrics`] are the launcher's metrics for Prometheus.
+//! * [`supervisor`] runs the plan, and knows nothing of chat; [`recorder`] records what happens to it, and [`alerts`] notifies programs and
+//!   webhooks.
 
 pub mod accounts;
 pub mod alerts;

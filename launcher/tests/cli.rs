@@ -1,4 +1,4 @@
-//! The command line through the real binary: what it says, and with which exit code.
+//! The command line of the real binary: its output and its exit codes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -13,7 +13,7 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// A launcher that ends with its test.
+/// A launcher that is stopped at the end of its test.
 struct Ended(std::process::Child);
 
 impl Drop for Ended {
@@ -33,7 +33,7 @@ fn assert_ends(output: &Output, code: i32, texts: &[&str]) {
     }
 }
 
-/// A home whose components are programs that do nothing: these tests are about the launcher.
+/// A home whose components are programs that do nothing, because these tests are about the launcher.
 fn idle() -> Home {
     let components = ["message-api", "chat-server", "web-adapter", "thermometer"];
     components.iter().fold(Home::new(), |home, name| home.set(&format!("{name}.command=sleep 600")))
@@ -187,7 +187,7 @@ fn the_owners_of_all_taken_ports_are_named() {
         let output = home.run(&[command]);
         assert_ends(&output, 1, &["message-api.listen", "chat-server.listen", &owner]);
     }
-    // Whose port is not needed may have it.
+    // A port that is not needed may be in use.
     let output =
         home.run(&["check", "--set", "message-api.command=true", "--set", "chat-server.command=true"]);
     assert_ends(&output, 0, &["no problems found"]);
@@ -246,7 +246,7 @@ fn output_that_cannot_be_written_is_a_failure() {
         let output = launcher.home.command(command).stdout(full()).output().unwrap();
         assert_ends(&output, 1, &["cannot write the output: No space left on device"]);
     }
-    // The launcher itself goes on.
+    // The launcher itself continues.
     assert!(launcher.end("-TERM").success());
     let mut up = Ended(launcher.home.command(&["up"]).stdout(full()).spawn().unwrap());
     wait_for("it to be up", || launcher.status());
@@ -282,7 +282,7 @@ fn a_component_that_has_said_nothing_has_an_empty_log() {
     let home = idle().set("components.silent.command=['sleep', '600']").set("components.silent.needs=[]");
     let launcher = home.up();
     let log = launcher.home.logs().join("silent.log");
-    // It may have been made already; then it is empty.
+    // It may have been created already; then it is empty.
     let _ = std::fs::remove_file(&log);
     assert_ends(&launcher.home.run(&["logs", "silent"]), 0, &[]);
     assert_ends(&launcher.home.run(&["logs", "nobody"]), 1, &["no log of 'nobody'"]);
@@ -413,7 +413,7 @@ fn the_launchers_numbers_are_printed_and_served_where_that_is_wanted() {
 
 #[test]
 fn a_stop_that_takes_long_says_whom_it_waits_for() {
-    // Ready is it only once it is deaf: a stop may follow at once.
+    // It is ready only once it ignores the signal, because a stop may follow at once.
     let stubborn = "trap '' TERM; echo deaf; sleep 600 & while :; do wait; done";
     let home = Home::new()
         .set("components.mule.probe={ log = 'deaf' }")

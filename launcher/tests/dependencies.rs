@@ -1,7 +1,7 @@
-//! What is allowed into the tree: licences, sources, crates in several versions, crates that need a C library we do without.
+//! The rules for dependencies: licences, sources, duplicate versions, crates with C libraries.
 //!
-//! `cargo metadata` tells all of it. cargo-deny would tell the same, and would have to be built first; its other part, the advisories,
-//! needs the network, which the tests do without.
+//! `cargo metadata` has all of that. cargo-deny would check the same, but would have to be built first; its other part, the advisories,
+//! needs a network, which the tests do without.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Licences that ask for no more than to be named.
+/// Licences that require nothing but attribution.
 const LICENCES: [&str; 12] = [
     "0BSD",
     "Apache-2.0",
@@ -24,7 +24,7 @@ const LICENCES: [&str; 12] = [
     "Unlicense",
     "Zlib",
 ];
-/// Crates that two of our dependencies want in different versions. One that is here no more must be taken off the list.
+/// Crates that two of our dependencies need in different versions. An entry that is no longer needed must be removed.
 const SEVERAL_VERSIONS: [&str; 10] = [
     "base64",
     "block-buffer",
@@ -37,7 +37,7 @@ const SEVERAL_VERSIONS: [&str; 10] = [
     "sha1",
     "syn",
 ];
-/// Crates that bring a C library of their own.
+/// Crates with a C library of their own.
 const BANNED: [&str; 4] = ["aws-lc-sys", "native-tls", "openssl", "openssl-sys"];
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
@@ -62,7 +62,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 
-/// Whether a licence expression (SPDX) lets us choose licences from the list. `AND` binds tighter than `OR`; a slash is an old `OR`.
+/// Whether a licence expression (SPDX) can be satisfied with licences from the list. `AND` binds tighter than `OR`; a slash is an old `OR`.
 fn is_allowed(expression: &str) -> bool {
     let expression = expression.replace('/', " OR ");
     let mut depth = 0_usize;

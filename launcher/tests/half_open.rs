@@ -1,4 +1,4 @@
-//! Machines that vanish without a word, in the middle of a chat: no FIN, no RST, the connection stands open at one end only.
+//! Machines that vanish in the middle of a chat: without FIN or RST, the connection is open at one end only.
 #![allow(unreachable_pub, reason = "its modules are the test's own")]
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ const SAID: usize = 200;
 /// `chat-server.write-timeout`.
 const NOTICED: Duration = Duration::from_secs(2);
 
-/// Bob's machine loses its network; what is said to him until that is noticed is acknowledged, and not lost.
+/// Bob's machine loses its network; messages sent to him until that is noticed are acknowledged, and not lost.
 #[test]
 fn who_vanishes_gets_everything_on_another_machine_and_the_name_is_free_in_time() {
     let Some(network) = Network::of(3) else { return };
@@ -45,7 +45,7 @@ fn who_vanishes_gets_everything_on_another_machine_and_the_name_is_free_in_time(
         for n in 0..SAID {
             alice.send(&format!("bob: {n}\n"));
         }
-        // Until it is noticed that he is gone nothing is answered, as to somebody who is there.
+        // Until his absence is noticed nothing is answered, as for an online recipient.
         let unplugged = Instant::now();
         let told = loop {
             assert!(unplugged.elapsed() < 5 * NOTICED, "bob is still online");

@@ -1,6 +1,6 @@
-//! A restart refuses nobody: the launcher keeps the listening sockets while their component is away.
+//! A restart refuses no connection: the launcher keeps the listening sockets while their component restarts.
 //!
-//! `P2P_LONG=1` makes 1,000 attempts a second for ten seconds through ten restarts of each server.
+//! `P2P_LONG=1` makes 1,000 attempts per second for ten seconds through ten restarts of each server.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use support::dice::rounds;
 use support::{Home, Launcher, wait_for};
 
-/// One attempt each millisecond.
+/// One attempt per millisecond.
 const PACE: Duration = Duration::from_millis(1);
-/// The fewest attempts that a round must have seen.
+/// The minimum number of attempts in a round.
 const ATTEMPTS: usize = 150;
 
-/// Connects to a server again and again, and counts.
+/// Connects to a server repeatedly, and counts.
 struct Visitors {
     stop: Arc<AtomicBool>,
     made: Arc<AtomicUsize>,
@@ -53,7 +53,7 @@ impl Visitors {
         wait_for("visitors", || (self.made.load(Ordering::Relaxed) > before + ATTEMPTS / 3).then_some(()));
     }
 
-    /// How many there were, and how many a second; none may have been refused.
+    /// The number of attempts, and their rate; none may have been refused.
     fn leave(self) -> (usize, f64) {
         let seconds = self.since.elapsed().as_secs_f64();
         self.stop.store(true, Ordering::Relaxed);
@@ -79,7 +79,7 @@ fn neither_a_crash_nor_a_restart_refuses_a_connection() {
             visitors.wait_for_more();
             launcher.kill_component(name);
             if round == 0 {
-                // Crashes have a budget; an ordered restart forgets them.
+                // Crashes use up the restart budget; a requested restart resets it.
                 visitors.wait_for_more();
             }
             let restarted = launcher.home.run(&["restart", name]);
@@ -99,7 +99,7 @@ fn who_came_while_a_server_was_away_is_served() {
     support::kill(before, "-STOP");
     let stream = TcpStream::connect(launcher.home.chat).unwrap();
     launcher.kill_component("chat-server");
-    // Whether the old process or the new one took it, the new one answers: the old one could not.
+    // Whichever process accepted it, the new one answers: the old one could not.
     let mut greeting = [0; 5];
     stream.set_read_timeout(Some(support::PATIENCE)).unwrap();
     std::io::Read::read_exact(&mut &stream, &mut greeting).unwrap();

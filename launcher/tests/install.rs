@@ -1,4 +1,4 @@
-//! `install.sh`, run by a plain `sh` with a cargo and a compiler that only pretend, in directories of its own with spaces in their names.
+//! `install.sh`, run by a plain `sh` with fake `cargo` and compiler, in directories with spaces in their names.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
@@ -9,13 +9,13 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-/// What the script may use; `nc` and `bash` are left out unless a test adds one.
+/// The programs that the script may use; `nc` and `bash` are missing unless a test adds one.
 const TOOLS: [&str; 19] = [
     "cat", "chmod", "cp", "dirname", "grep", "ls", "mkdir", "mktemp", "mv", "rm", "rmdir", "sed", "sh",
     "sleep", "tail", "tr", "uname", "env", "id",
 ];
 
-/// Pretends to build: the program says which build it is of.
+/// A fake build: the program reports which build it is of.
 const CARGO: &str = r#"#!/bin/sh
 case $1 in
   --version) echo "cargo ${FAKE_CARGO_VERSION:-1.95.0} (abc 2026-01-01)" ;;
@@ -81,7 +81,7 @@ impl Machine {
         self.home().join(path)
     }
 
-    /// Makes one of this machine's real tools available.
+    /// Makes one of this machine's real programs available.
     fn tool(&self, name: &str) {
         let path = std::env::var_os("PATH").unwrap();
         let found = std::env::split_paths(&path).map(|directory| directory.join(name));
@@ -114,7 +114,7 @@ impl Machine {
         Run { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 
-    /// Installs, which must work.
+    /// Installs, which must succeed.
     fn install(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
         let run = self.run(arguments, environment);
         assert_eq!(run.code, Some(0), "{}{}", run.out, run.err);
@@ -150,7 +150,7 @@ fn the_first_run_installs_and_writes_what_is_missing() {
     assert!(!machine.in_home(".config/systemd").exists());
 }
 
-/// What a shell or man looks for.
+/// What a shell or `man` searches for.
 const BESIDE: [&str; 4] = [
     ".local/share/bash-completion/completions/launcher",
     ".local/share/zsh/site-functions/_launcher",
@@ -313,7 +313,7 @@ fn the_unit_names_every_path_as_systemd_reads_it() {
     assert!(run.out.contains("systemctl --user enable --now p2p-chat"), "{}", run.out);
     let mut verify = Command::new("systemd-analyze");
     verify.args(["--user", "verify"]).arg(&path).env("XDG_RUNTIME_DIR", machine.root.path());
-    // Where there is no systemd, nobody is asked. Of other units it may say what it wants.
+    // Without systemd nobody is asked. Other units may have any content.
     if let Ok(answer) = verify.output() {
         let said = String::from_utf8_lossy(&answer.stderr);
         assert!(!said.contains("p2p-chat.service"), "{said}");

@@ -1,4 +1,4 @@
-//! From SQLite to MongoDB as an operator does it, with people in the chat.
+//! From SQLite to MongoDB as an operator does it, while users chat.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 

@@ -1,4 +1,4 @@
-//! What the launcher says to a real MongoDB that answers, refuses, is not the one it should be, or goes away.
+//! The launcher with a real MongoDB that answers, rejects, is unsuitable, or stops.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
@@ -11,7 +11,7 @@ use support::line_client::LineClient;
 use support::mongo::Mongo;
 use support::{Home, http, wait_for};
 
-/// A running server, unless the run was told to do without.
+/// A running server, unless MongoDB is skipped.
 fn mongo() -> Option<Mongo> {
     (!mongo_is_skipped()).then(Mongo::start)
 }
@@ -24,7 +24,7 @@ fn mongo_is_skipped() -> bool {
     is_skipped
 }
 
-/// What `launcher check` says with this store, and its exit code.
+/// The output of `launcher check` with this store, and its exit code.
 fn check(url: &str) -> (Option<i32>, String) {
     let output = Home::new().variable("MONGO_URL", url).run(&["check"]);
     let said = [output.stdout, output.stderr].concat();
@@ -180,10 +180,10 @@ fn mongodb_going_away_is_shown_as_what_it_is() {
     assert_eq!(message_api["state"], "ready", "{message_api}");
 }
 
-/// It takes connections and answers nothing: the least clear way to fail, with all intervals as they are by default.
+/// It accepts connections and answers nothing: the least clear failure, with all default intervals.
 #[test]
 fn a_mongodb_that_hangs_is_told_within_seconds_and_restarts_nothing() {
-    /// The store is tried each second, and one that takes longer than three is not ready; the rest is for a busy machine.
+    /// The store is probed each second, and one that takes longer than three is not ready; the rest is for a busy machine.
     const SOON: Duration = Duration::from_secs(10);
     let Some(mongo) = mongo() else { return };
     let home = Home::new().variable("MONGO_URL", &mongo.url);

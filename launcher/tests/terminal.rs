@@ -1,11 +1,11 @@
-//! `launcher chat` as a script uses it: what it says and what it ends with when nobody can be reached or asked.
+//! `launcher chat` as scripts use it: its output and exit codes when no server can be reached and no user can be asked.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// Runs `launcher` with this input, in this home and far from any configuration.
+/// Runs `launcher` with this input, in this home and without any configuration.
 fn launcher(home: &Path, arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_launcher"))
         .args(arguments)
@@ -17,7 +17,7 @@ fn launcher(home: &Path, arguments: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It may end without reading.
+    // It may exit without reading.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }

@@ -1,4 +1,4 @@
-//! `launcher top` and `launcher status --watch` in a real terminal: a tmux server of its own, whose screen is read as a person would.
+//! `launcher top` and `launcher status --watch` in a real terminal: a tmux server of its own, whose screen is read.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -8,20 +8,20 @@ use std::process::{Command, Output};
 
 use support::{Home, Launcher, wait_for};
 
-/// One terminal with one command in it.
+/// A terminal with a command.
 struct Terminal {
     socket: PathBuf,
 }
 
 impl Terminal {
-    /// Runs a subcommand of the launcher in a new terminal; none where the tests were told to do without tmux.
+    /// Runs a subcommand of the launcher in a new terminal; `None` if tmux is skipped.
     fn run(launcher: &Launcher, arguments: &str, environment: &str) -> Option<Self> {
         if std::env::var_os("P2P_TEST_SKIP_TMUX").is_some() {
             return None;
         }
         let home = &launcher.home;
         let terminal = Self { socket: home.dir.path().join("tmux") };
-        // The screen stays when the command ends, and the shell says how it ended and how it left the terminal.
+        // The screen stays when the command ends, and the shell prints its exit code and the state of the terminal.
         let shell = format!(
             "env -u NO_COLOR LC_ALL=C.UTF-8 {environment} {} {arguments} --data {} --logs {}; \
              echo \"[ended $?]\"; stty -a | grep -o ' icanon\\| echo '; exec sleep 600",
@@ -41,7 +41,7 @@ impl Terminal {
         self.captured(&[])
     }
 
-    /// With the sequences that make colours.
+    /// With escape sequences for colours.
     fn coloured_rows(&self) -> Vec<String> {
         self.captured(&["-e"])
     }
@@ -69,7 +69,7 @@ impl Terminal {
         self.until(text, |rows| rows.iter().any(|row| row.contains(text)))
     }
 
-    /// It has ended well and left the terminal as it was.
+    /// It exited successfully and restored the terminal.
     fn until_given_back(&self) {
         let rows = self.until("its end", |rows| rows.iter().any(|row| row.trim() == "echo"));
         assert_eq!(rows[0], "[ended 0]", "what was on its screen is gone: {rows:#?}");

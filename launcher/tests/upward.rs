@@ -1,4 +1,4 @@
-//! What the launcher tells whoever started it, such as systemd: `sd_notify(3)`.
+//! The launcher's reports to its service manager, such as systemd: `sd_notify(3)`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use support::{Home, Launcher, PATIENCE};
 
-/// Longer than three signs of life are apart.
+/// Longer than the interval of three watchdog messages.
 const QUIET: Duration = Duration::from_millis(900);
 
-/// The receiving end, as systemd has it: it reads at once, for the system keeps only a few datagrams.
+/// The receiving end, like systemd: it reads at once, because the system buffers only a few datagrams.
 struct Above {
     told: Receiver<String>,
     _dir: tempfile::TempDir,
@@ -41,7 +41,7 @@ impl Above {
         self.told.recv_timeout(PATIENCE).expect("the launcher says nothing more")
     }
 
-    /// What is told until this is among it.
+    /// Receives messages until this is among them.
     fn until(&self, text: &str) -> Vec<String> {
         let mut told = Vec::new();
         loop {

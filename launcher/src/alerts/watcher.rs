@@ -1,4 +1,4 @@
-//! Decides what of all that is observed is worth an alert. Pure.
+//! Derives alerts from observations. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::alert::{Alert, Kind};
 use crate::supervisor::clock;
 use crate::supervisor::events::{LastLines, Observation, State, Transition};
 
-/// So many of the last lines are told.
+/// The number of last lines in an alert.
 const LINES: usize = 10;
 
 /// What is remembered between observations.
@@ -16,9 +16,9 @@ const LINES: usize = 10;
 pub(super) struct Watcher {
     run: Uuid,
     host: String,
-    /// Who is not well: those that can recover.
+    /// Components that have failed or are unhealthy, and can recover.
     troubled: BTreeSet<String>,
-    /// Alerts of processes that have ended and whose last lines are on their way, with the number of the process; one for each component.
+    /// Alerts that wait for the last lines of an ended process, with the process's number; one per component.
     open: BTreeMap<String, (u64, Alert)>,
 }
 
@@ -28,7 +28,7 @@ impl Watcher {
         Self { run, host, troubled: BTreeSet::new(), open: BTreeMap::new() }
     }
 
-    /// What there is to tell now.
+    /// The alerts of an observation.
     pub(super) fn take(&mut self, observation: Observation) -> Vec<Alert> {
         match observation {
             Observation::Transition(transition) => self.transition(&transition),
@@ -37,7 +37,7 @@ impl Watcher {
         }
     }
 
-    /// What is left to tell at the end.
+    /// The remaining alerts at the end.
     pub(super) fn finish(&mut self) -> Vec<Alert> {
         std::mem::take(&mut self.open).into_values().map(|(_, alert)| alert).collect()
     }
@@ -155,7 +155,7 @@ mod tests {
         })
     }
 
-    /// What is told of these, one after the other.
+    /// The alerts of these observations, in order.
     fn told(observations: Vec<Observation>) -> Vec<(Kind, usize)> {
         let mut watcher = Watcher::new(Uuid::nil());
         let mut alerts: Vec<Alert> = observations.into_iter().flat_map(|it| watcher.take(it)).collect();

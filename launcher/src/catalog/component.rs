@@ -1,4 +1,4 @@
-//! What an entry of the catalog says.
+//! The type of a catalog entry.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -7,78 +7,78 @@ use kit::{Context, Failure, Secret};
 
 use crate::config::Settings;
 
-/// A component at work.
+/// A running component.
 pub type Running = Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
 
-/// One component.
+/// An entry of the catalog.
 #[derive(Debug)]
 pub struct Component {
-    /// Its name: of its section, its process and its log.
+    /// The name of its section, process and log.
     pub name: &'static str,
-    /// What it does, in a few words.
+    /// Its purpose in a few words.
     pub purpose: &'static str,
-    /// The runtime it works in.
+    /// The runtime it needs.
     pub runtime: Runtime,
-    /// What must be ready before it is started.
+    /// The components that must be ready before it starts.
     pub(super) needs: &'static [&'static str],
-    /// The sections and keys that it sees. It is restarted when one of these changes, and only then.
-    pub(super) sees: &'static [&'static str],
-    /// The keys of its addresses, and what they say.
+    /// The sections and keys that it receives. It is restarted if one of these changes, and only then.
+    pub(super) settings: &'static [&'static str],
+    /// The keys and values of its addresses.
     pub(super) listeners: fn(&Settings) -> Vec<(&'static str, SocketAddr)>,
-    /// Where people find it.
+    /// Its address for people.
     pub(super) address: fn(&Settings) -> String,
-    /// Why it is left out, if it is.
-    pub(super) left_out: fn(&Settings, has_key: bool) -> Option<String>,
-    /// The flag that leaves it out.
+    /// Why it is disabled, if it is.
+    pub(super) disabled_reason: fn(&Settings, has_key: bool) -> Option<String>,
+    /// The flag that disables it.
     pub(super) flag: Option<&'static str>,
-    /// How an operator uses it, as a word and what to type or open.
-    pub(super) look: fn(&Settings) -> Option<(&'static str, String)>,
-    /// Whether it is given the key of the language model.
-    pub(super) wants_key: bool,
-    /// What is set in its environment.
+    /// How an operator uses it: a word, and what to type or open.
+    pub(super) usage_hint: fn(&Settings) -> Option<(&'static str, String)>,
+    /// Whether it receives the language model's key.
+    pub(super) needs_api_key: bool,
+    /// Its additional environment variables.
     pub(super) env: &'static [(&'static str, &'static str)],
-    /// The message that it is asked for, to see whether it serves.
+    /// Its liveness probe by message, if any.
     pub(super) message: Option<MessageProbe>,
-    /// Runs it until its context says stop.
+    /// Runs it until its context is cancelled.
     pub(super) run: fn(Settings, Option<Secret>, Context) -> Result<Running, Failure>,
 }
 
-/// What a component's tasks run on.
+/// The runtime of a component's tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runtime {
-    /// As many threads as there are processors; for those that many clients keep busy.
+    /// As many threads as there are processors; for components with many busy clients.
     Threads,
-    /// One thread; for those that mostly wait.
+    /// One thread; for components that mostly wait.
     OneThread,
 }
 
-/// Which message a component is asked for.
+/// A liveness probe by message.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum MessageProbe {
-    /// One that is sent through the chat server and comes back.
+    /// A message is sent through the chat server to itself.
     ThroughChat,
-    /// One that the message API stores.
+    /// A message is stored by the message API.
     IntoStore,
 }
 
 impl Component {
-    /// Its addresses, each with its full key; none when an external program takes its place.
+    /// Its addresses, each with its full key; none if another program replaces it.
     #[must_use]
     pub fn listeners(&self, settings: &Settings) -> Vec<(String, SocketAddr)> {
         let own = (self.listeners)(settings).into_iter();
         own.map(|(key, address)| (format!("{}.{key}", self.name), address)).collect()
     }
 
-    /// Where people find it.
+    /// Its address for people.
     #[must_use]
     pub fn address(&self, settings: &Settings) -> String {
         (self.address)(settings)
     }
 
-    /// Begins to run it, in the runtime that calls this.
+    /// Starts it in the calling runtime.
     ///
     /// # Errors
-    /// When a setting that only this component understands is wrong, or something it cannot be without is missing.
+    /// If a setting that only this component understands is invalid, or something it requires is missing.
     pub fn run(&self, settings: Settings, key: Option<Secret>, context: Context) -> Result<Running, Failure> {
         (self.run)(settings, key, context)
     }

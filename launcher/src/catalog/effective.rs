@@ -1,22 +1,22 @@
-//! The settings that one component sees, as it is given them.
+//! The settings that a component receives.
 //!
-//! A child does not read the configuration file: it gets its settings as they were when the file was checked, so that an edit
-//! under way can never break a restart.
+//! A child does not read the configuration file: it receives its settings as they were when the file was checked, so that an incomplete
+//! edit can never break a restart.
 
 use serde_json::{Map, Value};
 
 use super::component::Component;
 use crate::config::Settings;
 
-/// The environment variable that holds a component's settings, as JSON.
+/// The environment variable with a component's settings, as JSON.
 pub const EFFECTIVE_CONFIG: &str = "P2P_EFFECTIVE_CONFIG";
 
-/// The settings that a component sees, as a partial [`Settings`] tree.
+/// The settings that a component receives, as a partial [`Settings`] tree.
 #[must_use]
 pub fn effective(component: &Component, settings: &Settings) -> Value {
     let all = serde_json::to_value(settings).expect("settings can be written as JSON");
     let mut seen = Map::new();
-    for path in component.sees {
+    for path in component.settings {
         match path.split_once('.') {
             Some((section, key)) => {
                 let table = seen.entry(section).or_insert_with(|| Value::Object(Map::new()));

@@ -15,13 +15,13 @@ pub(super) static COMPONENTS: [Component; 6] = [
         purpose: "stores the messages, serves HTTP",
         runtime: Runtime::Threads,
         needs: &[],
-        sees: &["message-api", "store", "thermometer.name", "openai-bot.name"],
+        settings: &["message-api", "store", "thermometer.name", "openai-bot.name"],
         listeners: |settings| vec![("listen", settings.message_api.listen)],
         address: |settings| format!("http://{}", reachable(settings.message_api.listen)),
-        left_out: |_, _| None,
+        disabled_reason: |_, _| None,
         flag: None,
-        look: |settings| Some(("api", format!("http://{}/docs", api(settings)))),
-        wants_key: false,
+        usage_hint: |settings| Some(("api", format!("http://{}/docs", api(settings)))),
+        needs_api_key: false,
         env: &[],
         message: Some(MessageProbe::IntoStore),
         run: message_api,
@@ -31,7 +31,7 @@ pub(super) static COMPONENTS: [Component; 6] = [
         purpose: "takes in and delivers messages over TCP",
         runtime: Runtime::Threads,
         needs: &["message-api"],
-        sees: &["chat-server", "message-api.listen", "thermometer.name", "openai-bot.name"],
+        settings: &["chat-server", "message-api.listen", "thermometer.name", "openai-bot.name"],
         listeners: |settings| {
             let chat = &settings.chat_server;
             let book = chat.book.then_some(("book-listen", chat.book_listen));
@@ -39,13 +39,13 @@ pub(super) static COMPONENTS: [Component; 6] = [
             [("listen", chat.listen)].into_iter().chain(book).chain(http).collect()
         },
         address: |settings| reachable(settings.chat_server.listen).to_string(),
-        left_out: |_, _| None,
+        disabled_reason: |_, _| None,
         flag: None,
-        look: |settings| {
+        usage_hint: |settings| {
             let address = chat(settings);
             Some(("chat", format!("nc {} {}   or: launcher chat", address.ip(), address.port())))
         },
-        wants_key: false,
+        needs_api_key: false,
         env: &[],
         message: Some(MessageProbe::ThroughChat),
         run: chat_server,
@@ -55,15 +55,15 @@ pub(super) static COMPONENTS: [Component; 6] = [
         purpose: "serves the page",
         runtime: Runtime::OneThread,
         needs: &["chat-server"],
-        sees: &["web-adapter", "chat-server.listen"],
+        settings: &["web-adapter", "chat-server.listen"],
         listeners: |settings| vec![("listen", settings.web_adapter.listen)],
         address: |settings| format!("http://{}", reachable(settings.web_adapter.listen)),
-        left_out: |_, _| None,
+        disabled_reason: |_, _| None,
         flag: Some("--no-web"),
-        look: |settings| Some(("page", format!("http://{}", reachable(settings.web_adapter.listen)))),
-        wants_key: false,
-        // What glibc gives out from 32 KiB on is pages of its own (`mallopt(3)`): a frame's announced length is reserved before any of it
-        // came, and costs nothing that way. From its heap it would get pages that others have used.
+        usage_hint: |settings| Some(("page", format!("http://{}", reachable(settings.web_adapter.listen)))),
+        needs_api_key: false,
+        // From 32 KiB on glibc allocates separate pages (`mallopt(3)`): memory that is reserved for a frame's announced length costs
+        // nothing before it arrives. Heap pages could have been used before.
         env: &[("MALLOC_MMAP_THRESHOLD_", "32768")],
         message: None,
         run: web_adapter,
@@ -73,13 +73,13 @@ pub(super) static COMPONENTS: [Component; 6] = [
         purpose: "tells the temperature",
         runtime: Runtime::OneThread,
         needs: &["chat-server"],
-        sees: &["thermometer", "chat-server.listen", "message-api.listen"],
+        settings: &["thermometer", "chat-server.listen", "message-api.listen"],
         listeners: |_| Vec::new(),
         address: |settings| format!("user {}", settings.thermometer.name),
-        left_out: |settings, _| switched_off("thermometer", settings.thermometer.enabled),
+        disabled_reason: |settings, _| switched_off("thermometer", settings.thermometer.enabled),
         flag: Some("--no-thermometer"),
-        look: |_| None,
-        wants_key: false,
+        usage_hint: |_| None,
+        needs_api_key: false,
         env: &[],
         message: None,
         run: thermometer,
@@ -89,15 +89,15 @@ pub(super) static COMPONENTS: [Component; 6] = [
         purpose: "answers questions with a language model",
         runtime: Runtime::OneThread,
         needs: &["chat-server"],
-        sees: &["openai-bot", "chat-server.listen", "message-api.listen"],
+        settings: &["openai-bot", "chat-server.listen", "message-api.listen"],
         listeners: |_| Vec::new(),
         address: |settings| format!("user {}", settings.openai_bot.name),
-        left_out: |settings, has_key| {
+        disabled_reason: |settings, has_key| {
             switched_off("openai-bot", settings.openai_bot.enabled).or_else(|| (!has_key).then(no_key))
         },
         flag: Some("--no-openai"),
-        look: |_| None,
-        wants_key: true,
+        usage_hint: |_| None,
+        needs_api_key: true,
         env: &[],
         message: None,
         run: openai_bot,
@@ -107,19 +107,19 @@ pub(super) static COMPONENTS: [Component; 6] = [
         purpose: "talks with machines on the same network, without a server",
         runtime: Runtime::OneThread,
         needs: &[],
-        sees: &["lan-peer"],
+        settings: &["lan-peer"],
         listeners: |settings| match settings.lan_peer.enabled {
             true => vec![("listen", settings.lan_peer.listen)],
             false => Vec::new(),
         },
         address: |settings| format!("http://{}", settings.lan_peer.listen),
-        left_out: |settings, _| {
+        disabled_reason: |settings, _| {
             (!settings.lan_peer.enabled)
                 .then(|| "off unless asked for: --lan, or lan-peer.enabled = true".to_owned())
         },
         flag: None,
-        look: |settings| Some(("lan", format!("http://{}", settings.lan_peer.listen))),
-        wants_key: false,
+        usage_hint: |settings| Some(("lan", format!("http://{}", settings.lan_peer.listen))),
+        needs_api_key: false,
         env: &[],
         message: None,
         run: lan_peer,
@@ -165,14 +165,14 @@ fn lan_peer(settings: Settings, _: Option<Secret>, context: Context) -> Result<R
     Ok(Box::pin(lan_peer::run(settings.lan_peer, context)))
 }
 
-/// The services' names are theirs even while they are away.
+/// The services' names are reserved even while they are offline.
 fn reserved(settings: &Settings) -> Result<Vec<UserName>, Failure> {
     let names = [&settings.thermometer.name, &settings.openai_bot.name];
     let named = names.into_iter().map(|name| reserved_name(name)).chain([Ok(UserName::probe())]);
     named.collect::<Result<_, _>>().map_err(|error| Failure::new(Exit::Config, error))
 }
 
-/// Whether a service may be online under this name, and why not.
+/// Validates a service's name.
 fn reserved_name(name: &str) -> Result<UserName, String> {
     UserName::parse(name).map_err(|error| error.to_string())
 }

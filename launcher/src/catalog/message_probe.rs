@@ -1,7 +1,7 @@
-//! Whether the chat server and the message API serve, found out with a message: their liveness unless the operator names another.
+//! Liveness of the chat server and the message API, probed with a message unless the operator configures another probe.
 //!
-//! Asked by our own process: a message costs about 2 ms of a processor, and starting a program for it would cost 3 ms more.
-//! What is refused in time is a remark and no failure: where the store is away or the disk is full, a restart helps nobody.
+//! Probed by our own process: a message costs about 2 ms of CPU time, and starting a program for it would cost 3 ms more. A message that is
+//! rejected in time is a remark and no failure: if the store is unavailable or the disk is full, a restart does not help.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use super::component::{Component, MessageProbe};
 use super::process::Process;
 use super::programs;
 use crate::config::{Loaded, ProbeConfig, Settings};
-use crate::supervisor::{Answered, Ask, Asking, Call, ProbeSpec};
+use crate::supervisor::{Call, PendingProbe, ProbeMethod, ProbeResult, ProbeSpec};
 
-/// Between two messages.
+/// The interval of probes.
 const INTERVAL: Duration = Duration::from_secs(30);
-/// The chat server tells a sender within a second what became of a message.
+/// The chat server answers a sender within a second.
 const CHAT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A store without a majority says so after some of its own timeouts, each of several seconds; that must not pass for silence.
+/// A store without a majority reports that only after several timeouts of its own, of several seconds each; that must not count as silence.
 const STORE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How one of ours is asked whether it lives.
+/// The liveness probe of a component.
 pub(super) fn liveness(
     component: &Component,
     config: Option<&ProbeConfig>,
@@ -37,13 +37,13 @@ pub(super) fn liveness(
         }
         Some(config) if config.message == Some(false) => return None,
         Some(config) => config.clone(),
-        // A program in its place need not speak as it does.
+        // A program that replaces it need not speak its protocol.
         None if loaded.settings.commands.contains_key(component.name) => return None,
         None => ProbeConfig::default(),
     };
     let message = component.message?;
     Some(ProbeSpec {
-        ask: Ask::Call(message.call(&loaded.settings, &process.token)),
+        ask: ProbeMethod::Call(message.call(&loaded.settings, &process.token)),
         period: config.interval.unwrap_or(INTERVAL),
         timeout: config.timeout.unwrap_or(message.timeout()),
         successes: config.successes,
@@ -83,14 +83,14 @@ fn call<F>(
 where
     F: Future<Output = Result<(), ProbeError>> + Send + 'static,
 {
-    let ask = move |within| -> Asking {
+    let ask = move |within| -> PendingProbe {
         let asked = ask(address, within);
         Box::pin(async move { answered(asked.await) })
     };
     Call { name: format!("a message {how} {address}"), ask: Arc::new(ask) }
 }
 
-fn answered(result: Result<(), ProbeError>) -> Answered {
+fn answered(result: Result<(), ProbeError>) -> ProbeResult {
     match result {
         Ok(()) => Ok(None),
         Err(error) if error.is_refusal() => Ok(Some(error.to_string())),

@@ -1,4 +1,4 @@
-//! Makes the supervisor's plan of the settings.
+//! Makes the supervisor's plan from the settings.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use super::effective::{EFFECTIVE_CONFIG, effective};
 use super::groups::groups;
 use super::process::{Process, digest};
 use super::table::{self, components};
-use super::used::left_out;
+use super::used::disabled_reason;
 use super::{message_probe, programs};
 use crate::config::{LauncherConfig, LimitsConfig, Loaded, LogsConfig, OPENAI_API_KEY, is_secret};
 use crate::preflight::mongodb;
@@ -21,10 +21,10 @@ use crate::supervisor::{
     Listen, LogPolicy, Plan, Readiness, RestartPolicy, StopSpec,
 };
 
-/// What moves a running chat elsewhere: what was said before is not there.
-const CONSENT: [&str; 1] = ["store.url"];
+/// Settings whose change moves a running chat elsewhere, where earlier messages are missing.
+const NEEDS_CONFIRMATION: [&str; 1] = ["store.url"];
 
-/// What the supervisor is to do, with these dependencies to watch.
+/// The supervisor's plan, with these dependencies.
 #[must_use]
 pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> Plan {
     let own = components().map(|component| component_spec(component, loaded, process));
@@ -39,14 +39,14 @@ pub fn plan(loaded: &Loaded, process: &Process, dependencies: Vec<External>) -> 
         log_policy: log_policy(&loaded.settings.logs),
         secrets: secrets(loaded, process),
         settings: settings(loaded),
-        consent: CONSENT.map(str::to_owned).into(),
+        consent: NEEDS_CONFIRMATION.map(str::to_owned).into(),
         launcher: launcher(&loaded.settings.launcher),
         groups: groups(&loaded.settings),
         guard: Some(process.executable.clone()),
     }
 }
 
-/// The form of the logs, and how much of them is kept.
+/// The format and limits of the logs.
 #[must_use]
 pub fn log_policy(logs: &LogsConfig) -> LogPolicy {
     LogPolicy {
@@ -72,14 +72,14 @@ pub fn launcher(launcher: &LauncherConfig) -> LauncherSpec {
 fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> ComponentSpec {
     let settings = &loaded.settings;
     let mut needs: Vec<String> = component.needs.iter().map(|need| (*need).to_owned()).collect();
-    if component.sees.contains(&"store") && mongodb::is_mongodb(&settings.store.url) {
+    if component.settings.contains(&"store") && mongodb::is_mongodb(&settings.store.url) {
         needs.push(mongodb::NAME.to_owned());
     }
     let config = effective(component, settings).to_string();
     let replaced_by = settings.commands.get(component.name);
     let supervision = settings.components.get(component.name).cloned().unwrap_or_default();
     let limits = programs::limits_digest(&supervision);
-    let key = loaded.api_key.as_ref().filter(|_| component.wants_key).map_or("", Secret::expose);
+    let key = loaded.api_key.as_ref().filter(|_| component.needs_api_key).map_or("", Secret::expose);
     let address = component.address(settings);
     let mut spec = ComponentSpec {
         name: component.name.to_owned(),
@@ -111,16 +111,16 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
 }
 
 fn launch(component: &Component, config: String, loaded: &Loaded, process: &Process) -> Launch {
-    if let Some(reason) = left_out(component, loaded) {
+    if let Some(reason) = disabled_reason(component, loaded) {
         return Launch::Skip { reason };
     }
     let data = &loaded.directories.data;
     let (program, args) = match loaded.settings.commands.get(component.name) {
-        Some(command) => programs::shimmed(command, process, &programs::Dress::default()),
+        Some(command) => programs::shimmed(command, process, &programs::ProcessSetup::default()),
         None => {
             let run = ["run".into(), component.name.into(), "--data".into(), data.clone().into_os_string()];
             let limits = loaded.settings.components.get(component.name).map(|component| component.limits);
-            // It sets its limits before it becomes what it is.
+            // The child sets its limits before it executes its program.
             let shim = ["shim".into(), "--".into(), process.executable.clone().into_os_string()];
             let is_limited = limits.is_some_and(|limits| limits != LimitsConfig::default());
             let shim = shim.into_iter().filter(|_| is_limited);
@@ -129,14 +129,14 @@ fn launch(component: &Component, config: String, loaded: &Loaded, process: &Proc
     };
     let mut env: Vec<(OsString, OsString)> =
         vec![(EFFECTIVE_CONFIG.into(), config.into()), (SERVICE_TOKEN.into(), process.token.expose().into())];
-    if let Some(key) = loaded.api_key.as_ref().filter(|_| component.wants_key) {
+    if let Some(key) = loaded.api_key.as_ref().filter(|_| component.needs_api_key) {
         env.push((OPENAI_API_KEY.into(), key.expose().into()));
     }
     env.extend(component.env.iter().map(|(name, value)| (name.into(), value.into())));
     Launch::Command { program, args, env, env_remove: process.settings_variables.clone(), cwd: None }
 }
 
-/// What is opened for a component: nothing for the operator's program in its place, which opens what it needs by itself.
+/// The sockets to open for a component: none for a program that replaces it, which opens them itself.
 fn sockets(component: &Component, loaded: &Loaded) -> Vec<Listen> {
     if loaded.settings.commands.contains_key(component.name) {
         return Vec::new();
@@ -145,7 +145,7 @@ fn sockets(component: &Component, loaded: &Loaded) -> Vec<Listen> {
     listeners.map(|(name, address)| Listen { name, address }).collect()
 }
 
-/// What no log may show. The password is masked by itself, too: programs print it without its URL.
+/// The secrets to mask in logs. The password is masked separately, because programs print it without its URL.
 fn secrets(loaded: &Loaded, process: &Process) -> Vec<Secret> {
     let password = mongodb::password(&loaded.settings.store.url).map(Secret::new);
     let given = loaded.settings.components.values().map(|component| &component.env);
@@ -158,7 +158,7 @@ fn secrets(loaded: &Loaded, process: &Process) -> Vec<Secret> {
     own.chain(password).chain(given).chain(webhook).collect()
 }
 
-/// Every setting, with what stands for its value: by these two plans are compared, and a value may be a secret.
+/// Every setting with a digest of its value, for comparing plans; a value may be a secret.
 fn settings(loaded: &Loaded) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let all = serde_json::to_value(&loaded.settings).expect("settings can be written as JSON");
@@ -174,7 +174,7 @@ fn settings(loaded: &Loaded) -> BTreeMap<String, String> {
             }
         }
     }
-    // What their files say is a part of the setting that names them.
+    // The content of its files is part of the setting that names them.
     for (name, variables) in &loaded.env_files.variables {
         found
             .entry(format!("components.{name}.env-file"))
@@ -192,7 +192,7 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Environment, Request};
-    use crate::supervisor::{Ask, ProbeSpec, RestartWhen};
+    use crate::supervisor::{ProbeMethod, ProbeSpec, RestartWhen};
 
     fn plan_with(sets: &[&str]) -> Plan {
         let directory = std::env::temp_dir();
@@ -232,7 +232,7 @@ mod tests {
         let pairs = before.components.iter().zip(&after.components);
         let changed = pairs.filter(|(old, new)| old.config_digest != new.config_digest);
         let names: Vec<&str> = changed.map(|(old, _)| old.name.as_str()).collect();
-        // The message API and the chat server keep the services' names for them.
+        // The message API and the chat server reserve the services' names.
         assert_eq!(names, ["message-api", "chat-server", "thermometer", "openai-bot"]);
     }
 
@@ -264,7 +264,7 @@ mod tests {
             plan_with(sets).components.into_iter().find(|c| c.name == name).unwrap().liveness
         };
         let chat = liveness(&[], "chat-server").unwrap();
-        assert!(matches!(&chat.ask, Ask::Call(_)), "{chat:?}");
+        assert!(matches!(&chat.ask, ProbeMethod::Call(_)), "{chat:?}");
         assert_eq!((chat.period.as_secs(), chat.timeout.as_secs(), chat.failures), (30, 10, 3));
         let api = liveness(&[], "message-api").unwrap();
         assert_eq!((api.period.as_secs(), api.timeout.as_secs(), api.failures), (30, 30, 3));
@@ -297,7 +297,7 @@ mod tests {
             (env.as_slice(), cwd.as_deref()),
             (&[("MODE".into(), "x".into())][..], Some("/srv".as_ref()))
         );
-        assert!(matches!(&spec.readiness, Readiness::Probe(ProbeSpec { ask: Ask::Exec(_), .. })));
+        assert!(matches!(&spec.readiness, Readiness::Probe(ProbeSpec { ask: ProbeMethod::Exec(_), .. })));
         assert_eq!((spec.watchdog, &spec.needs), (None, &vec!["chat-server".to_owned()]));
         let digest = |more: &[&str]| echo(plan_of(more)).config_digest;
         for policy in ["restart=on-failure", "needs=[]", "probe={ tcp = '127.0.0.1:1' }", "intensity=9"] {

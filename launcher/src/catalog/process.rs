@@ -1,4 +1,4 @@
-//! What one run of the launcher is, for its plans.
+//! Properties of this process that its plans need.
 
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,21 +10,21 @@ use uuid::Uuid;
 /// What all plans of one run of the launcher have in common.
 #[derive(Debug, Clone)]
 pub struct Process {
-    /// This run.
+    /// Identifies this run.
     pub run_id: Uuid,
-    /// Our executable, which the components are run with.
+    /// Our executable, with which the components are run.
     pub executable: PathBuf,
-    /// Opens the message API's own endpoints.
+    /// The service token.
     pub token: Secret,
-    /// The umask of the operator's own programs, where it is not ours.
+    /// The umask for other programs, if it differs from ours.
     pub umask: Option<u32>,
-    /// How many files they may have open, where it is not as many as we may.
+    /// The limit of open files for other programs, if it differs from ours.
     pub open_files: Option<u64>,
-    /// The names of our environment's variables that are settings or secrets, which no child gets unless it is given them.
+    /// Names of our environment's variables that are settings or secrets, which no child inherits unless it is given them.
     pub settings_variables: Vec<OsString>,
 }
 
-/// Tells two configurations of one run apart; not meant to withstand anybody.
+/// Distinguishes configurations of one run; not cryptographically secure.
 pub(super) fn digest(config: &impl Hash) -> String {
     let mut hasher = DefaultHasher::new();
     config.hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! What `[components.NAME]` makes of a component in the plan.
+//! Converts `[components.NAME]` to a component of the plan.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,20 +10,21 @@ use super::process::{Process, digest};
 use crate::alerts::Surroundings;
 use crate::config::{ComponentConfig, LimitsConfig, Loaded, OnFailure, ProbeConfig, Umask, split_url};
 use crate::supervisor::{
-    Ask, ComponentKind, ComponentSpec, EndsAll, Launch, Limits, ProbeSpec, Readiness, RestartPolicy,
+    ComponentKind, ComponentSpec, EndsAll, Launch, Limits, ProbeMethod, ProbeSpec, Readiness, RestartPolicy,
     RestartWhen, Schedule, ScheduleSpec, StopSpec,
 };
 
-/// How long one of ours may give no sign of life. It gives one every ten seconds, so this is a process that is stuck, not a
-/// machine that is busy.
+/// The watchdog interval of built-in components. They feed it every ten seconds, so only a process that hangs misses it, not one on a busy
+/// machine.
 const WATCHDOG: Duration = Duration::from_secs(30);
 
-/// Between two questions of a probe.
+/// The default interval of probes.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// How long a probe's answer may take.
+/// The default time limit of a probe.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Applies what `[components.NAME]` says of a component's supervision but for its liveness, of which ours have one of their own; it is as without that section where there is none.
+/// Applies the configured supervision of a component except its liveness, for which built-in ones have a probe of their own. Without the
+/// section the defaults apply.
 pub(super) fn supervise(spec: &mut ComponentSpec, config: &ComponentConfig, watchdog: Option<Duration>) {
     spec.restart = RestartPolicy {
         when: config.restart.unwrap_or(match spec.kind {
@@ -55,7 +56,7 @@ pub(super) fn supervise(spec: &mut ComponentSpec, config: &ComponentConfig, watc
     spec.limits = Limits { nofile, memory: memory.map(|memory| memory.0), cpu };
 }
 
-/// The watchdog of one of ours; a program in its place need not give signs of life.
+/// The watchdog of a built-in component; a program that replaces it need not feed it.
 pub(super) fn own_watchdog(is_replaced: bool) -> Option<Duration> {
     (!is_replaced).then_some(WATCHDOG)
 }
@@ -90,8 +91,8 @@ fn program(
 ) -> ComponentSpec {
     let command: Vec<String> = config.command.iter().chain(&config.args).cloned().collect();
     let launcher = &loaded.settings.launcher;
-    let dress = Dress::of(config, &environment);
-    let (program, args) = shimmed(&command, process, &dress);
+    let setup = ProcessSetup::of(config, &environment);
+    let (program, args) = shimmed(&command, process, &setup);
     let mut spec = ComponentSpec {
         name: name.to_owned(),
         kind: config.kind,
@@ -106,7 +107,7 @@ fn program(
             env_remove: process.settings_variables.clone(),
             cwd: config.cwd.as_ref().map(PathBuf::from),
         },
-        readiness: readiness(config, process, &dress),
+        readiness: readiness(config, process, &setup),
         listen: Vec::new(),
         address: config.address.clone(),
         schedule: schedule(config),
@@ -116,39 +117,39 @@ fn program(
         required: config.required,
         dependents: config.dependents,
         watchdog: None,
-        liveness: config.liveness.as_ref().map(|config| dressed_probe(config, process, &dress)),
+        liveness: config.liveness.as_ref().map(|config| probe_in_setup(config, process, &setup)),
         ready_timeout: launcher.ready_timeout,
         stop_grace: launcher.stop_grace,
         stop: StopSpec::default(),
         autostart: true,
         limits: Limits::default(),
         ends_all: EndsAll::Never,
-        // Only what a process is started with; the rest is put into force without a restart.
+        // Only what a process is started with; the rest is applied without a restart.
         config_digest: digest(&(
             command,
             &environment,
             (&config.cwd, &config.pid_file),
-            &dress,
+            &setup,
             limits_digest(config),
         )),
     };
     supervise(&mut spec, config, None);
-    spec.stop.command = dressed(&config.stop_command, process, &dress);
+    spec.stop.command = in_setup(&config.stop_command, process, &setup);
     spec
 }
 
-/// As whom a program of the operator's runs.
+/// User, group and umask of another program, and its login variables.
 #[derive(Debug, Default, Hash)]
-pub(super) struct Dress {
+pub(super) struct ProcessSetup {
     user: Option<String>,
     group: Option<String>,
     umask: Option<Umask>,
-    /// Which variables of a login it is given.
+    /// The login variables that it receives.
     login: Vec<&'static str>,
 }
 
-impl Dress {
-    /// What the operator set by themselves stays as it is.
+impl ProcessSetup {
+    /// Variables set by the operator take precedence.
     fn of(config: &ComponentConfig, environment: &BTreeMap<String, String>) -> Self {
         let login = ["HOME", "USER", "LOGNAME"].into_iter();
         let login = login.filter(|name| config.user.is_some() && !environment.contains_key(*name));
@@ -161,7 +162,7 @@ impl Dress {
     }
 
     fn arguments(&self, process: &Process) -> Vec<OsString> {
-        // Ours is for what we write.
+        // Our own umask is for what we write.
         let umask = self.umask.map(|umask| umask.0).or(process.umask);
         let umask = umask.map(|umask| format!("--umask={umask:o}"));
         let user = self.user.as_ref().map(|user| format!("--user={user}"));
@@ -171,47 +172,52 @@ impl Dress {
     }
 }
 
-/// Another command of the same component, such as a probe; nothing where there is none.
-fn dressed(command: &[String], process: &Process, dress: &Dress) -> Vec<OsString> {
-    if command.is_empty() || dress.user.is_none() && dress.group.is_none() {
+/// Another command of the same component, such as a probe; empty if there is none.
+fn in_setup(command: &[String], process: &Process, setup: &ProcessSetup) -> Vec<OsString> {
+    if command.is_empty() || setup.user.is_none() && setup.group.is_none() {
         return command.iter().map(OsString::from).collect();
     }
-    let (program, args) = shimmed(command, process, dress);
+    let (program, args) = shimmed(command, process, setup);
     std::iter::once(program.into_os_string()).chain(args).collect()
 }
 
-fn dressed_probe(config: &ProbeConfig, process: &Process, dress: &Dress) -> ProbeSpec {
+fn probe_in_setup(config: &ProbeConfig, process: &Process, setup: &ProcessSetup) -> ProbeSpec {
     let mut probe = probe(config);
-    if let (Ask::Exec(asked), Some(command)) = (&mut probe.ask, &config.exec) {
-        *asked = dressed(command, process, dress);
+    if let (ProbeMethod::Exec(asked), Some(command)) = (&mut probe.ask, &config.exec) {
+        *asked = in_setup(command, process, setup);
     }
     probe
 }
 
-/// Stands for the limits that a process is started with.
+/// Identifies the limits that a process is started with.
 pub(super) fn limits_digest(config: &ComponentConfig) -> String {
     format!("{:?}", config.limits)
 }
 
-/// A foreign command as the supervisor starts it: our executable ties the process to us and becomes the command.
-pub(super) fn shimmed(command: &[String], process: &Process, dress: &Dress) -> (PathBuf, Vec<OsString>) {
-    let args = shim(process, dress).into_iter().chain(command.iter().map(OsString::from));
+/// The command with which the supervisor starts another program: our executable ties the process to the launcher and then executes the
+/// program.
+pub(super) fn shimmed(
+    command: &[String],
+    process: &Process,
+    setup: &ProcessSetup,
+) -> (PathBuf, Vec<OsString>) {
+    let args = shim(process, setup).into_iter().chain(command.iter().map(OsString::from));
     (process.executable.clone(), args.collect())
 }
 
-/// Our arguments before those of a foreign command.
-fn shim(process: &Process, dress: &Dress) -> Vec<OsString> {
+/// Our arguments before those of the program.
+fn shim(process: &Process, setup: &ProcessSetup) -> Vec<OsString> {
     let files = process.open_files.map(|files| format!("--open-files={files}").into());
-    std::iter::once("shim".into()).chain(dress.arguments(process)).chain(files).chain(["--".into()]).collect()
+    std::iter::once("shim".into()).chain(setup.arguments(process)).chain(files).chain(["--".into()]).collect()
 }
 
-/// What the program that is told of events is started with.
+/// The context of the program that is run with each event.
 #[must_use]
 pub fn surroundings(process: &Process) -> Surroundings {
     Surroundings {
         run_id: process.run_id,
         executable: process.executable.clone(),
-        shim: shim(process, &Dress::default()),
+        shim: shim(process, &ProcessSetup::default()),
         env_remove: process.settings_variables.clone(),
     }
 }
@@ -222,10 +228,10 @@ fn schedule(config: &ComponentConfig) -> Option<ScheduleSpec> {
     Some(ScheduleSpec { schedule, overlap: config.overlap })
 }
 
-fn readiness(config: &ComponentConfig, process: &Process, dress: &Dress) -> Readiness {
+fn readiness(config: &ComponentConfig, process: &Process, setup: &ProcessSetup) -> Readiness {
     match &config.probe {
-        Some(config) => Readiness::Probe(dressed_probe(config, process, dress)),
-        // Once the process is found that it names.
+        Some(config) => Readiness::Probe(probe_in_setup(config, process, setup)),
+        // Once the process that the pid file names was found.
         None if config.kind == ComponentKind::Forking => Readiness::Notify,
         None if config.notify => Readiness::Notify,
         None => Readiness::Executed,
@@ -234,11 +240,15 @@ fn readiness(config: &ComponentConfig, process: &Process, dress: &Dress) -> Read
 
 pub(super) fn probe(config: &ProbeConfig) -> ProbeSpec {
     let url = config.http.as_deref().and_then(split_url);
-    let http =
-        url.map(|(authority, path)| Ask::Http { authority: authority.to_owned(), path: path.to_owned() });
-    let tcp = || config.tcp.clone().map(Ask::Tcp);
-    let exec = || config.exec.as_ref().map(|command| Ask::Exec(command.iter().map(OsString::from).collect()));
-    let log = || config.log.clone().map(Ask::Log);
+    let http = url.map(|(authority, path)| ProbeMethod::Http {
+        authority: authority.to_owned(),
+        path: path.to_owned(),
+    });
+    let tcp = || config.tcp.clone().map(ProbeMethod::Tcp);
+    let exec = || {
+        config.exec.as_ref().map(|command| ProbeMethod::Exec(command.iter().map(OsString::from).collect()))
+    };
+    let log = || config.log.clone().map(ProbeMethod::Log);
     ProbeSpec {
         ask: http.or_else(tcp).or_else(exec).or_else(log).expect("a probe that asks nothing is a mistake"),
         period: config.interval.unwrap_or(INTERVAL),

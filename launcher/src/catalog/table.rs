@@ -1,4 +1,4 @@
-//! All entries, and what is asked of them by name.
+//! All entries, and access by name.
 
 use std::net::SocketAddr;
 
@@ -6,8 +6,8 @@ use super::component::Component;
 use super::entries;
 use crate::config::Settings;
 
-/// Names that mean something else where a component's is expected: dependencies, ourselves, and every component.
-const OTHERS: [&str; 4] = ["mongodb", "config", "launcher", "all"];
+/// Names with another meaning where a component's name is expected.
+const RESERVED: [&str; 4] = ["mongodb", "config", "launcher", "all"];
 
 /// The names of all components.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -19,7 +19,7 @@ pub fn components() -> impl Iterator<Item = &'static Component> {
     entries::COMPONENTS.iter()
 }
 
-/// The component of a name.
+/// The component with this name.
 #[must_use]
 pub fn component(name: &str) -> Option<&'static Component> {
     components().find(|component| component.name == name)
@@ -32,28 +32,28 @@ pub fn listeners(settings: &Settings) -> Vec<(String, SocketAddr)> {
     components.chain(own_listener(settings)).collect()
 }
 
-/// The addresses that components look for each other at.
+/// The addresses at which components connect to each other.
 #[must_use]
-pub(crate) fn sought_listeners(settings: &Settings) -> Vec<(String, SocketAddr)> {
+pub(crate) fn client_addresses(settings: &Settings) -> Vec<(String, SocketAddr)> {
     let is_needed = |name: &str| components().any(|component| component.needs.contains(&name));
     let needed = components().filter(|component| is_needed(component.name));
     let listeners = needed.flat_map(|component| component.listeners(settings));
     listeners.filter(|(key, _)| key.ends_with(".listen")).collect()
 }
 
-/// Whether a component is one that can be asked for a message.
+/// Whether a component can be probed with a message.
 #[must_use]
-pub(crate) fn takes_message(name: &str) -> bool {
+pub(crate) fn has_message_probe(name: &str) -> bool {
     component(name).is_some_and(|component| component.message.is_some())
 }
 
-/// Names that have a meaning in the plan already and are no component's.
+/// Whether a name is reserved.
 #[must_use]
-pub(crate) fn is_taken(name: &str) -> bool {
-    OTHERS.contains(&name)
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
 }
 
-/// The launcher's own.
+/// The launcher's own address.
 pub(super) fn own_listener(settings: &Settings) -> Option<(String, SocketAddr)> {
     settings.launcher.metrics_listen.map(|address| ("launcher.metrics-listen".to_owned(), address))
 }

@@ -1,4 +1,4 @@
-//! How commands ask the running message API.
+//! Requests of commands to the running message API.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ pub(super) struct Api {
 }
 
 impl Api {
-    /// Finds it; nothing is asked yet.
+    /// Determines its address; sends nothing.
     pub(super) fn of_running(place: &Where) -> Result<Self, Failure> {
         let token = token::of_running(&place.directories()?.data)?;
         let address = running::message_api(place)?;
@@ -23,7 +23,7 @@ impl Api {
         Ok(Self { client: ApiClient::new(address, token), address })
     }
 
-    /// What to tell an operator whose question was not answered.
+    /// The error for a failed request.
     pub(super) fn failure(&self, error: &ApiError) -> Failure {
         match error {
             ApiError::Refused(detail) => Failure::new(Exit::Failure, detail.clone()),

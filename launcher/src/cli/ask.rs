@@ -1,4 +1,4 @@
-//! Asks the running launcher.
+//! Requests to the running launcher.
 
 use kit::{Exit, Failure};
 
@@ -9,26 +9,26 @@ use crate::supervisor::Snapshot;
 use crate::supervisor::control::{self, Request, Response};
 use crate::supervisor::load::Meter;
 
-/// The state for programs, with the one word that most of them want.
+/// The state for programs, with the overall health in one word.
 pub(super) fn as_json(snapshot: &Snapshot) -> serde_json::Result<serde_json::Value> {
     let mut value = serde_json::to_value(snapshot)?;
     value["healthy"] = snapshot.is_healthy().into();
     Ok(value)
 }
 
-/// As standard output takes it.
+/// The style that fits standard output.
 pub(super) fn style() -> Style {
     Style { width: output::terminal_size().map(|(columns, _)| columns), coloured: output::is_coloured() }
 }
 
-/// How everything is, and what it takes.
+/// The state with the resource usage.
 pub(super) fn measured(place: &Where, meter: &mut Meter) -> Result<Snapshot, Failure> {
     let mut snapshot = ask(place)?;
     meter.measure(&mut snapshot);
     Ok(snapshot)
 }
 
-/// Asks the running launcher how everything is.
+/// Asks the running launcher for its state.
 pub(super) fn ask(place: &Where) -> Result<Snapshot, Failure> {
     match ask_for(place, &Request::Status)? {
         Response::Status { snapshot } => Ok(snapshot),
@@ -36,7 +36,7 @@ pub(super) fn ask(place: &Where) -> Result<Snapshot, Failure> {
     }
 }
 
-/// Asks the running launcher something.
+/// Sends a request to the running launcher.
 pub(super) fn ask_for(place: &Where, request: &Request) -> Result<Response, Failure> {
     let data = place.directories()?.data;
     match small_runtime()?.block_on(control::request(&data, request))? {
@@ -45,7 +45,7 @@ pub(super) fn ask_for(place: &Where, request: &Request) -> Result<Response, Fail
     }
 }
 
-/// An answer that belongs to another question.
+/// The error for an answer of another kind than requested.
 pub(super) fn unexpected(response: &Response) -> Failure {
     let kind = match response {
         Response::Status { .. } => "a status",

@@ -1,4 +1,4 @@
-//! `launcher backup`: everything that is kept, in one file, while people write.
+//! `launcher backup`: writes everything in the store to one file, while it is in use.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -21,7 +21,7 @@ pub(super) struct Args {
     file: PathBuf,
 }
 
-/// Writes the file beside its place, reads it back, and only then gives it its name.
+/// Writes a temporary file, verifies it by reading it, and then renames it.
 pub(super) fn backup(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let api = Api::of_running(place)?;
     if args.file.exists() {
@@ -39,17 +39,17 @@ pub(super) fn backup(place: &Where, args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// A file that is not finished; it goes when this is dropped.
+/// A temporary file, deleted when dropped.
 struct Part(PathBuf);
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Where it got its name there is nothing left of it.
+        // After the rename there is nothing to delete.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// People's messages: readable by their owner alone.
+/// The file contains private messages, so only its owner can read it.
 async fn fetch(api: &Api, part: &Path) -> Result<u64, Failure> {
     let opened = kit::files::open(part, OpenOptions::new().write(true).create(true).truncate(true));
     let mut file = opened.map_err(|error| cannot(part, &error))?;
@@ -68,7 +68,7 @@ fn cannot(file: &Path, error: &std::io::Error) -> Failure {
     Failure::new(exit, format!("cannot write '{}': {error}", file.display()))
 }
 
-/// How much a backup holds.
+/// Describes the size of a backup.
 pub(super) fn say(totals: &BackupTotals) -> String {
     let BackupTotals { users, states, conversations, events } = totals;
     format!(

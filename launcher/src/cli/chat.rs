@@ -61,7 +61,6 @@ impl From<Colours> for Theme {
     }
 }
 
-/// Chats until the user leaves.
 pub(super) fn chat(place: &Where, args: Args) -> Result<Exit, Failure> {
     let mode = match (args.plain, args.json) {
         (_, true) => Mode::Json,
@@ -84,7 +83,7 @@ pub(super) fn chat(place: &Where, args: Args) -> Result<Exit, Failure> {
         kit::shutdown::on_signals(shutdown.clone())?;
         terminal::run(options, shutdown).await
     });
-    // A host name that is being looked up where nobody answers is not waited for.
+    // Does not wait for a pending name resolution.
     runtime.shutdown_background();
     ended.map(|()| Exit::Fine)
 }

@@ -1,4 +1,4 @@
-//! `launcher check`: is everything right, and what would start?
+//! `launcher check`: validates the configuration, and shows what would start.
 
 use kit::{Exit, Failure};
 
@@ -22,7 +22,7 @@ pub(super) struct Args {
     without: Without,
 }
 
-/// Checks, and prints what would start and every problem.
+/// Prints what would start, and every problem.
 pub(super) fn check(place: &Where, without: &Without, args: &Args) -> Result<Exit, Failure> {
     let loaded = place.load(&without.or(&args.without))?;
     match &loaded.file {
@@ -82,12 +82,12 @@ fn plan_table(loaded: &Loaded) -> Result<Table, Failure> {
     Ok(table)
 }
 
-/// Everything that would keep it from starting; the worst exit code first.
+/// Everything that would prevent the start; the most serious exit code first.
 fn problems(loaded: &Loaded, is_running: bool) -> Result<Vec<(Exit, String)>, Failure> {
     let mut problems = Vec::new();
     let url = &loaded.settings.store.url;
     if mongodb::is_mongodb(url)
-        && let Err(error) = small_runtime()?.block_on(mongodb::greet(url))
+        && let Err(error) = small_runtime()?.block_on(mongodb::test_connection(url))
     {
         let failure = error.into_failure();
         problems.push((failure.exit(), failure.to_string()));

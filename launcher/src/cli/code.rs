@@ -1,4 +1,4 @@
-//! The exit code of the whole: ours, or that of a program that everything was run for.
+//! The exit code of the launcher: its own, or that of the component given by `--exit-code-from`.
 
 use std::process::ExitCode;
 
@@ -7,9 +7,9 @@ use kit::Exit;
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
-    /// As the table of exit codes says.
+    /// With an exit code of the table.
     Own(Exit),
-    /// As a component's program ended.
+    /// With the exit code of a component's program.
     Program(u8),
 }
 

@@ -1,4 +1,4 @@
-//! `launcher completions`: what a shell must know to complete our command line, from the command line's own definition.
+//! `launcher completions`: shell completion scripts, generated from the definition of the command line.
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap_complete::Shell;
@@ -14,7 +14,6 @@ pub(super) struct Args {
     shell: Shell,
 }
 
-/// Prints the script.
 pub(super) fn completions(mut command: clap::Command, args: &Args) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "launcher", &mut script);
@@ -22,7 +21,7 @@ pub(super) fn completions(mut command: clap::Command, args: &Args) -> Result<Exi
     Ok(Exit::Fine)
 }
 
-/// The name of a component: any, for the operator's own are components as well; ours are known for completion.
+/// A component's name: any name, because programs can be components; built-in ones are suggested by completion.
 #[derive(Debug, Clone)]
 pub(super) struct ComponentName;
 

@@ -1,7 +1,7 @@
-//! What `up` shows on the terminal, or among the components' lines: the table when all is up, what goes wrong later, whom a stop waits for.
+//! The terminal output of `up`, possibly among the components' lines: a table when everything is ready, later problems, and what a stop
+//! waits for.
 //!
-//! It has a thread of its own, fed by a bounded channel that nobody waits at: a terminal that shows nothing (ctrl-S) holds up
-//! nothing but this.
+//! It has a thread of its own, fed through a bounded channel that no sender waits for: a blocked terminal (ctrl-S) blocks nothing else.
 
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
@@ -14,23 +14,23 @@ use super::{output, report};
 use crate::supervisor::status::{ComponentStatus, State};
 use crate::supervisor::{Awaited, Progress, Snapshot};
 
-/// As many as the supervisor may be ahead of the terminal.
-const PLACES: usize = 64;
-/// At the end the terminal gets this long to show the rest.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// A stop that takes no longer needs no explanation.
-const STOP_QUIETLY: Duration = Duration::from_millis(900);
+/// The capacity of the channel.
+const CAPACITY: usize = 64;
+/// Time limit for printing the rest when we end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+/// A stop that is faster needs no explanation.
+const EXPLAIN_AFTER: Duration = Duration::from_millis(900);
 
-/// The terminal's thread.
+/// The handle of the thread.
 pub(super) struct Console {
     progress: mpsc::Sender<Progress>,
     done: std::sync::mpsc::Receiver<()>,
 }
 
 impl Console {
-    /// Starts it; `look` is printed below the table.
+    /// Starts the thread; `look` is printed below the table.
     pub(super) fn start(look: Vec<String>, voice: Voice) -> std::io::Result<Self> {
-        let (progress, mut events) = mpsc::channel(PLACES);
+        let (progress, mut events) = mpsc::channel(CAPACITY);
         let (finished, done) = sync_channel(1);
         let show = move || {
             let mut screen = Screen {
@@ -51,15 +51,15 @@ impl Console {
         Ok(Self { progress, done })
     }
 
-    /// Where the supervisor tells what happens.
+    /// The channel for the supervisor's progress.
     pub(super) fn progress(&self) -> mpsc::Sender<Progress> {
         self.progress.clone()
     }
 
-    /// Shows what is left, unless the terminal does not take it.
+    /// Prints the rest, unless the terminal is blocked.
     pub(super) fn finish(self) {
         drop(self.progress);
-        let _ = self.done.recv_timeout(LAST_WORDS);
+        let _ = self.done.recv_timeout(FLUSH_TIMEOUT);
     }
 }
 
@@ -138,7 +138,7 @@ impl Screen {
                 self.stopping = Some(Instant::now());
                 self.once("stopping; press ctrl-C again to kill the remaining components".to_owned());
             }
-            Some(since) if since.elapsed() > STOP_QUIETLY => self.wait(awaited),
+            Some(since) if since.elapsed() > EXPLAIN_AFTER => self.wait(awaited),
             Some(_) => {}
         }
     }
@@ -151,12 +151,12 @@ impl Screen {
         }
     }
 
-    /// Among other lines a table needs no colours.
+    /// Among other lines a table has no colours.
     fn is_coloured(&self) -> bool {
         output::is_coloured() && !self.voice.is_among_components()
     }
 
-    /// Says nothing twice in a row.
+    /// Omits a line that repeats the previous one.
     fn once(&mut self, text: String) {
         if text != self.last {
             self.voice.line(&text);

@@ -1,4 +1,4 @@
-//! `launcher restart`, `stop` and `start`: components, and what became of each.
+//! `launcher restart`, `stop` and `start`.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,15 +14,15 @@ use crate::supervisor::Snapshot;
 use crate::supervisor::control::Request;
 use crate::supervisor::status::{ComponentStatus, State};
 
-/// We look again this often; it is a local socket.
-const LOOK: Duration = Duration::from_millis(50);
-/// What takes longer goes on without us.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// The polling interval; it is a local socket.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// After this time we stop waiting, and the launcher continues.
+const TIMEOUT: Duration = Duration::from_secs(40);
 
-/// What takes no longer needs no explanation.
-const QUIETLY: Duration = Duration::from_millis(900);
+/// What is faster needs no explanation.
+const EXPLAIN_AFTER: Duration = Duration::from_millis(900);
 
-/// Stands for every component that is part of this run.
+/// Selects every component of this run.
 const ALL: &str = "all";
 
 /// Their arguments.
@@ -33,7 +33,6 @@ pub(super) struct Args {
     components: Vec<String>,
 }
 
-/// Stops components and starts them again.
 pub(super) fn restart(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let is_done = |before: &ComponentStatus, now: &ComponentStatus| {
         now.pid != before.pid && now.state == State::Ready || now.state == State::Finished
@@ -41,13 +40,11 @@ pub(super) fn restart(place: &Where, args: &Args) -> Result<Exit, Failure> {
     each(place, args, is_in_all, |component| Request::Restart { component }, is_done, is_stopped)
 }
 
-/// Stops components.
 pub(super) fn stop(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let is_part = |one: &ComponentStatus| one.state != State::Skipped;
     each(place, args, is_part, |component| Request::Stop { component }, |_, now| is_stopped(now), is_wanted)
 }
 
-/// Starts components.
 pub(super) fn start(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let is_done = |_: &ComponentStatus, now: &ComponentStatus| {
         matches!(now.state, State::Ready | State::Scheduled | State::Finished)
@@ -55,7 +52,7 @@ pub(super) fn start(place: &Where, args: &Args) -> Result<Exit, Failure> {
     each(place, args, is_in_all, |component| Request::Start { component }, is_done, is_stopped)
 }
 
-/// Asks for all of them at once, and then waits for one after the other. What fails does not keep the others from it.
+/// Requests all of them at once, and then waits for one after the other. A failure does not prevent the others.
 fn each(
     place: &Where,
     args: &Args,
@@ -111,7 +108,7 @@ fn is_stopped(now: &ComponentStatus) -> bool {
     now.state == State::Stopped
 }
 
-/// Whether it runs, or is to: what was just stopped, no more.
+/// Whether it runs, or is to run.
 fn is_wanted(now: &ComponentStatus) -> bool {
     match now.state {
         State::Waiting
@@ -126,7 +123,7 @@ fn is_wanted(now: &ComponentStatus) -> bool {
     }
 }
 
-/// Waits until it is done, or cannot be, or somebody else has wanted the opposite.
+/// Waits until it is done or fails, or somebody else has requested the opposite.
 fn follow(
     place: &Where,
     name: &str,
@@ -138,7 +135,7 @@ fn follow(
     loop {
         let snapshot = ask(place)?;
         let now = find_in(&snapshot, name)?;
-        if begin.elapsed() > QUIETLY {
+        if begin.elapsed() > EXPLAIN_AFTER {
             waiting.show(&snapshot.awaited);
         }
         if is_done(now) || now.state == State::Failed {
@@ -156,15 +153,15 @@ fn follow(
             return Err(Failure::new(Exit::Failure, what));
         }
         let given_up = now.state == State::Failed;
-        if given_up || begin.elapsed() > PATIENCE {
+        if given_up || begin.elapsed() > TIMEOUT {
             let what = format!("{} is {}: {}", now.name, now.state, report::remark(now));
             return Err(Failure::new(Exit::Failure, what));
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// The component of a name.
+/// The component with this name.
 pub(super) fn find_in<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a ComponentStatus, Failure> {
     let components = snapshot.components.iter().map(|component| component.name.as_str());
     let names: Vec<&str> = components.chain(snapshot.groups.keys().map(String::as_str)).collect();

@@ -1,9 +1,9 @@
-//! `launcher crashes`: the reports of components that ended though nobody had asked them to.
+//! `launcher crashes`: the crash reports.
 
 use kit::{Exit, Failure};
 
 use super::options::Where;
-use super::output::{self, tame};
+use super::output::{self, sanitise};
 use super::running;
 use super::table::{Cell, Table};
 use crate::recorder::crash::{self, Report};
@@ -46,23 +46,23 @@ fn list(reports: &[Report]) {
     let mut table = Table::new(&["REPORT", "REASON", "LAST LINE"]);
     for report in reports {
         let line = report.last_lines.iter().rev().find(|line| !line.trim().is_empty());
-        let line = line.map(|line| tame(line).chars().take(100).collect()).unwrap_or_else(String::new);
-        table.row([report.id.clone(), tame(&report.reason), line].map(Cell::plain).into());
+        let line = line.map(|line| sanitise(line).chars().take(100).collect()).unwrap_or_else(String::new);
+        table.row([report.id.clone(), sanitise(&report.reason), line].map(Cell::plain).into());
     }
     table.lines(output::is_coloured()).iter().for_each(|line| output::line(line));
 }
 
 fn show(report: &Report) {
-    output::line(&format!("{} {}", report.component, tame(&report.reason)));
+    output::line(&format!("{} {}", report.component, sanitise(&report.reason)));
     for (name, value) in facts(report) {
-        output::line(&format!("  {name:<10} {}", tame(&value)));
+        output::line(&format!("  {name:<10} {}", sanitise(&value)));
     }
     for answer in &report.probes {
         let error = answer.error.as_deref().unwrap_or("passed");
-        output::line(&format!("  probe      {} {} ({} ms)", answer.at, tame(error), answer.took_ms));
+        output::line(&format!("  probe      {} {} ({} ms)", answer.at, sanitise(error), answer.took_ms));
     }
     output::line("\nlast lines of its log:");
-    report.last_lines.iter().for_each(|line| output::line(&format!("  {}", tame(line))));
+    report.last_lines.iter().for_each(|line| output::line(&format!("  {}", sanitise(line))));
 }
 
 fn facts(report: &Report) -> Vec<(&'static str, String)> {

@@ -1,4 +1,4 @@
-//! `launcher --detach`: starts the launcher in the background, waits until everything is up, and leaves it there.
+//! `launcher --detach`: starts the launcher in the background, and returns once everything is ready.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -16,14 +16,14 @@ use crate::supervisor::Snapshot;
 use crate::supervisor::control::{self, Request, Response};
 use crate::supervisor::status::State;
 
-/// The background process's standard error: empty, but for what goes wrong before its log begins, and for a panic.
+/// The background process's standard error: only errors before its log begins, and panics.
 const ERRORS: &str = "launcher.err";
-/// It is asked this often.
-const LOOK: Duration = Duration::from_millis(30);
-/// What is added to the time that a component may take to be ready.
+/// The polling interval.
+const POLL_INTERVAL: Duration = Duration::from_millis(30);
+/// Added to the time limit for components to become ready.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// Starts the background process, and returns once everything is up.
+/// Starts the background process, and returns once everything is ready.
 pub(super) fn detach(loaded: &Loaded, look: &[String]) -> Result<Exit, Failure> {
     let errors = loaded.directories.logs.join(ERRORS);
     let mut child = spawn(&errors)?;
@@ -43,17 +43,17 @@ pub(super) fn detach(loaded: &Loaded, look: &[String]) -> Result<Exit, Failure> 
             );
             return Err(Failure::new(Exit::Failure, what));
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// The same command line once more, with a mark that makes it the background process. It leaves our session by itself.
+/// Runs the same command line with a flag that marks the background process, which leaves our session itself.
 fn spawn(errors: &Path) -> Result<Child, Failure> {
     let stderr = kit::files::open(errors, OpenOptions::new().write(true).create(true).truncate(true))?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(std::env::args_os().skip(1).filter(|argument| argument != "--detach"));
     command.arg("--background").stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
-    // It finds out for itself what the umask of the operator's programs is.
+    // The background process determines the umask for programs itself.
     if let Some(umask) = UMASK.get() {
         kit::files::set_umask(*umask);
     }
@@ -62,13 +62,13 @@ fn spawn(errors: &Path) -> Result<Child, Failure> {
     Ok(child?)
 }
 
-/// Leaves the session of the terminal, so that its end is not ours. Called in the background process.
+/// Leaves the terminal's session, so that closing the terminal does not end this process. Called in the background process.
 pub(super) fn leave_session() {
-    // It fails only for the leader of a process group, who has nobody to leave.
+    // Fails only for the leader of a process group, which has no session to leave.
     let _ = rustix::process::setsid();
 }
 
-/// How it is, if it is ours that answers.
+/// The status, if our background process answers.
 fn ask(runtime: &Runtime, data: &Path, pid: u32) -> Option<Snapshot> {
     match runtime.block_on(control::request(data, &Request::Status)) {
         Ok(Response::Status { snapshot }) if snapshot.launcher_pid == pid => Some(snapshot),
@@ -76,7 +76,7 @@ fn ask(runtime: &Runtime, data: &Path, pid: u32) -> Option<Snapshot> {
     }
 }
 
-/// Nothing is under way any more.
+/// Whether no component is starting or stopping.
 fn is_settled(snapshot: &Snapshot) -> bool {
     let under_way =
         |state| matches!(state, State::Waiting | State::Starting | State::Running | State::Backoff);
@@ -93,7 +93,7 @@ fn show(snapshot: &Snapshot, look: &[String]) -> Exit {
     if failed { Exit::Failure } else { Exit::Fine }
 }
 
-/// It has ended: with its own words and its own exit code.
+/// The error of a background process that has ended: with its own output and exit code.
 fn ended(code: Option<i32>, errors: &Path) -> Failure {
     let said = std::fs::read_to_string(errors).unwrap_or_default();
     let said = said.trim().trim_start_matches("launcher: ");

@@ -1,10 +1,10 @@
-//! `launcher doctor`: is this machine fit to run us, and what is to be done where it is not?
+//! `launcher doctor`: checks this machine, and suggests what to fix.
 
 use kit::{Exit, Failure};
 
 use super::ask;
 use super::options::{Where, Without, small_runtime};
-use super::output::{self, Colour, paint, tame};
+use super::output::{self, Colour, paint, sanitise};
 use crate::doctor::{self, Finding, Verdict};
 
 /// Its arguments.
@@ -17,7 +17,7 @@ pub(super) struct Args {
     without: Without,
 }
 
-/// Looks at everything, and prints a line for each.
+/// Runs all checks, and prints a line for each.
 pub(super) fn doctor(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let loaded = place.load(&args.without)?;
     kit::context::install_tls();
@@ -42,8 +42,9 @@ fn lines(finding: &Finding, coloured: bool) -> Vec<String> {
     };
     let mut found = finding.found.lines();
     let first = found.next().unwrap_or_default();
-    let mut lines = vec![format!("{}  {:<12} {}", paint(word, colour, coloured), finding.check, tame(first))];
-    lines.extend(found.map(|line| format!("{:19}{}", "", tame(line))));
+    let mut lines =
+        vec![format!("{}  {:<12} {}", paint(word, colour, coloured), finding.check, sanitise(first))];
+    lines.extend(found.map(|line| format!("{:19}{}", "", sanitise(line))));
     if !finding.advice.is_empty() {
         lines.push(format!("{:19}→ {}", "", finding.advice));
     }

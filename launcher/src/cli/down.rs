@@ -1,4 +1,4 @@
-//! `launcher down`: stops everything, and waits until it is.
+//! `launcher down`: stops everything, and waits until it has stopped.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,12 +12,11 @@ use super::output;
 use super::waiting::Waiting;
 use crate::supervisor::control::{self, Request, Response};
 
-/// Longer than the grace of five components one after the other.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// A stop that takes no longer needs no explanation; after that it is told anew this often.
+/// Longer than the stop grace of five components in succession.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// A stop that is faster needs no explanation; after that the interval of updates.
 const NEWS: Duration = Duration::from_secs(1);
 
-/// Stops the running launcher.
 pub(super) fn down(place: &Where) -> Result<Exit, Failure> {
     ask_for(place, &Request::Down)?;
     let data = place.directories()?.data;
@@ -25,9 +24,9 @@ pub(super) fn down(place: &Where) -> Result<Exit, Failure> {
     let begin = Instant::now();
     let mut waiting = Waiting::default();
     while !runtime.block_on(control::wait_until_gone(&data, NEWS)) {
-        if begin.elapsed() > PATIENCE {
+        if begin.elapsed() > TIMEOUT {
             waiting.clear();
-            let what = format!("still stopping after {} s; see 'launcher status'", PATIENCE.as_secs());
+            let what = format!("still stopping after {} s; see 'launcher status'", TIMEOUT.as_secs());
             return Err(Failure::new(Exit::Failure, what));
         }
         tell(&runtime, &data, &mut waiting);
@@ -37,7 +36,7 @@ pub(super) fn down(place: &Where) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// It may be gone by now, and then there is nothing to tell.
+/// The launcher may have ended by now; then there is nothing to print.
 fn tell(runtime: &Runtime, data: &Path, waiting: &mut Waiting) {
     if let Ok(Response::Status { snapshot }) = runtime.block_on(control::request(data, &Request::Status)) {
         waiting.show(&snapshot.awaited);

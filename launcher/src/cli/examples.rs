@@ -1,6 +1,6 @@
-//! The examples at the end of each command's help, by command. What every command shares is listed once, in `launcher --help`.
+//! The examples at the end of each command's help. Options that all commands share are listed only in `launcher --help`.
 
-/// A command's path below `launcher`, and its examples: what to type, and what that does.
+/// A command's path below `launcher`, and its examples: the command line and its effect.
 const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("up", &[("up --no-openai --detach", "start without the bot, in the background")]),
     ("check", &[("check", "check the configuration"), ("check --deep", "also read the whole database file")]),
@@ -76,11 +76,11 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
 ];
 
-/// The options that every command takes.
+/// The options that every command has.
 const SHARED: [&str; 4] = ["config", "data", "logs", "set"];
 
-/// Lays out the help of the whole command line: shared options under a heading of their own in the main help and nowhere else, and
-/// each command's examples at the end of its help.
+/// Arranges the help: shared options under a heading of their own in the main help alone, and each command's examples at the end of its
+/// help.
 pub(super) fn lay_out(command: clap::Command) -> clap::Command {
     let command = command
         .mut_args(|arg| if is_shared(&arg) { arg.help_heading("Options for all commands") } else { arg });
@@ -163,7 +163,7 @@ mod tests {
             let command = path.split(' ').fold(&definition, |of, name| of.find_subcommand(name).unwrap());
             let help = command.clone().term_width(WIDTH).render_long_help().to_string();
             assert!(help.lines().all(|line| line.chars().count() <= WIDTH), "{help}");
-            // Options are wrapped where they are too long, with an indentation; an example would go on at the margin.
+            // Long options are wrapped with an indentation; an example would continue at the margin.
             for example in of(&path).lines() {
                 assert!(help.lines().any(|line| line == example), "it does not fit a line: {example}");
             }

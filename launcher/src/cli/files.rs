@@ -1,14 +1,14 @@
-//! How many files this process may have open.
+//! The limit of open files of this process and of the programs that it starts.
 
 use std::sync::OnceLock;
 
 use rustix::process::{Resource, getrlimit};
 
-/// The limit that this process was started with, if it has raised its own: the operator's programs get this one. Some go through all
-/// numbers up to it, and `select(2)` cannot take more than 1024.
+/// The limit with which this process was started, if it raised its own: other programs get this one. Some iterate over all numbers up to
+/// the limit, and `select(2)` supports only 1024.
 pub(super) static INHERITED: OnceLock<u64> = OnceLock::new();
 
-/// Raises our own limit as far as we may: the launcher has a handful of files open for each component.
+/// Raises our own limit to the maximum: the launcher has a few files open per component.
 pub(super) fn raise() {
     let limit = getrlimit(Resource::Nofile);
     if let Some(current) = limit.current.filter(|current| Some(*current) != limit.maximum) {

@@ -7,26 +7,26 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use super::output::{self, Colour, harmless, many, paint};
+use super::output::{self, Colour, many, paint, without_foreign_codes};
 use crate::supervisor::{Heard, Hearer, Tap, tap};
 
-/// The name under which the launcher itself speaks.
+/// The name before the launcher's own lines.
 const LAUNCHER: &str = "launcher";
-/// At the end the reader gets this long for the rest.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Time limit for the reader to read the rest when we end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The thread, and the way to it.
+/// The handle of the thread.
 pub(super) struct Foreground {
     tap: Tap,
     done: Receiver<()>,
 }
 
-/// Says something in the launcher's name, without ever waiting.
+/// Prints a line by the launcher, without waiting.
 #[derive(Clone)]
 pub(super) struct Voice(Option<(Tap, Arc<str>)>);
 
 impl Foreground {
-    /// Starts it; names as long as these are aligned.
+    /// Starts the thread; names up to this length are aligned.
     pub(super) fn start<'a>(names: impl Iterator<Item = &'a str>) -> std::io::Result<Self> {
         let (tap, hearer) = tap();
         let (finished, done) = sync_channel(1);
@@ -40,30 +40,30 @@ impl Foreground {
         Ok(Self { tap, done })
     }
 
-    /// For the supervisor.
+    /// The tap for the supervisor.
     pub(super) fn tap(&self) -> Tap {
         self.tap.clone()
     }
 
-    /// For what the launcher has to say.
+    /// The sender for the launcher's own lines.
     pub(super) fn voice(&self) -> Voice {
         Voice(Some((self.tap.clone(), Arc::from(LAUNCHER))))
     }
 
-    /// Writes what is left; false if the reader does not take it.
+    /// Writes what is left; returns `false` if the reader does not read it.
     pub(super) fn finish(self) -> bool {
         drop(self.tap);
-        self.done.recv_timeout(LAST_WORDS).is_ok()
+        self.done.recv_timeout(FLUSH_TIMEOUT).is_ok()
     }
 }
 
 impl Voice {
-    /// On standard output by itself.
+    /// Prints to standard output directly.
     pub(super) fn plain() -> Self {
         Self(None)
     }
 
-    /// Whether it speaks among the components.
+    /// Whether the launcher's lines are among the components'.
     pub(super) fn is_among_components(&self) -> bool {
         self.0.is_some()
     }
@@ -80,9 +80,9 @@ impl Voice {
 struct Printer {
     width: usize,
     coloured: bool,
-    /// On a terminal what others write must not steer it.
+    /// On a terminal, control characters of components are removed.
     is_terminal: bool,
-    /// In the order in which they were first heard, which gives them their colours.
+    /// In order of their first lines, which determines their colours.
     prefixes: Vec<(Arc<str>, String)>,
 }
 
@@ -91,7 +91,7 @@ impl Printer {
         Self { width, coloured, is_terminal, prefixes: Vec::new() }
     }
 
-    /// Until there is nothing more, or nobody reads.
+    /// Runs until there is nothing more, or the reader has closed the pipe.
     fn print_all(&mut self, hearer: &Hearer) {
         while let Some(heard) = hearer.hear() {
             let mut text = Vec::new();
@@ -122,7 +122,7 @@ impl Printer {
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             out.extend_from_slice(prefix.as_bytes());
             if self.is_terminal {
-                let _ = write!(out, "{}", harmless(&String::from_utf8_lossy(line)));
+                let _ = write!(out, "{}", without_foreign_codes(&String::from_utf8_lossy(line)));
             } else {
                 out.extend_from_slice(line);
             }

@@ -1,4 +1,4 @@
-//! `launcher guard`: the process by which nothing outlives a launcher that was killed. The launcher starts it; nobody else does.
+//! `launcher guard`: ends the processes of a launcher that was killed. Started by the launcher alone.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub(super) struct Args {
     group: Option<PathBuf>,
 }
 
-/// Waits for the end of standard input, and then ends what is left of the run.
+/// Waits for the end of standard input, and then ends the remaining processes of the run.
 pub(super) fn guard(args: &Args) -> Result<Exit, Failure> {
     small_runtime()?.block_on(supervisor::guard(args.run_id, args.group.as_deref()))?;
     Ok(Exit::Fine)

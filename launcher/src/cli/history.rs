@@ -1,4 +1,4 @@
-//! `launcher history`: what was said from this machine, read without a server.
+//! `launcher history`: this machine's message history, read without a server.
 
 use std::path::PathBuf;
 
@@ -39,7 +39,6 @@ enum Export {
     Txt,
 }
 
-/// Prints it.
 pub(super) fn history(place: &Where, args: Args) -> Result<Exit, Failure> {
     let directory = place.history(args.history)?.ok_or_else(|| {
         Failure::new(

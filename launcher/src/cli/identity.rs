@@ -1,4 +1,4 @@
-//! Becomes another user, before a program is run as that.
+//! Changes to another user before a program is executed.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::accounts::{self, Account};
 
-/// Whom a program is run as.
+/// The user and group that a program is run as.
 #[derive(Debug, clap::Args)]
 pub(super) struct Identity {
     /// The user, by name or number
@@ -23,9 +23,9 @@ pub(super) struct Identity {
     login: Vec<String>,
 }
 
-/// Becomes that user, in all groups that name it, for good.
+/// Changes user and groups of this process permanently.
 ///
-/// Users are those of threads for the kernel; of this process there is one, and `exec(2)` ends any other.
+/// For the kernel these are properties of threads; this process has one, and `exec(2)` ends any other.
 pub(super) fn take_on(identity: &Identity, command: &mut Command) -> Result<(), Failure> {
     if identity.user.is_none() && identity.group.is_none() {
         return Ok(());
@@ -49,7 +49,7 @@ pub(super) fn take_on(identity: &Identity, command: &mut Command) -> Result<(), 
 }
 
 fn become_other(uid: Uid, gid: Gid, account: Option<&Account>) -> rustix::io::Result<()> {
-    // So that what it writes to `/dev/stdout` comes to its log, too.
+    // So that writing to `/dev/stdout` reaches its log, too.
     for output in [rustix::stdio::stdout(), rustix::stdio::stderr()] {
         let _ = fchown(output, Some(uid), Some(gid));
     }

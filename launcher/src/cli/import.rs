@@ -1,4 +1,4 @@
-//! `launcher import legacy`: takes over what an older program left in the database.
+//! `launcher import legacy`: imports an older program's messages from the database.
 
 use kit::{Exit, Failure};
 use message_api::store::mongo::MongoStore;
@@ -20,7 +20,7 @@ enum What {
     Legacy,
 }
 
-/// Takes it over, while people write or not, and says how much it was.
+/// Imports while the store is in use, and prints the number of messages.
 pub(super) fn import(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let What::Legacy = args.what;
     let loaded = place.load(&Without::default())?;

@@ -1,4 +1,4 @@
-//! `launcher lan`: talks with people on the same network, by the lan-peer that runs on this machine.
+//! `launcher lan`: chats with users on the same network through this machine's lan-peer.
 
 mod doctor;
 mod failed;

@@ -9,11 +9,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::supervisor::logs::launcher_log::{Limits, OwnLog};
 
-/// Lines that may wait for the disk. The launcher writes a few a second at worst, so only a disk that stands still for hours
-/// makes it drop any; waiting instead would let that disk hold up the supervisor.
+/// Lines in the queue. The launcher writes a few per second at most, so only a disk that hangs for hours makes it drop any; waiting instead
+/// would block the supervisor.
 const WAITING_LINES: usize = 16_384;
 
-/// Begins the log, which nobody else may write to. What waits is written when the guard is dropped.
+/// Opens the log, which no other process may write to. Queued lines are written when the guard is dropped.
 pub(super) fn begin(logs: &Path, limits: Limits) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING_LINES)

@@ -1,4 +1,4 @@
-//! `launcher logs`: what the components said, in the order of time, and what they say.
+//! `launcher logs`: prints the components' logs in chronological order, and follows them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,23 +8,23 @@ use std::time::Duration;
 use kit::{Exit, Failure};
 
 use super::completions::ComponentName;
+use super::log_reader::{self, Reader};
 use super::options::Where;
 use super::output::{self, Colour, paint};
-use super::past::{self, Reader};
-use super::proof;
 use super::running;
 use super::tail::Follower;
 use super::timestamp;
+use super::verify_logs;
 use crate::supervisor::clock;
 use crate::supervisor::logs::names;
 
-/// How often files are looked at when they are followed; an eye sees no difference.
-const LOOK: Duration = Duration::from_millis(20);
-/// How many lines there are without being asked for a number or a time.
+/// The polling interval when following.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The default number of lines.
 const LINES: usize = 50;
-/// So many more lines are read to find the time of the first ones.
+/// Additional lines that are read to find the time of the first ones.
 const CONTEXT: usize = 50;
-/// So much is printed at once.
+/// The size of a write.
 const BATCH: usize = 64 * 1024;
 
 /// Its flags.
@@ -55,20 +55,20 @@ struct Line {
     text: Vec<u8>,
 }
 
-/// Prints the end of the logs, and follows them if so told.
+/// Prints the end of the logs, and follows them if requested.
 pub(super) fn logs(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let directory = running::logs(place)?;
     let wanted =
         if args.components.is_empty() { Vec::new() } else { running::expanded(place, &args.components) };
     if args.verify {
-        return proof::prove(&directory, &wanted);
+        return verify_logs::verify(&directory, &wanted);
     }
     let names = chosen(place, wanted, &known(&directory)?, &directory)?;
     let mut printer = Printer::new(&names);
     let mut logs = begin(&mut printer, &names, &directory, args)?;
     let mut open = printer.flush();
     while args.follow && open {
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
         if args.components.is_empty() {
             add_new(&mut logs, &mut printer, &directory)?;
         }
@@ -78,7 +78,7 @@ pub(super) fn logs(place: &Where, args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// The names of the logs there are; what was put aside (`NAME.….log`) is not among them.
+/// The names of existing logs, without rotated files (`NAME.….log`).
 fn known(directory: &Path) -> Result<Vec<String>, Failure> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -119,7 +119,7 @@ fn chosen(
     Ok(wanted)
 }
 
-/// Prints what is there, as much of it as is wanted.
+/// Prints the requested part of the existing lines.
 fn begin(
     printer: &mut Printer,
     names: &[String],
@@ -132,7 +132,7 @@ fn begin(
         None => last_lines(names, directory, count.unwrap_or(LINES))?,
     };
     if !args.follow {
-        // A prompt has no end; whoever follows sees it when it has stood for a while.
+        // A prompt has no newline; followers print it after a while.
         for (log, follower) in logs.iter_mut().enumerate() {
             last.extend(timed(log, follower.take_partial().into_iter().collect()));
         }
@@ -142,7 +142,7 @@ fn begin(
     Ok(logs)
 }
 
-/// The last lines of all together, or more, and who reads on.
+/// At least the last lines of all logs together, and the followers that continue.
 fn last_lines(
     names: &[String],
     directory: &Path,
@@ -151,14 +151,14 @@ fn last_lines(
     let mut followers = Vec::new();
     let mut lines = Vec::new();
     for name in names {
-        let (last, follower) = past::last(directory, name, count.saturating_add(CONTEXT))?;
+        let (last, follower) = log_reader::last(directory, name, count.saturating_add(CONTEXT))?;
         lines.push(in_written_order(timed(followers.len(), last)));
         followers.push(follower);
     }
     Ok((merged(lines, clock::rfc3339().as_bytes()).into(), followers))
 }
 
-/// Where the clock was set back, the lines before that have later times than those after: they count as written just before these.
+/// If the clock was set back, the lines before that have later times than those after it: they are sorted just before these.
 fn in_written_order(mut lines: Vec<Line>) -> Vec<Line> {
     for index in (1..lines.len()).rev() {
         let (before, after) = lines.split_at_mut(index);
@@ -171,8 +171,8 @@ fn in_written_order(mut lines: Vec<Line>) -> Vec<Line> {
     lines
 }
 
-/// All of them in the order of time. What is later than now was written before the clock was set back, and in a log that has said nothing
-/// since; it comes first, where others have.
+/// All lines in chronological order. Lines with a time in the future were written before the clock was set back, in a log without output
+/// since; they come first.
 fn merged(logs: Vec<Vec<Line>>, now: &[u8]) -> Vec<Line> {
     let mut lines: Vec<Line> = logs.into_iter().flatten().collect();
     let is_to_come = |line: &Line| line.time.as_slice() > now;
@@ -183,8 +183,8 @@ fn merged(logs: Vec<Vec<Line>>, now: &[u8]) -> Vec<Line> {
     lines
 }
 
-/// The last lines of what was said since a time, and who reads on; without a count all is printed at once. The logs are read side by
-/// side, so it may be as much as there is.
+/// The last lines since a time, and the followers that continue; without a count all are printed at once. The logs are merged while
+/// reading, because there may be any number of lines.
 fn since_then(
     printer: &mut Printer,
     names: &[String],
@@ -211,7 +211,7 @@ fn since_then(
     Ok((last, logs.into_iter().map(|log| log.reader.into_follower()).collect()))
 }
 
-/// One log of several that are read side by side: its next line, and that line's time.
+/// One of several logs being merged: its next line, and that line's time.
 struct Ahead {
     log: usize,
     reader: Reader,
@@ -226,7 +226,7 @@ impl Ahead {
         Ok(ahead)
     }
 
-    /// The next line, and goes on.
+    /// Returns the next line and advances.
     fn take(&mut self, since: &str) -> io::Result<Option<Line>> {
         let (log, time) = (self.log, self.time.clone());
         let line = self.next.take().map(|text| Line { time, log, text });
@@ -234,7 +234,7 @@ impl Ahead {
         Ok(line)
     }
 
-    /// To the next line that is not too old. As long as no line has a time, none is.
+    /// Skips lines that are too old. Lines before the first time are not skipped.
     fn advance(&mut self, since: &str) -> io::Result<()> {
         self.next = None;
         while let Some(text) = self.reader.next()? {
@@ -250,7 +250,7 @@ impl Ahead {
     }
 }
 
-/// A line without a time belongs to the one before it; the first ones to the one after them.
+/// A line without a time has that of the line before it; the first ones have that of the line after them.
 fn timed(log: usize, lines: Vec<Vec<u8>>) -> Vec<Line> {
     let mut last = lines.iter().find_map(|line| timestamp::leading(line)).unwrap_or_default().to_vec();
     let with_time = |text: Vec<u8>| {
@@ -271,7 +271,7 @@ fn poll(logs: &mut [Follower]) -> io::Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// A component that was started for the first time has a log that was not there before.
+/// A component started for the first time creates a new log.
 fn add_new(logs: &mut Vec<Follower>, printer: &mut Printer, directory: &Path) -> Result<(), Failure> {
     let names = known(directory)?;
     for name in &names {
@@ -283,7 +283,7 @@ fn add_new(logs: &mut Vec<Follower>, printer: &mut Printer, directory: &Path) ->
     Ok(())
 }
 
-/// With one log alone, its name on each line would say nothing.
+/// With a single log the name on each line is omitted.
 fn prefix(name: &str, index: usize, names: &[String]) -> String {
     if names.len() == 1 {
         return String::new();
@@ -293,11 +293,11 @@ fn prefix(name: &str, index: usize, names: &[String]) -> String {
     format!("{} ", paint(&format!("{name:<width$} |"), colour, output::is_coloured()))
 }
 
-/// Prints lines, many at once.
+/// Prints lines, buffered.
 struct Printer {
     prefixes: Vec<String>,
     out: Vec<u8>,
-    /// Somebody reads.
+    /// The pipe is open.
     open: bool,
 }
 
@@ -309,7 +309,7 @@ impl Printer {
 
     fn print(&mut self, line: &Line) {
         let text = String::from_utf8_lossy(&line.text);
-        let text = output::tame(&output::without_colour(text.trim_end_matches('\r')));
+        let text = output::sanitise(&output::without_colour(text.trim_end_matches('\r')));
         self.out.extend_from_slice(self.prefixes[line.log].as_bytes());
         self.out.extend_from_slice(text.as_bytes());
         self.out.push(b'\n');
@@ -318,7 +318,7 @@ impl Printer {
         }
     }
 
-    /// Whether somebody still reads.
+    /// Whether the pipe is still open.
     fn flush(&mut self) -> bool {
         self.open = self.open && (self.out.is_empty() || output::raw(&self.out));
         self.out.clear();

@@ -1,4 +1,4 @@
-//! `launcher man`: manual pages from the command line's own definition.
+//! `launcher man`: manual pages, generated from the definition of the command line.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub(super) struct Args {
     directory: Option<PathBuf>,
 }
 
-/// Prints the page, or writes all.
+/// Prints the main page, or writes all pages.
 pub(super) fn man(command: clap::Command, args: &Args) -> Result<Exit, Failure> {
     if let Some(directory) = &args.directory {
         let cannot = |error| {

@@ -1,4 +1,4 @@
-//! `launcher metrics`: the launcher's numbers, as Prometheus reads them.
+//! `launcher metrics`: the launcher's metrics in the Prometheus format.
 
 use kit::{Exit, Failure};
 
@@ -8,7 +8,6 @@ use super::output;
 use crate::metrics::exposition;
 use crate::supervisor::load::Meter;
 
-/// Prints them.
 pub(super) fn metrics(place: &Where) -> Result<Exit, Failure> {
     output::line(exposition(&measured(place, &mut Meter::default())?).trim_end());
     Ok(Exit::Fine)

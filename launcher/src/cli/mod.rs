@@ -1,4 +1,4 @@
-//! The command line: what can be asked of the launcher, one file a command.
+//! The command line, one file per command.
 
 mod api;
 mod ask;
@@ -20,9 +20,9 @@ mod guard;
 mod history;
 mod identity;
 mod import;
-mod itself;
 mod lan;
 mod launcher_log;
+mod log_reader;
 mod logs;
 mod man;
 mod metrics;
@@ -30,10 +30,9 @@ mod migrate;
 mod options;
 mod output;
 mod overview;
-mod past;
+mod own_services;
 mod planner;
 mod probe;
-mod proof;
 mod reload;
 mod report;
 mod restore;
@@ -53,6 +52,7 @@ mod trace;
 mod umask;
 mod up;
 mod users;
+mod verify_logs;
 mod waiting;
 mod watch;
 mod why;
@@ -141,13 +141,13 @@ enum Command {
     Shim(shim::Args),
 }
 
-/// Does what the command line says, and returns how it ended. What went wrong has been said by then.
+/// Runs the command line and returns the exit code. Errors have been printed by then.
 #[must_use]
 pub fn main() -> Code {
     let parsed = examples::lay_out(definition()).try_get_matches();
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => {
-            // What supervises goes on though nobody reads what it prints.
+            // The supervisor continues although nobody reads what it prints.
             let supervises = matches!(cli.command, None | Some(Command::Up(_)));
             match (dispatch(cli), output::lost().filter(|_| !supervises)) {
                 (Ok(Code::Own(Exit::Fine)), Some(error)) => {
@@ -163,7 +163,7 @@ pub fn main() -> Code {
         }
         Err(error) => {
             let asked_for = !error.use_stderr();
-            // A closed pipe (`launcher --help | head`) is nobody's fault.
+            // A closed pipe (`launcher --help | head`) is no error.
             let _ = error.print();
             if asked_for { Exit::Fine.into() } else { Exit::Usage.into() }
         }
@@ -178,7 +178,7 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
     }
     let first = cli.switches;
     match cli.command {
-        // What these make is for others to read or to run.
+        // The files that these create are for other users, too.
         Some(Command::Shim(_) | Command::Man(_) | Command::Completions(_)) => {}
         _ => _ = umask::UMASK.set(kit::files::set_private_umask()),
     }
@@ -218,12 +218,12 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
     exit.map(Code::Own)
 }
 
-/// The whole command line.
+/// The definition of the whole command line.
 fn definition() -> clap::Command {
     Cli::command().after_help(after_help())
 }
 
-/// The first flag before the command that the command has no use for.
+/// The first option before the command that the command does not support.
 fn misplaced(switches: &Switches, command: Option<&Command>) -> Option<&'static str> {
     let of_up = switches.of_up();
     match command {
@@ -233,7 +233,7 @@ fn misplaced(switches: &Switches, command: Option<&Command>) -> Option<&'static 
     }
 }
 
-/// Examples, and the exit codes from their one table.
+/// The examples, and the table of exit codes.
 fn after_help() -> String {
     use std::fmt::Write;
     let mut text = String::from(

@@ -1,4 +1,4 @@
-//! The flags that commands share.
+//! The options that commands share.
 
 use std::path::PathBuf;
 
@@ -62,7 +62,7 @@ pub(super) struct Without {
 }
 
 impl Switches {
-    /// A flag that only `up` has a use for, if one is set.
+    /// One of the set flags that only `up` supports, if any.
     pub(super) fn of_up(&self) -> Option<&'static str> {
         let exit_code = self.exit_code_from.as_ref().map(|_| "--exit-code-from");
         let foreground = self.foreground_logs.then_some("--foreground-logs");
@@ -82,7 +82,7 @@ impl Switches {
 }
 
 impl Without {
-    /// These and those.
+    /// Combines the options before and after the command.
     pub(super) fn or(&self, other: &Self) -> Self {
         Self {
             no_web: self.no_web || other.no_web,
@@ -92,17 +92,17 @@ impl Without {
         }
     }
 
-    /// A flag that is set, if one is.
+    /// One of the flags that are set, if any.
     pub(super) fn any(&self) -> Option<&'static str> {
         self.flags().first().copied().or_else(|| self.lan.then_some("--lan"))
     }
 
-    /// What the flags that add something stand for.
+    /// The settings of flags that add components.
     fn sets(&self) -> Option<String> {
         self.lan.then(|| "lan-peer.enabled=true".to_owned())
     }
 
-    /// The flags that leave something out.
+    /// The flags that remove components.
     fn flags(&self) -> Vec<&'static str> {
         let flags = [
             ("--no-web", self.no_web),
@@ -113,7 +113,7 @@ impl Without {
     }
 }
 
-/// A command's own arguments, and the flags that may stand before the command as well as after it.
+/// A command's own arguments, and the options that may be before the command as well as after it.
 ///
 /// Not clap's global flags: of those the last place wins, so `--set A=1 up --set B=2` would set only B.
 #[derive(Debug, Default, Args)]
@@ -124,17 +124,16 @@ pub(super) struct With<T: Args> {
     pub(super) args: T,
 }
 
-/// No arguments.
 #[derive(Debug, Args)]
 pub(super) struct Nothing {}
 
 impl Where {
-    /// Whether `--logs -` asks for the logs on standard output; then they are also where they are without it.
+    /// Whether `--logs -` requests the logs on standard output; their directory is then the default one.
     pub(super) fn take_standard_output(&mut self) -> bool {
         self.logs.take_if(|logs| logs.as_os_str() == "-").is_some()
     }
 
-    /// These, then those; where both say something, the latter counts.
+    /// Combines the options before and after the command; the latter take precedence.
     pub(super) fn then(self, later: Self) -> Self {
         Self {
             config: later.config.or(self.config),
@@ -144,7 +143,7 @@ impl Where {
         }
     }
 
-    /// What the configuration is asked for.
+    /// The request for loading the configuration.
     pub(super) fn request(&self, without: &Without) -> Request {
         Request {
             config: self.config.clone(),
@@ -155,13 +154,13 @@ impl Where {
         }
     }
 
-    /// The configuration.
+    /// Loads the configuration.
     pub(super) fn load(&self, without: &Without) -> Result<Loaded, Failure> {
         config::load(&self.request(without), &Environment::of_this_process()?).map_err(Mistakes::into_failure)
     }
 
-    /// Where `launcher chat` keeps what was said: as named, else in the user's state directory, whatever the working directory is, so
-    /// that one person has one history. `None` where the user has no home.
+    /// The directory of `launcher chat`'s history: the given one, or the user's state directory, independent of the working directory, so
+    /// that each user has one history. `None` if the user has no home directory.
     pub(super) fn history(&self, named: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
         let environment = Environment::of_this_process()?;
         Ok(match named {
@@ -170,14 +169,14 @@ impl Where {
         })
     }
 
-    /// The directories, whatever the configuration is.
+    /// The directories, even if the configuration is invalid.
     pub(super) fn directories(&self) -> Result<Directories, Failure> {
         config::directories(&self.request(&Without::default()), &Environment::of_this_process()?)
             .map_err(Mistakes::into_failure)
     }
 }
 
-/// A runtime for the commands that only ask something.
+/// A runtime for commands that only make requests.
 pub(super) fn small_runtime() -> Result<Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }

@@ -1,23 +1,23 @@
-//! What the operator reads: lines on standard output, complaints on standard error.
+//! The output for the operator: results on standard output, errors on standard error.
 //!
-//! Writing never ends a command: when nobody reads any more, there is nobody to tell. What could not be written otherwise, as where the
-//! disk is full, is remembered for the exit code ([`lost`]). Colour only on a terminal, and not with `NO_COLOR`. Names,
-//! errors and log lines are other people's texts: nothing in them steers the terminal, whoever forgot to [`tame`] them.
+//! Failing to write never ends a command: a closed pipe is no error, and any other error, such as a full disk, is remembered for the exit
+//! code ([`lost`]). Colours are used only on a terminal, and not with `NO_COLOR`. Names, errors and log lines come from others: their
+//! control characters never reach the terminal, even where a caller forgot to [`sanitise`] them.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 
 use protocol::sanitise;
 
-/// Why something could not be written, the first time.
+/// The first error while writing.
 static LOST: Mutex<Option<String>> = Mutex::new(None);
 
-/// Why something of the output is missing, if it is.
+/// Why part of the output is missing, if it is.
 pub(super) fn lost() -> Option<String> {
     LOST.lock().ok()?.clone()
 }
 
-/// Remembers an error; that nobody reads any more (`| head`) is none.
+/// Remembers an error, unless the reader has closed the pipe (`| head`).
 fn note(written: io::Result<()>) -> bool {
     if let Err(error) = &written
         && error.kind() != io::ErrorKind::BrokenPipe
@@ -28,25 +28,25 @@ fn note(written: io::Result<()>) -> bool {
     written.is_ok()
 }
 
-/// Writes a line for the operator.
+/// Prints a line.
 pub(super) fn line(text: &str) {
     let mut out = io::stdout().lock();
-    note(writeln!(out, "{}", harmless(text)).and_then(|()| out.flush()));
+    note(writeln!(out, "{}", without_foreign_codes(text)).and_then(|()| out.flush()));
 }
 
-/// Writes a value as JSON, for programs; what could steer a terminal that shows it stands there as an escape.
+/// Prints a value as JSON, for programs; control characters are escaped.
 pub(super) fn json(value: &impl serde::Serialize) {
     let text = serde_json::to_string_pretty(value).expect("what is shown can be written as JSON");
     line(&sanitise::json(&text));
 }
 
-/// Writes lines as they are; false when nobody reads any more.
+/// Prints lines unchanged; returns `false` once the reader has closed the pipe.
 pub(super) fn raw(bytes: &[u8]) -> bool {
     let mut out = io::stdout().lock();
     note(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
-/// Says what went wrong.
+/// Prints an error.
 pub(super) fn error(text: &str) {
     let _ = writeln!(io::stderr().lock(), "launcher: {}", sanitise::text(text));
 }
@@ -65,12 +65,12 @@ pub(super) enum Colour {
     Blue,
     Magenta,
     Cyan,
-    /// For what is secondary.
+    /// For secondary information.
     Grey,
 }
 
 impl Colour {
-    /// Colours that tell neighbours apart.
+    /// Colours that distinguish adjacent entries.
     pub(super) const DISTINCT: [Self; 5] = [Self::Cyan, Self::Yellow, Self::Green, Self::Magenta, Self::Blue];
 
     fn code(self) -> u8 {
@@ -86,26 +86,26 @@ impl Colour {
     }
 }
 
-/// The columns and rows of the terminal that standard output is, if it is one.
+/// The columns and rows of the terminal, if standard output is one.
 pub(super) fn terminal_size() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    // Some say nothing of themselves.
+    // Some terminals report a size of zero.
     let or = |value: u16, usual: usize| if value == 0 { usual } else { usize::from(value) };
     Some((or(size.ws_col, 80), or(size.ws_row, 24)))
 }
 
-/// Whether standard output is to be coloured.
+/// Whether to colour standard output.
 pub(super) fn is_coloured() -> bool {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     wanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb") && io::stdout().is_terminal()
 }
 
-/// A text in a colour, where there is colour.
+/// A text in a colour, if colours are used.
 pub(super) fn paint(text: &str, colour: Colour, coloured: bool) -> String {
     if coloured { format!("\x1b[{}m{text}\x1b[0m", colour.code()) } else { text.to_owned() }
 }
 
-/// Takes the sequences out by which a program colours its text and moves the cursor (ECMA-48).
+/// Removes escape sequences for colours and cursor movements (ECMA-48).
 pub(super) fn without_colour(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -117,16 +117,16 @@ pub(super) fn without_colour(text: &str) -> String {
     out + rest
 }
 
-/// Keeps a text of others on its line and from steering the terminal.
-pub(super) fn tame(text: &str) -> String {
+/// Removes line breaks and control characters from a text of others.
+pub(super) fn sanitise(text: &str) -> String {
     sanitise::mark(text).into_owned()
 }
 
-/// Colours that we write ourselves: those of [`paint`], their end, and black on white for a QR code.
+/// The colours that we write: those of [`paint`], their reset, and black on white for a QR code.
 const OWN_COLOURS: [&str; 9] = ["0", "31", "32", "33", "34", "35", "36", "90", "30;107"];
 
-/// Lines in which nothing but our own colours steers the terminal.
-pub(super) fn harmless(text: &str) -> String {
+/// Removes all control sequences except our own colours.
+pub(super) fn without_foreign_codes(text: &str) -> String {
     let mut pieces = text.split("\x1b[");
     let mut out = sanitise::text(pieces.next().unwrap_or_default()).into_owned();
     for piece in pieces {
@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn nothing_but_our_own_colours_reaches_the_terminal() {
         let painted = paint(HOSTILE, Colour::Red, true);
-        assert_eq!(harmless(&painted), "\x1b[31ma]0;owned2J8m31mbc\x1b[0m");
-        assert_eq!(harmless("a\n\tb"), "a\n\tb");
+        assert_eq!(without_foreign_codes(&painted), "\x1b[31ma]0;owned2J8m31mbc\x1b[0m");
+        assert_eq!(without_foreign_codes("a\n\tb"), "a\n\tb");
         for colour in [
             Colour::Red,
             Colour::Green,
@@ -160,15 +160,15 @@ mod tests {
             Colour::Grey,
         ] {
             let painted = paint("x", colour, true);
-            assert_eq!(harmless(&painted), painted);
+            assert_eq!(without_foreign_codes(&painted), painted);
         }
-        assert_eq!(harmless("\x1b[30;107m█\x1b[0m"), "\x1b[30;107m█\x1b[0m");
+        assert_eq!(without_foreign_codes("\x1b[30;107m█\x1b[0m"), "\x1b[30;107m█\x1b[0m");
     }
 
     #[test]
     fn a_text_of_others_is_one_line() {
         assert_eq!(
-            tame("one\nlauncher: all is well\u{2028}two"),
+            sanitise("one\nlauncher: all is well\u{2028}two"),
             "one\u{fffd}launcher: all is well\u{fffd}two"
         );
     }

@@ -1,27 +1,27 @@
-//! What `status` shows: a table that fits 80 columns, and below each component what there is to say of it. Pure.
+//! The output of `status`: a table that fits 80 columns, with a note below each component. Pure.
 
-use super::output::{Colour, paint, tame};
+use super::output::{Colour, paint, sanitise};
 use super::report::{self, duration, milliseconds, optional, remark, state};
 use super::table::{Cell, Table};
 use crate::supervisor::Snapshot;
 use crate::supervisor::status::Load;
 use crate::supervisor::status::{ComponentStatus, DependencyState, DependencyStatus, State};
 
-/// Where names end when there is little room; longer ones are cut.
+/// Longer names are cut on narrow terminals.
 const NAME_CHARS: usize = 14;
-/// A line that would be cut to fewer characters than this is not worth cutting.
+/// Lines are not cut below this width.
 const MIN_WIDTH: usize = 40;
 
-/// How it is shown.
+/// The style of the output.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
-    /// The columns of the terminal; none where lines may be of any length.
+    /// The columns of the terminal; `None` if lines may have any length.
     pub(super) width: Option<usize>,
-    /// Whether there is colour.
+    /// Whether colours are used.
     pub(super) coloured: bool,
 }
 
-/// The lines of the whole.
+/// All lines.
 pub(super) fn overview(snapshot: &Snapshot, style: Style) -> Vec<String> {
     let mut table = Table::headed(heading());
     for component in &snapshot.components {
@@ -44,7 +44,7 @@ pub(super) fn overview(snapshot: &Snapshot, style: Style) -> Vec<String> {
     lines
 }
 
-/// Whether all is well, and who is to blame where it is not.
+/// The overall health, and the components that are not healthy.
 pub(super) fn health(snapshot: &Snapshot, style: Style) -> String {
     if snapshot.is_healthy() {
         return paint("healthy", Colour::Green, style.coloured);
@@ -63,7 +63,7 @@ pub(super) fn heading() -> Vec<Cell> {
     left.into_iter().chain(right).collect()
 }
 
-/// A component's row of the table.
+/// A component's row.
 pub(super) fn row(component: &ComponentStatus, style: Style) -> Vec<Cell> {
     let name = match style.width {
         Some(_) => cut(&component.name, NAME_CHARS),
@@ -83,12 +83,12 @@ pub(super) fn row(component: &ComponentStatus, style: Style) -> Vec<Cell> {
     ]
 }
 
-/// Why it is as it is, or else where it is and what it says of itself.
+/// The reason of its state, or else its address and its own status.
 pub(super) fn note(component: &ComponentStatus) -> String {
     let remark = remark(component);
     let mut parts = Vec::new();
     if component.pid.is_some() {
-        parts.extend(component.address.as_deref().map(tame));
+        parts.extend(component.address.as_deref().map(sanitise));
     }
     if !remark.is_empty() {
         parts.push(remark);
@@ -99,11 +99,11 @@ pub(super) fn note(component: &ComponentStatus) -> String {
     parts.extend(component.schedule.as_ref().map(report::schedule));
     // What is not as it was asked for; all of them are in `why`.
     let weak = component.limits.iter().filter(|limit| limit.remark.is_some());
-    parts.extend(weak.map(|limit| tame(&limit.to_string())));
+    parts.extend(weak.map(|limit| sanitise(&limit.to_string())));
     if component.state == State::Ready
         && let Some(error) = &component.last_error
     {
-        parts.push(format!("last exit: {}", tame(error)));
+        parts.push(format!("last exit: {}", sanitise(error)));
     }
     parts.join("; ")
 }
@@ -125,13 +125,13 @@ fn dependency_lines(dependency: &DependencyStatus, style: Style) -> Vec<String> 
     ]);
     let mut lines = table.lines(style.coloured);
     if let Some(reason) = &dependency.reason {
-        let notes = wrap(&tame(reason), style).into_iter();
+        let notes = wrap(&sanitise(reason), style).into_iter();
         lines.extend(notes.map(|line| paint(&line, Colour::Red, style.coloured)));
     }
     lines
 }
 
-/// The launcher itself.
+/// The line about the launcher.
 pub(super) fn footer(snapshot: &Snapshot) -> String {
     let ending = if snapshot.stopping { ", stopping" } else { "" };
     let load = snapshot.load.map(|Load { cpu_percent, memory_bytes, .. }| {
@@ -141,7 +141,7 @@ pub(super) fn footer(snapshot: &Snapshot) -> String {
     format!("launcher pid {}, since {}{load}{ending}", snapshot.launcher_pid, snapshot.started_at)
 }
 
-/// A text in indented lines that fit, broken between words.
+/// Wraps a text into indented lines.
 fn wrap(text: &str, style: Style) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
@@ -161,7 +161,7 @@ fn wrap(text: &str, style: Style) -> Vec<String> {
     lines.into_iter().map(|line| format!("  {line}")).collect()
 }
 
-/// At most so many characters, with a sign where some are missing.
+/// Cuts a text to this many characters, with a mark where it was cut.
 pub(super) fn cut(text: &str, chars: usize) -> String {
     if text.chars().count() <= chars {
         return text.to_owned();
@@ -169,12 +169,12 @@ pub(super) fn cut(text: &str, chars: usize) -> String {
     text.chars().take(chars.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Of one processor.
+/// As a share of one processor.
 pub(super) fn percent(share: f64) -> String {
     if share < 100.0 { format!("{share:.1}%") } else { format!("{share:.0}%") }
 }
 
-/// In millions of bytes, or billions.
+/// In MB, or in GB.
 #[expect(clippy::cast_precision_loss, reason = "for people to read")]
 pub(super) fn megabytes(bytes: u64) -> String {
     let megabytes = bytes as f64 / 1e6;

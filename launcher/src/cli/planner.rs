@@ -1,4 +1,4 @@
-//! Makes plans of the configuration as it is: at the start, when asked to reload, and when the files change.
+//! Makes plans from the current configuration: at the start, on request, and when files change.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::config::{self, Environment, Loaded, Request};
 use crate::preflight::{mongodb, ports};
 use crate::supervisor::{ComponentSpec, Consent, EndsAll, External, Launch, Plan, Probe, RestartWhen};
 
-/// The configuration as a thing to watch; its name in `status`.
+/// The name of the configuration among the dependencies in `status`.
 const CONFIG: &str = "config";
 
 /// Makes the plans of one run of the launcher.
@@ -23,33 +23,33 @@ pub(super) struct Planner {
     request: Request,
     environment: Environment,
     process: Process,
-    /// The component whose end is the end of all.
+    /// The component whose end stops everything.
     ends_all: Option<String>,
     state: Mutex<State>,
-    /// What is wrong with the files as they are, while the settings of before stay in force.
+    /// The mistakes in the current files, while the previous settings remain in effect.
     problem: Arc<Mutex<Option<String>>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Addresses that a plan of ours listens on; that they are taken is no wonder.
+    /// Addresses that a plan of ours listens on, and that are therefore expected to be in use.
     ours: Vec<SocketAddr>,
     /// The watched MongoDB with its URL: one client for the whole run.
     mongodb: Option<(String, External)>,
-    /// The files of the configuration in force.
+    /// The files of the configuration in effect.
     in_force: Files,
-    /// Those of the configuration read last.
+    /// The files of the configuration read last.
     read: Files,
 }
 
 /// The files of a configuration.
 #[derive(Debug, Clone, Default)]
 struct Files {
-    /// All of them, whether they are there or not.
+    /// All files, whether they exist or not.
     named: Vec<PathBuf>,
-    /// Those that say anything.
+    /// Those that are not empty.
     full: Vec<PathBuf>,
-    /// Those that a key of the configuration names.
+    /// Those named by a key of the configuration.
     by_key: Vec<PathBuf>,
 }
 
@@ -66,15 +66,15 @@ impl Planner {
         }
     }
 
-    /// The end of this component is the end of all.
+    /// Sets the component whose end stops everything.
     pub(super) fn exit_code_from(self, component: Option<&str>) -> Self {
         Self { ends_all: component.map(str::to_owned), ..self }
     }
 
-    /// The plan of a configuration whose ports were tried already.
+    /// The plan of a configuration whose ports were checked already.
     ///
     /// # Errors
-    /// When the component whose end is to be the end of all does not run.
+    /// If the component whose end would stop everything is not started.
     pub(super) fn first(&self, loaded: &Loaded) -> Result<Plan, Failure> {
         self.remember_addresses(loaded);
         let files = Files::of(loaded);
@@ -95,24 +95,24 @@ impl Planner {
         }
     }
 
-    /// What was read last is in force.
+    /// The configuration read last has been applied.
     pub(super) fn is_in_force(&self) {
         let mut state = lock(&self.state);
         state.in_force = state.read.clone();
         *lock(&self.problem) = None;
     }
 
-    /// The files whose change is a change of the configuration in force.
+    /// The files to watch for changes of the configuration in effect.
     pub(super) fn watched(&self) -> Vec<PathBuf> {
         lock(&self.state).in_force.named.clone()
     }
 
-    /// A plan was not put in force, for this reason.
+    /// A plan was rejected for this reason.
     pub(super) fn refused(&self, reason: &str) {
         *lock(&self.problem) = Some(reason.to_owned());
     }
 
-    /// Reads the configuration again. What is wrong with it is remembered for `status`, and nothing changes.
+    /// Reads the configuration again. If it is invalid, the mistakes are kept for `status`, and nothing changes.
     pub(super) fn again(&self, consent: Consent) -> Result<Plan, String> {
         let loaded = self.load_again(consent).inspect_err(|problem| self.refused(problem))?;
         Ok(self.plan(&loaded))
@@ -137,8 +137,8 @@ impl Planner {
         Ok(loaded)
     }
 
-    /// A file that says nothing any more was most likely caught while it is written; taken at its word, it moves a running chat to
-    /// the default store and ports. An `env-file` that is no longer named is another matter.
+    /// A file that has become empty was probably read while it is being written; applied, it would move a running chat to the default store
+    /// and ports. An `env-file` that is no longer named is no such case.
     fn find_emptied(&self, read: &Files) -> Result<(), String> {
         let in_force = &lock(&self.state).in_force;
         let is_dropped = |file: &PathBuf| in_force.by_key.contains(file) && !read.named.contains(file);
@@ -165,7 +165,7 @@ impl Planner {
         let mut plan = catalog::plan(loaded, &self.process, dependencies.collect());
         if let Some(spec) = plan.components.iter_mut().find(|spec| Some(&spec.name) == self.ends_all.as_ref())
         {
-            // Whoever waits for its exit code does not want to see it come back.
+            // A component whose exit code is awaited must not be restarted.
             spec.restart.when = RestartWhen::Never;
             spec.ends_all = EndsAll::Ended;
         }
@@ -182,7 +182,7 @@ impl Planner {
         state.mongodb.as_ref().map(|(_, external)| external.clone())
     }
 
-    /// The configuration on disk, so that a mistake in it shows in `status`.
+    /// The configuration on disk as a dependency, so that its mistakes are shown in `status`.
     fn config(&self) -> External {
         let problem = Arc::clone(&self.problem);
         let check = move || {
@@ -208,12 +208,12 @@ impl Files {
     }
 }
 
-/// What is behind these locks is whole even if a thread that held one has panicked.
+/// The data remains consistent even if a thread panicked while holding the lock.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// This process, as its plans need it.
+/// This process, as plans need it.
 pub(super) fn process(token: Secret) -> Result<Process, Failure> {
     let names = std::env::vars_os().map(|(name, _)| name);
     Ok(Process {

@@ -1,4 +1,4 @@
-//! `launcher probe`: does a message come back?
+//! `launcher probe`: tests whether a message is delivered.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ pub(super) struct Args {
     timeout: Duration,
 }
 
-/// Sends the message, and waits for it. Whatever is wrong, it is one sentence and exit code 1.
+/// Sends a message to itself and waits for it. Any failure is one sentence and exit code 1.
 pub(super) fn probe(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let failed = |what: String| Failure::new(Exit::Failure, what);
     let token =

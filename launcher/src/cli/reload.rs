@@ -1,4 +1,4 @@
-//! `launcher reload`: puts the configuration as it is now into force, or says what that would do.
+//! `launcher reload`: applies the changed configuration, or shows what that would change.
 
 use kit::{Exit, Failure};
 
@@ -18,7 +18,7 @@ pub(super) struct Args {
     yes: bool,
 }
 
-/// Reloads, and prints what that does.
+/// Reloads, and prints the changes.
 pub(super) fn reload(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let summary = match ask_for(place, &Request::Reload { plan_only: args.plan, yes: args.yes })? {
         Response::Reload { summary } => summary,

@@ -1,12 +1,12 @@
-//! How everything is, in words: the table of `up`, and what all views of the state have in common.
+//! Texts for the state: the table of `up`, and what all views share.
 
 use crate::supervisor::Snapshot;
 use crate::supervisor::status::{ComponentStatus, LivenessStatus, ScheduleStatus, State};
 
-use super::output::{Colour, tame};
+use super::output::{Colour, sanitise};
 use super::table::{Cell, Table};
 
-/// The short table when everything has come up.
+/// The short table once everything is ready.
 pub(super) fn started(snapshot: &Snapshot) -> Table {
     let mut table = Table::new(&["COMPONENT", "STATE", "ADDRESS", "PID", "READY IN", ""]);
     for component in &snapshot.components {
@@ -43,17 +43,20 @@ pub(super) fn state(state: State) -> Cell {
     }
 }
 
-/// What there is to say beyond the state: why, or else what it says of itself; and what its log lacks.
+/// A note on the state: the reason, or the component's own status; and what is missing in its log.
 pub(super) fn remark(component: &ComponentStatus) -> String {
     let quiet = component.state == State::Ready;
     let said = component.reason.as_ref().or(component.status_text.as_ref().filter(|_| quiet));
-    let mut remark = said.map(|text| tame(text)).unwrap_or_default();
+    let mut remark = said.map(|text| sanitise(text)).unwrap_or_default();
     if matches!(component.state, State::Backoff | State::Failed)
         && let Some(error) = &component.last_error
         && !remark.contains(error.as_str())
     {
-        remark =
-            [remark, tame(error)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+        remark = [remark, sanitise(error)]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("; ");
     }
     if component.log.dropped_lines > 0 {
         remark.push_str(&format!(" ({} log lines lost)", component.log.dropped_lines));
@@ -61,13 +64,15 @@ pub(super) fn remark(component: &ComponentStatus) -> String {
     remark
 }
 
-/// How it answered its liveness probe last.
+/// The last result of its liveness probe.
 pub(super) fn liveness(liveness: &LivenessStatus) -> String {
     let LivenessStatus { remark, error, took_ms, age_s, failures_in_a_row, failures: _ } = liveness;
     let when = format!("in {}, {} ago", milliseconds(*took_ms), duration(*age_s));
     match (error, remark) {
-        (Some(error), _) => format!("probe failed {when} ({failures_in_a_row} in a row): {}", tame(error)),
-        (None, Some(remark)) => format!("probe answered {when}: {}", tame(remark)),
+        (Some(error), _) => {
+            format!("probe failed {when} ({failures_in_a_row} in a row): {}", sanitise(error))
+        }
+        (None, Some(remark)) => format!("probe answered {when}: {}", sanitise(remark)),
         (None, None) => format!("probe passed {when}"),
     }
 }
@@ -79,7 +84,9 @@ pub(super) fn schedule(schedule: &ScheduleStatus) -> String {
     let mut parts = vec![format!("{expression}{zone}")];
     parts.extend(next_run.as_ref().map(|next| format!("next run {next}")));
     parts.extend(last_run.as_ref().map(|run| match (&run.ended_at, &run.result) {
-        (Some(ended), Some(result)) => format!("last run {} to {ended}: {}", run.started_at, tame(result)),
+        (Some(ended), Some(result)) => {
+            format!("last run {} to {ended}: {}", run.started_at, sanitise(result))
+        }
         _ => format!("running since {}", run.started_at),
     }));
     if *queued {
@@ -96,7 +103,7 @@ pub(super) fn optional(value: Option<u32>) -> String {
     value.map_or("-".to_owned(), |value| value.to_string())
 }
 
-/// A duration for a glance: the two largest units.
+/// A duration in its two largest units.
 pub(super) fn duration(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {

@@ -1,4 +1,4 @@
-//! `launcher restore`: makes the store what a backup holds, while everything runs.
+//! `launcher restore`: replaces the content of the store with that of a backup, while everything runs.
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub(super) struct Args {
     yes: bool,
 }
 
-/// The message API reads the file, which must be complete; until the very end nothing has changed.
+/// The message API reads the file, which must be complete; nothing changes before it was read to its end.
 pub(super) fn restore(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let api = Api::of_running(place)?;
     let file = args.file.canonicalize().map_err(|error| {
@@ -41,7 +41,7 @@ pub(super) fn restore(place: &Where, args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// Says what would come in the place of everything, and asks; only who sits at a terminal can answer.
+/// Shows what will be replaced, and asks for confirmation, which requires a terminal.
 fn confirmed(file: &std::path::Path) -> Result<bool, Failure> {
     let totals = archive::verify(file).map_err(|error| {
         let error = kit::failure::chain(&error);

@@ -1,4 +1,4 @@
-//! `launcher retention`: how many messages are too old to be kept, and deleting them.
+//! `launcher retention`: counts expired messages, and deletes them on request.
 
 use kit::{Exit, Failure};
 use protocol::api::{Retention, RetentionRequest};
@@ -15,7 +15,7 @@ pub(super) struct Args {
     yes: bool,
 }
 
-/// The message API counts, and deletes.
+/// The message API counts and deletes.
 pub(super) fn retention(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let api = Api::of_running(place)?;
     let asked = small_runtime()?.block_on(api.client.call(&RetentionRequest { confirmed: args.yes }));

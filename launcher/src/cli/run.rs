@@ -1,4 +1,4 @@
-//! `launcher run`: one component in the foreground. This is also what the supervisor starts.
+//! `launcher run`: runs one component in the foreground. The supervisor starts components with it.
 
 use std::path::{Path, PathBuf};
 
@@ -21,11 +21,11 @@ pub(super) struct Args {
     component: String,
 }
 
-/// Runs a component until INT, TERM, or the end of the launcher that started it.
+/// Runs a component until INT, TERM, or the end of its launcher.
 pub(super) fn run(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let component = catalog::component(&args.component).ok_or_else(|| unknown(&args.component))?;
     kit::listen::inherit();
-    // From the main thread: the parent-death signal belongs to the thread, and this one stays.
+    // On the main thread: the parent-death signal depends on the thread, which must not end.
     let shutdown = CancellationToken::new();
     kit::lifeline::hold(&shutdown);
     kit::log::to_stderr(protocol::sanitise::line);
@@ -47,7 +47,7 @@ pub(super) fn run(place: &Where, args: &Args) -> Result<Exit, Failure> {
     });
     match result {
         Ok(()) => Ok(Exit::Fine),
-        // Our standard error is a log then: one line, with its time.
+        // Standard error is a log then, so the error is one line with its time.
         Err(failure) if is_supervised() => {
             tracing::error!("{failure}");
             Ok(failure.exit())
@@ -65,14 +65,14 @@ fn unknown(name: &str) -> Failure {
     Failure::new(Exit::Usage, format!("unknown component '{name}'; available: {}", names.join(", ")))
 }
 
-/// The settings that the launcher hands over, or those of the configuration.
+/// The settings that the launcher passes, or else those of the configuration.
 fn surroundings(place: &Where) -> Result<(Settings, Option<Secret>, PathBuf), Failure> {
     if let Ok(text) = std::env::var(EFFECTIVE_CONFIG) {
         let settings = serde_json::from_str(&text).map_err(|error| {
             Failure::new(Exit::Config, format!("{EFFECTIVE_CONFIG} is malformed: {error}"))
         })?;
         let key = std::env::var(OPENAI_API_KEY).ok().filter(|key| !key.is_empty()).map(Secret::new);
-        // The launcher always names it; looking for the rest might ask for a home that a service has not.
+        // The launcher always passes it; determining the others may require a home directory, which a service may not have.
         let data = place.data.clone().map_or_else(|| place.directories().map(|found| found.data), Ok)?;
         return Ok((settings, key, data));
     }

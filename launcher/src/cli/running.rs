@@ -1,5 +1,5 @@
-//! What the running launcher knows better than the configuration, which may have other values for this command than it had for
-//! that one. Where none runs, the configuration is all there is.
+//! What the running launcher reports, which may differ from the configuration that this command reads. Without a running launcher the
+//! configuration is used.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::supervisor::Snapshot;
 use crate::supervisor::status::State;
 
-/// The directory of the logs: the one named on the command line, or the running launcher's, or the configured one.
+/// The log directory: the one on the command line, or the running launcher's, or the configured one.
 pub(super) fn logs(place: &Where) -> Result<PathBuf, Failure> {
     match (&place.logs, ask(place)) {
         (None, Ok(snapshot)) => Ok(snapshot.logs),
@@ -21,7 +21,7 @@ pub(super) fn logs(place: &Where) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Whether there is a component of this name, by the running launcher or by the configuration.
+/// Whether a component of this name exists, in the running launcher or in the configuration.
 pub(super) fn is_component(place: &Where, name: &str) -> bool {
     let is_configured = || {
         let loaded = place.load(&Without::default()).ok();
@@ -53,18 +53,18 @@ pub(super) fn chat_server(place: &Where) -> Result<SocketAddr, Failure> {
     found_or(place, "chat-server", catalog::chat_address)
 }
 
-/// Where the message API can be reached.
+/// The address of the message API.
 pub(super) fn message_api(place: &Where) -> Result<SocketAddr, Failure> {
     found_or(place, "message-api", |settings| kit::listen::reachable(settings.message_api.listen))
 }
 
-/// Where the lan-peer can be reached.
+/// The address of the lan-peer.
 pub(super) fn lan_peer(place: &Where) -> Result<SocketAddr, Failure> {
     found_or(place, "lan-peer", |settings| settings.lan_peer.listen)
 }
 
-/// The address of a component that the running launcher started. The configuration is read only where there is none: it may be another one
-/// here than there, or broken.
+/// The address of a component of the running launcher. The configuration is read only without one: it may differ from the launcher's, or be
+/// invalid.
 fn found_or(
     place: &Where,
     component: &str,

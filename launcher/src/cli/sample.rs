@@ -1,4 +1,4 @@
-//! A state of everything, as the tests of its views need it.
+//! A sample state for tests of its views.
 
 use uuid::Uuid;
 
@@ -55,7 +55,7 @@ pub(crate) fn snapshot() -> Snapshot {
     }
 }
 
-/// A component that nothing is known of.
+/// A component without any details.
 pub(crate) fn component(name: &str, state: State) -> ComponentStatus {
     ComponentStatus {
         name: name.to_owned(),

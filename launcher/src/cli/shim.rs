@@ -1,5 +1,5 @@
-//! `launcher shim`: becomes a program of the operator's, after it has tied the process to the launcher, which that program would
-//! not do by itself. The supervisor starts external commands through it.
+//! `launcher shim`: ties the process to the launcher and then executes another program, which would not do so by itself. The supervisor
+//! starts programs through it.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -27,7 +27,7 @@ pub(super) struct Args {
     command: Vec<OsString>,
 }
 
-/// Returns only when the program cannot be run.
+/// Returns only if the program cannot be executed.
 pub(super) fn shim(args: &Args) -> Result<Exit, Failure> {
     if !kit::lifeline::tie() {
         return Ok(Exit::Fine);
@@ -37,16 +37,16 @@ pub(super) fn shim(args: &Args) -> Result<Exit, Failure> {
     }
     if let Some(files) = args.open_files {
         let limit = Rlimit { current: Some(files), ..getrlimit(Resource::Nofile) };
-        // A limit that cannot be lowered is none to run without the program for.
+        // The program is run even if the limit cannot be lowered.
         let _ = setrlimit(Resource::Nofile, limit);
     }
     let (program, arguments) = args.command.split_first().expect("the command line asks for a program");
     let mut command = Command::new(program);
-    // Both may need what another user may not do.
+    // Both may require rights that another user lacks.
     join_control_group(&mut command);
     set_limits(&mut command).map_err(|what| Failure::new(Exit::Config, what))?;
     identity::take_on(&args.identity, &mut command)?;
-    // Whoever becomes another user loses the parent-death signal, `prctl(2)`.
+    // Changing the user clears the parent-death signal, `prctl(2)`.
     if !kit::lifeline::tie() {
         return Ok(Exit::Fine);
     }

@@ -1,4 +1,4 @@
-//! `launcher status`: how everything is. Its exit code says whether all is well (0), something is not (1), or none can be asked (2).
+//! `launcher status`: the state of all components. The exit code is 0 if all is well, 1 if something is not, 2 if no launcher answers.
 
 use kit::{Exit, Failure};
 
@@ -19,7 +19,7 @@ pub(super) struct Args {
     watch: bool,
 }
 
-/// Prints how everything is.
+/// Prints the state.
 pub(super) fn status(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let mut meter = Meter::default();
     if args.watch {

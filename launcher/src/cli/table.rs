@@ -1,14 +1,14 @@
-//! Aligned columns.
+//! Tables with aligned columns.
 
-use super::output::{Colour, paint, tame};
+use super::output::{Colour, paint, sanitise};
 
-/// Rows under a heading; columns are as wide as their widest cell.
+/// Rows below a heading; a column is as wide as its widest cell.
 #[derive(Debug)]
 pub(super) struct Table {
     rows: Vec<Vec<Cell>>,
 }
 
-/// A cell: its text without what steers a terminal, and what colour it has where there is colour.
+/// A cell: sanitised text with an optional colour.
 #[derive(Debug, Clone)]
 pub(super) struct Cell {
     text: String,
@@ -19,39 +19,38 @@ pub(super) struct Cell {
 impl Cell {
     /// A text without colour.
     pub(super) fn plain(text: impl Into<String>) -> Self {
-        Self { text: tame(&text.into()), colour: None, to_the_right: false }
+        Self { text: sanitise(&text.into()), colour: None, to_the_right: false }
     }
 
-    /// A text with a colour.
+    /// A text in a colour.
     pub(super) fn coloured(text: impl Into<String>, colour: Colour) -> Self {
-        Self { text: tame(&text.into()), colour: Some(colour), to_the_right: false }
+        Self { text: sanitise(&text.into()), colour: Some(colour), to_the_right: false }
     }
 
-    /// A number, at the right edge of its column.
+    /// A number, aligned to the right.
     pub(super) fn number(text: impl Into<String>) -> Self {
-        Self { text: tame(&text.into()), colour: None, to_the_right: true }
+        Self { text: sanitise(&text.into()), colour: None, to_the_right: true }
     }
 }
 
 impl Cell {
-    /// What it says.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// Its colour where there is colour.
+    /// The colour, if colours are used.
     pub(super) fn colour(&self) -> Option<Colour> {
         self.colour
     }
 
-    /// Whether it is at the right edge of its column.
+    /// Whether it is aligned to the right.
     pub(super) fn is_number(&self) -> bool {
         self.to_the_right
     }
 }
 
 impl Table {
-    /// A table with a heading.
+    /// A table with this heading.
     pub(super) fn new(heading: &[&str]) -> Self {
         Self { rows: vec![heading.iter().map(|text| Cell::plain(*text)).collect()] }
     }
@@ -61,12 +60,11 @@ impl Table {
         Self { rows: vec![heading] }
     }
 
-    /// Adds a row.
     pub(super) fn row(&mut self, cells: Vec<Cell>) {
         self.rows.push(cells);
     }
 
-    /// Its lines, without spaces at their ends.
+    /// The lines, without trailing spaces.
     pub(super) fn lines(&self, coloured: bool) -> Vec<String> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column| {

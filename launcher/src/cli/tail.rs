@@ -1,24 +1,24 @@
-//! The end of a log, and what is written to it afterwards, across rotation.
+//! Reads the end of a log and follows it across rotations.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::supervisor::logs::names::{self, Aside, Form};
+use crate::supervisor::logs::names::{self, Form, RotatedFile};
 use crate::supervisor::logs::verify::open;
 
-/// The end is looked for in steps of this size.
+/// The end is searched in blocks of this size.
 const BLOCK: u64 = 64 * 1024;
-/// More of the end than this is not kept, however few lines it holds.
+/// The maximum size of the end that is kept, however few lines it contains.
 const MAX_END: u64 = 16 << 20;
-/// A line longer than this is shown in parts.
+/// Longer lines are shown in parts.
 pub(super) const MAX_LINE: usize = 1 << 20;
 
-/// A line that has no end and has not grown for so many looks, about a second, is shown as far as it goes: it may be a prompt.
-const RESTING: u32 = 50;
+/// A line without a newline that has not grown for this many polls, about a second, is shown: it may be a prompt.
+const MAX_IDLE_POLLS: u32 = 50;
 
-/// The last lines of a file, without their ends, and what there is of one that has none. A file that is not there has none.
+/// The last lines of a file, without their newlines, and an incomplete line at the end. A missing file has none.
 pub(super) fn last_lines(path: &Path, count: usize) -> io::Result<Vec<Vec<u8>>> {
     match File::open(path) {
         Ok(mut file) => {
@@ -34,23 +34,23 @@ pub(super) fn last_lines(path: &Path, count: usize) -> io::Result<Vec<Vec<u8>>> 
     }
 }
 
-/// Reads on where the end was.
+/// Follows a log.
 #[derive(Debug)]
 pub(super) struct Follower {
     directory: PathBuf,
     component: String,
     path: PathBuf,
     file: Option<File>,
-    /// The number of the last file that was put aside before ours was begun.
+    /// The number of the last file that was rotated before ours began.
     seen: u64,
-    /// Bytes after the last line's end.
+    /// Bytes after the last newline.
     partial: Vec<u8>,
-    /// How often they were found to be as many as before.
-    rested: u32,
+    /// The number of polls in which they have not grown.
+    idle_polls: u32,
 }
 
 impl Follower {
-    /// The last lines of the file that is written, and what follows them.
+    /// The last lines of the current file, and the follower that continues after them.
     pub(super) fn open(directory: &Path, component: &str, count: usize) -> io::Result<(Vec<Vec<u8>>, Self)> {
         let mut follower = Self::begin(directory, component)?;
         let Some(file) = &mut follower.file else { return Ok((Vec::new(), follower)) };
@@ -59,24 +59,24 @@ impl Follower {
         Ok((lines, follower))
     }
 
-    /// What follows what is read from the file given, which shares its place with the follower.
+    /// A follower that starts where the returned file is; the two share its position.
     pub(super) fn from_start(directory: &Path, component: &str) -> io::Result<(Self, Option<File>)> {
         let follower = Self::begin(directory, component)?;
         let file = follower.file.as_ref().map(File::try_clone).transpose()?;
         Ok((follower, file))
     }
 
-    /// A log that is not there yet.
+    /// A follower of a log that does not exist yet.
     pub(super) fn awaiting(directory: &Path, component: &str) -> io::Result<Self> {
         let path = directory.join(names::live(component));
         let (directory, component) = (directory.to_owned(), component.to_owned());
         let mut follower =
-            Self { directory, component, path, file: None, seen: 0, partial: Vec::new(), rested: 0 };
+            Self { directory, component, path, file: None, seen: 0, partial: Vec::new(), idle_polls: 0 };
         follower.seen = follower.newer()?.last().map_or(0, |aside| aside.sequence);
         Ok(follower)
     }
 
-    /// What was read already of the next line.
+    /// Sets the part of the next line that was already read.
     pub(super) fn begin_with(&mut self, partial: Vec<u8>) {
         self.partial = partial;
     }
@@ -86,29 +86,28 @@ impl Follower {
         &self.component
     }
 
-    /// The number of the last file that was put aside before the one that is followed.
+    /// The number of the last file that was rotated before the one being followed.
     pub(super) fn seen(&self) -> u64 {
         self.seen
     }
 
-    /// What there is of a line that has no end yet.
+    /// The incomplete line, if any.
     pub(super) fn take_partial(&mut self) -> Option<Vec<u8>> {
         (!self.partial.is_empty()).then(|| std::mem::take(&mut self.partial))
     }
 
-    /// The lines that were written since; one that stays without its end is among them, and then what follows of it is one, too.
-    /// After a rotation the old file is read to its end first, and then those that
-    /// came and went in the meantime.
+    /// New lines, including one that stays without a newline, whose rest is then a line of its own. After a rotation the old file is read
+    /// to its end first, then files that were created and rotated meanwhile.
     pub(super) fn poll(&mut self) -> io::Result<Vec<Vec<u8>>> {
         let (mut lines, before) = (Vec::new(), self.partial.len());
         self.drain(&mut lines)?;
         let rests = lines.is_empty() && self.partial.len() == before;
-        self.rested = if rests { self.rested.saturating_add(1) } else { 0 };
-        if self.rested == RESTING {
+        self.idle_polls = if rests { self.idle_polls.saturating_add(1) } else { 0 };
+        if self.idle_polls == MAX_IDLE_POLLS {
             lines.extend(self.take_partial());
         }
         if self.has_moved()? {
-            // Between the two looks something may still have been written to the old one.
+            // Something may have been written to the old file between the two polls.
             self.drain(&mut lines)?;
             if !self.partial.is_empty() {
                 lines.push(std::mem::take(&mut self.partial));
@@ -116,7 +115,7 @@ impl Follower {
             loop {
                 self.read_missed(&mut lines)?;
                 let file = self.live()?;
-                // One that was put aside in this moment is read there.
+                // If it was rotated at this moment, it is read there.
                 if self.newer()?.is_empty() {
                     self.file = file;
                     break;
@@ -127,7 +126,7 @@ impl Follower {
         Ok(lines)
     }
 
-    /// Reads the files that were put aside since ours was begun, but for ours, which was read.
+    /// Reads the files that were rotated since ours began, except ours.
     fn read_missed(&mut self, lines: &mut Vec<Vec<u8>>) -> io::Result<()> {
         let mut ours = self.file.take();
         for aside in self.newer()? {
@@ -143,7 +142,7 @@ impl Follower {
         Ok(())
     }
 
-    /// The file that is written, if it is there.
+    /// The current file, if it exists.
     fn live(&self) -> io::Result<Option<File>> {
         match File::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -151,7 +150,7 @@ impl Follower {
         }
     }
 
-    /// Begins with the file that is written: none of those that were put aside, whatever happens meanwhile.
+    /// Begins with the current file, and with no rotated one, whatever happens meanwhile.
     fn begin(directory: &Path, component: &str) -> io::Result<Self> {
         let mut follower = Self::awaiting(directory, component)?;
         loop {
@@ -163,8 +162,8 @@ impl Follower {
         }
     }
 
-    /// The files put aside after those that were seen.
-    fn newer(&self) -> io::Result<Vec<Aside>> {
+    /// The files rotated after those that were read.
+    fn newer(&self) -> io::Result<Vec<RotatedFile>> {
         let mut newer = names::list(&self.directory)?;
         newer.retain(|it| {
             it.component == self.component && it.sequence > self.seen && it.form != Form::Unfinished
@@ -176,7 +175,7 @@ impl Follower {
 
     fn drain(&mut self, lines: &mut Vec<Vec<u8>>) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        // Somebody emptied it: what comes now is new.
+        // The file was truncated: everything is new.
         if file.metadata()?.len() < file.stream_position()? {
             file.rewind()?;
             self.partial.clear();
@@ -184,7 +183,7 @@ impl Follower {
         take(file, &mut self.partial, lines)
     }
 
-    /// Whether the path names another file by now.
+    /// Whether the path has another file by now.
     fn has_moved(&self) -> io::Result<bool> {
         let now = match std::fs::metadata(&self.path) {
             Ok(now) => now,
@@ -202,7 +201,7 @@ fn is_same(file: &File, path: &Path) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// Takes all whole lines there are, and keeps the rest.
+/// Takes all complete lines, and keeps the rest.
 fn take(file: &mut dyn Read, partial: &mut Vec<u8>, lines: &mut Vec<Vec<u8>>) -> io::Result<()> {
     let mut block = vec![0; usize::try_from(BLOCK).expect("a block fits into memory")];
     loop {
@@ -220,7 +219,7 @@ fn take(file: &mut dyn Read, partial: &mut Vec<u8>, lines: &mut Vec<Vec<u8>>) ->
     }
 }
 
-/// The last lines of a text, and what comes after the last line's end.
+/// The last lines of a text, and the text after the last newline.
 fn ends(text: Vec<u8>, count: usize) -> (Vec<Vec<u8>>, Vec<u8>) {
     let mut lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     let partial = lines.pop().unwrap_or_default();
@@ -229,7 +228,7 @@ fn ends(text: Vec<u8>, count: usize) -> (Vec<Vec<u8>>, Vec<u8>) {
     (lines, partial)
 }
 
-/// The file's end, beginning at a line and holding at least `count` of them where there are so many. Leaves the file at its end.
+/// The end of the file, beginning at a line and with at least `count` lines if there are as many. Leaves the file at its end.
 fn end_of(file: &mut File, count: usize) -> io::Result<Vec<u8>> {
     let length = file.seek(SeekFrom::End(0))?;
     let mut size = 0;
@@ -279,9 +278,9 @@ mod tests {
         let (lines, mut follower) = Follower::open(directory.path(), "a", 9).unwrap();
         assert_eq!(texts(lines), ["one"]);
         let mut poll = || texts(follower.poll().unwrap());
-        assert!((1..RESTING).all(|_| poll().is_empty()));
+        assert!((1..MAX_IDLE_POLLS).all(|_| poll().is_empty()));
         assert_eq!(poll(), ["Password: "]);
-        assert!((0..2 * RESTING).all(|_| poll().is_empty()));
+        assert!((0..2 * MAX_IDLE_POLLS).all(|_| poll().is_empty()));
         File::options().append(true).open(&path).unwrap().write_all(b"thanks\n").unwrap();
         assert_eq!(poll(), ["thanks"]);
     }
@@ -300,7 +299,7 @@ mod tests {
         std::fs::rename(&path, aside(1)).unwrap();
         std::fs::write(&path, "four\n").unwrap();
         assert_eq!(texts(follower.poll().unwrap()), ["two", "three", "four"]);
-        // Two files come and go between two looks, and one of them is ours.
+        // Two files are created and rotated between two polls, one of them ours.
         std::fs::rename(&path, aside(2)).unwrap();
         std::fs::write(aside(3), "five\n").unwrap();
         std::fs::write(aside(4), "six\n").unwrap();

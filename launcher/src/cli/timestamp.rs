@@ -1,18 +1,17 @@
-//! Times: the one at the start of a log line, as text that sorts like the time, and the one that the operator names.
+//! Times: the one at the start of a log line, as text that sorts chronologically, and those that an operator types.
 
 use std::time::SystemTime;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// `2026-11-20T23:21:22`: what is common to all.
+/// `2026-11-20T23:21:22`: the common prefix of all forms.
 const SHAPE: &[u8] = b"dddd-dd-ddTdd:dd:dd";
 
-/// How a line of a log in JSON begins.
+/// The beginning of a JSON log line.
 const JSON: &[u8] = b"{\"time\":\"";
 
-/// The RFC 3339 time in UTC that a line begins with, also as the first value of an object. Fractions of any length sort right as
-/// text.
+/// The RFC 3339 time in UTC at the start of a line, or of the JSON object in it. Fractions of any length sort correctly as text.
 pub(super) fn leading(line: &[u8]) -> Option<&[u8]> {
     let (line, end) = line.strip_prefix(JSON).map_or((line, b' '), |rest| (rest, b'"'));
     let end = line.iter().take(40).position(|byte| *byte == end).unwrap_or(line.len().min(40));
@@ -22,11 +21,10 @@ pub(super) fn leading(line: &[u8]) -> Option<&[u8]> {
     is_time.then(|| word.strip_suffix(b"Z").unwrap_or(word))
 }
 
-/// A point in time as the operator names it: how long ago (`10m`), a day, or RFC 3339, in UTC unless it says otherwise. As text
-/// like that of [`leading`].
+/// A time that an operator types: an age (`10m`), a date, or RFC 3339, in UTC unless it has an offset. In the form of [`leading`].
 ///
 /// # Errors
-/// Says what it may be.
+/// The accepted forms.
 pub(super) fn since(text: &str) -> Result<String, String> {
     let ago = kit::duration::parse(text).ok().and_then(|ago| SystemTime::now().checked_sub(ago));
     let as_time = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();

@@ -1,4 +1,4 @@
-//! The service token's file: how a component that is run by itself is let in by the others.
+//! The file with the service token, by which components that are run separately authenticate.
 
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -8,17 +8,17 @@ use kit::{Exit, Failure, Secret};
 
 /// The file in the data directory; readable by its owner alone.
 const FILE: &str = "service.token";
-/// A token is 64 digits; more is not read.
+/// The maximum size read; a token has 64 digits.
 const MAX_BYTES: u64 = 1024;
 
-/// Makes a fresh token, and leaves it for components that are run by themselves.
+/// Creates a new token, and stores it for components that are run separately.
 pub(super) fn fresh(data: &Path) -> Result<Secret, Failure> {
     let token = Secret::random()?;
     write(data, &token).map_err(|error| cannot(data, &error))?;
     Ok(token)
 }
 
-/// The token of the launcher on this data directory, or a new one where there is none.
+/// The token of the launcher on this data directory, or a new one if there is none.
 pub(super) fn shared(data: &Path) -> Result<Secret, Failure> {
     match read(data) {
         Ok(token) => Ok(token),
@@ -27,7 +27,7 @@ pub(super) fn shared(data: &Path) -> Result<Secret, Failure> {
     }
 }
 
-/// The token of the launcher that runs on this data directory.
+/// The token of the launcher running on this data directory.
 pub(super) fn of_running(data: &Path) -> Result<Secret, Failure> {
     read(data).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
@@ -43,7 +43,7 @@ fn cannot(data: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Failure, what)
 }
 
-/// Replaced as a whole, so that nobody reads half a token.
+/// Atomic, so that nobody reads a partial token.
 fn write(data: &Path, token: &Secret) -> std::io::Result<()> {
     kit::durable::replace(&data.join(FILE), 0o600, token.expose().as_bytes())
 }

@@ -1,4 +1,4 @@
-//! `launcher trace`: where a message has been.
+//! `launcher trace`: the path of a message.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,8 +13,8 @@ use super::table::{Cell, Table};
 use super::token;
 use super::{output, running};
 
-/// The chat server answers from its memory.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time limit for the chat server, which answers from memory.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Asks the chat server, and prints its answer.
+/// Asks the chat server, and prints the trace.
 pub(super) fn trace(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let token = token::of_running(&place.directories()?.data)?;
     let address = running::chat_server(place)?;
@@ -56,14 +56,14 @@ pub(super) fn trace(place: &Where, args: &Args) -> Result<Exit, Failure> {
 }
 
 fn ask(address: SocketAddr, message: &str, token: &Secret) -> std::io::Result<ServerFrame> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let token = Some(token.expose().to_owned());
     let request = ClientFrame::Trace(TraceRequest { message: message.to_owned(), token });
     writeln!(stream, "{}", serde_json::to_string(&request)?)?;
     let mut line = String::new();
     BufReader::new(stream.take(SERVER_FRAME_BYTES as u64)).read_line(&mut line)?;
-    // The prompt for those who come with a line stands before it.
+    // The prompt of the text dialect precedes the answer.
     let frame = line.find('{').map_or("", |at| &line[at..]);
     Ok(serde_json::from_str(frame)?)
 }

@@ -1,6 +1,6 @@
-//! Which files others may read.
+//! The umask of this process and of the programs that it starts.
 
 use std::sync::OnceLock;
 
-/// The umask that this process was started with. Ours is stricter; the operator's own programs get this one.
+/// The umask with which this process was started. Ours is stricter; other programs get this one.
 pub(super) static UMASK: OnceLock<u32> = OnceLock::new();

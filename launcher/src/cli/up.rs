@@ -1,4 +1,4 @@
-//! `launcher up`: everything is started, kept running, and stopped.
+//! `launcher up`: starts everything, keeps it running, and stops it.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use super::code::Code;
 use super::console::Console;
 use super::foreground::{Foreground, Voice};
-use super::itself::Itself;
 use super::options::{Switches, Where, With, small_runtime};
+use super::own_services::OwnServices;
 use super::planner::{Planner, process};
 use super::{detach, files, launcher_log, output, token};
 use crate::alerts::Alerts;
@@ -20,13 +20,13 @@ use crate::recorder::Recorder;
 use crate::supervisor::logs::launcher_log::Limits;
 use crate::supervisor::{self, DataLock, Hooks, Outcome};
 
-/// New plans that wait to be put into force; a newer one makes the older ones obsolete, but they are quick.
+/// New plans in the queue; each is applied quickly.
 const WAITING_PLANS: usize = 4;
 
 /// Runs everything until it is stopped.
 pub(super) fn up(mut place: Where, first: Switches, mut later: With<Switches>) -> Result<Code, Failure> {
     let mut switches = first.or(&later.args);
-    // Wherever it stands, it is no directory.
+    // `-` is no directory.
     switches.foreground_logs |= place.take_standard_output();
     switches.foreground_logs |= later.place.take_standard_output();
     let (place, switches) = (&place.then(later.place), &switches);
@@ -36,13 +36,13 @@ pub(super) fn up(mut place: Where, first: Switches, mut later: With<Switches>) -
         config::load(&place.request(&switches.without), &environment).map_err(Mistakes::into_failure)?;
     prepare_directories(&loaded)?;
     if switches.detach && !switches.background {
-        return detach::detach(&loaded, &where_to_look(&loaded, true)).map(Code::Own);
+        return detach::detach(&loaded, &usage_hints(&loaded, true)).map(Code::Own);
     }
     if switches.background {
         detach::leave_session();
     }
     files::raise();
-    // Held until the log is closed: it has one writer.
+    // Held until the log is closed, which must have one writer.
     let lock = DataLock::take(&loaded.directories.data)?;
     let limits = Limits::new(catalog::log_policy(&loaded.settings.logs));
     let _log = launcher_log::begin(&loaded.directories.logs, limits.clone());
@@ -57,7 +57,7 @@ pub(super) fn up(mut place: Where, first: Switches, mut later: With<Switches>) -
     end(&outcome, is_read)
 }
 
-/// What cannot be had together.
+/// Options that exclude each other.
 fn contradiction(switches: &Switches) -> Option<&'static str> {
     match switches {
         Switches { detach: false, .. } => None,
@@ -71,7 +71,7 @@ fn contradiction(switches: &Switches) -> Option<&'static str> {
     }
 }
 
-/// Says how it ended, where somebody reads it.
+/// Prints how it ended, if somebody reads it.
 fn end(outcome: &Outcome, is_read: bool) -> Result<Code, Failure> {
     if !outcome.abandoned.is_empty() {
         let what = format!("still running after SIGKILL: {}", outcome.abandoned.join(", "));
@@ -98,7 +98,8 @@ fn prepare_directories(loaded: &Loaded) -> Result<(), Failure> {
     })
 }
 
-/// With whether what is on standard output was read to the end. On the main thread: the parent-death signal of a child follows the thread that started it.
+/// Also returns whether standard output was read to its end. On the main thread: the parent-death signal of a child depends on the thread
+/// that started it.
 fn run(
     place: &Where,
     switches: &Switches,
@@ -123,11 +124,11 @@ fn run(
         let refusing = Arc::clone(&planner);
         let (plans, new_plans) = mpsc::channel(WAITING_PLANS);
         let (alerts, settings, alerted) = Alerts::start(plan.launcher.alerts.clone(), around);
-        let mut itself = Itself::start(loaded, &planner, plans, limits.clone(), settings)?;
+        let mut own_services = OwnServices::start(loaded, &planner, plans, limits.clone(), settings)?;
         let names = plan.components.iter().map(|spec| spec.name.as_str());
         let foreground = switches.foreground_logs.then(|| Foreground::start(names)).transpose()?;
         let voice = foreground.as_ref().map_or_else(Voice::plain, Foreground::voice);
-        let console = Console::start(where_to_look(loaded, false), voice)?;
+        let console = Console::start(usage_hints(loaded, false), voice)?;
         let (recorder, observer) = Recorder::start(&plan.logs, plan.run_id, limits)?;
         let hooks = Hooks {
             observers: vec![observer, alerted],
@@ -135,7 +136,7 @@ fn run(
             tap: foreground.as_ref().map(Foreground::tap),
             reload: Some(Box::new(move |consent| planner.again(consent))),
             refused: Some(Box::new(move |reason| refusing.refused(reason))),
-            in_force: Some(Box::new(move |plan| itself.put_in_force(plan))),
+            in_force: Some(Box::new(move |plan| own_services.apply(plan))),
             plans: Some(new_plans),
         };
         let outcome = supervisor::supervise(plan, claim, hooks).await;
@@ -147,13 +148,13 @@ fn run(
     })
 }
 
-/// What others hold up: all of it is told, and a missing MongoDB decides the exit code.
+/// External problems: all are reported, and an unavailable MongoDB decides the exit code.
 async fn preflight(loaded: &Loaded) -> Result<(), Failure> {
     let mut exit = Exit::Failure;
     let mut problems = Vec::new();
     let url = &loaded.settings.store.url;
     if mongodb::is_mongodb(url)
-        && let Err(error) = mongodb::greet(url).await
+        && let Err(error) = mongodb::test_connection(url).await
     {
         let failure = error.into_failure();
         exit = failure.exit();
@@ -164,8 +165,8 @@ async fn preflight(loaded: &Loaded) -> Result<(), Failure> {
     if problems.is_empty() { Ok(()) } else { Err(Failure::new(exit, problems.join("\n  "))) }
 }
 
-fn where_to_look(loaded: &Loaded, is_background: bool) -> Vec<String> {
-    let mut entries: Vec<(&str, String)> = catalog::where_to_look(loaded);
+fn usage_hints(loaded: &Loaded, is_background: bool) -> Vec<String> {
+    let mut entries: Vec<(&str, String)> = catalog::usage_hints(loaded);
     entries.push(("logs", format!("{}   or: launcher logs -f", loaded.directories.logs.display())));
     entries.push(("status", "launcher status".to_owned()));
     entries

@@ -1,4 +1,4 @@
-//! `launcher users`: who ever logged in, from where and when.
+//! `launcher users`: the registered users, with address and time of their last login.
 
 use kit::{Exit, Failure};
 use protocol::api::User;
@@ -16,7 +16,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Asks the message API, and prints its answer.
+/// Asks the message API, and prints the answer.
 pub(super) fn users(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let api = Api::of_running(place)?;
     let users = small_runtime()?.block_on(api.client.all_users()).map_err(|error| api.failure(&error))?;

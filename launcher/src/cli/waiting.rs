@@ -1,4 +1,4 @@
-//! Whom a stop waits for, told while it waits: one line that changes on a terminal, and elsewhere a line when there is news.
+//! What a stop waits for, printed meanwhile: one line that is updated on a terminal, otherwise a line per change.
 
 use std::io::Write;
 
@@ -6,23 +6,22 @@ use super::output;
 use super::overview::cut;
 use crate::supervisor::Awaited;
 
-/// The line.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     last: String,
 }
 
 impl Waiting {
-    /// Shows these, if there are any.
+    /// Shows these processes, if any.
     pub(super) fn show(&mut self, awaited: &[Awaited]) {
         let text = if awaited.is_empty() { String::new() } else { format!("waiting for {}", list(awaited)) };
         if text == self.last {
             return;
         }
         match output::terminal_size() {
-            // One column less: at the edge some terminals begin a new line.
+            // One column less: some terminals wrap at the edge.
             Some((columns, _)) => {
-                print(&format!("\r\x1b[K{}", cut(&output::tame(&text), columns.saturating_sub(1))))
+                print(&format!("\r\x1b[K{}", cut(&output::sanitise(&text), columns.saturating_sub(1))))
             }
             None if text.is_empty() => {}
             None => output::line(&text),
@@ -30,7 +29,7 @@ impl Waiting {
         self.last = text;
     }
 
-    /// Makes room for another line.
+    /// Clears the line for other output.
     pub(super) fn clear(&mut self) {
         self.show(&[]);
     }
@@ -38,7 +37,7 @@ impl Waiting {
 
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    // When nobody reads any more there is nobody to tell.
+    // A closed pipe is no error here.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 

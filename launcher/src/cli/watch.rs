@@ -1,6 +1,6 @@
-//! `launcher status --watch`: the state drawn anew each second, on a screen of its own that is given back at the end.
+//! `launcher status --watch`: redraws the state each second on the terminal's alternate screen, and restores the screen at the end.
 //!
-//! Where standard output is no terminal each look is printed after the other: a table, or a line of JSON.
+//! If standard output is no terminal, each state is printed after the previous one, as a table or as a line of JSON.
 
 use std::io::Write;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use super::overview::overview;
 use crate::supervisor::Snapshot;
 use crate::supervisor::load::Meter;
 
-/// How often it is looked.
+/// The refresh interval.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// The other screen, without a cursor; and back.
+/// Switches to the alternate screen without a cursor, and back.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 
-/// The terminal's other screen; given back when this is dropped.
+/// The alternate screen; restored when dropped.
 struct Screen;
 
 impl Screen {
@@ -33,13 +33,13 @@ impl Screen {
         Self
     }
 
-    /// Line by line over what is there, so that nothing flickers; what does not fit is left out.
+    /// Overwrites line by line, so that nothing flickers; what does not fit is omitted.
     fn draw(lines: &[String]) {
         let rows = output::terminal_size().map_or(24, |(_, rows)| rows);
         let mut text = String::from("\x1b[H");
         for (index, line) in lines.iter().take(rows).enumerate() {
             text.push_str(if index > 0 { "\r\n" } else { "" });
-            text.push_str(&output::harmless(line));
+            text.push_str(&output::without_foreign_codes(line));
             text.push_str("\x1b[K");
         }
         text.push_str("\x1b[J");
@@ -55,11 +55,11 @@ impl Drop for Screen {
 
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    // A terminal that is gone ends us by its signal.
+    // If the terminal is gone, its signal ends us.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Shows the state until INT or TERM ends it. On a screen it goes on when no launcher answers, for one may come.
+/// Shows the state until INT or TERM. On a screen it continues without a running launcher, which may be started later.
 pub(super) fn watch(place: &Where, json: bool, mut meter: Meter) -> Result<Exit, Failure> {
     let screen = (!json && output::terminal_size().is_some()).then(Screen::enter);
     small_runtime()?.block_on(async {
@@ -74,7 +74,7 @@ pub(super) fn watch(place: &Where, json: bool, mut meter: Meter) -> Result<Exit,
                 _ = resized.recv() => {}
                 () = end.cancelled() => return Ok(Exit::Fine),
             }
-            // On a thread, so that signals are heard meanwhile; it has a runtime of its own.
+            // On a thread with a runtime of its own, so that signals are handled meanwhile.
             let (place, mut looking) = (place.clone(), std::mem::take(&mut meter));
             let look = move || (measured(&place, &mut looking), looking);
             let (looked, used) = tokio::task::spawn_blocking(look).await.map_err(std::io::Error::other)?;
@@ -92,12 +92,12 @@ pub(super) fn watch(place: &Where, json: bool, mut meter: Meter) -> Result<Exit,
     })
 }
 
-/// Prints one look where there is no screen; false when nobody reads any more.
+/// Prints one state without a screen; returns `false` once the reader has closed the pipe.
 fn print_look(snapshot: &Snapshot, json: bool) -> Result<bool, Failure> {
     let lines = if json {
         vec![protocol::sanitise::json(&as_json(snapshot)?.to_string()).into_owned()]
     } else {
-        overview(snapshot, style()).iter().map(|line| output::harmless(line)).collect()
+        overview(snapshot, style()).iter().map(|line| output::without_foreign_codes(line)).collect()
     };
     Ok(lines.iter().all(|line| output::raw(format!("{line}\n").as_bytes())))
 }

@@ -1,5 +1,4 @@
-//! `launcher why`: why a component is as it is, what it waits for and when it is tried next, all else there is to know of it, and
-//! the end of its log.
+//! `launcher why`: explains a component's state, what it waits for, when it is retried, all other facts about it, and the end of its log.
 
 use kit::{Exit, Failure};
 
@@ -15,10 +14,10 @@ use crate::supervisor::Snapshot;
 use crate::supervisor::load::Meter;
 use crate::supervisor::status::{ComponentStatus, DependencyState, State};
 
-/// As many lines as fit on a screen beside the rest.
+/// Lines of the log; they fit on a screen beside the rest.
 const LINES: usize = 12;
 
-/// Of a longer line only so many characters are shown.
+/// Longer lines are cut after this many characters.
 const MAX_LINE: usize = 500;
 
 /// Its arguments.
@@ -29,7 +28,6 @@ pub(super) struct Args {
     components: Vec<String>,
 }
 
-/// Prints what is known.
 pub(super) fn why(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let snapshot = measured(place, &mut Meter::default())?;
     let named: Vec<_> =
@@ -56,12 +54,12 @@ fn explain(snapshot: &Snapshot, component: &ComponentStatus) -> Result<(), Failu
         output::line(&format!("\nlast lines of {}:", log.display()));
     }
     for line in lines {
-        output::line(&format!("  {}", shortened(&output::tame(&String::from_utf8_lossy(&line)))));
+        output::line(&format!("  {}", shortened(&output::sanitise(&String::from_utf8_lossy(&line)))));
     }
     Ok(())
 }
 
-/// A line as long as an eye takes in; all of it is in the log.
+/// Shortens a line; the log has all of it.
 fn shortened(line: &str) -> String {
     match line.char_indices().nth(MAX_LINE) {
         Some((end, _)) => format!("{}… ({} bytes in all)", &line[..end], line.len()),
@@ -69,7 +67,7 @@ fn shortened(line: &str) -> String {
     }
 }
 
-/// A word that is no adjective.
+/// The preposition after a state that is no adjective.
 fn preposition(state: State) -> &'static str {
     match state {
         State::Backoff => "in ",
@@ -91,7 +89,7 @@ fn facts(snapshot: &Snapshot, component: &ComponentStatus) -> Vec<String> {
     let mut facts =
         vec![format!("{} is {}{}", component.name, preposition(component.state), component.state)];
     let mut add = |name: &str, text: Option<String>| {
-        facts.extend(text.map(|text| format!("  {name:<10} {}", output::tame(&text))));
+        facts.extend(text.map(|text| format!("  {name:<10} {}", output::sanitise(&text))));
     };
     add("because", component.reason.clone());
     for (name, how) in causes(snapshot, component) {
@@ -126,7 +124,7 @@ fn facts(snapshot: &Snapshot, component: &ComponentStatus) -> Vec<String> {
     facts
 }
 
-/// What it waits for, and what that waits for, down to what really is the matter; each once.
+/// What the component waits for, and what that waits for, down to the cause; each once.
 fn causes<'a>(snapshot: &'a Snapshot, component: &'a ComponentStatus) -> Vec<(&'a str, String)> {
     let mut causes: Vec<(&str, String)> = Vec::new();
     let mut open: Vec<&str> = component.waits_for.iter().rev().map(String::as_str).collect();

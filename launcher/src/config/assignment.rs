@@ -1,4 +1,4 @@
-//! One setting as some layer gives it, before it is known whether it is one.
+//! An assignment in some layer, before its key and value are validated.
 
 use serde_json::Value;
 
@@ -10,22 +10,21 @@ use super::source::Source;
 use super::text;
 use crate::catalog::table;
 
-/// What a layer says: this key, that value.
+/// An assignment of a value to a key.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Assignment {
     /// The key's path: section and key, or `components`, name and key.
     pub(crate) path: Vec<String>,
-    /// What it is set to.
     pub(crate) value: Given,
-    /// Where the key stands.
+    /// The place of the key.
     pub(crate) key_source: Source,
-    /// Where the value stands.
+    /// The place of the value.
     pub(crate) value_source: Source,
-    /// What of the value was made of variables.
+    /// The expansions of variables in the value.
     pub(crate) expansions: Vec<Expansion>,
 }
 
-/// A value as a layer gives it.
+/// A value in a layer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Given {
     /// With its type, from the file.
@@ -45,7 +44,7 @@ pub(crate) struct Checked {
 }
 
 impl Assignment {
-    /// From a layer that has texts only.
+    /// An assignment from a layer that has only texts.
     pub(crate) fn text(path: &[&str], value: &str, source: Source) -> Self {
         Self {
             path: path.iter().map(|part| (*part).to_owned()).collect(),
@@ -56,7 +55,7 @@ impl Assignment {
         }
     }
 
-    /// Finds the key, and checks the value against its type.
+    /// Looks up the key, and validates the value against its type.
     pub(crate) fn check(self) -> Result<Checked, Mistake> {
         let full = self.path.join(".");
         let (section, table, key) = match self.locate() {
@@ -100,7 +99,7 @@ impl Assignment {
     }
 }
 
-/// What to say of a section that does not exist.
+/// Describes a section that does not exist.
 pub(crate) fn unknown_section(name: &str) -> String {
     if name == "services" {
         return "unknown section 'services'; your own programs are [components.NAME]".to_owned();
@@ -133,7 +132,7 @@ pub(crate) fn component_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
         return Err("a component's name is 1 to 40 lowercase letters, digits and '-'".to_owned());
     }
-    if table::is_taken(name) {
+    if table::is_reserved(name) {
         return Err(format!("'{name}' is a reserved name; choose another name for the component"));
     }
     Ok(())

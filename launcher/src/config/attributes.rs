@@ -1,4 +1,4 @@
-//! The types of what a process is started with: an umask, a user or group, and how much of the machine it may take.
+//! The types of a process's attributes: umask, user and group, and resource limits.
 
 use std::fmt;
 
@@ -12,15 +12,15 @@ pub struct Umask(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
 
-/// How much of the machine a component may take; what is not said is not limited.
+/// The resource limits of a component; a missing limit is not set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LimitsConfig {
-    /// How many files each of its processes may have open.
+    /// The maximum number of open files of each process.
     pub nofile: Option<u64>,
-    /// How much memory it may use.
+    /// The maximum memory.
     pub memory: Option<Size>,
-    /// How many processors' time it may use: 0.5 is half of one.
+    /// The maximum CPU time in processors: 0.5 is half of one.
     pub cpu: Option<f64>,
 }
 
@@ -36,7 +36,7 @@ impl Size {
 }
 
 impl fmt::Display for Size {
-    /// In the largest unit that it is a whole number of.
+    /// In the largest unit of which it is a multiple.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = UNITS.iter().find(|(_, shift)| self.0.trailing_zeros() >= *shift);
         let (unit, shift) = whole.filter(|_| self.0 > 0).copied().unwrap_or(("B", 0));
@@ -74,7 +74,7 @@ impl<'de> Deserialize<'de> for Umask {
     }
 }
 
-/// A user or a group, by name or number; a number may stand without quotation marks.
+/// A user or a group, by name or id; an id may be written without quotation marks.
 pub(super) fn name_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     struct NameOrNumber;
     impl de::Visitor<'_> for NameOrNumber {
@@ -112,7 +112,7 @@ fn unfit<E: de::Error>(text: &str, expected: &'static str) -> E {
     E::invalid_value(de::Unexpected::Str(text), &expected)
 }
 
-/// A text, and what it is to be.
+/// A text, and the type it is parsed to.
 struct Text(&'static str);
 
 impl de::Visitor<'_> for Text {

@@ -1,4 +1,4 @@
-//! `[components.NAME]`: how a component is supervised, ours or a program of the operator's, and what that program is.
+//! `[components.NAME]`: the supervision of a component, built-in or another program, and that program.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,23 +9,24 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::attributes::{LimitsConfig, Umask, name_or_number};
 use crate::supervisor::{ComponentKind, Dependents, Overlap, RestartWhen, StopSignal};
 
-/// One component. Of ours only what supervises it can be set; see [`ComponentConfig::PROGRAM_KEYS`].
+/// A component. For a built-in one only its supervision can be configured; see [`ComponentConfig::PROGRAM_KEYS`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ComponentConfig {
-    /// Whether it serves, does something and is done, or starts a process that serves.
+    /// Whether it is a service, a one-shot, or forks a service.
     #[serde(rename = "type")]
     pub kind: ComponentKind,
-    /// Where one that forks says which process serves; relative to its working directory.
+    /// The pid file of a forking program, with the process that serves; relative to its working directory.
     pub pid_file: Option<String>,
-    /// The program, alone or with arguments. No shell is between.
+    /// The program, alone or with arguments; run without a shell.
     #[serde(deserialize_with = "one_or_many")]
     pub command: Vec<String>,
-    /// More arguments.
+    /// Additional arguments.
     pub args: Vec<String>,
-    /// Variables of its environment, besides ours.
+    /// Additional environment variables.
     pub env: BTreeMap<String, String>,
-    /// Files with more of them, as `.env`; a later file wins over an earlier one, and `env` over all. Relative to the configuration.
+    /// Files with additional variables, in the format of `.env`; later files override earlier ones, and `env` overrides all. Relative to
+    /// the configuration file.
     #[serde(deserialize_with = "one_or_many")]
     pub env_file: Vec<String>,
     /// Its working directory.
@@ -34,14 +35,13 @@ pub struct ComponentConfig {
     pub replicas: Option<u32>,
     /// What must be ready before it is started.
     pub needs: Vec<String>,
-    /// Where it can be reached; only shown.
+    /// Its address, for display only.
     pub address: Option<String>,
-    /// Whether it says that it is ready (`READY=1` to `$NOTIFY_SOCKET`). Without this and without a probe it is taken to be once
-    /// it is started.
+    /// Whether it reports readiness (`READY=1` to `$NOTIFY_SOCKET`). Without this and without a probe it is ready once it is started.
     pub notify: bool,
-    /// Asked whether it serves. While it does not, nothing that needs it is started.
+    /// The readiness probe. While it fails, dependents are not started.
     pub probe: Option<ProbeConfig>,
-    /// Asked whether it must be started anew.
+    /// The liveness probe, which restarts it.
     pub liveness: Option<ProbeConfig>,
     /// When it runs by the clock: minute, hour, day of the month, month, day of the week.
     pub schedule: Option<String>,
@@ -54,51 +54,51 @@ pub struct ComponentConfig {
     pub watch: Vec<String>,
     /// After which ends it is started again: a service always, a one-shot never, where nothing is said.
     pub restart: Option<RestartWhen>,
-    /// The wait before the first restart; each further one doubles it.
+    /// The first backoff; it doubles with each further restart.
     #[serde(with = "kit::duration")]
     pub backoff: Duration,
-    /// The longest wait.
+    /// The maximum backoff.
     #[serde(with = "kit::duration")]
     pub backoff_max: Duration,
-    /// After so long ready, earlier crashes are forgotten.
+    /// After being ready for this long, earlier crashes are forgotten.
     #[serde(with = "kit::duration")]
     pub reset_after: Duration,
-    /// How many restarts are allowed within the window; the next crash is final.
+    /// The number of restarts within the window; the next crash is final.
     pub intensity: u32,
-    /// The window.
+    /// The window of `intensity`.
     #[serde(with = "kit::duration")]
     pub window: Duration,
-    /// What happens to all others when it has been given up.
+    /// What happens to all other components when it has failed.
     pub on_failure: OnFailure,
-    /// Whether the whole counts as unhealthy while this is not ready.
+    /// Whether the overall state is unhealthy while this component is not ready.
     pub required: bool,
-    /// What happens to those that need it when it crashes.
+    /// What happens to its dependents when it crashes.
     pub dependents: Dependents,
-    /// How long it may give no sign of life (`WATCHDOG=1`) once it is ready; `"0s"` for ever.
+    /// The watchdog interval once it is ready (`WATCHDOG=1`); `"0s"` disables it.
     #[serde(with = "kit::duration::optional")]
     pub watchdog: Option<Duration>,
-    /// How long it may take to be ready, where it is not as `launcher.ready-timeout` says.
+    /// Time limit to become ready, if different from `launcher.ready-timeout`.
     #[serde(with = "kit::duration::optional")]
     pub ready_timeout: Option<Duration>,
-    /// How long it may take to end, where it is not as `launcher.stop-grace` says.
+    /// Time limit to end, if different from `launcher.stop-grace`.
     #[serde(with = "kit::duration::optional")]
     pub stop_grace: Option<Duration>,
     /// The user that it runs as, by name or number.
     #[serde(deserialize_with = "name_or_number")]
     pub user: Option<String>,
-    /// The group that it runs as, where that is not its user's.
+    /// The group that it runs as, if different from its user's.
     #[serde(deserialize_with = "name_or_number")]
     pub group: Option<String>,
-    /// Which permissions the files that it makes do not have.
+    /// The permissions that the files it creates do not have.
     pub umask: Option<Umask>,
-    /// How much of the machine it may take.
+    /// The resource limits.
     pub limits: LimitsConfig,
     /// The signal that asks it to end.
     pub stop_signal: StopSignal,
-    /// Run first when it is to end; the signal is sent if it fails, and at the end of `stop-grace`.
+    /// Run first when it is to end; the signal is sent if this fails, or at the end of `stop-grace`.
     #[serde(deserialize_with = "one_or_many")]
     pub stop_command: Vec<String>,
-    /// Whether it is started with the launcher, and not only by the operator.
+    /// Whether it starts with the launcher, and not only by request of the operator.
     pub autostart: bool,
 }
 
@@ -170,42 +170,42 @@ impl Default for ComponentConfig {
     }
 }
 
-/// What happens to all others when a component has been given up.
+/// What happens to all other components when one has failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// They go on.
     #[default]
     Keep,
-    /// They are stopped, and the launcher ends with its exit code.
+    /// They are stopped, and the launcher exits with its exit code.
     StopAll,
 }
 
-/// How a component is asked: by exactly one of the first five, the others have good defaults.
+/// A probe: exactly one of the first five keys; the others have defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ProbeConfig {
-    /// `http://HOST:PORT/PATH`: well when the status is from 200 to 399.
+    /// `http://HOST:PORT/PATH`: succeeds with a status from 200 to 399.
     pub http: Option<String>,
-    /// `HOST:PORT`: well when somebody accepts.
+    /// `HOST:PORT`: succeeds if the connection is accepted.
     pub tcp: Option<String>,
-    /// A program and its arguments: well when it exits with 0.
+    /// A program and its arguments: succeeds with exit code 0.
     pub exec: Option<Vec<String>>,
-    /// A text: well once a line of the log has it.
+    /// A text: succeeds once a line of the log contains it.
     pub log: Option<String>,
-    /// Whether a message is sent: the liveness of the chat server and of the message API unless another way is named.
+    /// Whether to send a message: the default liveness probe of the chat server and the message API.
     pub message: Option<bool>,
-    /// The time between two questions, where it is not the way's own. Until the first good answer it is asked more often.
+    /// The interval, if different from the default of this kind. Until the first success probes are more frequent.
     #[serde(with = "kit::duration::optional")]
     pub interval: Option<Duration>,
-    /// How long an answer may take, likewise.
+    /// The time limit, if different from the default of this kind.
     #[serde(with = "kit::duration::optional")]
     pub timeout: Option<Duration>,
-    /// How many good answers in a row make it well.
+    /// Consecutive successes for a good verdict.
     pub successes: u32,
-    /// How many bad ones make it unwell.
+    /// Consecutive failures for a bad verdict.
     pub failures: u32,
-    /// So long after the start bad answers do not count.
+    /// Failures this soon after the start are ignored.
     #[serde(with = "kit::duration")]
     pub start_period: Duration,
 }
@@ -227,7 +227,7 @@ impl Default for ProbeConfig {
     }
 }
 
-/// A text is a list of one.
+/// A single text is a list with one entry.
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     struct OneOrMany;
     impl<'de> de::Visitor<'de> for OneOrMany {

@@ -1,4 +1,4 @@
-//! What the surroundings say: variables of the environment and of `.env` files.
+//! Settings from the environment and from `.env` files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use super::mistake::Mistake;
 use super::secrecy::TOO_SHORT;
 use super::source::Source;
 
-/// Selects MongoDB: the same as `store.url`, under the name that everybody knows.
+/// Selects MongoDB: the same as `store.url`, under a common name.
 const MONGO_URL: &str = "MONGO_URL";
-/// The key of the language model's endpoint.
+/// The language model's key.
 pub const OPENAI_API_KEY: &str = "OPENAI_API_KEY";
 
-/// The environment of a process as plain data, read once.
+/// The environment of a process, read once.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     /// Its variables.
@@ -26,23 +26,23 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// That of this process. Variables that are not UTF-8 are none of ours.
+    /// The environment of this process. Variables that are not UTF-8 are ignored.
     ///
     /// # Errors
-    /// When the working directory is gone.
+    /// If the working directory does not exist.
     pub fn of_this_process() -> std::io::Result<Self> {
         let texts = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Ok(Self { variables: texts.collect(), directory: std::env::current_dir()? })
     }
 
-    /// A variable that is set and not empty.
+    /// A variable, if it is set and not empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 }
 
-/// The settings among variables, the general before the particular: `P2P_STORE__URL` beats `MONGO_URL` of the same layer.
+/// The settings among variables. Within a layer the specific name wins: `P2P_STORE__URL` overrides `MONGO_URL`.
 pub(crate) fn assignments(
     variables: &BTreeMap<String, String>,
     source: impl Fn(&str) -> Source,
@@ -59,32 +59,32 @@ pub(crate) fn assignments(
     found
 }
 
-/// `P2P_CHAT_SERVER__LISTEN` is `chat-server.listen`. Names without `__`, such as `P2P_CONFIG`, set nothing.
+/// `P2P_CHAT_SERVER__LISTEN` is `chat-server.listen`. Names without `__`, such as `P2P_CONFIG`, are no settings.
 fn path_of(name: &str) -> Option<Vec<String>> {
     let (section, key) = name.strip_prefix("P2P_")?.split_once("__")?;
     let parts = std::iter::once(section).chain(key.split("__"));
     Some(parts.map(|part| part.to_ascii_lowercase().replace('_', "-")).collect())
 }
 
-/// Whether a variable holds a setting or a secret of ours.
+/// Whether a variable has a setting or a secret of ours.
 pub(crate) fn is_settings_variable(name: &str) -> bool {
     name == MONGO_URL || name == OPENAI_API_KEY || path_of(name).is_some()
 }
 
-/// The bot's key, where there is one.
+/// The bot's key, if set.
 pub(crate) fn api_key(variables: &BTreeMap<String, String>) -> Option<Secret> {
     let key = variables.get(OPENAI_API_KEY).map(|key| key.trim()).filter(|key| !key.is_empty());
     key.map(|key| Secret::new(key.to_owned()))
 }
 
-/// What is wrong with a key that no log could be kept free of.
+/// The mistake of a key that is too short to be masked in logs.
 pub(crate) fn short_key(key: &Secret) -> Option<Mistake> {
     let what = format!("{TOO_SHORT}; for an endpoint that asks for none, write OPENAI_API_KEY=none");
     let source = Source::Environment { name: OPENAI_API_KEY.to_owned() };
     (key.expose().len() < kit::secret::SHORTEST).then_some(Mistake { source, what })
 }
 
-/// Reads a `.env` file; one that is not there is empty.
+/// Reads a `.env` file; a missing one is empty.
 pub(crate) fn dotenv(path: &Path) -> (BTreeMap<String, String>, Vec<Mistake>) {
     let mut variables = BTreeMap::new();
     let mut mistakes = Vec::new();
@@ -105,7 +105,7 @@ pub(crate) fn dotenv(path: &Path) -> (BTreeMap<String, String>, Vec<Mistake>) {
             Ok((name, value)) => {
                 variables.insert(name, value);
             }
-            // The line itself may hold a secret and is not shown.
+            // The line may contain a secret and is not shown.
             Err(dotenvy::Error::LineParse(line, _)) => {
                 let place = line_number(path, &line).unwrap_or(number + 1);
                 wrong(
@@ -127,7 +127,7 @@ fn line_number(path: &Path, line: &str) -> Option<usize> {
     text.lines().position(|candidate| candidate.trim() == line.trim()).map(|index| index + 1)
 }
 
-/// Names a variable of a `.env` file as the source of what it says.
+/// Makes the source of a variable in a `.env` file.
 pub(crate) fn dotenv_source(path: &Path) -> impl Fn(&str) -> Source + use<> {
     let path: Arc<Path> = path.into();
     move |name| Source::Dotenv { path: Arc::clone(&path), name: name.to_owned() }

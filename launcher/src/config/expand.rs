@@ -1,16 +1,16 @@
-//! `${NAME}` in the configuration file: the value of a variable of the environment or of `.env`. `${NAME:-TEXT}` is TEXT where that
-//! is not set or empty, and `$${` stands for `${` itself.
+//! Expands `${NAME}` in the configuration file to the value of a variable of the environment or of `.env`. `${NAME:-TEXT}` is TEXT if that
+//! is unset or empty, and `$${` is a literal `${`.
 //!
-//! Only texts are expanded, after the file was read: what a variable holds can never become another key or section.
+//! Only texts are expanded, after the file was parsed: the value of a variable can never become another key or section.
 
 use serde_json::Value;
 
 use super::misfit::Expansion;
 
-/// Expands every text in a value; `expansions` hears of each.
+/// Expands every text in a value, and adds each expansion to `expansions`.
 ///
 /// # Errors
-/// Says which variable is missing, or what is not understood; never what a variable holds.
+/// Which variable is missing or what is malformed; never the value of a variable.
 pub(super) fn expand(
     value: Value,
     get: &dyn Fn(&str) -> Option<String>,

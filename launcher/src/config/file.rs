@@ -1,6 +1,6 @@
-//! The configuration file as assignments, each with its line and column.
+//! Parses the configuration file into assignments, each with its line and column.
 //!
-//! The document is read with recovery: a line that is not TOML is reported, and the rest is checked all the same.
+//! The parser recovers from errors: a line that is not TOML is reported, and the rest is checked anyway.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use super::schema;
 use super::source::{Source, position};
 use super::text::to_json;
 
-/// What a file says, and what of it is not TOML or not a table where one must be.
+/// The assignments of a file, and its mistakes: lines that are not TOML, and values where a table is required.
 ///
-/// `get` knows the variables that texts may refer to.
+/// `get` returns the variables to which texts may refer.
 pub(crate) fn read(
     path: &Path,
     text: &str,
@@ -33,7 +33,7 @@ pub(crate) fn read(
     let broken_lines: Vec<usize> =
         reader.mistakes.iter().filter_map(|mistake| line(&mistake.source)).collect();
     reader.root(document.get_ref());
-    // What recovery made of a broken line is a guess; complaining of it would only confuse.
+    // What the parser recovered from a broken line is a guess; reporting mistakes in it would confuse.
     let is_whole = |source: &Source| line(source).is_none_or(|line| !broken_lines.contains(&line));
     reader.assignments.retain(|assignment| is_whole(&assignment.key_source));
     let syntax = broken_lines.len();
@@ -43,7 +43,7 @@ pub(crate) fn read(
     (reader.assignments, mistakes)
 }
 
-/// What is not TOML, with the key of its line. The value is not shown: nothing is known of it yet.
+/// Describes a syntax error, with the key of its line. The value is not shown, because it may be a secret.
 fn syntax(text: &str, offset: usize, message: &str) -> String {
     let offset = offset.min(text.len());
     let start = text[..offset].rfind('\n').map_or(0, |end| end + 1);
@@ -135,7 +135,7 @@ impl Reader<'_> {
     }
 }
 
-/// A table's entries as they stand in the file; the parser sorts them by name.
+/// A table's entries in the order of the file; the parser sorts them by name.
 fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Spanned<DeString<'i>>, &'t Spanned<DeValue<'i>>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);

@@ -4,7 +4,7 @@ use super::assignment::Assignment;
 use super::mistake::Mistake;
 use super::source::Source;
 
-/// Reads one flag's text.
+/// Parses the argument.
 pub(crate) fn read(text: &str) -> Result<Assignment, Mistake> {
     let Some((key, value)) = text.split_once('=') else {
         let source = Source::Flag { key: text.to_owned() };

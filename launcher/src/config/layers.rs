@@ -1,4 +1,4 @@
-//! Lays the layers over each other and makes the settings of what is on top.
+//! Merges the layers of the configuration into the settings.
 
 use std::collections::BTreeMap;
 
@@ -11,24 +11,24 @@ use super::schema::{self, COMMAND};
 use super::settings::Settings;
 use super::source::Source;
 
-/// Where each setting that is not a default comes from, by its full key.
+/// The source of each setting that is not a default, by its full key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins(BTreeMap<String, (Source, Vec<Expansion>)>);
 
 impl Origins {
-    /// Where a setting comes from, such as `chat-server.listen`.
+    /// The source of a setting, such as `chat-server.listen`.
     #[must_use]
     pub fn of(&self, key: &str) -> Source {
         self.0.get(key).map_or(Source::Default, |(source, _)| source.clone())
     }
 
-    /// What of its value was made of variables.
+    /// The expansions of variables in its value.
     pub(crate) fn expansions(&self, key: &str) -> &[Expansion] {
         self.0.get(key).map_or(&[], |(_, expansions)| expansions)
     }
 }
 
-/// The tree that grows layer by layer.
+/// The settings tree, which grows layer by layer.
 #[derive(Default)]
 pub(crate) struct Layers {
     tree: Map<String, Value>,
@@ -37,7 +37,7 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// Lays a layer over those before it.
+    /// Merges a layer over the previous ones.
     pub(crate) fn lay(&mut self, assignments: impl IntoIterator<Item = Assignment>) {
         for assignment in assignments {
             match assignment.check() {
@@ -51,12 +51,12 @@ impl Layers {
         }
     }
 
-    /// Adds what was wrong before a layer could be laid.
+    /// Adds mistakes found before a layer could be merged.
     pub(crate) fn complain(&mut self, mistakes: impl IntoIterator<Item = Mistake>) {
         self.mistakes.extend(mistakes);
     }
 
-    /// The settings, where each comes from, and what is wrong.
+    /// The settings, their sources, and the mistakes.
     pub(crate) fn finish(mut self) -> (Settings, Origins, Vec<Mistake>) {
         let commands = self.take_commands();
         self.tree.insert("commands".to_owned(), Value::Object(commands));
@@ -65,7 +65,7 @@ impl Layers {
         (settings, self.origins, self.mistakes)
     }
 
-    /// `command` belongs to the launcher, not to the component whose section holds it.
+    /// `command` belongs to the launcher, although it is in the component's section.
     fn take_commands(&mut self) -> Map<String, Value> {
         let mut commands = Map::new();
         for (name, section) in &mut self.tree {
@@ -79,7 +79,7 @@ impl Layers {
     }
 }
 
-/// The table of a path, made where it is missing.
+/// The table at a path, created if it is missing.
 fn table<'t>(tree: &'t mut Map<String, Value>, path: &[String]) -> &'t mut Map<String, Value> {
     path.iter().fold(tree, |table, name| {
         let entry = table.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));

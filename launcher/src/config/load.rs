@@ -1,4 +1,4 @@
-//! Finds, reads and checks the configuration as a whole.
+//! Locates, reads and validates the configuration.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,55 +14,55 @@ use super::settings::Settings;
 use super::source::Source;
 use super::{file, flag, rules};
 
-/// What the command line says of the configuration.
+/// The options of the command line for the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// The configuration file.
     pub config: Option<PathBuf>,
     /// The data directory.
     pub data: Option<PathBuf>,
-    /// The directory of the logs.
+    /// The log directory.
     pub logs: Option<PathBuf>,
-    /// `SECTION.KEY=VALUE`, later ones over earlier ones.
+    /// `SECTION.KEY=VALUE`; later ones override earlier ones.
     pub sets: Vec<String>,
-    /// The flags that leave components out, such as `--no-web`.
+    /// The flags that disable components, such as `--no-web`.
     pub without: Vec<&'static str>,
 }
 
-/// A configuration without mistakes.
+/// A valid configuration.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// What is set.
+    /// The values of all settings.
     pub settings: Settings,
-    /// Where from.
+    /// The sources of the settings.
     pub origins: Origins,
-    /// The file that was read; none for the embedded defaults.
+    /// The file that was read; `None` for the embedded defaults.
     pub file: Option<PathBuf>,
-    /// The `.env` files that were looked for.
+    /// The paths of `.env` files, whether they exist or not.
     pub dotenvs: Vec<PathBuf>,
-    /// What the components' `env-file` say.
+    /// The content of the components' `env-file`.
     pub env_files: EnvFiles,
     /// The bot's key.
     pub api_key: Option<Secret>,
-    /// Where data and logs lie.
+    /// The directories of data and logs.
     pub directories: Directories,
-    /// The flags that leave components out, such as `--no-web`.
+    /// The flags that disable components, such as `--no-web`.
     pub without: Vec<&'static str>,
 }
 
 impl Loaded {
-    /// Every file that the configuration was read from, or would be if it were there.
+    /// Every file of the configuration, whether it exists or not.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.file.iter().chain(&self.dotenvs).chain(&self.env_files.paths)
     }
 
-    /// Those of them that may hold secrets.
+    /// The files that may contain secrets.
     #[must_use]
     pub fn secret_files(&self) -> Vec<PathBuf> {
         self.dotenvs.iter().chain(&self.env_files.paths).cloned().collect()
     }
 
-    /// The environment that a component is given: that of its files, and of its `env` over it.
+    /// The configured environment of a component: that of its files, overridden by its `env`.
     #[must_use]
     pub fn environment_of(&self, component: &str) -> BTreeMap<String, String> {
         let mut variables = self.env_files.variables.get(component).cloned().unwrap_or_default();
@@ -73,10 +73,10 @@ impl Loaded {
     }
 }
 
-/// Finds, reads and checks the configuration.
+/// Locates, reads and validates the configuration.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// All mistakes in it.
 pub fn load(request: &Request, environment: &Environment) -> Result<Loaded, Mistakes> {
     let place = place::config(request.config.as_deref(), environment);
     let mut layers = Layers::default();
@@ -119,10 +119,10 @@ pub fn load(request: &Request, environment: &Environment) -> Result<Loaded, Mist
     })
 }
 
-/// Where data and logs lie, for commands that need nothing else and work whatever the configuration is.
+/// The directories of data and logs, for commands that need nothing else and work with an invalid configuration.
 ///
 /// # Errors
-/// When the user has no home.
+/// If the user has no home directory.
 pub fn directories(request: &Request, environment: &Environment) -> Result<Directories, Mistakes> {
     place::directories(request.data.as_deref(), request.logs.as_deref(), environment)
 }
@@ -133,7 +133,7 @@ fn lay_file(
     environment: &Environment,
     get: &dyn Fn(&str) -> Option<String>,
 ) {
-    // Operators read paths as they wrote them, not made absolute.
+    // Operators expect paths as they wrote them, not absolute.
     let shown = path.strip_prefix(&environment.directory).unwrap_or(path);
     match read_text(path) {
         Ok(text) => {
@@ -161,7 +161,7 @@ fn read_text(path: &Path) -> Result<String, String> {
     })
 }
 
-/// A `.env` file that was read.
+/// A `.env` file.
 struct Dotenv<'p> {
     path: &'p Path,
     variables: BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! A value that does not fit its key: what stands there, and what is expected, in an operator's words.
+//! Describes a value that does not fit its key: what was found and what is expected.
 
 use std::net::SocketAddr;
 
@@ -7,44 +7,44 @@ use serde_json::Value;
 
 use super::nearest::nearest;
 
-/// Most characters of a value that are shown.
+/// The maximum number of characters shown of a value.
 const SHOWN: usize = 80;
 const ADDRESS: &str = "an IP address with a port, such as 127.0.0.1:5000";
 const DURATION: &str = "a time with its unit, such as 20ms, 5s, 2m, 1h or 7d";
 
-/// A text that was made of variables, and how it stands in the file. What variables hold may be a secret and is never shown.
+/// A text with expanded variables, and its form in the file. The values of variables may be secrets and are never shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expansion {
-    /// The text.
+    /// The expanded text.
     pub(crate) value: String,
-    /// With its `${NAME}`.
+    /// The text with `${NAME}`.
     pub(crate) written: String,
 }
 
 /// Why a value does not fit.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Misfit {
-    /// What is expected, where that can be told.
+    /// What is expected, if known.
     expected: Option<String>,
-    /// What serde says, which may repeat the value.
+    /// Serde's error, which may repeat the value.
     reason: String,
     default: Value,
 }
 
 impl Misfit {
-    /// From what serde says of a value for a key with this default.
+    /// From serde's error on a value for a key with this default.
     pub(crate) fn of(error: &serde_json::Error, default: Value) -> Self {
         let reason = error.to_string();
         let expected = by_default(&default).map(str::to_owned).or_else(|| by_reason(&reason));
         Self { expected, reason, default }
     }
 
-    /// Where only this is expected.
+    /// A misfit of a key that accepts only this.
     pub(crate) fn expecting(what: &str) -> Self {
         Self { expected: Some(what.to_owned()), reason: String::new(), default: Value::Null }
     }
 
-    /// One sentence without the key.
+    /// A sentence without the key.
     pub(crate) fn describe(&self, value: &Value, expansions: &[Expansion]) -> String {
         let value_shown = shown(value, expansions);
         if let Some(unknown) = unknown_key(&self.reason) {
@@ -74,7 +74,7 @@ impl Misfit {
     }
 }
 
-/// A value as it may be shown: short, on one line, without what variables hold and without what looks like a password.
+/// A value for display: short, on one line, without the values of variables and without passwords.
 pub(crate) fn shown(value: &Value, expansions: &[Expansion]) -> String {
     let text = value.to_string();
     if text.contains("://") && text.contains('@') {
@@ -84,13 +84,13 @@ pub(crate) fn shown(value: &Value, expansions: &[Expansion]) -> String {
     sanitise::short_line(&written, SHOWN).into_owned()
 }
 
-/// A sentence about a value, without what variables hold. Texts shorter than any secret stay: they are in every other word.
+/// Removes the values of variables from a sentence. Values shorter than any secret stay, because they occur in ordinary words.
 pub(crate) fn hide(text: String, expansions: &[Expansion]) -> String {
     let long = expansions.iter().filter(|expansion| expansion.value.len() >= kit::secret::SHORTEST);
     long.fold(text, |text, expansion| text.replace(&expansion.value, &expansion.written))
 }
 
-/// Within JSON, where both stand escaped.
+/// Replaces the escaped value in JSON by the escaped form of the file.
 fn replace(json: &str, expansion: &Expansion) -> String {
     let escaped = |text: &str| Value::from(text).to_string();
     json.replace(&escaped(&expansion.value), &escaped(&expansion.written))
@@ -136,7 +136,7 @@ fn by_reason(reason: &str) -> Option<String> {
     })
 }
 
-/// A key within a table, from "unknown field `x`, expected one of `a`, `b`".
+/// The unknown key within a table, from "unknown field `x`, expected one of `a`, `b`".
 fn unknown_key(reason: &str) -> Option<String> {
     let (key, expected) = reason.strip_prefix("unknown field `")?.split_once("`, expected ")?;
     let keys: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
@@ -146,7 +146,7 @@ fn unknown_key(reason: &str) -> Option<String> {
     })
 }
 
-/// The words of an enumeration, from "unknown variant `x`, expected `a` or `b`".
+/// The variants of an enumeration, from "unknown variant `x`, expected `a` or `b`".
 fn variants(reason: &str) -> Option<Vec<&str>> {
     let (_, expected) = reason.strip_prefix("unknown variant ")?.split_once(", expected ")?;
     Some(expected.split('`').skip(1).step_by(2).collect())

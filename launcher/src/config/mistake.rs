@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: all of it at once, each with its place.
+//! Mistakes in a configuration: all of them at once, each with its place.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use kit::{Exit, Failure};
 
 use super::source::Source;
 
-/// One thing that is wrong. Never holds a value that may be a secret.
+/// A mistake. Never contains a value that may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where.
+    /// The place of the mistake.
     pub source: Source,
-    /// What, and where possible what to write instead.
+    /// A description, with a correction if possible.
     pub what: String,
 }
 
@@ -21,23 +21,23 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Everything that is wrong with a configuration, in the order of the layers and of the lines.
+/// All mistakes in a configuration, in the order of layers and lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistakes(Vec<Mistake>);
 
 impl Mistakes {
-    /// Succeeds when nothing is wrong.
+    /// Succeeds if there are no mistakes.
     pub(crate) fn check(mistakes: Vec<Mistake>) -> Result<(), Self> {
         if mistakes.is_empty() { Ok(()) } else { Err(Self(mistakes)) }
     }
 
-    /// As the end of a process.
+    /// The mistakes as a fatal error of the process.
     #[must_use]
     pub fn into_failure(self) -> Failure {
         Failure::new(Exit::Config, self)
     }
 
-    /// One by one.
+    /// The mistakes in order.
     pub fn iter(&self) -> impl Iterator<Item = &Mistake> {
         self.0.iter()
     }

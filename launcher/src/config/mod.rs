@@ -1,8 +1,8 @@
-//! The configuration: found, read in layers, checked as a whole.
+//! The configuration: located, read in layers, validated as a whole.
 //!
-//! The life of a setting: a layer gives it ([`Source`]) as an assignment; `assignment` finds its key in `schema` and checks
-//! the value against the key's type; `layers` lays flag over environment over `.env` over file over default; `rules` looks at
-//! the whole. Every mistake on the way is collected, and all are told at once.
+//! The life of a setting: a layer contains it as an assignment with its [`Source`]; `assignment` looks up its key in `schema` and validates
+//! the value; `layers` merges default, file, `.env`, environment and flags, of which later ones override earlier ones; `rules` validates
+//! the whole. All mistakes are collected and reported together.
 
 mod assignment;
 mod attributes;
@@ -42,7 +42,7 @@ pub(crate) use secrecy::is_secret;
 pub use settings::{LauncherConfig, LogsConfig, Settings};
 pub use source::Source;
 
-/// The defaults as a file, every key explained.
+/// The default file, with an explanation of every key.
 pub const DEFAULT_FILE: &str = include_str!("../../../config/launcher.toml");
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The known name that an unknown one was probably meant to be.
+//! Suggestions for misspelled names.
 
-/// The candidate with the smallest edit distance, if it is near enough to be a slip of the pen.
+/// The candidate with the smallest edit distance, if it is close enough to be a typing mistake.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Longer names would only cost time; no key of ours is that long.
+    // Longer than any key; comparing it would only cost time.
     if name.len() > 64 {
         return None;
     }
@@ -11,7 +11,7 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
     by_distance.filter(|(distance, _)| *distance <= limit).min_by_key(|(d, _)| *d).map(|(_, name)| name)
 }
 
-/// Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment) that lead from one text to the other.
+/// The number of insertions, deletions, substitutions and transpositions (optimal string alignment) between two texts.
 fn distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (fold(from).collect(), fold(to).collect());
     let mut before_last = vec![0; to.len() + 1];
@@ -31,7 +31,7 @@ fn distance(from: &str, to: &str) -> usize {
     last[to.len()]
 }
 
-/// `_` and `-`, capitals and small letters are the same slip.
+/// `_` and `-`, upper and lower case are equivalent.
 fn fold(text: &str) -> impl Iterator<Item = char> {
     text.chars().map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() })
 }

@@ -1,4 +1,4 @@
-//! Where things lie: the configuration file, `.env`, the data and the logs.
+//! The locations of the configuration file, `.env`, the data and the logs.
 
 use std::path::{Path, PathBuf};
 
@@ -6,35 +6,35 @@ use super::environment::Environment;
 use super::mistake::{Mistake, Mistakes};
 use super::source::Source;
 
-/// The configuration's place under a working directory.
+/// The configuration's path in a working directory.
 const PROJECT_FILE: &str = "config/launcher.toml";
-/// Our name in the user's directories.
+/// Our directory name in the user's directories.
 const PROGRAM: &str = "p2p-chat";
 
-/// Where the configuration is.
+/// The location of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ConfigPlace {
     /// The file; without one the embedded defaults are used.
     pub(crate) file: Option<PathBuf>,
-    /// The `.env` files that are read if they are there, the most important first.
+    /// The `.env` files that are read if they exist, in order of precedence.
     pub(crate) dotenvs: Vec<PathBuf>,
 }
 
 /// The directories that are written to, as absolute paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directories {
-    /// Messages, locks and sockets.
+    /// For messages, locks and sockets.
     pub data: PathBuf,
-    /// Logs.
+    /// For logs.
     pub logs: PathBuf,
 }
 
-/// Looks for the configuration: the one named, `$P2P_CONFIG`, the working directory's, the user's.
+/// Locates the configuration: the given file, `$P2P_CONFIG`, the working directory's, the user's.
 pub(crate) fn config(named: Option<&Path>, environment: &Environment) -> ConfigPlace {
     let named = named.map(Path::to_owned).or_else(|| environment.get("P2P_CONFIG").map(PathBuf::from));
     let project = environment.directory.join(PROJECT_FILE);
     if let Some(file) = named {
-        // Without its directory's name a file lies in the working directory.
+        // A bare file name is relative to the working directory.
         let file = environment.directory.join(file);
         return ConfigPlace { dotenvs: beside(&file, &project, environment), file: Some(file) };
     }
@@ -48,7 +48,7 @@ pub(crate) fn config(named: Option<&Path>, environment: &Environment) -> ConfigP
     ConfigPlace { dotenvs: vec![user.join(".env")], file: file.is_file().then_some(file) }
 }
 
-/// The `.env` beside the file, and the one at the root of a checkout whose `config/launcher.toml` it is.
+/// The `.env` beside the file, and the one at the root of a checkout with this `config/launcher.toml`.
 fn beside(file: &Path, project: &Path, environment: &Environment) -> Vec<PathBuf> {
     let mut places: Vec<PathBuf> = file.parent().map(|parent| parent.join(".env")).into_iter().collect();
     if file == project {
@@ -57,10 +57,11 @@ fn beside(file: &Path, project: &Path, environment: &Environment) -> Vec<PathBuf
     places
 }
 
-/// Where data and logs lie: as named; under the working directory when the configuration does; else in the user's state directory.
+/// The directories of data and logs: as given; in the working directory if the configuration is there; otherwise in the user's state
+/// directory.
 ///
 /// # Errors
-/// When the user has no home.
+/// If the user has no home directory.
 pub(crate) fn directories(
     data: Option<&Path>,
     logs: Option<&Path>,
@@ -92,7 +93,7 @@ fn no_home() -> Mistakes {
     Mistakes::check(vec![Mistake { source, what }]).expect_err("there is one mistake")
 }
 
-/// Our directory under one of the user's; by the XDG base directory specification a relative path counts as none.
+/// Our directory within one of the user's; by the XDG Base Directory Specification a relative path is ignored.
 fn user_directory(environment: &Environment, variable: &str, default: &str) -> Option<PathBuf> {
     let given = environment.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = given.or_else(|| environment.get("HOME").map(|home| Path::new(home).join(default)))?;

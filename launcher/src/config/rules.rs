@@ -1,4 +1,4 @@
-//! What no single key can get wrong: settings that contradict each other, and texts that are more than texts.
+//! Validation across keys, and of texts with a syntax of their own.
 
 mod alerts;
 mod components;
@@ -25,10 +25,10 @@ use crate::supervisor::LogFormat;
 
 pub(crate) use components::split_url;
 
-/// Its value may hold a password and is not shown.
+/// Its value may contain a password and is not shown.
 const STORE_URL: &str = "store.url";
 
-/// Everything that is wrong among settings whose types are right.
+/// All mistakes among settings of the right types.
 pub(crate) fn check(settings: &Settings, origins: &Origins) -> Vec<Mistake> {
     let mut found: Vec<(String, String)> = Vec::new();
     found.extend(store(settings));
@@ -44,7 +44,7 @@ pub(crate) fn check(settings: &Settings, origins: &Origins) -> Vec<Mistake> {
     found.into_iter().map(|(key, what)| mistake(&all, origins, &key, what)).collect()
 }
 
-/// With its place, and with the value where the operator gave one that can be shown.
+/// A mistake with its place, and with the value if the operator set one that can be shown.
 fn mistake(all: &Value, origins: &Origins, key: &str, what: String) -> Mistake {
     let (source, expansions) = (origins.of(key), origins.expansions(key));
     let what = misfit::hide(what, expansions);
@@ -66,7 +66,7 @@ fn value_of<'a>(all: &'a Value, key: &str) -> Option<&'a Value> {
     key.split('.').try_fold(all, |table, name| table.get(name))
 }
 
-/// Secrets that no log could be kept free of.
+/// Secrets that are too short to be masked in logs.
 fn short_secrets(settings: &Settings) -> Vec<(String, String)> {
     let is_short = |secret: &str| (1..kit::secret::SHORTEST).contains(&secret.len());
     let password = mongodb::password(&settings.store.url).filter(|password| is_short(password));
@@ -78,7 +78,7 @@ fn short_secrets(settings: &Settings) -> Vec<(String, String)> {
     store.into_iter().chain(components).collect()
 }
 
-/// The URL itself is not shown: it may hold a password.
+/// The URL is not shown: it may contain a password.
 fn store(settings: &Settings) -> Option<(String, String)> {
     let url = settings.store.url.as_str();
     let what = if url.starts_with("mongodb+srv://") {
@@ -93,10 +93,10 @@ fn store(settings: &Settings) -> Option<(String, String)> {
     Some((STORE_URL.to_owned(), what.to_owned()))
 }
 
-/// Two that listen on one address: the second would only fail later. And what others look for must have a place.
+/// Two components on one address, of which the second would fail to start; and port 0 where clients need a fixed port.
 fn ports(settings: &Settings) -> Vec<(String, String)> {
     let listeners = table::listeners(settings);
-    let mut found: Vec<(String, String)> = table::sought_listeners(settings)
+    let mut found: Vec<(String, String)> = table::client_addresses(settings)
         .into_iter()
         .filter(|(_, address)| address.port() == 0)
         .map(|(key, _)| (key, "port 0 picks a random port that the other components cannot find".to_owned()))
@@ -114,7 +114,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || wildcard)
 }
 
-/// Two services under one name would throw each other out.
+/// Two services with one name would disconnect each other.
 fn names(settings: &Settings) -> Vec<(String, String)> {
     let (thermometer, bot) = (&settings.thermometer.name, &settings.openai_bot.name);
     let named = [("thermometer.name", thermometer), ("openai-bot.name", bot)];
@@ -131,7 +131,7 @@ fn names(settings: &Settings) -> Vec<(String, String)> {
     found
 }
 
-/// What the components themselves say of their sections.
+/// The components' own validation of their sections.
 fn sections(settings: &Settings) -> Vec<(String, String)> {
     let chat = every_complaint("chat-server", &settings.chat_server, chat_server::Config::validate);
     let web = every_complaint("web-adapter", &settings.web_adapter, web_adapter::Config::validate);
@@ -141,7 +141,7 @@ fn sections(settings: &Settings) -> Vec<(String, String)> {
     [chat, web, thermometer, bot, lan].concat()
 }
 
-/// A component names the first value that cannot be; to hear of the next one, that one is put back to its default.
+/// A component reports its first invalid value; to find the next one, that one is reset to its default.
 fn every_complaint<T: Default + Serialize + DeserializeOwned>(
     name: &str,
     config: &T,
@@ -166,7 +166,7 @@ fn every_complaint<T: Default + Serialize + DeserializeOwned>(
     found
 }
 
-/// `chat-server.quiet must be …` or `thermometer.name: a name …`: the key, and what is said of it.
+/// Splits `chat-server.quiet must be …` or `thermometer.name: a name …` into the key and the description.
 fn split_complaint<'t>(section: &str, text: &'t str) -> (&'t str, &'t str) {
     let Some(rest) = text.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')) else {
         return ("", text);

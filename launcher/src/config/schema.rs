@@ -1,4 +1,4 @@
-//! Which sections and keys there are, and whether a value fits one. Taken from the types themselves, so nothing is said twice.
+//! The sections, keys and types of the configuration, derived from the types themselves.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,9 +8,9 @@ use super::components::ComponentConfig;
 use super::misfit::Misfit;
 use super::settings::{LauncherConfig, LogsConfig};
 
-/// The key by which a component's section may name a program of its own.
+/// The key that replaces a component by another program.
 pub(crate) const COMMAND: &str = "command";
-/// The section whose tables say how components are supervised.
+/// The section whose tables configure the supervision of components.
 pub(crate) const COMPONENTS: &str = "components";
 
 /// A table of the configuration.
@@ -18,13 +18,13 @@ pub(crate) const COMPONENTS: &str = "components";
 pub(crate) struct Section {
     /// Its name.
     pub(crate) name: &'static str,
-    /// Whether an external program may take its place.
+    /// Whether another program may replace the component.
     replaceable: bool,
     defaults: fn() -> Map<String, Value>,
     fits: fn(Map<String, Value>) -> Result<(), serde_json::Error>,
 }
 
-/// Every section with a fixed name, in the order of the default file.
+/// The sections with fixed names, in the order of the default file.
 pub(crate) const SECTIONS: [Section; 9] = [
     Section::of::<LauncherConfig>("launcher"),
     Section::of::<LogsConfig>("logs"),
@@ -37,15 +37,15 @@ pub(crate) const SECTIONS: [Section; 9] = [
     Section::of::<lan_peer::Config>("lan-peer").replaceable(),
 ];
 
-/// Each table below `components`.
+/// A table below `components`.
 pub(crate) const COMPONENT: Section = Section::of::<ComponentConfig>(COMPONENTS);
 
-/// The section of a name.
+/// The section with this name.
 pub(crate) fn section(name: &str) -> Option<Section> {
     SECTIONS.into_iter().find(|section| section.name == name)
 }
 
-/// The names that a table at the root may have.
+/// The names of tables at the root.
 pub(crate) fn section_names() -> impl Iterator<Item = &'static str> {
     SECTIONS.into_iter().map(|section| section.name).chain([COMPONENTS])
 }
@@ -59,7 +59,6 @@ impl Section {
         Self { replaceable: true, ..self }
     }
 
-    /// The keys it knows.
     pub(crate) fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = (self.defaults)().keys().cloned().collect();
         if self.replaceable {
@@ -68,15 +67,15 @@ impl Section {
         keys
     }
 
-    /// The default of a key; `null` where there is none.
+    /// The default of a key; `null` if it has none.
     pub(crate) fn default_of(&self, key: &str) -> Value {
         (self.defaults)().remove(key).unwrap_or(Value::Null)
     }
 
-    /// Whether a value fits a key that this section knows.
+    /// Validates a value for a key of this section.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// What is wrong with it.
     pub(crate) fn check(&self, key: &str, value: &Value) -> Result<(), Misfit> {
         if self.replaceable && key == COMMAND {
             let command = serde_json::from_value::<Vec<String>>(value.clone());

@@ -1,4 +1,4 @@
-//! The configuration as a tree: each section is the type of the component that it belongs to.
+//! The configuration as a tree, whose sections are the types of the components.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use super::components::ComponentConfig;
 use crate::supervisor::LogFormat;
 
-/// Everything that can be set. Sections that are not there have their defaults.
+/// All settings. Missing sections have their defaults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// The launcher's own.
+    /// The launcher itself.
     pub launcher: LauncherConfig,
-    /// How logs are written.
+    /// The format and limits of logs.
     pub logs: LogsConfig,
-    /// Where messages are kept.
+    /// The location and durability of messages.
     pub store: message_api::StoreConfig,
     /// The message API.
     pub message_api: message_api::Config,
@@ -32,25 +32,25 @@ pub struct Settings {
     pub openai_bot: openai_bot::Config,
     /// The peer on the local network.
     pub lan_peer: lan_peer::Config,
-    /// How components are supervised, and the operator's own programs beside ours, by name.
+    /// The supervision of components, and other programs, by name.
     pub components: BTreeMap<String, ComponentConfig>,
-    /// Programs that take a component's place: `command` in the component's section.
+    /// Programs that replace a component: `command` in the component's section.
     pub commands: BTreeMap<String, Vec<String>>,
 }
 
-/// How the launcher runs things: `[launcher]`.
+/// The section `[launcher]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LauncherConfig {
-    /// Whether a change of the configuration file is put into force by itself.
+    /// Whether to apply changes of the configuration file automatically.
     pub watch: bool,
-    /// How long a component may take to be ready.
+    /// Time limit for a component to become ready.
     #[serde(with = "kit::duration")]
     pub ready_timeout: Duration,
-    /// How long a component may take to end before it is killed.
+    /// Time limit for a component to end before it is killed.
     #[serde(with = "kit::duration")]
     pub stop_grace: Duration,
-    /// Where the launcher's own numbers are served over HTTP.
+    /// Address of the launcher's own metrics over HTTP.
     pub metrics_listen: Option<SocketAddr>,
     /// A program that is run with each event of the components, and its arguments.
     pub on_event: Vec<String>,
@@ -77,19 +77,19 @@ impl Default for LauncherConfig {
     }
 }
 
-/// How logs are written, and how much of them is kept: `[logs]`.
+/// The section `[logs]`: the format and limits of logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LogsConfig {
-    /// The form of the lines in the components' logs.
+    /// The format of the lines in the components' logs.
     pub format: LogFormat,
     /// Whether lines of standard error are marked.
     pub split_stderr: bool,
-    /// The size in MiB at which a file is put aside.
+    /// The size in MiB at which a file is rotated.
     pub file_mib: u64,
-    /// How many files put aside are kept for each component.
+    /// The number of rotated files kept per component.
     pub files: usize,
-    /// How many MiB all log files together may take.
+    /// The maximum total size of all log files in MiB.
     pub total_mib: u64,
 }
 

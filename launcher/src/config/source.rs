@@ -1,13 +1,13 @@
-//! Where a setting comes from, in words that lead the operator to it.
+//! The source of a setting, described so that the operator can find it.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The place of a setting.
+/// The source of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Nowhere: it is the default.
+    /// The default.
     Default,
     /// A place in the configuration file; both numbers count from 1.
     File {
@@ -32,7 +32,7 @@ pub enum Source {
     },
     /// `--set` on the command line.
     Flag {
-        /// What was set, without its value.
+        /// The key, without its value.
         key: String,
     },
 }
@@ -49,7 +49,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// Line and column, both from 1 and the column in characters, of a byte offset.
+/// Line and column of a byte offset, both from 1, the column in characters.
 pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
     let mut offset = offset.min(text.len());
     while !text.is_char_boundary(offset) {

@@ -1,18 +1,18 @@
-//! Values of flags and of the environment: texts whose type follows from the key they are for.
+//! Values of flags and of the environment: texts whose type follows from their key.
 
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::schema::Section;
 
-/// Reads a text as the value that the key wants, as far as one can tell; whether it fits is checked afterwards.
+/// Converts a text to the type that the key requires, as far as possible; the value is validated later.
 ///
-/// A text for a text is taken as it is; for a list, commas will do: `http://a,http://b`. Everything else is written as in the file.
+/// For a text it is taken unchanged; for a list, commas separate the entries: `http://a,http://b`. Other types are written as in the file.
 pub(crate) fn read(section: &Section, key: &str, text: &str) -> Value {
     let as_written = || Value::String(text.to_owned());
     let as_in_file = || DeValue::parse(text).ok().and_then(|value| to_json(value.get_ref()));
     match section.default_of(key) {
-        // Quotation marks that survived the shell are not part of the text.
+        // Quotation marks that the shell left are not part of the text.
         Value::String(_) if text.starts_with('"') => as_in_file().unwrap_or_else(as_written),
         Value::String(_) => as_written(),
         Value::Array(_) if !text.trim_start().starts_with('[') => list(text),
@@ -31,7 +31,7 @@ fn list(text: &str) -> Value {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Value::from).collect()
 }
 
-/// A TOML value as JSON; `None` for what JSON cannot say.
+/// A TOML value as JSON; `None` if JSON has no such value.
 pub(crate) fn to_json(value: &DeValue<'_>) -> Option<Value> {
     Some(match value {
         DeValue::String(text) => Value::from(text.as_ref()),

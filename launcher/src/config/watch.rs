@@ -1,10 +1,10 @@
-//! Notices when the configuration changes on disk.
+//! Detects changes of the configuration files.
 //!
-//! * Directories are watched and not files: an editor that saves by renaming replaces the file, and a watch on the old one hears nothing
-//!   more. Where symbolic links lead to the file, the directory of each of them is watched, too.
-//! * What has happened is not asked of the event, but of the content: only when that differs is there a change.
-//! * A save takes its time: an editor may cut the file off first, a program may write it in pieces. So the content must have been the
-//!   same for a while: for [`QUIET`], and for [`STILL`] as long as it looks unfinished, see [`is_unfinished`].
+//! * Directories are watched and not files: an editor that saves by renaming replaces the file, and a watch on the old one receives no
+//!   further events. If symbolic links lead to the file, the directory of each of them is watched, too.
+//! * Events only trigger a check; there is a change only if the content differs.
+//! * Saving takes time: an editor may truncate the file first, a program may write it in pieces. So the content must be unchanged for
+//!   [`QUIET`], and for [`STILL`] while it looks incomplete, see [`is_unfinished`].
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -16,44 +16,44 @@ use std::time::{Duration, Instant};
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-/// How long the content must have been the same.
+/// How long the content must be unchanged.
 const QUIET: Duration = Duration::from_millis(500);
-/// How long when it looks unfinished. Whoever writes a configuration needs less between two pieces of it.
+/// How long it must be unchanged if it looks incomplete; writers pause for less between two pieces.
 const STILL: Duration = Duration::from_secs(5);
-/// How often the content is looked at while it has to stay the same.
-const LOOK: Duration = Duration::from_millis(50);
-/// Looked at in any case, for file systems that tell nobody of changes (NFS, some overlays).
+/// The polling interval while the content must be unchanged.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The polling interval for file systems that report no changes (NFS, some overlays).
 const POLL: Duration = Duration::from_secs(30);
-/// As many symbolic links are followed as the kernel follows, `path_resolution(7)`.
+/// The kernel's limit on symbolic links, `path_resolution(7)`.
 const MAX_LINKS: usize = 40;
 
-/// A watch; it ends when this is dropped.
+/// A watch; it ends when dropped.
 #[derive(Debug)]
 pub struct Watch {
-    // Dropping the watcher closes the channel, and that ends the thread.
+    // Dropping the watcher closes the channel, which ends the thread.
     _watcher: Arc<Mutex<RecommendedWatcher>>,
 }
 
-/// Calls `changed` on a thread of its own after the content of one of the files has become another one. A file that is not
-/// there is watched for, as long as its directory is.
+/// Calls `changed` on a thread of its own after the content of a file has changed. A missing file is watched for, as long as its directory
+/// exists.
 ///
 /// # Errors
-/// When the system allows no more watches, or no thread.
+/// If the system allows no more watches or threads.
 pub fn watch(files: Vec<PathBuf>, changed: impl FnMut() + Send + 'static) -> Result<Watch, WatchError> {
-    // One place: a second event before the first was looked at says nothing new.
+    // A second event before the first was handled adds no information.
     let (sender, events) = sync_channel::<()>(1);
     let open = Arc::new(Mutex::new(Open::default()));
     let heard = Arc::clone(&open);
     let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         let Ok(event) = event else { return };
-        lock(&heard).hear(&event);
+        lock(&heard).on_event(&event);
         if matters(&event) {
             let _ = sender.try_send(());
         }
     })?;
     let watcher = Arc::new(Mutex::new(watcher));
     let seen = contents(&files);
-    let mut look = Look {
+    let mut thread = WatchThread {
         files,
         seen,
         open,
@@ -61,8 +61,8 @@ pub fn watch(files: Vec<PathBuf>, changed: impl FnMut() + Send + 'static) -> Res
         watcher: Arc::downgrade(&watcher),
         changed: Box::new(changed),
     };
-    look.follow()?;
-    let run = move || look.run(&events);
+    thread.follow()?;
+    let run = move || thread.run(&events);
     std::thread::Builder::new().name("config-watch".to_owned()).spawn(run).map_err(WatchError::Thread)?;
     Ok(Watch { _watcher: watcher })
 }
@@ -70,31 +70,31 @@ pub fn watch(files: Vec<PathBuf>, changed: impl FnMut() + Send + 'static) -> Res
 /// The configuration cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    /// The system refuses.
+    /// The system rejected the watch.
     #[error("cannot watch the configuration directory")]
     Watch(#[from] notify::Error),
-    /// There is no thread for it.
+    /// No thread can be created.
     #[error("cannot start the thread that watches the configuration")]
     Thread(#[source] std::io::Error),
 }
 
-/// What each file holds; none where it cannot be read.
+/// The content of each file; `None` if it cannot be read.
 type Contents = Vec<Option<Vec<u8>>>;
 
 fn contents(files: &[PathBuf]) -> Contents {
     files.iter().map(|file| std::fs::read(file).ok()).collect()
 }
 
-/// Which of the files somebody writes to, as far as is told.
+/// The files that are open for writing, as far as events report it.
 #[derive(Debug, Default)]
 struct Open {
-    /// The files themselves, behind all links.
+    /// The files themselves, with links resolved.
     files: BTreeSet<PathBuf>,
     written: BTreeSet<PathBuf>,
 }
 
 impl Open {
-    fn hear(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         for path in event.paths.iter().filter(|path| self.files.contains(*path)) {
             match event.kind {
                 EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
@@ -115,19 +115,19 @@ impl Open {
     }
 }
 
-/// The thread's own.
-struct Look {
+/// The state of the thread.
+struct WatchThread {
     files: Vec<PathBuf>,
-    /// What was told last.
+    /// The content last reported.
     seen: Contents,
     open: Arc<Mutex<Open>>,
     directories: BTreeSet<PathBuf>,
-    /// Not ours: it ends with the [`Watch`].
+    /// Weak: it ends with the [`Watch`].
     watcher: Weak<Mutex<RecommendedWatcher>>,
     changed: Box<dyn FnMut() + Send>,
 }
 
-impl Look {
+impl WatchThread {
     fn run(mut self, events: &Receiver<()>) {
         loop {
             if events.recv_timeout(POLL) == Err(RecvTimeoutError::Disconnected) {
@@ -143,7 +143,7 @@ impl Look {
         }
     }
 
-    /// What the files hold once it has been the same for long enough; none when the watch is over.
+    /// The content of the files once it has been unchanged for long enough; `None` when the watch has ended.
     fn settled(&self, events: &Receiver<()>) -> Option<Contents> {
         let mut last = contents(&self.files);
         let mut since = Instant::now();
@@ -152,7 +152,7 @@ impl Look {
             if since.elapsed() >= patience {
                 break;
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
             if events.try_recv() == Err(TryRecvError::Disconnected) {
                 return None;
             }
@@ -169,15 +169,15 @@ impl Look {
         is_written || self.seen.iter().zip(now).any(|(old, new)| old != new && is_unfinished(new.as_deref()))
     }
 
-    /// Watches wherever another file may come to be meant.
+    /// Watches every directory in which another file may replace the current one.
     fn follow(&mut self) -> Result<(), notify::Error> {
         let Some(watcher) = self.watcher.upgrade() else { return Ok(()) };
-        let ways: Vec<Way> = self.files.iter().map(|file| Way::to(file)).collect();
+        let ways: Vec<LinkPath> = self.files.iter().map(|file| LinkPath::to(file)).collect();
         let wanted: BTreeSet<PathBuf> = ways.iter().flat_map(|way| way.directories.clone()).collect();
         lock(&self.open).files = ways.into_iter().map(|way| way.file).collect();
         let mut watcher = lock(&watcher);
         for directory in self.directories.difference(&wanted) {
-            // One that has gone is watched no more anyway.
+            // A directory that was deleted is no longer watched anyway.
             let _ = watcher.unwatch(directory);
         }
         for directory in wanted.difference(&self.directories) {
@@ -188,20 +188,20 @@ impl Look {
     }
 }
 
-/// Whether a file that has just become like this is likely to be written on: it is empty or gone, or ends within a line.
+/// Whether a new content is likely to be continued: it is empty or missing, or ends within a line.
 fn is_unfinished(content: Option<&[u8]>) -> bool {
     !content.is_some_and(|content| content.ends_with(b"\n") && !content.trim_ascii().is_empty())
 }
 
-/// The way to a file through symbolic links.
-struct Way {
-    /// Where an entry stands on the way that can be replaced by another one: each link's directory, and the file's own.
+/// The path to a file through symbolic links.
+struct LinkPath {
+    /// The directories with replaceable entries on the path: of each link, and of the file itself.
     directories: BTreeSet<PathBuf>,
-    /// The file behind all links.
+    /// The file with links resolved.
     file: PathBuf,
 }
 
-impl Way {
+impl LinkPath {
     fn to(path: &Path) -> Self {
         let mut directories = BTreeSet::new();
         let mut at = PathBuf::from("/");
@@ -229,7 +229,7 @@ impl Way {
     }
 }
 
-/// The names on a path, the last one first.
+/// The components of a path, the last one first.
 fn parts(path: &Path) -> Vec<OsString> {
     let names = path.components().rev().filter_map(|part| match part {
         Component::Normal(name) => Some(name.to_owned()),
@@ -239,7 +239,7 @@ fn parts(path: &Path) -> Vec<OsString> {
     names.collect()
 }
 
-/// Everything but reading. Our own look at the files is an event, too, and would go round in circles.
+/// Every event except reading. Our own reads cause events, too, and would repeat forever.
 fn matters(event: &Event) -> bool {
     match event.kind {
         EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
@@ -251,7 +251,7 @@ fn matters(event: &Event) -> bool {
     }
 }
 
-/// What is behind these locks is whole even if a thread that held one has panicked.
+/// The data remains consistent even if a thread panicked while holding the lock.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -266,7 +266,7 @@ mod tests {
     /// Longer than any machine that runs tests needs.
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// What is told of a file: what it held when it was told.
+    /// Reports of a file: its content at the time of each.
     fn told(file: &Path) -> (Watch, Receiver<String>) {
         let (sender, changes): (SyncSender<String>, _) = sync_channel(16);
         let read = file.to_owned();
@@ -307,22 +307,22 @@ mod tests {
         std::fs::write(&file, "old\n").unwrap();
         let (_watch, changes) = told(&file);
         let pause = QUIET * 2;
-        // Cut off first, as by a shell's `>`, and closed.
+        // Truncated first, as by a shell's `>`, and closed.
         std::fs::write(&file, "").unwrap();
         assert!(changes.recv_timeout(pause).is_err(), "an empty file");
-        // In two pieces by one writer, the first one of whole lines.
+        // In two pieces by one writer, the first one of complete lines.
         let mut writer = std::fs::File::create(&file).unwrap();
         writer.write_all(b"one\n").unwrap();
         assert!(changes.recv_timeout(pause).is_err(), "a file that is being written");
         writer.write_all(b"two\n").unwrap();
         drop(writer);
         assert_eq!(changes.recv_timeout(PATIENCE).unwrap(), "one\ntwo\n");
-        // Closed within a line, as when the disk was full.
+        // Closed within a line, as with a full disk.
         std::fs::write(&file, "one\ntw").unwrap();
         assert!(changes.recv_timeout(pause).is_err(), "a part of a line");
         std::fs::write(&file, "one\ntwo\nthree\n").unwrap();
         assert_eq!(changes.recv_timeout(PATIENCE).unwrap(), "one\ntwo\nthree\n");
-        // Somebody wants it without the last newline.
+        // Deliberately without the last newline.
         std::fs::write(&file, "one").unwrap();
         assert_eq!(changes.recv_timeout(PATIENCE).unwrap(), "one");
     }
@@ -347,7 +347,7 @@ mod tests {
         symlink("b", at("new")).unwrap();
         std::fs::rename(at("new"), at("now")).unwrap();
         assert_eq!(next(), "b 0\n");
-        // Where the link leads now is watched, too.
+        // The link's new target is watched, too.
         std::fs::write(at("b/real.toml"), "b 1\n").unwrap();
         assert_eq!(next(), "b 1\n");
         std::fs::write(at("conf/own.toml"), "own\n").unwrap();
@@ -363,7 +363,7 @@ mod tests {
         let (sender, changes) = sync_channel::<()>(1);
         let watch = watch(vec![file], move || sender.try_send(()).unwrap()).unwrap();
         drop(watch);
-        // The thread owned the sender; when it is gone, so is the channel.
+        // The thread owned the sender; its end closes the channel.
         assert_eq!(changes.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
     }
 }

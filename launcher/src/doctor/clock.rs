@@ -1,4 +1,4 @@
-//! The wall clock: it stamps messages and decides whether certificates are valid. Order and timers do not depend on it.
+//! Checks the wall clock, which dates messages and decides whether certificates are valid. Order and timers do not depend on it.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -10,14 +10,14 @@ use super::Finding;
 use crate::config::Directories;
 
 const CHECK: &str = "clock";
-/// Clocks of two machines that are kept right by the network are nearer to each other; an HTTP date has only whole seconds.
+/// Clocks synchronised by the network differ by less; an HTTP date has a resolution of one second.
 const MAX_SKEW_S: u64 = 5;
-/// A file may be written while we look.
+/// A file may be written during the check.
 const FUTURE: Duration = Duration::from_secs(2);
-/// systemd-timesyncd makes the directory, and the file once the clock is set by the network.
+/// systemd-timesyncd creates the directory, and the file once the clock is synchronised.
 const TIMESYNC: &str = "/run/systemd/timesync";
 
-/// Looks at it; `ahead_s` is by how many seconds it is ahead of another machine's, where that is known.
+/// Checks the clock; `ahead_s` is how many seconds it is ahead of another machine's, if known.
 pub(super) fn clock(directories: &Directories, ahead_s: Option<i64>) -> Finding {
     let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let shown = now.format(&Rfc3339).unwrap_or_default();
@@ -45,7 +45,7 @@ pub(super) fn clock(directories: &Directories, ahead_s: Option<i64>) -> Finding 
     Finding::ok(CHECK, format!("it is {shown}"))
 }
 
-/// A file of ours from the future: the clock has been set back.
+/// A file of ours with a time in the future, which means that the clock was set back.
 fn newer_than_now(data: &Path) -> Option<String> {
     let limit = SystemTime::now() + FUTURE;
     let files = std::fs::read_dir(data).into_iter().flatten().flatten();

@@ -1,4 +1,4 @@
-//! The directories, the room on their disks, and how long it takes until what is written is really there.
+//! Checks the directories, the space on their disks, and how long a durable write takes.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -12,21 +12,21 @@ use super::Finding;
 use crate::config::{Directories, Loaded};
 use crate::preflight::directories;
 
-/// Below this nothing works for long.
+/// With less free space nothing works for long.
 const NO_ROOM: u64 = 64 << 20;
-/// Room for messages beside the logs: some millions.
+/// Space for messages besides the logs: a few million.
 const COMFORT: u64 = 1 << 30;
-/// A database without free inodes cannot make its journal.
+/// A database without free inodes cannot create its journal.
 const FEW_INODES: u64 = 1000;
 
-/// As many times a block is written and synced.
+/// The number of blocks written and synced.
 const SYNCS: usize = 20;
-/// A good disk takes one, an old one ten milliseconds; each batch of messages waits for one.
+/// A good disk takes one millisecond, an old one ten; each batch of messages waits for one sync.
 const SLOW: Duration = Duration::from_millis(30);
-/// A disk that takes longer than this once in a while makes senders wait noticeably.
+/// A disk that occasionally takes longer delays senders noticeably.
 const STALL: Duration = Duration::from_millis(500);
 
-/// Whether they can be used, and whether the data are ours alone.
+/// Whether the directories can be used, and whether others can read them.
 pub(super) fn directories(directories: &Directories, dotenvs: &[PathBuf]) -> Vec<Finding> {
     const CHECK: &str = "directories";
     if let Err(errors) = directories::prepare(directories) {
@@ -43,7 +43,7 @@ pub(super) fn directories(directories: &Directories, dotenvs: &[PathBuf]) -> Vec
     vec![Finding::ok(CHECK, format!("data in {data}, logs in {logs}"))]
 }
 
-/// The room on the disks of the data and the logs.
+/// The free space on the disks of the data and the logs.
 pub(super) fn space(loaded: &Loaded) -> Finding {
     const CHECK: &str = "disk space";
     let logs = loaded.settings.logs.total_mib.saturating_mul(1 << 20);
@@ -81,7 +81,7 @@ fn room(bytes: u64) -> String {
     if mib < 10_240 { format!("{mib} MiB") } else { format!("{} GiB", mib >> 10) }
 }
 
-/// How long a write takes until it survives a power cut.
+/// How long a write takes until it survives a power failure.
 pub(super) fn sync_time(data: &Path) -> Finding {
     const CHECK: &str = "fsync";
     let times = match times(data) {
@@ -113,11 +113,11 @@ pub(super) fn sync_time(data: &Path) -> Finding {
     Finding::ok(CHECK, found)
 }
 
-/// Sorted.
+/// The times, sorted.
 fn times(data: &Path) -> io::Result<Vec<Duration>> {
     let path = data.join(format!(".doctor-{}", std::process::id()));
     let mut file = kit::files::open(&path, OpenOptions::new().write(true).create_new(true))?;
-    // It goes away with us, whatever happens.
+    // Removed at once, so that nothing is left even after a crash.
     std::fs::remove_file(&path)?;
     let once = |_| {
         let begin = Instant::now();
@@ -135,7 +135,7 @@ fn shown(time: Duration) -> String {
     format!("{}.{:02} ms", micros / 1000, micros % 1000 / 10)
 }
 
-/// Whether a file system forgets everything when the machine is switched off.
+/// Whether the file system is lost when the machine is switched off.
 #[cfg(target_os = "linux")]
 fn is_memory(data: &Path) -> bool {
     /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of `statfs(2)`.

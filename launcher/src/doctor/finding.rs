@@ -1,32 +1,32 @@
-//! What the doctor says of one thing.
+//! The result of one check.
 
 use kit::Exit;
 use serde::Serialize;
 
-/// How bad something is.
+/// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// As it should be.
+    /// Nothing to do.
     Ok,
-    /// It works, and may not for long, or not well.
+    /// It works, but poorly, or not for long.
     Warn,
     /// It does not work.
     Fail,
 }
 
-/// What was found of one thing.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The thing, in a word or two.
+    /// What was checked, in a word or two.
     pub check: &'static str,
-    /// How bad it is.
+    /// How serious the finding is.
     pub verdict: Verdict,
-    /// What was found.
+    /// What was found, in one sentence.
     pub found: String,
-    /// What to do about it; empty where nothing is to be done.
+    /// What to do about it; empty if nothing needs to be done.
     pub advice: String,
-    /// The exit code that this deserves if it is the worst.
+    /// The exit code if this is the most serious finding.
     #[serde(skip)]
     pub exit: Exit,
 }

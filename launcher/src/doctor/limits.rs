@@ -1,25 +1,25 @@
-//! What the system allows a process.
+//! Checks the system's limits for processes.
 
 use rustix::process::{Resource, getrlimit};
 
 use super::Finding;
 use crate::config::Loaded;
 
-/// Files that a server has open beside its clients' connections.
-const BESIDE: u64 = 100;
-/// Below this even the launcher has too few.
+/// Files that a server has open besides its clients' connections.
+const OTHER_FILES: u64 = 100;
+/// With fewer not even the launcher can run.
 const FEWEST: u64 = 256;
-/// The longest queue of connections that we ask for, as `kit::listen` does.
+/// The longest backlog of connections that we ask for, as in `kit::listen`.
 const BACKLOG: u64 = 4096;
 
-/// How many files a process may have open; each connection is one. The launcher and our servers raise the limit to the hard one by
-/// themselves, and the operator's programs get the soft one.
+/// How many files a process may have open; each connection is one. The launcher and its components raise the limit to the hard limit
+/// themselves; other programs get the soft limit.
 pub(super) fn open_files(loaded: &Loaded) -> Finding {
     const CHECK: &str = "open files";
     let limit = getrlimit(Resource::Nofile);
     let Some(hard) = limit.maximum else { return Finding::ok(CHECK, "no limit") };
     let connections = loaded.settings.chat_server.max_connections as u64;
-    let wanted = connections.saturating_add(BESIDE);
+    let wanted = connections.saturating_add(OTHER_FILES);
     let soft = limit.current.filter(|soft| *soft != hard);
     let yours = soft.map(|soft| format!("; programs of your own get {soft}")).unwrap_or_default();
     let found = format!("{hard} per process, for up to {connections} connections{yours}");
@@ -35,7 +35,7 @@ pub(super) fn open_files(loaded: &Loaded) -> Finding {
     }
 }
 
-/// How many connections may wait while a server is restarted.
+/// How many connections may wait while a server restarts.
 pub(super) fn backlog() -> Finding {
     const CHECK: &str = "backlog";
     const FILE: &str = "/proc/sys/net/core/somaxconn";

@@ -1,7 +1,6 @@
-//! Is this machine fit to run us? One [`Finding`] for each thing that is looked at: what was found, how bad it is, what to do.
+//! Checks whether this machine can run us. One [`Finding`] per check: what was found, how serious it is, what to do.
 //!
-//! Nothing is changed, but for the directories, which are made where there are none, and a file that is written and removed again
-//! to time the disk.
+//! Nothing is changed, except that missing directories are created, and a file is written and removed to time the disk.
 
 mod clock;
 mod disk;
@@ -18,12 +17,12 @@ pub use finding::{Finding, Verdict};
 use crate::config::Loaded;
 use crate::supervisor::Snapshot;
 
-/// Looks at everything; `running` is how the launcher is that runs on the data directory, if one does. Takes at most
-/// about ten seconds, when servers do not answer. TLS must be installed.
+/// Runs all checks; `running` is the state of the launcher running on the data directory, if there is one. Takes at most about ten seconds,
+/// if servers do not answer. TLS must be installed.
 pub async fn examine(loaded: &Loaded, running: Option<&Snapshot>) -> Vec<Finding> {
     let probes = running.map(probe::probes).unwrap_or_default();
     let running = running.map(|snapshot| snapshot.launcher_pid);
-    // First, for the rest looks into them.
+    // First, because other checks use them.
     let directories = disk::directories(&loaded.directories, &loaded.secret_files());
     let (store, bot) = tokio::join!(services::store(loaded, running), services::bot(loaded));
     let (bot, clock_ahead_s) = bot;
@@ -33,7 +32,7 @@ pub async fn examine(loaded: &Loaded, running: Option<&Snapshot>) -> Vec<Finding
     findings.push(disk::sync_time(&loaded.directories.data));
     findings.push(limits::open_files(loaded));
     findings.push(limits::backlog());
-    findings.push(processes::kept_by(&loaded.directories.data, running.is_some()));
+    findings.push(processes::tracking(&loaded.directories.data, running.is_some()));
     findings.push(processes::limited_by(loaded));
     findings.push(services::ports(loaded, running));
     findings.push(store);
@@ -43,7 +42,7 @@ pub async fn examine(loaded: &Loaded, running: Option<&Snapshot>) -> Vec<Finding
     findings
 }
 
-/// The exit code of the first finding that is a failure.
+/// The exit code of the first failure.
 #[must_use]
 pub fn exit(findings: &[Finding]) -> Exit {
     findings

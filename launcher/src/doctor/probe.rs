@@ -1,10 +1,10 @@
-//! What the liveness probes of the running launcher found last.
+//! Reports the latest liveness probes of the running launcher.
 
 use super::Finding;
 use crate::supervisor::Snapshot;
 use crate::supervisor::status::{ComponentStatus, LivenessStatus};
 
-/// One for each component that was asked.
+/// One finding per component with a probe.
 pub(super) fn probes(snapshot: &Snapshot) -> Vec<Finding> {
     snapshot.components.iter().filter_map(|it| Some(finding(it, it.liveness.as_ref()?))).collect()
 }

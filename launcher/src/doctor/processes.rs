@@ -1,4 +1,4 @@
-//! How the processes of the components are known and ended.
+//! Checks how the processes of components are tracked.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use super::Finding;
 use crate::config::Loaded;
 use crate::supervisor::{control_group, control_group_controllers, control_group_place};
 
-/// By control groups, or by what else tells whose they are.
-pub(super) fn kept_by(data: &Path, is_running: bool) -> Finding {
+/// With control groups, or without.
+pub(super) fn tracking(data: &Path, is_running: bool) -> Finding {
     const CHECK: &str = "processes";
     let place = if is_running {
         control_group(data).ok_or_else(|| "the running launcher may make none".to_owned())
@@ -25,7 +25,7 @@ pub(super) fn kept_by(data: &Path, is_running: bool) -> Finding {
     )
 }
 
-/// By what memory and processor time of components are limited.
+/// How memory and CPU limits of components are enforced.
 pub(super) fn limited_by(loaded: &Loaded) -> Finding {
     const CHECK: &str = "limits";
     let controllers = control_group_controllers();

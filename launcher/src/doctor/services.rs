@@ -1,4 +1,4 @@
-//! What others must provide: ports, the store, certificates, the language model.
+//! Checks what others provide: ports, the store, certificates, the language model.
 
 use kit::{Exit, Secret};
 use openai_bot::{Contact, ContactError, Credentials};
@@ -8,7 +8,7 @@ use crate::catalog;
 use crate::config::Loaded;
 use crate::preflight::{mongodb, ports, store as store_check};
 
-/// Whether the ports are free, or ours already.
+/// Whether the ports are free, or in use by this launcher.
 pub(super) fn ports(loaded: &Loaded, running: Option<u32>) -> Finding {
     const CHECK: &str = "ports";
     if let Some(pid) = running {
@@ -23,7 +23,7 @@ pub(super) fn ports(loaded: &Loaded, running: Option<u32>) -> Finding {
     Finding::fail(CHECK, taken.join("\n"), "stop the other program, or configure other addresses")
 }
 
-/// Whether the database can be worked with: as the message API that runs says, where one does, and as it looks.
+/// Whether the store works: as reported by the running message API, if there is one, and by checking it directly.
 pub(super) async fn store(loaded: &Loaded, running: Option<u32>) -> Finding {
     let store = &loaded.settings.store;
     if running.is_some()
@@ -33,7 +33,7 @@ pub(super) async fn store(loaded: &Loaded, running: Option<u32>) -> Finding {
         return Finding::fail("store", reason, advice).with_exit(exit);
     }
     if mongodb::is_mongodb(&store.url) {
-        return match mongodb::greet(&store.url).await {
+        return match mongodb::test_connection(&store.url).await {
             Ok(()) => Finding::ok("MongoDB", "reachable and writable"),
             Err(error) => {
                 let failure = error.into_failure();
@@ -61,7 +61,7 @@ pub(super) async fn store(loaded: &Loaded, running: Option<u32>) -> Finding {
     }
 }
 
-/// Whether there are certificates to know other servers by.
+/// Whether there are root certificates for verifying servers.
 pub(super) fn tls_roots() -> Finding {
     const CHECK: &str = "TLS roots";
     let found = rustls_native_certs::load_native_certs();
@@ -75,7 +75,7 @@ pub(super) fn tls_roots() -> Finding {
     }
 }
 
-/// Whether the bot could work, and by how many seconds our clock is ahead of its endpoint's.
+/// Whether the bot can work, and by how many seconds our clock is ahead of its endpoint's.
 pub(super) async fn bot(loaded: &Loaded) -> (Finding, Option<i64>) {
     const CHECK: &str = "OpenAI key";
     let config = &loaded.settings.openai_bot;

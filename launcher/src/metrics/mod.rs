@@ -1,5 +1,5 @@
-//! The launcher's own numbers for Prometheus, made of what `status` knows. [`server`] serves them over HTTP where the configuration
-//! asks for it; `launcher metrics` prints them.
+//! The launcher's metrics for Prometheus, derived from its status. [`server`] serves them over HTTP if configured; `launcher metrics`
+//! prints them.
 
 pub mod server;
 
@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::supervisor::Snapshot;
 use crate::supervisor::status::{ComponentStatus, DependencyState, State};
 
-/// A number of each component: its name, what it is, its kind, and where it comes from; none where it is not known.
+/// A metric of each component: its name, help, kind and value; no value if it is not known.
 type Column = (&'static str, &'static str, Kind, fn(&ComponentStatus) -> Option<f64>);
 
 #[expect(clippy::cast_precision_loss, reason = "what Prometheus keeps is an f64; exact up to 2^53")]
@@ -72,7 +72,7 @@ const STATES: [State; 12] = [
     State::Skipped,
 ];
 
-/// The text that Prometheus reads.
+/// The metrics in the Prometheus text format.
 #[must_use]
 pub fn exposition(snapshot: &Snapshot) -> String {
     let text = whole(Exposition::new("launcher"), snapshot);

@@ -1,7 +1,7 @@
-//! Serves the launcher's numbers at `/metrics`, with `/healthz` and `/readyz`, where `launcher.metrics-listen` says.
+//! Serves the launcher's metrics at `/metrics`, with `/healthz` and `/readyz`, at `launcher.metrics-listen`.
 //!
-//! It has a thread of its own, and asks the supervisor over the control socket as everybody else does, at most once a second: a
-//! flood of questions costs the supervisor nothing.
+//! It has a thread of its own, and asks the supervisor over the control socket like any other client, at most once a second: many requests
+//! do not load the supervisor.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,40 +22,40 @@ use crate::supervisor::Snapshot;
 use crate::supervisor::control::{self, Request, Response as Answer};
 use crate::supervisor::load::Meter;
 
-/// What was found out is told again for so long.
+/// How long a status is cached.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The server; dropped, it ends.
+/// The server; it stops when dropped.
 #[derive(Debug)]
 pub struct MetricsServer {
     end: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the last question was answered with.
-struct Looker {
+/// The cached status.
+struct StatusCache {
     data: PathBuf,
     meter: Meter,
     last: Option<(Instant, Snapshot)>,
 }
 
 impl MetricsServer {
-    /// Begins to serve the launcher on a data directory.
+    /// Starts the server for the launcher on this data directory.
     ///
     /// # Errors
-    /// When the address cannot be listened on, or there can be no more threads.
+    /// If the address cannot be bound, or no thread can be created.
     pub fn start(address: SocketAddr, data: PathBuf) -> Result<Self, Failure> {
         let listener = kit::listen::open(address)?;
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let end = CancellationToken::new();
         let ended = end.clone();
-        let looker = Arc::new(Mutex::new(Looker { data, meter: Meter::default(), last: None }));
+        let cache = Arc::new(Mutex::new(StatusCache { data, meter: Meter::default(), last: None }));
         let serve = move || {
             runtime.block_on(async {
                 match tokio::net::TcpListener::from_std(listener) {
                     Ok(listener) => {
-                        kit::http::serve(listener, kit::http::guarded(router(looker)), ended).await;
+                        kit::http::serve(listener, kit::http::guarded(router(cache)), ended).await;
                     }
                     Err(error) => tracing::error!(%error, "cannot serve the launcher's metrics"),
                 }
@@ -71,21 +71,21 @@ impl Drop for MetricsServer {
     fn drop(&mut self) {
         self.end.cancel();
         if let Some(thread) = self.thread.take() {
-            // A panic in there has been said already, and concerns nobody else.
+            // A panic in the thread was logged, and concerns nothing else.
             let _ = thread.join();
         }
     }
 }
 
-fn router(looker: Arc<Mutex<Looker>>) -> Router {
-    let other = Arc::clone(&looker);
-    let readyz = async move || match look(&other).await {
+fn router(cache: Arc<Mutex<StatusCache>>) -> Router {
+    let other = Arc::clone(&cache);
+    let readyz = async move || match status(&other).await {
         Some(snapshot) if snapshot.is_healthy() => (StatusCode::OK, "ready\n"),
         Some(_) | None => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
     };
     let metrics = async move || -> Response {
         let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-        match look(&looker).await {
+        match status(&cache).await {
             Some(snapshot) => (kind, exposition(&snapshot)).into_response(),
             None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         }
@@ -96,17 +96,17 @@ fn router(looker: Arc<Mutex<Looker>>) -> Router {
         .route("/metrics", get(metrics))
 }
 
-async fn look(looker: &Mutex<Looker>) -> Option<Snapshot> {
-    let mut looker = looker.lock().await;
-    if let Some((at, snapshot)) = &looker.last
+async fn status(cache: &Mutex<StatusCache>) -> Option<Snapshot> {
+    let mut cache = cache.lock().await;
+    if let Some((at, snapshot)) = &cache.last
         && at.elapsed() < FRESH
     {
         return Some(snapshot.clone());
     }
-    let Ok(Answer::Status { mut snapshot }) = control::request(&looker.data, &Request::Status).await else {
+    let Ok(Answer::Status { mut snapshot }) = control::request(&cache.data, &Request::Status).await else {
         return None;
     };
-    looker.meter.measure(&mut snapshot);
-    looker.last = Some((Instant::now(), snapshot.clone()));
+    cache.meter.measure(&mut snapshot);
+    cache.last = Some((Instant::now(), snapshot.clone()));
     Some(snapshot)
 }

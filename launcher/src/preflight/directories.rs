@@ -1,4 +1,4 @@
-//! The directories that we write to: made where they are missing, tried where they are not.
+//! Checks the directories that we write to, and creates missing ones.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -16,7 +16,7 @@ pub struct DirectoryError {
     source: io::Error,
 }
 
-/// Makes the directories and writes a file into each, as only that shows that it can be done.
+/// Creates the directories and writes a file into each, because only that shows that it works.
 ///
 /// # Errors
 /// For each directory that cannot be used.
@@ -31,17 +31,17 @@ pub fn prepare(directories: &Directories) -> Result<(), Vec<DirectoryError>> {
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-/// Messages and logs are their owner's business, so a directory that we make is closed to others.
+/// Messages and logs are private, so a directory that we create is closed to others.
 fn try_directory(path: &Path) -> io::Result<()> {
     kit::files::make_directory(path)?;
     let probe = path.join(format!(".probe-{}", std::process::id()));
-    // One that a process of the same id left behind is in nobody's way.
+    // A leftover of an earlier process with the same id.
     let _ = std::fs::remove_file(&probe);
     kit::files::open(&probe, OpenOptions::new().write(true).create_new(true))?;
     std::fs::remove_file(&probe)
 }
 
-/// What others could read of them though it is not theirs, with what to do.
+/// What other users can read although it is private, with what to do.
 #[must_use]
 pub fn exposed(directories: &Directories, dotenvs: &[PathBuf]) -> Vec<(String, String)> {
     let mode = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.permissions().mode());

@@ -1,4 +1,4 @@
-//! What is looked at before anything starts: directories, ports, the store. Every problem is told, not only the first.
+//! Checks before anything starts: directories, ports, the store. All problems are reported, not only the first.
 
 pub mod directories;
 pub mod mongodb;

@@ -1,7 +1,7 @@
-//! Greets MongoDB, and says in one sentence what is wrong when it does not greet back.
+//! Tests the connection to MongoDB, and explains in one sentence what is wrong.
 //!
-//! First the network by itself, for the driver folds all its troubles into one "server selection timeout"; then the driver,
-//! which knows about passwords and primaries. No message holds the URL: it may contain a password.
+//! First the network alone, because the driver reports all failures as a "server selection timeout"; then the driver, which knows about
+//! passwords and primaries. No message contains the URL, which may have a password.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,34 +16,34 @@ use tokio::sync::OnceCell;
 
 use crate::supervisor::External;
 
-/// The dependency's name.
+/// Name of the dependency.
 pub const NAME: &str = "mongodb";
 
-/// Finding the host and connecting to it; a server that needs longer is of no use to a chat.
+/// Time limit for resolving and connecting; a slower server is useless to a chat.
 const CONNECT: Duration = Duration::from_secs(2);
-/// The driver's search for a server that fits: within the deadline of [`External`].
+/// Time limit for the driver's server selection, within the deadline of [`External`].
 const SELECTION: Duration = Duration::from_secs(2);
-/// The whole greeting.
+/// Time limit for the whole test.
 const GREETING: Duration = Duration::from_secs(5);
 
-/// MongoDB does not greet back.
+/// Why MongoDB cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MongoError {
-    /// Nothing can be made of the URL.
+    /// The URL is invalid.
     #[error("store.url is not a MongoDB URL: {0}")]
     Url(String),
-    /// The name of the host is unknown.
+    /// The host name cannot be resolved.
     #[error("unknown host '{host}' in store.url or MONGO_URL")]
     NoSuchHost {
-        /// The host.
+        /// Host name.
         host: String,
     },
-    /// Nothing listens there, or the network does not lead there.
+    /// Nothing listens there, or there is no route.
     #[error("cannot reach MongoDB at {address}: {why}")]
     Unreachable {
         /// Host and port.
         address: String,
-        /// What the network said.
+        /// The network error.
         why: String,
     },
     /// Something listens, but does not speak MongoDB's protocol.
@@ -51,16 +51,16 @@ pub enum MongoError {
     NotMongo {
         /// Host and port.
         address: String,
-        /// What else it may be.
+        /// What it may be.
         hint: &'static str,
     },
-    /// User name or password are wrong or missing.
+    /// The user name or password is wrong or missing.
     #[error("MongoDB at {address} does not accept the user name and password of the URL")]
     Credentials {
         /// Host and port.
         address: String,
     },
-    /// It wants a login and the URL holds none.
+    /// It requires a login, and the URL has none.
     #[error(
         "MongoDB at {address} requires a login, but store.url has no user; write mongodb://USER:PASSWORD@{address}/"
     )]
@@ -68,7 +68,7 @@ pub enum MongoError {
         /// Host and port.
         address: String,
     },
-    /// The user may not do what a store must.
+    /// The user lacks the rights that a store needs.
     #[error(
         "MongoDB at {address} does not let the user '{user}' write to the database '{database}'; grant the role readWrite on it, or name another database in store.url"
     )]
@@ -77,29 +77,29 @@ pub enum MongoError {
         address: String,
         /// The user of the URL.
         user: String,
-        /// The database.
+        /// Name of the database.
         database: String,
     },
-    /// No database can have this name.
+    /// The database name is invalid.
     #[error("invalid database name '{database}' in store.url: {why}")]
     Database {
-        /// The name.
+        /// Name of the database.
         database: String,
-        /// Which rule it breaks.
+        /// The rule that it breaks.
         why: &'static str,
     },
-    /// It is a MongoDB, but not one to work with now.
+    /// It is a MongoDB that cannot be used now.
     #[error("MongoDB at {address} answers, but cannot be used: {why}")]
     Unusable {
         /// Host and port.
         address: String,
-        /// Why.
+        /// The error.
         why: String,
     },
 }
 
 impl MongoError {
-    /// As the end of a process.
+    /// The error as a fatal error of the process.
     #[must_use]
     pub fn into_failure(self) -> Failure {
         let exit = if matches!(self, Self::Url(_)) { Exit::Config } else { Exit::Unavailable };
@@ -107,13 +107,13 @@ impl MongoError {
     }
 }
 
-/// Whether a store is MongoDB.
+/// Whether a store URL is of MongoDB.
 #[must_use]
 pub fn is_mongodb(url: &str) -> bool {
     url.starts_with("mongodb://") || url.starts_with("mongodb+srv://")
 }
 
-/// The password in a URL, as it stands there.
+/// The password in a URL, unescaped.
 #[must_use]
 pub fn password(url: &str) -> Option<String> {
     let authority = url.strip_prefix("mongodb://")?.split(['/', '?']).next()?;
@@ -122,15 +122,15 @@ pub fn password(url: &str) -> Option<String> {
     (!password.is_empty()).then(|| password.to_owned())
 }
 
-/// Greets the MongoDB of a URL within 5 s.
+/// Tests the connection to the MongoDB of a URL within 5 s.
 ///
 /// # Errors
-/// Says which of the things that can be wrong it is.
-pub async fn greet(url: &str) -> Result<(), MongoError> {
+/// What is wrong, as far as it can be determined.
+pub async fn test_connection(url: &str) -> Result<(), MongoError> {
     let options = options(url).await?;
     let address = shown(&options);
-    // A driver's future is not to be dropped half-way; its task is left to end on its own.
-    let greeting = tokio::spawn(greet_with(options));
+    // A driver's future must not be dropped half-way; its task ends by itself.
+    let greeting = tokio::spawn(test_with(options));
     match tokio::time::timeout(GREETING, greeting).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(MongoError::Unusable { address, why: "the driver failed".to_owned() }),
@@ -138,7 +138,7 @@ pub async fn greet(url: &str) -> Result<(), MongoError> {
     }
 }
 
-async fn greet_with(options: ClientOptions) -> Result<(), MongoError> {
+async fn test_with(options: ClientOptions) -> Result<(), MongoError> {
     let database = database(&options)?;
     reach_any(&options.hosts).await?;
     let client = client(&options)?;
@@ -162,8 +162,7 @@ fn client(options: &ClientOptions) -> Result<Client, MongoError> {
     Client::with_options(options.clone()).map_err(|error| MongoError::Url(plain(&error, None)))
 }
 
-/// The database that messages are kept in, if there can be one of this name.
-/// <https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions>
+/// The database for messages, if its name is valid. <https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions>
 fn database(options: &ClientOptions) -> Result<String, MongoError> {
     const LONGEST: usize = 63;
     let name = options.default_database.as_deref().unwrap_or(message_api::store::mongo::DATABASE);
@@ -177,7 +176,7 @@ fn database(options: &ClientOptions) -> Result<String, MongoError> {
     Ok(name.to_owned())
 }
 
-/// Changes nothing, for nothing matches, but is refused without the rights that a store needs.
+/// Changes nothing, because nothing matches, but fails without the rights that a store needs.
 async fn try_to_write(client: &Client, database: &str) -> Result<(), Error> {
     let (database, nothing) = (client.database(database), doc! { "_id": "p2p-chat: matches nothing" });
     let update = doc! { "q": nothing.clone(), "u": { "$set": { "checked": true } } };
@@ -186,12 +185,12 @@ async fn try_to_write(client: &Client, database: &str) -> Result<(), Error> {
     database.run_command(doc! { "delete": "schema", "deletes": [delete] }).await.map(|_: Document| ())
 }
 
-/// Reads nothing and writes nothing.
+/// Reads and writes nothing.
 async fn ping(client: &Client) -> Result<(), Error> {
     client.database("admin").run_command(doc! { "ping": 1 }).await.map(|_: Document| ())
 }
 
-/// One host that can be connected to is enough: of the others the driver takes care.
+/// One reachable host is enough: the driver handles the others.
 async fn reach_any(hosts: &[ServerAddress]) -> Result<(), MongoError> {
     let mut first_error = None;
     for host in hosts {
@@ -224,7 +223,7 @@ async fn reach(host: &ServerAddress) -> Result<(), MongoError> {
     }
 }
 
-/// Why the driver could not work with a server that can be connected to.
+/// Determines why the driver could not use a reachable server.
 async fn explain(error: &Error, options: &ClientOptions) -> MongoError {
     let address = shown(options);
     if is_unauthorized(error) {
@@ -239,7 +238,7 @@ async fn explain(error: &Error, options: &ClientOptions) -> MongoError {
     if is_authentication(error) {
         return MongoError::Credentials { address };
     }
-    if let Some(stranger) = first_stranger(options).await {
+    if let Some(stranger) = first_non_mongodb(options).await {
         let hint = if matches!(options.tls, Some(mongodb::options::Tls::Enabled(_))) {
             "; or it does not speak TLS, which the URL asks for"
         } else {
@@ -258,12 +257,12 @@ async fn explain(error: &Error, options: &ClientOptions) -> MongoError {
     MongoError::Unusable { address, why }
 }
 
-/// Code 13: logged in or not, this is not allowed.
+/// Code 13: not allowed, logged in or not.
 fn is_unauthorized(error: &Error) -> bool {
     matches!(error.kind.as_ref(), ErrorKind::Command(command) if command.code == 13)
 }
 
-/// Codes 13, 18 and 8000: unauthorized, authentication failed, and what hosted MongoDB says for the same.
+/// Codes 13, 18 and 8000: unauthorized, authentication failed, and hosted MongoDB's code for the same.
 fn is_authentication(error: &Error) -> bool {
     match error.kind.as_ref() {
         ErrorKind::Authentication { .. } => true,
@@ -272,8 +271,8 @@ fn is_authentication(error: &Error) -> bool {
     }
 }
 
-/// The first host that can be connected to and does not answer `hello`, asked alone and without a password.
-async fn first_stranger(options: &ClientOptions) -> Option<String> {
+/// The first host that accepts connections and does not answer `hello`, asked directly and without a password.
+async fn first_non_mongodb(options: &ClientOptions) -> Option<String> {
     for host in &options.hosts {
         if reach(host).await.is_err() {
             continue;
@@ -297,25 +296,25 @@ fn shown(options: &ClientOptions) -> String {
     hosts.join(",")
 }
 
-/// The driver's words without what they must not hold, on one line of bearable length.
+/// The driver's text on one short line, without the password.
 fn plain(error: &Error, password: Option<String>) -> String {
     let text = error.kind.to_string().replace(['\n', '\r'], " ");
     let text = match password {
-        // A shorter one is refused with the configuration, and would riddle the text.
+        // A shorter password is rejected with the configuration, and replacing it would damage the text.
         Some(password) if password.len() >= kit::secret::SHORTEST => text.replace(&password, "***"),
         _ => text,
     };
     text.chars().take(300).collect()
 }
 
-/// MongoDB as a dependency to watch: one client for the whole run, made at the first question.
+/// MongoDB as a dependency to watch: one client for the whole run, created at the first check.
 #[must_use]
 pub fn dependency(url: &str) -> External {
     let url: Arc<str> = url.into();
     let client: Arc<OnceCell<(Client, ClientOptions)>> = Arc::default();
     let check = move || {
         let (url, cell) = (Arc::clone(&url), Arc::clone(&client));
-        // Spawned, because a driver's future is not to be dropped half-way, as a deadline does.
+        // Spawned, because a driver's future must not be dropped half-way, as a deadline does.
         let answer = tokio::spawn(async move { watch(&url, &cell).await });
         let probe = async move { answer.await.unwrap_or_else(|_| Err("the driver failed".to_owned())) };
         Box::pin(probe) as crate::supervisor::Probe
@@ -323,7 +322,7 @@ pub fn dependency(url: &str) -> External {
     External { name: NAME.to_owned(), check: Arc::new(check) }
 }
 
-/// How it is, in words that fit after "mongodb".
+/// Its state, in words that fit after "mongodb".
 async fn watch(url: &str, cell: &OnceCell<(Client, ClientOptions)>) -> Result<(), String> {
     let made = cell.get_or_try_init(|| async {
         let options = options(url).await?;

@@ -1,4 +1,4 @@
-//! Which process listens on a port: `/proc/net/tcp{,6}` knows the socket's inode, `/proc/PID/fd` who holds it (`proc(5)`).
+//! Finds the process that listens on a port: `/proc/net/tcp{,6}` has the socket's inode, `/proc/PID/fd` its owner (`proc(5)`).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,15 +10,15 @@ use crate::supervisor::proc;
 
 /// The state of a listening socket in `/proc/net/tcp`.
 const LISTEN: &str = "0A";
-/// More of a command line than this says nothing.
+/// The useful length of a command line.
 const COMMAND_CHARS: usize = 60;
 
-/// Who listens.
+/// The owner of a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// A process that we may look into.
+    /// A process that we may inspect.
     Process { pid: u32, command: String },
-    /// A process of somebody else's.
+    /// A process of another user.
     User { uid: u32 },
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// Who keeps us from listening on an address. Only on Linux, and only as far as the system lets us see.
+/// The owner of the socket that prevents binding an address. Linux only, and only as far as we have access.
 pub(super) fn owner_of(address: SocketAddr) -> Option<Owner> {
     let sockets = listening().into_iter();
     let mut rivals: Vec<Socket> = sockets.filter(|socket| socket.conflicts_with(address)).collect();
@@ -86,7 +86,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 fn holder(inode: u64) -> Option<Owner> {
     let target = format!("socket:[{inode}]");
     let pid = proc::pids().find(|pid| holds(*pid, &target))?;
-    // A process may call itself anything; nothing of it steers a terminal.
+    // A process may set any name; control characters must not reach the terminal.
     let command = sanitise::short_line(&proc::command(pid), COMMAND_CHARS).into_owned();
     Some(Owner::Process { pid, command })
 }

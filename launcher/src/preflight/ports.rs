@@ -1,6 +1,6 @@
-//! Whether the addresses that we are to listen on are free, and whose they are where they are not.
+//! Checks that the configured addresses are free, and finds out who uses them if not.
 //!
-//! The answer is advice: a port may be taken a moment later. What a component then says of it is the same.
+//! The result is a hint: a port may be taken a moment later. The component then reports the same error.
 
 use std::fmt;
 use std::io;
@@ -8,12 +8,12 @@ use std::net::{SocketAddr, TcpListener};
 
 use super::owner::{Owner, owner_of};
 
-/// An address that we cannot listen on.
+/// An address that cannot be bound.
 #[derive(Debug)]
 pub struct Taken {
-    /// The setting that names it.
+    /// Its configuration key.
     pub key: String,
-    /// The address.
+    /// The address that is in use.
     pub address: SocketAddr,
     why: Why,
 }
@@ -53,14 +53,13 @@ impl fmt::Display for Taken {
     }
 }
 
-/// Tries every address, and names all that cannot be had.
+/// Tries every address, and returns all that cannot be bound.
 #[must_use]
 pub fn check(listeners: &[(String, SocketAddr)]) -> Vec<Taken> {
     listeners.iter().filter_map(|(key, address)| try_address(key, *address)).collect()
 }
 
-/// Binds as the components do: the standard library sets `SO_REUSEADDR`, as tokio does, so connections that have just ended
-/// do not count.
+/// Binds as the components do: the standard library sets `SO_REUSEADDR`, as tokio does, so connections in TIME_WAIT do not count.
 fn try_address(key: &str, address: SocketAddr) -> Option<Taken> {
     let error = TcpListener::bind(address).err()?;
     let why = match error.kind() {

@@ -1,4 +1,4 @@
-//! The operator's own programs and their working directories: looked up as they will be when they are started.
+//! Checks the configured programs and their working directories in the way in which they will be started.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use rustix::fs::{Access, access};
 use crate::accounts;
 use crate::config::{ComponentConfig, Loaded};
 
-/// What of them cannot be run, each with its key.
+/// The commands that cannot be run, each with its key.
 #[must_use]
 pub fn check(loaded: &Loaded) -> Vec<String> {
     let mut found = Vec::new();
@@ -31,7 +31,7 @@ pub fn check(loaded: &Loaded) -> Vec<String> {
     found
 }
 
-/// Why it cannot run as whom it is to run.
+/// Why it cannot run as the configured user or group.
 fn identity(config: &ComponentConfig) -> Option<String> {
     let user = config
         .user
@@ -59,7 +59,7 @@ fn is_own_user(config: &ComponentConfig) -> bool {
     config.group.is_none() && user.is_some_and(|user| user.uid == own)
 }
 
-/// All that a component starts, with its key.
+/// All commands of a component, with their keys.
 fn commands(config: &ComponentConfig) -> Vec<(&'static str, &[String])> {
     let main = Some(("command", config.command.as_slice())).filter(|(_, command)| !command.is_empty());
     let probes = [("probe", &config.probe), ("liveness", &config.liveness)];
@@ -69,7 +69,7 @@ fn commands(config: &ComponentConfig) -> Vec<(&'static str, &[String])> {
     main.into_iter().chain(stop).chain(probes).collect()
 }
 
-/// Why the program of a command cannot be run, if so.
+/// Why the program of a command cannot be run, if it cannot.
 fn problem(command: &[String], path: Option<&str>, cwd: Option<&Path>) -> Option<String> {
     let program = command.first()?;
     let here = cwd.unwrap_or(Path::new("."));

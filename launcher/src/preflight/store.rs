@@ -1,11 +1,11 @@
-//! What the message API that runs says of its store, and what is damaged in a database file.
+//! The running message API's report on its store, and damage in a database file.
 
 use kit::{Exit, Secret};
 use transport::ApiClient;
 
 use crate::config::Loaded;
 
-/// Why the message API of the running launcher is not ready, where it is not; nothing where it cannot be asked.
+/// Why the message API of the running launcher is not ready; `None` if it is, or cannot be asked.
 pub async fn unready(loaded: &Loaded) -> Option<(Exit, String)> {
     kit::context::install_tls();
     let address = kit::listen::reachable(loaded.settings.message_api.listen);
@@ -14,7 +14,7 @@ pub async fn unready(loaded: &Loaded) -> Option<(Exit, String)> {
     Some((Exit::Unavailable, format!("message-api is not ready: {reason}")))
 }
 
-/// Reads all of the database file. It may be in use meanwhile.
+/// Reads the whole database file, which may be in use.
 #[must_use]
 pub fn damage(loaded: &Loaded) -> Option<(Exit, String)> {
     match message_api::store::verify(&loaded.settings.store, &loaded.directories.data) {
@@ -33,7 +33,7 @@ pub fn damage(loaded: &Loaded) -> Option<(Exit, String)> {
     }
 }
 
-/// What an older program left in the database, where it did and where that can be seen now.
+/// An older program's messages in the database, if there are any and that is known.
 pub async fn legacy(loaded: &Loaded) -> Option<String> {
     let url = &loaded.settings.store.url;
     if !super::mongodb::is_mongodb(url) {

@@ -1,5 +1,5 @@
-//! Crash reports: `crash/<component>-<time>-<number>.json` beside the logs, one for each process that ended though nobody had asked
-//! it to. What is in it was known at that moment, so that it can be read when everything has long gone on.
+//! Crash reports: `crash/<component>-<time>-<number>.json` beside the logs, one for each process that ended without being asked to. A
+//! report has what was known at that moment, so that it can be read later.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -13,94 +13,94 @@ use crate::supervisor::events::{
     Ended, LastLines, Observation, Oom, ProbeKind, Probed, ProcessExit, State, Transition,
 };
 
-/// The directory's name, beside the logs.
+/// The directory beside the logs.
 const DIRECTORY: &str = "crash";
 
-/// So many reports are kept, of all components and runs; the oldest go.
+/// The number of reports kept over all components and runs; the oldest are deleted.
 const KEPT: usize = 100;
 
-/// So many of a component's last answers to probes are told.
+/// The number of a component's latest probe results in a report.
 const ANSWERS: usize = 20;
 
-/// A report is shorter: 200 lines of 4 KiB, each byte as six characters at worst.
+/// The maximum size of a report: 200 lines of 4 KiB, each byte escaped as six characters at worst.
 const MAX_REPORT: u64 = 8 << 20;
 
-/// What is known of a crash.
+/// A crash report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// By which it is asked for; the name of its file.
+    /// Its id, which is also the name of its file.
     pub id: String,
-    /// Which component.
+    /// Name of the component.
     pub component: String,
-    /// When, RFC 3339 with milliseconds, in UTC.
+    /// The time of the crash, RFC 3339 with milliseconds, in UTC.
     pub at: String,
-    /// In which run of the launcher.
+    /// The run of the launcher.
     pub run: Uuid,
     /// The number of the process in its run.
     pub epoch: u64,
-    /// The process.
+    /// The process id, if the process could be started.
     pub pid: Option<u32>,
-    /// Why it ended, in words: its exit status, or why it was ended.
+    /// Why it ended, in words: its exit status, or why it was killed.
     pub reason: String,
-    /// How it ended.
+    /// The exit status.
     pub exit: ProcessExit,
-    /// Whether it was for lack of memory.
+    /// Whether the kernel killed it for lack of memory.
     #[serde(default, skip_serializing_if = "Oom::is_none")]
     pub out_of_memory: Oom,
     /// How long it lived.
     pub lived_ms: u64,
-    /// What it used.
+    /// The resources that it used.
     pub usage: Option<Usage>,
-    /// The state that followed: `backoff` when it was started again, `failed` when it was given up.
+    /// The following state: `backoff` if it was restarted, `failed` if not.
     pub next: State,
-    /// How many times in a row it had ended in just this way, this one included.
+    /// The number of consecutive crashes of the same kind, including this one.
     pub same_in_a_row: u32,
-    /// Stands for its configuration.
+    /// The digest of its configuration.
     pub config: String,
-    /// How the other components were.
+    /// The states of the other components.
     pub others: BTreeMap<String, State>,
-    /// Its last answers to probes, oldest first.
+    /// Its latest probe results, oldest first.
     pub probes: Vec<Answer>,
     /// The last lines that it wrote, oldest first, secrets masked.
     pub last_lines: Vec<String>,
 }
 
-/// What a process used in its life.
+/// The resources that a process used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Time on a processor in its own code.
+    /// CPU time in user mode.
     pub user_ms: u64,
-    /// Time on a processor in the kernel for it.
+    /// CPU time in the kernel.
     pub system_ms: u64,
-    /// The most memory it held at once.
+    /// The maximum resident memory.
     pub max_rss_kib: u64,
 }
 
-/// An answer to a probe.
+/// A probe result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// When.
+    /// The time of the result.
     pub at: String,
-    /// What it decides on.
+    /// The kind of the probe.
     pub kind: ProbeKind,
-    /// How long it took.
+    /// The duration of the probe.
     pub took_ms: u64,
-    /// What was wrong; nothing if all was well.
+    /// The error; `None` if it succeeded.
     pub error: Option<String>,
 }
 
-/// What is remembered for the next report.
+/// What the next report of each component will need.
 #[derive(Debug)]
-pub(super) struct Chronicle {
+pub(super) struct CrashContext {
     directory: PathBuf,
     run: Uuid,
     states: BTreeMap<String, State>,
     answers: BTreeMap<String, VecDeque<Answer>>,
-    /// Reports that lack their last lines; at most one for each component, as a new process comes after the lines of the old one.
+    /// Reports that wait for their last lines; at most one per component, because a new process starts after the old one's lines were read.
     open: BTreeMap<String, Report>,
 }
 
-impl Chronicle {
+impl CrashContext {
     pub(super) fn new(logs: &Path, run: Uuid) -> Self {
         let directory = logs.join(DIRECTORY);
         Self { directory, run, states: BTreeMap::new(), answers: BTreeMap::new(), open: BTreeMap::new() }
@@ -114,7 +114,7 @@ impl Chronicle {
         }
     }
 
-    /// Writes what still waits for its last lines without them.
+    /// Writes the waiting reports without their last lines.
     pub(super) fn finish(&mut self) {
         for report in std::mem::take(&mut self.open).into_values() {
             self.write(&report);
@@ -193,7 +193,7 @@ impl Chronicle {
     }
 }
 
-/// Whole or not at all.
+/// Atomically.
 fn write(directory: &Path, report: &Report) -> io::Result<()> {
     kit::files::make_directory(directory)?;
     let text = serde_json::to_vec_pretty(report)?;
@@ -208,7 +208,7 @@ fn prune(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The reports beside the logs, the oldest first, each by its id and its path.
+/// The ids and paths of the reports, oldest first.
 fn files(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let entries = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -227,7 +227,7 @@ fn files(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(files)
 }
 
-/// Component, time and number in an id; a component's name may have `-` in it, too.
+/// Splits an id into component, time and number; a component's name may contain `-`.
 fn split(id: &str) -> (&str, &str, u64) {
     let mut parts = id.rsplitn(3, '-');
     let epoch = parts.next().and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
@@ -235,10 +235,10 @@ fn split(id: &str) -> (&str, &str, u64) {
     (parts.next().unwrap_or_default(), at, epoch)
 }
 
-/// All reports beside the logs, the oldest first. A file that is none of ours is left out.
+/// All reports, oldest first. Other files are ignored.
 ///
 /// # Errors
-/// When the directory cannot be read.
+/// If the directory cannot be read.
 pub fn all(logs: &Path) -> io::Result<Vec<Report>> {
     let files = files(&logs.join(DIRECTORY))?;
     Ok(files.into_iter().filter_map(|(_, path)| read(&path)).collect())
@@ -247,17 +247,17 @@ pub fn all(logs: &Path) -> io::Result<Vec<Report>> {
 /// The newest report of a component.
 ///
 /// # Errors
-/// When the directory cannot be read.
+/// If the directory cannot be read.
 pub fn newest_of(logs: &Path, component: &str) -> io::Result<Option<Report>> {
     let files = files(&logs.join(DIRECTORY))?;
     let found = files.iter().rev().find(|(id, _)| split(id).0 == component);
     Ok(found.and_then(|(_, path)| read(path)))
 }
 
-/// The report of an id, or the newest one of a component, or whose id begins with this text.
+/// The report with this id, or the newest one of this component, or the one whose id begins with this text.
 ///
 /// # Errors
-/// When the directory cannot be read.
+/// If the directory cannot be read.
 pub fn find(logs: &Path, text: &str) -> io::Result<Option<Report>> {
     if let Some(report) = newest_of(logs, text)? {
         return Ok(Some(report));

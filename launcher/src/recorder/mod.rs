@@ -1,11 +1,11 @@
-//! The flight recorder: writes what the supervisor tells of the components to `events.jsonl` and to crash reports.
+//! The flight recorder: writes the supervisor's observations of components to `events.jsonl` and to crash reports.
 //!
-//! The life of an observation: the supervisor puts it into a bounded queue and never waits; a thread of our own takes it out, writes
-//! it as a line ([`journal`]), and keeps of it what belongs into the next crash report ([`crash`]). What finds no place in the queue,
-//! as when the disk stands still, is counted, and the count is written as soon as that can be.
+//! The life of an observation: the supervisor puts it into a bounded queue and never waits; the recorder's thread takes it, writes it as a
+//! line ([`event_log`]), and remembers what the next crash report needs ([`crash`]). If the queue is full, as when the disk hangs,
+//! observations are counted, and the count is written as soon as possible.
 
 pub mod crash;
-mod journal;
+mod event_log;
 mod rotator;
 
 use std::io;
@@ -18,13 +18,13 @@ use uuid::Uuid;
 use crate::supervisor::events::{self, Observations, Observer};
 use crate::supervisor::logs::launcher_log::Limits;
 
-use crash::Chronicle;
-use journal::Journal;
+use crash::CrashContext;
+use event_log::EventLog;
 
-/// Observations that may wait for the disk; there are a few a second at worst.
+/// Observations in the queue; there are a few per second at most.
 const WAITING: usize = 4096;
 
-/// How long the thread may take to write what is left.
+/// Time limit for writing the rest when the recorder stops.
 const CLOSE: Duration = Duration::from_secs(2);
 
 /// The recorder of one run.
@@ -34,27 +34,27 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins to write into a directory, within the bounds for one log.
+    /// Starts recording into a directory, within the limits of one log.
     ///
     /// # Errors
-    /// When the directory cannot be written to, or there is no thread.
+    /// If the directory cannot be written to, or no thread can be created.
     pub(crate) fn start(logs: &Path, run_id: Uuid, limits: Limits) -> io::Result<(Self, Observer)> {
-        let mut journal = Journal::open(logs, run_id, limits)?;
-        let chronicle = Chronicle::new(logs, run_id);
+        let mut event_log = EventLog::open(logs, run_id, limits)?;
+        let crash_context = CrashContext::new(logs, run_id);
         let (observer, observations) = events::channel(WAITING);
         let (finished, done) = sync_channel(1);
         let run = move || {
-            journal.began();
-            record(observations, &mut journal, chronicle);
-            journal.ended();
-            // Who waited may have lost patience.
+            event_log.began();
+            record(observations, &mut event_log, crash_context);
+            event_log.ended();
+            // The receiver may have timed out.
             let _ = finished.send(());
         };
         std::thread::Builder::new().name("recorder".to_owned()).spawn(run)?;
         Ok((Self { done }, observer))
     }
 
-    /// Waits until all is written, now that the supervisor has ended; not for ever where the disk stands still.
+    /// Waits until everything is written after the supervisor has ended, with a time limit in case the disk hangs.
     pub fn finish(self) {
         match self.done.recv_timeout(CLOSE) {
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
@@ -65,18 +65,18 @@ impl Recorder {
     }
 }
 
-fn record(mut observations: Observations, journal: &mut Journal, mut chronicle: Chronicle) {
+fn record(mut observations: Observations, event_log: &mut EventLog, mut crash_context: CrashContext) {
     let mut missed = 0;
     while let Some(observation) = observations.blocking_next() {
-        journal.write(&observation);
-        chronicle.take(observation);
+        event_log.write(&observation);
+        crash_context.take(observation);
         let now = observations.missed();
         if now > missed {
-            journal.missed(now - missed);
+            event_log.missed(now - missed);
             missed = now;
         }
     }
-    chronicle.finish();
+    crash_context.finish();
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A log file of bounded size: when it is full it is put aside as `NAME.1.EXTENSION`, and the earlier ones move up.
+//! A log file of bounded size: when it is full it is renamed to `NAME.1.EXTENSION`, and earlier files move up.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -8,40 +8,40 @@ use std::path::{Path, PathBuf};
 use crate::supervisor::LogPolicy;
 use crate::supervisor::logs::launcher_log::Limits;
 
-/// Writes lines; each call holds whole ones, so no line is ever cut.
+/// Writes lines; each call has complete lines, so no line is ever split.
 ///
-/// Bounds: `max_bytes` for each file, `max_files` put aside; the oldest go. Other limits hold from the next line on. Whatever goes
-/// wrong, it is tried again with the next line: a log must never end the process. A file that others delete or move is made anew.
+/// Bounds: `max_bytes` per file, `max_files` rotated files; the oldest are deleted. Changed limits apply from the next line on. After any
+/// failure the next line tries again: a log must never end the process. A file that others delete or move is created again.
 #[derive(Debug)]
 pub(crate) struct SizeRotator {
     path: PathBuf,
     file: Option<File>,
     size: u64,
     limits: Limits,
-    /// Bytes that others have deleted since this was asked last.
+    /// Bytes in files that others deleted, since this was last taken.
     lost: u64,
 }
 
 impl SizeRotator {
-    /// Goes on with the file where it is.
+    /// Opens the file for appending.
     pub(crate) fn open(path: PathBuf, limits: Limits) -> io::Result<Self> {
         let (file, size) = append_to(&path)?;
         Ok(Self { path, file: Some(file), size, limits, lost: 0 })
     }
 
-    /// How many bytes others have deleted since the last call.
+    /// The number of bytes that others deleted since the last call.
     pub(crate) fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
     }
 
-    /// Forgets a file that is not where it was.
-    fn look(&mut self) {
+    /// Closes a file that is no longer at its path.
+    fn check_path(&mut self) {
         let Some(held) = self.file.as_ref().and_then(|file| file.metadata().ok()) else { return };
         let there = std::fs::metadata(&self.path).ok();
         if there.is_some_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
             return;
         }
-        // One that was moved has its lines yet.
+        // A moved file still has its lines; a deleted one has lost them.
         if held.nlink() == 0 {
             self.lost += self.size;
         }
@@ -51,22 +51,22 @@ impl SizeRotator {
 
     fn rotate(&mut self, keep: usize) -> io::Result<()> {
         self.file = None;
-        // There are some where fewer are to be kept than before.
-        for number in (keep + 1..).take_while(|number| self.aside(*number).exists()) {
-            std::fs::remove_file(self.aside(number))?;
+        // If the limit was lowered there are more files than it allows.
+        for number in (keep + 1..).take_while(|number| self.rotated(*number).exists()) {
+            std::fs::remove_file(self.rotated(number))?;
         }
         for number in (1..keep).rev() {
-            rename(&self.aside(number), &self.aside(number + 1))?;
+            rename(&self.rotated(number), &self.rotated(number + 1))?;
         }
         if keep > 0 {
-            rename(&self.path, &self.aside(1))?;
+            rename(&self.path, &self.rotated(1))?;
         } else {
             std::fs::remove_file(&self.path)?;
         }
         Ok(())
     }
 
-    fn aside(&self, number: usize) -> PathBuf {
+    fn rotated(&self, number: usize) -> PathBuf {
         let extension = self.path.extension().unwrap_or_default().to_string_lossy();
         self.path.with_extension(format!("{number}.{extension}"))
     }
@@ -87,7 +87,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 impl Write for SizeRotator {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.look();
+        self.check_path();
         let LogPolicy { max_bytes, max_files, .. } = self.limits.get();
         let is_full = self.size > 0 && self.size + line.len() as u64 > max_bytes;
         if is_full {
@@ -107,7 +107,7 @@ impl Write for SizeRotator {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        // Every write goes straight to the file.
+        // Every write is unbuffered.
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! From what is observed to what is on disk.
+//! Tests from observations to files.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn transition(component: &str, epoch: u64, from: State, to: State) -> Transition
     }
 }
 
-/// A process that ended, and whether by itself.
+/// A process that ended: by itself, or because it was stopped.
 fn end(component: &str, epoch: u64, by_itself: bool) -> Observation {
     let to = if by_itself { State::Backoff } else { State::Stopped };
     let usage = Usage { user: Duration::from_millis(20), system: Duration::ZERO, max_rss: 3 << 20 };
@@ -58,13 +58,13 @@ fn probed(result: Result<(), &str>) -> Observation {
     Observation::Probed(Probed { at: at(0), component, epoch: 1, kind, took, result })
 }
 
-/// Records all this, and gives the lines of the journal.
+/// Records these observations, and returns the lines of the file.
 fn recorded(logs: &Path, observations: Vec<Observation>) -> Vec<Value> {
     let (recorder, observer) = Recorder::start(logs, Uuid::nil(), Limits::new(LogPolicy::default())).unwrap();
     observations.into_iter().for_each(|observation| observer.tell(observation));
     drop(observer);
     recorder.finish();
-    let text = std::fs::read_to_string(logs.join(journal::FILE)).unwrap();
+    let text = std::fs::read_to_string(logs.join(event_log::FILE)).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

@@ -1,5 +1,5 @@
-//! Control groups (cgroup v2, `cgroups(7)`): where we may make some, each component's processes are in one of its own. No process can leave
-//! it by itself, whatever it does, and all in it are killed at once, also those that are being started meanwhile.
+//! Control groups (cgroup v2, `cgroups(7)`): where they can be created, each component's processes are in one of their own. No process can
+//! leave it by itself, and all in it can be killed at once, including those being started meanwhile.
 //!
 //! A controller is used only where a limit is set. For that it must be enabled in every group above, and a group that has processes of
 //! its own can hand on none: where our own is such a group we move into one below it first.
@@ -11,44 +11,43 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-/// Names its control group for a child that is to become a program of the operator's: it moves there by itself before ([`join`]), because that
-/// program may have started others by the time that we have moved it.
+/// Names the control group for a child that will execute another program: it moves itself there first ([`join`]), because that program may
+/// have started others by the time that we have moved it.
 pub(super) const CONTROL_GROUP: &str = "P2P_CONTROL_GROUP";
 
-/// How deep groups within groups are looked at. Components may make some, too.
+/// The maximum depth of nested groups that is searched; components may create some.
 const MAX_DEPTH: usize = 8;
 
-/// Those of one run; removed when this is dropped, if they are empty.
+/// The control groups of one run; removed when dropped, if empty.
 #[derive(Debug)]
 pub(super) struct Realm(Group);
 
 impl Realm {
-    /// Makes the one of a run below our own group.
+    /// Creates the group of a run below our own group.
     pub(super) fn make(run_id: Uuid) -> io::Result<Self> {
         let own = own_directory()
             .ok_or_else(|| io::Error::other("this process has no cgroup v2 that it can see"))?;
         let realm = Self(Group::make(own.join(format!("p2p-{run_id}")))?);
-        // Since Linux 5.14.
+        // Available since Linux 5.14.
         if !realm.0.0.join("cgroup.kill").exists() {
             return Err(io::Error::other("this kernel has no cgroup.kill"));
         }
         Ok(realm)
     }
 
-    /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.0.0
     }
 
-    /// The group of one incarnation.
+    /// Creates the group of one incarnation.
     pub(super) fn group(&self, component: &str, epoch: u64) -> io::Result<Group> {
         Group::make(self.path().join(format!("{component}.{epoch}")))
     }
 
-    /// Makes a controller available in the groups of all incarnations.
+    /// Enables a controller for the groups of all incarnations.
     ///
     /// # Errors
-    /// Says why it is not.
+    /// Why it is not available.
     pub(super) fn enable(&self, controller: &str) -> Result<(), String> {
         let own = self.path().parent().ok_or("the run's control group has no parent")?;
         if !has_controller(own, controller)? {
@@ -66,7 +65,7 @@ impl Realm {
 /// `EBUSY`: the group has processes of its own.
 const BUSY: i32 = rustix::io::Errno::BUSY.raw_os_error();
 
-/// The controllers that limits could be set by: those of our own group.
+/// The controllers that can be delegated: those of our own group.
 #[must_use]
 pub fn controllers() -> Vec<String> {
     let own = own_directory().and_then(|own| fs::read_to_string(own.join("cgroup.controllers")).ok());
@@ -82,7 +81,7 @@ fn enable(group: &Path, controller: &str) -> io::Result<()> {
     write(&group.join("cgroup.subtree_control"), &format!("+{controller}"))
 }
 
-/// Moves this process into a group below its own. What else is in there stays, and then nothing can be limited.
+/// Moves this process into a group below its own. If other processes are in its own group, nothing can be limited.
 fn step_aside(own: &Path) -> Result<(), String> {
     let leaf = own.join(format!("p2p-launcher-{}", std::process::id()));
     let made = fs::create_dir(&leaf).or_else(|error| match error.kind() {
@@ -93,21 +92,21 @@ fn step_aside(own: &Path) -> Result<(), String> {
         .map_err(|error| format!("cannot move the launcher into {}: {error}", leaf.display()))
 }
 
-/// Into a file that is there.
+/// Writes to an existing file.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     io::Write::write_all(&mut fs::OpenOptions::new().write(true).open(path)?, text.as_bytes())
 }
 
-/// Where a run would have its groups; the error says why it can have none.
+/// The directory for the groups of a run.
 ///
 /// # Errors
-/// When there is no cgroup v2, or we may not make one.
+/// The reason, if there is no cgroup v2, or we may not create groups.
 pub fn place() -> Result<PathBuf, String> {
     let realm = Realm::make(Uuid::new_v4()).map_err(|error| error.to_string())?;
     Ok(realm.path().parent().unwrap_or(Path::new("/")).to_owned())
 }
 
-/// A group; removed when this is dropped, if it is empty.
+/// A control group; removed when dropped, if empty.
 #[derive(Debug)]
 pub(super) struct Group(PathBuf);
 
@@ -123,41 +122,40 @@ impl Group {
         Ok(Self(path))
     }
 
-    /// One that another launcher has made, if it is there.
+    /// The existing group of another launcher.
     pub(super) fn at(path: &Path) -> Option<Self> {
         path.join("cgroup.procs").is_file().then(|| Self(path.to_owned()))
     }
 
-    /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Moves a process here; what it starts from now on is here, too.
+    /// Moves a process into the group; its later children are in it, too.
     pub(super) fn take(&self, pid: u32) -> io::Result<()> {
         fs::write(self.0.join("cgroup.procs"), pid.to_string())
     }
 
-    /// Those in it, and in groups below it.
+    /// The processes in the group and in groups below it.
     pub(super) fn processes(&self) -> BTreeSet<u32> {
         let mut found = BTreeSet::new();
         collect(&self.0, MAX_DEPTH, &mut found);
         found
     }
 
-    /// Limits what all in it use of memory together; the kernel kills one of them when that is not enough.
+    /// Limits the memory of all its processes together; beyond the limit the kernel kills one of them.
     pub(super) fn limit_memory(&self, bytes: u64) -> Result<(), String> {
         self.set("memory.max", &bytes.to_string())
     }
 
-    /// Limits how much time all in it have on processors together.
+    /// Limits the CPU time of all its processes together.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "the configuration allows up to 10,000 processors"
     )]
     pub(super) fn limit_cpu(&self, processors: f64) -> Result<(), String> {
-        // In microseconds, and the kernel takes no less than a thousand.
+        // In microseconds; the kernel's minimum is a thousand.
         const PERIOD: f64 = 100_000.0;
         let quota = (processors * PERIOD).max(1000.0) as u64;
         self.set("cpu.max", &format!("{quota} {PERIOD}"))
@@ -167,7 +165,7 @@ impl Group {
         write(&self.0.join(file), value).map_err(|error| format!("cannot set {file}: {error}"))
     }
 
-    /// How many in it the kernel has killed for lack of memory; none where it does not count them.
+    /// The number of its processes that the kernel has killed for lack of memory; `None` if that is not counted.
     pub(super) fn oom_kills(&self) -> Option<u64> {
         let events = fs::read_to_string(self.0.join("memory.events")).ok()?;
         events.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
@@ -175,15 +173,15 @@ impl Group {
 
     /// Ends all of them.
     pub(super) fn kill(&self) {
-        // Without it there are still signals for each.
+        // If this fails, each process still gets a signal.
         let _ = fs::write(self.0.join("cgroup.kill"), "1");
     }
 }
 
-/// Moves this process into the control group that the supervisor that started it has named, and forgets the name in what `command` gets.
+/// Moves this process into the control group that its supervisor has named, and removes the name from the environment of `command`.
 pub fn join(command: &mut std::process::Command) {
     if let Some(group) = std::env::var_os(CONTROL_GROUP) {
-        // The supervisor tries, too, and says so if it cannot.
+        // The supervisor tries, too, and reports a failure.
         let _ = fs::write(Path::new(&group).join("cgroup.procs"), "0");
     }
     command.env_remove(CONTROL_GROUP);
@@ -198,12 +196,13 @@ fn own_directory() -> Option<PathBuf> {
     directory.join("cgroup.procs").is_file().then_some(directory)
 }
 
-/// `0::/user.slice/…`, `cgroups(7)`.
+/// Parses `0::/user.slice/…`, `cgroups(7)`.
 fn own_path(cgroups: &str) -> Option<String> {
     cgroups.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
 }
 
-/// What of the hierarchy is mounted, and where: `ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS … - cgroup2 …`, `proc_pid_mountinfo(5)`.
+/// The mounted part of the hierarchy and its mount point: `ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS … - cgroup2 …`,
+/// `proc_pid_mountinfo(5)`.
 fn mount(mounts: &str) -> Option<(PathBuf, PathBuf)> {
     let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
     let mut fields = line.split(' ').skip(3);
@@ -227,7 +226,7 @@ fn remove(path: &Path, depth: usize) {
     if depth > 0 {
         subdirectories(path).for_each(|below| remove(&below, depth - 1));
     }
-    // One that is not empty stays.
+    // A group that is not empty stays.
     let _ = fs::remove_dir(path);
 }
 
@@ -243,7 +242,7 @@ mod tests {
         assert_eq!(mount(mounts), Some(("/".into(), "/sys/fs/cgroup".into())));
     }
 
-    /// A group as the kernel would show it, on an ordinary file system.
+    /// A control group imitated on an ordinary file system.
     fn imitation(path: &Path, controllers: &str) -> Group {
         fs::create_dir_all(path).unwrap();
         fs::write(path.join("cgroup.controllers"), controllers).unwrap();

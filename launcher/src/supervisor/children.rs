@@ -1,8 +1,8 @@
-//! The children of this process: those that it has started itself, and those that it was given.
+//! The children of this process: those that it has started, and the orphans that it has adopted.
 //!
-//! A process whose parent has ended is given to the nearest ancestor that wants it (`PR_SET_CHILD_SUBREAPER`), or to process 1. We
-//! want all that our components leave behind, and are process 1 in many a container: whoever is given to us must be reaped by us. That
-//! is never asked of the kernel for just any child, which would take the ends of those that others here wait for.
+//! A process whose parent has ended is reparented to the nearest subreaper (`PR_SET_CHILD_SUBREAPER`) or to process 1. We adopt all orphans
+//! of our components, and are process 1 in many containers, so we must reap them. We never wait for an arbitrary child, which would take
+//! the exit statuses that others in this process wait for.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,37 +16,37 @@ use tokio::task::JoinHandle;
 
 use super::proc;
 
-/// All of them that have not been reaped. There is one for a process, because its children are the process's.
+/// Started children that have not been reaped. Global, because children belong to the process.
 static STARTED: Mutex<BTreeMap<u32, Role>> = Mutex::new(BTreeMap::new());
 
-/// Whether orphans are wanted.
+/// Whether orphans are adopted.
 static ADOPTS: AtomicBool = AtomicBool::new(false);
 
-/// Ends come in swarms; they are looked at no more often than this.
+/// Children often end in large numbers; they are reaped at most at this interval.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What a child is for.
+/// The purpose of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// The main process of a component, and when it was started.
+    /// The main process of a component, with its start time.
     Main(u64),
-    /// Something of ours, such as a probe.
+    /// A helper, such as a probe.
     Helper,
 }
 
-/// A child that was started by this process and not reaped; keep it as long as the child.
+/// Registers a child that this process has started and not reaped; keep it as long as the child.
 #[derive(Debug)]
 pub(super) struct Started(u32);
 
 impl Started {
-    /// The main process of a component.
+    /// Registers the main process of a component.
     pub(super) fn main(pid: u32) -> Self {
         let started = proc::entry(pid).map_or(0, |entry| entry.started);
         registry().insert(pid, Role::Main(started));
         Self(pid)
     }
 
-    /// Any other.
+    /// Registers any other child.
     pub(super) fn helper(pid: u32) -> Self {
         registry().insert(pid, Role::Helper);
         Self(pid)
@@ -59,13 +59,12 @@ impl Drop for Started {
     }
 }
 
-/// Whether this number is that of a child that this process has started.
+/// Whether this process has started the child with this id.
 pub(super) fn is_started(pid: u32) -> bool {
     registry().contains_key(&pid)
 }
 
-/// Whether this is an orphan that was given to us and that can only come from this main process: no other one that runs has been there
-/// when it was started.
+/// Whether this is an adopted orphan that can only come from this main process: no other one that is running existed when it was started.
 pub(super) fn is_orphan_of(pid: u32, entry: &proc::Entry, main: u32) -> bool {
     if !ADOPTS.load(Ordering::Relaxed) || entry.parent != proc::own() {
         return false;
@@ -78,7 +77,7 @@ pub(super) fn is_orphan_of(pid: u32, entry: &proc::Entry, main: u32) -> bool {
     !registry.contains_key(&pid) && candidates.next() == Some(main) && candidates.next().is_none()
 }
 
-/// Orphans are wanted as long as this lives.
+/// Orphans are adopted until this is dropped.
 #[derive(Debug)]
 pub(super) struct Adoption(JoinHandle<()>);
 
@@ -86,15 +85,15 @@ impl Drop for Adoption {
     fn drop(&mut self) {
         self.0.abort();
         ADOPTS.store(false, Ordering::Relaxed);
-        // Nobody would reap them from now on.
+        // They would not be reaped any more.
         let _ = want_orphans(false);
     }
 }
 
-/// Takes what the components leave behind, and reaps it. Every child that this process starts meanwhile must be registered.
+/// Adopts and reaps orphans of the components. Every child that this process starts meanwhile must be registered.
 pub(super) fn adopt() -> io::Result<Adoption> {
     let mut ends = signal(SignalKind::child())?;
-    // As process 1 we are given them in any case.
+    // Process 1 adopts them in any case.
     if let Err(error) = want_orphans(true) {
         tracing::warn!(%error, "orphaned processes go to init");
     }
@@ -120,11 +119,11 @@ fn want_orphans(_: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Reaps who has ended of those that were given to us.
+/// Reaps adopted orphans that have ended.
 fn reap() {
     let given = proc::children(proc::own()).into_iter().filter(|pid| !is_started(*pid));
     for pid in given.filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-        // Only that one, and only if it has ended.
+        // Waits for this one only, and only if it has ended.
         let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
     }
 }

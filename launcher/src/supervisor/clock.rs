@@ -1,20 +1,20 @@
-//! The wall clock, as it is written: for people and file names only. Whatever is measured uses monotonic time.
+//! The wall clock in its written forms, for people and file names only. Durations are measured with monotonic time.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// What happens so much later than its time says that we ourselves stood still: by SIGSTOP, in a frozen control group, on a machine that
-/// was suspended. Then nobody was late but us.
+/// If an event is this much later than its time, this process was suspended: by SIGSTOP, in a frozen control group, or with the machine.
+/// Then nobody but us was late.
 pub(crate) const STANDSTILL: Duration = Duration::from_secs(1);
 
-/// Now, RFC 3339 in UTC, to the second: `2026-11-21T12:03:07Z`.
+/// The current time, RFC 3339 in UTC, to the second: `2026-11-21T12:03:07Z`.
 pub(crate) fn rfc3339() -> String {
     seconds(OffsetDateTime::now_utc())
 }
 
-/// Now, RFC 3339 in UTC, always with six digits of a second: `2026-11-21T12:03:07.000123Z`.
+/// The current time, RFC 3339 in UTC, with six digits of a second: `2026-11-21T12:03:07.000123Z`.
 pub(crate) fn micros() -> String {
     let now = OffsetDateTime::now_utc();
     let whole = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339);
@@ -23,7 +23,7 @@ pub(crate) fn micros() -> String {
     text + &format!(".{:06}Z", now.microsecond())
 }
 
-/// Now, for file names: `20261121T120307Z`.
+/// The current time for file names: `20261121T120307Z`.
 pub(crate) fn compact() -> String {
     compact_of(OffsetDateTime::now_utc())
 }
@@ -33,7 +33,7 @@ pub(crate) fn compact_of(time: OffsetDateTime) -> String {
     seconds(time).replace(['-', ':'], "")
 }
 
-/// A time in UTC, RFC 3339, always with three digits of a second: `2026-11-21T12:03:07.012Z`.
+/// A time in UTC, RFC 3339, with three digits of a second: `2026-11-21T12:03:07.012Z`.
 pub(crate) fn precise(time: OffsetDateTime) -> String {
     let mut text = seconds(time);
     text.truncate("2026-11-21T12:03:07".len());

@@ -1,11 +1,10 @@
-//! What happened, as a typed stream: for the flight recorder, crash reports, and whoever else wants to know.
+//! The supervisor's observations as a typed stream: for the flight recorder, crash reports and alerts.
 //!
-//! * The driver owns the [`Observer`] and tells it everything, without ever waiting.
-//! * Whoever listens owns the [`Observations`]. Its queue is bounded; what does not fit is dropped and counted in
-//!   [`Observations::missed`].
+//! * The driver owns the [`Observer`] and sends it everything without waiting.
+//! * A receiver owns the [`Observations`]. Its queue is bounded; what does not fit is dropped and counted in [`Observations::missed`].
 //!
-//! What is told of one component comes in the order in which it happened: the transition out of a process's last state carries
-//! its [`Ended`]; its [`LastLines`] follow as soon as they have been read.
+//! Observations of one component are in order: the transition out of a process's last state has its [`Ended`]; its [`LastLines`] follow as
+//! soon as they have been read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,44 +18,44 @@ pub use super::exit::{ProcessExit, Usage};
 pub use super::oom::Oom;
 pub use super::status::State;
 
-/// Something that happened.
+/// An observation.
 #[derive(Debug, Clone)]
 pub enum Observation {
-    /// A component changed its state.
+    /// A component's state changed.
     Transition(Transition),
-    /// A probe of a component has answered.
+    /// The result of a probe.
     Probed(Probed),
-    /// What a process that has ended wrote last.
+    /// The last lines of a process that has ended.
     LastLines(LastLines),
 }
 
-/// When something happened.
+/// The time of an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// By the wall clock, which may jump: for people.
+    /// By the wall clock, which may jump.
     pub wall: OffsetDateTime,
-    /// Since the supervisor began, by a clock that only goes forward: for measuring.
+    /// Since the start of the supervisor, on a monotonic clock.
     pub since_start: Duration,
 }
 
-/// A component's change from one state to another.
+/// A change of a component's state.
 #[derive(Debug, Clone)]
 pub struct Transition {
-    /// When.
+    /// When it was decided.
     pub at: Moment,
-    /// Whose.
+    /// Name of the component.
     pub component: String,
-    /// The number of its process: 1 for the first, one more for each further one, 0 before the first.
+    /// The number of its process: 1 for the first, then increasing; 0 before the first.
     pub epoch: u64,
-    /// From which state.
+    /// The previous state.
     pub from: State,
-    /// To which state.
+    /// The new state.
     pub to: State,
-    /// Why, in words that fit after the component's name.
+    /// The reason, in words that fit after the component's name.
     pub reason: String,
-    /// Its process before the change or, where there was none, after it.
+    /// Its process before the change or, if it had none, after it.
     pub pid: Option<u32>,
-    /// How that process ended, if its end caused the change.
+    /// The end of that process, if it caused the change.
     pub ended: Option<Ended>,
     /// The digest of the configuration that it runs with.
     pub config_digest: String,
@@ -65,61 +64,61 @@ pub struct Transition {
 /// The end of a process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ended {
-    /// How.
+    /// The exit status.
     pub exit: ProcessExit,
-    /// What it used in its life, with its descendants that it waited for; none where the system does not tell.
+    /// The resources used by it and by its descendants that it waited for; `None` if the system does not report them.
     pub usage: Option<Usage>,
-    /// How long it lived.
+    /// How long it ran.
     pub lived: Duration,
-    /// True when nobody had asked it to end.
+    /// Whether it ended without being asked to.
     pub by_itself: bool,
-    /// Whether it was for lack of memory.
+    /// Whether the kernel killed it for lack of memory.
     pub oom: Oom,
 }
 
-/// The answer of a probe.
+/// The result of a probe.
 #[derive(Debug, Clone)]
 pub struct Probed {
-    /// When it was there.
+    /// When the result was known.
     pub at: Moment,
-    /// Of which component.
+    /// Name of the component.
     pub component: String,
-    /// Of which of its processes.
+    /// The number of its process.
     pub epoch: u64,
-    /// What the answer decides on.
+    /// The kind of the probe.
     pub kind: ProbeKind,
-    /// How long it took.
+    /// The duration of the probe.
     pub took: Duration,
-    /// What is wrong, in words; or that all is well.
+    /// The error, if it failed.
     pub result: Result<(), String>,
 }
 
-/// What a probe decides on.
+/// The kind of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProbeKind {
-    /// Whether others may count on the component. It restarts nothing.
+    /// Whether the component is ready. A failure restarts nothing.
     Readiness,
-    /// Whether it must be started anew.
+    /// Whether the component must be restarted.
     Liveness,
 }
 
-/// What a process wrote last.
+/// The last lines of a process.
 #[derive(Debug, Clone)]
 pub struct LastLines {
-    /// When it was read.
+    /// When they were read.
     pub at: Moment,
-    /// Whose.
+    /// Name of the component.
     pub component: String,
-    /// Which process's.
+    /// The number of its process.
     pub epoch: u64,
     /// The lines, oldest first, secrets masked.
     pub lines: Vec<String>,
-    /// How many times in a row it has ended by itself in just this way; 1 for the first time, 0 when it was asked to end.
+    /// The number of consecutive crashes of the same kind; 0 if it was asked to end.
     pub same_in_a_row: u32,
 }
 
-/// A queue of observations with so many places.
+/// A queue of observations with this capacity.
 #[must_use]
 pub fn channel(places: usize) -> (Observer, Observations) {
     let (sender, receiver) = mpsc::channel(places);
@@ -127,7 +126,7 @@ pub fn channel(places: usize) -> (Observer, Observations) {
     (Observer { sender, missed: Arc::clone(&missed) }, Observations { receiver, missed })
 }
 
-/// The telling end.
+/// The sender.
 #[derive(Debug, Clone)]
 pub struct Observer {
     sender: mpsc::Sender<Observation>,
@@ -135,7 +134,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Tells it, or counts it as missed where there is no place.
+    /// Sends an observation, or counts it as missed if the queue is full.
     pub(crate) fn tell(&self, observation: Observation) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.sender.try_send(observation) {
             self.missed.fetch_add(1, Ordering::Relaxed);
@@ -143,7 +142,7 @@ impl Observer {
     }
 }
 
-/// The hearing end. It ends when the supervisor has ended and everything was heard.
+/// The receiver. It ends after the supervisor has ended.
 #[derive(Debug)]
 pub struct Observations {
     receiver: mpsc::Receiver<Observation>,
@@ -151,39 +150,39 @@ pub struct Observations {
 }
 
 impl Observations {
-    /// The next one; none after the last.
+    /// The next observation; `None` after the last.
     pub async fn next(&mut self) -> Option<Observation> {
         self.receiver.recv().await
     }
 
-    /// As [`Self::next`], for a thread without a runtime.
+    /// Like [`Self::next`], for a thread without a runtime.
     pub fn blocking_next(&mut self) -> Option<Observation> {
         self.receiver.blocking_recv()
     }
 
-    /// How many there was no place for, so far.
+    /// The number of missed observations so far.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
     }
 }
 
-/// Gives moments, counted from when it was made.
+/// Creates moments relative to its own creation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock(Instant);
 
 impl Clock {
-    /// Starts to count.
+    /// A clock that starts now.
     pub(super) fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// Now.
+    /// The current moment.
     pub(super) fn now(&self) -> Moment {
         self.at(Instant::now())
     }
 
-    /// A moment that has been, after the start.
+    /// The moment of a time after the start.
     pub(super) fn at(&self, moment: Instant) -> Moment {
         Moment { wall: OffsetDateTime::now_utc() - moment.elapsed(), since_start: moment - self.0 }
     }

@@ -1,4 +1,4 @@
-//! How a process ended, and what it used until then.
+//! Exit status and resource usage of a process.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,27 +9,27 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProcessExit {
-    /// With this code.
+    /// It exited with this code.
     Code(i32),
-    /// By this signal.
+    /// It was killed by this signal.
     Signal(i32),
-    /// Nobody can tell: somebody else took its status.
+    /// Its status is unknown, because somebody else has taken it.
     Unknown,
 }
 
-/// What a process used in its life, with its descendants that it waited for.
+/// The resources used by a process and by its descendants that it waited for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Time on a processor, in its own code.
+    /// CPU time in user mode.
     pub user: Duration,
-    /// Time on a processor, in the kernel for it.
+    /// CPU time in the kernel.
     pub system: Duration,
-    /// The most memory it held at once, in bytes; the moment of its birth counts, when it was a copy of the launcher.
+    /// The maximum resident memory in bytes; it includes the moment after `fork`, when the process was a copy of the launcher.
     pub max_rss: u64,
 }
 
 impl ProcessExit {
-    /// From what `wait(2)` tells.
+    /// Converts a status of `wait(2)`.
     pub(crate) fn of(status: std::process::ExitStatus) -> Self {
         use std::os::unix::process::ExitStatusExt;
         match (status.code(), status.signal()) {
@@ -39,24 +39,24 @@ impl ProcessExit {
         }
     }
 
-    /// Whether it ended as a program does that has done its work.
+    /// Whether it exited as a program does that has completed its work.
     pub(crate) fn is_clean(self) -> bool {
         self == Self::Code(0)
     }
 
-    /// Whether it was killed by a signal that it could not mind.
+    /// Whether it was killed by a signal that it could not handle.
     pub(crate) fn is_kill(self) -> bool {
         self == Self::Signal(rustix::process::Signal::KILL.as_raw())
     }
 
-    /// Whether somebody ended it from outside, so that its end says nothing of the program.
+    /// Whether somebody killed it from outside, so that its end is not the program's fault.
     pub(crate) fn is_from_outside(self) -> bool {
         use rustix::process::Signal;
         let outside = [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
         matches!(self, Self::Signal(number) if outside.iter().any(|signal| signal.as_raw() == number))
     }
 
-    /// Whether it said that its configuration is wrong, so that starting it again cannot help.
+    /// Whether it reported a configuration error, so that restarting does not help.
     pub(crate) fn is_config_error(self) -> bool {
         self == Self::Code(i32::from(kit::Exit::Config.code()))
     }

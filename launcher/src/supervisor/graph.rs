@@ -1,14 +1,14 @@
-//! Who needs whom: the order of starting, and its reverse for stopping. Pure.
+//! The dependency graph: the start order, and its reverse for stopping. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::logs::names::is_component;
 use super::spec::ComponentSpec;
 
-/// The longest name of a component; it becomes part of file names.
+/// The maximum length of a component's name, which becomes part of file names.
 const MAX_NAME: usize = 40;
 
-/// A plan contradicts itself.
+/// An inconsistent plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// A name that cannot name a file.
@@ -16,23 +16,23 @@ pub enum PlanError {
         "'{0}' cannot be the name of a component; use small letters, digits and '-', with '.' and a number at the end for a replica, at most {MAX_NAME} characters"
     )]
     Name(String),
-    /// Two of one name.
+    /// Two components have the same name.
     #[error("'{0}' is there twice")]
     Twice(String),
-    /// A need that is nowhere.
+    /// A component needs something that does not exist.
     #[error("{component} needs '{need}', which is not in the plan")]
     UnknownNeed {
-        /// Who needs it.
+        /// The component.
         component: String,
-        /// What is not there.
+        /// What it needs.
         need: String,
     },
-    /// Components that wait for each other for ever.
+    /// Components that need each other in a cycle.
     #[error("these need each other, so none can be the first to start: {}", .0.join(", "))]
     Cycle(Vec<String>),
 }
 
-/// The needs of a plan's components, known to be without cycles and to name only what is there.
+/// The dependencies of a plan's components, known to be complete and without cycles.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Graph {
     order: Vec<String>,
@@ -40,7 +40,7 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
-    /// Checks and orders the components; `externals` are the names of what may be needed beside them.
+    /// Validates and orders the components; `externals` are the names of external dependencies.
     pub(crate) fn new(components: &[ComponentSpec], externals: &[String]) -> Result<Self, PlanError> {
         check_names(components, externals)?;
         check_needs(components, externals)?;
@@ -53,7 +53,7 @@ impl Graph {
         Ok(Self { order: order(components, externals)?, dependents })
     }
 
-    /// Every component, each after all that it needs; otherwise in the plan's order.
+    /// The components, each after all that it needs, otherwise in the plan's order.
     pub(crate) fn start_order(&self) -> &[String] {
         &self.order
     }
@@ -87,7 +87,7 @@ fn check_needs(components: &[ComponentSpec], externals: &[String]) -> Result<(),
     Ok(())
 }
 
-/// Takes again and again the first component whose needs have all been taken (Kahn 1962, with the plan's order for ties).
+/// Repeatedly takes the first component whose needs have all been taken (Kahn 1962, with the plan's order for ties).
 fn order(components: &[ComponentSpec], externals: &[String]) -> Result<Vec<String>, PlanError> {
     let mut taken: BTreeSet<&String> = externals.iter().collect();
     let mut left: Vec<&ComponentSpec> = components.iter().collect();
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::supervisor::machine::testing::{cases, component};
 
-    /// Components that need some of those before them in the list, in another order.
+    /// Components that need some of those before them, in another order.
     fn plans() -> impl Strategy<Value = Vec<ComponentSpec>> {
         let needs = proptest::collection::vec(any::<u32>(), 1..30);
         needs.prop_flat_map(|needs| {

@@ -1,9 +1,9 @@
-//! How much of the machine a component may take, and by what it is kept to that.
+//! Resource limits of components, and how they are enforced.
 //!
-//! * Open files are a resource limit of each process, `setrlimit(2)`: the child sets it for itself before it becomes its program.
-//! * Memory and processor time are limits of the component's control group, where we may set them. They hold for all of its processes
-//!   together, and the kernel counts whom it kills for lack of memory.
-//! * Where we may not, memory is a limit of each process for itself (`RLIMIT_DATA`), and processor time is not limited.
+//! * Open files are a resource limit of each process, `setrlimit(2)`, which the child sets before it executes its program.
+//! * Memory and CPU time are limits of the component's control group, if groups can be created. They apply to all of its processes
+//!   together, and the kernel counts its kills for lack of memory.
+//! * Without control groups, memory is a limit of each process (`RLIMIT_DATA`), and CPU time is not limited.
 
 use std::ffi::OsString;
 
@@ -12,28 +12,28 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use super::cgroup::Group;
 use super::status::{LimitStatus, LimitedBy};
 
-/// Says to a child which limits it is to set for itself: `nofile=N,data=N`.
+/// The environment variable with the limits that a child must set for itself: `nofile=N,data=N`.
 pub(super) const LIMITS: &str = "P2P_LIMITS";
 
 /// What is limited.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Limits {
-    /// How many files each process may have open.
+    /// Open files of each process.
     pub nofile: Option<u64>,
-    /// How many bytes of memory.
+    /// Memory in bytes.
     pub memory: Option<u64>,
-    /// How many processors' time.
+    /// CPU time in processors.
     pub cpu: Option<f64>,
 }
 
 impl Limits {
-    /// Whether anything is.
+    /// Whether any limit is set.
     #[must_use]
     pub fn any(&self) -> bool {
         *self != Self::default()
     }
 
-    /// Sets what the control group can hold, and says by what each of them is in force.
+    /// Sets the limits of the control group, and returns how each limit is enforced.
     pub(super) fn apply(&self, group: Result<&Group, &str>) -> Vec<LimitStatus> {
         let mut found = Vec::new();
         if let Some(files) = self.nofile {
@@ -55,7 +55,7 @@ impl Limits {
         found
     }
 
-    /// What the child is to set for itself, if anything: all that these say is in force for each process.
+    /// What the child must set for itself, if anything: all listed limits are enforced per process.
     pub(super) fn for_child(&self, in_force: &[LimitStatus]) -> Option<OsString> {
         let is_own =
             |what: &str| in_force.iter().any(|limit| limit.what == what && limit.by == LimitedBy::Process);
@@ -66,10 +66,10 @@ impl Limits {
     }
 }
 
-/// Sets the limits that the supervisor has asked this process for, and forgets them in what `command` gets.
+/// Sets the limits that the supervisor has requested of this process, and removes the request from the environment of `command`.
 ///
 /// # Errors
-/// Says which one cannot be set.
+/// Which limit cannot be set.
 pub fn limit(command: &mut std::process::Command) -> Result<(), String> {
     command.env_remove(LIMITS);
     let Ok(limits) = std::env::var(LIMITS) else { return Ok(()) };

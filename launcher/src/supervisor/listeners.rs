@@ -1,9 +1,9 @@
-//! The listening sockets that we open for the components and keep over their restarts, so that a restart refuses nobody.
+//! The listening sockets of components, kept open across restarts, so that a restart refuses no connection.
 //!
-//! * A component's sockets are opened before its first start, and each of its processes inherits them as `sd_listen_fds(3)` says:
-//!   descriptors from 3 on, with `LISTEN_FDS` and `LISTEN_FDNAMES`. `LISTEN_PID` is left out: only the child could know it.
-//! * While it is down and about to come back, connections wait in the sockets' queues.
-//! * One that is stopped or given up has no sockets: who connects is refused, as it should be.
+//! * A component's sockets are opened before its first start, and each of its processes inherits them as in `sd_listen_fds(3)`: descriptors
+//!   from 3 on, with `LISTEN_FDS` and `LISTEN_FDNAMES`. `LISTEN_PID` is omitted: only the child could know it.
+//! * While the component restarts, connections wait in the backlog.
+//! * A component that is stopped or has failed has no sockets, so that connections are refused.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,24 +22,24 @@ const FIRST: i32 = 3;
 /// More sockets than any component has.
 const MAX: i32 = 16;
 
-/// The descriptors that a child finds sockets at; nothing that a child inherits otherwise may have one of these numbers.
+/// The end of the range of descriptors for sockets in a child; no other inherited descriptor may be in it.
 pub(crate) const RESERVED_END: i32 = FIRST + MAX;
 
-/// The sockets that are open, by their addresses.
+/// The open sockets by address.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     open: BTreeMap<SocketAddr, TcpListener>,
-    /// Keeps the children's numbers from being used for what lives shortly, such as the pipe by which a start reports its
-    /// failure: that would be overwritten in the child.
+    /// Occupies the descriptors of that range, so that short-lived ones, such as the pipe by which a start reports its failure, are not
+    /// overwritten in the child.
     _reserved: Vec<File>,
 }
 
-/// What a process is to inherit.
+/// The sockets that a process inherits.
 #[derive(Debug, Default)]
 pub(crate) struct Inheritance(Vec<(String, OwnedFd)>);
 
 impl Listeners {
-    /// None is open.
+    /// Without sockets.
     pub(crate) fn new() -> std::io::Result<Self> {
         let mut reserved = Vec::new();
         loop {
@@ -51,10 +51,10 @@ impl Listeners {
         }
     }
 
-    /// Opens what is not open yet. When one cannot be had, none is opened.
+    /// Opens sockets that are not open yet; all or none.
     pub(crate) fn open<'a>(&mut self, wanted: impl Iterator<Item = &'a Listen>) -> Result<(), ListenError> {
         let mut new = BTreeMap::new();
-        // With port 0 the system chooses, at each start anew: such a component opens its socket itself.
+        // With port 0 the system chooses the port at each start, so the component opens its socket itself.
         for listen in wanted.filter(|listen| listen.address.port() != 0) {
             if !self.open.contains_key(&listen.address) && !new.contains_key(&listen.address) {
                 new.insert(listen.address, kit::listen::open(listen.address)?);
@@ -64,8 +64,8 @@ impl Listeners {
         Ok(())
     }
 
-    /// What a process of a component with these sockets inherits; missing ones are opened.
-    pub(crate) fn bequeath(&mut self, wanted: &[Listen]) -> std::io::Result<Inheritance> {
+    /// The sockets for a process of a component; missing ones are opened.
+    pub(crate) fn inheritance(&mut self, wanted: &[Listen]) -> std::io::Result<Inheritance> {
         self.open(wanted.iter()).map_err(std::io::Error::other)?;
         let mut sockets = Vec::new();
         for listen in wanted {
@@ -76,20 +76,20 @@ impl Listeners {
         Ok(Inheritance(sockets))
     }
 
-    /// Closes ours of these sockets. A process that has them keeps them until it ends.
+    /// Closes our copies of these sockets. A process that has inherited them keeps them until it ends.
     pub(crate) fn close(&mut self, unwanted: &[Listen]) {
         unwanted.iter().for_each(|listen| drop(self.open.remove(&listen.address)));
     }
 
-    /// Closes all but these.
-    pub(crate) fn keep<'a>(&mut self, wanted: impl Iterator<Item = &'a Listen>) {
+    /// Closes all sockets except these.
+    pub(crate) fn retain<'a>(&mut self, wanted: impl Iterator<Item = &'a Listen>) {
         let wanted: Vec<SocketAddr> = wanted.map(|listen| listen.address).collect();
         self.open.retain(|address, _| wanted.contains(address));
     }
 }
 
 impl Inheritance {
-    /// Lets the program that the command starts have the sockets.
+    /// Passes the sockets to the program that the command starts.
     pub(crate) fn give_to(self, command: &mut Command) -> std::io::Result<()> {
         command.env_remove("LISTEN_PID").env_remove("LISTEN_FDS").env_remove("LISTEN_FDNAMES");
         if self.0.is_empty() {
@@ -119,7 +119,7 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo $LISTEN_FDS $LISTEN_FDNAMES ${LISTEN_PID-none}; readlink /proc/self/fd/3"]);
         command.env("LISTEN_PID", "1");
-        listeners.bequeath(&[listen(address)]).unwrap().give_to(&mut command).unwrap();
+        listeners.inheritance(&[listen(address)]).unwrap().give_to(&mut command).unwrap();
         let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
         assert!(said.starts_with("1 api.listen none\nsocket:["), "{said}");
     }
@@ -129,9 +129,9 @@ mod tests {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut listeners = Listeners::new().unwrap();
         listeners.open([listen(address)].iter()).unwrap();
-        drop(listeners.bequeath(&[listen(address)]).unwrap());
+        drop(listeners.inheritance(&[listen(address)]).unwrap());
         std::net::TcpStream::connect(address).unwrap();
-        listeners.keep([listen(address)].iter());
+        listeners.retain([listen(address)].iter());
         std::net::TcpStream::connect(address).unwrap();
         listeners.close(&[listen(address)]);
         std::net::TcpStream::connect(address).unwrap_err();

@@ -1,8 +1,8 @@
-//! What the components' processes take now: time on the processors, and memory. Read from `/proc` by whoever wants to know it, so
-//! that a launcher that nobody asks does nothing for it.
+//! The resource usage of the components' processes: CPU time and memory. Read from `/proc` by the command that shows it, so that it costs
+//! the launcher nothing.
 //!
-//! A component is its process group: the process that we started and what that started. Memory is the proportional share (PSS):
-//! all components are one program, whose pages they share, and counted per process these would be counted again and again.
+//! A component is measured by its process group. Memory is the proportional set size (PSS): all components are the same executable, whose
+//! shared pages would otherwise be counted repeatedly.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -10,50 +10,50 @@ use std::time::Instant;
 use super::proc;
 use super::status::{Load, Snapshot};
 
-/// Remembers the last look.
+/// Remembers the last measurement.
 #[derive(Debug, Default)]
 pub struct Meter {
     last: BTreeMap<u32, (Instant, f64)>,
 }
 
-/// A process, as `/proc/PID/stat` tells of it.
+/// A process according to `/proc/PID/stat`.
 #[derive(Debug, PartialEq)]
 struct Stat {
     group: u32,
     cpu_s: f64,
-    /// What children have used that it has waited for.
+    /// CPU time of children that it has waited for.
     children_s: f64,
-    /// In seconds since the machine started.
+    /// Start time in seconds since the machine started.
     started_s: f64,
-    /// In bytes.
+    /// Resident memory in bytes.
     resident: u64,
 }
 
 impl Meter {
-    /// Fills in what every component of a snapshot and the launcher itself take.
+    /// Adds the usage of every component and of the launcher to a snapshot.
     pub fn measure(&mut self, snapshot: &mut Snapshot) {
         let groups: Vec<u32> = snapshot.components.iter().filter_map(|component| component.pid).collect();
-        let mut loads = self.look(&groups, snapshot.launcher_pid);
+        let mut loads = self.measure_groups(&groups, snapshot.launcher_pid);
         snapshot.load = loads.remove(&snapshot.launcher_pid);
         for component in &mut snapshot.components {
             component.load = component.pid.and_then(|pid| loads.remove(&pid));
         }
     }
 
-    fn look(&mut self, groups: &[u32], launcher: u32) -> BTreeMap<u32, Load> {
+    fn measure_groups(&mut self, groups: &[u32], launcher: u32) -> BTreeMap<u32, Load> {
         let now = Instant::now();
         let uptime = uptime();
         let mut found: BTreeMap<u32, (Load, f64)> = BTreeMap::new();
         for pid in proc::pids() {
             let Some(stat) = stat(pid) else { continue };
-            // The launcher's group is its shell's business, so of that only the launcher counts.
+            // The launcher's group includes its shell's jobs, so only the launcher itself is counted.
             let key = if pid == launcher { pid } else { stat.group };
             if pid != launcher && !groups.contains(&key) {
                 continue;
             }
             let (load, started) = found.entry(key).or_insert_with(|| (Load::default(), stat.started_s));
             load.processes += 1;
-            // The components are the launcher's children, and what they used is not its own.
+            // The launcher's children are the components, whose usage is not its own.
             load.cpu_s += if pid == launcher { stat.cpu_s } else { stat.cpu_s + stat.children_s };
             load.memory_bytes += proportional(pid).unwrap_or(stat.resident);
             *started = started.min(stat.started_s);
@@ -64,7 +64,7 @@ impl Meter {
                 Some((then, cpu_s)) => (now.duration_since(*then).as_secs_f64(), load.cpu_s - cpu_s),
                 None => (uptime - started, load.cpu_s),
             };
-            // Shorter than the clock's ticks are apart: nothing can be told.
+            // Below the resolution of the clock.
             load.cpu_percent = if time > 0.02 { (100.0 * used / time).max(0.0) } else { 0.0 };
             self.last.insert(key, (now, load.cpu_s));
             (key, load)
@@ -77,7 +77,7 @@ fn stat(pid: u32) -> Option<Stat> {
     parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// `pid (name) state ppid pgrp …`, where the name may hold anything; `proc_pid_stat(5)`, whose first field is 1.
+/// Parses `pid (name) state ppid pgrp …`, where the name may contain anything; `proc_pid_stat(5)`, whose first field is 1.
 #[expect(clippy::cast_precision_loss, reason = "for people to read; exact for a hundred million seconds")]
 fn parse(text: &str) -> Option<Stat> {
     let fields: Vec<&str> = text.rsplit_once(") ")?.1.split(' ').collect();
@@ -129,7 +129,7 @@ mod tests {
         let stat = stat(me).unwrap();
         assert!(stat.children_s > 0.0, "{stat:?}");
         let (as_launcher, as_group) =
-            (Meter::default().look(&[], me), Meter::default().look(&[stat.group], 0));
+            (Meter::default().measure_groups(&[], me), Meter::default().measure_groups(&[stat.group], 0));
         assert!(as_launcher[&me].cpu_s + stat.children_s <= as_group[&stat.group].cpu_s + 0.05);
     }
 
@@ -138,11 +138,11 @@ mod tests {
         let mut meter = Meter::default();
         let me = std::process::id();
         let begin = Instant::now();
-        meter.look(&[], me);
+        meter.measure_groups(&[], me);
         while begin.elapsed().as_millis() < 100 {
             std::hint::black_box(begin);
         }
-        let busy = meter.look(&[], me)[&me];
+        let busy = meter.measure_groups(&[], me)[&me];
         assert!(busy.cpu_percent > 1.0 && busy.memory_bytes > 100_000 && busy.processes == 1, "{busy:?}");
     }
 }

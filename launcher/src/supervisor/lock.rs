@@ -1,10 +1,9 @@
-//! Keeps us alone on a data directory.
+//! Ensures that one launcher uses a data directory.
 //!
-//! Two locks in `run/`, both `flock(2)`, so that the kernel frees them however their holder ends:
-//! * `launcher.lock` is the launcher's own: one launcher for each data directory. Its holder writes its process id into it, for
-//!   people to read; nothing is decided by that.
-//! * `children.lock` is inherited by every process we start and by theirs. A launcher that cannot have it knows for certain that
-//!   some of an earlier one's live on. It holds the run's id, by which they are known ([`super::sweep`]).
+//! There are two locks in `run/`, both `flock(2)`, so that the kernel releases them however their holder ends:
+//! * `launcher.lock` is the launcher's own. Its holder writes its process id into it, for people only.
+//! * `children.lock` is inherited by every process we start and by their descendants. If a launcher cannot take it, processes of an earlier
+//!   launcher are still running. It contains the run's id, which identifies them ([`super::sweep`]).
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -22,32 +21,32 @@ use super::proc;
 use super::run_dir::{private_dir, run_dir};
 use super::sweep;
 
-/// The file of the launcher's own lock, in the run directory.
+/// The file of the launcher's lock, in the run directory.
 pub(crate) const LAUNCHER_LOCK: &str = "launcher.lock";
 
 /// The file of the lock that children inherit.
 const CHILDREN_LOCK: &str = "children.lock";
 
-/// How long the components of a launcher that died may take to end by themselves; they do so within 2.5 s.
+/// Time limit for components of a launcher that was killed to end by themselves; they do so within 2.5 s.
 const ORPHANS_END: Duration = Duration::from_secs(3);
 
-/// Who looks whether a launcher runs holds its lock for a moment; that is no launcher.
+/// A process that checks whether a launcher is running holds its lock for a moment.
 const TOUCH: Duration = Duration::from_millis(300);
 
-/// How often it is looked whether they have.
+/// The interval of polling their end.
 const POLL: Duration = Duration::from_millis(20);
 
-/// The longest content of a lock file that is read.
+/// The maximum size of a lock file.
 const MAX_CONTENT: u64 = 5000;
 
-/// A data directory that no other launcher runs on, as long as this lives.
+/// Exclusive use of a data directory by this launcher, until dropped.
 #[derive(Debug)]
 pub struct DataLock {
     data: PathBuf,
     launcher: File,
 }
 
-/// Our claim on a data directory: while it lives no other launcher runs there, and nothing of an earlier one.
+/// Exclusive use of a data directory: while it lives, no other launcher and no process of an earlier one is running there.
 #[derive(Debug)]
 pub struct Claim {
     data: PathBuf,
@@ -55,7 +54,7 @@ pub struct Claim {
     children: File,
 }
 
-/// A data directory cannot be claimed.
+/// Why a data directory cannot be claimed.
 #[derive(Debug, thiserror::Error)]
 enum ClaimError {
     #[error("a launcher is already running on the data directory {}{holder}", data.display())]
@@ -69,10 +68,10 @@ enum ClaimError {
 }
 
 impl DataLock {
-    /// Takes a data directory for us alone; makes it if need be.
+    /// Locks a data directory, which is created if necessary.
     ///
     /// # Errors
-    /// [`kit::Exit::AlreadyRunning`] with the other launcher's process id; any other when the directory cannot be used.
+    /// [`kit::Exit::AlreadyRunning`] with the other launcher's process id; any other if the directory cannot be used.
     pub fn take(data: &Path) -> Result<Self, Failure> {
         let run = run_dir(data);
         make_directories(data, &run)
@@ -81,33 +80,33 @@ impl DataLock {
         Ok(Self { data: data.to_owned(), launcher })
     }
 
-    /// Ends what an earlier launcher that died left behind. Call it before ports are tested: it may hold them.
+    /// Ends processes of an earlier launcher that was killed. Must be called before ports are checked: these may occupy them.
     ///
     /// # Errors
-    /// When something left behind cannot be ended, or the lock that tells of it cannot be had.
+    /// If a process cannot be ended, or its lock cannot be taken.
     pub async fn claim(&self) -> Result<Claim, Failure> {
         let children = take_children_lock(&self.data, &run_dir(&self.data).join(CHILDREN_LOCK)).await?;
-        // Its number must stay free in the children for sockets; the lock is the same under any number.
+        // Children need its descriptor number for sockets; any duplicate is the same lock.
         let children = fcntl_dupfd_cloexec(&children, RESERVED_END).map_err(io::Error::from)?.into();
-        // Both are one lock.
+        // The duplicates share one lock.
         Ok(Claim { data: self.data.clone(), launcher: self.launcher.try_clone()?, children })
     }
 }
 
-/// The control group of the launcher that runs on a data directory, or ran there last.
+/// The control group of the launcher running on a data directory, or of the last one.
 pub fn control_group(data: &Path) -> Option<PathBuf> {
     let mut file = File::open(run_dir(data).join(CHILDREN_LOCK)).ok()?;
     Earlier::read(&mut file).group
 }
 
 impl Claim {
-    /// Notes by which run id our processes are known, and in which control group they are, for a launcher after us: a line each.
+    /// Records the run id and the control group of our processes, for a later launcher: a line each.
     pub(super) fn sign(&mut self, run_id: Uuid, group: Option<&Path>) -> io::Result<()> {
         let group = group.map(|path| path.display().to_string()).unwrap_or_default();
         write_content(&mut self.children, &format!("{run_id}\n{group}\n"))
     }
 
-    /// Whether another launcher would still be kept out: the lock is where it looks for it.
+    /// Whether the lock still excludes other launchers: its file is at its path.
     pub(super) fn is_in_place(&self) -> bool {
         let there = std::fs::metadata(run_dir(&self.data).join(LAUNCHER_LOCK));
         let held = self.launcher.metadata();
@@ -115,7 +114,7 @@ impl Claim {
         matches!((there, held), (Ok(there), Ok(held)) if id(&there) == id(&held))
     }
 
-    /// Takes the locks anew, after somebody has deleted their files. Children that run hold the one that was deleted.
+    /// Takes the locks again after their files were deleted. Running children hold the deleted one.
     pub(super) fn renew(&mut self) -> Result<(), Failure> {
         let run = run_dir(&self.data);
         let mark = read_content(&mut self.children);
@@ -128,7 +127,7 @@ impl Claim {
         Ok(())
     }
 
-    /// Does something while the children's lock is inherited by whatever is started.
+    /// Runs `start` while the children's lock is inheritable.
     pub(super) fn lend<T>(&self, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         fcntl_setfd(&self.children, FdFlags::empty())?;
         let result = start();
@@ -137,7 +136,7 @@ impl Claim {
     }
 }
 
-/// What is made anew is ours alone; a directory that is there keeps its mode, but for `run`.
+/// New directories are private; an existing one keeps its mode, except `run`.
 fn make_directories(data: &Path, run: &Path) -> io::Result<()> {
     kit::files::make_directory(data)?;
     private_dir(run)
@@ -173,7 +172,7 @@ async fn take_children_lock(data: &Path, path: &Path) -> Result<File, Failure> {
         tracing::warn!(data = %data.display(), "processes of an earlier launcher are still running; stopping them");
         sweep::end(earlier.run_id, Some(&file), earlier.group.as_deref()).await;
     } else if earlier.run_id.is_some() {
-        // Whoever closed the lock and lives is known by its mark or its control group all the same.
+        // A process that has closed the lock is still identified by its mark or its control group.
         sweep::end(earlier.run_id, None, earlier.group.as_deref()).await;
     }
     if is_free(&file, path, Duration::ZERO).await? {
@@ -183,7 +182,7 @@ async fn take_children_lock(data: &Path, path: &Path) -> Result<File, Failure> {
     Err(ClaimError::Orphans { data: data.to_owned(), processes: named(&found, path) }.into())
 }
 
-/// Who they are, and what the operator can do.
+/// Describes the processes, and what the operator can do.
 fn named(pids: &[u32], lock: &Path) -> String {
     if pids.is_empty() {
         return format!(
@@ -196,7 +195,7 @@ fn named(pids: &[u32], lock: &Path) -> String {
     format!("{}; stop them with 'sudo kill -9 {}'", processes.join(", "), numbers.join(" "))
 }
 
-/// What an earlier launcher noted of its processes.
+/// What an earlier launcher recorded about its processes.
 struct Earlier {
     run_id: Option<Uuid>,
     group: Option<PathBuf>,
@@ -211,9 +210,9 @@ impl Earlier {
     }
 }
 
-/// Locks the file, if that is possible within a time.
-async fn is_free(file: &File, path: &Path, patience: Duration) -> Result<bool, ClaimError> {
-    let deadline = Instant::now() + patience;
+/// Locks the file if that is possible within a time limit.
+async fn is_free(file: &File, path: &Path, timeout: Duration) -> Result<bool, ClaimError> {
+    let deadline = Instant::now() + timeout;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(true),
@@ -234,7 +233,7 @@ fn open(path: &Path) -> Result<File, ClaimError> {
 
 fn read_content(file: &mut File) -> String {
     let mut content = String::new();
-    // What cannot be read names nobody.
+    // A file that cannot be read has no ids.
     let _ = file.rewind();
     let _ = file.take(MAX_CONTENT).read_to_string(&mut content);
     content

@@ -1,9 +1,9 @@
-//! Runs a plan: starts every component in the order of its needs, keeps it running, and stops all in the reverse order.
+//! Runs a plan: starts every component in the order of dependencies, keeps it running, and stops all in reverse order.
 //!
-//! * [`spec`] is the plan, [`status`] what is told of it, [`hooks`] and [`control`] how one speaks with a running supervisor.
-//! * [`machine`] decides, in pure code; [`driver`] acts: it owns clocks, processes and sockets.
-//! * [`logs`] writes what the components say, on a thread of its own. [`lock`] keeps us alone on a data directory, and
-//!   [`sweep`] ends what an earlier launcher left behind.
+//! * [`spec`] is the plan, [`status`] the reported state, [`hooks`] and [`control`] the interfaces of a running supervisor.
+//! * [`machine`] decides, in pure code; [`driver`] executes: it owns clocks, processes and sockets.
+//! * [`logs`] writes the components' output on threads of its own. [`lock`] ensures exclusive use of a data directory, and [`sweep`] ends
+//!   processes of an earlier launcher.
 //!
 //! Nothing here knows a component by name.
 
@@ -17,7 +17,6 @@ mod exit;
 mod glob;
 mod graph;
 pub mod hooks;
-mod kin;
 mod limits;
 mod listeners;
 pub mod load;
@@ -28,6 +27,7 @@ mod oom;
 mod outcome;
 mod path;
 pub(crate) mod proc;
+mod process_tree;
 mod run_dir;
 mod schedule;
 mod short_path;
@@ -51,9 +51,9 @@ pub use oom::Oom;
 pub use outcome::{EndedBy, Outcome};
 pub use schedule::{Schedule, ScheduleError};
 pub use spec::{
-    AlertSpec, Answered, Ask, Asking, Call, ComponentKind, ComponentSpec, Dependents, EndsAll, External,
-    Launch, LauncherSpec, Listen, LogFormat, LogPolicy, Overlap, Plan, Probe, ProbeSpec, Readiness,
-    RestartPolicy, RestartWhen, ScheduleSpec,
+    AlertSpec, Call, ComponentKind, ComponentSpec, Dependents, EndsAll, External, Launch, LauncherSpec,
+    Listen, LogFormat, LogPolicy, Overlap, PendingProbe, Plan, Probe, ProbeMethod, ProbeResult, ProbeSpec,
+    Readiness, RestartPolicy, RestartWhen, ScheduleSpec,
 };
 pub use status::{Awaited, Snapshot};
 pub use stop::{StopSignal, StopSpec};
@@ -67,16 +67,16 @@ use self::driver::Driver;
 use self::machine::Machine;
 use self::signals::Signals;
 
-/// Runs a plan until INT, TERM, QUIT, the end of the terminal or the control socket's `down` ends it, and everything is stopped. A second
-/// signal kills. Without a terminal HUP reads the configuration again.
+/// Runs a plan until INT, TERM, QUIT, the end of the terminal or the control socket's `down`, and everything is stopped. A second signal
+/// kills. Without a terminal HUP reloads the configuration.
 ///
-/// Call it on the main thread, in a `current_thread` runtime: the parent-death signal of a child follows the thread that started it.
+/// Must be called on the main thread, in a `current_thread` runtime: the parent-death signal of a child depends on the thread that started
+/// it.
 ///
-/// All that is left behind by processes that it starts comes to this process: it must have no other children than the supervisor's.
+/// Orphans of the started processes are adopted by this process, which must have no other children than the supervisor's.
 ///
 /// # Errors
-/// [`kit::Exit::Config`] when the plan contradicts itself; any other when the directories, sockets or threads that we need
-/// cannot be made.
+/// [`kit::Exit::Config`] if the plan is inconsistent; any other if the directories, sockets or threads cannot be created.
 pub async fn supervise(plan: Plan, claim: Claim, hooks: Hooks) -> Result<Outcome, Failure> {
     let signals = Signals::listen()?;
     let _adoption = children::adopt()?;
@@ -85,8 +85,7 @@ pub async fn supervise(plan: Plan, claim: Claim, hooks: Hooks) -> Result<Outcome
     run(plan, claim, hooks, signals, realm).await
 }
 
-/// As [`supervise`], with another source of signals: each message is one. What is left behind by processes and is known by nothing goes
-/// to init.
+/// Like [`supervise`], with another source of signals: each message is one. Orphans that nothing identifies go to init.
 ///
 /// # Errors
 /// As [`supervise`].

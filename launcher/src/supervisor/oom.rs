@@ -1,7 +1,7 @@
 //! Whether a process was killed by the kernel for lack of memory.
 //!
-//! To the process that is killed, and to its parent, it looks like any KILL. A control group with the memory controller counts such kills;
-//! elsewhere there is only the count of the whole machine, which makes it likely and no more.
+//! To the process and its parent it looks like any KILL. A control group with the memory controller counts such kills; without one there
+//! is only the count of the whole machine, which makes it likely but not certain.
 
 use std::fs;
 
@@ -9,27 +9,27 @@ use serde::{Deserialize, Serialize};
 
 use super::exit::ProcessExit;
 
-/// What is known of kills for lack of memory.
+/// What is known about kills for lack of memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Oom {
     /// Nothing.
     #[default]
     None,
-    /// The kernel killed so many of its processes.
+    /// The kernel killed this many of its processes.
     Killed(u64),
-    /// It was killed, and so many processes of the machine were killed for lack of memory while it ran.
+    /// It was killed, and this many processes of the machine were killed for lack of memory while it ran.
     Likely(u64),
 }
 
 impl Oom {
-    /// Whether nothing is known of any.
+    /// Whether no such kill is known.
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::None
     }
 
-    /// How a process ended, with what is known of this.
+    /// Describes how a process ended, with such kills.
     #[must_use]
     pub fn explain(self, exit: ProcessExit) -> String {
         match self {
@@ -55,7 +55,7 @@ impl OomWatch {
         Self(of_machine())
     }
 
-    /// What is known at its end; `own` is the count of its control group.
+    /// What is known after its end; `own` is the count of its control group.
     pub(super) fn end(self, exit: ProcessExit, own: Option<u64>) -> Oom {
         match own {
             Some(0) => Oom::None,
@@ -69,7 +69,7 @@ impl OomWatch {
     }
 }
 
-/// How many processes were killed for lack of memory since the machine was started, `proc_vmstat(5)`.
+/// The number of processes killed for lack of memory since the machine was started, `proc_vmstat(5)`.
 fn of_machine() -> u64 {
     let counters = fs::read_to_string("/proc/vmstat").unwrap_or_default();
     let count = counters.lines().find_map(|line| line.strip_prefix("oom_kill "));

@@ -1,4 +1,4 @@
-//! Paths in JSON: a text, or, where a path is none, its bytes. Nothing is lost either way.
+//! Serialises paths: as text, or as bytes if a path is not UTF-8, so that nothing is lost.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

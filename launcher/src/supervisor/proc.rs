@@ -1,6 +1,6 @@
-//! What `/proc` says of the processes that run, and signals that reach one process and none that gets its number after it.
+//! Running processes according to `/proc`, and signals that cannot reach a process that reuses an id.
 //!
-//! Elsewhere than on Linux nothing tells this, and then there are no processes to see.
+//! On other systems than Linux no process is found.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,24 +9,24 @@ use std::os::unix::fs::MetadataExt;
 use protocol::sanitise;
 use rustix::process::{Pid, Signal};
 
-/// So much of a command is shown, in characters.
+/// The maximum length of a displayed command, in characters.
 const MAX_COMMAND: usize = 80;
 
-/// A process that runs.
+/// A running process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) parent: u32,
     pub(super) group: u32,
-    /// When it was started, in ticks since the machine was: with its number this is the process and no other.
+    /// Start time in clock ticks since boot: with the id, it identifies the process.
     pub(super) started: u64,
 }
 
-/// All processes that run at one moment. Zombies do not: they are for their parents to reap, who may take their time.
+/// All processes running at one moment, without zombies, which their parents reap in their own time.
 #[derive(Debug, Default)]
 pub(super) struct Table(BTreeMap<u32, Entry>);
 
 impl Table {
-    /// Looks. Empty where `/proc` is that of another PID namespace, in which our numbers mean other processes.
+    /// Reads the table. Empty if `/proc` is that of another PID namespace, in which ids mean other processes.
     pub(super) fn read() -> Self {
         let is_ours = fs::read_link("/proc/self").is_ok_and(|link| link.to_str() == Some(&own().to_string()));
         if !is_ours {
@@ -43,7 +43,7 @@ impl Table {
         self.0.iter().map(|(pid, entry)| (*pid, entry))
     }
 
-    /// Adds what these have started, and what that has, and so on.
+    /// Adds all descendants of these processes.
     pub(super) fn add_descendants(&self, of: &mut BTreeSet<u32>) {
         loop {
             let before = of.len();
@@ -57,23 +57,23 @@ impl Table {
     }
 }
 
-/// The numbers of all processes, also of zombies.
+/// The ids of all processes, including zombies.
 pub(crate) fn pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Our own number.
+/// Our own process id.
 pub(super) fn own() -> u32 {
     std::process::id()
 }
 
-/// The process of a number, if it runs.
+/// The process with this id, if it is running.
 pub(super) fn entry(pid: u32) -> Option<Entry> {
     parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// `pid (name) state ppid pgrp …`, where the name may hold anything; the start is the 22nd field, `proc_pid_stat(5)`.
+/// Parses `pid (name) state ppid pgrp …`, where the name may contain anything; the start time is the 22nd field, `proc_pid_stat(5)`.
 fn parse(stat: &str) -> Option<Entry> {
     let (_, rest) = stat.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();
@@ -88,7 +88,7 @@ fn parse(stat: &str) -> Option<Entry> {
     })
 }
 
-/// The children of a process, also those that have ended.
+/// The children of a process, including zombies.
 pub(super) fn children(pid: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
@@ -97,14 +97,14 @@ pub(super) fn children(pid: u32) -> Vec<u32> {
     lists.flat_map(pids).collect()
 }
 
-/// Whether a process was started with a variable like this, `NAME=value`. Of a process of another user only root can tell.
+/// Whether a process was started with a variable `NAME=value` that matches. For other users' processes only root can tell.
 pub(super) fn has_variable(pid: u32, is_it: impl Fn(&[u8]) -> bool) -> bool {
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     environment.split(|byte| *byte == 0).any(is_it)
 }
 
-/// A process's program and arguments, each with a zero byte after it; empty when it has ended or is becoming another program, and none where
-/// nothing tells.
+/// A process's program and arguments, each followed by a zero byte; empty if it has ended or is executing another program, `None` if it
+/// cannot be read.
 pub(super) fn command_line(pid: u32) -> Option<Vec<u8>> {
     if !fs::exists("/proc/self/cmdline").is_ok_and(|exists| exists) {
         return None;
@@ -112,8 +112,8 @@ pub(super) fn command_line(pid: u32) -> Option<Vec<u8>> {
     Some(fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
 }
 
-/// A process's program and arguments as one line, or where they are hidden its name. It may call itself anything: whoever shows this makes
-/// it harmless first.
+/// A process's program and arguments as one line, or its name if they cannot be read. A process can set any text: sanitise it before
+/// showing it.
 pub(crate) fn command(pid: u32) -> String {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let line = String::from_utf8_lossy(&line).replace('\0', " ");
@@ -123,7 +123,7 @@ pub(crate) fn command(pid: u32) -> String {
     }
 }
 
-/// Which process this is, for the operator: `pid 12 (user nobody: sleep 600)`.
+/// Describes a process for the operator: `pid 12 (user nobody: sleep 600)`.
 pub(super) fn describe(pid: u32) -> String {
     let command: String = sanitise::line(&command(pid)).chars().take(MAX_COMMAND).collect();
     match fs::metadata(format!("/proc/{pid}")) {
@@ -132,7 +132,7 @@ pub(super) fn describe(pid: u32) -> String {
     }
 }
 
-/// The name of a user, or the number where it has none.
+/// The name of a user, or the id if it has no name.
 fn user(uid: u32) -> String {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let is_it = |line: &&str| line.split(':').nth(2) == Some(&uid.to_string());
@@ -140,22 +140,22 @@ fn user(uid: u32) -> String {
     line.and_then(|line| line.split(':').next()).map_or_else(|| uid.to_string(), str::to_owned)
 }
 
-/// A process, and none that gets its number after it.
+/// A handle of a process that cannot refer to a later one with the same id.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 pub(super) struct Hold(std::os::fd::OwnedFd);
 
 #[cfg(target_os = "linux")]
 impl Hold {
-    /// The process of this number that was started then; none when it has gone.
+    /// The process with this id and start time; `None` if it has ended.
     pub(super) fn on(pid: u32, started: u64) -> Option<Self> {
         let raw = Pid::from_raw(i32::try_from(pid).ok()?)?;
         let hold = rustix::process::pidfd_open(raw, rustix::process::PidfdFlags::empty()).ok().map(Self)?;
-        // Now that the number cannot change its meaning any more.
+        // From here on the id cannot be reused.
         entry(pid).filter(|entry| entry.started == started).map(|_| hold)
     }
 
-    /// One that has gone needs no signal.
+    /// Sends a signal; a process that has ended is ignored.
     pub(super) fn send(&self, signal: Signal) {
         let _ = rustix::process::pidfd_send_signal(&self.0, signal);
     }
@@ -167,7 +167,7 @@ impl Hold {
     }
 }
 
-/// Where nothing tells which processes run, none is ever held.
+/// Without process handles on this system none can be created.
 #[cfg(not(target_os = "linux"))]
 #[derive(Debug)]
 pub(super) enum Hold {}
@@ -215,7 +215,7 @@ mod tests {
         assert!(Hold::on(child.id(), started + 1).is_none());
         let hold = Hold::on(child.id(), started).unwrap();
         assert!(!hold.has_ended());
-        // Between two programs a process has no command line for a moment.
+        // While a process executes another program, its command line is briefly empty.
         while command_line(child.id()).is_some_and(|line| line.is_empty()) {
             std::thread::yield_now();
         }

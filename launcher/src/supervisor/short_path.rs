@@ -1,14 +1,14 @@
-//! Names a socket in a directory whose path may be too long for a socket address.
+//! Short names for sockets in directories whose path may be too long for a socket address.
 //!
-//! `sockaddr_un` has room for 108 bytes. The directory is opened, and the socket is named through `/proc/self/fd`, which is
-//! always short. Only this process can use such a name.
+//! `sockaddr_un` has 108 bytes. The directory is opened, and the socket is named through `/proc/self/fd`, which is always short. Only this
+//! process can use such a name.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-/// The short path of a file; valid while this lives.
+/// The short path of a file; valid until dropped.
 pub(crate) struct ShortPath {
     path: PathBuf,
     _directory: File,
@@ -22,7 +22,6 @@ impl ShortPath {
         Ok(Self { path, _directory: directory })
     }
 
-    /// The path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

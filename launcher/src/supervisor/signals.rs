@@ -1,9 +1,9 @@
-//! The signals that we take.
+//! The signals that the launcher handles.
 //!
-//! * INT, TERM and QUIT ask for the end.
-//! * HUP says that the terminal is gone, and asks for the end, too. A launcher that has no terminal reads its configuration again, as
-//!   daemons do. Where it was ignored when we were started, as by `nohup(1)`, it stays ignored.
-//! * Others that would end us without stopping the components are told of in the log, and nothing more.
+//! * INT, TERM and QUIT request a shutdown.
+//! * HUP means that the terminal is gone, and requests a shutdown, too. A launcher without a terminal reloads its configuration, as daemons
+//!   do. If HUP was ignored at the start, as by `nohup(1)`, it stays ignored.
+//! * Other signals that would end us without stopping the components are only logged.
 
 use std::fs::File;
 use std::io;
@@ -11,27 +11,27 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// Wishes that may wait: the second kills, so more say nothing new.
-const WISHES: usize = 2;
+/// Shutdown signals in the queue: the second one kills, so more have no further effect.
+const QUEUED_SIGNALS: usize = 2;
 
-/// What of them the supervisor acts on. Each message is one.
+/// The signals that the supervisor acts on. Each message is one.
 #[derive(Debug)]
 pub(super) struct Signals {
-    /// Of those that ask for the end.
+    /// Shutdown signals.
     pub(super) ends: mpsc::Receiver<()>,
-    /// Of those that ask for a look at the configuration.
+    /// Reload signals.
     pub(super) reloads: mpsc::Receiver<()>,
 }
 
 impl Signals {
-    /// Those that ask for the end come from elsewhere, and there are no others.
+    /// Uses these shutdown signals, and no reload signals.
     pub(super) fn from(ends: mpsc::Receiver<()>) -> Self {
         Self { ends, reloads: mpsc::channel(1).1 }
     }
 
-    /// Takes the signals from now on.
+    /// Installs the signal handlers.
     pub(super) fn listen() -> io::Result<Self> {
-        let (end, ends) = mpsc::channel(WISHES);
+        let (end, ends) = mpsc::channel(QUEUED_SIGNALS);
         let (reload, reloads) = mpsc::channel(1);
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::quit()] {
             pass_on(signal(kind)?, end.clone());
@@ -42,7 +42,7 @@ impl Signals {
         }
         for (name, kind) in without_meaning() {
             let mut signals = signal(kind)?;
-            // The channel of reloads stays open with it.
+            // Keeps the channel of reloads open.
             let reload = reload.clone();
             tokio::spawn(async move {
                 while signals.recv().await.is_some() && !reload.is_closed() {
@@ -54,8 +54,8 @@ impl Signals {
     }
 }
 
-/// Those whose default is the end of the process at once, and that people or the system send, by `signal(7)`. XFSZ says that a file has
-/// reached its limit, which the write says, too.
+/// Signals whose default action ends the process, and that people or the system send, by `signal(7)`. XFSZ means that a file has reached
+/// its limit, which the write reports, too.
 fn without_meaning() -> Vec<(&'static str, SignalKind)> {
     use rustix::process::Signal as Number;
     let numbers = [
@@ -73,18 +73,18 @@ fn without_meaning() -> Vec<(&'static str, SignalKind)> {
 fn pass_on(mut signals: Signal, to: mpsc::Sender<()>) {
     tokio::spawn(async move {
         while signals.recv().await.is_some() {
-            // One that waits says the same.
+            // A pending message has the same effect.
             let _ = to.try_send(());
         }
     });
 }
 
-/// Whether there is a terminal whose end is ours.
+/// Whether there is a controlling terminal.
 fn has_terminal() -> bool {
     File::open("/dev/tty").is_ok()
 }
 
-/// Whether a signal was ignored when this process was started: the mask of those is a number in hexadecimal, `proc_pid_status(5)`.
+/// Whether a signal was ignored when this process was started: the mask is hexadecimal, `proc_pid_status(5)`.
 fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

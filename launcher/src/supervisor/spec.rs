@@ -1,4 +1,4 @@
-//! What is to be run: the plan that the supervisor is given. It says nothing of how a plan is made from a configuration.
+//! The plan of the supervisor, independent of any configuration.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,25 +21,25 @@ use super::stop::StopSpec;
 /// Everything the supervisor needs to know.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Names this run of the launcher; part of the mark by which its processes are known.
+    /// Identifies this run of the launcher; part of the mark of its processes.
     pub run_id: Uuid,
-    /// What to run. Names are unique, and nothing needs itself, directly or through others.
+    /// The components. Names are unique, and there are no cycles of dependencies.
     pub components: Vec<ComponentSpec>,
-    /// What the components need and we do not run.
+    /// External dependencies.
     pub dependencies: Vec<External>,
-    /// The data directory; locks and sockets live in its `run/`.
+    /// The data directory; locks and sockets are in its `run/`.
     pub data: PathBuf,
-    /// Where the components' logs are written.
+    /// The directory of the components' logs.
     pub logs: PathBuf,
-    /// How logs are written, and how much of them is kept.
+    /// The format and limits of the logs.
     pub log_policy: LogPolicy,
-    /// What no log may show.
+    /// Secrets that must not appear in logs.
     pub secrets: Vec<Secret>,
-    /// What was set, each with a text that is equal for equal values: two plans are compared by it, for people.
+    /// The settings, each with a text that is equal for equal values, for comparing plans.
     pub settings: BTreeMap<String, String>,
-    /// The settings among them whose change moves the running system elsewhere: they need the operator's consent.
+    /// The keys of settings whose change moves the running system elsewhere and requires the operator's confirmation.
     pub consent: Vec<String>,
-    /// What of it concerns the launcher itself.
+    /// What concerns the launcher itself.
     pub launcher: LauncherSpec,
     /// Names by which the operator means several components.
     pub groups: BTreeMap<String, Vec<String>>,
@@ -48,21 +48,21 @@ pub struct Plan {
     pub guard: Option<PathBuf>,
 }
 
-/// What the launcher does for itself. The supervisor hands it on: [`super::Hooks::in_force`].
+/// What the launcher does for itself. The supervisor passes it to [`super::Hooks::in_force`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LauncherSpec {
-    /// Where its own numbers are served.
+    /// Address of its own metrics.
     pub metrics: Option<SocketAddr>,
-    /// Whether its configuration is watched.
+    /// Whether to watch the configuration.
     pub watch: bool,
-    /// Who is told what happens to the components.
+    /// Who is notified of the components' events.
     pub alerts: AlertSpec,
 }
 
-/// Who is told what happens to the components.
+/// Who is notified of the components' events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AlertSpec {
-    /// A program that is run with each event, and its arguments; nothing where it is empty.
+    /// A program that is run with each event, and its arguments; empty if there is none.
     pub program: Vec<String>,
     /// A URL that each event is posted to; it may hold a secret.
     pub webhook: Option<Secret>,
@@ -70,86 +70,86 @@ pub struct AlertSpec {
     pub token: Option<Secret>,
 }
 
-/// One component: a process that is started, watched, restarted and stopped.
+/// A component: a process that is started, watched, restarted and stopped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComponentSpec {
     /// Its name: small letters, digits and `-`, a replica with `.` and its number, at most 40 characters; also the name of its log file.
     pub name: String,
-    /// What its end means.
+    /// The meaning of its end.
     pub kind: ComponentKind,
-    /// The file that names the process of one that forks.
+    /// The pid file of a component that forks.
     pub pid_file: Option<PathBuf>,
-    /// How it is started, or why it is not.
+    /// How to start it, or why not to.
     pub launch: Launch,
-    /// How one knows that it serves.
+    /// How it becomes ready.
     pub readiness: Readiness,
-    /// The sockets that are opened for it and that its processes inherit.
+    /// The sockets that are opened for it and inherited by its processes.
     pub listen: Vec<Listen>,
-    /// Where it can be reached, for people to read.
+    /// Its address, for people.
     pub address: Option<String>,
     /// When it runs by the clock; a one-shot.
     pub schedule: Option<ScheduleSpec>,
     /// Components and dependencies that must be ready before it is started.
     pub needs: Vec<String>,
-    /// What happens after it ends on its own.
+    /// When it is restarted after it ended by itself.
     pub restart: RestartPolicy,
     /// Patterns of files whose change restarts it; relative ones from its working directory on.
     pub watch: Vec<String>,
     /// Whether the whole is unhealthy while this one is.
     pub required: bool,
-    /// What happens to those that need it when it has ended on its own or is restarted.
+    /// What happens to its dependents when it crashed or is restarted.
     pub dependents: Dependents,
-    /// How long it may give no sign of life (`WATCHDOG=1`) once it is ready; after that it is ended, which counts as a crash.
+    /// The watchdog interval once it is ready (`WATCHDOG=1`); a timeout ends it and counts as a crash.
     pub watchdog: Option<Duration>,
-    /// Asked whether it must be started anew.
+    /// The liveness probe.
     pub liveness: Option<ProbeSpec>,
-    /// How long it may take to be ready; after that it is ended and the start counts as a crash.
+    /// Time limit to become ready; a timeout ends it and counts as a crash.
     pub ready_timeout: Duration,
-    /// How long it may take to end after its signal; after that it is killed. Its stop command has as long before the signal.
+    /// Time limit to end after its signal, before it is killed. Its stop command has the same time before the signal.
     pub stop_grace: Duration,
     /// How it is asked to end.
     pub stop: StopSpec,
-    /// Whether it is started by itself, at the start or when a new plan brings it, and not only by the operator.
+    /// Whether it starts with the launcher or with a new plan, and not only by request of the operator.
     pub autostart: bool,
-    /// How much of the machine it may take.
+    /// The resource limits.
     pub limits: Limits,
-    /// Which end of it is the end of all.
+    /// Which of its ends stop everything.
     pub ends_all: EndsAll,
-    /// Stands for its configuration: a reload restarts it when this differs. What differs beside it holds at once, or, as in
-    /// `launch`, from its next start on.
+    /// The digest of its configuration: a reload restarts it if this differs. Other differences apply at once or, as in `launch`, from its
+    /// next start on.
     pub config_digest: String,
 }
 
-/// Which end of a component is the end of all.
+/// Which ends of a component stop everything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EndsAll {
-    /// None: the others go on.
+    /// None: the others continue.
     #[default]
     Never,
-    /// The one after which it is given up.
+    /// The end after which it has failed.
     GivenUp,
-    /// Any that nobody asked for and after which it is not started again.
+    /// Any end that was not requested and after which it is not restarted.
     Ended,
 }
 
 impl ComponentSpec {
-    /// How long it may take to end in all.
-    pub(super) fn stop_patience(&self) -> Duration {
+    /// The total time limit to end.
+    pub(super) fn stop_timeout(&self) -> Duration {
         let phases = if self.stop.command.is_empty() { 1 } else { 2 };
         self.stop_grace.saturating_mul(phases)
     }
 }
 
-/// What the end of a component means.
+/// The meaning of a component's end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ComponentKind {
-    /// It serves until it is told to end. Who needs it needs it ready.
+    /// It serves until it is asked to end. Dependents need it ready.
     #[default]
     Service,
-    /// It does something and is done: it ends with code 0. Who needs it needs it finished.
+    /// It completes its work and exits with code 0. Dependents need it finished.
     Oneshot,
-    /// It starts a process that serves, names it in `pid_file`, and ends with code 0. From then on that process is its main one.
+    /// It starts a service process, names it in `pid_file`, and exits with code 0. From then on that process is its main one.
     Forking,
 }
 
@@ -178,35 +178,35 @@ pub enum Overlap {
 pub struct Listen {
     /// Its name, without a colon; the key of the setting.
     pub name: String,
-    /// Its address.
+    /// Its address; port 0 is not opened here.
     pub address: SocketAddr,
 }
 
 /// How a component is started.
 #[derive(Clone, PartialEq)]
 pub enum Launch {
-    /// As a process. Its environment is ours with `env` on top.
+    /// As a process. Its environment is ours with `env` added.
     Command {
         /// The executable.
         program: PathBuf,
         /// Its arguments, without its own name.
         args: Vec<OsString>,
-        /// Variables set for it.
+        /// Additional environment variables.
         env: Vec<(OsString, OsString)>,
-        /// Variables of ours that it does not get, such as other components' secrets.
+        /// Variables of ours that it does not receive, such as other components' secrets.
         env_remove: Vec<OsString>,
-        /// Its working directory, where it is not ours.
+        /// Its working directory, if different from ours.
         cwd: Option<PathBuf>,
     },
     /// Not at all.
     Skip {
-        /// Why, in words for the operator.
+        /// The reason, for the operator.
         reason: String,
     },
 }
 
 impl fmt::Debug for Launch {
-    /// Without the environment, which holds secrets.
+    /// Without the environment, which contains secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Command { program, args, .. } => f
@@ -219,81 +219,81 @@ impl fmt::Debug for Launch {
     }
 }
 
-/// How one knows that a component serves.
+/// How a component becomes ready.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Readiness {
-    /// It says so: `READY=1` to `$NOTIFY_SOCKET`, as `sd_notify(3)`.
+    /// It reports readiness: `READY=1` to `$NOTIFY_SOCKET`, as in `sd_notify(3)`.
     Notify,
-    /// It is taken to serve as soon as it is started; for commands that cannot say.
+    /// It is ready as soon as it is started; for commands that cannot report readiness.
     Spawned,
-    /// It is taken to serve as soon as the program that it is for runs; for commands that cannot say and that a program of ours becomes,
-    /// as the operator's do. As `Spawned` where nothing tells what a process runs.
+    /// It is ready as soon as its actual program is executed; for commands that cannot report readiness and that are started through a
+    /// program of ours. Like `Spawned` where the running program cannot be determined.
     Executed,
-    /// It is asked, again and again. While it does not serve, nothing that needs it is started; it is not restarted for that.
+    /// It is probed. While the probe fails its dependents are not started; it is not restarted for that.
     Probe(ProbeSpec),
 }
 
-/// What happens to those that need a component when that has ended on its own or is restarted.
+/// What happens to the dependents of a component that crashed or is restarted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dependents {
-    /// Nothing: they find it again by themselves.
+    /// Nothing: they reconnect by themselves.
     #[default]
     Keep,
     /// They are restarted, too, once it is ready again.
     Restart,
 }
 
-/// How a component is asked how it is.
+/// A probe of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeSpec {
-    /// What is done.
-    pub ask: Ask,
-    /// The time between two questions, from the end of one to the begin of the next.
+    /// The kind of probe.
+    pub ask: ProbeMethod,
+    /// The interval, from the end of one probe to the begin of the next.
     pub period: Duration,
-    /// How long one answer may take.
+    /// Time limit of one probe.
     pub timeout: Duration,
-    /// After so many good answers in a row it is taken to be well; at least 1.
+    /// Consecutive successes for a good verdict; at least 1.
     pub successes: u32,
-    /// After so many bad ones in a row it is taken not to be; at least 1.
+    /// Consecutive failures for a bad verdict; at least 1.
     pub failures: u32,
-    /// So long after the start of the process bad answers do not count, unless a good one came first.
+    /// Failures this soon after the start of the process are ignored, unless a success came first.
     pub start_period: Duration,
 }
 
-/// What a probe does.
+/// The kind of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
-    /// `GET`, HTTP/1.1 without TLS: well when the status is from 200 to 399.
+pub enum ProbeMethod {
+    /// `GET`, HTTP/1.1 without TLS; succeeds with a status from 200 to 399.
     Http {
-        /// Host and port, to connect to.
+        /// Host and port to connect to.
         authority: String,
-        /// What is asked for, from `/` on.
+        /// The path, beginning with `/`.
         path: String,
     },
-    /// Connects: well when somebody accepts.
+    /// Succeeds if the connection is accepted.
     Tcp(String),
-    /// Runs a program in the component's environment: well when it exits with 0. It and its group are killed at the timeout.
+    /// Runs a program in the component's environment; succeeds with exit code 0. It and its group are killed at the timeout.
     Exec(Vec<OsString>),
-    /// Waits for a line of the component's log with this text in it; well from then on.
+    /// Waits for a line of the component's log with this text; succeeds from then on.
     Log(String),
-    /// Asks in our own process, from the moment on at which the component serves: what asks a starting one asks nobody.
+    /// Calls a function in our own process once the component is ready.
     Call(Call),
 }
 
-/// What a question comes to: the component is well, perhaps with a remark, or what is wrong with it, in words.
-pub type Answered = Result<Option<String>, String>;
+/// The result of a probe: success, possibly with a remark, or the error as text.
+pub type ProbeResult = Result<Option<String>, String>;
 
-/// A question on its way.
-pub type Asking = Pin<Box<dyn Future<Output = Answered> + Send>>;
+/// A probe in progress.
+pub type PendingProbe = Pin<Box<dyn Future<Output = ProbeResult> + Send>>;
 
-/// A question that our own process asks. What is to be known of a component stands in it; the supervisor only asks.
+/// A probe by a function of our own process, which knows the component; the supervisor only calls it.
 #[derive(Clone)]
 pub struct Call {
-    /// Equal for calls that ask the same.
+    /// Equal for equal calls.
     pub name: String,
-    /// Asks, and answers within the time given.
-    pub ask: Arc<dyn Fn(Duration) -> Asking + Send + Sync>,
+    /// Probes within the given time limit.
+    pub ask: Arc<dyn Fn(Duration) -> PendingProbe + Send + Sync>,
 }
 
 impl fmt::Debug for Call {
@@ -310,37 +310,37 @@ impl PartialEq for Call {
 
 impl Eq for Call {}
 
-/// After which ends a component is started again.
+/// After which ends a component is restarted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartWhen {
-    /// After every end that nobody asked for.
+    /// After every end that was not requested.
     #[default]
     Always,
-    /// After those that are failures: any but exit code 0.
+    /// After failures: every end but exit code 0.
     OnFailure,
-    /// After none.
+    /// Never.
     Never,
 }
 
-/// When a component that ended on its own is started again.
+/// When a component that ended by itself is restarted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestartPolicy {
     /// After which ends.
     pub when: RestartWhen,
-    /// The wait before the first restart.
+    /// The first backoff.
     pub base: Duration,
-    /// What the wait is multiplied with at each further one.
+    /// The factor by which the backoff grows.
     pub factor: f64,
-    /// The longest wait.
+    /// The maximum backoff.
     pub cap: Duration,
-    /// By which share of itself, up or down, a wait is varied, so that components do not restart in step.
+    /// The fraction by which a backoff is varied in both directions, so that components do not restart in step.
     pub jitter: f64,
-    /// After so long *ready*, earlier crashes are forgotten.
+    /// After being *ready* for this long, earlier crashes are forgotten.
     pub reset_after: Duration,
-    /// So many restarts within `window` are allowed; the next crash is final.
+    /// The number of restarts within `window`; the next crash is final.
     pub intensity: u32,
-    /// The window that `intensity` counts in.
+    /// The window of `intensity`.
     pub window: Duration,
 }
 
@@ -359,23 +359,22 @@ impl Default for RestartPolicy {
     }
 }
 
-/// The answer of one probe: fine, or what is wrong in words that fit after the dependency's name, such as `refuses connections`.
+/// The result of a check: success, or an error in words that fit after the dependency's name, such as `refuses connections`.
 pub type Probe = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-/// Something that the components need and we do not run. It takes part in the start order: nothing that needs it is started
-/// while it is away.
+/// An external dependency. It is part of the start order: nothing that needs it is started while it is unavailable.
 #[derive(Clone)]
 pub struct External {
-    /// Its name, such as `mongodb`; shares one name space with the components.
+    /// Its name, such as `mongodb`; distinct from the components' names.
     pub name: String,
-    /// Asks how it is. Called again and again; an answer later than [`External::DEADLINE`] is none.
+    /// Checks it. Called periodically; a result later than [`External::DEADLINE`] is ignored.
     pub check: Arc<dyn Fn() -> Probe + Send + Sync>,
 }
 
 impl External {
-    /// How often it is asked.
+    /// The interval of checks.
     pub const PERIOD: Duration = Duration::from_secs(5);
-    /// How long an answer may take.
+    /// Time limit of a check.
     pub const DEADLINE: Duration = Duration::from_secs(4);
 }
 
@@ -385,31 +384,31 @@ impl fmt::Debug for External {
     }
 }
 
-/// The form of the lines in the logs.
+/// The format of the lines in the logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
     /// As the component wrote them, byte for byte.
     #[default]
     Raw,
-    /// Each with the time at which it came before it.
+    /// Each preceded by the time at which it arrived.
     Text,
-    /// Each as an object with its time and component.
+    /// Each as a JSON object with its time and component.
     Json,
 }
 
-/// How logs are written, and how much of them is kept.
+/// The format and limits of the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogPolicy {
-    /// The form of the lines.
+    /// The format of the lines.
     pub format: LogFormat,
-    /// Whether standard error has a pipe of its own, and its lines a mark. The order of lines of the two is that in which they were read.
+    /// Whether standard error has its own pipe and marked lines. The order of lines of the two pipes is that in which they were read.
     pub split_stderr: bool,
-    /// The size in bytes at which a log file is put aside.
+    /// The size in bytes at which a log file is rotated.
     pub max_bytes: u64,
-    /// How many files put aside are kept for each component.
+    /// The number of rotated files kept per component.
     pub max_files: usize,
-    /// How many bytes all log files together may take; the oldest ones put aside go first.
+    /// The maximum total size of all log files in bytes; the oldest rotated ones are deleted first.
     pub max_total: u64,
 }
 

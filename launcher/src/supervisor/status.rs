@@ -1,4 +1,4 @@
-//! How everything is, as `launcher status` shows it and scripts read it.
+//! The state of everything, for `launcher status` and scripts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,36 +7,36 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What a component's processes take.
+/// The resource usage of a component's processes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Load {
-    /// How many processes it is.
+    /// The number of processes.
     pub processes: u32,
-    /// How much of one processor they use, in percent: since the last look, or at the first since the start.
+    /// CPU usage in percent of one processor: since the last measurement, or at the first since the start.
     pub cpu_percent: f64,
-    /// Their time on processors until now, in seconds.
+    /// CPU time so far, in seconds.
     pub cpu_s: f64,
-    /// Their memory in bytes: the proportional set size, or where that cannot be read the resident set size.
+    /// Memory in bytes: the proportional set size, or the resident set size if that cannot be read.
     pub memory_bytes: u64,
 }
 
-/// How everything is at one moment.
+/// The state of everything at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// This run of the launcher.
+    /// Identifies this run of the launcher.
     pub run_id: Uuid,
     /// The launcher's process id.
     pub launcher_pid: u32,
     /// When it started, RFC 3339.
     pub started_at: String,
-    /// True once a stop of everything is under way.
+    /// Whether everything is being stopped.
     pub stopping: bool,
     /// The directory of the logs.
     #[serde(default, with = "super::path")]
     pub logs: PathBuf,
-    /// Every component, in start order.
+    /// The components in start order.
     pub components: Vec<ComponentStatus>,
-    /// Every dependency that we do not run.
+    /// The external dependencies.
     pub dependencies: Vec<DependencyStatus>,
     /// Names that stand for several components, and for which.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -44,20 +44,20 @@ pub struct Snapshot {
     /// Who is being stopped.
     #[serde(default)]
     pub awaited: Vec<Awaited>,
-    /// What the launcher itself takes, where it was measured.
+    /// The launcher's own resource usage, if measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
 }
 
 impl Snapshot {
-    /// Whether every required component that is to run is ready or finished and every dependency answers.
+    /// Whether every required component of this run is ready or finished and every dependency is available.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.components.iter().all(ComponentStatus::is_fine)
             && self.dependencies.iter().all(|dependency| dependency.state == DependencyState::Ok)
     }
 
-    /// The component of a name.
+    /// The component with this name.
     #[must_use]
     pub fn component(&self, name: &str) -> Option<&ComponentStatus> {
         self.components.iter().find(|component| component.name == name)
@@ -75,7 +75,7 @@ impl Snapshot {
     }
 }
 
-/// How one component is.
+/// The state of one component.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComponentStatus {
     /// Its name.
@@ -86,42 +86,42 @@ pub struct ComponentStatus {
     pub pid: Option<u32>,
     /// Where it can be reached.
     pub address: Option<String>,
-    /// How often it was started again after it ended on its own.
+    /// The number of restarts after it ended by itself.
     pub restarts: u32,
-    /// How long its present or last process took to be ready, in milliseconds.
+    /// How long its present or last process took to become ready, in milliseconds.
     pub ready_ms: Option<u64>,
     /// How long its present process has been ready, in seconds.
     pub uptime_s: Option<u64>,
-    /// How its last process that ended on its own did so, with the last line it logged.
+    /// How its last process that ended by itself did so, with the last line it logged.
     pub last_error: Option<String>,
-    /// Why it is in a state other than ready: what it waits for, when it is started again, why it was skipped or given up.
+    /// The reason of a state other than ready: what it waits for, when it is restarted, why it was skipped or has failed.
     pub reason: Option<String>,
     /// The components and dependencies that it waits for.
     #[serde(default)]
     pub waits_for: Vec<String>,
-    /// In how many milliseconds it is started again.
+    /// The milliseconds until it is restarted.
     #[serde(default)]
     pub next_try_ms: Option<u64>,
-    /// What it says of itself, in one line.
+    /// Its own status, in one line.
     pub status_text: Option<String>,
-    /// What its log lacks.
+    /// What is missing in its log.
     pub log: Dropped,
-    /// Whether the whole is unhealthy while this one is.
+    /// Whether the overall state is unhealthy while this one is.
     #[serde(default = "yes")]
     pub required: bool,
-    /// Whether it is started with the launcher; one that is not is well without being started.
+    /// Whether it starts with the launcher; one that does not is healthy without being started.
     #[serde(default = "yes")]
     pub autostart: bool,
-    /// By what its present process is limited.
+    /// How the limits of its present process are enforced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitStatus>,
-    /// How many times in a row it has ended by itself in the same way: same status, same last lines but for numbers.
+    /// The number of consecutive crashes with the same status and the same last lines except for numbers.
     #[serde(default)]
     pub same_crashes: u32,
-    /// What its processes take, where it was measured.
+    /// Its resource usage, if measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
-    /// How it answered its liveness probe last, where it has one and was asked.
+    /// The last result of its liveness probe, if there is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness: Option<LivenessStatus>,
     /// When it runs by the clock.
@@ -165,22 +165,22 @@ pub struct LimitStatus {
     pub what: String,
     /// How much.
     pub limit: String,
-    /// By what it is in force.
+    /// How it is enforced.
     pub by: LimitedBy,
-    /// Why it is not in force by a control group, where that could be.
+    /// Why it is not enforced by a control group, where that would be possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
 }
 
-/// By what a limit is in force.
+/// How a limit is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitedBy {
-    /// The control group, for all processes together.
+    /// By the control group, for all processes together.
     ControlGroup,
-    /// A resource limit of each process.
+    /// By a resource limit of each process.
     Process,
-    /// Nothing: it is not in force.
+    /// Not enforced.
     Nothing,
 }
 
@@ -197,27 +197,27 @@ impl fmt::Display for LimitStatus {
     }
 }
 
-/// How a component answered its liveness probe.
+/// The results of a component's liveness probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LivenessStatus {
-    /// What there is to say of it though it is live, such as that the store refuses messages.
+    /// A remark on a successful result, such as that the store rejects messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
-    /// Why the last answer is a failure, where it is.
+    /// Why the last probe failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// How long it took, in milliseconds.
+    /// The duration of the last probe in milliseconds.
     pub took_ms: u64,
-    /// How long ago it was, in seconds.
+    /// The age of the last result in seconds.
     pub age_s: u64,
-    /// How many failures there were in a row.
+    /// The number of consecutive failures.
     pub failures_in_a_row: u32,
-    /// How many there were since the launcher was started.
+    /// The number of failures since the launcher was started.
     pub failures: u64,
 }
 
 impl ComponentStatus {
-    /// Whether the whole may be healthy with this one as it is.
+    /// Whether the overall state can be healthy with this one.
     #[must_use]
     pub fn is_fine(&self) -> bool {
         let is_at_rest = self.state == State::Stopped && !self.autostart;
@@ -234,7 +234,7 @@ fn yes() -> bool {
 /// A process that a stop waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Awaited {
-    /// The component.
+    /// Name of the component.
     pub name: String,
     /// Its process id.
     pub pid: u32,
@@ -243,16 +243,16 @@ pub struct Awaited {
     /// Whether it was killed already.
     #[serde(default)]
     pub killed: bool,
-    /// How many other processes there are in its group, or below it.
+    /// The number of other processes in its group, or descended from it.
     pub grandchildren: usize,
 }
 
-/// What a log lacks: what could not be written to it, and what others took from it by deleting or cutting its file.
+/// What is missing in a log: lines that could not be written, and those that others removed by deleting or truncating its file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
     /// Lines.
     pub dropped_lines: u64,
-    /// Bytes, of those lines.
+    /// The size of those lines in bytes.
     pub dropped_bytes: u64,
 }
 
@@ -260,19 +260,19 @@ pub struct Dropped {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Something that it needs is not ready.
+    /// A dependency is not ready.
     Waiting,
-    /// It has a process that does not serve yet.
+    /// Its process is not ready yet.
     Starting,
-    /// It serves.
+    /// It is ready.
     Ready,
-    /// It has served and lives, but does not serve now: its readiness probe says so.
+    /// It was ready and is running, but its readiness probe fails.
     Unready,
-    /// Its process is told to end.
+    /// Its process was asked to end.
     Stopping,
-    /// It ended on its own and is started again after a wait.
+    /// It ended by itself and is restarted after a backoff.
     Backoff,
-    /// It has a process that does something and will be done.
+    /// Its process, a one-shot, is working.
     Running,
     /// It runs by the clock, and its time has not come yet.
     Scheduled,
@@ -280,14 +280,14 @@ pub enum State {
     Finished,
     /// It was stopped by the operator or is no longer wanted.
     Stopped,
-    /// It is given up until the operator starts it.
+    /// It is not restarted until the operator starts it.
     Failed,
     /// It is not part of this run.
     Skipped,
 }
 
 impl fmt::Display for State {
-    /// The word that the JSON form has, too.
+    /// The same word as in JSON.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Waiting => "waiting",
@@ -306,27 +306,27 @@ impl fmt::Display for State {
     }
 }
 
-/// How a dependency that we do not run is.
+/// The state of an external dependency.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DependencyStatus {
     /// Its name.
     pub name: String,
-    /// Whether it answers.
+    /// Whether it is available.
     pub state: DependencyState,
-    /// Since when, RFC 3339.
+    /// The time of the last change, RFC 3339.
     pub since: String,
-    /// What is wrong with it, in words that fit after its name.
+    /// The error, in words that fit after its name.
     pub reason: Option<String>,
 }
 
-/// Whether a dependency answers.
+/// Whether a dependency is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DependencyState {
-    /// Not asked yet.
+    /// Not checked yet.
     Unknown,
-    /// It answers as it should.
+    /// It is available.
     Ok,
-    /// It does not.
+    /// It is not available.
     Degraded,
 }

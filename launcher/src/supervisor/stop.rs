@@ -10,46 +10,46 @@ use serde::{Deserialize, Serialize};
 pub struct StopSpec {
     /// The signal that all of its processes are sent.
     pub signal: StopSignal,
-    /// A program, with its arguments, that is run before that; none if empty. If it exits with 0 the signal comes at the end of the
-    /// grace, and otherwise at once.
+    /// A program, with its arguments, that is run before the signal; empty if there is none. If it exits with 0 the signal is sent at the
+    /// end of the grace period, otherwise at once.
     pub command: Vec<OsString>,
 }
 
 /// A signal that asks a process to end, `signal(7)`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopSignal {
-    /// The usual one.
+    /// The default.
     #[default]
     #[serde(rename = "TERM", alias = "SIGTERM")]
     Term,
-    /// As ctrl-C.
+    /// Like ctrl-C.
     #[serde(rename = "INT", alias = "SIGINT")]
     Int,
-    /// For many servers an end after their open requests.
+    /// For many servers a graceful stop after open requests.
     #[serde(rename = "QUIT", alias = "SIGQUIT")]
     Quit,
-    /// As the end of a terminal.
+    /// Like the end of a terminal.
     #[serde(rename = "HUP", alias = "SIGHUP")]
     Hup,
-    /// What the program makes of it.
+    /// Its meaning depends on the program.
     #[serde(rename = "USR1", alias = "SIGUSR1")]
     Usr1,
-    /// What the program makes of it.
+    /// Its meaning depends on the program.
     #[serde(rename = "USR2", alias = "SIGUSR2")]
     Usr2,
-    /// What the program makes of it.
+    /// Its meaning depends on the program.
     #[serde(rename = "WINCH", alias = "SIGWINCH")]
     Winch,
-    /// An end with a memory dump.
+    /// An end with a core dump.
     #[serde(rename = "ABRT", alias = "SIGABRT")]
     Abrt,
-    /// An end at once.
+    /// An immediate end.
     #[serde(rename = "KILL", alias = "SIGKILL")]
     Kill,
 }
 
 impl StopSignal {
-    /// As the kernel has it.
+    /// The system's signal.
     pub(super) fn signal(self) -> Signal {
         match self {
             Self::Term => Signal::TERM,

@@ -1,7 +1,7 @@
-//! Finds and ends what a launcher that died left behind.
+//! Finds and ends processes of an earlier launcher that was killed.
 //!
-//! A process is one of ours if it carries the run's mark in its environment, if it holds the very lock that only our
-//! processes inherit, or if such a one has started it; nothing else is ever touched ([`Kin`]).
+//! A process is ours if it has the run's mark in its environment, if it holds the lock that only our processes inherit, or if it descends
+//! from such a process ([`ProcessTree`]). No other process is ever touched.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
@@ -18,39 +18,39 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::cgroup::Group;
-use super::kin::Kin;
 use super::proc;
+use super::process_tree::ProcessTree;
 
-/// The environment variable by which a process of ours is known: `<run id>/<component>`.
+/// The environment variable that marks our processes: `<run id>/<component>`.
 pub const RUN: &str = "P2P_RUN";
 
-/// How long they may take to end after TERM.
+/// Time limit to end after TERM.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long they may take after the end of their launcher. Components drain within 1.5 s, and all of it is to be over within 3 s, on
-/// a machine that has much else to do, too.
+/// Time limit to end after the end of their launcher. Components drain within 1.5 s, and everything must be over within 3 s, also on a busy
+/// machine.
 const ORPHANS_GRACE: Duration = Duration::from_millis(1600);
 
-/// How long the kernel may take to end them after KILL.
-const KILL_PATIENCE: Duration = Duration::from_secs(2);
+/// Time limit to end after KILL.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often the guard looks for orphans that nothing but their parent, the launcher, tells to be its own.
-const LOOK: Duration = Duration::from_secs(2);
+/// The interval at which the guard searches for orphans that only their parent, the launcher, identifies.
+const ORPHAN_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Processes, each with the time of its start: its number alone may become another's.
+/// Processes with their start time, because an id may be reused.
 type Seen = BTreeSet<(u32, u64)>;
 
-/// How long after that it is looked for processes once more.
+/// After this time processes are searched once more.
 const LATECOMERS: Duration = Duration::from_millis(200);
 
-/// Waits for the end of whoever holds the other end of our standard input, and then ends every process of its run.
+/// Waits for the end of standard input, and then ends every process of the run.
 ///
-/// Components end by themselves then; what does not within [`ORPHANS_GRACE`] is killed.
+/// Components end by themselves then; those that do not within [`ORPHANS_GRACE`] are killed.
 ///
 /// # Errors
-/// When standard input is not a pipe.
+/// If standard input is not a pipe.
 pub async fn guard(run_id: Uuid, group: Option<&Path>) -> io::Result<()> {
-    // Caught, these do not end us: only the end of the launcher does.
+    // Once handled, these signals do not end us: only the end of the launcher does.
     let _caught =
         [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()]
             .map(signal);
@@ -59,8 +59,8 @@ pub async fn guard(run_id: Uuid, group: Option<&Path>) -> io::Result<()> {
     let mut seen = Seen::default();
     let launcher = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
     loop {
-        // A control group knows them better.
-        match tokio::time::timeout(LOOK, lifeline.read(&mut buffer)).await {
+        // A control group identifies them better.
+        match tokio::time::timeout(ORPHAN_INTERVAL, lifeline.read(&mut buffer)).await {
             Ok(Ok(0) | Err(_)) => break,
             Ok(Ok(_)) => {}
             Err(_) if group.is_some() => {}
@@ -68,20 +68,20 @@ pub async fn guard(run_id: Uuid, group: Option<&Path>) -> io::Result<()> {
         }
     }
     end_within(ORPHANS_GRACE, Some(run_id), None, group, &seen).await;
-    // What was about to be started when the launcher ended has its mark only now.
+    // A process that was being started when the launcher ended has its mark only now.
     tokio::time::sleep(LATECOMERS).await;
     end_within(Duration::ZERO, Some(run_id), None, group, &seen).await;
     Ok(())
 }
 
-/// The orphans among a launcher's children: those that it has started itself have its mark. What is ours has none either.
+/// The orphans among a launcher's children, which have no mark, unlike those that it has started itself.
 fn unmarked_children(launcher: u32) -> Seen {
     let unmarked = proc::children(launcher).into_iter().filter(|pid| *pid != proc::own() && !is_marked(*pid));
     unmarked.filter_map(|pid| Some((pid, proc::entry(pid)?.started))).collect()
 }
 
-/// Ends every process of a run, or that holds a lock, or is in a control group: TERM, a second, KILL. Returns when they are gone or cannot
-/// be killed.
+/// Ends every process of a run, or that holds a lock, or is in a control group: TERM, a second, KILL. Returns when they have ended or
+/// cannot be killed.
 pub(super) async fn end(run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>) {
     end_within(GRACE, run_id, lock, group, &Seen::default()).await;
 }
@@ -93,16 +93,16 @@ async fn end_within(
     group: Option<&Path>,
     seen: &Seen,
 ) {
-    let mut kin = strays(run_id, lock, group, seen);
-    for (signal, patience) in [(Signal::TERM, grace), (Signal::KILL, KILL_PATIENCE)] {
-        let deadline = Instant::now() + patience;
+    let mut process_tree = strays(run_id, lock, group, seen);
+    for (signal, timeout) in [(Signal::TERM, grace), (Signal::KILL, KILL_TIMEOUT)] {
+        let deadline = Instant::now() + timeout;
         let mut told: BTreeSet<u32> = BTreeSet::new();
         loop {
             if signal == Signal::KILL {
-                kin.kill_group();
+                process_tree.kill_group();
             }
-            // Looked for again each time: what is told to end may start others first.
-            let strays = kin.look();
+            // Searched again each time, because a process may start others before it ends.
+            let strays = process_tree.search();
             if strays.is_empty() {
                 return;
             }
@@ -118,30 +118,30 @@ async fn end_within(
             if Instant::now() >= deadline {
                 break;
             }
-            kin.ended(deadline.saturating_duration_since(Instant::now())).await;
+            process_tree.ended(deadline.saturating_duration_since(Instant::now())).await;
         }
     }
 }
 
-/// Whether a process has the mark of any run, in its environment.
+/// Whether a process has the mark of any run in its environment.
 pub(super) fn is_marked(pid: u32) -> bool {
     proc::has_variable(pid, |variable| variable.starts_with(RUN.as_bytes()))
 }
 
-/// By what the processes of one component are known.
+/// The mark of one component's processes.
 pub(super) fn mark(run_id: Uuid, component: &str) -> String {
     format!("{RUN}={run_id}/{component}")
 }
 
 /// The processes of a run, or that hold a lock, or are in a control group.
 pub(super) fn find(run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>) -> Vec<u32> {
-    strays(run_id, lock, group, &Seen::default()).look().keys().copied().collect()
+    strays(run_id, lock, group, &Seen::default()).search().keys().copied().collect()
 }
 
-fn strays(run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>, seen: &Seen) -> Kin {
+fn strays(run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>, seen: &Seen) -> ProcessTree {
     let seen = seen.clone();
     let (mark, lock) = (run_id.map(|id| format!("{RUN}={id}/")), lock.and_then(|file| file.metadata().ok()));
-    Kin::new(
+    ProcessTree::new(
         None,
         Box::new(move |pid, entry| {
             let is_marked =
@@ -154,7 +154,7 @@ fn strays(run_id: Option<Uuid>, lock: Option<&File>, group: Option<&Path>, seen:
     .within(group.and_then(Group::at))
 }
 
-/// Whether the process holds this lock, not just has the file open: the kernel says so in `fdinfo`.
+/// Whether the process holds this lock, and not only the open file, according to the kernel's `fdinfo`.
 fn holds(pid: u32, lock: &Metadata) -> bool {
     let directory = format!("/proc/{pid}");
     let descriptors = fs::read_dir(format!("{directory}/fd")).into_iter().flatten().flatten();
@@ -175,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    /// A process that says when its traps are set, and does not mind TERM.
+    /// A process that reports that its traps are set, and ignores TERM.
     fn stubborn(run: &str) -> Child {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "trap '' TERM; echo up; while :; do sleep 1; done"]).env(RUN, run);

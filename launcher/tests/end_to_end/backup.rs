@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::line_client::LineClient;
 use crate::support::{Home, Launcher, wait_for};
 
-/// Logs in in the native dialect; answers the welcome.
+/// Logs in in the native dialect; returns the welcome.
 fn hello(launcher: &Launcher, hello: &Value) -> (LineClient, Value) {
     let mut client = LineClient::connect(launcher.home.chat);
     client.send(&format!("{hello}\n"));
@@ -20,7 +20,7 @@ fn frame(client: &mut LineClient) -> Value {
     serde_json::from_str(&client.line()).unwrap()
 }
 
-/// The texts of what a client is shown until it is live.
+/// The texts that a client is shown until it is live.
 fn shown(client: &mut LineClient) -> Vec<String> {
     let frames = std::iter::from_fn(|| Some(frame(client)).filter(|frame| frame["type"] != "live"));
     frames.map(|frame| frame["event"]["body"].as_str().unwrap().to_owned()).collect()
@@ -50,11 +50,11 @@ fn a_client_that_was_ahead_of_the_restored_log_begins_anew() {
 
     let restored = launcher.home.run(&["restore", "--yes", path]);
     assert!(restored.status.success(), "{restored:?}");
-    // It is told that what it knows is not true any more…
+    // The client is told that its cursors are invalid,
     let bye = frame(&mut bob);
     assert_eq!(bye["type"], "bye", "{bye}");
     assert!(bye["reason"].as_str().unwrap().contains("another one than before"), "{bye}");
-    // …and where it says how far it had seen the other log, it is shown this one from its beginning.
+    // and if it sends cursors of the other log, it is shown the new one from its beginning.
     let again = json!({"type": "hello", "name": "bob", "presence": false, "cursors": {"dm:alice:bob": 3}, "log": log});
     let (mut bob, welcome) = wait_for("bob's name to be free", || {
         let mut client = LineClient::connect(launcher.home.chat);

@@ -1,4 +1,4 @@
-//! The book dialect through the whole system, and what is kept of its users.
+//! The book dialect through the whole system, and what is stored about its users.
 
 use crate::support::http::get;
 use crate::support::line_client::LineClient;
@@ -36,7 +36,7 @@ fn a_book_client_talks_with_text_and_rest_and_is_listed() {
     assert!(rows[1][1].starts_with("127."), "{users}");
 }
 
-/// What it sends when somebody logs in who has been away, to the first prompt.
+/// What it sends after the login of a user who was offline, up to the first prompt.
 fn login(home: &Home, name: &str) -> (LineClient, String) {
     let mut client = LineClient::connect(home.book);
     client.send(&format!("{name}\n"));
@@ -48,7 +48,7 @@ fn login(home: &Home, name: &str) -> (LineClient, String) {
     (client, greeting)
 }
 
-/// Who is online by the pair that comes after every line.
+/// The users online, according to the lines after every answer.
 fn pair(client: &mut LineClient) -> String {
     client.expect("\nUsers online=> ");
     let online = client.line();
@@ -56,7 +56,7 @@ fn pair(client: &mut LineClient) -> String {
     online
 }
 
-/// A time to the second in brackets, as the letter that documents have for it.
+/// Replaces a time in brackets by the placeholder of the documents.
 fn without_time(line: &str) -> String {
     let start = line.find(" (20").unwrap() + 2;
     let time = &line[start..start + "2026-11-20 23:21:22".len()];
@@ -77,7 +77,7 @@ fn the_documented_conversation_literally() {
     wait_for("bob to be away", || {
         alice.send("bob-see you\n");
         let answer = alice.line();
-        // While bob is there, nothing is answered but the pair.
+        // While bob is online, the answer consists of these lines alone.
         let is_away = answer == "User 'bob' is offline. Message stored.\n";
         alice.expect(if is_away { "\nUsers online=> \n" } else { "Users online=> bob\n" });
         alice.expect(PROMPT);

@@ -1,4 +1,4 @@
-//! What a full disk and a wrong database file do to the whole system, and what they do not.
+//! The effects of a full disk and of a wrong database file on the whole system.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,11 +8,11 @@ use crate::support::http::{get, post};
 use crate::support::line_client::LineClient;
 use crate::support::{Home, Launcher, wait_for};
 
-/// A small disk of its own; unmounted when it is dropped.
+/// A small disk; unmounted when dropped.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// Needs root. Elsewhere the test is left out only where that was asked for.
+    /// Needs root. Otherwise the test is skipped only on request.
     #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
     fn mount(size: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
@@ -35,7 +35,7 @@ impl SmallDisk {
         self.0.path()
     }
 
-    /// The bytes that are left on it.
+    /// The bytes left on it.
     fn free(&self) -> u64 {
         let disk = rustix::fs::statvfs(self.path()).unwrap();
         disk.f_bavail * disk.f_frsize
@@ -54,7 +54,7 @@ impl Drop for SmallDisk {
 
 const SAVED: &str = "User 'bob' is offline. Message saved.\n";
 
-/// Somebody who says numbered messages to bob, and what became of them.
+/// A client that sends numbered messages to bob, and their outcomes.
 struct Talker {
     alice: LineClient,
     next: u32,
@@ -62,7 +62,7 @@ struct Talker {
 }
 
 impl Talker {
-    /// Says the next one; returns the answer.
+    /// Sends the next message; returns the answer.
     fn say(&mut self) -> String {
         let number = self.next;
         self.next += 1;
@@ -74,7 +74,7 @@ impl Talker {
         answer
     }
 
-    /// Until this many in a row are refused: what refuses one message may have room for another. Returns the last answer.
+    /// Sends until this many in a row are rejected: after one message is rejected there may be space for another. Returns the last answer.
     fn say_until_refused(&mut self, in_a_row: usize) -> String {
         let mut refused = 0;
         for _ in 0..5000 {
@@ -88,7 +88,7 @@ impl Talker {
     }
 }
 
-/// The numbers of the messages that come to bob, in order.
+/// The numbers of the messages that bob receives, in order.
 fn read_as_bob(launcher: &Launcher, count: usize) -> Vec<u32> {
     let (mut bob, _) = LineClient::login(launcher.home.chat, "bob");
     let number =
@@ -160,7 +160,7 @@ fn on_a_disk_that_is_nearly_full_nothing_is_taken_before_it_is_full_and_all_is_w
     let (alice, _) = LineClient::login(launcher.home.chat, "alice");
     let mut talker = Talker { alice, next: 1, saved: Vec::new() };
     assert_eq!(talker.say(), SAVED);
-    // Of a small disk a fiftieth is kept free; a quarter of that is left.
+    // On a small disk a fiftieth is reserved; a quarter of that is left.
     let room = usize::try_from(disk.free()).unwrap() - (512 << 10);
     std::fs::write(disk.filler(), vec![0; room]).unwrap();
     let says_so = || {

@@ -1,5 +1,5 @@
-//! Clients that know nothing of each other's ways talk: the book, the text dialect, a page's WebSocket and the message API, each with
-//! each, whether the other one is there or comes later.
+//! Clients of different kinds chat: book dialect, text dialect, a page's WebSocket and the message API, each with each, with the recipient
+//! online or offline.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -12,16 +12,16 @@ use crate::websocket::{Socket, connect, hear, say};
 const WAYS: [&str; 4] = ["book", "text", "page", "rest"];
 const PROMPT: &str = "Enter target and message (e.g., kiki-Hello!): ";
 
-/// Somebody who has come one of these ways.
+/// A client of one of these kinds.
 enum Client {
     Book(LineClient),
     Text(LineClient),
     Page(Box<Socket>),
-    /// Who is never there: everything is fetched.
+    /// Never online: it fetches everything.
     Rest,
 }
 
-/// Whoever speaks the book dialect names a receiver, which has a dash.
+/// The book dialect names the recipient, which has a dash.
 fn sender(way: &str) -> String {
     format!("from-{way}")
 }
@@ -64,7 +64,7 @@ impl Client {
         }
     }
 
-    /// Waits for the answer of whoever is told that the other one is away.
+    /// Waits for the answer to a sender whose recipient is offline.
     async fn is_told_it_is_stored(&mut self, to: &str) {
         match self {
             Self::Book(client) => client.until(&format!("User '{to}' is offline. Message stored.\n")),
@@ -77,7 +77,7 @@ impl Client {
         }
     }
 
-    /// Waits for a message, as it comes to who is there, or is kept for who comes later.
+    /// Waits for a message, delivered live or stored.
     async fn hears(&mut self, home: &Home, me: &str, from: &str, text: &str, kept: bool) {
         match self {
             Self::Book(client) if kept => client.until(&format!("{from}: {text} (20")),
@@ -102,7 +102,7 @@ impl Client {
     }
 }
 
-/// Answers the ping behind a message, as browsers do: so the page has it.
+/// Answers the ping after a message, as browsers do, which confirms it.
 async fn answer_ping(socket: &mut Socket) {
     let pinged = async {
         while !socket.next().await.expect("it is open").unwrap().is_ping() {}
@@ -120,7 +120,7 @@ async fn everybody_reaches_everybody_now_and_later() {
     let home = || Home::new().argument("--no-thermometer").argument("--no-openai").up();
     let launcher = tokio::task::spawn_blocking(home).await.unwrap();
     let home = &launcher.home;
-    // The book knows who was there once.
+    // The book has the recipient, who was online once.
     for way in WAYS {
         drop(LineClient::login(home.chat, &receiver(way)));
     }
@@ -166,7 +166,7 @@ async fn everybody_reaches_everybody_now_and_later() {
     tokio::task::spawn_blocking(move || drop(launcher)).await.unwrap();
 }
 
-/// Waits until the server has noticed that somebody left.
+/// Waits until the server has noticed that a user left.
 fn until_away(home: &Home, name: &str) {
     crate::support::wait_for("somebody to be away", || {
         let (client, greeting) = LineClient::login(home.chat, "onlooker");

@@ -1,16 +1,16 @@
-//! What is left when processes are killed.
+//! The system after processes were killed.
 
 use std::time::{Duration, Instant};
 
 use crate::support::line_client::LineClient;
 use crate::support::{Home, wait_for};
 
-/// Every component comes back this fast.
+/// Every component is restarted within this time.
 const BACK: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_killed_component_is_back_and_nothing_that_was_said_is_gone() {
-    // The bot runs, though nobody asks it anything.
+    // The bot is running, although nobody sends it anything.
     let mut launcher = Home::new().variable("OPENAI_API_KEY", "none").up();
     let chat = launcher.home.chat;
     let components = ["message-api", "chat-server", "web-adapter", "thermometer", "openai-bot"];

@@ -1,4 +1,4 @@
-//! The store's file taken away, or damaged, under the running system: who is told, and in which words.
+//! The store's file is deleted or damaged under the running system: who is notified, and with which text.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -15,7 +15,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
-/// What a subcommand says once it says this; and its exit code.
+/// The output of a subcommand once it contains this; and its exit code.
 fn run_until(launcher: &Launcher, command: &str, words: &str) -> (Option<i32>, String) {
     wait_for(words, || {
         let output = launcher.home.run(&[command]);
@@ -56,7 +56,7 @@ fn a_store_that_is_moved_away_turns_everything_red_with_the_reason_and_back() {
     }
 }
 
-/// Overwrites all pages of the file but the first, which says what it is.
+/// Overwrites all pages of the file except the first, which has its header.
 fn damage(file: &Path) {
     let mut open = std::fs::OpenOptions::new().write(true).open(file).unwrap();
     let length = open.metadata().unwrap().len();
@@ -78,7 +78,7 @@ fn who_has_unread_messages_that_cannot_be_read_is_told_so() {
         alice.send(&format!("bob: {n} {}\n", "x".repeat(8000)));
         assert_eq!(alice.line(), "User 'bob' is offline. Message saved.\n");
     }
-    // With the next start all of it is in the file, and nothing of it in memory.
+    // After a restart everything is in the file, and nothing of it in memory.
     assert!(launcher.end("-TERM").success());
     launcher.up_again();
     let file = launcher.home.data().join("chat.db");

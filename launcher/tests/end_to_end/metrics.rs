@@ -1,4 +1,4 @@
-//! What probes and Prometheus are told.
+//! The answers to probes and to Prometheus.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

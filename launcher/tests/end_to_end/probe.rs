@@ -1,4 +1,4 @@
-//! The message that the launcher sends itself: who is restarted when it does not come back, who is not, and that nobody sees it.
+//! The launcher's probe by message: what is restarted when it fails, what is not, and that users do not see it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,10 +12,10 @@ use crate::support::{Home, Launcher, PATIENCE, kill, wait_for};
 use crate::websocket;
 
 const NAME: &str = "p2p-probe";
-/// What a wait for the probe comes to, with three failures.
+/// The time that a wait for the probe can take, with three failures.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
-/// A launcher that asks often and gives up soon. Nothing else would see that a component hangs.
+/// A launcher with frequent probes and short timeouts. Nothing else detects that a component hangs.
 fn asking_often(home: Home, patience: &str) -> Home {
     let liveness = format!("{{ message = true, interval = '100ms', timeout = '{patience}', failures = 3 }}");
     ["chat-server", "message-api"].into_iter().fold(home, |home, name| {
@@ -42,7 +42,7 @@ fn probe(home: &Home, arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
-/// The messages of the probe that are kept: how many, and the place of the last.
+/// The stored messages of the probe: their number, and the last `seq`.
 fn kept(home: &Home) -> Option<(usize, u64)> {
     let token = std::fs::read_to_string(home.data().join("service.token")).unwrap();
     let bearer = format!("Bearer {}", token.trim());
@@ -53,7 +53,7 @@ fn kept(home: &Home) -> Option<(usize, u64)> {
     Some((events.len(), events.last()?["seq"].as_u64()?))
 }
 
-/// A client of the native dialect, and everything that it was told.
+/// A client of the native dialect, with everything that it received.
 struct Native {
     reader: BufReader<TcpStream>,
     heard: String,
@@ -86,7 +86,7 @@ fn it_passes_and_stands_in_no_list_and_three_hundred_of_its_messages_are_a_hundr
     assert_eq!((&passed["error"], &passed["remark"]), (&Value::Null, &Value::Null), "{passed}");
     let mut native = Native::login(home.chat, &json!({"type": "hello", "name": "native"}));
     native.until("welcome");
-    // MongoDB on a busy machine takes its time for each.
+    // MongoDB on a busy machine needs time for each.
     for count in [100, 150, 200, 250, 300] {
         wait_for("three hundred probes", || (kept(home)?.1 >= count).then_some(()));
     }
@@ -207,7 +207,7 @@ fn where_the_store_refuses_nobody_is_restarted_and_status_says_why() {
         (status.contains("not stored: the store refuses") && status.contains("unhealthy")).then_some(())
     });
     let restarted = restarts(&launcher, "message-api");
-    // A refusal takes a second at most, so there are several more; as failures three of them would be a restart.
+    // A rejection takes at most a second, so there are several more; three failures would cause a restart.
     let until = Instant::now() + Duration::from_secs(4);
     while Instant::now() < until {
         std::thread::sleep(Duration::from_millis(100));
@@ -220,7 +220,7 @@ fn where_the_store_refuses_nobody_is_restarted_and_status_says_why() {
     assert_eq!(liveness(&launcher, "chat-server").unwrap()["failures"], 0);
 }
 
-/// Nothing can be stored while what this returns is there: MongoDB is gone, or another program writes to the file.
+/// While this exists nothing can be stored: MongoDB is stopped, or another program holds the write lock of the file.
 fn take_store_away(launcher: &mut Launcher) -> Option<rusqlite::Connection> {
     if launcher.home.is_on_mongodb() {
         launcher.home.kill_store();
@@ -261,7 +261,7 @@ fn by_hand_it_says_what_did_not_happen() {
     assert!(code == Some(1) && said.contains("cannot connect to the chat server at "), "{said}");
 }
 
-/// With as many places as there are by default.
+/// With the default number of places.
 #[test]
 fn it_gets_in_where_others_have_every_place_and_so_does_a_trace() {
     const PLACES: usize = 10_000;

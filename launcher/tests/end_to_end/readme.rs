@@ -28,7 +28,7 @@ fn the_service_in_ten_lines_answers() {
     std::fs::write(home.dir.path().join("config/launcher.toml"), config).unwrap();
 
     let launcher = home.up();
-    // Started is not logged in, and what was kept for it until then it does not answer.
+    // A started client has not logged in yet, and messages stored until then are not answered.
     let log = launcher.home.logs().join("chat-server.log");
     crate::support::wait_for("the service's login", || {
         std::fs::read_to_string(&log).ok().filter(|log| log.contains("logged in name=echo"))

@@ -1,4 +1,4 @@
-//! Commands that only know the data directory, and find the rest out from the launcher that runs on it.
+//! Commands that are given only the data directory, and ask the launcher running on it for the rest.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::Home;
 use crate::support::line_client::LineClient;
 
-/// What a command that knows nothing else prints.
+/// The output of such a command.
 fn ask(home: &Home, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_launcher"));
     command.current_dir(home.dir.path()).env_remove("P2P_CONFIG");
@@ -31,12 +31,12 @@ fn the_data_directory_is_enough_to_find_what_runs_on_it() {
     assert!(ask(home, &["backup", file.to_str().unwrap()]).contains("0 messages"));
 }
 
-/// What lies below a directory and others may look into.
+/// Files below a directory that other users can read.
 fn open_to_others(directory: &Path) -> Vec<PathBuf> {
     let mut open = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        // What is gone by now is nobody's.
+        // Deleted in the meantime.
         let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
         if meta.is_dir() {
             open.extend(open_to_others(&path));

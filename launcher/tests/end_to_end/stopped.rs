@@ -1,4 +1,4 @@
-//! Components that stand still (SIGSTOP): they have not crashed, they do not answer, and later they go on.
+//! Suspended components (SIGSTOP): they have not crashed, do not answer, and continue later.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ fn while_the_message_api_stands_still_senders_are_told_and_nothing_is_acknowledg
     assert!(asked.elapsed() < Duration::from_secs(3), "it took {:?}", asked.elapsed());
     kill(pid, "-CONT");
 
-    // What it was asked before it stood still may be stored: sent again, it is there once.
+    // A request from before the suspension may be stored: sent again, it is stored once.
     alice.send("carol: meanwhile\n");
     while alice.line() == NOT_CONFIRMED {
         alice.send("carol: meanwhile\n");

@@ -1,5 +1,5 @@
-//! `launcher chat` through whatever happens to its servers and to itself: what two people say to each other arrives once and in
-//! order, and stands so in what each keeps. `P2P_LONG=1` makes 50 rounds of kills instead of one of each kind.
+//! `launcher chat` while its servers and the client itself are killed: the messages of two users arrive once and in order, and are in both
+//! histories. `P2P_LONG=1` makes 50 rounds of kills instead of one of each kind.
 #![allow(clippy::print_stdout, reason = "the long form prints its figures")]
 
 use std::io::{BufRead, BufReader, Write};
@@ -10,16 +10,16 @@ use std::time::Instant;
 use crate::support::dice::{Dice, rounds};
 use crate::support::{Home, Launcher, kill, wait_for};
 
-/// What is said by each in a round.
+/// Messages per user and round.
 const LINES: usize = 10;
-/// What is ended with KILL, in turn.
+/// What is killed, in turn.
 const VICTIMS: [Victim; 5] =
     [Victim::ChatServer, Victim::MessageApi, Victim::Launcher, Victim::Client, Victim::ClientWithoutServer];
 
 #[derive(Debug, Clone, Copy)]
 enum Victim {
     ChatServer,
-    /// With it, where there is one, the database's primary.
+    /// With the database's primary, if there is one.
     MessageApi,
     /// With all its children.
     Launcher,
@@ -29,7 +29,7 @@ enum Victim {
     ClientWithoutServer,
 }
 
-/// One process of `launcher chat`.
+/// A process of `launcher chat`.
 struct Client {
     child: Child,
     printed: JoinHandle<Vec<String>>,
@@ -46,7 +46,7 @@ impl Client {
         Self { child, printed }
     }
 
-    /// What it printed to its end, without the times.
+    /// Its complete output, without the times.
     fn printed(self) -> Vec<String> {
         let lines = self.printed.join().unwrap();
         lines.iter().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
@@ -57,7 +57,7 @@ struct Person {
     name: &'static str,
     partner: &'static str,
     client: Option<Client>,
-    /// What earlier clients printed.
+    /// The output of earlier clients.
     heard: Vec<String>,
     said: usize,
 }
@@ -79,14 +79,14 @@ impl Person {
         }
     }
 
-    /// Asks the history with a program that knows nothing of us.
+    /// Queries the history with another program.
     fn kept(&self, home: &Home, question: &str) -> String {
         let file = home.dir.path().join(self.name).join(format!("chat_history_{}.db", self.name));
         let output = Command::new("sqlite3").arg(file).arg(question).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Waits until the client has all that was said: a pipe does not outlive it.
+    /// Waits until the client has read all input: a pipe does not outlive it.
     fn is_listened_to(&self, home: &Home) {
         let mine = "SELECT count(*) FROM messages WHERE sender = 'Me'";
         let all = self.said.to_string();
@@ -100,7 +100,7 @@ impl Person {
         self.hears(client.printed());
     }
 
-    /// Ends the input and waits for the client's own end.
+    /// Ends the input and waits until the client exits.
     fn leaves(&mut self) {
         let mut client = self.client.take().unwrap();
         drop(client.child.stdin.take());
@@ -108,7 +108,7 @@ impl Person {
         self.hears(client.printed());
     }
 
-    /// What was printed right before a kill may be printed by the next client again, and nothing else.
+    /// What was printed right before a kill may be printed again by the next client, and nothing else.
     fn hears(&mut self, printed: Vec<String>) {
         let again = printed.first().and_then(|first| self.heard.iter().position(|line| line == first));
         let repeated = again.map_or(0, |at| self.heard.len() - at);
@@ -121,12 +121,12 @@ fn text(by: &str, round: usize, line: usize) -> String {
     format!("{by} {round}.{line}")
 }
 
-/// Kills a component, and does not wait for its successor.
+/// Kills a component, without waiting for its restart.
 fn kill_component(launcher: &Launcher, name: &str) {
     kill(wait_for("the component", || launcher.component_pid(name)), "-KILL");
 }
 
-/// Both say things before the kill, while something is missing, and afterwards.
+/// Both users send before the kill, while something is missing, and afterwards.
 fn round(launcher: &mut Launcher, people: &mut [Person; 2], round: usize, dice: &mut Dice) {
     let one = usize::try_from(dice.roll(2)).unwrap();
     let (before, after) = (0..LINES / 2, LINES / 2..LINES);
@@ -177,7 +177,7 @@ fn a_session_through_many_kills_loses_nothing_and_doubles_nothing() {
     for number in 0..rounds {
         round(&mut launcher, &mut people, number, &mut dice);
     }
-    // Whoever leaves first would not hear the other's last words.
+    // A user who leaves first would miss the other's last messages.
     let all = 2 * rounds * LINES;
     for person in &people {
         let stored = "SELECT count(*) FROM p2p_messages WHERE state = 'stored'";

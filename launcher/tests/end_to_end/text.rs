@@ -1,4 +1,4 @@
-//! The text dialect, literally.
+//! The text dialect, to the byte.
 
 use crate::support::Home;
 use crate::support::line_client::LineClient;
@@ -17,7 +17,7 @@ fn two_people_talk_and_what_is_said_to_the_absent_is_kept() {
     let chat = launcher.home.chat;
     let (mut alice, greeting) = LineClient::login(chat, "alice");
     assert_eq!(greeting, "Connected! Users online: thermometer1, alice\n");
-    // No newline: a quiet moment ends the message, until one ends with a newline.
+    // Without a newline: silence ends the message, until one ends with a newline.
     alice.send("bob:  first : with a colon ");
     assert_eq!(alice.line(), "User 'bob' is offline. Message saved.\n");
     alice.send("bob: second\n");

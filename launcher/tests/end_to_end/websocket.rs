@@ -20,7 +20,7 @@ pub(crate) async fn say(socket: &mut Socket, frame: Value) {
     socket.send(Message::text(frame.to_string())).await.unwrap();
 }
 
-/// The next frame of one of these types; others are passed over.
+/// The next frame of one of these types; others are skipped.
 pub(crate) async fn hear(socket: &mut Socket, kinds: &[&str]) -> Value {
     let search = async {
         while let Some(message) = socket.next().await {

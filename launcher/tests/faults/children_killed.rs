@@ -1,4 +1,4 @@
-//! `kill -9` of children, again and again: each is back within its backoff and a little, there are never two for one place, the
+//! Repeated `kill -9` of children: each is restarted within its backoff plus a margin, there are never two processes of one component, the
 //! counters are exact, and the launcher has as many descriptors and threads as before.
 
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::support::{Launcher, kill, wait_for};
 
 const CHILDREN: u64 = 5;
 
-/// The longest wait before a restart, with its jitter.
+/// The longest backoff, with its jitter.
 const BACKOFF: Duration = Duration::from_millis(60);
 
-/// What may be added to it until the child serves again. The short form runs beside other tests.
+/// The margin until the child is ready again. The short form runs beside other tests.
 fn margin() -> Duration {
     if is_long() { Duration::from_millis(200) } else { Duration::from_secs(2) }
 }
@@ -26,7 +26,7 @@ fn config() -> String {
     (0..CHILDREN).map(|number| component(&format!("c{number}"), "polite", more)).collect()
 }
 
-/// Looks for two of one name all the time.
+/// Continuously searches for two processes of one component.
 fn watch_for_twins(run: String, done: Arc<AtomicBool>) -> JoinHandle<usize> {
     std::thread::spawn(move || {
         let mut looks = 0;

@@ -1,11 +1,11 @@
-//! A configuration that is caught while it is written, and one that would move the chat elsewhere.
+//! A configuration that is read while it is being written, and one that would move the chat elsewhere.
 
 use std::time::{Duration, Instant};
 
 use crate::misbehave::home;
 use crate::support::{Launcher, wait_for};
 
-/// The store is not the default one, so whoever takes an emptied file at its word moves the chat.
+/// The store is not the default one, so applying an emptied file would move the chat.
 const CONFIG: &str =
     "[store]\nurl = 'sqlite:other.db'\n[components.bridge]\ncommand = ['sleep', '600']\nneeds = []\n";
 
@@ -22,7 +22,7 @@ fn processes(launcher: &Launcher) -> Vec<(String, Option<u32>)> {
     snapshot.components.iter().map(|component| (component.name.clone(), component.pid)).collect()
 }
 
-/// Why the configuration on disk is not in force.
+/// Why the configuration on disk was not applied.
 fn remark(launcher: &Launcher) -> Option<String> {
     let snapshot = launcher.snapshot();
     snapshot.dependencies.iter().find(|it| it.name == "config").and_then(|it| it.reason.clone())
@@ -43,7 +43,7 @@ fn an_emptied_configuration_moves_nothing() {
     while Instant::now() < until {
         assert_eq!(processes(&launcher), before);
     }
-    // Not for a moment only, but to stay: it is told, and still nothing moves.
+    // Not only briefly, but permanently: it is reported, and still nothing is moved.
     let said = wait_for("the empty file to be told", || remark(&launcher));
     assert!(said.contains("faults.toml is empty or missing"), "{said}");
     let (is_fine, text) = reload(&launcher, &[]);

@@ -1,4 +1,4 @@
-//! Files of the launcher's own that somebody deletes while it runs.
+//! Files of the launcher that others delete while it is running.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn the_run_directory_and_the_events_come_back() {
     let before = launcher.snapshot().component("polite").unwrap().pid;
     std::fs::remove_dir_all(launcher.home.data().join("run")).unwrap();
     std::fs::remove_file(launcher.home.logs().join("events.jsonl")).unwrap();
-    // For longer than the watchdog waits it goes on as it was.
+    // It continues for longer than the watchdog interval.
     wait_for("the launcher's answer", || launcher.try_snapshot());
     std::thread::sleep(Duration::from_secs(6));
     let polite = launcher.snapshot().component("polite").unwrap().clone();

@@ -1,4 +1,4 @@
-//! Processes that leave whatever they can leave: their group, their session, their environment, their files, their parents.
+//! Processes that leave everything they can: group, session, environment, files, parents.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use crate::processes::all;
 use crate::support::{Home, kill, wait_for};
 use crate::wrapped::Wrapped;
 
-/// Those whose command line has this word.
+/// The processes whose command line has this word.
 fn with_word(word: &str) -> Vec<u32> {
     let has = |pid: &u32| {
         let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -21,7 +21,7 @@ fn word(number: u32) -> String {
     format!("{}.{number}", 1_000_000 + std::process::id())
 }
 
-/// One that starts a process which nothing but its parents, and they only for a moment, tell to be its own.
+/// Starts a process that only its parents identify, and they only for a moment.
 fn escaping(word: &str) -> Home {
     let escape = format!(
         "env -i setsid /bin/sh -c \"(exec /bin/sleep {word}) </dev/null >/dev/null 2>&1 &\"; while :; do sleep 1; done"
@@ -30,7 +30,7 @@ fn escaping(word: &str) -> Home {
     home.set("components.bad.command=['sh', '-c']").set(&format!("components.bad.args=['{escape}']"))
 }
 
-/// No control group can be made by what it starts.
+/// Prevents control groups in whatever it starts.
 const WITHOUT_GROUPS: [&str; 5] =
     ["unshare", "--mount", "sh", "-c", "umount -a -t cgroup2; exec \"$0\" \"$@\""];
 
@@ -56,7 +56,7 @@ fn who_escaped_from_everything_ends_with_its_component() {
     gone(&word);
     assert!(launcher.home.run(&["start", "bad"]).status.success());
     escaped(&word);
-    // And with the launcher, however that ends.
+    // And they end with the launcher, however that ends.
     kill(launcher.launcher(), "-KILL");
     let killed = Instant::now();
     gone(&word);
@@ -80,7 +80,7 @@ fn without_control_groups_it_ends_with_a_launcher_that_was_killed() {
     let word = word(4);
     let Some(launcher) = Wrapped::start(escaping(&word), &WITHOUT_GROUPS, "bad") else { return };
     escaped(&word);
-    // The guard looks every two seconds for who has no mark.
+    // The guard searches for processes without a mark every two seconds.
     std::thread::sleep(Duration::from_millis(2500));
     kill(launcher.launcher(), "-KILL");
     let killed = Instant::now();
@@ -88,7 +88,7 @@ fn without_control_groups_it_ends_with_a_launcher_that_was_killed() {
     assert!(killed.elapsed() < Duration::from_secs(3), "{:?}", killed.elapsed());
 }
 
-/// The children of a process that have ended and were not reaped.
+/// The zombies among the children of a process.
 fn zombies(parent: u32) -> usize {
     let is_one = |pid: &u32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -98,7 +98,7 @@ fn zombies(parent: u32) -> usize {
     all().iter().filter(|pid| is_one(pid)).count()
 }
 
-/// Leaves a hundred orphans that end, and says so.
+/// Leaves a hundred orphans that end, and reports that.
 const LEAVES_ORPHANS: &str =
     "i=0; while [ $i -lt 100 ]; do (true &); i=$((i+1)); done; echo left; while :; do sleep 1; done";
 
@@ -114,7 +114,7 @@ fn orphans_are_reaped_also_as_process_1() {
         });
         let pid = launcher.launcher();
         wait_for("all to be reaped", || (zombies(pid) == 0).then_some(()));
-        // Nobody's end is taken from who waits for it.
+        // No exit status is taken from those that wait for it.
         assert_eq!(launcher.state("bad").as_deref(), Some("ready"));
         launcher.down();
     }

@@ -1,4 +1,4 @@
-//! Programs of the operator's, which know nothing of lifelines.
+//! Programs that know nothing of lifelines.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use crate::misbehave::home;
 use crate::processes::marked;
 use crate::support::{Home, wait_for};
 
-/// Minds neither TERM nor its standard input, and so do its child and the one that left its session.
+/// Ignores TERM and its standard input, as do its child and a process that has left its session.
 const STUBBORN: &str = "trap \"\" TERM; (while :; do sleep 1; done) & setsid sh -c \"while :; do sleep 1; done\" & while :; do sleep 1; done";
 
 #[test]
@@ -22,7 +22,7 @@ fn an_external_component_ends_with_its_launcher_though_it_minds_nothing() {
     let comm = std::fs::read_to_string(format!("/proc/{polite}/comm")).unwrap();
     assert_eq!(comm, "sleep\n", "the shim has become the program");
     let run = launcher.status().unwrap()["run_id"].as_str().unwrap().to_owned();
-    // Two components of ours, sleep, and three shells each with its sleep.
+    // Two built-in components, `sleep`, and three shells with a `sleep` each.
     let count = || marked(&run).values().map(Vec::len).sum::<usize>();
     wait_for("all to run", || (count() >= 9).then_some(()));
     launcher.end("-KILL");

@@ -1,4 +1,4 @@
-//! What is kept up costs: the launcher beside the components at the start, and when nothing happens; a session that says nothing.
+//! The resource usage of the launcher at the start and when idle, and of an idle session.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use crate::support::dice::is_long;
 use crate::support::line_client::LineClient;
 use crate::support::{Home, Launcher, wait_for};
 
-/// From the start of the launcher's process to the moment when the last component was ready, in milliseconds.
+/// The time from the start of the launcher's process until the last component was ready, in milliseconds.
 fn time_to_ready(launcher: &Launcher, started: SystemTime) -> u64 {
     let text = std::fs::read_to_string(launcher.home.logs().join("events.jsonl")).unwrap();
     let mut events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -45,7 +45,7 @@ fn all_is_ready_soon_after_the_slowest_chain_of_components() {
 fn an_idle_launcher_takes_next_to_nothing() {
     let time = Duration::from_secs(if is_long() { 60 } else { 5 });
     let launcher = Home::new().up();
-    // What the start began, such as the first look at the dependencies, is over.
+    // The activities of the start, such as the first checks of dependencies, are over.
     std::thread::sleep(Duration::from_secs(2));
     let before = time_on_processors(launcher.pid());
     std::thread::sleep(time);
@@ -59,7 +59,7 @@ fn an_idle_launcher_takes_next_to_nothing() {
     assert!(own < limit, "{own} KiB");
 }
 
-/// Proportional set size. What the first sessions need once, such as a thread's arena, is counted before.
+/// Proportional set size. What the first sessions allocate once, such as a thread's arena, is counted before.
 #[test]
 fn a_session_that_says_nothing_costs_ten_kib() {
     kit::listen::raise_file_limit();
@@ -71,7 +71,7 @@ fn a_session_that_says_nothing_costs_ten_kib() {
     let warm: Vec<LineClient> = (0..100).map(login).collect();
     let before = memory(chat_server).1;
     let idle: Vec<LineClient> = (100..100 + sessions).map(login).collect();
-    // What a login needs is let go soon after it.
+    // The memory of a login is released soon after it.
     wait_for("each session to cost at most 10 KiB", || {
         let all = memory(chat_server).1 - before;
         println!("{} bytes each", all * 1024 / sessions);

@@ -1,5 +1,5 @@
-//! `kill -9` of the launcher at a random moment: nothing of it is left within three seconds, its ports are free, and the next start
-//! comes up by itself.
+//! `kill -9` of the launcher at a random moment: no process is left within three seconds, its ports are free, and the next start succeeds
+//! by itself.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -13,18 +13,18 @@ use crate::processes::{guards, left};
 use crate::support::dice::{Dice, rounds};
 use crate::support::{Launcher, wait_for};
 
-/// What the launcher is at when it is killed.
+/// What the launcher is doing when it is killed.
 const MOMENTS: [&str; 5] = ["starting", "steady", "rotating", "reloading", "stopping"];
 
-/// How long anything of it may live on.
+/// Time limit for the remaining processes.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// Grandchildren that mind nothing.
+/// Grandchildren that ignore signals.
 const STUBBORN: [&str; 5] =
     ["leaves-a-child", "leaves-its-session", "wrapped", "forks-twice", "another-user"];
 
-/// The stubborn ones that this machine lets the launcher find. Without control groups, its guard finds a process without any mark only once
-/// it has looked, every two seconds.
+/// The stubborn kinds that the launcher can find on this machine. Without control groups, its guard finds a process without any mark only
+/// in its search every two seconds.
 fn stubborn() -> Vec<&'static str> {
     let launcher = home("").up();
     let doctor = launcher.home.run(&["doctor"]);
@@ -33,7 +33,7 @@ fn stubborn() -> Vec<&'static str> {
     STUBBORN.into_iter().chain(has_groups.then_some("leaves-everything")).collect()
 }
 
-/// One round in three is stubborn. Somebody always talks; while files are to be put aside without end it is a torrent.
+/// One round in three is stubborn. Some process always writes; while files are being rotated it floods its log.
 fn config(stubborn: &[&str], moment: &str, version: u64) -> String {
     let more = "needs = []\nstop-grace = '300ms'\nnotify = true";
     let mut text = "logs.file-mib = 1\n".to_owned();
@@ -46,7 +46,7 @@ fn config(stubborn: &[&str], moment: &str, version: u64) -> String {
     text.replace("VERSION = '0'", &format!("VERSION = '{version}'"))
 }
 
-/// About as long as a start, a stop or a restart of everything takes, in milliseconds.
+/// The approximate time of a start, stop or restart of everything, in milliseconds.
 const TURN: u64 = if cfg!(debug_assertions) { 150 } else { 40 };
 
 fn write_config(launcher: &Launcher, text: &str) {
@@ -68,7 +68,7 @@ fn kill_at(launcher: &mut Launcher, moment: &str, stubborn: &[&str], dice: &mut 
             let data = launcher.home.data();
             let reload = std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                // Nobody answers any more when the launcher is killed first.
+                // No answer arrives if the launcher is killed first.
                 drop(runtime.block_on(request(&data, &Request::Reload { plan_only: false, yes: false })));
             });
             dice.pause(TURN);
@@ -85,7 +85,7 @@ fn kill_at(launcher: &mut Launcher, moment: &str, stubborn: &[&str], dice: &mut 
     launcher.end("-KILL");
 }
 
-/// Whether the launcher was at it when it was killed, by what it left on the disk.
+/// Whether the launcher was doing it when it was killed, according to the files that it left.
 fn was_at(launcher: &Launcher, moment: &str, run: &str) -> bool {
     let text = std::fs::read_to_string(launcher.home.logs().join("events.jsonl")).unwrap_or_default();
     let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

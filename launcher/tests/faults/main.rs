@@ -1,4 +1,4 @@
-//! What is left, and what comes back, when processes are killed or do not do as they are told.
+//! Processes that are killed or do not behave: nothing is left, and everything recovers.
 //!
 //! `P2P_LONG=1` selects the long forms, see docs/CONTRIBUTING.md.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, also in what sets it up")]

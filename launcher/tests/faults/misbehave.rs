@@ -1,4 +1,4 @@
-//! The bad child: this test binary in the role of a program that does not do as it is told. Each kind is stubborn in a way of its own.
+//! Misbehaving children: this test binary in the roles of programs that resist a stop in different ways.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::support::Home;
 
-/// Says to this binary, started as a child, how it is to misbehave.
+/// Tells this binary, started as a child, how to misbehave.
 const KIND: &str = "P2P_MISBEHAVE";
 
 /// Every way to resist a stop.
@@ -32,14 +32,15 @@ pub(crate) const STUBBORN: [&str; 14] = [
     "another-user",
 ];
 
-/// How this binary is asked to play its role.
+/// How this binary is started in its role.
 const ROLE: [&str; 4] = ["misbehave::role", "--exact", "--ignored", "--nocapture"];
 
-/// A shell that waits for what it runs, and one that does not: its child is an orphan at once.
+/// A shell that waits for its child, and one that does not: its child is an orphan at once.
 const WAITS: [&str; 3] = ["sh", "-c", "\"$0\" \"$@\"; true"];
 const FORKS: [&str; 3] = ["sh", "-c", "\"$0\" \"$@\" &"];
 
-/// Leaves the mark of its run, its session, its files and its parents. The kind has to be named, because the environment is left, too.
+/// Leaves the mark of its run, its session, its files and its parents. The kind must be an argument, because the environment is cleared,
+/// too.
 const LEAVES: [&str; 7] = [
     "env",
     "-i",
@@ -50,7 +51,7 @@ const LEAVES: [&str; 7] = [
     "\"$0\" \"$@\" </dev/null >/dev/null 2>&1 &",
 ];
 
-/// Only root may become another user.
+/// Only root can become another user.
 const NOBODY: [&str; 7] = [
     "setpriv",
     "--reuid=65534",
@@ -71,7 +72,7 @@ pub(crate) fn component(name: &str, kind: &str, more: &str) -> String {
     )
 }
 
-/// A home whose launcher runs what this file says, and of our own components only those that cannot be left out.
+/// A home whose launcher runs what this file configures, and only those built-in components that cannot be disabled.
 pub(crate) fn home(config: &str) -> Home {
     let home = Home::new().argument("--no-web").argument("--no-thermometer");
     let file = home.dir.path().join("faults.toml");
@@ -138,7 +139,7 @@ async fn serve_until_term() {
     term.recv().await;
 }
 
-/// Caught and forgotten, for as long as the runtime lives.
+/// Handled and ignored, for as long as the runtime lives.
 fn mind_no_signal() {
     for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
         let mut caught = signal(kind).unwrap();
@@ -150,7 +151,7 @@ async fn until_term() {
     signal(SignalKind::terminate()).unwrap().recv().await;
 }
 
-/// This binary once more, in another role and through other programs. Its command line says of which run it is, if its environment does not.
+/// This binary in another role and started through other programs. Its command line identifies the run if its environment does not.
 fn command(kind: &str, through: &[&str]) -> Command {
     let us = std::env::current_exe().unwrap();
     let words = through.iter().map(Path::new).chain([us.as_path()]).collect::<Vec<_>>();
@@ -165,7 +166,7 @@ fn start(kind: &str, through: &[&str]) -> Child {
     command(kind, through).spawn().unwrap()
 }
 
-/// The word in a command line that says of which run the process is. For the test harness it is the name of a test that there is not.
+/// The word in a command line that identifies the run of the process. For the test harness it is the name of a test that does not exist.
 pub(crate) fn of_run(run: &str) -> String {
     format!("of-run-{run}")
 }
@@ -177,7 +178,7 @@ async fn stop_itself() {
     }
 }
 
-/// 2 MiB a second in lines, as long as somebody reads.
+/// 2 MiB per second in lines, as long as they are read.
 async fn flood() {
     let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
     loop {
@@ -186,7 +187,7 @@ async fn flood() {
     }
 }
 
-/// As much as is taken.
+/// As fast as it is read.
 async fn torrent() {
     let lines = [b"x".repeat(1023), b"\n".to_vec()].concat().repeat(60);
     loop {
@@ -202,7 +203,7 @@ async fn write(text: &str) {
     }
 }
 
-/// Nothing of ours is open any more but the null device, so that nobody hears of us by a pipe.
+/// Closes everything except the null device, so that no pipe reveals us.
 async fn close_everything() {
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
     rustix::stdio::dup2_stdin(&null).unwrap();

@@ -1,4 +1,4 @@
-//! Components whose processes are another user's. These tests need root, who may become any user.
+//! Components whose processes belong to another user. These tests need root, which can become any user.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use crate::processes::all;
 use crate::support::{Launcher, kill, wait_for};
 use crate::wrapped::Wrapped;
 
-/// Whether another user can be had, and what a program is started with to be theirs.
+/// Whether another user can be used, and the command that starts a program as that user.
 fn as_nobody() -> Option<Vec<String>> {
     let become_nobody = ["su", "-s", "/bin/sh", "nobody", "-c"];
     let mut command = std::process::Command::new(become_nobody[0]);
@@ -36,7 +36,7 @@ fn others(word: &str) -> Vec<u32> {
 fn processes_of_another_user_end_and_do_not_multiply() {
     let Some(command) = as_nobody() else { return };
     let word = format!("{}.3", 1_000_000 + std::process::id());
-    // It does not mind TERM, and neither does the one that left its session.
+    // It ignores TERM, as does the process that has left its session.
     let script = format!("trap \"\" TERM; setsid sleep {word} & while :; do sleep {word}; done");
     let home = home("").set("components.other.needs=[]").set("components.other.stop-grace=300ms");
     let home = home.set(&format!("components.other.command={command:?}"));
@@ -62,10 +62,10 @@ fn processes_of_another_user_end_and_do_not_multiply() {
     count(0);
 }
 
-/// A launcher of another user cannot end what is root's.
+/// A launcher of another user cannot end root's processes.
 const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
-/// Kills a process of the test's own, whatever becomes of the test.
+/// Kills a process of the test itself, however the test ends.
 struct Killed(u32);
 
 impl Drop for Killed {

@@ -1,8 +1,8 @@
-//! What `/proc` says of processes.
+//! Processes according to `/proc`.
 
 use std::collections::BTreeMap;
 
-/// The processes with the mark of a run, by component; a zombie has no environment and is none.
+/// The processes with the mark of a run, by component; zombies have no environment and are omitted.
 pub(crate) fn marked(run: &str) -> BTreeMap<String, Vec<u32>> {
     let mark = format!("P2P_RUN={run}/");
     let mut found: BTreeMap<String, Vec<u32>> = BTreeMap::new();
@@ -16,7 +16,7 @@ pub(crate) fn marked(run: &str) -> BTreeMap<String, Vec<u32>> {
     found
 }
 
-/// The processes of a run, by their mark or by a word of their command line that only tests give them.
+/// The processes of a run, by their mark or by a word of their command line that only tests use.
 pub(crate) fn left(run: &str) -> BTreeMap<String, Vec<u32>> {
     let mut found = marked(run);
     let word = crate::misbehave::of_run(run);
@@ -38,7 +38,7 @@ pub(crate) fn guards(run: &str) -> Vec<u32> {
     files("cmdline").filter(|(_, line)| is_guard(line)).map(|(pid, _)| pid).collect()
 }
 
-/// The numbers of all processes.
+/// The ids of all processes.
 pub(crate) fn all() -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
@@ -56,14 +56,14 @@ pub(crate) fn count(pid: u32, directory: &str) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/{directory}")).unwrap().count()
 }
 
-/// The time that a process has spent on processors, all threads, in nanoseconds.
+/// The CPU time of a process, all threads, in nanoseconds.
 pub(crate) fn time_on_processors(pid: u32) -> u64 {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
     let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
     stats.filter_map(|stat| stat.split(' ').next()?.parse::<u64>().ok()).sum()
 }
 
-/// What a process holds in memory, in KiB: resident, and its share of what it has in common with others.
+/// The memory of a process in KiB: resident, and proportional.
 pub(crate) fn memory(pid: u32) -> (u64, u64) {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = |name: &str| {

@@ -1,4 +1,4 @@
-//! What signals mean to a launcher with a terminal, without one, and under `nohup`.
+//! Signals to a launcher with a terminal, without one, and under `nohup`.
 
 use crate::misbehave::home;
 use crate::processes::all;
@@ -27,7 +27,7 @@ fn without_a_terminal_hup_reads_the_configuration_and_others_do_nothing() {
     add_another(&launcher.home);
     kill(pid, "-HUP");
     wait_for("the other one", || (launcher.state("other")? == "ready").then_some(()));
-    // One that is wrong changes nothing.
+    // An invalid configuration changes nothing.
     std::fs::write(launcher.home.dir.path().join("faults.toml"), "nothing = 1\n").unwrap();
     kill(pid, "-HUP");
     let log = launcher.home.logs().join("launcher.log");
@@ -48,7 +48,7 @@ fn under_nohup_hup_stays_ignored() {
         u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 1
     };
     assert!(has_hup("SigIgn:") && !has_hup("SigCgt:"), "{status}");
-    // The components are the operator's own business.
+    // The components are irrelevant here.
     kill(launcher.launcher(), "-HUP");
     assert_eq!(launcher.state("one").as_deref(), Some("ready"));
     launcher.down();
@@ -56,7 +56,7 @@ fn under_nohup_hup_stays_ignored() {
 
 #[test]
 fn the_end_of_its_terminal_stops_everything_in_order() {
-    // A terminal of its own, whose end is that of `script`.
+    // A terminal of its own, which ends with `script`.
     let wrapper = ["sh", "-c", "exec script -qec \"$0 $*\" /dev/null"];
     let Some(launcher) = start(&wrapper) else { return };
     let pid = launcher.launcher();

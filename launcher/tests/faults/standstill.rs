@@ -1,4 +1,4 @@
-//! A launcher that stands still for longer than its components may be silent.
+//! A launcher that is suspended for longer than the watchdog intervals of its components.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::support::{kill, wait_for};
 struct Freezer(PathBuf);
 
 impl Freezer {
-    /// None where no group can be made.
+    /// `None` where no group can be created.
     fn make() -> Option<Self> {
         let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
         let mount = mounts.lines().find_map(|line| {
@@ -38,7 +38,7 @@ impl Freezer {
         });
     }
 
-    /// Takes it out again, so that the group is empty.
+    /// Removes the process from the group, so that the group is empty.
     fn thaw(&self, pid: u32) {
         self.write("cgroup.freeze", "0");
         std::fs::write(self.0.parent().unwrap_or(Path::new("/")).join("cgroup.procs"), pid.to_string())
@@ -81,7 +81,7 @@ fn restarts_nobody(stop: impl Fn(u32), go_on: impl Fn(u32)) {
     stop(launcher.pid());
     std::thread::sleep(Duration::from_secs(4));
     go_on(launcher.pid());
-    // Until each has been asked again.
+    // Until each has been probed again.
     let asked = |name: &String| {
         let age = launcher.snapshot().component(name)?.liveness.clone()?.age_s;
         (age < 1).then_some(())
@@ -89,7 +89,7 @@ fn restarts_nobody(stop: impl Fn(u32), go_on: impl Fn(u32)) {
     names.iter().for_each(|name| wait_for("it to be asked", || asked(name)));
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(processes(), before);
-    // And who is silent from now on is still found.
+    // A component that misses its watchdog from now on is still detected.
     let pid = before[0].0.unwrap();
     kill(pid, "-STOP");
     wait_for("its successor", || {

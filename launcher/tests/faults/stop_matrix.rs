@@ -1,5 +1,5 @@
-//! Fourteen kinds of stubborn children, each way to stop: all is over within the grace and a second, in the reverse order of the needs,
-//! and nothing of any group is left.
+//! Fourteen kinds of stubborn children, and each way to stop: everything ends within the grace period plus a second, in reverse order of
+//! dependencies, and no process of any group is left.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,15 +16,15 @@ const TRIGGERS: [&str; 6] = ["INT", "TERM", "QUIT", "INT INT", "stop", "reload"]
 /// How long they may take to end by themselves, in milliseconds.
 const GRACE: u64 = 1000;
 
-/// Moments are written down in whole milliseconds.
+/// Times are recorded in whole milliseconds.
 const STAMP: u64 = 1;
 
-/// What may be added. The short form runs beside other tests.
+/// The margin. The short form runs beside other tests.
 fn margin() -> Duration {
     Duration::from_secs(if is_long() { 1 } else { 4 })
 }
 
-/// `base` is needed by every stubborn one, and `top` needs them all but the one that never serves.
+/// `base` is needed by every stubborn component, and `top` needs them all but the one that never becomes ready.
 fn config() -> String {
     let common = format!("stop-grace = '{GRACE}ms'\nready-timeout = '1h'\nnotify = true");
     let mut text = component("base", "polite", &format!("{common}\nneeds = []"));
@@ -48,7 +48,7 @@ fn up() -> Launcher {
     launcher
 }
 
-/// Stops all, and says how long that took.
+/// Stops everything, and returns how long that took.
 fn stop(launcher: &mut Launcher, trigger: &str) -> Duration {
     let asked = Instant::now();
     match trigger {
@@ -65,7 +65,7 @@ fn stop(launcher: &mut Launcher, trigger: &str) -> Duration {
         }
         "INT INT" => {
             kill(launcher.pid(), "-INT");
-            // Two at once are one for the kernel.
+            // The kernel merges two pending signals.
             std::thread::sleep(Duration::from_millis(100));
             launcher.end("-INT");
         }
@@ -74,7 +74,7 @@ fn stop(launcher: &mut Launcher, trigger: &str) -> Duration {
     asked.elapsed()
 }
 
-/// Waits until none of these runs, for triggers after which the launcher goes on.
+/// Waits until none of these is running, for triggers after which the launcher continues.
 fn gone(run: &str) {
     wait_for("nothing to be left", || {
         let left = left(run);
@@ -85,7 +85,7 @@ fn gone(run: &str) {
     });
 }
 
-/// When each came into a state for the last time, in milliseconds since the start, and whether its process was killed.
+/// When each component last entered a state, in milliseconds since the start, and whether its process was killed.
 fn moments(launcher: &Launcher, run: &str) -> BTreeMap<String, (u64, u64)> {
     let text = std::fs::read_to_string(launcher.home.logs().join("events.jsonl")).unwrap();
     let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -116,7 +116,7 @@ fn every_stubborn_child_is_stopped_in_time_in_order_and_with_all_that_it_started
         let took = asked.elapsed();
         let grace = if trigger == "INT INT" { Duration::ZERO } else { Duration::from_millis(GRACE) };
         assert!(took < grace + margin(), "{trigger}: {took:?}");
-        // Where the launcher goes on, the last line may be written a moment after the process is gone.
+        // If the launcher continues, the last line may be written a moment after the process has ended.
         let moments = wait_for("every end to be on record", || {
             let moments = moments(&launcher, &run);
             STUBBORN
@@ -126,7 +126,7 @@ fn every_stubborn_child_is_stopped_in_time_in_order_and_with_all_that_it_started
         });
         for kind in STUBBORN {
             let (told, ended) = moments[kind];
-            // A second INT kills, and then nobody is waited for.
+            // A second INT kills, and then nothing is waited for.
             if trigger == "INT INT" {
                 continue;
             }

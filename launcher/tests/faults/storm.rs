@@ -1,4 +1,4 @@
-//! A storm of restarts costs the launcher nothing to speak of, and the others nothing at all.
+//! A storm of restarts costs the launcher little, and other components nothing.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::processes::time_on_processors;
 use crate::support::dice::is_long;
 use crate::support::wait_for;
 
-/// Three that crash for ever: at once, after a moment, and when their earlier crashes were just forgotten.
+/// Three components that crash forever: at once, after a moment, and right after their earlier crashes were forgotten.
 fn config() -> String {
     let crashing = |name: &str, life: &str, more: &str| {
         format!(
@@ -22,8 +22,8 @@ fn config() -> String {
         + &component("calm", "polite", "needs = []\nnotify = true")
 }
 
-/// How many restarts a time has room for, when each life is followed by a wait that doubles from 0.2 s to 30 s, jitter in its
-/// favour.
+/// The maximum number of restarts within a time, if each run is followed by a backoff that doubles from 0.2 s to 30 s, with favourable
+/// jitter.
 fn most_restarts(time: f64, life: f64, is_reset: bool) -> u32 {
     let (mut passed, mut wait, mut restarts) = (0.0, 0.2, 0);
     loop {

@@ -1,18 +1,18 @@
-//! A launcher that is started by another program, such as one that gives it a namespace or takes its terminal.
+//! A launcher that is started by another program, for example in a namespace or without its terminal.
 
 use std::process::{Child, Command, Stdio};
 
 use crate::processes::all;
 use crate::support::{Home, wait_for};
 
-/// The launcher of a home, started by another program, and ended with all below it.
+/// A launcher started by another program; stopped with all its descendants.
 pub(crate) struct Wrapped {
     pub(crate) home: Home,
     child: Child,
 }
 
 impl Wrapped {
-    /// Waits until a component is ready. None where the wrapper does not work here.
+    /// Waits until a component is ready. `None` if the wrapper does not work here.
     pub(crate) fn start(home: Home, wrapper: &[&str], component: &str) -> Option<Self> {
         let (program, args) = wrapper.split_first().unwrap();
         let works = Command::new(program).args(args).arg("true").stderr(Stdio::null()).status();
@@ -47,7 +47,7 @@ impl Wrapped {
         Some(component["state"].as_str()?.to_owned())
     }
 
-    /// The launcher's own number, as we see it.
+    /// The launcher's own process id in our namespace.
     pub(crate) fn launcher(&self) -> u32 {
         let exe = std::path::Path::new(env!("CARGO_BIN_EXE_launcher")).canonicalize().unwrap();
         let data = self.home.data();
@@ -66,12 +66,12 @@ impl Wrapped {
         self.ended();
     }
 
-    /// Waits for its end, which is to be an orderly one.
+    /// Waits for an orderly end.
     pub(crate) fn ended(&mut self) {
         assert!(self.child.wait().unwrap().success(), "{}", self.printed());
     }
 
-    /// Waits for its end, which is not to be one, and gives what it has said.
+    /// Waits for a failure, and returns its output.
     pub(crate) fn failed(&mut self) -> String {
         assert_eq!(self.child.wait().unwrap().code(), Some(1), "{}", self.printed());
         self.printed()

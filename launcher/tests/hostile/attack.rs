@@ -1,11 +1,11 @@
-//! What attackers share: when to stop, how much they did, connections that do not care.
+//! Shared by attackers: when to stop, progress counters, and connections that ignore errors.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// An attack that goes on. Shared by its threads.
+/// An attack in progress. Shared by its threads.
 #[derive(Debug, Default)]
 pub struct Attack {
     is_over: AtomicBool,
@@ -13,7 +13,7 @@ pub struct Attack {
 }
 
 impl Attack {
-    /// Whether it is not time to stop.
+    /// Whether the attack continues.
     pub fn goes_on(&self) -> bool {
         !self.is_over.load(Ordering::Relaxed)
     }
@@ -22,17 +22,17 @@ impl Attack {
         self.is_over.store(true, Ordering::Relaxed);
     }
 
-    /// The server's system took these bytes.
+    /// Records that the server's system took these bytes.
     pub fn note(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// How many it took.
+    /// The number of bytes taken.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Sends `bytes` again and again as fast as they are taken, up to `most`, reading nothing. A server that hangs up ends it.
+    /// Sends `bytes` repeatedly as fast as they are taken, up to `most`, without reading. Ends when the server disconnects.
     pub fn pour(&self, stream: &mut TcpStream, bytes: &[u8], most: usize) {
         let (mut sent, mut rest) = (0, bytes);
         stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
@@ -42,7 +42,7 @@ impl Attack {
                 Ok(count) => {
                     self.note(count);
                     sent += count;
-                    // What is cut within a message goes on there.
+                    // A message that was cut continues there.
                     rest = if count == rest.len() { bytes } else { &rest[count..] };
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
@@ -51,7 +51,7 @@ impl Attack {
         }
     }
 
-    /// As [`Self::pour`], and what is answered is read and thrown away meanwhile.
+    /// Like [`Self::pour`], but reads and discards the answers.
     pub fn pour_and_read(&self, mut stream: TcpStream, bytes: &[u8], most: usize) {
         let mut answers = stream.try_clone().unwrap();
         answers.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
@@ -73,21 +73,21 @@ impl Attack {
         });
     }
 
-    /// Does the same on so many threads until they are all done; each is told its number.
+    /// Runs the same on this many threads until all are done; each receives its index.
     pub fn at_once(&self, threads: usize, work: impl Fn(usize) + Sync) {
         let work = &work;
         std::thread::scope(|scope| (0..threads).for_each(|n| _ = scope.spawn(move || work(n))));
     }
 }
 
-/// A connection, where the server still takes one.
+/// A connection, if the server still accepts one.
 pub fn connect(address: SocketAddr) -> Option<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
     stream.set_nodelay(true).ok()?;
     Some(stream)
 }
 
-/// Reads until `text` has come, or gives up.
+/// Reads until `text` arrives, or gives up.
 pub fn read_until(stream: &mut TcpStream, text: &str) -> Option<()> {
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);

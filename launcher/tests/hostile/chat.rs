@@ -11,7 +11,7 @@ use crate::support::dice::is_long;
 const CHAT: &str = "chat-server";
 const MIB: usize = 1024 * 1024;
 
-/// Bytes that never become a message: no newline, before anybody said who they are.
+/// Bytes that never become a message: no newline, before the login.
 fn endless_name(system: &System, attack: &Attack, at: impl Fn(&Home) -> SocketAddr + Sync) {
     let address = at(&system.launcher.home);
     attack.at_once(4, |_| {
@@ -44,7 +44,7 @@ fn a_hello_that_never_ends() {
     });
 }
 
-/// So many sessions on the main port that send the same as fast as it is taken; what they are told is read.
+/// Many sessions on the main port that send the same as fast as it is taken; answers are read.
 fn flood(
     system: &System,
     attack: &Attack,
@@ -55,7 +55,7 @@ fn flood(
     flood_at(system.launcher.home.chat, attack, sessions, login, |_| say.to_owned());
 }
 
-/// The same at any port of lines.
+/// The same on any port with a line dialect.
 fn flood_at(
     address: SocketAddr,
     attack: &Attack,
@@ -98,7 +98,7 @@ fn a_message_that_never_ends_after_a_login() {
     });
 }
 
-/// Every line is answered, and without a limit for messages nothing else holds the session back.
+/// Every line is answered, and without a rate limit nothing else slows the session down.
 #[test]
 fn questions_as_fast_as_they_are_answered() {
     let home = Home::new().set("chat-server.messages-per-second=0");
@@ -107,7 +107,7 @@ fn questions_as_fast_as_they_are_answered() {
     });
 }
 
-/// A session that is over its allowance is read no further than to its next message.
+/// A session beyond its rate limit is read no further than to its next message.
 #[test]
 fn many_sessions_that_send_faster_than_they_may() {
     System::start().within_mib(20).that_owes_what_came().withstands(CHAT, |system, attack| {
@@ -131,7 +131,8 @@ fn hello(n: usize) -> String {
 /// A frame that costs the client a few bytes and the server a cursor, a lookup or an answer.
 fn flood_frames(say: impl Fn(usize) -> String + Sync) {
     let home = Home::new().set("chat-server.messages-per-second=5").set("chat-server.burst=10");
-    // Sixteen sessions take 100 of the cheapest frames at once, and 50 a second; a debug build could take ten thousand a second.
+    // Sixteen sessions may send a burst of 100 of the cheapest frames, and 50 per second; a debug build could handle ten thousand per
+    // second.
     let system = System::with(home).that_takes_at_most(8000, "chat_server_requests_total ");
     system.within_mib(20).that_owes_what_came().withstands(CHAT, |system, attack| {
         flood_at(system.launcher.home.chat, attack, 16, hello, &say);
@@ -172,7 +173,7 @@ fn book_lines_as_fast_as_they_are_taken() {
     });
 }
 
-/// Each login of the book dialect is told of everybody there is.
+/// Each login of the book dialect lists all registered users.
 #[test]
 fn book_logins_without_end() {
     System::start().withstands(CHAT, |system, attack| {
@@ -189,7 +190,7 @@ fn book_logins_without_end() {
     });
 }
 
-/// Each is shorter than a frame may be; together they are more than a process may take.
+/// Each is shorter than the limit of a frame; together they exceed the memory limit of a process.
 #[test]
 fn thousands_of_hellos_that_never_end() {
     System::start().beside(10).withstands(CHAT, |system, attack| {
@@ -198,8 +199,8 @@ fn thousands_of_hellos_that_never_end() {
     });
 }
 
-/// The same after a login. A session takes 10 KiB, and one that never reads 32 more of who comes and goes. A debug build that has thousands
-/// of logins to do has no time for others; `framing` of the chat server's own tests has a short form.
+/// The same after a login. A session takes 10 KiB, and one that never reads 32 KiB more of presence changes. A debug build that handles
+/// thousands of logins has no time for others; `framing` in the chat server's own tests has a short form.
 #[test]
 fn thousands_of_sessions_whose_frame_never_ends() {
     if !is_long() {

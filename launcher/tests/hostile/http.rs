@@ -15,29 +15,28 @@ use crate::support::http::post;
 const API: &str = "message-api";
 const THREADS: usize = 8;
 
-/// So many connections are held: more than the server has places for.
+/// Connections held: more than the server has places.
 pub(super) fn held() -> usize {
     if is_long() { 4096 } else { 1536 }
 }
 
-/// Between two connections of one attacker once all are held: in the short form the server is a debug build on shared processors, and
-/// how fast it answers is not what is tested.
+/// The pause between two connections of one attacker once all are held: in the short form the server is a debug build on shared processors,
+/// and its speed is not what is tested.
 fn pause() -> Duration {
     Duration::from_millis(if is_long() { 10 } else { 100 })
 }
 
-/// Between two connections until so many are held, likewise.
+/// The pause between two connections until this many are held, for the same reason.
 fn ramp() -> Duration {
     Duration::from_millis(if is_long() { 0 } else { 5 })
 }
 
-/// Holds connections that have sent `request` and do nothing more. The newest make room for others, so that only the server ever ends the
-/// rest.
+/// Holds connections that have sent `request` and do nothing more. New ones displace old ones, so that only the server ends connections.
 pub(super) fn hold(attack: &Attack, address: SocketAddr, request: &[u8]) {
     hold_each(attack, address, |_| Cow::Borrowed(request));
 }
 
-/// The same with a request for each, which is told its number.
+/// The same with a request for each, which depends on its index.
 pub(super) fn hold_each<'r>(
     attack: &Attack,
     address: SocketAddr,
@@ -50,7 +49,7 @@ pub(super) fn hold_each<'r>(
         while attack.goes_on() {
             let Some(mut stream) = connect(address) else { continue };
             let request = request(count.fetch_add(1, Ordering::Relaxed));
-            // Who reads no more of it must not hold the attacker up.
+            // A server that stops reading must not delay the attacker.
             stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
             if stream.write_all(&request).is_ok() {
                 attack.note(request.len());

@@ -1,4 +1,4 @@
-//! Two people who have nothing to do with the attack: they log in, talk, and leave, again and again.
+//! Two users who are not part of the attack: they log in, chat, and leave, repeatedly.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -7,18 +7,18 @@ use super::attack::Attack;
 use crate::support::PATIENCE;
 use crate::support::line_client::LineClient;
 
-/// What became of them.
+/// Their results.
 #[derive(Debug, Default)]
 pub struct Account {
-    /// How often one logged in and was heard by the other.
+    /// How often one logged in and was received by the other.
     pub rounds: u32,
-    /// How often a message was not stored in time and had to be sent again, as its sender was told to.
+    /// How often a message was not stored in time and had to be sent again, as its sender was told.
     pub again: u32,
-    /// The longest that a round took.
+    /// The longest round.
     pub worst: Duration,
 }
 
-/// Talks until the attack is over. A login or a message that does not arrive in time fails the test.
+/// Chats until the attack is over. A login or a message that does not arrive in time fails the test.
 pub fn talk(chat: SocketAddr, attack: &Attack) -> Account {
     let mut account = Account::default();
     let (mut listener, _) = LineClient::login(chat, "innocent-listener");
@@ -35,7 +35,7 @@ pub fn talk(chat: SocketAddr, attack: &Attack) -> Account {
     account
 }
 
-/// Says it until the other one has it; answers how often it was said again.
+/// Sends until the other one has it; returns the number of repetitions.
 fn deliver(speaker: &mut LineClient, listener: &mut LineClient, text: &str) -> u32 {
     let (line, deadline) = (format!("innocent-listener: {text}\n"), Instant::now() + PATIENCE);
     let mut again = 0;

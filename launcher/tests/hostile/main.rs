@@ -1,10 +1,10 @@
-//! What a hostile stranger can do to a running system, which must go on as if nothing were.
+//! Attacks by hostile strangers on a running system, which must continue normally.
 //!
-//! Each test starts the real program, attacks one of its servers from this machine for a while, and holds four promises against what
-//! was seen meanwhile ([`watch`]): no task holds a worker thread for long, others log in and talk, no process takes memory in proportion
-//! to what is sent, and TERM is honoured. After the attack the processes fall idle.
+//! Each test starts the real program, attacks one of its servers from this machine for a while, and verifies four promises meanwhile
+//! ([`watch`]): no task occupies a worker thread for long, other users can log in and chat, no process takes memory in proportion to the
+//! input, and TERM is honoured. After the attack the processes become idle.
 //!
-//! An attack is a function that is given the system's addresses and goes on until it is told to stop; it is one more test in the file
+//! An attack is a function that is given the system's addresses and continues until it is told to stop; a new one is a test in the file
 //! of its server:
 //!
 //! ```ignore

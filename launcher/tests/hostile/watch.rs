@@ -1,4 +1,4 @@
-//! Runs an attack on the whole system, watches it, and says which promise was broken.
+//! Runs an attack on the whole system, watches it, and reports which promise was broken.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,34 +9,33 @@ use super::process;
 use crate::support::dice::is_long;
 use crate::support::{Home, Launcher, free_address, http, kill, stall, wait_for};
 
-/// No process takes more memory of its own than this above what it takes when idle.
+/// The maximum private memory of a process above its idle state.
 const MOST_MEMORY_KIB: u64 = 64 * 1024;
-/// The least that two innocent people get done during an attack.
+/// The minimum progress of two innocent users during an attack.
 const LEAST_ROUNDS: u32 = 3;
-/// A component that is told to end is gone within this time, whatever is done to it.
+/// A component that is asked to end must end within this time, whatever happens to it.
 const ENDS_WITHIN: Duration = Duration::from_secs(8);
-/// Whoever asks one of our servers over HTTP is answered within this time, on a machine that the attackers share; and where it is a debug
-/// build, other tests, too.
+/// Time limit of an HTTP request to one of our servers, on a machine that the attackers share; with a debug build, also with other tests.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(if cfg!(debug_assertions) { 3000 } else { 1500 });
-/// An idle process takes less than this share of one processor, in a debug build, over [`IDLE_FOR`].
+/// The maximum CPU usage of an idle process, in a debug build, over [`IDLE_FOR`].
 const IDLE_SHARE: u32 = 5;
 const IDLE_FOR: Duration = Duration::from_millis(400);
-/// Between two looks.
+/// The interval of checks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Everything in one place, ready, and known from its idle side.
+/// The complete system, ready, with its idle state measured.
 pub struct System {
     pub launcher: Launcher,
-    /// Where the chat server tells its metrics.
+    /// Address of the chat server's metrics.
     pub chat_http: SocketAddr,
     most_memory_kib: u64,
     owes_what_came: bool,
-    /// What the target may take of its clients meanwhile: the counter, and how much of it.
+    /// The bound on the target's counter: its name, and the maximum increase.
     takes_at_most: Option<(&'static str, u64)>,
     idle: Vec<(&'static str, u64)>,
 }
 
-/// What was seen during an attack.
+/// The measurements during an attack.
 #[derive(Debug, Default)]
 struct Seen {
     stall: Vec<(&'static str, Duration)>,
@@ -44,12 +43,12 @@ struct Seen {
 }
 
 impl System {
-    /// The usual components, with nothing changed but addresses.
+    /// The usual components, with changed addresses only.
     pub fn start() -> Self {
         Self::with(Home::new())
     }
 
-    /// As [`Self::start`], with settings.
+    /// Like [`Self::start`], with settings.
     pub fn with(home: Home) -> Self {
         let chat_http = free_address();
         let home = home.set(&format!("chat-server.http-listen={chat_http}")).argument("--no-thermometer");
@@ -62,7 +61,7 @@ impl System {
             takes_at_most: None,
             idle: Vec::new(),
         };
-        // Once round, so that what is set up at the first use counts as idle.
+        // Uses everything once, so that what is allocated at the first use counts as idle.
         let once = Attack::default();
         std::thread::scope(|scope| {
             scope.spawn(|| innocent::talk(system.launcher.home.chat, &once));
@@ -74,8 +73,8 @@ impl System {
         system
     }
 
-    /// With a narrower bound for memory, where three seconds of an attack take less than the usual one. In the long form the usual one
-    /// holds: what is stored in half a minute fills the message API's feed and its page cache, each of which has its own bound.
+    /// With a narrower memory bound, if three seconds of an attack take less than the usual one. In the long form the usual one applies:
+    /// what is stored in half a minute fills the message API's feed and its page cache, each of which has a bound of its own.
     #[must_use]
     pub fn within_mib(mut self, most: u64) -> Self {
         if !is_long() {
@@ -84,29 +83,30 @@ impl System {
         self
     }
 
-    /// Beside so many KiB for each connection that [`hold`](crate::http::hold) holds: what one takes that sends nothing.
+    /// Adds this many KiB per connection that [`hold`](crate::http::hold) holds: the memory of a connection that sends nothing.
     #[must_use]
     pub fn beside(mut self, kib_each: u64) -> Self {
         self.most_memory_kib += kib_each * u64::try_from(crate::http::held()).expect("some thousands");
         self
     }
 
-    /// What the attackers sent before they left is handled at their pace (`docs/protocol.md`), so nothing falls idle soon.
+    /// What the attackers sent before they left is handled within their rate limit (`docs/protocol.md`), so the processes are not idle
+    /// soon.
     #[must_use]
     pub fn that_owes_what_came(mut self) -> Self {
         self.owes_what_came = true;
         self
     }
 
-    /// The target's counter of this name grows by no more in the short form: where memory and time show nothing, since the machine does
-    /// what it should not do fast enough, this shows that it does it.
+    /// In the short form the target's counter of this name must not grow by more than this: it shows unwanted work where memory and time
+    /// show nothing because the machine is fast enough.
     #[must_use]
     pub fn that_takes_at_most(mut self, most: u64, counter: &'static str) -> Self {
         self.takes_at_most = (!is_long()).then_some((counter, most));
         self
     }
 
-    /// Those that tell how they are, and where.
+    /// The components with metrics, and their addresses.
     fn servers(&self) -> [(&'static str, SocketAddr); 3] {
         let Home { api, page, .. } = self.launcher.home;
         [("chat-server", self.chat_http), ("message-api", api), ("web-adapter", page)]
@@ -116,13 +116,13 @@ impl System {
         wait_for("the component", || self.launcher.component_pid(name))
     }
 
-    /// Attacks while everything is watched; `target` is told to end while the attack goes on.
+    /// Attacks while everything is watched; `target` is asked to end during the attack.
     pub fn withstands(self, target: &'static str, attacker: impl Fn(&Self, &Attack) + Sync) {
         let attack = Attack::default();
         let (system, attacker) = (&self, &attacker);
         let lasts = Duration::from_secs(if is_long() { 30 } else { 3 });
         std::thread::scope(|scope| {
-            // However this ends, the attackers end.
+            // The attackers stop, however this ends.
             let _end = StopOnDrop(&attack);
             scope.spawn(|| from_elsewhere(|| attacker(system, &attack)));
             let talking = scope.spawn(|| innocent::talk(system.launcher.home.chat, &attack));
@@ -147,7 +147,7 @@ impl System {
         self.honours_term(target, attacker);
     }
 
-    /// How far the target's counter is that has a bound.
+    /// The increase of the target's bounded counter.
     fn taken(&self, target: &str) -> u64 {
         let Some((counter, _)) = self.takes_at_most else { return 0 };
         let (_, address) = self.servers().into_iter().find(|(name, _)| *name == target).expect("a server");
@@ -187,7 +187,7 @@ impl System {
                 "{name} took {grown} KiB more than the {idle} of an idle one"
             );
         }
-        // Attacks send a debug build more than it can take in while a message waits to be stored.
+        // Attacks send a debug build more than it can read while a message waits to be stored.
         assert!(
             cfg!(debug_assertions) || account.again == 0,
             "others' messages were not stored in time: {account:?}"
@@ -195,7 +195,7 @@ impl System {
         assert!(account.rounds >= LEAST_ROUNDS, "others were hardly served: {account:?}");
     }
 
-    /// What was left behind keeps no processor busy.
+    /// Nothing that the attack left keeps a processor busy.
     fn falls_idle(&self) {
         for (name, _) in self.servers() {
             let pid = self.pid(name);
@@ -207,7 +207,7 @@ impl System {
         }
     }
 
-    /// Told to end while the attack goes on, it ends.
+    /// Asked to end during the attack, it ends.
     fn honours_term(&self, target: &str, attacker: &(impl Fn(&Self, &Attack) + Sync)) {
         let (attack, pid) = (Attack::default(), self.pid(target));
         std::thread::scope(|scope| {
@@ -224,8 +224,8 @@ impl System {
     }
 }
 
-/// Attackers have machines of their own; here they share ours. So in the long form, which asks how long others wait, they run when nobody
-/// else wants to: what others wait for is the server's work, and not the attackers'. Threads that this one makes inherit that (`nice(2)`).
+/// Real attackers have machines of their own; here they share ours. So in the long form, which measures how long others wait, they run at
+/// low priority: others must wait for the server's work, and not for the attackers'. Threads of this one inherit the priority (`nice(2)`).
 fn from_elsewhere(attack: impl FnOnce()) {
     if is_long() {
         rustix::process::nice(19).expect("nobody is refused to be nicer");
@@ -233,7 +233,7 @@ fn from_elsewhere(attack: impl FnOnce()) {
     attack();
 }
 
-/// Ends the attack also where an assertion fails, for a scope waits for its threads.
+/// Ends the attack also if an assertion fails, because a scope waits for its threads.
 struct StopOnDrop<'a>(&'a Attack);
 
 impl Drop for StopOnDrop<'_> {
@@ -242,14 +242,14 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// `runtime_stall_seconds` of the server at this address. One that does not answer is stalled.
+/// `runtime_stall_seconds` of the server at this address. One that does not answer counts as stalled.
 fn worst_stall(address: SocketAddr) -> Duration {
     stall::worst(&metrics(address))
 }
 
 fn metrics(address: SocketAddr) -> String {
     let asked = Instant::now();
-    // A server without a free place may give up this connection for another.
+    // A server without a free place may close this connection for another.
     let answer = wait_for("the metrics", || http::try_request(address, "GET", "/metrics", &[], "").ok());
     let took = asked.elapsed();
     assert!(took <= ANSWERS_WITHIN, "{address} answered a stranger after {took:?}");

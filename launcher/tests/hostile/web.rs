@@ -39,7 +39,7 @@ fn pour_frames(system: &System, attack: &Attack, sockets: usize, frames: &[u8]) 
 
 #[test]
 fn pings_whose_answers_nobody_reads() {
-    // Sixteen browsers may send fifty at once, and ten a second.
+    // Sixteen browsers may send bursts of fifty, and ten per second.
     System::start().that_takes_at_most(3000, "web_adapter_pings_total ").withstands(WEB, |system, attack| {
         pour_frames(system, attack, 16, &frame(9, &[b'p'; 125]).repeat(500));
     });
@@ -70,7 +70,7 @@ fn heads_that_never_end_at_the_page() {
     });
 }
 
-/// The beginning of a text frame of `length` bytes, and no end.
+/// The beginning of a text frame of `length` bytes, without an end.
 fn unfinished_frame(length: u64, sent: usize) -> Vec<u8> {
     let mut bytes = UPGRADE.as_bytes().to_vec();
     bytes.extend([0x81, 0x80 | 127]);
@@ -80,8 +80,8 @@ fn unfinished_frame(length: u64, sent: usize) -> Vec<u8> {
     bytes
 }
 
-/// A page takes 22 KiB, whatever it does. A debug build's tasks are larger. Without the budget it was 400 MiB; 540 where what a frame
-/// announces is reserved in memory that others have used.
+/// A page takes 22 KiB, whatever it does. A debug build's tasks are larger. Without the budget it was 400 MiB; 540 MiB where a frame's
+/// announced length is reserved in memory that was used before.
 #[test]
 fn web_socket_frames_that_never_end() {
     System::start().within_mib(if cfg!(debug_assertions) { 96 } else { 64 }).beside(22).withstands(

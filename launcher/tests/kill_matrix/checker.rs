@@ -1,22 +1,22 @@
-//! What must be true of every message once all is quiet. Pure, and shown to notice what it is there for.
+//! The properties of every message once all is quiet. Pure, with tests that it detects violations.
 
 use std::collections::BTreeSet;
 
-/// Something that must not happen to the messages from one sender to one recipient.
+/// A violation for the messages from one sender to one recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    /// Acknowledged, and the recipient never got it.
+    /// Acknowledged, and never received.
     Lost(u32),
-    /// The recipient got it twice.
+    /// Received twice.
     Doubled(u32),
-    /// It came after a later one.
+    /// Received after a later one.
     Late(u32),
-    /// Nobody sent it.
+    /// Never sent.
     Invented(u32),
 }
 
-/// Compares what was acknowledged with what came, both as the sender's numbers, of which `sent` is the last. What was sent and not
-/// acknowledged may come or not.
+/// Compares acknowledged with received messages, both by the sender's numbers, of which `sent` is the last. What was sent and not
+/// acknowledged may be received or not.
 pub(crate) fn flaws(sent: u32, acknowledged: &BTreeSet<u32>, came: &[u32]) -> Vec<Flaw> {
     let (mut seen, mut last, mut found) = (BTreeSet::new(), 0, Vec::new());
     for number in came {
@@ -33,7 +33,7 @@ pub(crate) fn flaws(sent: u32, acknowledged: &BTreeSet<u32>, came: &[u32]) -> Ve
     found
 }
 
-/// As [`flaws`], for a dialect without ids: what the recipient was cut off in the middle of may come again.
+/// Like [`flaws`], for a dialect without ids: what a disconnected recipient was being sent may be repeated.
 pub(crate) fn flaws_without_ids(sent: u32, acknowledged: &BTreeSet<u32>, came: &[u32]) -> Vec<Flaw> {
     let mut seen = BTreeSet::new();
     let first: Vec<u32> = came.iter().copied().filter(|number| seen.insert(*number)).collect();

@@ -1,4 +1,4 @@
-//! People who talk while processes die: they reconnect by themselves, as the clients of the project do.
+//! Users who chat while processes are killed: they reconnect by themselves, as the project's clients do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -16,14 +16,14 @@ use transport::native::{Incoming, NativeClient, NativeOptions};
 
 use crate::checker::{flaws, flaws_without_ids};
 
-/// Messages that one sender has under way.
+/// Messages of one sender in flight.
 const WINDOW: usize = 8;
 
 pub(crate) fn name(text: &str) -> UserName {
     UserName::parse(text).unwrap()
 }
 
-/// Everything that was said and heard, by sender and recipient.
+/// Everything that was sent and received, by sender and recipient.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
     sent: BTreeMap<(String, String), u32>,
@@ -49,7 +49,7 @@ impl Books {
         self.acknowledged.values().map(BTreeSet::len).sum()
     }
 
-    /// Acknowledged and not come yet to those who are there, in words.
+    /// Messages that were acknowledged and not received yet by the online recipients, in words.
     pub(crate) fn missing(&self, away: Option<&str>) -> Vec<String> {
         let none = Vec::new();
         let there = self.acknowledged.iter().filter(|((_, to), _)| Some(to.as_str()) != away);
@@ -63,7 +63,7 @@ impl Books {
         missing.collect()
     }
 
-    /// All that is wrong with what those who are there got, in words.
+    /// All violations in what the online recipients received, in words.
     pub(crate) fn flaws(&self, without_ids: &str, away: Option<&str>) -> Vec<String> {
         let (none, nothing) = (BTreeSet::new(), Vec::new());
         let mut found = Vec::new();
@@ -79,7 +79,7 @@ impl Books {
 
 pub(crate) type Shared = Arc<Mutex<Books>>;
 
-/// Says things to each recipient in turn while `talk` is true; tells through `quiet` that all it said is answered.
+/// Sends to each recipient in turn while `talk` is true; reports through `quiet` that everything is answered.
 pub(crate) async fn sender(
     server: SocketAddr,
     who: String,
@@ -95,7 +95,7 @@ pub(crate) async fn sender(
         ..NativeOptions::user(server, name(&who))
     };
     let (client, mut incoming) = NativeClient::start(options, CancellationToken::new());
-    // Nobody writes to a sender; what comes are changes of the connection.
+    // Nobody writes to a sender; it receives changes of the connection.
     tokio::spawn(async move { while incoming.recv().await.is_some() {} });
     loop {
         if talk.wait_for(|talk| *talk).await.is_err() {
@@ -135,7 +135,7 @@ fn send(who: &str, to: &str, number: u32) -> Send {
     }
 }
 
-/// Hears everything in the native dialect and says that it has seen it.
+/// Receives everything in the native dialect and confirms it.
 pub(crate) async fn recipient(server: SocketAddr, who: String, books: Shared) {
     let options =
         NativeOptions { max_backoff: Duration::from_millis(300), ..NativeOptions::user(server, name(&who)) };
@@ -153,10 +153,10 @@ pub(crate) async fn recipient(server: SocketAddr, who: String, books: Shared) {
     }
 }
 
-/// Hears everything in the text dialect, as `nc` in a loop would.
+/// Receives everything in the text dialect, like `nc` in a loop.
 pub(crate) async fn text_recipient(server: SocketAddr, who: String, books: Shared) {
     loop {
-        // Refused or cut: tried again at once, as somebody impatient would.
+        // After a rejection or a disconnect it retries at once, like an impatient user.
         let _ = text_session(server, &who, &books).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -167,7 +167,7 @@ async fn text_session(server: SocketAddr, who: &str, books: &Shared) -> std::io:
     stream.write_all(format!("{who}\n").as_bytes()).await?;
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
-    // Without its end a line was cut off, and comes again.
+    // An incomplete line was cut off, and is sent again.
     while reader.read_line(&mut line).await? > 0 && line.ends_with('\n') {
         // `[sender][time] text` or `[Stored] [CHAT][time][sender] text `.
         let kept = line.strip_prefix("[Stored] ");

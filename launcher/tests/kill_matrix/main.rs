@@ -1,8 +1,8 @@
-//! The kill matrix: people talk while processes are killed at random moments, one, several or all at once. When all is quiet again,
-//! every acknowledged message is there exactly once and in order, at every recipient.
+//! The kill matrix: users chat while one, several or all processes are killed at random moments. Afterwards every recipient has every
+//! acknowledged message exactly once and in order.
 //!
-//! `P2P_LONG=1` makes 200 rounds of it, otherwise there are a few; `P2P_SEED` repeats a run's choices;
-//! `P2P_TEST_STORE=mongodb` runs it on a replica set of three, whose primary is among those who are killed.
+//! `P2P_LONG=1` makes 200 rounds of it, otherwise there are a few; `P2P_SEED` repeats a run's choices; `P2P_TEST_STORE=mongodb` runs it on
+//! a replica set of three, whose primary is among those that are killed.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
@@ -26,12 +26,12 @@ use support::dice::{Dice, rounds};
 use support::{Home, Launcher, PATIENCE, kill};
 
 const SENDERS: usize = 6;
-/// The recipients: two who are there, one in the text dialect, one who comes at the end.
+/// The recipients: two online, one in the text dialect, one who logs in at the end.
 const RECIPIENTS: [&str; 4] = ["ann", "ben", TEXTER, ABSENT];
 const TEXTER: &str = "nc";
 const ABSENT: &str = "absent";
 
-/// Who talks and listens, over all rounds.
+/// The clients, over all rounds.
 struct Crowd {
     runtime: Runtime,
     books: Shared,
@@ -58,7 +58,7 @@ impl Crowd {
         Self { runtime, books, talk, quiet, chat }
     }
 
-    /// The one who was away comes.
+    /// The offline user logs in.
     fn complete(&self) {
         self.runtime.spawn(load::recipient(self.chat, ABSENT.to_owned(), Arc::clone(&self.books)));
     }
@@ -67,7 +67,7 @@ impl Crowd {
         self.talk.send_replace(true);
     }
 
-    /// Waits until everything that was said is answered.
+    /// Waits until everything that was sent is answered.
     fn stop_talking(&mut self) {
         self.talk.send_replace(false);
         let Self { runtime, quiet, .. } = self;
@@ -78,11 +78,11 @@ impl Crowd {
         });
     }
 
-    /// Waits until everybody but `away` has everything, and looks at what they got.
+    /// Waits until everybody but `away` has received everything, and checks it.
     fn expect_flawless(&self, away: Option<&str>) {
         let books = || self.books.lock().unwrap();
         let (mut missing, mut moved) = (books().missing(away), Instant::now());
-        // As long as something comes it is worth waiting.
+        // As long as messages arrive it continues to wait.
         while !missing.is_empty() && moved.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(10));
             let now = books().missing(away);
@@ -96,7 +96,7 @@ impl Crowd {
     }
 }
 
-/// Kills some of the processes; says whether the launcher was among them.
+/// Kills some of the processes; returns whether the launcher was among them.
 fn kill_some(launcher: &mut Launcher, dice: &mut Dice) -> bool {
     let components = ["message-api", "chat-server", "web-adapter"];
     let choice = dice.roll(6);
@@ -139,7 +139,7 @@ fn round(launcher: &mut Launcher, crowd: &mut Crowd, dice: &mut Dice) {
     dice.pause(200);
     crowd.stop_talking();
     crowd.expect_flawless(Some(ABSENT));
-    // A fresh launcher has its whole budget of restarts; half of the time it goes without a word.
+    // A new launcher has its whole restart budget; half of the time it is killed without a shutdown.
     if !down {
         launcher.end(if dice.roll(2) == 0 { "-KILL" } else { "-TERM" });
         launcher.up_again();

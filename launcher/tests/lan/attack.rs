@@ -1,4 +1,4 @@
-//! Hosts that mean harm: what they cost, and what goes on meanwhile.
+//! Hostile hosts: what they cost, and what continues meanwhile.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,10 +10,10 @@ use crate::node::{Node, known_and_gone, until_linked};
 use crate::old_peer::OldPeer;
 use crate::support::{kill, wait_for};
 
-/// Memory that an attack may cost.
+/// The maximum memory that an attack may cost.
 const GROWTH_KIB: u64 = 16 * 1024;
 
-/// How long mDNS is away after its first flood (`mdns::PAUSE`); later it is longer.
+/// How long mDNS pauses after its first flood (`mdns::PAUSE`); later pauses are longer.
 const MDNS_PAUSE: Duration = Duration::from_secs(30);
 
 const FLOOD: &str = include_str!("flood.py");
@@ -22,7 +22,7 @@ const FLOOD_MDNS: &str = include_str!("flood_mdns.py");
 const BEACONS: &str = include_str!("beacons.py");
 const HANDSHAKES: &str = include_str!("handshakes.py");
 
-/// What a node spends from here on.
+/// A node's resource usage from here on.
 struct Cost<'n> {
     node: &'n Node,
     cpu: u64,
@@ -35,18 +35,18 @@ impl<'n> Cost<'n> {
         Self { node, cpu: node.cpu_millis(), memory: node.memory_kib(), begun: Instant::now() }
     }
 
-    /// Says what it was, and that it was little.
+    /// Prints it, and checks that it is small.
     fn is_little(&self, what: &str) {
         self.is_little_with(Duration::ZERO, what);
     }
 
-    /// The same of what is followed by so long a `pause`, in which nothing more is spent.
+    /// The same for an attack that is followed by this `pause`, in which nothing more is used.
     fn is_little_with(&self, pause: Duration, what: &str) {
         let took = self.begun.elapsed() + pause;
         let spent = (self.node.cpu_millis() - self.cpu) as f64 / took.as_millis() as f64;
         let grown = self.node.memory_kib().saturating_sub(self.memory);
         eprintln!("{what} in {took:?}: {:.1} % of a processor, {grown} KiB more", spent * 100.0);
-        // Built for tests it costs a few times what it costs as it is shipped.
+        // A debug build costs a few times as much as a release build.
         assert!(spent < if cfg!(debug_assertions) { 0.25 } else { 0.05 }, "{spent}");
         assert!(grown < GROWTH_KIB, "{grown} KiB");
         self.node.holds_no_worker();
@@ -76,7 +76,7 @@ fn forged_presence_costs_little_and_known_peers_stay() {
 #[test]
 fn forged_beacons_cost_little_and_keep_nobody_out() {
     let Some(network) = Network::of(3) else { return };
-    // By beacons alone, which is where the flood is.
+    // By beacons alone, because these are flooded.
     let settings = ["lan-peer.mdns=false"];
     (1..=3).for_each(|n| network.only_ipv6(n));
     let node = Node::start(network.host(1), &settings);
@@ -123,7 +123,7 @@ fn forged_beacons_make_hardly_any_connections() {
             Command::new("python3").args(["-c", FLOOD_IPV6, "fd77::1", rate, seconds]).output().unwrap()
         });
     };
-    // Five hundred nodes at five hundred addresses, none of which is there.
+    // Five hundred nodes at five hundred unused addresses.
     flood("250", "2");
     node.wait_for_metric("datagrams_total", 400);
     let (dials, seconds) = (node.metric("dials_total"), begun.elapsed().as_secs());
@@ -161,7 +161,7 @@ fn a_flood_of_handshakes_keeps_nobody_out_whom_people_know() {
     let mut command = Command::new("python3");
     command.args(["-c", HANDSHAKES, "10.77.0.1", "3000", "40", "47600,6000"]).stdout(Stdio::piped());
     let mut flood = network.host(3).within(|| command.spawn().unwrap());
-    // All places are taken by now, and so is the queue in front of them.
+    // All places are taken by now, and so is the queue.
     node.wait_for_metric("refused_total", 2500);
     known.start_again();
     let linked = until_linked(&node, &known);
@@ -185,7 +185,7 @@ fn a_flood_of_handshakes_keeps_nobody_out_whom_people_know() {
     eprintln!(
         "connected after {linked:?}, heard after {heard:?}; {refused} refused for {spent} ms of a processor, {grown} KiB more"
     );
-    // Built for tests it costs a few times what it costs as it is shipped.
+    // A debug build costs a few times as much as a release build.
     assert!(
         spent < refused * if cfg!(debug_assertions) { 800 } else { 150 } / 1000,
         "{spent} ms for {refused}"
@@ -199,7 +199,7 @@ fn a_flood_of_handshakes_keeps_nobody_out_whom_people_know() {
 fn a_flood_of_mdns_is_paused_and_keeps_nobody_out() {
     let Some(network) = Network::of(3) else { return };
     let node = Node::start(network.host(1), &[]);
-    // Where nobody is it has begun by then, and its announcements are out.
+    // Nodes that nobody answers have begun by then, and their announcements were sent.
     std::thread::sleep(Duration::from_secs(3));
     let cost = Cost::of(&node);
     let mut command = Command::new("python3");
@@ -222,16 +222,16 @@ fn a_flood_of_mdns_is_paused_and_keeps_nobody_out() {
 fn a_slow_flood_of_mdns_does_not_fill_memory() {
     let Some(network) = Network::of(2) else { return };
     let node = Node::start(network.host(1), &[]);
-    // Where nobody is it has begun by then, and its announcements are out.
+    // Nodes that nobody answers have begun by then, and their announcements were sent.
     std::thread::sleep(Duration::from_secs(3));
     let cost = Cost::of(&node);
-    // Two hundred nodes a second, which is little work.
+    // Two hundred nodes per second, which is little work.
     let mut command = Command::new("python3");
     command.args(["-c", FLOOD_MDNS, "10.77.0.2", "10", "20"]).stdout(Stdio::piped());
     let mut flood = network.host(2).within(|| command.spawn().unwrap());
     node.wait_for_metric("mdns_pauses_total", 1);
     kill(flood.id(), "-KILL");
     flood.wait().unwrap();
-    // What it costs is what fills its memory once in that time and the pause after it.
+    // The cost is what fills its memory once in that time and the pause after it.
     cost.is_little_with(MDNS_PAUSE, "mDNS is paused, and its pause is over");
 }

@@ -1,5 +1,5 @@
-//! Machines on one network, each a network namespace of its own, wired to one bridge. Needs root, as CI has; else it says that
-//! nothing was tested.
+//! Machines on one network, each a network namespace, connected by a bridge. Needs root, as in CI; otherwise it reports that nothing was
+//! tested.
 #![allow(unreachable_pub, reason = "its modules are the test's own")]
 #![allow(
     clippy::unwrap_used,

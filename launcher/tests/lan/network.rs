@@ -1,5 +1,5 @@
-//! Hosts on one network: namespaces, joined by a bridge in a namespace of its own. Nothing touches the machine's own network, and
-//! tests that run at the same time do not meet.
+//! Hosts on a network: namespaces, connected by a bridge in a namespace of its own. The machine's own network is not touched, and
+//! concurrent tests do not meet.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::fs::File;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// A switch and its hosts; all of it is gone when this is dropped.
+/// A switch and its hosts; removed when dropped.
 pub struct Network {
     prefix: String,
     subnet: u8,
@@ -29,7 +29,7 @@ pub struct Host {
 static NETWORKS: AtomicU32 = AtomicU32::new(0);
 
 impl Network {
-    /// So many hosts, or none of it where we may not make them.
+    /// This many hosts; `None` where namespaces cannot be created.
     pub fn of(hosts: u32) -> Option<Self> {
         Self::with_subnet(77, hosts)
     }
@@ -46,7 +46,7 @@ impl Network {
         Some(network)
     }
 
-    /// A host's cable is pulled, for good: nobody hears from it again, nor does it hear of anybody.
+    /// Unplugs a host permanently: it neither sends nor receives anything any more.
     #[allow(dead_code, reason = "not each test that has a network pulls cables")]
     pub fn unplug(&self, host: u32) {
         ip(&["-n", &self.name(0)], &format!("link del p{host}\n"));
@@ -68,7 +68,7 @@ impl Network {
         ip(&["-n", &switch], &bridge);
         for n in 1..=self.hosts {
             let address = self.address(n);
-            // Without a default route a program of the old kind cannot send to everybody.
+            // Without a default route a legacy program cannot broadcast.
             let inside = format!(
                 "link set lo up\naddr add {address}/16 brd + dev e0\nlink set e0 up\nroute add default dev e0\n"
             );
@@ -82,15 +82,15 @@ impl Network {
         Host { ip: self.address(n), namespace: Path::new("/run/netns").join(self.name(n)) }
     }
 
-    /// Pulls a host's plug, or puts it back.
+    /// Unplugs a host, or plugs it in again.
     pub fn plug(&self, n: u32, is_in: bool) {
         let state = if is_in { "up" } else { "down" };
         ip(&["-n", &self.name(0)], &format!("link set p{n} {state}\n"));
     }
 
-    /// Lets a host's link carry nothing though it looks as ever, or carry again.
+    /// Blocks a host's link without changing its state, or unblocks it.
     pub fn silence(&self, n: u32, is_silent: bool) {
-        // Of the bridge's port: 0 is disabled, 3 is forwarding. A port that was just plugged in takes no state for a moment.
+        // The state of the bridge's port: 0 is disabled, 3 is forwarding. A port that was just plugged in cannot be changed for a moment.
         let (switch, port, state) = (self.name(0), format!("p{n}"), if is_silent { "0" } else { "3" });
         let deadline = Instant::now() + Duration::from_secs(5);
         let mut command = Command::new("bridge");
@@ -111,21 +111,21 @@ impl Network {
         Host { ip: after, ..self.host(n) }
     }
 
-    /// Puts a host on another network, by its address there alone; the cable is the same.
+    /// Moves a host to another network by changing its only address; the cable is the same.
     pub fn readdress(&self, n: u32, address: &str) {
         let commands =
             format!("addr flush dev e0\naddr add {address}/16 brd + dev e0\nroute add default dev e0\n");
         ip(&["-n", &self.name(n)], &commands);
     }
 
-    /// Gives a host more addresses of the network beside its own.
+    /// Adds addresses of the network to a host.
     pub fn also_at(&self, n: u32, more: std::ops::Range<u32>) {
         let commands: String =
             more.map(|other| format!("addr add {}/16 dev e0\n", self.address(other))).collect();
         ip(&["-n", &self.name(n)], &commands);
     }
 
-    /// Takes a host's address away.
+    /// Removes a host's address.
     pub fn unaddress(&self, n: u32) {
         ip(&["-n", &self.name(n)], "addr flush dev e0\n");
     }
@@ -141,12 +141,12 @@ impl Network {
         (of("packets"), of("bytes"))
     }
 
-    /// Wires a host to another network, too; says what its address is there.
+    /// Connects a host to another network, too; returns its address there.
     pub fn also_wire(&self, n: u32, other: &Self) -> String {
         self.also_wire_as("e1", n, other)
     }
 
-    /// The same, by an interface of this name.
+    /// The same, with this interface name.
     pub fn also_wire_as(&self, interface: &str, n: u32, other: &Self) -> String {
         let (switch, address) = (other.name(0), other.address(200 + n));
         let name = self.name(n);
@@ -157,18 +157,18 @@ impl Network {
         address
     }
 
-    /// Takes a host's default route away.
+    /// Removes a host's default route.
     pub fn unroute(&self, n: u32) {
         ip(&["-n", &self.name(n)], "route del default\n");
     }
 
-    /// Leaves a host nothing but IPv6.
+    /// Leaves a host only IPv6.
     pub fn only_ipv6(&self, n: u32) {
         self.only_link_local(n);
         ip(&["-n", &self.name(n)], &format!("addr add fd77::{n}/64 dev e0 nodad\n"));
     }
 
-    /// Leaves a host only the IPv6 address that its interface gives itself, once that is known to be nobody else's.
+    /// Leaves a host only the IPv6 address that its interface assigns itself, once duplicate address detection has finished.
     pub fn only_link_local(&self, n: u32) {
         ip(&["-n", &self.name(n), "-4"], "addr flush dev e0\n");
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -197,7 +197,7 @@ impl Drop for Network {
 }
 
 impl Host {
-    /// Does something as this host: sockets that are opened and processes that are started belong to it from then on.
+    /// Runs `work` as this host: sockets that it opens and processes that it starts belong to the host.
     pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let inside = || {
             let namespace = File::open(&self.namespace).unwrap();
@@ -212,7 +212,7 @@ fn has_ip() -> bool {
     Command::new("ip").arg("-Version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-/// Runs many commands of `ip` at once.
+/// Runs many `ip` commands at once.
 fn ip(options: &[&str], commands: &str) {
     let mut child =
         Command::new("ip").args(options).args(["-batch", "-"]).stdin(Stdio::piped()).spawn().unwrap();

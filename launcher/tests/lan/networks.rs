@@ -7,7 +7,7 @@ use crate::node::{Node, best_of_three, until_linked};
 use crate::old_peer::OldPeer;
 use crate::support::wait_for;
 
-/// Both say something, and both hear it.
+/// Both send something, and both receive it.
 fn talk(one: &Node, other: &Node) {
     one.say(&other.id(), "there");
     other.say(&one.id(), "and back");

@@ -1,4 +1,4 @@
-//! `launcher run lan-peer` on a host, and questions to it.
+//! `launcher run lan-peer` on a host, and requests to it.
 
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
@@ -10,7 +10,7 @@ use crate::network::{Host, Network};
 use crate::support::http::{self, Answer};
 use crate::support::{self, Home, kill, stall, wait_for};
 
-/// A node at work; dropped, it is killed.
+/// A running node; killed when dropped.
 pub struct Node {
     pub host: Host,
     home: Home,
@@ -19,7 +19,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts one, and waits until it serves.
+    /// Starts a node, and waits until it is ready.
     pub fn start(host: Host, settings: &[&str]) -> Self {
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let mut node = Self { host, home: Home::new(), settings, child: None };
@@ -27,7 +27,7 @@ impl Node {
         node
     }
 
-    /// Starts it where it was.
+    /// Restarts it on the same data.
     pub fn start_again(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = self.home.command(&["run", "lan-peer"]);
@@ -45,7 +45,7 @@ impl Node {
         self.home.dir.path().join("node.log")
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap()
     }
@@ -59,14 +59,14 @@ impl Node {
         self.child.as_ref().unwrap().id()
     }
 
-    /// Ends it as a crash would.
+    /// Kills it.
     pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    /// Ends it in order, and returns how it ended.
+    /// Stops it in order, and returns its exit status.
     pub fn stop(&mut self) -> std::process::ExitStatus {
         let mut child = self.child.take().unwrap();
         kill(child.id(), "-TERM");
@@ -83,17 +83,17 @@ impl Node {
         self.host.within(|| http::post(page(), path, &body.to_string()))
     }
 
-    /// `POST /send`, the old kind's.
+    /// `POST /send` of the legacy API.
     pub fn send_to(&self, ip: &str, text: &str) -> Answer {
         self.post("/send", &json!({"ip": ip, "msg": text}))
     }
 
-    /// The texts that came in.
+    /// The texts that it received.
     pub fn texts(&self) -> Vec<String> {
         serde_json::from_value(self.get("/messages")).unwrap()
     }
 
-    /// Whether it sees this address, as the old kind tells it.
+    /// Whether its legacy API lists this address as online.
     pub fn sees(&self, ip: &str) -> bool {
         self.get("/peers").get(ip).is_some()
     }
@@ -103,7 +103,7 @@ impl Node {
         self.get("/api/v1/overview")["me"]["id"].as_str().unwrap().to_owned()
     }
 
-    /// How it sees a peer.
+    /// Its view of a peer.
     pub fn peer(&self, key: &str) -> Option<Value> {
         let overview = self.get("/api/v1/overview");
         overview["peers"].as_array().unwrap().iter().find(|peer| peer["key"] == key).cloned()
@@ -114,13 +114,13 @@ impl Node {
         self.peer(key).is_some_and(|peer| peer["online"] == true)
     }
 
-    /// Sends a text to a peer; it must be taken.
+    /// Sends a text to a peer, which must be accepted.
     pub fn say(&self, key: &str, text: &str) {
         let answer = self.post("/api/v1/send", &json!({"peer": key, "text": text}));
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 
-    /// Waits until exactly these texts have come in, in this order.
+    /// Waits until exactly these texts have been received, in this order.
     pub fn wait_for_texts(&self, texts: &[String]) {
         let deadline = Instant::now() + 2 * support::PATIENCE;
         let mut had = Vec::new();
@@ -134,7 +134,7 @@ impl Node {
         panic!("{} came, not these {}: {had:?}", had.len(), texts.len());
     }
 
-    /// `launcher lan` on its host: how it ended, and what it said.
+    /// `launcher lan` on its host: exit status and output.
     pub fn lan(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let mut command = self.home.command(&["lan"]);
         command.args(arguments);
@@ -159,7 +159,7 @@ impl Node {
         line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
     }
 
-    /// No task held a worker of its runtime for long.
+    /// Asserts that no task occupied a worker thread for long.
     pub fn holds_no_worker(&self) {
         let held = stall::worst(&self.host.within(|| http::get(page(), "/metrics")).body);
         assert!(held <= stall::MOST, "a task held a worker for {held:?}");
@@ -170,7 +170,7 @@ impl Node {
         wait_for(&format!("{name} to be {value}"), || (self.metric(name) >= value).then_some(()));
     }
 
-    /// The processor time that it has used, in milliseconds.
+    /// Its CPU time so far, in milliseconds.
     pub fn cpu_millis(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
@@ -178,7 +178,7 @@ impl Node {
         ticks * 1000 / rustix::param::clock_ticks_per_second()
     }
 
-    /// Its memory now, in KiB.
+    /// Its current memory, in KiB.
     pub fn memory_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -195,7 +195,7 @@ impl Drop for Node {
     }
 }
 
-/// Waits until both are connected, and says how long that took.
+/// Waits until both are connected, and returns how long that took.
 pub fn until_linked(one: &Node, other: &Node) -> Duration {
     let begun = Instant::now();
     let (one_id, other_id) = (one.id(), other.id());
@@ -205,7 +205,7 @@ pub fn until_linked(one: &Node, other: &Node) -> Duration {
     begun.elapsed()
 }
 
-/// A peer that `node` knows, on the second host, stopped again. It alone dials: it is not heard, and it has another port each time.
+/// A peer known to `node` on the second host, stopped again. It alone dials: it receives no announcements, and has another port each time.
 pub fn known_and_gone(network: &Network, node: &Node) -> Node {
     let alone = [
         "lan-peer.mdns=false",
@@ -221,7 +221,7 @@ pub fn known_and_gone(network: &Network, node: &Node) -> Node {
     known
 }
 
-/// The same; when it is more than a second, the other is started again, for other tests run at the same time: the best of three counts.
+/// The same; if it takes more than a second the other is restarted, because other tests run concurrently: the best of three counts.
 pub fn best_of_three(one: &Node, other: &mut Node) -> Duration {
     let mut took = until_linked(one, other);
     for _ in 0..2 {
@@ -234,12 +234,12 @@ pub fn best_of_three(one: &Node, other: &mut Node) -> Duration {
     took
 }
 
-/// Where its page is, on its own host.
+/// The address of its page on its own host.
 pub fn page() -> SocketAddr {
     ([127, 0, 0, 1], 8001).into()
 }
 
-/// As [`support::http::request`], as a program on the node's host.
+/// Like [`support::http::request`], as a program on the node's host.
 pub fn request(node: &Node, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     node.host.within(|| http::request(page(), "POST", path, headers, body))
 }

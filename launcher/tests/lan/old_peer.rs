@@ -1,4 +1,4 @@
-//! The old kind, on a host: a small program in Python that shares no code with ours.
+//! A legacy peer on a host: a small Python program that shares no code with ours.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use crate::support::{PATIENCE, kill};
 
 const PROGRAM: &str = include_str!("old_peer.py");
 
-/// It at work; dropped, it is killed.
+/// A running legacy peer; killed when dropped.
 pub struct OldPeer {
     child: Child,
     said: Receiver<Value>,
@@ -36,7 +36,7 @@ impl OldPeer {
         peer
     }
 
-    /// The next thing that it says of this kind; what it says before is passed over.
+    /// The next event of this kind; earlier ones are skipped.
     pub fn wait_for(&self, what: &str) -> Value {
         loop {
             let said = self.said.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("it never said {what}"));
@@ -46,12 +46,12 @@ impl OldPeer {
         }
     }
 
-    /// Stops it as it is, or lets it go on: its system takes connections for it all the same.
+    /// Suspends it, or lets it continue: its system accepts connections meanwhile.
     pub fn stop(&self, is_stopped: bool) {
         kill(self.child.id(), if is_stopped { "-STOP" } else { "-CONT" });
     }
 
-    /// Whether it says something of this kind within the time, such as that a message came.
+    /// Whether it reports an event of this kind within the time, such as a received message.
     pub fn says(&self, what: &str, within: Duration) -> bool {
         let deadline = Instant::now() + within;
         while let Ok(said) = self.said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -62,7 +62,7 @@ impl OldPeer {
         false
     }
 
-    /// Sends a text, as it does that.
+    /// Sends a text in the legacy way.
     pub fn send_to(&mut self, ip: &str, text: &str) {
         let order = json!({"ip": ip, "msg": text});
         writeln!(self.child.stdin.as_mut().unwrap(), "{order}").unwrap();

@@ -1,4 +1,4 @@
-//! A node among programs of the old kind.
+//! A node among legacy peers.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -50,7 +50,7 @@ fn an_old_program_and_a_node_find_each_other_and_talk_both_ways() {
     let begun = Instant::now();
     wait_for("the silent one to be gone", || (!node.sees("10.77.0.2")).then_some(()));
     assert!((7..12).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
-    // It is away and not forgotten: there is a conversation.
+    // It is offline and not forgotten: there is a conversation.
     assert_eq!(node.get("/api/v1/overview")["peers"][0]["online"], false);
     assert_eq!(node.send_to("10.77.0.2", "are you there?").status, 502);
     let history = node.get("/api/v1/history?peer=old:10.77.0.2");
@@ -81,7 +81,7 @@ fn whatever_comes_over_tcp_is_handled_and_counted() {
     let Some(network) = Network::of(2) else { return };
     let node = Node::start(network.host(1), &[]);
     let host = network.host(2);
-    // One that is refused may be reset before `connect` returns.
+    // A rejected connection may be reset before `connect` returns.
     let try_connect = || host.within(|| TcpStream::connect(("10.77.0.1", 6000)).ok());
     let connect = || try_connect().expect("there is room for it");
     let try_say = |bytes: &[u8]| {
@@ -100,7 +100,7 @@ fn whatever_comes_over_tcp_is_handled_and_counted() {
     drop(too_long);
     let mut stopped = connect();
     stopped.write_all(b"half of").unwrap();
-    // Nothing more comes, and no end either.
+    // No more data arrives, and no end of file either.
     node.wait_for_metric("old_unfinished_total", 1);
     drop(stopped);
     let mut slow = connect();
@@ -135,20 +135,20 @@ fn status_of(node: &Node, method: &str, path: &str, headers: &str, body: &str) -
     node.host.within(|| {
         let mut stream = TcpStream::connect(page()).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
-        // Of events there is no end.
+        // The stream of events has no end.
         stream.read_exact(&mut head).unwrap();
     });
     String::from_utf8_lossy(&head).split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-/// The same from a page whose name was made to lead here (DNS rebinding): to the browser it is the same site.
+/// The same from a page whose name was rebound to this address (DNS rebinding): to the browser it is the same site.
 fn under_another_name(node: &Node, method: &str, path: &str, body: &str) -> u16 {
     let headers =
         "Host: evil.example:8001\r\nOrigin: http://evil.example:8001\r\nSec-Fetch-Site: same-origin\r\n";
     status_of(node, method, path, headers, body)
 }
 
-/// Everything that can be read.
+/// All readable endpoints.
 const READ: [&str; 12] = [
     "/",
     "/main.js",
@@ -172,11 +172,11 @@ fn a_page_from_elsewhere_reads_nothing_and_programs_read_as_ever() {
     for path in READ {
         let status = |more: &str| status_of(&node, "GET", path, &format!("{host}{more}"), "");
         assert_eq!(status(""), 200, "{path}");
-        // What an image, a script, an event stream or a fetch of a foreign page sends.
+        // The requests of an image, a script, an event stream or a fetch of a foreign page.
         assert_eq!(status("Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n"), 403, "{path}");
         assert_eq!(status("Origin: http://evil.example\r\n"), 403, "{path}");
         assert_eq!(under_another_name(&node, "GET", path, ""), 421, "{path}");
-        // Programs of before HTTP/1.1 name no host.
+        // Programs before HTTP/1.1 send no host name.
         assert_eq!(status_of(&node, "GET", path, "", ""), 200, "{path}");
     }
     for (into, expected) in [("document", 200), ("iframe", 403)] {
@@ -222,14 +222,14 @@ fn a_page_from_elsewhere_cannot_make_a_node_connect_anywhere() {
             "--x\r\nContent-Disposition: form-data; name=\"ip\"\r\n\r\n10.77.0.2\r\n--x--",
         ),
     ] {
-        // What a form of another site sends without asking, from old browsers without a word of where it comes from.
+        // The requests of a foreign site's form without a preflight, from old browsers without an origin.
         for origin in [&[][..], &[("Origin", "http://evil.example")], &[("Origin", "null")]] {
             let headers: Vec<(&str, &str)> = [("Content-Type", kind)].iter().chain(origin).copied().collect();
             let expected = if origin.is_empty() { 422 } else { 403 };
             assert_eq!(status(&headers, body), expected, "{kind} {origin:?}");
         }
     }
-    // A name that was made to lead here: the browser takes the page for the same site, and says so.
+    // A rebound name: the browser considers the page the same site, and says so.
     for path in ["/send", "/api/v1/send", "/api/v1/trust", "/api/v1/rename"] {
         assert_eq!(under_another_name(&node, "POST", path, plain), 421, "{path}");
     }

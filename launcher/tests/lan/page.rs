@@ -1,4 +1,4 @@
-//! The page in a real Chromium, on the node's own host, used as people use it. Pictures are kept in `target/artefacts/`.
+//! The page in a real Chromium on the node's own host. Screenshots are in `target/artefacts/`.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::node::{Node, page, until_linked};
 use crate::old_peer::OldPeer;
 use crate::webdriver::{Browser, Driver, ENTER};
 
-/// What the row of a peer says under its name.
+/// The text under a peer's name in its row.
 fn note(key: &str) -> String {
     format!("document.querySelector(\"[data-key='{key}'] .note\")?.textContent")
 }
@@ -72,7 +72,7 @@ async fn in_a_browser(network: &Network, one: &Node) {
     browser.click(".acts .block").await;
     says(&browser, &twin_id, "blocked").await;
     assert_eq!(one.peer(&twin_id).unwrap()["trust"], "blocked");
-    // That a fingerprint was not whole, and then the wrong one, is what was tried.
+    // An incomplete fingerprint was tried, and then a wrong one.
     let complaints = browser.complaints().await;
     let is_tried = |(text, status): (&String, &str)| text.contains("/api/v1/trust") && text.contains(status);
     assert!(complaints.len() == 2 && complaints.iter().zip(["422", "409"]).all(is_tried), "{complaints:?}");
@@ -145,7 +145,7 @@ async fn prove(browser: &Browser, other: &Node, id: &str) {
 fn people_talk_verify_and_rename_on_the_page() {
     let Some(network) = Network::of(4) else { return };
     let one = Node::start(network.host(1), &["lan-peer.name=anna"]);
-    // The browser, its driver and what speaks to it are programs of this host.
+    // The browser, its driver and the driver's client are programs of this host.
     network.host(1).within(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(in_a_browser(&network, &one));

@@ -1,4 +1,4 @@
-//! Everything said arrives once and in order, whatever happens to the network and to both sides.
+//! Every message arrives once and in order, whatever happens to the network and to both nodes.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn a_node_that_was_cut_off_restarted_or_moved_gets_everything_once_and_in_order(
     other.start_again();
     other.wait_for_texts(&said);
 
-    // Both ends are started again while nothing gets through.
+    // Both nodes are restarted while nothing gets through.
     network.silence(2, true);
     say(&one, &mut said);
     other.kill();
@@ -53,7 +53,7 @@ fn a_node_that_was_cut_off_restarted_or_moved_gets_everything_once_and_in_order(
     assert!(history.as_array().unwrap().iter().all(|entry| entry["state"] == "delivered"));
 }
 
-/// A generator of numbers that a seed repeats (Marsaglia, "Xorshift RNGs", 2003).
+/// A reproducible generator of random numbers (Marsaglia, "Xorshift RNGs", 2003).
 struct Dice(u64);
 
 impl Dice {

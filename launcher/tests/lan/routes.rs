@@ -1,4 +1,4 @@
-//! Where plain text goes, and where announcements go: to the network that somebody was heard on, and no further.
+//! Where plain text and announcements are sent: to the network on which a peer was heard, and no further.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use crate::node::{Node, until_linked};
 use crate::old_peer::OldPeer;
 use crate::support::wait_for;
 
-/// A presence is this old at most.
+/// The maximum age of a presence.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// The states of what was said with a peer of the old kind.
+/// The states of messages with a legacy peer.
 fn states(node: &Node, ip: &str) -> Vec<Value> {
     let history = node.get(&format!("/api/v1/history?peer=old:{ip}"));
     history.as_array().unwrap().iter().map(|entry| entry["state"].clone()).collect()
@@ -27,7 +27,7 @@ fn nothing_is_sent_by_the_default_route_to_an_old_peer_of_another_network() {
     old.send_to("10.77.0.1", "before");
     assert_eq!(node.send_to("10.77.0.2", "here").status, 200);
     assert_eq!(old.wait_for("message"), "here");
-    // The machine goes elsewhere, and the default route there leads to somebody with the same address.
+    // The machine moves to a network whose default route leads to another host with the same address.
     network.readdress(1, "10.78.0.1");
     let answer = node.send_to("10.77.0.2", "a secret");
     assert_eq!(answer.status, 502, "{}", answer.body);
@@ -59,7 +59,7 @@ fn nothing_is_sent_to_an_old_peer_that_is_not_heard_any_more() {
 fn an_old_peer_whose_announcements_do_not_reach_us_can_be_answered() {
     let Some(network) = Network::of(2) else { return };
     let node = Node::start(network.host(1), &[]);
-    // Without a default route its announcer gives up at the first try; the rest of it goes on.
+    // Without a default route its announcer fails at the first try; the rest continues.
     network.unroute(2);
     let mut old = OldPeer::start(&network.host(2));
     old.send_to("10.77.0.1", "can you hear me?");
@@ -109,7 +109,7 @@ fn what_was_a_nodes_address_gets_no_plain_text_until_people_say_so() {
     let id = other.id();
     other.kill();
     wait_for("the node to be gone", || (!one.is_linked(&id)).then_some(()));
-    // Somebody answers at its address as programs of the old kind do.
+    // Another host answers at its address like a legacy peer.
     let old = OldPeer::start(&network.host(2));
     wait_for("the old program to be seen", || one.peer("old:10.77.0.2").map(drop));
     let answer = one.send_to("10.77.0.2", "by address");

@@ -1,5 +1,5 @@
-//! Many nodes at once: `P2P_LONG=1` makes 50, otherwise there are 10; `P2P_NODES` says another number. And what they send when nobody
-//! says anything: in ten seconds after a little rest, or with `P2P_LONG=1` in a minute after a longer one.
+//! Many nodes: 50 with `P2P_LONG=1`, otherwise 10; `P2P_NODES` sets another number. Also their idle traffic: in ten seconds after a short
+//! pause, or with `P2P_LONG=1` in a minute after a longer one.
 
 use std::time::{Duration, Instant};
 
@@ -8,17 +8,16 @@ use crate::node::{Node, until_linked};
 use crate::support::dice::is_long;
 use crate::support::wait_for;
 
-/// All have found all this soon after the last one serves.
+/// All nodes must have found all others this soon after the last one is ready.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Packets that a node sends in a second when nobody talks: presence, beacons, what mDNS still has to say,
+/// Packets per second of an idle node: presence, beacons, mDNS,
 const QUIET: f64 = 3.0;
-/// and so many more a minute for each other one, which is asked once a minute whether it is there: the question or the answer, and what
-/// acknowledges it.
+/// and additionally per minute for each other node, which is probed once a minute: the probe or the answer, and its acknowledgement.
 const QUIET_EACH: f64 = 2.0;
 
-/// Room for what each host knows of each other one: the kernel keeps it for all hosts of this machine together, and in the root
-/// namespace says how much. As it was when this is dropped.
+/// The kernel's limit on neighbour entries, which all hosts of this machine share, and which is set in the root namespace. Restored when
+/// dropped.
 struct Neighbours(Vec<(String, String)>);
 
 impl Neighbours {
@@ -59,7 +58,7 @@ fn many_nodes_all_find_each_other_and_are_quiet_when_nobody_talks() {
         "{count} nodes, after the last one served: all found all in {found:?}, all connected with all in {connected:?}, by {dials} dials"
     );
     assert!(dials * 2 < 3 * u64::from(count * (count - 1) / 2), "both sides dial each other");
-    // Other tests run at the same time: the best of three counts.
+    // Other tests run concurrently: the best of three counts.
     for _ in 0..2 {
         if connected > SOON {
             let last = nodes.last_mut().unwrap();
@@ -89,7 +88,7 @@ fn two_nodes_are_quiet_when_nobody_talks() {
     assert_idle_is_quiet(&network, &nodes);
 }
 
-/// How long it takes until each has found, and then is connected with, each.
+/// How long it takes until each node has found, and then is connected with, each other.
 fn until_all_met(nodes: &[Node]) -> (Duration, Duration) {
     let begun = Instant::now();
     let until = |what: &str| {
@@ -99,9 +98,9 @@ fn until_all_met(nodes: &[Node]) -> (Duration, Duration) {
     (until("found"), until("connected"))
 }
 
-/// Says what the first of them costs while nobody says anything.
+/// Prints what the first node costs while idle.
 fn assert_idle_is_quiet(network: &Network, nodes: &[Node]) {
-    // What is said at a start, mDNS' own probes above all, is not idle yet.
+    // The traffic of a start, mainly mDNS probes, is not idle traffic.
     std::thread::sleep(Duration::from_secs(if is_long() { 30 } else { 5 }));
     let pause = Duration::from_secs(if is_long() { 60 } else { 10 });
     let (before, cpu) = (network.sent(1), nodes[0].cpu_millis());

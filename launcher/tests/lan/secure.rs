@@ -1,4 +1,4 @@
-//! Two of our own nodes, and somebody in between.
+//! Two of our own nodes, and an attacker in between.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -11,13 +11,13 @@ use crate::network::Network;
 use crate::node::{Node, best_of_three, page, until_linked};
 use crate::support::{PATIENCE, wait_for};
 
-/// The events of a node's page, with when they came.
+/// The events of a node's page, with their times.
 fn events(node: &Node) -> Receiver<(Value, Instant)> {
     let mut stream = node.host.within(|| TcpStream::connect(page()).unwrap());
     stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let (sender, events) = channel();
     let mut lines = BufReader::new(stream).lines();
-    // The head is there once the node follows.
+    // The response head arrives once the node follows.
     assert!(lines.next().unwrap().unwrap().contains("200"));
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
@@ -95,7 +95,7 @@ fn fingerprints_prove_and_another_key_is_refused() {
     assert_eq!(trust("verified", me["link"].clone()), 204);
     assert_eq!(one.peer(&id).unwrap()["trust"], "verified");
 
-    // Somebody else takes the name, and the place where the first one was expected.
+    // An attacker takes the name, and the address at which the first node was expected.
     let expected = format!(r#"lan-peer.peers=["{}@10.77.0.1"]"#, id);
     let twin = Node::start(network.host(3), &["lan-peer.name=BERT", &expected]);
     let twin_id = twin.id();

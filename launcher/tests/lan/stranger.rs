@@ -1,4 +1,4 @@
-//! A node with a key that was made a moment ago, which keeps to no rule: it says what it is told to, as fast as it can.
+//! A node with a new key that follows no rules: it sends what it is told to, as fast as it can.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -24,12 +24,12 @@ use uuid::Uuid;
 
 use crate::network::Host;
 
-/// What an Ed25519 key's `SubjectPublicKeyInfo` begins with (RFC 8410).
+/// The prefix of an Ed25519 key's `SubjectPublicKeyInfo` (RFC 8410).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
-/// Nobody waits longer for an answer to a handshake.
+/// Time limit for an answer to a handshake.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A connection whose handshake is over.
+/// A connection after its handshake.
 pub struct Stranger {
     pub id: NodeId,
     stream: StreamOwned<ClientConnection, TcpStream>,
@@ -58,12 +58,12 @@ impl Stranger {
         Ok(Self { id: NodeId::from_bytes(public), stream: StreamOwned::new(connection, socket) })
     }
 
-    /// Says who it is.
+    /// Sends its identity.
     pub fn hello(&mut self, name: &str) -> io::Result<()> {
         self.say(&Frame::Hello { version: VERSION, name: name.to_owned(), port: 47600, stream: 7, first: 1 })
     }
 
-    /// Says a message, which is the `seq`th, as soon as the other side takes it.
+    /// Sends message `seq` as soon as the other side accepts it.
     pub fn message(&mut self, seq: u64, text: &str) -> io::Result<()> {
         let (id, sent) = (Uuid::now_v7(), Timestamp::now());
         self.say(&Frame::Message { seq, id, sent, body: Body::parse(text).unwrap() })
@@ -74,7 +74,7 @@ impl Stranger {
         self.stream.flush()
     }
 
-    /// Whether the other side has not hung up.
+    /// Whether the connection is still open.
     pub fn is_held(&mut self) -> bool {
         self.stream.sock.set_nonblocking(true).unwrap();
         let is_held = loop {
@@ -88,7 +88,7 @@ impl Stranger {
         is_held
     }
 
-    /// What ends the connection, though somebody waits in it.
+    /// Ends the connection, although a task waits in it.
     pub fn end(&self) -> impl FnOnce() + use<> {
         let stream = self.stream.sock.try_clone().unwrap();
         move || drop(stream.shutdown(Shutdown::Both))
@@ -112,7 +112,7 @@ fn config(pkcs8: &[u8], public: &[u8]) -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
-/// Takes every key.
+/// Accepts every key.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

@@ -1,5 +1,5 @@
-//! Strangers by the dozen, each with a key that was made a moment ago: what they may take, and that those whom people here know notice
-//! nothing of it. `P2P_LONG=1` fills what strangers may have where nothing is configured.
+//! Many strangers with new keys: the bounds on their resources, and that known peers are not affected. `P2P_LONG=1` fills the default
+//! bounds.
 
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
@@ -15,12 +15,12 @@ use crate::support::dice::is_long;
 use crate::support::{kill, wait_for};
 
 const HANDSHAKES: &str = include_str!("handshakes.py");
-/// Strangers that one address may have connected.
+/// The maximum number of connected strangers from one address.
 const PER_ADDRESS: u32 = 16;
-/// Messages that each side says to the other while the strangers send.
+/// Messages that each side sends to the other while the strangers send.
 const SAID: usize = 20;
 
-/// Keys that send as fast as they can until they are ended.
+/// Keys that send as fast as they can until they are stopped.
 struct Attack {
     ends: Vec<Box<dyn FnOnce()>>,
     senders: Vec<JoinHandle<()>>,
@@ -54,7 +54,7 @@ impl Attack {
     }
 }
 
-/// One that comes too often is refused for a moment.
+/// A stranger that connects too often is rejected for a moment.
 fn connect(host: &Host, from: &str) -> Stranger {
     wait_for("a stranger to be let in", || Stranger::connect(host, from, "10.77.0.1").ok())
 }
@@ -66,7 +66,7 @@ fn while_taken(stranger: &mut Stranger, text: &str) {
     }
 }
 
-/// The numbers with which the texts begin that the store has from a peer.
+/// The numbers at the beginning of the stored texts of a peer.
 fn kept(store: &Connection, peer: &NodeId) -> Vec<u64> {
     let sql = "SELECT body FROM messages WHERE peer = ?1 AND outgoing = 0 ORDER BY row";
     let mut statement = store.prepare(sql).unwrap();
@@ -112,7 +112,7 @@ fn strangers_that_fill_their_room_keep_nobody_out_whom_people_know() {
             "SELECT coalesce(sum(octet_length(body) + 512), 0) FROM messages WHERE peer = ?1",
             id,
         );
-        // Its oldest went, and only those.
+        // Its oldest messages were deleted, and no others.
         let had = number(&store, "SELECT in_seq FROM peers WHERE key = ?1", id);
         let lost_here = had - numbers.len() as u64;
         assert!(numbers.iter().copied().eq(lost_here + 1..=had), "{numbers:?} of {had}");
@@ -124,7 +124,7 @@ fn strangers_that_fill_their_room_keep_nobody_out_whom_people_know() {
     eprintln!("{total} bytes of {} strangers are kept, {dropped} messages were deleted", ids.len());
     assert!(total <= most && total > most / 2, "{total} bytes");
     assert_eq!(lost, dropped, "what was counted is what is gone");
-    // What the log says: nothing but that, and no more than is true.
+    // The log: nothing else, and no more than is true.
     assert!(!log.contains("neither stored nor acknowledged"), "{log}");
     let told: u64 = log
         .lines()
@@ -136,12 +136,12 @@ fn strangers_that_fill_their_room_keep_nobody_out_whom_people_know() {
     assert_eq!(count, 2 * said.len() as u64, "all that was said with whom people know is there");
 }
 
-/// What a query says of a peer.
+/// A query's answer about a peer.
 fn number(store: &Connection, sql: &str, peer: &NodeId) -> u64 {
     store.query_row(sql, [peer.to_string()], |row| row.get(0)).unwrap()
 }
 
-/// Both say the last of these to each other; how long until both have it.
+/// Both send the last of these to each other; returns how long until both have it.
 fn exchange(node: &Node, known: &Node, said: &[String]) -> Duration {
     let begun = Instant::now();
     let text = said.last().unwrap();

@@ -1,7 +1,6 @@
-//! No module of a crate uses another one that uses it: neither the other way round, nor by way of further ones.
+//! The modules of a crate have no cyclic dependencies, neither directly nor through others.
 //!
-//! Each file is a module. What a module uses are the paths that stand in its code, tests left out; a name that is re-exported counts for
-//! the module that defines it.
+//! Each file is a module. A module uses the paths in its code, without tests; a re-exported name counts for the module that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,7 +15,7 @@ type Graph = BTreeMap<Module, BTreeSet<Module>>;
 /// The code of a crate.
 struct Crate {
     modules: BTreeMap<Module, Source>,
-    /// What a module's name for something stands for.
+    /// The definition that a module's name refers to.
     exports: BTreeMap<(Module, String), Module>,
 }
 
@@ -80,7 +79,7 @@ impl Crate {
         paths
     }
 
-    /// The module in which something is defined.
+    /// The module in which a name is defined.
     fn module_of(&self, path: &[String]) -> Module {
         let mut path = path.to_vec();
         for _ in 0..8 {
@@ -123,7 +122,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Everything that a module uses, by way of others, too.
+/// Everything that a module uses, also through others.
 fn reach(graph: &Graph, from: &Module) -> BTreeSet<Module> {
     let (mut reached, mut open) = (BTreeSet::new(), vec![from]);
     while let Some(module) = open.pop() {
@@ -136,7 +135,7 @@ fn reach(graph: &Graph, from: &Module) -> BTreeSet<Module> {
     reached
 }
 
-/// The uses that lie on a circle.
+/// The uses that are part of a cycle.
 fn circular(graph: &Graph) -> BTreeSet<(Module, Module)> {
     let reached: BTreeMap<_, _> = graph.keys().map(|module| (module, reach(graph, module))).collect();
     let uses = graph.iter().flat_map(|(from, used)| used.iter().map(move |to| (from, to)));
@@ -165,7 +164,7 @@ fn no_module_uses_one_that_uses_it() {
     assert!(found.is_empty(), "a module uses another one that uses it, perhaps by way of others:{found}");
 }
 
-/// The rooms of the chat server, lowest first. What stands beside them is free to use and be used, without circles.
+/// The layers of the chat server, lowest first. Modules beside them may use and be used freely, without cycles.
 const ROOMS: [&[&str]; 4] = [&["dialect", "directory"], &["delivery"], &["access"], &["session"]];
 
 #[test]
@@ -185,7 +184,7 @@ fn a_room_of_the_chat_server_uses_only_those_below_it() {
     assert!(seen > 20, "{seen}");
 }
 
-/// A dialect is a variant of `Dialect` with a file of its own, named alike.
+/// A dialect is a variant of `Dialect` with a file of the same name.
 #[test]
 fn the_chat_servers_sessions_name_no_dialect() {
     let server = root().join("components/chat-server/src");

@@ -1,4 +1,5 @@
-//! Who may use whom, held against the manifests: `launcher → {components} → transport → protocol`, `kit` beside `protocol`.
+//! The allowed dependencies between crates, checked with the manifests: `launcher → {components} → transport → protocol`, `kit` beside
+//! `protocol`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod circles;
@@ -7,7 +8,7 @@ mod source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The layers, lowest first. A crate may use what lies in a lower layer, and nothing else of ours.
+/// The layers, lowest first. A crate may only use our crates of lower layers.
 const LAYERS: [(&str, &[&str]); 4] = [
     ("foundation", &["protocol", "kit"]),
     ("transport", &["transport"]),
@@ -20,7 +21,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// What a crate depends on.
+/// The dependencies of a crate.
 struct Manifest {
     /// To be built and run.
     ships: BTreeSet<String>,
@@ -68,7 +69,7 @@ fn every_crate_uses_lower_layers_only() {
         for used in manifest.ships.iter().filter(|used| crates.contains_key(*used)) {
             assert!(layer(used) < layer(name), "{name} must not use {used}");
         }
-        // A component may be tested against the real neighbour that it speaks to.
+        // A component's tests may use its real neighbour.
         for used in manifest.tests.iter().filter(|used| crates.contains_key(*used)) {
             assert!(layer(used) <= layer(name), "the tests of {name} must not use {used}");
         }
@@ -85,7 +86,7 @@ fn the_benchmark_speaks_to_the_others_through_sockets_only() {
     let ours: BTreeSet<String> = uses.filter(|name| crates.contains_key(name)).collect();
     assert_eq!(ours, BTreeSet::from(["protocol".to_owned()]));
     assert_eq!(manifest["package"]["publish"].as_bool(), Some(false));
-    // Nobody ships it either.
+    // It is not shipped either.
     for (name, manifest) in &crates {
         assert!(!manifest.ships.contains("bench") && !manifest.tests.contains("bench"), "{name}");
     }
@@ -102,7 +103,7 @@ fn the_supervisor_knows_no_component() {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        // Tests need names, and may take real ones.
+        // Tests need names, and may use real ones.
         let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
         if path.file_name().unwrap() == "tests.rs" {
             continue;

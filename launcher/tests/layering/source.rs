@@ -1,19 +1,19 @@
-//! Which paths a file of Rust names, tests left out. No parser of the language: words and signs are enough to find paths.
+//! The paths in a Rust file, without tests. Not a parser of the language: tokens are sufficient to find paths.
 
 use std::collections::BTreeSet;
 
-/// A path as it stands in a file, its segments from the left.
+/// A path in a file, as its segments from the left.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) path: Vec<String>,
-    /// What it is called from here on, if it is re-exported.
+    /// Its name from here on, if it is re-exported.
     pub(crate) exported: Option<String>,
 }
 
-/// The words and signs of a file, without comments, texts and tests.
+/// The tokens of a file, without comments, texts and tests.
 pub(crate) struct Source {
     tokens: Vec<String>,
-    /// Modules that are declared for tests alone.
+    /// Modules that are declared for tests only.
     pub(crate) tests: BTreeSet<String>,
 }
 
@@ -40,14 +40,14 @@ impl Source {
             if !is_start || self.token(at + 1) != "::" || matches!(before(1), "::" | "." | "$") {
                 continue;
             }
-            // `pub(in crate::a)` says who may use it, and uses nothing.
+            // `pub(in crate::a)` restricts visibility, and uses nothing.
             if before(1) == "in" && before(2) == "(" && before(3) == "pub" {
                 continue;
             }
             let is_exported = before(1) == "use" && matches!(before(2), "pub" | ")");
             let first = found.len();
             self.tree(at, &mut Vec::new(), is_exported, &mut found);
-            // Within `mod a { … }` what lies above is this file.
+            // Within `mod a { … }` `super` is this file.
             let inner = braces.iter().filter(|is_module| **is_module).count();
             for named in &mut found[first..] {
                 let above = named.path.iter().take(inner).take_while(|word| *word == "super").count();
@@ -60,7 +60,7 @@ impl Source {
         found
     }
 
-    /// Whether a word stands in it.
+    /// Whether it contains a word.
     pub(crate) fn says(&self, word: &str) -> bool {
         self.tokens.iter().any(|token| token == word)
     }
@@ -69,7 +69,7 @@ impl Source {
         self.tokens.get(at).map_or("", String::as_str)
     }
 
-    /// Reads `a::b::{c, d as e}`; returns the place behind it.
+    /// Parses `a::b::{c, d as e}`; returns the index after it.
     fn tree(&self, mut at: usize, path: &mut Vec<String>, exported: bool, found: &mut Vec<Named>) -> usize {
         let depth = path.len();
         while is_word(self.token(at)) || self.token(at) == "*" {
@@ -92,7 +92,7 @@ impl Source {
             let name = if is_renamed { self.token(at + 1) } else { path.last().map_or("", String::as_str) };
             let exported = exported.then(|| name.to_owned());
             at += if is_renamed { 2 } else { 0 };
-            // What is none of a path's must not hold up whoever reads a list.
+            // Skips tokens that are not part of a path, so that parsing a list ends.
             at += usize::from(path.len() == depth);
             found.push(Named { path: path.clone(), exported });
         }
@@ -161,7 +161,7 @@ fn literal(text: &str) -> Option<usize> {
     None
 }
 
-/// Leaves out every item with `#[cfg(test)]` or `#[cfg(all(test, …))]`, and names the modules among them.
+/// Removes every item with `#[cfg(test)]` or `#[cfg(all(test, …))]`, and collects the modules among them.
 fn without_tests(tokens: Vec<String>, tests: &mut BTreeSet<String>) -> Vec<String> {
     let (mut kept, mut at) = (Vec::new(), 0);
     while at < tokens.len() {
@@ -179,7 +179,7 @@ fn without_tests(tokens: Vec<String>, tests: &mut BTreeSet<String>) -> Vec<Strin
     kept
 }
 
-/// The place behind an item, a variant, an arm, or an attribute's brackets.
+/// The index after an item, a variant, an arm, or an attribute's brackets.
 fn end_of_item(tokens: &[String], mut at: usize) -> usize {
     // Further attributes belong to it.
     while at > 1 && tokens.get(at).is_some_and(|token| token == "#") {

@@ -1,4 +1,4 @@
-//! The users who are written to. Each is a native session beside the server, and hands what it is told to whoever said it.
+//! The recipients: each is a native session beside the server, which passes what it receives to the test of its sender.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -13,7 +13,7 @@ use crate::network::Host;
 use crate::pattern::{Line, RECEIVERS};
 use crate::support::PATIENCE;
 
-/// What a receiver was told.
+/// A received message.
 #[derive(Debug, Clone)]
 pub struct Heard {
     pub to: &'static str,
@@ -28,10 +28,10 @@ impl Heard {
     }
 }
 
-/// By sender. Bound: what one test says.
+/// By sender. Bound: the messages of one test.
 type Listeners = Arc<Mutex<HashMap<String, mpsc::UnboundedSender<Heard>>>>;
 
-/// The receivers, online.
+/// The recipients, online.
 pub struct Hall {
     listeners: Listeners,
     streams: Vec<TcpStream>,
@@ -45,7 +45,7 @@ impl Hall {
         Self { listeners, streams: streams.into() }
     }
 
-    /// What this sender will have said.
+    /// The messages of this sender.
     pub fn listen_to(&self, sender: &str) -> mpsc::UnboundedReceiver<Heard> {
         let (ours, theirs) = mpsc::unbounded_channel();
         self.listeners.lock().unwrap().insert(sender.to_owned(), ours);
@@ -79,7 +79,7 @@ fn receiver(host: &Host, chat: SocketAddr, name: &'static str, listeners: Listen
                 continue;
             };
             if let Some(listener) = listeners.lock().unwrap().get(sender) {
-                // Whoever said it may have given up.
+                // The sender's test may have given up.
                 let _ = listener.send(Heard { to: name, body: body.to_owned(), at });
             }
         }

@@ -1,6 +1,5 @@
-//! A link that is slow and loses packets: a TUN device at each end, each in a network namespace of its own, and between them a thread
-//! that hands packets over late or not at all. What TCP does about that is the kernel's own: Nagle's algorithm, delayed
-//! acknowledgements, retransmission.
+//! A slow and lossy link: a TUN device at each end, each in a network namespace, and between them a thread that delays or drops packets.
+//! TCP's behaviour is the kernel's own: Nagle's algorithm, delayed acknowledgements, retransmission.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -20,24 +19,24 @@ use crate::network::Host;
 use crate::support::dice::Dice;
 
 const TUN: &str = include_str!("tun.py");
-/// Packets on their way in one direction; what comes when there are so many is lost.
+/// Packets in flight in one direction; further ones are dropped.
 const QUEUE: usize = 65_536;
-/// Packets that are read from one end before the other has its turn.
+/// Packets read from one end before the other has its turn.
 const TURN: usize = 256;
 
-/// How bad a link is.
+/// The quality of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quality {
-    /// What it adds to a round trip, in milliseconds.
+    /// Added to the round trip, in milliseconds.
     pub delay: u64,
-    /// Of a hundred packets in each direction.
+    /// Lost packets per hundred in each direction.
     pub loss: u64,
 }
 
-/// A link at work; dropped, it carries nothing more.
+/// A running link; carries nothing after it is dropped.
 pub struct Link {
     pub quality: Quality,
-    /// Where clients at their end reach the server, which listens at this port.
+    /// The address at which clients at their end reach the server, which listens on this port.
     pub server: SocketAddr,
     pub clients: Host,
     stop: Option<UnixStream>,
@@ -45,7 +44,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Lays the link of this number between two hosts.
+    /// Creates the link with this index between two hosts.
     pub fn lay(number: u8, server: &Host, port: u16, clients: Host, quality: Quality, dice: Dice) -> Self {
         let ends = [end(server, number, 1), end(&clients, number, 2)];
         let (stop, stopped) = UnixStream::pair().unwrap();
@@ -100,7 +99,7 @@ fn take_descriptor(socket: &UnixStream) -> OwnedFd {
 /// The thread in the middle.
 struct Forwarder {
     ends: [File; 2],
-    /// What is on its way to each end, and when it is there. All are delayed alike, so the first is due first.
+    /// The packets in flight to each end, with their time of arrival. All have the same delay, so the first is due first.
     on_the_way: [VecDeque<(Instant, Vec<u8>)>; 2],
     one_way: Duration,
     loss: u64,
@@ -137,7 +136,7 @@ impl Forwarder {
         }
     }
 
-    /// Takes what was sent at one end; the dice say what is lost.
+    /// Reads the packets sent at one end, and drops random ones.
     fn take(&mut self, from: usize) {
         let mut buffer = [0; 2048];
         for _ in 0..TURN {
@@ -153,13 +152,13 @@ impl Forwarder {
         }
     }
 
-    /// Hands over what is there by now.
+    /// Delivers the packets that are due.
     fn hand_over(&mut self, to: usize) {
         let now = Instant::now();
         while self.on_the_way[to].front().is_some_and(|(at, _)| *at <= now)
             && let Some((_, packet)) = self.on_the_way[to].pop_front()
         {
-            // What an end does not take is lost, as on any link.
+            // Packets that an end does not take are lost, as on any link.
             let _ = self.ends[to].write(&packet);
         }
     }

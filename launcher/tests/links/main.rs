@@ -1,5 +1,5 @@
-//! Clients that end their lines, on links that are slow and lose packets: no line is cut. The links are emulated ([`link`]), which
-//! needs root, as CI has; else it says that nothing was tested.
+//! Clients that end their lines, on slow and lossy links: no line is split. The links are emulated ([`link`]), which needs root, as in CI;
+//! otherwise it reports that nothing was tested.
 #![allow(unreachable_pub, reason = "its modules are the test's own")]
 #![allow(
     clippy::unwrap_used,

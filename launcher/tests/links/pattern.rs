@@ -1,23 +1,23 @@
-//! How a client that ends its lines with a newline may write them: in which pieces, with which pauses, and what it waits for. Decides
-//! everything before anything is written.
+//! How a client that ends its lines with a newline may write them: in which pieces, with which pauses, and what it waits for. Everything is
+//! decided before anything is written.
 
 use crate::support::dice::Dice;
 
-/// Users that are there to be written to: what is cut from a line to `bob` may well be one to `b` or `ob`.
+/// Users who can be written to: a fragment of a line to `bob` may well be a line to `b` or `ob`.
 pub const RECEIVERS: [&str; 3] = ["bob", "b", "ob"];
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pattern {
-    /// One write a line.
+    /// One write per line.
     Whole,
-    /// The newline in a write of its own.
+    /// The newline in a separate write.
     NewlineApart,
-    /// Two writes a line, cut anywhere.
+    /// Two writes per line, split anywhere.
     TwoWrites,
-    /// Three writes a line.
+    /// Three writes per line.
     ThreeWrites,
-    /// Byte by byte, as a terminal sends what is typed.
+    /// Byte by byte, like typed keys in a terminal.
     Keys,
     /// All lines in one write.
     Pasted,
@@ -37,13 +37,13 @@ impl Pattern {
         Self::Scattered,
     ];
 
-    /// Whether each write is sent at once (`TCP_NODELAY`), or only when the one before it is acknowledged (RFC 896).
+    /// Whether each write is sent at once (`TCP_NODELAY`), or only when the previous one is acknowledged (RFC 896).
     pub fn is_nodelay(self) -> bool {
         matches!(self, Self::Keys | Self::Scattered)
     }
 }
 
-/// What a client says to somebody.
+/// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     pub to: &'static str,
@@ -51,7 +51,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// The line of this number, with something in it that is easily cut wrong.
+    /// The line with this number, with content that is easily split wrongly.
     pub fn treacherous(number: usize, dice: &mut Dice) -> Self {
         let to = RECEIVERS[dice.roll(3) as usize];
         let body = match dice.roll(8) {
@@ -70,7 +70,7 @@ impl Line {
     }
 }
 
-/// What comes before a write.
+/// The event that a write waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     Nothing,

@@ -1,4 +1,4 @@
-//! Programs that share no code with ours, on a link of 40 ms that loses three packets of a hundred.
+//! Programs that share no code with ours, on a link of 40 ms with 3 % loss.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ const JAVA: &str = include_str!("programs/Lines.java");
 const NODE: &str = include_str!("programs/lines.js");
 const PYTHON: &str = include_str!("programs/lines.py");
 const SHELL: &str = include_str!("programs/lines.sh");
-/// What each of them says to `bob`.
+/// The messages of each to `bob`.
 const LINES: usize = 20;
 
 /// A program, what it is run by, and how that takes it.
@@ -61,13 +61,13 @@ fn run(world: &World, host: &Host, (start, source): (&[&str], &str), server: &st
     let mut command = Command::new(start[0]);
     command.args(&start[1..]).args([address, port, name]).stdin(Stdio::piped());
     let mut child = host.within(|| command.stdout(Stdio::null()).spawn().unwrap());
-    // What reads no program there does not miss it.
+    // A system without the program skips it.
     let _ = child.stdin.take().unwrap().write_all(source.as_bytes());
     assert!(child.wait().unwrap().success(), "{name} failed");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let lines: Vec<Line> = (0..LINES).map(|n| Line { to: "bob", body: format!("{n} bob: hi") }).collect();
     let heard = runtime.block_on(hear(&mut listener, &lines));
-    // Nobody knows when they were written.
+    // The times of the writes are unknown.
     judge(&lines, &vec![Instant::now(); LINES], &heard)
 }
 

@@ -1,4 +1,4 @@
-//! One client, from its name to the end, and whether what it said is what was heard.
+//! One client from its name to the end, and whether its messages were received as sent.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,21 +12,21 @@ use crate::hall::{Hall, Heard};
 use crate::pattern::{Line, Pattern, RECEIVERS, Step, Wait, script};
 use crate::support::dice::Dice;
 
-/// Longer than TCP takes to get anything over a link of these tests.
+/// Longer than TCP takes to deliver anything over a link of these tests.
 const PATIENCE: Duration = Duration::from_secs(90);
 const PROMPT: &str = "Enter your username: ";
-/// A disk that is slow for a second says nothing of where a line ends: it was understood, and what was said is looked for.
+/// A disk that is slow for a second says nothing about the end of lines: the line was understood, and the message is searched.
 const NOT_CONFIRMED: &str = "Message not confirmed: the server's store does not answer. Please send the same line again; it will not come twice.\n";
 
-/// How it went.
+/// The result of a session.
 #[derive(Debug, Default)]
 pub struct Report {
     pub lines: usize,
-    /// Lines that were not heard as they were said, where they were.
+    /// Lines that were not received as sent.
     pub cut: usize,
-    /// What went wrong, for somebody who has to find out why.
+    /// What went wrong, for diagnosis.
     pub wrong: Vec<String>,
-    /// From the write of a newline until the line was heard.
+    /// From the write of a newline until the line was received.
     pub took: Vec<Duration>,
 }
 
@@ -39,7 +39,7 @@ impl Report {
         self.took.extend(other.took);
     }
 
-    /// The time within which so many of a hundred lines were heard.
+    /// The time within which this many of a hundred lines were received.
     pub fn percentile(&self, percent: usize) -> Duration {
         let mut took = self.took.clone();
         took.sort_unstable();
@@ -47,7 +47,7 @@ impl Report {
     }
 }
 
-/// Says these lines in this way, and reports what was heard.
+/// Sends these lines in this way, and reports what was received.
 pub async fn talk(
     server: SocketAddr,
     name: &str,
@@ -69,7 +69,7 @@ pub async fn talk(
     let mut report = judge(lines, &ended, &heard);
     let expected = greeting(&told);
     if told != expected {
-        // Who is told something was not understood.
+        // The client was told that something was not understood.
         report.cut = report.cut.max(1);
         report.wrong.push(format!("told {:?}", told.replace(&expected, "")));
     }
@@ -80,13 +80,13 @@ pub async fn talk(
     report
 }
 
-/// What the server says to somebody who says nothing wrong: this and the names of who is online.
+/// The server's output to a client without mistakes: this, and the names of the users online.
 fn greeting(told: &str) -> String {
     let online = told.split_once("online: ").and_then(|(_, rest)| rest.split_once('\n'));
     format!("{PROMPT}Connected! Users online: {}\n", online.map_or("", |(names, _)| names))
 }
 
-/// What is heard of these lines; where something else is heard, what comes within a while.
+/// What is received of these lines; if something else is received, what arrives within a while.
 pub async fn hear(listener: &mut UnboundedReceiver<Heard>, lines: &[Line]) -> Vec<Heard> {
     let (mut heard, mut patience) = (Vec::new(), PATIENCE);
     while heard.len() < lines.len()
@@ -100,7 +100,7 @@ pub async fn hear(listener: &mut UnboundedReceiver<Heard>, lines: &[Line]) -> Ve
     heard
 }
 
-/// Holds what was heard against what was said, receiver by receiver: the order among several is not fixed.
+/// Compares what was received with what was sent, per recipient: the order among several is not defined.
 pub fn judge(lines: &[Line], ended: &[Instant], heard: &[Heard]) -> Report {
     let mut report = Report { lines: lines.len(), ..Report::default() };
     for to in RECEIVERS {
@@ -158,9 +158,9 @@ impl Client {
         count > 0
     }
 
-    /// Sends no more; all that the server has said until it closed.
+    /// Sends no more; returns the server's output until it closed.
     async fn leave(mut self) -> String {
-        // A connection that is gone has said everything.
+        // A broken connection has no more output.
         let _ = self.stream.shutdown().await;
         while self.read().await {}
         self.told

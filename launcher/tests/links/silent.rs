@@ -11,7 +11,7 @@ use crate::support::PATIENCE;
 use crate::support::dice::{Dice, is_long, rounds};
 use crate::world::World;
 
-/// On the server's own machine an answer to what was sent without a newline comes within this time.
+/// On the server's own machine input without a newline is answered within this time.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(300);
 
 #[test]
@@ -33,7 +33,7 @@ fn clients_that_send_no_newline_are_answered_soon() {
         let [in_ms, p99_ms, worst_ms] = [median, p99, worst].map(|took| took.as_secs_f64() * 1000.0);
         eprintln!("{place:>12} {:>9} {in_ms:>9.1} {p99_ms:>9.1} {worst_ms:>9.1}", took.len());
         if place == "here" {
-            // A loaded machine may be late with a few.
+            // A busy machine may be late with a few.
             assert!(if is_long() { worst } else { median } < ANSWERED_WITHIN, "{took:?}");
         }
     }
@@ -48,7 +48,7 @@ fn messages_that_only_pauses_part_are_told_apart() {
     let mut stream = link.clients.within(|| TcpStream::connect(link.server).unwrap());
     let lines: Vec<Line> =
         ["one", "two", "three"].map(|body| Line { to: "bob", body: body.to_owned() }).into();
-    // It waits for no answer, and each time for less than the first message is waited for.
+    // It waits for no answer, and each time for less than the wait for the first message.
     for said in ["alice", "bob: one", "bob: two", "bob: three"] {
         stream.write_all(said.as_bytes()).unwrap();
         std::thread::sleep(Duration::from_millis(500));
@@ -59,7 +59,7 @@ fn messages_that_only_pauses_part_are_told_apart() {
     assert!(report.wrong.is_empty(), "{}", report.wrong.join("\n"));
 }
 
-/// How long the answers took: to the name, to the first message, to two more.
+/// The times of the answers: to the name, to the first message, to two more.
 fn talk(server: SocketAddr, name: &str) -> Vec<Duration> {
     let mut stream = TcpStream::connect(server).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -10,12 +10,12 @@ use crate::session::{Report, talk};
 use crate::support::dice::{Dice, is_long, rounds};
 use crate::world::World;
 
-/// Few a session: its first is the one that is cut most easily.
+/// Few per session: its first line is the one that is split most easily.
 const LINES: usize = 8;
-/// Sessions on one link at once.
+/// Concurrent sessions on one link.
 const AT_ONCE: usize = 96;
 
-/// A part of the table: links of these qualities at once, so many sessions of each pattern on each.
+/// A part of the table: links of these qualities, with this many sessions of each pattern on each.
 struct Batch {
     qualities: Vec<Quality>,
     sessions: usize,
@@ -82,7 +82,7 @@ fn on_all(links: &[Link], sessions: usize, dice: &mut Dice, hall: &Hall) -> Vec<
 }
 
 fn on_one(link: &Link, sessions: usize, mut dice: Dice, hall: &Hall) -> Report {
-    // All sockets are made by this thread, which is within the link's namespace.
+    // All sockets are created by this thread, which is in the link's namespace.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut report = Report::default();

@@ -1,4 +1,4 @@
-//! A launcher on a host of its own, whom its users reach over links.
+//! A launcher on a host of its own, which its users reach over links.
 
 use crate::hall::Hall;
 use crate::link::{Link, Quality};
@@ -8,7 +8,7 @@ use crate::support::{Home, Launcher};
 
 const PORT: u16 = 5000;
 
-/// A launcher at work, and receivers who are online.
+/// A running launcher, with recipients who are online.
 pub struct World {
     pub hall: Hall,
     _launcher: Launcher,
@@ -17,7 +17,7 @@ pub struct World {
 }
 
 impl World {
-    /// With so many hosts for clients, or none of it where we may not make them.
+    /// With this many hosts for clients; `None` where they cannot be created.
     pub fn start(clients: u32) -> Option<Self> {
         let network = Network::of(clients + 1)?;
         let server = network.host(1);
@@ -33,7 +33,7 @@ impl World {
         Some(Self { hall, _launcher: launcher, network, clients })
     }
 
-    /// The link of this number, counted from 0; the hosts are used in turns.
+    /// The link with this index; the hosts are used in turn.
     pub fn link(&self, number: u8, quality: Quality, dice: Dice) -> Link {
         let clients = self.network.host(2 + u32::from(number) % self.clients);
         Link::lay(number, &self.network.host(1), PORT, clients, quality, dice)

@@ -1,4 +1,4 @@
-//! A real launcher with talking processes, and what their logs hold.
+//! A real launcher with processes that write, and their logs.
 
 use std::fmt::Write;
 use std::io::{Read, Seek, SeekFrom};
@@ -12,14 +12,14 @@ use crate::talk::{BYTES, CHILD, PLACE, Talk};
 /// How long anything may take; the long forms take minutes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A running launcher; it is stopped in the end.
+/// A running launcher; stopped when dropped.
 pub(crate) struct House {
     home: Home,
     child: Child,
 }
 
 impl House {
-    /// A place whose own components are programs that do nothing.
+    /// A directory with components that do nothing.
     pub(crate) fn home() -> Home {
         let home = Home::new().argument("--no-web").argument("--no-thermometer").argument("--no-openai");
         let home = home.set("message-api.command=sleep 6000").set("chat-server.command=sleep 6000");
@@ -70,7 +70,7 @@ impl House {
         command
     }
 
-    /// Waits for something that nobody tells.
+    /// Polls for a condition.
     pub(crate) fn wait(&self, what: &str, is: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is() {
@@ -84,7 +84,7 @@ impl House {
         self.path(&format!("{name}.done")).exists()
     }
 
-    /// Ends the talk that has no end: how many lines and bytes it was.
+    /// Ends the endless writer, and returns its lines and bytes.
     pub(crate) fn end_the_beat(&self) -> (u64, u64) {
         std::fs::write(self.path("stop"), "").unwrap();
         self.wait("the beat to end", || self.path("said").exists());
@@ -95,7 +95,7 @@ impl House {
 
     /// The files of a component, in the order in which they were written.
     pub(crate) fn files(&self, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
-        // A file may be compressed between the look at the directory and the look at it.
+        // A file may be compressed between listing and opening.
         loop {
             let entries = std::fs::read_dir(self.logs()).unwrap().flatten().map(|entry| entry.path());
             let of =
@@ -112,13 +112,13 @@ impl House {
         }
     }
 
-    /// Lines and bytes that the component itself has in its log.
+    /// Lines and bytes of the component itself in its log.
     pub(crate) fn written(&self, name: &str) -> (u64, u64) {
         let files = self.files(name);
         files.iter().map(|(_, text)| theirs(text)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
-    /// What the launcher says that the log lacks.
+    /// What is missing in the log according to the launcher.
     pub(crate) fn dropped(&self, name: &str) -> (u64, u64) {
         let output = self.home.run(&["status", "--json"]);
         let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -137,7 +137,7 @@ impl House {
         bytes
     }
 
-    /// The most memory that the launcher has taken, in KiB. The code of an unoptimised one, which is as large again, is left out.
+    /// The maximum memory of the launcher in KiB. The code of an unoptimised one, which is as large again, is excluded.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let field = |name: &str| -> u64 {
@@ -148,7 +148,7 @@ impl House {
         field("VmHWM:") - code
     }
 
-    /// The processor time that the launcher has used, in seconds.
+    /// The CPU time of the launcher in seconds.
     pub(crate) fn cpu_time(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
@@ -185,7 +185,7 @@ pub(crate) fn theirs(text: &[u8]) -> (u64, u64) {
     })
 }
 
-/// A file's text, unless the file has gone.
+/// A file's text, if it exists.
 fn read(path: &Path) -> Option<Vec<u8>> {
     let bytes = std::fs::read(path).ok()?;
     if path.extension().is_none_or(|ending| ending != "gz") {
@@ -196,7 +196,7 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// A small file system that is unmounted in the end.
+/// A small file system, unmounted when dropped.
 pub(crate) struct TinyDisk(PathBuf);
 
 impl TinyDisk {

@@ -1,5 +1,5 @@
-//! The logs of a real launcher under floods of awkward lines, on a full disk, and with somebody who deletes, moves and cuts the
-//! files: what was written is there byte for byte, or counted.
+//! The logs of a real launcher under floods of difficult lines, on a full disk, and while files are deleted, moved and truncated:
+//! everything written is there byte for byte, or counted.
 //!
 //! `P2P_LONG=1` makes it five processes with 400 MB each, and a minute of deleting.
 #![allow(
@@ -21,7 +21,7 @@ use house::{House, TinyDisk};
 use support::dice::is_long;
 use talk::{BEGIN, END, HEADER, Talk};
 
-/// What the launcher may take, in KiB.
+/// The maximum memory of the launcher, in KiB.
 const MEMORY: u64 = 32 * 1024;
 
 #[test]
@@ -61,7 +61,7 @@ fn a_flood_of_awkward_lines_comes_out_byte_for_byte_in_little_memory() {
     let (aside, _) = house.files("talk-1").remove(0);
     house.stop();
     house.prove(0, &["talk-1: intact", "talk-5: intact", "launcher: intact"]);
-    // One byte of a file put aside, and one file that is gone.
+    // One byte of a rotated file, and one deleted file.
     let mut raw = std::fs::read(&aside).unwrap();
     let middle = raw.len() / 2;
     raw[middle] ^= 1;

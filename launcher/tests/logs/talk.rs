@@ -1,10 +1,10 @@
-//! What the processes say: every awkward kind of line, from a seed, so that it can be said again and compared.
+//! The output of the processes: every difficult kind of line, from a seed, so that it can be reproduced and compared.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the test harness prints before a role is played.
+/// The test harness prints this before a role begins.
 pub(crate) const HEADER: &[u8] = b"\nrunning 1 test\n";
 /// Comes before the talk.
 pub(crate) const BEGIN: &[u8] = b"=== begin ===\n";
@@ -12,12 +12,12 @@ pub(crate) const BEGIN: &[u8] = b"=== begin ===\n";
 /// Its last byte is no digit: one that may begin the service token waits for what follows it.
 pub(crate) const END: &[u8] = b"the end, and no line ending";
 
-/// The variables that tell a child what it is to say, and where it works.
+/// The variables that tell a child what to write, and where it works.
 pub(crate) const CHILD: &str = "P2P_TALK_CHILD";
 pub(crate) const BYTES: &str = "P2P_TALK_BYTES";
 pub(crate) const PLACE: &str = "P2P_TALK_PLACE";
 
-/// About so many bytes of talk. None at all is a beat: lines that are numbered, until a file `stop` appears.
+/// The approximate size of the output. 0 means numbered lines until a file `stop` exists.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Talk {
     pub(crate) child: u64,
@@ -82,7 +82,7 @@ fn role() {
     let place = PathBuf::from(std::env::var(PLACE).unwrap());
     // Not through std's buffer, which would write line by line.
     let mut out = std::fs::File::options().write(true).open("/dev/stdout").unwrap();
-    // What the test harness says of a test that takes a minute is not ours.
+    // The test harness's message about a slow test is not part of the output.
     rustix::stdio::dup2_stdout(std::fs::File::options().write(true).open("/dev/null").unwrap()).unwrap();
     if talk.bytes == 0 {
         beat(&mut out, &place);
@@ -99,7 +99,7 @@ fn flood(out: &mut impl Write, talk: Talk) {
     let mut ahead = Vec::new();
     talk.each(|line| {
         ahead.extend_from_slice(line);
-        // Pieces end anywhere.
+        // Chunks end anywhere.
         while ahead.len() > 100_000 {
             out.write_all(&ahead[..61_803]).unwrap();
             ahead.drain(..61_803);

@@ -11,7 +11,7 @@ mod watch;
 
 use support::Home;
 
-/// A home whose launcher runs what this file says, and of our own components only those that cannot be left out.
+/// A home whose launcher runs what this file configures, and only those built-in components that cannot be disabled.
 fn home(config: &str) -> Home {
     let home = Home::new().argument("--no-web").argument("--no-thermometer");
     let file = home.dir.path().join("operators.toml");

@@ -1,6 +1,6 @@
-//! The page in a real Chromium, used as people use it, on the real binary with everything it starts.
+//! The page in a real Chromium, on the real binary with everything it starts.
 //!
-//! Pictures of what was seen are kept in `target/artefacts/`.
+//! Screenshots are in `target/artefacts/`.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../support/mod.rs"]
@@ -110,7 +110,7 @@ async fn older_messages_are_loaded_while_one_scrolls_back() {
     let alice = driver.open(1280, 800).await;
     join(&launcher, &alice, "alice").await;
     open_conversation(&alice, "dave").await;
-    // Typed one by one this would take a minute; the form is what Enter submits, too.
+    // Typed key by key this would take a minute; Enter submits the form, too.
     alice
         .eval(
             "Array.from({ length: 130 }, (_, i) => { const c = document.querySelector('#composer'); c.value = `line ${i}`; \
@@ -224,7 +224,7 @@ async fn the_login_says_what_is_wrong() {
         other.shows(problem).await;
     }
     other.picture("login-error").await;
-    // The same person in a second tab of the same browser joins; a token says that it is them.
+    // The same user in a second tab of the same browser joins; a token proves the identity.
     alice.eval("sessionStorage.clear()").await;
     alice.reload().await;
     alice.until("document.querySelector('#name')?.value === 'alice'").await;

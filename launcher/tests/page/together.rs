@@ -1,4 +1,4 @@
-//! One chat of everybody: a plain TCP client, the page, the terminal client and a REST poster.
+//! A chat of all kinds of clients: a plain TCP client, the page, the terminal client and a REST client.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -45,7 +45,7 @@ impl Terminal {
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// The next message without the time before it.
+    /// The next message without its time.
     fn said(&self) -> String {
         let line = self.said.recv_timeout(PATIENCE).expect("a message");
         line.split_once(' ').unwrap_or_else(|| panic!("no time in {line:?}")).1.to_owned()
@@ -70,7 +70,7 @@ fn post_message(launcher: &Launcher, to: &str, text: &str) {
     assert_eq!(post(launcher.home.api, "/messages/", &body).body, r#"{"status":"stored"}"#);
 }
 
-/// A live line of the text dialect without its time: who, and what.
+/// A live line of the text dialect without its time: sender and text.
 fn live(client: &mut LineClient) -> (String, String) {
     let line = client.line();
     let (who, rest) = line.strip_prefix('[').unwrap().split_once("][").unwrap();
@@ -108,7 +108,7 @@ async fn everybody_hears_everybody(
     web.shows("from REST").await;
 }
 
-/// To somebody away: one message from each kind of client, and one more from the first, in this order.
+/// To an offline user: one message from each kind of client, and one more from the first, in this order.
 async fn say_to_the_absent(
     launcher: &Launcher,
     to: &str,
@@ -162,7 +162,7 @@ async fn a_page_user_gets_what_was_kept(launcher: &Launcher, driver: &Driver, wh
         page.until(&format!("{badge} === '{unseen}'")).await;
     }
     page.click("[data-key='liner']").await;
-    // The list of conversations shows the last one, too, before the conversation is there.
+    // The list of conversations shows the last message, too, before the conversation is open.
     let shown = "[...document.querySelectorAll('.body')].map((body) => body.firstChild.textContent)";
     page.until(&format!(r#"JSON.stringify({shown}) === '["first","fifth"]'"#)).await;
 }

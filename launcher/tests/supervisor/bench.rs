@@ -1,4 +1,4 @@
-//! A supervisor in a directory of its own, and how one waits for what it does.
+//! A supervisor in a directory of its own, with functions that wait for its progress.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// How long anything may take. Far more than it does, for slow machines.
+/// A generous time limit, for slow machines.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A plan in a data directory.
@@ -36,12 +36,12 @@ pub(crate) fn plan(data: &Path, components: Vec<ComponentSpec>) -> Plan {
     }
 }
 
-/// A data directory for one launcher, after what an earlier one left behind has ended.
+/// A data directory for one launcher, after processes of an earlier one have ended.
 pub(crate) async fn claim(data: &Path) -> Result<Claim, Failure> {
     DataLock::take(data)?.claim().await
 }
 
-/// Runs a test as the launcher runs: one thread.
+/// Runs a test like the launcher: on one thread.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, future)
@@ -60,7 +60,7 @@ impl Bench {
         Self::with(|data| (plan(data, components), Hooks::default())).await
     }
 
-    /// With whatever plan and hooks; the channel of progress is the bench's own.
+    /// With any plan and hooks; the progress channel is the bench's own.
     pub(crate) async fn with(make: impl FnOnce(&Path) -> (Plan, Hooks)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (plan, mut hooks) = make(dir.path());
@@ -69,14 +69,14 @@ impl Bench {
         let (signals, signalled) = mpsc::channel(8);
         let claim = claim(dir.path()).await.unwrap();
         let running = tokio::task::spawn_local(supervise_until(plan, claim, hooks, signalled));
-        // From now on it can be asked.
+        // From now on it answers requests.
         while !dir.path().join("run/control.sock").exists() {
             tokio::task::yield_now().await;
         }
         Self { dir, signals, progress, running }
     }
 
-    /// Waits until everything is up, or cannot come up.
+    /// Waits until everything is ready, or cannot become ready.
     pub(crate) async fn settled(&mut self) -> Snapshot {
         loop {
             if let Progress::Settled(snapshot) = self.progress().await {
@@ -85,7 +85,7 @@ impl Bench {
         }
     }
 
-    /// The next thing that is told.
+    /// The next progress message.
     pub(crate) async fn progress(&mut self) -> Progress {
         let next = tokio::time::timeout(PATIENCE, self.progress.recv()).await;
         next.expect("nothing happens").expect("the supervisor has ended")
@@ -106,7 +106,7 @@ impl Bench {
         self.snapshot().await.component(name).unwrap_or_else(|| panic!("there is no {name}")).clone()
     }
 
-    /// Waits until a component is as it should be.
+    /// Waits until a component is in the expected state.
     pub(crate) async fn until(&self, name: &str, is: impl Fn(&ComponentStatus) -> bool) -> ComponentStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -127,7 +127,7 @@ impl Bench {
         self.signals.try_send(()).unwrap();
     }
 
-    /// Waits for the end, and gives what was told until then.
+    /// Waits for the end, and returns the progress until then.
     pub(crate) async fn ended(mut self) -> (Outcome, Vec<Progress>, tempfile::TempDir) {
         let outcome = tokio::time::timeout(PATIENCE, self.running).await.expect("it does not end");
         let mut told = Vec::new();
@@ -160,7 +160,7 @@ pub(crate) fn log(data: &Path, name: &str) -> String {
     std::fs::read_to_string(data.join(format!("logs/{name}.log"))).unwrap_or_default()
 }
 
-/// Waits for something that nobody tells.
+/// Polls for a condition.
 pub(crate) async fn wait_for(is: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is() {

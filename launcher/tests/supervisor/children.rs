@@ -11,15 +11,15 @@ use launcher::supervisor::{
 
 use crate::bench::{block_on, claim, plan};
 
-/// Says to this binary, started as a child, which role it plays.
+/// Tells this binary, started as a child, which role to play.
 const ROLE: &str = "P2P_TEST_ROLE";
 
-/// A component that runs a shell script and is taken to serve at once.
+/// A component that runs a shell script and is ready at once.
 pub(crate) fn script(name: &str, script: &str) -> ComponentSpec {
     component(name, "/bin/sh".into(), &["-c", script], &[], Readiness::Spawned)
 }
 
-/// A component that runs a shell script and is done.
+/// A one-shot that runs a shell script.
 pub(crate) fn oneshot(name: &str, text: &str) -> ComponentSpec {
     let mut spec = script(name, text);
     spec.kind = ComponentKind::Oneshot;
@@ -27,22 +27,22 @@ pub(crate) fn oneshot(name: &str, text: &str) -> ComponentSpec {
     spec
 }
 
-/// A component that says that it is ready, and runs until it is told to end.
+/// A component that reports readiness, and runs until it is asked to end.
 pub(crate) fn server(name: &str, needs: &[&str]) -> ComponentSpec {
     in_role(name, "serve", needs)
 }
 
-/// A component that never says that it is ready.
+/// A component that never reports readiness.
 pub(crate) fn mute(name: &str) -> ComponentSpec {
     in_role(name, "mute", &[])
 }
 
-/// A component that says that it is ready, and then what it does, again and again, and does not mind TERM.
+/// A component that reports readiness and repeatedly its status, and ignores TERM.
 pub(crate) fn chatter(name: &str) -> ComponentSpec {
     in_role(name, "chatter", &[])
 }
 
-/// A component that says that it is ready, and gives signs of life.
+/// A component that reports readiness, and feeds the watchdog.
 pub(crate) fn pinging(name: &str) -> ComponentSpec {
     in_role(name, "ping", &[])
 }
@@ -103,8 +103,8 @@ pub(crate) fn launcher(data: &std::path::Path) -> std::process::Command {
     command
 }
 
-/// What the launcher that is killed supervises: one child that minds its lifeline, and one whose descendant minds nothing,
-/// neither TERM nor its group nor its pipes.
+/// What the killed launcher supervises: a child that heeds its lifeline, and one whose descendant ignores everything: TERM, its group and
+/// its pipes.
 fn doomed() -> Vec<ComponentSpec> {
     let stubborn = "trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' </dev/null >/dev/null 2>&1 & cat";
     vec![server("good", &[]), script("bad", stubborn)]

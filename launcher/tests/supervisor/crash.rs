@@ -1,4 +1,4 @@
-//! What follows when a child ends on its own.
+//! Children that end by themselves.
 
 use std::time::{Duration, Instant};
 
@@ -99,7 +99,7 @@ fn a_hundred_crashes_leave_no_file_open_and_no_zombie() {
         let web = bench.until_state("web", State::Failed).await;
         assert_eq!(web.restarts, 100);
         assert_eq!(bench.component("calm").await.pid, before.pid);
-        // The pipe of the last one, and the connections of the questions, are closed a moment later.
+        // The pipe of the last one, and the connections of the requests, are closed a moment later.
         let few = open_files();
         wait_for(|| open_files() <= few).await;
         bench.ask(Request::Start { component: "web".to_owned() }).await;

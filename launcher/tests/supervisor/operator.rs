@@ -1,4 +1,4 @@
-//! What the operator asks through the control socket.
+//! The operator's requests over the control socket.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -75,7 +75,7 @@ fn nonsense_and_silence_harm_nobody() {
         assert_eq!(answers.lines().filter(|line| line.contains("malformed request")).count(), 2, "{answers}");
 
         let mut endless = UnixStream::connect(&path).await.unwrap();
-        // The server hangs up after its limit, so not all of it can be written.
+        // The server disconnects at its limit, so not all of it can be written.
         let _ = endless.write_all(&vec![b'x'; 1 << 20]).await;
         let mut nothing = Vec::new();
         let _ = endless.read_to_end(&mut nothing).await;

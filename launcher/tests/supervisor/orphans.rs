@@ -1,4 +1,4 @@
-//! A launcher that is killed leaves nothing that the next one does not end.
+//! The next launcher ends everything that a killed one has left.
 
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ impl Drop for Launcher {
     }
 }
 
-/// The processes that carry the mark of a run.
+/// The processes with the mark of a run.
 fn marked(snapshot: &Snapshot) -> Vec<String> {
     let mark = format!("{RUN}={}/", snapshot.run_id);
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
@@ -53,7 +53,7 @@ fn the_next_start_ends_what_a_killed_launcher_left_and_just_works() {
             || Launcher(launcher(dir.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         let mut first = start();
         let snapshot = healthy(dir.path()).await;
-        // The two children, `cat`, and the one that escaped, with its `sleep`.
+        // The two children, `cat`, and the escaped process, with its `sleep`.
         wait_for(|| marked(&snapshot).len() >= 5).await;
 
         let failure = claim(dir.path()).await.unwrap_err();
@@ -67,7 +67,7 @@ fn the_next_start_ends_what_a_killed_launcher_left_and_just_works() {
         assert_ne!(next.run_id, snapshot.run_id);
         assert_eq!(marked(&snapshot), Vec::<String>::new());
 
-        // And the second one's, for the sake of whoever runs the tests.
+        // And the second one's, so that the test leaves nothing.
         drop(second);
         claim(dir.path()).await.unwrap();
         assert_eq!(marked(&next), Vec::<String>::new());

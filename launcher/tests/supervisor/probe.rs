@@ -1,4 +1,4 @@
-//! What probes and signs of life lead to.
+//! Probes and watchdogs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use launcher::supervisor::control::{Request, Response};
 use launcher::supervisor::status::{ComponentStatus, State};
-use launcher::supervisor::{Answered, Ask, Asking, Call, ComponentSpec, Hooks, ProbeSpec, Readiness};
+use launcher::supervisor::{
+    Call, ComponentSpec, Hooks, PendingProbe, ProbeMethod, ProbeResult, ProbeSpec, Readiness,
+};
 
 use crate::bench::{Bench, block_on, is_alive, plan};
 use crate::children::{mute, pinging, script, server};
 
-/// A probe that is asked often.
-fn probe(ask: Ask) -> ProbeSpec {
+/// A frequent probe.
+fn probe(ask: ProbeMethod) -> ProbeSpec {
     ProbeSpec {
         ask,
         period: Duration::from_millis(20),
@@ -24,18 +26,18 @@ fn probe(ask: Ask) -> ProbeSpec {
     }
 }
 
-/// Well as long as a file is there.
+/// Succeeds while a file exists.
 fn by_file(path: &Path) -> ProbeSpec {
-    probe(Ask::Exec(vec!["test".into(), "-e".into(), path.into()]))
+    probe(ProbeMethod::Exec(vec!["test".into(), "-e".into(), path.into()]))
 }
 
-/// Asked in our own process.
-fn by_call(ask: impl Fn() -> Answered + Send + Sync + 'static) -> ProbeSpec {
-    let ask = move |_| -> Asking {
+/// A probe in our own process.
+fn by_call(ask: impl Fn() -> ProbeResult + Send + Sync + 'static) -> ProbeSpec {
+    let ask = move |_| -> PendingProbe {
         let answer = ask();
         Box::pin(std::future::ready(answer))
     };
-    probe(Ask::Call(Call { name: "test".to_owned(), ask: Arc::new(ask) }))
+    probe(ProbeMethod::Call(Call { name: "test".to_owned(), ask: Arc::new(ask) }))
 }
 
 fn running(name: &str) -> ComponentSpec {
@@ -139,7 +141,7 @@ fn a_line_of_the_log_says_that_it_serves() {
             go.display()
         );
         let mut web = script("web", &text);
-        web.readiness = Readiness::Probe(probe(Ask::Log("serving on".to_owned())));
+        web.readiness = Readiness::Probe(probe(ProbeMethod::Log("serving on".to_owned())));
         let mut bench = Bench::start(vec![web]).await;
         bench.logged("web", "up").await;
         assert_eq!(bench.component("web").await.state, State::Starting);
@@ -209,7 +211,7 @@ fn a_change_of_policy_restarts_nothing_and_holds_at_once() {
             }
             other => panic!("{other:?}"),
         }
-        // The probe is asked from now on, and says no.
+        // The probe begins now, and fails.
         let web = bench.until_state("web", State::Unready).await;
         assert!(!web.required);
         std::fs::write(&flag, "").unwrap();

@@ -1,4 +1,4 @@
-//! Starting, readiness, dependencies, and what a child is born with.
+//! Start, readiness, dependencies, and the environment of a child.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ fn who_is_not_ready_in_time_is_ended_and_its_dependents_wait() {
         let settled = bench.settled().await;
         let api = settled.component("api").unwrap();
         assert_eq!((api.state, api.restarts), (State::Failed, 1));
-        // Its last words follow.
+        // Its last lines follow.
         assert!(api.last_error.as_ref().unwrap().starts_with("was not ready within 50ms"), "{api:?}");
         let chat = settled.component("chat").unwrap();
         assert_eq!((chat.state, chat.reason.as_deref()), (State::Waiting, Some("waits for api (failed)")));
@@ -115,7 +115,7 @@ fn who_needs_a_one_shot_starts_when_that_has_finished_and_not_when_it_has_failed
         let snapshot = bench.snapshot().await;
         assert_eq!(snapshot.component("migrate").unwrap().state, State::Finished);
         assert!(snapshot.is_healthy());
-        // A server that needs it and is restarted does not wait for another run of it.
+        // A restarted service that needs the one-shot does not wait for another run of it.
         bench.ask(Request::Restart { component: "api".to_owned() }).await;
         let pid = snapshot.component("api").unwrap().pid;
         bench.until("api", |api| api.state == State::Ready && api.pid != pid).await;
@@ -170,7 +170,7 @@ fn a_child_has_its_mark_its_group_its_lifeline_and_no_file_of_ours_but_the_lock(
             log.lines().find_map(|l| l.strip_prefix("pids ")).unwrap().split_whitespace().collect();
         assert_eq!(pids[0], pids[1], "a group of its own");
         let files: Vec<&str> = log.lines().filter_map(|line| line.strip_prefix("fd ")).collect();
-        // Where all tests run in one process, a child may catch the locks of other tests' supervisors, too.
+        // If all tests run in one process, a child may inherit the locks of other tests' supervisors, too.
         let lock = bench.dir.path().join("run/children.lock");
         let of_others = |file: &str| file.contains("/run/children.lock") && Path::new(file) != lock;
         let of_ours = |file: &&&str| !inherited.contains(&(**file).to_owned()) && !of_others(file);
@@ -182,7 +182,7 @@ fn a_child_has_its_mark_its_group_its_lifeline_and_no_file_of_ours_but_the_lock(
     });
 }
 
-/// What whoever started this test gives to every process below it; not ours to answer for.
+/// Inherited from whoever started this test; not our responsibility.
 fn inherited() -> Vec<String> {
     let is_inherited = |fd: &String| {
         let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();

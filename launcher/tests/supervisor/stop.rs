@@ -1,4 +1,4 @@
-//! The end of everything, and who has to be made to end.
+//! Stopping everything, including processes that must be killed.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::bench::{Bench, block_on, is_alive, is_group_alive, kill, log};
 use crate::children::{chatter, script, server};
 
-/// A script that says when its traps are set; nothing is sent to it before.
+/// A script that reports when its traps are set; nothing is sent to it before.
 async fn running(components: Vec<ComponentSpec>) -> Bench {
     let names: Vec<String> = components.iter().map(|component| component.name.clone()).collect();
     let mut bench = Bench::start(components).await;
@@ -80,7 +80,7 @@ fn a_leader_that_ends_at_once_leaves_nobody_behind() {
     });
 }
 
-/// A server that needs a while to end, and says when it has.
+/// A server that needs a while to end, and reports when it has.
 const DRAINS: &str = "trap 'i=0; while [ $i -lt 20 ]; do sleep 0.05; i=$((i+1)); done; echo drained; exit 0' TERM; echo up; while :; do sleep 0.05; done";
 
 #[test]

@@ -1,13 +1,13 @@
-//! Random choices that can be repeated: `P2P_SEED` gives the seed, which a test prints when it fails.
+//! Reproducible random choices: `P2P_SEED` is the seed, which a test prints when it fails.
 
 use std::time::Duration;
 
-/// Even draws from a seed (xorshift64*, Vigna 2016).
+/// Uniform random numbers from a seed (xorshift64*, Vigna 2016).
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// From `P2P_SEED`, or from the clock; also gives the seed.
+    /// From `P2P_SEED`, or from the clock; also returns the seed.
     pub fn cast() -> (Self, u64) {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let given = std::env::var("P2P_SEED").ok().map(|seed| seed.parse().expect("P2P_SEED is a number"));
@@ -15,12 +15,12 @@ impl Dice {
         (Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1), seed)
     }
 
-    /// Dice of their own for a part of the test, so that what it draws depends on no other part.
+    /// A generator for a part of the test, independent of the other parts.
     pub fn split(&mut self) -> Self {
         Self((self.roll(1 << 31) << 32 | self.roll(1 << 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// One of so many numbers, from 0.
+    /// A number below this, from 0.
     pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -34,12 +34,12 @@ impl Dice {
     }
 }
 
-/// Whether the long forms of the tests are asked for.
+/// Whether the long forms of the tests are enabled.
 pub fn is_long() -> bool {
     std::env::var_os("P2P_LONG").is_some()
 }
 
-/// How many rounds a test makes: few, with `P2P_LONG` many, or as many as `P2P_ROUNDS` says.
+/// The number of rounds: few, with `P2P_LONG` many, or as set in `P2P_ROUNDS`.
 pub fn rounds(short: usize, long: usize) -> usize {
     let asked =
         std::env::var("P2P_ROUNDS").ok().map(|rounds| rounds.parse().expect("P2P_ROUNDS is a number"));

@@ -1,4 +1,4 @@
-//! One HTTP request at a time. HTTP/1.0, so that an answer is what comes until the connection closes.
+//! A single HTTP request. HTTP/1.0, so that an answer ends when the connection closes.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -30,7 +30,7 @@ pub fn request(
     try_request(address, method, path, headers, body).unwrap()
 }
 
-/// As [`request`], where the server may break the connection off.
+/// Like [`request`], for a server that may disconnect.
 pub fn try_request(
     address: SocketAddr,
     method: &str,

@@ -1,4 +1,4 @@
-//! A plain TCP client: what `nc` does, told byte by byte.
+//! A plain TCP client like `nc`, with assertions to the byte.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -22,7 +22,7 @@ impl LineClient {
         client
     }
 
-    /// Logs in and returns the line that greets.
+    /// Logs in and returns the greeting line.
     pub fn login(address: SocketAddr, name: &str) -> (Self, String) {
         let mut client = Self::connect(address);
         client.send(&format!("{name}\n"));
@@ -31,7 +31,7 @@ impl LineClient {
         (client, greeting)
     }
 
-    /// Where the server sees it.
+    /// Its address as the server sees it.
     pub fn address(&self) -> SocketAddr {
         self.stream.local_addr().unwrap()
     }
@@ -44,7 +44,7 @@ impl LineClient {
         self.stream.write_all(bytes)
     }
 
-    /// Waits for exactly these bytes, which may come without a line end.
+    /// Waits for exactly these bytes, with or without a newline.
     pub fn expect(&mut self, text: &str) {
         while self.received.len() < text.len() {
             assert!(self.read(PATIENCE), "the connection ended; wanted {text:?}, got {:?}", self.received);
@@ -53,7 +53,7 @@ impl LineClient {
         self.received.drain(..text.len());
     }
 
-    /// Waits for these bytes, whatever comes before them.
+    /// Waits for these bytes, skipping everything before them.
     pub fn until(&mut self, text: &str) {
         while !self.received.contains(text) {
             assert!(self.read(PATIENCE), "the connection ended; wanted {text:?}, got {:?}", self.received);
@@ -72,7 +72,7 @@ impl LineClient {
         }
     }
 
-    /// The next line, if one comes at once.
+    /// The next line, if one arrives at once.
     pub fn line_soon(&mut self) -> Option<String> {
         self.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         let mut buffer = [0; 4096];
@@ -83,13 +83,13 @@ impl LineClient {
         self.received.contains('\n').then(|| self.line())
     }
 
-    /// All that comes until the server closes.
+    /// Everything until the server closes.
     pub fn rest(&mut self) -> String {
         while self.read(PATIENCE) {}
         std::mem::take(&mut self.received)
     }
 
-    /// Whether nothing has come that was not read: a round trip to the thermometer comes first, so anything sent before is here.
+    /// Whether there is no unread input: after a round trip to the thermometer, so that earlier output would have arrived.
     pub fn has_nothing_more(&mut self) -> bool {
         self.send("no colon, so answered at once\n");
         self.line() == "Invalid format. Use: TO_USERNAME: MESSAGE\n" && self.received.is_empty()

@@ -25,10 +25,10 @@ use launcher::supervisor::Snapshot;
 use launcher::supervisor::control::{Request, Response, request};
 use serde_json::Value;
 
-/// Longer than anything takes on a loaded machine; a test that fails by it says what it waited for.
+/// Longer than anything takes on a busy machine; a test that times out reports what it waited for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Asks `probe` again until it answers or [`PATIENCE`] is over.
+/// Polls `probe` until it returns a value or [`PATIENCE`] is over.
 pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -40,7 +40,7 @@ pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A loopback address that only this process uses: tests that run at the same time must not be given each other's ports.
+/// A loopback address of this process: concurrent tests must not be given each other's ports.
 pub fn own_ip() -> std::net::Ipv4Addr {
     let [_, a, b, c] = std::process::id().to_be_bytes();
     [127, 64 | (a & 0x3f), b, c].into()
@@ -51,13 +51,13 @@ pub fn free_address() -> SocketAddr {
     free_addresses::<1>()[0]
 }
 
-/// Different ones: a port that was let go may be given out again at once, so all are held until all are known.
+/// Different addresses: a released port may be assigned again at once, so all are held until all are known.
 pub fn free_addresses<const N: usize>() -> [SocketAddr; N] {
     let held: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind((own_ip(), 0)).unwrap());
     held.each_ref().map(|socket| socket.local_addr().unwrap())
 }
 
-/// Where a launcher of a test works and what it is told.
+/// The directory and arguments of a launcher of a test.
 pub struct Home {
     pub dir: tempfile::TempDir,
     pub api: SocketAddr,
@@ -70,12 +70,12 @@ pub struct Home {
 }
 
 impl Home {
-    /// Free ports, an empty directory, nothing left out.
+    /// Free ports, an empty directory, all components enabled.
     pub fn new() -> Self {
         Self::on_members(1)
     }
 
-    /// As [`Home::new`]; where that is on MongoDB, on a replica set of so many members.
+    /// Like [`Home::new`]; with MongoDB, on a replica set of this many members.
     pub fn on_members(count: usize) -> Self {
         let wanted = std::env::var("P2P_TEST_STORE").as_deref() == Ok("mongodb");
         let mongo = wanted.then(|| mongo::Mongo::start_members(count));
@@ -92,37 +92,37 @@ impl Home {
         }
     }
 
-    /// One more argument of the command line.
+    /// Adds an argument to the command line.
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
         self
     }
 
-    /// One more setting.
+    /// Adds a setting.
     #[must_use]
     pub fn set(self, setting: &str) -> Self {
         self.argument("--set").argument(setting)
     }
 
-    /// One more variable of the environment.
+    /// Adds a variable to the environment.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Whether messages are kept in MongoDB; tests of SQLite's file have nothing to look at then.
+    /// Whether the store is MongoDB; tests of SQLite's file are then skipped.
     pub fn is_on_mongodb(&self) -> bool {
         self.mongo.is_some()
     }
 
-    /// Kills the primary of the replica set, where there is one, and starts it again.
+    /// Kills the primary of the replica set, if there is one, and restarts it.
     pub fn kill_store_primary(&mut self) {
         self.mongo.iter_mut().for_each(mongo::Mongo::kill_primary);
     }
 
-    /// Kills the database, where there is one.
+    /// Kills the database server, if there is one.
     pub fn kill_store(&mut self) {
         self.mongo.iter_mut().for_each(mongo::Mongo::kill_all);
     }
@@ -135,7 +135,7 @@ impl Home {
         self.dir.path().join("logs")
     }
 
-    /// The launcher with our directories and ports, and nothing of this machine's own settings.
+    /// The launcher with our directories and ports, and without this machine's own settings.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_launcher"));
         command.current_dir(self.dir.path());
@@ -169,7 +169,7 @@ impl Home {
         Launcher { child: None, home: self }
     }
 
-    /// Starts everything, also where not everything can become ready.
+    /// Starts everything, even if some components cannot become ready.
     pub fn start(self) -> Launcher {
         Launcher { child: Some(self.spawn()), home: self }
     }
@@ -188,7 +188,7 @@ impl Home {
     }
 }
 
-/// A running launcher; dropped, it is stopped with all its children.
+/// A running launcher; stopped with all its children when dropped.
 pub struct Launcher {
     pub home: Home,
     child: Option<Child>,
@@ -199,12 +199,12 @@ impl Launcher {
         self.child.as_ref().unwrap().id()
     }
 
-    /// What the launcher itself has printed.
+    /// The output of the launcher itself.
     pub fn printed(&self) -> String {
         std::fs::read_to_string(self.home.dir.path().join("launcher.out")).unwrap_or_default()
     }
 
-    /// `launcher status --json`, where one answers.
+    /// `launcher status --json`, if a launcher answers.
     pub fn status(&self) -> Option<Value> {
         let output = self.home.run(&["status", "--json"]);
         serde_json::from_slice(&output.stdout).ok()
@@ -238,7 +238,7 @@ impl Launcher {
         })
     }
 
-    /// Ends one component as a crash would, and returns how long it took until its successor was ready.
+    /// Kills a component, and returns how long it took until it was ready again.
     pub fn kill_component(&mut self, name: &str) -> Duration {
         let before = self.component_pid(name).unwrap();
         let started = Instant::now();
@@ -250,25 +250,25 @@ impl Launcher {
         started.elapsed()
     }
 
-    /// Ends the launcher with a signal, and returns how it ended.
+    /// Ends the launcher with a signal, and returns its exit status.
     pub fn end(&mut self, signal: &str) -> std::process::ExitStatus {
         let mut child = self.child.take().unwrap();
         kill(child.id(), signal);
         child.wait().unwrap()
     }
 
-    /// Starts it in the same place.
+    /// Restarts it in the same directory.
     pub fn start_again(&mut self) {
         self.child = Some(self.home.spawn());
     }
 
-    /// Starts it in the same place and waits until it is ready.
+    /// Restarts it in the same directory and waits until it is ready.
     pub fn up_again(&mut self) {
         self.start_again();
         self.wait_until_healthy();
     }
 
-    /// How everything is, without a process of its own to ask with.
+    /// The state, without starting a process to ask for it.
     pub fn snapshot(&self) -> Snapshot {
         wait_for("the launcher's answer", || self.try_snapshot())
     }
@@ -282,7 +282,7 @@ impl Launcher {
         }
     }
 
-    /// The processes of this launcher's components that are alive, by the data directory in their environment or arguments.
+    /// The running processes of this launcher's components, identified by the data directory in their environment or arguments.
     pub fn survivors(&self) -> Vec<u32> {
         let data = self.home.data();
         let processes = std::fs::read_dir("/proc").unwrap().flatten();

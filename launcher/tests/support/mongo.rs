@@ -8,7 +8,7 @@ use mongodb::bson::{Document, doc};
 
 use super::{free_address, wait_for};
 
-/// A replica set of servers in directories of their own; dropped, they are ended.
+/// A replica set of servers in directories of their own; killed when dropped.
 pub struct Mongo {
     pub url: String,
     members: Vec<Member>,
@@ -29,7 +29,7 @@ impl Mongo {
         Self::start_members(1)
     }
 
-    /// Starts a set of so many, which elects a new primary within seconds.
+    /// Starts a set of this many, which elects a new primary within seconds.
     pub fn start_members(count: usize) -> Self {
         let members: Vec<Member> = (0..count).map(|_| Member::start()).collect();
         for member in &members {
@@ -41,8 +41,8 @@ impl Mongo {
         mongo
     }
 
-    /// A server that wants a login. In it are `owner`, who may do everything, `writer` and `reader`, who may write and read the usual
-    /// database; the password of each is `hunter22`. The URL names nobody.
+    /// A server that requires a login. Its users are `owner` with all rights, and `writer` and `reader` with these rights on the default
+    /// database; each has the password `hunter22`. The URL has no user.
     pub fn start_with_logins() -> Self {
         let member = Member::start_with(&["--auth"]);
         wait_for("mongod to listen", || std::net::TcpStream::connect(member.address).ok());
@@ -51,7 +51,7 @@ impl Mongo {
         Self { url: format!("mongodb://{host}/"), members: vec![member] }
     }
 
-    /// Puts documents into a collection of the usual database, as another program would.
+    /// Inserts documents into a collection of the default database, like another program.
     pub fn insert(&self, collection: &str, documents: Vec<Document>) {
         block_on(async {
             let client = mongodb::Client::with_uri_str(&self.url).await.unwrap();
@@ -60,7 +60,7 @@ impl Mongo {
         });
     }
 
-    /// Sends every member a signal: `-STOP`, after which it takes connections and answers nothing, or `-CONT`.
+    /// Sends every member a signal: `-STOP`, after which it accepts connections and answers nothing, or `-CONT`.
     pub fn signal(&self, signal: &str) {
         self.members.iter().for_each(|member| super::kill(member.child.id(), signal));
     }
@@ -73,7 +73,7 @@ impl Mongo {
         }
     }
 
-    /// Kills the primary, if there is one now, and starts it again.
+    /// Kills the primary, if there is one now, and restarts it.
     pub fn kill_primary(&mut self) {
         let is_primary = |member: &&mut Member| block_on(is_primary(&member.address.to_string()));
         if let Some(member) = self.members.iter_mut().find(is_primary) {
@@ -114,14 +114,14 @@ fn block_on<T>(what: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(what)
 }
 
-/// Speaks to one member, whatever its part in the set.
+/// Connects to one member, whatever its role in the set.
 async fn admin(host: &str) -> mongodb::Database {
     let url = format!("mongodb://{host}/?directConnection=true&serverSelectionTimeoutMS=2000");
     let options = mongodb::options::ClientOptions::parse(url).await.unwrap();
     mongodb::Client::with_options(options).unwrap().database("admin")
 }
 
-/// The first user is made without a login, which the server allows from its own machine while there is none.
+/// The first user is created without a login, which the server allows from its own machine while there is none.
 async fn create_users(host: &str) {
     let user = |name: &str, role: &str, database: &str| {
         doc! { "createUser": name, "pwd": "hunter22", "roles": [{ "role": role, "db": database }] }

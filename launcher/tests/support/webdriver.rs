@@ -1,4 +1,4 @@
-//! Drives a real Chromium through chromedriver (W3C WebDriver over HTTP), as much of it as a test of the page needs.
+//! Drives a real Chromium through chromedriver (W3C WebDriver over HTTP), as far as tests of the page need it.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,20 +10,20 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How long something on the page may take.
+/// Time limit of an action on the page.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What a key is called in WebDriver.
+/// The code of a key in WebDriver.
 pub(crate) const ENTER: &str = "\u{e007}";
 
-/// A chromedriver on a port of its own; it ends when this is dropped.
+/// A chromedriver on a port of its own; killed when dropped.
 pub(crate) struct Driver {
     process: Child,
     port: u16,
     client: reqwest::Client,
 }
 
-/// One browser with a fresh profile; it ends when this is dropped.
+/// A browser with a new profile; closed when dropped.
 pub(crate) struct Browser {
     port: u16,
     client: reqwest::Client,
@@ -32,10 +32,10 @@ pub(crate) struct Browser {
 }
 
 impl Driver {
-    /// Starts one, or returns nothing when the tests were told to do without a browser.
+    /// Starts a chromedriver, or returns `None` if browsers are skipped.
     ///
     /// # Panics
-    /// When there is no chromedriver: a test that is silently left out proves nothing.
+    /// If there is no chromedriver: a test that is silently skipped proves nothing.
     pub(crate) fn start() -> Option<Self> {
         if std::env::var("P2P_TEST_SKIP_BROWSER").is_ok_and(|value| value == "1") {
             say_left_out();
@@ -102,7 +102,7 @@ async fn ask(client: &reqwest::Client, port: u16, method: &str, path: &str, body
     answer.unwrap_or_else(|error| panic!("{path} {body}: {}: {}", error["error"], error["message"]))
 }
 
-/// As [`ask`], where the driver may say that it cannot.
+/// Like [`ask`], for requests that the driver may reject.
 async fn attempt(
     client: &reqwest::Client,
     port: u16,
@@ -150,7 +150,7 @@ impl Browser {
                 self.picture("failed").await;
                 panic!("never true: {expression}\n{}", self.eval("document.body.innerText").await);
             }
-            // A page is looked at from outside; there is nothing to wait on.
+            // A page is observed from outside; there is nothing to wait for.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -167,7 +167,7 @@ impl Browser {
         id.expect("an element has an id").to_owned()
     }
 
-    /// Does something with an element; where the page has drawn it anew since it was found, with the new one.
+    /// Acts on an element; if the page has replaced it since it was found, on the new one.
     async fn act_on(&self, selector: &str, action: &str, body: Value) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -181,7 +181,7 @@ impl Browser {
         }
     }
 
-    /// Clicks as a person would: where the element is, and nothing may lie over it.
+    /// Clicks where the element is; nothing may cover it.
     pub(crate) async fn click(&self, selector: &str) {
         self.act_on(selector, "click", json!({})).await;
     }
@@ -208,14 +208,14 @@ impl Browser {
         self.post("/goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
     }
 
-    /// What the browser complained of: errors of scripts, what the Content-Security-Policy stopped.
+    /// The browser's error log: script errors, violations of the Content-Security-Policy.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let entries = self.post("/se/log", json!({ "type": "browser" })).await;
         let severe = entries.as_array().into_iter().flatten().filter(|entry| entry["level"] == "SEVERE");
         severe.map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// Keeps a picture of the page as `target/artefacts/NAME.png`.
+    /// Saves a screenshot of the page as `target/artefacts/NAME.png`.
     pub(crate) async fn picture(&self, name: &str) {
         let path = format!("/session/{}/screenshot", self.session);
         let data = ask(&self.client, self.port, "GET", &path, Value::Null).await;
@@ -227,7 +227,7 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// Without this, Chromium outlives its driver. It must work in a panic, too, so it is plain blocking I/O.
+    /// Without this, Chromium outlives its driver. It must work during a panic, too, so it is plain blocking I/O.
     fn drop(&mut self) {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return };
         let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));

@@ -7,7 +7,7 @@ use transport::LanClient;
 use super::failed::failed;
 use crate::cli::output::{self, Colour, paint};
 
-/// Says what was found; ends with 1 when something is in the way.
+/// Prints the findings; the exit code is 1 if something is wrong.
 pub(super) async fn doctor(client: &LanClient) -> Result<Exit, Failure> {
     let checks = client.doctor().await.map_err(failed)?;
     let coloured = output::is_coloured();
@@ -17,9 +17,9 @@ pub(super) async fn doctor(client: &LanClient) -> Result<Exit, Failure> {
             Finding::Note => ("note", Colour::Yellow),
             Finding::Bad => ("BAD ", Colour::Red),
         };
-        output::line(&format!("{}  {}", paint(mark, colour, coloured), output::tame(&check.what)));
+        output::line(&format!("{}  {}", paint(mark, colour, coloured), output::sanitise(&check.what)));
         if let Some(advice) = &check.advice {
-            output::line(&format!("      {}", output::tame(advice)));
+            output::line(&format!("      {}", output::sanitise(advice)));
         }
     }
     let is_bad = checks.iter().any(|check| check.finding == Finding::Bad);

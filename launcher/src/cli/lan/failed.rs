@@ -1,4 +1,4 @@
-//! What the node did not do, as a failure of ours.
+//! Converts an error of the node to a failure of the command.
 
 use kit::{Exit, Failure};
 use transport::lan::LanError;

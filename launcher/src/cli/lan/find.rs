@@ -1,4 +1,4 @@
-//! Which peer somebody means by what they typed.
+//! Finds the peer that a typed text refers to.
 
 use kit::{Exit, Failure};
 use protocol::lan::view::Peer;
@@ -7,10 +7,10 @@ use transport::LanClient;
 use super::failed::failed;
 use crate::cli::output;
 
-/// Fewest digits of a key that stand for it.
+/// The minimum number of digits that identify a key.
 const PREFIX: usize = 6;
 
-/// The one peer that `whom` means.
+/// The only peer that matches `whom`.
 pub(super) async fn find(client: &LanClient, whom: &str) -> Result<Peer, Failure> {
     let peers = client.overview().await.map_err(failed)?.peers;
     match <[&Peer; 1]>::try_from(matching(&peers, whom)) {
@@ -20,17 +20,19 @@ pub(super) async fn find(client: &LanClient, whom: &str) -> Result<Peer, Failure
             Err(Failure::new(Exit::Failure, what))
         }
         Err(found) => {
-            let names: Vec<String> =
-                found.iter().map(|peer| format!("'{}' ({})", output::tame(&peer.name), peer.key)).collect();
+            let names: Vec<String> = found
+                .iter()
+                .map(|peer| format!("'{}' ({})", output::sanitise(&peer.name), peer.key))
+                .collect();
             let what = format!("'{whom}' is ambiguous: {}; use the whole key", names.join(", "));
             Err(Failure::new(Exit::Failure, what))
         }
     }
 }
 
-/// Those who may be meant. A whole key means its owner. Otherwise a name that is shown, the beginning of a key, and an address count alike:
-/// names are what peers call themselves, and short beginnings of keys can be made to order, so neither may win over the other. Only where
-/// nobody is found does the name count that a peer gives itself and that is not shown.
+/// The peers that match. A complete key matches only its owner. Otherwise a displayed name, the beginning of a key, and an address are
+/// equivalent: peers choose their names, and short beginnings of keys can be generated on purpose, so none of them takes precedence. Only
+/// if nothing matches, the name that a peer announces without it being displayed counts.
 fn matching<'p>(peers: &'p [Peer], whom: &str) -> Vec<&'p Peer> {
     let all = |is_meant: &dyn Fn(&Peer) -> bool| -> Vec<&'p Peer> {
         peers.iter().filter(|peer| is_meant(peer)).collect()
@@ -41,7 +43,7 @@ fn matching<'p>(peers: &'p [Peer], whom: &str) -> Vec<&'p Peer> {
     }
     let is_at =
         |address: &String| address == whom || address.rsplit_once(':').is_some_and(|(host, _)| host == whom);
-    // As it is shown: 0123-4567-89ab.
+    // Accepts the displayed form: 0123-4567-89ab.
     let key = whom.replace('-', "").to_ascii_lowercase();
     let found = all(&|peer| {
         peer.name.eq_ignore_ascii_case(whom)

@@ -43,11 +43,11 @@ fn row(peer: &Peer) -> Vec<Cell> {
         PeerKey::Legacy(_) => "-".to_owned(),
     };
     vec![
-        Cell::plain(output::tame(&peer.name)),
+        Cell::plain(output::sanitise(&peer.name)),
         presence,
         trust(peer.trust),
         Cell::number(peer.waiting.to_string()),
-        Cell::plain(output::tame(peer.addresses.first().map_or("-", String::as_str))),
+        Cell::plain(output::sanitise(peer.addresses.first().map_or("-", String::as_str))),
         Cell::plain(key),
     ]
 }

@@ -31,7 +31,7 @@ pub(super) async fn send(client: &LanClient, args: &Args) -> Result<Exit, Failur
         State::Queued => "stored; sent when they are back online",
         State::Delivered | State::Received => "delivered",
         State::Failed => {
-            let why = format!("not sent: {}", output::tame(&entry.remark.unwrap_or_default()));
+            let why = format!("not sent: {}", output::sanitise(&entry.remark.unwrap_or_default()));
             return Err(Failure::new(Exit::Failure, why));
         }
     };

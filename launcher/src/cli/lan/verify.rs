@@ -28,7 +28,7 @@ pub(super) async fn verify(client: &LanClient, args: &Args) -> Result<Exit, Fail
     if args.proof.is_empty() {
         output::line(&format!(
             "{} should have the fingerprint\n\n    {fingerprint}\n",
-            output::tame(&peer.name)
+            output::sanitise(&peer.name)
         ));
         output::line(
             "Ask them to read theirs to you, not over this network ('launcher lan verify' shows it on their machine), then run:",
@@ -38,7 +38,7 @@ pub(super) async fn verify(client: &LanClient, args: &Args) -> Result<Exit, Fail
     }
     let request = SetTrust { peer: id, verdict: Verdict::Verified, proof: Some(args.proof.join(" ")) };
     client.trust(&request).await.map_err(failed)?;
-    output::line(&format!("verified: {} is who they say", output::tame(&peer.name)));
+    output::line(&format!("verified: {} is who they say", output::sanitise(&peer.name)));
     Ok(Exit::Fine)
 }
 
@@ -51,7 +51,7 @@ async fn show_own(client: &LanClient) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// A line of the code, black on white whatever the terminal's own colours are: not each camera reads it the other way round.
+/// A line of the QR code, black on white whatever the terminal's colours are: not every camera reads inverted codes.
 fn printed(line: &str, is_coloured: bool) -> String {
     if is_coloured { format!("\x1b[30;107m{line}\x1b[0m") } else { line.to_owned() }
 }

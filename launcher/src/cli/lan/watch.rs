@@ -10,7 +10,7 @@ use super::failed::failed;
 use super::find::find;
 use crate::cli::output;
 
-/// An event is at most as long as its message; more without an end is none.
+/// The maximum size of an event; longer input without an end is invalid.
 const MAX_EVENT: usize = 256 * 1024;
 
 /// Its arguments.
@@ -64,13 +64,13 @@ async fn show(client: &LanClient, entry: &Entry) -> Result<(), Failure> {
         .find(|peer| peer.key == entry.peer)
         .map_or_else(|| entry.peer.to_string(), |peer: &Peer| peer.name.clone());
     let remark =
-        entry.remark.as_ref().map(|remark| format!(" ({})", output::tame(remark))).unwrap_or_default();
+        entry.remark.as_ref().map(|remark| format!(" ({})", output::sanitise(remark))).unwrap_or_default();
     let text = entry.body.replace('\n', "\n    ");
-    let text: Vec<String> = text.lines().map(output::tame).collect();
+    let text: Vec<String> = text.lines().map(output::sanitise).collect();
     output::line(&format!(
         "{} {}: {}{remark}",
         entry.sent.to_seconds_text(),
-        output::tame(&name),
+        output::sanitise(&name),
         text.join("\n")
     ));
     Ok(())

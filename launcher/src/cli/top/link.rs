@@ -1,7 +1,7 @@
-//! The thread that speaks with the launcher and reads logs.
+//! The thread that communicates with the launcher and reads logs.
 //!
-//! Orders come in by a queue of [`PLACES`]; with more waiting, which no hand can type, a key does nothing. News go out by one of
-//! as many, and wait there until they are heard.
+//! Requests arrive in a queue of [`CAPACITY`]; with more waiting, which nobody can type, a key has no effect. News are sent through a queue
+//! of the same size, and wait there.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -20,59 +20,59 @@ use crate::supervisor::Snapshot;
 use crate::supervisor::control::{self, Request, Response};
 use crate::supervisor::load::Meter;
 
-/// As many orders or news may wait.
-const PLACES: usize = 16;
-/// How often it is looked.
+/// The capacity of both queues.
+const CAPACITY: usize = 16;
+/// The refresh interval.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// What the screen hears.
+/// Updates for the screen.
 #[derive(Debug)]
 pub(super) enum News {
-    /// How everything is, or why that is not known.
-    Look(Box<Result<Snapshot, String>>),
+    /// A snapshot, or why there is none.
+    State(Box<Result<Snapshot, String>>),
     /// The end of a component's log.
     Log { component: String, lines: Vec<String> },
-    /// How many messages a second are stored, where that is known.
+    /// The rate of stored messages, if known.
     Rate(Option<f64>),
-    /// What became of a wish, if it was refused.
+    /// Why a request was rejected.
     Refused(String),
 }
 
 #[derive(Debug)]
-enum Order {
-    LookAt(String),
-    Ask(Request),
+enum Command {
+    ShowLog(String),
+    Send(Request),
 }
 
-/// The screen's end.
+/// The screen's side of the queues.
 #[derive(Debug)]
-pub(super) struct Link(mpsc::Sender<Order>);
+pub(super) struct Link(mpsc::Sender<Command>);
 
 impl Link {
-    /// Starts the thread. The news end when a signal asks for the end.
+    /// Starts the thread. The news channel is closed when a signal asks us to end.
     pub(super) fn start(place: &Where) -> Result<(Self, Receiver<News>), Failure> {
         let directories = Directories { logs: running::logs(place)?, ..place.directories()? };
-        let (orders, ordered) = mpsc::channel(PLACES);
-        let (news, heard) = sync_channel(PLACES);
+        let (commands, received) = mpsc::channel(CAPACITY);
+        let (news, heard) = sync_channel(CAPACITY);
         let runtime = small_runtime()?;
         let work = move || {
             let worker =
                 Worker { directories, news, meter: Meter::default(), rate: Rate::default(), component: None };
-            // Its end is told by the end of the news.
-            let _ = runtime.block_on(worker.run(ordered));
+            // The receiver notices the end by the closed channel.
+            let _ = runtime.block_on(worker.run(received));
         };
         std::thread::Builder::new().name("link".to_owned()).spawn(work)?;
-        Ok((Self(orders), heard))
+        Ok((Self(commands), heard))
     }
 
     /// Shows this component's log from now on.
-    pub(super) fn look_at(&self, component: String) {
-        let _ = self.0.try_send(Order::LookAt(component));
+    pub(super) fn show_log(&self, component: String) {
+        let _ = self.0.try_send(Command::ShowLog(component));
     }
 
-    /// Asks the launcher for something.
+    /// Sends a request to the launcher.
     pub(super) fn ask(&self, request: Request) {
-        let _ = self.0.try_send(Order::Ask(request));
+        let _ = self.0.try_send(Command::Send(request));
     }
 }
 
@@ -84,47 +84,47 @@ struct Worker {
     component: Option<String>,
 }
 
-/// The screen is gone.
-struct Gone;
+/// The screen was closed.
+struct ScreenClosed;
 
 impl Worker {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Result<(), Gone> {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Result<(), ScreenClosed> {
         let end = CancellationToken::new();
-        kit::shutdown::on_signals(end.clone()).map_err(|_| Gone)?;
+        kit::shutdown::on_signals(end.clone()).map_err(|_| ScreenClosed)?;
         let mut ticks = tokio::time::interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let order = tokio::select! {
                 () = end.cancelled() => return Ok(()),
-                order = orders.recv() => Some(order.ok_or(Gone)?),
+                order = commands.recv() => Some(order.ok_or(ScreenClosed)?),
                 _ = ticks.tick() => None,
             };
             match order {
-                Some(Order::LookAt(component)) => {
+                Some(Command::ShowLog(component)) => {
                     self.component = Some(component);
-                    self.tell_log()?;
+                    self.send_log()?;
                 }
-                Some(Order::Ask(request)) => {
+                Some(Command::Send(request)) => {
                     self.carry_out(&request).await?;
-                    self.tell_look().await?;
+                    self.send_state().await?;
                 }
                 None => {
-                    self.tell_look().await?;
-                    self.tell_log()?;
+                    self.send_state().await?;
+                    self.send_log()?;
                 }
             }
         }
     }
 
-    async fn carry_out(&self, request: &Request) -> Result<(), Gone> {
+    async fn carry_out(&self, request: &Request) -> Result<(), ScreenClosed> {
         match control::request(&self.directories.data, request).await {
-            Ok(Response::Refused { reason }) => self.tell(News::Refused(reason)),
-            Err(error) => self.tell(News::Refused(error.to_string())),
+            Ok(Response::Refused { reason }) => self.send(News::Refused(reason)),
+            Err(error) => self.send(News::Refused(error.to_string())),
             Ok(Response::Accepted | Response::Status { .. } | Response::Reload { .. }) => Ok(()),
         }
     }
 
-    async fn tell_look(&mut self) -> Result<(), Gone> {
+    async fn send_state(&mut self) -> Result<(), ScreenClosed> {
         let look = match control::request(&self.directories.data, &Request::Status).await {
             Ok(Response::Status { mut snapshot }) => {
                 self.meter.measure(&mut snapshot);
@@ -134,22 +134,22 @@ impl Worker {
             Err(error) => Err(error.to_string()),
         };
         let address = look.as_ref().ok().and_then(|snapshot| running::address(snapshot, "message-api"));
-        self.tell(News::Look(Box::new(look)))?;
+        self.send(News::State(Box::new(look)))?;
         let count = match address {
             Some(address) => rate::count(address).await,
             None => None,
         };
         let rate = self.rate.note(Instant::now(), count);
-        self.tell(News::Rate(rate))
+        self.send(News::Rate(rate))
     }
 
-    fn tell_log(&self) -> Result<(), Gone> {
+    fn send_log(&self) -> Result<(), ScreenClosed> {
         let Some(component) = self.component.clone() else { return Ok(()) };
         let lines = log::end_of(&self.directories.logs, &component);
-        self.tell(News::Log { component, lines })
+        self.send(News::Log { component, lines })
     }
 
-    fn tell(&self, news: News) -> Result<(), Gone> {
-        self.news.send(news).map_err(|_| Gone)
+    fn send(&self, news: News) -> Result<(), ScreenClosed> {
+        self.news.send(news).map_err(|_| ScreenClosed)
     }
 }

@@ -1,13 +1,13 @@
-//! The end of a component's log, as it can be put on a screen.
+//! The end of a component's log, prepared for the screen.
 
 use std::path::Path;
 
 use crate::cli::{output, tail};
 
-/// So many lines can be scrolled through; `launcher logs` has the rest.
+/// Lines that can be scrolled through; `launcher logs` has the rest.
 const LINES: usize = 500;
 
-/// The last lines; where the file cannot be read, why.
+/// The last lines, or the error if the file cannot be read.
 pub(super) fn end_of(logs: &Path, component: &str) -> Vec<String> {
     match tail::last_lines(&logs.join(format!("{component}.log")), LINES) {
         Ok(lines) => lines.iter().map(|line| plain(&String::from_utf8_lossy(line))).collect(),
@@ -15,18 +15,18 @@ pub(super) fn end_of(logs: &Path, component: &str) -> Vec<String> {
     }
 }
 
-/// Without colours and whatever else is meant for a terminal, and with spaces for tabs.
+/// Removes colours and other control sequences, and replaces tabs by spaces.
 fn plain(line: &str) -> String {
     let mut text = String::with_capacity(line.len());
     let mut rest = line;
     while let Some((before, after)) = rest.split_once("\x1b[") {
         text.push_str(before);
-        // A control sequence ends with a letter or one of a few signs; ECMA-48, 5.4.
+        // A control sequence ends with a letter or one of a few symbols; ECMA-48, 5.4.
         let end = after.find(|c: char| ('@'..='~').contains(&c)).map_or(after.len(), |end| end + 1);
         rest = &after[end..];
     }
     text.push_str(rest);
-    output::tame(text.trim_end_matches('\r')).replace('\t', "    ")
+    output::sanitise(text.trim_end_matches('\r')).replace('\t', "    ")
 }
 
 #[cfg(test)]

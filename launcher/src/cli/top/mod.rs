@@ -1,8 +1,8 @@
-//! `launcher top`: the components and their logs on the whole screen, with keys to restart, stop and start them.
+//! `launcher top`: components and logs in full screen, with keys to restart, stop and start components.
 //!
-//! * [`link`] asks the launcher twice a second, and does what keys want of it, on a thread of its own: the screen waits for nothing.
-//! * Its [`News`], and the keys, change the [`Model`]; that is pure, as is the [`view`] that shows it.
-//! * The terminal is given back whatever ends us: a key, INT, TERM, a panic.
+//! * [`link`] asks the launcher twice a second and sends it the requests of keys, on a thread of its own, so that the screen never blocks.
+//! * Its [`News`] and the keys change the [`Model`], which is pure, as is the [`view`] that draws it.
+//! * The terminal is restored however we end: by a key, INT, TERM or a panic.
 
 mod link;
 mod log;
@@ -19,24 +19,24 @@ use crossterm::event::{self, Event, KeyEventKind};
 use kit::{Exit, Failure};
 
 use self::link::{Link, News};
-use self::model::{Model, Wish};
+use self::model::{Action, Model};
 use super::options::Where;
 use super::output;
 
-/// How long keys are waited for before it is looked for news.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How long to wait for keys before checking for news.
+const TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
 
-/// Shows everything until a key or a signal ends it.
+/// Runs until a key or a signal ends it.
 pub(super) fn top(place: &Where, _: &Args) -> Result<Exit, Failure> {
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         let what = "top needs a terminal; for a file or a pipe there is 'launcher status --watch'";
         return Err(Failure::new(Exit::Usage, what));
     }
-    // Whoever has no launcher is told so before the screen changes.
+    // Without a running launcher this fails before the screen changes.
     super::ask::ask(place)?;
     let (link, news) = Link::start(place)?;
     let mut terminal = ratatui::try_init()?;
@@ -51,9 +51,9 @@ fn run(terminal: &mut ratatui::DefaultTerminal, link: &Link, news: &Receiver<New
     loop {
         loop {
             match news.try_recv() {
-                Ok(news) => model.hear(news),
+                Ok(news) => model.update(news),
                 Err(TryRecvError::Empty) => break,
-                // A signal has ended it.
+                // A signal ended it.
                 Err(TryRecvError::Disconnected) => return Ok(()),
             }
             is_stale = true;
@@ -65,11 +65,11 @@ fn run(terminal: &mut ratatui::DefaultTerminal, link: &Link, news: &Receiver<New
             terminal.draw(|frame| view::draw(frame, &mut model))?;
             is_stale = false;
         }
-        if !event::poll(PATIENCE)? {
+        if !event::poll(TIMEOUT)? {
             continue;
         }
         is_stale = true;
-        // What is no key is a new size, which is drawn.
+        // Any other event is a resize, after which the screen is drawn.
         let Event::Key(key) = event::read()? else { continue };
         if key.kind == KeyEventKind::Release {
             continue;
@@ -80,13 +80,13 @@ fn run(terminal: &mut ratatui::DefaultTerminal, link: &Link, news: &Receiver<New
     }
 }
 
-/// Does what a key wants; false when that is the end.
-fn carry_out(wish: Wish, link: &Link) -> bool {
+/// Carries out a request; returns `false` to quit.
+fn carry_out(wish: Action, link: &Link) -> bool {
     match wish {
-        Wish::Nothing => {}
-        Wish::Leave => return false,
-        Wish::Look(component) => link.look_at(component),
-        Wish::Ask(request) => link.ask(request),
+        Action::Nothing => {}
+        Action::Quit => return false,
+        Action::ShowLog(component) => link.show_log(component),
+        Action::Send(request) => link.ask(request),
     }
     true
 }

@@ -1,4 +1,4 @@
-//! What is on the screen, and what keys do to it. Pure.
+//! The state of the screen, and the effect of keys. Pure.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -7,62 +7,60 @@ use super::order::Order;
 use crate::supervisor::Snapshot;
 use crate::supervisor::control::Request;
 
-/// Columns that the log moves at once; a time stamp has not many more.
+/// Columns that the log scrolls at once; a little less than a time stamp.
 const SHIFT: u16 = 17;
-/// Nobody reads a line further than this.
+/// The maximum horizontal scroll position.
 const MAX_SHIFT: u16 = 4000;
 
-/// A notice is shown for so many looks at the state, some seconds.
-const NOTICE_LOOKS: usize = 8;
+/// A notice is shown for this many refreshes, a few seconds.
+const NOTICE_REFRESHES: usize = 8;
 
-/// What is on the screen.
+/// The state of the screen.
 #[derive(Debug)]
 pub(super) struct Model {
-    /// Whether there is colour.
+    /// Whether colours are used.
     pub(super) coloured: bool,
-    /// The last state that was heard of.
+    /// The last snapshot.
     pub(super) snapshot: Option<Snapshot>,
-    /// Why that is not the present one, where it is not.
+    /// Why there is no newer snapshot, if there is none.
     pub(super) problem: Option<String>,
-    /// The component that keys concern and whose log is shown.
+    /// The component that keys apply to and whose log is shown.
     pub(super) selected: Option<String>,
-    /// The end of its log.
     pub(super) log: Vec<String>,
-    /// How many lines above the end of the log the screen ends; 0 follows it.
+    /// How many lines above the end of the log the screen ends; 0 follows the log.
     pub(super) scroll: usize,
-    /// How many columns of the log are left of the screen.
+    /// The horizontal scroll position in columns.
     pub(super) shift: u16,
-    /// How many lines of log there is room for; set when it is drawn.
+    /// The number of rows of the log; set when it is drawn.
     pub(super) log_rows: usize,
-    /// What is asked before it is done.
+    /// The request to be confirmed.
     pub(super) question: Option<Request>,
-    /// How many messages a second are stored, where that is known.
+    /// Stored messages per second, if known.
     pub(super) rate: Option<f64>,
-    /// In which order the components are.
+    /// The sort order of the components.
     pub(super) order: Order,
-    /// Whether all keys are explained.
+    /// Whether the help of all keys is shown.
     pub(super) help: bool,
-    /// What was refused, or is under way.
+    /// The last error, or what is in progress.
     pub(super) notice: Option<String>,
-    /// How often the state was looked at since.
-    looks: usize,
+    /// Refreshes since the notice.
+    refreshes: usize,
 }
 
-/// What a key wants done outside.
+/// What a key requests of the caller.
 #[derive(Debug, PartialEq)]
-pub(super) enum Wish {
-    /// Nothing.
+pub(super) enum Action {
     Nothing,
-    /// The end.
-    Leave,
-    /// This component's log.
-    Look(String),
-    /// Something of the launcher.
-    Ask(Request),
+    /// Quit.
+    Quit,
+    /// Show this component's log.
+    ShowLog(String),
+    /// Send a request to the launcher.
+    Send(Request),
 }
 
 impl Model {
-    /// Nothing is known yet.
+    /// Before the first snapshot.
     pub(super) fn new(coloured: bool) -> Self {
         Self {
             coloured,
@@ -78,18 +76,18 @@ impl Model {
             order: Order::Start,
             help: false,
             notice: None,
-            looks: 0,
+            refreshes: 0,
         }
     }
 
-    /// Takes in news.
-    pub(super) fn hear(&mut self, news: News) {
+    /// Updates the state.
+    pub(super) fn update(&mut self, news: News) {
         match news {
-            News::Look(look) => match *look {
+            News::State(look) => match *look {
                 Ok(mut snapshot) => {
                     self.order.sort(&mut snapshot.components);
-                    self.looks += 1;
-                    if self.looks > NOTICE_LOOKS {
+                    self.refreshes += 1;
+                    if self.refreshes > NOTICE_REFRESHES {
                         self.notice = None;
                     }
                     self.snapshot = Some(snapshot);
@@ -99,7 +97,7 @@ impl Model {
             },
             News::Log { component, lines } => {
                 if self.selected.as_ref() == Some(&component) {
-                    self.hear_log(lines);
+                    self.update_log(lines);
                 }
             }
             News::Rate(rate) => self.rate = rate,
@@ -108,11 +106,11 @@ impl Model {
     }
 
     fn notify(&mut self, notice: Option<String>) {
-        (self.notice, self.looks) = (notice, 0);
+        (self.notice, self.refreshes) = (notice, 0);
     }
 
-    /// Whoever reads what was earlier goes on seeing the same lines while new ones come, as long as those are there.
-    fn hear_log(&mut self, lines: Vec<String>) {
+    /// While the log is scrolled back, the same lines stay on the screen as new ones arrive, as long as they are kept.
+    fn update_log(&mut self, lines: Vec<String>) {
         if self.scroll > 0
             && let Some(last) = self.log.last()
             && let Some(place) = lines.iter().rposition(|line| line == last)
@@ -127,21 +125,21 @@ impl Model {
         self.log.len().saturating_sub(self.log_rows)
     }
 
-    /// What a key does.
-    pub(super) fn press(&mut self, key: KeyEvent) -> Wish {
+    /// Handles a key.
+    pub(super) fn press(&mut self, key: KeyEvent) -> Action {
         if key.modifiers.contains(KeyModifiers::CONTROL) {
-            return if key.code == KeyCode::Char('c') { Wish::Leave } else { Wish::Nothing };
+            return if key.code == KeyCode::Char('c') { Action::Quit } else { Action::Nothing };
         }
         if let Some(request) = self.question.take() {
-            return if key.code == KeyCode::Char('y') { self.ask(request) } else { Wish::Nothing };
+            return if key.code == KeyCode::Char('y') { self.ask(request) } else { Action::Nothing };
         }
         if std::mem::take(&mut self.help) {
-            return Wish::Nothing;
+            return Action::Nothing;
         }
         self.notice = None;
         let page = self.log_rows.saturating_sub(1).max(1);
         match key.code {
-            KeyCode::Char('q') | KeyCode::Esc => return Wish::Leave,
+            KeyCode::Char('q') | KeyCode::Esc => return Action::Quit,
             KeyCode::Up | KeyCode::Char('k') => return self.select(-1),
             KeyCode::Down | KeyCode::Char('j') => return self.select(1),
             KeyCode::PageUp => self.scroll = (self.scroll + page).min(self.max_scroll()),
@@ -154,16 +152,16 @@ impl Model {
             KeyCode::Char('s') => return self.want(|component| Request::Start { component }),
             KeyCode::Char('?' | 'h') => self.help = true,
             KeyCode::Char('o') => self.sort(),
-            // Nobody should stop a server by a slip of the finger.
+            // A confirmation, so that nobody stops a server by mistake.
             KeyCode::Char('x') => {
                 self.question = self.selected.clone().map(|component| Request::Stop { component });
             }
             _ => {}
         }
-        Wish::Nothing
+        Action::Nothing
     }
 
-    /// The next order. The one in which they start comes with the next look.
+    /// Selects the next sort order. The start order comes with the next snapshot.
     fn sort(&mut self) {
         self.order = self.order.next();
         if let Some(snapshot) = &mut self.snapshot {
@@ -172,19 +170,19 @@ impl Model {
         self.notify(Some(format!("sorted by {}", self.order.word())));
     }
 
-    fn want(&mut self, request: impl Fn(String) -> Request) -> Wish {
+    fn want(&mut self, request: impl Fn(String) -> Request) -> Action {
         match self.selected.clone() {
             Some(component) => self.ask(request(component)),
-            None => Wish::Nothing,
+            None => Action::Nothing,
         }
     }
 
-    fn ask(&mut self, request: Request) -> Wish {
+    fn ask(&mut self, request: Request) -> Action {
         self.notify(words(&request));
-        Wish::Ask(request)
+        Action::Send(request)
     }
 
-    /// The place of the selected component; the first where it is not there any more.
+    /// The index of the selected component; the first if it no longer exists.
     pub(super) fn place(&self) -> Option<usize> {
         let components = &self.snapshot.as_ref()?.components;
         let selected =
@@ -192,21 +190,23 @@ impl Model {
         selected.or((!components.is_empty()).then_some(0))
     }
 
-    /// Selects the component so many places further on; with 0 the first, if none is.
-    pub(super) fn select(&mut self, by: isize) -> Wish {
-        let Some((place, snapshot)) = self.place().zip(self.snapshot.as_ref()) else { return Wish::Nothing };
+    /// Selects the component this many places further on; with 0 the first, if none is selected.
+    pub(super) fn select(&mut self, by: isize) -> Action {
+        let Some((place, snapshot)) = self.place().zip(self.snapshot.as_ref()) else {
+            return Action::Nothing;
+        };
         let place = place.saturating_add_signed(by).min(snapshot.components.len() - 1);
         let name = snapshot.components[place].name.clone();
         if self.selected.as_ref() == Some(&name) {
-            return Wish::Nothing;
+            return Action::Nothing;
         }
         (self.log, self.scroll, self.shift) = (Vec::new(), 0, 0);
         self.selected = Some(name.clone());
-        Wish::Look(name)
+        Action::ShowLog(name)
     }
 }
 
-/// What is done, in words.
+/// Describes a request.
 fn words(request: &Request) -> Option<String> {
     match request {
         Request::Restart { component } => Some(format!("restarting {component}")),
@@ -223,12 +223,12 @@ mod tests {
 
     fn model() -> Model {
         let mut model = Model::new(false);
-        model.hear(News::Look(Box::new(Ok(sample::snapshot()))));
-        assert_eq!(model.select(0), Wish::Look("message-api".to_owned()));
+        model.update(News::State(Box::new(Ok(sample::snapshot()))));
+        assert_eq!(model.select(0), Action::ShowLog("message-api".to_owned()));
         model
     }
 
-    fn press(model: &mut Model, code: KeyCode) -> Wish {
+    fn press(model: &mut Model, code: KeyCode) -> Action {
         model.press(KeyEvent::new(code, KeyModifiers::NONE))
     }
 
@@ -240,13 +240,13 @@ mod tests {
     #[test]
     fn keys_move_through_the_components_and_stop_at_the_ends() {
         let mut model = model();
-        assert_eq!(press(&mut model, KeyCode::Up), Wish::Nothing);
-        assert_eq!(press(&mut model, KeyCode::Char('j')), Wish::Look("chat-server".to_owned()));
+        assert_eq!(press(&mut model, KeyCode::Up), Action::Nothing);
+        assert_eq!(press(&mut model, KeyCode::Char('j')), Action::ShowLog("chat-server".to_owned()));
         press(&mut model, KeyCode::Down);
         press(&mut model, KeyCode::Down);
-        assert_eq!(press(&mut model, KeyCode::Down), Wish::Nothing);
+        assert_eq!(press(&mut model, KeyCode::Down), Action::Nothing);
         assert_eq!(model.place(), Some(3));
-        model.hear(News::Look(Box::new(Err("nobody answers".to_owned()))));
+        model.update(News::State(Box::new(Err("nobody answers".to_owned()))));
         assert_eq!((model.place(), model.problem.as_deref()), (Some(3), Some("nobody answers")));
     }
 
@@ -256,17 +256,17 @@ mod tests {
         let component = "message-api".to_owned();
         assert_eq!(
             press(&mut model, KeyCode::Char('r')),
-            Wish::Ask(Request::Restart { component: component.clone() })
+            Action::Send(Request::Restart { component: component.clone() })
         );
-        assert_eq!(press(&mut model, KeyCode::Char('x')), Wish::Nothing);
-        assert_eq!(press(&mut model, KeyCode::Char('q')), Wish::Nothing, "any other key says no");
-        assert_eq!(press(&mut model, KeyCode::Char('y')), Wish::Nothing);
+        assert_eq!(press(&mut model, KeyCode::Char('x')), Action::Nothing);
+        assert_eq!(press(&mut model, KeyCode::Char('q')), Action::Nothing, "any other key says no");
+        assert_eq!(press(&mut model, KeyCode::Char('y')), Action::Nothing);
         press(&mut model, KeyCode::Char('x'));
-        assert_eq!(press(&mut model, KeyCode::Char('y')), Wish::Ask(Request::Stop { component }));
+        assert_eq!(press(&mut model, KeyCode::Char('y')), Action::Send(Request::Stop { component }));
         assert_eq!(model.notice.as_deref(), Some("stopping message-api"));
-        model.hear(News::Refused("no".to_owned()));
+        model.update(News::Refused("no".to_owned()));
         assert_eq!(model.notice.as_deref(), Some("no"));
-        (0..=NOTICE_LOOKS).for_each(|_| model.hear(News::Look(Box::new(Ok(sample::snapshot())))));
+        (0..=NOTICE_REFRESHES).for_each(|_| model.update(News::State(Box::new(Ok(sample::snapshot())))));
         assert_eq!(model.notice, None);
     }
 
@@ -274,15 +274,15 @@ mod tests {
     fn who_reads_what_was_earlier_goes_on_seeing_it() {
         let mut model = model();
         model.log_rows = 10;
-        model.hear(log(0, 100));
+        model.update(log(0, 100));
         press(&mut model, KeyCode::PageUp);
         assert_eq!(model.scroll, 9);
-        model.hear(log(5, 105));
+        model.update(log(5, 105));
         assert_eq!(model.scroll, 14);
         press(&mut model, KeyCode::Home);
         assert_eq!(model.scroll, 90);
         press(&mut model, KeyCode::End);
-        model.hear(log(6, 106));
+        model.update(log(6, 106));
         assert_eq!(model.scroll, 0);
     }
 
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(model.notice.as_deref(), Some("sorted by name"));
         assert_eq!(model.selected.as_deref(), Some("message-api"));
         assert_ne!(model.place(), Some(0));
-        model.hear(News::Look(Box::new(Ok(sample::snapshot()))));
+        model.update(News::State(Box::new(Ok(sample::snapshot()))));
         assert_eq!(first(&model), "a-very-long-name-of-a-service", "news are sorted, too");
     }
 
@@ -304,15 +304,15 @@ mod tests {
         let mut model = model();
         press(&mut model, KeyCode::Char('?'));
         assert!(model.help);
-        assert_eq!(press(&mut model, KeyCode::Char('q')), Wish::Nothing);
+        assert_eq!(press(&mut model, KeyCode::Char('q')), Action::Nothing);
         assert!(!model.help);
-        assert_eq!(press(&mut model, KeyCode::Char('q')), Wish::Leave);
+        assert_eq!(press(&mut model, KeyCode::Char('q')), Action::Quit);
     }
 
     #[test]
     fn ctrl_c_ends_it_even_while_something_is_asked() {
         let mut model = model();
         press(&mut model, KeyCode::Char('x'));
-        assert_eq!(model.press(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)), Wish::Leave);
+        assert_eq!(model.press(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)), Action::Quit);
     }
 }

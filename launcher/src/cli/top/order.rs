@@ -1,10 +1,10 @@
-//! In which order the components are shown. Pure.
+//! The sort order of the components. Pure.
 
 use std::cmp::Ordering;
 
 use crate::supervisor::status::{ComponentStatus, State};
 
-/// The order; a key goes from each to the next.
+/// The sort order; a key selects the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Order {
     /// As they are started.
@@ -12,7 +12,7 @@ pub(super) enum Order {
     Start,
     /// By name.
     Name,
-    /// Those that need somebody's eye first.
+    /// Those with problems first.
     State,
     /// The busiest first.
     Cpu,
@@ -34,7 +34,7 @@ impl Order {
         }
     }
 
-    /// In words that fit after "sorted by".
+    /// A text that fits after "sorted by".
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Start => "start order",
@@ -46,7 +46,7 @@ impl Order {
         }
     }
 
-    /// Sorts what is in start order; equals stay in it.
+    /// Sorts components given in start order; the sort is stable.
     pub(super) fn sort(self, components: &mut [ComponentStatus]) {
         match self {
             Self::Start => {}
@@ -67,7 +67,7 @@ impl Order {
     }
 }
 
-/// The smaller, the more it needs an eye.
+/// The smaller, the more serious.
 fn urgency(state: State) -> u8 {
     match state {
         State::Failed => 0,

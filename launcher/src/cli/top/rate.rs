@@ -1,4 +1,4 @@
-//! How many messages a second are stored: asked of the message API, which counts them.
+//! The rate of stored messages, from the message API's counter.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -9,11 +9,11 @@ use tokio::net::TcpStream;
 
 /// The counter, `docs/metrics.md`.
 const COUNTER: &str = "message_api_appended_total";
-/// Whoever takes longer is shown without it.
-const PATIENCE: Duration = Duration::from_millis(300);
-/// All metrics are a tenth of this.
+/// A server that takes longer is shown without a rate.
+const TIMEOUT: Duration = Duration::from_millis(300);
+/// Far above the size of all metrics.
 const MAX_ANSWER: u64 = 256 * 1024;
-/// The rate is that of about so long.
+/// The rate is averaged over about this time.
 const WINDOW: Duration = Duration::from_secs(5);
 
 /// The counts of the last seconds.
@@ -21,7 +21,7 @@ const WINDOW: Duration = Duration::from_secs(5);
 pub(super) struct Rate(VecDeque<(Instant, u64)>);
 
 impl Rate {
-    /// One more count; the rate, where there is an earlier one. A smaller count is that of a restarted server.
+    /// Adds a count; returns the rate if there is an earlier one. A smaller count is that of a restarted server.
     #[expect(clippy::cast_precision_loss, reason = "for people to read")]
     pub(super) fn note(&mut self, now: Instant, count: Option<u64>) -> Option<f64> {
         let Some(count) = count else {
@@ -44,9 +44,9 @@ impl Rate {
     }
 }
 
-/// How many messages were stored since the message API at this address was started.
+/// The number of messages stored since the message API at this address was started.
 pub(super) async fn count(address: SocketAddr) -> Option<u64> {
-    tokio::time::timeout(PATIENCE, ask(address)).await.ok()?.ok().as_deref().and_then(parse)
+    tokio::time::timeout(TIMEOUT, ask(address)).await.ok()?.ok().as_deref().and_then(parse)
 }
 
 async fn ask(address: SocketAddr) -> std::io::Result<String> {

@@ -1,5 +1,5 @@
-//! Shows the [`Model`]: health and launcher on top, a table of the components, what there is to say of the selected one and the end
-//! of its log, and at the bottom the keys, a question, or what was refused.
+//! Draws the [`Model`]: health and launcher at the top, a table of the components, a note on the selected one and the end of its log, and
+//! at the bottom the keys, a question, or an error.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -16,7 +16,7 @@ use crate::supervisor::control::Request;
 
 const KEYS: &str = "? help  q quit  ↑↓ select  r restart  s start  x stop  o sort  PgUp PgDn log";
 
-/// All keys, and what they do.
+/// All keys with their effects.
 const HELP: [(&str, &str); 12] = [
     ("?", "this help; any key leaves it"),
     ("↑ ↓, k j", "select a component"),
@@ -32,17 +32,16 @@ const HELP: [(&str, &str); 12] = [
     ("", "all of a log: launcher logs NAME; all of a state: launcher why NAME"),
 ];
 
-/// Rows that are always kept for the log with its border, as far as there are any.
+/// Rows reserved for the log with its border, if there are as many.
 const LOG_ROWS: u16 = 6;
-/// Rows for what there is to say of the selected component.
+/// Rows for the note on the selected component.
 const NOTE_ROWS: u16 = 2;
 
-/// Spaces between columns.
 const SPACING: u16 = 2;
-/// The columns that go first where there is little room: ready in, pid, restarts, uptime, memory, CPU.
+/// The columns omitted first on a narrow terminal: ready in, pid, restarts, uptime, memory, CPU.
 const DISPENSABLE: [usize; 6] = [4, 2, 5, 3, 7, 6];
 
-/// Draws everything, and notes how many lines of log there is room for.
+/// Draws everything, and records how many rows the log has.
 pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model) {
     let components = model.snapshot.as_ref().map_or(0, |snapshot| snapshot.components.len());
     let table_rows = u16::try_from(components + 1).unwrap_or(u16::MAX);
@@ -104,7 +103,7 @@ fn components_table<'a>(snapshot: &Snapshot, model: &Model, room: u16) -> Table<
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED))
 }
 
-/// The columns that there is room for: whole columns are left out, the least interesting first.
+/// The columns that fit: whole columns are omitted, the least important first.
 fn fitting(widths: &[usize], room: usize) -> Vec<usize> {
     let mut columns: Vec<usize> = (0..widths.len()).collect();
     for dispensable in DISPENSABLE {
@@ -193,10 +192,10 @@ mod tests {
 
     fn model(coloured: bool) -> Model {
         let mut model = Model::new(coloured);
-        model.hear(News::Look(Box::new(Ok(sample::snapshot()))));
+        model.update(News::State(Box::new(Ok(sample::snapshot()))));
         model.select(0);
         let lines = (0..100).map(|number| format!("line {number}")).collect();
-        model.hear(News::Log { component: "message-api".to_owned(), lines });
+        model.update(News::Log { component: "message-api".to_owned(), lines });
         model
     }
 
@@ -228,7 +227,7 @@ mod tests {
     #[test]
     fn the_help_takes_the_logs_place_and_the_rate_is_on_top() {
         let mut model = model(false);
-        model.hear(News::Rate(Some(12.34)));
+        model.update(News::Rate(Some(12.34)));
         model.help = true;
         let (rows, _) = screen(&mut model, 120, 24);
         assert!(rows[0].contains("   12.3 messages/s   launcher pid"), "{rows:#?}");

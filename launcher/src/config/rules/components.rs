@@ -1,4 +1,4 @@
-//! What can be wrong in `[components.NAME]` beyond the types of its keys.
+//! Validation of `[components.NAME]` beyond the types of its keys.
 
 use std::collections::BTreeSet;
 
@@ -39,8 +39,8 @@ pub(super) fn check(settings: &Settings, origins: &Origins) -> Vec<(String, Stri
         // What is written for all of them holds for each.
         let component = &component.replicas.map_or_else(|| component.clone(), |_| component.replica(1));
         for (key, probe) in [("probe", &component.probe), ("liveness", &component.liveness)] {
-            let takes_message = key == "liveness" && table::takes_message(name);
-            let problem = |probe| problem(probe, key == "liveness", takes_message);
+            let has_message_probe = key == "liveness" && table::has_message_probe(name);
+            let problem = |probe| problem(probe, key == "liveness", has_message_probe);
             if let Some(what) = probe.as_ref().and_then(problem) {
                 complain(key, what);
             }
@@ -143,7 +143,7 @@ fn supervision(component: &ComponentConfig, complain: &mut impl FnMut(&str, Stri
     }
 }
 
-/// Less than these and nothing could even start.
+/// With lower limits no program could start.
 fn limits(component: &ComponentConfig, complain: &mut impl FnMut(&str, String)) {
     const FEWEST_FILES: u64 = 16;
     const LEAST_MEMORY: u64 = 4 << 20;
@@ -182,13 +182,13 @@ fn replicas(name: &str, component: &ComponentConfig, complain: &mut impl FnMut(&
 }
 
 /// What is wrong with a probe, if something is.
-fn problem(probe: &ProbeConfig, is_liveness: bool, takes_message: bool) -> Option<String> {
-    if probe.message.is_some() && !takes_message {
+fn problem(probe: &ProbeConfig, is_liveness: bool, has_message_probe: bool) -> Option<String> {
+    if probe.message.is_some() && !has_message_probe {
         return Some("only the liveness of chat-server and message-api takes message".to_owned());
     }
     let ways = [probe.http.is_some(), probe.tcp.is_some(), probe.exec.is_some(), probe.log.is_some()];
     let ways = ways.iter().filter(|is_given| **is_given).count() + usize::from(probe.message == Some(true));
-    if ways != 1 && !(takes_message && ways == 0) {
+    if ways != 1 && !(has_message_probe && ways == 0) {
         return Some("names one of http, tcp, exec and log".to_owned());
     }
     if probe.http.as_ref().is_some_and(|url| split_url(url).is_none()) {
@@ -213,7 +213,7 @@ fn problem(probe: &ProbeConfig, is_liveness: bool, takes_message: bool) -> Optio
     None
 }
 
-/// Host and port, and the path, of a URL that a probe can ask.
+/// Splits the URL of a probe into host with port, and path.
 pub(crate) fn split_url(url: &str) -> Option<(&str, &str)> {
     let rest = url.strip_prefix("http://")?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

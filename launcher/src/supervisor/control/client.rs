@@ -1,4 +1,4 @@
-//! The operator's side of the control socket.
+//! The client of the control socket.
 
 use std::fs::File;
 use std::io;
@@ -12,16 +12,16 @@ use super::request::{Request, Response, SOCKET};
 use crate::supervisor::run_dir::run_dir;
 use crate::supervisor::short_path::ShortPath;
 
-/// How long the launcher may take to answer. It answers at once, unless the machine is in great trouble.
+/// Time limit for an answer. The launcher answers at once, unless the machine is overloaded.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The longest response we read, in bytes; a status of a thousand components is far shorter.
+/// The maximum size of a response in bytes; far more than the status of a thousand components.
 const MAX_RESPONSE: u64 = 4 << 20;
 
-/// A running launcher could not be asked.
+/// The running launcher could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// None runs.
+    /// No launcher is running.
     #[error("no launcher runs on the data directory {}", .0.display())]
     NotRunning(PathBuf),
     /// The socket does not work.
@@ -29,21 +29,21 @@ pub enum ControlError {
     Io {
         /// The data directory.
         data: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: io::Error,
     },
-    /// It did not answer.
+    /// The launcher did not answer in time.
     #[error("the launcher on the data directory {} does not answer within {} s", .0.display(), DEADLINE.as_secs())]
     Silent(PathBuf),
-    /// It answered something else.
+    /// The answer was invalid.
     #[error("malformed answer from the launcher; does it run another version?")]
     Answer(#[source] serde_json::Error),
 }
 
-/// Asks the launcher on a data directory.
+/// Sends a request to the launcher on a data directory.
 ///
 /// # Errors
-/// When none runs there, or it cannot be reached, or it does not answer in 10 s.
+/// If none is running there, or it cannot be reached or does not answer within 10 s.
 pub async fn request(data: &Path, request: &Request) -> Result<Response, ControlError> {
     match tokio::time::timeout(DEADLINE, exchange(data, request)).await {
         Err(_) => Err(ControlError::Silent(data.to_owned())),
@@ -53,10 +53,10 @@ pub async fn request(data: &Path, request: &Request) -> Result<Response, Control
     }
 }
 
-/// Waits until the launcher on a data directory has ended; true if it did so in time.
+/// Waits until the launcher on a data directory has ended; returns whether it did so in time.
 pub async fn wait_until_gone(data: &Path, timeout: Duration) -> bool {
     let ended = async {
-        // The launcher holds its lock to its very end, whatever becomes of its socket.
+        // The launcher holds its lock until its very end, whatever happens to its socket.
         while is_locked(data) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

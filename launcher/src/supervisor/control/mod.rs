@@ -8,6 +8,6 @@ mod server;
 
 pub use client::{ControlError, request, wait_until_gone};
 pub use request::{MAX_REQUEST, ReloadSummary, Request, Response};
-pub(crate) use server::{Asked, Server};
+pub(crate) use server::{ControlQuery, Server};
 
 pub use super::run_dir::run_dir;

@@ -1,87 +1,87 @@
-//! What is asked, and what is answered.
+//! Requests and responses of the control socket.
 
 use serde::{Deserialize, Serialize};
 
 use crate::supervisor::status::Snapshot;
 
-/// The longest request, in bytes. Requests are small; this only keeps a confused client from filling our memory.
+/// The maximum size of a request in bytes, so that a broken client cannot fill our memory.
 pub const MAX_REQUEST: usize = 64 * 1024;
 
-/// What can be asked of a running launcher.
+/// A request to a running launcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "request")]
 pub enum Request {
-    /// How is everything?
+    /// Return the state of everything.
     Status,
-    /// Stop this component if it runs, and start it.
+    /// Stop this component if it is running, and start it.
     Restart {
         /// Its name, or one that stands for several.
         component: String,
     },
-    /// Stop this component and leave it stopped.
+    /// Stop this component and keep it stopped.
     Stop {
         /// Its name, or one that stands for several.
         component: String,
     },
-    /// Start this component; forget its earlier crashes.
+    /// Start this component, and reset its crash count.
     Start {
         /// Its name, or one that stands for several.
         component: String,
     },
-    /// Stop everything and end.
+    /// Stop everything and exit.
     Down,
-    /// Read the configuration again and put it in force.
+    /// Read the configuration again and apply it.
     Reload {
-        /// Only say what that would do.
+        /// Only return what would change.
         #[serde(default)]
         plan_only: bool,
-        /// The operator agrees to what needs their consent.
+        /// The operator has confirmed changes that require it.
         #[serde(default)]
         yes: bool,
     },
 }
 
-/// The answer to a request.
+/// The response to a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "response")]
 pub enum Response {
-    /// To `status`.
+    /// The response to `status`.
     Status {
-        /// How everything is.
+        /// The state of everything.
         snapshot: Snapshot,
     },
-    /// It is under way; `status` shows how it goes.
+    /// The request is being carried out; `status` shows the progress.
     Accepted,
-    /// To `reload`.
+    /// The response to `reload`.
     Reload {
-        /// What it does.
+        /// What it changes.
         summary: ReloadSummary,
     },
-    /// It cannot be done.
+    /// The request was rejected.
     Refused {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What a new plan does to the components, by name.
+/// The effect of a new plan on the components, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReloadSummary {
-    /// Left as they are.
+    /// Unchanged.
     pub kept: Vec<String>,
-    /// Left running, with another policy or other needs from now on.
+    /// Still running, with a changed policy or changed needs.
     #[serde(default)]
     pub changed: Vec<String>,
     /// Restarted, because their configuration differs.
     pub restarted: Vec<String>,
-    /// New.
+    /// Added.
     pub started: Vec<String>,
-    /// No longer wanted.
+    /// Removed.
     pub stopped: Vec<String>,
-    /// The settings that differ.
+    /// The keys of settings that differ.
     #[serde(default)]
     pub settings: Vec<String>,
-    /// Those of them that need the operator's consent.
+    /// Those of them that require the operator's confirmation.
     #[serde(default)]
     pub consent: Vec<String>,
 }

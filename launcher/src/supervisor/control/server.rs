@@ -21,49 +21,48 @@ use tokio::task::JoinHandle;
 use super::request::{MAX_REQUEST, Request, Response, SOCKET};
 use crate::supervisor::short_path::ShortPath;
 
-/// More operators than this at once are none.
+/// There are no more operators than this at the same time.
 const MAX_CONNECTIONS: usize = 16;
 
-/// How long a client may take to ask, and to take its answer.
+/// Time limit for a client to send its request, and to read the response.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// A request that waits for the driver's answer.
-pub(crate) struct Asked {
-    /// What is asked.
+/// A request with its response channel.
+pub(crate) struct ControlQuery {
     pub(crate) request: Request,
-    /// Where the answer goes.
+    /// Receives the response.
     pub(crate) answer: oneshot::Sender<Response>,
 }
 
-/// The listening socket; removed from the file system when this is dropped.
+/// The listening socket; removed from the file system when dropped.
 pub(crate) struct Server {
     accept: JoinHandle<()>,
     path: PathBuf,
-    /// Its inode: what it is, whatever lies at its path.
+    /// Its inode, to recognise it at its path.
     inode: u64,
 }
 
 impl Server {
-    /// Binds the socket in `run_dir`. The caller holds the launcher's lock, so a socket found there belongs to nobody.
-    pub(crate) fn bind(run_dir: &Path, asked: mpsc::Sender<Asked>) -> io::Result<Self> {
+    /// Binds the socket in `run_dir`. The caller holds the launcher's lock, so an existing socket is stale.
+    pub(crate) fn bind(run_dir: &Path, asked: mpsc::Sender<ControlQuery>) -> io::Result<Self> {
         let path = run_dir.join(SOCKET);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let listener = UnixListener::bind(ShortPath::to(run_dir, SOCKET)?.path())?;
-        // Between the two calls the directory's mode 0700 guards it.
+        // Between the two calls the directory's mode 0700 protects it.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
         let inode = std::fs::metadata(&path)?.ino();
         Ok(Self { accept: tokio::spawn(accept(listener, asked)), path, inode })
     }
 
-    /// Ends without a look at what lies at its path now.
+    /// Closes it without removing whatever is at its path now.
     pub(crate) fn leave(mut self) {
         self.path = PathBuf::new();
     }
 
-    /// Whether who connects to its path comes here.
+    /// Whether connections to its path arrive here.
     pub(crate) fn is_in_place(&self) -> bool {
         std::fs::metadata(&self.path).is_ok_and(|meta| meta.ino() == self.inode)
     }
@@ -76,7 +75,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: UnixListener, asked: mpsc::Sender<Asked>) {
+async fn accept(listener: UnixListener, asked: mpsc::Sender<ControlQuery>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -84,18 +83,18 @@ async fn accept(listener: UnixListener, asked: mpsc::Sender<Asked>) {
             Ok((stream, _)) => {
                 let asked = asked.clone();
                 tokio::spawn(async move {
-                    // Its errors are the client's: there is nobody to tell.
+                    // Errors concern only the client.
                     let _ = converse(stream, asked).await;
                     drop(place);
                 });
             }
-            // Out of file descriptors or memory: it passes.
+            // Out of file descriptors or memory, which is temporary.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-async fn converse(stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Result<()> {
+async fn converse(stream: UnixStream, asked: mpsc::Sender<ControlQuery>) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     while let Some(line) = read_line(&mut reader).await? {
@@ -108,7 +107,7 @@ async fn converse(stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Result<
     Ok(())
 }
 
-/// One line without its end; none when the client is done. A line that is too long ends the conversation.
+/// Reads a line without its newline; `None` at the end. A line that is too long is an error.
 async fn read_line(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     let limit = MAX_REQUEST as u64 + 1;
@@ -128,10 +127,10 @@ async fn write_line(writer: &mut OwnedWriteHalf, response: &Response) -> io::Res
     written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-async fn ask(request: Request, asked: &mpsc::Sender<Asked>) -> Response {
+async fn ask(request: Request, asked: &mpsc::Sender<ControlQuery>) -> Response {
     let ending = || Response::Refused { reason: "the launcher is ending".to_owned() };
     let (answer, answered) = oneshot::channel();
-    if asked.send(Asked { request, answer }).await.is_err() {
+    if asked.send(ControlQuery { request, answer }).await.is_err() {
         return ending();
     }
     answered.await.unwrap_or_else(|_| ending())

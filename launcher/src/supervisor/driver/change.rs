@@ -1,10 +1,10 @@
-//! What others are told of.
+//! The events that observers are told of.
 
 use crate::supervisor::events::{Ended, Moment};
 use crate::supervisor::status::State;
 
-/// A process that has ended, and whose.
-pub(super) struct Burial {
+/// A component's process that has ended.
+pub(super) struct ReapedProcess {
     pub(super) name: String,
     pub(super) pid: u32,
     pub(super) ended: Ended,
@@ -12,7 +12,7 @@ pub(super) struct Burial {
 
 /// A component's change of state.
 pub(super) struct Change {
-    /// When it was decided; doing it, and telling of others, may have taken a while.
+    /// The time of the decision; carrying it out and reporting it may be later.
     pub(super) at: Moment,
     pub(super) name: String,
     pub(super) epoch: u64,

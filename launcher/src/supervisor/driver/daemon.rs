@@ -1,7 +1,8 @@
-//! The process that a component which forks has left behind to serve (systemd's `Type=forking`).
+//! The service process of a component that forks (systemd's `Type=forking`).
 //!
-//! It is found by the component's pid file, and only believed if it belongs to the component: an old file may name anybody. Where orphans
-//! come back to us (`PR_SET_CHILD_SUBREAPER`) it is our child by then, and we learn how it ends; elsewhere only that it has.
+//! It is found by the component's pid file, which is only trusted if the process belongs to the component, because an old file may name
+//! any process. If orphans are adopted (`PR_SET_CHILD_SUBREAPER`) it is our child by then, and its exit status is known; otherwise only
+//! its end is.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,14 +22,14 @@ pub(super) struct Daemon {
     _registered: Started,
 }
 
-/// How far the search for it has come.
+/// The progress of the search for it.
 #[derive(Debug)]
 pub(super) enum Forks {
     /// The component does not fork, or its process has been found.
     No,
-    /// It names its process here when its first one ends.
+    /// The pid file is read when the first process ends.
     Expected(PathBuf),
-    /// Its first one has ended.
+    /// The first process has ended.
     Awaited(PathBuf),
 }
 
@@ -55,12 +56,12 @@ impl Daemon {
         self.watch.has_ended_at_all()
     }
 
-    /// How it ended, once it has; unknown where it was not our child.
+    /// Its exit status once it has ended; unknown if it was not our child.
     pub(super) fn exit(&self) -> ProcessExit {
         self.watch.exit()
     }
 
-    /// Its number may be given to others from now on.
+    /// From now on its id may be reused.
     pub(super) fn reap(self) {
         self.watch.reap();
     }
@@ -71,7 +72,7 @@ impl Forks {
         pid_file.map_or(Self::No, Self::Expected)
     }
 
-    /// The first process has ended; whether another one is to be looked for.
+    /// The first process has ended; returns whether to search for the service process.
     pub(super) fn first_has_ended(&mut self, exit: ProcessExit) -> bool {
         match std::mem::replace(self, Self::No) {
             Self::Expected(file) if exit.is_clean() => {
@@ -94,7 +95,7 @@ impl Forks {
     }
 }
 
-/// The number in a pid file, if there is one yet.
+/// The id in a pid file, if there is one yet.
 pub(super) fn read(file: &Path) -> Option<u32> {
     const MAX: u64 = 64;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Asks the dependencies that we do not run how they are, again and again, and remembers since when.
+//! Checks external dependencies periodically, and remembers since when each has been available or not.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use crate::supervisor::clock::{self, STANDSTILL};
 use crate::supervisor::spec::External;
 use crate::supervisor::status::{DependencyState, DependencyStatus};
 
-/// Answers that may wait for the driver; the askers wait when there are more.
+/// Results in the queue to the driver; the checks wait while it is full.
 const ANSWERS: usize = 16;
 
-/// The answer of a dependency.
+/// The result of a check.
 #[derive(Debug)]
 pub(super) struct Probed {
     pub(super) name: String,
     pub(super) result: Result<(), String>,
 }
 
-/// Every dependency, with the task that asks it.
+/// The dependencies, each with the task that checks it.
 #[derive(Debug)]
 pub(super) struct Dependencies {
     answers: mpsc::Sender<Probed>,
@@ -40,7 +40,7 @@ impl Drop for Watched {
 }
 
 impl Dependencies {
-    /// Begins to ask.
+    /// Starts the checks.
     pub(super) fn watch(externals: &[External]) -> (Self, mpsc::Receiver<Probed>) {
         let (answers, answered) = mpsc::channel(ANSWERS);
         let mut dependencies = Self { answers, watched: BTreeMap::new() };
@@ -48,7 +48,7 @@ impl Dependencies {
         (dependencies, answered)
     }
 
-    /// Asks these from now on, and no others. What is known of them stays known.
+    /// Replaces the set of dependencies. Those that stay keep their state.
     pub(super) fn replace(&mut self, externals: &[External]) {
         let mut old = std::mem::take(&mut self.watched);
         for external in externals {
@@ -59,7 +59,7 @@ impl Dependencies {
         }
     }
 
-    /// Remembers an answer; a change is logged.
+    /// Records a result; a change is logged.
     pub(super) fn note(&mut self, probed: Probed) {
         let Some(Watched { status, .. }) = self.watched.get_mut(&probed.name) else { return };
         let (state, reason) = match probed.result {
@@ -74,7 +74,7 @@ impl Dependencies {
         status.reason = reason;
     }
 
-    /// How all are.
+    /// The state of each dependency.
     pub(super) fn status(&self) -> Vec<DependencyStatus> {
         self.watched.values().map(|watched| watched.status.clone()).collect()
     }
@@ -97,7 +97,7 @@ async fn ask(external: External, answers: mpsc::Sender<Probed>) {
         let asked = Instant::now();
         let answer = tokio::time::timeout(External::DEADLINE, (external.check)()).await;
         if answer.is_err() && asked.elapsed() >= External::DEADLINE + STANDSTILL {
-            // We stood still, and looked at no answer meanwhile.
+            // This process was suspended, so the result may be of that time.
             continue;
         }
         let late = || Err(format!("does not answer within {} s", External::DEADLINE.as_secs()));

@@ -1,4 +1,4 @@
-//! How a process is asked to end: its own command first, where it has one, and then its signal.
+//! The termination of a process: its stop command first, if it has one, then its signal.
 
 use std::pin::Pin;
 
@@ -6,16 +6,16 @@ use rustix::process::Signal;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
 
-use super::process::dress;
+use super::process::set_environment;
 use super::program::run;
 use crate::supervisor::spec::ComponentSpec;
 
-/// What is on its way to a process that is to end.
+/// The pending signal of a process that is to end.
 #[derive(Default)]
 pub(super) struct Farewell(Option<Pin<Box<dyn Future<Output = Signal> + Send>>>);
 
 impl Farewell {
-    /// Begins; the signal that is to be sent at once, where no command comes first.
+    /// Begins the termination. Returns the signal to send at once, if there is no stop command.
     pub(super) fn begin(&mut self, spec: Box<ComponentSpec>, run_id: Uuid, pid: u32) -> Option<Signal> {
         if spec.stop.command.is_empty() {
             return Some(spec.stop.signal.signal());
@@ -24,12 +24,12 @@ impl Farewell {
         None
     }
 
-    /// There is nothing more to say; a command that runs is killed.
+    /// Cancels what is pending; a running stop command is killed.
     pub(super) fn end(&mut self) {
         self.0 = None;
     }
 
-    /// Waits until the signal is to be sent, once.
+    /// Waits until the signal must be sent; returns it once.
     pub(super) async fn signal(&mut self) -> Signal {
         match &mut self.0 {
             Some(signal) => {
@@ -42,7 +42,7 @@ impl Farewell {
     }
 }
 
-/// A command that did what it is for leaves the process the rest of the grace to end by itself.
+/// After a successful stop command, the process has the rest of the grace period to end by itself.
 async fn after_command(spec: Box<ComponentSpec>, run_id: Uuid, pid: u32) -> Signal {
     let until = Instant::now() + spec.stop_grace;
     let component = spec.name.as_str();
@@ -58,8 +58,8 @@ async fn after_command(spec: Box<ComponentSpec>, run_id: Uuid, pid: u32) -> Sign
 
 async fn command(spec: &ComponentSpec, run_id: Uuid, pid: u32) -> Result<(), String> {
     let Some((program, args)) = spec.stop.command.split_first() else { return Ok(()) };
-    let dressed = dress(program.as_ref(), args, spec, run_id);
-    let mut dressed = dressed.map_err(|error| format!("cannot be started: {error}"))?;
-    dressed.env("MAINPID", pid.to_string());
-    run(dressed, None).await
+    let prepared = set_environment(program.as_ref(), args, spec, run_id);
+    let mut prepared = prepared.map_err(|error| format!("cannot be started: {error}"))?;
+    prepared.env("MAINPID", pid.to_string());
+    run(prepared, None).await
 }

@@ -1,4 +1,4 @@
-//! How many processes each component has besides its main one. The kernel has no question for that, so every process is looked at.
+//! Counts the other processes of each component. The kernel cannot be asked for that, so all processes are listed.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -6,16 +6,15 @@ use std::time::{Duration, Instant};
 
 use crate::supervisor::proc::Table;
 
-/// A look costs some milliseconds of the control thread where many processes run, and is good for so long: what is shown of it need
-/// not be newer.
+/// How long the list is cached: with many processes it takes the control thread a few milliseconds, and a status need not be newer.
 const GOOD_FOR: Duration = Duration::from_millis(200);
 
-/// The processes as they were a moment ago.
+/// The cached list of processes.
 #[derive(Debug, Default)]
 pub(super) struct Groups(RefCell<Option<(Instant, Table)>>);
 
 impl Groups {
-    /// How many others run in the group of a main process, or descend from it.
+    /// The number of other processes in the group of a main process or descended from it.
     pub(super) fn others(&self, main: u32) -> usize {
         let mut seen = self.0.borrow_mut();
         let fresh = seen.take().filter(|(at, _)| at.elapsed() < GOOD_FOR);

@@ -1,8 +1,7 @@
-//! A process that outlives us: when we are gone, however we went, it ends every process of our run.
+//! A process that outlives the launcher: when the launcher ends in whatever way, it ends every process of the run.
 //!
-//! It is our own program in another role (`guard`). Its standard input is a pipe whose other end only we hold: the end of file is
-//! our end. One that ends before us is replaced. Nothing of ours reaches it by mistake: it has a session of its own, no mark of the
-//! run, and no environment.
+//! It is our own program in another role (`guard`). Its standard input is a pipe whose other end only we hold, so end of file means that we
+//! have ended. A guard that ends earlier is replaced. It is isolated from us: a session of its own, no mark of the run, and no environment.
 
 use std::io::{self, PipeWriter};
 use std::path::Path;
@@ -16,10 +15,10 @@ use uuid::Uuid;
 use crate::supervisor::cgroup::Realm;
 use crate::supervisor::children::Started;
 
-/// The wait before a guard that has ended is replaced.
+/// The pause before a guard that has ended is replaced.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The guard of a run; released when this is dropped, and then it ends by itself.
+/// The guard of a run; released when dropped, after which it ends by itself.
 #[derive(Debug)]
 pub(super) struct Guard(JoinHandle<()>);
 
@@ -30,7 +29,7 @@ impl Drop for Guard {
 }
 
 impl Guard {
-    /// Starts one now, and another one whenever it has ended.
+    /// Starts a guard, and replaces it whenever it ends.
     pub(super) fn start(program: &Path, run_id: Uuid, realm: Option<&Realm>) -> Self {
         let (program, realm) = (program.to_owned(), realm.map(|realm| realm.path().to_owned()));
         let mut guard = spawn(&program, run_id, realm.as_deref());
@@ -41,7 +40,7 @@ impl Guard {
                         let status = child.wait().await;
                         tracing::warn!(?status, "the guard process exited; restarting it");
                     }
-                    // The next start ends what is left behind, too.
+                    // The next start of the launcher also ends remaining processes.
                     Err(error) => tracing::warn!(%error, "cannot start the guard process; retrying"),
                 }
                 tokio::time::sleep(PAUSE).await;

@@ -1,10 +1,10 @@
-//! The task of one incarnation: it owns the process, hears what it says, and tells the driver.
+//! The task of one incarnation of a component: it owns the process and reports to the driver.
 //!
-//! * The driver starts it with [`start`] and keeps an [`Incarnation`], through which it asks for signals.
-//! * It reports [`Report::Said`] for each thing the child says, [`Report::MainExited`] when its main process has ended and others of
-//!   it have not, and [`Report::Exited`] once nothing of it is left.
-//! * It reports [`Report::Answered`] for each answer of its probes.
-//! * Then it waits shortly for the child's last lines, and reports the last of them.
+//! * The driver starts it with [`start`] and keeps an [`Incarnation`], through which it requests signals.
+//! * It reports [`Report::Notified`] for each message of the child, [`Report::MainExited`] when the main process has ended and others of it
+//!   have not, and [`Report::Exited`] once none is left.
+//! * It reports [`Report::Answered`] for each result of its probes.
+//! * Then it waits briefly for the child's last lines, and reports the last of them.
 
 use std::ffi::OsString;
 use std::io;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::daemon::Forks;
 use super::farewell::Farewell;
-use super::notify::{Directory, Said, Socket};
+use super::notify::{Directory, NotifyMessage, Socket};
 use super::probe::{Probes, awaited_line};
 use super::process::{Followed, Process, Start};
 use super::report::{Report, Reported, Reporter};
@@ -29,38 +29,38 @@ use crate::supervisor::proc;
 use crate::supervisor::spec::{ComponentSpec, Launch, Readiness};
 use crate::supervisor::status::LimitStatus;
 
-/// How long a process that nobody waits for may take to be gone once it is killed.
-const FORSAKEN: Duration = Duration::from_secs(1);
+/// Time limit for a killed process to end when no driver waits for it any more.
+const ABANDONED: Duration = Duration::from_secs(1);
 
-/// What runs so long after it was killed cannot be killed by us: it is another user's, or stuck in the kernel.
+/// A process that still runs this long after SIGKILL cannot be killed by us: it is another user's, or blocked in the kernel.
 const UNKILLABLE: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether a process has become its program: at first, which takes some milliseconds, and at most.
-const FIRST_LOOK: Duration = Duration::from_millis(1);
+/// The first interval of checks whether a process has become its program, which takes a few milliseconds, and the longest one.
+const FIRST_POLL: Duration = Duration::from_millis(1);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
 
-/// How often it is looked whether a pid file names a process.
+/// The interval of checks of a pid file.
 const FORK_LOOK: Duration = Duration::from_millis(20);
 
-/// What the process is sent.
+/// An order for the process.
 #[derive(Debug)]
 enum Order {
-    /// As this says.
+    /// End it in the way of this component.
     Terminate(Box<ComponentSpec>, Uuid),
     Kill,
-    /// Its socket was deleted.
+    /// Its socket was deleted: bind it again.
     Renew,
 }
 
-/// A running incarnation, as the driver has it.
+/// A running incarnation, as the driver sees it.
 #[derive(Debug)]
 pub(super) struct Incarnation {
     pub(super) epoch: u64,
     pub(super) pid: u32,
-    /// The machine asks for one TERM and now and then a KILL, so these few places are enough; when they are taken the process is
-    /// about to be sent the same already.
+    /// The machine requests one TERM and now and then a KILL, so a few places are enough; if they are taken, the same order is already
+    /// pending.
     orders: mpsc::Sender<Order>,
-    /// By what it is limited.
+    /// How its limits are enforced.
     pub(super) limits: Vec<LimitStatus>,
     started: Instant,
     probes: Probes,
@@ -68,36 +68,36 @@ pub(super) struct Incarnation {
 }
 
 impl Incarnation {
-    /// Asks it from now on what this spec says.
+    /// Replaces its probes by those of this spec.
     pub(super) fn probe(&mut self, spec: &ComponentSpec, run_id: Uuid) {
         self.probes.set(spec, run_id, self.started, &self.reporter);
     }
 
-    /// It serves.
+    /// The component is ready.
     pub(super) fn serves(&self) {
         self.probes.serves();
     }
 
-    /// Asks it to end, and asks it nothing more.
+    /// Terminates it, and stops its probes.
     pub(super) fn terminate(&mut self, spec: Box<ComponentSpec>, run_id: Uuid) {
         self.probes.end();
         let _ = self.orders.try_send(Order::Terminate(spec, run_id));
     }
 
-    /// Makes its socket again.
+    /// Binds its socket again.
     pub(super) fn renew(&self) {
         let _ = self.orders.try_send(Order::Renew);
     }
 
-    /// Ends it.
+    /// Kills it.
     pub(super) fn kill(&mut self) {
         self.probes.end();
         let _ = self.orders.try_send(Order::Kill);
     }
 }
 
-/// What an incarnation is started with.
-pub(super) struct Surroundings<'a> {
+/// The environment of an incarnation.
+pub(super) struct Environment<'a> {
     pub(super) run_id: Uuid,
     pub(super) claim: &'a Claim,
     pub(super) realm: Option<&'a Realm>,
@@ -108,16 +108,20 @@ pub(super) struct Surroundings<'a> {
 }
 
 /// Starts a process and its task.
-pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) -> io::Result<Incarnation> {
-    let socket = around.sockets.socket(&spec.name, epoch)?;
-    let sockets = around.listeners.bequeath(&spec.listen)?;
+pub(super) fn start(
+    spec: &ComponentSpec,
+    epoch: u64,
+    environment: Environment<'_>,
+) -> io::Result<Incarnation> {
+    let socket = environment.sockets.socket(&spec.name, epoch)?;
+    let sockets = environment.listeners.inheritance(&spec.listen)?;
     let (awaited, found) = awaited_line(spec).map(Awaited::new).unzip();
-    let (output, last_lines) = around.logs.attach(&spec.name, awaited)?;
-    let group = around.realm.and_then(|realm| group(realm, &spec.name, epoch));
-    let limits = limit(spec, around.realm, group.as_ref());
+    let (output, last_lines) = environment.logs.attach(&spec.name, awaited)?;
+    let group = environment.realm.and_then(|realm| group(realm, &spec.name, epoch));
+    let limits = limit(spec, environment.realm, group.as_ref());
     let start = Start {
-        run_id: around.run_id,
-        claim: around.claim,
+        run_id: environment.run_id,
+        claim: environment.claim,
         group,
         own_limits: spec.limits.for_child(&limits),
         notify: socket.path(),
@@ -127,7 +131,7 @@ pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) 
     let process = Process::start(spec, start)?;
     let (orders, ordered) = mpsc::channel(4);
     let pid = process.id();
-    let reporter = Reporter { name: spec.name.clone(), epoch, reports: around.reports.clone() };
+    let reporter = Reporter { name: spec.name.clone(), epoch, reports: environment.reports.clone() };
     let forks = Forks::of(spec.pid_file.clone());
     tokio::spawn(live(process, forks, socket, ordered, last_lines, reporter.clone()));
     let started = Instant::now();
@@ -139,17 +143,17 @@ pub(super) fn start(spec: &ComponentSpec, epoch: u64, around: Surroundings<'_>) 
     if spec.readiness == Readiness::Executed {
         tokio::spawn(wait_for_program(spec.launch.clone(), pid, incarnation.reporter.clone()));
     }
-    incarnation.probe(spec, around.run_id);
+    incarnation.probe(spec, environment.run_id);
     Ok(incarnation)
 }
 
-/// Without one its processes are known by other means.
+/// Creates a control group. Without one, the processes are tracked by other means.
 fn group(realm: &Realm, name: &str, epoch: u64) -> Option<Group> {
     let group = realm.group(name, epoch);
     group.inspect_err(|error| tracing::warn!(component = name, %error, "it has no control group")).ok()
 }
 
-/// Limits what is in the group, and says what of it is in force and by what.
+/// Limits the group, and returns which limits are enforced and how.
 fn limit(spec: &ComponentSpec, realm: Option<&Realm>, group: Option<&Group>) -> Vec<LimitStatus> {
     let wanted = [("memory", spec.limits.memory.is_some()), ("cpu", spec.limits.cpu.is_some())];
     let mut wanted = wanted.into_iter().filter(|(_, is_wanted)| *is_wanted);
@@ -166,18 +170,18 @@ fn limit(spec: &ComponentSpec, realm: Option<&Realm>, group: Option<&Group>) -> 
     limits
 }
 
-/// Says that it serves once the process has become another program than it was started with. One that cannot become it ends.
+/// Reports readiness once the process has executed its program. A process that cannot do so ends.
 async fn wait_for_program(launch: Launch, pid: u32, reporter: Reporter) {
     let Launch::Command { program, args, .. } = launch else { return };
     let words = std::iter::once(program.as_os_str()).chain(args.iter().map(OsString::as_os_str));
     let first: Vec<u8> = words.flat_map(|word| [word.as_bytes(), &[0]].concat()).collect();
-    let mut wait = FIRST_LOOK;
+    let mut wait = FIRST_POLL;
     loop {
         match proc::command_line(pid) {
             Some(line) if line.is_empty() && proc::entry(pid).is_none() => return,
-            // Between two programs it is empty for a moment.
+            // During `execve` the command line is briefly empty.
             Some(line) if line.is_empty() || line == first => {}
-            Some(_) | None => return reporter.tell(Report::Said(Said::Ready)).await,
+            Some(_) | None => return reporter.tell(Report::Notified(NotifyMessage::Ready)).await,
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST_LOOK);
@@ -192,14 +196,14 @@ async fn live(
     last_lines: LastLines,
     reporter: Reporter,
 ) {
-    let mut fate = Fate::default();
+    let mut termination = Termination::default();
     let mut farewell = Farewell::default();
     let mut is_named = false;
     loop {
         tokio::select! {
             biased;
             () = process.ended(), if forks.awaited().is_none() => {
-                if fate.is_ordered_to_end() || !forks.first_has_ended(process.exit()) {
+                if termination.is_ordered_to_end() || !forks.first_has_ended(process.exit()) {
                     break;
                 }
             }
@@ -208,23 +212,23 @@ async fn live(
                     break;
                 }
             }
-            order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process, &mut socket, &mut farewell),
+            order = ordered.recv(), if termination.abandoned.is_none() => termination.obey(order, &mut process, &mut socket, &mut farewell),
             said = socket.receive(process.group()) => reporter.said(said.unwrap_or_default()).await,
             signal = farewell.signal() => process.terminate(signal),
-            () = fate.overdue(), if !is_named => {
+            () = termination.overdue(), if !is_named => {
                 is_named = true;
                 reporter.tell(Report::Unkillable(process.describe())).await;
             }
         }
     }
-    // What it said before its end comes before its end.
+    // Messages sent before the end are reported before the end.
     while let Some(said) = socket.receive_now(process.group()) {
         reporter.said(said).await;
     }
     let (exit, lived) = (process.exit(), process.age());
     let mut is_told = false;
-    while process.has_others() && !fate.is_given_up() {
-        if let Some(since) = fate.killed {
+    while process.has_others() && !termination.is_given_up() {
+        if let Some(since) = termination.killed {
             process.kill();
             if since.elapsed() >= UNKILLABLE {
                 reporter.tell(Report::Unkillable(process.describe_others())).await;
@@ -234,7 +238,7 @@ async fn live(
             reporter.tell(Report::MainExited(exit)).await;
         }
         tokio::select! {
-            order = ordered.recv(), if fate.forsaken.is_none() => fate.obey(order, &mut process, &mut socket, &mut farewell),
+            order = ordered.recv(), if termination.abandoned.is_none() => termination.obey(order, &mut process, &mut socket, &mut farewell),
             said = socket.receive(process.group()) => reporter.said(said.unwrap_or_default()).await,
             signal = farewell.signal() => process.terminate(signal),
             () = process.others_ended() => {}
@@ -247,7 +251,7 @@ async fn live(
     reporter.tell(Report::LastLines { exit: death.exit, lines }).await;
 }
 
-/// None where nothing of the component runs any more, and none will be found.
+/// `None` if no process of the component is running, and none will be found.
 async fn look_for_daemon(process: &mut Process, forks: &mut Forks, reporter: &Reporter) -> Option<()> {
     let pid_file = forks.awaited()?;
     match process.follow(pid_file)? {
@@ -255,23 +259,23 @@ async fn look_for_daemon(process: &mut Process, forks: &mut Forks, reporter: &Re
         Followed::Found(pid) => {
             forks.end();
             reporter.tell(Report::Follows(pid)).await;
-            reporter.tell(Report::Said(Said::Ready)).await;
+            reporter.tell(Report::Notified(NotifyMessage::Ready)).await;
         }
     }
     Some(())
 }
 
-/// What was ordered of a process.
+/// What was requested of a process.
 #[derive(Debug, Default)]
-struct Fate {
+struct Termination {
     killed: Option<Instant>,
     /// It was asked to end.
     is_ordered: bool,
-    /// Since when there is no driver any more, and with it no reason to live.
-    forsaken: Option<Instant>,
+    /// Since when there is no driver, and the process must end.
+    abandoned: Option<Instant>,
 }
 
-impl Fate {
+impl Termination {
     fn obey(
         &mut self,
         order: Option<Order>,
@@ -286,7 +290,7 @@ impl Fate {
                     tracing::warn!(%error, "cannot make the notification socket of a component again");
                 }
             }
-            // Its command is for a process that runs; what that has left behind gets the signal.
+            // A stop command is for a running process; its remaining descendants get the signal.
             Some(Order::Terminate(spec, _)) if process.has_ended() => {
                 process.terminate(spec.stop.signal.signal())
             }
@@ -303,7 +307,7 @@ impl Fate {
             None => {
                 farewell.end();
                 self.killed.get_or_insert_with(Instant::now);
-                self.forsaken = Some(Instant::now());
+                self.abandoned = Some(Instant::now());
                 process.kill();
             }
         }
@@ -313,7 +317,7 @@ impl Fate {
         self.is_ordered
     }
 
-    /// Waits until what was killed should have ended.
+    /// Waits until a killed process should have ended.
     async fn overdue(&self) {
         match self.killed {
             Some(since) => tokio::time::sleep_until(since + UNKILLABLE).await,
@@ -322,6 +326,6 @@ impl Fate {
     }
 
     fn is_given_up(&self) -> bool {
-        self.forsaken.is_some_and(|since| since.elapsed() >= FORSAKEN)
+        self.abandoned.is_some_and(|since| since.elapsed() >= ABANDONED)
     }
 }

@@ -1,11 +1,11 @@
-//! What is remembered of a component's liveness probes, for `status`: the last answer, and how many were bad.
+//! A component's liveness probes for `status`: the last result and the number of failures.
 
 use std::time::{Duration, Instant};
 
-use crate::supervisor::spec::Answered;
+use crate::supervisor::spec::ProbeResult;
 use crate::supervisor::status::LivenessStatus;
 
-/// The answers of one component, over all of its processes.
+/// The results of one component, over all of its processes.
 #[derive(Debug, Default)]
 pub(super) struct Liveness {
     last: Option<Last>,
@@ -17,12 +17,12 @@ pub(super) struct Liveness {
 struct Last {
     at: Instant,
     took: Duration,
-    answer: Answered,
+    answer: ProbeResult,
 }
 
 impl Liveness {
-    /// One more answer.
-    pub(super) fn note(&mut self, took: Duration, answer: &Answered) {
+    /// Records a result.
+    pub(super) fn note(&mut self, took: Duration, answer: &ProbeResult) {
         if answer.is_err() {
             self.failures += 1;
             self.in_a_row = self.in_a_row.saturating_add(1);
@@ -32,7 +32,7 @@ impl Liveness {
         self.last = Some(Last { at: Instant::now(), took, answer: answer.clone() });
     }
 
-    /// What is shown of it; nothing before the first answer.
+    /// The status; `None` before the first result.
     pub(super) fn status(&self, now: Instant) -> Option<LivenessStatus> {
         let Last { at, took, answer } = self.last.as_ref()?;
         let (remark, error) = match answer {

@@ -1,8 +1,7 @@
-//! Acts: owns the clock, the processes and the sockets, and does what the [`Machine`] decides.
+//! Executes decisions: owns the clock, the processes and the sockets, and carries out what the [`Machine`] decides.
 //!
-//! Everything that happens arrives in [`Driver::run`], in one task: reports of the children's tasks, alarms, signals, what the
-//! operator asks, what dependencies answer, new plans. Each becomes an event; the machine answers with actions; each is done
-//! at once and without waiting.
+//! Everything arrives in [`Driver::run`], in one task: reports of the children's tasks, alarms, signals, requests of the operator, states
+//! of dependencies, new plans. Each becomes an event; the machine returns actions, which are carried out at once and without waiting.
 
 mod change;
 mod daemon;
@@ -11,7 +10,6 @@ mod farewell;
 mod files;
 mod groups;
 mod guard;
-mod housing;
 mod incarnation;
 mod liveness;
 mod news;
@@ -23,10 +21,11 @@ pub(super) mod program;
 mod reload;
 mod report;
 mod reports;
+mod run_directory;
 mod schedules;
+mod service_manager;
 mod snapshot;
 mod triggers;
-mod upward;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -36,20 +35,20 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use self::change::{Burial, Change};
+use self::change::{Change, ReapedProcess};
 use self::dependencies::{Dependencies, Probed};
 use self::files::{Files, Touched};
 use self::groups::Groups;
 use self::guard::Guard;
-use self::incarnation::{Incarnation, Surroundings};
+use self::incarnation::{Environment, Incarnation};
 use self::liveness::Liveness;
 use self::notify::Directory;
 use self::report::Reported;
 use self::schedules::Schedules;
-use self::upward::Upward;
+use self::service_manager::ServiceManager;
 use super::cgroup::Realm;
 use super::clock::{self, STANDSTILL};
-use super::control::{Asked, Server};
+use super::control::{ControlQuery, Server};
 use super::events::Clock;
 use super::hooks::{Hooks, Progress};
 use super::listeners::Listeners;
@@ -62,22 +61,23 @@ use super::signals::Signals;
 use super::spec::{Plan, Readiness};
 use super::status::State;
 
-/// Reports that may wait for the driver; the children's tasks wait when there are more.
+/// Reports in the queue to the driver; the children's tasks wait while it is full.
 const REPORTS: usize = 256;
 
-/// Questions of the operator that may wait; their connections wait when there are more.
+/// Requests of the operator in the queue; their connections wait while it is full.
 const QUESTIONS: usize = 16;
 
-/// The turns that others have before an alarm is heard: one in which they learn of their news, one in which they tell, and as many again.
+/// Turns of other tasks before an alarm is handled: one in which they receive their messages, one in which they report them, and as many
+/// again.
 const CATCH_UP: usize = 4;
 
-/// How often it is looked whether the run directory is all there.
-const LOOK: Duration = Duration::from_secs(2);
+/// The interval of checks of the run directory.
+const RUN_DIR_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often a stop that takes long says whom it waits for.
+/// The interval of progress reports during a long stop.
 const STOP_NEWS: Duration = Duration::from_secs(1);
 
-/// The supervisor's state beside what the machine decides on.
+/// The supervisor's state besides that of the machine.
 pub(super) struct Driver {
     machine: Machine,
     plan: Plan,
@@ -89,12 +89,12 @@ pub(super) struct Driver {
     sockets: Directory,
     listeners: Listeners,
     server: Server,
-    /// What the control socket asks by.
-    questions: mpsc::Sender<Asked>,
+    /// The queue for the control socket's requests.
+    questions: mpsc::Sender<ControlQuery>,
     incarnations: BTreeMap<String, Incarnation>,
-    /// The one alarm of each component that counts.
+    /// The current alarm of each component.
     alarms: BTreeMap<String, (Instant, u64)>,
-    /// How each component answered its liveness probe.
+    /// The liveness results of each component.
     liveness: BTreeMap<String, Liveness>,
     schedules: Schedules,
     files: Files,
@@ -102,38 +102,38 @@ pub(super) struct Driver {
     reports: mpsc::Sender<Reported>,
     outcome: Outcome,
     _guard: Option<Guard>,
-    /// The control groups, where there are any.
+    /// The control groups, if available.
     realm: Option<Realm>,
     groups: Groups,
     settled: bool,
-    /// How many have ended whose last lines have not been read yet.
+    /// Ended processes whose last lines have not been read yet.
     unread_ends: usize,
-    upward: Upward,
+    service_manager: ServiceManager,
 }
 
-/// What arrives from outside.
+/// The queues of incoming messages.
 struct Inbox {
     reports: mpsc::Receiver<Reported>,
-    questions: mpsc::Receiver<Asked>,
+    questions: mpsc::Receiver<ControlQuery>,
     probes: mpsc::Receiver<Probed>,
     touched: mpsc::Receiver<Touched>,
     plans: Option<mpsc::Receiver<Plan>>,
     signals: Signals,
-    /// When it is looked after the run directory.
-    looks: Interval,
-    /// When it is told whom a stop waits for. It ticks on whatever else arrives.
+    /// Checks the run directory.
+    run_dir_checks: Interval,
+    /// Reports what a stop waits for. It ticks however many other messages arrive.
     stop_news: Interval,
 }
 
-/// One thing that arrived.
+/// An incoming message.
 enum Input {
     Report(Reported),
-    Question(Asked),
+    Question(ControlQuery),
     Probe(Probed),
     Plan(Box<Plan>),
     Signal,
     Hangup,
-    Look,
+    CheckRunDirectory,
     Alarm,
     Due,
     Touched(Touched),
@@ -141,7 +141,7 @@ enum Input {
 }
 
 impl Driver {
-    /// Makes everything that is needed and runs the plan until its end.
+    /// Sets everything up and runs the plan until its end.
     pub(super) async fn supervise(
         plan: Plan,
         claim: Claim,
@@ -155,7 +155,7 @@ impl Driver {
         let (questions, asked) = mpsc::channel(QUESTIONS);
         let (dependencies, probes) = Dependencies::watch(&plan.dependencies);
         let (files, touched) = Files::new();
-        let looks = ticks(LOOK);
+        let run_dir_checks = ticks(RUN_DIR_INTERVAL);
         let stop_news = ticks(STOP_NEWS);
         let inbox = Inbox {
             reports: reported,
@@ -164,7 +164,7 @@ impl Driver {
             touched,
             plans: hooks.plans.take(),
             signals,
-            looks,
+            run_dir_checks,
             stop_news,
         };
         let mut driver = Self {
@@ -191,7 +191,7 @@ impl Driver {
             groups: Groups::default(),
             settled: false,
             unread_ends: 0,
-            upward: Upward::begin(),
+            service_manager: ServiceManager::begin(),
             plan,
         };
         driver.schedules.set(&driver.plan.components);
@@ -217,8 +217,8 @@ impl Driver {
                 Input::Hangup => self.on_hangup(),
                 Input::Due => self.on_due(),
                 Input::Touched(touched) => self.on_touched(touched),
-                Input::Look => {
-                    self.look_after_run_directory();
+                Input::CheckRunDirectory => {
+                    self.restore_run_directory();
                     false
                 }
                 Input::Alarm => {
@@ -227,7 +227,7 @@ impl Driver {
                 }
                 Input::StopNews => {
                     let awaited = self.awaited();
-                    self.upward.waiting(&awaited);
+                    self.service_manager.waiting(&awaited);
                     self.tell(Progress::Stopping(awaited));
                     false
                 }
@@ -237,7 +237,7 @@ impl Driver {
 
     async fn next(&self, inbox: &mut Inbox) -> Input {
         let alarm = self.alarms.values().map(|(at, _)| *at).min();
-        // In random order: a child that talks without end keeps nothing else from being heard.
+        // In random order, so that a child that sends messages without pause does not delay others.
         tokio::select! {
             Some(()) = inbox.signals.ends.recv() => Input::Signal,
             Some(()) = inbox.signals.reloads.recv() => Input::Hangup,
@@ -245,7 +245,7 @@ impl Driver {
             () = until(alarm) => Input::Alarm,
             () = self.schedules.wait() => Input::Due,
             Some(touched) = inbox.touched.recv() => Input::Touched(touched),
-            _ = inbox.looks.tick() => Input::Look,
+            _ = inbox.run_dir_checks.tick() => Input::CheckRunDirectory,
             Some(asked) = inbox.questions.recv() => Input::Question(asked),
             Some(probed) = inbox.probes.recv() => Input::Probe(probed),
             Some(plan) = next_plan(&mut inbox.plans) => Input::Plan(Box::new(plan)),
@@ -253,16 +253,16 @@ impl Driver {
         }
     }
 
-    /// Gives an event to the machine and does what it decides; true when all has ended.
+    /// Passes an event to the machine and carries out its decisions; returns `true` when everything has ended.
     fn feed(&mut self, event: Event) -> bool {
         self.feed_end(event, None)
     }
 
-    /// As [`Self::feed`], where a process has ended.
-    fn feed_end(&mut self, event: Event, mut end: Option<Burial>) -> bool {
+    /// Like [`Self::feed`], for the end of a process.
+    fn feed_end(&mut self, event: Event, mut end: Option<ReapedProcess>) -> bool {
         let mut finished = false;
         let mut events = VecDeque::from([event]);
-        // Doing may make further events: what is started has started, or has not.
+        // Actions may cause further events: a start has succeeded or failed.
         while let Some(event) = events.pop_front() {
             let now = Instant::now();
             for action in self.machine.step(now, event) {
@@ -274,8 +274,14 @@ impl Driver {
         finished
     }
 
-    /// Does what was decided `now`.
-    fn act(&mut self, action: Action, now: Instant, end: &mut Option<Burial>, events: &mut VecDeque<Event>) {
+    /// Carries out an action decided at `now`.
+    fn act(
+        &mut self,
+        action: Action,
+        now: Instant,
+        end: &mut Option<ReapedProcess>,
+        events: &mut VecDeque<Event>,
+    ) {
         match action {
             Action::Spawn { name, epoch } => self.spawn(name, epoch, events),
             Action::Terminate { name, epoch } => {
@@ -330,7 +336,7 @@ impl Driver {
     fn spawn(&mut self, name: String, epoch: u64, events: &mut VecDeque<Event>) {
         let Some(component) = self.machine.component(&name) else { return };
         let spec = component.spec.clone();
-        let around = Surroundings {
+        let environment = Environment {
             run_id: self.plan.run_id,
             claim: &self.claim,
             realm: self.realm.as_ref(),
@@ -339,7 +345,7 @@ impl Driver {
             logs: &mut self.logs,
             reports: &self.reports,
         };
-        match incarnation::start(&spec, epoch, around) {
+        match incarnation::start(&spec, epoch, environment) {
             Ok(incarnation) => {
                 let pid = incarnation.pid;
                 self.incarnations.insert(name.clone(), incarnation);
@@ -360,7 +366,7 @@ impl Driver {
         self.incarnations.get_mut(name).filter(|incarnation| incarnation.epoch == epoch)
     }
 
-    /// What does not come back by itself has no place where connections wait for it.
+    /// A component that does not restart by itself must not have a socket in which connections wait for it.
     fn close_if_stopped(&mut self, name: &str) {
         if self.is_down(name)
             && let Some(component) = self.machine.component(name)
@@ -374,11 +380,11 @@ impl Driver {
         matches!(state, Some(State::Finished | State::Stopped | State::Failed))
     }
 
-    /// What the children have said is heard before it is judged that they said nothing: where we ourselves were held up, it lies unread.
+    /// Handles pending messages of children before their silence is judged: if this process was suspended, they may be unread.
     async fn catch_up(&mut self, inbox: &mut Inbox) -> bool {
         let mut finished = false;
         for _ in 0..CATCH_UP {
-            // The kernel is asked for news, and the children's tasks have their turn.
+            // The kernel is polled, and the children's tasks get their turn.
             tokio::task::yield_now().await;
             while let Ok(reported) = inbox.reports.try_recv() {
                 finished |= self.on_report(reported);
@@ -408,9 +414,9 @@ impl Driver {
     fn on_probe(&mut self, probed: Probed) -> bool {
         let (name, ok) = (probed.name.clone(), probed.result.is_ok());
         self.dependencies.note(probed);
-        if self.upward.is_connected() && !self.machine.is_quitting() {
+        if self.service_manager.is_connected() && !self.machine.is_quitting() {
             let snapshot = self.snapshot();
-            self.upward.changed(&snapshot);
+            self.service_manager.changed(&snapshot);
         }
         self.feed(Event::Dependency { name, ok })
     }
@@ -423,14 +429,14 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-/// Again and again; what was missed is not made up for.
+/// An interval that does not make up for missed ticks.
 fn ticks(period: Duration) -> Interval {
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
 
-/// The next plan, or never.
+/// The next plan; pending forever if plans have ended.
 async fn next_plan(plans: &mut Option<mpsc::Receiver<Plan>>) -> Option<Plan> {
     match plans {
         Some(plans) => plans.recv().await,

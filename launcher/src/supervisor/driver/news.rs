@@ -1,9 +1,9 @@
-//! What others are told: the console, the recorder, and whoever started us.
+//! Reports to observers: the console, the recorder, and the service manager.
 
 use std::time::Instant;
 
 use super::Driver;
-use super::change::{Burial, Change};
+use super::change::{Change, ReapedProcess};
 use crate::supervisor::clock::ceil_seconds;
 use crate::supervisor::events::{Observation, Transition};
 use crate::supervisor::hooks::Progress;
@@ -11,22 +11,22 @@ use crate::supervisor::machine::Phase;
 use crate::supervisor::status::Awaited;
 
 impl Driver {
-    /// Says once that everything is up, or cannot come up for now.
+    /// Reports once that everything is ready, or that some component cannot become ready for now.
     pub(super) fn settle(&mut self) {
-        // What failed is told with its last words, which come a moment after its end.
+        // A failure is reported with the last lines, which are read a moment after the end.
         let is_open = self.unread_ends > 0 || !self.machine.is_settled();
         if self.settled || self.machine.is_quitting() || is_open {
             return;
         }
         self.settled = true;
         let snapshot = self.snapshot();
-        self.upward.ready(&snapshot);
+        self.service_manager.ready(&snapshot);
         self.tell(Progress::Settled(snapshot));
     }
 
-    pub(super) fn tell_of_change(&mut self, change: Change, end: Option<Burial>) {
+    pub(super) fn tell_of_change(&mut self, change: Change, end: Option<ReapedProcess>) {
         let Change { at, name, epoch, from, to, why } = change;
-        // One that a reload took out is forgotten by now; its last change is told all the same.
+        // A reload may have removed the component; its last change is reported anyway.
         let component = self.machine.component(&name);
         let reason = component.and_then(|component| self.machine.reason(component, Instant::now()));
         let pid = end.as_ref().map(|end| end.pid).or(component.and_then(|component| component.pid));
@@ -45,9 +45,9 @@ impl Driver {
             config_digest,
         }));
         self.tell_of_stop();
-        if self.upward.is_connected() && !self.machine.is_quitting() {
+        if self.service_manager.is_connected() && !self.machine.is_quitting() {
             let snapshot = self.snapshot();
-            self.upward.changed(&snapshot);
+            self.service_manager.changed(&snapshot);
         }
         if self.hooks.progress.is_some() {
             self.tell(Progress::Changed(self.snapshot(), name));
@@ -68,12 +68,12 @@ impl Driver {
 
     pub(super) fn tell(&self, progress: Progress) {
         if let Some(listener) = &self.hooks.progress {
-            // Full: whoever listens is slow, and news are not worth waiting for.
+            // The queue is full: the receiver is slow, and need not get every update.
             let _ = listener.try_send(progress);
         }
     }
 
-    /// Who is being stopped.
+    /// The components being stopped.
     pub(super) fn awaited(&self) -> Vec<Awaited> {
         let now = Instant::now();
         let stopping = self.machine.components().filter_map(|component| match &component.phase {

@@ -1,11 +1,10 @@
-//! Hears what a child says of itself: the receiving end of the `sd_notify(3)` protocol.
+//! Receives a child's status messages: the server side of the `sd_notify(3)` protocol.
 //!
-//! Each incarnation has a socket of its own, so that what an earlier one says late is not taken for the present one's word. The
-//! sockets lie in the run directory, or, where its path is too long for a socket address, in a private directory for temporary
-//! files: the child must be able to name it.
+//! Each incarnation has a socket of its own, so that late messages of an earlier one are not attributed to it. The sockets are in the run
+//! directory, or in a private temporary directory if that path is too long for a socket address.
 //!
-//! The kernel says who sent a datagram; only the child's process group is listened to. A helper that the child has started in its
-//! group, such as `systemd-notify`, is part of it.
+//! The kernel identifies the sender of a datagram; only the child's process group is accepted. That includes helpers that the child starts
+//! in its group, such as `systemd-notify`.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -21,43 +20,42 @@ use uuid::Uuid;
 
 use crate::supervisor::run_dir::private_dir;
 
-/// `sun_path` has 108 bytes, of which the last is zero.
+/// `sun_path` has 108 bytes, including the terminating zero.
 const MAX_PATH: usize = 107;
 
-/// The longest name in the directory: a component's name, a dot, and an epoch.
+/// The longest file name: a component's name, a dot, and an epoch.
 const MAX_NAME: usize = 40 + 1 + 20;
 
-/// The longest datagram that is taken, in bytes; of a longer one the rest is lost.
+/// The longest datagram in bytes; the rest of a longer one is lost.
 const MAX_DATAGRAM: usize = 4096;
 
-/// The longest status that is shown, in characters.
+/// The longest status in characters.
 const MAX_STATUS: usize = 200;
 
-/// What a child says.
+/// A message of a child.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
-    /// It serves.
+pub(super) enum NotifyMessage {
     Ready,
-    /// It does not serve for now, for this reason: our own `X_P2P_UNREADY=…`.
+    /// It cannot serve for now, for this reason: our extension `X_P2P_UNREADY=…`.
     Unready(String),
-    /// It is on its way out.
+    /// It is stopping.
     Stopping,
-    /// What it does, in one line.
+    /// Its status, in one line.
     Status(String),
-    /// It makes progress.
+    /// Feeds the watchdog.
     Alive,
-    /// It wants to be restarted (`WATCHDOG=trigger`).
+    /// It requests a restart (`WATCHDOG=trigger`).
     Stuck,
-    /// It needs this long from now on at least.
+    /// It needs at least this much more time.
     Extend(Duration),
 }
 
-/// The directory of the sockets; removed with everything in it when this is dropped.
+/// The directory of the sockets; removed with its content when dropped.
 #[derive(Debug)]
 pub(super) struct Directory(PathBuf);
 
 impl Directory {
-    /// Makes an empty one.
+    /// Creates an empty directory.
     pub(super) fn make(run_dir: &Path) -> io::Result<Self> {
         let path = std::path::absolute(run_dir.join("notify"))?;
         if path.as_os_str().as_bytes().len() + 1 + MAX_NAME <= MAX_PATH {
@@ -67,23 +65,23 @@ impl Directory {
             }
             return Ok(Self(path));
         }
-        // Fails if it is there, so that it is nobody else's.
+        // Fails if it exists, so that it cannot be another user's.
         let path = std::env::temp_dir().join(format!("p2p-{}", Uuid::new_v4().simple()));
         std::fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }
 
-    /// Whether it is still there.
+    /// Whether it still exists.
     pub(super) fn is_in_place(&self) -> bool {
         self.0.is_dir()
     }
 
-    /// Makes it again, after somebody has deleted it.
+    /// Creates it again after it was deleted.
     pub(super) fn renew(&self) -> io::Result<()> {
         private_dir(&self.0)
     }
 
-    /// A socket for one incarnation.
+    /// Creates the socket of an incarnation.
     pub(super) fn socket(&self, component: &str, epoch: u64) -> io::Result<Socket> {
         let path = self.0.join(format!("{component}.{epoch}"));
         let socket = UnixDatagram::bind(&path)?;
@@ -98,24 +96,24 @@ impl Drop for Directory {
     }
 }
 
-/// The socket of one incarnation; removed when this is dropped.
+/// The socket of one incarnation; removed when dropped.
 #[derive(Debug)]
 pub(super) struct Socket {
     socket: UnixDatagram,
-    /// The one at the path, after somebody has deleted the first. Who is connected to that goes on to send to it.
+    /// The new socket at the path after the first one was deleted. Senders that were connected continue to use the first.
     again: Option<UnixDatagram>,
     path: PathBuf,
 }
 
 impl Socket {
-    /// What `$NOTIFY_SOCKET` is for the child.
+    /// The value of `$NOTIFY_SOCKET` for the child.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Binds it again, after somebody has deleted it: the child knows it by its path.
+    /// Binds the path again after it was deleted: the child uses the path.
     pub(super) fn renew(&mut self) -> io::Result<()> {
-        // One that is there was not deleted, or is nobody's.
+        // A socket that exists was not deleted, or is unused.
         let _ = std::fs::remove_file(&self.path);
         let socket = UnixDatagram::bind(&self.path)?;
         senders::ask_for(&socket)?;
@@ -123,8 +121,8 @@ impl Socket {
         Ok(())
     }
 
-    /// The next datagram, if it comes from a process of this group.
-    pub(super) async fn receive(&self, group: Pid) -> io::Result<Vec<Said>> {
+    /// Waits for the next datagram; empty unless it comes from a process of this group.
+    pub(super) async fn receive(&self, group: Pid) -> io::Result<Vec<NotifyMessage>> {
         loop {
             let again = async {
                 match &self.again {
@@ -144,7 +142,7 @@ impl Socket {
     }
 
     /// A datagram that has already arrived.
-    pub(super) fn receive_now(&self, group: Pid) -> Option<Vec<Said>> {
+    pub(super) fn receive_now(&self, group: Pid) -> Option<Vec<NotifyMessage>> {
         self.try_receive(group).ok().map(|datagram| parse(&datagram))
     }
 
@@ -158,7 +156,7 @@ impl Socket {
     }
 }
 
-/// Datagrams with the process that sent them.
+/// Datagrams with the sender's process id.
 #[cfg(target_os = "linux")]
 mod senders {
     use std::io::{self, IoSliceMut};
@@ -170,13 +168,13 @@ mod senders {
 
     use super::MAX_DATAGRAM;
 
-    /// From now on the kernel says who sends.
+    /// Makes the kernel add the sender's credentials.
     pub(super) fn ask_for(socket: &UnixDatagram) -> io::Result<()> {
         Ok(sockopt::set_socket_passcred(socket, true)?)
     }
 
-    /// A datagram; empty when it comes from elsewhere. File descriptors that come with it are closed, which is what the sender
-    /// of a barrier waits for.
+    /// Receives a datagram; empty if it comes from elsewhere. File descriptors in it are closed, which is what the sender of a barrier
+    /// waits for.
     pub(super) fn receive(socket: &UnixDatagram, group: Pid) -> io::Result<Vec<u8>> {
         let mut bytes = [0; MAX_DATAGRAM];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(4))];
@@ -190,13 +188,13 @@ mod senders {
         Ok(if is_ours { bytes[..length].to_vec() } else { Vec::new() })
     }
 
-    /// The leader has not been reaped, so its number is its own; of others the kernel is asked.
+    /// The leader has not been reaped, so its id is valid; for others the kernel is asked.
     fn is_of(sender: Pid, group: Pid) -> bool {
         sender == group || getpgid(Some(sender)) == Ok(group)
     }
 }
 
-/// Where the kernel does not say who sent a datagram, the private directory of the socket must do.
+/// Without credentials on this system, the private directory of the socket must be sufficient.
 #[cfg(not(target_os = "linux"))]
 mod senders {
     use std::io;
@@ -223,17 +221,19 @@ impl Drop for Socket {
     }
 }
 
-/// What is not understood is not for us: the protocol has many words.
-fn parse(datagram: &[u8]) -> Vec<Said> {
+/// Ignores unknown messages: the protocol has many.
+fn parse(datagram: &[u8]) -> Vec<NotifyMessage> {
     let text = String::from_utf8_lossy(datagram);
     let said = text.lines().filter_map(|line| match line.split_once('=')? {
-        ("READY", "1") => Some(Said::Ready),
-        ("STOPPING", "1") => Some(Said::Stopping),
-        ("WATCHDOG", "1") => Some(Said::Alive),
-        ("WATCHDOG", "trigger") => Some(Said::Stuck),
-        ("EXTEND_TIMEOUT_USEC", micros) => micros.parse().ok().map(Duration::from_micros).map(Said::Extend),
-        ("STATUS", status) => Some(Said::Status(shown(status))),
-        ("X_P2P_UNREADY", reason) => Some(Said::Unready(shown(reason))),
+        ("READY", "1") => Some(NotifyMessage::Ready),
+        ("STOPPING", "1") => Some(NotifyMessage::Stopping),
+        ("WATCHDOG", "1") => Some(NotifyMessage::Alive),
+        ("WATCHDOG", "trigger") => Some(NotifyMessage::Stuck),
+        ("EXTEND_TIMEOUT_USEC", micros) => {
+            micros.parse().ok().map(Duration::from_micros).map(NotifyMessage::Extend)
+        }
+        ("STATUS", status) => Some(NotifyMessage::Status(shown(status))),
+        ("X_P2P_UNREADY", reason) => Some(NotifyMessage::Unready(shown(reason))),
         _ => None,
     });
     said.collect()
@@ -250,13 +250,23 @@ mod tests {
     #[test]
     fn datagrams_are_read_line_by_line() {
         let said = parse(b"READY=1\nSTATUS=on 127.0.0.1:5000\x1b[2J\nMAINPID=7\nnothing\nSTOPPING=1\n");
-        assert_eq!(said, [Said::Ready, Said::Status("on 127.0.0.1:5000[2J".to_owned()), Said::Stopping]);
+        assert_eq!(
+            said,
+            [
+                NotifyMessage::Ready,
+                NotifyMessage::Status("on 127.0.0.1:5000[2J".to_owned()),
+                NotifyMessage::Stopping
+            ]
+        );
         assert_eq!(parse(b"READY=0\n\xFF\xFF=\nEXTEND_TIMEOUT_USEC=-1\nWATCHDOG=2"), []);
         let life = parse(b"WATCHDOG=1\nEXTEND_TIMEOUT_USEC=1500\nWATCHDOG=trigger");
-        assert_eq!(life, [Said::Alive, Said::Extend(Duration::from_micros(1500)), Said::Stuck]);
-        assert_eq!(parse(b"X_P2P_UNREADY=no\x07 room"), [Said::Unready("no room".to_owned())]);
+        assert_eq!(
+            life,
+            [NotifyMessage::Alive, NotifyMessage::Extend(Duration::from_micros(1500)), NotifyMessage::Stuck]
+        );
+        assert_eq!(parse(b"X_P2P_UNREADY=no\x07 room"), [NotifyMessage::Unready("no room".to_owned())]);
         let long = format!("STATUS={}", "x".repeat(4000));
-        assert_eq!(parse(long.as_bytes()), [Said::Status("x".repeat(MAX_STATUS))]);
+        assert_eq!(parse(long.as_bytes()), [NotifyMessage::Status("x".repeat(MAX_STATUS))]);
     }
 
     #[tokio::test]
@@ -269,7 +279,7 @@ mod tests {
             let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
             sender.send_to(b"READY=1", socket.path()).unwrap();
             let us = rustix::process::getpgrp();
-            assert_eq!(socket.receive(us).await.unwrap(), [Said::Ready]);
+            assert_eq!(socket.receive(us).await.unwrap(), [NotifyMessage::Ready]);
             let path = directory.0.clone();
             drop((socket, directory));
             assert!(!path.exists());
@@ -284,7 +294,7 @@ mod tests {
         let socket = directory.socket("chat", 1).unwrap();
         let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
         sender.send_to(b"READY=1", socket.path()).unwrap();
-        // We are not of init's group.
+        // We are not in init's process group.
         assert_eq!(socket.receive(Pid::INIT).await.unwrap(), []);
         assert_eq!(socket.receive_now(Pid::INIT), None);
     }

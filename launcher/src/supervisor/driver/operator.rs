@@ -1,7 +1,7 @@
-//! What the operator wants: by a signal, or over the control socket.
+//! Requests of the operator: by signal or over the control socket.
 
 use super::Driver;
-use crate::supervisor::control::{Asked, Request, Response};
+use crate::supervisor::control::{ControlQuery, Request, Response};
 use crate::supervisor::hooks::Progress;
 use crate::supervisor::machine::{Event, Verb};
 use crate::supervisor::outcome::EndedBy;
@@ -21,7 +21,7 @@ impl Driver {
         self.feed(Event::Quit)
     }
 
-    /// A component's end is the end of all: the machine has begun it.
+    /// A component's end stops everything: the machine has begun that.
     pub(super) fn stop_all(&mut self, by: EndedBy) {
         tracing::error!(component = by.component, why = by.why, "its end is the end of all");
         self.outcome.ended_by = Some(by);
@@ -30,12 +30,12 @@ impl Driver {
 
     fn shut_down(&mut self) {
         tracing::info!("shutting down");
-        self.upward.stopping();
-        // Whoever connects from now on is to be told so, as soon as the component itself does not listen any more.
-        self.listeners.keep(std::iter::empty());
+        self.service_manager.stopping();
+        // New connections are refused as soon as the component itself stops listening.
+        self.listeners.retain(std::iter::empty());
     }
 
-    pub(super) fn on_question(&mut self, Asked { request, answer }: Asked) -> bool {
+    pub(super) fn on_question(&mut self, ControlQuery { request, answer }: ControlQuery) -> bool {
         let (response, finished) = match request {
             Request::Status => (Response::Status { snapshot: self.snapshot() }, false),
             Request::Restart { component } => self.on_verb(component, Verb::Restart),
@@ -45,7 +45,7 @@ impl Driver {
             Request::Down => (Response::Accepted, self.quit()),
             Request::Reload { plan_only, yes } => self.on_reload(plan_only, yes),
         };
-        // Who asked may be gone.
+        // The client may have disconnected.
         let _ = answer.send(response);
         finished
     }

@@ -1,11 +1,10 @@
-//! One child process with all that it starts, from its start to the moment when nothing of it is left.
+//! A child process with its descendants, from its start until none of them is left.
 //!
-//! * [`Process::start`]: a process group of its own; standard input is the lifeline, a pipe whose other end we hold;
-//!   standard output and error are one pipe into its log.
-//! * The process itself is watched: a pipe can be held open by a descendant that outlives it.
-//! * When it has ended it is left a zombie until nothing else of it is left: the zombie keeps the group's number from being
-//!   given to strangers. What else belongs to it is known by its group, by the mark in its environment, by its parents, and by
-//!   having been seen ([`Kin`]).
+//! * [`Process::start`]: a process group of its own; standard input is the lifeline, a pipe whose other end we hold; standard output and
+//!   error are one pipe into its log.
+//! * The process itself is watched, because a descendant may hold a pipe open for longer.
+//! * After its end it stays a zombie until its descendants have ended: that prevents the reuse of its group's id. Descendants are
+//!   identified by group, by the mark in their environment, by parent, and by having been seen before ([`ProcessTree`]).
 
 use std::ffi::OsString;
 use std::io::{self, PipeWriter};
@@ -26,13 +25,13 @@ use super::watch::Watch;
 use crate::supervisor::cgroup::{CONTROL_GROUP, Group};
 use crate::supervisor::children::{self, Started};
 use crate::supervisor::exit::{ProcessExit, Usage};
-use crate::supervisor::kin::Kin;
 use crate::supervisor::limits::LIMITS;
 use crate::supervisor::listeners::Inheritance;
 use crate::supervisor::lock::Claim;
 use crate::supervisor::logs::Output;
 use crate::supervisor::oom::{Oom, OomWatch};
 use crate::supervisor::proc;
+use crate::supervisor::process_tree::ProcessTree;
 use crate::supervisor::spec::{ComponentSpec, Launch};
 use crate::supervisor::sweep::{self, RUN};
 
@@ -43,29 +42,29 @@ pub(super) struct Process {
     watch: Watch,
     child: Child,
     started: Instant,
-    /// The launcher's end of the lifeline. Its closing tells the child, and every descendant that kept the other end.
+    /// The launcher's end of the lifeline. Closing it signals the child and every descendant that holds the other end.
     _lifeline: PipeWriter,
-    /// The process that serves in its place, once it has ended.
+    /// The service process that has replaced it after its end.
     daemon: Option<Daemon>,
-    /// The group of that process, for whoever belongs to it.
+    /// The process group of the service process, which identifies its members.
     daemon_group: Arc<AtomicU32>,
-    /// All that belongs to it, wherever it went.
-    kin: Kin,
-    /// How many the kernel had killed for lack of memory before.
+    /// The process and its descendants, wherever they went.
+    process_tree: ProcessTree,
+    /// The earlier number of kills for lack of memory.
     oom: OomWatch,
     _registered: Started,
 }
 
-/// What became of the search for the process that serves.
+/// The result of the search for the service process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Followed {
-    /// Nothing names one of its own yet.
+    /// The pid file names no process of the component yet.
     NotYet,
-    /// It has this number.
+    /// It has this id.
     Found(u32),
 }
 
-/// What a process is started with, besides what its component says.
+/// The context of a start, besides the component's spec.
 pub(super) struct Start<'a> {
     pub(super) run_id: Uuid,
     pub(super) claim: &'a Claim,
@@ -77,7 +76,7 @@ pub(super) struct Start<'a> {
     pub(super) sockets: Inheritance,
 }
 
-/// The end of a process.
+/// How a process ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Death {
     pub(super) exit: ProcessExit,
@@ -100,8 +99,8 @@ impl Process {
             command.env(LIMITS, limits);
         }
         command.env(kit::lifeline::LAUNCHER_PID, std::process::id().to_string());
-        if let Some(patience) = spec.watchdog {
-            command.env("WATCHDOG_USEC", patience.as_micros().to_string());
+        if let Some(timeout) = spec.watchdog {
+            command.env("WATCHDOG_USEC", timeout.as_micros().to_string());
         }
         command.stdin(stdin).stdout(output.stdout).stderr(output.stderr).process_group(0);
         sockets.give_to(&mut command)?;
@@ -119,8 +118,12 @@ impl Process {
                 started: Instant::now(),
                 _lifeline: lifeline,
                 oom: OomWatch::begin(),
-                kin: kin(number(pid), Arc::clone(&daemon_group), sweep::mark(run_id, &spec.name))
-                    .within(group),
+                process_tree: process_tree(
+                    number(pid),
+                    Arc::clone(&daemon_group),
+                    sweep::mark(run_id, &spec.name),
+                )
+                .within(group),
                 daemon: None,
                 daemon_group,
                 _registered: Started::main(number(pid)),
@@ -146,13 +149,13 @@ impl Process {
     /// Looks for the process that a pid file names, once the first one has ended; from then on it is the main one. None where nothing of
     /// it runs any more.
     pub(super) fn follow(&mut self, pid_file: &Path) -> Option<Followed> {
-        let members = self.kin.look();
+        let members = self.process_tree.search();
         if members.is_empty() {
             return None;
         }
         let named = daemon::read(pid_file).filter(|pid| members.contains_key(pid));
         let pid = named.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        // One that ends just now is not there at the next look.
+        // A process that is ending is missing in the next list.
         let Some(Ok(daemon)) = pid.map(Daemon::follow) else { return Some(Followed::NotYet) };
         self.daemon_group.store(number(daemon.group()), Ordering::Relaxed);
         let pid = number(daemon.pid());
@@ -160,18 +163,18 @@ impl Process {
         Some(Followed::Found(pid))
     }
 
-    /// Asks all of it to end; what is stopped must be woken to hear it.
+    /// Asks all its processes to end; stopped ones are continued so that they receive the signal.
     pub(super) fn terminate(&mut self, signal: Signal) {
         self.signal(&[signal, Signal::CONT]);
     }
 
-    /// Ends all of it.
+    /// Kills all its processes.
     pub(super) fn kill(&mut self) {
-        self.kin.kill_group();
+        self.process_tree.kill_group();
         self.signal(&[Signal::KILL]);
     }
 
-    /// Waits until the process has ended. It is a zombie then.
+    /// Waits until the process has ended. It is then a zombie.
     pub(super) async fn ended(&self) {
         match &self.daemon {
             Some(daemon) => daemon.ended().await,
@@ -179,46 +182,46 @@ impl Process {
         }
     }
 
-    /// Whether it has ended.
+    /// Whether the process has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.daemon.as_ref().map_or_else(|| self.watch.has_ended(), Daemon::has_ended)
     }
 
-    /// How it ended, once it has.
+    /// Its exit status once it has ended.
     pub(super) fn exit(&self) -> ProcessExit {
         self.daemon.as_ref().map_or_else(|| self.watch.exit(), Daemon::exit)
     }
 
-    /// How long ago it was started.
+    /// The time since it was started.
     pub(super) fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Whether anything else of it runs.
+    /// Whether any descendant is running.
     pub(super) fn has_others(&mut self) -> bool {
-        !self.kin.look().is_empty()
+        !self.process_tree.search().is_empty()
     }
 
-    /// Who else of it ran at the last look, for the operator.
+    /// Describes the descendants found at the last check.
     pub(super) fn describe_others(&self) -> String {
-        self.kin.describe()
+        self.process_tree.describe()
     }
 
-    /// Itself, which still runs, for the operator.
+    /// Describes the running process itself.
     pub(super) fn describe(&self) -> String {
         proc::describe(self.main())
     }
 
-    /// Waits until all else of it that was seen has ended, but not for long: there may be others by then.
+    /// Waits briefly until all known descendants have ended; new ones may have been started meanwhile.
     pub(super) async fn others_ended(&self) {
-        self.kin.ended(Duration::MAX).await;
+        self.process_tree.ended(Duration::MAX).await;
     }
 
-    /// Reaps the process, when nothing else of it is left.
+    /// Reaps the process once no descendant is left.
     pub(super) fn reap(mut self, lived: Duration) -> Death {
-        // Where nothing tells what there is, at least the group has gone.
+        // If descendants cannot be listed, at least the group is killed.
         let _ = kill_process_group(self.pid, Signal::KILL);
-        // It is a zombie, so this does not wait.
+        // It is a zombie, so this does not block.
         let (exit, usage) = match self.child.wait4() {
             Ok(end) => {
                 let used = end.rusage;
@@ -227,20 +230,20 @@ impl Process {
             }
             Err(_) => (ProcessExit::Unknown, None),
         };
-        // What is known of its use is that of the process that has started it.
+        // The known usage is that of the process that has started it.
         let exit = self.daemon.take().map_or(exit, |daemon| {
             let exit = daemon.exit();
             daemon.reap();
             exit
         });
-        let oom = self.oom.end(exit, self.kin.oom_kills());
+        let oom = self.oom.end(exit, self.process_tree.oom_kills());
         Death { exit, usage, lived, oom }
     }
 
-    /// The process is not reaped as long as we have it, so its number and its group's are its own.
+    /// The process has not been reaped, so its id and its group's are still its own.
     fn signal(&mut self, signals: &[Signal]) {
         let group = self.id();
-        let others = self.kin.look();
+        let others = self.process_tree.search();
         for signal in signals {
             // An empty group needs no signal.
             let _ = kill_process_group(self.pid, *signal);
@@ -254,10 +257,10 @@ fn number(pid: Pid) -> u32 {
     pid.as_raw_nonzero().get().unsigned_abs()
 }
 
-/// What belongs to a main process. A child of ours that is none of it, such as a probe, has a group of its own.
-fn kin(main: u32, daemon: Arc<AtomicU32>, mark: String) -> Kin {
+/// The process tree of a main process. Other children of ours, such as probes, have groups of their own.
+fn process_tree(main: u32, daemon: Arc<AtomicU32>, mark: String) -> ProcessTree {
     let belongs = move |pid: u32, entry: &proc::Entry| {
-        // Until there is one it is 0, which is the group of the kernel's own threads.
+        // Until then it is 0, the group of the kernel's own threads.
         let daemon = daemon.load(Ordering::Relaxed);
         if daemon != 0 && entry.group == daemon {
             return true;
@@ -268,16 +271,16 @@ fn kin(main: u32, daemon: Arc<AtomicU32>, mark: String) -> Kin {
         let has_our_mark = proc::has_variable(pid, |variable| variable == mark.as_bytes());
         has_our_mark || children::is_orphan_of(pid, entry, main) && !sweep::is_marked(pid)
     };
-    Kin::new(Some(main), Box::new(belongs))
+    ProcessTree::new(Some(main), Box::new(belongs))
 }
 
 fn command(spec: &ComponentSpec, run_id: Uuid) -> io::Result<Command> {
     let Launch::Command { program, args, .. } = &spec.launch else { return Err(not_part()) };
-    dress(program, args, spec, run_id)
+    set_environment(program, args, spec, run_id)
 }
 
-/// A program in a component's environment, with its mark.
-pub(super) fn dress(
+/// Sets up a program with a component's environment and mark.
+pub(super) fn set_environment(
     program: &Path,
     args: &[OsString],
     spec: &ComponentSpec,
@@ -289,7 +292,7 @@ pub(super) fn dress(
     for name in env_remove {
         command.env_remove(name);
     }
-    // What our own supervisor asks of us it does not ask of our children.
+    // Settings that our own service manager makes for us are not for our children.
     for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
         command.env_remove(name);
     }
@@ -300,7 +303,7 @@ pub(super) fn dress(
     Ok(command)
 }
 
-/// What a start fails with says neither which file nor which directory it is about.
+/// Adds the file or directory to an error of a start.
 fn named(error: &io::Error, spec: &ComponentSpec) -> io::Error {
     let what = match &spec.launch {
         Launch::Command { cwd: Some(cwd), .. } if !cwd.is_dir() => {
@@ -316,7 +319,7 @@ fn not_part() -> io::Error {
     io::Error::other("it is not part of this run")
 }
 
-/// A child that cannot be watched is no child.
+/// Kills a child that cannot be watched.
 fn give_up(mut child: Child, error: io::Error) -> io::Error {
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     let _ = child.wait();

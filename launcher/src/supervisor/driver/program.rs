@@ -1,5 +1,4 @@
-//! Runs a program that is asked something of a component, does something to it, or is told of it: a probe, a command that stops it, the
-//! operator's own.
+//! Runs a helper program for a component: a probe, a stop command, or a hook of the operator.
 
 use std::io;
 use std::process::{Command, ExitStatus, Stdio};
@@ -15,11 +14,11 @@ use super::watch::Watch;
 use crate::supervisor::children::Started;
 use crate::supervisor::exit::ProcessExit;
 
-/// So many bytes of what a program writes are looked at; the rest is read and forgotten.
+/// The bytes of output that are kept; the rest is read and discarded.
 const MAX_OUTPUT: usize = 4096;
 
-/// Runs it to its end; well is an exit with 0. What is wrong comes back in words that fit after its name, with the last line that it wrote.
-/// Its standard input is `input`, or nothing. It and its group are killed when this is dropped.
+/// Runs the program to its end; it succeeds with exit code 0. An error is a text that fits after the program's name, with the last line of
+/// its output. Its standard input is `input`, or empty. Dropping the future kills the program and its group.
 pub(crate) async fn run(mut command: Command, input: Option<Vec<u8>>) -> Result<(), String> {
     let unstartable = |error: io::Error| format!("cannot be started: {error}");
     let (output, writer) = io::pipe().map_err(unstartable)?;
@@ -33,7 +32,7 @@ pub(crate) async fn run(mut command: Command, input: Option<Vec<u8>>) -> Result<
         never = collect(&mut output, &mut text) => never,
         never = write(feed) => never,
     };
-    // What it wrote just before its end.
+    // Reads the last output before the end.
     let _ = tokio::time::timeout(Duration::ZERO, collect(&mut output, &mut text)).await;
     if status.success() {
         return Ok(());
@@ -43,7 +42,7 @@ pub(crate) async fn run(mut command: Command, input: Option<Vec<u8>>) -> Result<
     Err(format!("{}{said}", ProcessExit::of(status)))
 }
 
-/// Its standard input, and what is to be written to it.
+/// Sets up the standard input, and returns what must be written to it.
 fn feed(command: &mut Command, input: Option<Vec<u8>>) -> io::Result<Option<(pipe::Sender, Vec<u8>)>> {
     let Some(input) = input else {
         command.stdin(Stdio::null());
@@ -54,7 +53,7 @@ fn feed(command: &mut Command, input: Option<Vec<u8>>) -> io::Result<Option<(pip
     Ok(Some((pipe::Sender::from_owned_fd(writer.into())?, input)))
 }
 
-/// A program that does not read its input is no reason to end.
+/// A program need not read its input.
 async fn write(feed: Option<(pipe::Sender, Vec<u8>)>) -> ExitStatus {
     if let Some((mut feed, input)) = feed {
         let _ = feed.write_all(&input).await;
@@ -62,7 +61,7 @@ async fn write(feed: Option<(pipe::Sender, Vec<u8>)>) -> ExitStatus {
     std::future::pending().await
 }
 
-/// Reads on and on, and keeps the beginning; a descendant may hold the pipe open for ever.
+/// Reads until the end of file and keeps the beginning; a descendant may hold the pipe open forever.
 async fn collect(output: &mut pipe::Receiver, text: &mut Vec<u8>) -> ExitStatus {
     let mut buffer = [0; MAX_OUTPUT];
     loop {
@@ -76,7 +75,7 @@ async fn collect(output: &mut pipe::Receiver, text: &mut Vec<u8>) -> ExitStatus 
     }
 }
 
-/// A program with its group; both are killed when this is dropped.
+/// A program with its group; both are killed when dropped.
 struct Program {
     child: Child,
     group: Option<Pid>,
@@ -94,7 +93,7 @@ impl Program {
         Ok(Self { child, group, _registered: registered })
     }
 
-    /// Its end; what it leaves of its group is killed while it is a zombie that holds the group's number.
+    /// Waits for its end; then kills the rest of its group while the zombie holds the group's id.
     async fn ended(&mut self) -> io::Result<ExitStatus> {
         if let Some(group) = self.group {
             Watch::on(group)?.ended().await;

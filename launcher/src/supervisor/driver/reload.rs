@@ -1,4 +1,4 @@
-//! A new plan while we run: what it would do, and its coming into force.
+//! Applies a new plan to a running supervisor, or shows what it would change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ impl Driver {
                 false,
             );
         };
-        // What is only shown does no harm.
+        // Showing a plan needs no consent.
         let consent = if plan_only || yes { Consent::Given } else { Consent::Missing };
         let plan = match reload(consent) {
             Ok(plan) => plan,
@@ -35,7 +35,7 @@ impl Driver {
         }
     }
 
-    /// HUP without a terminal: as the operator's `reload`, with nobody to answer.
+    /// HUP without a terminal is handled like the operator's `reload`, without an answer.
     pub(super) fn on_hangup(&mut self) -> bool {
         tracing::info!("SIGHUP: reading the configuration again");
         let (response, finished) = self.on_reload(false, false);
@@ -62,7 +62,7 @@ impl Driver {
         }
     }
 
-    /// What a new plan does, and which settings it comes from.
+    /// The effects of a new plan, and the settings that cause them.
     fn compare(&self, plan: &Plan) -> ReloadSummary {
         let settings = differing(&self.plan.settings, &plan.settings);
         let needs_consent = |key: &&String| self.plan.settings.get(*key) != plan.settings.get(*key);
@@ -70,7 +70,7 @@ impl Driver {
         ReloadSummary { settings, consent, ..self.machine.compare(&plan.components) }
     }
 
-    /// Puts a plan in force. Its run id and directories are those of the first one: they cannot change under running processes.
+    /// Applies a plan. Its run id and directories remain those of the first one: they cannot change under running processes.
     fn replace(&mut self, plan: Plan, consent: Consent) -> Result<(ReloadSummary, bool), String> {
         let names: Vec<String> = plan.dependencies.iter().map(|external| external.name.clone()).collect();
         let graph = Graph::new(&plan.components, &names).map_err(|error| error.to_string())?;
@@ -78,14 +78,14 @@ impl Driver {
         if consent == Consent::Missing && !summary.consent.is_empty() {
             return Err(unconfirmed(&summary));
         }
-        // New sockets are open before the old ones are closed; what cannot be listened on changes nothing.
+        // New sockets are opened before old ones are closed; if one cannot be bound, nothing changes.
         let runs = |spec: &&ComponentSpec| {
             matches!(spec.launch, Launch::Command { .. }) && !self.is_down(&spec.name)
         };
         let started = plan.components.iter().filter(runs);
         let listen: Vec<&Listen> = started.flat_map(|spec| &spec.listen).collect();
         self.listeners.open(listen.iter().copied()).map_err(|error| error.to_string())?;
-        self.listeners.keep(listen.into_iter());
+        self.listeners.retain(listen.into_iter());
         tracing::info!(?summary, "new plan applied");
         self.logs.set(plan.log_policy, &plan.secrets);
         self.dependencies.replace(&plan.dependencies);
@@ -110,7 +110,7 @@ impl Driver {
     }
 }
 
-/// What would happen, and how the operator agrees to it.
+/// Describes what would happen, and how to confirm it.
 fn unconfirmed(summary: &ReloadSummary) -> String {
     let restarted = match summary.restarted.as_slice() {
         [] => String::new(),
@@ -122,7 +122,7 @@ fn unconfirmed(summary: &ReloadSummary) -> String {
     )
 }
 
-/// The keys that differ; of a component that is in one of them only, its section.
+/// The keys that differ; for a component that exists in only one of the two, its section.
 fn differing(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
     let section = |key: &str| key.match_indices('.').nth(1).map(|(end, _)| key[..end].to_owned());
     let sections = |settings: &BTreeMap<String, String>| -> BTreeSet<String> {

@@ -1,29 +1,29 @@
-//! What the tasks of an incarnation tell the driver.
+//! The reports of an incarnation's tasks to the driver.
 
 use std::time::Duration;
 
 use protocol::sanitise;
 use tokio::sync::mpsc;
 
-use super::notify::Said;
+use super::notify::NotifyMessage;
 use super::probe::Verdict;
 use super::process::Death;
 use crate::supervisor::events::ProbeKind;
 use crate::supervisor::exit::ProcessExit;
-use crate::supervisor::spec::Answered;
+use crate::supervisor::spec::ProbeResult;
 
-/// The longest last line that is reported, in characters.
+/// The longest last line in a report, in characters.
 const MAX_LAST_LINE: usize = 300;
 
-/// What the driver is told, with the component's name and the epoch.
+/// A report, without the component's name and epoch.
 #[derive(Debug)]
 pub(super) enum Report {
-    Said(Said),
+    Notified(NotifyMessage),
     Answered(Answer),
     MainExited(ProcessExit),
-    /// Its main process is from now on this one, which the first one has left behind.
+    /// Its main process is from now on this one, which the first one has started.
     Follows(u32),
-    /// These do not end though they were killed.
+    /// These processes do not end after SIGKILL.
     Unkillable(String),
     Exited(Death),
     LastLines {
@@ -32,7 +32,7 @@ pub(super) enum Report {
     },
 }
 
-/// A report and whose it is.
+/// A report with the component's name and epoch.
 #[derive(Debug)]
 pub(super) struct Reported {
     pub(super) name: String,
@@ -40,17 +40,17 @@ pub(super) struct Reported {
     pub(super) report: Report,
 }
 
-/// An answer.
+/// A probe result.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) kind: ProbeKind,
     pub(super) took: Duration,
-    pub(super) result: Answered,
-    /// What the row of answers says from now on.
+    pub(super) result: ProbeResult,
+    /// The new verdict, if it changed.
     pub(super) verdict: Option<Verdict>,
 }
 
-/// Tells the driver what one incarnation has to say.
+/// Sends the reports of one incarnation.
 #[derive(Debug, Clone)]
 pub(super) struct Reporter {
     pub(super) name: String,
@@ -59,20 +59,20 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    pub(super) async fn said(&self, said: Vec<Said>) {
+    pub(super) async fn said(&self, said: Vec<NotifyMessage>) {
         for said in said {
-            self.tell(Report::Said(said)).await;
+            self.tell(Report::Notified(said)).await;
         }
     }
 
-    /// Waits for a place in the driver's queue: a child that talks without end slows down itself only.
+    /// Waits for a place in the driver's queue: a child that sends messages without pause delays only itself.
     pub(super) async fn tell(&self, report: Report) {
-        // Without a driver there is nobody to tell.
+        // Without a driver nobody needs the report.
         let _ = self.reports.send(Reported { name: self.name.clone(), epoch: self.epoch, report }).await;
     }
 }
 
-/// The last line that says something, without what could steer a terminal.
+/// The last line that is not empty, sanitised.
 pub(super) fn last_line(lines: &[String]) -> Option<String> {
     let says_something =
         |line: &&String| !line.trim().is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE");

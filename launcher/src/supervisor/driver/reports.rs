@@ -1,8 +1,8 @@
-//! What the children's tasks report: what a process says, how it answers its probes, and that it has ended.
+//! Handles the reports of the children's tasks: messages, probe results, ends.
 
 use super::Driver;
-use super::change::Burial;
-use super::notify::Said;
+use super::change::ReapedProcess;
+use super::notify::NotifyMessage;
 use super::probe::Verdict;
 use super::process::Death;
 use super::report::{Answer, Report, Reported, last_line};
@@ -16,16 +16,20 @@ use crate::supervisor::spec::Readiness;
 impl Driver {
     pub(super) fn on_report(&mut self, Reported { name, epoch, report }: Reported) -> bool {
         let event = match report {
-            Report::Said(Said::Ready | Said::Unready(_)) if self.is_probed(&name) => return false,
-            Report::Said(Said::Ready) => Event::Ready { name, epoch },
-            Report::Said(Said::Unready(reason)) => {
+            Report::Notified(NotifyMessage::Ready | NotifyMessage::Unready(_)) if self.is_probed(&name) => {
+                return false;
+            }
+            Report::Notified(NotifyMessage::Ready) => Event::Ready { name, epoch },
+            Report::Notified(NotifyMessage::Unready(reason)) => {
                 Event::Unready { name, epoch, reason: self.masked(&reason) }
             }
-            Report::Said(Said::Status(text)) => Event::Said { name, epoch, text: self.masked(&text) },
-            Report::Said(Said::Stopping) => Event::Leaving { name, epoch },
-            Report::Said(Said::Alive) => Event::Alive { name, epoch },
-            Report::Said(Said::Extend(by)) => Event::Extend { name, epoch, by },
-            Report::Said(Said::Stuck) => {
+            Report::Notified(NotifyMessage::Status(text)) => {
+                Event::StatusText { name, epoch, text: self.masked(&text) }
+            }
+            Report::Notified(NotifyMessage::Stopping) => Event::Leaving { name, epoch },
+            Report::Notified(NotifyMessage::Alive) => Event::Alive { name, epoch },
+            Report::Notified(NotifyMessage::Extend(by)) => Event::Extend { name, epoch, by },
+            Report::Notified(NotifyMessage::Stuck) => {
                 Event::Unhealthy { name, epoch, reason: "reported that it is stuck".to_owned() }
             }
             Report::Answered(answer) => return self.on_answer(name, epoch, answer),
@@ -49,13 +53,13 @@ impl Driver {
         self.feed(event)
     }
 
-    /// Whether it is asked if it serves; then its own word does not count.
+    /// Whether it has a readiness probe; then its own messages about readiness are ignored.
     fn is_probed(&self, name: &str) -> bool {
         let component = self.machine.component(name);
         component.is_some_and(|component| matches!(component.spec.readiness, Readiness::Probe(_)))
     }
 
-    /// An answer of an earlier process is dropped here, and what is told of it by the machine.
+    /// A result of an earlier process is dropped here, and messages of one by the machine.
     fn on_answer(&mut self, name: String, epoch: u64, answer: Answer) -> bool {
         if self.incarnation(&name, epoch).is_none() {
             return false;
@@ -74,15 +78,15 @@ impl Driver {
         let component = name.clone();
         self.observe(Observation::Probed(events::Probed { at, component, epoch, kind, took, result }));
         let event = match (kind, verdict) {
-            (_, None) | (ProbeKind::Liveness, Some(Verdict::Well)) => return false,
-            (ProbeKind::Readiness, Some(Verdict::Well)) => Event::Ready { name, epoch },
-            (ProbeKind::Readiness, Some(Verdict::Unwell)) => Event::Unready { name, epoch, reason },
-            (ProbeKind::Liveness, Some(Verdict::Unwell)) => Event::Unhealthy { name, epoch, reason },
+            (_, None) | (ProbeKind::Liveness, Some(Verdict::Healthy)) => return false,
+            (ProbeKind::Readiness, Some(Verdict::Healthy)) => Event::Ready { name, epoch },
+            (ProbeKind::Readiness, Some(Verdict::Unhealthy)) => Event::Unready { name, epoch, reason },
+            (ProbeKind::Liveness, Some(Verdict::Unhealthy)) => Event::Unhealthy { name, epoch, reason },
         };
         self.feed(event)
     }
 
-    /// What others say is shown, and may hold what nobody is to see.
+    /// Texts of others are shown, and may contain secrets.
     fn masked(&self, text: &str) -> String {
         mask_text(&self.plan.secrets, text)
     }
@@ -96,11 +100,11 @@ impl Driver {
         tracing::info!(component = name, exit = %death.exit, "exited");
         let stopping = self.machine.component(&name).map(|component| &component.phase);
         let by_itself = !matches!(stopping, Some(Phase::Stopping { then: Then::Stay | Then::Start, .. }));
-        // Whom we have killed ourselves needs no other reason.
+        // A process that we have killed needs no other reason.
         let oom = if by_itself || matches!(death.oom, Oom::Killed(_)) { death.oom } else { Oom::None };
         let ended = Ended { exit: death.exit, usage: death.usage, lived: death.lived, by_itself, oom };
-        let burial = Burial { name: name.clone(), pid: incarnation.pid, ended };
-        self.feed_end(Event::Exited { name, epoch, exit: death.exit, oom }, Some(burial))
+        let reaped = ReapedProcess { name: name.clone(), pid: incarnation.pid, ended };
+        self.feed_end(Event::Exited { name, epoch, exit: death.exit, oom }, Some(reaped))
     }
 
     fn on_last_lines(&mut self, name: String, epoch: u64, exit: ProcessExit, lines: Vec<String>) -> bool {

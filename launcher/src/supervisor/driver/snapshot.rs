@@ -1,4 +1,4 @@
-//! Puts together what `status` shows.
+//! Collects the status.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use crate::supervisor::machine::{Component, Phase};
 use crate::supervisor::status::{ComponentStatus, Snapshot};
 
 impl Driver {
-    /// How everything is now.
+    /// The current state of everything.
     pub(super) fn snapshot(&self) -> Snapshot {
         let now = Instant::now();
         Snapshot {
@@ -67,7 +67,7 @@ impl Driver {
     }
 }
 
-/// How long until it is started again.
+/// The time until it is restarted.
 fn next_try(component: &Component, now: Instant) -> Option<Duration> {
     match component.phase {
         Phase::Backoff { until } => Some(until.saturating_duration_since(now)),

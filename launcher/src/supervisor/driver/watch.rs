@@ -1,7 +1,7 @@
-//! Notices the end of a child of ours, and leaves it a zombie.
+//! Detects the end of a child and leaves it a zombie.
 //!
-//! Linux has a descriptor for a process that is readable once it has ended. Elsewhere any child's end is a signal, and then a look
-//! tells whose it was.
+//! Linux has process descriptors, which become readable when the process ends. Elsewhere SIGCHLD is used, after which each child is
+//! checked.
 
 use std::io;
 
@@ -14,13 +14,13 @@ pub(super) use elsewhere::Watch;
 #[cfg(target_os = "linux")]
 pub(super) use linux::Watch;
 
-/// Whether it has ended. One that was reaped by somebody else has, too.
+/// Whether it has ended; also if others have reaped it.
 fn has_ended(id: WaitId<'_>) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     !matches!(waitid(id, options), Ok(None))
 }
 
-/// How it ended, though it is not reaped.
+/// Its exit status, without reaping it.
 fn exit(id: WaitId<'_>) -> ProcessExit {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     let Ok(Some(status)) = waitid(id, options) else { return ProcessExit::Unknown };
@@ -39,7 +39,7 @@ mod linux {
 
     use super::{Pid, ProcessExit, WaitId, WaitIdOptions, exit, has_ended, io, waitid};
 
-    /// A child that is watched.
+    /// A watched child.
     #[derive(Debug)]
     pub(in crate::supervisor::driver) struct Watch(AsyncFd<OwnedFd>);
 
@@ -53,7 +53,7 @@ mod linux {
             Ok(Self(AsyncFd::with_interest(pidfd, Interest::READABLE)?))
         }
 
-        /// How it ended, once it has.
+        /// Its exit status once it has ended.
         pub(in crate::supervisor::driver) fn exit(&self) -> ProcessExit {
             exit(WaitId::PidFd(self.0.as_fd()))
         }
@@ -63,19 +63,19 @@ mod linux {
             has_ended(WaitId::PidFd(self.0.as_fd()))
         }
 
-        /// A process that may be no child of ours.
+        /// A process that may not be our child.
         pub(in crate::supervisor::driver) fn on_other(pid: Pid) -> io::Result<Self> {
             Self::on(pid)
         }
 
-        /// As [`Self::has_ended`], also of a process that is no child of ours.
+        /// Like [`Self::has_ended`], also for a process that is not our child.
         pub(in crate::supervisor::driver) fn has_ended_at_all(&self) -> bool {
             use rustix::event::{PollFd, PollFlags, Timespec, poll};
             let mut one = [PollFd::new(&self.0, PollFlags::IN)];
             poll(&mut one, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
         }
 
-        /// As [`Self::ended`], also of a process that is no child of ours.
+        /// Like [`Self::ended`], also for a process that is not our child.
         pub(in crate::supervisor::driver) async fn ended_at_all(&self) {
             while !self.has_ended_at_all() {
                 match self.0.readable().await {
@@ -86,7 +86,7 @@ mod linux {
             }
         }
 
-        /// Lets its number go, where it is a child of ours that has ended.
+        /// Reaps it if it is our child and has ended.
         pub(in crate::supervisor::driver) fn reap(&self) {
             let _ = waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
         }
@@ -94,7 +94,7 @@ mod linux {
         /// Waits until it has ended.
         pub(in crate::supervisor::driver) async fn ended(&self) {
             loop {
-                // An error is one of our own reactor: then it is asked again and again, as seldom as can be borne.
+                // An error is one of our own reactor; retry at long intervals.
                 let Ok(mut ready) = self.0.readable().await else {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
@@ -116,20 +116,20 @@ mod elsewhere {
 
     use super::{Pid, ProcessExit, WaitId, exit, has_ended, io};
 
-    /// It is looked in any case this often: several signals at once are one for the kernel.
-    const LOOK: Duration = Duration::from_secs(1);
+    /// The maximum interval of checks: the kernel merges pending signals.
+    const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-    /// A child that is watched.
+    /// A watched child.
     #[derive(Debug)]
     pub(in crate::supervisor::driver) struct Watch(Pid);
 
     impl Watch {
         pub(in crate::supervisor::driver) fn on(pid: Pid) -> io::Result<Self> {
-            // Whether such signals can be heard is found out here.
+            // Fails here if such signals cannot be received.
             signal(SignalKind::child()).map(|_| Self(pid))
         }
 
-        /// How it ended, once it has.
+        /// Its exit status once it has ended.
         pub(in crate::supervisor::driver) fn exit(&self) -> ProcessExit {
             exit(WaitId::Pid(self.0))
         }
@@ -139,7 +139,7 @@ mod elsewhere {
             has_ended(WaitId::Pid(self.0))
         }
 
-        /// Elsewhere only children can be watched.
+        /// On other systems only children can be watched.
         pub(in crate::supervisor::driver) fn on_other(_: Pid) -> io::Result<Self> {
             Err(io::Error::other("only Linux tells of processes that are no children"))
         }
@@ -164,8 +164,8 @@ mod elsewhere {
                         Err(_) => std::future::pending().await,
                     }
                 };
-                // In time or not: it is looked.
-                let _ = tokio::time::timeout(LOOK, heard).await;
+                // After a signal or a timeout the child is checked.
+                let _ = tokio::time::timeout(CHECK_INTERVAL, heard).await;
             }
         }
     }

@@ -1,8 +1,9 @@
-//! Log files put aside: their compression, and how many are kept.
+//! Compression and deletion of rotated log files.
 //!
-//! The work is done on a thread of its own, and found by looking into the directory: what a launcher that died left undone the
-//! next one does. The limits come before the compression: however fast files are put aside, they are too many for a moment only.
-//! And a flood comes before the compression, too, which would take the processors from those who write: it waits until no file
+//! Done on a thread of its own, which finds its work by listing the directory, so that it also completes what an earlier launcher left
+//! undone. Deletion under the limits precedes compression: however fast files are rotated, the limits are exceeded only briefly.
+//! Compression waits while a component floods its log, because it would take processor time from the writers: it begins once no file was
+//! rotated for [`CALM`], or once uncompressed files take half of the total limit.
 //! was put aside for [`CALM`], or until the files that wait for it take half of what all logs may take.
 
 use std::collections::BTreeMap;
@@ -16,24 +17,23 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::journal;
-use super::names::{self, Aside, Form, compressed, list};
+use super::names::{self, Form, RotatedFile, compressed, list};
 use crate::supervisor::spec::LogPolicy;
 
-/// Compressing is done for so long before the limits are looked after again.
+/// Compression is interrupted after this time to enforce the limits.
 const TURN: Duration = Duration::from_millis(200);
 
-/// No flood is under way when no file was put aside for so long.
+/// A flood has ended when no file was rotated for this long.
 const CALM: Duration = Duration::from_millis(500);
 
-/// During a flood the thread rests so many times as long as it looked at the files.
+/// During a flood the thread sleeps this many times as long as it worked.
 const SPARING: u32 = 20;
 
-/// The thread gives way to whoever has something to do: nobody waits for it, and what is compressed late is limited
-/// all the same.
+/// The priority of the thread: nobody waits for it, and uncompressed files are limited as well.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 19;
 
-/// Wakes the thread. Cheap to clone; waking it while it is already due does nothing more.
+/// Wakes the thread. Cheap to clone; a pending wake-up is not repeated.
 #[derive(Debug, Clone)]
 pub(super) struct Archiver(SyncSender<LogPolicy>);
 
@@ -48,9 +48,9 @@ impl Archiver {
         Ok(Self(wake))
     }
 
-    /// There is something to do.
+    /// Wakes the thread.
     pub(super) fn wake(&self, policy: LogPolicy) {
-        // Full: it looks at everything when it comes round, so it misses nothing.
+        // If the queue is full, a wake-up is pending, and the thread will list everything.
         let _ = self.0.try_send(policy);
     }
 }
@@ -58,7 +58,7 @@ impl Archiver {
 fn serve(directory: &Path, woken: &Receiver<LogPolicy>) {
     #[cfg(target_os = "linux")]
     {
-        // There it is the thread's own; elsewhere it would be the whole process's.
+        // On Linux the priority is that of the thread; elsewhere it would be that of the process.
         let _ = rustix::process::setpriority_process(None, NICE);
     }
     while let Ok(policy) = woken.recv() {
@@ -68,7 +68,7 @@ fn serve(directory: &Path, woken: &Receiver<LogPolicy>) {
     }
 }
 
-/// Compresses what is not, and removes the oldest of what is too much.
+/// Deletes the oldest files beyond the limits, and compresses the others.
 fn tidy(directory: &Path, mut policy: LogPolicy, woken: &Receiver<LogPolicy>) -> io::Result<()> {
     for aside in list(directory)? {
         if aside.form == Form::Unfinished {
@@ -78,7 +78,7 @@ fn tidy(directory: &Path, mut policy: LogPolicy, woken: &Receiver<LogPolicy>) ->
     let mut patience = CALM;
     loop {
         let looked = Instant::now();
-        // First, so that a full disk has room for the compression.
+        // First, so that a full disk has space for the compression.
         let mut plain = prune(directory, policy)?;
         plain.retain(|aside| aside.form == Form::Plain);
         let took = looked.elapsed();
@@ -89,7 +89,7 @@ fn tidy(directory: &Path, mut policy: LogPolicy, woken: &Receiver<LogPolicy>) ->
             match woken.recv_timeout(patience) {
                 Ok(newer) => {
                     (policy, patience) = (newer, CALM);
-                    // A flood of small files, of which very many are kept, would have it look at all of them all the time.
+                    // With a flood of small files and a high limit the thread would otherwise list them all the time.
                     std::thread::sleep((took * SPARING).min(TURN));
                     continue;
                 }
@@ -99,7 +99,7 @@ fn tidy(directory: &Path, mut policy: LogPolicy, woken: &Receiver<LogPolicy>) ->
         }
         let (begin, mut failure) = (Instant::now(), Ok(()));
         for aside in plain {
-            // One that cannot be compressed keeps no other from it.
+            // A file that cannot be compressed must not prevent the others from it.
             failure = failure.and(compress(&aside.path));
             if begin.elapsed() > TURN {
                 break;
@@ -109,20 +109,20 @@ fn tidy(directory: &Path, mut policy: LogPolicy, woken: &Receiver<LogPolicy>) ->
     }
 }
 
-/// Removes what is too much, and gives what is left, the oldest first.
-fn prune(directory: &Path, policy: LogPolicy) -> io::Result<Vec<Aside>> {
-    let mut by_component: BTreeMap<String, Vec<Aside>> = BTreeMap::new();
+/// Deletes files beyond the limits, and returns the others, oldest first.
+fn prune(directory: &Path, policy: LogPolicy) -> io::Result<Vec<RotatedFile>> {
+    let mut by_component: BTreeMap<String, Vec<RotatedFile>> = BTreeMap::new();
     for aside in list(directory)? {
         by_component.entry(aside.component.clone()).or_default().push(aside);
     }
     let mut kept = Vec::new();
-    for (_, mut asides) in by_component {
-        asides.sort_by_key(|aside| aside.sequence);
-        let spare = asides.len().saturating_sub(policy.max_files);
-        for aside in asides.drain(..spare) {
+    for (_, mut rotated) in by_component {
+        rotated.sort_by_key(|aside| aside.sequence);
+        let spare = rotated.len().saturating_sub(policy.max_files);
+        for aside in rotated.drain(..spare) {
             remove_aside(directory, &aside)?;
         }
-        kept.extend(asides);
+        kept.extend(rotated);
     }
     kept.sort_by(|a, b| (&a.stamp, a.sequence).cmp(&(&b.stamp, b.sequence)));
     let mut total = names::live_bytes(directory)? + kept.iter().map(|aside| aside.bytes).sum::<u64>();
@@ -135,8 +135,8 @@ fn prune(directory: &Path, policy: LogPolicy) -> io::Result<Vec<Aside>> {
     Ok(kept.split_off(spare))
 }
 
-/// Removes a file that is too much, with its journal and those of all files before it: they are not missed any more.
-fn remove_aside(directory: &Path, aside: &Aside) -> io::Result<()> {
+/// Deletes a rotated file with its journal and those of all earlier files, so that they do not count as missing.
+fn remove_aside(directory: &Path, aside: &RotatedFile) -> io::Result<()> {
     for (component, sequence) in journal::list(directory)? {
         if component == aside.component && sequence.is_some_and(|sequence| sequence <= aside.sequence) {
             remove(&journal::path(directory, &component, sequence))?;
@@ -145,7 +145,7 @@ fn remove_aside(directory: &Path, aside: &Aside) -> io::Result<()> {
     remove(&aside.path)
 }
 
-/// Replaces a file by its compressed form; at every moment one of the two is whole. One that has gone is done with.
+/// Replaces a file by its compressed form; at every moment one of the two is complete. A missing file is not an error.
 fn compress(path: &Path) -> io::Result<()> {
     let (unfinished, finished) = compressed(path);
     let source = match File::open(path) {
@@ -156,7 +156,7 @@ fn compress(path: &Path) -> io::Result<()> {
         let _ = std::fs::remove_file(&unfinished);
         return Err(error);
     }
-    // The name of the compressed file must be on the disk before the lines that it holds are deleted.
+    // The name of the compressed file must be durable before the original is deleted.
     kit::durable::rename(&unfinished, &finished)?;
     remove(path)
 }
@@ -238,14 +238,14 @@ mod tests {
         std::thread::scope(|scope| {
             put_aside(1);
             let tidy = scope.spawn(move || tidy(directory, policy, &woken));
-            // Each wake is taken once the one before was answered, so nothing is compressed up to the last.
+            // Each wake-up is received after the previous pass, so nothing is compressed until the last.
             for sequence in 2..=5 {
                 put_aside(sequence);
                 wake.send(policy).unwrap();
             }
             assert_eq!(compressed(), 0);
             (6..=8).for_each(|sequence| drop(put_aside(sequence)));
-            // It may have looked already, and be done.
+            // It may already have listed the files and finished.
             let _ = wake.send(policy);
             let begin = Instant::now();
             while compressed() == 0 {

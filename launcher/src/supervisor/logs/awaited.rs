@@ -1,31 +1,31 @@
-//! Listens for a text in a stream, as for the line by which a program says that it serves.
+//! Waits for a text in a stream, such as the line by which a program reports readiness.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memchr::memmem;
 use tokio::sync::oneshot;
 
-/// The longest text that is listened for, in bytes.
+/// The maximum length of the text in bytes.
 const MAX: usize = 1024;
 
-/// A text that is listened for, once.
+/// A text that is awaited once.
 #[derive(Debug)]
 pub(crate) struct Awaited {
     text: Vec<u8>,
-    /// The end of what came before, one byte shorter than the text.
+    /// The end of the previous input, one byte shorter than the text.
     before: Vec<u8>,
     found: Arc<Mutex<Option<oneshot::Sender<()>>>>,
 }
 
 impl Awaited {
-    /// Listens for a text; the other end hears when it has come. Of a text over 1 KiB the beginning will do.
+    /// Waits for a text; the receiver is notified when it arrives. Of a text over 1 KiB only the beginning is compared.
     pub(crate) fn new(text: &str) -> (Self, oneshot::Receiver<()>) {
         let (found, hears) = oneshot::channel();
         let text = text.as_bytes()[..text.len().min(MAX)].to_vec();
         (Self { text, before: Vec::new(), found: Arc::new(Mutex::new(Some(found))) }, hears)
     }
 
-    /// The same text in another stream of the same process; once is enough.
+    /// The same text in another stream of the same process; one match is enough.
     pub(super) fn twin(&self) -> Self {
         Self { text: self.text.clone(), before: Vec::new(), found: Arc::clone(&self.found) }
     }
@@ -34,7 +34,7 @@ impl Awaited {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// More of the stream.
+    /// Adds input.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         if self.found().is_none() {
             return;
@@ -43,7 +43,7 @@ impl Awaited {
         self.before.extend_from_slice(&bytes[..bytes.len().min(kept)]);
         let has = |bytes: &[u8]| memmem::find(bytes, &self.text).is_some();
         if has(&self.before) || has(bytes) {
-            // Who waited may be gone.
+            // The receiver may have been dropped.
             let _ = self.found().take().map(|found| found.send(()));
             self.before = Vec::new();
             return;

@@ -1,14 +1,15 @@
-//! The log of one component: writes through, puts full files aside on line ends, and counts what it cannot write.
+//! The log file of one component: writes through, rotates on line ends, and counts what cannot be written.
 //!
-//! * What comes is written at once; nothing is kept in memory that could be lost with us.
-//! * When the file is full it is renamed, on a line end, and a new one begun. Only a line longer than [`MAX_LINE`] is cut.
-//! * Before each write one look (`stat`) tells whether the file is still there and as long as we left it, and after it another one
-//!   whether it was cut short in between; then the write is taken back and made anew. One that was deleted or cut short is a loss: what was in it is counted. One that was moved away gets the rest of its line and is left alone.
-//! * When it cannot be written (disk full, directory gone, no rights) whole lines are dropped and counted.
-//! * A line that says how much was lost is tried every [`RETRY`]; once it is written, so is everything after it.
+//! * Input is written at once; nothing is buffered that would be lost with this process.
+//! * A full file is renamed at a line end, and a new one begins. Only a line longer than [`MAX_LINE`] is split.
+//! * Before each write a `stat` shows whether the file is still there with the expected size, and after it another one whether it was
+//!   truncated in between; then the write is undone and repeated. The content of a deleted or truncated file is counted as lost. A file
+//!   that was moved gets the rest of its line and is then left alone.
+//! * If the file cannot be written (disk full, directory missing, no rights), complete lines are dropped and counted.
+//! * A line about the loss is tried every [`RETRY`]; once it is written, everything after it is too.
 //!
-//! Several processes may write to one log, as when a descendant outlives a component. Their lines are never mixed: whoever
-//! comes while another's line has no end yet is told apart by a remark that ends it.
+//! Several processes may write to one log, for example if a descendant outlives a component. Their lines are not mixed: output that arrives
+//! during another's incomplete line is preceded by a notice that ends that line.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,22 +27,22 @@ use crate::supervisor::clock;
 use crate::supervisor::spec::LogPolicy;
 use crate::supervisor::status::Dropped;
 
-/// A line may make a file this much larger than it should be, in bytes; a longer one is cut by the end of the file.
+/// A file may exceed its size limit by a line of at most this many bytes; a longer line is split.
 const MAX_LINE: u64 = 1 << 20;
 
-/// How long after a failure writing is tried again. Short, so that little is lost once there is room.
+/// The pause between attempts after a failure. Short, so that little is lost once there is space.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Ends a line that its process did not end.
+/// Ends an incomplete line whose process has ended.
 const ENDED: &[u8] = b" [launcher] the line ends here with its process\n";
 
-/// Ends a line that its process has not ended yet.
+/// Ends an incomplete line before output of another process.
 const INTERRUPTED: &[u8] = b" [launcher] output of another process; the line continues below\n";
 
-/// One process's output.
+/// Identifies the output of one process.
 pub(super) type StreamId = u64;
 
-/// What a log lacks; shared with whoever tells the operator.
+/// What is missing in a log; shared with the status.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     lines: AtomicU64,
@@ -60,17 +61,16 @@ impl Counters {
     }
 }
 
-/// What a stream dropped itself, because the disk stood still. Its counters know of it.
+/// What a stream dropped itself because the disk was blocked; already counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Missed {
     pub(super) amount: Amount,
-    /// Since when, RFC 3339.
+    /// The time of the first loss, RFC 3339.
     pub(super) since: String,
-    /// It begins within a line, whose beginning is in the file.
+    /// The loss begins within a line whose beginning is in the file.
     pub(super) in_line: bool,
 }
 
-/// The log of one component.
 #[derive(Debug)]
 pub(super) struct LogFile {
     name: String,
@@ -79,18 +79,18 @@ pub(super) struct LogFile {
     segment: Option<Segment>,
     journal: Journal,
     loss: Option<Loss>,
-    /// Whose line has no end yet.
+    /// The stream whose line is incomplete.
     open: Option<StreamId>,
-    /// Those whose line under way has lost its beginning, so that the rest of it is dropped, too.
+    /// Streams whose current line has lost its beginning, so that the rest is dropped too.
     skipping: Vec<StreamId>,
     counters: Arc<Counters>,
-    /// Woken when a file was put aside; none where somebody else sees to that.
+    /// Notified of rotations, unless somebody else checks for them.
     archiver: Option<Archiver>,
-    /// The number of the next file put aside; they only ever grow.
+    /// The number of the next rotated file; numbers only increase.
     sequence: u64,
 }
 
-/// What is to be told of, since it was last told of anything.
+/// Losses since the last notice.
 #[derive(Debug)]
 struct Loss {
     since: String,
@@ -100,7 +100,7 @@ struct Loss {
 }
 
 impl LogFile {
-    /// The log `<name>.log` in `directory`. Nothing is opened before something is written.
+    /// The log `<name>.log` in `directory`. The file is opened by the first write.
     pub(super) fn new(
         directory: &Path,
         name: &str,
@@ -127,20 +127,20 @@ impl LogFile {
         self.policy = policy;
     }
 
-    /// Writes, or drops and counts.
+    /// Writes the input, or drops and counts it.
     pub(super) fn write(&mut self, now: Instant, stream: StreamId, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = if self.skipping.contains(&stream) {
                 self.skip(now, stream, bytes)
             } else if self.recover(now) {
-                self.keep(now, stream, bytes)
+                self.write_part(now, stream, bytes)
             } else {
                 self.drop_all(stream, bytes)
             }
         }
     }
 
-    /// The stream has dropped something before what it sends next.
+    /// The stream has dropped something before its next input.
     pub(super) fn missed(&mut self, now: Instant, stream: StreamId, missed: &Missed) {
         let taken_back = match &mut self.segment {
             Some(segment) if missed.in_line && self.open == Some(stream) => segment.take_back_line(),
@@ -156,7 +156,7 @@ impl LogFile {
         }
     }
 
-    /// The stream has ended; a line that has no end gets one.
+    /// The stream has ended; an incomplete line is ended.
     pub(super) fn end_stream(&mut self, now: Instant, stream: StreamId) {
         if self.skipping.contains(&stream) {
             self.skipping.retain(|skipping| *skipping != stream);
@@ -166,12 +166,12 @@ impl LogFile {
         }
     }
 
-    /// To be called now and then, also when nothing comes.
+    /// Must be called periodically, also without input.
     pub(super) fn tick(&mut self, now: Instant) {
         if self.open.is_none() {
-            self.look(now, None);
+            self.check(now, None);
         }
-        // While a line is being dropped its end is waited for, to be told of with the rest.
+        // While a line is being dropped, the notice waits for its end.
         if self.skipping.is_empty() {
             self.recover(now);
         }
@@ -181,7 +181,7 @@ impl LogFile {
         }
     }
 
-    /// The last thing that is done: what could not be told of in the file is left to the journal.
+    /// Closes the file; losses without a notice in it are recorded in the journal.
     pub(super) fn close(&mut self, now: Instant) {
         self.tick(now + RETRY);
         if let (Some(loss), Some(segment)) = (self.loss.take(), &mut self.segment) {
@@ -191,8 +191,8 @@ impl LogFile {
     }
 
     /// Writes a first part and returns the rest.
-    fn keep<'a>(&mut self, now: Instant, stream: StreamId, bytes: &'a [u8]) -> &'a [u8] {
-        let moved = self.look(now, Some(stream)) == Found::Moved;
+    fn write_part<'a>(&mut self, now: Instant, stream: StreamId, bytes: &'a [u8]) -> &'a [u8] {
+        let moved = self.check(now, Some(stream)) == Found::Moved;
         if self.loss.is_some() {
             return bytes;
         }
@@ -224,12 +224,12 @@ impl LogFile {
         &bytes[length..]
     }
 
-    /// Looks whether the file is as we left it, and draws the consequences.
-    fn look(&mut self, now: Instant, stream: Option<StreamId>) -> Found {
-        let Some(segment) = &mut self.segment else { return Found::Well };
-        let found = segment.look(&self.path);
+    /// Checks whether the file is as expected, and reacts if it is not.
+    fn check(&mut self, now: Instant, stream: Option<StreamId>) -> Found {
+        let Some(segment) = &mut self.segment else { return Found::Intact };
+        let found = segment.check(&self.path);
         match found {
-            Found::Well => {}
+            Found::Intact => {}
             Found::Truncated => {
                 let gone = segment.accept_cut().unwrap_or_else(|_| segment.content());
                 self.skipping.extend(self.open.take());
@@ -242,7 +242,7 @@ impl LogFile {
                 self.skipping.extend(self.open.take());
                 self.lose(now, "the file was deleted", gone);
             }
-            // The rest of the line goes where its beginning is.
+            // The rest of the line is written after its beginning.
             Found::Moved if stream.is_some() && self.open == stream => {}
             Found::Moved => {
                 if self.open.is_some() {
@@ -257,7 +257,7 @@ impl LogFile {
         found
     }
 
-    /// Ends the line under way with a remark; whether that worked.
+    /// Ends the current line with a notice; returns whether that succeeded.
     fn end_line(&mut self, now: Instant, remark: &[u8]) -> bool {
         let Some(segment) = &mut self.segment else { return true };
         match segment.append_own(remark) {
@@ -293,14 +293,14 @@ impl LogFile {
         &[]
     }
 
-    /// Whether it can be written; says then what is missing, if anything is.
+    /// Whether the file can be written; if so, writes the notice about a loss.
     fn recover(&mut self, now: Instant) -> bool {
         let Some(loss) = &mut self.loss else { return true };
         if now < loss.retry_at {
             return false;
         }
         loss.retry_at = now + RETRY;
-        self.look(now, None);
+        self.check(now, None);
         let is_open = self.open.is_some();
         if (is_open && !self.end_line(now, INTERRUPTED)) || self.reopen(now).is_err() {
             return false;
@@ -321,7 +321,7 @@ impl LogFile {
         true
     }
 
-    /// Makes sure that there is a file with room.
+    /// Makes sure that the file is open and not full.
     fn reopen(&mut self, now: Instant) -> io::Result<()> {
         if self.segment.as_ref().is_some_and(|segment| segment.size() >= self.policy.max_bytes) {
             self.rotate()?;
@@ -332,7 +332,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Opens the file, or makes it and its directory, and holds it against what an earlier launcher left.
+    /// Opens the file, or creates it and its directory, and compares it with the journal of an earlier launcher.
     fn open(&mut self, now: Instant) -> io::Result<()> {
         let mut known = self.journal.begin();
         if let Some(written) = known.take_if(|_| !self.path.exists()) {
@@ -354,11 +354,11 @@ impl LogFile {
         Ok(())
     }
 
-    /// Puts the file aside; the next write begins a new one.
+    /// Rotates the file; the next write begins a new one.
     fn rotate(&mut self) -> io::Result<()> {
-        // A file that is not ours any more is not ours to rename; the next look finds that out.
+        // A file that is no longer at its path must not be renamed; the next check detects that.
         if let Some(segment) = &mut self.segment
-            && segment.look(&self.path) == Found::Well
+            && segment.check(&self.path) == Found::Intact
         {
             let aside = names::aside(&self.name, &clock::compact(), self.sequence);
             segment.take_strange().into_iter().for_each(|part| self.journal.unproven(part));
@@ -374,7 +374,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// A write has failed: what of it is lost is counted, and the rest of its line will be.
+    /// Counts what a failed write has lost, and drops the rest of its line.
     fn on_failure(&mut self, now: Instant, stream: Option<StreamId>, failure: WriteFailure) {
         self.fail(now, &failure.error);
         self.count(Amount { lines: 0, bytes: failure.taken_back });
@@ -396,7 +396,7 @@ impl LogFile {
         self.lose(now + RETRY, &cause, Amount::default());
     }
 
-    /// Something is lost, which is told of as soon as possible, but not before `at`.
+    /// Records a loss, of which a notice is due at `at`.
     fn lose(&mut self, at: Instant, cause: &str, amount: Amount) {
         if self.loss.is_none() {
             let (since, cause) = (clock::rfc3339(), cause.to_owned());
@@ -430,7 +430,7 @@ impl Loss {
     }
 }
 
-/// How much something is.
+/// The lines and bytes of a text.
 pub(super) fn amount(bytes: &[u8]) -> Amount {
     Amount { lines: memchr::memchr_iter(b'\n', bytes).count() as u64, bytes: bytes.len() as u64 }
 }

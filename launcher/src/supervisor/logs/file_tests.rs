@@ -1,8 +1,8 @@
-//! What a log does when all is well, and when nothing is.
+//! Tests of a log under normal and adverse conditions.
 
 use super::*;
 
-/// The stream that writes when nothing is said of it.
+/// The default stream.
 const STREAM: StreamId = 1;
 
 /// A log in a directory of its own, with a clock.
@@ -41,7 +41,7 @@ impl Bench {
         (dropped_lines, dropped_bytes)
     }
 
-    /// All that is on disk, in the order in which it was written.
+    /// The lines on the disk in the order in which they were written.
     fn all(&self) -> Vec<Vec<u8>> {
         let mut names: Vec<PathBuf> =
             std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -108,7 +108,7 @@ fn what_was_in_a_file_that_is_deleted_is_counted() {
     assert!(notice.starts_with("[launcher] dropped 3 lines, 14 bytes, from 20"), "{notice}");
     assert!(notice.ends_with("the file was deleted"), "{notice}");
     assert_eq!(rest, "four\n");
-    // The notice itself is nobody's line.
+    // The notice itself is not counted.
     std::fs::remove_file(bench.path()).unwrap();
     bench.tick();
     assert_eq!(bench.dropped(), (4, 19));
@@ -220,12 +220,12 @@ fn what_a_stream_had_to_drop_is_told_before_what_follows() {
     let text = bench.text();
     assert!(text.starts_with("one\n[launcher] dropped 7 lines, 73 bytes, from then to 20"), "{text}");
     assert!(text.ends_with(": the disk stood still\ntwo\n"), "{text}");
-    // The stream itself has counted its own.
+    // The stream has counted its own losses.
     assert_eq!(bench.dropped(), (0, 3));
 }
 
-/// Two streams whose pieces end anywhere, and somebody who deletes, moves and cuts the file at every step: what is there and
-/// what is counted is what was written, and every line there is whole.
+/// Two streams with arbitrary chunks, while the file is deleted, moved and truncated at every step: the content and the counted losses add
+/// up to what was written, and every line is complete.
 #[test]
 fn whatever_is_done_to_the_file_every_byte_is_there_or_counted() {
     for seed in 0..300 {
@@ -271,7 +271,7 @@ fn whatever_is_done_to_the_file_every_byte_is_there_or_counted() {
     }
 }
 
-/// xorshift; good enough to be surprised by.
+/// Xorshift; sufficient for tests.
 struct Random(u64);
 
 impl Random {
@@ -283,7 +283,7 @@ impl Random {
     }
 }
 
-/// A file system of 64 KiB that is unmounted at the end.
+/// A file system of 64 KiB, unmounted at the end.
 struct TinyDisk(tempfile::TempDir);
 
 impl TinyDisk {
@@ -318,7 +318,7 @@ fn a_full_disk_costs_whole_lines_and_every_byte_is_accounted_for() {
     for i in 0..3000 {
         let line = format!("line {i} of many\n");
         produced += line.len() as u64;
-        // In two pieces, so that lines are torn by the failure.
+        // In two chunks, so that failures occur within lines.
         log.write(now, STREAM, &line.as_bytes()[..5]);
         log.write(now, STREAM, &line.as_bytes()[5..]);
         if i == 2500 {

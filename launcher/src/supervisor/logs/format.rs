@@ -1,4 +1,4 @@
-//! The form of the lines in a log: as the component wrote them, or each with its time as text or JSON.
+//! The format of the lines in a log: as the component wrote them, or with their time as text or JSON.
 //!
 //! * `raw` changes nothing.
 //! * `text` puts the time before each line and a space after it; the rest of the line goes through as it comes. Where standard error is told
@@ -17,10 +17,10 @@ use serde::Serialize;
 use crate::supervisor::clock;
 use crate::supervisor::spec::LogFormat;
 
-/// So much of a line without an end is kept in memory for its object.
+/// The buffered part of an incomplete line.
 const MAX_LINE: usize = 1 << 20;
 
-/// What a pipe is of its process.
+/// The part of a process's output that a pipe carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Channel {
     /// Standard output and error together.
@@ -32,7 +32,7 @@ pub(super) enum Channel {
 }
 
 impl Channel {
-    /// Its name, where it is told apart.
+    /// Its name, if it is marked.
     fn name(self) -> Option<&'static str> {
         match self {
             Self::Both => None,
@@ -42,18 +42,18 @@ impl Channel {
     }
 }
 
-/// Forms the lines of one stream.
+/// Formats the lines of one stream.
 #[derive(Debug)]
 pub(super) struct Formatter {
     component: String,
     channel: Channel,
-    /// What is wanted; a change holds from the next line on.
+    /// The configured format; a change applies from the next line on.
     wanted: Rc<Cell<LogFormat>>,
     format: LogFormat,
     at_line_start: bool,
-    /// The beginning of a line that becomes an object once its end has come.
+    /// The beginning of a line whose end has not arrived.
     line: Vec<u8>,
-    /// An empty buffer.
+    /// An empty buffer for reuse.
     spare: Vec<u8>,
 }
 
@@ -76,7 +76,7 @@ struct Object<'a> {
     unfinished: bool,
 }
 
-/// A line of the launcher's own.
+/// A line by the launcher itself.
 pub(super) fn notice(format: LogFormat, component: &str, text: &str) -> Vec<u8> {
     match format {
         LogFormat::Raw => format!("[launcher] {text}\n").into_bytes(),
@@ -97,7 +97,7 @@ impl Formatter {
         Self { component, channel, wanted, format, at_line_start: true, line: Vec::new(), spare: Vec::new() }
     }
 
-    /// More of the stream, in its form.
+    /// Formats a chunk.
     pub(super) fn form(&mut self, input: Vec<u8>) -> Vec<u8> {
         if self.at_line_start && self.line.is_empty() {
             self.format = self.wanted.get();
@@ -112,7 +112,7 @@ impl Formatter {
         }
     }
 
-    /// What is left when the stream has ended.
+    /// The remaining output at the end of the stream.
     pub(super) fn finish(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         if !self.line.is_empty() {
@@ -127,7 +127,7 @@ impl Formatter {
         Object { stream: self.channel.name(), ..Object::empty(time, &self.component) }
     }
 
-    /// The input's buffer is the next output's.
+    /// Formats each line of a chunk, whose buffer is reused for the next output.
     fn lines(&mut self, mut input: Vec<u8>, form: fn(&mut Self, &[u8], &mut Vec<u8>)) -> Vec<u8> {
         let mut out = std::mem::take(&mut self.spare);
         form(self, &input, &mut out);
@@ -207,7 +207,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    /// The objects, with the bytes of each line put together again.
+    /// Restores the bytes of each line from the objects.
     fn unformed(text: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         for line in text.lines() {

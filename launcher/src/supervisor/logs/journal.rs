@@ -1,15 +1,15 @@
-//! What was written, kept beside the logs in `.sums/`, so that `launcher logs --verify` can prove that it is still there.
+//! The checksums of the logs, kept beside them in `.sums/`, so that `launcher logs --verify` can verify them.
 //!
-//! * `.sums/chat.live` belongs to `chat.log`, `.sums/chat.000007` to the file put aside under that number. A file's journal goes
-//!   only when the limits remove the file, so a file that somebody else removed is missed.
-//! * A journal is lines of JSON, appended: how far the file reaches, with its checksums; what was lost, with the cause; what is
-//!   in the file without our doing. A line that was not written whole is none.
-//! * It is written after the log itself, about once a second; a launcher that is killed leaves the last second unproven, which
-//!   the next one notes.
-//! * Before a file is put aside its new name is noted, so that a crash between the two renames confuses nobody.
+//! * `.sums/chat.live` belongs to `chat.log`, `.sums/chat.000007` to the rotated file with that number. A file's journal is deleted only
+//!   when the limits delete the file, so a file that somebody else deleted is reported as missing.
+//! * A journal consists of JSON lines: the length of the file with checksums; losses and their causes; parts of the file that we did not
+//!   write. An incomplete line is ignored.
+//! * It is written after the log, about once a second; a launcher that is killed leaves the last second unverified, which the next one
+//!   records.
+//! * The new name of a file is recorded before it is rotated, so that a crash between the two renames is resolved.
 //!
-//! What cannot be written, on a full disk, is kept in memory and tried again. A journal that has grown far beyond what it says
-//! is written anew.
+//! Records that cannot be written, on a full disk, are kept in memory and retried. A journal that is much larger than its content is
+//! rewritten.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -22,50 +22,50 @@ use super::segment::Segment;
 use super::sums::{BLOCK, to_hex};
 use super::written::{Lost, Mark, Part, Written};
 
-/// The directory of the journals, in that of the logs.
+/// The directory of the journals within the log directory.
 const DIRECTORY: &str = ".sums";
 
-/// Losses that are told apart; older ones become one.
+/// The number of separate losses; older ones are merged.
 const MAX_LOSSES: usize = 100;
 
-/// A journal that is larger than this, and than four times what it says, is written anew.
+/// A journal larger than this, and than four times its content, is rewritten.
 const MAX_SLACK: u64 = 64 * 1024;
 
-/// One line of a journal.
+/// A line of a journal.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Record {
-    /// The file reaches so far.
+    /// The length of the file.
     Mark(Mark),
-    /// Something is not in it, or not in one before it.
+    /// Something is missing in this file or an earlier one.
     Lost(Lost),
-    /// Something is in it, and nobody knows whether it is what was written.
+    /// A part of the file that may not be what was written.
     Unproven(Part),
-    /// It is put aside under this name.
+    /// The file is about to be renamed to this.
     Aside(String),
 }
 
-/// The journal of the file that is written.
+/// The journal of the current file.
 #[derive(Debug)]
 pub(super) struct Journal {
     logs: PathBuf,
     component: String,
-    /// What it says beside the marks.
+    /// The losses in it.
     lost: Vec<Lost>,
     unproven: Vec<Part>,
-    /// What it does not say yet.
+    /// Records that are not written yet.
     pending: Vec<Record>,
-    /// How large it is.
+    /// Its size in bytes.
     size: u64,
 }
 
-/// The path of a component's journal: of the file put aside under a number, or of the one that is written.
+/// The path of a component's journal: of the rotated file with this number, or of the current file.
 pub(crate) fn path(logs: &Path, component: &str, sequence: Option<u64>) -> PathBuf {
     let ending = sequence.map_or("live".to_owned(), |sequence| format!("{sequence:06}"));
     logs.join(DIRECTORY).join(format!("{component}.{ending}"))
 }
 
-/// The journals there are: component and number, none for that of the file that is written.
+/// The existing journals: component and number, `None` for that of the current file.
 pub(crate) fn list(logs: &Path) -> io::Result<Vec<(String, Option<u64>)>> {
     let entries = match std::fs::read_dir(logs.join(DIRECTORY)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -85,7 +85,7 @@ pub(crate) fn load(path: &Path) -> io::Result<Written> {
     let text = std::fs::read(path)?;
     let mut written = Written::default();
     for line in text.split(|byte| *byte == b'\n') {
-        // What does not parse was not written whole, and was written again after it.
+        // A line that does not parse is incomplete, and was repeated after it.
         match serde_json::from_slice(line) {
             Ok(Record::Mark(mark)) => written.mark(mark),
             Ok(Record::Lost(lost)) => written.lost.push(lost),
@@ -109,7 +109,7 @@ impl Journal {
         }
     }
 
-    /// What an earlier launcher wrote into the file that is written now.
+    /// The records of an earlier launcher on the current file.
     pub(super) fn begin(&mut self) -> Option<Written> {
         let path = path(&self.logs, &self.component, None);
         let written = load(&path).ok()?;
@@ -117,12 +117,12 @@ impl Journal {
             && let Some(sequence) = names::sequence_of(name)
             && names::is_there(&self.logs.join(name))
         {
-            // It was put aside, and its journal was not.
+            // The file was renamed, and its journal was not.
             let _ = std::fs::rename(&path, self::path(&self.logs, &self.component, Some(sequence)));
             return None;
         }
         self.size = std::fs::metadata(&path).map_or(0, |meta| meta.len());
-        // A line that was not written whole gets an end.
+        // Ends an incomplete line.
         let _ = self.append(b"\n");
         (self.lost, self.unproven) = (written.lost.clone(), written.unproven.clone());
         Some(written)
@@ -138,7 +138,7 @@ impl Journal {
                 until: self.lost[0].until.clone(),
                 cause: "several causes".to_owned(),
             };
-            // It must be written anew to say so.
+            // The journal must be rewritten to include this.
             self.size = u64::MAX;
         }
         self.lost.push(lost.clone());
@@ -150,7 +150,7 @@ impl Journal {
         self.pending.push(Record::Unproven(part));
     }
 
-    /// Says how far the file reaches. What cannot be said now will be said the next time.
+    /// Records the length of the file, now or with the next call.
     pub(super) fn mark(&mut self, segment: &mut Segment) {
         if !segment.is_marked() {
             let (from, sums) = segment.unmarked_sums();
@@ -168,22 +168,22 @@ impl Journal {
         }
     }
 
-    /// The file is about to be put aside under a name.
+    /// Records the name to which the file is about to be renamed.
     pub(super) fn announce(&mut self, segment: &mut Segment, name: &str) {
         self.mark(segment);
         self.pending.push(Record::Aside(name.to_owned()));
         let _ = self.write_pending();
     }
 
-    /// It was put aside; the next one begins.
+    /// The file was rotated; a new journal begins.
     pub(super) fn put_aside(&mut self, sequence: u64) {
-        // Without its journal the file is there, if unproven.
+        // Without its journal the rotated file is unverified.
         let live = path(&self.logs, &self.component, None);
         let _ = std::fs::rename(live, path(&self.logs, &self.component, Some(sequence)));
         *self = Self::new(&self.logs, &self.component);
     }
 
-    /// The file is gone, and what is known of losses goes over to the next one.
+    /// The file is gone; the losses are moved to the next journal.
     pub(super) fn start_over(&mut self) {
         self.pending = self.lost.iter().cloned().map(Record::Lost).collect();
         (self.unproven, self.size) = (Vec::new(), 0);
@@ -212,13 +212,13 @@ impl Journal {
             }
             other => other?,
         };
-        // What is written in part is ended, so that it spoils nothing that follows.
+        // Ends an incomplete line, so that following ones are not affected.
         let result = file.write_all(text).inspect_err(|_| drop(file.write_all(b"\n")));
         self.size = self.size.saturating_add(text.len() as u64);
         result
     }
 
-    /// Replaces it by a shorter one that says the same.
+    /// Replaces it by a shorter one with the same content.
     fn write_anew(&mut self, segment: &Segment) {
         let sums = to_hex(&segment.sums());
         let own = segment.own().to_vec();
@@ -230,7 +230,7 @@ impl Journal {
         let live = path(&self.logs, &self.component, None);
         let new = live.with_extension("live-new");
         let file = kit::files::open(&new, OpenOptions::new().write(true).create(true).truncate(true));
-        // Not durable: after a power failure the log's last lines may be missing just so, and what is there is checked anew.
+        // Not durable: after a power failure the log's last lines may be missing as well, and the file is checked again.
         let replaced =
             file.and_then(|mut file| file.write_all(&text)).and_then(|()| std::fs::rename(&new, &live));
         if replaced.is_ok() {

@@ -1,6 +1,6 @@
-//! The launcher's own log: a file as the components have, with its journal and its limits, but without a pipe.
+//! The launcher's own log: a file like those of components, with journal and limits, but without a pipe.
 //!
-//! It is written by a thread that may wait for the disk. Files that it puts aside are compressed and limited with the others.
+//! It is written by a thread that may wait for the disk. Its rotated files are compressed and limited with the others.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,20 +10,19 @@ use std::time::Instant;
 use super::file::{LogFile, StreamId};
 use crate::supervisor::spec::{LogFormat, LogPolicy};
 
-/// The log's name; no component may have it.
+/// The name of the log; reserved.
 pub(crate) const NAME: &str = "launcher";
 
-/// Its lines come from one place.
+/// The log has a single stream.
 const STREAM: StreamId = 1;
 
-/// The log.
 #[derive(Debug)]
 pub(crate) struct OwnLog {
     file: LogFile,
     limits: Limits,
 }
 
-/// The limits that hold from the next line on.
+/// The limits; a change applies from the next line on.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits(Arc<Mutex<LogPolicy>>);
 
@@ -40,21 +39,21 @@ impl Limits {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its lines have their times already, and what is said of a loss gets one.
+    /// Its lines have their times already; a notice about a loss gets one.
     fn of_own_log(&self) -> LogPolicy {
         LogPolicy { format: LogFormat::Text, ..self.get() }
     }
 }
 
 impl OwnLog {
-    /// The log in a directory, which nobody else writes to.
+    /// The log in a directory to which nobody else writes.
     pub(crate) fn new(directory: &Path, limits: Limits) -> Self {
         let file = LogFile::new(directory, NAME, limits.of_own_log(), Arc::default(), None);
         Self { file, limits }
     }
 }
 
-/// Each call holds whole lines. What cannot be written is counted: a log must never end the process.
+/// Each call must have complete lines. What cannot be written is counted: a log must never end the process.
 impl Write for OwnLog {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         self.file.set_policy(self.limits.of_own_log());

@@ -1,18 +1,18 @@
-//! Replaces secrets in a stream of bytes by `***`, also where a secret is spread over several reads.
+//! Replaces secrets in a stream by `***`, also those that span several reads.
 //!
-//! Bytes that may be the beginning of a secret are held back until what follows decides; a secret has no line end in it, so a
-//! whole line is never held back. Where nothing follows for a while, as after a prompt, they are let go as long as they are no more
-//! than half of any secret. Should the rest of one come after all, that is masked: no more than half of a secret is ever shown.
+//! Bytes that may begin a secret are held back until the following bytes decide; a secret contains no newline, so a complete line is never
+//! held back. If nothing follows for a while, as after a prompt, they are released unless they are more than half of a secret. If the rest
+//! arrives later, it is masked: at most half of a secret is ever shown.
 
 use std::sync::Arc;
 
 use kit::Secret;
 use memchr::memmem::Finder;
 
-/// What stands in the place of a secret.
+/// The replacement of a secret.
 const MASK: &[u8] = b"***";
 
-/// The secrets that are masked. Cheap to clone.
+/// The secrets to mask. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Secrets(Arc<[Finder<'static>]>);
 
@@ -20,7 +20,7 @@ impl Secrets {
     pub(super) fn new(secrets: &[Secret]) -> Self {
         let mut texts: Vec<&str> = secrets.iter().map(Secret::expose).collect();
         texts.retain(|text| text.len() >= kit::secret::SHORTEST && !text.contains(['\n', '\r']));
-        // The longest first: of two that begin at one place it is the one to mask.
+        // The longest first: of two that begin at the same place the longer one is masked.
         texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
         texts.dedup();
         Self(texts.into_iter().map(|text| Finder::new(text).into_owned()).collect())
@@ -31,13 +31,13 @@ impl Secrets {
         self.0.iter().map(|finder| begun(finder, bytes)).max().unwrap_or(0)
     }
 
-    /// Whether they end with more than half of a secret.
+    /// Whether the bytes end with more than half of a secret.
     fn end_with_most(&self, bytes: &[u8]) -> bool {
         self.0.iter().any(|finder| begun(finder, bytes) * 2 > finder.needle().len())
     }
 }
 
-/// So many of the last bytes are the beginning of this secret.
+/// How many of the last bytes are the beginning of this secret.
 fn begun(finder: &Finder<'static>, bytes: &[u8]) -> usize {
     let needle = finder.needle();
     let longest = (needle.len() - 1).min(bytes.len());
@@ -48,9 +48,9 @@ fn begun(finder: &Finder<'static>, bytes: &[u8]) -> usize {
 #[derive(Default)]
 pub(super) struct Masker {
     secrets: Secrets,
-    /// What may be the beginning of a secret; shorter than the longest one.
+    /// A possible beginning of a secret; shorter than the longest one.
     held: Vec<u8>,
-    /// So much of it was let go already.
+    /// How much of it was released already.
     shown: usize,
 }
 
@@ -59,7 +59,7 @@ impl Masker {
         Self { secrets, held: Vec::new(), shown: 0 }
     }
 
-    /// Takes more of the stream and gives what is certain. Where there is no secret, that is the input itself.
+    /// Adds input and returns the output so far. Without secrets, that is the input itself.
     pub(super) fn mask(&mut self, mut input: Vec<u8>) -> Vec<u8> {
         let shown = std::mem::take(&mut self.shown);
         if !self.held.is_empty() {
@@ -90,7 +90,7 @@ impl Masker {
         out
     }
 
-    /// Holds back the end of a text whose secrets before `at` are masked; gives where that end begins.
+    /// Holds back the end of a text whose secrets before `at` are masked; returns where that end begins.
     fn hold(&mut self, text: &[u8], at: usize, shown: usize) -> usize {
         let certain = text.len() - self.secrets.open_end(&text[at..]);
         self.held.extend_from_slice(&text[certain..]);
@@ -98,12 +98,12 @@ impl Masker {
         certain
     }
 
-    /// Whether something is held back that [`Self::release`] may let go.
+    /// Whether something is held back that [`Self::release`] may release.
     pub(super) fn is_holding(&self) -> bool {
         self.held.len() > self.shown
     }
 
-    /// Nothing has come for a while: what is held back and tells nobody a secret.
+    /// Nothing arrived for a while: returns what is held back, if it reveals no secret.
     pub(super) fn release(&mut self) -> Vec<u8> {
         if self.secrets.end_with_most(&self.held) {
             return Vec::new();
@@ -112,7 +112,7 @@ impl Masker {
         self.held[shown..].to_vec()
     }
 
-    /// The stream has ended. What is held back is no whole secret; more than half of one is masked all the same.
+    /// The stream has ended. What is held back is no complete secret; more than half of one is masked anyway.
     pub(super) fn finish(&mut self) -> Vec<u8> {
         let mask = self.secrets.end_with_most(&self.held);
         let (held, shown) = (std::mem::take(&mut self.held), std::mem::take(&mut self.shown));
@@ -120,7 +120,7 @@ impl Masker {
     }
 }
 
-/// Where each secret comes next, so that a text full of one is not searched for the others again and again.
+/// The next occurrence of each secret, so that a text full of one is not searched for the others repeatedly.
 struct Found<'s> {
     secrets: &'s Secrets,
     places: Vec<Option<usize>>,
@@ -131,7 +131,7 @@ impl<'s> Found<'s> {
         Self { secrets, places: secrets.0.iter().map(|finder| finder.find(bytes)).collect() }
     }
 
-    /// The first secret that begins at `from` or after it, the longest of those at one place: where it begins and ends.
+    /// The range of the first secret that begins at or after `from`, and of several at one place the longest.
     fn next(&mut self, bytes: &[u8], from: usize) -> Option<(usize, usize)> {
         let mut first: Option<(usize, usize)> = None;
         for (finder, place) in self.secrets.0.iter().zip(&mut self.places) {
@@ -139,7 +139,7 @@ impl<'s> Found<'s> {
                 *place = finder.find(&bytes[from..]).map(|place| from + place);
             }
             let Some(start) = *place else { continue };
-            // The longer ones come first in the list.
+            // Longer secrets come first in the list.
             if first.is_none_or(|(other, _)| start < other) {
                 first = Some((start, start + finder.needle().len()));
             }

@@ -1,4 +1,4 @@
-//! Writes what the components say to `<component>.log` files.
+//! Writes the components' output to `<component>.log` files.
 //!
 //! * A child's standard output and error are one pipe, or one each where they are to be told apart; the driver makes it and hands its reading end to the thread that reads
 //!   ([`pump`]). Each pipe is a [`stream`]: secrets masked, its last lines kept for the report of a crash, its lines formed.
@@ -7,8 +7,8 @@
 //! * The launcher's [`own`] log is such a file, too, on a thread of its own.
 //! * What was written stands in a [`journal`] beside the logs, and [`verify`] holds them against it.
 //!
-//! A child never waits for its log longer than a moment: what cannot be written is read all the same, dropped in whole lines and
-//! counted. The driver never waits for the threads: commands go through a bounded channel, and a full one is an error.
+//! A child waits for its log only briefly: what cannot be written is read anyway, dropped in complete lines and counted. The driver never
+//! waits for the threads: commands go through a bounded channel, and a full one is an error.
 
 mod archive;
 mod awaited;
@@ -45,13 +45,13 @@ use format::Channel;
 use pump::{Command, Source};
 use tap::Tap;
 
-/// Commands that may wait for the thread. More wait only when its disk is stuck; a component then cannot be started.
+/// Commands in the queue. It is full only if the disk hangs; then a component cannot be started.
 const COMMANDS: usize = 64;
 
-/// How long the end of the log thread is waited for.
+/// Time limit for the log thread to end.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// How long one waits for a process's last lines. The pump itself waits much shorter for a pipe that is held open.
+/// Time limit for a process's last lines. The pump waits much shorter for a pipe that is held open.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The threads that write logs.
@@ -69,12 +69,12 @@ pub(crate) struct Output {
     pub(crate) stderr: PipeWriter,
 }
 
-/// Asks for the last lines of one process, once: of each of its pipes.
+/// Requests the last lines of one process from each of its pipes, once.
 #[derive(Debug)]
 pub(crate) struct LastLines(Vec<oneshot::Sender<oneshot::Sender<Vec<String>>>>);
 
 impl Logs {
-    /// Starts the threads on a directory, which is made if need be.
+    /// Starts the threads for a directory, which is created if necessary.
     pub(crate) fn start(
         directory: &Path,
         policy: LogPolicy,
@@ -88,7 +88,7 @@ impl Logs {
         Ok(Self { commands, split_stderr: policy.split_stderr, counters: BTreeMap::new() })
     }
 
-    /// The way into a component's log, for one process, and what is waited for in it.
+    /// The pipes into a component's log for one process, with the text to wait for.
     pub(crate) fn attach(
         &mut self,
         component: &str,
@@ -120,19 +120,19 @@ impl Logs {
         Ok((writer, ask))
     }
 
-    /// From now on other limits and other secrets hold; processes that run keep being masked as they were, and their pipes.
+    /// Changes the limits and secrets; running processes keep being masked as before, and keep their pipes.
     pub(crate) fn set(&mut self, policy: LogPolicy, secrets: &[Secret]) {
         self.split_stderr = policy.split_stderr;
-        // A thread that is stuck keeps the old ones.
+        // A thread that hangs keeps the old ones.
         let _ = self.commands.try_send(Command::Set(policy, mask::Secrets::new(secrets)));
     }
 
-    /// What a component's log lacks.
+    /// What is missing in a component's log.
     pub(crate) fn dropped(&self, component: &str) -> Dropped {
         self.counters.get(component).map(|counters| counters.dropped()).unwrap_or_default()
     }
 
-    /// Writes what is left in the pipes and ends the thread; gives up on a disk that is stuck.
+    /// Writes what is left in the pipes and ends the threads; gives up if the disk hangs.
     pub(crate) async fn close(self) {
         let (done, closed) = oneshot::channel();
         if self.commands.send_timeout(Command::Close(done), CLOSE).await.is_ok() {
@@ -141,7 +141,7 @@ impl Logs {
     }
 }
 
-/// A text without the secrets in it.
+/// Masks the secrets in a text.
 pub(crate) fn mask_text(secrets: &[Secret], text: &str) -> String {
     let mut masker = mask::Masker::new(mask::Secrets::new(secrets));
     let mut masked = masker.mask(text.as_bytes().to_vec());
@@ -150,8 +150,8 @@ pub(crate) fn mask_text(secrets: &[Secret], text: &str) -> String {
 }
 
 impl LastLines {
-    /// The last lines of the process, which has ended: those of standard error last, where it is a pipe of its own. What descendants of it
-    /// still write is not waited for.
+    /// The last lines of the process, which has ended, without waiting for its descendants; those of standard error come last if that has
+    /// its own pipe.
     pub(crate) async fn get(self) -> Vec<String> {
         let until = tokio::time::Instant::now() + LAST_LINES;
         let mut all = Vec::new();

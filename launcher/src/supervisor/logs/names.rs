@@ -1,71 +1,72 @@
-//! The names of log files, and which there are.
+//! The names of log files.
 //!
-//! `chat-server.log` is written; `chat-server.20261121T120307Z.000001.log` was put aside then, as the first one, and gets `.gz`
+//! `chat-server.log` is the current file; `chat-server.20261121T120307Z.000001.log` was rotated at that time, as the first one, and gets
+//! `.gz` appended when it is compressed. Other files are ignored.
 //! appended when it is compressed. Only files whose names have exactly this form are ours.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Ends the name of a compressed file.
+/// Suffix of a compressed file.
 const GZ: &str = ".gz";
 
-/// Ends the name of a file that is being compressed.
+/// Suffix of a file being compressed.
 const GZ_TMP: &str = ".gz.tmp";
 
-/// A file put aside.
+/// A rotated file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Aside {
+pub(crate) struct RotatedFile {
     pub(crate) path: PathBuf,
     pub(crate) component: String,
     pub(crate) stamp: String,
-    /// Its number among the component's files; they only ever grow.
+    /// Its number among the component's files; numbers only increase.
     pub(crate) sequence: u64,
     pub(crate) form: Form,
     pub(crate) bytes: u64,
 }
 
-/// What has become of it.
+/// The form of a rotated file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Plain,
     Compressed,
-    /// Being compressed, or left by a launcher that died doing so.
+    /// Being compressed, or left by a launcher that was killed meanwhile.
     Unfinished,
 }
 
-/// The name of the file that is written.
+/// The name of the current file.
 pub(crate) fn live(component: &str) -> String {
     format!("{component}.log")
 }
 
-/// The component whose log a file name is, if it is one that is written.
+/// The component of a current log file, by the file's name.
 pub(crate) fn component_of(name: &str) -> Option<&str> {
     name.strip_suffix(".log").filter(|name| is_component(name))
 }
 
-/// The name of a file put aside.
+/// The name of a rotated file.
 pub(super) fn aside(component: &str, stamp: &str, sequence: u64) -> String {
     format!("{component}.{stamp}.{sequence:06}.log")
 }
 
-/// The number for a component's next file.
+/// The number for a component's next rotated file.
 pub(super) fn next_sequence(directory: &Path, component: &str) -> u64 {
     let all = list(directory).unwrap_or_default();
     let last = all.iter().filter(|aside| aside.component == component).map(|aside| aside.sequence).max();
     last.map_or(1, |last| last + 1)
 }
 
-/// The number of a file put aside, by its name.
+/// The number of a rotated file, by its name.
 pub(crate) fn sequence_of(name: &str) -> Option<u64> {
     parse(name).map(|(_, _, sequence, _)| sequence)
 }
 
-/// Whether a file put aside is there, compressed or not.
+/// Whether a rotated file exists, compressed or not.
 pub(super) fn is_there(path: &Path) -> bool {
     path.exists() || compressed(path).1.exists()
 }
 
-/// The path of a file's compressed form while it is made, and when it is done.
+/// The path of a file's compressed form while it is being written, and when it is complete.
 pub(super) fn compressed(path: &Path) -> (PathBuf, PathBuf) {
     let with = |ending: &str| {
         let mut name = path.as_os_str().to_owned();
@@ -75,24 +76,31 @@ pub(super) fn compressed(path: &Path) -> (PathBuf, PathBuf) {
     (with(GZ_TMP), with(GZ))
 }
 
-/// The files put aside, in no order.
-pub(crate) fn list(directory: &Path) -> io::Result<Vec<Aside>> {
-    let mut asides = Vec::new();
+/// The rotated files, in no order.
+pub(crate) fn list(directory: &Path) -> io::Result<Vec<RotatedFile>> {
+    let mut rotated = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         let Some((component, stamp, sequence, form)) = entry.file_name().to_str().and_then(parse) else {
             continue;
         };
-        // One that has gone in the meantime is not there.
+        // A file may have been deleted in the meantime.
         let Ok(meta) = entry.metadata() else { continue };
         if meta.is_file() {
-            asides.push(Aside { path: entry.path(), component, stamp, sequence, form, bytes: meta.len() });
+            rotated.push(RotatedFile {
+                path: entry.path(),
+                component,
+                stamp,
+                sequence,
+                form,
+                bytes: meta.len(),
+            });
         }
     }
-    Ok(asides)
+    Ok(rotated)
 }
 
-/// The bytes of the files being written.
+/// The size of the current files.
 pub(super) fn live_bytes(directory: &Path) -> io::Result<u64> {
     let mut total = 0;
     for entry in std::fs::read_dir(directory)? {
@@ -106,7 +114,7 @@ pub(super) fn live_bytes(directory: &Path) -> io::Result<u64> {
     Ok(total)
 }
 
-/// Takes a name apart; none if it has not exactly our form.
+/// Parses a name; `None` unless it has exactly our form.
 fn parse(name: &str) -> Option<(String, String, u64, Form)> {
     let (name, form) = if let Some(name) = name.strip_suffix(GZ_TMP) {
         (name, Form::Unfinished)

@@ -1,4 +1,4 @@
-//! The thread that reads: one task for each pipe. It never touches the disk.
+//! The reading thread: one task per pipe. It never accesses the disk.
 
 use std::cell::Cell;
 use std::io;
@@ -22,26 +22,26 @@ use super::tap::{Spout, Tap};
 use super::writer::Job;
 use crate::supervisor::spec::{LogFormat, LogPolicy};
 
-/// How much is read at once, and how much a pipe is asked to hold. With more, more is lost when the launcher is killed.
+/// The size of a read, and of a pipe. A larger one would lose more when the launcher is killed.
 const READ: usize = 256 * 1024;
 
-/// How long a pipe may stay open after its process has ended before its last lines are told without waiting for its end.
+/// How long to wait for the end of a pipe after its process has ended, before its last lines are reported.
 const LEAK: Duration = Duration::from_millis(100);
 
-/// How long nothing may come before what is held back, as it may begin a secret, is let go.
+/// How long nothing must arrive before a possible beginning of a secret is released.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// How long the pipes' ends are waited for at the close.
+/// Time limit for the ends of all pipes when closing.
 const LINGER: Duration = Duration::from_millis(300);
 
-/// How often every file is looked after.
+/// The interval of checks of all files.
 const TICK: Duration = Duration::from_millis(500);
 
-/// What the thread is told.
+/// A command to the thread.
 pub(super) enum Command {
     /// Read this pipe.
     Attach(Source),
-    /// Other limits and secrets.
+    /// Change limits and secrets.
     Set(LogPolicy, Secrets),
     /// Write what is left, answer, and end.
     Close(oneshot::Sender<()>),
@@ -53,9 +53,9 @@ pub(super) struct Source {
     pub(super) channel: Channel,
     pub(super) reader: OwnedFd,
     pub(super) counters: Arc<Counters>,
-    /// What is waited for in it.
+    /// The text to wait for in it.
     pub(super) awaited: Option<Awaited>,
-    /// Brings the question for the last lines once the process has ended.
+    /// Receives the request for the last lines once the process has ended.
     pub(super) asked: oneshot::Receiver<oneshot::Sender<Vec<String>>>,
 }
 
@@ -99,12 +99,12 @@ impl Pump {
                     None => break None,
                 },
                 Some(_) = readers.join_next() => {}
-                // A writer that has no place for it is busy enough.
+                // If its queue is full, the writer is busy enough.
                 _ = ticks.tick() => drop(self.jobs.try_send(Job::Tick)),
             }
         };
         let all = async { while readers.join_next().await.is_some() {} };
-        // A descendant that escaped may hold a pipe for ever.
+        // A descendant that escaped may hold a pipe forever.
         let _ = tokio::time::timeout(LINGER, all).await;
         if let Some(done) = closed {
             let _ = self.jobs.send(Job::Close(done)).await;
@@ -115,7 +115,7 @@ impl Pump {
         let Source { component, channel, reader, counters, awaited, asked } = source;
         #[cfg(target_os = "linux")]
         {
-            // Where that is not granted, it holds what it holds.
+            // If the size cannot be changed, the pipe keeps its own.
             let _ = rustix::pipe::fcntl_setpipe_size(&reader, READ);
         }
         let reader = match pipe::Receiver::from_owned_fd(reader) {
@@ -138,7 +138,7 @@ impl Pump {
             way: Way::new(self.jobs.clone()),
         };
         let open = Job::Open { component: Arc::clone(&stream.component), counters };
-        // It ends after us.
+        // The writer ends after this thread.
         let _ = self.jobs.send(open).await;
         readers.spawn_local(read(reader, stream, asked));
     }
@@ -150,7 +150,7 @@ impl Pump {
     }
 }
 
-/// Reads one pipe to its end, and answers the question for the last lines at its end or soon after the question.
+/// Reads one pipe to its end, and answers the request for the last lines at its end or shortly after the request.
 async fn read(
     mut reader: pipe::Receiver,
     mut stream: Stream,
@@ -186,7 +186,7 @@ async fn read(
     }
     stream.end().await;
     if answer.is_none() && deadline.is_none() {
-        // The end of the pipe may be seen before the end of the process.
+        // The end of the pipe may be noticed before the end of the process.
         answer = asked.await.ok();
     }
     tell(&mut answer, &stream);
@@ -194,7 +194,7 @@ async fn read(
 
 fn tell(answer: &mut Option<oneshot::Sender<Vec<String>>>, stream: &Stream) {
     if let Some(answer) = answer.take() {
-        // Who asked may have lost patience.
+        // The receiver may have timed out.
         let _ = answer.send(stream.tail.lines());
     }
 }

@@ -1,4 +1,4 @@
-//! One log file on disk: appends, knows where its last whole line ends, and notices what others do to it.
+//! One log file on disk: appends, knows where its last complete line ends, and detects changes by others.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -8,41 +8,41 @@ use std::path::Path;
 use super::sums::{BLOCK, Sums, whole_blocks};
 use super::written::{Amount, Part, Written};
 
-/// A file is read in steps of this size.
+/// The size of a read.
 const STEP: usize = 64 * 1024;
 
 /// An open log file.
 #[derive(Debug)]
 pub(super) struct Segment {
     file: File,
-    /// Its device and inode: what it is, whatever its name.
+    /// Device and inode, which identify it whatever its name.
     id: (u64, u64),
     size: u64,
-    /// How many line ends there are in it.
+    /// The number of newlines in it.
     lines: u64,
-    /// Where the line under way begins; `size` when none is.
+    /// Where the current line begins; `size` if there is none.
     line_start: u64,
-    /// Its last line has no end and could not be taken back: the next write ends it first.
+    /// Its last line is incomplete and could not be undone: the next write ends it first.
     torn: bool,
-    /// What the launcher itself has written into it. Each is a line or a good part of one, so the file's limit is theirs.
+    /// The parts that the launcher itself has written. Each is at least a good part of a line, so the file's size bounds them.
     own: Vec<Part>,
     sums: Sums,
-    /// What others have written into it, or nobody knows who, and the journal does not say yet.
+    /// The parts that others have written, or whose writer is unknown, and that are not in the journal yet.
     strange: Vec<Part>,
-    /// Up to where the journal has its sums.
+    /// The length for which the journal has checksums.
     marked: u64,
     is_marked: bool,
 }
 
-/// A write that failed. No part of a line is left in the file by it.
+/// A failed write. It leaves no partial line in the file.
 #[derive(Debug)]
 pub(super) struct WriteFailure {
     pub(super) error: io::Error,
-    /// How many bytes of the write, whole lines, are in the file.
+    /// How many bytes of it, in complete lines, are in the file.
     pub(super) kept: usize,
-    /// How many bytes of the line under way, written before, were taken back.
+    /// How many bytes of the current line, written earlier, were undone.
     pub(super) taken_back: u64,
-    /// The file was cut short since it was looked at, and has nothing of the write: the next look finds it as it was cut.
+    /// The file was truncated since it was checked, and has nothing of the write: the next check sees it as truncated.
     pub(super) cut: bool,
 }
 
@@ -53,22 +53,22 @@ impl WriteFailure {
     }
 }
 
-/// What has become of the file since it was last looked at.
+/// The result of a check of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// It is as it was, or others have added to it.
-    Well,
-    /// It is shorter than it should be.
+    /// It is as expected, or others have appended to it.
+    Intact,
+    /// It is shorter than expected.
     Truncated,
-    /// It has no name any more.
+    /// It was deleted.
     Deleted,
-    /// It has another name.
+    /// It was renamed.
     Moved,
 }
 
 impl Segment {
-    /// Opens or creates it, and says what of it is gone by what is known of it. What is no regular file, or a link to a
-    /// device, is taken as it is, but never waited for.
+    /// Opens or creates it, and returns what is missing compared with `known`. Anything that is no regular file, or a link to a device, is
+    /// used as it is, but never waited for.
     pub(super) fn open(path: &Path, known: Option<&Written>) -> io::Result<(Self, Amount)> {
         let nonblocking = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
         let mut options = OpenOptions::new();
@@ -105,7 +105,7 @@ impl Segment {
         self.lines
     }
 
-    /// What the launcher itself wrote.
+    /// The parts that the launcher itself wrote.
     pub(super) fn own(&self) -> &[Part] {
         &self.own
     }
@@ -115,23 +115,23 @@ impl Segment {
         self.sums.from(0)
     }
 
-    /// The checksums that the journal has not, and where the first of them begins.
+    /// The checksums that are not in the journal, and where the first of them begins.
     pub(super) fn unmarked_sums(&self) -> (u64, Vec<u32>) {
         let block = whole_blocks(self.marked);
         ((block * BLOCK) as u64, self.sums.from(block))
     }
 
-    /// Whether the journal says how the file is.
+    /// Whether the journal is up to date.
     pub(super) fn is_marked(&self) -> bool {
         self.is_marked
     }
 
-    /// The journal says how the file is.
+    /// The journal is up to date.
     pub(super) fn set_marked(&mut self) {
         (self.marked, self.is_marked) = (self.size, true);
     }
 
-    /// What is in the file without our doing, since this was asked last.
+    /// Returns new parts that we did not write, and forgets them.
     pub(super) fn take_strange(&mut self) -> Vec<Part> {
         std::mem::take(&mut self.strange)
     }
@@ -141,13 +141,13 @@ impl Segment {
         self.size == self.line_start
     }
 
-    /// What the components have in it.
+    /// The components' lines and bytes in it.
     pub(super) fn content(&self) -> Amount {
         let own: u64 = self.own.iter().map(|(from, to)| to - from).sum();
         Amount { lines: self.lines.saturating_sub(self.own.len() as u64), bytes: self.size - own }
     }
 
-    /// Appends everything, or only whole lines of it.
+    /// Appends everything, or only complete lines of it.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), WriteFailure> {
         if self.torn {
             self.end_torn().map_err(|error| WriteFailure { error, kept: 0, taken_back: 0, cut: false })?;
@@ -170,31 +170,31 @@ impl Segment {
         Ok(())
     }
 
-    /// Whether the file was cut short between the look at it and the write that was just made to its end. That is taken back: behind
-    /// half a line of something else nobody could tell what of the file is whose.
+    /// Whether the file was truncated between its check and the write that was just appended, which is then undone: after a partial line of
+    /// something else it could not be told which bytes are whose.
     fn takes_back_from_a_cut_file(&self, bytes: &[u8]) -> bool {
         let length = self.file.metadata().map_or(self.size, |meta| meta.len());
         let Some(cut) = length.checked_sub(bytes.len() as u64).filter(|_| length < self.size) else {
             return false;
         };
         let mut end = vec![0; bytes.len()];
-        // Where the end is another one, the file was cut after the write.
+        // If the end is different, the file was truncated after the write.
         let is_ours = self.file.read_exact_at(&mut end, cut).is_ok() && end == bytes;
         is_ours && self.file.set_len(cut).is_ok()
     }
 
-    /// Appends a line, or the end of one, of the launcher's own.
+    /// Appends a notice by the launcher.
     pub(super) fn append_own(&mut self, text: &[u8]) -> Result<(), WriteFailure> {
         self.append(text)?;
         self.own.push((self.size - text.len() as u64, self.size));
         Ok(())
     }
 
-    /// Takes the line under way back, and says how long it was.
+    /// Undoes the current line, and returns its length.
     pub(super) fn take_back_line(&mut self) -> u64 {
         let open = self.size - self.line_start;
         if open > 0 {
-            // Where that cannot be done, as on a device, the half line stays and is ended by the next write.
+            // If that is impossible, as on a device, the partial line stays and is ended by the next write.
             self.torn = self.file.set_len(self.line_start).is_err();
             if !self.torn {
                 self.size = self.line_start;
@@ -205,22 +205,22 @@ impl Segment {
         open
     }
 
-    /// What has become of the file, which should be at `path`.
-    pub(super) fn look(&mut self, path: &Path) -> Found {
+    /// Checks the file, which should be at `path`.
+    pub(super) fn check(&mut self, path: &Path) -> Found {
         match std::fs::metadata(path) {
             Ok(meta) if (meta.dev(), meta.ino()) == self.id => {
                 if !meta.is_file() || meta.len() == self.size {
-                    return Found::Well;
+                    return Found::Intact;
                 }
                 if meta.len() < self.size {
                     return Found::Truncated;
                 }
-                // Not to be able to read it is no reason not to write it.
+                // The file can be written even if it cannot be read.
                 let _ = self.adopt(meta.len());
-                Found::Well
+                Found::Intact
             }
-            // What cannot be looked at may well be there.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Found::Well,
+            // A file that cannot be checked may well exist.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Found::Intact,
             Ok(_) | Err(_) => match self.file.metadata() {
                 Ok(meta) if meta.nlink() > 0 && meta.is_file() && meta.len() < self.size => Found::Truncated,
                 Ok(meta) if meta.nlink() > 0 => Found::Moved,
@@ -229,7 +229,7 @@ impl Segment {
         }
     }
 
-    /// Takes the file as it is after it was cut short, but for a line that was cut. Says what of the components is gone.
+    /// Accepts the file as it is after it was truncated, without an incomplete line. Returns what of the components is lost.
     pub(super) fn accept_cut(&mut self) -> io::Result<Amount> {
         let before = self.content();
         let length = self.file.metadata()?.len().min(self.size);
@@ -240,7 +240,7 @@ impl Segment {
         Ok(before.less(self.content()))
     }
 
-    /// Goes on where an earlier launcher stopped. What is there beyond what is known of was written in its last moments.
+    /// Continues where an earlier launcher stopped. Content beyond `known` was written in its last moments.
     fn learn(&mut self, known: &Written, length: u64) -> io::Result<()> {
         let blocks = whole_blocks(known.bytes).min(known.sums.len());
         self.sums = Sums::after(known.sums[..blocks].to_vec());
@@ -261,7 +261,7 @@ impl Segment {
         self.adopt(length)
     }
 
-    /// As [`Self::learn`], where the file is shorter than it was.
+    /// Like [`Self::learn`], for a file that is shorter than it was.
     fn learn_cut(&mut self, known: &Written, length: u64) -> io::Result<Amount> {
         self.own.clone_from(&known.own);
         self.own.retain(|(_, to)| *to <= length);
@@ -272,7 +272,7 @@ impl Segment {
         Ok(before.less(after))
     }
 
-    /// Takes over what somebody else wrote, up to `length`.
+    /// Includes what others wrote, up to `length`.
     fn adopt(&mut self, length: u64) -> io::Result<()> {
         if length > self.size {
             self.strange.push((self.size, length));
@@ -283,7 +283,7 @@ impl Segment {
         Ok(())
     }
 
-    /// Learns what is in the file from where we know it up to `length`.
+    /// Reads the file from the known part up to `length`.
     fn scan(&mut self, length: u64) -> io::Result<()> {
         let mut step = vec![0; STEP];
         while self.size < length {
@@ -298,14 +298,14 @@ impl Segment {
         Ok(())
     }
 
-    /// Knows nothing of the file's content any more, but for what is our own.
+    /// Forgets the file's content, except our own parts.
     fn forget(&mut self) {
         (self.size, self.lines, self.line_start, self.marked) = (0, 0, 0, 0);
         (self.torn, self.is_marked) = (false, false);
         self.sums = Sums::default();
     }
 
-    /// After its end was taken back.
+    /// Recomputes the checksums after the end was undone.
     fn sum_anew(&mut self) {
         let (sums, from) = self.sums.before(self.size);
         let mut end = vec![0; usize::try_from(self.size - from).expect("less than a block")];
@@ -317,7 +317,7 @@ impl Segment {
         self.is_marked = false;
     }
 
-    /// Counts what was just added.
+    /// Counts what was appended.
     fn note(&mut self, bytes: &[u8]) {
         self.sums.add(bytes);
         self.is_marked = false;

@@ -1,10 +1,10 @@
-//! What one process writes, on its way to the file.
+//! The output of one process on its way to the file.
 //!
-//! The life of a chunk: read from the pipe → secrets masked → its end remembered for the report of a crash → put into the log's
-//! form → handed to the writer's thread, which gives the buffer back once it is written.
+//! The life of a chunk: read from the pipe → secrets masked → its end remembered for crash reports → formatted → passed to the writing
+//! thread, which returns the buffer once it is written.
 //!
-//! One chunk is under way at most, so a flood is slowed down by the disk. But a process never waits longer than [`PATIENCE`]:
-//! when a chunk takes longer the disk stands still, and until it comes back whole lines are read all the same, dropped and counted.
+//! At most one chunk is in flight, so a flood is slowed down by the disk. But a process waits at most [`WRITE_TIMEOUT`]: if a chunk takes
+//! longer the disk hangs, and until it recovers, complete lines are read, dropped and counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use super::written::Amount;
 use crate::supervisor::clock;
 
 /// How long a process may wait for the disk.
-const PATIENCE: Duration = Duration::from_millis(100);
+const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// One process's stream.
 pub(super) struct Stream {
@@ -33,20 +33,20 @@ pub(super) struct Stream {
     pub(super) formatter: Formatter,
     pub(super) tail: Tail,
     pub(super) awaited: Option<Awaited>,
-    /// Where somebody listens to all of it.
+    /// Receives all lines, if somebody listens.
     pub(super) spout: Option<Spout>,
     pub(super) way: Way,
 }
 
-/// The way to the writer.
+/// The connection to the writer.
 pub(super) struct Way {
     jobs: mpsc::Sender<Job>,
     /// A chunk that takes too long.
     late: Option<oneshot::Receiver<Vec<u8>>>,
     missed: Option<Missed>,
-    /// What was sent ends within a line.
+    /// The chunks sent so far end within a line.
     in_line: bool,
-    /// What was dropped ends within a line.
+    /// The dropped chunks end within a line.
     skipping: bool,
 }
 
@@ -57,18 +57,18 @@ impl Way {
 }
 
 impl Stream {
-    /// Takes a chunk, and gives a buffer for the next one.
+    /// Writes a chunk, and returns a buffer for the next one.
     pub(super) async fn write(&mut self, chunk: Vec<u8>) -> Vec<u8> {
         let masked = self.masker.mask(chunk);
         self.take(masked).await
     }
 
-    /// Whether something is held back because it may be the beginning of a secret.
+    /// Whether a possible beginning of a secret is held back.
     pub(super) fn is_holding(&self) -> bool {
         self.masker.is_holding()
     }
 
-    /// Nothing has come for a while; a prompt is to be seen.
+    /// Nothing arrived for a while; a prompt must be shown.
     pub(super) async fn rest(&mut self) {
         let released = self.masker.release();
         self.take(released).await;
@@ -99,7 +99,7 @@ impl Stream {
         self.send(formed).await;
         let end =
             Job::End { component: Arc::clone(&self.component), id: self.id, missed: self.way.missed.take() };
-        // The writer lives as long as there is somebody to send; nobody waits for this but the stream itself.
+        // The writer outlives all senders; only this stream waits for it.
         let _ = self.way.jobs.send(end).await;
     }
 
@@ -130,7 +130,7 @@ impl Stream {
             done,
         }));
         let mut written = written;
-        match tokio::time::timeout(PATIENCE, &mut written).await {
+        match tokio::time::timeout(WRITE_TIMEOUT, &mut written).await {
             Ok(buffer) => buffer.unwrap_or_default(),
             Err(_) => {
                 self.way.late = Some(written);
@@ -139,7 +139,7 @@ impl Stream {
         }
     }
 
-    /// Whether a chunk sent earlier is still not written.
+    /// Whether an earlier chunk is still not written.
     fn is_late(&mut self) -> bool {
         let Some(late) = &mut self.way.late else { return false };
         let is_late = matches!(late.try_recv(), Err(oneshot::error::TryRecvError::Empty));
@@ -209,11 +209,11 @@ mod tests {
         let (mut stream, mut jobs) = stream();
         let begin = tokio::time::Instant::now();
         stream.write(b"one\ntw".to_vec()).await;
-        assert_eq!(begin.elapsed().as_millis() / 10, PATIENCE.as_millis() / 10);
-        // From now on nothing is waited for.
+        assert_eq!(begin.elapsed().as_millis() / 10, WRITE_TIMEOUT.as_millis() / 10);
+        // From now on the stream does not wait.
         stream.write(b"o\nthree\n".to_vec()).await;
         stream.write(b"fo".to_vec()).await;
-        assert_eq!(begin.elapsed().as_millis() / 10, PATIENCE.as_millis() / 10);
+        assert_eq!(begin.elapsed().as_millis() / 10, WRITE_TIMEOUT.as_millis() / 10);
         assert_eq!(stream.counters.dropped().dropped_lines, 2);
         let Write { chunk, done, missed, .. } = next(&mut jobs);
         assert_eq!((chunk.as_slice(), missed), (&b"one\ntw"[..], None));

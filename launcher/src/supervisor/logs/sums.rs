@@ -1,24 +1,24 @@
-//! Checksums of a log, one for each block of it, so that a changed byte is found with its place.
+//! Checksums of a log, one per block, so that a changed byte can be located.
 
-/// How many bytes one checksum stands for.
+/// The size of a block in bytes.
 pub(crate) const BLOCK: usize = 4096;
 
-/// The CRC-32s of what was added, in blocks of [`BLOCK`].
+/// The CRC-32s of the added bytes, in blocks of [`BLOCK`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sums {
     whole: Vec<u32>,
     open: crc32fast::Hasher,
-    /// How many bytes are in the open block.
+    /// The number of bytes in the last block.
     filled: usize,
 }
 
 impl Sums {
-    /// Goes on after whole blocks.
+    /// Continues after complete blocks.
     pub(super) fn after(whole: Vec<u32>) -> Self {
         Self { whole, ..Self::default() }
     }
 
-    /// More bytes.
+    /// Adds bytes.
     pub(crate) fn add(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (now, rest) = bytes.split_at(bytes.len().min(BLOCK - self.filled));
@@ -32,20 +32,20 @@ impl Sums {
         }
     }
 
-    /// The sums from a block on; the last one may be that of a part.
+    /// The sums from a block on; the last one may be that of a partial block.
     pub(crate) fn from(&self, block: usize) -> Vec<u32> {
         let open = (self.filled > 0).then(|| self.open.clone().finalize());
         self.whole.iter().copied().skip(block).chain(open).collect()
     }
 
-    /// The whole blocks before a place, and where they end: what follows them must be added again.
+    /// The complete blocks before an offset, and where they end: the bytes after them must be added again.
     pub(super) fn before(&self, place: u64) -> (Self, u64) {
         let blocks = whole_blocks(place).min(self.whole.len());
         (Self::after(self.whole[..blocks].to_vec()), (blocks * BLOCK) as u64)
     }
 }
 
-/// How many whole blocks there are before a place.
+/// The number of complete blocks before an offset.
 pub(super) fn whole_blocks(place: u64) -> usize {
     usize::try_from(place).expect("a file has less bytes than there are addresses") / BLOCK
 }
@@ -59,7 +59,7 @@ pub(super) fn to_hex(sums: &[u32]) -> String {
     })
 }
 
-/// From text; none if it is none of ours.
+/// From text; `None` if it is invalid.
 pub(super) fn from_hex(text: &str) -> Option<Vec<u32>> {
     if !text.is_ascii() || !text.len().is_multiple_of(8) {
         return None;

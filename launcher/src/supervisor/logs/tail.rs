@@ -1,24 +1,24 @@
-//! The last lines of a stream, for the report of a crash.
+//! The last lines of a stream, for crash reports.
 
-/// How many lines are told.
+/// The number of lines.
 pub(super) const LINES: usize = 200;
 
-/// The longest part of a line that is told, in bytes.
+/// The length at which lines are cut, in bytes.
 const MAX_LINE: usize = 4096;
 
-/// So many of the last bytes are kept, or up to twice as many: enough for [`LINES`] lines of some length.
+/// The number of last bytes kept, up to twice as many: enough for [`LINES`] lines of usual length.
 const KEPT: usize = 64 * 1024;
 
-/// The end of the stream. It is kept as it came, and taken apart only when somebody asks.
+/// The end of the stream, which is split into lines only on demand.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     bytes: Vec<u8>,
-    /// Something before `bytes` was forgotten, so their first line is the end of one.
+    /// Bytes before `bytes` were discarded, so the first line is incomplete.
     is_cut: bool,
 }
 
 impl Tail {
-    /// Takes more of the stream. Of a flood only the end is looked at.
+    /// Adds input; only the end of it is examined.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         let new = &bytes[bytes.len().saturating_sub(KEPT)..];
         if self.bytes.len() + new.len() > 2 * KEPT || new.len() < bytes.len() {
@@ -29,7 +29,7 @@ impl Tail {
         self.bytes.extend_from_slice(new);
     }
 
-    /// The lines, oldest first, with the one that has no end.
+    /// The lines, oldest first, with an incomplete one at the end.
     pub(super) fn lines(&self) -> Vec<String> {
         let text = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
         if text.is_empty() && self.bytes.is_empty() {
@@ -37,7 +37,7 @@ impl Tail {
         }
         let mut lines: Vec<&[u8]> = text.rsplit(|byte| *byte == b'\n').take(LINES).collect();
         let all = lines.iter().map(|line| line.len() + 1).sum::<usize>() > text.len();
-        // The end of a line alone would mislead, unless it is all there is.
+        // The end of a line alone would be misleading, unless there is nothing else.
         if all && self.is_cut && lines.len() > 1 {
             lines.pop();
         }

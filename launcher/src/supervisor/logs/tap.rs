@@ -8,21 +8,21 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-/// So many bytes may wait to be heard.
+/// The maximum number of queued bytes.
 const QUEUED: usize = 1 << 20;
-/// So many pieces of them.
+/// The maximum number of queued pieces.
 const PIECES: usize = 4096;
-/// So much of a line is kept until its end comes.
+/// The buffered part of an incomplete line.
 const LONGEST: usize = 64 * 1024;
-/// What was dropped is told with the next lines, or when none have come for so long.
+/// Losses are reported with the next lines, or when none have arrived for this long.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Whole lines of one component, secrets masked.
+/// Complete lines of one component, secrets masked.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Lines {
     /// Whose.
     pub component: Arc<str>,
-    /// All end with a newline.
+    /// Each ends with a newline.
     pub bytes: Vec<u8>,
     /// How many lines, of all components, were dropped before these.
     pub dropped: u64,
@@ -33,7 +33,7 @@ pub struct Lines {
 pub enum Heard {
     /// Lines.
     Lines(Lines),
-    /// For a while there were no lines; before that so many were dropped.
+    /// No lines for a while; this many were dropped before.
     Dropped(u64),
 }
 
@@ -66,7 +66,7 @@ pub fn tap() -> (Tap, Hearer) {
 }
 
 impl Tap {
-    /// Tells whole lines, or drops and counts them; never waits.
+    /// Queues complete lines, or drops and counts them; never waits.
     pub fn tell(&self, component: &Arc<str>, lines: &[u8]) {
         if lines.is_empty() {
             return;
@@ -86,7 +86,7 @@ impl Tap {
 }
 
 impl Hearer {
-    /// The next lines; none when there will be no more.
+    /// The next lines; `None` when there will be no more.
     pub fn hear(&self) -> Option<Heard> {
         loop {
             match self.lines.recv_timeout(QUIET) {
@@ -118,7 +118,7 @@ impl Spout {
         Self { tap, component, begun: Vec::new() }
     }
 
-    /// More of the stream.
+    /// Adds input.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         let Some(end) = memchr::memrchr(b'\n', bytes) else { return self.begin(bytes) };
         let (mut lines, rest) = bytes.split_at(end + 1);
@@ -133,7 +133,7 @@ impl Spout {
         self.begin(rest);
     }
 
-    /// The stream has ended, if within a line.
+    /// The stream has ended, possibly within a line.
     pub(super) fn end(&mut self) {
         if !self.begun.is_empty() {
             self.begun.push(b'\n');
@@ -161,7 +161,7 @@ mod tests {
         (Spout::new(tap, Arc::from("web")), hearer)
     }
 
-    /// All that can be heard, and how much was dropped.
+    /// Everything that is received, and the number of dropped lines.
     fn heard(hearer: &Hearer) -> (Vec<u8>, u64) {
         let (mut bytes, mut dropped) = (Vec::new(), 0);
         while let Ok(lines) = hearer.lines.try_recv() {

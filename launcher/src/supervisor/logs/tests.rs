@@ -1,4 +1,4 @@
-//! The whole way from a pipe to the disk.
+//! Tests from the pipe to the disk.
 
 use std::io::{Read, Write};
 
@@ -41,7 +41,7 @@ fn last_lines_are_told_though_a_descendant_holds_the_pipe() {
     writer.write_all(b"boom\n").unwrap();
     let lines = current_thread().block_on(last.get());
     assert_eq!(lines, ["boom"]);
-    // And what the descendant says later is written as well.
+    // Later output of the descendant is written as well.
     writer.write_all(b"still here\n").unwrap();
     drop(writer);
     current_thread().block_on(logs.close());
@@ -57,7 +57,7 @@ fn a_flood_through_many_rotations_loses_no_byte() {
     drop(stderr);
     let mut expected = Vec::new();
     for i in 0..60_000 {
-        // With bytes that are no text, and empty lines.
+        // With invalid UTF-8 and empty lines.
         expected.extend_from_slice(format!("{i} ").as_bytes());
         expected.extend((0..i % 90).map(|byte| if byte == 10 { 0xFF } else { byte as u8 }));
         expected.extend_from_slice(b"\r\n\n");
@@ -74,7 +74,7 @@ fn a_flood_through_many_rotations_loses_no_byte() {
         std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.retain(|path| path.is_file() && !path.to_string_lossy().ends_with(".tmp"));
     names.sort_by_key(|path| path.to_string_lossy().trim_end_matches(".gz").to_owned());
-    // A file may be there in both forms for a moment.
+    // A file may exist in both forms for a moment.
     names.dedup_by_key(|path| path.to_string_lossy().trim_end_matches(".gz").to_owned());
     assert!(names.len() > 20, "{}", names.len());
     let read = |path: &std::path::PathBuf| {

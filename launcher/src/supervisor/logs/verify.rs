@@ -1,7 +1,7 @@
-//! Proves that the logs are what was written: every file against its journal.
+//! Verifies the logs: every file against its journal.
 //!
-//! Found and named with file and place: a byte that was changed, an end that is missing, a file that is missing, bytes too many.
-//! What the journals say was lost is no flaw: it is told as what it is. Nothing is changed.
+//! Reports with file and place: a changed byte, a missing end, a missing file, additional bytes. Losses that are recorded in the journals
+//! are reported separately, not as errors. Changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -11,41 +11,41 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use super::journal;
-use super::names::{self, Aside, Form};
+use super::names::{self, Form, RotatedFile};
 use super::sums::{BLOCK, Sums, whole_blocks};
 use super::written::{Lost, Part, Written};
 
-/// Changed parts of one file that are named; so many are enough to know.
+/// The maximum number of changed parts reported per file.
 const MAX_CHANGES: usize = 20;
 
-/// How the logs of one component are.
+/// The result for the logs of one component.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// How many files were looked at.
+    /// The number of files verified.
     pub(crate) files: usize,
-    /// What is there and proven.
+    /// The number of verified lines.
     pub(crate) lines: u64,
-    /// Likewise, uncompressed.
+    /// Their size, uncompressed.
     pub(crate) bytes: u64,
-    /// What is wrong: the file, and what with it.
+    /// The errors: file and description.
     pub(crate) flaws: Vec<(PathBuf, String)>,
-    /// What was lost, and counted.
+    /// The recorded losses.
     pub(crate) lost: Vec<Lost>,
-    /// What is there, of which nobody knows whether it is what was written.
+    /// Parts that cannot be verified.
     pub(crate) unproven: Vec<(PathBuf, String)>,
 }
 
-/// What a file has, held against what it should have.
+/// The content of a file, to be compared with its journal.
 struct Reading {
     sums: Vec<u32>,
-    /// How many line ends there are before each block, and at last in all.
+    /// The number of newlines before each block, and in total.
     lines: Vec<u64>,
     bytes: u64,
     failure: Option<io::Error>,
 }
 
 impl Reading {
-    /// The first and the last line that a part touches; it begins with a block.
+    /// The first and last line of a part that begins with a block.
     fn lines_at(&self, from: u64, to: u64) -> (u64, u64) {
         let all = self.lines.last().copied().unwrap_or(0);
         let before = |place: u64| self.lines.get(whole_blocks(place)).copied().unwrap_or(all);
@@ -54,19 +54,19 @@ impl Reading {
     }
 }
 
-/// The components that have logs or journals.
+/// The components with logs or journals.
 pub(crate) fn components(logs: &Path) -> io::Result<BTreeSet<String>> {
     let mut components: BTreeSet<String> =
         journal::list(logs)?.into_iter().map(|(component, _)| component).collect();
     components.extend(names::list(logs)?.into_iter().map(|aside| aside.component));
     for entry in std::fs::read_dir(logs)?.flatten() {
-        // One whose first lines were just written has no journal yet.
+        // A log whose first lines were just written has no journal yet.
         components.extend(entry.file_name().to_str().and_then(names::component_of).map(str::to_owned));
     }
     Ok(components)
 }
 
-/// Looks at all files of a component. A file that is put aside meanwhile is looked for again.
+/// Verifies all files of a component. A file that is rotated meanwhile is searched again.
 pub(crate) fn verify(logs: &Path, component: &str) -> io::Result<Verdict> {
     let first = verify_once(logs, component)?;
     if first.flaws.is_empty() { Ok(first) } else { verify_once(logs, component) }
@@ -75,26 +75,26 @@ pub(crate) fn verify(logs: &Path, component: &str) -> io::Result<Verdict> {
 fn verify_once(logs: &Path, component: &str) -> io::Result<Verdict> {
     let mut verdict = Verdict::default();
     let live = journal::load(&journal::path(logs, component, None)).ok();
-    let mut asides: BTreeMap<u64, Aside> = BTreeMap::new();
+    let mut rotated: BTreeMap<u64, RotatedFile> = BTreeMap::new();
     for aside in names::list(logs)?.into_iter().filter(|aside| aside.component == component) {
         if aside.form != Form::Unfinished {
-            asides.insert(aside.sequence, aside);
+            rotated.insert(aside.sequence, aside);
         }
     }
     let journals: BTreeSet<u64> =
         journal::list(logs)?.into_iter().filter(|(of, _)| of == component).filter_map(|(_, n)| n).collect();
-    let numbers: BTreeSet<u64> = journals.iter().chain(asides.keys()).copied().collect();
+    let numbers: BTreeSet<u64> = journals.iter().chain(rotated.keys()).copied().collect();
     let (first, last) = (numbers.first().copied().unwrap_or(1), numbers.last().copied().unwrap_or(0));
-    // Put aside, while its journal is not yet.
+    // The file was rotated, and its journal is not yet.
     let announced = live.as_ref().and_then(|live| names::sequence_of(live.aside.as_ref()?));
     let announced =
-        announced.filter(|sequence| asides.contains_key(sequence) && !journals.contains(sequence));
+        announced.filter(|sequence| rotated.contains_key(sequence) && !journals.contains(sequence));
     for number in first..=last {
         let written = match announced == Some(number) {
             true => live.clone(),
             false => journal::load(&journal::path(logs, component, Some(number))).ok(),
         };
-        verdict.hold_aside(logs, component, number, asides.get(&number), written);
+        verdict.hold_aside(logs, component, number, rotated.get(&number), written);
     }
     if announced.is_none() {
         verdict.hold_live(&logs.join(names::live(component)), live);
@@ -108,7 +108,7 @@ impl Verdict {
         logs: &Path,
         component: &str,
         number: u64,
-        aside: Option<&Aside>,
+        aside: Option<&RotatedFile>,
         written: Option<Written>,
     ) {
         let unknown = || logs.join(format!("{component}.*.{number:06}.log"));
@@ -146,7 +146,7 @@ impl Verdict {
         }
     }
 
-    /// Holds one file against its journal. One that is still written to may be longer.
+    /// Compares a file with its journal. A file that is being written may be longer.
     fn hold(&mut self, path: &Path, file: Box<dyn Read>, written: Written, exact: Option<u64>) {
         self.files += 1;
         let found = read(file, written.bytes);
@@ -181,7 +181,7 @@ impl Verdict {
     }
 }
 
-/// The text of a log file; also of one that was compressed since it was looked for.
+/// Opens the text of a log file, which may have been compressed meanwhile.
 pub(crate) fn open(path: &Path, form: Form) -> io::Result<Box<dyn Read>> {
     let (file, form) = match (File::open(path), form) {
         (Err(error), Form::Plain) if error.kind() == io::ErrorKind::NotFound => {
@@ -216,7 +216,7 @@ fn read(mut file: Box<dyn Read>, length: u64) -> Reading {
     Reading { sums: sums.from(0), lines, bytes, failure }
 }
 
-/// Reads until the block is full or there is no more.
+/// Reads until the block is full or the file ends.
 fn fill(file: &mut dyn Read, block: &mut [u8]) -> (usize, Option<io::Error>) {
     let mut filled = 0;
     while filled < block.len() {
@@ -230,13 +230,13 @@ fn fill(file: &mut dyn Read, block: &mut [u8]) -> (usize, Option<io::Error>) {
     (filled, None)
 }
 
-/// Where the file differs, as far as it reaches; neighbouring blocks are one part.
+/// The parts in which the file differs, as far as it reaches; adjacent blocks are merged.
 fn changes(found: &[u32], written: &Written, bytes: u64) -> Vec<Part> {
     let mut changes: Vec<Part> = Vec::new();
     let end = bytes.min(written.bytes);
     for (index, (found, sum)) in found.iter().zip(&written.sums).enumerate() {
         let (from, to) = ((index * BLOCK) as u64, ((index + 1) * BLOCK) as u64);
-        // The sum of a block that was cut is that of another one.
+        // A truncated block has another checksum.
         let is_cut = to > bytes && bytes < written.bytes;
         if found == sum || is_cut {
             continue;

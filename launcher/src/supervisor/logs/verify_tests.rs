@@ -1,4 +1,4 @@
-//! What is found, and what is not held against a log.
+//! Tests of what is reported, and what is not.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ impl Bench {
         Self { dir, log, now: Instant::now() }
     }
 
-    /// About 16 KiB for each hundred lines; files are put aside at 50,000 bytes.
+    /// About 16 KiB per hundred lines; files are rotated at 50,000 bytes.
     fn lines(&mut self, count: usize) {
         for i in 0..count {
             self.log.write(self.now, 1, format!("line {i} {}\n", "x".repeat(150)).as_bytes());
@@ -38,14 +38,14 @@ impl Bench {
         verify(self.dir.path(), "chat").unwrap()
     }
 
-    /// The files put aside, the oldest first, and the one that is written.
+    /// The rotated files, oldest first, and the current one.
     fn files(&self) -> Vec<PathBuf> {
-        let mut asides = names::list(self.dir.path()).unwrap();
-        asides.sort_by_key(|aside| aside.sequence);
-        asides.into_iter().map(|aside| aside.path).chain([self.dir.path().join("chat.log")]).collect()
+        let mut rotated = names::list(self.dir.path()).unwrap();
+        rotated.sort_by_key(|aside| aside.sequence);
+        rotated.into_iter().map(|aside| aside.path).chain([self.dir.path().join("chat.log")]).collect()
     }
 
-    /// What is wrong, with the file's place among the files.
+    /// The errors, each with the index of its file.
     fn flaws(&self, files: &[PathBuf]) -> Vec<(Option<usize>, String)> {
         let place = |path: &PathBuf| files.iter().position(|file| file == path);
         self.verify().flaws.into_iter().map(|(path, what)| (place(&path), what)).collect()
@@ -137,7 +137,7 @@ fn what_was_lost_and_counted_is_no_flaw() {
     assert_eq!(verdict.flaws, []);
     let [lost] = verdict.lost.as_slice() else { panic!("{verdict:?}") };
     assert_eq!((lost.lines + verdict.lines, lost.cause.as_str()), (1000 + 3 + 1, "the file was deleted"));
-    // Another loss later is told apart, and both outlive the launcher.
+    // A later loss is separate, and both survive the launcher.
     std::fs::OpenOptions::new()
         .write(true)
         .open(bench.dir.path().join("chat.log"))
@@ -162,7 +162,7 @@ fn what_happens_while_no_launcher_runs_is_found_by_verify_and_counted_by_the_nex
     bench.lines(10);
     let verdict = bench.verify();
     assert_eq!((verdict.flaws.len(), verdict.lost[0].lines), (0, 100), "{verdict:?}");
-    // Cut within a line.
+    // Truncated within a line.
     let length = live.metadata().unwrap().len();
     std::fs::OpenOptions::new().write(true).open(&live).unwrap().set_len(length - 5).unwrap();
     bench.log = log(bench.dir.path());

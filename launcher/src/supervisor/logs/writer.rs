@@ -1,6 +1,6 @@
-//! The thread that writes: one file for each component.
+//! The writing thread: one file per component.
 //!
-//! It does what it is told in order, and blocks on the disk so that nobody else has to.
+//! It processes jobs in order, and blocks on the disk so that no other thread has to.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,26 +14,26 @@ use super::archive::Archiver;
 use super::file::{Counters, LogFile, Missed, StreamId};
 use crate::supervisor::spec::LogPolicy;
 
-/// Jobs that may wait. Each stream has one chunk under way at most, so only hundreds of them at a disk that stands still find no
-/// place; what they would write is dropped and counted.
+/// Jobs in the queue. Each stream has at most one chunk in flight, so the queue is full only with hundreds of streams and a disk that
+/// hangs; what they would write is dropped and counted.
 const JOBS: usize = 512;
 
-/// How often old files are looked after though none was put aside here: the launcher's own log puts its files aside itself.
+/// The interval of cleaning up, even without a rotation here: the launcher's own log is rotated elsewhere.
 const TIDY: Duration = Duration::from_secs(60);
 
-/// What the thread is told.
+/// A job of the thread.
 pub(super) enum Job {
-    /// A component has a log, with these counters.
+    /// Open a component's log, with these counters.
     Open { component: Arc<str>, counters: Arc<Counters> },
     /// Write a chunk.
     Write(Write),
-    /// A stream has ended, after it dropped something perhaps.
+    /// A stream has ended, possibly after it dropped something.
     End { component: Arc<str>, id: StreamId, missed: Option<Missed> },
-    /// Other limits.
+    /// Change the limits.
     Set(LogPolicy),
-    /// Look after every file.
+    /// Check every file.
     Tick,
-    /// Look after every file for the last time, answer, and end.
+    /// Check every file for the last time, answer, and end.
     Close(oneshot::Sender<()>),
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Write {
     pub(super) chunk: Vec<u8>,
     /// What was dropped before it.
     pub(super) missed: Option<Missed>,
-    /// Gets the buffer back, emptied.
+    /// Receives the emptied buffer.
     pub(super) done: oneshot::Sender<Vec<u8>>,
 }
 
@@ -54,11 +54,11 @@ struct Writer {
     policy: LogPolicy,
     archiver: Archiver,
     files: BTreeMap<Arc<str>, LogFile>,
-    /// When old files are looked after again.
+    /// The time of the next clean-up.
     tidy_at: Instant,
 }
 
-/// Starts the thread. It ends when it is closed, or nobody is left to tell it anything.
+/// Starts the thread. It ends when it is closed or all senders are dropped.
 pub(super) fn start(directory: PathBuf, policy: LogPolicy) -> io::Result<mpsc::Sender<Job>> {
     let archiver = Archiver::start(&directory)?;
     archiver.wake(policy);
@@ -68,7 +68,7 @@ pub(super) fn start(directory: PathBuf, policy: LogPolicy) -> io::Result<mpsc::S
         let mut writer = Writer { directory, policy, archiver, files: BTreeMap::new(), tidy_at };
         while let Some(job) = received.blocking_recv() {
             if let Some(done) = writer.act(job) {
-                // Who asked may have lost patience.
+                // The receiver may have timed out.
                 let _ = done.send(());
                 break;
             }
@@ -79,7 +79,7 @@ pub(super) fn start(directory: PathBuf, policy: LogPolicy) -> io::Result<mpsc::S
 }
 
 impl Writer {
-    /// Does a job; gives who is to be told when it was the last one.
+    /// Does a job; returns whom to notify if it was the last one.
     fn act(&mut self, job: Job) -> Option<oneshot::Sender<()>> {
         let now = Instant::now();
         match job {
@@ -92,7 +92,7 @@ impl Writer {
                     file.write(now, id, &chunk);
                 }
                 chunk.clear();
-                // The stream may have lost patience.
+                // The stream may have timed out.
                 let _ = done.send(chunk);
             }
             Job::End { component, id, missed } => {

@@ -1,4 +1,4 @@
-//! What a journal says of a file.
+//! The content of a journal.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub(super) struct Amount {
 }
 
 impl Amount {
-    /// What is left without a part of it.
+    /// What remains without a part.
     pub(super) fn less(self, part: Self) -> Self {
         Self { lines: self.lines.saturating_sub(part.lines), bytes: self.bytes.saturating_sub(part.bytes) }
     }
@@ -21,30 +21,30 @@ impl Amount {
 /// A part of a file: from, to.
 pub(crate) type Part = (u64, u64);
 
-/// How far a file reaches.
+/// The length of a file with its checksums.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Mark {
-    /// The checksums begin with the block here.
+    /// The offset of the block with the first checksum.
     pub(super) from: u64,
     pub(super) bytes: u64,
     pub(super) lines: u64,
     pub(super) sums: String,
-    /// What the launcher itself wrote after `from`.
+    /// The parts after `from` that the launcher wrote.
     pub(super) own: Vec<Part>,
 }
 
-/// What was lost at one time.
+/// A loss.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lost {
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
-    /// From when to when, RFC 3339.
+    /// The begin and end of the loss, RFC 3339.
     pub(crate) since: String,
     pub(crate) until: String,
     pub(crate) cause: String,
 }
 
-/// What a journal says.
+/// The content of a journal.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Written {
     pub(crate) bytes: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// What the components have in it.
+    /// The components' lines and bytes in the file.
     pub(super) fn content(&self) -> Amount {
         let own: u64 = self.own.iter().map(|(from, to)| to - from).sum();
         Amount {

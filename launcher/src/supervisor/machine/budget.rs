@@ -1,22 +1,22 @@
-//! How often and how soon a component that ends on its own may be started again. Pure.
+//! How soon and how often a crashed component is restarted. Pure.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::supervisor::spec::RestartPolicy;
 
-/// The crashes of one component that still count.
+/// The recent crashes of one component.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Budget {
-    /// When it was granted a restart, oldest first; no more than the policy's intensity.
+    /// The times of granted restarts, oldest first; at most the policy's intensity.
     granted: VecDeque<Instant>,
-    /// How many waits in a row have grown.
+    /// The number of consecutive backoffs that have grown.
     level: i32,
 }
 
 impl Budget {
-    /// Asks for a restart after a crash: how long to wait first, or none when it has had its share. `unit` is an even draw
-    /// from 0 to 1.
+    /// Requests a restart after a crash: returns the backoff, or `None` if the restarts are used up. `unit` is a uniform random number from
+    /// 0 to 1.
     pub(super) fn grant(&mut self, now: Instant, policy: &RestartPolicy, unit: f64) -> Option<Duration> {
         while self.granted.front().is_some_and(|at| now.saturating_duration_since(*at) >= policy.window) {
             self.granted.pop_front();
@@ -29,7 +29,7 @@ impl Budget {
         Some(self.wait(policy, unit))
     }
 
-    /// The wait that was granted last grows as if by this many crashes more, and so do all after it.
+    /// Increases the last backoff and all later ones as if there had been this many more crashes.
     pub(super) fn lengthen(&mut self, policy: &RestartPolicy, by: i32, unit: f64) -> Duration {
         self.level = self.level.saturating_add(by);
         self.wait(policy, unit)

@@ -1,4 +1,4 @@
-//! What the machine is told, and what it answers.
+//! The events and actions of the machine.
 
 use std::time::{Duration, Instant};
 
@@ -8,38 +8,38 @@ use crate::supervisor::oom::Oom;
 use crate::supervisor::spec::ComponentSpec;
 use crate::supervisor::status::State;
 
-/// What happened.
+/// An event.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     /// The first event.
     Begin,
-    /// An incarnation has its process.
+    /// The process of an incarnation was started.
     Spawned { name: String, epoch: u64, pid: u32 },
     /// An incarnation could not be started.
     SpawnFailed { name: String, epoch: u64, error: String },
-    /// It says that it serves, or its readiness probe does.
+    /// It reports readiness, or its readiness probe succeeds.
     Ready { name: String, epoch: u64 },
-    /// Its readiness probe says that it does not serve.
+    /// Its readiness probe fails.
     Unready { name: String, epoch: u64, reason: String },
-    /// Its liveness probe, or itself, says that it must be started anew.
+    /// Its liveness probe fails, or it requests a restart.
     Unhealthy { name: String, epoch: u64, reason: String },
-    /// It gives a sign of life.
+    /// It feeds the watchdog.
     Alive { name: String, epoch: u64 },
-    /// It needs more time, for what it is about.
+    /// It requests more time for starting or stopping.
     Extend { name: String, epoch: u64, by: Duration },
-    /// It says that it is ending.
+    /// It announces that it is stopping.
     Leaving { name: String, epoch: u64 },
-    /// It says what it does.
-    Said { name: String, epoch: u64, text: String },
-    /// Its main process has ended, and others of it live.
+    /// It reports its status.
+    StatusText { name: String, epoch: u64, text: String },
+    /// Its main process has ended, and descendants are running.
     MainExited { name: String, epoch: u64, exit: ProcessExit },
-    /// These of its processes do not end though they were killed, in words for the operator.
+    /// These of its processes do not end after SIGKILL, described for the operator.
     Unkillable { name: String, epoch: u64, who: String },
-    /// Its main process has ended and is reaped, and nothing else of it lives.
+    /// Its main process has been reaped, and no descendant is running.
     Exited { name: String, epoch: u64, exit: ProcessExit, oom: Oom },
-    /// What it wrote last has been read: the last line, and what is equal for equal crashes.
+    /// Its last lines have been read: the last one, and the crash's fingerprint.
     LastWords { name: String, epoch: u64, line: Option<String>, print: Option<u64> },
-    /// An alarm rings.
+    /// An alarm fires.
     Alarm { name: String, token: u64 },
     /// The time of its schedule has come.
     Due { name: String },
@@ -47,48 +47,48 @@ pub(crate) enum Event {
     Touched { name: String, why: String },
     /// The operator wants something of a component that [`Machine::refusal`] does not refuse.
     Operator { name: String, verb: Verb },
-    /// Nobody was heard for a while, because we ourselves stood still.
+    /// This process was suspended, so nothing was received for a while.
     Standstill,
-    /// A dependency answers, or does not.
+    /// The state of a dependency.
     Dependency { name: String, ok: bool },
     /// A new plan.
     Replace { components: Vec<ComponentSpec>, dependencies: Vec<String>, graph: Graph },
-    /// All is to end.
+    /// Stop everything.
     Quit,
-    /// All is to end now.
+    /// Kill everything.
     Kill,
 }
 
-/// What to do. Of several, in this order.
+/// An action. Several are carried out in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Action {
     /// Start a process; answered by [`Event::Spawned`] or [`Event::SpawnFailed`].
     Spawn { name: String, epoch: u64 },
-    /// TERM, then CONT, to all of it.
+    /// Send TERM, then CONT, to all its processes.
     Terminate { name: String, epoch: u64 },
-    /// KILL to all of it.
+    /// Send KILL to all its processes.
     Kill { name: String, epoch: u64 },
-    /// Forget a process that does not die.
+    /// Give up on a process that does not end.
     Abandon { name: String, epoch: u64, who: Option<String> },
-    /// Ring at this time; replaces the component's earlier alarm.
+    /// Fire at this time; replaces the component's earlier alarm.
     Alarm { name: String, token: u64, at: Instant },
-    /// It has another state now.
+    /// Its state changed.
     Changed { name: String, epoch: u64, from: State, to: State, why: String },
-    /// It is in no plan any more.
+    /// It is no longer in the plan.
     Forget { name: String },
-    /// The end of this one, in these words, is the end of all.
+    /// The end of this component, described in these words, stops everything.
     StopAll { name: String, exit: Option<ProcessExit>, why: String },
-    /// All has ended; the last action there is.
+    /// Everything has ended; always the last action.
     Finish,
 }
 
-/// What the operator may want of a component.
+/// A request of the operator for a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
-    /// Run it, and forget its crashes.
+    /// Start it, and reset its crash count.
     Start,
-    /// Do not run it.
+    /// Stop it.
     Stop,
-    /// Stop it if it runs, and run it.
+    /// Stop it if it is running, and start it.
     Restart,
 }

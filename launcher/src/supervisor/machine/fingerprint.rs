@@ -1,13 +1,13 @@
-//! Tells whether two crashes are the same one: by the exit status and the last lines, with numbers and addresses masked. Pure.
+//! Recognises repeated crashes by the exit status and the last lines, with numbers and addresses masked. Pure.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::supervisor::exit::ProcessExit;
 
-/// How many of the last lines count. A panic's message, its place and a few lines around them.
+/// The number of last lines compared: a panic's message, its location and a few lines around them.
 const LINES: usize = 5;
 
-/// What is equal for crashes that are the same; none for an end that somebody else caused, which says nothing of the program.
+/// Equal for crashes of the same kind; `None` for an end that somebody else caused, which is not the program's fault.
 pub(crate) fn fingerprint(exit: ProcessExit, lines: &[String]) -> Option<u64> {
     if exit.is_from_outside() || exit == ProcessExit::Unknown {
         return None;
@@ -19,7 +19,7 @@ pub(crate) fn fingerprint(exit: ProcessExit, lines: &[String]) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// A line without what differs from one crash to the next: each word part that is a number, decimal or hexadecimal, becomes `#`.
+/// Masks what differs between equal crashes: each decimal or hexadecimal number in a word becomes `#`.
 fn masked(line: &str) -> String {
     let mut masked = String::with_capacity(line.len());
     let mut rest = line;
@@ -35,7 +35,7 @@ fn masked(line: &str) -> String {
     masked
 }
 
-/// Hexadecimal digits with a decimal one among them are a number as a whole; of other words only the digits are masked.
+/// Hexadecimal digits with at least one decimal digit are masked as a whole; in other words only the digits are.
 fn mask_word(word: &str, masked: &mut String) {
     let digits = word.strip_prefix("0x").unwrap_or(word);
     let has_digit = digits.bytes().any(|byte| byte.is_ascii_digit());

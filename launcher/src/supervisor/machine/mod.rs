@@ -1,7 +1,7 @@
-//! Decides: [`Machine::step`] is told the time and what happened, and answers what to do. It does nothing itself.
+//! Decides: [`Machine::step`] is given the time and an event, and returns actions. It has no side effects.
 //!
-//! The machine holds one [`Component`] for each of the plan's, and what it knows of the dependencies that we do not run. After
-//! each event it starts who waits and has all needs ready, or, when all is to end, stops who is needed by nobody any more.
+//! The machine has one [`Component`] for each of the plan's, and the states of external dependencies. After each event it starts waiting
+//! components whose needs are ready, or, when everything is to stop, stops components that no running one needs.
 
 mod budget;
 mod component;
@@ -33,7 +33,7 @@ pub(crate) use component::{Component, Phase, Then};
 pub(crate) use event::{Action, Event, Verb};
 pub(crate) use fingerprint::fingerprint;
 
-/// How far the end of all has come.
+/// The progress of stopping everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Goal {
     Run,
@@ -45,16 +45,16 @@ enum Goal {
 #[derive(Debug)]
 pub(crate) struct Machine {
     components: BTreeMap<String, Component>,
-    /// Whether each dependency that we do not run answers; not before it has been asked.
+    /// Whether each external dependency is available; `false` before the first check.
     dependencies: BTreeMap<String, bool>,
     graph: Graph,
     goal: Goal,
-    /// An even draw from 0 to 1.
+    /// Returns a uniform random number from 0 to 1.
     draw: fn() -> f64,
 }
 
 impl Machine {
-    /// A machine in which nothing has happened yet.
+    /// A machine before the first event.
     pub(crate) fn new(
         components: Vec<ComponentSpec>,
         dependencies: &[String],
@@ -90,7 +90,9 @@ impl Machine {
             Event::Alive { name, epoch } => self.of(&name, epoch, |it| it.on_sign_of_life(now, out)),
             Event::Extend { name, epoch, by } => self.of(&name, epoch, |it| it.on_extend(now, by, out)),
             Event::Leaving { name, epoch } => self.of(&name, epoch, |it| it.on_leaving(now, out)),
-            Event::Said { name, epoch, text } => self.of(&name, epoch, |it| it.status_text = Some(text)),
+            Event::StatusText { name, epoch, text } => {
+                self.of(&name, epoch, |it| it.status_text = Some(text))
+            }
             Event::MainExited { name, epoch, exit } => {
                 self.of(&name, epoch, |it| it.on_main_exit(now, exit, out));
             }
@@ -127,7 +129,7 @@ impl Machine {
         }
     }
 
-    /// Why the operator cannot have this; none if they can.
+    /// Why a request of the operator is rejected, if it is.
     pub(crate) fn refusal(&self, name: &str, verb: Verb) -> Option<String> {
         if self.is_quitting() {
             return Some("everything is being stopped".to_owned());
@@ -147,18 +149,18 @@ impl Machine {
         }
     }
 
-    /// The components in start order; those that a reload took out come last, until they have ended.
+    /// The components in start order; those removed by a reload come last, until they have ended.
     pub(crate) fn components(&self) -> impl Iterator<Item = &Component> {
         let ordered = self.graph.start_order().iter().filter_map(|name| self.components.get(name));
         ordered.chain(self.components.values().filter(|component| component.retired))
     }
 
-    /// The component of a name.
+    /// The component with this name.
     pub(crate) fn component(&self, name: &str) -> Option<&Component> {
         self.components.get(name)
     }
 
-    /// Whether all is to end.
+    /// Whether everything is to stop.
     pub(crate) fn is_quitting(&self) -> bool {
         match self.goal {
             Goal::Run => false,
@@ -166,7 +168,7 @@ impl Machine {
         }
     }
 
-    /// Whether nothing is under way: every component is ready, or cannot become so until something else happens.
+    /// Whether nothing is in progress: every component is ready, or cannot become ready until something else happens.
     pub(crate) fn is_settled(&self) -> bool {
         self.components.values().all(|component| match component.phase {
             Phase::Ready { .. } => !component.is_oneshot(),
@@ -198,7 +200,7 @@ impl Machine {
         }
     }
 
-    /// Does something with a component, if this is its present incarnation and that is alive.
+    /// Calls `act` with a component, if this is its present incarnation and running.
     fn of(&mut self, name: &str, epoch: u64, act: impl FnOnce(&mut Component)) {
         if let Some(component) = self.incarnation(name, epoch) {
             act(component);
@@ -244,7 +246,7 @@ impl Machine {
         }
     }
 
-    /// Restarts those that need a component that is to come back, where it wants that of them.
+    /// Restarts the dependents of a restarting component that are configured so.
     fn restart_dependents(&mut self, now: Instant, name: &str, out: &mut Vec<Action>) {
         let mut open = vec![name.to_owned()];
         while let Some(name) = open.pop() {

@@ -1,16 +1,16 @@
-//! What must hold after each step, asserted in debug builds: the machine is asked again, from scratch and in the simplest way.
+//! Invariants that hold after each step, asserted in debug builds by recomputing them in the simplest way.
 
 use std::collections::BTreeMap;
 
 use super::{Action, Event, Goal, Machine, Phase, Then, Verb};
 use crate::supervisor::spec::{ComponentKind, Launch};
 
-/// What the machine was like before a step.
+/// The state before a step.
 pub(super) struct Oracle {
-    /// The epoch of each incarnation that outlives the event.
+    /// The epoch of each incarnation that continues after the event.
     alive: BTreeMap<String, u64>,
     quitting: bool,
-    /// Who the operator wants stopped.
+    /// The component that the operator has stopped.
     stopped: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl Oracle {
         }
     }
 
-    /// Panics when the step broke a rule.
+    /// Panics if the step violated an invariant.
     pub(super) fn check(self, machine: &Machine, actions: &[Action]) {
         for (index, action) in actions.iter().enumerate() {
             if let Action::Spawn { name, epoch } = action {
@@ -53,7 +53,7 @@ impl Oracle {
         machine.components.values().for_each(check_component);
     }
 
-    /// At most one live incarnation, nothing before its needs, and nothing at the end.
+    /// At most one live incarnation, none before its dependencies are ready, and none while stopping.
     fn check_spawn(&self, machine: &Machine, name: &str, epoch: u64) {
         let component = &machine.components[name];
         assert!(!self.quitting && !machine.is_quitting(), "{name} is started though all is to end");
@@ -74,7 +74,7 @@ impl Oracle {
         }
     }
 
-    /// An explicit stop beats a restart in flight.
+    /// An explicit stop cancels a restart in progress.
     fn check_stop(&self, machine: &Machine) {
         let Some(component) = self.stopped.as_ref().and_then(|name| machine.components.get(name)) else {
             return;
@@ -95,7 +95,7 @@ impl Oracle {
     }
 }
 
-/// The end is under way as long as it is not reached: somebody is being stopped, and that has a time.
+/// While everything stops, some component is being stopped, and that has a time limit.
 fn check_end(machine: &Machine) {
     let alive = machine.components.values().any(|component| component.is_alive());
     match machine.goal {
@@ -109,7 +109,7 @@ fn check_end(machine: &Machine) {
     }
 }
 
-/// Whatever waits for a time has an alarm.
+/// Everything that waits for a time has an alarm.
 fn check_component(component: &super::Component) {
     let name = &component.spec.name;
     match component.phase {

@@ -1,4 +1,4 @@
-//! What holds whatever happens, in whatever order (DESIGN invariant 6).
+//! Properties that hold for any sequence of events (DESIGN invariant 6).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,12 +15,12 @@ use crate::supervisor::spec::{
 };
 use crate::supervisor::status::State;
 
-/// One thing that may happen; which component it happens to is taken modulo their number.
+/// An event; the component it happens to is taken modulo their number.
 #[derive(Debug, Clone)]
 enum Step {
     Ready(usize),
     StaleReady(usize),
-    /// What a probe, the process itself or its last words say; a stale one names an earlier incarnation.
+    /// A message of a probe, of the process or of its last lines; a stale one is of an earlier incarnation.
     Told(usize, Word, bool),
     Exit(usize, i32),
     StaleExit(usize),
@@ -37,7 +37,7 @@ enum Step {
     Kill,
 }
 
-/// What is said of an incarnation besides that it is ready or has ended.
+/// A message besides readiness and end.
 #[derive(Debug, Clone, Copy)]
 enum Word {
     Unready,
@@ -148,12 +148,12 @@ fn plans() -> impl Strategy<Value = Vec<ComponentSpec>> {
     })
 }
 
-/// The world as the driver would see it, and the rules.
+/// The state as the driver would see it, with the invariants.
 struct World {
     machine: Machine,
     plan: Vec<ComponentSpec>,
     now: Instant,
-    /// The live incarnation of each component, kept apart from the machine's own record.
+    /// The live incarnation of each component, tracked independently of the machine.
     alive: BTreeMap<String, u64>,
     alarms: BTreeMap<String, (u64, Instant)>,
     database: bool,
@@ -232,7 +232,7 @@ impl World {
         }
     }
 
-    /// The machine's record agrees with ours.
+    /// The machine's state agrees with ours.
     fn check(&self) {
         for component in self.machine.components() {
             let name = &component.spec.name;
@@ -295,7 +295,7 @@ impl World {
         }
     }
 
-    /// A plan with other digests, and without one component that nobody needs.
+    /// A plan with other digests, and without one component that no other needs.
     fn reload(&mut self, digest: u64, drop: usize) {
         let mut plan = self.plan.clone();
         let dropped = plan[drop % plan.len()].name.clone();
@@ -310,7 +310,7 @@ impl World {
         self.send(Event::Replace { components: plan, dependencies, graph });
     }
 
-    /// All ends: processes end when told, or only when killed, or not even then.
+    /// Everything stops: processes end when asked, or only when killed, or not even then.
     fn end(&mut self, stubbornness: usize) {
         self.send(Event::Quit);
         let mut rounds = 0;

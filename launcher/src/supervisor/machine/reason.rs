@@ -1,4 +1,4 @@
-//! Why a component is as it is, in words for the operator. Pure.
+//! Explains a component's state to the operator. Pure.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use super::{Component, Machine, Phase, Then};
 use crate::supervisor::clock::ceil_seconds;
 
 impl Machine {
-    /// Why a component is not ready; none when it is, or is about to be, or was stopped.
+    /// Why a component is not ready; `None` if it is, or is starting, or was stopped.
     pub(crate) fn reason(&self, component: &Component, now: Instant) -> Option<String> {
         match &component.phase {
             Phase::Waiting => Some(self.waits_for(component)),
@@ -32,7 +32,7 @@ impl Machine {
         }
     }
 
-    /// What a component that waits for its needs waits for.
+    /// The dependencies that a component waits for.
     pub(crate) fn unmet<'a>(&'a self, component: &'a Component) -> impl Iterator<Item = &'a String> {
         let waits = component.phase == Phase::Waiting;
         component.spec.needs.iter().filter(move |need| waits && !self.is_met(need))
@@ -50,7 +50,7 @@ impl Machine {
     }
 }
 
-/// That the crashes are one and the same, if they are.
+/// A note if the crashes are the same.
 fn again(component: &Component) -> String {
     if component.is_same_crash() {
         format!(" (same crash {} times in a row)", component.same_crashes)

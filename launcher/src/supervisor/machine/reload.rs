@@ -1,4 +1,4 @@
-//! A new plan in the place of the old one.
+//! Replaces the plan.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use crate::supervisor::graph::Graph;
 use crate::supervisor::spec::{ComponentSpec, Launch};
 
 impl Machine {
-    /// What a new plan does.
+    /// The effect of a new plan.
     pub(crate) fn compare(&self, components: &[ComponentSpec]) -> ReloadSummary {
         let mut summary = ReloadSummary::default();
         for spec in components {

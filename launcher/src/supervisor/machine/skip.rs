@@ -1,11 +1,11 @@
-//! What is not run.
+//! Components that are not part of this run.
 
 use std::collections::BTreeSet;
 
 use crate::supervisor::graph::Graph;
 use crate::supervisor::spec::{ComponentSpec, Launch};
 
-/// What needs something that is not run cannot run either.
+/// Skips the dependents of skipped components.
 pub(super) fn skip_dependents(mut components: Vec<ComponentSpec>, graph: &Graph) -> Vec<ComponentSpec> {
     let mut skipped: BTreeSet<String> = BTreeSet::new();
     for name in graph.start_order() {

@@ -1,11 +1,11 @@
-//! One step.
+//! A step of the machine.
 
 use std::time::Instant;
 
 use super::{Action, Event, Machine};
 
 impl Machine {
-    /// What to do about an event.
+    /// The actions for an event.
     pub(crate) fn step(&mut self, now: Instant, event: Event) -> Vec<Action> {
         #[cfg(debug_assertions)]
         let oracle = super::oracle::Oracle::before(self, &event);

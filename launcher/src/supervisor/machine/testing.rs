@@ -9,7 +9,7 @@ use crate::supervisor::spec::{
 };
 use crate::supervisor::stop::StopSpec;
 
-/// A component that is never really started.
+/// A component that is never actually started.
 pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
     ComponentSpec {
         name: name.to_owned(),
@@ -43,7 +43,7 @@ pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
     }
 }
 
-/// How many cases a property is tried with: few, or with `P2P_LONG` many.
+/// The number of cases of a property test: few, or with `P2P_LONG` many.
 pub(crate) fn cases(short: u32, long: u32) -> u32 {
     if std::env::var_os("P2P_LONG").is_some() { long } else { short }
 }

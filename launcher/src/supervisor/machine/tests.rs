@@ -1,4 +1,4 @@
-//! What the machine does in the cases that have a name.
+//! Tests of the machine in named situations.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::supervisor::spec::{
 };
 use crate::supervisor::status::State;
 
-/// A machine with a clock, and with what it did last.
+/// A machine with a clock, and its last actions.
 struct Bench {
     machine: Machine,
     now: Instant,
@@ -52,7 +52,7 @@ impl Bench {
         self.step(Event::Operator { name: name.to_owned(), verb });
     }
 
-    /// Lets the alarm that was set last ring at its time.
+    /// Fires the last alarm at its time.
     fn ring(&mut self) {
         let alarm = self.actions.iter().find_map(|action| match action {
             Action::Alarm { name, token, at } => Some((name.clone(), *token, *at)),
@@ -87,7 +87,7 @@ fn chain() -> Vec<ComponentSpec> {
     vec![component("api", &["mongodb"]), component("chat", &["api"]), component("web", &["chat"])]
 }
 
-/// All three of the chain are ready.
+/// All three components of the chain are ready.
 fn running() -> Bench {
     let mut bench = Bench::new(chain(), &["mongodb"]);
     bench.step(Event::Dependency { name: "mongodb".to_owned(), ok: true });
@@ -222,7 +222,7 @@ fn what_a_main_process_leaves_behind_has_its_time_to_end_and_then_the_crash_coun
     assert_eq!(bench.state("api"), State::Backoff);
     let error = bench.machine.component("api").unwrap().last_error.clone();
     assert_eq!(error.as_deref(), Some("exited with code 7"));
-    // Those that were told to end together with it are not told again.
+    // Those that were asked to end together with it are not asked again.
     bench.ring();
     bench.operator("api", Verb::Stop);
     bench.step(Event::MainExited { name: "api".to_owned(), epoch: 2, exit: ProcessExit::Code(0) });
@@ -249,7 +249,7 @@ fn who_needs_a_one_shot_waits_until_it_has_finished_with_0() {
     bench.ready("migrate");
     bench.exit("migrate", ProcessExit::Code(0));
     assert_eq!((bench.state("migrate"), bench.spawned()), (State::Finished, vec!["api"]));
-    // An edit does not run it again; the operator does.
+    // A changed configuration does not start it again; the operator does.
     plan[0].config_digest = "2".to_owned();
     assert_eq!(bench.machine.compare(&plan).changed, ["migrate"]);
     let graph = super::Graph::new(&plan, &[]).unwrap();
@@ -479,7 +479,7 @@ fn a_new_plan_touches_only_what_differs() {
     assert!(matches!(bench.machine.component("api").unwrap().phase, Phase::Ready { .. }));
 }
 
-/// How often a component is started within a day, when each of its processes serves at once and crashes after this life.
+/// The number of starts within a day, if each process becomes ready at once and crashes after this time.
 fn starts_in_a_day(life: Duration, policy: RestartPolicy) -> (usize, State) {
     let mut bench = Bench::new(vec![ComponentSpec { restart: policy, ..component("web", &[]) }], &[]);
     let end = bench.now + Duration::from_secs(86_400);
@@ -499,14 +499,14 @@ fn starts_in_a_day(life: Duration, policy: RestartPolicy) -> (usize, State) {
 #[test]
 fn a_storm_of_crashes_ends_or_is_as_seldom_as_the_policy_says() {
     let defaults = RestartPolicy::default();
-    // Those that die soon are given up: five restarts within a minute, and not one more.
+    // Short-lived ones fail: five restarts within a minute, and no more.
     for life in [Duration::ZERO, Duration::from_millis(1200)] {
         assert_eq!(starts_in_a_day(life, defaults.clone()), (6, State::Failed));
     }
-    // Just past stable: each crash is the first one. 61 s of life and 0.2 s of wait go 1411.8 times into a day.
+    // Just past `reset_after`: each crash is the first one. A run of 61 s and a backoff of 0.2 s fit 1411.8 times into a day.
     let (starts, state) = starts_in_a_day(Duration::from_secs(61), defaults.clone());
     assert_eq!((starts, state), (1412, State::Starting));
-    // Never given up: 0.2 s, 0.4 s … 25.6 s, and from then on one start in 30 s.
+    // Never failed: 0.2 s, 0.4 s … 25.6 s, and from then on one start every 30 s.
     let endless = RestartPolicy { intensity: u32::MAX, ..defaults };
     let growing: f64 = (0..8).map(|n| 0.2 * f64::powi(2.0, n)).sum();
     let expected = 9 + ((86_400.0 - growing) / 30.0) as usize;

@@ -1,4 +1,4 @@
-//! Asks a component how it is, once: over HTTP or TCP, by a program, or by a call. What is wrong comes back in words.
+//! Probes a component once: over HTTP or TCP, by a program, or by a call. Failures are returned as text.
 
 use std::ffi::OsString;
 use std::io;
@@ -7,22 +7,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use crate::supervisor::driver::process::dress;
+use crate::supervisor::driver::process::set_environment;
 use crate::supervisor::driver::program::run;
-use crate::supervisor::spec::{Answered, Ask, ComponentSpec, ProbeSpec};
+use crate::supervisor::spec::{ComponentSpec, ProbeMethod, ProbeResult, ProbeSpec};
 
-/// A status line is shorter; whoever sends more before its end is no HTTP server.
+/// Longer than any status line; a server that sends more does not speak HTTP.
 const MAX_STATUS_LINE: usize = 1024;
 
-/// Asks; an answer that takes too long is the caller's to give up by dropping this, which ends all that it has begun.
-pub(super) async fn ask(probe: &ProbeSpec, spec: &ComponentSpec, run_id: Uuid) -> Answered {
+/// Probes once. The caller enforces the timeout by dropping the future, which ends everything that it started.
+pub(super) async fn ask(probe: &ProbeSpec, spec: &ComponentSpec, run_id: Uuid) -> ProbeResult {
     match &probe.ask {
-        Ask::Http { authority, path } => http(authority, path).await.map(|()| None),
-        Ask::Tcp(address) => connect(address).await.map(|_| None),
-        Ask::Exec(command) => exec(command, spec, run_id).await.map(|()| None),
-        Ask::Call(call) => (call.ask)(probe.timeout).await,
-        // Not asked, but listened for.
-        Ask::Log(_) => std::future::pending().await,
+        ProbeMethod::Http { authority, path } => http(authority, path).await.map(|()| None),
+        ProbeMethod::Tcp(address) => connect(address).await.map(|_| None),
+        ProbeMethod::Exec(command) => exec(command, spec, run_id).await.map(|()| None),
+        ProbeMethod::Call(call) => (call.ask)(probe.timeout).await,
+        // Log probes wait for a line instead.
+        ProbeMethod::Log(_) => std::future::pending().await,
     }
 }
 
@@ -53,7 +53,7 @@ async fn http(authority: &str, path: &str) -> Result<(), String> {
     }
 }
 
-/// The code of `HTTP/1.1 200 OK` (RFC 9112, section 4).
+/// The status code of `HTTP/1.1 200 OK` (RFC 9112, section 4).
 fn status(head: &[u8]) -> Option<u16> {
     let line = head.split(|byte| *byte == b'\n').next()?;
     let line = std::str::from_utf8(line.trim_ascii_end()).ok()?;
@@ -64,8 +64,8 @@ fn status(head: &[u8]) -> Option<u16> {
 async fn exec(command: &[OsString], spec: &ComponentSpec, run_id: Uuid) -> Result<(), String> {
     let unstartable = |error: io::Error| format!("its probe cannot be started: {error}");
     let (program, args) = command.split_first().ok_or("its probe names no program")?;
-    let dressed = dress(program.as_ref(), args, spec, run_id).map_err(unstartable)?;
-    run(dressed, None).await.map_err(|what| format!("its probe {what}"))
+    let prepared = set_environment(program.as_ref(), args, spec, run_id).map_err(unstartable)?;
+    run(prepared, None).await.map_err(|what| format!("its probe {what}"))
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
     use crate::supervisor::machine::testing::component;
 
-    /// A server that answers one connection with these bytes and hangs up.
+    /// A server that answers one connection with these bytes and closes it.
     async fn server(answer: &'static [u8]) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();

@@ -1,33 +1,31 @@
-//! What a row of answers says: so many good ones in a row, or so many bad ones. Pure.
+//! Derives a verdict from consecutive results. Pure.
 
 use std::time::Duration;
 
 use crate::supervisor::spec::ProbeSpec;
 
-/// What the answers say.
+/// The verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::supervisor::driver) enum Verdict {
-    /// All is well.
-    Well,
-    /// It is not.
-    Unwell,
+    Healthy,
+    Unhealthy,
 }
 
-/// The answers that still count.
+/// The current streak.
 #[derive(Debug, Clone)]
-pub(super) struct Row {
+pub(super) struct Streak {
     successes: u32,
     failures: u32,
     start_period: Duration,
-    /// Good answers in a row.
+    /// Consecutive successes.
     good: u32,
-    /// Bad ones in a row.
+    /// Consecutive failures.
     bad: u32,
-    was_good: bool,
+    has_succeeded: bool,
     verdict: Option<Verdict>,
 }
 
-impl Row {
+impl Streak {
     pub(super) fn new(spec: &ProbeSpec) -> Self {
         Self {
             successes: spec.successes.max(1),
@@ -35,30 +33,30 @@ impl Row {
             start_period: spec.start_period,
             good: 0,
             bad: 0,
-            was_good: false,
+            has_succeeded: false,
             verdict: None,
         }
     }
 
-    /// One more answer, so long after the start of the process; the verdict, if it is another one than before.
-    pub(super) fn judge(&mut self, age: Duration, is_well: bool) -> Option<Verdict> {
+    /// Records a result at this age of the process; returns the verdict if it changed.
+    pub(super) fn record(&mut self, age: Duration, is_well: bool) -> Option<Verdict> {
         if is_well {
             self.bad = 0;
-            self.was_good = true;
+            self.has_succeeded = true;
             self.good = self.good.saturating_add(1);
-            return (self.good >= self.successes).then_some(Verdict::Well).filter(|new| self.turns(*new));
+            return (self.good >= self.successes).then_some(Verdict::Healthy).filter(|new| self.turns(*new));
         }
         self.good = 0;
-        if !self.was_good && age < self.start_period {
+        if !self.has_succeeded && age < self.start_period {
             return None;
         }
         self.bad = self.bad.saturating_add(1);
-        (self.bad >= self.failures).then_some(Verdict::Unwell).filter(|new| self.turns(*new))
+        (self.bad >= self.failures).then_some(Verdict::Unhealthy).filter(|new| self.turns(*new))
     }
 
-    /// Whether it has ever been well.
-    pub(super) fn was_good(&self) -> bool {
-        self.was_good
+    /// Whether any result was a success.
+    pub(super) fn has_succeeded(&self) -> bool {
+        self.has_succeeded
     }
 
     fn turns(&mut self, new: Verdict) -> bool {
@@ -71,11 +69,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::supervisor::spec::Ask;
+    use crate::supervisor::spec::ProbeMethod;
 
     fn spec(successes: u32, failures: u32, start_period: u64) -> ProbeSpec {
         ProbeSpec {
-            ask: Ask::Tcp(String::new()),
+            ask: ProbeMethod::Tcp(String::new()),
             period: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
             successes,
@@ -84,7 +82,7 @@ mod tests {
         }
     }
 
-    /// The same from the whole history: the last verdict that any beginning of it leads to.
+    /// The same computed from the whole history: the last verdict that any prefix of it leads to.
     fn reference(spec: &ProbeSpec, answers: &[bool]) -> Option<Verdict> {
         let first_good = answers.iter().position(|answer| *answer).unwrap_or(answers.len());
         let counts = |(age, answer): (usize, &bool)| {
@@ -97,8 +95,8 @@ mod tests {
             row >= count as usize
         };
         (1..=counted.len()).rev().find_map(|end| match counted[end - 1] {
-            true => ends_in(end, true, spec.successes).then_some(Verdict::Well),
-            false => ends_in(end, false, spec.failures).then_some(Verdict::Unwell),
+            true => ends_in(end, true, spec.successes).then_some(Verdict::Healthy),
+            false => ends_in(end, false, spec.failures).then_some(Verdict::Unhealthy),
         })
     }
 
@@ -111,10 +109,10 @@ mod tests {
             start_period in 0..10u64,
         ) {
             let spec = spec(successes, failures, start_period);
-            let mut row = Row::new(&spec);
+            let mut row = Streak::new(&spec);
             let mut verdict = None;
             for (age, answer) in answers.iter().enumerate() {
-                let changed = row.judge(Duration::from_secs(age as u64), *answer);
+                let changed = row.record(Duration::from_secs(age as u64), *answer);
                 prop_assert!(changed.is_none() || changed != verdict, "told twice");
                 verdict = changed.or(verdict);
                 prop_assert_eq!(verdict, reference(&spec, &answers[..=age]));

@@ -1,4 +1,4 @@
-//! The end of a process: whose wish it was, what follows, and whether it was the same crash again.
+//! Handles the end of a process: whether it was requested, what follows, and whether it is a repeated crash.
 
 use std::time::Instant;
 
@@ -6,19 +6,19 @@ use super::ended::End;
 use super::{Action, Component, Phase, Then, later};
 use crate::supervisor::spec::{EndsAll, Launch, RestartWhen};
 
-/// From so many equal crashes in a row on it is said that they are the same.
+/// From this number on, equal consecutive crashes are reported as such.
 const SAME: u32 = 3;
 
-/// By so many crashes more the wait grows when they are.
+/// The backoff of repeated crashes grows by this many steps more.
 const SAME_PENALTY: i32 = 3;
 
 impl Component {
-    /// Whether the same crash has come again and again.
+    /// Whether the same crash was repeated.
     pub(crate) fn is_same_crash(&self) -> bool {
         self.same_crashes >= SAME
     }
 
-    /// It has ended, and nothing is left of it; or it could not be started at all.
+    /// The process and its descendants have ended, or it could not be started.
     pub(in crate::supervisor::machine) fn on_exit(
         &mut self,
         now: Instant,
@@ -49,7 +49,7 @@ impl Component {
         self.run_queued(out);
     }
 
-    /// Why all is to end, now that this one has; none if all goes on.
+    /// Why everything is to stop after this end; `None` if it continues.
     pub(in crate::supervisor::machine) fn ends_all(&self) -> Option<String> {
         match (self.spec.ends_all, &self.phase) {
             (EndsAll::GivenUp | EndsAll::Ended, Phase::Failed { reason }) => Some(reason.clone()),
@@ -96,12 +96,12 @@ impl Component {
         }
     }
 
-    /// The incarnation of this epoch is the last one that ended by itself.
+    /// Whether the last crash was that of this incarnation.
     pub(crate) fn has_crashed_in(&self, epoch: u64) -> bool {
         self.crashed.is_some_and(|(crashed, _)| crashed == epoch)
     }
 
-    /// Trying the same again soon will bring the same again.
+    /// A repeated crash is likely to be repeated again.
     fn lengthen(&mut self, unit: f64, out: &mut Vec<Action>) {
         let wait = self.budget.lengthen(&self.spec.restart, SAME_PENALTY, unit);
         if let (Phase::Backoff { until }, Some((_, crashed_at))) = (&self.phase, self.crashed) {
@@ -111,7 +111,7 @@ impl Component {
         }
     }
 
-    /// It ended though nobody had asked it to.
+    /// It ended without being asked to.
     fn end_of_its_own(&mut self, now: Instant, end: End, unit: f64, out: &mut Vec<Action>) {
         let when = self.spec.restart.when;
         if end.clean && (self.is_oneshot() || when != RestartWhen::Always) {
@@ -152,7 +152,7 @@ impl Component {
         self.enter(Phase::Failed { reason }, &why, out);
     }
 
-    /// Not wanted any more; a reload may have said why.
+    /// It is not wanted any more; a reload may have set the reason.
     fn rest(&mut self, why: &str, out: &mut Vec<Action>) {
         let phase = match &self.spec.launch {
             Launch::Command { .. } => Phase::Stopped,

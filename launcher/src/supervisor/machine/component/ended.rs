@@ -3,16 +3,16 @@
 use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::oom::Oom;
 
-/// How a process ended, as far as it matters here.
+/// How a process ended, as far as the machine needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::supervisor::machine) struct End {
     /// In words that fit after the component's name.
     pub(super) how: String,
-    /// It has done its work.
+    /// It completed its work.
     pub(super) clean: bool,
-    /// It said that its configuration is wrong.
+    /// It reported a configuration error.
     pub(super) config_error: bool,
-    /// Its status, where it ended by itself.
+    /// Its exit status, if it ended by itself.
     exit: Option<ProcessExit>,
 }
 
@@ -30,7 +30,7 @@ impl End {
         Self { how, clean: false, config_error: false, exit: None }
     }
 
-    /// Its status, where it ended by itself.
+    /// Its exit status, if it ended by itself.
     pub(in crate::supervisor::machine) fn exit(&self) -> Option<ProcessExit> {
         self.exit
     }

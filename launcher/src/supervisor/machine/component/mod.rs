@@ -1,19 +1,19 @@
-//! The life of one component. Pure: it is told the time and what happened, and says what to do.
+//! The state machine of one component. Pure: it is given the time and an event, and returns actions.
 //!
 //! ```text
 //!            needs ready          READY=1          probe fails
 //!  Waiting ───────────▶ Starting ─────────▶ Ready ◀──────────▶ Unready
 //!     ▲                  │  │ too late        │  probe passes     │
-//!     │ in time     exit │  └──▶ Stopping ◀───┴───────────────────┘ stop, restart, no sign of life
+//!     │ in time     exit │  └──▶ Stopping ◀───┴───────────────────┘ stop, restart, watchdog
 //!     └───── Backoff ◀───┴───────── │ exit
 //!               │ too often         └──▶ Waiting │ Stopped
 //!               └──▶ Failed
 //! ```
 //!
-//! One that ends with code 0, and is a one-shot or is not to be restarted for that, has *finished*.
+//! A one-shot that exits with code 0, or a component that is not restarted after that, has *finished*.
 //!
-//! A process is an *incarnation* with an epoch of its own; what comes from an earlier one is dropped by its epoch. An alarm
-//! belongs to the state that set it; one that rings in a later state is told by its token and dropped.
+//! A process is an *incarnation* with an epoch of its own; events of an earlier one are dropped by their epoch. An alarm belongs to the
+//! state that set it; one that fires in a later state is recognised by its token and dropped.
 
 mod due;
 mod end;
@@ -30,39 +30,39 @@ use crate::supervisor::status::State;
 
 pub(super) use ended::End;
 
-/// How long a killed process may take to be gone. Only a process stuck in the kernel needs more than milliseconds.
-const KILL_PATIENCE: Duration = Duration::from_secs(3);
+/// Time limit for a killed process to end. Only a process blocked in the kernel needs more than milliseconds.
+const KILL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A process that asks for more time to start or to stop gets at most this many times what it had: all ends.
+/// Requests for more time to start or to stop can extend the limit to this multiple.
 const MAX_EXTENSION: u32 = 10;
 
-/// What there is to say of one that waits for the operator.
+/// The note on a component that waits for the operator.
 const NOT_BY_ITSELF: &str = "autostart = false: it starts only when asked to";
 
-/// What a component does now.
+/// The phase of a component.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Phase {
-    /// Its needs are not ready.
+    /// A dependency is not ready.
     Waiting,
-    /// Its process was asked for at `since`.
+    /// Its process was requested at `since`.
     Starting { since: Instant },
-    /// Its process has served since then.
+    /// Its process has been ready since then.
     Ready { since: Instant },
-    /// Its process lives and has served, and does not now.
+    /// Its process is running and was ready, but is not now.
     Unready { reason: String },
-    /// Its process was told to end, and is killed `until` then; `killed` once it was.
+    /// Its process was asked to end, and is killed at `until`; `killed` once it was.
     Stopping { then: Then, until: Instant, killed: bool },
-    /// Started again then.
+    /// It is restarted at this time.
     Backoff { until: Instant },
     /// Its time has not come yet, for the first time.
     Scheduled,
     /// It has done what it is for.
     Finished,
-    /// Not wanted.
+    /// It is not wanted.
     Stopped,
-    /// Given up.
+    /// It is not restarted any more.
     Failed { reason: String },
-    /// Never wanted.
+    /// It is not part of this run.
     Skipped { reason: String },
 }
 
@@ -73,11 +73,11 @@ pub(crate) enum Then {
     Stay,
     /// A start.
     Start,
-    /// What follows a crash, for this reason.
+    /// The handling of a crash, for this reason.
     Crash(String),
-    /// What follows an end of its own: it said itself that it is ending.
+    /// The handling of an end by itself: it announced that it is stopping.
     Own,
-    /// What follows an end of its own: its main process has ended, and what is left of it is told to end.
+    /// The handling of an end by itself: its main process has ended, and its descendants are asked to end.
     Rest,
 }
 
@@ -89,18 +89,18 @@ pub(crate) struct Component {
     /// The number of the present or last incarnation; 0 before the first.
     pub(crate) epoch: u64,
     pub(crate) pid: Option<u32>,
-    /// Restarts after an end of its own.
+    /// Restarts after it ended by itself.
     pub(crate) restarts: u32,
     pub(crate) ready_after: Option<Duration>,
     pub(crate) last_error: Option<String>,
     pub(crate) status_text: Option<String>,
-    /// How many times in a row it crashed in the same way.
+    /// The number of consecutive crashes of the same kind.
     pub(crate) same_crashes: u32,
-    /// What there is to say of it though it is not wanted.
+    /// A note on why it is not wanted.
     pub(super) note: Option<String>,
-    /// Which of its processes do not end though they were killed.
+    /// Its processes that do not end after SIGKILL.
     pub(super) unkillable: Option<String>,
-    /// A reload took it out of the plan; it is forgotten once it has ended.
+    /// A reload removed it from the plan; it is forgotten once it has ended.
     pub(super) retired: bool,
     /// One more run follows the present one.
     pub(crate) queued: bool,
@@ -108,15 +108,15 @@ pub(crate) struct Component {
     pub(crate) skipped_runs: u32,
     /// When the alarm that counts rings.
     pub(super) deadline: Option<Instant>,
-    /// How long the present incarnation may give no sign of life.
+    /// The watchdog interval of the present incarnation.
     watchdog: Option<Duration>,
-    /// The latest that a start or a stop may be put off to.
+    /// The latest time to which a start or a stop can be extended.
     limit: Instant,
-    /// The incarnation whose end `last_error` tells of, and when it ended.
+    /// The incarnation of `last_error`, and when it ended.
     crashed: Option<(u64, Instant)>,
     last_print: Option<u64>,
     budget: Budget,
-    /// The token of the alarm that counts.
+    /// The token of the current alarm.
     alarm: u64,
 }
 
@@ -149,7 +149,7 @@ impl Component {
         }
     }
 
-    /// Its state, for people.
+    /// Its state for observers.
     pub(crate) fn state(&self) -> State {
         match &self.phase {
             Phase::Waiting => State::Waiting,
@@ -172,7 +172,7 @@ impl Component {
         self.is_at_work() || matches!(self.phase, Phase::Stopping { .. })
     }
 
-    /// Whether it has a process that nobody has told to end.
+    /// Whether it has a process that was not asked to end.
     pub(super) fn is_at_work(&self) -> bool {
         match self.phase {
             Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unready { .. } => true,
@@ -187,22 +187,22 @@ impl Component {
         }
     }
 
-    /// Whether its process serves, or has begun what it is to do.
+    /// Whether its process is ready, or has begun its work.
     fn is_ready(&self) -> bool {
         matches!(self.phase, Phase::Ready { .. })
     }
 
-    /// Whether it is done when it has ended with code 0.
+    /// Whether exit code 0 means that it has finished.
     pub(super) fn is_oneshot(&self) -> bool {
         self.spec.kind == ComponentKind::Oneshot
     }
 
-    /// Whether others may count on it.
+    /// Whether dependents may start.
     pub(super) fn is_met(&self) -> bool {
         self.phase == Phase::Finished || self.is_ready() && !self.is_oneshot()
     }
 
-    /// Its needs are ready: a new incarnation.
+    /// Its dependencies are ready: starts a new incarnation.
     pub(super) fn start(&mut self, now: Instant, out: &mut Vec<Action>) {
         debug_assert_eq!(self.phase, Phase::Waiting, "only who waits is started");
         self.epoch += 1;
@@ -224,7 +224,7 @@ impl Component {
                 self.serve(now, out);
             }
             Phase::Unready { .. } => self.serve(now, out),
-            // Said twice, or too late.
+            // Repeated, or too late.
             Phase::Ready { .. } | Phase::Stopping { .. } => {}
             Phase::Waiting
             | Phase::Backoff { .. }
@@ -241,7 +241,7 @@ impl Component {
         self.on_sign_of_life(now, out);
     }
 
-    /// Its readiness probe fails. Nothing is restarted for that.
+    /// Its readiness probe fails, which restarts nothing.
     pub(super) fn on_unready(&mut self, now: Instant, reason: String, out: &mut Vec<Action>) {
         if self.is_ready() {
             self.credit(now);
@@ -254,7 +254,7 @@ impl Component {
         }
     }
 
-    /// It must be started anew, for this reason.
+    /// It must be restarted for this reason.
     pub(super) fn on_unhealthy(&mut self, now: Instant, reason: String, out: &mut Vec<Action>) {
         if self.is_at_work() {
             let why = reason.clone();
@@ -264,19 +264,19 @@ impl Component {
 
     /// `WATCHDOG=1`.
     pub(super) fn on_sign_of_life(&mut self, now: Instant, out: &mut Vec<Action>) {
-        if let (Phase::Ready { .. } | Phase::Unready { .. }, Some(patience)) = (&self.phase, self.watchdog) {
-            let until = later(now, patience);
+        if let (Phase::Ready { .. } | Phase::Unready { .. }, Some(timeout)) = (&self.phase, self.watchdog) {
+            let until = later(now, timeout);
             let longer = self.deadline.map_or(until, |earlier| earlier.max(until));
             self.set_alarm(longer, out);
         }
     }
 
-    /// `EXTEND_TIMEOUT_USEC`: whatever limit it is under holds for this long from now at least.
+    /// `EXTEND_TIMEOUT_USEC`: the current limit is at least this far away.
     pub(super) fn on_extend(&mut self, now: Instant, by: Duration, out: &mut Vec<Action>) {
         let limit = match &self.phase {
             Phase::Starting { .. } | Phase::Stopping { killed: false, .. } => self.limit,
             Phase::Ready { .. } | Phase::Unready { .. } => match self.watchdog {
-                Some(patience) => later(now, patience.saturating_mul(MAX_EXTENSION)),
+                Some(timeout) => later(now, timeout.saturating_mul(MAX_EXTENSION)),
                 None => return,
             },
             Phase::Stopping { killed: true, .. }
@@ -297,14 +297,14 @@ impl Component {
         }
     }
 
-    /// `STOPPING=1`: it is on its way out by itself. It is not told to end, but may not take for ever.
+    /// `STOPPING=1`: it is ending by itself. It is not asked to end, but has a time limit.
     pub(super) fn on_leaving(&mut self, now: Instant, out: &mut Vec<Action>) {
         if self.is_at_work() {
             self.begin_to_stop(now, Then::Own, self.spec.stop_grace, "announced that it is stopping", out);
         }
     }
 
-    /// Its main process has ended, and others of it have not: they have their time to end, too.
+    /// Its main process has ended, and descendants are running: they get time to end, too.
     pub(super) fn on_main_exit(&mut self, now: Instant, exit: ProcessExit, out: &mut Vec<Action>) {
         match &self.phase {
             Phase::Starting { .. }
@@ -314,7 +314,7 @@ impl Component {
                 let why = format!("its main process {exit}; stopping its other processes");
                 self.stop(now, Then::Rest, &why, out);
             }
-            // They were told together with it.
+            // They were asked together with it.
             Phase::Stopping { .. } => {}
             Phase::Waiting
             | Phase::Backoff { .. }
@@ -330,7 +330,7 @@ impl Component {
         if token != self.alarm {
             return;
         }
-        // It was put off since.
+        // The alarm was postponed.
         if let Some(deadline) = self.deadline.filter(|deadline| now < *deadline) {
             return self.set_alarm(deadline, out);
         }
@@ -358,7 +358,7 @@ impl Component {
                 out.push(Action::Abandon { name: self.spec.name.clone(), epoch: self.epoch, who });
                 self.enter(Phase::Stopped, "still running after SIGKILL", out);
             }
-            // Whatever holds it in the kernel, no second one takes its place before it is gone.
+            // Whatever blocks it in the kernel, no second process is started before it has ended.
             Phase::Stopping { then, killed: true, .. } => {
                 let then = then.clone();
                 self.kill(now, then, out);
@@ -376,13 +376,13 @@ impl Component {
         }
     }
 
-    /// We stood still: whatever limit it is under begins anew.
+    /// This process was suspended: the current limit begins again.
     pub(super) fn on_standstill(&mut self, now: Instant, out: &mut Vec<Action>) {
         let limit = match &self.phase {
             Phase::Starting { .. } => Some(self.spec.ready_timeout),
             Phase::Ready { .. } | Phase::Unready { .. } => self.watchdog,
-            Phase::Stopping { killed: false, .. } => Some(self.spec.stop_patience()),
-            Phase::Stopping { killed: true, .. } => Some(KILL_PATIENCE),
+            Phase::Stopping { killed: false, .. } => Some(self.spec.stop_timeout()),
+            Phase::Stopping { killed: true, .. } => Some(KILL_TIMEOUT),
             Phase::Waiting
             | Phase::Backoff { .. }
             | Phase::Scheduled
@@ -400,13 +400,13 @@ impl Component {
         self.set_alarm(at, out);
     }
 
-    /// Told to end, in its own way; later with KILL.
+    /// Asks it to end in its own way; KILL follows later.
     pub(super) fn stop(&mut self, now: Instant, then: Then, why: &str, out: &mut Vec<Action>) {
-        self.begin_to_stop(now, then, self.spec.stop_patience(), why, out);
+        self.begin_to_stop(now, then, self.spec.stop_timeout(), why, out);
         out.push(Action::Terminate { name: self.spec.name.clone(), epoch: self.epoch });
     }
 
-    /// It stops to serve: after a long time of it earlier crashes are forgotten.
+    /// It is no longer ready: after a long time of readiness earlier crashes are forgotten.
     fn credit(&mut self, now: Instant) {
         if let Phase::Ready { since } = self.phase
             && now.saturating_duration_since(since) >= self.spec.restart.reset_after
@@ -419,26 +419,26 @@ impl Component {
         &mut self,
         now: Instant,
         then: Then,
-        patience: Duration,
+        timeout: Duration,
         why: &str,
         out: &mut Vec<Action>,
     ) {
         self.credit(now);
-        let until = later(now, patience);
-        self.limit = later(now, patience.saturating_mul(MAX_EXTENSION));
+        let until = later(now, timeout);
+        self.limit = later(now, timeout.saturating_mul(MAX_EXTENSION));
         self.enter(Phase::Stopping { then, until, killed: false }, why, out);
         self.set_alarm(until, out);
     }
 
-    /// Ended at once.
+    /// Kills it at once.
     pub(super) fn kill(&mut self, now: Instant, then: Then, out: &mut Vec<Action>) {
-        let until = now + KILL_PATIENCE;
+        let until = now + KILL_TIMEOUT;
         self.enter(Phase::Stopping { then, until, killed: true }, "sent SIGKILL", out);
         self.set_alarm(until, out);
         out.push(Action::Kill { name: self.spec.name.clone(), epoch: self.epoch });
     }
 
-    /// Every change of phase goes through here: it silences the alarm of the old one.
+    /// Every change of phase passes here; it cancels the alarm of the previous phase.
     fn enter(&mut self, phase: Phase, why: &str, out: &mut Vec<Action>) {
         let from = self.state();
         self.phase = phase;

@@ -1,4 +1,4 @@
-//! What is ordered of a component: by the operator, by a reload, by the end of all.
+//! Handles orders for a component: of the operator, of a reload, or to stop everything.
 
 use std::time::Instant;
 
@@ -95,7 +95,7 @@ impl Component {
         self.last_print = None;
     }
 
-    /// All is to end. Whoever has a process waits for its turn to be stopped.
+    /// Everything is to stop. A component with a process waits for its turn.
     pub(in crate::supervisor::machine) fn on_quit(&mut self, out: &mut Vec<Action>) {
         self.queued = false;
         match &mut self.phase {
@@ -112,7 +112,7 @@ impl Component {
         }
     }
 
-    /// A reload gives it another spec.
+    /// A reload replaces its spec.
     pub(in crate::supervisor::machine) fn replace(
         &mut self,
         now: Instant,
@@ -150,7 +150,7 @@ impl Component {
         }
     }
 
-    /// A reload has no place for it.
+    /// A reload removes it.
     pub(in crate::supervisor::machine) fn retire(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.on_verb(now, Verb::Stop, "no longer in the configuration", out);
     }

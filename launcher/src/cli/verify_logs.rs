@@ -1,4 +1,4 @@
-//! `launcher logs --verify`: whether every log is what was written.
+//! `launcher logs --verify`: verifies the logs against their checksums.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use kit::{Exit, Failure};
 use super::output::{self, Colour, many, paint};
 use crate::supervisor::logs::verify::{self, Verdict};
 
-/// Looks at the logs of these components, or of all, and says how they are. It fails when one is not as it was written.
-pub(super) fn prove(logs: &Path, wanted: &[String]) -> Result<Exit, Failure> {
+/// Verifies the logs of these components, or of all, and prints the results. Fails if a log was changed.
+pub(super) fn verify(logs: &Path, wanted: &[String]) -> Result<Exit, Failure> {
     let known = verify::components(logs)?;
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(*name)) {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();

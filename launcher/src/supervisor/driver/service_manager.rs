@@ -1,9 +1,9 @@
-//! Tells whoever started the launcher, such as systemd, how the whole is: `sd_notify(3)`.
+//! Reports the overall state to the launcher's service manager, such as systemd: `sd_notify(3)`.
 //!
-//! * While the components come up: `EXTEND_TIMEOUT_USEC`, so that a start is not given up that waits for a database.
-//! * Once every component is up, or cannot come up for now: `READY`. With each change: `STATUS`.
-//! * As often as it is asked for: `WATCHDOG`, from the thread and runtime of the driver, so that it is a sign of the driver's life.
-//! * At the end: `STOPPING`, whom it waits for, and again more time.
+//! * While components start: `EXTEND_TIMEOUT_USEC`, so that a start that waits for a database is not aborted.
+//! * Once every component is ready, or cannot become ready for now: `READY`. With each change: `STATUS`.
+//! * As often as requested: `WATCHDOG`, from the driver's thread and runtime, so that it proves that the driver works.
+//! * At the end: `STOPPING`, what it waits for, and requests for more time.
 
 use std::time::Duration;
 
@@ -12,45 +12,45 @@ use tokio::task::JoinHandle;
 
 use crate::supervisor::status::{Awaited, ComponentStatus, DependencyState, Snapshot};
 
-/// More time is asked for this often while we start.
+/// The interval of requests for more time during the start.
 const PERIOD: Duration = Duration::from_secs(10);
-/// And so much of it that one question may be lost.
+/// The time requested, so that one request may be lost.
 const EXTENSION: Duration = Duration::from_secs(30);
 
-/// The way up.
+/// The connection to the service manager.
 #[derive(Debug)]
-pub(super) struct Upward {
+pub(super) struct ServiceManager {
     notifier: Notifier,
     watchdog: JoinHandle<()>,
-    /// Asks for more time until we are ready.
-    patience: Option<JoinHandle<()>>,
+    /// Requests more time until everything is ready.
+    time_requests: Option<JoinHandle<()>>,
     last: String,
 }
 
-impl Drop for Upward {
+impl Drop for ServiceManager {
     fn drop(&mut self) {
         self.watchdog.abort();
         self.stop_asking();
     }
 }
 
-impl Upward {
-    /// Begins to tell, where somebody wants to be told. Call it in the driver's runtime.
+impl ServiceManager {
+    /// Connects, if there is a service manager. Must be called in the driver's runtime.
     pub(super) fn begin() -> Self {
         let notifier = Notifier::from_environment();
-        // Before anything else: the first starts may keep the runtime from its tasks for a while.
+        // First of all, because the first starts may occupy the runtime for a while.
         notifier.extend(EXTENSION);
         let watchdog = tokio::spawn(notifier.clone().feed_watchdog());
-        let patience = notifier.is_connected().then(|| tokio::spawn(ask_for_time(notifier.clone())));
-        Self { notifier, watchdog, patience, last: String::new() }
+        let time_requests = notifier.is_connected().then(|| tokio::spawn(ask_for_time(notifier.clone())));
+        Self { notifier, watchdog, time_requests, last: String::new() }
     }
 
-    /// Whether anybody is told; otherwise there is no need to find out what.
+    /// Whether there is a service manager; otherwise the reports need not be made.
     pub(super) fn is_connected(&self) -> bool {
         self.notifier.is_connected()
     }
 
-    /// Everything is up, or cannot come up for now.
+    /// Everything is ready, or cannot become ready for now.
     pub(super) fn ready(&mut self, snapshot: &Snapshot) {
         self.stop_asking();
         self.last = summary(snapshot);
@@ -66,13 +66,13 @@ impl Upward {
         }
     }
 
-    /// The end has begun.
+    /// The stop has begun.
     pub(super) fn stopping(&mut self) {
         self.stop_asking();
         self.notifier.stopping();
     }
 
-    /// The end takes its time.
+    /// The stop takes time.
     pub(super) fn waiting(&mut self, awaited: &[Awaited]) {
         let longest = awaited.iter().map(|one| one.seconds_left).max().unwrap_or(0);
         self.notifier.extend(EXTENSION.max(Duration::from_secs(longest)));
@@ -81,8 +81,8 @@ impl Upward {
     }
 
     fn stop_asking(&mut self) {
-        if let Some(patience) = self.patience.take() {
-            patience.abort();
+        if let Some(time_requests) = self.time_requests.take() {
+            time_requests.abort();
         }
     }
 }
@@ -94,7 +94,7 @@ async fn ask_for_time(notifier: Notifier) {
     }
 }
 
-/// How the whole is, in one line. A dependency that has not answered yet is no news.
+/// The overall state in one line. A dependency that has not been checked yet is omitted.
 fn summary(snapshot: &Snapshot) -> String {
     let component = |it: &ComponentStatus| format!("{} is {}", it.name, it.state);
     let components = snapshot.components.iter().filter(|it| !it.is_fine()).map(component);

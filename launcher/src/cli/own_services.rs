@@ -1,4 +1,4 @@
-//! What the launcher does for itself beside supervising: its log's limits, its numbers, and a look at the configuration files. A
+//! What the launcher does for itself besides supervising: the limits of its log, its metrics, and watching the configuration files. A
 //! reload changes all of it.
 
 use std::net::SocketAddr;
@@ -17,10 +17,10 @@ use crate::metrics::server::MetricsServer;
 use crate::supervisor::logs::launcher_log::Limits;
 use crate::supervisor::{Consent, LauncherSpec, Plan};
 
-/// All of it; dropped, it ends.
-pub(super) struct Itself {
+/// The running services; they stop when dropped.
+pub(super) struct OwnServices {
     data: PathBuf,
-    /// What is watched when anything is.
+    /// The files to watch, if watching is enabled.
     files: Vec<PathBuf>,
     planner: Arc<Planner>,
     plans: mpsc::Sender<Plan>,
@@ -30,8 +30,8 @@ pub(super) struct Itself {
     alerts: AlertSettings,
 }
 
-impl Itself {
-    /// Begins with what the configuration says; plans of a changed one go to `plans`.
+impl OwnServices {
+    /// Starts what is configured; plans of a changed configuration are sent to `plans`.
     pub(super) fn start(
         loaded: &Loaded,
         planner: &Arc<Planner>,
@@ -39,7 +39,7 @@ impl Itself {
         limits: Limits,
         alerts: AlertSettings,
     ) -> Result<Self, Failure> {
-        let mut itself = Self {
+        let mut own_services = Self {
             data: loaded.directories.data.clone(),
             files: planner.watched(),
             planner: Arc::clone(planner),
@@ -50,13 +50,13 @@ impl Itself {
             alerts,
         };
         let LauncherSpec { metrics, watch, alerts: _ } = catalog::launcher(&loaded.settings.launcher);
-        itself.serve(metrics)?;
-        itself.look(watch);
-        Ok(itself)
+        own_services.serve(metrics)?;
+        own_services.set_watch(watch);
+        Ok(own_services)
     }
 
-    /// Does from now on what a new plan says.
-    pub(super) fn put_in_force(&mut self, plan: &Plan) {
+    /// Applies a new plan.
+    pub(super) fn apply(&mut self, plan: &Plan) {
         self.planner.is_in_force();
         self.limits.set(plan.log_policy);
         if let Err(failure) = self.serve(plan.launcher.metrics) {
@@ -67,7 +67,7 @@ impl Itself {
             self.files = files;
             self.watch = None;
         }
-        self.look(plan.launcher.watch);
+        self.set_watch(plan.launcher.watch);
         self.alerts.set(&plan.launcher.alerts);
     }
 
@@ -76,7 +76,7 @@ impl Itself {
             return Ok(());
         }
         if let Some((_, old)) = self.metrics.take() {
-            // Its last questions may take a while to be answered, and nobody is to wait for that.
+            // Pending requests may take a while, which nobody must wait for.
             std::thread::Builder::new().spawn(move || drop(old))?;
         }
         self.metrics = match address {
@@ -86,8 +86,8 @@ impl Itself {
         Ok(())
     }
 
-    /// Without a watch there is still `launcher reload`.
-    fn look(&mut self, wanted: bool) {
+    /// Without a watch, changes are applied by `launcher reload`.
+    fn set_watch(&mut self, wanted: bool) {
         if wanted == self.watch.is_some() {
             return;
         }
@@ -99,7 +99,7 @@ impl Itself {
         let changed = move || match planner.again(Consent::Missing) {
             Ok(plan) => {
                 tracing::info!("configuration changed");
-                // The supervisor takes plans as long as it runs.
+                // The supervisor receives plans as long as it runs.
                 let _ = plans.blocking_send(plan);
             }
             Err(problem) => {

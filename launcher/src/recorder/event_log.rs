@@ -1,7 +1,7 @@
-//! `events.jsonl`: one JSON object on a line for each change of a component's state, and for each turn of a probe's answers.
+//! `events.jsonl`: one JSON object per line for each change of a component's state, and for each probe whose result changed.
 //!
-//! `at` is the wall clock, `ms` the time since the supervisor began, by a clock that only goes forward. Lines are only added, and
-//! files put aside as the logs are.
+//! `at` is the wall clock, `ms` the time since the supervisor started on a monotonic clock. Lines are only appended, and files are rotated
+//! like logs.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -17,10 +17,9 @@ use crate::supervisor::events::{
 };
 use crate::supervisor::logs::launcher_log::Limits;
 
-/// The file's name.
 pub(super) const FILE: &str = "events.jsonl";
 
-/// A line.
+/// A line of the file.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line<'a> {
@@ -58,7 +57,7 @@ enum Line<'a> {
         run: Uuid,
         events: u64,
     },
-    /// Somebody has deleted the file.
+    /// Others deleted the file.
     Deleted {
         at: String,
         run: Uuid,
@@ -70,7 +69,7 @@ enum Line<'a> {
     },
 }
 
-/// The end of a process.
+/// How a process ended.
 #[derive(Debug, Serialize)]
 struct End {
     exit: ProcessExit,
@@ -83,16 +82,16 @@ struct End {
     max_rss_kib: Option<u64>,
 }
 
-/// The file, and what is known of the probes' answers so far.
+/// The file, and the last results of probes.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(super) struct EventLog {
     file: SizeRotator,
     run: Uuid,
-    /// Whether the last answer of each probe was good: the same again is no event.
+    /// Whether the last result of each probe was good; a repeated result is no event.
     answers: BTreeMap<(String, ProbeKind), (u64, bool)>,
 }
 
-impl Journal {
+impl EventLog {
     pub(super) fn open(logs: &Path, run: Uuid, limits: Limits) -> io::Result<Self> {
         let file = SizeRotator::open(logs.join(FILE), limits)?;
         Ok(Self { file, run, answers: BTreeMap::new() })
@@ -115,7 +114,7 @@ impl Journal {
         match observation {
             Observation::Transition(transition) => self.transition(transition),
             Observation::Probed(probed) => self.probed(probed),
-            // They are in the log, and in the report of the crash.
+            // These are in the log, and in the crash report.
             Observation::LastLines(_) => {}
         }
     }

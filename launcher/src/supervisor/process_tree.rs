@@ -1,8 +1,8 @@
-//! Processes that belong together, by whatever they were found.
+//! A set of related processes, such as a component's.
 //!
-//! A process can leave its group and its session, clear its environment and close its files, but not all that it did before can be
-//! undone: it has a parent. So what one of them starts belongs to them, too, and whoever was seen once is held until its end, also when
-//! nothing tells any more whose it is. Where they have a control group, that knows all of them.
+//! A process can leave its group and session, clear its environment and close its files, but it has a parent. So descendants of a member
+//! are members, too, and a process that was once found remains a member until its end, even if nothing identifies it any more. A control
+//! group, if there is one, has all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,26 +14,26 @@ use tokio::time::Instant;
 use super::cgroup::Group;
 use super::proc::{self, Entry, Hold, Table};
 
-/// The waits between two looks whether one has ended: the first one, and the longest.
+/// The intervals of polling for an end: the first one, and the longest.
 const FIRST_POLL: Duration = Duration::from_millis(2);
 const LONGEST_POLL: Duration = Duration::from_millis(50);
 
-/// It is looked for new ones at least this often while their end is waited for.
-const LOOK: Duration = Duration::from_millis(250);
+/// The maximum interval of searches for new members while waiting for their end.
+const SEARCH_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Tells by itself whether a process belongs to them.
+/// Whether a process is a member by its own properties.
 pub(super) type Belongs = Box<dyn Fn(u32, &Entry) -> bool + Send + Sync>;
 
-/// The processes.
-pub(super) struct Kin {
-    /// Whose descendants belong to them, without being one of them itself.
+/// The members.
+pub(super) struct ProcessTree {
+    /// The process whose descendants are members without it being one itself.
     root: Option<u32>,
     belongs: Belongs,
     group: Option<Group>,
     members: BTreeMap<u32, Member>,
 }
 
-/// One of them.
+/// A member.
 #[derive(Debug)]
 pub(super) struct Member {
     hold: Hold,
@@ -50,40 +50,41 @@ impl Member {
     }
 }
 
-impl fmt::Debug for Kin {
+impl fmt::Debug for ProcessTree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kin")
+        f.debug_struct("ProcessTree")
             .field("root", &self.root)
             .field("members", &self.members)
             .finish_non_exhaustive()
     }
 }
 
-impl Kin {
-    /// Those that belong to them by themselves, what descends from these, and from `root`, which is none of them. Nobody is known yet.
+impl ProcessTree {
+    /// The processes for which `belongs` is true, with their descendants and those of `root`, which is no member itself. Nothing has been
+    /// searched yet.
     pub(super) fn new(root: Option<u32>, belongs: Belongs) -> Self {
         Self { root, belongs, group: None, members: BTreeMap::new() }
     }
 
-    /// All in this control group are of them, too.
+    /// Adds all processes of this control group.
     pub(super) fn within(self, group: Option<Group>) -> Self {
         Self { group, ..self }
     }
 
-    /// Kills all in the control group, where there is one; the others need a signal.
+    /// Kills the processes of the control group, if there is one; the others need a signal.
     pub(super) fn kill_group(&self) {
         if let Some(group) = &self.group {
             group.kill();
         }
     }
 
-    /// How many of them the kernel has killed for lack of memory, where their control group tells.
+    /// The number of members that the kernel has killed for lack of memory, if their control group counts that.
     pub(super) fn oom_kills(&self) -> Option<u64> {
         self.group.as_ref()?.oom_kills()
     }
 
-    /// Looks who there is now.
-    pub(super) fn look(&mut self) -> &BTreeMap<u32, Member> {
+    /// Searches for members, and returns those running now.
+    pub(super) fn search(&mut self) -> &BTreeMap<u32, Member> {
         let table = Table::read();
         self.members.retain(|pid, member| {
             table.get(*pid).is_some_and(|entry| {
@@ -111,7 +112,7 @@ impl Kin {
         &self.members
     }
 
-    /// Who was there at the last look, for the operator; a few of them.
+    /// Describes a few members of the last search.
     pub(super) fn describe(&self) -> String {
         const FEW: usize = 3;
         let named: Vec<String> = self.members.keys().take(FEW).map(|pid| proc::describe(*pid)).collect();
@@ -120,9 +121,9 @@ impl Kin {
         named.join(", ") + &more
     }
 
-    /// Waits until all who were there at the last look have ended, or until it is time for another look; not longer than `patience`.
-    pub(super) async fn ended(&self, patience: Duration) {
-        let deadline = Instant::now() + LOOK.min(patience);
+    /// Waits until all members of the last search have ended, or until the next search is due; at most `timeout`.
+    pub(super) async fn ended(&self, timeout: Duration) {
+        let deadline = Instant::now() + SEARCH_INTERVAL.min(timeout);
         let mut poll = FIRST_POLL;
         while Instant::now() < deadline && !self.members.values().all(|member| member.hold.has_ended()) {
             tokio::time::sleep(poll).await;
@@ -140,20 +141,20 @@ mod tests {
 
     #[tokio::test]
     async fn who_was_seen_with_its_parent_is_known_without_it() {
-        // The one that stays closes all and forgets all, then its parent ends.
+        // The remaining process closes and clears everything, then its parent ends.
         let script = "env -i setsid sh -c 'exec sleep 600 </dev/null >/dev/null 2>&1' & echo up; read go";
         let mut command = Command::new("sh");
         let mut parent =
             command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let mut kin = Kin::new(Some(parent.id()), Box::new(|_, _| false));
-        assert_eq!(kin.look().len(), 1, "{kin:?}");
+        let mut process_tree = ProcessTree::new(Some(parent.id()), Box::new(|_, _| false));
+        assert_eq!(process_tree.search().len(), 1, "{process_tree:?}");
         drop(parent.stdin.take());
         parent.wait().unwrap();
-        assert_eq!(kin.look().len(), 1, "{kin:?}");
-        kin.look().values().for_each(|member| member.send(Signal::KILL));
-        kin.ended(LOOK).await;
-        assert_eq!(kin.look().len(), 0, "{kin:?}");
+        assert_eq!(process_tree.search().len(), 1, "{process_tree:?}");
+        process_tree.search().values().for_each(|member| member.send(Signal::KILL));
+        process_tree.ended(SEARCH_INTERVAL).await;
+        assert_eq!(process_tree.search().len(), 0, "{process_tree:?}");
     }
 }

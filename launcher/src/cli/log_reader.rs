@@ -1,4 +1,4 @@
-//! All that a component has said and that is still there: the files put aside, and the one that is written.
+//! Reads all existing logs of a component: the rotated files and the current one.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -6,26 +6,26 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::tail::{Follower, MAX_LINE, last_lines};
-use crate::supervisor::logs::names::{Aside, Form, list};
+use crate::supervisor::logs::names::{Form, RotatedFile, list};
 use crate::supervisor::logs::verify::open;
 
-/// The files put aside before the one that is followed, oldest first.
-fn asides(directory: &Path, follower: &Follower) -> io::Result<Vec<Aside>> {
+/// The rotated files before the one being followed, oldest first.
+fn rotated(directory: &Path, follower: &Follower) -> io::Result<Vec<RotatedFile>> {
     let component = follower.component();
     let mut dated = list(directory)?;
     dated.retain(|it| {
         it.component == component && it.form != Form::Unfinished && it.sequence <= follower.seen()
     });
     dated.sort_by_key(|aside| (aside.sequence, aside.form == Form::Compressed));
-    // Compressed and not yet removed: one of the two will do.
+    // A file may be both compressed and not yet removed; one of the two is enough.
     dated.dedup_by_key(|aside| aside.sequence);
     Ok(dated)
 }
 
-/// The last lines of a component, and what follows them.
+/// The last lines of a component, and the follower that continues after them.
 pub(super) fn last(directory: &Path, component: &str, count: usize) -> io::Result<(Vec<Vec<u8>>, Follower)> {
     let (mut lines, follower) = Follower::open(directory, component, count)?;
-    for aside in asides(directory, &follower)?.iter().rev() {
+    for aside in rotated(directory, &follower)?.iter().rev() {
         let missing = count - lines.len().min(count);
         if missing == 0 {
             break;
@@ -34,7 +34,7 @@ pub(super) fn last(directory: &Path, component: &str, count: usize) -> io::Resul
             Form::Plain if aside.path.exists() => last_lines(&aside.path, missing)?,
             Form::Plain | Form::Unfinished | Form::Compressed => match open(&aside.path, aside.form) {
                 Ok(file) => last_of(file, missing)?,
-                // The limits may have removed it.
+                // It may have been deleted under the size limits.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
                 Err(error) => return Err(error),
             },
@@ -57,7 +57,7 @@ fn last_of(file: impl Read, count: usize) -> io::Result<Vec<Vec<u8>>> {
     Ok(lines.into())
 }
 
-/// The next line without its end, or what there is of it; of an endless one a part.
+/// The next line without its newline, or the rest if there is none; of an overlong line a part.
 fn next_line(file: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     file.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
@@ -70,23 +70,23 @@ fn next_line(file: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(line))
 }
 
-/// Reads forward, from the file on in which a time lies.
+/// Reads forward, beginning with the file that contains a given time.
 pub(super) struct Reader {
-    asides: VecDeque<Aside>,
+    rotated: VecDeque<RotatedFile>,
     current: Option<BufReader<Box<dyn Read>>>,
     follower: Follower,
     live: Option<BufReader<File>>,
 }
 
 impl Reader {
-    /// From the first file that was still written to at that time, RFC 3339 in UTC.
+    /// Begins with the first file that was still written to at that time, RFC 3339 in UTC.
     pub(super) fn since(directory: &Path, component: &str, since: &str) -> io::Result<Self> {
         let compact: String = since.chars().filter(|c| !matches!(c, '-' | ':')).collect();
         let (follower, live) = Follower::from_start(directory, component)?;
-        let mut asides: VecDeque<Aside> = asides(directory, &follower)?.into();
-        // A file put aside within the same second may reach beyond it; `Z` comes after what else may follow a second.
-        asides.retain(|aside| aside.stamp >= compact);
-        Ok(Self { asides, current: None, follower, live: live.map(BufReader::new) })
+        let mut rotated: VecDeque<RotatedFile> = rotated(directory, &follower)?.into();
+        // A file rotated within the same second may contain later lines; `Z` sorts after any fraction of a second.
+        rotated.retain(|aside| aside.stamp >= compact);
+        Ok(Self { rotated, current: None, follower, live: live.map(BufReader::new) })
     }
 
     /// The next line.
@@ -98,10 +98,10 @@ impl Reader {
                 }
                 self.current = None;
             }
-            let Some(aside) = self.asides.pop_front() else { break };
+            let Some(aside) = self.rotated.pop_front() else { break };
             match open(&aside.path, aside.form) {
                 Ok(file) => self.current = Some(BufReader::with_capacity(64 * 1024, file)),
-                // The limits may have removed it.
+                // It may have been deleted under the size limits.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -116,13 +116,13 @@ impl Reader {
         if line.len() == MAX_LINE {
             return Ok(Some(line));
         }
-        // The rest of it is still to come.
+        // The rest of the line is not written yet.
         self.follower.begin_with(line);
         self.live = None;
         Ok(None)
     }
 
-    /// What follows, once all was read.
+    /// The follower that continues once everything was read.
     pub(super) fn into_follower(self) -> Follower {
         self.follower
     }
@@ -138,7 +138,7 @@ mod tests {
         lines.into_iter().map(|line| String::from_utf8(line).unwrap()).collect()
     }
 
-    /// Two files put aside, the older one compressed, and the one that is written.
+    /// Two rotated files, the older one compressed, and the current one.
     fn directory() -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);

@@ -1,4 +1,4 @@
-//! The run directory, with the locks and the sockets by which others find us: what somebody deletes of it is made again.
+//! Restores the run directory, with its locks and sockets, if others delete parts of it.
 
 use super::Driver;
 use super::incarnation::Incarnation;
@@ -6,8 +6,8 @@ use crate::supervisor::control::Server;
 use crate::supervisor::run_dir::{private_dir, run_dir};
 
 impl Driver {
-    /// Makes again what has gone. Components that run go on as they are.
-    pub(super) fn look_after_run_directory(&mut self) {
+    /// Creates again what is missing. Running components continue.
+    pub(super) fn restore_run_directory(&mut self) {
         let (server, sockets) = (self.server.is_in_place(), self.sockets.is_in_place());
         if server && sockets && self.claim.is_in_place() {
             return;
