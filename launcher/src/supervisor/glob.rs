@@ -126,6 +126,7 @@ mod tests {
             ("src/*.rs", "/home/src/a/b.rs"),
             ("src/**/*.rs", "/home/src/a.rs.swp"),
             ("src/**", "/home/src/.a.swp"),
+            ("src/*.rs", "/home/src/.a.rs"),
             ("**/*.py", "/home/.git/a.py"),
             ("app.py", "/home/app.pyc"),
             ("a?", "/home/a"),
