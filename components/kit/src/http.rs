@@ -16,6 +16,7 @@ mod health;
 mod hosts;
 mod page;
 mod receipt;
+mod stream;
 mod wire;
 
 use std::net::{IpAddr, SocketAddr};
@@ -29,7 +30,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -39,11 +40,13 @@ pub use health::{guarded, health, health_with_reason};
 pub use hosts::Hosts;
 pub use page::{File, Page, harden, is_from_elsewhere};
 pub use receipt::Receipt;
+pub use stream::Listener;
 
 use crate::places::{NoPlace, Places};
 use crate::secret::Secret;
 use crate::unfinished::UnfinishedInput;
 use crowd::{Crowd, Member};
+use stream::Stream;
 use wire::Wire;
 
 /// Most connections at once. An open WebSocket does not count.
@@ -97,8 +100,9 @@ impl Server {
         Self { proxies, ..self }
     }
 
-    /// Serves on `listener` until `shutdown`, then drains and returns.
-    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
+    /// Serves on `listener` until `shutdown`, then drains and returns. All peers of a Unix socket count as one address of this machine.
+    pub async fn run(self, listener: impl Into<Listener>, shutdown: CancellationToken) {
+        let listener = listener.into();
         let crowd = Crowd::new(self.places.clone());
         let served = Arc::new(self);
         let connections = TaskTracker::new();
@@ -129,10 +133,12 @@ impl Server {
     async fn serve_proxied(
         self: Arc<Self>,
         crowd: Arc<Crowd>,
-        mut stream: TcpStream,
+        stream: Stream,
         proxy: SocketAddr,
         shutdown: CancellationToken,
     ) {
+        // A proxy is known by its address.
+        let Stream::Tcp(mut stream) = stream else { return };
         let Ok(place) = crowd.take_any() else { return crowd.refuse(proxy) };
         let begun = tokio::select! {
             begun = crate::proxy::begin(&mut stream, proxy) => begun,
@@ -143,7 +149,7 @@ impl Server {
             Ok(begun) => (begun.client, begun.rest),
             Err(error) => return tracing::warn!(%proxy, %error, "a connection was closed"),
         };
-        let Ok(connection) = Connection::new(stream, proxy, client, &self.unfinished) else { return };
+        let Ok(connection) = Connection::new(Stream::Tcp(stream), proxy, client, &self.unfinished) else { return };
         let connection = Arc::new(connection);
         if let Some(member) = admit(&crowd, &connection).await {
             self.serve(Wire::new(connection, rest), member, shutdown).await;
@@ -153,9 +159,7 @@ impl Server {
     /// Errors are ignored: the peer disconnected or sent malformed HTTP.
     async fn serve(self: Arc<Self>, wire: Wire, _member: Member, shutdown: CancellationToken) {
         let connection = wire.connection();
-        // Answers are written at once; Nagle's algorithm would only delay them.
-        let _ = connection.stream.set_nodelay(true);
-        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&connection.stream, SEND_BUFFER_BYTES);
+        connection.stream.tune(SEND_BUFFER_BYTES);
         let service = service_fn(|request| Arc::clone(&self).answer(Arc::clone(&connection), request));
         let http = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -214,7 +218,7 @@ async fn admit(crowd: &Arc<Crowd>, connection: &Arc<Connection>) -> Option<Membe
 }
 
 /// Accepts a connection. Waits briefly if the system is out of files or memory, to avoid a busy loop.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &Listener) -> (Stream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,

@@ -6,12 +6,11 @@ use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::linger::linger;
+use super::stream::Stream;
 use crate::unfinished::{Unfinished, UnfinishedInput};
 
 /// The minimum rate at which a peer must read answers and send bodies. The slowest links in use are several times faster.
@@ -30,7 +29,7 @@ const OWN_PATIENCE: Duration = Duration::from_secs(600);
 /// One connection. Handlers find it among the extensions of their requests.
 #[derive(Debug)]
 pub struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
     /// The client: the peer, or the client behind a proxy.
@@ -113,7 +112,7 @@ pub(super) struct Progress {
 
 impl Connection {
     pub(super) fn new(
-        stream: TcpStream,
+        stream: Stream,
         peer: SocketAddr,
         client: SocketAddr,
         unfinished: &UnfinishedInput,
@@ -199,7 +198,7 @@ impl Connection {
     /// Reads and discards input for up to `within`, so that the last output arrives ([`crate::linger`]). Call it when nobody else reads or
     /// writes any more.
     pub async fn linger(&self, within: Duration) {
-        linger(&self.stream, within, LINGER_BYTES).await;
+        self.stream.linger(within, LINGER_BYTES).await;
     }
 
     #[cfg(test)]
@@ -320,8 +319,7 @@ impl Connection {
 
     /// Discards unsent output, which the kernel would otherwise hold for minutes.
     pub(super) fn abort(&self) {
-        // A closed connection has no output left.
-        let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
+        self.stream.abort();
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::*;
@@ -56,6 +57,23 @@ const READY: &str = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 async fn answers(stream: &mut TcpStream) -> bool {
     let mut status = [0; 15];
     stream.read_exact(&mut status).await.is_ok_and(|_| &status == b"HTTP/1.1 200 OK")
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_served_as_an_address_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let shutdown = CancellationToken::new();
+    let server = tokio::spawn(Server::new(router()).run(listener, shutdown.clone()));
+    let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+    stream.write_all(b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc").await.unwrap();
+    let mut answer = [0; 512];
+    let count = stream.read(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n3"), "{answer}");
+    shutdown.cancel();
+    server.await.unwrap();
 }
 
 #[tokio::test]

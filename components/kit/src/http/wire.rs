@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep_until};
 
 use super::connection::Connection;
+use super::stream::Stream;
 
 pub(super) struct Wire {
     connection: Arc<Connection>,
@@ -49,7 +50,7 @@ impl Wire {
     fn write(
         &mut self,
         cx: &mut Context<'_>,
-        write: impl Fn(&tokio::net::TcpStream) -> io::Result<usize>,
+        write: impl Fn(&Stream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
             match self.connection.stream.poll_write_ready(cx) {
